@@ -1,0 +1,65 @@
+// Counters of one queue: 32 × u64 in the shared state, at the ring's number. One writer at a time: the
+// processor that owns the transmit ring, or whoever holds the receive ring's lock.
+//
+// Transmit (from the guest):  packets = forwarded + Σ drops
+// Receive  (to the guest):    offered = packets + Σ drops
+// The NIC as a whole:         Σ forwarded + Σ replicas = Σ offered
+export const COUNTER_RECORD_SIZE: u32 = 256;
+export const COUNTER_COUNT: u32 = 32;
+
+export const COUNTER_PACKETS: u32 = 0;
+export const COUNTER_BYTES: u32 = 1;
+/** Transmit: frames that went to one destination at least. */
+export const COUNTER_FORWARDED: u32 = 2;
+/** Transmit: further copies that flooding made. */
+export const COUNTER_REPLICAS: u32 = 3;
+/** Receive: frames that the switch meant for this queue. */
+export const COUNTER_OFFERED: u32 = 2;
+/** Notifications from the guest. */
+export const COUNTER_KICKS: u32 = 4;
+/** Notifications to the guest. */
+export const COUNTER_INTERRUPTS: u32 = 5;
+export const COUNTER_WINDOW_MISSES: u32 = 6;
+/** Times that the ring was stopped because of what its guest (or the firmware) did. */
+export const COUNTER_FAULTS: u32 = 7;
+
+/** Drop counters start here, at COUNTER_DROPS + reason. */
+export const COUNTER_DROPS: u32 = 8;
+export const DROP_REASON_COUNT: u32 = 20;
+
+/** A buffer lies outside the guest's memory. */
+export const DROP_BUFFER_ADDRESS: u32 = 0;
+/** A chain is longer than it can be: a cycle, or more descriptors than the queue. */
+export const DROP_CHAIN_LENGTH: u32 = 1;
+/** `next` names a descriptor beyond the table. */
+export const DROP_CHAIN_NEXT: u32 = 2;
+/** Device-writable on transmit, or read-only on receive. */
+export const DROP_BUFFER_DIRECTION: u32 = 3;
+/** An indirect table that is nested, empty, not a multiple of 16 bytes, too long or not negotiated. */
+export const DROP_INDIRECT_TABLE: u32 = 4;
+/** A chain shorter than the virtio-net header. */
+export const DROP_HEADER_SHORT: u32 = 5;
+/** The header asks for an offload that was not negotiated. */
+export const DROP_HEADER_OFFLOAD: u32 = 6;
+/** Shorter than an Ethernet header. */
+export const DROP_RUNT: u32 = 7;
+/** Longer than FRAME_SIZE_MAX. */
+export const DROP_GIANT: u32 = 8;
+/** The source address is a group address. */
+export const DROP_SOURCE_ADDRESS: u32 = 9;
+/** Taken from a ring that the front-end has disabled. */
+export const DROP_QUEUE_DISABLED: u32 = 10;
+/** The destination is where the frame came from: no frame returns to its sender. */
+export const DROP_HAIRPIN: u32 = 11;
+/** The destination's VF has no running receive queue. */
+export const DROP_DESTINATION_DOWN: u32 = 12;
+/** Nobody else is there to flood to. */
+export const DROP_NO_DESTINATION: u32 = 13;
+/** More windows needed at once than there are slots. */
+export const DROP_WINDOW_EXHAUSTED: u32 = 14;
+/** Receive: the guest has posted no buffer. */
+export const DROP_RING_FULL: u32 = 15;
+/** Receive: the posted buffers are too small for the frame. */
+export const DROP_BUFFER_TOO_SMALL: u32 = 16;
+/** Receive: the ring stopped between the decision and the delivery. */
+export const DROP_RING_STOPPED: u32 = 17;

@@ -1,0 +1,52 @@
+// Named limits. Each says where it comes from; their relations are asserted in limits.test.ts.
+
+/** VFs of one NIC. The VF number is an 8-bit port in the MAC table. */
+export const VF_COUNT_MAX: u32 = 256;
+
+/** Queue pairs of one VF: what the offload and RSS work plans for, and more than most guests use. */
+export const QUEUE_PAIRS_MAX: u32 = 16;
+
+/** Virtqueues of one VF: a receive and a transmit queue per pair, as virtio-net numbers them. */
+export const QUEUE_COUNT_MAX: u32 = 32;
+
+/** Rings of one NIC, each with a ring number `vf * QUEUE_COUNT_MAX + queue`. */
+export const RING_COUNT_MAX: u32 = 8192;
+
+/** Entries of a split virtqueue (virtio 1.3, 2.7: the queue size is at most 32768). */
+export const QUEUE_SIZE_MAX: u32 = 32768;
+
+/**
+ * Descriptors that one chain may have. Linux sends at most MAX_SKB_FRAGS + 2; 1024 is the largest queue
+ * of QEMU, so no driver there can build a longer one. It bounds the walk against cycles.
+ */
+export const CHAIN_LENGTH_MAX: u32 = 1024;
+
+/** Network processors (worker threads) of one NIC. */
+export const PROCESSOR_COUNT_MAX: u32 = 16;
+
+/** Frames taken from one ring in one go: enough to overlap cache misses, few enough to stay fair. */
+export const BATCH_MAX: u32 = 64;
+
+/**
+ * Segments (pieces of guest memory that are contiguous in a window) of one batch. A chain of
+ * CHAIN_LENGTH_MAX descriptors where every one crosses a window boundary still fits.
+ */
+export const SEGMENT_COUNT_MAX: u32 = 2048;
+
+/** A batch takes no further frame once it holds this many segments: the cost of one turn of a ring. */
+export const SEGMENT_BUDGET: u32 = 256;
+
+/** Destination, source and EtherType. */
+export const FRAME_SIZE_MIN: u32 = 14;
+
+/** A 64 KiB IP packet (the largest super-frame), its Ethernet header and a VLAN tag. */
+export const FRAME_SIZE_MAX: u32 = 65553;
+
+/** Leading bytes of a scattered frame that are copied to scratch, so that headers can be read in one piece. */
+export const HEADER_SCRATCH_SIZE: u32 = 128;
+
+/** Misses in a row that one frame may cause before it is dropped: below the number of window slots. */
+export const MISS_STREAK_MAX: u32 = 512;
+
+/** Addresses that one VF may teach the MAC table: a quarter of it, so that no guest can fill it alone. */
+export const LEARNED_PER_VF_MAX: u32 = 1024;

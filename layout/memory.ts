@@ -1,0 +1,77 @@
+// The firmware's linear memory. What is not listed is PROT_NONE: a stray access traps.
+//
+//   0        64 KiB     1 MiB          4 MiB             16 MiB + a        528 MiB + a            4 GiB
+//   ┌────────┬──────────┬──────────────┬─────────────────┬─────────────────┬──────────────────────┐
+//   │ guard  │ firmware │ private:     │ shared state    │ pins: the rings │ slots: windows onto  │
+//   │ (null) │ statics  │ batch, views,│ (one memfd, the │ of the guests   │ guest memory, 4 MiB  │
+//   │        │          │ window table │ same for all)   │                 │ each, evicted by age │
+//   └────────┴──────────┴──────────────┴─────────────────┴─────────────────┴──────────────────────┘
+//   a = what makes the absolute address of the pins a multiple of 2 MiB, so that huge pages fit too
+
+export const GUARD_SIZE: u32 = 0x10000;
+
+/** Private: a page of control words that the host and the firmware share within one processor. */
+export const CONTROL_BASE: u32 = 0x100000;
+export const FRAMES_BASE: u32 = 0x101000;
+export const TX_DESCRIPTORS_BASE: u32 = 0x102000;
+export const RX_DESCRIPTORS_BASE: u32 = 0x103000;
+export const HEADER_SCRATCH_BASE: u32 = 0x104000;
+export const SOURCE_SEGMENTS_BASE: u32 = 0x108000;
+export const TARGET_SEGMENTS_BASE: u32 = 0x10c000;
+export const TARGET_LIST_BASE: u32 = 0x110000;
+export const FLOOD_LIST_BASE: u32 = 0x111000;
+export const DIRTY_LIST_BASE: u32 = 0x112000;
+export const SIGNAL_LIST_BASE: u32 = 0x11a000;
+export const TX_RING_LIST_BASE: u32 = 0x122000;
+export const PORT_LIST_BASE: u32 = 0x126000;
+export const FAULT_LIST_BASE: u32 = 0x128000;
+export const WINDOW_TABLE_BASE: u32 = 0x130000;
+export const WINDOW_SLOTS_BASE: u32 = 0x140000;
+export const RING_VIEWS_BASE: u32 = 0x180000;
+export const PRIVATE_END: u32 = 0x1c0000;
+
+export const SHARED_BASE: u32 = 0x400000;
+export const SHARED_SIZE: u32 = 0x400000;
+/** Offsets in the shared state. */
+export const SHARED_MAGIC: u32 = 0;
+export const SHARED_LAYOUT_HASH: u32 = 4;
+export const SHARED_PROCESSORS: u32 = 0x1000;
+export const SHARED_VFS: u32 = 0x2000;
+export const SHARED_FDB: u32 = 0x10000;
+export const SHARED_RINGS: u32 = 0x80000;
+export const SHARED_COUNTERS: u32 = 0x100000;
+
+/** Before alignment. */
+export const PINS_BASE: u32 = 0x1000000;
+export const PINS_SIZE: u32 = 0x20000000;
+/** Pins are handed out in cells: as fine as small pages allow without a large bitmap. */
+export const PIN_CELL_SIZE: u32 = 0x10000;
+export const SLOTS_BASE: u32 = 0x21000000;
+/** A multiple of the 2 MiB huge page. Smaller slots waste less on guests whose buffers lie scattered. */
+export const SLOT_SIZE: u32 = 0x400000;
+export const SLOT_SHIFT: u32 = 22;
+export const HUGE_PAGE_SIZE: u32 = 0x200000;
+/** (4 GiB − SLOTS_BASE − 2 MiB of alignment) / SLOT_SIZE, rounded down. */
+export const SLOT_COUNT_MAX: u32 = 891;
+
+// The window table: open addressing over 32-byte entries.
+//
+//   0      8     12     16     20     24       32
+//   ┌──────┬─────┬──────┬──────┬──────┬────────┐   valid: chunk offsets low … low + size
+//   │ key  │ low │ size │ base │ slot │ (free) │   linear address = base + chunk offset (mod 2^32)
+//   └──────┴─────┴──────┴──────┴──────┴────────┘   key = (vf + 1) << 48 | guest address >> SLOT_SHIFT
+export const WINDOW_ENTRY_SIZE: u32 = 32;
+export const WINDOW_KEY: u32 = 0;
+export const WINDOW_LOW: u32 = 8;
+export const WINDOW_SIZE: u32 = 12;
+export const WINDOW_BASE: u32 = 16;
+export const WINDOW_SLOT: u32 = 20;
+/** Twice the slots and more, so that probes stay short. */
+export const WINDOW_TABLE_COUNT: u32 = 2048;
+export const WINDOW_TABLE_BITS: u32 = 11;
+
+// A slot: u64 key of its window (0 = free), u32 low, u32 stamp of the last batch that used it.
+export const SLOT_RECORD_SIZE: u32 = 16;
+export const SLOT_KEY: u32 = 0;
+export const SLOT_LOW: u32 = 8;
+export const SLOT_STAMP: u32 = 12;

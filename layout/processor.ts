@@ -1,0 +1,45 @@
+// The control words of a processor (private, at CONTROL_BASE) and its shared record.
+
+/** The window that the firmware misses: VF and guest address. */
+export const CONTROL_MISS_VF: u32 = 0;
+export const CONTROL_MISS_RING: u32 = 4;
+export const CONTROL_MISS_ADDRESS: u32 = 8;
+/** The host's answer to a miss that no memory region covers: VF + 1 (0 = none) and address. */
+export const CONTROL_INVALID_VF: u32 = 16;
+/** The host's answer when every slot is in use by the batch itself. */
+export const CONTROL_EXHAUSTED: u32 = 20;
+export const CONTROL_INVALID_ADDRESS: u32 = 24;
+/** Rings whose guests want an interrupt: count, ring numbers at SIGNAL_LIST_BASE. The host clears it. */
+export const CONTROL_SIGNAL_COUNT: u32 = 32;
+/** Rings that were stopped by a fault: count, ring numbers at FAULT_LIST_BASE. The host clears it. */
+export const CONTROL_FAULT_COUNT: u32 = 36;
+/** Monotonic seconds, for ageing. The host sets it. */
+export const CONTROL_NOW_SECONDS: u32 = 40;
+/** Number of the current batch: the age of windows. */
+export const CONTROL_BATCH_STAMP: u32 = 44;
+export const CONTROL_TX_RING_COUNT: u32 = 48;
+export const CONTROL_PORT_COUNT: u32 = 52;
+export const CONTROL_DIRTY_COUNT: u32 = 56;
+/** The ring that the firmware works on, for the report after a trap. */
+export const CONTROL_CURRENT_RING: u32 = 60;
+export const CONTROL_MISS_STREAK: u32 = 64;
+
+// What a turn returns: flags.
+export const TURN_IDLE: u32 = 0;
+/** Frames moved. */
+export const TURN_WORKED: u32 = 1;
+/** A window is missing: map it and call again. The batch waits where it is. */
+export const TURN_MISSED: u32 = 2;
+/** Interrupts or faults are listed for the host. */
+export const TURN_SIGNALS: u32 = 4;
+
+// The shared record, one a processor: read by the control plane at any time.
+export const PROCESSOR_RECORD_SIZE: u32 = 256;
+/** Raised by the control plane after it posted a command. */
+export const PROCESSOR_DOORBELL: u32 = 0;
+export const PROCESSOR_TURNS: u32 = 8;
+export const PROCESSOR_SLEEPS: u32 = 16;
+export const PROCESSOR_MISSES: u32 = 24;
+export const PROCESSOR_EVICTIONS: u32 = 32;
+export const PROCESSOR_SLOTS_USED: u32 = 40;
+export const PROCESSOR_SLOTS: u32 = 44;

@@ -1,0 +1,72 @@
+// Split virtqueue (virtio 1.3, 2.7) and the two records that the NIC keeps of each ring.
+
+// struct virtq_desc: le64 addr, le32 len, le16 flags, le16 next.
+export const DESCRIPTOR_SIZE: u32 = 16;
+export const DESCRIPTOR_ADDRESS: u32 = 0;
+export const DESCRIPTOR_LENGTH: u32 = 8;
+export const DESCRIPTOR_FLAGS: u32 = 12;
+export const DESCRIPTOR_NEXT: u32 = 14;
+export const DESCRIPTOR_F_NEXT: u32 = 1;
+export const DESCRIPTOR_F_WRITE: u32 = 2;
+export const DESCRIPTOR_F_INDIRECT: u32 = 4;
+
+// struct virtq_avail: le16 flags, le16 idx, le16 ring[size], le16 used_event.
+export const AVAIL_FLAGS: u32 = 0;
+export const AVAIL_INDEX: u32 = 2;
+export const AVAIL_RING: u32 = 4;
+export const AVAIL_F_NO_INTERRUPT: u32 = 1;
+
+// struct virtq_used: le16 flags, le16 idx, { le32 id, le32 len } ring[size], le16 avail_event.
+export const USED_FLAGS: u32 = 0;
+export const USED_INDEX: u32 = 2;
+export const USED_RING: u32 = 4;
+export const USED_ELEMENT_SIZE: u32 = 8;
+export const USED_F_NO_NOTIFY: u32 = 1;
+
+// The shared ring record: one cache line in the shared state, the same for every processor.
+//
+//   0      4       8      12      16          20         24               28      32           36
+//   ┌──────┬───────┬──────┬───────┬───────────┬──────────┬────────────────┬───────┬────────────┬─────┐
+//   │ lock │ state │ size │ flags │ lastAvail │ usedIndex│ signalledUsed  │ fault │ headerSize │  …  │
+//   └──────┴───────┴──────┴───────┴───────────┴──────────┴────────────────┴───────┴────────────┴─────┘
+//   lock: 0, or processor + 1 of the holder; taken only where several processors deliver to one ring
+export const RING_RECORD_SIZE: u32 = 64;
+export const RING_LOCK: u32 = 0;
+export const RING_STATE: u32 = 4;
+export const RING_SIZE: u32 = 8;
+export const RING_FLAGS: u32 = 12;
+export const RING_LAST_AVAIL: u32 = 16;
+export const RING_USED_INDEX: u32 = 20;
+export const RING_SIGNALLED_USED: u32 = 24;
+export const RING_FAULT: u32 = 28;
+export const RING_HEADER_SIZE: u32 = 32;
+
+// The ring's life cycle; its table of transitions is src/virtqueue/life-cycle.ts.
+export const RING_STOPPED: u32 = 0;
+export const RING_DISABLED: u32 = 1;
+export const RING_ENABLED: u32 = 2;
+export const RING_FAULTED: u32 = 3;
+
+export const RING_F_MERGEABLE: u32 = 1;
+export const RING_F_EVENT_INDEX: u32 = 2;
+export const RING_F_IN_ORDER: u32 = 4;
+export const RING_F_INDIRECT: u32 = 8;
+
+// Why a ring stands still until its guest resets it.
+export const RING_FAULT_NONE: u32 = 0;
+/** avail->idx ran ahead by more than the queue size. */
+export const RING_FAULT_AVAIL_INDEX: u32 = 1;
+/** The available ring names a descriptor beyond the table. */
+export const RING_FAULT_HEAD_INDEX: u32 = 2;
+/** The firmware trapped while it worked on this ring. */
+export const RING_FAULT_TRAP: u32 = 3;
+
+// The ring view: private to each processor, since each maps guest memory at its own addresses.
+export const RING_VIEW_SIZE: u32 = 32;
+export const RING_VIEW_DESCRIPTORS: u32 = 0;
+export const RING_VIEW_AVAIL: u32 = 4;
+export const RING_VIEW_USED: u32 = 8;
+/** RING_STOPPED while detached from this processor, else RING_DISABLED or RING_ENABLED. */
+export const RING_VIEW_STATE: u32 = 12;
+/** 1 while the ring stands in this turn's list of rings whose guest may want an interrupt. */
+export const RING_VIEW_DIRTY: u32 = 16;
