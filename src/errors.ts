@@ -1,0 +1,238 @@
+// Every error that an operator can cause, in one table: docs/errors.md is rendered from it.
+// This file imports nothing and keeps to plain syntax, so that a Node too old for the rest of Heddle
+// still gets far enough to print the message about itself.
+
+interface ErrorEntry {
+  /** What the HTTP API answers with. */
+  readonly status: number;
+  /** "Cannot <do what> because <reason>: received <value>", with {parameters}. */
+  readonly message: string;
+  /** The way out. */
+  readonly hint: string;
+}
+
+export const ERROR_TABLE = {
+  // Configuration
+  HEDDLE_CONFIG_MISSING: {
+    status: 404,
+    message: 'Cannot read the configuration because there is no such file: received {file}',
+    hint: 'Check the path, or leave --config out to start with two VFs.',
+  },
+  HEDDLE_CONFIG_UNREADABLE: {
+    status: 400,
+    message: 'Cannot read the configuration because the system refuses ({reason}): received {file}',
+    hint: 'Name a YAML file that this user may read.',
+  },
+  HEDDLE_CONFIG_SYNTAX: {
+    status: 400,
+    message: 'Cannot read {where} because it is not valid YAML ({reason}): received {received}',
+    hint: 'Indent with spaces, write "key: value", and start each VF with "- name:".',
+  },
+  HEDDLE_CONFIG_UNKNOWN_KEY: {
+    status: 400,
+    message: 'Cannot use {where} because {parent} has no such key: received {key}',
+    hint: '{suggestion}',
+  },
+  HEDDLE_CONFIG_KEY_MISSING: {
+    status: 400,
+    message: 'Cannot use {where} because {key} needs {allowed}: received nothing',
+    hint: 'Add the key.',
+  },
+  HEDDLE_CONFIG_TYPE: {
+    status: 400,
+    message: 'Cannot use {where} because {key} takes {allowed}: received {received}',
+    hint: 'Change the type of the value; a text that looks like a number needs quotes.',
+  },
+  HEDDLE_CONFIG_VALUE: {
+    status: 400,
+    message: 'Cannot use {where} because {key} takes {allowed}: received {received}',
+    hint: 'Change the value.',
+  },
+  HEDDLE_CONFIG_MAC: {
+    status: 400,
+    message: 'Cannot use {where} because {key} takes {allowed}, and {reason}: received {received}',
+    hint: 'Write for example 02:00:00:00:00:0a, or leave the key out: the MAC then comes from the name.',
+  },
+  HEDDLE_CONFIG_DUPLICATE_NAME: {
+    status: 409,
+    message: 'Cannot use {where} because {key} repeats the name of {other}: received {received}',
+    hint: 'Give every VF its own name.',
+  },
+  HEDDLE_CONFIG_DUPLICATE_MAC: {
+    status: 409,
+    message: 'Cannot use {where} because {key} repeats the MAC of {other}: received {received}',
+    hint: 'Give every VF its own MAC, or leave the key out.',
+  },
+  HEDDLE_CONFIG_DUPLICATE_SOCKET: {
+    status: 409,
+    message: 'Cannot use {where} because {key} repeats the socket of {other}: received {received}',
+    hint: 'Give every VF its own socket, and the control socket a path apart from them.',
+  },
+  HEDDLE_PROCESSOR_COUNT: {
+    status: 400,
+    message: 'Cannot use {where} because {key} takes {allowed}: received {received}',
+    hint: 'Each processor is a worker thread; more of them than cores do not help.',
+  },
+  HEDDLE_TOO_MANY_VFS: {
+    status: 409,
+    message: 'Cannot add a VF because one NIC has at most {limit}: received {received}',
+    hint: 'Remove a VF first, or start a second NIC.',
+  },
+  HEDDLE_RESTART_NEEDED: {
+    status: 409,
+    message: 'Cannot change {key} of a running NIC because it needs a restart: received {received}',
+    hint: 'It runs with {running}. Stop the NIC and start it again with the new configuration.',
+  },
+  // Sockets
+  HEDDLE_SOCKET_PATH_TOO_LONG: {
+    status: 400,
+    message:
+      'Cannot use {where} because a socket path has at most {limit} bytes: received {socket}',
+    hint: 'The kernel sets this limit (sun_path). Use a shorter directory, for example in /run or /tmp.',
+  },
+  HEDDLE_SOCKET_IN_USE: {
+    status: 409,
+    message: 'Cannot listen because a live process listens on this socket: received {socket}',
+    hint: 'Stop that process ("ss -xlp" names it), or choose another path.',
+  },
+  HEDDLE_SOCKET_DIRECTORY_MISSING: {
+    status: 400,
+    message: 'Cannot listen because the directory of the socket does not exist: received {socket}',
+    hint: 'Create the directory first, readable by nobody else: "mkdir -m 700".',
+  },
+  HEDDLE_SOCKET_NOT_WRITABLE: {
+    status: 403,
+    message: 'Cannot open the socket because this user may not write there: received {socket}',
+    hint: 'Use a directory of your own, or run both ends as the same user.',
+  },
+  HEDDLE_SOCKET_NOT_A_SOCKET: {
+    status: 409,
+    message: 'Cannot listen because a file that is not a socket has this path: received {socket}',
+    hint: 'Choose another path, or move the file away; Heddle deletes nothing but stale sockets.',
+  },
+  HEDDLE_RUNTIME_DIRECTORY: {
+    status: 403,
+    message: 'Cannot use the run-time directory because {reason}: received {directory}',
+    hint: 'Remove it, or set XDG_RUNTIME_DIR to a directory that only you can write.',
+  },
+  // The system
+  HEDDLE_FILE_DESCRIPTORS: {
+    status: 503,
+    message: 'Cannot open another file because no file descriptors are left: received {operation}',
+    hint: 'Raise the limit ("ulimit -n 65536", or LimitNOFILE= in systemd), or use fewer VFs.',
+  },
+  HEDDLE_NODE_VERSION: {
+    status: 500,
+    message: 'Cannot start because Heddle needs Node {wanted} or newer: received Node {version}',
+    hint: 'Install a newer Node, and see that it is first in PATH ("node --version").',
+  },
+  HEDDLE_CPU_NO_SIMD: {
+    status: 500,
+    message: 'Cannot start because this CPU has no SIMD for WebAssembly: received {cpu}',
+    hint: 'The firmware needs SSE4.1 (x86-64) or NEON (arm64). In a VM, pass the host CPU through.',
+  },
+  HEDDLE_MEMORY_UNSEALED: {
+    status: 409,
+    message: 'Cannot map the memory of VF {vf} because it is not sealed: received {received}',
+    hint:
+      'Use memory-backend-memfd (sealed by default). If you trust its owner never to truncate it, ' +
+      'set allowUnsealedMemory: true on the VF.',
+  },
+  HEDDLE_KERNEL_REFUSED: {
+    status: 500,
+    message: 'Cannot {operation} because the kernel refuses: received {errno}',
+    hint: 'Look at the limits of the process (ulimit -a), its cgroup and its sandbox.',
+  },
+  // The running NIC
+  HEDDLE_VF_NOT_FOUND: {
+    status: 404,
+    message: 'Cannot find the VF because the NIC has none of this name: received {vf}',
+    hint: '"heddle vf list" shows the VFs.',
+  },
+  HEDDLE_VF_EXISTS: {
+    status: 409,
+    message: 'Cannot add the VF because the NIC has one of this name: received {vf}',
+    hint: 'Choose another name, or change the one there with "heddle vf set".',
+  },
+  HEDDLE_CONTROL_ABSENT: {
+    status: 503,
+    message: 'Cannot reach a NIC because none listens on this control socket: received {socket}',
+    hint: 'Start one with "heddle up", or name its socket with --control or HEDDLE_CONTROL.',
+  },
+  HEDDLE_CONTROL_IN_USE: {
+    status: 409,
+    message: 'Cannot start because another NIC runs on this control socket: received {socket}',
+    hint: 'Stop the other NIC, or give this one its own socket with --control.',
+  },
+  HEDDLE_CONTROL_LOST: {
+    status: 503,
+    message: 'Cannot go on because the NIC closed the connection ({reason}): received {socket}',
+    hint: 'Look at the terminal or the log of "heddle up"; it may have stopped.',
+  },
+  // The HTTP API
+  HEDDLE_REQUEST_INVALID: {
+    status: 400,
+    message: 'Cannot read the request because {reason}: received {received}',
+    hint: 'Send one JSON object of at most 1 MiB.',
+  },
+  HEDDLE_ROUTE_UNKNOWN: {
+    status: 404,
+    message: 'Cannot serve the request because there is no such route: received {route}',
+    hint: 'docs/api.md lists the routes.',
+  },
+  HEDDLE_INTERNAL: {
+    status: 500,
+    message: 'Cannot complete the request because of a bug in Heddle: received {reason}',
+    hint: 'Please report it with the log of "heddle up --log-level debug".',
+  },
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERROR_TABLE;
+
+/** The names between braces: 'Cannot {a} as {b}' → 'a' | 'b'. */
+type Placeholders<Template extends string> =
+  Template extends `${string}{${infer Name}}${infer Rest}` ? Name | Placeholders<Rest> : never;
+
+type ParameterName<Code extends ErrorCode> = Placeholders<
+  (typeof ERROR_TABLE)[Code]['message'] | (typeof ERROR_TABLE)[Code]['hint']
+>;
+
+export type ErrorParameters<Code extends ErrorCode> = Record<ParameterName<Code>, string | number>;
+
+/** An error that its reader can mend: a stable code, a sentence that says why, and a way out. */
+export class OperatorError extends Error {
+  override readonly name = 'OperatorError';
+  readonly code: string;
+  readonly status: number;
+  readonly hint: string;
+  /** Further problems of the same input: a configuration reports all of them at once. */
+  readonly also: readonly OperatorError[];
+
+  constructor(
+    fields: { code: string; status: number; message: string; hint: string },
+    options: { cause?: unknown; also?: readonly OperatorError[] } = {},
+  ) {
+    super(fields.message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = fields.code;
+    this.status = fields.status;
+    this.hint = fields.hint;
+    this.also = options.also ?? [];
+  }
+
+  toJSON(): { code: string; message: string; hint: string } {
+    return { code: this.code, message: this.message, hint: this.hint };
+  }
+}
+
+/** The error of the table with its parameters filled in; the compiler knows which ones it takes. */
+export function operatorError<Code extends ErrorCode>(
+  code: Code,
+  parameters: ErrorParameters<Code>,
+  options: { cause?: unknown; also?: readonly OperatorError[] } = {},
+): OperatorError {
+  const { status, message, hint } = ERROR_TABLE[code];
+  const values: Record<string, string | number> = parameters;
+  const fill = (template: string): string =>
+    template.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name]));
+  return new OperatorError({ code, status, message: fill(message), hint: fill(hint) }, options);
+}

@@ -1,0 +1,128 @@
+// The NIC as its users see it: what the package exports, what the API serves, what the CLI prints.
+
+import type {
+  Action,
+  NicConfig,
+  NicConfigInput,
+  VfChanges,
+  VfConfig,
+  VfConfigInput,
+} from '../config/types.ts';
+
+export type { Action, NicConfig, NicConfigInput, VfChanges, VfConfig, VfConfigInput };
+
+/**
+ * down: no front-end. connected: the socket is open. ready: at least one ring runs.
+ * faulted: a ring or the session was stopped by a fault.
+ */
+export type VfState = 'down' | 'connected' | 'ready' | 'faulted';
+
+/** From the guest: packets = forwarded + Σ drops. */
+export interface TxStats {
+  packets: number;
+  bytes: number;
+  /** Frames that went to one destination at least. */
+  forwarded: number;
+  /** Further copies that flooding made. */
+  replicas: number;
+  kicks: number;
+  interrupts: number;
+  windowMisses: number;
+  faults: number;
+  drops: Record<string, number>;
+}
+
+/** To the guest: offered = packets + Σ drops. */
+export interface RxStats {
+  /** Frames that the switch meant for this VF. */
+  offered: number;
+  packets: number;
+  bytes: number;
+  interrupts: number;
+  windowMisses: number;
+  faults: number;
+  drops: Record<string, number>;
+}
+
+export type QueueStats =
+  | ({ queue: number; direction: 'tx' } & TxStats)
+  | ({ queue: number; direction: 'rx' } & RxStats);
+
+export interface VfStats {
+  name: string;
+  mac: string;
+  state: VfState;
+  tx: TxStats;
+  rx: RxStats;
+  queues: QueueStats[];
+}
+
+export interface ProcessorStats {
+  index: number;
+  turns: number;
+  sleeps: number;
+  restarts: number;
+  vfs: number;
+  windows: { slots: number; used: number; misses: number; evictions: number };
+}
+
+export interface NicStats {
+  name: string;
+  uptimeSeconds: number;
+  vfs: VfStats[];
+  processors: ProcessorStats[];
+}
+
+export interface RingInfo {
+  queue: number;
+  direction: string;
+  state: string;
+  size: number;
+}
+
+export interface VfInfo extends VfConfig {
+  state: VfState;
+  processor: number;
+  features: string[];
+  rings: RingInfo[];
+  memoryBytes: number;
+  lastFault?: string;
+}
+
+export interface FdbEntry {
+  mac: string;
+  vf: string;
+  ageSeconds: number;
+  isStatic: boolean;
+}
+
+export interface NicEvents {
+  connect: { vf: string };
+  ready: { vf: string };
+  reset: { vf: string };
+  disconnect: { vf: string };
+  fault: { vf: string; queue?: number; reason: string };
+}
+
+export type NicEventName = keyof NicEvents;
+
+export type NicListener<Name extends NicEventName> = (event: NicEvents[Name]) => void;
+
+export interface Nic {
+  readonly name: string;
+  vfs(): VfInfo[];
+  /** Throws HEDDLE_VF_NOT_FOUND. */
+  vf(name: string): VfInfo;
+  addVf(config: VfConfigInput): Promise<VfInfo>;
+  removeVf(name: string): Promise<void>;
+  setVf(name: string, changes: VfChanges): Promise<VfInfo>;
+  /** Makes the NIC what the configuration says, and touches only the VFs that differ. */
+  apply(config: NicConfigInput, options?: { dryRun?: boolean }): Promise<Action[]>;
+  stats(): NicStats;
+  fdb(): FdbEntry[];
+  config(): NicConfig;
+  on<Name extends NicEventName>(event: Name, listener: NicListener<Name>): void;
+  off<Name extends NicEventName>(event: Name, listener: NicListener<Name>): void;
+  /** Stops the processors, closes every session and removes the sockets. */
+  close(): Promise<void>;
+}
