@@ -1,0 +1,31 @@
+import { accessSync, constants, existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Where things are kept that can be made again: in a checkout its `.cache`, else the user's. */
+export function cacheDirectory(): string {
+  const checkout = checkoutDirectory();
+  if (checkout !== undefined) return join(checkout, '.cache');
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'heddle');
+}
+
+/** The project's own directory, if this runs from a checkout that may be written to. */
+function checkoutDirectory(): string | undefined {
+  let directory = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(directory, 'package.json'))) {
+    if (directory === dirname(directory)) return undefined;
+    directory = dirname(directory);
+  }
+  const isCheckout = existsSync(join(directory, 'tsconfig.json')); // The package ships only dist/.
+  return isCheckout && isWritable(directory) ? directory : undefined;
+}
+
+function isWritable(directory: string): boolean {
+  try {
+    accessSync(directory, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,96 @@
+// The guest's whole file system, packed for the kernel: busybox, iperf3 and ethtool with the
+// libraries they need, and the virtio modules. Building takes a fraction of a second; still it is
+// kept, named by the hash of what went in, so that a second start has nothing to do.
+
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cacheDirectory } from './cache.ts';
+import { type ArchiveEntry, archive, directory, file, symbolicLink } from './cpio.ts';
+import { initScript, loadDriversScript, networkScript } from './init-script.ts';
+import { driverModules, type Kernel, moduleName } from './kernel.ts';
+import { findProgram } from './requirements.ts';
+
+/** Raise it when this file changes what an image contains. */
+const recipe = 1;
+
+/** The path of an image for this kernel: made now, or kept from an earlier time. */
+export function guestImage(kernel: Kernel): string {
+  const path = join(cacheDirectory(), `guest-${kernel.version}-${imageKey(kernel)}.cpio`);
+  if (existsSync(path)) return path;
+  mkdirSync(cacheDirectory(), { recursive: true });
+  // Another process may build the same image now: whoever is last replaces it by an equal one.
+  const draft = `${path}.${process.pid}`;
+  writeFileSync(draft, archive(imageEntries(kernel)));
+  renameSync(draft, path);
+  return path;
+}
+
+function imageEntries(kernel: Kernel): ArchiveEntry[] {
+  return [
+    ...['proc', 'sys', 'dev', 'tmp', 'run', 'etc'].map(directory),
+    file('init', initScript),
+    file('bin/load-drivers', loadDriversScript),
+    file('bin/network', networkScript),
+    ...busyboxEntries(),
+    ...dynamicProgramEntries(['iperf3', 'ethtool']),
+    ...moduleEntries(kernel),
+  ];
+}
+
+function busyboxEntries(): ArchiveEntry[] {
+  const busybox = programPath('busybox');
+  const applets = execFileSync(busybox, ['--list'], { encoding: 'utf8' }).split('\n');
+  const links = applets.filter((name) => name !== '' && name !== 'busybox');
+  return [
+    file('bin/busybox', readFileSync(busybox)),
+    ...links.map((name) => symbolicLink(`bin/${name}`, 'busybox')),
+  ];
+}
+
+function dynamicProgramEntries(names: readonly string[]): ArchiveEntry[] {
+  const libraries = new Set<string>();
+  const programs = names.map((name) => {
+    const path = programPath(name);
+    for (const library of sharedLibraries(path)) libraries.add(library);
+    return file(`bin/${name}`, readFileSync(path));
+  });
+  // A library keeps its path, so that the program's loader finds it without a cache.
+  return [...programs, ...[...libraries].map((path) => file(path.slice(1), readFileSync(path)))];
+}
+
+function sharedLibraries(program: string): string[] {
+  const listing = execFileSync('ldd', [program], { encoding: 'utf8' });
+  return [...listing.matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] as string);
+}
+
+function moduleEntries(kernel: Kernel): ArchiveEntry[] {
+  const paths = driverModules(kernel);
+  const names = paths.map((path) => `${moduleName(path)}.ko`);
+  const files = paths.map((path, index) => file(`modules/${names[index]}`, moduleBytes(path)));
+  return [...files, file('modules/order', `${names.join('\n')}\n`, 0o644)];
+}
+
+function moduleBytes(path: string): Buffer {
+  const unpackers: Record<string, string> = { '.xz': 'xz', '.zst': 'zstd', '.gz': 'gzip' };
+  const unpacker = unpackers[path.slice(path.lastIndexOf('.'))];
+  if (unpacker === undefined) return readFileSync(path);
+  return execFileSync(unpacker, ['-dc', path], { maxBuffer: 64 << 20 });
+}
+
+function imageKey(kernel: Kernel): string {
+  const hash = createHash('sha256').update(`${recipe} ${kernel.version}`);
+  for (const text of [initScript, loadDriversScript, networkScript]) hash.update(text);
+  for (const path of ['busybox', 'iperf3', 'ethtool'].map(programPath)) {
+    const { size, mtimeMs } = statSync(path);
+    hash.update(`${path} ${size} ${mtimeMs}`);
+  }
+  return hash.digest('hex').slice(0, 12);
+}
+
+function programPath(name: string): string {
+  const path = findProgram(name);
+  if (path === undefined) throw new Error(`Cannot build the guest's image: ${name} is missing`);
+  return path;
+}

@@ -1,0 +1,65 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A kernel of the host's distribution, with the modules that belong to it. */
+export interface Kernel {
+  readonly version: string;
+  readonly image: string;
+  readonly modules: string;
+}
+
+/** What an ordinary guest loads: virtio over PCI and the network driver. */
+const driverNames = ['virtio_pci', 'virtio_net'];
+
+/** The newest kernel whose modules are installed; the small "cloud" flavour first: it boots faster. */
+export function findKernel(boot = '/boot', modulesRoot = '/lib/modules'): Kernel | undefined {
+  if (!existsSync(boot)) return undefined;
+  const versions = readdirSync(boot)
+    .filter((name) => name.startsWith('vmlinuz-'))
+    .map((name) => name.slice('vmlinuz-'.length))
+    .filter((version) => existsSync(join(modulesRoot, version, 'modules.dep')))
+    .filter((version) => isReadable(join(boot, `vmlinuz-${version}`)));
+  versions.sort((a, b) => rank(b) - rank(a) || b.localeCompare(a, 'en', { numeric: true }));
+  const version = versions[0];
+  if (version === undefined) return undefined;
+  return { version, image: join(boot, `vmlinuz-${version}`), modules: join(modulesRoot, version) };
+}
+
+/** Paths of the modules a guest loads, in an order in which insmod accepts them. */
+export function driverModules(kernel: Kernel): string[] {
+  const needs = new Map<string, string[]>();
+  const pathOf = new Map<string, string>();
+  for (const line of readFileSync(join(kernel.modules, 'modules.dep'), 'utf8').split('\n')) {
+    const [path, dependencies] = line.split(':');
+    if (path === undefined || dependencies === undefined) continue;
+    // modules.dep lists what must be there first last.
+    needs.set(path, dependencies.trim().split(' ').filter(Boolean).reverse());
+    pathOf.set(moduleName(path), path);
+  }
+  const ordered = new Set<string>();
+  for (const name of driverNames) {
+    const path = pathOf.get(name);
+    if (path === undefined) continue; // Built into this kernel.
+    for (const needed of needs.get(path) ?? []) ordered.add(needed);
+    ordered.add(path);
+  }
+  return [...ordered].map((path) => join(kernel.modules, path));
+}
+
+/** `…/virtio-rng.ko.xz` is the module `virtio_rng`. */
+export function moduleName(path: string): string {
+  const base = path.slice(path.lastIndexOf('/') + 1);
+  return base.replace(/\.ko(\.\w+)?$/, '').replaceAll('-', '_');
+}
+
+function rank(version: string): number {
+  return version.includes('cloud') ? 1 : 0;
+}
+
+function isReadable(path: string): boolean {
+  try {
+    return statSync(path).isFile() && readFileSync(path).length > 0;
+  } catch {
+    return false; // Some distributions let only root read kernels.
+  }
+}

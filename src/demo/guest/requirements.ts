@@ -1,0 +1,34 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { findKernel } from './kernel.ts';
+
+/** Debian keeps some programs where an ordinary user's PATH does not look. */
+const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
+
+const guestPrograms = ['qemu-system-x86_64', 'busybox', 'iperf3', 'ethtool'];
+
+/** The full path of a program, or undefined. */
+export function findProgram(name: string): string | undefined {
+  const directories = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
+  for (const directory of [...directories, ...systemDirectories]) {
+    const path = join(directory, name);
+    if (isExecutable(path)) return path;
+  }
+  return undefined;
+}
+
+/** What keeps this machine from running a real Linux guest; empty when nothing does. */
+export function missingForGuests(): string[] {
+  const missing = guestPrograms.filter((name) => findProgram(name) === undefined);
+  if (findKernel() === undefined) missing.push('a kernel image that may be read, in /boot');
+  return missing;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
