@@ -1,0 +1,79 @@
+// The configuration file: YAML whose errors name the file, the line and the column.
+
+import { readFileSync } from 'node:fs';
+import { type Document, isMap, isNode, LineCounter, type Node, parseDocument } from 'yaml';
+import { operatorError } from '../errors.ts';
+import type { KeyPath, Locate } from './problems.ts';
+import type { NicConfig } from './types.ts';
+import { completeNic } from './validate.ts';
+
+/** Aliases may expand to this many nodes: a small file must not become a huge configuration. */
+const ALIAS_COUNT_MAX = 1000;
+
+export function loadConfig(file: string): NicConfig {
+  return parseConfig(readConfig(file), file);
+}
+
+function readConfig(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
+    if (code === 'ENOENT') throw operatorError('HEDDLE_CONFIG_MISSING', { file });
+    throw operatorError('HEDDLE_CONFIG_UNREADABLE', { file, reason: code }, { cause: error });
+  }
+}
+
+/** `file` is only the name that messages show. */
+export function parseConfig(text: string, file: string): NicConfig {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const problem = document.errors[0] ?? document.warnings[0];
+  if (problem !== undefined) {
+    const { line, col } = lines.linePos(problem.pos[0]);
+    throw syntaxError(
+      `${file}:${line}:${col}`,
+      problem.message,
+      text.split(/\r?\n/)[line - 1] ?? '',
+    );
+  }
+  const locate: Locate = (path, part) => {
+    const { line, col } = lines.linePos(offsetOf(document, path, part));
+    return `${file}:${line}:${col}`;
+  };
+  return completeNic(toValue(document, file), locate);
+}
+
+function toValue(document: Document, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: ALIAS_COUNT_MAX });
+  } catch (error) {
+    throw syntaxError(`${file}:1:1`, (error as Error).message, 'aliases');
+  }
+}
+
+function syntaxError(where: string, message: string, line: string): Error {
+  const reason = message.charAt(0).toLowerCase() + message.slice(1);
+  const received = JSON.stringify(line.trim().slice(0, 120));
+  return operatorError('HEDDLE_CONFIG_SYNTAX', { where, reason, received });
+}
+
+/** Where a key or its value begins; what is missing is shown where its mapping begins. */
+function offsetOf(document: Document, path: KeyPath, part: 'key' | 'value'): number {
+  if (part === 'key') {
+    const parent = nodeAt(document, path.slice(0, -1));
+    const key = String(path.at(-1));
+    const pair = isMap(parent) ? parent.items.find((item) => String(item.key) === key) : undefined;
+    if (isNode(pair?.key)) return pair.key.range?.[0] ?? 0;
+  }
+  const node = nodeAt(document, path);
+  if (node !== undefined || path.length === 0) return node?.range?.[0] ?? 0;
+  return offsetOf(document, path.slice(0, -1), 'value');
+}
+
+function nodeAt(document: Document, path: KeyPath): Node | undefined {
+  if (path.length === 0) return document.contents ?? undefined;
+  // An alias stands where the value is used, but getIn() does not look through one.
+  const node = document.getIn(path, true);
+  return isNode(node) ? node : undefined;
+}

@@ -1,0 +1,104 @@
+// The validator of everything a user writes: the YAML file, the bodies of the API, createNic().
+// Each rule carries the words for what it allows; the error messages are built from them.
+
+import { z } from 'zod';
+import { PROCESSOR_COUNT_MAX, QUEUE_PAIRS_MAX, VF_COUNT_MAX } from '../../layout/limits.ts';
+import { MAC_PATTERN } from './mac.ts';
+
+/** `sun_path` of sockaddr_un has 108 bytes, the last of which ends the string. */
+export const SOCKET_PATH_BYTES_MAX = 107;
+
+export const MTU_MIN = 68; // RFC 791: every IPv4 link carries this much.
+export const MTU_MAX = 65535; // virtio 1.3, 5.1.4.1: mtu is 68 to 65535.
+export const MTU_DEFAULT = 1500;
+export const MAC_AGE_SECONDS_DEFAULT = 300; // IEEE 802.1Q, table 8-6.
+export const MAC_AGE_SECONDS_MAX = 1_000_000; // IEEE 802.1Q, table 8-6.
+
+function wholeNumber(minimum: number, maximum: number): z.ZodInt {
+  const allowed = `a whole number from ${minimum} to ${maximum}`;
+  return z.int(allowed).min(minimum, allowed).max(maximum, allowed);
+}
+
+const nameAllowed = 'a name of 1 to 32 letters, digits, ".", "_" or "-", first a letter or digit';
+const name = z.string(nameAllowed).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/, nameAllowed);
+
+// Absolute, because "heddle apply" and the NIC may run in different directories.
+const pathAllowed = 'an absolute path of at most 107 bytes';
+const socketPath = z
+  .string(pathAllowed)
+  .regex(/^\/[^\0]*[^\0/]$/, pathAllowed)
+  .max(SOCKET_PATH_BYTES_MAX, pathAllowed)
+  .refine((path) => Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX, pathAllowed);
+
+const macAllowed = 'a unicast MAC address';
+const modeAllowed = '"server" (the NIC listens) or "client" (the VMM listens)';
+const flagAllowed = 'true or false';
+
+const vfFields = {
+  name: name.meta({ description: 'Name of the VF, one of a kind in its NIC.' }),
+  socket: socketPath.meta({ description: 'Path of the vhost-user socket, absolute.' }),
+  mode: z.enum(['server', 'client'], modeAllowed).meta({
+    description:
+      'server: the NIC listens. client: the VMM listens, the NIC connects and reconnects.',
+  }),
+  mac: z
+    .string(macAllowed)
+    .regex(MAC_PATTERN, macAllowed)
+    .toLowerCase()
+    .meta({ description: 'Unicast MAC address. Left out: derived from the names, stable.' }),
+  queuePairs: wholeNumber(1, QUEUE_PAIRS_MAX).meta({
+    description: 'Pairs of a receive and a transmit queue.',
+  }),
+  mtu: wholeNumber(MTU_MIN, MTU_MAX).meta({ description: 'Largest IP packet, as the guest sees.' }),
+  allowUnsealedMemory: z.boolean(flagAllowed).meta({
+    description: 'Accept guest memory that its owner could truncate, which would end the NIC.',
+  }),
+};
+
+export const vfSchema = z.strictObject(
+  {
+    name: vfFields.name,
+    socket: vfFields.socket,
+    mode: vfFields.mode.default('server'),
+    mac: vfFields.mac.optional(),
+    queuePairs: vfFields.queuePairs.default(1),
+    mtu: vfFields.mtu.default(MTU_DEFAULT),
+    allowUnsealedMemory: vfFields.allowUnsealedMemory.default(false),
+  },
+  'a mapping with the keys of a VF',
+);
+
+// The fields without their defaults: a change must not reset what it does not mention.
+const { name: _, ...changeableFields } = vfFields;
+export const vfChangesSchema = z
+  .strictObject(changeableFields, 'a mapping with the keys of a VF that change')
+  .partial();
+
+const vfListAllowed = `a list of at most ${VF_COUNT_MAX} VFs`;
+
+export const nicSchema = z
+  .strictObject(
+    {
+      name: name.default('nic0').meta({ description: 'Name of the NIC.' }),
+      processors: wholeNumber(1, PROCESSOR_COUNT_MAX)
+        .default(1)
+        .meta({ description: 'Worker threads that run the firmware.' }),
+      macAgeSeconds: wholeNumber(1, MAC_AGE_SECONDS_MAX)
+        .default(MAC_AGE_SECONDS_DEFAULT)
+        .meta({ description: 'A learned address that stays silent this long is forgotten.' }),
+      control: socketPath
+        .optional()
+        .meta({ description: 'Path of the control socket of "heddle up", absolute.' }),
+      vfs: z
+        .array(vfSchema, vfListAllowed)
+        .max(VF_COUNT_MAX, vfListAllowed)
+        .default([])
+        .meta({ description: 'The virtual functions: one per VM.' }),
+    },
+    'a mapping with the keys of a NIC',
+  )
+  .meta({ title: 'Heddle NIC', description: 'One NIC and its virtual functions.' });
+
+export const VF_KEYS: readonly string[] = Object.keys(vfSchema.shape);
+export const VF_CHANGE_KEYS: readonly string[] = Object.keys(vfChangesSchema.shape);
+export const NIC_KEYS: readonly string[] = Object.keys(nicSchema.shape);

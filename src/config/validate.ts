@@ -1,0 +1,108 @@
+// From what a user wrote to a complete configuration: validated, defaults and MACs filled in, and no
+// two VFs in each other's way.
+
+import { VF_COUNT_MAX } from '../../layout/limits.ts';
+import { type OperatorError, operatorError } from '../errors.ts';
+import { deriveMac } from './mac.ts';
+import {
+  type KeyPath,
+  keyText,
+  type Locate,
+  problemsOf,
+  type Root,
+  throwProblems,
+} from './problems.ts';
+import {
+  NIC_KEYS,
+  nicSchema,
+  VF_CHANGE_KEYS,
+  VF_KEYS,
+  vfChangesSchema,
+  vfSchema,
+} from './schema.ts';
+import type { NicConfig, VfChanges, VfConfig } from './types.ts';
+
+const nicRoot: Root = {
+  label: 'the NIC',
+  keysAt: (path) => (path[0] === 'vfs' ? VF_KEYS : NIC_KEYS),
+};
+const vfRoot: Root = { label: 'the VF', keysAt: () => VF_KEYS };
+const changesRoot: Root = { label: 'a change of a VF', keysAt: () => VF_CHANGE_KEYS };
+
+const inCode: Locate = () => 'the configuration';
+
+type VfOutput = ReturnType<typeof vfSchema.parse>;
+
+function withMac(vf: VfOutput, nicName: string): VfConfig {
+  return { ...vf, mac: vf.mac ?? deriveMac(nicName, vf.name) };
+}
+
+/** The complete configuration of a NIC; throws an OperatorError that names the key at fault. */
+export function completeNic(input: unknown, locate: Locate = inCode): NicConfig {
+  const parsed = nicSchema.safeParse(input);
+  if (!parsed.success) throwProblems(problemsOf(parsed.error, input, nicRoot, locate));
+  const { control, vfs, ...rest } = parsed.data!;
+  const config: NicConfig = { ...rest, vfs: vfs.map((vf) => withMac(vf, rest.name)) };
+  if (control !== undefined) config.control = control;
+  throwProblems(conflictsOf(config, locate));
+  return config;
+}
+
+/** The complete configuration of one VF, by itself: `checkRoomFor` compares it with the others. */
+export function completeVf(input: unknown, nicName: string, locate: Locate = inCode): VfConfig {
+  const parsed = vfSchema.safeParse(input);
+  if (!parsed.success) throwProblems(problemsOf(parsed.error, input, vfRoot, locate));
+  return withMac(parsed.data!, nicName);
+}
+
+/** The changes of a VF, checked one by one, without the keys that are undefined. */
+export function completeChanges(input: unknown, locate: Locate = inCode): VfChanges {
+  const parsed = vfChangesSchema.safeParse(input);
+  if (!parsed.success) throwProblems(problemsOf(parsed.error, input, changesRoot, locate));
+  const entries = Object.entries(parsed.data!).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as VfChanges;
+}
+
+/** Refuses a new VF, or the changed form of one, that would get in the way of the others. */
+export function checkRoomFor(vf: VfConfig, nic: NicConfig, locate: Locate = inCode): void {
+  const others = nic.vfs.filter((other) => other.name !== vf.name);
+  if (others.length >= VF_COUNT_MAX) {
+    throw operatorError('HEDDLE_TOO_MANY_VFS', { limit: VF_COUNT_MAX, received: vf.name });
+  }
+  const at: Locate = (path, part) => locate(path.slice(2), part);
+  throwProblems(conflictsOf({ ...nic, vfs: [...others, vf] }, at, (path) => path.slice(2)));
+}
+
+/** Duplicates, each reported at its second appearance. */
+function conflictsOf(
+  config: NicConfig,
+  locate: Locate,
+  shown: (path: KeyPath) => KeyPath = (path) => path,
+): OperatorError[] {
+  const problems: OperatorError[] = [];
+  const names = new Map<string, string>();
+  const macs = new Map<string, string>();
+  const sockets = new Map<string, string>();
+  if (config.control !== undefined) sockets.set(config.control, 'the control socket');
+  config.vfs.forEach((vf, index) => {
+    const label = `vfs[${index}] (${vf.name})`;
+    const kinds = [
+      { code: 'HEDDLE_CONFIG_DUPLICATE_NAME', field: 'name', seen: names },
+      { code: 'HEDDLE_CONFIG_DUPLICATE_MAC', field: 'mac', seen: macs },
+      { code: 'HEDDLE_CONFIG_DUPLICATE_SOCKET', field: 'socket', seen: sockets },
+    ] as const;
+    // Two VFs of one name share their derived MAC too: saying so would only distract.
+    const isNameTaken = names.has(vf.name);
+    for (const { code, field, seen } of kinds) {
+      const other = seen.get(vf[field]);
+      if (other === undefined) seen.set(vf[field], label);
+      else if (field !== 'mac' || !isNameTaken) {
+        const path = ['vfs', index, field];
+        const key = keyText(shown(path), 'the VF');
+        const received = vf[field];
+        problems.push(operatorError(code, { where: locate(path, 'value'), key, other, received }));
+      }
+    }
+  });
+  return problems;
+}
