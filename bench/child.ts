@@ -1,0 +1,144 @@
+// A child process under the harness: pinned to a core, its output kept, stopped by its pid.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { releaseAtExit } from './resources.ts';
+
+/** What a failure shows of a child's output. */
+const tailLines = 25;
+const stopSeconds = 5;
+/** USER_HZ, the unit of the times in /proc/PID/stat: 100 on every Linux that Node supports. */
+const clockTicksPerSecond = 100;
+
+export interface ChildOptions {
+  /** The cores it may use; all when left out. */
+  readonly cores?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+interface Waiter {
+  check(): void;
+  fail(error: Error): void;
+}
+
+export class Child {
+  readonly name: string;
+  /** Everything it printed, both streams. */
+  output = '';
+  readonly #process: ChildProcess;
+  readonly #waiters = new Set<Waiter>();
+  readonly #forget: () => void;
+  #ending: string | null = null;
+
+  constructor(name: string, command: string, args: readonly string[], options: ChildOptions = {}) {
+    this.name = name;
+    // Each wrapper replaces itself by the next, so the pid is that of the command. setpriv: the
+    // child dies with the harness even if that is killed by SIGKILL. stdbuf: C's stdout is block
+    // buffered on a pipe, and we wait for its lines.
+    const pin = options.cores === undefined ? [] : ['taskset', '-c', options.cores];
+    const wrapped = ['--pdeathsig', 'KILL', '--', ...pin, 'stdbuf', '-oL', command, ...args];
+    this.#process = spawn('setpriv', wrapped, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, LC_ALL: 'C', ...options.env },
+    });
+    const append = (text: string) => {
+      this.output += text;
+      for (const waiter of [...this.#waiters]) waiter.check();
+    };
+    this.#process.stdout?.setEncoding('utf8').on('data', append);
+    this.#process.stderr?.setEncoding('utf8').on('data', append);
+    // A write to a child that has just died; its end is reported below.
+    this.#process.stdin?.on('error', () => {});
+    this.#process.on('error', (error) => this.#end(error.message));
+    this.#process.on('close', (code, signal) => this.#end(`ended with ${signal ?? code}`));
+    this.#forget = releaseAtExit(() => this.#process.kill('SIGKILL'));
+  }
+
+  get hasEnded(): boolean {
+    return this.#ending !== null;
+  }
+
+  write(text: string): void {
+    this.#process.stdin?.write(text);
+  }
+
+  /** Resolves with the offset behind the first occurrence of `text` at or after `from`. */
+  waitFor(text: string, from: number, timeoutSeconds: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const finish = () => {
+        clearTimeout(timer);
+        this.#waiters.delete(waiter);
+      };
+      const waiter: Waiter = {
+        check: () => {
+          const at = this.output.indexOf(text, from);
+          if (at < 0) return;
+          finish();
+          resolve(at + text.length);
+        },
+        fail: (error) => {
+          finish();
+          reject(error);
+        },
+      };
+      const timer = setTimeout(() => {
+        const seconds = `${timeoutSeconds} s`;
+        waiter.fail(this.failure(`did not print ${JSON.stringify(text)} within ${seconds}`));
+      }, timeoutSeconds * 1000);
+      this.#waiters.add(waiter);
+      waiter.check();
+      if (this.#ending !== null && this.#waiters.has(waiter)) {
+        waiter.fail(this.failure(this.#ending));
+      }
+    });
+  }
+
+  /** CPU time of all its threads since it started. */
+  cpuSeconds(): number {
+    const stat = readFileSync(`/proc/${this.#process.pid}/stat`, 'utf8');
+    // The second field is the name in parentheses, which may itself hold blanks.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [user, system] = [Number(fields[11]), Number(fields[12])];
+    return (user + system) / clockTicksPerSecond;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.hasEnded) {
+      const closed = once(this.#process, 'close');
+      this.#process.kill('SIGTERM');
+      const patience = new AbortController();
+      const expiry = sleep(stopSeconds * 1000, undefined, { signal: patience.signal });
+      expiry.then(() => this.#process.kill('SIGKILL')).catch(() => {});
+      await closed;
+      patience.abort();
+    }
+    this.#forget();
+  }
+
+  /** Resolves when it has ended by itself; stops it when that takes too long. */
+  async finish(timeoutSeconds: number): Promise<void> {
+    const end = Date.now() + timeoutSeconds * 1000;
+    while (!this.hasEnded && Date.now() < end) await sleep(10);
+    await this.stop();
+  }
+
+  failure(what: string): Error {
+    return new Error(`${this.name} ${what}\n${this.tail()}`);
+  }
+
+  tail(): string {
+    const lines = this.output.trimEnd().split('\n').slice(-tailLines);
+    return [`--- last output of ${this.name}`, ...lines, '---'].join('\n');
+  }
+
+  #end(how: string): void {
+    if (this.#ending !== null) return;
+    this.#ending = how;
+    for (const waiter of [...this.#waiters]) {
+      waiter.check();
+      if (this.#waiters.has(waiter)) waiter.fail(this.failure(how));
+    }
+  }
+}

@@ -1,0 +1,154 @@
+// The load: a testpmd whose two virtio-user ports, like two guests, send to each other for ever.
+//
+//            .--- port 0 (MAC …:0a) ---.                 In `mac` mode testpmd sends what one port
+//   switch --|                         |-- testpmd       receives out of the other, so a fixed set
+//            '--- port 1 (MAC …:0b) ---'                 of frames circulates: a closed loop.
+//
+// The frames in flight fit the rings, so a switch that works loses none, and each hop is exactly
+// one operation of the switch: the rate is that of the slower of the two sides.
+
+import { existsSync, rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SocketRole } from './peers/peer.ts';
+import { type PortStatistics, parseForwardTotals, parsePortStatistics } from './port-statistics.ts';
+import { Testpmd } from './testpmd.ts';
+
+const generatorCore = 1;
+const ringSize = 1024;
+const burstSize = 32;
+const firstBursts = 8;
+/** Both directions: 8 bursts of 32 from each of the two ports. */
+export const framesInFlight = 2 * firstBursts * burstSize;
+
+/** OVS retries a connection once a second, and does so for one port after the other. */
+const connectSeconds = 30;
+const drainSeconds = 0.1;
+/** testpmd's clock against ours: a greater difference means that one of them was not running. */
+const clockTolerance = 0.1;
+
+export interface LoopSample {
+  readonly frameBytes: number;
+  /** Frames a second, both directions together, in millions. */
+  readonly mpps: number;
+  readonly windowSeconds: number;
+  /** Of the frames in flight, those that never came back, and failures the ports counted. */
+  readonly framesLost: number;
+}
+
+export interface MeasureOptions {
+  readonly frameBytes: number;
+  readonly warmUpSeconds: number;
+  readonly windowSeconds: number;
+  /** Called at both ends of the window, to read what else belongs to it. */
+  onWindow(edge: 'begin' | 'end'): void;
+}
+
+export class Generator {
+  readonly #testpmd: Testpmd;
+  readonly #sockets: readonly string[];
+
+  /** One port per socket. `switchRole` says what the switch does with the sockets. */
+  constructor(sockets: readonly string[], switchRole: SocketRole) {
+    this.#sockets = sockets;
+    const server = switchRole === 'connects' ? 1 : 0;
+    this.#testpmd = new Testpmd({
+      name: 'the generator',
+      core: generatorCore,
+      isMemoryOneFile: true,
+      vdevs: sockets.map((path, port) => {
+        const device = `net_virtio_user${port},path=${path},server=${server}`;
+        return `${device},mac=${macOf(port)},queue_size=${ringSize}`;
+      }),
+      application: [
+        '--forward-mode=mac',
+        // Pairs of ports are each other's destination.
+        ...sockets.map((_, port) => `--eth-peer=${port},${macOf(port ^ 1)}`),
+        ...[`--txd=${ringSize}`, `--rxd=${ringSize}`, `--burst=${burstSize}`],
+        '--no-flush-rx',
+      ],
+    });
+  }
+
+  async connect(): Promise<void> {
+    await this.#testpmd.ready(connectSeconds);
+  }
+
+  async measure(options: MeasureOptions): Promise<LoopSample> {
+    await this.#testpmd.command(`set txpkts ${options.frameBytes}`);
+    await this.#testpmd.command('set fwd mac');
+    await this.#testpmd.command(`start tx_first ${firstBursts}`);
+    await sleep(options.warmUpSeconds * 1000);
+
+    const before = await this.#statistics();
+    const started = performance.now();
+    options.onWindow('begin');
+    await sleep(options.windowSeconds * 1000);
+    const after = await this.#statistics();
+    const windowSeconds = (performance.now() - started) / 1000;
+    options.onWindow('end');
+
+    const rate = this.#rate(before, after, windowSeconds);
+    const dropped = parseForwardTotals(await this.#testpmd.command('stop')).txDropped;
+    const lost = framesInFlight - (await this.#drain());
+    return {
+      frameBytes: options.frameBytes,
+      mpps: rate / 1e6,
+      windowSeconds,
+      framesLost: Math.max(lost, dropped) + failures(after) - failures(before),
+    };
+  }
+
+  async stop(): Promise<void> {
+    await this.#testpmd.quit();
+    // As a server, testpmd leaves its sockets behind, and could not bind them again.
+    for (const socket of this.#sockets) if (existsSync(socket)) rmSync(socket);
+  }
+
+  tail(): string {
+    return this.#testpmd.child.tail();
+  }
+
+  /**
+   * Takes the frames in flight out of the loop and returns how many there were. The next start
+   * then finds empty rings, whatever size it sends, and a frame that is missing was lost.
+   */
+  async #drain(): Promise<number> {
+    await this.#testpmd.command('set fwd rxonly');
+    await this.#testpmd.command('start');
+    await sleep(drainSeconds * 1000);
+    return parseForwardTotals(await this.#testpmd.command('stop')).rxPackets;
+  }
+
+  async #statistics(): Promise<PortStatistics[]> {
+    const statistics = parsePortStatistics(await this.#testpmd.command('show port stats all'));
+    if (statistics.length !== this.#sockets.length) {
+      throw this.#testpmd.child.failure(`showed ${statistics.length} ports`);
+    }
+    return statistics;
+  }
+
+  #rate(before: PortStatistics[], after: PortStatistics[], windowSeconds: number): number {
+    const counted = (received(after) - received(before)) / windowSeconds;
+    // testpmd reads its clock where it reads the counters; we only see its answer arrive.
+    const rate = after.reduce((sum, { rxPps }) => sum + rxPps, 0);
+    if (counted <= 0) throw this.#testpmd.child.failure('received no frame: the loop is broken');
+    if (Math.abs(counted / rate - 1) > clockTolerance) {
+      throw this.#testpmd.child.failure(
+        `reports ${Math.round(rate)} frames a second, its counters say ${Math.round(counted)}`,
+      );
+    }
+    return rate;
+  }
+}
+
+function macOf(port: number): string {
+  return `02:00:00:00:00:${(port + 0x0a).toString(16).padStart(2, '0')}`;
+}
+
+function received(statistics: readonly PortStatistics[]): number {
+  return statistics.reduce((sum, { rxPackets }) => sum + rxPackets, 0);
+}
+
+function failures(statistics: readonly PortStatistics[]): number {
+  return statistics.reduce((sum, port) => sum + port.failures, 0);
+}

@@ -1,0 +1,30 @@
+// The peers of the benchmark, in the order in which each round runs them.
+
+import { createHeddle } from './heddle.ts';
+import { createOvsDpdk } from './ovs-dpdk.ts';
+import type { Peer } from './peer.ts';
+import { createTestpmdVhost } from './testpmd-vhost.ts';
+
+export interface ChosenPeers {
+  readonly usable: readonly Peer[];
+  readonly skipped: readonly { readonly name: string; readonly reason: string }[];
+}
+
+/** The peers named, or all, split by whether they can run here. */
+export function choosePeers(names: readonly string[]): ChosenPeers {
+  const all = [createHeddle(), createOvsDpdk(), createTestpmdVhost()];
+  const unknown = names.find((name) => !all.some((peer) => peer.name === name));
+  if (unknown !== undefined) {
+    const known = all.map(({ name }) => name).join(', ');
+    throw new Error(`Unknown peer ${unknown}: allowed are ${known}.`);
+  }
+  const wanted = all.filter(({ name }) => names.length === 0 || names.includes(name));
+  const usable: Peer[] = [];
+  const skipped: { name: string; reason: string }[] = [];
+  for (const peer of wanted) {
+    const reason = peer.available();
+    if (reason === null) usable.push(peer);
+    else skipped.push({ name: peer.name, reason });
+  }
+  return { usable, skipped };
+}

@@ -1,0 +1,61 @@
+// Heddle itself, as a user starts it: `heddle up` with a configuration file.
+
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Child } from '../child.ts';
+import { makeTemporaryDirectory, type TemporaryDirectory } from '../resources.ts';
+import { type Peer, switchCore } from './peer.ts';
+
+// This file runs as dist/bench/peers/heddle.js.
+const cli = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const packageFile = fileURLToPath(new URL('../../../package.json', import.meta.url));
+const readySeconds = 20;
+
+export const heddleName = 'heddle';
+
+export function createHeddle(): Peer {
+  let child: Child | null = null;
+  let directory: TemporaryDirectory | null = null;
+  return {
+    name: heddleName,
+    socketRole: 'listens',
+    available: () => (existsSync(cli) ? null : 'dist/src/cli/main.js is not built'),
+    version: () => `${packageVersion()}, Node ${process.versions.node}`,
+    async start(sockets) {
+      directory = makeTemporaryDirectory('nic');
+      const config = join(directory.path, 'nic.yaml');
+      writeFileSync(config, configuration(sockets));
+      const control = join(directory.path, 'control.sock');
+      const args = [cli, 'up', '--config', config, '--control', control];
+      child = new Child(heddleName, process.execPath, args, { cores: String(switchCore) });
+      await child.waitFor('ready', 0, readySeconds);
+    },
+    async stop() {
+      await child?.stop();
+      directory?.remove();
+      child = null;
+      directory = null;
+    },
+    cpuSeconds: () => child?.cpuSeconds() ?? 0,
+    tail: () => child?.tail() ?? '',
+  };
+}
+
+/** JSON is YAML. */
+function configuration(sockets: readonly string[]): string {
+  const vfs = sockets.map((socket, index) => ({
+    name: `vm${index}`,
+    socket,
+    mode: 'server',
+    // DPDK's virtio-user does not seal its memory; QEMU does.
+    allowUnsealedMemory: true,
+  }));
+  return JSON.stringify({ name: 'bench', processors: 1, vfs }, null, 2);
+}
+
+function packageVersion(): string {
+  const parsed: unknown = JSON.parse(readFileSync(packageFile, 'utf8'));
+  const hasVersion = typeof parsed === 'object' && parsed !== null && 'version' in parsed;
+  return hasVersion ? String(parsed.version) : 'unknown version';
+}

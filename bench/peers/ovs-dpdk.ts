@@ -1,0 +1,133 @@
+// Open vSwitch with its DPDK data path: one polling thread, one bridge, the NORMAL action.
+//
+// It has its own database and control sockets in a temporary directory and never touches an
+// Open vSwitch that the machine may run.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Child } from '../child.ts';
+import { commandVersion, findCommand, run } from '../commands.ts';
+import { makeTemporaryDirectory, type TemporaryDirectory } from '../resources.ts';
+import { type Peer, switchCore } from './peer.ts';
+
+/** Debian's build with DPDK is beside the ordinary one, not on the PATH. */
+const vswitchdPath = '/usr/lib/openvswitch-switch-dpdk';
+const vswitchdName = 'ovs-vswitchd-dpdk';
+const schema = '/usr/share/openvswitch/vswitch.ovsschema';
+const bridgeSeconds = 20;
+
+/** A netdev bridge makes a TAP of its name: unique, and within the 15 characters of Linux. */
+const bridge = `hb${process.pid}`;
+
+export function createOvsDpdk(): Peer {
+  let running: OvsDpdk | null = null;
+  return {
+    name: 'ovs-dpdk',
+    socketRole: 'connects',
+    available() {
+      const hint = 'is not installed (Debian package openvswitch-switch-dpdk)';
+      const commands = ['ovsdb-tool', 'ovsdb-server', 'ovs-vsctl', 'ovs-ofctl'];
+      const missing = commands.find((name) => findCommand(name) === null);
+      if (missing !== undefined) return `${missing} ${hint}`;
+      return findVswitchd() === null ? `${vswitchdName} ${hint}` : null;
+    },
+    version: () => commandVersion(findVswitchd() ?? vswitchdName, ['--version']),
+    async start(sockets) {
+      running = new OvsDpdk();
+      await running.start(sockets);
+    },
+    async stop() {
+      await running?.stop();
+      running = null;
+    },
+    cpuSeconds: () => running?.vswitchd?.cpuSeconds() ?? 0,
+    tail: () => running?.vswitchd?.tail() ?? '',
+  };
+}
+
+class OvsDpdk {
+  vswitchd: Child | null = null;
+  #database: Child | null = null;
+  readonly #directory: TemporaryDirectory = makeTemporaryDirectory('ovs');
+
+  async start(sockets: readonly string[]): Promise<void> {
+    const file = join(this.#directory.path, 'conf.db');
+    run('ovsdb-tool', ['create', file, schema]);
+    this.#database = new Child(
+      'ovsdb-server',
+      findCommand('ovsdb-server') ?? 'ovsdb-server',
+      [file, `--remote=p${this.#databaseAddress()}`, ...this.#daemonOptions('ovsdb')],
+      { env: this.#environment() },
+    );
+    this.#configure(['--no-wait', 'init']);
+    this.#configure(['--no-wait', 'set', 'Open_vSwitch', '.', ...dpdkSettings()]);
+    this.vswitchd = new Child(
+      'ovs-vswitchd',
+      findVswitchd() ?? vswitchdName,
+      [this.#databaseAddress(), ...this.#daemonOptions('vswitchd')],
+      { env: this.#environment() },
+    );
+    await this.vswitchd.waitFor('DPDK Enabled - initialized', 0, bridgeSeconds);
+    this.#addBridge(sockets);
+  }
+
+  async stop(): Promise<void> {
+    await this.vswitchd?.stop();
+    await this.#database?.stop();
+    this.#directory.remove();
+  }
+
+  #addBridge(sockets: readonly string[]): void {
+    const ports = sockets.flatMap((path, port) => [
+      ...['--', 'add-port', bridge, `vm${port}`],
+      ...['--', 'set', 'Interface', `vm${port}`, 'type=dpdkvhostuserclient'],
+      `options:vhost-server-path=${path}`,
+    ]);
+    const create = ['add-br', bridge, '--', 'set', 'bridge', bridge, 'datapath_type=netdev'];
+    this.#configure([...create, ...ports]);
+    const control = join(this.#directory.path, `${bridge}.mgmt`);
+    run('ovs-ofctl', ['del-flows', control], this.#environment());
+    run('ovs-ofctl', ['add-flow', control, 'actions=NORMAL'], this.#environment());
+  }
+
+  /** Without --no-wait, returns once vswitchd has done what the database says. */
+  #configure(args: readonly string[]): void {
+    const connection = [`--db=${this.#databaseAddress()}`, `--timeout=${bridgeSeconds}`];
+    try {
+      run('ovs-vsctl', [...connection, ...args], this.#environment());
+    } catch (error) {
+      const log = (this.vswitchd ?? this.#database)?.tail() ?? '';
+      throw new Error(`ovs-vsctl failed: ${String(error)}\n${log}`);
+    }
+  }
+
+  #databaseAddress(): string {
+    return `unix:${join(this.#directory.path, 'db.sock')}`;
+  }
+
+  #daemonOptions(name: string): string[] {
+    const control = `--unixctl=${join(this.#directory.path, `${name}.ctl`)}`;
+    return [control, '-vconsole:info', '-vsyslog:off'];
+  }
+
+  #environment(): NodeJS.ProcessEnv {
+    const path = this.#directory.path;
+    return { OVS_RUNDIR: path, OVS_LOGDIR: path, OVS_DBDIR: path };
+  }
+}
+
+/** The polling thread has the switch's core to itself; all other threads use the generator's. */
+function dpdkSettings(): string[] {
+  return [
+    'other_config:dpdk-init=true',
+    'other_config:dpdk-extra="--no-pci"',
+    'other_config:dpdk-socket-mem="512"',
+    'other_config:dpdk-lcore-mask=0x2',
+    `other_config:pmd-cpu-mask=0x${(1 << switchCore).toString(16)}`,
+  ];
+}
+
+function findVswitchd(): string | null {
+  const path = join(vswitchdPath, vswitchdName);
+  return existsSync(path) ? path : findCommand(vswitchdName);
+}

@@ -1,0 +1,40 @@
+// testpmd's vhost PMD in `io` mode: two C copies and no switching at all, the ceiling of C.
+
+import { commandVersion, findCommand } from '../commands.ts';
+import { Testpmd, testpmdCommand } from '../testpmd.ts';
+import { type Peer, switchCore } from './peer.ts';
+
+const startSeconds = 20;
+
+export function createTestpmdVhost(): Peer {
+  let testpmd: Testpmd | null = null;
+  return {
+    name: 'testpmd-vhost',
+    socketRole: 'listens',
+    available() {
+      if (findCommand(testpmdCommand) !== null) return null;
+      return `${testpmdCommand} is not installed (Debian package dpdk-dev)`;
+    },
+    // testpmd has no --version; the package knows.
+    version: () => commandVersion('dpkg-query', ['-W', '-f', 'DPDK ${Version}', 'dpdk-dev']),
+    async start(sockets) {
+      testpmd = new Testpmd({
+        name: 'testpmd-vhost',
+        core: switchCore,
+        isMemoryOneFile: false,
+        vdevs: sockets.map((path, port) => `net_vhost${port},iface=${path}`),
+        application: [
+          ...['--forward-mode=io', '--txd=1024', '--rxd=1024', '--burst=32'],
+          '--auto-start',
+        ],
+      });
+      await testpmd.ready(startSeconds);
+    },
+    async stop() {
+      await testpmd?.quit();
+      testpmd = null;
+    },
+    cpuSeconds: () => testpmd?.child.cpuSeconds() ?? 0,
+    tail: () => testpmd?.child.tail() ?? '',
+  };
+}

@@ -1,0 +1,55 @@
+// What must be undone however the benchmark ends: children, temporary directories, huge pages.
+//
+// Every release is synchronous, so that one `exit` hook covers a normal end, an exception and a
+// signal alike. Orderly stops (SIGTERM, then waiting) are the owners' work; this is the backstop.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const releases: (() => void)[] = [];
+
+/** Registers what to undo at exit. Returns a function that forgets it again. */
+export function releaseAtExit(release: () => void): () => void {
+  releases.push(release);
+  return () => {
+    const index = releases.indexOf(release);
+    if (index >= 0) releases.splice(index, 1);
+  };
+}
+
+/** Makes signals end the process through its `exit` hook. Call once, first. */
+export function installExitHooks(): void {
+  process.on('exit', () => {
+    // The newest first: a child goes before the directory that holds its sockets.
+    for (const release of releases.splice(0).reverse()) {
+      try {
+        release();
+      } catch (error) {
+        process.stderr.write(`bench: clean-up failed: ${String(error)}\n`);
+      }
+    }
+  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => process.exit(128 + constants.signals[signal]));
+  }
+}
+
+export interface TemporaryDirectory {
+  readonly path: string;
+  remove(): void;
+}
+
+/** Short on purpose: the paths of Unix sockets in it end at 107 bytes. */
+export function makeTemporaryDirectory(purpose: string): TemporaryDirectory {
+  const path = mkdtempSync(join(tmpdir(), `hb-${purpose}-`));
+  const erase = () => rmSync(path, { recursive: true, force: true });
+  const forget = releaseAtExit(erase);
+  return {
+    path,
+    remove() {
+      erase();
+      forget();
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import { describe, expect, test } from 'vitest';
+import { interquartileRange, median, pairedRatios, quantile, spread } from './statistics.ts';
+
+describe('median', () => {
+  test('is the middle of an odd count, whatever the order', () => {
+    expect(median([9, 1, 5])).toBe(5);
+  });
+  test('is the mean of the two middle values of an even count', () => {
+    expect(median([4, 1, 3, 2])).toBe(2.5);
+  });
+  test('of one value is that value', () => {
+    expect(median([7])).toBe(7);
+  });
+  test('of nothing is an error, not NaN', () => {
+    expect(() => median([])).toThrow(RangeError);
+  });
+  test('leaves its input alone', () => {
+    const values = [3, 1, 2];
+    median(values);
+    expect(values).toEqual([3, 1, 2]);
+  });
+  test('sorts by value, not as text', () => {
+    expect(median([10, 9, 100])).toBe(10);
+  });
+});
+
+describe('spread', () => {
+  test('names the quartiles as R and NumPy do', () => {
+    expect(spread([1, 2, 3, 4])).toEqual({
+      count: 4,
+      min: 1,
+      q1: 1.75,
+      median: 2.5,
+      q3: 3.25,
+      max: 4,
+    });
+  });
+  test('one outlier moves the maximum and not the middle half', () => {
+    const calm = spread([1, 2, 3, 4, 5]);
+    const wild = spread([1, 2, 3, 4, 500]);
+    expect(wild.max).toBe(500);
+    expect(interquartileRange(wild)).toBe(interquartileRange(calm));
+  });
+  test('a quantile beyond the last rank stays inside', () => {
+    expect(quantile([1, 2], 1)).toBe(2);
+  });
+});
+
+describe('pairedRatios', () => {
+  test('pairs by round, so a machine that slows down for all changes nothing', () => {
+    expect(pairedRatios([20, 10, 40], [10, 5, 20])).toEqual([2, 2, 2]);
+  });
+  test('differs from the ratio of medians when rounds differ', () => {
+    expect(median(pairedRatios([1, 8, 9], [1, 2, 9]))).toBe(1);
+    expect(median([1, 8, 9]) / median([1, 2, 9])).toBe(4);
+  });
+  test('refuses lists of different lengths', () => {
+    expect(() => pairedRatios([1], [1, 2])).toThrow('received 1 and 2 values');
+  });
+  test('refuses a zero, which is a measurement that failed', () => {
+    expect(() => pairedRatios([1], [0])).toThrow('no ratio to 0 in round 0');
+  });
+});

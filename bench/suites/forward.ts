@@ -1,0 +1,118 @@
+// How fast one core switches frames between two ports.
+
+import { framesInFlight, type LoopSample } from '../generator.ts';
+import type { Peer } from '../peers/peer.ts';
+import { pairedRatios, type Spread, spread } from '../statistics.ts';
+import { withConnectedPorts } from './session.ts';
+
+/** Long enough for every frame to have gone round, caches and branch predictors to be warm, and
+ * for V8 to have replaced its first, fast-made code of the firmware by the optimised one. */
+const warmUpSeconds = 0.5;
+
+export interface ForwardSample extends LoopSample {
+  readonly peer: string;
+  readonly round: number;
+  /** CPU time of the switch, per second of the window. */
+  readonly switchCores: number;
+}
+
+export interface ForwardOptions {
+  readonly frameSizes: readonly number[];
+  readonly rounds: number;
+  readonly windowSeconds: number;
+  onSample(sample: ForwardSample): void;
+}
+
+/** A B C A B C …: neighbours in time are compared, so a machine's moods hit all alike. */
+export async function runForward(
+  peers: readonly Peer[],
+  options: ForwardOptions,
+): Promise<ForwardSample[]> {
+  const samples: ForwardSample[] = [];
+  for (let round = 0; round < options.rounds; round += 1) {
+    for (const peer of peers) {
+      for (const sample of await visit(peer, round, options)) samples.push(sample);
+    }
+  }
+  return samples;
+}
+
+async function visit(peer: Peer, round: number, options: ForwardOptions): Promise<ForwardSample[]> {
+  return withConnectedPorts(peer, 2, async (generator) => {
+    const samples: ForwardSample[] = [];
+    for (const frameBytes of options.frameSizes) {
+      let cpuSeconds = 0;
+      const loop = await generator.measure({
+        frameBytes,
+        warmUpSeconds,
+        windowSeconds: options.windowSeconds,
+        onWindow(edge) {
+          cpuSeconds = edge === 'begin' ? peer.cpuSeconds() : peer.cpuSeconds() - cpuSeconds;
+        },
+      });
+      const switchCores = cpuSeconds / loop.windowSeconds;
+      const sample = { peer: peer.name, round, ...loop, switchCores };
+      options.onSample(sample);
+      samples.push(sample);
+    }
+    return samples;
+  });
+}
+
+export interface ForwardSummary {
+  readonly peer: string;
+  readonly frameBytes: number;
+  readonly mpps: Spread;
+  readonly switchCores: Spread;
+  readonly framesLost: number;
+  readonly framesInFlight: number;
+}
+
+export function summarizeForward(samples: readonly ForwardSample[]): ForwardSummary[] {
+  return distinct(samples.map(({ frameBytes }) => frameBytes)).flatMap((frameBytes) =>
+    distinct(samples.map(({ peer }) => peer)).map((peer) => {
+      const own = select(samples, peer, frameBytes);
+      return {
+        peer,
+        frameBytes,
+        mpps: spread(own.map(({ mpps }) => mpps)),
+        switchCores: spread(own.map(({ switchCores }) => switchCores)),
+        framesLost: own.reduce((sum, { framesLost }) => sum + framesLost, 0),
+        framesInFlight,
+      };
+    }),
+  );
+}
+
+export interface RatioSummary {
+  readonly peer: string;
+  readonly against: string;
+  readonly frameBytes: number;
+  readonly ratio: Spread;
+}
+
+/** The first peer against each other one: the ratios of each round, and their spread. */
+export function summarizeRatios(samples: readonly ForwardSample[]): RatioSummary[] {
+  const [first, ...others] = distinct(samples.map(({ peer }) => peer));
+  if (first === undefined) return [];
+  return distinct(samples.map(({ frameBytes }) => frameBytes)).flatMap((frameBytes) =>
+    others.map((against) => {
+      const rates = (peer: string) => select(samples, peer, frameBytes).map(({ mpps }) => mpps);
+      const ratio = spread(pairedRatios(rates(first), rates(against)));
+      return { peer: first, against, frameBytes, ratio };
+    }),
+  );
+}
+
+/** Ordered by round, because the rounds were run in order. */
+function select(
+  samples: readonly ForwardSample[],
+  peer: string,
+  frameBytes: number,
+): ForwardSample[] {
+  return samples.filter((sample) => sample.peer === peer && sample.frameBytes === frameBytes);
+}
+
+function distinct<Value>(values: readonly Value[]): Value[] {
+  return [...new Set(values)];
+}

@@ -1,0 +1,62 @@
+// DPDK's testpmd, driven through its prompt: a command is over when the next prompt appears.
+
+import { Child } from './child.ts';
+
+const prompt = 'testpmd> ';
+const commandSeconds = 10;
+
+/** Memory of one testpmd, in MiB: its default pool of mbufs takes 330. */
+const memoryMiB = 512;
+
+export const testpmdCommand = 'dpdk-testpmd';
+
+export interface TestpmdOptions {
+  readonly name: string;
+  readonly core: number;
+  readonly vdevs: readonly string[];
+  /** virtio-user shares at most 8 memory regions: all hugepages must be one file. */
+  readonly isMemoryOneFile: boolean;
+  /** What follows `--`. */
+  readonly application: readonly string[];
+}
+
+export class Testpmd {
+  readonly child: Child;
+  #read = 0;
+
+  constructor(options: TestpmdOptions) {
+    const core = options.core;
+    this.child = new Child(
+      options.name,
+      testpmdCommand,
+      [
+        // Two lcores on one core: the main one only reads commands, the other forwards.
+        ...['--lcores', `0@${core},1@${core}`, '--main-lcore', '0'],
+        // Without --no-pci DPDK would probe the machine's own network card.
+        ...['--no-pci', '--in-memory', '-m', String(memoryMiB)],
+        ...(options.isMemoryOneFile ? ['--single-file-segments'] : []),
+        ...options.vdevs.flatMap((vdev) => ['--vdev', vdev]),
+        ...['--', '-i', ...options.application],
+      ],
+      { cores: String(core) },
+    );
+  }
+
+  /** Resolves at the first prompt: all ports are configured, and as a server also connected. */
+  async ready(timeoutSeconds: number): Promise<void> {
+    this.#read = await this.child.waitFor(prompt, 0, timeoutSeconds);
+  }
+
+  /** Runs one command and returns what it printed. */
+  async command(line: string): Promise<string> {
+    const from = this.#read;
+    this.child.write(`${line}\n`);
+    this.#read = await this.child.waitFor(prompt, from, commandSeconds);
+    return this.child.output.slice(from, this.#read - prompt.length);
+  }
+
+  async quit(): Promise<void> {
+    if (!this.child.hasEnded) this.child.write('quit\n');
+    await this.child.finish(commandSeconds);
+  }
+}
