@@ -1,0 +1,94 @@
+// Builds dist/: the firmware (AssemblyScript → WebAssembly), the control plane (TypeScript →
+// JavaScript) and the schema of the configuration. Does nothing when no input has changed.
+
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { bootstrap } from './bootstrap.mjs';
+import { root, run, step } from './steps.mjs';
+
+const inputDirectories = ['layout', 'firmware', 'src', 'test/support', 'bench'];
+const inputFiles = [
+  'asconfig.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'package-lock.json',
+  'scripts/build.mjs',
+];
+/** File times may be as coarse as the kernel's tick. */
+const clockSlackMs = 20;
+const stampPath = join(root, 'dist/.stamp');
+
+export async function build() {
+  const stamp = inputHash();
+  if (existsSync(stampPath) && readFileSync(stampPath, 'utf8') === stamp) return;
+  const startedAt = Date.now();
+  mkdirSync(join(root, 'dist'), { recursive: true });
+  if (existsSync(join(root, 'asconfig.json'))) {
+    await step('Building the firmware', () =>
+      run('node_modules/.bin/asc', ['--config', 'asconfig.json', '--target', 'release']),
+    );
+  }
+  await step('Building the control plane', () =>
+    run('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json']),
+  );
+  await writeSchema();
+  const command = join(root, 'dist/src/cli/main.js');
+  if (existsSync(command)) chmodSync(command, 0o755);
+  removeOlderThan(startedAt);
+  writeFileSync(stampPath, stamp);
+}
+
+/**
+ * What an earlier build left and this one did not write has lost its source. Removing it last, not
+ * everything first, leaves a NIC that runs from dist/ its files while they are replaced.
+ */
+function removeOlderThan(time) {
+  const entries = readdirSync(join(root, 'dist'), { recursive: true, withFileTypes: true });
+  for (const entry of entries.filter((one) => one.isFile())) {
+    const path = join(entry.parentPath, entry.name);
+    if (statSync(path).mtimeMs < time - clockSlackMs) rmSync(path);
+  }
+}
+
+async function writeSchema() {
+  const writer = 'dist/src/config/write-schema.js';
+  if (!existsSync(join(root, writer))) return;
+  await step('Writing the schema', () => run(process.execPath, [writer, 'dist/schema.json']));
+}
+
+function inputHash() {
+  const hash = createHash('sha256');
+  for (const path of [...inputFiles, ...inputDirectories.flatMap(filesBelow)].sort()) {
+    if (!existsSync(join(root, path))) continue;
+    hash
+      .update(`${path}\0`)
+      .update(readFileSync(join(root, path)))
+      .update('\0');
+  }
+  return hash.digest('hex');
+}
+
+function filesBelow(directory) {
+  if (!existsSync(join(root, directory))) return [];
+  return readdirSync(join(root, directory), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.(ts|json)$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1));
+}
+
+if (process.argv[1] === import.meta.filename) {
+  await bootstrap('build');
+  await build().catch((error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  });
+}

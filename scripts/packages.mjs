@@ -1,0 +1,85 @@
+// The Debian packages that this project uses, what proves that one is there, and what it is for.
+// Plain JavaScript without dependencies: it runs before anything is installed.
+
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** Debian keeps some programs where an ordinary user's PATH does not look. */
+const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
+
+/**
+ * `neededBy` names the commands that cannot do all their work without the package:
+ * `start` (the demo), `test` and `bench`.
+ */
+export const packages = [
+  {
+    name: 'qemu-system-x86',
+    purpose: 'runs the virtual machines',
+    neededBy: ['start', 'test'],
+    isInstalled: () => hasProgram('qemu-system-x86_64'),
+  },
+  {
+    name: 'linux-image-cloud-amd64',
+    purpose: 'the kernel inside the virtual machines',
+    neededBy: ['start', 'test'],
+    isInstalled: hasKernel,
+  },
+  {
+    name: 'busybox-static',
+    purpose: 'the programs inside the virtual machines',
+    neededBy: ['start', 'test'],
+    isInstalled: () => hasProgram('busybox'),
+  },
+  {
+    name: 'iperf3',
+    purpose: 'measures TCP between the virtual machines',
+    neededBy: ['start', 'test'],
+    isInstalled: () => hasProgram('iperf3'),
+  },
+  {
+    name: 'ethtool',
+    purpose: 'switches queues on inside the virtual machines',
+    neededBy: ['start', 'test'],
+    isInstalled: () => hasProgram('ethtool'),
+  },
+  {
+    name: 'dpdk-dev',
+    purpose: 'testpmd, a foreign virtio driver to test and measure with',
+    neededBy: ['test', 'bench'],
+    isInstalled: () => hasProgram('dpdk-testpmd'),
+  },
+  {
+    name: 'openvswitch-switch-dpdk',
+    purpose: 'the switch to compare speed with',
+    neededBy: ['bench'],
+    isInstalled: () => existsSync('/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk'),
+  },
+];
+
+/** The packages that `command` needs and this machine lacks. */
+export function missingPackages(command) {
+  return packages.filter((one) => one.neededBy.includes(command) && !one.isInstalled());
+}
+
+export function hasProgram(name) {
+  const directories = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
+  return [...directories, ...systemDirectories].some((directory) =>
+    isUsable(join(directory, name), constants.X_OK),
+  );
+}
+
+function hasKernel() {
+  if (!existsSync('/boot')) return false;
+  return readdirSync('/boot')
+    .filter((name) => name.startsWith('vmlinuz-') && isUsable(join('/boot', name), constants.R_OK))
+    .some((name) => existsSync(join('/lib/modules', name.slice('vmlinuz-'.length), 'modules.dep')));
+}
+
+function isUsable(path, mode) {
+  try {
+    accessSync(path, mode);
+    return true;
+  } catch {
+    return false;
+  }
+}

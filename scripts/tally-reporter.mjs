@@ -1,0 +1,30 @@
+// A reporter for vitest that counts for `scripts/test.mjs` and knows why tests were skipped, which
+// vitest's own JSON does not tell.
+
+import { writeFileSync } from 'node:fs';
+
+// biome-ignore lint/style/noDefaultExport: vitest asks for it.
+export default class TallyReporter {
+  onTestRunEnd(modules, unhandledErrors) {
+    const tally = { passed: 0, failed: unhandledErrors.length, skipped: 0, reasons: {} };
+    for (const module of modules) {
+      // A file that cannot even be loaded has no tests to count.
+      if (module.state() === 'failed' && module.errors().length > 0) tally.failed++;
+      for (const test of module.children.allTests()) count(test.result(), tally);
+      for (const suite of module.children.allSuites()) {
+        if (suite.errors().length > 0) tally.failed++;
+      }
+    }
+    writeFileSync(process.env.HEDDLE_TALLY, JSON.stringify(tally));
+  }
+}
+
+function count(result, tally) {
+  if (result.state === 'passed') tally.passed++;
+  else if (result.state === 'failed') tally.failed++;
+  else {
+    tally.skipped++;
+    const reason = result.note ?? 'no reason given';
+    tally.reasons[reason] = (tally.reasons[reason] ?? 0) + 1;
+  }
+}
