@@ -1,6 +1,6 @@
 // Every error that an operator can cause, in one table: docs/errors.md is rendered from it.
-// This file imports nothing and keeps to plain syntax, so that a Node too old for the rest of Heddle
-// still gets far enough to print the message about itself.
+// This file imports nothing and keeps to plain syntax, so that a Node too old for the rest of
+// Heddle still gets far enough to print the message about itself.
 
 interface ErrorEntry {
   /** What the HTTP API answers with. */
@@ -51,7 +51,7 @@ export const ERROR_TABLE = {
   HEDDLE_CONFIG_MAC: {
     status: 400,
     message: 'Cannot use {where} because {key} takes {allowed}, and {reason}: received {received}',
-    hint: 'Write for example 02:00:00:00:00:0a, or leave the key out: the MAC then comes from the name.',
+    hint: 'Write 02:00:00:00:00:0a for example, or leave it out: the MAC then comes from the name.',
   },
   HEDDLE_CONFIG_DUPLICATE_NAME: {
     status: 409,
@@ -88,7 +88,7 @@ export const ERROR_TABLE = {
     status: 400,
     message:
       'Cannot use {where} because a socket path has at most {limit} bytes: received {socket}',
-    hint: 'The kernel sets this limit (sun_path). Use a shorter directory, for example in /run or /tmp.',
+    hint: 'The kernel sets this limit (sun_path). Use a shorter directory, such as one in /run.',
   },
   HEDDLE_SOCKET_IN_USE: {
     status: 409,
@@ -135,8 +135,8 @@ export const ERROR_TABLE = {
     status: 409,
     message: 'Cannot map the memory of VF {vf} because it is not sealed: received {received}',
     hint:
-      'Use memory-backend-memfd (sealed by default). If you trust its owner never to truncate it, ' +
-      'set allowUnsealedMemory: true on the VF.',
+      'Use memory-backend-memfd (sealed by default). If you trust its owner never to truncate ' +
+      'it, set allowUnsealedMemory: true on the VF.',
   },
   HEDDLE_KERNEL_REFUSED: {
     status: 500,

@@ -7,9 +7,9 @@ import { completeNic } from './validate.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** $XDG_RUNTIME_DIR/heddle; without a session (su, cron, containers) a directory of our own in /tmp. */
+/** $XDG_RUNTIME_DIR/heddle; without a session (su, cron, containers) one of our own in /tmp. */
 export function runtimeDirectory(environment: Environment = process.env): string {
-  const base = environment['XDG_RUNTIME_DIR'];
+  const base = environment.XDG_RUNTIME_DIR;
   const isUsable =
     base?.startsWith('/') && statSync(base, { throwIfNoEntry: false })?.isDirectory();
   return isUsable ? `${base}/heddle` : `/tmp/heddle-${userId()}`;
@@ -40,7 +40,7 @@ export function defaultConfig(directory: string = runtimeDirectory()): NicConfig
 }
 
 export function defaultControlSocket(environment: Environment = process.env): string {
-  return environment['HEDDLE_CONTROL'] || `${runtimeDirectory(environment)}/control.sock`;
+  return environment.HEDDLE_CONTROL || `${runtimeDirectory(environment)}/control.sock`;
 }
 
 function userId(): number {

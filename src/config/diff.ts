@@ -1,5 +1,5 @@
-// A configuration is applied as a list of actions: the same path serves the first start, a reload and
-// --dry-run. VFs that do not differ have no action, and so keep their connection and their traffic.
+// A configuration is applied as a list of actions, which --dry-run prints. VFs that do not differ
+// have no action, and so keep their connection and their traffic.
 
 import { operatorError } from '../errors.ts';
 import type { Action, NicConfig, VfChanges, VfConfig } from './types.ts';
@@ -70,8 +70,8 @@ export interface ActionTarget {
 }
 
 /**
- * Everything that goes, goes first: two VFs may exchange their sockets or their MACs, and a new VF may
- * take those of an old one. In between, the steps must not be checked against each other.
+ * Everything that goes, goes first: two VFs may exchange their sockets or their MACs, and a new VF
+ * may take those of an old one. In between, the steps must not be checked against each other.
  */
 export async function applyActions(
   actions: readonly Action[],

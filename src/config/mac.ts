@@ -15,8 +15,8 @@ export function macProblem(mac: string): string {
 }
 
 /**
- * Stable: the same names give the same address on every machine and after every restart, so that a
- * guest keeps its leases and its interface names. 02 says "locally administered, unicast"; the other
+ * Stable: the same names give the same address on every machine and after every restart, so that
+ * a guest keeps its leases and interface names. 02 says "locally administered, unicast"; the other
  * 40 bits come from a hash, which makes a collision among 256 VFs a matter of 1 in 30 million.
  */
 export function deriveMac(nicName: string, vfName: string): string {

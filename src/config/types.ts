@@ -1,4 +1,5 @@
-// What a NIC is configured with. `…Input` is what a user may write: only what has no default is needed.
+// What a NIC is configured with. `…Input` is what a user may write: whatever has a default may be
+// left out.
 
 export type VfMode = 'server' | 'client';
 

@@ -1,5 +1,5 @@
-// From what a user wrote to a complete configuration: validated, defaults and MACs filled in, and no
-// two VFs in each other's way.
+// From what a user wrote to a complete configuration: validated, defaults and MACs filled in, and
+// no two VFs in each other's way.
 
 import { VF_COUNT_MAX } from '../../layout/limits.ts';
 import { type OperatorError, operatorError } from '../errors.ts';

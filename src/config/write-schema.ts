@@ -1,4 +1,5 @@
-// The build runs this: the JSON Schema of the configuration, for editors that check YAML as one types.
+// The build runs this: the JSON Schema of the configuration, for editors that check YAML as one
+// types.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';

@@ -1,0 +1,137 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { actionText, applyActions, diffConfig } from './diff.ts';
+import type { Action, NicConfig, VfConfig } from './types.ts';
+import { completeNic } from './validate.ts';
+
+const nic = (vfs: unknown[], rest: object = {}): NicConfig => completeNic({ ...rest, vfs });
+const vm1 = { name: 'vm1', socket: '/s/1' };
+const vm2 = { name: 'vm2', socket: '/s/2' };
+
+function actions(running: NicConfig, wanted: NicConfig): string[] {
+  return diffConfig(running, wanted).map(actionText);
+}
+
+describe('the difference of two configurations', () => {
+  it('is nothing for equal ones, in any order', () => {
+    expect(actions(nic([vm1, vm2]), nic([vm2, vm1]))).toEqual([]);
+  });
+
+  it('adds and removes', () => {
+    expect(actions(nic([vm1]), nic([vm2]))).toEqual([
+      '- vm1',
+      expect.stringMatching(/^\+ vm2 {2}\/s\/2 {2}02:/),
+    ]);
+  });
+
+  it('changes the MAC and the trust in memory in place', () => {
+    const wanted = { ...vm1, mac: '02:00:00:00:00:01', allowUnsealedMemory: true };
+    expect(actions(nic([vm1]), nic([wanted]))).toEqual([
+      '~ vm1  mac=02:00:00:00:00:01 allowUnsealedMemory=true',
+    ]);
+  });
+
+  it.each([{ socket: '/s/9' }, { mode: 'client' }, { queuePairs: 2 }, { mtu: 9000 }])(
+    'replaces a VF for %o',
+    (change) => {
+      const [action] = diffConfig(nic([vm1, vm2]), nic([vm1, { ...vm2, ...change }]));
+      expect(action).toMatchObject({ type: 'replace-vf', name: 'vm2', changes: change });
+    },
+  );
+
+  it('sets the ageing of the NIC', () => {
+    expect(actions(nic([]), nic([], { macAgeSeconds: 60 }))).toEqual([
+      '~ the NIC  macAgeSeconds=60',
+    ]);
+  });
+
+  it.each([
+    ['name', { name: 'nic1' }],
+    ['processors', { processors: 2 }],
+  ])('refuses another %s', (key, change) => {
+    expect(() => diffConfig(nic([]), nic([], change))).toThrow(
+      `Cannot change ${key} of a running NIC because it needs a restart: received`,
+    );
+  });
+
+  it('refuses another control socket, but not its absence', () => {
+    const running = nic([], { control: '/c' });
+    expect(() => diffConfig(running, nic([], { control: '/d' }))).toThrow('Cannot change control');
+    expect(diffConfig(running, nic([]))).toEqual([]);
+  });
+});
+
+const vfs = fc.uniqueArray(
+  fc.record({
+    name: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
+    socket: fc.integer({ min: 1, max: 6 }).map((n) => `/s/${n}`),
+    mode: fc.constantFrom('server', 'client'),
+    mac: fc.integer({ min: 1, max: 6 }).map((n) => `02:00:00:00:00:0${n}`),
+    queuePairs: fc.integer({ min: 1, max: 2 }),
+    mtu: fc.constantFrom(1500, 9000),
+    allowUnsealedMemory: fc.boolean(),
+  }),
+  {
+    selector: (vf) => [vf.name, vf.mac, vf.socket],
+    comparator: (a, b) => a.some((x, i) => x === b[i]),
+  },
+);
+const configs = fc
+  .record({ vfs, macAgeSeconds: fc.constantFrom(60, 300) })
+  .map((config) => completeNic(config));
+
+/** Carries actions out as a strict NIC would: nothing may be there twice. */
+async function carryOut(
+  running: NicConfig,
+  list: Action[],
+): Promise<NicConfig & { touched: string[] }> {
+  const vfs = new Map<string, VfConfig>(running.vfs.map((vf) => [vf.name, vf]));
+  const touched: string[] = [];
+  let { macAgeSeconds } = running;
+  await applyActions(list, {
+    async removeVf(name) {
+      expect(vfs.delete(name)).toBe(true);
+      touched.push(name);
+    },
+    async addVf(vf) {
+      expect([...vfs.values()].map(({ socket }) => socket)).not.toContain(vf.socket);
+      expect([...vfs.values()].map(({ mac }) => mac)).not.toContain(vf.mac);
+      vfs.set(vf.name, vf);
+    },
+    async setVf(vf, changes) {
+      vfs.set(vf.name, { ...vfs.get(vf.name)!, ...changes });
+    },
+    async setNic(changes) {
+      macAgeSeconds = changes.macAgeSeconds;
+    },
+  });
+  return { ...running, macAgeSeconds, vfs: [...vfs.values()], touched };
+}
+
+const byName = (config: NicConfig): VfConfig[] =>
+  [...config.vfs].sort((a, b) => a.name.localeCompare(b.name));
+
+describe('for any two configurations', () => {
+  it('the actions turn the running one into the wanted one', async () => {
+    await fc.assert(
+      fc.asyncProperty(configs, configs, async (running, wanted) => {
+        const result = await carryOut(running, diffConfig(running, wanted));
+        expect(byName(result)).toEqual(byName(wanted));
+        expect(result.macAgeSeconds).toBe(wanted.macAgeSeconds);
+        expect(diffConfig(result, wanted)).toEqual([]);
+      }),
+    );
+  });
+
+  it('a VF that does not differ is not touched', async () => {
+    await fc.assert(
+      fc.asyncProperty(configs, configs, async (running, wanted) => {
+        const { touched } = await carryOut(running, diffConfig(running, wanted));
+        for (const vf of running.vfs) {
+          const same = wanted.vfs.find(({ name }) => name === vf.name);
+          if (JSON.stringify(same) === JSON.stringify(vf)) expect(touched).not.toContain(vf.name);
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,116 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { deriveMac, MAC_PATTERN } from './mac.ts';
+import { nearest } from './nearest.ts';
+import { checkRoomFor, completeChanges, completeNic, completeVf } from './validate.ts';
+import { jsonSchema } from './write-schema.ts';
+
+describe('a VF by itself', () => {
+  it('is completed', () => {
+    expect(completeVf({ name: 'a', socket: '/a' }, 'nic0')).toMatchObject({
+      mode: 'server',
+      mac: deriveMac('nic0', 'a'),
+    });
+  });
+
+  it('is refused with the key at fault', () => {
+    expect(() => completeVf({ name: 'a', socket: '/a', mtu: 1 }, 'nic0')).toThrow(
+      'Cannot use the configuration because mtu takes a whole number from 68 to 65535: received 1',
+    );
+    expect(() => completeVf(7, 'nic0')).toThrow(
+      'because the VF takes a mapping with the keys of a VF: received 7',
+    );
+  });
+
+  it('must not get in the way of the others', () => {
+    const nic = completeNic({ vfs: [{ name: 'a', socket: '/a' }] });
+    const other = (fields: object) => completeVf({ name: 'b', socket: '/b', ...fields }, 'nic0');
+    expect(() => checkRoomFor(other({}), nic)).not.toThrow();
+    expect(() => checkRoomFor(other({ socket: '/a' }), nic)).toThrow(
+      'because socket repeats the socket of vfs[0] (a): received /a',
+    );
+    expect(() => checkRoomFor(other({ mac: nic.vfs[0]!.mac }), nic)).toThrow('mac repeats the MAC');
+    // The changed form of a VF is compared with the others, not with its old self.
+    expect(() => checkRoomFor(nic.vfs[0]!, nic)).not.toThrow();
+  });
+
+  it('is refused when the NIC is full', () => {
+    const vfs = Array.from({ length: 256 }, (_, i) => ({ name: `v${i}`, socket: `/s${i}` }));
+    const nic = completeNic({ vfs });
+    const vf = completeVf({ name: 'b', socket: '/b' }, 'nic0');
+    expect(() => checkRoomFor(vf, nic)).toThrow('one NIC has at most 256: received b');
+  });
+});
+
+describe('changes of a VF', () => {
+  it('hold only what is mentioned', () => {
+    expect(completeChanges({ mtu: 9000, mac: undefined })).toEqual({ mtu: 9000 });
+  });
+
+  it('do not rename it', () => {
+    expect(() => completeChanges({ name: 'b' })).toThrow(
+      'because a change of a VF has no such key: received "name"',
+    );
+  });
+});
+
+describe('a derived MAC', () => {
+  it('is unicast, locally administered and stable for any names', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.string(), (nic, vf) => {
+        const mac = deriveMac(nic, vf);
+        expect(mac).toMatch(/^02:/);
+        expect(mac).toMatch(MAC_PATTERN);
+        expect(deriveMac(nic, vf)).toBe(mac);
+      }),
+    );
+  });
+
+  it('keeps names apart that read the same together', () => {
+    expect(deriveMac('ab', 'c')).not.toBe(deriveMac('a', 'bc'));
+  });
+});
+
+describe('did you mean', () => {
+  const keys = ['name', 'socket', 'queuePairs', 'mtu'];
+  it.each([
+    ['queue_pairs', 'queuePairs'],
+    ['queuepair', 'queuePairs'],
+    ['sokcet', 'socket'],
+    ['nmae', undefined],
+    ['colour', undefined],
+  ])('%s → %s', (word, expected) => {
+    expect(nearest(word, keys)).toBe(expected);
+  });
+});
+
+describe('the JSON Schema', () => {
+  const schema = jsonSchema() as {
+    $schema: string;
+    additionalProperties: boolean;
+    required?: string[];
+    properties: { vfs: { items: { required: string[]; properties: Record<string, object> } } };
+  };
+
+  it('says what the validator says', () => {
+    expect(schema.$schema).toBe('https://json-schema.org/draft/2020-12/schema');
+    expect(schema.additionalProperties).toBe(false);
+    expect(schema.required).toBeUndefined();
+    const vf = schema.properties.vfs.items;
+    expect(vf.required).toEqual(['name', 'socket']);
+    expect(vf.properties.queuePairs).toMatchObject({
+      type: 'integer',
+      minimum: 1,
+      maximum: 16,
+      default: 1,
+    });
+    expect(vf.properties.mode).toMatchObject({ enum: ['server', 'client'], default: 'server' });
+  });
+
+  it('describes every key', () => {
+    const { properties } = schema.properties.vfs.items;
+    for (const key of [...Object.values(properties), ...Object.values(schema.properties)]) {
+      expect(key).toHaveProperty('description');
+    }
+  });
+});
