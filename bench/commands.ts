@@ -8,7 +8,7 @@ const commandMs = 30_000;
 
 /** The path of an executable, or null. Servers live in sbin, which users' PATH often lacks. */
 export function findCommand(name: string): string | null {
-  const directories = (process.env['PATH'] ?? '').split(delimiter);
+  const directories = (process.env.PATH ?? '').split(delimiter);
   for (const directory of [...directories, '/usr/sbin', '/sbin']) {
     const path = join(directory, name);
     try {

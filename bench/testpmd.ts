@@ -1,6 +1,8 @@
 // DPDK's testpmd, driven through its prompt: a command is over when the next prompt appears.
 
 import { Child } from './child.ts';
+import { dpdkEnvironment } from './dpdk.ts';
+import { makeTemporaryDirectory } from './resources.ts';
 
 const prompt = 'testpmd> ';
 const commandSeconds = 10;
@@ -22,6 +24,7 @@ export interface TestpmdOptions {
 
 export class Testpmd {
   readonly child: Child;
+  readonly #directory = makeTemporaryDirectory('dpdk');
   #read = 0;
 
   constructor(options: TestpmdOptions) {
@@ -38,7 +41,7 @@ export class Testpmd {
         ...options.vdevs.flatMap((vdev) => ['--vdev', vdev]),
         ...['--', '-i', ...options.application],
       ],
-      { cores: String(core) },
+      { cores: String(core), env: dpdkEnvironment(this.#directory.path) },
     );
   }
 
@@ -58,5 +61,6 @@ export class Testpmd {
   async quit(): Promise<void> {
     if (!this.child.hasEnded) this.child.write('quit\n');
     await this.child.finish(commandSeconds);
+    this.#directory.remove();
   }
 }

@@ -1,7 +1,20 @@
 // `npm run bench`: installs what is missing, builds, and runs the benchmark.
 
-import { existsSync } from 'node:fs';
+import { bootstrap, explainMissing } from './bootstrap.mjs';
+import { build } from './build.mjs';
+import { runInForeground } from './steps.mjs';
 
-await import('./bootstrap.mjs');
-await import('./build.mjs');
-await import('../dist/bench/main.js');
+/** As the benchmark itself says it: nothing could be measured. */
+const exitNotMeasured = 2;
+
+try {
+  const missing = await bootstrap('bench');
+  await build();
+  // It leaves out the peers that are missing, and says so in its report.
+  if (missing.length > 0) console.error(`${explainMissing(missing)}\n`);
+  const args = ['dist/bench/main.js', ...process.argv.slice(2)];
+  process.exitCode = await runInForeground(process.execPath, args);
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = exitNotMeasured;
+}

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Child } from '../child.ts';
 import { commandVersion, findCommand, run } from '../commands.ts';
+import { dpdkEnvironment } from '../dpdk.ts';
 import { makeTemporaryDirectory, type TemporaryDirectory } from '../resources.ts';
 import { type Peer, switchCore } from './peer.ts';
 
@@ -16,8 +17,7 @@ const vswitchdName = 'ovs-vswitchd-dpdk';
 const schema = '/usr/share/openvswitch/vswitch.ovsschema';
 const bridgeSeconds = 20;
 
-/** A netdev bridge makes a TAP of its name: unique, and within the 15 characters of Linux. */
-const bridge = `hb${process.pid}`;
+const bridge = 'bench';
 
 export function createOvsDpdk(): Peer {
   let running: OvsDpdk | null = null;
@@ -25,6 +25,7 @@ export function createOvsDpdk(): Peer {
     name: 'ovs-dpdk',
     socketRole: 'connects',
     available() {
+      if (process.getuid?.() !== 0) return 'only root may give it a network namespace of its own';
       const hint = 'is not installed (Debian package openvswitch-switch-dpdk)';
       const commands = ['ovsdb-tool', 'ovsdb-server', 'ovs-vsctl', 'ovs-ofctl'];
       const missing = commands.find((name) => findCommand(name) === null);
@@ -53,20 +54,20 @@ class OvsDpdk {
   async start(sockets: readonly string[]): Promise<void> {
     const file = join(this.#directory.path, 'conf.db');
     run('ovsdb-tool', ['create', file, schema]);
-    this.#database = new Child(
-      'ovsdb-server',
-      findCommand('ovsdb-server') ?? 'ovsdb-server',
-      [file, `--remote=p${this.#databaseAddress()}`, ...this.#daemonOptions('ovsdb')],
-      { env: this.#environment() },
-    );
+    this.#database = this.#spawn('ovsdb-server', findCommand('ovsdb-server') ?? 'ovsdb-server', [
+      file,
+      `--remote=p${this.#databaseAddress()}`,
+      ...this.#daemonOptions('ovsdb'),
+    ]);
     this.#configure(['--no-wait', 'init']);
     this.#configure(['--no-wait', 'set', 'Open_vSwitch', '.', ...dpdkSettings()]);
-    this.vswitchd = new Child(
-      'ovs-vswitchd',
-      findVswitchd() ?? vswitchdName,
-      [this.#databaseAddress(), ...this.#daemonOptions('vswitchd')],
-      { env: this.#environment() },
-    );
+    // A bridge leaves TAPs behind even when its switch is killed. In a network namespace of its
+    // own they vanish with it; the vhost-user sockets are files and don't care.
+    this.vswitchd = this.#spawn('ovs-vswitchd', 'unshare', [
+      ...['--net', '--', findVswitchd() ?? vswitchdName],
+      this.#databaseAddress(),
+      ...this.#daemonOptions('vswitchd'),
+    ]);
     await this.vswitchd.waitFor('DPDK Enabled - initialized', 0, bridgeSeconds);
     this.#addBridge(sockets);
   }
@@ -92,7 +93,7 @@ class OvsDpdk {
 
   /** Without --no-wait, returns once vswitchd has done what the database says. */
   #configure(args: readonly string[]): void {
-    const connection = [`--db=${this.#databaseAddress()}`, `--timeout=${bridgeSeconds}`];
+    const connection = [`--db=${this.#databaseAddress()}`, '--retry', `--timeout=${bridgeSeconds}`];
     try {
       run('ovs-vsctl', [...connection, ...args], this.#environment());
     } catch (error) {
@@ -105,6 +106,10 @@ class OvsDpdk {
     return `unix:${join(this.#directory.path, 'db.sock')}`;
   }
 
+  #spawn(name: string, command: string, args: readonly string[]): Child {
+    return new Child(name, command, args, { env: this.#environment() });
+  }
+
   #daemonOptions(name: string): string[] {
     const control = `--unixctl=${join(this.#directory.path, `${name}.ctl`)}`;
     return [control, '-vconsole:info', '-vsyslog:off'];
@@ -112,7 +117,7 @@ class OvsDpdk {
 
   #environment(): NodeJS.ProcessEnv {
     const path = this.#directory.path;
-    return { OVS_RUNDIR: path, OVS_LOGDIR: path, OVS_DBDIR: path };
+    return { OVS_RUNDIR: path, OVS_LOGDIR: path, OVS_DBDIR: path, ...dpdkEnvironment(path) };
   }
 }
 

@@ -16,6 +16,7 @@ export function createTestpmdVhost(): Peer {
       return `${testpmdCommand} is not installed (Debian package dpdk-dev)`;
     },
     // testpmd has no --version; the package knows.
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholder
     version: () => commandVersion('dpkg-query', ['-W', '-f', 'DPDK ${Version}', 'dpdk-dev']),
     async start(sockets) {
       testpmd = new Testpmd({
