@@ -1,0 +1,54 @@
+import { Guest } from './guest/guest.ts';
+import type { Attachment, Direction, GuestPair } from './guest-pair.ts';
+
+const firstAddress = '10.0.0.1';
+const secondAddress = '10.0.0.2';
+const connectSeconds = 30;
+
+/** Switches two Linux machines on under QEMU; `connected()` waits for them. */
+export function startLinuxGuests(first: Attachment, second: Attachment): GuestPair {
+  return new LinuxGuests(first, second);
+}
+
+class LinuxGuests implements GuestPair {
+  readonly kind = 'qemu';
+  #client: Guest;
+  #server: Guest;
+
+  constructor(first: Attachment, second: Attachment) {
+    this.#client = new Guest({ ...first, address: `${firstAddress}/24` });
+    this.#server = new Guest({ ...second, address: `${secondAddress}/24` });
+  }
+
+  async connected(): Promise<void> {
+    await Promise.all([this.#client.booted(), this.#server.booted()]);
+    await this.#server.run('iperf3 --server --daemon');
+    const tryUntilAnswered = `until ping -c 1 -W 1 ${secondAddress}; do :; done`;
+    await this.#client.run(tryUntilAnswered, connectSeconds);
+  }
+
+  async ping(count: number): Promise<number[]> {
+    const output = await this.#client.run(`ping -c ${count} -i 0.1 ${secondAddress}`);
+    return [...output.matchAll(/ time=([\d.]+) ms/g)].map((match) => Number(match[1]));
+  }
+
+  async stream(direction: Direction, seconds: number): Promise<number> {
+    const reverse = direction === 'reverse' ? '--reverse' : '';
+    const output = await this.#client.run(
+      `iperf3 --client ${secondAddress} --time ${seconds} --interval 0 --json ${reverse}`,
+      seconds + 20,
+    );
+    return receivedMbps(output);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#client.close(), this.#server.close()]);
+  }
+}
+
+function receivedMbps(iperfReport: string): number {
+  const report = JSON.parse(iperfReport) as {
+    end: { sum_received: { bits_per_second: number } };
+  };
+  return report.end.sum_received.bits_per_second / 1e6;
+}

@@ -1,0 +1,89 @@
+// What the demo found: as JSON for programs, as a few lines for people.
+
+import type { NicStats, RxStats, TxStats } from '../nic/types.ts';
+import type { GuestPair } from './guest-pair.ts';
+import { dropCount } from './rates.ts';
+
+export interface VfReport {
+  readonly name: string;
+  readonly mac: string;
+  readonly tx: TxStats;
+  readonly rx: RxStats;
+}
+
+export interface DemoReport {
+  readonly guests: GuestPair['kind'];
+  readonly tcp: { readonly forwardMbps: number; readonly reverseMbps: number };
+  readonly rttMs: { readonly min: number; readonly median: number };
+  readonly vfs: readonly VfReport[];
+  /** Of all VFs together. */
+  readonly drops: Readonly<Record<string, number>>;
+}
+
+export interface Measurements {
+  readonly guests: GuestPair['kind'];
+  readonly roundTripsMs: readonly number[];
+  readonly forwardMbps: number;
+  readonly reverseMbps: number;
+}
+
+export function makeReport(measured: Measurements, stats: NicStats): DemoReport {
+  const { roundTripsMs } = measured;
+  return {
+    guests: measured.guests,
+    tcp: { forwardMbps: round(measured.forwardMbps), reverseMbps: round(measured.reverseMbps) },
+    rttMs: { min: Math.min(...roundTripsMs), median: median(roundTripsMs) },
+    vfs: stats.vfs.map(({ name, mac, tx, rx }) => ({ name, mac, tx, rx })),
+    drops: sumDrops(stats),
+  };
+}
+
+/** Traffic that no VF's counters saw did not go through the NIC. */
+export function hasTrafficBothWays(report: DemoReport): boolean {
+  const { forwardMbps, reverseMbps } = report.tcp;
+  return forwardMbps > 0 && reverseMbps > 0 && report.vfs.every((vf) => vf.rx.packets > 0);
+}
+
+export function summaryLines(report: DemoReport): string[] {
+  const [first, second] = report.vfs.map((vf) => vf.name);
+  const guests = report.guests === 'qemu' ? 'Linux machines under QEMU' : 'built-in guests';
+  const { forwardMbps, reverseMbps } = report.tcp;
+  return [
+    `Two ${guests}, one NIC:`,
+    `  round trip       min ${report.rttMs.min} ms, median ${report.rttMs.median} ms`,
+    `  TCP ${first} → ${second}    ${forwardMbps} Mbit/s`,
+    `  TCP ${second} → ${first}    ${reverseMbps} Mbit/s`,
+    ...report.vfs.map(vfLine),
+    `  drops            ${dropText(report.drops)}`,
+  ];
+}
+
+function vfLine({ name, tx, rx }: VfReport): string {
+  const isBalanced =
+    tx.packets === tx.forwarded + dropCount(tx) && rx.offered === rx.packets + dropCount(rx);
+  const verdict = isBalanced ? 'every frame accounted for' : 'FRAMES UNACCOUNTED FOR';
+  return `  ${name.padEnd(16)} sent ${tx.packets} frames, received ${rx.packets}; ${verdict}`;
+}
+
+function dropText(drops: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(drops).map(([reason, count]) => `${reason} ${count}`);
+  return parts.length === 0 ? 'none' : parts.join(', ');
+}
+
+function sumDrops(stats: NicStats): Record<string, number> {
+  const sum: Record<string, number> = {};
+  for (const { drops } of stats.vfs.flatMap((vf) => [vf.tx, vf.rx])) {
+    for (const [reason, count] of Object.entries(drops)) {
+      if (count > 0) sum[reason] = (sum[reason] ?? 0) + count;
+    }
+  }
+  return sum;
+}
+
+export function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}
