@@ -64,8 +64,8 @@ export class Child {
     this.#process.stdin?.write(text);
   }
 
-  /** Resolves with the offset behind the first occurrence of `text` at or after `from`. */
-  waitFor(text: string, from: number, timeoutSeconds: number): Promise<number> {
+  /** Resolves with the offset behind the first match at or after `from`. */
+  waitFor(pattern: RegExp, from: number, timeoutSeconds: number): Promise<number> {
     return new Promise((resolve, reject) => {
       const finish = () => {
         clearTimeout(timer);
@@ -73,10 +73,10 @@ export class Child {
       };
       const waiter: Waiter = {
         check: () => {
-          const at = this.output.indexOf(text, from);
-          if (at < 0) return;
+          const found = pattern.exec(this.output.slice(from));
+          if (found === null) return;
           finish();
-          resolve(at + text.length);
+          resolve(from + found.index + found[0].length);
         },
         fail: (error) => {
           finish();
@@ -85,7 +85,7 @@ export class Child {
       };
       const timer = setTimeout(() => {
         const seconds = `${timeoutSeconds} s`;
-        waiter.fail(this.failure(`did not print ${JSON.stringify(text)} within ${seconds}`));
+        waiter.fail(this.failure(`did not print ${pattern} within ${seconds}`));
       }, timeoutSeconds * 1000);
       this.#waiters.add(waiter);
       waiter.check();
@@ -97,6 +97,7 @@ export class Child {
 
   /** CPU time of all its threads since it started. */
   cpuSeconds(): number {
+    if (this.#ending !== null) throw this.failure(this.#ending);
     const stat = readFileSync(`/proc/${this.#process.pid}/stat`, 'utf8');
     // The second field is the name in parentheses, which may itself hold blanks.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

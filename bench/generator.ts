@@ -90,6 +90,9 @@ export class Generator {
     const rate = this.#rate(before, after, windowSeconds);
     const dropped = parseForwardTotals(await this.#testpmd.command('stop')).txDropped;
     const lost = framesInFlight - (await this.#drain());
+    if (lost === framesInFlight) {
+      throw this.#testpmd.child.failure('got no frame back at the end: the switch lost them all');
+    }
     return {
       frameBytes: options.frameBytes,
       mpps: rate / 1e6,

@@ -5,6 +5,7 @@ import { dpdkEnvironment } from './dpdk.ts';
 import { makeTemporaryDirectory } from './resources.ts';
 
 const prompt = 'testpmd> ';
+const promptPattern = new RegExp(prompt);
 const commandSeconds = 10;
 
 /** Memory of one testpmd, in MiB: its default pool of mbufs takes 330. */
@@ -47,14 +48,14 @@ export class Testpmd {
 
   /** Resolves at the first prompt: all ports are configured, and as a server also connected. */
   async ready(timeoutSeconds: number): Promise<void> {
-    this.#read = await this.child.waitFor(prompt, 0, timeoutSeconds);
+    this.#read = await this.child.waitFor(promptPattern, 0, timeoutSeconds);
   }
 
   /** Runs one command and returns what it printed. */
   async command(line: string): Promise<string> {
     const from = this.#read;
     this.child.write(`${line}\n`);
-    this.#read = await this.child.waitFor(prompt, from, commandSeconds);
+    this.#read = await this.child.waitFor(promptPattern, from, commandSeconds);
     return this.child.output.slice(from, this.#read - prompt.length);
   }
 

@@ -11,6 +11,8 @@ import { type Peer, switchCore } from './peer.ts';
 const cli = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const packageFile = fileURLToPath(new URL('../../../package.json', import.meta.url));
 const readySeconds = 20;
+/** At the beginning of its line: “already in use” is something else. */
+const readyLine = /^ready\b/m;
 
 export const heddleName = 'heddle';
 
@@ -29,7 +31,7 @@ export function createHeddle(): Peer {
       const control = join(directory.path, 'control.sock');
       const args = [cli, 'up', '--config', config, '--control', control];
       child = new Child(heddleName, process.execPath, args, { cores: String(switchCore) });
-      await child.waitFor('ready', 0, readySeconds);
+      await child.waitFor(readyLine, 0, readySeconds);
     },
     async stop() {
       await child?.stop();

@@ -68,7 +68,7 @@ class OvsDpdk {
       this.#databaseAddress(),
       ...this.#daemonOptions('vswitchd'),
     ]);
-    await this.vswitchd.waitFor('DPDK Enabled - initialized', 0, bridgeSeconds);
+    await this.vswitchd.waitFor(/DPDK Enabled - initialized/, 0, bridgeSeconds);
     this.#addBridge(sockets);
   }
 
