@@ -22,7 +22,6 @@ export const CONTROL_PORT_COUNT: u32 = 52;
 export const CONTROL_DIRTY_COUNT: u32 = 56;
 /** The ring that the firmware works on, for the report after a trap. */
 export const CONTROL_CURRENT_RING: u32 = 60;
-export const CONTROL_MISS_STREAK: u32 = 64;
 
 // What a turn returns: flags.
 export const TURN_IDLE: u32 = 0;

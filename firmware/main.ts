@@ -1,0 +1,259 @@
+// The firmware of a network processor: what the host calls, and the turn.
+//
+//   turn = for each transmit ring: inhale → classify → deliver per target → complete;  then notify
+//
+// A missing window returns TURN_MISSED from wherever it was; the next call goes on from there.
+import { DROP_NO_DESTINATION } from '../layout/counters';
+import { FLOOD_LIST_BASE, TARGET_LIST_BASE, TX_RING_LIST_BASE } from '../layout/memory';
+import { TURN_IDLE, TURN_MISSED, TURN_SIGNALS, TURN_WORKED } from '../layout/processor';
+import { RING_DISABLED, RING_STOPPED } from '../layout/virtqueue';
+import { control } from './memory/control';
+import { classify, receiveRing } from './switch/classify';
+import { configureAgeing } from './switch/fdb';
+import { portAt, portCount } from './switch/ports';
+import { complete, listInterrupts } from './vf/complete';
+import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from './vf/frame';
+import { deliver } from './vf/receive';
+import { inhale, inhaleMissed } from './vf/transmit';
+import { configureLocks } from './virtqueue/lock';
+import { armKicks, suppressKicks } from './virtqueue/notification';
+import { ringAt, viewAt, vfOf } from './virtqueue/ring';
+
+export { chooseSlot, insertWindow, removeWindow } from './memory/windows';
+export { forgetPort, setStatic } from './switch/fdb';
+export { setPort } from './switch/ports';
+export { copy } from './memory/copy';
+export { flowHash } from './switch/flow';
+
+/** The hash of layout/ that this build was made from: the host refuses another (see scripts/build). */
+// @ts-ignore: injected by the build (asc --use)
+export const layoutHash: u32 = LAYOUT_HASH;
+
+/** Marks frames that a batch has already put on a target's list. */
+const LISTED: u32 = 1;
+
+// Where the turn stands. A batch that waits for a window keeps all of this.
+let cursor: u32 = 0;
+let batchRing: u32 = 0;
+let batchFrames: u32 = 0;
+let batchReplicas: u32 = 0;
+let targetRing: u32 = 0;
+let targetCount: u32 = 0;
+let targetDone: u32 = 0;
+let nextFrame: u32 = 0;
+let floodCount: u32 = 0;
+let floodPort: u32 = 0;
+let floodFrame: u32 = 0;
+
+/** Host: once, before all else. */
+export function configure(processor: u32, processorCount: u32, macAgeSeconds: u32): void {
+  configureLocks(processor, processorCount);
+  configureAgeing(macAgeSeconds);
+}
+
+/** Host: a ring is mapped at these linear addresses. `isOwned`: this processor inhales from it. */
+export function attachRing(
+  ringNumber: u32,
+  descriptors: u32,
+  avail: u32,
+  used: u32,
+  state: u32,
+  isOwned: bool,
+): void {
+  const view = viewAt(ringNumber);
+  view.descriptors = descriptors;
+  view.avail = avail;
+  view.used = used;
+  view.state = state;
+  view.dirty = 0;
+  view.missStreak = 0;
+  suppressKicks(view, ringAt(ringNumber));
+  if (!isOwned) return;
+  const words = control();
+  store<u32>(TX_RING_LIST_BASE + (words.txRingCount << 2), ringNumber);
+  words.txRingCount += 1;
+}
+
+/** Host: the ring's memory is about to go. */
+export function detachRing(ringNumber: u32): void {
+  viewAt(ringNumber).state = RING_STOPPED;
+  const words = control();
+  for (let i: u32 = 0; i < words.txRingCount; i++) {
+    const entry = TX_RING_LIST_BASE + (i << 2);
+    if (load<u32>(entry) != ringNumber) continue;
+    words.txRingCount -= 1;
+    store<u32>(entry, load<u32>(TX_RING_LIST_BASE + (words.txRingCount << 2)));
+    return;
+  }
+}
+
+/** Host: RING_ENABLED or RING_DISABLED. A ring that a fault stopped stays so. */
+export function setRingState(ringNumber: u32, state: u32): void {
+  const view = viewAt(ringNumber);
+  if (view.state != RING_STOPPED) view.state = state;
+}
+
+/** Moves frames. Returns TURN_ flags. */
+export function turn(): u32 {
+  const words = control();
+  let flags: u32 = TURN_IDLE;
+  if (batchFrames != 0) {
+    if (!deliverBatch()) return TURN_WORKED | TURN_MISSED;
+    flags = TURN_WORKED;
+    cursor += 1;
+  }
+  while (cursor < words.txRingCount) {
+    const ring = load<u32>(TX_RING_LIST_BASE + (cursor << 2));
+    const frames = pull(ring);
+    if (frames != 0) {
+      openBatch(ring, frames);
+      if (!deliverBatch()) return TURN_WORKED | TURN_MISSED;
+      flags = TURN_WORKED;
+    }
+    cursor += 1;
+    // The ring's next turn finds the window mapped; the other rings need not wait for it.
+    if (inhaleMissed) return flags | TURN_WORKED | TURN_MISSED;
+  }
+  cursor = 0;
+  if (listInterrupts() || words.faultCount != 0) flags |= TURN_SIGNALS;
+  return flags;
+}
+
+/** Host: true while a batch waits for a window. Commands that change rings or memory wait for its end. */
+export function isMidBatch(): bool {
+  return batchFrames != 0;
+}
+
+/** Before sleep: asks all drivers for kicks. True if there is work already. */
+export function arm(): bool {
+  const words = control();
+  let isBusy = false;
+  for (let i: u32 = 0; i < words.txRingCount; i++) {
+    const ring = load<u32>(TX_RING_LIST_BASE + (i << 2));
+    if (viewAt(ring).state == RING_STOPPED) continue;
+    if (armKicks(viewAt(ring), ringAt(ring))) isBusy = true;
+  }
+  return isBusy;
+}
+
+/** After sleep: no kicks, please, while the processor looks. */
+export function disarm(): void {
+  const words = control();
+  for (let i: u32 = 0; i < words.txRingCount; i++) {
+    const ring = load<u32>(TX_RING_LIST_BASE + (i << 2));
+    if (viewAt(ring).state != RING_STOPPED) suppressKicks(viewAt(ring), ringAt(ring));
+  }
+}
+
+function pull(ring: u32): u32 {
+  return viewAt(ring).state == RING_STOPPED ? 0 : inhale(ring);
+}
+
+function openBatch(ring: u32, frames: u32): void {
+  classify(vfOf(ring), frames, viewAt(ring).state == RING_DISABLED);
+  batchRing = ring;
+  batchFrames = frames;
+  batchReplicas = 0;
+  nextFrame = 0;
+  targetCount = 0;
+  targetDone = 0;
+  floodCount = 0;
+  floodPort = 0;
+  floodFrame = 0;
+  for (let i: u32 = 0; i < frames; i++) frameAt(i).free = 0;
+}
+
+/** Delivers target by target, then what is flooded. False if it waits for a window. */
+function deliverBatch(): bool {
+  for (;;) {
+    if (targetDone < targetCount) {
+      targetDone = deliver(targetRing, TARGET_LIST_BASE, targetDone, targetCount);
+      if (targetDone < targetCount) return false;
+    }
+    if (!nextTarget()) break;
+  }
+  if (floodCount != 0 && !deliverFlood()) return false;
+  complete(batchRing, batchFrames, batchReplicas);
+  batchFrames = 0;
+  return true;
+}
+
+/** Lists the frames of the next target that has any. Flooded ones are set aside. */
+function nextTarget(): bool {
+  targetCount = 0;
+  targetDone = 0;
+  for (; nextFrame < batchFrames; nextFrame++) {
+    const frame = frameAt(nextFrame);
+    if (frame.free == LISTED) continue;
+    if (frame.target == TARGET_FLOOD) {
+      store<u32>(FLOOD_LIST_BASE + (floodCount << 2), nextFrame);
+      floodCount += 1;
+      continue;
+    }
+    if (frame.target >= TARGET_DROP) continue;
+    targetRing = frame.target;
+    listTarget();
+    nextFrame += 1;
+    return true;
+  }
+  return false;
+}
+
+function listTarget(): void {
+  for (let i = nextFrame; i < batchFrames; i++) {
+    const frame = frameAt(i);
+    if (frame.target != targetRing || frame.free == LISTED) continue;
+    frame.free = LISTED;
+    store<u32>(TARGET_LIST_BASE + (targetCount << 2), i);
+    targetCount += 1;
+  }
+}
+
+/** Delivers the flooded frames port by port, each run of frames for one ring at once. */
+function deliverFlood(): bool {
+  for (; floodPort < portCount(); floodPort++) {
+    const port = portAt(floodPort);
+    if (port == vfOf(batchRing)) continue;
+    while (floodFrame < floodCount) {
+      const ring = receiveRing(port, floodedAt(floodFrame));
+      const end = endOfRun(port, ring);
+      if (ring == 0xffffffff) {
+        floodFrame = end; // the port went down since the decision
+        continue;
+      }
+      const reached = deliver(ring, FLOOD_LIST_BASE, floodFrame, end);
+      noteCopies(floodFrame, reached);
+      floodFrame = reached;
+      if (reached < end) return false;
+    }
+    floodFrame = 0;
+  }
+  settleFlood();
+  return true;
+}
+
+function floodedAt(place: u32): Frame {
+  return frameAt(load<u32>(FLOOD_LIST_BASE + (place << 2)));
+}
+
+function endOfRun(port: u32, ring: u32): u32 {
+  let end = floodFrame + 1;
+  while (end < floodCount && receiveRing(port, floodedAt(end)) == ring) end++;
+  return end;
+}
+
+/** `free` counts the copies of a flooded frame: the first is the frame itself, the others are replicas. */
+function noteCopies(from: u32, to: u32): void {
+  for (let place = from; place < to; place++) {
+    const frame = floodedAt(place);
+    if (frame.free != 0) batchReplicas += 1;
+    frame.free += 1;
+  }
+}
+
+function settleFlood(): void {
+  for (let place: u32 = 0; place < floodCount; place++) {
+    const frame = floodedAt(place);
+    if (frame.free == 0) frame.target = TARGET_DROP + DROP_NO_DESTINATION;
+  }
+}

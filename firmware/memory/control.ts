@@ -1,0 +1,55 @@
+// The control words that the host and the firmware of one processor share.
+import {
+  CONTROL_BATCH_STAMP,
+  CONTROL_CURRENT_RING,
+  CONTROL_DIRTY_COUNT,
+  CONTROL_EXHAUSTED,
+  CONTROL_FAULT_COUNT,
+  CONTROL_INVALID_ADDRESS,
+  CONTROL_INVALID_VF,
+  CONTROL_MISS_ADDRESS,
+  CONTROL_MISS_RING,
+  CONTROL_MISS_VF,
+  CONTROL_NOW_SECONDS,
+  CONTROL_PORT_COUNT,
+  CONTROL_SIGNAL_COUNT,
+  CONTROL_TX_RING_COUNT,
+} from '../../layout/processor';
+import { CONTROL_BASE } from '../../layout/memory';
+
+@unmanaged
+export class Control {
+  missVf: u32;
+  missRing: u32;
+  missAddress: u64;
+  invalidVf: u32;
+  exhausted: u32;
+  invalidAddress: u64;
+  signalCount: u32;
+  faultCount: u32;
+  nowSeconds: u32;
+  batchStamp: u32;
+  txRingCount: u32;
+  portCount: u32;
+  dirtyCount: u32;
+  currentRing: u32;
+}
+
+if (offsetof<Control>('missVf') != CONTROL_MISS_VF) ERROR('Control.missVf drifted');
+if (offsetof<Control>('missRing') != CONTROL_MISS_RING) ERROR('Control.missRing drifted');
+if (offsetof<Control>('missAddress') != CONTROL_MISS_ADDRESS) ERROR('Control.missAddress drifted');
+if (offsetof<Control>('invalidVf') != CONTROL_INVALID_VF) ERROR('Control.invalidVf drifted');
+if (offsetof<Control>('exhausted') != CONTROL_EXHAUSTED) ERROR('Control.exhausted drifted');
+if (offsetof<Control>('invalidAddress') != CONTROL_INVALID_ADDRESS) ERROR('Control.invalidAddress');
+if (offsetof<Control>('signalCount') != CONTROL_SIGNAL_COUNT) ERROR('Control.signalCount drifted');
+if (offsetof<Control>('faultCount') != CONTROL_FAULT_COUNT) ERROR('Control.faultCount drifted');
+if (offsetof<Control>('nowSeconds') != CONTROL_NOW_SECONDS) ERROR('Control.nowSeconds drifted');
+if (offsetof<Control>('batchStamp') != CONTROL_BATCH_STAMP) ERROR('Control.batchStamp drifted');
+if (offsetof<Control>('txRingCount') != CONTROL_TX_RING_COUNT) ERROR('Control.txRingCount drifted');
+if (offsetof<Control>('portCount') != CONTROL_PORT_COUNT) ERROR('Control.portCount drifted');
+if (offsetof<Control>('dirtyCount') != CONTROL_DIRTY_COUNT) ERROR('Control.dirtyCount drifted');
+if (offsetof<Control>('currentRing') != CONTROL_CURRENT_RING) ERROR('Control.currentRing drifted');
+
+export function control(): Control {
+  return changetype<Control>(CONTROL_BASE);
+}

@@ -1,0 +1,41 @@
+// Copies inside the linear memory. Never `memory.copy`: V8 runs the bulk instructions in C++, where a
+// PROT_NONE page kills the process, while a plain load or store that meets one is a catchable trap.
+
+/** Copies `length` bytes. Touches no byte outside the two ranges, since a window may end right behind. */
+export function copy(to: u32, from: u32, length: u32): void {
+  if (length < 16) {
+    copyShort(to, from, length);
+    return;
+  }
+  // The last 16 bytes are copied first and may overlap what the loops copy: no tail loop then.
+  const last = length - 16;
+  const tail = v128.load(from + last);
+  let done: u32 = 0;
+  while (done + 64 <= length) {
+    const a = v128.load(from + done);
+    const b = v128.load(from + done, 16);
+    const c = v128.load(from + done, 32);
+    const d = v128.load(from + done, 48);
+    v128.store(to + done, a);
+    v128.store(to + done, b, 16);
+    v128.store(to + done, c, 32);
+    v128.store(to + done, d, 48);
+    done += 64;
+  }
+  while (done < last) {
+    v128.store(to + done, v128.load(from + done));
+    done += 16;
+  }
+  v128.store(to + last, tail);
+}
+
+function copyShort(to: u32, from: u32, length: u32): void {
+  if (length >= 8) {
+    const last = length - 8;
+    const tail = load<u64>(from + last);
+    store<u64>(to, load<u64>(from));
+    store<u64>(to + last, tail);
+    return;
+  }
+  for (let i: u32 = 0; i < length; i++) store<u8>(to + i, load<u8>(from + i));
+}

@@ -1,0 +1,188 @@
+// The software IOTLB: guest addresses to linear addresses, through windows that the host maps on demand.
+//
+//   guest address ─► key = VF, chunk ─► window table ─► base + offset in chunk
+//                                         └► miss: the host maps a slot, the turn goes on where it was
+//
+// Safety: an address that translates lies inside a memory region of that same VF, since the host only
+// enters windows that it has mapped from the VF's own regions, and `low … low + size` are their bounds.
+import {
+  SLOT_KEY,
+  SLOT_LOW,
+  SLOT_RECORD_SIZE,
+  SLOT_SHIFT,
+  SLOT_SIZE,
+  SLOT_STAMP,
+  WINDOW_BASE,
+  WINDOW_ENTRY_SIZE,
+  WINDOW_KEY,
+  WINDOW_LOW,
+  WINDOW_SIZE,
+  WINDOW_SLOT,
+  WINDOW_SLOTS_BASE,
+  WINDOW_TABLE_BASE,
+  WINDOW_TABLE_BITS,
+  WINDOW_TABLE_COUNT,
+} from '../../layout/memory';
+import { DROP_BUFFER_ADDRESS, DROP_WINDOW_EXHAUSTED } from '../../layout/counters';
+import { control } from './control';
+
+@unmanaged
+class Window {
+  key: u64;
+  low: u32;
+  size: u32;
+  base: u32;
+  slot: u32;
+}
+
+if (offsetof<Window>('key') != WINDOW_KEY) ERROR('Window.key drifted');
+if (offsetof<Window>('low') != WINDOW_LOW) ERROR('Window.low drifted');
+if (offsetof<Window>('size') != WINDOW_SIZE) ERROR('Window.size drifted');
+if (offsetof<Window>('base') != WINDOW_BASE) ERROR('Window.base drifted');
+if (offsetof<Window>('slot') != WINDOW_SLOT) ERROR('Window.slot drifted');
+
+/** `translate` failed because the host has to map a window first. */
+export const TRANSLATE_MISSED: i32 = -1;
+
+/** Bytes that are contiguous behind the address that `translate` returned last. */
+export let spanLength: u32 = 0;
+/** Why `translate` returned 0: TRANSLATE_MISSED, or a drop reason. */
+export let translateError: i32 = 0;
+
+// The window of the last translation: most buffers of a burst lie side by side.
+let lastKey: u64 = 0;
+let lastLow: u32 = 0;
+let lastSize: u32 = 0;
+let lastBase: u32 = 0;
+
+const SLOT_MASK: u32 = SLOT_SIZE - 1;
+const TABLE_MASK: u32 = WINDOW_TABLE_COUNT - 1;
+
+/** Opens a batch: windows used from now on carry its stamp, and the host evicts none that does. */
+export function beginBatch(): void {
+  control().batchStamp += 1;
+  lastKey = 0; // so that the first use in each batch stamps the window
+}
+
+/**
+ * The linear address of `length` guest bytes at `address`, or 0 (see `translateError`). `spanLength` tells
+ * how many of them are contiguous: at least one, fewer than asked for where the window ends.
+ */
+export function translate(vf: u32, address: u64, length: u32): u32 {
+  const key = ((u64(vf) + 1) << 48) | (address >> SLOT_SHIFT);
+  const offset = u32(address) & SLOT_MASK;
+  if (key != lastKey || offset - lastLow >= lastSize) {
+    if (!find(key, offset)) return failed(vf, address);
+  }
+  spanLength = min(length, lastLow + lastSize - offset);
+  return lastBase + offset;
+}
+
+function failed(vf: u32, address: u64): u32 {
+  const words = control();
+  if (words.invalidVf == vf + 1 && words.invalidAddress == address) {
+    translateError = i32(DROP_BUFFER_ADDRESS);
+  } else if (words.exhausted != 0) {
+    words.exhausted = 0;
+    translateError = i32(DROP_WINDOW_EXHAUSTED);
+  } else {
+    words.missVf = vf;
+    words.missAddress = address;
+    translateError = TRANSLATE_MISSED;
+  }
+  return 0;
+}
+
+function find(key: u64, offset: u32): bool {
+  let index = home(key);
+  // Bounded: the table is larger than the number of slots, so a free entry ends every probe.
+  while (at(index).key != 0) {
+    const window = at(index);
+    if (window.key == key && offset - window.low < window.size) {
+      lastKey = key;
+      lastLow = window.low;
+      lastSize = window.size;
+      lastBase = window.base;
+      store<u32>(slotAt(window.slot) + SLOT_STAMP, control().batchStamp);
+      return true;
+    }
+    index = (index + 1) & TABLE_MASK;
+  }
+  return false;
+}
+
+/** Host: enters a window that it has mapped. `base` may wrap below 0: only base + offset counts. */
+export function insertWindow(key: u64, low: u32, size: u32, base: u32, slot: u32): void {
+  let index = home(key);
+  while (at(index).key != 0) index = (index + 1) & TABLE_MASK;
+  const window = at(index);
+  window.key = key;
+  window.low = low;
+  window.size = size;
+  window.base = base;
+  window.slot = slot;
+  store<u64>(slotAt(slot) + SLOT_KEY, key);
+  store<u32>(slotAt(slot) + SLOT_LOW, low);
+  store<u32>(slotAt(slot) + SLOT_STAMP, control().batchStamp - 1);
+}
+
+/** Host: forgets the window of a slot. The entries behind it move up, so that no probe breaks off. */
+export function removeWindow(slot: u32): void {
+  let hole = indexOf(slot);
+  let index = hole;
+  for (;;) {
+    index = (index + 1) & TABLE_MASK;
+    const window = at(index);
+    if (window.key == 0) break;
+    const distance = (index - home(window.key)) & TABLE_MASK;
+    if (distance < ((index - hole) & TABLE_MASK)) continue; // it would move before its home
+    moveWindow(index, hole);
+    hole = index;
+  }
+  at(hole).key = 0;
+  store<u64>(slotAt(slot) + SLOT_KEY, 0);
+  lastKey = 0;
+}
+
+function indexOf(slot: u32): u32 {
+  const key = load<u64>(slotAt(slot) + SLOT_KEY);
+  let index = home(key);
+  while (at(index).key != key || at(index).slot != slot) index = (index + 1) & TABLE_MASK;
+  return index;
+}
+
+function moveWindow(from: u32, to: u32): void {
+  const source = WINDOW_TABLE_BASE + from * WINDOW_ENTRY_SIZE;
+  const target = WINDOW_TABLE_BASE + to * WINDOW_ENTRY_SIZE;
+  v128.store(target, v128.load(source));
+  v128.store(target + 16, v128.load(source + 16));
+}
+
+/** Host: the slot to map next, a free one or the one unused for longest; −1 if this batch uses them all. */
+export function chooseSlot(slotCount: u32): i32 {
+  const stamp = control().batchStamp;
+  let best: i32 = -1;
+  let bestAge: u32 = 0;
+  for (let slot: u32 = 0; slot < slotCount; slot++) {
+    const record = slotAt(slot);
+    if (load<u64>(record + SLOT_KEY) == 0) return i32(slot);
+    const age = stamp - load<u32>(record + SLOT_STAMP);
+    if (age > bestAge) {
+      bestAge = age;
+      best = i32(slot);
+    }
+  }
+  return best;
+}
+
+function home(key: u64): u32 {
+  return u32((key * 0x9e3779b97f4a7c15) >> (64 - WINDOW_TABLE_BITS));
+}
+
+function at(index: u32): Window {
+  return changetype<Window>(WINDOW_TABLE_BASE + index * WINDOW_ENTRY_SIZE);
+}
+
+function slotAt(slot: u32): u32 {
+  return WINDOW_SLOTS_BASE + slot * SLOT_RECORD_SIZE;
+}

@@ -1,0 +1,75 @@
+// Decides where each frame of a batch goes, before anything is copied.
+import {
+  DROP_DESTINATION_DOWN,
+  DROP_HAIRPIN,
+  DROP_NO_DESTINATION,
+  DROP_QUEUE_DISABLED,
+  DROP_SOURCE_ADDRESS,
+} from '../../layout/counters';
+import { SHARED_BASE, SHARED_VFS } from '../../layout/memory';
+import { VF_RECEIVE_COUNT, VF_RECEIVE_QUEUES, VF_RECORD_SIZE } from '../../layout/vf';
+import { Frame, frameAt, headerLength, TARGET_DROP, TARGET_FLOOD } from '../vf/frame';
+import { learn, lookup, PORT_UNKNOWN } from './fdb';
+import { flowHash } from './flow';
+import { hasOtherPort } from './ports';
+
+const MAC_MASK: u64 = 0x0000_ffff_ffff_ffff;
+/** The group bit: the lowest bit of the first byte, and so of a little-endian load. */
+const GROUP_BIT: u64 = 1;
+
+/** Sets the target of each frame. `isDraining`: the ring is disabled, its frames are discarded. */
+export function classify(vf: u32, frames: u32, isDraining: bool): void {
+  let lastSource: u64 = 0; // bursts come from one address and go to one: look up what changed
+  let lastTarget: u64 = 0;
+  let lastPort: i32 = PORT_UNKNOWN;
+  for (let i: u32 = 0; i < frames; i++) {
+    const frame = frameAt(i);
+    if (frame.target != 0) continue;
+    if (isDraining) {
+      frame.target = TARGET_DROP + DROP_QUEUE_DISABLED;
+      continue;
+    }
+    const target = load<u64>(frame.header) & MAC_MASK;
+    const source = load<u64>(frame.header, 4) >> 16;
+    if (source & GROUP_BIT) {
+      frame.target = TARGET_DROP + DROP_SOURCE_ADDRESS;
+      continue;
+    }
+    if (source != lastSource) {
+      learn(source, vf);
+      lastSource = source;
+    }
+    if (target & GROUP_BIT) {
+      frame.target = flood(vf);
+      continue;
+    }
+    if (target != lastTarget) {
+      lastPort = lookup(target);
+      lastTarget = target;
+    }
+    frame.target = lastPort == PORT_UNKNOWN ? flood(vf) : unicast(vf, u32(lastPort), frame);
+  }
+}
+
+function flood(vf: u32): u32 {
+  return hasOtherPort(vf) ? TARGET_FLOOD : TARGET_DROP + DROP_NO_DESTINATION;
+}
+
+function unicast(vf: u32, port: u32, frame: Frame): u32 {
+  if (port == vf) return TARGET_DROP + DROP_HAIRPIN;
+  const ring = receiveRing(port, frame);
+  return ring == 0xffffffff ? TARGET_DROP + DROP_DESTINATION_DOWN : ring;
+}
+
+/** The receive ring of a VF for a frame, by flow; 0xffffffff if none runs. */
+export function receiveRing(vf: u32, frame: Frame): u32 {
+  const record = SHARED_BASE + SHARED_VFS + vf * VF_RECORD_SIZE;
+  const queues = load<u32>(record, VF_RECEIVE_COUNT);
+  if (queues == 0) return 0xffffffff;
+  let place: u32 = 0;
+  if (queues > 1) {
+    // Multiply-shift instead of modulo: no division.
+    place = u32((u64(flowHash(frame.header, headerLength(frame))) * u64(queues)) >> 32);
+  }
+  return (vf << 5) + u32(load<u8>(record + place, VF_RECEIVE_QUEUES));
+}

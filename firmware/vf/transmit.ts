@@ -1,0 +1,177 @@
+// Inhale: takes a batch of frames from a transmit ring, without copying them.
+//
+// The loop is split so that cache misses overlap: all ring entries, then all descriptors, then all
+// frames. A frame that needs a window ends the batch before it (late pull: it stays in the guest).
+import {
+  COUNTER_WINDOW_MISSES,
+  DROP_GIANT,
+  DROP_HEADER_OFFLOAD,
+  DROP_HEADER_SHORT,
+  DROP_RUNT,
+  DROP_WINDOW_EXHAUSTED,
+} from '../../layout/counters';
+import {
+  BATCH_MAX,
+  FRAME_SIZE_MAX,
+  FRAME_SIZE_MIN,
+  HEADER_SCRATCH_SIZE,
+  MISS_STREAK_MAX,
+  SEGMENT_BUDGET,
+} from '../../layout/limits';
+import { SOURCE_SEGMENTS_BASE, TX_DESCRIPTORS_BASE } from '../../layout/memory';
+import { DESCRIPTOR_LENGTH, RING_FAULT_AVAIL_INDEX, RING_FAULT_HEAD_INDEX } from '../../layout/virtqueue';
+import { count } from '../counters/counters';
+import { control } from '../memory/control';
+import { gather } from '../memory/segments';
+import { beginBatch, spanLength, TRANSLATE_MISSED, translate, translateError } from '../memory/windows';
+import { dropOf, WALK_MISSED, walkChain, walkedSegments } from '../virtqueue/chain';
+import { faultRing } from '../virtqueue/fault';
+import { Ring, RingView, ringAt, viewAt, vfOf } from '../virtqueue/ring';
+import { availableCount, availableHead, descriptorAt } from '../virtqueue/split';
+import { Frame, frameAt, headerScratch, TARGET_DROP } from './frame';
+
+/** The last `inhale` ended early because of a missing window. */
+export let inhaleMissed: bool = false;
+
+let segmentsUsed: u32 = 0;
+
+/** Takes up to BATCH_MAX frames. Each has its header checked; `target` is 0 or TARGET_DROP + reason. */
+export function inhale(ringNumber: u32): u32 {
+  inhaleMissed = false;
+  const view = viewAt(ringNumber);
+  const ring = ringAt(ringNumber);
+  const available = availableCount(view, ring);
+  if (available == 0) return 0;
+  control().currentRing = ringNumber;
+  if (available > ring.size) {
+    faultRing(ringNumber, RING_FAULT_AVAIL_INDEX);
+    return 0;
+  }
+  beginBatch();
+  segmentsUsed = 0;
+  const heads = snapshotHeads(ringNumber, view, ring, min(available, BATCH_MAX));
+  snapshotDescriptors(view, heads);
+  let taken: u32 = 0;
+  while (taken < heads && segmentsUsed < SEGMENT_BUDGET) {
+    if (!resolve(ringNumber, view, ring, taken)) break;
+    taken += 1;
+  }
+  for (let i: u32 = 0; i < taken; i++) checkHeader(ring, frameAt(i));
+  noteMiss(ringNumber, view, taken);
+  return taken;
+}
+
+function snapshotHeads(ringNumber: u32, view: RingView, ring: Ring, wanted: u32): u32 {
+  for (let i: u32 = 0; i < wanted; i++) {
+    const head = availableHead(view, ring, i);
+    if (head >= ring.size) {
+      // What came before it is still good: it is taken now, and the fault found again behind it.
+      if (i == 0) faultRing(ringNumber, RING_FAULT_HEAD_INDEX);
+      return i;
+    }
+    frameAt(i).head = head;
+  }
+  return wanted;
+}
+
+function snapshotDescriptors(view: RingView, heads: u32): void {
+  for (let i: u32 = 0; i < heads; i++) {
+    const descriptor = descriptorAt(view, frameAt(i).head);
+    v128.store(TX_DESCRIPTORS_BASE + (i << 4), v128.load(descriptor));
+  }
+}
+
+/** Finds the bytes of frame `index`. False if a window is missing. */
+function resolve(ringNumber: u32, view: RingView, ring: Ring, index: u32): bool {
+  const frame = frameAt(index);
+  frame.target = 0;
+  const snapshot = TX_DESCRIPTORS_BASE + (index << 4);
+  const rest = load<u64>(snapshot, DESCRIPTOR_LENGTH);
+  const length = u32(rest);
+  const headerSize = ring.headerSize;
+  const isPlain = (u32(rest >> 32) & 0xffff) == 0; // read-only, no next, not indirect
+  if (isPlain && length - headerSize - FRAME_SIZE_MIN <= FRAME_SIZE_MAX - FRAME_SIZE_MIN) {
+    const linear = translate(vfOf(ringNumber), load<u64>(snapshot), length);
+    if (linear != 0 && spanLength == length) {
+      frame.address = linear + headerSize;
+      frame.length = length - headerSize;
+      frame.header = linear + headerSize;
+      return true;
+    }
+    if (linear == 0 && translateError == TRANSLATE_MISSED) {
+      inhaleMissed = true;
+      return keepsMissing(view) && index == 0 ? drop(frame, DROP_WINDOW_EXHAUSTED) : false;
+    }
+  }
+  return resolveChain(ringNumber, view, ring, frame, index);
+}
+
+function resolveChain(ringNumber: u32, view: RingView, ring: Ring, frame: Frame, index: u32): bool {
+  const headerSize = ring.headerSize;
+  const wanted = headerSize + FRAME_SIZE_MAX + 1;
+  const base = SOURCE_SEGMENTS_BASE;
+  const total = walkChain(vfOf(ringNumber), view, ring, frame.head, 0, wanted, base, segmentsUsed);
+  if (total == WALK_MISSED) {
+    inhaleMissed = true;
+    return keepsMissing(view) && index == 0 ? drop(frame, DROP_WINDOW_EXHAUSTED) : false;
+  }
+  if (total < 0) return drop(frame, dropOf(total));
+  if (u32(total) < headerSize) return drop(frame, DROP_HEADER_SHORT);
+  const length = u32(total) - headerSize;
+  if (length < FRAME_SIZE_MIN) return drop(frame, DROP_RUNT);
+  if (length > FRAME_SIZE_MAX) return drop(frame, DROP_GIANT);
+  const segments = base + (segmentsUsed << 3);
+  segmentsUsed += walkedSegments;
+  scatter(frame, index, segments, headerSize, length);
+  return true;
+}
+
+/**
+ * Fills in a frame that lies in several pieces. Its virtio-net header and leading bytes are copied to
+ * scratch: the header in the 16 bytes before, so that both kinds of frame have it at `header - size`.
+ */
+function scatter(frame: Frame, index: u32, segments: u32, headerSize: u32, length: u32): void {
+  const scratch = headerScratch(index);
+  const leading = min(length, HEADER_SCRATCH_SIZE - 16);
+  gather(scratch + 16 - headerSize, segments, headerSize + leading);
+  let first = segments;
+  let skip = headerSize;
+  while (skip >= load<u32>(first, 4)) {
+    skip -= load<u32>(first, 4);
+    first += 8;
+  }
+  store<u32>(first, load<u32>(first) + skip);
+  store<u32>(first, load<u32>(first, 4) - skip, 4);
+  frame.address = 0;
+  frame.length = length;
+  frame.segments = first;
+  frame.segmentCount = walkedSegments - ((first - segments) >> 3);
+  frame.header = scratch + 16;
+}
+
+/** 5.1.6.2: without offloads negotiated, flags and gso_type are 0. One load, so no double fetch. */
+function checkHeader(ring: Ring, frame: Frame): void {
+  if (frame.target != 0) return;
+  if (load<u16>(frame.header - ring.headerSize) != 0) {
+    frame.target = TARGET_DROP + DROP_HEADER_OFFLOAD;
+  }
+}
+
+function drop(frame: Frame, reason: u32): bool {
+  frame.target = TARGET_DROP + reason;
+  frame.length = 0;
+  return true;
+}
+
+/** A frame that keeps missing needs more windows than there are: waiting would never end. */
+function keepsMissing(view: RingView): bool {
+  return view.missStreak > MISS_STREAK_MAX;
+}
+
+function noteMiss(ringNumber: u32, view: RingView, taken: u32): void {
+  if (inhaleMissed) {
+    count(ringNumber, COUNTER_WINDOW_MISSES, 1);
+    control().missRing = ringNumber;
+  }
+  view.missStreak = taken == 0 && inhaleMissed ? view.missStreak + 1 : 0;
+}

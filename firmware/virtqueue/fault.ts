@@ -1,0 +1,18 @@
+// A ring whose driver broke it stands still until it is reset. The others carry on.
+import { COUNTER_FAULTS } from '../../layout/counters';
+import { FAULT_LIST_BASE } from '../../layout/memory';
+import { RING_FAULTED, RING_STOPPED } from '../../layout/virtqueue';
+import { count } from '../counters/counters';
+import { control } from '../memory/control';
+import { ringAt, viewAt } from './ring';
+
+export function faultRing(ring: u32, reason: u32): void {
+  const record = ringAt(ring);
+  record.state = RING_FAULTED;
+  record.fault = reason;
+  viewAt(ring).state = RING_STOPPED;
+  count(ring, COUNTER_FAULTS, 1);
+  const words = control();
+  store<u32>(FAULT_LIST_BASE + (words.faultCount << 2), ring);
+  words.faultCount += 1; // a ring stops once until it is attached again, so the list cannot overflow
+}

@@ -1,0 +1,53 @@
+// Notification suppression, both ways (virtio 1.3, 2.7.7 and 2.7.10).
+import {
+  AVAIL_F_NO_INTERRUPT,
+  AVAIL_FLAGS,
+  AVAIL_RING,
+  RING_F_EVENT_INDEX,
+  USED_ELEMENT_SIZE,
+  USED_F_NO_NOTIFY,
+  USED_FLAGS,
+  USED_RING,
+} from '../../layout/virtqueue';
+import { Ring, RingView } from './ring';
+import { availableCount } from './split';
+
+/** Asks the driver not to kick: the processor looks at the ring anyway. */
+export function suppressKicks(view: RingView, ring: Ring): void {
+  if (ring.flags & RING_F_EVENT_INDEX) {
+    // One behind: the driver's index passes it only once in 65536 chains.
+    store<u16>(availEvent(view, ring), u16(ring.lastAvail - 1));
+  } else {
+    store<u16>(view.used + USED_FLAGS, u16(USED_F_NO_NOTIFY));
+  }
+}
+
+/**
+ * Asks the driver to kick at the next chain. True if one has come already. The store is atomic, and so a
+ * full fence that keeps the second look behind the wish: otherwise both sides could each miss what the
+ * other has just written, and sleep. (AssemblyScript's own `atomic.fence` does not pass its validator.)
+ */
+export function armKicks(view: RingView, ring: Ring): bool {
+  if (ring.flags & RING_F_EVENT_INDEX) {
+    atomic.store<u16>(availEvent(view, ring), u16(ring.lastAvail));
+  } else {
+    atomic.store<u16>(view.used + USED_FLAGS, 0);
+  }
+  return availableCount(view, ring) != 0;
+}
+
+/** Whether the driver wants an interrupt for what was published since the last time this was asked. */
+export function wantsInterrupt(view: RingView, ring: Ring): bool {
+  const after = ring.usedIndex;
+  const before = ring.signalledUsed;
+  ring.signalledUsed = after;
+  if (ring.flags & RING_F_EVENT_INDEX) {
+    const event = u32(load<u16>(view.avail + (ring.size << 1), AVAIL_RING));
+    return ((after - event - 1) & 0xffff) < ((after - before) & 0xffff);
+  }
+  return (load<u16>(view.avail + AVAIL_FLAGS) & AVAIL_F_NO_INTERRUPT) == 0;
+}
+
+function availEvent(view: RingView, ring: Ring): u32 {
+  return view.used + USED_RING + ring.size * USED_ELEMENT_SIZE;
+}

@@ -1,0 +1,74 @@
+// The two records of a ring: the shared one (what it is and where it stands) and this processor's view
+// of it (where its parts are mapped).
+import {
+  RING_FAULT,
+  RING_FLAGS,
+  RING_HEADER_SIZE,
+  RING_LAST_AVAIL,
+  RING_LOCK,
+  RING_RECORD_SIZE,
+  RING_SIGNALLED_USED,
+  RING_SIZE,
+  RING_STATE,
+  RING_USED_INDEX,
+  RING_VIEW_AVAIL,
+  RING_VIEW_DESCRIPTORS,
+  RING_VIEW_DIRTY,
+  RING_VIEW_SIZE,
+  RING_VIEW_STATE,
+  RING_VIEW_USED,
+} from '../../layout/virtqueue';
+import { RING_VIEWS_BASE, SHARED_BASE, SHARED_RINGS } from '../../layout/memory';
+
+@unmanaged
+export class Ring {
+  lock: u32;
+  state: u32;
+  size: u32;
+  flags: u32;
+  lastAvail: u32;
+  usedIndex: u32;
+  signalledUsed: u32;
+  fault: u32;
+  headerSize: u32;
+}
+
+if (offsetof<Ring>('lock') != RING_LOCK) ERROR('Ring.lock drifted');
+if (offsetof<Ring>('state') != RING_STATE) ERROR('Ring.state drifted');
+if (offsetof<Ring>('size') != RING_SIZE) ERROR('Ring.size drifted');
+if (offsetof<Ring>('flags') != RING_FLAGS) ERROR('Ring.flags drifted');
+if (offsetof<Ring>('lastAvail') != RING_LAST_AVAIL) ERROR('Ring.lastAvail drifted');
+if (offsetof<Ring>('usedIndex') != RING_USED_INDEX) ERROR('Ring.usedIndex drifted');
+if (offsetof<Ring>('signalledUsed') != RING_SIGNALLED_USED) ERROR('Ring.signalledUsed drifted');
+if (offsetof<Ring>('fault') != RING_FAULT) ERROR('Ring.fault drifted');
+if (offsetof<Ring>('headerSize') != RING_HEADER_SIZE) ERROR('Ring.headerSize drifted');
+
+@unmanaged
+export class RingView {
+  descriptors: u32;
+  avail: u32;
+  used: u32;
+  state: u32;
+  dirty: u32;
+  /** Batches in a row that a missing window kept from their first frame. */
+  missStreak: u32;
+}
+
+if (offsetof<RingView>('descriptors') != RING_VIEW_DESCRIPTORS) ERROR('RingView.descriptors');
+if (offsetof<RingView>('avail') != RING_VIEW_AVAIL) ERROR('RingView.avail drifted');
+if (offsetof<RingView>('used') != RING_VIEW_USED) ERROR('RingView.used drifted');
+if (offsetof<RingView>('state') != RING_VIEW_STATE) ERROR('RingView.state drifted');
+if (offsetof<RingView>('dirty') != RING_VIEW_DIRTY) ERROR('RingView.dirty drifted');
+
+export function ringAt(ring: u32): Ring {
+  return changetype<Ring>(SHARED_BASE + SHARED_RINGS + ring * RING_RECORD_SIZE);
+}
+
+export function viewAt(ring: u32): RingView {
+  return changetype<RingView>(RING_VIEWS_BASE + ring * RING_VIEW_SIZE);
+}
+
+/** The VF that a ring belongs to (QUEUE_COUNT_MAX rings each). */
+export function vfOf(ring: u32): u32 {
+  return ring >> 5;
+}

@@ -1,0 +1,49 @@
+// The verbs of a split virtqueue, device side (virtio 1.3, 2.7). The driver owns the descriptor table and
+// the available ring, the device owns the used ring.
+import {
+  AVAIL_INDEX,
+  AVAIL_RING,
+  DESCRIPTOR_SIZE,
+  USED_ELEMENT_SIZE,
+  USED_INDEX,
+  USED_RING,
+} from '../../layout/virtqueue';
+import { Ring, RingView } from './ring';
+
+/**
+ * 2.7.13: how many chains the driver has made available. More than the queue size means that the driver
+ * broke the ring. The load is atomic: entries behind the index are read only after it.
+ */
+export function availableCount(view: RingView, ring: Ring): u32 {
+  return (u32(atomic.load<u16>(view.avail + AVAIL_INDEX)) - ring.lastAvail) & 0xffff;
+}
+
+/** The head of the chain `ahead` places behind the last one taken. */
+export function availableHead(view: RingView, ring: Ring, ahead: u32): u32 {
+  const place = (ring.lastAvail + ahead) & (ring.size - 1); // the size is a power of two (2.7)
+  return u32(load<u16>(view.avail + (place << 1), AVAIL_RING));
+}
+
+export function descriptorAt(view: RingView, index: u32): u32 {
+  return view.descriptors + index * DESCRIPTOR_SIZE;
+}
+
+/** 2.7.8: writes the used element `ahead` places behind the published index. */
+export function putUsed(view: RingView, ring: Ring, ahead: u32, head: u32, length: u32): void {
+  const place = (ring.usedIndex + ahead) & (ring.size - 1);
+  store<u64>(
+    view.used + place * USED_ELEMENT_SIZE,
+    u64(head) | (u64(length) << 32),
+    USED_RING,
+  );
+}
+
+/**
+ * Hands `chains` chains back. The store is atomic and so a full fence: the driver sees the elements before
+ * the index, and the interrupt decision that follows reads the driver's wish only after the index is out.
+ */
+export function publishUsed(view: RingView, ring: Ring, chains: u32): void {
+  ring.lastAvail = (ring.lastAvail + chains) & 0xffff;
+  ring.usedIndex = (ring.usedIndex + chains) & 0xffff;
+  atomic.store<u16>(view.used + USED_INDEX, u16(ring.usedIndex));
+}
