@@ -11,7 +11,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SocketRole } from './peers/peer.ts';
 import { type PortStatistics, parseForwardTotals, parsePortStatistics } from './port-statistics.ts';
-import { Testpmd } from './testpmd.ts';
+import { missingTestpmd, Testpmd } from './testpmd.ts';
 
 const generatorCore = 1;
 const ringSize = 1024;
@@ -142,6 +142,11 @@ export class Generator {
     }
     return rate;
   }
+}
+
+export function requireGenerator(): void {
+  const reason = missingTestpmd();
+  if (reason !== null) throw new Error(`Cannot generate load: ${reason}.`);
 }
 
 function macOf(port: number): string {

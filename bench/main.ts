@@ -1,6 +1,7 @@
 // The benchmark: which suites and peers to run, and what becomes of the results.
 
 import { writeFileSync } from 'node:fs';
+import { requireGenerator } from './generator.ts';
 import { describeHost, requireCores } from './host.ts';
 import { reserveHugePages } from './huge-pages.ts';
 import { help, type Options, parseOptions } from './options.ts';
@@ -29,7 +30,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const { usable, skipped } = choosePeers(options.peers);
   for (const { name, reason } of skipped) progress(`skipping ${name}: ${reason}`);
-  if (usable.length === 0) throw new Error('Cannot measure: none of the peers can run here.');
+  requireGenerator();
   requireCores();
   const host = describeHost();
   installExitHooks();

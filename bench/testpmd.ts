@@ -1,6 +1,7 @@
 // DPDK's testpmd, driven through its prompt: a command is over when the next prompt appears.
 
 import { Child } from './child.ts';
+import { findCommand } from './commands.ts';
 import { dpdkEnvironment } from './dpdk.ts';
 import { makeTemporaryDirectory } from './resources.ts';
 
@@ -11,7 +12,13 @@ const commandSeconds = 10;
 /** Memory of one testpmd, in MiB: its default pool of mbufs takes 330. */
 const memoryMiB = 512;
 
-export const testpmdCommand = 'dpdk-testpmd';
+const testpmdCommand = 'dpdk-testpmd';
+
+/** Null when testpmd can run here, otherwise the reason why not. */
+export function missingTestpmd(): string | null {
+  if (findCommand(testpmdCommand) !== null) return null;
+  return `${testpmdCommand} is not installed (Debian package dpdk-dev)`;
+}
 
 export interface TestpmdOptions {
   readonly name: string;

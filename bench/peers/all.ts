@@ -1,6 +1,6 @@
 // The peers of the benchmark, in the order in which each round runs them.
 
-import { createHeddle } from './heddle.ts';
+import { createHeddle, heddleName } from './heddle.ts';
 import { createOvsDpdk } from './ovs-dpdk.ts';
 import type { Peer } from './peer.ts';
 import { createTestpmdVhost } from './testpmd-vhost.ts';
@@ -10,7 +10,7 @@ export interface ChosenPeers {
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
 }
 
-/** The peers named, or all, split by whether they can run here. */
+/** The peers named, or all, split by whether they can run here. Not empty. */
 export function choosePeers(names: readonly string[]): ChosenPeers {
   const all = [createHeddle(), createOvsDpdk(), createTestpmdVhost()];
   const unknown = names.find((name) => !all.some((peer) => peer.name === name));
@@ -26,5 +26,9 @@ export function choosePeers(names: readonly string[]): ChosenPeers {
     if (reason === null) usable.push(peer);
     else skipped.push({ name: peer.name, reason });
   }
+  // Whoever is named must be measured; Heddle always is meant, unless others are named.
+  const required = names.length === 0 ? [heddleName] : names;
+  const absent = skipped.find(({ name }) => required.includes(name));
+  if (absent !== undefined) throw new Error(`Cannot measure ${absent.name}: ${absent.reason}.`);
   return { usable, skipped };
 }

@@ -1,7 +1,7 @@
 // testpmd's vhost PMD in `io` mode: two C copies and no switching at all, the ceiling of C.
 
-import { commandVersion, findCommand } from '../commands.ts';
-import { Testpmd, testpmdCommand } from '../testpmd.ts';
+import { commandVersion } from '../commands.ts';
+import { missingTestpmd, Testpmd } from '../testpmd.ts';
 import { type Peer, switchCore } from './peer.ts';
 
 const startSeconds = 20;
@@ -11,10 +11,7 @@ export function createTestpmdVhost(): Peer {
   return {
     name: 'testpmd-vhost',
     socketRole: 'listens',
-    available() {
-      if (findCommand(testpmdCommand) !== null) return null;
-      return `${testpmdCommand} is not installed (Debian package dpdk-dev)`;
-    },
+    available: missingTestpmd,
     // testpmd has no --version; the package knows.
     // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholder
     version: () => commandVersion('dpkg-query', ['-W', '-f', 'DPDK ${Version}', 'dpdk-dev']),
