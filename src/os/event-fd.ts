@@ -1,0 +1,18 @@
+import { EFD_CLOEXEC, EFD_NONBLOCK } from './constants.ts';
+import { c } from './libc.ts';
+import { scratch } from './scratch.ts';
+import { checked } from './system-error.ts';
+
+export function createEventFd(): number {
+  return checked('eventfd', c.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+/** Raises an eventfd. A full counter (EAGAIN) is as good as raised, and a peer's odd fd is the peer's loss. */
+export function raiseEventFd(fd: number): void {
+  c.eventfdWrite(fd, 1);
+}
+
+/** Takes what was raised, so that a level-triggered wait sleeps again. */
+export function drainEventFd(fd: number): void {
+  c.read(fd, scratch.address, 8);
+}

@@ -1,0 +1,61 @@
+// The FFI: the only file that declares C functions. Addresses are plain numbers (below 2^47), so that no
+// call allocates a wrapper; the callers keep the memory they point to alive (see scratch.ts).
+import koffi from 'koffi';
+
+const libc = koffi.load('libc.so.6');
+
+type Call = (...args: number[]) => number;
+type Completion = (error: Error | null, result: number) => void;
+
+function call(prototype: string): Call {
+  return libc.func(prototype) as unknown as Call;
+}
+
+const mmap = call('uintptr_t mmap(uintptr_t a, size_t n, int prot, int flags, int fd, int64_t off)');
+const memset = libc.func('uintptr_t memset(void *p, int c, size_t n)') as unknown as (
+  target: Uint8Array,
+  value: number,
+  length: number,
+) => number;
+const memfdCreate = libc.func('int memfd_create(const char *name, uint32_t flags)') as unknown as (
+  name: string,
+  flags: number,
+) => number;
+const epollWait = libc.func('int epoll_wait(int ep, uintptr_t events, int max, int ms)');
+
+export const c = {
+  mmap,
+  memset,
+  memfdCreate,
+  munmap: call('int munmap(uintptr_t a, size_t n)'),
+  close: call('int close(int fd)'),
+  ftruncate: call('int ftruncate(int fd, int64_t n)'),
+  fcntl: call('int fcntl(int fd, int cmd, int arg)'),
+  fstatfs: call('int fstatfs(int fd, uintptr_t buffer)'),
+  eventfd: call('int eventfd(uint32_t value, int flags)'),
+  eventfdWrite: call('int eventfd_write(int fd, uint64_t value)'),
+  read: call('intptr_t read(int fd, uintptr_t buffer, size_t n)'),
+  epollCreate: call('int epoll_create1(int flags)'),
+  epollControl: call('int epoll_ctl(int ep, int op, int fd, uintptr_t event)'),
+  epollWait: epollWait as unknown as Call,
+  epollWaitAsync: epollWait.async as unknown as (
+    ep: number,
+    events: number,
+    max: number,
+    ms: number,
+    done: Completion,
+  ) => void,
+  socket: call('int socket(int domain, int type, int protocol)'),
+  socketpair: call('int socketpair(int domain, int type, int protocol, uintptr_t pair)'),
+  bind: call('int bind(int fd, uintptr_t address, uint32_t n)'),
+  listen: call('int listen(int fd, int backlog)'),
+  accept: call('int accept4(int fd, uintptr_t address, uintptr_t n, int flags)'),
+  connect: call('int connect(int fd, uintptr_t address, uint32_t n)'),
+  sendmsg: call('intptr_t sendmsg(int fd, uintptr_t message, int flags)'),
+  recvmsg: call('intptr_t recvmsg(int fd, uintptr_t message, int flags)'),
+};
+
+/** `errno` of the last failed call on this thread. */
+export function errno(): number {
+  return koffi.errno();
+}

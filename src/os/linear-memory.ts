@@ -1,0 +1,60 @@
+import {
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_NORESERVE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  PROT_NONE,
+  PROT_READ,
+  PROT_WRITE,
+} from './constants.ts';
+import { c } from './libc.ts';
+import { checked } from './system-error.ts';
+
+const WASM_PAGE_SIZE = 65536;
+
+/**
+ * A WebAssembly memory whose address is known, so that files can be mapped into it.
+ *
+ *     file ──mmap(MAP_FIXED)──► [ … base + offset … ] ◄── firmware, DataView
+ *
+ * It never grows: growth could move it and detach every view.
+ */
+export class LinearMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly buffer: ArrayBuffer;
+  /** Absolute address of offset 0. */
+  readonly base: number;
+  readonly sizeBytes: number;
+
+  constructor(sizeBytes: number) {
+    const pages = Math.ceil(sizeBytes / WASM_PAGE_SIZE);
+    this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    this.buffer = this.memory.buffer as ArrayBuffer;
+    this.sizeBytes = pages * WASM_PAGE_SIZE;
+    // A call that does nothing but return its pointer: the portable way to learn the address.
+    this.base = c.memset(new Uint8Array(this.buffer, 0, 1), 0, 0);
+  }
+
+  /** Maps `length` bytes of a file, from `fileOffset` on, at `offset`. Writes are shared. */
+  map(offset: number, length: number, fd: number, fileOffset: number): void {
+    this.#check(offset, length);
+    const flags = MAP_SHARED | MAP_FIXED;
+    const at = this.base + offset;
+    checked('mmap', c.mmap(at, length, PROT_READ | PROT_WRITE, flags, fd, fileOffset));
+  }
+
+  /** Takes a range away: whoever touches it traps. */
+  unmap(offset: number, length: number): void {
+    this.#check(offset, length);
+    const flags = MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE;
+    checked('mmap', c.mmap(this.base + offset, length, PROT_NONE, flags, -1, 0));
+  }
+
+  #check(offset: number, length: number): void {
+    // MAP_FIXED outside the memory would overwrite the process: our own bug, so assert loudly.
+    if (!(offset >= 0 && length > 0 && offset + length <= this.sizeBytes)) {
+      throw new Error(`assertion: mapping ${offset}+${length} outside of ${this.sizeBytes} bytes`);
+    }
+  }
+}

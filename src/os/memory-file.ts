@@ -1,0 +1,70 @@
+import {
+  F_ADD_SEALS,
+  F_GET_SEALS,
+  F_GETFL,
+  F_SEAL_SHRINK,
+  HUGETLBFS_MAGIC,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
+  MFD_HUGETLB,
+  O_ACCMODE,
+  O_RDWR,
+} from './constants.ts';
+import { fstatSync } from 'node:fs';
+import { c } from './libc.ts';
+import { scratch } from './scratch.ts';
+import { checked } from './system-error.ts';
+
+export interface MemoryFileFacts {
+  isRegularFile: boolean;
+  isWritable: boolean;
+  /** It can never become shorter, so no access to a mapping of it can raise SIGBUS. */
+  isSealed: boolean;
+  sizeBytes: number;
+  /** 4096, or the huge page size of hugetlbfs. */
+  pageSizeBytes: number;
+}
+
+export interface MemoryFileOptions {
+  sealed?: boolean;
+  hugePages?: boolean;
+}
+
+/** Creates a memfd of `sizeBytes`, sealed against shrinking unless `sealed` is false. */
+export function createMemoryFile(
+  name: string,
+  sizeBytes: number,
+  options: MemoryFileOptions = {},
+): number {
+  const huge = options.hugePages === true ? MFD_HUGETLB : 0;
+  const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | huge;
+  const fd = checked('memfd_create', c.memfdCreate(name, flags));
+  checked('ftruncate', c.ftruncate(fd, sizeBytes));
+  if (options.sealed !== false) checked('fcntl', c.fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK));
+  return fd;
+}
+
+/** What a file descriptor that claims to be memory really is. Never throws: a peer chose the descriptor. */
+export function inspectMemoryFile(fd: number): MemoryFileFacts | null {
+  let stat: ReturnType<typeof fstatSync>;
+  try {
+    stat = fstatSync(fd);
+  } catch {
+    return null;
+  }
+  const seals = c.fcntl(fd, F_GET_SEALS, 0);
+  return {
+    isRegularFile: stat.isFile(),
+    isWritable: (c.fcntl(fd, F_GETFL, 0) & O_ACCMODE) === O_RDWR,
+    isSealed: seals !== -1 && (seals & F_SEAL_SHRINK) !== 0,
+    sizeBytes: stat.size,
+    pageSizeBytes: pageSizeOf(fd),
+  };
+}
+
+/** struct statfs: f_type and f_bsize are the first two words. */
+function pageSizeOf(fd: number): number {
+  if (c.fstatfs(fd, scratch.address) === -1) return 4096;
+  const type = scratch.view.getUint32(0, true);
+  return type === HUGETLBFS_MAGIC ? scratch.view.getUint32(8, true) : 4096;
+}
