@@ -51,7 +51,6 @@ function kernelCommandLine(options: GuestOptions): string {
     'console=ttyS0 quiet panic=0',
     // An emulated clock is not worth calibrating, and emulated time is not worth mitigations.
     'tsc=reliable no_timer_check mitigations=off random.trust_cpu=on',
-    'reboot=t',
     `guest_name=${options.name}`,
   ];
   if (options.address !== undefined) words.push(`guest_address=${options.address}`);

@@ -1,0 +1,113 @@
+// A NIC with real Linux machines on it, for tests. Everything lives in a directory of its own and is
+// gone after `close()`.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'vitest';
+import { Guest, type GuestOptions } from '../../src/demo/guest/guest.ts';
+import { missingForGuests } from '../../src/demo/guest/requirements.ts';
+import { createNic, type Nic, type NicConfigInput } from '../../src/index.ts';
+
+export interface LaboratoryOptions {
+  /** How many guests to start with: vm1, vm2 … */
+  readonly guests: number;
+  /** Who listens on the sockets, seen from the NIC. */
+  readonly mode?: 'server' | 'client';
+  readonly queuePairs?: number;
+}
+
+const missing = missingForGuests();
+
+/** Whether this machine can run the VM tests at all. */
+export const canRunGuests = missing.length === 0;
+
+/** For `beforeEach`: skips the test, with the reason, where guests cannot run. */
+export function skipWithoutGuests({ skip }: TestContext): void {
+  skip(!canRunGuests, `virtual machines need ${missing.join(', ')}`);
+}
+
+export class Laboratory {
+  readonly #directory: string;
+  readonly #options: LaboratoryOptions;
+  readonly #guests = new Map<string, Guest>();
+  readonly #config: NicConfigInput;
+  #nic: Nic;
+
+  static async open(options: LaboratoryOptions): Promise<Laboratory> {
+    const directory = await mkdtemp(join(tmpdir(), 'heddle-vm-'));
+    const names = Array.from({ length: options.guests }, (_, index) => `vm${index + 1}`);
+    const config = { name: 'nic0', vfs: names.map((name) => vfConfig(name, directory, options)) };
+    const lab = new Laboratory(directory, options, config, await createNic(config));
+    try {
+      await Promise.all(names.map((name) => lab.boot(name)));
+    } catch (error) {
+      await lab.close();
+      throw error;
+    }
+    return lab;
+  }
+
+  private constructor(
+    directory: string,
+    options: LaboratoryOptions,
+    config: NicConfigInput,
+    nic: Nic,
+  ) {
+    this.#directory = directory;
+    this.#options = options;
+    this.#config = config;
+    this.#nic = nic;
+  }
+
+  get nic(): Nic {
+    return this.#nic;
+  }
+
+  guest(name: string): Guest {
+    const guest = this.#guests.get(name);
+    if (guest === undefined) throw new Error(`The laboratory has no guest ${name}`);
+    return guest;
+  }
+
+  /** Adds a VF to the running NIC and a guest to the VF. */
+  async add(name: string): Promise<Guest> {
+    await this.#nic.addVf(vfConfig(name, this.#directory, this.#options));
+    return this.boot(name);
+  }
+
+  /** Starts a guest on a VF that the NIC has. */
+  async boot(name: string, extra: Partial<GuestOptions> = {}): Promise<Guest> {
+    const { mac, socket, mode, queuePairs } = this.#nic.vf(name);
+    const guest = new Guest({
+      ...{ name, mac, socket, queuePairs, address: `${addressOf(name)}/24` },
+      socketMode: mode === 'server' ? 'client' : 'server',
+      ...extra,
+    });
+    this.#guests.set(name, guest);
+    await guest.booted();
+    return guest;
+  }
+
+  /** Closes the NIC and creates it again from the same configuration, as an upgrade would. */
+  async restartNic(): Promise<void> {
+    await this.#nic.close();
+    this.#nic = await createNic(this.#config);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#guests.values()].map((guest) => guest.close()));
+    await this.#nic.close();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+/** vm7 is 10.0.0.7. */
+export function addressOf(name: string): string {
+  return `10.0.0.${name.slice(2)}`;
+}
+
+function vfConfig(name: string, directory: string, options: LaboratoryOptions) {
+  const { mode = 'server', queuePairs = 1 } = options;
+  return { name, socket: join(directory, `${name}.sock`), mode, queuePairs };
+}

@@ -1,0 +1,41 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { assertBalanced } from '../support/assert-balanced.ts';
+import { canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
+import { ping, reach, stream } from './traffic.ts';
+
+describe.each(['client', 'server'] as const)('a NIC in %s mode that restarts', (mode) => {
+  let lab: Laboratory;
+
+  beforeEach(skipWithoutGuests);
+  beforeAll(async () => {
+    if (!canRunGuests) return;
+    lab = await Laboratory.open({ guests: 2, mode });
+    await reach(lab.guest('vm1'), 'vm2');
+  }, 120_000);
+  afterAll(() => lab?.close());
+
+  test('finds its guests again, and their TCP connection lives on', async () => {
+    const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
+    const streaming = stream(vm1, vm2, { seconds: 8 });
+    await untilBusy(lab);
+    await lab.restartNic();
+    expect(await streaming).toBeGreaterThan(1);
+    await reach(vm2, 'vm1');
+    expect(await ping(vm1, 'vm2', 10)).toEqual({ sent: 10, answered: 10 });
+    assertBalanced(lab.nic.stats());
+  }, 120_000);
+
+  test('does so when nothing is under way', async () => {
+    await lab.restartNic();
+    await reach(lab.guest('vm1'), 'vm2');
+    expect(await stream(lab.guest('vm2'), lab.guest('vm1'), { seconds: 2 })).toBeGreaterThan(10);
+    assertBalanced(lab.nic.stats());
+  }, 120_000);
+});
+
+/** Resolves when the stream has moved some thousand frames. */
+async function untilBusy(lab: Laboratory): Promise<void> {
+  const sent = (): number => lab.nic.stats().vfs[0]?.tx.packets ?? 0;
+  const enough = sent() + 5000;
+  while (sent() < enough) await new Promise((resolve) => setTimeout(resolve, 50));
+}

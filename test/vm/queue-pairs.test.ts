@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { assertBalanced } from '../support/assert-balanced.ts';
+import { addressOf, canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
+import { ping, reach, stream } from './traffic.ts';
+
+describe('guests with two queue pairs', () => {
+  let lab: Laboratory;
+
+  beforeEach(skipWithoutGuests);
+  beforeAll(async () => {
+    if (!canRunGuests) return;
+    lab = await Laboratory.open({ guests: 2, queuePairs: 2 });
+    await reach(lab.guest('vm1'), 'vm2');
+  }, 120_000);
+  afterAll(() => lab?.close());
+
+  test.each([1, 2])('talk when one of them uses %i', async (pairs) => {
+    const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
+    // Exit code 80: "combined unmodified, ignoring".
+    await vm1.run(`ethtool -L eth0 combined ${pairs} || [ $? = 80 ]`);
+    expect(await vm1.run('ethtool -l eth0 | tail -5')).toMatch(
+      new RegExp(`Combined:\\s+${pairs}\n`),
+    );
+    await reach(vm1, 'vm2');
+    expect(await ping(vm1, 'vm2', 10)).toEqual({ sent: 10, answered: 10 });
+    expect(await stream(vm1, vm2, { seconds: 2, connections: 4 })).toBeGreaterThan(10);
+    expect(await stream(vm1, vm2, { seconds: 2, connections: 4, isReverse: true })).toBeGreaterThan(
+      10,
+    );
+    assertBalanced(lab.nic.stats());
+  });
+
+  test('send through both of them', async () => {
+    const vm1 = lab.guest('vm1');
+    await vm1.run('ethtool -L eth0 combined 2 || [ $? = 80 ]');
+    // A virtual CPU sends through its own queue.
+    for (const cpu of [1, 2]) await vm1.run(`taskset ${cpu} ping -c 3 ${addressOf('vm2')}`);
+    const queues = lab.nic.stats().vfs[0]?.queues ?? [];
+    const used = queues.filter((queue) => queue.direction === 'tx' && queue.packets > 0);
+    expect(used).toHaveLength(2);
+    assertBalanced(lab.nic.stats());
+  });
+});

@@ -1,0 +1,37 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { assertBalanced } from '../support/assert-balanced.ts';
+import { canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
+import { ping, reach, stream } from './traffic.ts';
+
+describe('a VF that a running NIC gets and loses', () => {
+  let lab: Laboratory;
+
+  beforeEach(skipWithoutGuests);
+  beforeAll(async () => {
+    if (!canRunGuests) return;
+    lab = await Laboratory.open({ guests: 2 });
+    await reach(lab.guest('vm1'), 'vm2');
+  }, 120_000);
+  afterAll(() => lab?.close());
+
+  test('serves a third guest while the other two talk', async () => {
+    const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
+    const isUndisturbed = ping(vm1, 'vm2', 60);
+    const vm3 = await lab.add('vm3');
+    await reach(vm3, 'vm2');
+    expect(await ping(vm3, 'vm2', 10)).toEqual({ sent: 10, answered: 10 });
+    expect(await isUndisturbed).toEqual({ sent: 60, answered: 60 });
+    expect(await ping(vm1, 'vm3', 10)).toEqual({ sent: 10, answered: 10 });
+    expect(await stream(vm3, vm2, { seconds: 2 })).toBeGreaterThan(10);
+    assertBalanced(lab.nic.stats());
+  }, 120_000);
+
+  test('leaves the other two in peace when it goes', async () => {
+    const isUndisturbed = ping(lab.guest('vm1'), 'vm2', 30);
+    await lab.nic.removeVf('vm3');
+    expect(await isUndisturbed).toEqual({ sent: 30, answered: 30 });
+    expect(await ping(lab.guest('vm1'), 'vm3', 1)).toEqual({ sent: 1, answered: 0 });
+    expect(lab.nic.vfs().map((vf) => vf.name)).toEqual(['vm1', 'vm2']);
+    assertBalanced(lab.nic.stats());
+  });
+});

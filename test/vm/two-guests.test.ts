@@ -1,0 +1,67 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { assertBalanced } from '../support/assert-balanced.ts';
+import { canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
+import { ping, reach, stream, transfer } from './traffic.ts';
+
+describe('two Linux guests on one NIC', () => {
+  let lab: Laboratory;
+
+  beforeEach(skipWithoutGuests);
+  beforeAll(async () => {
+    if (!canRunGuests) return;
+    lab = await Laboratory.open({ guests: 2 });
+    await reach(lab.guest('vm1'), 'vm2');
+  }, 120_000);
+  afterEach(() => {
+    if (canRunGuests) assertBalanced(lab.nic.stats());
+  });
+  afterAll(() => lab?.close());
+
+  test('ping each other without a loss', async () => {
+    expect(await ping(lab.guest('vm1'), 'vm2', 20)).toEqual({ sent: 20, answered: 20 });
+    expect(await ping(lab.guest('vm2'), 'vm1', 20)).toEqual({ sent: 20, answered: 20 });
+  });
+
+  test('stream TCP both ways', async () => {
+    const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
+    expect(await stream(vm1, vm2, { seconds: 3 })).toBeGreaterThan(10);
+    expect(await stream(vm1, vm2, { seconds: 3, isReverse: true })).toBeGreaterThan(10);
+  });
+
+  test('move 256 MiB through TCP and agree on its SHA-256', async () => {
+    const result = await transfer(lab.guest('vm1'), lab.guest('vm2'), 256);
+    expect(result.receivedBytes).toBeGreaterThan(256 << 20);
+    expect(result.receivedHash).toMatch(/^[0-9a-f]{64}$/);
+    expect(result.receivedHash).toBe(result.sentHash);
+  }, 180_000);
+
+  test('go on after one of them unloads its driver and loads it again', async () => {
+    const vm1 = lab.guest('vm1');
+    await vm1.run('rmmod virtio_net && load-drivers && network');
+    await reach(vm1, 'vm2');
+    expect(await stream(vm1, lab.guest('vm2'), { seconds: 2 })).toBeGreaterThan(10);
+  });
+
+  test('go on after one of them takes the driver from the device and gives it back', async () => {
+    const vm2 = lab.guest('vm2');
+    const driver = '/sys/bus/virtio/drivers/virtio_net';
+    await vm2.run(`echo virtio0 >${driver}/unbind && echo virtio0 >${driver}/bind && network`);
+    await reach(lab.guest('vm1'), 'vm2');
+    expect(await stream(vm2, lab.guest('vm1'), { seconds: 2 })).toBeGreaterThan(10);
+  });
+
+  test('go on after one of them reboots', async () => {
+    const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
+    await vm2.reboot();
+    await reach(vm1, 'vm2');
+    expect(await stream(vm1, vm2, { seconds: 2 })).toBeGreaterThan(10);
+    expect(await stream(vm1, vm2, { seconds: 2, isReverse: true })).toBeGreaterThan(10);
+  }, 120_000);
+
+  test('go on after one of them is switched off and on', async () => {
+    await lab.guest('vm2').close();
+    const vm2 = await lab.boot('vm2');
+    await reach(lab.guest('vm1'), 'vm2');
+    expect(await ping(vm2, 'vm1', 10)).toEqual({ sent: 10, answered: 10 });
+  }, 120_000);
+});
