@@ -12,6 +12,7 @@ import { type Run, renderMarkdown } from './report.ts';
 import { installExitHooks } from './resources.ts';
 import {
   type ForwardSample,
+  isDisturbed,
   runForward,
   summarizeForward,
   summarizeRatios,
@@ -59,10 +60,12 @@ async function main(args: readonly string[]): Promise<number> {
 async function forward(peers: readonly Peer[], options: Options): Promise<ForwardSample[]> {
   return runForward(peers, {
     ...options,
-    onSample({ round, peer, frameBytes, mpps, framesLost }) {
+    onSample(sample) {
+      const { round, peer, frameBytes, mpps, framesLost } = sample;
       const loss = framesLost > 0 ? `, ${framesLost} frames lost` : '';
+      const disturbance = isDisturbed(sample) ? ', disturbed: other work took CPU time' : '';
       const turn = `round ${round + 1}/${options.rounds}`;
-      progress(`${turn} ${peer} ${frameBytes} B: ${mpps.toFixed(2)} Mpps${loss}`);
+      progress(`${turn} ${peer} ${frameBytes} B: ${mpps.toFixed(2)} Mpps${loss}${disturbance}`);
     },
   });
 }

@@ -40,16 +40,19 @@ function renderHost({ host, versions, skipped }: Run): string {
 }
 
 function renderForward(summaries: readonly ForwardSummary[]): string {
-  const rows = summaries.map(({ frameBytes, peer, mpps, switchCores, ...rest }) => [
+  const rows = summaries.map(({ frameBytes, peer, mpps, ...rest }) => [
     `${frameBytes} B`,
     peer,
     mpps.median.toFixed(2),
     renderSpread(mpps),
-    // Runs on a shared machine stretch: how much of its core the switch really had.
-    switchCores.median.toFixed(2),
+    `${rest.switchCores.median.toFixed(2)} / ${rest.generatorCores.median.toFixed(2)}`,
+    `${rest.disturbedCount} of ${mpps.count}`,
     `${rest.framesLost} of ${rest.framesInFlight * mpps.count}`,
   ]);
-  const columns = ['frame', 'switch', 'Mpps', 'min … max (IQR)', 'cores', 'lost of in flight'];
+  const columns = [
+    ...['frame', 'switch', 'Mpps', 'min … max (IQR)', 'cores: switch / generator'],
+    ...['windows disturbed', 'lost of in flight'],
+  ];
   return `## Forward, Mpps in both directions, median\n\n${table(columns, rows)}`;
 }
 

@@ -8,7 +8,7 @@ function samplesOf(frameBytes: number, rates: Record<string, number[]>): Forward
   return Array.from({ length: rounds }, (_, round) =>
     Object.entries(rates).map(([peer, mpps]) => ({
       ...{ peer, round, frameBytes, mpps: mpps[round]! },
-      ...{ windowSeconds: 2, framesLost: 1, switchCores: 1 },
+      ...{ windowSeconds: 2, framesLost: 1, switchCores: 1, generatorCores: 1 },
     })),
   ).flat();
 }
@@ -39,6 +39,13 @@ describe('summaries of the forward suite', () => {
       ['heddle', 'a', 1, 2, 3],
       ['heddle', 'b', 0.5, 0.5, 0.5],
     ]);
+  });
+
+  test('count the windows in which a side did not have its core', () => {
+    const samples = samplesOf(64, { heddle: [1, 2, 3] });
+    const [calm, lazy, starved] = samples as [ForwardSample, ForwardSample, ForwardSample];
+    const disturbed = [calm, { ...lazy, switchCores: 0.5 }, { ...starved, generatorCores: 0.9 }];
+    expect(summarizeForward(disturbed).at(0)?.disturbedCount).toBe(2);
   });
 
   test('of nothing are empty', () => {

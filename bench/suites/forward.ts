@@ -9,6 +9,9 @@ import { withConnectedPorts } from './session.ts';
  * for V8 to have replaced its first, fast-made code of the firmware by the optimised one. */
 const warmUpSeconds = 0.5;
 
+/** Both sides poll for as long as the loop is closed: what they did not get, someone else had. */
+const undisturbedCores = 0.95;
+
 export interface ForwardSample extends LoopSample {
   readonly peer: string;
   readonly round: number;
@@ -59,11 +62,18 @@ async function visit(peer: Peer, round: number, options: ForwardOptions): Promis
   });
 }
 
+export function isDisturbed({ switchCores, generatorCores }: ForwardSample): boolean {
+  return Math.min(switchCores, generatorCores) < undisturbedCores;
+}
+
 export interface ForwardSummary {
   readonly peer: string;
   readonly frameBytes: number;
   readonly mpps: Spread;
   readonly switchCores: Spread;
+  readonly generatorCores: Spread;
+  /** Windows in which other work took the core of one side. */
+  readonly disturbedCount: number;
   readonly framesLost: number;
   readonly framesInFlight: number;
 }
@@ -77,6 +87,8 @@ export function summarizeForward(samples: readonly ForwardSample[]): ForwardSumm
         frameBytes,
         mpps: spread(own.map(({ mpps }) => mpps)),
         switchCores: spread(own.map(({ switchCores }) => switchCores)),
+        generatorCores: spread(own.map(({ generatorCores }) => generatorCores)),
+        disturbedCount: own.filter(isDisturbed).length,
         framesLost: own.reduce((sum, { framesLost }) => sum + framesLost, 0),
         framesInFlight,
       };
