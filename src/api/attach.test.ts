@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import { completeVf } from '../config/validate.ts';
+import { cloudHypervisorArguments, libvirtXml, qemuArguments, shellText } from './attach.ts';
+
+const plain = completeVf({ name: 'vm1', socket: '/h/vm1.sock', mac: '02:00:00:00:00:0a' }, 'nic0');
+const wide = { ...plain, mode: 'client' as const, queuePairs: 2, mtu: 9000 };
+
+describe('QEMU', () => {
+  it('connects, and again, where the NIC listens', () => {
+    expect(shellText(qemuArguments(plain))).toBe(
+      [
+        '-m 1G \\',
+        '-object memory-backend-memfd,id=mem,size=1G,share=on \\',
+        '-machine memory-backend=mem \\',
+        '-chardev socket,id=socket-vm1,path=/h/vm1.sock,reconnect=1 \\',
+        '-netdev vhost-user,id=net-vm1,chardev=socket-vm1,queues=1 \\',
+        '-device virtio-net-pci,netdev=net-vm1,mac=02:00:00:00:00:0a',
+      ].join('\n'),
+    );
+  });
+
+  it('listens where the NIC connects, with several queues and a larger MTU', () => {
+    const text = qemuArguments(wide, { memory: '4G' }).join(' ');
+    expect(text).toContain('path=/h/vm1.sock,server=on,wait=off');
+    expect(text).toContain('queues=2 ');
+    expect(text).toContain(',mq=on,vectors=6,host_mtu=9000');
+    expect(text).toContain('-m 4G -object memory-backend-memfd,id=mem,size=4G,share=on');
+  });
+
+  it('reads a path with commas and spaces as one', () => {
+    const text = shellText(qemuArguments({ ...plain, socket: "/a b/it's,1" }));
+    expect(text).toContain("'socket,id=socket-vm1,path=/a b/it'\\''s,,1,reconnect=1'");
+  });
+});
+
+describe('Cloud Hypervisor', () => {
+  it('takes the other role than the NIC', () => {
+    expect(shellText(cloudHypervisorArguments(plain))).toBe(
+      '--memory size=1G,shared=on \\\n--net vhost_user=true,socket=/h/vm1.sock,' +
+        'mac=02:00:00:00:00:0a,num_queues=2,vhost_mode=client',
+    );
+    expect(cloudHypervisorArguments(wide).at(-1)).toContain(
+      'num_queues=4,vhost_mode=server,mtu=9000',
+    );
+  });
+});
+
+describe('libvirt', () => {
+  it('gets the interface and the shared memory', () => {
+    expect(libvirtXml(plain)).toBe(`<memoryBacking>
+  <source type='memfd'/>
+  <access mode='shared'/>
+</memoryBacking>
+
+<interface type='vhostuser'>
+  <mac address='02:00:00:00:00:0a'/>
+  <source type='unix' path='/h/vm1.sock' mode='client'>
+    <reconnect enabled='yes' timeout='1'/>
+  </source>
+  <model type='virtio'/>
+</interface>`);
+  });
+
+  it('listens, with queues, MTU and an escaped path', () => {
+    const xml = libvirtXml({ ...wide, socket: "/a&'<b" });
+    expect(xml).toContain("path='/a&#38;&#39;&#60;b' mode='server'/>");
+    expect(xml).toContain("<mtu size='9000'/>");
+    expect(xml).toContain("<driver queues='2'/>");
+  });
+});

@@ -1,0 +1,97 @@
+// How a VM attaches to a VF: the words that each VMM wants, ready to paste.
+
+import type { VfConfig } from '../nic/types.ts';
+
+/** What attaching depends on. */
+export type Attachable = Pick<VfConfig, 'name' | 'socket' | 'mode' | 'mac' | 'queuePairs' | 'mtu'>;
+
+export interface AttachOptions {
+  /** Guest memory as the VMM writes it, for example 1G. */
+  memory?: string;
+}
+
+const MEMORY_DEFAULT = '1G';
+const MTU_ETHERNET = 1500;
+
+/** In QEMU's option lists a comma ends a value; doubled, it stands for itself. */
+const qemuValue = (text: string): string => text.replaceAll(',', ',,');
+
+/** Arguments of qemu-system-*, one array element per word. */
+export function qemuArguments(vf: Attachable, options: AttachOptions = {}): string[] {
+  const size = options.memory ?? MEMORY_DEFAULT;
+  // What QEMU has known since 2.2. Its successor, reconnect-ms, came with 9.2.
+  const end = vf.mode === 'server' ? 'reconnect=1' : 'server=on,wait=off';
+  // The prefixes: an id must begin with a letter, the name of a VF need not.
+  const device = ['virtio-net-pci', `netdev=net-${vf.name}`, `mac=${vf.mac}`];
+  // Two vectors per pair, one for the control queue, one for changes of the configuration.
+  if (vf.queuePairs > 1) device.push('mq=on', `vectors=${2 * vf.queuePairs + 2}`);
+  if (vf.mtu !== MTU_ETHERNET) device.push(`host_mtu=${vf.mtu}`);
+  return [
+    ...['-m', size],
+    // The NIC maps the guest's memory, so it must be shared; memfd seals it against shrinking.
+    ...['-object', `memory-backend-memfd,id=mem,size=${size},share=on`],
+    ...['-machine', 'memory-backend=mem'],
+    ...['-chardev', `socket,id=socket-${vf.name},path=${qemuValue(vf.socket)},${end}`],
+    ...[
+      '-netdev',
+      `vhost-user,id=net-${vf.name},chardev=socket-${vf.name},queues=${vf.queuePairs}`,
+    ],
+    ...['-device', device.join(',')],
+  ];
+}
+
+/** Flags of cloud-hypervisor. */
+export function cloudHypervisorArguments(vf: Attachable, options: AttachOptions = {}): string[] {
+  const net = [
+    'vhost_user=true',
+    `socket=${vf.socket}`,
+    `mac=${vf.mac}`,
+    `num_queues=${2 * vf.queuePairs}`,
+    `vhost_mode=${vf.mode === 'server' ? 'client' : 'server'}`,
+  ];
+  if (vf.mtu !== MTU_ETHERNET) net.push(`mtu=${vf.mtu}`);
+  const memory = `size=${options.memory ?? MEMORY_DEFAULT},shared=on`;
+  return ['--memory', memory, '--net', net.join(',')];
+}
+
+const xmlValue = (text: string): string =>
+  text.replace(/[&<>']/g, (character) => `&#${character.charCodeAt(0)};`);
+
+/** Two elements of a libvirt domain: one belongs under <domain>, the other under <devices>. */
+export function libvirtXml(vf: Attachable): string {
+  const source = `type='unix' path='${xmlValue(vf.socket)}'`;
+  return [
+    '<memoryBacking>',
+    "  <source type='memfd'/>",
+    "  <access mode='shared'/>",
+    '</memoryBacking>',
+    '',
+    "<interface type='vhostuser'>",
+    `  <mac address='${vf.mac}'/>`,
+    ...(vf.mode === 'server'
+      ? [
+          `  <source ${source} mode='client'>`,
+          "    <reconnect enabled='yes' timeout='1'/>",
+          '  </source>',
+        ]
+      : [`  <source ${source} mode='server'/>`]),
+    ...(vf.mtu === MTU_ETHERNET ? [] : [`  <mtu size='${vf.mtu}'/>`]),
+    "  <model type='virtio'/>",
+    ...(vf.queuePairs > 1 ? [`  <driver queues='${vf.queuePairs}'/>`] : []),
+    '</interface>',
+  ].join('\n');
+}
+
+/** Words for a shell, quoted where it would read them otherwise, one option per line. */
+export function shellText(words: readonly string[]): string {
+  const quoted = words.map((word) =>
+    /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`,
+  );
+  return quoted
+    .reduce<string[]>((lines, word) => {
+      if (word.startsWith('-') || lines.length === 0) lines.push(word);
+      else lines[lines.length - 1] += ` ${word}`;
+      return lines;
+    }, [])
+    .join(' \\\n');
+}

@@ -1,0 +1,102 @@
+// The control socket: HTTP on a Unix socket that only its owner can open, from the moment it
+// exists.
+
+import { existsSync, lstatSync, unlinkSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+import { getRequestListener } from '@hono/node-server';
+import type { Hono } from 'hono';
+import { SOCKET_PATH_BYTES_MAX } from '../config/schema.ts';
+import { type OperatorError, operatorError } from '../errors.ts';
+
+export interface ControlSocket {
+  readonly path: string;
+  /** Ends every request and removes the socket. */
+  close(): Promise<void>;
+}
+
+export async function openControlSocket(app: Hono, path: string): Promise<ControlSocket> {
+  await makeWay(path);
+  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  const server = createServer((request, response) => void listener(request, response));
+  await listen(server, path);
+  return {
+    path,
+    close: () =>
+      new Promise((resolve) => {
+        // The server removes the socket file itself when it stops listening.
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** Removes a socket that its process left behind; refuses to touch anything else. */
+async function makeWay(path: string): Promise<void> {
+  const size = Buffer.byteLength(path);
+  if (size > SOCKET_PATH_BYTES_MAX) {
+    throw operatorError('HEDDLE_SOCKET_PATH_TOO_LONG', {
+      where: 'the control socket',
+      limit: SOCKET_PATH_BYTES_MAX,
+      socket: `${size} bytes, ${path}`,
+    });
+  }
+  const status = lstatSync(path, { throwIfNoEntry: false });
+  if (status === undefined) return;
+  if (!status.isSocket()) throw operatorError('HEDDLE_SOCKET_NOT_A_SOCKET', { socket: path });
+  if (await isLive(path)) throw operatorError('HEDDLE_CONTROL_IN_USE', { socket: path });
+  unlinkSync(path);
+}
+
+function isLive(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const probe = connect(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      // Refused: nobody listens. Gone: its process removed it between our two looks.
+      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false);
+      else reject(listenError(error, path));
+    });
+  });
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(listenError(error, path)));
+    // listen() binds before it returns, so the mask covers exactly the birth of the socket.
+    const mask = process.umask(0o177);
+    try {
+      server.listen(path, () => resolve());
+    } finally {
+      process.umask(mask);
+    }
+  });
+}
+
+function listenError(error: NodeJS.ErrnoException, path: string): OperatorError {
+  const options = { cause: error };
+  // libuv reports a missing directory as EACCES, to be the same on every system.
+  if (!existsSync(dirname(path))) {
+    return operatorError('HEDDLE_SOCKET_DIRECTORY_MISSING', { socket: path }, options);
+  }
+  switch (error.code) {
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return operatorError('HEDDLE_SOCKET_NOT_WRITABLE', { socket: path }, options);
+    case 'EADDRINUSE':
+      return operatorError('HEDDLE_CONTROL_IN_USE', { socket: path }, options);
+    case 'EMFILE':
+    case 'ENFILE':
+      return operatorError('HEDDLE_FILE_DESCRIPTORS', { operation: `listen on ${path}` }, options);
+    default: {
+      const errno = error.code ?? 'unknown';
+      const operation = `listen on ${path}`;
+      return operatorError('HEDDLE_KERNEL_REFUSED', { operation, errno }, options);
+    }
+  }
+}

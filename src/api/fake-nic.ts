@@ -1,0 +1,155 @@
+// A NIC that keeps its promises but moves no frames: the API and the CLI are tested against it.
+
+import { EventEmitter } from 'node:events';
+import { applyActions, changesOf, diffConfig } from '../config/diff.ts';
+import { checkRoomFor, completeChanges, completeNic, completeVf } from '../config/validate.ts';
+import { operatorError } from '../errors.ts';
+import type {
+  Action,
+  FdbEntry,
+  Nic,
+  NicConfig,
+  NicConfigInput,
+  NicEventName,
+  NicEvents,
+  NicListener,
+  NicStats,
+  RxStats,
+  TxStats,
+  VfChanges,
+  VfConfig,
+  VfConfigInput,
+  VfInfo,
+} from '../nic/types.ts';
+
+function txStats(): TxStats {
+  const drops = { 'no-destination': 1 };
+  const traffic = { packets: 11, bytes: 1100, forwarded: 10, replicas: 2 };
+  return { ...traffic, kicks: 3, interrupts: 4, windowMisses: 0, faults: 0, drops };
+}
+
+function rxStats(): RxStats {
+  const drops = { 'ring-full': 2 };
+  const traffic = { offered: 12, packets: 10, bytes: 1000 };
+  return { ...traffic, interrupts: 5, windowMisses: 1, faults: 0, drops };
+}
+
+export class FakeNic implements Nic {
+  readonly name: string;
+  isClosed = false;
+  /** Names of the VFs in the order in which their session ended. */
+  readonly disconnected: string[] = [];
+  readonly #events = new EventEmitter();
+  #config: NicConfig;
+
+  constructor(config: NicConfigInput) {
+    this.#config = completeNic(config);
+    this.name = this.#config.name;
+  }
+
+  vfs(): VfInfo[] {
+    return this.#config.vfs.map((vf) => ({
+      ...vf,
+      state: 'down',
+      processor: 0,
+      features: ['VERSION_1', 'MRG_RXBUF'],
+      rings: [{ queue: 0, direction: 'rx', state: 'stopped', size: 256 }],
+      memoryBytes: 0,
+    }));
+  }
+
+  vf(name: string): VfInfo {
+    const vf = this.vfs().find((candidate) => candidate.name === name);
+    if (vf === undefined) throw operatorError('HEDDLE_VF_NOT_FOUND', { vf: name });
+    return vf;
+  }
+
+  async addVf(input: VfConfigInput): Promise<VfInfo> {
+    const vf = completeVf(input, this.name);
+    if (this.#config.vfs.some(({ name }) => name === vf.name)) {
+      throw operatorError('HEDDLE_VF_EXISTS', { vf: vf.name });
+    }
+    checkRoomFor(vf, this.#config);
+    this.#config.vfs.push(vf);
+    return this.vf(vf.name);
+  }
+
+  async removeVf(name: string): Promise<void> {
+    this.vf(name);
+    this.#config.vfs = this.#config.vfs.filter((vf) => vf.name !== name);
+    this.disconnected.push(name);
+  }
+
+  async setVf(name: string, input: VfChanges): Promise<VfInfo> {
+    const index = this.#config.vfs.findIndex((vf) => vf.name === this.vf(name).name);
+    const wanted: VfConfig = { ...this.#config.vfs[index]!, ...completeChanges(input) };
+    checkRoomFor(wanted, this.#config);
+    const changes = changesOf(this.#config.vfs[index]!, wanted);
+    if (changes.socket !== undefined) this.disconnected.push(name);
+    this.#config.vfs[index] = wanted;
+    return this.vf(name);
+  }
+
+  async apply(input: NicConfigInput, options: { dryRun?: boolean } = {}): Promise<Action[]> {
+    const actions = diffConfig(this.#config, completeNic(input));
+    if (options.dryRun) return actions;
+    await applyActions(actions, {
+      removeVf: (name) => this.removeVf(name),
+      addVf: async (vf) => void this.#config.vfs.push(vf),
+      setVf: async (vf) => {
+        this.#config.vfs = this.#config.vfs.map((old) => (old.name === vf.name ? vf : old));
+      },
+      setNic: async ({ macAgeSeconds }) => {
+        this.#config = { ...this.#config, macAgeSeconds };
+      },
+    });
+    return actions;
+  }
+
+  stats(): NicStats {
+    const vfs = this.#config.vfs.map(({ name, mac }) => {
+      const queues: NicStats['vfs'][number]['queues'] = [
+        { queue: 0, direction: 'rx', ...rxStats() },
+        { queue: 1, direction: 'tx', ...txStats() },
+      ];
+      return { name, mac, state: 'down' as const, tx: txStats(), rx: rxStats(), queues };
+    });
+    const windows = { slots: 240, used: 8, misses: 1, evictions: 0 };
+    const processor = { index: 0, turns: 100, sleeps: 7, restarts: 0, vfs: vfs.length, windows };
+    return { name: this.name, uptimeSeconds: 61.5, vfs, processors: [processor] };
+  }
+
+  fdb(): FdbEntry[] {
+    return this.#config.vfs.map(({ name, mac }) => ({
+      mac,
+      vf: name,
+      ageSeconds: 0,
+      isStatic: true,
+    }));
+  }
+
+  config(): NicConfig {
+    return structuredClone(this.#config);
+  }
+
+  on<Name extends NicEventName>(event: Name, listener: NicListener<Name>): void {
+    this.#events.on(event, listener);
+  }
+
+  off<Name extends NicEventName>(event: Name, listener: NicListener<Name>): void {
+    this.#events.off(event, listener);
+  }
+
+  /** What a guest would cause. */
+  emit<Name extends NicEventName>(event: Name, detail: NicEvents[Name]): void {
+    this.#events.emit(event, detail);
+  }
+
+  listenerCount(event: NicEventName): number {
+    return this.#events.listenerCount(event);
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+  }
+}
