@@ -33,7 +33,7 @@ export async function openControlSocket(app: Hono, path: string): Promise<Contro
 }
 
 /** Removes a socket that its process left behind; refuses to touch anything else. */
-async function makeWay(path: string): Promise<void> {
+export async function makeWay(path: string): Promise<void> {
   const size = Buffer.byteLength(path);
   if (size > SOCKET_PATH_BYTES_MAX) {
     throw operatorError('HEDDLE_SOCKET_PATH_TOO_LONG', {

@@ -1,0 +1,37 @@
+// `heddle apply`: the running NIC becomes what a file says.
+
+import type { Command } from 'commander';
+import { actionText } from '../config/diff.ts';
+import { loadConfig } from '../config/load.ts';
+import {
+  addControlOption,
+  addJsonOption,
+  type ControlOptions,
+  clientOf,
+  example,
+} from './options.ts';
+import { print, printJson } from './output.ts';
+
+interface ApplyOptions extends ControlOptions {
+  dryRun?: true;
+  json?: true;
+}
+
+export function addApply(program: Command): void {
+  const command = program
+    .command('apply <file>')
+    .summary('make the running NIC what a file says')
+    .description(
+      'Make the running NIC what a file says. VFs that do not differ keep their connection and ' +
+        'their traffic. Prints "+" added, "-" removed, "~" changed in place, "!" replaced.',
+    )
+    .option('--dry-run', 'only print what would change')
+    .addHelpText('after', example('heddle apply nic.yaml --dry-run', 'heddle apply nic.yaml'));
+  addControlOption(addJsonOption(command)).action(async (file: string, options: ApplyOptions) => {
+    // Read here, so that a mistake is reported with its line.
+    const config = loadConfig(file);
+    const actions = await clientOf(options).apply(config, { dryRun: options.dryRun === true });
+    if (options.json) return printJson(actions);
+    print(actions.length === 0 ? 'nothing to change' : actions.map(actionText).join('\n'));
+  });
+}

@@ -1,0 +1,22 @@
+// `heddle check`: is this file a configuration?
+
+import type { Command } from 'commander';
+import { loadConfig } from '../config/load.ts';
+import { addJsonOption, example } from './options.ts';
+import { print, printJson } from './output.ts';
+
+export function addCheck(program: Command): void {
+  const command = program
+    .command('check <file>')
+    .summary('check a configuration file')
+    .description('Check a configuration file. Every mistake is shown with its line and column.')
+    .addHelpText('after', example('heddle check nic.yaml', 'heddle check nic.yaml --json'));
+  addJsonOption(command).action((file: string, options: { json?: true }) => {
+    const config = loadConfig(file);
+    if (options.json) return printJson(config);
+    const { name, processors, vfs } = config;
+    const count = (number: number, noun: string): string =>
+      `${number} ${noun}${number === 1 ? '' : 's'}`;
+    print(`${file}: valid: ${name}, ${count(vfs.length, 'VF')}, ${count(processors, 'processor')}`);
+  });
+}

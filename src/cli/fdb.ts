@@ -1,0 +1,30 @@
+// `heddle fdb`: which address is behind which VF.
+
+import type { Command } from 'commander';
+import {
+  addControlOption,
+  addJsonOption,
+  type ControlOptions,
+  clientOf,
+  example,
+} from './options.ts';
+import { print, printJson, table } from './output.ts';
+
+export function addFdb(program: Command): void {
+  const command = program
+    .command('fdb')
+    .summary('show the MAC addresses of the switch')
+    .description('Show the forwarding database: each MAC address and the VF it is behind.')
+    .addHelpText('after', example('heddle fdb'));
+  addControlOption(addJsonOption(command)).action(
+    async (options: ControlOptions & { json?: true }) => {
+      const entries = await clientOf(options).fdb();
+      if (options.json) return printJson(entries);
+      const rows = entries.map(({ mac, vf, ageSeconds, isStatic }) => [
+        ...[mac, vf, isStatic ? 'static' : 'learned'],
+        isStatic ? '-' : `${Math.round(ageSeconds)} s`,
+      ]);
+      print(table(['mac', 'vf', 'origin', 'age'], rows));
+    },
+  );
+}

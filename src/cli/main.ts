@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+// The `heddle` command. It looks at Node and the CPU first and loads the rest afterwards: on a
+// machine that lacks something, the rest may fail to load with a message that helps nobody.
+
+import { errorText } from './output.ts';
+import { checkRuntime, currentRuntime } from './runtime.ts';
+
+try {
+  checkRuntime(currentRuntime());
+  const { run } = await import('./program.ts');
+  process.exitCode = await run(process.argv.slice(2), {
+    createNic: async (config) => (await import('../nic/nic.ts')).createNic(config),
+  });
+} catch (error) {
+  process.stderr.write(`${errorText(error)}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,42 @@
+// Options that several commands share, and how their words become values.
+
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { ControlClient } from '../api/client.ts';
+import { defaultControlSocket } from '../config/default.ts';
+
+export interface ControlOptions {
+  control?: string;
+}
+
+export function addControlOption(command: Command): Command {
+  const text = 'control socket of the NIC (default: HEDDLE_CONTROL, or the run-time directory)';
+  return command.addOption(new Option('--control <socket>', text).argParser(absolutePath));
+}
+
+export function addJsonOption(command: Command): Command {
+  return command.option('--json', 'print JSON, for programs');
+}
+
+export function clientOf(options: ControlOptions): ControlClient {
+  return new ControlClient(options.control ?? defaultControlSocket());
+}
+
+/** The NIC may run in another directory than the command. */
+export function absolutePath(text: string): string {
+  return resolve(text);
+}
+
+/** Only the shape: the validator knows the range, and says so better. */
+export function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Give a whole number.');
+  return Number(text);
+}
+
+export function example(...lines: string[]): string {
+  return [
+    '',
+    lines.length > 1 ? 'Examples:' : 'Example:',
+    ...lines.map((line) => `  $ ${line}`),
+  ].join('\n');
+}

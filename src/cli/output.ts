@@ -1,0 +1,57 @@
+// What people read: quiet tables, and errors with their way out.
+
+import { OperatorError } from '../errors.ts';
+
+export type Cell = string | number;
+
+/** Columns as wide as their widest cell; numbers to the right. The header is in capitals. */
+export function table(header: readonly string[], rows: readonly (readonly Cell[])[]): string {
+  const widths = header.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => cellText(row[column] ?? '').length)),
+  );
+  const isRight = header.map((_, column) => typeof rows[0]?.[column] === 'number');
+  const line = (cells: readonly Cell[]): string =>
+    cells
+      .map((cell, column) => {
+        const text = cellText(cell);
+        return isRight[column] ? text.padStart(widths[column]!) : text.padEnd(widths[column]!);
+      })
+      .join('  ')
+      .trimEnd();
+  return [line(header.map((title) => title.toUpperCase())), ...rows.map(line)].join('\n');
+}
+
+/** "name  value" per line. */
+export function list(entries: readonly (readonly [string, Cell])[]): string {
+  const width = Math.max(...entries.map(([key]) => key.length));
+  return entries.map(([key, value]) => `${key.padEnd(width)}  ${cellText(value)}`).join('\n');
+}
+
+function cellText(cell: Cell): string {
+  if (typeof cell === 'string') return cell;
+  return Number.isInteger(cell) ? String(cell) : cell.toFixed(2);
+}
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2));
+}
+
+/** One object per line, for readers that take a line at a time. */
+export function printJsonLine(value: unknown): void {
+  print(JSON.stringify(value));
+}
+
+/** heddle: the sentence, and below it the way out; every problem of the input in turn. */
+export function errorText(error: unknown): string {
+  if (!(error instanceof OperatorError)) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return `heddle: this is a bug in Heddle, please report it: ${text}`;
+  }
+  return [error, ...error.also]
+    .map(({ message, hint }) => `heddle: ${message}\n  ${hint}`)
+    .join('\n');
+}

@@ -1,0 +1,72 @@
+// The commands, their options and their exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import type { Nic, NicConfigInput } from '../nic/types.ts';
+import { addApply } from './apply.ts';
+import { addCheck } from './check.ts';
+import { addFdb } from './fdb.ts';
+import { errorText } from './output.ts';
+import { addQemu } from './qemu.ts';
+import { addStats } from './stats.ts';
+import { addUp } from './up.ts';
+import { addVf } from './vf.ts';
+
+export interface ProgramContext {
+  createNic: (config: NicConfigInput) => Promise<Nic>;
+}
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+export function createProgram(context: ProgramContext): Command {
+  const program = new Command('heddle')
+    .description('A network interface in software for virtual machines.')
+    .version(packageVersion())
+    .showHelpAfterError('(--help tells more)')
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, 'heddle: ')),
+    })
+    .exitOverride()
+    .addHelpText('after', '\nExample:\n  $ heddle up                # two VFs, ready for two VMs');
+  addUp(program, context);
+  addVf(program);
+  addStats(program);
+  addFdb(program);
+  addApply(program);
+  addQemu(program);
+  addCheck(program);
+  return program;
+}
+
+export async function run(words: readonly string[], context: ProgramContext): Promise<number> {
+  // A reader that has seen enough (`heddle stats | head -1`) is no error, and no reason for a NIC
+  // to stop.
+  const isServing = words[0] === 'up';
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    if (!isServing) process.exit(0);
+  });
+  try {
+    await createProgram(context).parseAsync(words, { from: 'user' });
+    return 0;
+  } catch (error) {
+    // Commander has printed what it had to say.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    process.stderr.write(`${errorText(error)}\n`);
+    return EXIT_FAILED;
+  }
+}
+
+/** The package.json above this file: two levels up in the sources, three in what is built. */
+function packageVersion(): string {
+  for (const path of ['../../package.json', '../../../package.json']) {
+    try {
+      const text = readFileSync(new URL(path, import.meta.url), 'utf8');
+      return (JSON.parse(text) as { version: string }).version;
+    } catch {
+      // Not at this level.
+    }
+  }
+  return 'unknown';
+}

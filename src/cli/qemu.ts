@@ -1,0 +1,53 @@
+// `heddle qemu`: how a VM attaches to a VF, for QEMU, libvirt and Cloud Hypervisor.
+
+import { type Command, Option } from 'commander';
+import { cloudHypervisorArguments, libvirtXml, qemuArguments, shellText } from '../api/attach.ts';
+import { loadConfig } from '../config/load.ts';
+import { operatorError } from '../errors.ts';
+import type { VfConfig } from '../nic/types.ts';
+import {
+  addControlOption,
+  addJsonOption,
+  type ControlOptions,
+  clientOf,
+  example,
+} from './options.ts';
+import { print, printJson } from './output.ts';
+
+interface QemuOptions extends ControlOptions {
+  config?: string;
+  libvirt?: true;
+  cloudHypervisor?: true;
+  memory: string;
+  json?: true;
+}
+
+export function addQemu(program: Command): void {
+  const command = program
+    .command('qemu <vf>')
+    .summary('print how a VM attaches to a VF')
+    .description('Print the arguments with which a VM attaches to a VF, ready to paste.')
+    .addOption(new Option('--libvirt', 'XML of a libvirt domain').conflicts('cloudHypervisor'))
+    .option('--cloud-hypervisor', 'flags of Cloud Hypervisor')
+    .option('--memory <size>', 'memory of the VM', '1G')
+    .option('--config <file>', 'take the VF from a file: no NIC needs to run')
+    .addHelpText('after', example('heddle qemu vm1', 'heddle qemu vm1 --libvirt'));
+  addControlOption(addJsonOption(command)).action(async (name: string, options: QemuOptions) => {
+    const vf = await findVf(name, options);
+    if (options.libvirt) {
+      const xml = libvirtXml(vf);
+      return options.json ? printJson(xml) : print(xml);
+    }
+    const build = options.cloudHypervisor ? cloudHypervisorArguments : qemuArguments;
+    const words = build(vf, { memory: options.memory });
+    if (options.json) printJson(words);
+    else print(shellText(words));
+  });
+}
+
+async function findVf(name: string, options: QemuOptions): Promise<VfConfig> {
+  if (options.config === undefined) return clientOf(options).vf(name);
+  const vf = loadConfig(options.config).vfs.find((candidate) => candidate.name === name);
+  if (vf === undefined) throw operatorError('HEDDLE_VF_NOT_FOUND', { vf: name });
+  return vf;
+}

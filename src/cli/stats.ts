@@ -1,0 +1,91 @@
+// `heddle stats`: the counters, once or every second with rates.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import type { NicStats, VfStats } from '../nic/types.ts';
+import {
+  addControlOption,
+  addJsonOption,
+  type ControlOptions,
+  clientOf,
+  example,
+} from './options.ts';
+import { print, printJson, printJsonLine, table } from './output.ts';
+
+const INTERVAL_MILLISECONDS = 1000;
+
+interface StatsOptions extends ControlOptions {
+  watch?: true;
+  json?: true;
+}
+
+export function addStats(program: Command): void {
+  const command = program
+    .command('stats')
+    .summary('show the counters')
+    .description('Show packets, bytes and drops of every VF. "tx" is from the guest, "rx" to it.')
+    .option('--watch', 'again every second, with rates')
+    .addHelpText('after', example('heddle stats', 'heddle stats --watch', 'heddle stats --json'));
+  addControlOption(addJsonOption(command)).action(stats);
+}
+
+async function stats(options: StatsOptions): Promise<void> {
+  const client = clientOf(options);
+  if (!options.watch) {
+    const now = await client.stats();
+    return options.json ? printJson(now) : print(totalsText(now));
+  }
+  let before = await client.stats();
+  // Ends by a signal, by an error when the NIC stops, or when nobody reads any more.
+  while (true) {
+    await sleep(INTERVAL_MILLISECONDS);
+    const now = await client.stats();
+    if (options.json) printJsonLine(now);
+    else print((process.stdout.isTTY ? '\x1b[H\x1b[2J' : '') + ratesText(before, now));
+    before = now;
+  }
+}
+
+function sum(drops: Record<string, number>): number {
+  return Object.values(drops).reduce((total, count) => total + count, 0);
+}
+
+export function totalsText(now: NicStats): string {
+  const header = ['vf', 'state', 'tx packets', 'tx bytes', 'tx drops'];
+  const rows = now.vfs.map(({ name, state, tx, rx }) => [
+    ...[name, state, tx.packets, tx.bytes, sum(tx.drops)],
+    ...[rx.packets, rx.bytes, sum(rx.drops)],
+  ]);
+  const text = table([...header, 'rx packets', 'rx bytes', 'rx drops'], rows);
+  const drops = now.vfs.flatMap(dropRows);
+  return drops.length === 0
+    ? text
+    : `${text}\n\n${table(['vf', 'drops', 'reason', 'count'], drops)}`;
+}
+
+function dropRows({ name, tx, rx }: VfStats): [string, string, string, number][] {
+  const rows = (direction: string, drops: Record<string, number>) =>
+    Object.entries(drops)
+      .filter(([, count]) => count > 0)
+      .map(([reason, count]): [string, string, string, number] => [name, direction, reason, count]);
+  return [...rows('tx', tx.drops), ...rows('rx', rx.drops)];
+}
+
+export function ratesText(before: NicStats, now: NicStats): string {
+  // The NIC's own clock: the command may have slept longer than it meant to.
+  const seconds = Math.max(now.uptimeSeconds - before.uptimeSeconds, 0.001);
+  const old = new Map(before.vfs.map((vf) => [vf.name, vf]));
+  // A VF that was replaced starts again at zero.
+  const rate = (value: number, was = 0): number => Math.round(Math.max(value - was, 0) / seconds);
+  const rows = now.vfs.map(({ name, state, tx, rx }) => {
+    const was = old.get(name);
+    return [
+      ...[name, state, rate(tx.packets, was?.tx.packets)],
+      ...[rate(tx.bytes * 8, (was?.tx.bytes ?? 0) * 8) / 1e6, sum(tx.drops)],
+      ...[rate(rx.packets, was?.rx.packets)],
+      ...[rate(rx.bytes * 8, (was?.rx.bytes ?? 0) * 8) / 1e6, sum(rx.drops)],
+    ];
+  });
+  const header = ['vf', 'state', 'tx packets/s', 'tx Mbit/s', 'tx drops'];
+  return table([...header, 'rx packets/s', 'rx Mbit/s', 'rx drops'], rows);
+}

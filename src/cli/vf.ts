@@ -1,0 +1,125 @@
+// `heddle vf …`: the virtual functions of the running NIC.
+
+import { type Command, Option } from 'commander';
+import type { VfChanges, VfInfo } from '../nic/types.ts';
+import {
+  absolutePath,
+  addControlOption,
+  addJsonOption,
+  type ControlOptions,
+  clientOf,
+  example,
+  wholeNumber,
+} from './options.ts';
+import { list, print, printJson, table } from './output.ts';
+
+interface VfOptions extends ControlOptions, VfChanges {
+  json?: true;
+}
+
+export function addVf(program: Command): void {
+  const vf = program
+    .command('vf')
+    .summary('list, show, add, change and remove VFs')
+    .description('The virtual functions of the running NIC.')
+    .addHelpText('after', example('heddle vf list'));
+  addList(vf);
+  addShow(vf);
+  addAdd(vf);
+  addSet(vf);
+  addRemove(vf);
+}
+
+function subcommand(vf: Command, usage: string, description: string, examples: string[]): Command {
+  const command = vf.command(usage).description(description);
+  addControlOption(command);
+  return command.addHelpText('after', example(...examples));
+}
+
+function addList(vf: Command): void {
+  const command = subcommand(vf, 'list', 'List the VFs and their state.', ['heddle vf list']);
+  addJsonOption(command).action(async (options: VfOptions) => {
+    const vfs = await clientOf(options).vfs();
+    if (options.json) return printJson(vfs);
+    const rows = vfs.map((vf) => [vf.name, vf.state, vf.mac, vf.queuePairs, vf.mode, vf.socket]);
+    print(table(['name', 'state', 'mac', 'pairs', 'mode', 'socket'], rows));
+  });
+}
+
+function addShow(vf: Command): void {
+  const text = 'Show one VF: its configuration, its features and its rings.';
+  const command = subcommand(vf, 'show <name>', text, ['heddle vf show vm1']);
+  addJsonOption(command).action(async (name: string, options: VfOptions) => {
+    printVf(await clientOf(options).vf(name), options);
+  });
+}
+
+function addAdd(vf: Command): void {
+  const command = subcommand(vf, 'add <name>', 'Add a VF to the running NIC.', [
+    'heddle vf add vm3 --socket /run/user/1000/heddle/vm3.sock',
+    'heddle vf add vm4 --socket /tmp/vm4.sock --mode client --queue-pairs 2',
+  ]);
+  addVfOptions(command).action(async (name: string, options: VfOptions) => {
+    const { socket, ...rest } = changesOf(options);
+    if (socket === undefined) return command.error('error: vf add needs --socket <path>');
+    printVf(await clientOf(options).addVf({ name, socket, ...rest }), options);
+  });
+}
+
+function addSet(vf: Command): void {
+  const text =
+    'Change a VF. MAC and trust in memory change in place; anything else makes it reconnect.';
+  const command = subcommand(vf, 'set <name>', text, [
+    'heddle vf set vm1 --mac 02:00:00:00:00:0a',
+    'heddle vf set vm1 --queue-pairs 4',
+  ]);
+  addVfOptions(command)
+    .option('--no-allow-unsealed-memory', 'refuse memory that its owner could truncate')
+    .action(async (name: string, options: VfOptions) => {
+      const changes = changesOf(options);
+      if (Object.keys(changes).length === 0) command.error('error: vf set needs something to set');
+      printVf(await clientOf(options).setVf(name, changes), options);
+    });
+}
+
+function addRemove(vf: Command): void {
+  const text = 'Remove a VF: its guest sees the cable pulled, its socket goes away.';
+  subcommand(vf, 'remove <name>', text, ['heddle vf remove vm3']).action(
+    async (name: string, options: VfOptions) => clientOf(options).removeVf(name),
+  );
+}
+
+function addVfOptions(command: Command): Command {
+  const socket = new Option('--socket <path>', 'path of the vhost-user socket');
+  const mode = new Option(
+    '--mode <mode>',
+    'who listens on it: the NIC (server) or the VMM (client)',
+  );
+  return addJsonOption(command)
+    .addOption(socket.argParser(absolutePath))
+    .addOption(mode.choices(['server', 'client']))
+    .option('--mac <address>', 'unicast MAC address')
+    .option('--queue-pairs <count>', 'pairs of a receive and a transmit queue', wholeNumber)
+    .option('--mtu <bytes>', 'largest IP packet', wholeNumber)
+    .option('--allow-unsealed-memory', 'accept memory that its owner could truncate');
+}
+
+/** Only what was said: a change must not reset the rest. */
+function changesOf({ control: _control, json: _json, ...changes }: VfOptions): VfChanges {
+  return changes;
+}
+
+function printVf(vf: VfInfo, options: VfOptions): void {
+  if (options.json) {
+    printJson(vf);
+    return;
+  }
+  const { features, rings, lastFault, ...rest } = vf;
+  const entries = Object.entries(rest).map(([key, value]): [string, string] => [key, `${value}`]);
+  entries.push(['features', features.join(' ') || 'none']);
+  if (lastFault !== undefined) entries.push(['lastFault', lastFault]);
+  print(list(entries));
+  if (rings.length === 0) return;
+  const rows = rings.map((ring) => [ring.queue, ring.direction, ring.state, ring.size]);
+  print(`\n${table(['queue', 'direction', 'state', 'size'], rows)}`);
+}
