@@ -52,7 +52,9 @@ export class Child {
     // A write to a child that has just died; its end is reported below.
     this.#process.stdin?.on('error', () => {});
     this.#process.on('error', (error) => this.#end(error.message));
-    this.#process.on('close', (code, signal) => this.#end(`ended with ${signal ?? code}`));
+    const end = (code: number | null, signal: string | null) =>
+      this.#end(`ended by itself: ${signal ?? `exit code ${code}`}`);
+    this.#process.on('close', end);
     this.#forget = releaseAtExit(() => this.#process.kill('SIGKILL'));
   }
 
