@@ -4,16 +4,16 @@ import { OperatorError } from '../errors.ts';
 
 export type Cell = string | number;
 
-/** Columns as wide as their widest cell; numbers to the right. The header is in capitals. */
+/** Columns as wide as their widest cell, numbers to the right; the header in capitals. */
 export function table(header: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const widths = header.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => cellText(row[column] ?? '').length)),
+    Math.max(title.length, ...rows.map((row) => String(row[column] ?? '').length)),
   );
-  const isRight = header.map((_, column) => typeof rows[0]?.[column] === 'number');
+  const isRight = header.map((_, column) => /^\d+(\.\d+)?$/.test(String(rows[0]?.[column])));
   const line = (cells: readonly Cell[]): string =>
     cells
       .map((cell, column) => {
-        const text = cellText(cell);
+        const text = String(cell);
         return isRight[column] ? text.padStart(widths[column]!) : text.padEnd(widths[column]!);
       })
       .join('  ')
@@ -24,12 +24,7 @@ export function table(header: readonly string[], rows: readonly (readonly Cell[]
 /** "name  value" per line. */
 export function list(entries: readonly (readonly [string, Cell])[]): string {
   const width = Math.max(...entries.map(([key]) => key.length));
-  return entries.map(([key, value]) => `${key.padEnd(width)}  ${cellText(value)}`).join('\n');
-}
-
-function cellText(cell: Cell): string {
-  if (typeof cell === 'string') return cell;
-  return Number.isInteger(cell) ? String(cell) : cell.toFixed(2);
+  return entries.map(([key, value]) => `${key.padEnd(width)}  ${value}`).join('\n');
 }
 
 export function print(text: string): void {

@@ -77,13 +77,14 @@ export function ratesText(before: NicStats, now: NicStats): string {
   const old = new Map(before.vfs.map((vf) => [vf.name, vf]));
   // A VF that was replaced starts again at zero.
   const rate = (value: number, was = 0): number => Math.round(Math.max(value - was, 0) / seconds);
+  const megabits = (value: number, was = 0): string => ((rate(value, was) * 8) / 1e6).toFixed(2);
   const rows = now.vfs.map(({ name, state, tx, rx }) => {
     const was = old.get(name);
     return [
       ...[name, state, rate(tx.packets, was?.tx.packets)],
-      ...[rate(tx.bytes * 8, (was?.tx.bytes ?? 0) * 8) / 1e6, sum(tx.drops)],
+      ...[megabits(tx.bytes, was?.tx.bytes), sum(tx.drops)],
       ...[rate(rx.packets, was?.rx.packets)],
-      ...[rate(rx.bytes * 8, (was?.rx.bytes ?? 0) * 8) / 1e6, sum(rx.drops)],
+      ...[megabits(rx.bytes, was?.rx.bytes), sum(rx.drops)],
     ];
   });
   const header = ['vf', 'state', 'tx packets/s', 'tx Mbit/s', 'tx drops'];

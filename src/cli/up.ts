@@ -22,7 +22,7 @@ import type { ProgramContext } from './program.ts';
 const ATTACH_SHOWN_MAX = 4;
 
 /** A stop must end within 2 s, whatever a guest is doing; the rest is for Node to exit. */
-const CLOSE_MILLISECONDS_MAX = 1500;
+const CLOSE_MILLISECONDS_MAX = 1200;
 
 const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'];
 

@@ -94,7 +94,8 @@ function valueProblem(issue: Issue, value: unknown, root: Root, locate: Locate):
     return operatorError('HEDDLE_TOO_MANY_VFS', { limit, received: `${value.length} in ${where}` });
   }
   // A fraction where a whole number belongs is a wrong value to a reader, though a type to zod.
-  const isType = issue.code === 'invalid_type' && typeof value !== 'number';
+  const isNumber = typeof value === 'number' && 'expected' in issue && issue.expected === 'int';
+  const isType = issue.code === 'invalid_type' && !isNumber;
   const code = isType ? 'HEDDLE_CONFIG_TYPE' : 'HEDDLE_CONFIG_VALUE';
   return operatorError(code, { where, key, allowed, received });
 }

@@ -1,0 +1,224 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createApi } from '../api/app.ts';
+import { type ControlSocket, openControlSocket } from '../api/control-socket.ts';
+import { FakeNic } from '../api/fake-nic.ts';
+import { compileCommand, heddle, type Outcome } from './command-process.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'heddle-cli-'));
+const control = join(directory, 'control.sock');
+const file = join(directory, 'nic.yaml');
+const vm1 = '  - {name: vm1, socket: /s/1, mac: 02:00:00:00:00:01}\n';
+let nic: FakeNic;
+let server: ControlSocket;
+
+beforeAll(compileCommand);
+beforeEach(async () => {
+  nic = new FakeNic({ vfs: [{ name: 'vm1', socket: '/s/1', mac: '02:00:00:00:00:01' }] });
+  server = await openControlSocket(createApi(nic), control);
+});
+afterEach(() => server.close());
+
+const run = (...words: string[]): Promise<Outcome> => heddle(words, { HEDDLE_CONTROL: control });
+
+/** What the command printed; anything but success is an error that shows why. */
+async function printed(...words: string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(...words);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return stdout;
+}
+
+describe('heddle vf', () => {
+  it('lists', async () => {
+    expect(await printed('vf', 'list')).toBe(
+      'NAME  STATE  MAC                PAIRS  MODE    SOCKET\n' +
+        'vm1   down   02:00:00:00:00:01      1  server  /s/1\n',
+    );
+    expect(JSON.parse(await printed('vf', 'list', '--json'))).toEqual(nic.vfs());
+  });
+
+  it('shows', async () => {
+    const text = await printed('vf', 'show', 'vm1');
+    expect(text).toMatch(/^mac +02:00:00:00:00:01$/m);
+    expect(text).toMatch(/^features +VERSION_1 MRG_RXBUF$/m);
+    expect(text).toContain('\n    0  rx         stopped   256\n');
+    expect(JSON.parse(await printed('vf', 'show', 'vm1', '--json'))).toEqual(nic.vf('vm1'));
+  });
+
+  it('adds, sets and removes', async () => {
+    await printed('vf', 'add', 'vm2', '--socket', '/s/2', '--queue-pairs', '2', '--mode', 'client');
+    expect(nic.vf('vm2')).toMatchObject({ socket: '/s/2', queuePairs: 2, mode: 'client' });
+    await printed('vf', 'set', 'vm2', '--mac', '02:00:00:00:00:0A', '--allow-unsealed-memory');
+    expect(nic.vf('vm2')).toMatchObject({ mac: '02:00:00:00:00:0a', allowUnsealedMemory: true });
+    await printed('vf', 'set', 'vm2', '--no-allow-unsealed-memory');
+    expect(nic.vf('vm2')).toMatchObject({ mode: 'client', allowUnsealedMemory: false });
+    expect(await printed('vf', 'remove', 'vm2')).toBe('');
+    expect(nic.vfs()).toHaveLength(1);
+  });
+});
+
+describe('heddle stats and fdb', () => {
+  it('prints totals and every reason of a drop', async () => {
+    expect(await printed('stats')).toBe(
+      'VF   STATE  TX PACKETS  TX BYTES  TX DROPS  RX PACKETS  RX BYTES  RX DROPS\n' +
+        'vm1  down           11      1100         1          10      1000         2\n\n' +
+        'VF   DROPS  REASON          COUNT\n' +
+        'vm1  tx     no-destination      1\n' +
+        'vm1  rx     ring-full           2\n',
+    );
+    expect(JSON.parse(await printed('stats', '--json'))).toEqual(nic.stats());
+  });
+
+  it('prints rates every second while it watches, and ends when the NIC does', async () => {
+    let seconds = 0;
+    const first = nic.stats();
+    nic.stats = () => {
+      seconds++;
+      if (seconds === 4) throw new Error('the NIC has gone');
+      const vfs = first.vfs.map((vf) => ({
+        ...vf,
+        tx: { ...vf.tx, packets: seconds * 5000, bytes: seconds * 5e6 },
+      }));
+      return { ...first, uptimeSeconds: seconds, vfs };
+    };
+    const { code, stdout } = await run('stats', '--watch');
+    expect(code).toBe(1);
+    const line =
+      'vm1  down           5000      40.00         1             0       0.00         2\n';
+    expect(stdout.split(line)).toHaveLength(3);
+  });
+
+  it('prints the addresses', async () => {
+    expect(await printed('fdb')).toBe(
+      'MAC                VF   ORIGIN  AGE\n02:00:00:00:00:01  vm1  static  -\n',
+    );
+    expect(JSON.parse(await printed('fdb', '--json'))).toEqual(nic.fdb());
+  });
+});
+
+describe('heddle apply', () => {
+  it('says what it would do, does it, and has nothing to do afterwards', async () => {
+    const vm2 = '  - {name: vm2, socket: /s/2, mac: 02:00:00:00:00:02}\n';
+    writeFileSync(file, `vfs:\n${vm1}${vm2}`);
+    const text = '+ vm2  /s/2  02:00:00:00:00:02\n';
+    expect(await printed('apply', file, '--dry-run')).toBe(text);
+    expect(nic.vfs()).toHaveLength(1);
+    expect(await printed('apply', file)).toBe(text);
+    expect(nic.vfs()).toHaveLength(2);
+    expect(nic.disconnected).toEqual([]);
+    expect(await printed('apply', file)).toBe('nothing to change\n');
+    expect(JSON.parse(await printed('apply', file, '--json'))).toEqual([]);
+  });
+
+  it('reports a mistake with its line, and changes nothing', async () => {
+    writeFileSync(file, `vfs:\n${vm1}  - {name: vm1, socket: /s/2}\n`);
+    const { code, stderr } = await run('apply', file);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr:
+        `heddle: Cannot use ${file}:3:12 because vfs[1].name repeats the name of vfs[0] (vm1): ` +
+        'received vm1\n  Give every VF its own name.\n',
+    });
+  });
+});
+
+describe('heddle qemu', () => {
+  it('prints the arguments, the XML and the flags', async () => {
+    expect(await printed('qemu', 'vm1', '--memory', '2G')).toMatch(
+      /^-m 2G \\\n-object memory-backend-memfd,.*size=2G,share=on \\\n/,
+    );
+    expect(await printed('qemu', 'vm1', '--libvirt')).toContain("<interface type='vhostuser'>");
+    expect(await printed('qemu', 'vm1', '--cloud-hypervisor')).toContain('vhost_user=true');
+    expect(JSON.parse(await printed('qemu', 'vm1', '--json'))).toContain('memory-backend=mem');
+  });
+
+  it('works from a file, without a NIC', async () => {
+    await server.close();
+    writeFileSync(file, `vfs:\n${vm1}`);
+    const fromFile = await printed('qemu', 'vm1', '--config', file);
+    expect(fromFile).toContain('path=/s/1,reconnect=1');
+    const { code, stderr } = await run('qemu', 'vm9', '--config', file);
+    expect({ code, first: stderr.split('\n')[0] }).toEqual({
+      code: 1,
+      first: 'heddle: Cannot find the VF because the NIC has none of this name: received vm9',
+    });
+  });
+});
+
+describe('heddle check', () => {
+  it('accepts', async () => {
+    writeFileSync(file, `processors: 2\nvfs:\n${vm1}`);
+    expect(await printed('check', file)).toBe(`${file}: valid: nic0, 1 VF, 2 processors\n`);
+    expect(JSON.parse(await printed('check', file, '--json'))).toMatchObject({ processors: 2 });
+  });
+
+  it('shows every mistake', async () => {
+    writeFileSync(file, 'processors: 0\nvfs:\n  - {name: vm1, sockt: /s/1}\n');
+    const { code, stdout, stderr } = await run('check', file);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr.split('\n')).toEqual([
+      `heddle: Cannot use ${file}:1:13 because processors takes a whole number from 1 to 16: ` +
+        'received 0',
+      '  Each processor is a worker thread; more of them than cores do not help.',
+      `heddle: Cannot use ${file}:3:5 because vfs[0].socket needs an absolute path of at most ` +
+        '107 bytes: received nothing',
+      '  Add the key.',
+      `heddle: Cannot use ${file}:3:17 because vfs[0] has no such key: received "sockt"`,
+      '  Did you mean "socket"? Allowed are name, socket, mode, mac, queuePairs, mtu, ' +
+        'allowUnsealedMemory.',
+      '',
+    ]);
+  });
+});
+
+describe('help and wrong usage', () => {
+  const commands = [
+    ...[[], ['up'], ['vf'], ['stats'], ['fdb'], ['apply'], ['qemu'], ['check']],
+    ...['list', 'show', 'add', 'set', 'remove'].map((name) => ['vf', name]),
+  ];
+  it.each(commands.map((words) => [words.join(' '), words] as const))(
+    'heddle %s --help has an example',
+    async (name, words) => {
+      const text = await printed(...words, '--help');
+      expect(text).toMatch(new RegExp(`Examples?:\\n {2}\\$ heddle ${name}`));
+    },
+  );
+
+  it.each([
+    ['an unknown command', ['frobnicate'], "heddle: unknown command 'frobnicate'"],
+    ['an unknown option', ['fdb', '--colour'], "heddle: unknown option '--colour'"],
+    ['a missing argument', ['vf', 'show'], "heddle: missing required argument 'name'"],
+    ['no socket', ['vf', 'add', 'vm2'], 'heddle: vf add needs --socket <path>'],
+    ['nothing to set', ['vf', 'set', 'vm1'], 'heddle: vf set needs something to set'],
+    ['a word for a number', ['vf', 'set', 'vm1', '--mtu', 'big'], 'Give a whole number.'],
+    ['two formats', ['qemu', 'vm1', '--libvirt', '--cloud-hypervisor'], 'cannot be used with'],
+    ['no command', [], 'Usage: heddle'],
+  ])('%s ends with 2', async (_, words, message) => {
+    const { code, stdout, stderr } = await run(...words);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain(message);
+  });
+
+  it('refusals of the NIC end with 1 and the way out', async () => {
+    const { code, stderr } = await run('vf', 'set', 'vm1', '--mtu', '1');
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr:
+        'heddle: Cannot use the request because mtu takes a whole number from 68 to 65535: ' +
+        'received 1\n  Change the value.\n',
+    });
+  });
+
+  it('says that no NIC runs', async () => {
+    const { code, stderr } = await run('fdb', '--control', '/tmp/nobody.sock');
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr:
+        'heddle: Cannot reach a NIC because none listens on this control socket: ' +
+        'received /tmp/nobody.sock\n' +
+        '  Start one with "heddle up", or name its socket with --control or HEDDLE_CONTROL.\n',
+    });
+  });
+});
