@@ -57,14 +57,14 @@ function renderForward(summaries: readonly ForwardSummary[]): string {
 }
 
 function renderRatios(ratios: readonly RatioSummary[]): string {
-  const rows = ratios.map(({ frameBytes, peer, against, ratio }) => [
+  const rows = ratios.map(({ frameBytes, peer, against, ratio, disturbedCount }) => [
     `${frameBytes} B`,
     `${peer} / ${against}`,
     ratio.median.toFixed(2),
     renderSpread(ratio),
-    String(ratio.count),
+    `${disturbedCount} of ${ratio.count}`,
   ]);
-  const columns = ['frame', 'ratio', 'median', 'min … max (IQR)', 'rounds'];
+  const columns = ['frame', 'ratio', 'median', 'min … max (IQR)', 'rounds disturbed'];
   return `## Ratios, paired by round\n\n${table(columns, rows)}`;
 }
 

@@ -46,6 +46,10 @@ describe('summaries of the forward suite', () => {
     const [calm, lazy, starved] = samples as [ForwardSample, ForwardSample, ForwardSample];
     const disturbed = [calm, { ...lazy, switchCores: 0.5 }, { ...starved, generatorCores: 0.9 }];
     expect(summarizeForward(disturbed).at(0)?.disturbedCount).toBe(2);
+    const other = samplesOf(64, { other: [1, 1, 1] });
+    expect(summarizeRatios([...disturbed, ...other]).at(0)?.disturbedCount).toBe(2);
+    const busy = other.map((sample) => ({ ...sample, generatorCores: 0 }));
+    expect(summarizeRatios([...disturbed, ...busy]).at(0)?.disturbedCount).toBe(3);
   });
 
   test('of nothing are empty', () => {

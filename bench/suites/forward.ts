@@ -101,6 +101,8 @@ export interface RatioSummary {
   readonly against: string;
   readonly frameBytes: number;
   readonly ratio: Spread;
+  /** Rounds in which a window of either was disturbed. */
+  readonly disturbedCount: number;
 }
 
 /** The first peer against each other one: the ratios of each round, and their spread. */
@@ -108,12 +110,24 @@ export function summarizeRatios(samples: readonly ForwardSample[]): RatioSummary
   const [first, ...others] = distinct(samples.map(({ peer }) => peer));
   if (first === undefined) return [];
   return distinct(samples.map(({ frameBytes }) => frameBytes)).flatMap((frameBytes) =>
-    others.map((against) => {
-      const rates = (peer: string) => select(samples, peer, frameBytes).map(({ mpps }) => mpps);
-      const ratio = spread(pairedRatios(rates(first), rates(against)));
-      return { peer: first, against, frameBytes, ratio };
-    }),
+    others.map((against) => compare(samples, first, against, frameBytes)),
   );
+}
+
+function compare(
+  samples: readonly ForwardSample[],
+  peer: string,
+  against: string,
+  frameBytes: number,
+): RatioSummary {
+  const own = select(samples, peer, frameBytes);
+  const other = select(samples, against, frameBytes);
+  const rates = (side: readonly ForwardSample[]) => side.map(({ mpps }) => mpps);
+  const ratio = spread(pairedRatios(rates(own), rates(other)));
+  const isRoundDisturbed = (sample: ForwardSample, round: number) =>
+    isDisturbed(sample) || isDisturbed(other[round]!);
+  const disturbedCount = own.filter(isRoundDisturbed).length;
+  return { peer, against, frameBytes, ratio, disturbedCount };
 }
 
 /** Ordered by round, because the rounds were run in order. */
