@@ -24,7 +24,7 @@ export const framesInFlight = 2 * firstBursts * burstSize;
 const connectSeconds = 30;
 const drainSecondsMax = 2;
 const drainStepMs = 20;
-/** testpmd's clock against ours. Busy machines answer late; more than that is a misunderstanding. */
+/** testpmd's clock against ours. A busy machine answers late; more is a misunderstanding. */
 const clockTolerance = 0.5;
 
 export interface LoopSample {
