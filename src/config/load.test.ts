@@ -45,14 +45,17 @@ describe('a configuration file', () => {
   });
 
   it('keeps what is written', () => {
-    const vf = `{name: a, socket: /s, mode: client, mac: '02:00:00:00:00:0A', queuePairs: 4, mtu: 9000,
-      allowUnsealedMemory: true}`;
+    const vf = `{name: a, socket: /s, mode: client, mac: 02:00:00:00:00:0A, queuePairs: 4,
+      mtu: 9000, allowUnsealedMemory: true}`;
     const config = parseConfig(`{processors: 2, control: /c, vfs: [${vf}]}`, 'nic.yaml');
     expect(config.control).toBe('/c');
     expect(config.processors).toBe(2);
     expect(config.vfs[0]).toMatchObject({ mode: 'client', mac: '02:00:00:00:00:0a', mtu: 9000 });
   });
 });
+
+const manyVfs = (count: number): string =>
+  Array.from({ length: count }, (_, i) => `  - {name: v${i}, socket: /s${i}}\n`).join('');
 
 /** What is wrong, the YAML, and the complete message. */
 const refused: [string, string, string][] = [
@@ -109,6 +112,12 @@ const refused: [string, string, string][] = [
       'received "vm1.sock"',
   ],
   [
+    'a socket path that would end in the middle',
+    'vfs:\n  - {name: a, socket: "/a\\0b"}\n',
+    'Cannot use nic.yaml:2:23 because vfs[0].socket takes an absolute path of at most 107 bytes: ' +
+      'received "/a\\u0000b"',
+  ],
+  [
     'a socket path that is too long',
     `vfs:\n  - {name: a, socket: /${'x'.repeat(107)}}\n`,
     'Cannot use nic.yaml:2:23 because a socket path has at most 107 bytes: ' +
@@ -162,7 +171,7 @@ const refused: [string, string, string][] = [
   ],
   [
     'more VFs than a NIC has',
-    `vfs:\n${Array.from({ length: 257 }, (_, i) => `  - {name: v${i}, socket: /s${i}}\n`).join('')}`,
+    `vfs:\n${manyVfs(257)}`,
     'Cannot add a VF because one NIC has at most 256: received 257 in nic.yaml:2:3',
   ],
   [

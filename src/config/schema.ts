@@ -26,9 +26,10 @@ const name = z.string(nameAllowed).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/, na
 const pathAllowed = 'an absolute path of at most 107 bytes';
 const socketPath = z
   .string(pathAllowed)
-  .regex(/^\/[^\0]*[^\0/]$/, pathAllowed)
+  .regex(/^\/.*[^/]$/, pathAllowed)
   .max(SOCKET_PATH_BYTES_MAX, pathAllowed)
-  .refine((path) => Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX, pathAllowed);
+  .refine((path) => Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX, pathAllowed)
+  .refine((path) => !path.includes('\0'), pathAllowed);
 
 const macAllowed = 'a unicast MAC address';
 const modeAllowed = '"server" (the NIC listens) or "client" (the VMM listens)';

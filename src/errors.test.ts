@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { ERROR_TABLE, OperatorError, operatorError } from './errors.ts';
+
+const entries = Object.entries(ERROR_TABLE);
+
+/** {where} → *where*: a reader of the page should not look for the braces in a message. */
+const shown = (template: string): string => template.replace(/\{(\w+)\}/g, '*$1*');
+
+function page(): string {
+  const sections = entries.map(
+    ([code, { status, message, hint }]) =>
+      `## ${code}\n\n> ${shown(message)}\n\n` +
+      `Way out: ${shown(hint)}\n\nHTTP status ${status}.\n`,
+  );
+  return [
+    '# Errors',
+    '',
+    'Every error that Heddle reports to its operator: the command prints it to stderr with exit',
+    'code 1, the HTTP API answers with `{"code", "message", "hint"}`, and the package throws an',
+    '`OperatorError` with the same fields. Codes are stable; sentences may improve. Words in',
+    'italics are replaced by what was found.',
+    '',
+    '<!-- Rendered from src/errors.ts; "npx vitest run src/errors.test.ts -u" writes it anew. -->',
+    '',
+    ...sections,
+  ].join('\n');
+}
+
+describe('the table of errors', () => {
+  it('is what docs/errors.md says', async () => {
+    await expect(page()).toMatchFileSnapshot('../docs/errors.md');
+  });
+
+  it.each(entries)('%s is one sentence of the house form, with a way out', (code, entry) => {
+    expect(code).toMatch(/^HEDDLE(_[A-Z]+)+$/);
+    expect(entry.message).toMatch(/^Cannot .+ because .+: received .+[^.]$/);
+    expect(entry.hint).toMatch(/^(\{suggestion\}|[A-Z"].+\.)$/);
+    expect(entry.status).toBeGreaterThanOrEqual(400);
+  });
+});
+
+describe('an operator error', () => {
+  it('carries its parameters in the sentence, and its fields', () => {
+    const cause = new Error('ENOENT');
+    const error = operatorError('HEDDLE_CONFIG_MISSING', { file: '/a{b}' }, { cause });
+    expect(error).toBeInstanceOf(OperatorError);
+    expect(error).toMatchObject({
+      code: 'HEDDLE_CONFIG_MISSING',
+      status: 404,
+      message: 'Cannot read the configuration because there is no such file: received /a{b}',
+      cause,
+    });
+    expect(Object.keys(JSON.parse(JSON.stringify(error)))).toEqual(['code', 'message', 'hint']);
+  });
+
+  it('takes exactly the parameters of its sentence', () => {
+    // @ts-expect-error: vf is missing
+    operatorError('HEDDLE_VF_NOT_FOUND', {});
+    // @ts-expect-error: there is no file in this sentence
+    operatorError('HEDDLE_VF_NOT_FOUND', { vf: 'a', file: 'b' });
+  });
+});
