@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { bootstrap } from './bootstrap.mjs';
 import { root, run, step } from './steps.mjs';
 
@@ -33,13 +34,19 @@ export async function build() {
   if (existsSync(stampPath) && readFileSync(stampPath, 'utf8') === stamp) return;
   const startedAt = Date.now();
   mkdirSync(join(root, 'dist'), { recursive: true });
-  if (existsSync(join(root, 'asconfig.json'))) {
-    await step('Building the firmware', () =>
-      run('node_modules/.bin/asc', ['--config', 'asconfig.json', '--target', 'release']),
-    );
-  }
   await step('Building the control plane', () =>
     run('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json']),
+  );
+  // After the control plane: the firmware carries the hash of the layout that both were built from.
+  await step('Building the firmware', async () =>
+    run('node_modules/.bin/asc', [
+      '--config',
+      'asconfig.json',
+      '--target',
+      'release',
+      '--use',
+      `LAYOUT_HASH=${await layoutHash()}`,
+    ]),
   );
   await writeSchema();
   const command = join(root, 'dist/src/cli/main.js');
@@ -58,6 +65,11 @@ function removeOlderThan(time) {
     const path = join(entry.parentPath, entry.name);
     if (statSync(path).mtimeMs < time - clockSlackMs) rmSync(path);
   }
+}
+
+async function layoutHash() {
+  const module = await import(pathToFileURL(join(root, 'dist/src/processor/layout-hash.js')).href);
+  return module.layoutHash();
 }
 
 async function writeSchema() {

@@ -6,24 +6,13 @@ import {
   EPOLLIN,
   EPOLLOUT,
 } from './constants.ts';
+import { controlEpoll, EPOLL_EVENT_DATA, EPOLL_EVENT_SIZE } from './epoll.ts';
 import { createEventFd, drainEventFd, raiseEventFd } from './event-fd.ts';
 import { c } from './libc.ts';
 import { LinearMemory } from './linear-memory.ts';
-import { scratch } from './scratch.ts';
 import { checked } from './system-error.ts';
 
 const EVENT_COUNT_MAX = 64;
-/** struct epoll_event is packed on x86-64, and on no other architecture. */
-const EVENT_SIZE = process.arch === 'x64' ? 12 : 16;
-const EVENT_DATA = process.arch === 'x64' ? 4 : 8;
-
-/** Writes a struct epoll_event to scratch and registers, changes or removes a descriptor. */
-export function controlEpoll(epoll: number, operation: number, fd: number, events: number): void {
-  scratch.view.setUint32(0, events, true);
-  scratch.view.setBigUint64(EVENT_DATA, BigInt(fd), true);
-  checked('epoll_ctl', c.epollControl(epoll, operation, fd, scratch.address));
-}
-
 type Listener = (events: number) => void;
 
 /**
@@ -84,10 +73,10 @@ export class Poller {
 
   #dispatch(count: number): void {
     for (let i = 0; i < count; i++) {
-      const fd = Number(this.#view.getBigUint64(i * EVENT_SIZE + EVENT_DATA, true));
+      const fd = Number(this.#view.getBigUint64(i * EPOLL_EVENT_SIZE + EPOLL_EVENT_DATA, true));
       if (fd === this.#wake) drainEventFd(fd);
       // A listener earlier in this loop may have removed a later one.
-      else this.#listeners.get(fd)?.(this.#view.getUint32(i * EVENT_SIZE, true));
+      else this.#listeners.get(fd)?.(this.#view.getUint32(i * EPOLL_EVENT_SIZE, true));
     }
   }
 }

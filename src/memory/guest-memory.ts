@@ -1,0 +1,139 @@
+import { c } from '../os/libc.ts';
+import { inspectMemoryFile } from '../os/memory-file.ts';
+
+/** A range of guest RAM and where it lies in its file. All sizes and addresses in bytes. */
+export interface MemoryRegion {
+  guestAddress: number;
+  sizeBytes: number;
+  /** Where the front-end sees it: rings are named by these addresses. */
+  userAddress: number;
+  fd: number;
+  fileOffset: number;
+  pageSizeBytes: number;
+}
+
+/** Why a region is refused; the words become part of the fault that the operator reads. */
+export type RegionProblem =
+  | 'zero size'
+  | 'address or offset beyond 2^53'
+  | 'overlaps another region'
+  | 'not a memory file'
+  | 'file is read-only'
+  | 'region larger than its file'
+  | 'offset not a multiple of the page size'
+  | 'memory not sealed against shrinking'
+  | 'too many regions';
+
+/** What GET_MAX_MEM_SLOTS answers: QEMU's own limit is 509, and each region costs one descriptor. */
+export const MEMORY_SLOTS_MAX = 509;
+
+export interface RegionRequest {
+  guestAddress: bigint;
+  sizeBytes: bigint;
+  userAddress: bigint;
+  fileOffset: bigint;
+}
+
+/**
+ * The memory of one guest, as its front-end describes it: a list of regions, each a range of a file.
+ * Owns the descriptors it holds.
+ */
+export class GuestMemory {
+  #regions: MemoryRegion[] = [];
+  readonly #allowUnsealed: () => boolean;
+
+  constructor(allowUnsealed: () => boolean) {
+    this.#allowUnsealed = allowUnsealed;
+  }
+
+  get regions(): readonly MemoryRegion[] {
+    return this.#regions;
+  }
+
+  get sizeBytes(): number {
+    return this.#regions.reduce((sum, region) => sum + region.sizeBytes, 0);
+  }
+
+  /** Takes a region, and its descriptor with it; returns why not, and then closes the descriptor. */
+  add(request: RegionRequest, fd: number): RegionProblem | null {
+    const problem = this.#problem(request, fd);
+    if (problem !== null) {
+      c.close(fd);
+      return problem;
+    }
+    const facts = inspectMemoryFile(fd);
+    this.#regions.push({
+      guestAddress: Number(request.guestAddress),
+      sizeBytes: Number(request.sizeBytes),
+      userAddress: Number(request.userAddress),
+      fileOffset: Number(request.fileOffset),
+      fd,
+      pageSizeBytes: facts?.pageSizeBytes ?? 4096,
+    });
+    return null;
+  }
+
+  /** Takes a region off the list. Its descriptor is the caller's to close, once nothing maps it. */
+  take(request: RegionRequest): MemoryRegion | null {
+    const index = this.#regions.findIndex(
+      (region) =>
+        BigInt(region.guestAddress) === request.guestAddress &&
+        BigInt(region.sizeBytes) === request.sizeBytes &&
+        BigInt(region.userAddress) === request.userAddress,
+    );
+    return index < 0 ? null : (this.#regions.splice(index, 1)[0] ?? null);
+  }
+
+  /** Puts back what `take` took. */
+  restore(region: MemoryRegion): void {
+    this.#regions.push(region);
+  }
+
+  takeAll(): MemoryRegion[] {
+    return this.#regions.splice(0);
+  }
+
+  /** The region that holds `length` bytes at a front-end address in one piece. */
+  findUser(address: bigint, length: number): { region: MemoryRegion; offset: number } | null {
+    for (const region of this.#regions) {
+      const offset = address - BigInt(region.userAddress);
+      if (offset >= 0n && offset + BigInt(length) <= BigInt(region.sizeBytes)) {
+        return { region, offset: Number(offset) };
+      }
+    }
+    return null;
+  }
+
+  #problem(request: RegionRequest, fd: number): RegionProblem | null {
+    const { guestAddress, sizeBytes, userAddress, fileOffset } = request;
+    if (this.#regions.length >= MEMORY_SLOTS_MAX) return 'too many regions';
+    if (sizeBytes === 0n) return 'zero size';
+    // Checked sums: in bigint nothing wraps. Below 2^53, so that they are exact as numbers too.
+    const ends = [guestAddress + sizeBytes, userAddress + sizeBytes, fileOffset + sizeBytes];
+    if (ends.some((end) => end > BigInt(Number.MAX_SAFE_INTEGER))) {
+      return 'address or offset beyond 2^53';
+    }
+    if (this.#regions.some((region) => overlaps(region, request))) return 'overlaps another region';
+    return this.#fileProblem(fd, Number(fileOffset), Number(fileOffset + sizeBytes));
+  }
+
+  #fileProblem(fd: number, start: number, end: number): RegionProblem | null {
+    const facts = inspectMemoryFile(fd);
+    if (facts === null || !facts.isRegularFile) return 'not a memory file';
+    if (!facts.isWritable) return 'file is read-only';
+    if (end > facts.sizeBytes) return 'region larger than its file';
+    if (start % 4096 !== 0) return 'offset not a multiple of the page size';
+    // A file that shrinks under a mapping raises SIGBUS, which kills the process.
+    if (!facts.isSealed && !this.#allowUnsealed()) return 'memory not sealed against shrinking';
+    return null;
+  }
+}
+
+function overlaps(region: MemoryRegion, request: RegionRequest): boolean {
+  const covers = (a: bigint, b: bigint) =>
+    a < b + request.sizeBytes && b < a + BigInt(region.sizeBytes);
+  return (
+    covers(BigInt(region.guestAddress), request.guestAddress) ||
+    covers(BigInt(region.userAddress), request.userAddress)
+  );
+}

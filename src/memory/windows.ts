@@ -1,0 +1,126 @@
+import { SLOT_COUNT_MAX, SLOT_SIZE, WINDOW_SLOTS_BASE } from '../../layout/memory.ts';
+import { SLOT_KEY, SLOT_RECORD_SIZE } from '../../layout/memory.ts';
+import type { LinearMemory } from '../os/linear-memory.ts';
+import type { MemoryRegion } from './guest-memory.ts';
+
+/** What the firmware offers to the host for the window table. */
+export interface WindowFirmware {
+  insertWindow(key: bigint, low: number, size: number, base: number, slot: number): void;
+  removeWindow(slot: number): void;
+  chooseSlot(slotCount: number): number;
+}
+
+export type MissResult = 'mapped' | 'invalid' | 'exhausted';
+
+/**
+ * The host half of the software IOTLB of one processor: maps the window that the firmware misses.
+ *
+ *     guest address ─► region ─► the part of its 4 MiB chunk that lies in the region ─► mmap into a slot
+ *
+ * Evicts the slot unused for longest, never one of the current batch.
+ */
+export class Windows {
+  readonly #memory: LinearMemory;
+  readonly #firmware: WindowFirmware;
+  readonly #slotsOffset: number;
+  readonly #slotKeys: BigUint64Array;
+  readonly #regions = new Map<number, readonly MemoryRegion[]>();
+  readonly #files = new Int32Array(SLOT_COUNT_MAX).fill(-1);
+  misses = 0;
+  evictions = 0;
+  used = 0;
+
+  /** `slotsOffset`: where the slots begin, so that their absolute address is a multiple of 2 MiB. */
+  constructor(memory: LinearMemory, firmware: WindowFirmware, slotsOffset: number) {
+    this.#memory = memory;
+    this.#firmware = firmware;
+    this.#slotsOffset = slotsOffset;
+    const words = (SLOT_COUNT_MAX * SLOT_RECORD_SIZE) / 8;
+    this.#slotKeys = new BigUint64Array(memory.buffer, WINDOW_SLOTS_BASE + SLOT_KEY, words);
+  }
+
+  /** The regions of a VF from now on. Windows into files that are gone with it are taken away. */
+  setRegions(vf: number, regions: readonly MemoryRegion[]): void {
+    this.#regions.set(vf, regions);
+    const kept = new Set(regions.map((region) => region.fd));
+    for (let slot = 0; slot < SLOT_COUNT_MAX; slot++) {
+      if (this.#vfOf(slot) === vf && !kept.has(this.#files[slot] ?? -1)) this.#drop(slot);
+    }
+    if (regions.length === 0) this.#regions.delete(vf);
+  }
+
+  /** Answers a miss: maps the window around a guest address, or says why it cannot. */
+  resolve(vf: number, address: bigint): MissResult {
+    this.misses += 1;
+    const region = this.#find(vf, address);
+    if (region === null) return 'invalid';
+    const slot = this.#firmware.chooseSlot(SLOT_COUNT_MAX);
+    if (slot < 0) return 'exhausted';
+    if (this.#vfOf(slot) >= 0) {
+      this.#drop(slot);
+      this.evictions += 1;
+    }
+    this.#map(vf, region, Number(address), slot);
+    return 'mapped';
+  }
+
+  #find(vf: number, address: bigint): MemoryRegion | null {
+    for (const region of this.#regions.get(vf) ?? []) {
+      const start = BigInt(region.guestAddress);
+      if (address >= start && address < start + BigInt(region.sizeBytes)) return region;
+    }
+    return null;
+  }
+
+  #map(vf: number, region: MemoryRegion, address: number, slot: number): void {
+    const chunk = Math.floor(address / SLOT_SIZE);
+    const first = Math.max(chunk * SLOT_SIZE, region.guestAddress);
+    const last = Math.min((chunk + 1) * SLOT_SIZE, region.guestAddress + region.sizeBytes);
+    const page = region.pageSizeBytes;
+    // Start on a page of the file. With huge pages that are shifted against guest addresses the slot may
+    // not hold the whole piece: the window then begins at the page that holds the address.
+    let start = fileOffsetOf(region, first, page);
+    let low = first;
+    if (mappedLength(region, start, last, page) > SLOT_SIZE) {
+      start = fileOffsetOf(region, address, page);
+      low = Math.max(first, region.guestAddress + (start - region.fileOffset));
+    }
+    const length = Math.min(SLOT_SIZE, mappedLength(region, start, last, page));
+    const high = Math.min(last, region.guestAddress + (start + length - region.fileOffset));
+    const offset = this.#slotsOffset + slot * SLOT_SIZE;
+    this.#memory.map(offset, length, region.fd, start);
+    const linear = offset + (region.fileOffset + (low - region.guestAddress) - start);
+    const chunkOffset = low - chunk * SLOT_SIZE;
+    const key = windowKey(vf, chunk);
+    this.#firmware.insertWindow(key, chunkOffset, high - low, linear - chunkOffset, slot);
+    this.#files[slot] = region.fd;
+    this.used += 1;
+  }
+
+  #drop(slot: number): void {
+    this.#firmware.removeWindow(slot);
+    this.#memory.unmap(this.#slotsOffset + slot * SLOT_SIZE, SLOT_SIZE);
+    this.#files[slot] = -1;
+    this.used -= 1;
+  }
+
+  /** The VF whose window a slot holds, or −1. */
+  #vfOf(slot: number): number {
+    const key = this.#slotKeys[(slot * SLOT_RECORD_SIZE) / 8] ?? 0n;
+    return Number(key >> 48n) - 1;
+  }
+}
+
+/** `(vf + 1) << 48 | chunk`, as the firmware's `translate` computes it. */
+export function windowKey(vf: number, chunk: number): bigint {
+  return (BigInt(vf + 1) << 48n) | BigInt(chunk);
+}
+
+function fileOffsetOf(region: MemoryRegion, address: number, page: number): number {
+  return Math.floor((region.fileOffset + (address - region.guestAddress)) / page) * page;
+}
+
+function mappedLength(region: MemoryRegion, start: number, last: number, page: number): number {
+  const end = region.fileOffset + (last - region.guestAddress);
+  return Math.ceil(end / page) * page - start;
+}

@@ -1,0 +1,78 @@
+import {
+  COUNTER_COUNT,
+  COUNTER_RECORD_SIZE,
+} from '../../layout/counters.ts';
+import { QUEUE_COUNT_MAX, RING_COUNT_MAX } from '../../layout/limits.ts';
+import {
+  SHARED_COUNTERS,
+  SHARED_PROCESSORS,
+  SHARED_RINGS,
+  SHARED_SIZE,
+  SHARED_VFS,
+} from '../../layout/memory.ts';
+import { PROCESSOR_RECORD_SIZE } from '../../layout/processor.ts';
+import { RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
+import { VF_RECORD_SIZE } from '../../layout/vf.ts';
+import { c } from '../os/libc.ts';
+import { LinearMemory } from '../os/linear-memory.ts';
+import { createMemoryFile } from '../os/memory-file.ts';
+
+/** The memfd that every processor maps, seen from the control plane. */
+export class SharedState {
+  readonly fd = createMemoryFile('heddle', SHARED_SIZE);
+  readonly view: DataView;
+  readonly #words: Int32Array;
+  readonly #counters: BigUint64Array;
+
+  constructor() {
+    const memory = new LinearMemory(SHARED_SIZE);
+    memory.map(0, SHARED_SIZE, this.fd, 0);
+    this.view = new DataView(memory.buffer);
+    this.#words = new Int32Array(memory.buffer);
+    const words = RING_COUNT_MAX * COUNTER_COUNT;
+    this.#counters = new BigUint64Array(memory.buffer, SHARED_COUNTERS, words);
+  }
+
+  ringField(ring: number, field: number): number {
+    return this.view.getUint32(SHARED_RINGS + ring * RING_RECORD_SIZE + field, true);
+  }
+
+  setRingField(ring: number, field: number, value: number): void {
+    this.view.setUint32(SHARED_RINGS + ring * RING_RECORD_SIZE + field, value, true);
+  }
+
+  vfOffset(vf: number): number {
+    return SHARED_VFS + vf * VF_RECORD_SIZE;
+  }
+
+  processorField(processor: number, field: number): number {
+    const at = SHARED_PROCESSORS + processor * PROCESSOR_RECORD_SIZE + field;
+    return this.view.getUint32(at, true);
+  }
+
+  /** Raises a 32-bit word and so publishes what was written before. */
+  ring(processor: number, field: number): void {
+    const at = SHARED_PROCESSORS + processor * PROCESSOR_RECORD_SIZE + field;
+    Atomics.add(this.#words, at / 4, 1);
+  }
+
+  counter(ring: number, counter: number): number {
+    return Number(this.#counters[ring * COUNTER_COUNT + counter] ?? 0n);
+  }
+
+  /** A VF number that is used again starts from nothing. */
+  clearVf(vf: number): void {
+    const rings = vf * QUEUE_COUNT_MAX;
+    this.#counters.fill(0n, rings * COUNTER_COUNT, (rings + QUEUE_COUNT_MAX) * COUNTER_COUNT);
+    const bytes = new Uint8Array(this.view.buffer);
+    const records = SHARED_RINGS + rings * RING_RECORD_SIZE;
+    bytes.fill(0, records, records + QUEUE_COUNT_MAX * RING_RECORD_SIZE);
+    bytes.fill(0, this.vfOffset(vf), this.vfOffset(vf) + VF_RECORD_SIZE);
+  }
+
+  close(): void {
+    c.close(this.fd);
+  }
+}
+
+if (COUNTER_RECORD_SIZE !== COUNTER_COUNT * 8) throw new Error('assertion: counter record size');

@@ -1,0 +1,59 @@
+import type { MemoryRegion } from '../memory/guest-memory.ts';
+import type { Pin } from '../memory/pins.ts';
+
+// The mailbox: what the control plane asks of a processor. A command is posted, the doorbell raised; the
+// processor takes it between two turns and answers. Nothing on the data path waits for it.
+
+/** The three parts of a ring, each mapped whole. */
+export interface RingPins {
+  descriptors: Pin;
+  avail: Pin;
+  used: Pin;
+}
+
+export type Command =
+  | { kind: 'set-memory'; vf: number; regions: readonly MemoryRegion[] }
+  | {
+      kind: 'attach-ring';
+      ring: number;
+      pins: RingPins;
+      state: number;
+      /** This processor inhales from it and waits for its kicks. */
+      isOwned: boolean;
+      /** Start where the guest's used index stands, rather than where the shared record does. */
+      resumesFromUsed: boolean;
+      kickFd: number;
+      callFd: number;
+    }
+  | { kind: 'detach-ring'; ring: number; pins: RingPins }
+  | { kind: 'set-ring-state'; ring: number; state: number }
+  | { kind: 'set-call-fd'; ring: number; callFd: number }
+  | { kind: 'set-port'; vf: number; isUp: boolean }
+  | { kind: 'set-static-mac'; vf: number; mac: bigint }
+  | { kind: 'forget-port'; vf: number }
+  /** Takes a ring's memory away under the firmware: a trap on demand, as `devlink health test` has it. */
+  | { kind: 'inject-trap'; ring: number; pins: RingPins }
+  | { kind: 'stop' };
+
+export interface CommandEnvelope {
+  id: number;
+  command: Command;
+}
+
+/** What a processor tells the control plane. */
+export type Report =
+  | { kind: 'started' }
+  | { kind: 'done'; id: number; result: boolean }
+  | { kind: 'failed'; id: number; message: string }
+  | { kind: 'ring-fault'; ring: number; fault: number }
+  | { kind: 'trap'; ring: number; message: string };
+
+export interface ProcessorOptions {
+  index: number;
+  processorCount: number;
+  sharedFd: number;
+  wakeFd: number;
+  macAgeSeconds: number;
+  firmware: Uint8Array;
+  layoutHash: number;
+}

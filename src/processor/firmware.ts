@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs';
+import type { LinearMemory } from '../os/linear-memory.ts';
+import type { WindowFirmware } from '../memory/windows.ts';
+
+/** The exports of firmware/main.ts. */
+export interface Firmware extends WindowFirmware {
+  layoutHash: { value: number };
+  configure(processor: number, processorCount: number, macAgeSeconds: number): void;
+  attachRing(
+    ring: number,
+    descriptors: number,
+    avail: number,
+    used: number,
+    state: number,
+    isOwned: number,
+  ): void;
+  detachRing(ring: number): void;
+  setRingState(ring: number, state: number): void;
+  turn(): number;
+  isMidBatch(): number;
+  arm(): number;
+  disarm(): void;
+  setPort(vf: number, isUp: number): void;
+  setStatic(mac: bigint, vf: number): number;
+  forgetPort(vf: number): void;
+}
+
+/** The built module: in dist/ beside us, or in the checkout's dist/ when run from the sources. */
+export function readFirmware(): Uint8Array {
+  const isSource = import.meta.url.endsWith('.ts');
+  const path = isSource ? '../../dist/firmware/heddle.wasm' : '../../firmware/heddle.wasm';
+  return readFileSync(new URL(path, import.meta.url));
+}
+
+/** Instantiates the firmware over a memory. It imports nothing else. */
+export function loadFirmware(bytes: Uint8Array, memory: LinearMemory): Firmware {
+  const module = new WebAssembly.Module(bytes);
+  const instance = new WebAssembly.Instance(module, { env: { memory: memory.memory } });
+  return instance.exports as unknown as Firmware;
+}

@@ -1,0 +1,60 @@
+import {
+  EINTR,
+  EPOLL_CLOEXEC,
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLLET,
+  EPOLLIN,
+} from '../os/constants.ts';
+import { c, errno } from '../os/libc.ts';
+import { LinearMemory } from '../os/linear-memory.ts';
+import { controlEpoll, EPOLL_EVENT_DATA, EPOLL_EVENT_SIZE } from '../os/epoll.ts';
+import { checked, SystemError } from '../os/system-error.ts';
+
+const EVENT_COUNT_MAX = 64;
+
+/**
+ * Sleeps until a guest kicks or the control plane rings. Edge-triggered: every write to an eventfd is an
+ * event of its own, so that the counters need no read, and the cost does not grow with the rings.
+ */
+export class KickWaiter {
+  readonly #epoll = checked('epoll_create1', c.epollCreate(EPOLL_CLOEXEC));
+  readonly #events = new LinearMemory(65536);
+  readonly #view = new DataView(this.#events.buffer);
+  readonly #ringsByFd = new Map<number, number>();
+
+  constructor(wakeFd: number) {
+    controlEpoll(this.#epoll, EPOLL_CTL_ADD, wakeFd, EPOLLIN | EPOLLET);
+  }
+
+  add(fd: number, ring: number): void {
+    controlEpoll(this.#epoll, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLET);
+    this.#ringsByFd.set(fd, ring);
+  }
+
+  remove(ring: number): void {
+    for (const [fd, owner] of this.#ringsByFd) {
+      if (owner !== ring) continue;
+      controlEpoll(this.#epoll, EPOLL_CTL_DEL, fd, 0);
+      this.#ringsByFd.delete(fd);
+    }
+  }
+
+  /** Sleeps. Returns how many events there are for `kicked`. */
+  wait(): number {
+    const count = c.epollWait(this.#epoll, this.#events.base, EVENT_COUNT_MAX, -1);
+    if (count >= 0) return count;
+    if (errno() === EINTR) return 0;
+    throw new SystemError('epoll_wait', errno());
+  }
+
+  /** The ring whose guest kicked, or −1 for the control plane's doorbell. */
+  kicked(index: number): number {
+    const at = index * EPOLL_EVENT_SIZE + EPOLL_EVENT_DATA;
+    return this.#ringsByFd.get(this.#view.getUint32(at, true)) ?? -1;
+  }
+
+  close(): void {
+    c.close(this.#epoll);
+  }
+}

@@ -1,0 +1,243 @@
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { COUNTER_KICKS, COUNTER_RECORD_SIZE } from '../../layout/counters.ts';
+import { RING_COUNT_MAX } from '../../layout/limits.ts';
+import {
+  CONTROL_BASE,
+  FAULT_LIST_BASE,
+  SHARED_BASE,
+  SHARED_COUNTERS,
+  SHARED_PROCESSORS,
+  SHARED_RINGS,
+  SIGNAL_LIST_BASE,
+} from '../../layout/memory.ts';
+import {
+  CONTROL_CURRENT_RING,
+  CONTROL_EXHAUSTED,
+  CONTROL_FAULT_COUNT,
+  CONTROL_INVALID_ADDRESS,
+  CONTROL_INVALID_VF,
+  CONTROL_MISS_ADDRESS,
+  CONTROL_MISS_VF,
+  CONTROL_NOW_SECONDS,
+  CONTROL_SIGNAL_COUNT,
+  PROCESSOR_DOORBELL,
+  PROCESSOR_EVICTIONS,
+  PROCESSOR_MISSES,
+  PROCESSOR_RECORD_SIZE,
+  PROCESSOR_SLEEPS,
+  PROCESSOR_SLOTS,
+  PROCESSOR_SLOTS_USED,
+  PROCESSOR_TURNS,
+  TURN_MISSED,
+  TURN_SIGNALS,
+  TURN_WORKED,
+} from '../../layout/processor.ts';
+import { SLOT_COUNT_MAX } from '../../layout/memory.ts';
+import { RING_FAULT, RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
+import { Windows } from '../memory/windows.ts';
+import { monotonicSeconds } from '../os/clock.ts';
+import { raiseEventFd } from '../os/event-fd.ts';
+import { AddressSpace } from './address-space.ts';
+import type { CommandEnvelope, ProcessorOptions, Report } from './commands.ts';
+import { CommandRunner } from './command-runner.ts';
+import { type Firmware, loadFirmware } from './firmware.ts';
+import { KickWaiter } from './kick-waiter.ts';
+
+/** Turns without work before sleep: some tens of microseconds, what a busy guest takes between bursts. */
+const IDLE_TURNS_MAX = 500;
+/** Turns between two looks at the clock while busy; ageing counts in seconds. */
+const CLOCK_TURNS = 4096;
+
+/** The life of a network processor: commands, turn, windows, interrupts, pace. */
+export class ProcessorLoop {
+  readonly #port: MessagePort;
+  readonly #firmware: Firmware;
+  readonly #windows: Windows;
+  readonly #runner: CommandRunner;
+  readonly #waiter: KickWaiter;
+  readonly #callFds = new Int32Array(RING_COUNT_MAX).fill(-1);
+  readonly #space: AddressSpace;
+  // Views made once: the loop allocates nothing.
+  readonly #view: DataView;
+  readonly #control: Int32Array;
+  readonly #counters: BigUint64Array;
+  readonly #signals: Uint32Array;
+  readonly #faults: Uint32Array;
+  readonly #record: Int32Array;
+  readonly #doorbellAt = PROCESSOR_DOORBELL / 4;
+  /** Seconds of the machine's monotonic clock, which all processors share, at this thread's zero. */
+  readonly #clockStartSeconds = monotonicSeconds() - performance.now() / 1000;
+  #seenDoorbell = 0;
+  #turns = 0;
+  #sleeps = 0;
+  #isStopped = false;
+
+  constructor(options: ProcessorOptions, port: MessagePort) {
+    this.#port = port;
+    this.#space = new AddressSpace(options.sharedFd);
+    const { memory } = this.#space;
+    this.#firmware = loadFirmware(options.firmware, memory);
+    if (this.#firmware.layoutHash.value !== options.layoutHash) {
+      throw new Error('assertion: the firmware was built from another layout; run the build');
+    }
+    this.#firmware.configure(options.index, options.processorCount, options.macAgeSeconds);
+    this.#windows = new Windows(memory, this.#firmware, this.#space.slotsOffset);
+    this.#waiter = new KickWaiter(options.wakeFd);
+    this.#runner = new CommandRunner({
+      space: this.#space,
+      firmware: this.#firmware,
+      windows: this.#windows,
+      waiter: this.#waiter,
+      callFds: this.#callFds,
+    });
+    const { buffer } = memory;
+    this.#view = new DataView(buffer);
+    const counterWords = (RING_COUNT_MAX * COUNTER_RECORD_SIZE) / 8;
+    this.#counters = new BigUint64Array(buffer, SHARED_BASE + SHARED_COUNTERS, counterWords);
+    this.#control = new Int32Array(buffer, CONTROL_BASE, 64);
+    this.#signals = new Uint32Array(buffer, SIGNAL_LIST_BASE, RING_COUNT_MAX);
+    this.#faults = new Uint32Array(buffer, FAULT_LIST_BASE, RING_COUNT_MAX);
+    const record = SHARED_BASE + SHARED_PROCESSORS + options.index * PROCESSOR_RECORD_SIZE;
+    this.#record = new Int32Array(buffer, record, PROCESSOR_RECORD_SIZE / 4);
+    this.#record[PROCESSOR_SLOTS / 4] = SLOT_COUNT_MAX;
+    this.#report({ kind: 'started' });
+  }
+
+  run(): void {
+    try {
+      this.#loop();
+    } catch (error) {
+      if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+      const ring = this.#control[CONTROL_CURRENT_RING / 4] ?? 0;
+      this.#report({ kind: 'trap', ring, message: error.message });
+    } finally {
+      this.#waiter.close();
+    }
+  }
+
+  #loop(): void {
+    let idleTurns = 0;
+    this.#updateClock();
+    while (!this.#isStopped) {
+      if (Atomics.load(this.#record, this.#doorbellAt) !== this.#seenDoorbell) this.#runCommands();
+      const flags = this.#turn();
+      if ((flags & TURN_WORKED) !== 0) {
+        idleTurns = 0;
+      } else if (++idleTurns >= IDLE_TURNS_MAX) {
+        this.#sleep();
+        idleTurns = 0;
+      }
+    }
+  }
+
+  /** One turn, with the windows it misses on the way. */
+  #turn(): number {
+    let flags = this.#firmware.turn();
+    let seen = flags;
+    while ((flags & TURN_MISSED) !== 0) {
+      this.#resolveMiss();
+      flags = this.#firmware.turn();
+      seen |= flags;
+    }
+    if ((flags & TURN_SIGNALS) !== 0) {
+      this.#signal();
+      if (this.#control[CONTROL_FAULT_COUNT / 4] !== 0) this.#reportFaults();
+    }
+    this.#turns += 1;
+    if (this.#turns % CLOCK_TURNS === 0) this.#updateClock();
+    return seen;
+  }
+
+  #resolveMiss(): void {
+    const words = this.#control;
+    const vf = words[CONTROL_MISS_VF / 4] ?? 0;
+    const address = this.#view.getBigUint64(CONTROL_BASE + CONTROL_MISS_ADDRESS, true);
+    words[CONTROL_INVALID_VF / 4] = 0;
+    const result = this.#windows.resolve(vf, address);
+    if (result === 'invalid') {
+      words[CONTROL_INVALID_VF / 4] = vf + 1;
+      words[CONTROL_INVALID_ADDRESS / 4] = words[CONTROL_MISS_ADDRESS / 4] ?? 0;
+      words[CONTROL_INVALID_ADDRESS / 4 + 1] = words[CONTROL_MISS_ADDRESS / 4 + 1] ?? 0;
+    } else if (result === 'exhausted') {
+      words[CONTROL_EXHAUSTED / 4] = 1;
+    }
+  }
+
+  #signal(): void {
+    const count = this.#control[CONTROL_SIGNAL_COUNT / 4] ?? 0;
+    for (let i = 0; i < count; i++) {
+      const fd = this.#callFds[this.#signals[i] ?? 0] ?? -1;
+      if (fd >= 0) raiseEventFd(fd);
+    }
+    this.#control[CONTROL_SIGNAL_COUNT / 4] = 0;
+  }
+
+  #reportFaults(): void {
+    const count = this.#control[CONTROL_FAULT_COUNT / 4] ?? 0;
+    for (let i = 0; i < count; i++) {
+      const ring = this.#faults[i] ?? 0;
+      const at = SHARED_BASE + SHARED_RINGS + ring * RING_RECORD_SIZE + RING_FAULT;
+      const fault = this.#view.getUint32(at, true);
+      this.#report({ kind: 'ring-fault', ring, fault });
+    }
+    this.#control[CONTROL_FAULT_COUNT / 4] = 0;
+  }
+
+  #runCommands(): void {
+    this.#seenDoorbell = Atomics.load(this.#record, this.#doorbellAt);
+    for (;;) {
+      const received = receiveMessageOnPort(this.#port);
+      if (received === undefined) break;
+      const { id, command } = received.message as CommandEnvelope;
+      if (command.kind === 'stop') this.#isStopped = true;
+      try {
+        this.#report({ kind: 'done', id, result: this.#runner.run(command) });
+      } catch (error) {
+        if (error instanceof WebAssembly.RuntimeError) throw error;
+        this.#report({ kind: 'failed', id, message: (error as Error).message });
+      }
+    }
+    this.#publishFigures();
+  }
+
+  /** Idle pacing: ask for kicks, look once more, then sleep until a kick or a command. */
+  #sleep(): void {
+    this.#publishFigures();
+    if (this.#firmware.arm() === 0 && !this.#hasCommands()) {
+      this.#sleeps += 1;
+      const kicks = this.#waiter.wait();
+      for (let i = 0; i < kicks; i++) this.#countKick(this.#waiter.kicked(i));
+    }
+    this.#firmware.disarm();
+    this.#updateClock();
+  }
+
+  #hasCommands(): boolean {
+    return Atomics.load(this.#record, this.#doorbellAt) !== this.#seenDoorbell;
+  }
+
+  #countKick(ring: number): void {
+    if (ring < 0) return;
+    const at = (ring * COUNTER_RECORD_SIZE) / 8 + COUNTER_KICKS;
+    this.#counters[at] = (this.#counters[at] ?? 0n) + 1n;
+  }
+
+  #updateClock(): void {
+    const seconds = this.#clockStartSeconds + performance.now() / 1000;
+    this.#control[CONTROL_NOW_SECONDS / 4] = Math.floor(seconds);
+    this.#publishFigures();
+  }
+
+  /** Figures that anyone may read at any time. 32 bits each: the reader handles the wrap. */
+  #publishFigures(): void {
+    this.#record[PROCESSOR_TURNS / 4] = this.#turns;
+    this.#record[PROCESSOR_SLEEPS / 4] = this.#sleeps;
+    this.#record[PROCESSOR_MISSES / 4] = this.#windows.misses;
+    this.#record[PROCESSOR_EVICTIONS / 4] = this.#windows.evictions;
+    this.#record[PROCESSOR_SLOTS_USED / 4] = this.#windows.used;
+  }
+
+  #report(report: Report): void {
+    this.#port.postMessage(report);
+  }
+}

@@ -1,0 +1,138 @@
+import { Worker } from 'node:worker_threads';
+import { PROCESSOR_DOORBELL } from '../../layout/processor.ts';
+import { createEventFd, raiseEventFd } from '../os/event-fd.ts';
+import { c } from '../os/libc.ts';
+import type { SharedState } from '../nic/shared-state.ts';
+import type { Command, ProcessorOptions, Report } from './commands.ts';
+import { layoutHash } from './layout-hash.ts';
+
+/** How a processor's thread came to its end. */
+export interface Death {
+  /** The ring it worked on, if it trapped; −1 if our own code failed. */
+  ring: number;
+  message: string;
+}
+
+export interface ProcessorListener {
+  onRingFault(ring: number, fault: number): void;
+  /** The thread has ended without being asked to. */
+  onDeath(death: Death): void;
+}
+
+export interface ProcessorSettings {
+  index: number;
+  processorCount: number;
+  macAgeSeconds: number;
+  firmware: Uint8Array;
+}
+
+type Settle = (result: boolean) => void;
+type Fail = (error: Error) => void;
+
+/** The control plane's handle of one processor thread: posts commands and awaits their answers. */
+export class Processor {
+  readonly index: number;
+  readonly #shared: SharedState;
+  readonly #worker: Worker;
+  readonly #wakeFd = createEventFd();
+  readonly #listener: ProcessorListener;
+  readonly #pending = new Map<number, { settle: Settle; fail: Fail }>();
+  readonly #started: Promise<void>;
+  #lastId = 0;
+  #isStopping = false;
+  #death: Death | null = null;
+
+  constructor(settings: ProcessorSettings, shared: SharedState, listener: ProcessorListener) {
+    this.index = settings.index;
+    this.#shared = shared;
+    this.#listener = listener;
+    const options: ProcessorOptions = {
+      ...settings,
+      sharedFd: shared.fd,
+      wakeFd: this.#wakeFd,
+      layoutHash: layoutHash(),
+    };
+    this.#worker = new Worker(workerUrl(), { workerData: options, name: `heddle/${this.index}` });
+    this.#started = new Promise((settle, fail) => {
+      this.#worker.once('message', () => settle());
+      this.#worker.once('error', fail);
+    });
+    this.#started.catch(() => undefined); // told through `onDeath`, too, once it runs
+    this.#worker.on('message', (report: Report) => this.#receive(report));
+    this.#worker.on('error', (error) => {
+      this.#death ??= { ring: -1, message: error.message };
+    });
+    this.#worker.on('exit', () => this.#exited());
+  }
+
+  /** Resolves once the firmware is loaded; rejects if it cannot be. */
+  started(): Promise<void> {
+    return this.#started;
+  }
+
+  /**
+   * Posts a command; resolves with its answer. If the thread dies first it resolves false: whoever
+   * replaces the processor attaches everything again from what the control plane knows.
+   */
+  post(command: Command): Promise<boolean> {
+    if (this.#death !== null || this.#isStopping) return Promise.resolve(false);
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const answer = new Promise<boolean>((settle, fail) => {
+      this.#pending.set(id, { settle, fail });
+    });
+    this.#worker.postMessage({ id, command });
+    // The message is in the port before the bell rings, so the processor cannot miss it.
+    this.#shared.ring(this.index, PROCESSOR_DOORBELL);
+    raiseEventFd(this.#wakeFd);
+    return answer;
+  }
+
+  async stop(): Promise<void> {
+    const ended = new Promise<void>((settle) => this.#worker.once('exit', () => settle()));
+    const stopped = this.post({ kind: 'stop' });
+    this.#isStopping = true;
+    await stopped;
+    await ended;
+  }
+
+  #receive(report: Report): void {
+    switch (report.kind) {
+      case 'started':
+        return;
+      case 'ring-fault':
+        this.#listener.onRingFault(report.ring, report.fault);
+        return;
+      case 'trap':
+        this.#death = { ring: report.ring, message: report.message };
+        return;
+      case 'done':
+        this.#take(report.id)?.settle(report.result);
+        return;
+      case 'failed':
+        this.#take(report.id)?.fail(new Error(report.message));
+        return;
+    }
+  }
+
+  #take(id: number): { settle: Settle; fail: Fail } | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    return pending;
+  }
+
+  #exited(): void {
+    c.close(this.#wakeFd);
+    if (!this.#isStopping) this.#death ??= { ring: -1, message: 'the thread ended by itself' };
+    for (const { settle } of this.#pending.values()) settle(false);
+    this.#pending.clear();
+    if (this.#death !== null && !this.#isStopping) this.#listener.onDeath(this.#death);
+  }
+}
+
+/** Node 20 runs no TypeScript, so a checkout's sources use the worker that the build left in dist/. */
+function workerUrl(): URL {
+  const isSource = import.meta.url.endsWith('.ts');
+  const path = isSource ? '../../dist/src/processor/worker.js' : './worker.js';
+  return new URL(path, import.meta.url);
+}

@@ -1,0 +1,158 @@
+import { EPOLLHUP } from '../os/constants.ts';
+import { c } from '../os/libc.ts';
+import type { Poller } from '../os/poller.ts';
+import { receiveMessage, sendMessage } from '../os/unix-socket.ts';
+import {
+  FLAG_REPLY,
+  HEADER_SIZE,
+  type Header,
+  PAYLOAD_SIZE_MAX,
+  readHeader,
+  VERSION,
+  VERSION_MASK,
+} from './message.ts';
+
+/** A front-end that begins a message has this long to finish it. */
+const MESSAGE_TIMEOUT_MS = 5000;
+
+export interface Message {
+  header: Header;
+  payload: Uint8Array;
+  /** The handler's to keep or to close. */
+  fds: number[];
+}
+
+export interface ConnectionListener {
+  /** Messages come one at a time: the next is read when this has settled. */
+  onMessage(message: Message): Promise<void>;
+  onClose(reason: string | null): void;
+}
+
+/**
+ * Frames the byte stream of one front-end into messages with their descriptors. Never blocks: bytes are
+ * taken as they come, and a peer that sends nonsense, stalls, or reads no replies is closed.
+ */
+export class Connection {
+  readonly #fd: number;
+  readonly #poller: Poller;
+  readonly #listener: ConnectionListener;
+  #partial = new Uint8Array(0);
+  #fds: number[] = [];
+  #isBusy = false;
+  #isClosed = false;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(fd: number, poller: Poller, listener: ConnectionListener) {
+    this.#fd = fd;
+    this.#poller = poller;
+    this.#listener = listener;
+    poller.add(fd, (events) => this.#readable(events));
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Sends a message. A peer whose buffer is full of unread replies is closed rather than waited for. */
+  send(message: Uint8Array): void {
+    if (this.#isClosed) return;
+    try {
+      if (sendMessage(this.#fd, message) !== message.length) this.close('it reads no replies');
+    } catch (error) {
+      this.close((error as Error).message);
+    }
+  }
+
+  /** Closes; `reason` is null when nobody is to blame. */
+  close(reason: string | null): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#stopTimer();
+    this.#poller.remove(this.#fd);
+    c.close(this.#fd);
+    this.#closeFds();
+    this.#listener.onClose(reason);
+  }
+
+  #readable(events: number): void {
+    if (this.#isBusy) {
+      // Reading is paused, so this is the peer's end: a hang-up cannot be masked.
+      if ((events & EPOLLHUP) !== 0) this.close(null);
+      return;
+    }
+    try {
+      this.#readSome();
+    } catch (error) {
+      this.close((error as Error).message);
+    }
+  }
+
+  #readSome(): void {
+    while (!this.#isClosed && !this.#isBusy) {
+      const received = receiveMessage(this.#fd, this.#missing());
+      this.#fds.push(...received.fds);
+      if (received.isTruncated) return this.close('its descriptors were cut off');
+      if (received.length === 0) return this.close(null);
+      if (received.length < 0) return;
+      this.#append(received.bytes);
+      const problem = this.#headerProblem();
+      if (problem !== null) return this.close(problem);
+      if (this.#missing() === 0) this.#dispatch();
+    }
+  }
+
+  #append(bytes: Uint8Array): void {
+    const joined = new Uint8Array(this.#partial.length + bytes.length);
+    joined.set(this.#partial);
+    joined.set(bytes, this.#partial.length);
+    this.#partial = joined;
+    this.#timer ??= setTimeout(() => this.close('it left a message unfinished'), MESSAGE_TIMEOUT_MS);
+  }
+
+  /** Bytes until the header, and then the message, is complete: never a byte of the next. */
+  #missing(): number {
+    if (this.#partial.length < HEADER_SIZE) return HEADER_SIZE - this.#partial.length;
+    return HEADER_SIZE + readHeader(this.#partial).size - this.#partial.length;
+  }
+
+  #headerProblem(): string | null {
+    if (this.#partial.length < HEADER_SIZE) return null;
+    const { flags, size } = readHeader(this.#partial);
+    if ((flags & VERSION_MASK) !== VERSION) return `it speaks version ${flags & VERSION_MASK}`;
+    if ((flags & FLAG_REPLY) !== 0) return 'it sent a reply where a request belongs';
+    if (size > PAYLOAD_SIZE_MAX) return `it announced a message of ${size} bytes`;
+    return null;
+  }
+
+  #dispatch(): void {
+    const header = readHeader(this.#partial);
+    const payload = this.#partial.slice(HEADER_SIZE);
+    const fds = this.#fds;
+    this.#partial = new Uint8Array(0);
+    this.#fds = [];
+    this.#stopTimer();
+    this.#isBusy = true;
+    this.#poller.watch(this.#fd, { read: false, write: false });
+    this.#listener.onMessage({ header, payload, fds }).then(
+      () => this.#resume(),
+      (error: Error) => {
+        this.close(error.message);
+      },
+    );
+  }
+
+  #resume(): void {
+    this.#isBusy = false;
+    if (!this.#isClosed) this.#poller.watch(this.#fd, { read: true, write: false });
+  }
+
+  #stopTimer(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #closeFds(): void {
+    for (const fd of this.#fds) c.close(fd);
+    this.#fds = [];
+  }
+}

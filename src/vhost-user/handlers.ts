@@ -1,0 +1,235 @@
+import { MEMORY_SLOTS_MAX } from '../memory/guest-memory.ts';
+import { makeNonBlocking } from '../os/event-fd.ts';
+import { c } from '../os/libc.ts';
+import { isAligned, isQueueSize } from '../virtqueue/ring-setup.ts';
+import type { Message } from './connection.ts';
+import { isAcceptable, OFFERED_PROTOCOL_FEATURES, offeredFeatures } from './features.ts';
+import {
+  MEMORY_REGION_SIZE,
+  MEMORY_REGIONS_PER_TABLE_MAX,
+  readMemoryRegion,
+  readU64,
+  readVringAddress,
+  readVringState,
+  VRING_FD_INDEX_MASK,
+  VRING_FD_NONE,
+  viewOf,
+  writeU64,
+  writeVringState,
+} from './message.ts';
+import { Refusal } from './refusal.ts';
+import { closeFd, type Session } from './session.ts';
+
+// One function a request: check its contents, act, answer. Feature, size and descriptor count have been
+// checked (requests.ts). A descriptor that a handler keeps it takes out of `message.fds`.
+
+export function getFeatures(): Uint8Array {
+  return writeU64(offeredFeatures());
+}
+
+export function setFeatures(session: Session, message: Message): undefined {
+  const features = readU64(message.payload);
+  if (!isAcceptable(features)) throw new Refusal(`features ${features.toString(16)} not offered`);
+  session.negotiate(features);
+}
+
+export function getProtocolFeatures(): Uint8Array {
+  return writeU64(OFFERED_PROTOCOL_FEATURES);
+}
+
+export function setProtocolFeatures(session: Session, message: Message): undefined {
+  const features = readU64(message.payload);
+  if ((features & ~OFFERED_PROTOCOL_FEATURES) !== 0n) {
+    throw new Refusal(`protocol features ${features.toString(16)} not offered`);
+  }
+  session.protocolFeatures = features;
+}
+
+export function getQueueCount(session: Session): Uint8Array {
+  return writeU64(BigInt(session.device.queuePairs));
+}
+
+export async function setMemoryTable(session: Session, message: Message): Promise<undefined> {
+  const count = viewOf(message.payload).getUint32(0, true);
+  if (count > MEMORY_REGIONS_PER_TABLE_MAX || message.fds.length !== count) {
+    throw new Refusal(`${count} regions with ${message.fds.length} descriptors`);
+  }
+  if (message.payload.length < 8 + count * MEMORY_REGION_SIZE) {
+    throw new Refusal(`${count} regions in ${message.payload.length} bytes`);
+  }
+  let refusal: Refusal | null = null;
+  await session.withRingsStopped(async () => {
+    const old = session.memory.takeAll();
+    for (let index = 0; index < count && refusal === null; index++) {
+      refusal = addRegion(session, message, 8 + index * MEMORY_REGION_SIZE);
+    }
+    await session.device.rings.setMemory(session.memory.regions);
+    for (const region of old) c.close(region.fd);
+  });
+  if (refusal !== null) throw refusal;
+}
+
+export function getMemorySlots(): Uint8Array {
+  return writeU64(BigInt(MEMORY_SLOTS_MAX));
+}
+
+export async function addMemoryRegion(session: Session, message: Message): Promise<undefined> {
+  if (message.fds.length !== 1) throw new Refusal('a region without its descriptor');
+  const refusal = addRegion(session, message, 8);
+  if (refusal !== null) throw refusal;
+  await session.device.rings.setMemory(session.memory.regions);
+}
+
+export async function removeMemoryRegion(session: Session, message: Message): Promise<undefined> {
+  const region = session.memory.take(readMemoryRegion(message.payload, 8));
+  if (region === null) throw new Refusal('no such region');
+  if (session.device.rings.usesFile(region.fd)) {
+    session.memory.restore(region);
+    throw new Refusal('a ring that runs lies in this region');
+  }
+  await session.device.rings.setMemory(session.memory.regions);
+  c.close(region.fd);
+}
+
+export function setVringSize(session: Session, message: Message): undefined {
+  const { index, number } = readVringState(message.payload);
+  const setup = stoppedSetup(session, index);
+  if (!isQueueSize(number)) throw new Refusal(`queue size ${number}`);
+  setup.size = number;
+}
+
+export async function setVringAddress(session: Session, message: Message): Promise<undefined> {
+  const address = readVringAddress(message.payload);
+  const setup = stoppedSetup(session, address.index);
+  const { descriptors, avail, used } = address;
+  if (!isAligned(address)) throw new Refusal(`ring ${address.index} is not aligned`);
+  setup.addresses = { descriptors, avail, used };
+  await session.startWhenComplete(address.index);
+}
+
+export function setVringBase(session: Session, message: Message): undefined {
+  const { index, number } = readVringState(message.payload);
+  const setup = stoppedSetup(session, index);
+  if (number > 0xffff) throw new Refusal(`ring base ${number}`);
+  setup.base = number;
+}
+
+export async function getVringBase(session: Session, message: Message): Promise<Uint8Array> {
+  const { index } = readVringState(message.payload);
+  return writeVringState(index, await session.stopRing(index));
+}
+
+export async function setVringKick(session: Session, message: Message): Promise<undefined> {
+  const { queue, fd } = takeEventFd(session, message);
+  if (fd < 0) throw new Refusal('a ring without a kick descriptor would have to be polled for ever');
+  if (session.device.rings.isRunning(queue)) await session.stopRing(queue);
+  const setup = session.setup(queue);
+  closeFd(setup.kickFd);
+  setup.kickFd = fd;
+  await session.startWhenComplete(queue);
+}
+
+export async function setVringCall(session: Session, message: Message): Promise<undefined> {
+  const { queue, fd } = takeEventFd(session, message);
+  const setup = session.setup(queue);
+  const old = setup.callFd;
+  setup.callFd = fd;
+  await session.device.rings.setCallFd(queue, fd);
+  closeFd(old); // only now does no processor raise it any more
+}
+
+export function setVringError(session: Session, message: Message): undefined {
+  const { queue, fd } = takeEventFd(session, message);
+  const setup = session.setup(queue);
+  closeFd(setup.errorFd);
+  setup.errorFd = fd;
+}
+
+export async function setVringEnable(session: Session, message: Message): Promise<undefined> {
+  const { index, number } = readVringState(message.payload);
+  if (number > 1) throw new Refusal(`enable ${number}`);
+  session.setup(index).isEnabled = number === 1;
+  await session.device.rings.setEnabled(index, number === 1);
+}
+
+export function setMtu(_session: Session, message: Message): undefined {
+  const mtu = readU64(message.payload);
+  if (mtu < 68n || mtu > 65535n) throw new Refusal(`MTU ${mtu}`);
+}
+
+export function setBackendRequestFd(session: Session, message: Message): undefined {
+  const fd = message.fds.shift();
+  if (fd === undefined) throw new Refusal('no descriptor');
+  closeFd(session.backendFd);
+  session.backendFd = fd;
+}
+
+/** struct virtio_net_config (5.1.4): mac[6], status, max_virtqueue_pairs, mtu; the rest reads as zero. */
+export function getConfig(session: Session, message: Message): Uint8Array {
+  const request = viewOf(message.payload);
+  const offset = request.getUint32(0, true);
+  const size = request.getUint32(4, true);
+  if (offset + size > 256 || message.payload.length < 12 + size) {
+    throw new Refusal(`configuration bytes ${offset}+${size}`);
+  }
+  const space = new Uint8Array(256);
+  const view = viewOf(space);
+  space.set(session.device.mac, 0);
+  view.setUint16(6, 1, true); // VIRTIO_NET_S_LINK_UP
+  view.setUint16(8, session.device.queuePairs, true);
+  view.setUint16(10, session.device.mtu, true);
+  const reply = message.payload.slice(0, 12 + size);
+  reply.set(space.subarray(offset, offset + size), 12);
+  return reply;
+}
+
+export function setConfig(): undefined {
+  throw new Refusal('nothing in the configuration space can be written'); // 5.1.4.1
+}
+
+export async function resetDevice(session: Session): Promise<undefined> {
+  await session.reset();
+}
+
+export async function setStatus(session: Session, message: Message): Promise<undefined> {
+  const status = readU64(message.payload);
+  if (status > 0xffn) throw new Refusal(`status ${status}`);
+  session.status = Number(status);
+  if (status === 0n) await session.reset();
+}
+
+export function getStatus(session: Session): Uint8Array {
+  return writeU64(BigInt(session.status));
+}
+
+function stoppedSetup(session: Session, queue: number): ReturnType<Session['setup']> {
+  const setup = session.setup(queue);
+  if (session.device.rings.isRunning(queue)) throw new Refusal(`ring ${queue} is running`);
+  return setup;
+}
+
+/** The index of a KICK, CALL or ERR message (all 64 bits count) and its descriptor, or −1. */
+function takeEventFd(session: Session, message: Message): { queue: number; fd: number } {
+  const value = readU64(message.payload);
+  if (value > BigInt(VRING_FD_INDEX_MASK | VRING_FD_NONE)) throw new Refusal(`ring ${value}`);
+  const queue = Number(value) & VRING_FD_INDEX_MASK;
+  session.setup(queue);
+  const isNone = (Number(value) & VRING_FD_NONE) !== 0;
+  if (isNone !== (message.fds.length === 0)) throw new Refusal('descriptor and flag disagree');
+  if (isNone) return { queue, fd: -1 };
+  // Any other kind of file could block whoever raises it.
+  if (!makeNonBlocking(message.fds[0] ?? -1)) throw new Refusal('the descriptor is no eventfd');
+  return { queue, fd: message.fds.shift() ?? -1 };
+}
+
+/** Adds the region at an offset of the payload, with the first descriptor left. */
+function addRegion(session: Session, message: Message, offset: number): Refusal | null {
+  const fd = message.fds.shift() ?? -1;
+  const problem = session.memory.add(readMemoryRegion(message.payload, offset), fd);
+  if (problem === null) return null;
+  const hint =
+    problem === 'memory not sealed against shrinking'
+      ? ' (use a sealed memory-backend-memfd, or set allowUnsealedMemory: true for this VF)'
+      : '';
+  return new Refusal(problem + hint);
+}

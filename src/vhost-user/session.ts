@@ -1,0 +1,239 @@
+import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import { VHOST_USER_F_PROTOCOL_FEATURES } from '../../layout/virtio.ts';
+import { LifeCycle, type Transitions } from '../life-cycle.ts';
+import { GuestMemory } from '../memory/guest-memory.ts';
+import { raiseEventFd } from '../os/event-fd.ts';
+import { c } from '../os/libc.ts';
+import type { Poller } from '../os/poller.ts';
+import type { RingSet } from '../virtqueue/ring-set.ts';
+import { createRingSetup, hasFeature, type RingSetup } from '../virtqueue/ring-setup.ts';
+import { Connection, type Message } from './connection.ts';
+import {
+  BackendRequest,
+  FLAG_NEED_REPLY,
+  FLAG_REPLY,
+  ProtocolFeature,
+  requestName,
+  writeMessage,
+  writeU64,
+} from './message.ts';
+import { sendMessage } from '../os/unix-socket.ts';
+import { Refusal } from './refusal.ts';
+import { admit } from './requests.ts';
+
+/**
+ * connected: the socket is open. negotiated: features are acknowledged. running: a ring runs.
+ * closed: the socket and all that came through it are gone.
+ */
+export type SessionState = 'connected' | 'negotiated' | 'running' | 'closed';
+
+export const SESSION_TRANSITIONS: Transitions<SessionState> = {
+  connected: ['negotiated', 'closed'],
+  negotiated: ['running', 'closed'],
+  running: ['negotiated', 'closed'],
+  closed: [],
+};
+
+/** What a session needs to know of its VF. */
+export interface SessionDevice {
+  readonly name: string;
+  readonly rings: RingSet;
+  readonly queuePairs: number;
+  readonly mac: Uint8Array;
+  readonly mtu: number;
+  readonly allowUnsealedMemory: boolean;
+}
+
+export interface SessionListener {
+  onStateChange(): void;
+  /** The front-end reset its device. */
+  onReset(): void;
+  onRefusal(reason: string): void;
+  onClosed(reason: string | null): void;
+}
+
+/** One front-end's connection to a VF: what it negotiated, its memory, and the set-up of its rings. */
+export class Session {
+  readonly device: SessionDevice;
+  readonly memory: GuestMemory;
+  features = 0n;
+  protocolFeatures = 0n;
+  status = 0;
+  backendFd = -1;
+  readonly #cycle = new LifeCycle<SessionState>('session', SESSION_TRANSITIONS, 'connected');
+  readonly #listener: SessionListener;
+  readonly #connection: Connection;
+  readonly #setups = new Map<number, RingSetup>();
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(fd: number, poller: Poller, device: SessionDevice, listener: SessionListener) {
+    this.device = device;
+    this.memory = new GuestMemory(() => device.allowUnsealedMemory);
+    this.#listener = listener;
+    this.#connection = new Connection(fd, poller, {
+      onMessage: (message) => {
+        this.#work = this.#receive(message);
+        return this.#work;
+      },
+      onClose: (reason) => {
+        // After the request in hand, so that nothing is torn down under it.
+        this.#work = this.#work.then(
+          () => this.#tearDown(reason),
+          () => this.#tearDown(reason),
+        );
+      },
+    });
+  }
+
+  get state(): SessionState {
+    return this.#cycle.state;
+  }
+
+  /** Closes the connection and frees what it held. */
+  async close(): Promise<void> {
+    this.#connection.close(null);
+    await this.#work;
+  }
+
+  /** The set-up of a ring; refuses a number beyond what the VF has. */
+  setup(queue: number): RingSetup {
+    if (queue >= Math.min(this.device.queuePairs * 2, QUEUE_COUNT_MAX)) {
+      throw new Refusal(`ring ${queue} of a VF with ${this.device.queuePairs * 2}`);
+    }
+    let setup = this.#setups.get(queue);
+    if (setup === undefined) {
+      setup = createRingSetup();
+      this.#setups.set(queue, setup);
+    }
+    return setup;
+  }
+
+  negotiate(features: bigint): void {
+    this.features = features;
+    if (this.#cycle.is('connected')) this.#cycle.to('negotiated');
+    this.#listener.onStateChange();
+  }
+
+  /** Starts a ring as soon as everything about it is known. */
+  async startWhenComplete(queue: number): Promise<void> {
+    const setup = this.setup(queue);
+    const isComplete = setup.size > 0 && setup.addresses !== null && setup.kickFd >= 0;
+    if (!isComplete || this.memory.regions.length === 0) return;
+    if (this.device.rings.isRunning(queue)) return;
+    // Without protocol features there is no SET_VRING_ENABLE: rings begin enabled.
+    if (!hasFeature(this.features, VHOST_USER_F_PROTOCOL_FEATURES)) setup.isEnabled = true;
+    const isStarted = await this.device.rings.start(queue, setup, this.memory, this.features);
+    if (!isStarted) throw new Refusal(`ring ${queue} lies outside of the guest's memory`);
+    this.#updateState();
+  }
+
+  /** Stops a ring and forgets its kick; returns where it stands. */
+  async stopRing(queue: number): Promise<number> {
+    const setup = this.setup(queue);
+    const wasRunning = this.device.rings.isRunning(queue);
+    const base = wasRunning ? await this.device.rings.stop(queue) : setup.base;
+    setup.base = base;
+    closeFd(setup.kickFd);
+    setup.kickFd = -1;
+    this.#updateState();
+    return base;
+  }
+
+  /** Stops what runs, does something that rings must not see, and starts them again. */
+  async withRingsStopped(change: () => Promise<void>): Promise<void> {
+    const running = this.device.rings.queues();
+    for (const queue of running) this.setup(queue).base = await this.device.rings.stop(queue);
+    await change();
+    for (const queue of running) await this.startWhenComplete(queue);
+    this.#updateState();
+  }
+
+  async reset(): Promise<void> {
+    for (const [queue, setup] of this.#setups) {
+      if (this.device.rings.isRunning(queue)) await this.device.rings.stop(queue);
+      closeFd(setup.kickFd);
+      setup.kickFd = -1;
+      setup.isEnabled = false;
+      setup.base = 0;
+    }
+    this.#updateState();
+    this.#listener.onReset();
+  }
+
+  /** Tells the front-end that the configuration space changed, if it cares. */
+  notifyConfigChange(): void {
+    const cares =
+      this.backendFd >= 0 && hasFeature(this.protocolFeatures, ProtocolFeature.CONFIG);
+    if (!cares) return;
+    const message = writeMessage(BackendRequest.CONFIG_CHANGE_MSG, 0, new Uint8Array(0));
+    try {
+      sendMessage(this.backendFd, message);
+    } catch {
+      // The front-end closed its end of this channel: it does not care any more.
+    }
+  }
+
+  /** Raises the error eventfd of a ring, if the front-end gave one. */
+  signalRingError(queue: number): void {
+    const fd = this.#setups.get(queue)?.errorFd ?? -1;
+    if (fd >= 0) raiseEventFd(fd);
+  }
+
+  async #receive(message: Message): Promise<void> {
+    const { header } = message;
+    const name = requestName(header.request);
+    try {
+      if (name === undefined) throw new Refusal(`unknown request ${header.request}`);
+      const request = admit(name, message, this.protocolFeatures);
+      const reply = await request.handler(this, message);
+      if (reply !== undefined) this.#reply(header.request, reply);
+      else this.#acknowledge(message, 0n);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.#listener.onRefusal(`${name ?? 'request'}: ${error.message}`);
+      // Without an acknowledgement there is no other way to tell.
+      if (!this.#acknowledge(message, 1n)) this.#connection.close(error.message);
+    } finally {
+      for (const fd of message.fds) c.close(fd); // whatever no handler took
+    }
+  }
+
+  #reply(request: number, payload: Uint8Array): void {
+    this.#connection.send(writeMessage(request, FLAG_REPLY, payload));
+  }
+
+  #acknowledge(message: Message, result: bigint): boolean {
+    const { request, flags } = message.header;
+    const isWanted =
+      (flags & FLAG_NEED_REPLY) !== 0 &&
+      hasFeature(this.protocolFeatures, ProtocolFeature.REPLY_ACK);
+    if (isWanted) this.#reply(request, writeU64(result));
+    return isWanted;
+  }
+
+  #updateState(): void {
+    if (this.#cycle.is('closed')) return;
+    const isRunning = this.device.rings.queues().length > 0;
+    if (this.#cycle.is('connected') && isRunning) this.#cycle.to('negotiated');
+    if (isRunning) this.#cycle.to('running');
+    else if (this.#cycle.is('running')) this.#cycle.to('negotiated');
+    this.#listener.onStateChange();
+  }
+
+  async #tearDown(reason: string | null): Promise<void> {
+    await this.device.rings.stopAll();
+    await this.device.rings.setMemory([]);
+    for (const region of this.memory.takeAll()) c.close(region.fd);
+    for (const setup of this.#setups.values()) {
+      for (const fd of [setup.kickFd, setup.callFd, setup.errorFd]) closeFd(fd);
+    }
+    this.#setups.clear();
+    closeFd(this.backendFd);
+    this.#cycle.to('closed');
+    this.#listener.onClosed(reason);
+  }
+}
+
+export function closeFd(fd: number): void {
+  if (fd >= 0) c.close(fd);
+}

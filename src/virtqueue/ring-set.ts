@@ -1,0 +1,243 @@
+import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import { VF_RECEIVE_COUNT, VF_RECEIVE_QUEUES } from '../../layout/vf.ts';
+import {
+  RING_FAULT,
+  RING_FAULT_NONE,
+  RING_FLAGS,
+  RING_HEADER_SIZE,
+  RING_LAST_AVAIL,
+  RING_LOCK,
+  RING_SIGNALLED_USED,
+  RING_SIZE,
+  RING_STATE,
+  RING_USED_INDEX,
+} from '../../layout/virtqueue.ts';
+import { LifeCycle } from '../life-cycle.ts';
+import type { GuestMemory, MemoryRegion } from '../memory/guest-memory.ts';
+import type { Fabric } from '../nic/fabric.ts';
+import type { Command, RingPins } from '../processor/commands.ts';
+import { RING_STATE_NUMBERS, RING_TRANSITIONS, type RingState } from './life-cycle.ts';
+import { freePins, headerSize, pinRing, type RingSetup, ringFlags } from './ring-setup.ts';
+
+interface Ring {
+  readonly queue: number;
+  readonly number: number;
+  readonly cycle: LifeCycle<RingState>;
+  pins: RingPins | null;
+  setup: RingSetup | null;
+}
+
+/**
+ * The rings of one VF as they run: attached to the processors, published to the switch.
+ *
+ * A transmit ring (odd) belongs to the VF's own processor; a receive ring (even) is attached to all,
+ * since whoever has a frame for it delivers it. What the control plane wants is noted here first and
+ * posted second, so that a processor that dies in between is brought up to date by `reattach`.
+ */
+export class RingSet {
+  readonly #vf: number;
+  readonly #owner: number;
+  readonly #fabric: Fabric;
+  readonly #rings = new Map<number, Ring>();
+  #regions: readonly MemoryRegion[] = [];
+
+  constructor(vf: number, owner: number, fabric: Fabric) {
+    this.#vf = vf;
+    this.#owner = owner;
+    this.#fabric = fabric;
+  }
+
+  state(queue: number): RingState {
+    return this.#rings.get(queue)?.cycle.state ?? 'stopped';
+  }
+
+  isRunning(queue: number): boolean {
+    return this.state(queue) !== 'stopped';
+  }
+
+  queues(): number[] {
+    return [...this.#rings.keys()].sort((a, b) => a - b);
+  }
+
+  /** Tells every processor where the guest's memory lies. Afterwards nothing maps regions left out. */
+  async setMemory(regions: readonly MemoryRegion[]): Promise<void> {
+    this.#regions = [...regions];
+    await this.#fabric.broadcast(this.#memoryCommand());
+  }
+
+  usesFile(fd: number): boolean {
+    return [...this.#rings.values()].some(
+      (ring) => ring.pins !== null && Object.values(ring.pins).some((pin) => pin.fd === fd),
+    );
+  }
+
+  /** Starts a ring. False if its parts do not lie in the guest's memory. */
+  async start(queue: number, setup: RingSetup, memory: GuestMemory, features: bigint): Promise<boolean> {
+    const pins = pinRing(setup, memory, this.#fabric.pins);
+    if (pins === null) return false;
+    const number = this.#vf * QUEUE_COUNT_MAX + queue;
+    const cycle = new LifeCycle(`ring ${queue}`, RING_TRANSITIONS, 'stopped');
+    const ring: Ring = { queue, number, cycle, pins, setup };
+    this.#rings.set(queue, ring);
+    cycle.to(setup.isEnabled ? 'enabled' : 'disabled');
+    this.#writeRecord(ring, features);
+    // The owner first, alone: it reads where the guest's used index stands.
+    await this.#fabric.post(this.#owner, this.#attachCommand(ring, this.#owner, true));
+    for (const processor of this.#others(queue)) {
+      await this.#fabric.post(processor, this.#attachCommand(ring, processor, false));
+    }
+    await this.#publish();
+    return true;
+  }
+
+  /** Stops a ring; returns where it stands: the index of the next chain it would have taken. */
+  async stop(queue: number): Promise<number> {
+    const ring = this.#rings.get(queue);
+    if (ring === undefined || ring.pins === null) return 0;
+    this.#rings.delete(queue);
+    ring.cycle.to('stopped');
+    await this.#publish();
+    const command: Command = { kind: 'detach-ring', ring: ring.number, pins: ring.pins };
+    await this.#fabric.post(this.#owner, command);
+    for (const processor of this.#others(queue)) await this.#fabric.post(processor, command);
+    this.#fabric.shared.setRingField(ring.number, RING_STATE, RING_STATE_NUMBERS.stopped);
+    freePins(ring.pins, this.#fabric.pins);
+    return this.#fabric.shared.ringField(ring.number, RING_LAST_AVAIL);
+  }
+
+  async stopAll(): Promise<void> {
+    for (const queue of this.queues()) await this.stop(queue);
+  }
+
+  async setEnabled(queue: number, isEnabled: boolean): Promise<void> {
+    const ring = this.#rings.get(queue);
+    if (ring === undefined || ring.cycle.is('faulted')) return;
+    ring.cycle.to(isEnabled ? 'enabled' : 'disabled');
+    const state = RING_STATE_NUMBERS[ring.cycle.state];
+    this.#fabric.shared.setRingField(ring.number, RING_STATE, state);
+    // Out of the switch before it is disabled, into it after it is enabled: no frame meets it half-way.
+    if (!isEnabled) await this.#publish();
+    await this.#fabric.broadcast({ kind: 'set-ring-state', ring: ring.number, state });
+    if (isEnabled) await this.#publish();
+  }
+
+  async setCallFd(queue: number, callFd: number): Promise<void> {
+    const ring = this.#rings.get(queue);
+    if (ring === undefined) return;
+    await this.#fabric.broadcast({ kind: 'set-call-fd', ring: ring.number, callFd });
+  }
+
+  /** A processor reports that it stopped this ring. */
+  async fault(queue: number): Promise<void> {
+    const ring = this.#rings.get(queue);
+    if (ring === undefined || ring.cycle.is('faulted')) return;
+    ring.cycle.to('faulted');
+    const state = RING_STATE_NUMBERS.faulted;
+    this.#fabric.shared.setRingField(ring.number, RING_STATE, state);
+    await this.#publish();
+    // The processors that did not find it out themselves leave it alone from now on.
+    await this.#fabric.broadcast({
+      kind: 'set-ring-state',
+      ring: ring.number,
+      state: RING_STATE_NUMBERS.stopped,
+    });
+  }
+
+  errorFd(queue: number): number {
+    return this.#rings.get(queue)?.setup?.errorFd ?? -1;
+  }
+
+  size(queue: number): number {
+    return this.#rings.get(queue)?.setup?.size ?? 0;
+  }
+
+  /** Brings a new processor up to date: memory, rings (not those that a fault stopped), the port. */
+  async reattach(processor: number): Promise<void> {
+    if (this.#regions.length > 0) await this.#fabric.post(processor, this.#memoryCommand());
+    for (const ring of this.#rings.values()) {
+      const shared = this.#fabric.shared;
+      // What the dead thread held is free; the ring goes on from its last published state.
+      if (shared.ringField(ring.number, RING_LOCK) === processor + 1) {
+        shared.setRingField(ring.number, RING_LOCK, 0);
+      }
+      const isHere = processor === this.#owner || this.#others(ring.queue).includes(processor);
+      if (!isHere || ring.cycle.is('faulted')) continue;
+      // A transmit ring has one user, so its guest's used index is where it stands. A receive ring may be
+      // in use by the other processors right now: its shared record is.
+      const resumes = ring.queue % 2 === 1;
+      await this.#fabric.post(processor, this.#attachCommand(ring, processor, resumes));
+    }
+    await this.#fabric.post(processor, this.#portCommand());
+  }
+
+  async injectTrap(queue: number): Promise<boolean> {
+    const ring = this.#rings.get(queue);
+    if (ring === undefined || ring.pins === null) return false;
+    const command: Command = { kind: 'inject-trap', ring: ring.number, pins: ring.pins };
+    return this.#fabric.post(this.#owner, command);
+  }
+
+  /** The processors beside the owner that the ring is attached to. */
+  #others(queue: number): number[] {
+    if (queue % 2 === 1) return [];
+    const all = Array.from({ length: this.#fabric.processorCount }, (_, index) => index);
+    return all.filter((index) => index !== this.#owner);
+  }
+
+  #writeRecord(ring: Ring, features: bigint): void {
+    const { shared } = this.#fabric;
+    const fields: [number, number][] = [
+      [RING_LOCK, 0],
+      [RING_STATE, RING_STATE_NUMBERS[ring.cycle.state]],
+      [RING_SIZE, ring.setup?.size ?? 0],
+      [RING_FLAGS, ringFlags(features)],
+      [RING_LAST_AVAIL, 0],
+      [RING_USED_INDEX, 0],
+      [RING_SIGNALLED_USED, 0],
+      [RING_FAULT, RING_FAULT_NONE],
+      [RING_HEADER_SIZE, headerSize(features)],
+    ];
+    for (const [field, value] of fields) shared.setRingField(ring.number, field, value);
+  }
+
+  #attachCommand(ring: Ring, processor: number, resumesFromUsed: boolean): Command {
+    if (ring.pins === null || ring.setup === null) throw new Error('assertion: ring without pins');
+    return {
+      kind: 'attach-ring',
+      ring: ring.number,
+      pins: ring.pins,
+      state: RING_STATE_NUMBERS[ring.cycle.state],
+      isOwned: ring.queue % 2 === 1 && processor === this.#owner,
+      resumesFromUsed,
+      kickFd: ring.setup.kickFd,
+      callFd: ring.setup.callFd,
+    };
+  }
+
+  #memoryCommand(): Command {
+    return { kind: 'set-memory', vf: this.#vf, regions: this.#regions };
+  }
+
+  #receiveQueues(): number[] {
+    return this.queues().filter((queue) => queue % 2 === 0 && this.state(queue) === 'enabled');
+  }
+
+  #portCommand(): Command {
+    return { kind: 'set-port', vf: this.#vf, isUp: this.#receiveQueues().length > 0 };
+  }
+
+  /** Tells the switch which receive queues take frames. */
+  async #publish(): Promise<void> {
+    const { view } = this.#fabric.shared;
+    const record = this.#fabric.shared.vfOffset(this.#vf);
+    const queues = this.#receiveQueues();
+    // Never more counted than listed: the count shrinks before the list changes and grows after.
+    const before = view.getUint32(record + VF_RECEIVE_COUNT, true);
+    view.setUint32(record + VF_RECEIVE_COUNT, Math.min(before, queues.length), true);
+    queues.forEach((queue, index) => {
+      view.setUint8(record + VF_RECEIVE_QUEUES + index, queue);
+    });
+    view.setUint32(record + VF_RECEIVE_COUNT, queues.length, true);
+    await this.#fabric.broadcast(this.#portCommand());
+  }
+}

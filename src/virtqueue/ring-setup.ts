@@ -1,0 +1,116 @@
+import {
+  AVAIL_RING,
+  DESCRIPTOR_SIZE,
+  RING_F_EVENT_INDEX,
+  RING_F_IN_ORDER,
+  RING_F_INDIRECT,
+  RING_F_MERGEABLE,
+  USED_ELEMENT_SIZE,
+  USED_RING,
+} from '../../layout/virtqueue.ts';
+import { QUEUE_SIZE_MAX } from '../../layout/limits.ts';
+import {
+  NET_HEADER_SIZE,
+  NET_HEADER_SIZE_LEGACY,
+  VIRTIO_F_EVENT_IDX,
+  VIRTIO_F_IN_ORDER,
+  VIRTIO_F_INDIRECT_DESC,
+  VIRTIO_F_VERSION_1,
+  VIRTIO_NET_F_MRG_RXBUF,
+} from '../../layout/virtio.ts';
+import type { GuestMemory } from '../memory/guest-memory.ts';
+import { type Pin, type PinAllocator, planPin } from '../memory/pins.ts';
+import type { RingPins } from '../processor/commands.ts';
+
+/** What the front-end says of one ring, in its own addresses. Grows message by message. */
+export interface RingSetup {
+  size: number;
+  addresses: { descriptors: bigint; avail: bigint; used: bigint } | null;
+  base: number;
+  kickFd: number;
+  callFd: number;
+  errorFd: number;
+  isEnabled: boolean;
+}
+
+export function createRingSetup(): RingSetup {
+  return {
+    size: 0,
+    addresses: null,
+    base: 0,
+    kickFd: -1,
+    callFd: -1,
+    errorFd: -1,
+    isEnabled: false,
+  };
+}
+
+/** 2.7: a power of two, at most 32768. */
+export function isQueueSize(size: number): boolean {
+  return size > 0 && size <= QUEUE_SIZE_MAX && (size & (size - 1)) === 0;
+}
+
+/** 2.7: the parts' alignments. The firmware's atomic accesses would trap on anything else. */
+export function isAligned(addresses: NonNullable<RingSetup['addresses']>): boolean {
+  const { descriptors, avail, used } = addresses;
+  return descriptors % 16n === 0n && avail % 2n === 0n && used % 4n === 0n;
+}
+
+/** Maps out where the three parts of a ring lie and pins them; null if memory or room is missing. */
+export function pinRing(
+  setup: RingSetup,
+  memory: GuestMemory,
+  allocator: PinAllocator,
+): RingPins | null {
+  const { addresses, size } = setup;
+  if (addresses === null) return null;
+  // Each ring ends in the 2-byte event index, used or not.
+  const parts: [bigint, number][] = [
+    [addresses.descriptors, size * DESCRIPTOR_SIZE],
+    [addresses.avail, AVAIL_RING + size * 2 + 2],
+    [addresses.used, USED_RING + size * USED_ELEMENT_SIZE + 2],
+  ];
+  const pins: Pin[] = [];
+  for (const [address, length] of parts) {
+    const found = memory.findUser(address, length);
+    const file = found && {
+      fd: found.region.fd,
+      offset: found.region.fileOffset + found.offset,
+      pageSizeBytes: found.region.pageSizeBytes,
+    };
+    const pin = file && planPin(allocator, file, length);
+    if (pin === null) {
+      for (const done of pins) allocator.free(done.pinOffset, done.lengthBytes);
+      return null;
+    }
+    pins.push(pin);
+  }
+  const [descriptors, avail, used] = pins as [Pin, Pin, Pin];
+  return { descriptors, avail, used };
+}
+
+export function freePins(pins: RingPins, allocator: PinAllocator): void {
+  for (const pin of Object.values(pins)) allocator.free(pin.pinOffset, pin.lengthBytes);
+}
+
+export function hasFeature(features: bigint, bit: number): boolean {
+  return ((features >> BigInt(bit)) & 1n) === 1n;
+}
+
+/** The RING_F flags that follow from the negotiated features. */
+export function ringFlags(features: bigint): number {
+  const flag = (bit: number, value: number) => (hasFeature(features, bit) ? value : 0);
+  return (
+    flag(VIRTIO_NET_F_MRG_RXBUF, RING_F_MERGEABLE) |
+    flag(VIRTIO_F_EVENT_IDX, RING_F_EVENT_INDEX) |
+    flag(VIRTIO_F_IN_ORDER, RING_F_IN_ORDER) |
+    flag(VIRTIO_F_INDIRECT_DESC, RING_F_INDIRECT)
+  );
+}
+
+/** 5.1.6: num_buffers is there with VERSION_1 or MRG_RXBUF. */
+export function headerSize(features: bigint): number {
+  const isLong =
+    hasFeature(features, VIRTIO_F_VERSION_1) || hasFeature(features, VIRTIO_NET_F_MRG_RXBUF);
+  return isLong ? NET_HEADER_SIZE : NET_HEADER_SIZE_LEGACY;
+}
