@@ -178,7 +178,7 @@ export const ERROR_TABLE = {
   HEDDLE_ROUTE_UNKNOWN: {
     status: 404,
     message: 'Cannot serve the request because there is no such route: received {route}',
-    hint: 'docs/api.md lists the routes.',
+    hint: 'See docs/api.md for the routes.',
   },
   HEDDLE_INTERNAL: {
     status: 500,

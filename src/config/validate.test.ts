@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { deriveMac, MAC_PATTERN } from './mac.ts';
 import { nearest } from './nearest.ts';
+import { NIC_KEYS, VF_KEYS } from './schema.ts';
 import { checkRoomFor, completeChanges, completeNic, completeVf } from './validate.ts';
 import { jsonSchema } from './write-schema.ts';
 
@@ -112,5 +114,13 @@ describe('the JSON Schema', () => {
     for (const key of [...Object.values(properties), ...Object.values(schema.properties)]) {
       expect(key).toHaveProperty('description');
     }
+  });
+});
+
+describe('docs/configuration.md', () => {
+  const page = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
+
+  it.each([...new Set([...NIC_KEYS, ...VF_KEYS])])('has a row for %s', (key) => {
+    expect(page).toMatch(new RegExp(`^\\| \`${key}\` +\\|`, 'm'));
   });
 });

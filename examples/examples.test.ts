@@ -1,0 +1,25 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { heddle } from '../src/cli/command-process.ts';
+import { loadConfig } from '../src/config/load.ts';
+import { NIC_KEYS, VF_KEYS } from '../src/config/schema.ts';
+
+const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+it('nic.yaml is valid, and shows every key but the control socket', () => {
+  const config = loadConfig(here('nic.yaml'));
+  expect(config.vfs).toHaveLength(3);
+  expect(Object.keys(config).sort()).toEqual(NIC_KEYS.filter((key) => key !== 'control').sort());
+  expect(Object.keys(config.vfs[1]!).sort()).toEqual([...VF_KEYS].sort());
+});
+
+// The package as others import it is what the build made.
+it.skipIf(!existsSync(here('../src/nic/nic.ts')))('embed.mjs runs to its end', async () => {
+  expect(existsSync(here('../dist/src/index.js')), 'run "npm run build" first').toBe(true);
+  const { code, stdout, stderr } = await heddle(['1'], {}, here('embed.mjs'));
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toContain('HEDDLE_VF_EXISTS: Cannot add the VF because the NIC has one');
+  expect(stdout).toContain('-device virtio-net-pci,netdev=net-vm2,mac=');
+  expect(stdout).toContain('vm3: down, 0 packets sent, 0 received');
+});

@@ -1,0 +1,132 @@
+// The built command with the real NIC: its sockets, and every way in which they can be refused.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { heddle, type Outcome, RunningCommand } from './command-process.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const script = join(root, 'dist/src/cli/main.js');
+const base = mkdtempSync(join(tmpdir(), 'heddle-real-'));
+const session = { XDG_RUNTIME_DIR: base, HEDDLE_CONTROL: '' };
+const run = (...words: string[]): Promise<Outcome> => heddle(words, session, script);
+const vf = (name: string, socket: string): string => `  - {name: ${name}, socket: ${socket}}\n`;
+
+let number = 0;
+function configFile(vfs: string): string {
+  const file = join(base, `nic${number++}.yaml`);
+  writeFileSync(file, `vfs:\n${vfs}`);
+  return file;
+}
+
+describe.skipIf(!existsSync(join(root, 'src/nic/nic.ts')))('heddle with the real NIC', () => {
+  const running: RunningCommand[] = [];
+  const start = async (...words: string[]): Promise<RunningCommand> => {
+    const up = new RunningCommand(['up', ...words], session, script);
+    running.push(up);
+    await up.said(/^ready$/m);
+    return up;
+  };
+
+  beforeAll(() => {
+    expect(existsSync(script), 'run "npm run build" first').toBe(true);
+  });
+  afterEach(async () => {
+    for (const up of running.splice(0)) await up.stop('SIGTERM');
+  });
+
+  it('listens on every socket when it is ready, and removes all of them', async () => {
+    const up = await start();
+    const sockets = ['vm1', 'vm2', 'control'].map((name) => join(base, 'heddle', `${name}.sock`));
+    for (const socket of sockets) expect(statSync(socket).isSocket()).toBe(true);
+    const { code, seconds } = await up.stop('SIGTERM');
+    expect(code).toBe(0);
+    expect(seconds).toBeLessThan(2);
+    for (const socket of sockets) expect(existsSync(socket)).toBe(false);
+  });
+
+  it('adds, changes, applies and removes VFs while it runs', async () => {
+    await start();
+    const socket = join(base, 'vm3.sock');
+    expect(await run('vf', 'add', 'vm3', '--socket', socket)).toMatchObject({ code: 0 });
+    expect(statSync(socket).isSocket()).toBe(true);
+    const moved = join(base, 'moved.sock');
+    expect(await run('vf', 'set', 'vm3', '--socket', moved)).toMatchObject({ code: 0 });
+    expect([existsSync(socket), existsSync(moved)]).toEqual([false, true]);
+    expect(await run('vf', 'set', 'vm3', '--mac', '02:00:00:00:00:77')).toMatchObject({ code: 0 });
+    expect((await run('fdb')).stdout).toMatch(/^02:00:00:00:00:77 +vm3 +static/m);
+    expect((await run('stats')).stdout).toMatch(/^vm3 +down +0 /m);
+    const file = configFile(vf('vm1', join(base, 'heddle', 'vm1.sock')));
+    expect((await run('apply', file)).stdout).toBe('- vm2\n- vm3\n');
+    expect(existsSync(moved)).toBe(false);
+    expect(await run('vf', 'remove', 'vm1')).toMatchObject({ code: 0 });
+    expect(JSON.parse((await run('vf', 'list', '--json')).stdout)).toEqual([]);
+  });
+
+  it('exchanges the sockets of two VFs', async () => {
+    const [a, b] = [join(base, 'a.sock'), join(base, 'b.sock')];
+    await start('--config', configFile(vf('v1', a) + vf('v2', b)));
+    expect(await run('apply', configFile(vf('v1', b) + vf('v2', a)))).toMatchObject({ code: 0 });
+    expect((await run('vf', 'list')).stdout).toMatch(/v1.*b\.sock\n.*v2.*a\.sock/);
+  });
+
+  async function refusal(socket: string): Promise<string> {
+    const good = join(base, 'good.sock');
+    const file = configFile(vf('good', good) + vf('bad', socket));
+    const { code, stderr } = await run('up', '--config', file);
+    expect(code).toBe(1);
+    expect(existsSync(good), 'the other socket was left behind').toBe(false);
+    return stderr;
+  }
+
+  it('refuses a socket that a live process listens on, and leaves it alone', async () => {
+    const socket = join(base, 'live.sock');
+    const server = createServer().listen(socket);
+    await once(server, 'listening');
+    expect(await refusal(socket)).toContain('a live process listens on this socket');
+    expect(existsSync(socket)).toBe(true);
+    server.close();
+  });
+
+  it('refuses a missing directory, one that is not writable, and a file', async () => {
+    expect(await refusal(join(base, 'none', 's.sock'))).toContain(
+      'directory of the socket does not',
+    );
+    // Not even root creates files in /proc.
+    expect(await refusal('/proc/heddle.sock')).toContain('this user may not write there');
+    const file = join(base, 'precious');
+    writeFileSync(file, 'precious');
+    expect(await refusal(file)).toContain('a file that is not a socket has this path');
+  });
+
+  it('takes over sockets of a NIC that was killed', async () => {
+    const killed = await start();
+    await killed.stop('SIGKILL');
+    expect(existsSync(join(base, 'heddle', 'vm1.sock'))).toBe(true);
+    await start();
+  });
+
+  it('says that no file descriptors are left, and how to get more', async () => {
+    const sockets = Array.from({ length: 200 }, (_, i) => vf(`v${i}`, join(base, `v${i}`)));
+    const words = [script, 'up', '--config', configFile(sockets.join(''))];
+    const command = `ulimit -n 96; exec "$0" "$@"`;
+    const child = spawn('sh', ['-c', command, process.execPath, ...words], {
+      env: { ...process.env, ...session },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    const [code] = (await once(child, 'close')) as [number];
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringContaining('because no file descriptors are left'),
+    });
+  });
+});
