@@ -3,8 +3,8 @@ import { ERROR_TABLE, OperatorError, operatorError } from './errors.ts';
 
 const entries = Object.entries(ERROR_TABLE);
 
-/** {where} → *where*: a reader of the page should not look for the braces in a message. */
-const shown = (template: string): string => template.replace(/\{(\w+)\}/g, '*$1*');
+/** {where} → _where_: a reader of the page should not look for the braces in a message. */
+const shown = (template: string): string => template.replace(/\{(\w+)\}/g, '_$1_');
 
 function page(): string {
   const sections = entries.map(
