@@ -1,0 +1,195 @@
+import { c } from '../../../src/os/libc.ts';
+import { LinearMemory } from '../../../src/os/linear-memory.ts';
+import { createMemoryFile } from '../../../src/os/memory-file.ts';
+import { Random } from '../random.ts';
+
+const PAGE_SIZE = 4096;
+const HUGE_PAGE_SIZE = 0x200000;
+/** A window of the NIC: sparse allocations like to lie across such a boundary. */
+const WINDOW_SIZE = 0x400000;
+/** Far from every guest address, so that whoever confuses the two is caught. */
+const USER_ADDRESS_BASE = 0x7e00_0000_0000;
+
+export interface RegionPlan {
+  guestAddress: number;
+  sizeBytes: number;
+}
+
+export interface GuestMemoryOptions {
+  regions?: readonly RegionPlan[];
+  sealed?: boolean;
+  hugePages?: boolean;
+  /** For regions larger than this process wants to map: only what is allocated is mapped here. */
+  sparse?: boolean;
+  /** Up to so many bytes between allocations. */
+  gapBytesMax?: number;
+  /** Bytes that can be mapped at once. */
+  mappedBytesMax?: number;
+  seed?: number;
+}
+
+export interface GuestRegion extends RegionPlan {
+  userAddress: number;
+  fd: number;
+  fileOffset: number;
+}
+
+/** A piece of guest memory: where the guest sees it, and where this process does. */
+export interface Span {
+  address: number;
+  offset: number;
+  length: number;
+}
+
+const DEFAULT_REGIONS: readonly RegionPlan[] = [
+  { guestAddress: 0, sizeBytes: 0x1000000 },
+  { guestAddress: 0x1_0000_0000, sizeBytes: 0x2000000 },
+];
+
+/** Every region starts this far into its file, so that a forgotten offset is caught too. */
+const FILE_OFFSET = HUGE_PAGE_SIZE;
+
+/**
+ * The RAM of a mock guest: one sealed memfd per region, mapped into a linear memory.
+ *
+ *   allocate ─► region (in turn) ─► random gap ─► span          dense: the whole region is mapped
+ *            └► anywhere in a region ─► own mapping ─► span     sparse: 16 GiB cost what is used of them
+ */
+export class GuestMemory {
+  readonly regions: GuestRegion[] = [];
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly u16: Uint16Array;
+  readonly u32: Uint32Array;
+  readonly #linear: LinearMemory;
+  readonly #random: Random;
+  readonly #options: GuestMemoryOptions;
+  readonly #usedPages = new Set<string>();
+  readonly #cursors = new Map<GuestRegion, number>();
+  readonly #mapped = new Map<GuestRegion, number>();
+  #mapCursor: number;
+  #turn = 0;
+
+  constructor(options: GuestMemoryOptions = {}) {
+    this.#options = options;
+    this.#random = new Random(options.seed ?? 1);
+    const plans = options.regions ?? DEFAULT_REGIONS;
+    const total = plans.reduce((sum, plan) => sum + plan.sizeBytes + HUGE_PAGE_SIZE, 0);
+    const wanted = options.mappedBytesMax ?? (options.sparse === true ? 0x20000000 : total);
+    this.#linear = new LinearMemory(Math.min(wanted + 2 * HUGE_PAGE_SIZE, 2 ** 32));
+    const base = this.#linear.base;
+    this.#mapCursor = Math.ceil(base / HUGE_PAGE_SIZE) * HUGE_PAGE_SIZE - base;
+    const { buffer } = this.#linear;
+    this.bytes = new Uint8Array(buffer);
+    this.view = new DataView(buffer);
+    this.u16 = new Uint16Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    for (const plan of plans) this.addRegion(plan);
+  }
+
+  addRegion(plan: RegionPlan): GuestRegion {
+    const { sealed = true, hugePages = false, sparse = false } = this.#options;
+    const fileSize = plan.sizeBytes + FILE_OFFSET;
+    const fd = createMemoryFile('mock-guest', fileSize, { sealed, hugePages });
+    const userAddress = USER_ADDRESS_BASE + plan.guestAddress;
+    const region = { ...plan, userAddress, fd, fileOffset: FILE_OFFSET };
+    this.regions.push(region);
+    this.#cursors.set(region, 0);
+    if (!sparse) this.#mapped.set(region, this.#map(region, 0, plan.sizeBytes));
+    return region;
+  }
+
+  /** Forgets a region; spans in it stay readable here, as in a guest that has not noticed yet. */
+  removeRegion(region: GuestRegion): void {
+    const index = this.regions.indexOf(region);
+    if (index === -1) throw new Error('assertion: no such region');
+    this.regions.splice(index, 1);
+    c.close(region.fd);
+  }
+
+  /** A piece of RAM that nobody else has. */
+  allocate(length: number, alignment = 1, only?: GuestRegion): Span {
+    for (let tries = 0; tries < this.regions.length; tries++) {
+      const region = only ?? this.regions[this.#turn++ % this.regions.length];
+      if (region === undefined) break;
+      const isMapped = this.#mapped.has(region);
+      const span = isMapped
+        ? this.#allocateDense(region, length, alignment)
+        : this.#allocateSparse(region, length, alignment);
+      if (span !== null) return span;
+    }
+    throw new Error(`assertion: the mock guest has no ${length} bytes left`);
+  }
+
+  /** Where a guest address of a dense region is mapped here. */
+  spanAt(address: number, length: number): Span {
+    for (const region of this.regions) {
+      const inside = address - region.guestAddress;
+      const at = this.#mapped.get(region);
+      if (at === undefined || inside < 0 || inside + length > region.sizeBytes) continue;
+      return { address, offset: at + inside, length };
+    }
+    throw new Error(`assertion: guest address ${address} is not mapped`);
+  }
+
+  userAddressOf(address: number): number {
+    const isInside = (region: GuestRegion) =>
+      address >= region.guestAddress && address < region.guestAddress + region.sizeBytes;
+    const region = this.regions.find(isInside);
+    if (region === undefined) throw new Error(`assertion: guest address ${address} is nowhere`);
+    return region.userAddress + address - region.guestAddress;
+  }
+
+  /** The mappings go with the object: a stray read here is then no crash. */
+  close(): void {
+    for (const region of this.regions.splice(0)) c.close(region.fd);
+  }
+
+  #allocateDense(region: GuestRegion, length: number, alignment: number): Span | null {
+    const gap = this.#random.below((this.#options.gapBytesMax ?? 64) + 1);
+    const cursor = this.#cursors.get(region) ?? 0;
+    const start = Math.ceil((cursor + gap) / alignment) * alignment;
+    if (start + length > region.sizeBytes) return null;
+    this.#cursors.set(region, start + length);
+    const base = this.#mapped.get(region) ?? 0;
+    return { address: region.guestAddress + start, offset: base + start, length };
+  }
+
+  #allocateSparse(region: GuestRegion, length: number, alignment: number): Span | null {
+    const span = Math.ceil((length + PAGE_SIZE) / PAGE_SIZE) * PAGE_SIZE;
+    for (let tries = 0; tries < 64; tries++) {
+      let start = this.#random.below((region.sizeBytes - span) / PAGE_SIZE) * PAGE_SIZE;
+      if (this.#random.chance(1 / 8) && start > WINDOW_SIZE && length > 1) {
+        // Across a window's end, with the cut somewhere inside the span.
+        start = Math.floor(start / WINDOW_SIZE) * WINDOW_SIZE - PAGE_SIZE;
+      }
+      if (!this.#claimPages(region, start, span)) continue;
+      const offset = this.#map(region, start, span);
+      const slack = Math.min(PAGE_SIZE, span - length);
+      const skip = Math.floor(this.#random.below(slack) / alignment) * alignment;
+      return { address: region.guestAddress + start + skip, offset: offset + skip, length };
+    }
+    return null;
+  }
+
+  #claimPages(region: GuestRegion, start: number, length: number): boolean {
+    const keys: string[] = [];
+    for (let page = start; page < start + length; page += PAGE_SIZE) {
+      keys.push(`${region.guestAddress + page}`);
+    }
+    if (keys.some((key) => this.#usedPages.has(key))) return false;
+    for (const key of keys) this.#usedPages.add(key);
+    return true;
+  }
+
+  #map(region: GuestRegion, start: number, length: number): number {
+    const step = this.#options.hugePages === true ? HUGE_PAGE_SIZE : PAGE_SIZE;
+    const first = Math.floor(start / step) * step;
+    const size = Math.ceil((start + length - first) / step) * step;
+    const at = Math.ceil(this.#mapCursor / step) * step;
+    const aligned = step === HUGE_PAGE_SIZE ? this.#mapCursor : at;
+    this.#linear.map(aligned, size, region.fd, region.fileOffset + first);
+    this.#mapCursor = aligned + size;
+    return aligned + start - first;
+  }
+}

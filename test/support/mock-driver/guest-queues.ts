@@ -1,0 +1,131 @@
+import {
+  VIRTIO_F_EVENT_IDX,
+  VIRTIO_F_IN_ORDER,
+  VIRTIO_F_INDIRECT_DESC,
+  VIRTIO_F_VERSION_1,
+  VIRTIO_NET_F_MQ,
+  VIRTIO_NET_F_MRG_RXBUF,
+} from '../../../layout/virtio.ts';
+import { Random } from '../random.ts';
+import { GuestMemory, type GuestMemoryOptions } from './guest-memory.ts';
+import { ReceiveQueue } from './receive-queue.ts';
+import { type Layout, SLOT_PIECES_MAX } from './slot.ts';
+import { SplitQueue } from './split-queue.ts';
+import { TransmitQueue } from './transmit-queue.ts';
+
+/** Feature bits that a modern Linux guest would take. */
+export const MODERN_FEATURES: readonly number[] = [
+  VIRTIO_F_VERSION_1,
+  VIRTIO_NET_F_MRG_RXBUF,
+  VIRTIO_F_INDIRECT_DESC,
+  VIRTIO_F_EVENT_IDX,
+  VIRTIO_F_IN_ORDER,
+  VIRTIO_NET_F_MQ,
+];
+
+export interface GuestOptions {
+  /** Feature bits that the driver takes if they are offered. */
+  features?: readonly number[];
+  queuePairs?: number;
+  queueSize?: number;
+  layout?: Layout;
+  receiveLayout?: Layout;
+  /** Share of chains that are indirect, where that is negotiated. */
+  indirectShare?: number;
+  frameSizeMax?: number;
+  /** Sizes of receive buffers; without mergeable buffers all are `frameSizeMax`. */
+  bufferBytesMin?: number;
+  bufferBytesMax?: number;
+  /** Most buffers under way in each queue. */
+  slots?: number;
+  canaries?: boolean;
+  /** Index at which the rings begin: near 65535 to see them wrap. */
+  ringBase?: number;
+  memory?: GuestMemoryOptions | GuestMemory;
+  seed?: number;
+}
+
+export interface QueuePair {
+  receive: ReceiveQueue;
+  transmit: TransmitQueue;
+}
+
+/** The memory and the rings of a guest, without any socket: what a driver sets up after negotiation. */
+export class GuestQueues {
+  readonly memory: GuestMemory;
+  readonly random: Random;
+  readonly features: ReadonlySet<number>;
+  readonly headerSize: number;
+  readonly pairs: QueuePair[] = [];
+  readonly options: GuestOptions;
+
+  constructor(options: GuestOptions) {
+    this.options = options;
+    this.features = new Set(options.features ?? MODERN_FEATURES);
+    this.random = new Random(options.seed ?? 1);
+    const { memory } = options;
+    this.memory =
+      memory instanceof GuestMemory
+        ? memory
+        : new GuestMemory({ seed: this.random.next(), ...memory });
+    const isModern = this.features.has(VIRTIO_F_VERSION_1);
+    this.headerSize = isModern || this.features.has(VIRTIO_NET_F_MRG_RXBUF) ? 12 : 10;
+    for (let i = 0; i < (options.queuePairs ?? 1); i++) this.pairs.push(this.#createPair());
+  }
+
+  /** The ring of a virtqueue by its number: receive 0, 2, 4 …, transmit 1, 3, 5 … */
+  ring(queue: number): SplitQueue {
+    const pair = this.pair(queue >> 1);
+    return (queue & 1) === 0 ? pair.receive.ring : pair.transmit.ring;
+  }
+
+  pair(index: number): QueuePair {
+    const pair = this.pairs[index];
+    if (pair === undefined) throw new Error(`assertion: no queue pair ${index}`);
+    return pair;
+  }
+
+  get queueCount(): number {
+    return this.pairs.length * 2;
+  }
+
+  /** The rings start over at `base`, with nothing under way. */
+  reset(base = 0): void {
+    for (const { receive, transmit } of this.pairs) {
+      receive.ring.reset(base);
+      receive.forget();
+      transmit.ring.reset(base);
+      transmit.forget();
+    }
+  }
+
+  #createPair(): QueuePair {
+    const { options, memory, random, headerSize } = this;
+    const { frameSizeMax = 1514, layout = 'random', slots = 256, canaries = true } = options;
+    const isMergeable = this.features.has(VIRTIO_NET_F_MRG_RXBUF);
+    const hasIndirect = this.features.has(VIRTIO_F_INDIRECT_DESC);
+    const indirectShare = hasIndirect ? (options.indirectShare ?? 0.5) : 0;
+    const common = { headerSize, indirectShare, slots, canaries, random };
+    const largest = isMergeable ? (options.bufferBytesMax ?? frameSizeMax) : frameSizeMax;
+    return {
+      receive: new ReceiveQueue(memory, this.#createRing(), {
+        ...common,
+        layout: options.receiveLayout ?? layout,
+        isMergeable,
+        bufferBytesMin: isMergeable ? (options.bufferBytesMin ?? largest) : largest,
+        bufferBytesMax: largest,
+      }),
+      transmit: new TransmitQueue(memory, this.#createRing(), { ...common, layout, frameSizeMax }),
+    };
+  }
+
+  #createRing(): SplitQueue {
+    return new SplitQueue(this.memory, {
+      size: this.options.queueSize ?? 256,
+      eventIndex: this.features.has(VIRTIO_F_EVENT_IDX),
+      inOrder: this.features.has(VIRTIO_F_IN_ORDER),
+      indirectEntriesMax: this.features.has(VIRTIO_F_INDIRECT_DESC) ? SLOT_PIECES_MAX : 0,
+      base: this.options.ringBase ?? 0,
+    });
+  }
+}

@@ -1,0 +1,166 @@
+import { VHOST_USER_F_PROTOCOL_FEATURES } from '../../../layout/virtio.ts';
+import { c } from '../../../src/os/libc.ts';
+import {
+  MEMORY_REGIONS_PER_TABLE_MAX,
+  ProtocolFeature,
+  readU64,
+  viewOf,
+  writeMemoryRegion,
+  writeU64,
+  writeVringAddress,
+  writeVringState,
+} from '../../../src/vhost-user/message.ts';
+import type { FrontEnd } from './front-end.ts';
+import type { GuestMemory, GuestRegion } from './guest-memory.ts';
+import type { SplitQueue } from './split-queue.ts';
+
+// The steps of a vhost-user session in the order in which QEMU takes them.
+
+export const DEFAULT_PROTOCOL_FEATURES: readonly number[] = [
+  ProtocolFeature.MQ,
+  ProtocolFeature.REPLY_ACK,
+  ProtocolFeature.MTU,
+  ProtocolFeature.CONFIG,
+  ProtocolFeature.RESET_DEVICE,
+  ProtocolFeature.CONFIGURE_MEM_SLOTS,
+  ProtocolFeature.STATUS,
+];
+
+export interface Negotiated {
+  features: Set<number>;
+  protocolFeatures: Set<number>;
+}
+
+export function bitsOf(mask: bigint): Set<number> {
+  const bits = new Set<number>();
+  for (let bit = 0; bit < 64; bit++) if ((mask >> BigInt(bit)) & 1n) bits.add(bit);
+  return bits;
+}
+
+export function maskOf(bits: Iterable<number>): bigint {
+  let mask = 0n;
+  for (const bit of bits) mask |= 1n << BigInt(bit);
+  return mask;
+}
+
+/** Features, protocol features and ownership. Each step is acknowledged from REPLY_ACK on. */
+export async function negotiate(
+  frontEnd: FrontEnd,
+  wanted: readonly number[],
+  wantedProtocol: readonly number[] = DEFAULT_PROTOCOL_FEATURES,
+): Promise<Negotiated> {
+  const offered = bitsOf(readU64(await frontEnd.ask('GET_FEATURES')));
+  const features = new Set(wanted.filter((bit) => offered.has(bit)));
+  let protocolFeatures = new Set<number>();
+  if (offered.has(VHOST_USER_F_PROTOCOL_FEATURES) && wantedProtocol.length > 0) {
+    features.add(VHOST_USER_F_PROTOCOL_FEATURES);
+    const known = bitsOf(readU64(await frontEnd.ask('GET_PROTOCOL_FEATURES')));
+    protocolFeatures = new Set(wantedProtocol.filter((bit) => known.has(bit)));
+    await frontEnd.send('SET_PROTOCOL_FEATURES', writeU64(maskOf(protocolFeatures)));
+    frontEnd.hasReplyAck = protocolFeatures.has(ProtocolFeature.REPLY_ACK);
+  }
+  await frontEnd.send('SET_OWNER');
+  await frontEnd.send('SET_FEATURES', writeU64(maskOf(features)));
+  return { features, protocolFeatures };
+}
+
+/** Hands all regions over: as one table if they fit, else one by one. */
+export async function shareMemory(
+  frontEnd: FrontEnd,
+  memory: GuestMemory,
+  negotiated: Negotiated,
+): Promise<void> {
+  const hasSlots = negotiated.protocolFeatures.has(ProtocolFeature.CONFIGURE_MEM_SLOTS);
+  if (hasSlots && memory.regions.length > MEMORY_REGIONS_PER_TABLE_MAX) {
+    for (const region of memory.regions) await addRegion(frontEnd, region);
+    return;
+  }
+  const { payload, fds } = memoryTable(memory.regions);
+  await frontEnd.send('SET_MEM_TABLE', payload, fds);
+}
+
+export function regionMessage(region: GuestRegion): Uint8Array {
+  return writeMemoryRegion({
+    guestAddress: BigInt(region.guestAddress),
+    sizeBytes: BigInt(region.sizeBytes),
+    userAddress: BigInt(region.userAddress),
+    fileOffset: BigInt(region.fileOffset),
+  });
+}
+
+export function memoryTable(regions: readonly GuestRegion[]): {
+  payload: Uint8Array;
+  fds: number[];
+} {
+  const payload = new Uint8Array(8 + regions.length * 32);
+  viewOf(payload).setUint32(0, regions.length, true);
+  regions.forEach((region, index) => {
+    payload.set(regionMessage(region), 8 + index * 32);
+  });
+  return { payload, fds: regions.map((region) => region.fd) };
+}
+
+export async function addRegion(frontEnd: FrontEnd, region: GuestRegion): Promise<void> {
+  await frontEnd.send('ADD_MEM_REG', slotPayload(region), [region.fd]);
+}
+
+export async function removeRegion(frontEnd: FrontEnd, region: GuestRegion): Promise<void> {
+  await frontEnd.send('REM_MEM_REG', slotPayload(region));
+}
+
+/** ADD_MEM_REG and REM_MEM_REG: eight bytes of padding, then the region. */
+export function slotPayload(region: GuestRegion): Uint8Array {
+  const payload = new Uint8Array(40);
+  payload.set(regionMessage(region), 8);
+  return payload;
+}
+
+export interface RingFds {
+  kick: number;
+  call: number;
+}
+
+/** Describes one ring; it starts with its kick descriptor. */
+export async function startRing(
+  frontEnd: FrontEnd,
+  queue: number,
+  ring: SplitQueue,
+  fds: RingFds,
+): Promise<void> {
+  await frontEnd.send('SET_VRING_NUM', writeVringState(queue, ring.size));
+  await frontEnd.send('SET_VRING_BASE', writeVringState(queue, ring.lastUsed));
+  await frontEnd.send('SET_VRING_ADDR', vringAddress(queue, ring));
+  await frontEnd.send('SET_VRING_CALL', writeU64(BigInt(queue)), [fds.call]);
+  await frontEnd.send('SET_VRING_KICK', writeU64(BigInt(queue)), [fds.kick]);
+}
+
+export function vringAddress(queue: number, ring: SplitQueue): Uint8Array {
+  const { memory } = ring;
+  return writeVringAddress({
+    index: queue,
+    flags: 0,
+    descriptors: BigInt(memory.userAddressOf(ring.descriptors.address)),
+    used: BigInt(memory.userAddressOf(ring.used.address)),
+    avail: BigInt(memory.userAddressOf(ring.avail.address)),
+    log: 0n,
+  });
+}
+
+export async function enableRing(
+  frontEnd: FrontEnd,
+  queue: number,
+  isEnabled: boolean,
+): Promise<void> {
+  await frontEnd.send('SET_VRING_ENABLE', writeVringState(queue, isEnabled ? 1 : 0));
+}
+
+/** Stops a ring. Returns where it stood. */
+export async function stopRing(frontEnd: FrontEnd, queue: number): Promise<number> {
+  const reply = await frontEnd.ask('GET_VRING_BASE', writeVringState(queue, 0));
+  return viewOf(reply).getUint32(4, true);
+}
+
+export function closeFds(fds: RingFds): void {
+  c.close(fds.kick);
+  c.close(fds.call);
+}

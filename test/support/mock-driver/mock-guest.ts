@@ -1,0 +1,270 @@
+import { VHOST_USER_F_PROTOCOL_FEATURES } from '../../../layout/virtio.ts';
+import { createEventFd, drainEventFd, raiseEventFd } from '../../../src/os/event-fd.ts';
+import { FrontEnd } from './front-end.ts';
+import { type GuestOptions, GuestQueues, MODERN_FEATURES } from './guest-queues.ts';
+import {
+  closeFds,
+  DEFAULT_PROTOCOL_FEATURES,
+  enableRing,
+  type Negotiated,
+  negotiate,
+  type RingFds,
+  shareMemory,
+  startRing,
+  stopRing,
+} from './handshake.ts';
+import { type Backlog, Inbox } from './inbox.ts';
+import { acquirePoller, type PollerLease } from './shared-poller.ts';
+import type { Layout } from './slot.ts';
+
+export interface MockGuestOptions extends GuestOptions {
+  protocolFeatures?: readonly number[];
+  /** Queues that the driver starts; firmware often uses only some. Default: all. */
+  queues?: readonly number[];
+  /** Whether received buffers go straight back to the device. */
+  repost?: boolean;
+  /** Buffers posted per receive queue before the first frame. */
+  receiveBuffers?: number;
+  /** Called for every received frame instead of keeping it. */
+  onFrame?: (frame: Uint8Array, pair: number) => void;
+}
+
+interface Waiter {
+  wanted: () => boolean;
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
+/**
+ * A guest with its driver and its VMM in one: it speaks vhost-user, owns memory and rings, sends and
+ * receives frames. Event driven: a call eventfd wakes it through the poller.
+ *
+ *   send ─► transmit ring ─kick─► NIC ─► receive ring ─call─► inbox ─► nextFrame
+ */
+export class MockGuest {
+  readonly options: MockGuestOptions;
+  readonly frontEnd: FrontEnd;
+  readonly negotiated: Negotiated;
+  readonly queues: GuestQueues;
+  readonly inbox: Inbox;
+  kicks = 0;
+  calls = 0;
+  readonly #fds = new Map<number, RingFds>();
+  readonly #lease: PollerLease = acquirePoller();
+  readonly #waiters: Waiter[] = [];
+  #failure: Error | null = null;
+
+  private constructor(frontEnd: FrontEnd, negotiated: Negotiated, options: MockGuestOptions) {
+    this.options = options;
+    this.frontEnd = frontEnd;
+    this.negotiated = negotiated;
+    this.queues = new GuestQueues({ ...options, features: [...negotiated.features] });
+    this.inbox = new Inbox(options.onFrame);
+  }
+
+  /** Connects to a NIC that listens on `path`, and starts. */
+  static connect(path: string, options: MockGuestOptions = {}): Promise<MockGuest> {
+    return MockGuest.attach(FrontEnd.connect(path), options);
+  }
+
+  /** Starts over a connection that exists already. */
+  static async attach(frontEnd: FrontEnd, options: MockGuestOptions = {}): Promise<MockGuest> {
+    const guest = await MockGuest.negotiate(frontEnd, options);
+    await guest.start();
+    return guest;
+  }
+
+  /** Negotiates and sets memory up, but starts no ring yet. */
+  static async negotiate(frontEnd: FrontEnd, options: MockGuestOptions = {}): Promise<MockGuest> {
+    const wanted = options.features ?? MODERN_FEATURES;
+    const protocol = options.protocolFeatures ?? DEFAULT_PROTOCOL_FEATURES;
+    const negotiated = await negotiate(frontEnd, wanted, protocol);
+    return new MockGuest(frontEnd, negotiated, options);
+  }
+
+  /** Shares memory, posts receive buffers and starts the rings. */
+  async start(): Promise<void> {
+    await shareMemory(this.frontEnd, this.queues.memory, this.negotiated);
+    for (const queue of this.#startedQueues()) await this.startQueue(queue);
+    // Without REPLY_ACK nothing has been acknowledged: an answer proves that all of it was read.
+    await this.frontEnd.ask('GET_FEATURES');
+  }
+
+  async startQueue(queue: number): Promise<void> {
+    const fds = { kick: createEventFd(), call: createEventFd() };
+    this.#fds.set(queue, fds);
+    this.#lease.poller.add(fds.call, () => this.#onCall(queue));
+    const ring = this.queues.ring(queue);
+    if ((queue & 1) === 0) {
+      this.queues.pair(queue >> 1).receive.post(this.options.receiveBuffers);
+      ring.publish();
+    }
+    ring.armCall();
+    await startRing(this.frontEnd, queue, ring, fds);
+    if (this.negotiated.features.has(VHOST_USER_F_PROTOCOL_FEATURES)) {
+      await enableRing(this.frontEnd, queue, true);
+    }
+  }
+
+  /** Stops a ring as a driver's unload does. Returns where the device stood. */
+  async stopQueue(queue: number): Promise<number> {
+    const base = await stopRing(this.frontEnd, queue);
+    this.#forgetFds(queue);
+    return base;
+  }
+
+  /** Puts a frame on a transmit ring and kicks if the device wants it. False if the ring is full. */
+  send(frame: Uint8Array, layout?: Layout, pair = 0): boolean {
+    if (!this.stage(frame, layout, pair)) return false;
+    this.flush(pair);
+    return true;
+  }
+
+  /** Puts a frame on a transmit ring without telling the device yet. */
+  stage(frame: Uint8Array, layout?: Layout, pair = 0): boolean {
+    const { transmit } = this.queues.pair(pair);
+    if (transmit.trySend(frame, layout)) return true;
+    transmit.reclaim();
+    return transmit.trySend(frame, layout);
+  }
+
+  /** Shows staged frames to the device. */
+  flush(pair = 0): void {
+    if (this.queues.pair(pair).transmit.ring.publish()) this.kick(pair * 2 + 1);
+  }
+
+  /** Sends all frames, waiting for room where the ring is full. */
+  async sendAll(frames: Iterable<Uint8Array>, layout?: Layout, pair = 0): Promise<void> {
+    for (const frame of frames) {
+      while (!this.stage(frame, layout, pair)) {
+        this.flush(pair);
+        await this.#waitForRoom(pair);
+      }
+    }
+    this.flush(pair);
+  }
+
+  /** Resolves when the device has returned every transmitted buffer. */
+  waitTransmitted(pair = 0): Promise<void> {
+    const { transmit } = this.queues.pair(pair);
+    return this.#until(() => transmit.outstanding === 0, pair);
+  }
+
+  nextFrame(): Promise<Uint8Array> {
+    return this.inbox.next();
+  }
+
+  /** Resolves when `count` frames have come since the last call that took frames away. */
+  waitReceived(count: number): Promise<Uint8Array[]> {
+    return this.inbox.take(count);
+  }
+
+  received(): Backlog {
+    return this.inbox.backlog;
+  }
+
+  kick(queue: number): void {
+    const fds = this.#fds.get(queue);
+    if (fds === undefined) return;
+    this.kicks += 1;
+    raiseEventFd(fds.kick);
+  }
+
+  fdsOf(queue: number): RingFds {
+    const fds = this.#fds.get(queue);
+    if (fds === undefined) throw new Error(`assertion: queue ${queue} has not started`);
+    return fds;
+  }
+
+  /** Posts more receive buffers, after frames were taken without `repost`. */
+  post(pair = 0, limit?: number): number {
+    const { receive } = this.queues.pair(pair);
+    const posted = receive.post(limit);
+    if (receive.ring.publish()) this.kick(pair * 2);
+    return posted;
+  }
+
+  /** Looks at all rings now, whether or not the device has called. Throws what a check found. */
+  poll(): void {
+    for (const queue of this.#fds.keys()) this.#service(queue);
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** Ends the connection as a VMM that is killed does. */
+  close(): void {
+    for (const queue of [...this.#fds.keys()]) this.#forgetFds(queue);
+    this.frontEnd.close();
+    this.#lease.release();
+    this.queues.memory.close();
+    this.#fail(new Error('the mock guest was closed'));
+  }
+
+  #startedQueues(): readonly number[] {
+    return this.options.queues ?? Array.from({ length: this.queues.queueCount }, (_, i) => i);
+  }
+
+  #forgetFds(queue: number): void {
+    const fds = this.#fds.get(queue);
+    if (fds === undefined) return;
+    this.#lease.poller.remove(fds.call);
+    this.#fds.delete(queue);
+    closeFds(fds);
+  }
+
+  #waitForRoom(pair: number): Promise<void> {
+    const { transmit } = this.queues.pair(pair);
+    const before = transmit.completed;
+    return this.#until(() => transmit.completed !== before || transmit.outstanding === 0, pair);
+  }
+
+  #until(wanted: () => boolean, pair: number): Promise<void> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ wanted, resolve, reject });
+      this.#service(pair * 2 + 1);
+    });
+  }
+
+  #onCall(queue: number): void {
+    drainEventFd(this.fdsOf(queue).call);
+    this.calls += 1;
+    this.#service(queue);
+  }
+
+  /** Takes what has come back, then asks for a call; repeats if more came in between. */
+  #service(queue: number): void {
+    const ring = this.queues.ring(queue);
+    try {
+      do {
+        if ((queue & 1) === 0) this.#receive(queue >> 1);
+        else this.queues.pair(queue >> 1).transmit.reclaim();
+      } while (ring.armCall());
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    for (let i = this.#waiters.length - 1; i >= 0; i--) {
+      const waiter = this.#waiters[i];
+      if (waiter?.wanted() !== true) continue;
+      this.#waiters.splice(i, 1);
+      waiter.resolve();
+    }
+  }
+
+  #receive(pair: number): void {
+    const { receive } = this.queues.pair(pair);
+    let frames = 0;
+    for (let frame = receive.take(); frame !== null; frame = receive.take()) {
+      this.inbox.put(frame, pair);
+      frames += 1;
+    }
+    if (frames > 0 && this.options.repost !== false) this.post(pair);
+  }
+
+  /** A check failed in an event: whoever waits hears of it, and `poll` throws it. */
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    this.inbox.fail(error);
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+  }
+}

@@ -1,0 +1,26 @@
+import { Poller } from '../../../src/os/poller.ts';
+
+/** A share of the one poller that all mock guests of a process use: it ends with the last of them. */
+export interface PollerLease {
+  readonly poller: Poller;
+  release(): void;
+}
+
+let shared: Poller | null = null;
+let leases = 0;
+
+export function acquirePoller(): PollerLease {
+  shared ??= new Poller();
+  leases += 1;
+  const poller = shared;
+  let isHeld = true;
+  const release = (): void => {
+    if (!isHeld) return;
+    isHeld = false;
+    leases -= 1;
+    if (leases > 0) return;
+    poller.close();
+    shared = null;
+  };
+  return { poller, release };
+}
