@@ -1,0 +1,56 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { FirmwareHost } from '../support/firmware-host.ts';
+import { fillSeeded } from '../support/frames.ts';
+
+// Ordinary memory, far from everything that the firmware uses.
+const SOURCE = 0x2000000;
+const TARGET = 0x2100000;
+const ROOM = 512;
+const CANARY = 0x5a;
+
+describe('copy', () => {
+  let host: FirmwareHost;
+
+  beforeAll(() => {
+    host = new FirmwareHost({ slotCount: 1 });
+    fillSeeded(host.bytes.subarray(SOURCE, SOURCE + ROOM), 7);
+  });
+
+  function check(to: number, from: number, length: number): void {
+    const area = host.bytes.subarray(TARGET, TARGET + ROOM);
+    area.fill(CANARY);
+    host.firmware.copy(TARGET + to, SOURCE + from, length);
+    const expected = new Uint8Array(ROOM).fill(CANARY);
+    expected.set(host.bytes.subarray(SOURCE + from, SOURCE + from + length), to);
+    const what = `${length} bytes from offset ${from} to offset ${to}`;
+    expect(Buffer.compare(area, expected), what).toBe(0);
+  }
+
+  it('moves exactly the bytes asked for, at every length from 0 to 300', () => {
+    for (let length = 0; length <= 300; length++) check(32, 64, length);
+  });
+
+  it('does so at every alignment of source and target', () => {
+    for (let to = 0; to < 16; to++) {
+      for (let from = 0; from < 16; from++) {
+        for (const length of [1, 7, 8, 15, 16, 17, 63, 64, 65, 127, 128, 130]) {
+          check(to, from, length);
+        }
+      }
+    }
+  });
+
+  it('reads nothing behind the source and writes nothing behind the target', () => {
+    // Both ends touch a page that traps.
+    const { linear, firmware } = host;
+    const slot = host.slotAddress(0);
+    const from = slot - 300;
+    fillSeeded(host.bytes.subarray(from, slot), 9);
+    for (let length = 0; length <= 300; length++) {
+      firmware.copy(TARGET, slot - length, length);
+      firmware.copy(slot - length, TARGET, length);
+    }
+    expect(() => firmware.copy(TARGET, slot - 8, 16)).toThrow(WebAssembly.RuntimeError);
+    expect(linear.sizeBytes).toBe(2 ** 32);
+  });
+});

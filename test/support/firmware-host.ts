@@ -1,0 +1,315 @@
+import { readFileSync } from 'node:fs';
+import * as counters from '../../layout/counters.ts';
+import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import * as memory from '../../layout/memory.ts';
+import * as processor from '../../layout/processor.ts';
+import * as vf from '../../layout/vf.ts';
+import { VIRTIO_NET_F_MRG_RXBUF, VIRTIO_F_INDIRECT_DESC } from '../../layout/virtio.ts';
+import * as virtqueue from '../../layout/virtqueue.ts';
+import { LinearMemory } from '../../src/os/linear-memory.ts';
+import type { NicStats, VfStats } from '../../src/nic/types.ts';
+import { macNumber } from './frames.ts';
+import type { GuestRegion } from './mock-driver/guest-memory.ts';
+import type { GuestQueues } from './mock-driver/guest-queues.ts';
+import type { SplitQueue } from './mock-driver/split-queue.ts';
+
+const FIRMWARE = new URL('../../dist/firmware/heddle.wasm', import.meta.url);
+const PAGE_SIZE = 4096;
+
+/** What dist/firmware/heddle.wasm exports. AssemblyScript's u64 is a BigInt here. */
+export interface Firmware {
+  configure(processor: number, processorCount: number, macAgeSeconds: number): void;
+  attachRing(
+    ring: number,
+    descriptors: number,
+    avail: number,
+    used: number,
+    state: number,
+    isOwned: number,
+  ): void;
+  detachRing(ring: number): void;
+  setRingState(ring: number, state: number): void;
+  turn(): number;
+  isMidBatch(): number;
+  arm(): number;
+  disarm(): void;
+  chooseSlot(slotCount: number): number;
+  insertWindow(key: bigint, low: number, size: number, base: number, slot: number): void;
+  removeWindow(slot: number): void;
+  forgetPort(vf: number): void;
+  setStatic(mac: bigint, vf: number): number;
+  setPort(vf: number, isUp: number): void;
+  copy(to: number, from: number, length: number): void;
+  flowHash(header: number, length: number): number;
+}
+
+interface HostedGuest {
+  queues: GuestQueues;
+  mac: string;
+  regions: readonly GuestRegion[];
+}
+
+export interface HostOptions {
+  slotCount?: number;
+  macAgeSeconds?: number;
+}
+
+/** DROP_CHAIN_NEXT → chainNext, by number. */
+export const DROP_NAMES: readonly string[] = Object.entries(counters)
+  .filter(([name]) => name.startsWith('DROP_') && name !== 'DROP_REASON_COUNT')
+  .sort(([, a], [, b]) => a - b)
+  .map(([name]) => camelCase(name.slice('DROP_'.length)));
+
+/** The firmware's module, for tests that look at it instead of running it. */
+export function firmwareModule(): WebAssembly.Module {
+  return new WebAssembly.Module(readFileSync(FIRMWARE));
+}
+
+/**
+ * The firmware in this very thread, with this class as its host: it maps windows, writes ring records,
+ * and calls `turn` whenever a test says so. Time is whatever the test sets.
+ */
+export class FirmwareHost {
+  readonly linear = new LinearMemory(2 ** 32);
+  readonly view = new DataView(this.linear.buffer);
+  readonly bytes = new Uint8Array(this.linear.buffer);
+  readonly firmware: Firmware;
+  readonly slotCount: number;
+  readonly slotsBase: number;
+  readonly guests = new Map<number, HostedGuest>();
+  /** Rings that the firmware wants their guests called for, in order. */
+  readonly signals: number[] = [];
+  readonly faults: number[] = [];
+  misses = 0;
+  evictions = 0;
+  #pins: number;
+
+  constructor(options: HostOptions = {}) {
+    const imports = { env: { memory: this.linear.memory } };
+    const instance = new WebAssembly.Instance(firmwareModule(), imports);
+    this.firmware = instance.exports as unknown as Firmware;
+    this.slotCount = options.slotCount ?? 64;
+    const base = this.linear.base + memory.SLOTS_BASE;
+    const aligned = Math.ceil(base / memory.SLOT_SIZE) * memory.SLOT_SIZE;
+    this.slotsBase = aligned - this.linear.base;
+    this.#pins = memory.PINS_BASE;
+    this.firmware.configure(0, 1, options.macAgeSeconds ?? 300);
+    for (let slot = 0; slot < this.slotCount; slot++) {
+      this.linear.unmap(this.slotAddress(slot), memory.SLOT_SIZE); // a stray access traps
+    }
+  }
+
+  /** Attaches a guest's rings to a VF, as the control plane does after the handshake. */
+  addGuest(number: number, queues: GuestQueues, mac: string): void {
+    this.guests.set(number, { queues, mac, regions: queues.memory.regions });
+    for (let queue = 0; queue < queues.queueCount; queue++) this.attach(number, queue);
+    const record = memory.SHARED_BASE + memory.SHARED_VFS + number * vf.VF_RECORD_SIZE;
+    this.view.setBigUint64(record + vf.VF_MAC, macNumber(mac), true);
+    this.setReceiveQueues(
+      number,
+      queues.pairs.map((_, pair) => pair * 2),
+    );
+    this.firmware.setPort(number, 1);
+    if (this.firmware.setStatic(macNumber(mac), number) === 0) throw new Error('no room for MAC');
+  }
+
+  setReceiveQueues(number: number, receive: readonly number[]): void {
+    const record = memory.SHARED_BASE + memory.SHARED_VFS + number * vf.VF_RECORD_SIZE;
+    this.bytes.set(receive, record + vf.VF_RECEIVE_QUEUES);
+    this.view.setUint32(record + vf.VF_RECEIVE_COUNT, receive.length, true);
+  }
+
+  attach(number: number, queue: number, state: number = virtqueue.RING_ENABLED): void {
+    const guest = this.#guest(number);
+    const ring = guest.queues.ring(queue);
+    this.#writeRingRecord(this.ringNumber(number, queue), guest.queues, ring, state);
+    this.firmware.attachRing(
+      this.ringNumber(number, queue),
+      this.#pin(guest, ring.descriptors),
+      this.#pin(guest, ring.avail),
+      this.#pin(guest, ring.used),
+      state,
+      queue & 1,
+    );
+  }
+
+  ringNumber(number: number, queue: number): number {
+    return number * QUEUE_COUNT_MAX + queue;
+  }
+
+  slotAddress(slot: number): number {
+    return this.slotsBase + slot * memory.SLOT_SIZE;
+  }
+
+  /** One call of the firmware, and what the host does after it. Returns the flags. */
+  turn(): number {
+    const flags = this.firmware.turn();
+    if ((flags & processor.TURN_MISSED) !== 0) this.mapMissing();
+    this.#collect(processor.CONTROL_SIGNAL_COUNT, memory.SIGNAL_LIST_BASE, this.signals);
+    this.#collect(processor.CONTROL_FAULT_COUNT, memory.FAULT_LIST_BASE, this.faults);
+    return flags;
+  }
+
+  /** Turns until nothing is left to do. Returns the number of turns. */
+  run(turnsMax = 10_000): number {
+    for (let turns = 1; turns <= turnsMax; turns++) {
+      const flags = this.turn();
+      if ((flags & (processor.TURN_WORKED | processor.TURN_MISSED)) === 0) return turns;
+    }
+    throw new Error(`the firmware is still busy after ${turnsMax} turns`);
+  }
+
+  /** Answers a miss: a window, "there is no such memory", or "no slot is free". */
+  mapMissing(): void {
+    const number = this.control(processor.CONTROL_MISS_VF);
+    const at = memory.CONTROL_BASE + processor.CONTROL_MISS_ADDRESS;
+    const address = this.view.getBigUint64(at, true);
+    this.misses += 1;
+    const region = this.#regionOf(number, address);
+    if (region === undefined) {
+      this.setControl(processor.CONTROL_INVALID_VF, number + 1);
+      const answer = memory.CONTROL_BASE + processor.CONTROL_INVALID_ADDRESS;
+      this.view.setBigUint64(answer, address, true);
+      return;
+    }
+    const slot = this.firmware.chooseSlot(this.slotCount);
+    if (slot < 0) {
+      this.setControl(processor.CONTROL_EXHAUSTED, 1);
+      return;
+    }
+    this.evict(slot);
+    this.#mapWindow(number, region, Number(address), slot);
+  }
+
+  /** Takes a window away, if the slot holds one. */
+  evict(slot: number): void {
+    const record = memory.WINDOW_SLOTS_BASE + slot * memory.SLOT_RECORD_SIZE;
+    if (this.view.getBigUint64(record + memory.SLOT_KEY, true) === 0n) return;
+    this.firmware.removeWindow(slot);
+    this.linear.unmap(this.slotAddress(slot), memory.SLOT_SIZE);
+    this.evictions += 1;
+  }
+
+  control(word: number): number {
+    return this.view.getUint32(memory.CONTROL_BASE + word, true);
+  }
+
+  setControl(word: number, value: number): void {
+    this.view.setUint32(memory.CONTROL_BASE + word, value, true);
+  }
+
+  setNow(seconds: number): void {
+    this.setControl(processor.CONTROL_NOW_SECONDS, seconds);
+  }
+
+  counter(number: number, queue: number, counter: number): number {
+    const ring = this.ringNumber(number, queue);
+    const record = memory.SHARED_COUNTERS + ring * counters.COUNTER_RECORD_SIZE;
+    return Number(this.view.getBigUint64(memory.SHARED_BASE + record + counter * 8, true));
+  }
+
+  ringWord(number: number, queue: number, word: number): number {
+    const ring = this.ringNumber(number, queue);
+    const record = memory.SHARED_RINGS + ring * virtqueue.RING_RECORD_SIZE;
+    return this.view.getUint32(memory.SHARED_BASE + record + word, true);
+  }
+
+  /** The counters in the shape of the NIC's own, so that the same assertions serve both. */
+  stats(): NicStats {
+    const vfs = [...this.guests].map(([number, guest]) => this.#vfStats(number, guest));
+    return { name: 'firmware', uptimeSeconds: 0, vfs, processors: [] };
+  }
+
+  #vfStats(number: number, guest: HostedGuest): VfStats {
+    const queues = Array.from({ length: guest.queues.queueCount }, (_, queue) => queue);
+    const total = (direction: number, counter: number): number =>
+      queues
+        .filter((queue) => (queue & 1) === direction)
+        .reduce((sum, queue) => sum + this.counter(number, queue, counter), 0);
+    const side = (direction: number) => ({
+      packets: total(direction, counters.COUNTER_PACKETS),
+      bytes: total(direction, counters.COUNTER_BYTES),
+      interrupts: total(direction, counters.COUNTER_INTERRUPTS),
+      windowMisses: total(direction, counters.COUNTER_WINDOW_MISSES),
+      faults: total(direction, counters.COUNTER_FAULTS),
+      drops: Object.fromEntries(
+        DROP_NAMES.map((name, reason) => [name, total(direction, counters.COUNTER_DROPS + reason)]),
+      ),
+    });
+    const forwarded = total(1, counters.COUNTER_FORWARDED);
+    const replicas = total(1, counters.COUNTER_REPLICAS);
+    const kicks = total(1, counters.COUNTER_KICKS);
+    const tx = { ...side(1), forwarded, replicas, kicks };
+    const rx = { ...side(0), offered: total(0, counters.COUNTER_OFFERED) };
+    return { name: `vf${number}`, mac: guest.mac, state: 'ready', tx, rx, queues: [] };
+  }
+
+  #guest(number: number): HostedGuest {
+    const guest = this.guests.get(number);
+    if (guest === undefined) throw new Error(`assertion: no guest at VF ${number}`);
+    return guest;
+  }
+
+  #regionOf(number: number, address: bigint): GuestRegion | undefined {
+    return this.#guest(number).regions.find((region) => {
+      const first = BigInt(region.guestAddress);
+      return address >= first && address < first + BigInt(region.sizeBytes);
+    });
+  }
+
+  #mapWindow(number: number, region: GuestRegion, address: number, slot: number): void {
+    const chunk = Math.floor(address / memory.SLOT_SIZE);
+    const start = chunk * memory.SLOT_SIZE;
+    const low = Math.max(region.guestAddress - start, 0);
+    const end = Math.min(region.guestAddress + region.sizeBytes - start, memory.SLOT_SIZE);
+    const base = this.slotAddress(slot);
+    const fileOffset = region.fileOffset + start + low - region.guestAddress;
+    this.linear.map(base + low, end - low, region.fd, fileOffset);
+    const key = ((BigInt(number) + 1n) << 48n) | BigInt(chunk);
+    this.firmware.insertWindow(key, low, end - low, base, slot);
+  }
+
+  /** Maps a part of a ring for good. Returns its linear address. */
+  #pin(guest: HostedGuest, part: { address: number; length: number }): number {
+    const region = guest.regions.find(
+      ({ guestAddress, sizeBytes }) =>
+        part.address >= guestAddress && part.address < guestAddress + sizeBytes,
+    );
+    if (region === undefined) throw new Error('assertion: the ring lies in no region');
+    const first = Math.floor(part.address / PAGE_SIZE) * PAGE_SIZE;
+    const end = Math.ceil((part.address + part.length) / PAGE_SIZE) * PAGE_SIZE;
+    const at = this.#pins;
+    const fileOffset = region.fileOffset + first - region.guestAddress;
+    this.linear.map(at, end - first, region.fd, fileOffset);
+    this.#pins += end - first;
+    return at + part.address - first;
+  }
+
+  #writeRingRecord(number: number, queues: GuestQueues, ring: SplitQueue, state: number): void {
+    const { view } = this;
+    const at = memory.SHARED_BASE + memory.SHARED_RINGS + number * virtqueue.RING_RECORD_SIZE;
+    let flags = 0;
+    if (queues.features.has(VIRTIO_NET_F_MRG_RXBUF)) flags |= virtqueue.RING_F_MERGEABLE;
+    if (ring.eventIndex) flags |= virtqueue.RING_F_EVENT_INDEX;
+    if (ring.inOrder) flags |= virtqueue.RING_F_IN_ORDER;
+    if (queues.features.has(VIRTIO_F_INDIRECT_DESC)) flags |= virtqueue.RING_F_INDIRECT;
+    view.setUint32(at + virtqueue.RING_STATE, state, true);
+    view.setUint32(at + virtqueue.RING_SIZE, ring.size, true);
+    view.setUint32(at + virtqueue.RING_FLAGS, flags, true);
+    view.setUint32(at + virtqueue.RING_LAST_AVAIL, ring.lastUsed, true);
+    view.setUint32(at + virtqueue.RING_USED_INDEX, ring.lastUsed, true);
+    view.setUint32(at + virtqueue.RING_SIGNALLED_USED, ring.lastUsed, true);
+    view.setUint32(at + virtqueue.RING_FAULT, 0, true);
+    view.setUint32(at + virtqueue.RING_HEADER_SIZE, queues.headerSize, true);
+  }
+
+  #collect(countWord: number, list: number, target: number[]): void {
+    const count = this.control(countWord);
+    for (let i = 0; i < count; i++) target.push(this.view.getUint32(list + i * 4, true));
+    this.setControl(countWord, 0);
+  }
+}
+
+function camelCase(constant: string): string {
+  return constant.toLowerCase().replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
