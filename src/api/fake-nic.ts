@@ -1,7 +1,7 @@
 // A NIC that keeps its promises but moves no frames: the API and the CLI are tested against it.
 
 import { EventEmitter } from 'node:events';
-import { applyActions, changesOf, diffConfig } from '../config/diff.ts';
+import { applyActions, diffConfig, diffVf } from '../config/diff.ts';
 import { checkRoomFor, completeChanges, completeNic, completeVf } from '../config/validate.ts';
 import { operatorError } from '../errors.ts';
 import type {
@@ -84,8 +84,8 @@ export class FakeNic implements Nic {
     const index = this.#config.vfs.findIndex((vf) => vf.name === this.vf(name).name);
     const wanted: VfConfig = { ...this.#config.vfs[index]!, ...completeChanges(input) };
     checkRoomFor(wanted, this.#config);
-    const changes = changesOf(this.#config.vfs[index]!, wanted);
-    if (changes.socket !== undefined) this.disconnected.push(name);
+    const action = diffVf(this.#config.vfs[index]!, wanted);
+    if (action?.type === 'replace-vf') this.disconnected.push(name);
     this.#config.vfs[index] = wanted;
     return this.vf(name);
   }

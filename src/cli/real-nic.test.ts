@@ -1,13 +1,14 @@
 // The built command with the real NIC: its sockets, and every way in which they can be refused.
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { VfInfo } from '../nic/types.ts';
 import { heddle, type Outcome, RunningCommand } from './command-process.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -109,6 +110,38 @@ describe.skipIf(!existsSync(join(root, 'src/nic/nic.ts')))('heddle with the real
     await killed.stop('SIGKILL');
     expect(existsSync(join(base, 'heddle', 'vm1.sock'))).toBe(true);
     await start();
+  });
+
+  const qemu = 'qemu-system-x86_64';
+  const hasQemu = spawnSync(qemu, ['--version']).status === 0;
+  it.skipIf(!hasQemu)('QEMU takes the arguments that "heddle qemu" prints', async () => {
+    const file = join(base, 'qemu.yaml');
+    const rest = 'queuePairs: 2, mtu: 9000, allowUnsealedMemory: false}\n';
+    const listens = `  - {name: 1st, socket: ${base}/1st.sock}\n`;
+    const connects = `  - {name: 2nd, socket: "${base}/a, b.sock", mode: client, ${rest}`;
+    writeFileSync(file, `vfs:\n${listens}${connects}`);
+    await start('--config', file);
+    for (const name of ['1st', '2nd']) {
+      const { stdout } = await run('qemu', name, '--memory', '64M');
+      // Pasted into a shell, as a user would; -S: the machine is built but does not run.
+      const command = `exec ${qemu} ${stdout.trim()} -nodefaults -display none -S`;
+      const vm = spawn('sh', ['-c', command], { stdio: ['ignore', 'ignore', 'pipe'] });
+      let complaint = '';
+      vm.stderr.on('data', (text) => {
+        complaint += String(text);
+      });
+      await vi.waitFor(
+        async () => {
+          expect({ exit: vm.exitCode, complaint }).toMatchObject({ exit: null });
+          const shown = JSON.parse((await run('vf', 'show', name, '--json')).stdout) as VfInfo;
+          expect(shown.state).toBe('connected');
+        },
+        { timeout: 20_000, interval: 200 },
+      );
+      vm.kill();
+      await once(vm, 'close');
+      expect(complaint).not.toMatch(/invalid|error|Could not|doesn't/i);
+    }
   });
 
   it('says that no file descriptors are left, and how to get more', async () => {

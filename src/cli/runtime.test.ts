@@ -1,4 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { compileCommand, heddle, mainScript } from './command-process.ts';
 import { checkRuntime, currentRuntime } from './runtime.ts';
 
 const good = { nodeVersion: '20.19.0', cpu: 'x64', hasSimd: true };
@@ -22,5 +26,30 @@ describe('what Heddle runs on', () => {
     expect(() => checkRuntime({ ...good, hasSimd: false })).toThrow(
       'Cannot start because this CPU has no SIMD for WebAssembly: received x64',
     );
+  });
+});
+
+describe('the command, where it cannot run', () => {
+  beforeAll(compileCommand);
+
+  it('names the Node that it needs', async () => {
+    const preload = join(mkdtempSync(join(tmpdir(), 'heddle-runtime-')), 'old-node.cjs');
+    const versions = "{ value: { ...process.versions, node: '18.20.4' } }";
+    writeFileSync(preload, `Object.defineProperty(process, 'versions', ${versions});`);
+    const outcome = await heddle(['--help'], { NODE_OPTIONS: `--require ${preload}` });
+    expect(outcome).toEqual({
+      code: 1,
+      stdout: '',
+      stderr:
+        'heddle: Cannot start because Heddle needs Node 20.19 or newer: received Node 18.20.4\n' +
+        '  Install a newer Node, and see that it is first in PATH ("node --version").\n',
+    });
+  });
+
+  // V8 can be told to do without SSE4.1, and then has no SIMD, as on a CPU that lacks it.
+  it.skipIf(process.arch !== 'x64')('names what the CPU lacks', async () => {
+    const { code, stdout, stderr } = await heddle([mainScript], {}, '--no-enable-sse4-1');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain('this CPU has no SIMD for WebAssembly: received x64\n  The firmware');
   });
 });

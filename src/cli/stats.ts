@@ -50,7 +50,7 @@ function sum(drops: Record<string, number>): number {
   return Object.values(drops).reduce((total, count) => total + count, 0);
 }
 
-export function totalsText(now: NicStats): string {
+function totalsText(now: NicStats): string {
   const header = ['vf', 'state', 'tx packets', 'tx bytes', 'tx drops'];
   const rows = now.vfs.map(({ name, state, tx, rx }) => [
     ...[name, state, tx.packets, tx.bytes, sum(tx.drops)],
@@ -71,7 +71,7 @@ function dropRows({ name, tx, rx }: VfStats): [string, string, string, number][]
   return [...rows('tx', tx.drops), ...rows('rx', rx.drops)];
 }
 
-export function ratesText(before: NicStats, now: NicStats): string {
+function ratesText(before: NicStats, now: NicStats): string {
   // The NIC's own clock: the command may have slept longer than it meant to.
   const seconds = Math.max(now.uptimeSeconds - before.uptimeSeconds, 0.001);
   const old = new Map(before.vfs.map((vf) => [vf.name, vf]));

@@ -30,7 +30,7 @@ export function keyText(path: KeyPath, root: string): string {
 }
 
 /** A value as the message shows it: short, and quoted where it is text. */
-export function receivedText(value: unknown): string {
+function receivedText(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === 'object') return 'a mapping';

@@ -8,11 +8,11 @@ import { MAC_PATTERN } from './mac.ts';
 /** `sun_path` of sockaddr_un has 108 bytes, the last of which ends the string. */
 export const SOCKET_PATH_BYTES_MAX = 107;
 
-export const MTU_MIN = 68; // RFC 791: every IPv4 link carries this much.
-export const MTU_MAX = 65535; // virtio 1.3, 5.1.4.1: mtu is 68 to 65535.
-export const MTU_DEFAULT = 1500;
-export const MAC_AGE_SECONDS_DEFAULT = 300; // IEEE 802.1Q, table 8-6.
-export const MAC_AGE_SECONDS_MAX = 1_000_000; // IEEE 802.1Q, table 8-6.
+const MTU_MIN = 68; // RFC 791: every IPv4 link carries this much.
+const MTU_MAX = 65535; // virtio 1.3, 5.1.4.1: mtu is 68 to 65535.
+const MTU_DEFAULT = 1500;
+const MAC_AGE_SECONDS_DEFAULT = 300; // IEEE 802.1Q, table 8-6.
+const MAC_AGE_SECONDS_MAX = 1_000_000; // IEEE 802.1Q, table 8-6.
 
 function wholeNumber(minimum: number, maximum: number): z.ZodInt {
   const allowed = `a whole number from ${minimum} to ${maximum}`;

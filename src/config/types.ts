@@ -1,7 +1,7 @@
 // What a NIC is configured with. `…Input` is what a user may write: whatever has a default may be
 // left out.
 
-export type VfMode = 'server' | 'client';
+type VfMode = 'server' | 'client';
 
 export interface VfConfig {
   name: string;
