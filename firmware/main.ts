@@ -20,7 +20,7 @@ import { armKicks, suppressKicks } from './virtqueue/notification';
 import { ringAt, viewAt, vfOf } from './virtqueue/ring';
 
 export { chooseSlot, insertWindow, removeWindow } from './memory/windows';
-export { forgetPort, setStatic } from './switch/fdb';
+export { configureAgeing, forgetPort, setStatic } from './switch/fdb';
 export { setPort } from './switch/ports';
 export { copy } from './memory/copy';
 export { flowHash } from './switch/flow';

@@ -1,4 +1,5 @@
 import { Guest } from './guest/guest.ts';
+import { streamMbps } from './guest/tcp-stream.ts';
 import type { Attachment, Direction, GuestPair } from './guest-pair.ts';
 
 const firstAddress = '10.0.0.1';
@@ -22,7 +23,6 @@ class LinuxGuests implements GuestPair {
 
   async connected(): Promise<void> {
     await Promise.all([this.#client.booted(), this.#server.booted()]);
-    await this.#server.run('iperf3 --server --daemon');
     const tryUntilAnswered = `until ping -c 1 -W 1 ${secondAddress}; do :; done`;
     await this.#client.run(tryUntilAnswered, connectSeconds);
   }
@@ -32,23 +32,12 @@ class LinuxGuests implements GuestPair {
     return [...output.matchAll(/ time=([\d.]+) ms/g)].map((match) => Number(match[1]));
   }
 
-  async stream(direction: Direction, seconds: number): Promise<number> {
-    const reverse = direction === 'reverse' ? '--reverse' : '';
-    const output = await this.#client.run(
-      `iperf3 --client ${secondAddress} --time ${seconds} --interval 0 --json ${reverse}`,
-      seconds + 20,
-    );
-    return receivedMbps(output);
+  stream(direction: Direction, seconds: number): Promise<number> {
+    const isReverse = direction === 'reverse';
+    return streamMbps(this.#client, this.#server, secondAddress, { seconds, isReverse });
   }
 
   async close(): Promise<void> {
     await Promise.all([this.#client.close(), this.#server.close()]);
   }
-}
-
-function receivedMbps(iperfReport: string): number {
-  const report = JSON.parse(iperfReport) as {
-    end: { sum_received: { bits_per_second: number } };
-  };
-  return report.end.sum_received.bits_per_second / 1e6;
 }

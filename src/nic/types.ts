@@ -100,7 +100,8 @@ export interface NicEvents {
   connect: { vf: string };
   ready: { vf: string };
   reset: { vf: string };
-  disconnect: { vf: string };
+  /** `reason`: why the NIC closed the connection, when the front-end was to blame. */
+  disconnect: { vf: string; reason?: string };
   fault: { vf: string; queue?: number; reason: string };
 }
 

@@ -56,6 +56,9 @@ export class CommandRunner {
       case 'forget-port':
         firmware.forgetPort(command.vf);
         return true;
+      case 'set-mac-age':
+        firmware.configureAgeing(command.seconds);
+        return true;
       case 'inject-trap':
         for (const pin of Object.values(command.pins)) this.#parts.space.unmapPin(pin);
         return true;

@@ -31,6 +31,7 @@ export type Command =
   | { kind: 'set-port'; vf: number; isUp: boolean }
   | { kind: 'set-static-mac'; vf: number; mac: bigint }
   | { kind: 'forget-port'; vf: number }
+  | { kind: 'set-mac-age'; seconds: number }
   /** Takes a ring's memory away under the firmware: a trap on demand, as `devlink health test` has it. */
   | { kind: 'inject-trap'; ring: number; pins: RingPins }
   | { kind: 'stop' };

@@ -23,6 +23,7 @@ export interface Firmware extends WindowFirmware {
   setPort(vf: number, isUp: number): void;
   setStatic(mac: bigint, vf: number): number;
   forgetPort(vf: number): void;
+  configureAgeing(seconds: number): void;
 }
 
 /** The built module: in dist/ beside us, or in the checkout's dist/ when run from the sources. */

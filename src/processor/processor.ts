@@ -38,6 +38,7 @@ export class Processor {
   readonly #listener: ProcessorListener;
   readonly #pending = new Map<number, { settle: Settle; fail: Fail }>();
   readonly #started: Promise<void>;
+  readonly #ended: Promise<void>;
   #lastId = 0;
   #isStopping = false;
   #death: Death | null = null;
@@ -62,7 +63,12 @@ export class Processor {
     this.#worker.on('error', (error) => {
       this.#death ??= { ring: -1, message: error.message };
     });
-    this.#worker.on('exit', () => this.#exited());
+    this.#ended = new Promise((settle) => {
+      this.#worker.on('exit', () => {
+        this.#exited();
+        settle();
+      });
+    });
   }
 
   /** Resolves once the firmware is loaded; rejects if it cannot be. */
@@ -89,11 +95,9 @@ export class Processor {
   }
 
   async stop(): Promise<void> {
-    const ended = new Promise<void>((settle) => this.#worker.once('exit', () => settle()));
-    const stopped = this.post({ kind: 'stop' });
+    void this.post({ kind: 'stop' });
     this.#isStopping = true;
-    await stopped;
-    await ended;
+    await this.#ended;
   }
 
   #receive(report: Report): void {

@@ -1,4 +1,5 @@
 import { MEMORY_SLOTS_MAX } from '../memory/guest-memory.ts';
+import { operatorError } from '../errors.ts';
 import { makeNonBlocking } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import { isAligned, isQueueSize } from '../virtqueue/ring-setup.ts';
@@ -227,9 +228,10 @@ function addRegion(session: Session, message: Message, offset: number): Refusal 
   const fd = message.fds.shift() ?? -1;
   const problem = session.memory.add(readMemoryRegion(message.payload, offset), fd);
   if (problem === null) return null;
-  const hint =
-    problem === 'memory not sealed against shrinking'
-      ? ' (use a sealed memory-backend-memfd, or set allowUnsealedMemory: true for this VF)'
-      : '';
-  return new Refusal(problem + hint);
+  if (problem !== 'memory not sealed against shrinking') return new Refusal(problem);
+  const { message: sentence, hint } = operatorError('HEDDLE_MEMORY_UNSEALED', {
+    vf: session.device.name,
+    received: problem,
+  });
+  return new Refusal(`${sentence}. ${hint}`);
 }

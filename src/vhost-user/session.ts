@@ -89,6 +89,11 @@ export class Session {
     return this.#cycle.state;
   }
 
+  /** The connection has ended, and what it held is being freed. */
+  get isClosing(): boolean {
+    return this.#connection.isClosed;
+  }
+
   /** Closes the connection and frees what it held. */
   async close(): Promise<void> {
     this.#connection.close(null);

@@ -1,0 +1,108 @@
+import {
+  COUNTER_BYTES,
+  COUNTER_DROPS,
+  COUNTER_FAULTS,
+  COUNTER_FORWARDED,
+  COUNTER_INTERRUPTS,
+  COUNTER_KICKS,
+  COUNTER_OFFERED,
+  COUNTER_PACKETS,
+  COUNTER_REPLICAS,
+  COUNTER_WINDOW_MISSES,
+} from '../../layout/counters.ts';
+import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import type { SharedState } from '../nic/shared-state.ts';
+import type { QueueStats, RxStats, TxStats } from '../nic/types.ts';
+import { DROP_NAMES } from './names.ts';
+
+// Reading costs the data path nothing. Settled counters are read before `packets`, which the firmware
+// raises first: a reader in mid-batch sees frames on their way, never more settled than came.
+
+function readDrops(shared: SharedState, ring: number): Record<string, number> {
+  const drops: Record<string, number> = {};
+  DROP_NAMES.forEach((name, reason) => {
+    const frames = shared.counter(ring, COUNTER_DROPS + reason);
+    if (frames > 0) drops[name] = frames;
+  });
+  return drops;
+}
+
+function readTx(shared: SharedState, ring: number): TxStats {
+  const drops = readDrops(shared, ring);
+  return {
+    replicas: shared.counter(ring, COUNTER_REPLICAS),
+    forwarded: shared.counter(ring, COUNTER_FORWARDED),
+    packets: shared.counter(ring, COUNTER_PACKETS),
+    bytes: shared.counter(ring, COUNTER_BYTES),
+    kicks: shared.counter(ring, COUNTER_KICKS),
+    interrupts: shared.counter(ring, COUNTER_INTERRUPTS),
+    windowMisses: shared.counter(ring, COUNTER_WINDOW_MISSES),
+    faults: shared.counter(ring, COUNTER_FAULTS),
+    drops,
+  };
+}
+
+function readRx(shared: SharedState, ring: number): RxStats {
+  const drops = readDrops(shared, ring);
+  return {
+    packets: shared.counter(ring, COUNTER_PACKETS),
+    offered: shared.counter(ring, COUNTER_OFFERED),
+    bytes: shared.counter(ring, COUNTER_BYTES),
+    interrupts: shared.counter(ring, COUNTER_INTERRUPTS),
+    windowMisses: shared.counter(ring, COUNTER_WINDOW_MISSES),
+    faults: shared.counter(ring, COUNTER_FAULTS),
+    drops,
+  };
+}
+
+/** The counters of each queue of a VF: even numbers receive, odd ones transmit (virtio 1.3, 5.1.2). */
+export function readQueues(shared: SharedState, vf: number, queuePairs: number): QueueStats[] {
+  const queues: QueueStats[] = [];
+  for (let queue = 0; queue < queuePairs * 2; queue++) {
+    const ring = vf * QUEUE_COUNT_MAX + queue;
+    if (queue % 2 === 1) queues.push({ queue, direction: 'tx', ...readTx(shared, ring) });
+    else queues.push({ queue, direction: 'rx', ...readRx(shared, ring) });
+  }
+  return queues;
+}
+
+/** The sum over the queues of one direction. */
+export function sumTx(queues: readonly QueueStats[]): TxStats {
+  const tx = queues.filter((queue) => queue.direction === 'tx');
+  return {
+    packets: sum(tx, 'packets'),
+    bytes: sum(tx, 'bytes'),
+    forwarded: sum(tx, 'forwarded'),
+    replicas: sum(tx, 'replicas'),
+    kicks: sum(tx, 'kicks'),
+    interrupts: sum(tx, 'interrupts'),
+    windowMisses: sum(tx, 'windowMisses'),
+    faults: sum(tx, 'faults'),
+    drops: sumDrops(tx),
+  };
+}
+
+export function sumRx(queues: readonly QueueStats[]): RxStats {
+  const rx = queues.filter((queue) => queue.direction === 'rx');
+  return {
+    offered: sum(rx, 'offered'),
+    packets: sum(rx, 'packets'),
+    bytes: sum(rx, 'bytes'),
+    interrupts: sum(rx, 'interrupts'),
+    windowMisses: sum(rx, 'windowMisses'),
+    faults: sum(rx, 'faults'),
+    drops: sumDrops(rx),
+  };
+}
+
+function sum<Key extends string>(stats: readonly Record<Key, number>[], key: Key): number {
+  return stats.reduce((total, one) => total + one[key], 0);
+}
+
+function sumDrops(stats: readonly { drops: Record<string, number> }[]): Record<string, number> {
+  const total: Record<string, number> = {};
+  for (const { drops } of stats) {
+    for (const [name, frames] of Object.entries(drops)) total[name] = (total[name] ?? 0) + frames;
+  }
+  return total;
+}

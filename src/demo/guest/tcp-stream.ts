@@ -1,0 +1,47 @@
+// TCP between two guests, measured by iperf3.
+
+import type { Guest } from './guest.ts';
+
+export interface StreamOptions {
+  readonly seconds: number;
+  /** Data flows from the server to the client. */
+  readonly isReverse?: boolean;
+  /** How many TCP connections at a time. */
+  readonly connections?: number;
+}
+
+interface IperfReport {
+  readonly error?: string;
+  readonly end: { readonly sum_received?: { readonly bits_per_second: number } };
+}
+
+/** A stream has to settle after its time: slow guests empty long queues. */
+const graceSeconds = 30;
+
+// Afresh for each stream: a server whose client vanished waits for it.
+const serverScript = `
+killall -q iperf3
+iperf3 --server --daemon
+until netstat -ltn | grep -q :5201; do usleep 20000; done`;
+
+/** Streams from client to server, or back; returns the Mbit/s that arrived. */
+export async function streamMbps(
+  client: Guest,
+  server: Guest,
+  serverAddress: string,
+  options: StreamOptions,
+): Promise<number> {
+  await server.run(serverScript);
+  const { seconds, isReverse = false, connections = 1 } = options;
+  const words = ['iperf3 --json --interval 0', `--client ${serverAddress} --time ${seconds}`];
+  words.push(`--parallel ${connections}`);
+  if (isReverse) words.push('--reverse');
+  return receivedMbps(await client.run(words.join(' '), seconds + graceSeconds));
+}
+
+function receivedMbps(output: string): number {
+  const report = JSON.parse(output) as IperfReport;
+  const received = report.end.sum_received;
+  if (received !== undefined) return received.bits_per_second / 1e6;
+  throw new Error(`iperf3 found no result: ${report.error ?? output}`);
+}

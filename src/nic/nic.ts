@@ -1,0 +1,202 @@
+import { EventEmitter } from 'node:events';
+import { applyActions, diffConfig, diffVf } from '../config/diff.ts';
+import type { Action, NicConfig, VfChanges, VfConfig } from '../config/types.ts';
+import { checkRoomFor, completeChanges, completeNic, completeVf } from '../config/validate.ts';
+import { operatorError } from '../errors.ts';
+import { VF_COUNT_MAX } from '../../layout/limits.ts';
+import { monotonicSeconds } from '../os/clock.ts';
+import { Poller } from '../os/poller.ts';
+import { readMacTable } from '../switch/mac-table.ts';
+import { Vf } from '../vf/vf.ts';
+import { ProcessorSet } from './processor-set.ts';
+import type {
+  FdbEntry,
+  Nic,
+  NicEventName,
+  NicEvents,
+  NicListener,
+  NicStats,
+  VfInfo,
+} from './types.ts';
+
+/** Builds a NIC from a configuration and opens it: every socket listens when this resolves. */
+export async function createNic(input: unknown): Promise<Nic> {
+  const config = completeNic(input);
+  const nic = new SoftwareNic(config);
+  try {
+    await nic.open(config.vfs);
+  } catch (error) {
+    await nic.close();
+    throw error;
+  }
+  return nic;
+}
+
+/** One NIC: its processors, its VFs, and one change at a time. */
+class SoftwareNic implements Nic {
+  readonly #settings: Omit<NicConfig, 'vfs'>;
+  readonly #vfs = new Map<string, Vf>();
+  readonly #poller = new Poller();
+  readonly #events = new EventEmitter();
+  readonly #processors: ProcessorSet;
+  readonly #startSeconds = monotonicSeconds();
+  #lastChange: Promise<unknown> = Promise.resolve();
+
+  constructor(config: NicConfig) {
+    const { vfs: _, ...settings } = config;
+    this.#settings = settings;
+    this.#processors = new ProcessorSet(settings, {
+      vfs: () => [...this.#vfs.values()],
+      onBroken: (reason) => {
+        for (const name of this.#vfs.keys()) this.#emit('fault', { vf: name, reason });
+      },
+    });
+  }
+
+  get name(): string {
+    return this.#settings.name;
+  }
+
+  async open(vfs: readonly VfConfig[]): Promise<void> {
+    await this.#processors.start();
+    for (const vf of vfs) await this.#add(vf);
+  }
+
+  vfs(): VfInfo[] {
+    return [...this.#vfs.values()].map((vf) => vf.info());
+  }
+
+  vf(name: string): VfInfo {
+    return this.#find(name).info();
+  }
+
+  addVf(input: unknown): Promise<VfInfo> {
+    return this.#change(async () => {
+      const config = completeVf(input, this.name);
+      checkRoomFor(config, this.config());
+      await this.#add(config);
+      return this.vf(config.name);
+    });
+  }
+
+  removeVf(name: string): Promise<void> {
+    return this.#change(() => this.#remove(name));
+  }
+
+  setVf(name: string, input: unknown): Promise<VfInfo> {
+    return this.#change(async () => {
+      const running = this.#find(name).config;
+      const wanted = { ...running, ...completeChanges(input) };
+      checkRoomFor(wanted, this.config());
+      const action = diffVf(running, wanted);
+      if (action !== undefined) await this.#carryOut([action]);
+      return this.vf(name);
+    });
+  }
+
+  apply(input: unknown, options: { dryRun?: boolean } = {}): Promise<Action[]> {
+    return this.#change(async () => {
+      const wanted = completeNic(input);
+      const actions = diffConfig(this.config(), wanted);
+      if (options.dryRun !== true) await this.#carryOut(actions);
+      return actions;
+    });
+  }
+
+  stats(): NicStats {
+    const vfs = [...this.#vfs.values()];
+    return {
+      name: this.name,
+      uptimeSeconds: monotonicSeconds() - this.#startSeconds,
+      vfs: vfs.map((vf) => vf.stats()),
+      processors: this.#processors.stats(),
+    };
+  }
+
+  fdb(): FdbEntry[] {
+    const names = new Map([...this.#vfs.values()].map((vf) => [vf.number, vf.name]));
+    const { view } = this.#processors.shared;
+    return readMacTable(view, monotonicSeconds(), this.#settings.macAgeSeconds).map(
+      ({ port, ...entry }) => ({ ...entry, vf: names.get(port) ?? `#${port}` }),
+    );
+  }
+
+  config(): NicConfig {
+    return { ...this.#settings, vfs: [...this.#vfs.values()].map((vf) => vf.config) };
+  }
+
+  injectTrap(name: string, queue: number): Promise<boolean> {
+    return this.#find(name).rings.injectTrap(queue);
+  }
+
+  on<Name extends NicEventName>(event: Name, listener: NicListener<Name>): void {
+    this.#events.on(event, listener);
+  }
+
+  off<Name extends NicEventName>(event: Name, listener: NicListener<Name>): void {
+    this.#events.off(event, listener);
+  }
+
+  close(): Promise<void> {
+    return this.#change(async () => {
+      for (const name of [...this.#vfs.keys()]) await this.#remove(name);
+      await this.#processors.stop();
+      this.#poller.close();
+    });
+  }
+
+  /** Changes come one after another, whoever asks for them. */
+  #change<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#lastChange.then(work, work);
+    this.#lastChange = result.catch(() => undefined);
+    return result;
+  }
+
+  #carryOut(actions: readonly Action[]): Promise<void> {
+    return applyActions(actions, {
+      removeVf: (name) => this.#remove(name),
+      addVf: (vf) => this.#add(vf),
+      setVf: (vf: VfConfig, _changes: VfChanges) => this.#find(vf.name).change(vf),
+      setNic: ({ macAgeSeconds }) => {
+        this.#settings.macAgeSeconds = macAgeSeconds;
+        return this.#processors.broadcast({ kind: 'set-mac-age', seconds: macAgeSeconds });
+      },
+    });
+  }
+
+  async #add(config: VfConfig): Promise<void> {
+    const number = this.#freeNumber();
+    const processor = this.#processors.leastLoaded();
+    this.#processors.shared.clearVf(number);
+    const place = { number, processor };
+    const vf = new Vf(config, place, this.#processors, this.#poller, (event, detail) =>
+      this.#emit(event, detail),
+    );
+    await vf.open();
+    this.#vfs.set(config.name, vf);
+  }
+
+  async #remove(name: string): Promise<void> {
+    const vf = this.#find(name);
+    this.#vfs.delete(name);
+    await vf.close();
+  }
+
+  #find(name: string): Vf {
+    const vf = this.#vfs.get(name);
+    if (vf === undefined) throw operatorError('HEDDLE_VF_NOT_FOUND', { vf: name });
+    return vf;
+  }
+
+  #freeNumber(): number {
+    const used = new Set([...this.#vfs.values()].map((vf) => vf.number));
+    for (let number = 0; number < VF_COUNT_MAX; number++) {
+      if (!used.has(number)) return number;
+    }
+    throw operatorError('HEDDLE_TOO_MANY_VFS', { limit: VF_COUNT_MAX, received: VF_COUNT_MAX + 1 });
+  }
+
+  #emit<Name extends NicEventName>(event: Name, detail: NicEvents[Name]): void {
+    this.#events.emit(event, detail);
+  }
+}

@@ -1,0 +1,154 @@
+import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import {
+  PROCESSOR_EVICTIONS,
+  PROCESSOR_MISSES,
+  PROCESSOR_SLEEPS,
+  PROCESSOR_SLOTS,
+  PROCESSOR_SLOTS_USED,
+  PROCESSOR_TURNS,
+} from '../../layout/processor.ts';
+import {
+  RING_FAULT,
+  RING_FAULT_AVAIL_INDEX,
+  RING_FAULT_HEAD_INDEX,
+  RING_FAULT_TRAP,
+} from '../../layout/virtqueue.ts';
+import { PinAllocator } from '../memory/pins.ts';
+import type { Command } from '../processor/commands.ts';
+import { readFirmware } from '../processor/firmware.ts';
+import { type Death, Processor } from '../processor/processor.ts';
+import type { Vf } from '../vf/vf.ts';
+import type { Fabric } from './fabric.ts';
+import { SharedState } from './shared-state.ts';
+import type { ProcessorStats } from './types.ts';
+
+/** A processor that dies this often without a ring to blame has a bug that restarts do not cure. */
+const BLAMELESS_DEATHS_MAX = 5;
+
+const FAULT_REASONS: Readonly<Record<number, string>> = {
+  [RING_FAULT_AVAIL_INDEX]: 'avail index ahead by more than the queue size',
+  [RING_FAULT_HEAD_INDEX]: 'available ring names a descriptor beyond the table',
+  [RING_FAULT_TRAP]: 'the firmware trapped',
+};
+
+interface Owner {
+  vfs(): Vf[];
+  /** A processor has died for good. */
+  onBroken(reason: string): void;
+}
+
+interface Settings {
+  processors: number;
+  macAgeSeconds: number;
+}
+
+/**
+ * The processors of a NIC and their supervisor: a thread that traps or dies is replaced, and every VF
+ * attached to the new one. The ring it trapped on stays stopped; all others go on where they stood.
+ */
+export class ProcessorSet implements Fabric {
+  readonly shared = new SharedState();
+  readonly pins = new PinAllocator();
+  readonly #settings: Settings;
+  readonly #owner: Owner;
+  readonly #firmware = readFirmware();
+  readonly #processors: Processor[] = [];
+  readonly #restarts: number[] = [];
+  #blamelessDeaths = 0;
+  #isStopping = false;
+
+  constructor(settings: Settings, owner: Owner) {
+    this.#settings = settings;
+    this.#owner = owner;
+    for (let index = 0; index < settings.processors; index++) {
+      this.#processors.push(this.#create(index));
+      this.#restarts.push(0);
+    }
+  }
+
+  get processorCount(): number {
+    return this.#settings.processors;
+  }
+
+  async start(): Promise<void> {
+    await Promise.all(this.#processors.map((processor) => processor.started()));
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await Promise.all(this.#processors.map((processor) => processor.stop()));
+    this.shared.close();
+  }
+
+  async post(index: number, command: Command): Promise<boolean> {
+    return (await this.#processors[index]?.post(command)) ?? false;
+  }
+
+  async broadcast(command: Command): Promise<void> {
+    await Promise.all(this.#processors.map((processor) => processor.post(command)));
+  }
+
+  /** The processor with the fewest VFs. */
+  leastLoaded(): number {
+    const loads = this.#processors.map((_, index) => this.#load(index));
+    return loads.indexOf(Math.min(...loads));
+  }
+
+  stats(): ProcessorStats[] {
+    return this.#processors.map((_, index) => ({
+      index,
+      turns: this.shared.processorField(index, PROCESSOR_TURNS),
+      sleeps: this.shared.processorField(index, PROCESSOR_SLEEPS),
+      restarts: this.#restarts[index] ?? 0,
+      vfs: this.#load(index),
+      windows: {
+        slots: this.shared.processorField(index, PROCESSOR_SLOTS),
+        used: this.shared.processorField(index, PROCESSOR_SLOTS_USED),
+        misses: this.shared.processorField(index, PROCESSOR_MISSES),
+        evictions: this.shared.processorField(index, PROCESSOR_EVICTIONS),
+      },
+    }));
+  }
+
+  #load(index: number): number {
+    return this.#owner.vfs().filter((vf) => vf.processor === index).length;
+  }
+
+  #create(index: number): Processor {
+    const settings = {
+      index,
+      processorCount: this.#settings.processors,
+      macAgeSeconds: this.#settings.macAgeSeconds,
+      firmware: this.#firmware,
+    };
+    return new Processor(settings, this.shared, {
+      onRingFault: (ring, fault) => this.#blame(ring, FAULT_REASONS[fault] ?? `fault ${fault}`),
+      onDeath: (death) => void this.#replace(index, death),
+    });
+  }
+
+  async #replace(index: number, death: Death): Promise<void> {
+    if (this.#isStopping) return;
+    this.#restarts[index] = (this.#restarts[index] ?? 0) + 1;
+    if (death.ring >= 0) {
+      this.shared.setRingField(death.ring, RING_FAULT, RING_FAULT_TRAP);
+      this.#blame(death.ring, `${FAULT_REASONS[RING_FAULT_TRAP]}: ${death.message}`);
+    } else {
+      this.#blamelessDeaths += 1;
+    }
+    if (this.#blamelessDeaths > BLAMELESS_DEATHS_MAX) {
+      this.#owner.onBroken(`processor ${index} keeps dying: ${death.message}`);
+      return;
+    }
+    const processor = this.#create(index);
+    this.#processors[index] = processor;
+    await processor.started();
+    for (const vf of this.#owner.vfs()) await vf.rings.reattach(index);
+  }
+
+  /** Stops a ring that its driver broke or that the firmware trapped on, and tells its VF. */
+  #blame(ring: number, reason: string): void {
+    const vf = this.#owner.vfs().find((one) => one.number === Math.floor(ring / QUEUE_COUNT_MAX));
+    void vf?.onRingFault(ring % QUEUE_COUNT_MAX, reason);
+  }
+}

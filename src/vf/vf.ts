@@ -1,0 +1,228 @@
+import type { VfConfig } from '../config/types.ts';
+import { readQueues, sumRx, sumTx } from '../counters/read.ts';
+import { LifeCycle, type Transitions } from '../life-cycle.ts';
+import type { Fabric } from '../nic/fabric.ts';
+import type { NicEventName, NicEvents, VfInfo, VfState, VfStats } from '../nic/types.ts';
+import { c } from '../os/libc.ts';
+import type { Poller } from '../os/poller.ts';
+import { macBytes, macNumber } from '../switch/mac-table.ts';
+import { ClientEndpoint, type Endpoint, ServerEndpoint } from '../vhost-user/endpoint.ts';
+import { featureNames } from '../vhost-user/features.ts';
+import { Session, type SessionDevice } from '../vhost-user/session.ts';
+import { RingSet } from '../virtqueue/ring-set.ts';
+
+export const VF_TRANSITIONS: Transitions<VfState> = {
+  down: ['connected'],
+  connected: ['ready', 'faulted', 'down'],
+  ready: ['connected', 'faulted', 'down'],
+  faulted: ['connected', 'ready', 'down'],
+};
+
+export type VfEmit = <Name extends NicEventName>(event: Name, detail: NicEvents[Name]) => void;
+
+/**
+ * A virtual function: a socket where a VMM attaches, a port of the switch, and the rings between.
+ *
+ *     endpoint ─► session (one front-end at a time) ─► rings ─► processors
+ */
+export class Vf implements SessionDevice {
+  readonly number: number;
+  readonly processor: number;
+  readonly rings: RingSet;
+  #config: VfConfig;
+  readonly #fabric: Fabric;
+  readonly #poller: Poller;
+  readonly #emit: VfEmit;
+  readonly #cycle: LifeCycle<VfState>;
+  #endpoint: Endpoint | null = null;
+  #session: Session | null = null;
+  /** A front-end that came while the last one was still being torn down. */
+  #waitingFd = -1;
+  #lastFault: string | undefined;
+  #isFaulted = false;
+
+  constructor(
+    config: VfConfig,
+    place: { number: number; processor: number },
+    fabric: Fabric,
+    poller: Poller,
+    emit: VfEmit,
+  ) {
+    this.#config = config;
+    this.number = place.number;
+    this.processor = place.processor;
+    this.#fabric = fabric;
+    this.#poller = poller;
+    this.#emit = emit;
+    this.rings = new RingSet(this.number, this.processor, fabric);
+    this.#cycle = new LifeCycle<VfState>(`VF ${config.name}`, VF_TRANSITIONS, 'down');
+  }
+
+  get name(): string {
+    return this.#config.name;
+  }
+
+  get config(): VfConfig {
+    return this.#config;
+  }
+
+  get queuePairs(): number {
+    return this.#config.queuePairs;
+  }
+
+  get mac(): Uint8Array {
+    return macBytes(this.#config.mac);
+  }
+
+  get mtu(): number {
+    return this.#config.mtu;
+  }
+
+  get allowUnsealedMemory(): boolean {
+    return this.#config.allowUnsealedMemory;
+  }
+
+  /** Takes the VF's place in the switch and opens its socket. Throws an OperatorError. */
+  async open(): Promise<void> {
+    this.#endpoint = this.#openEndpoint();
+    await this.#announceMac();
+  }
+
+  async close(): Promise<void> {
+    this.#endpoint?.close();
+    this.#endpoint = null;
+    this.#dropWaiting();
+    await this.#session?.close();
+    await this.#fabric.post(this.processor, { kind: 'forget-port', vf: this.number });
+  }
+
+  /** What changes in place: the MAC and the trust in unsealed memory. */
+  async change(config: VfConfig): Promise<void> {
+    const isNewMac = config.mac !== this.#config.mac;
+    this.#config = config;
+    if (!isNewMac) return;
+    await this.#fabric.post(this.processor, { kind: 'forget-port', vf: this.number });
+    await this.#announceMac();
+    this.#session?.notifyConfigChange();
+  }
+
+  /** A processor stopped one of our rings. */
+  async onRingFault(queue: number, reason: string): Promise<void> {
+    await this.rings.fault(queue);
+    this.#session?.signalRingError(queue);
+    this.#fault(reason, queue);
+  }
+
+  info(): VfInfo {
+    const rings = this.rings.queues().map((queue) => ({
+      queue,
+      direction: queue % 2 === 1 ? 'tx' : 'rx',
+      state: this.rings.state(queue),
+      size: this.rings.size(queue),
+    }));
+    return {
+      ...this.#config,
+      state: this.#cycle.state,
+      processor: this.processor,
+      features: featureNames(this.#session?.features ?? 0n),
+      rings,
+      memoryBytes: this.#session?.memory.sizeBytes ?? 0,
+      ...(this.#lastFault === undefined ? {} : { lastFault: this.#lastFault }),
+    };
+  }
+
+  stats(): VfStats {
+    const queues = readQueues(this.#fabric.shared, this.number, this.queuePairs);
+    const { name, mac } = this.#config;
+    return { name, mac, state: this.#cycle.state, tx: sumTx(queues), rx: sumRx(queues), queues };
+  }
+
+  #openEndpoint(): Endpoint {
+    const listener = {
+      onConnection: (fd: number) => this.#meet(fd),
+      onTrouble: (reason: string) => this.#fault(reason),
+    };
+    return this.#config.mode === 'server'
+      ? new ServerEndpoint(this.#config.socket, this.#poller, listener)
+      : new ClientEndpoint(this.#config.socket, listener);
+  }
+
+  async #announceMac(): Promise<void> {
+    const mac = macNumber(this.#config.mac);
+    await this.#fabric.post(this.processor, { kind: 'set-static-mac', vf: this.number, mac });
+  }
+
+  #meet(fd: number): boolean {
+    if (this.#session === null) {
+      this.#begin(fd);
+      return true;
+    }
+    if (this.#waitingFd !== -1) return false;
+    // The end of the last session may lie in the same batch of events, behind this one: look after it.
+    this.#waitingFd = fd;
+    setImmediate(() => {
+      if (this.#session !== null && !this.#session.isClosing) this.#dropWaiting();
+    });
+    return true;
+  }
+
+  #dropWaiting(): void {
+    if (this.#waitingFd !== -1) c.close(this.#waitingFd);
+    this.#waitingFd = -1;
+  }
+
+  #begin(fd: number): void {
+    this.#isFaulted = false;
+    this.#session = new Session(fd, this.#poller, this, {
+      onStateChange: () => this.#update(),
+      onReset: () => {
+        this.#isFaulted = false;
+        this.#update();
+        this.#emit('reset', { vf: this.name });
+      },
+      onRefusal: (reason) => this.#fault(reason),
+      onClosed: (reason) => this.#end(reason),
+    });
+    this.#update();
+    this.#emit('connect', { vf: this.name });
+  }
+
+  #end(reason: string | null): void {
+    this.#session = null;
+    if (reason !== null) this.#lastFault = reason;
+    this.#cycle.to('down');
+    this.#emit('disconnect', { vf: this.name, ...(reason === null ? {} : { reason }) });
+    const fd = this.#waitingFd;
+    this.#waitingFd = -1;
+    if (fd !== -1 && this.#endpoint !== null) this.#begin(fd);
+    else if (fd !== -1) c.close(fd);
+    else this.#endpoint?.resume();
+  }
+
+  #fault(reason: string, queue?: number): void {
+    this.#lastFault = reason;
+    this.#isFaulted = this.#session !== null;
+    this.#update();
+    this.#emit('fault', { vf: this.name, reason, ...(queue === undefined ? {} : { queue }) });
+  }
+
+  /** The state follows from the session and its rings. */
+  #update(): void {
+    if (this.#session === null) return;
+    const states = this.rings.queues().map((queue) => this.rings.state(queue));
+    if (this.#isFaulted && states.every((state) => state !== 'faulted')) {
+      // A refused request is over as soon as the rings run all the same.
+      this.#isFaulted = states.length === 0;
+    }
+    const before = this.#cycle.state;
+    if (states.includes('faulted') || this.#isFaulted) this.#to('faulted');
+    else if (this.#session.state === 'running') this.#to('ready');
+    else this.#to('connected');
+    if (before !== 'ready' && this.#cycle.is('ready')) this.#emit('ready', { vf: this.name });
+  }
+
+  #to(state: VfState): void {
+    if (this.#cycle.is('down')) this.#cycle.to('connected');
+    this.#cycle.to(state);
+  }
+}
