@@ -15,6 +15,7 @@ export interface LaboratoryOptions {
   /** Who listens on the sockets, seen from the NIC. */
   readonly mode?: 'server' | 'client';
   readonly queuePairs?: number;
+  readonly memoryMiB?: number;
 }
 
 const missing = missingForGuests();
@@ -82,6 +83,7 @@ export class Laboratory {
     const guest = new Guest({
       ...{ name, mac, socket, queuePairs, address: `${addressOf(name)}/24` },
       socketMode: mode === 'server' ? 'client' : 'server',
+      ...(this.#options.memoryMiB === undefined ? {} : { memoryMiB: this.#options.memoryMiB }),
       ...extra,
     });
     this.#guests.set(name, guest);

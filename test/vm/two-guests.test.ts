@@ -9,7 +9,8 @@ describe('two Linux guests on one NIC', () => {
   beforeEach(skipWithoutGuests);
   beforeAll(async () => {
     if (!canRunGuests) return;
-    lab = await Laboratory.open({ guests: 2 });
+    // Room for the file that one of the tests moves.
+    lab = await Laboratory.open({ guests: 2, memoryMiB: 640 });
     await reach(lab.guest('vm1'), 'vm2');
   }, 120_000);
   afterEach(() => {

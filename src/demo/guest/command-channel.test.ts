@@ -1,0 +1,52 @@
+import { Duplex } from 'node:stream';
+import { expect, test } from 'vitest';
+import { CommandChannel } from './command-channel.ts';
+
+/** The guest's end of the port, as strings. */
+function openChannel(): { channel: CommandChannel; port: Duplex; written: string[] } {
+  const written: string[] = [];
+  const port = new Duplex({
+    read() {},
+    write(chunk, _encoding, done) {
+      written.push(String(chunk));
+      done();
+    },
+  });
+  return { channel: new CommandChannel(port), port, written };
+}
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+
+test('a command travels in one line and its answer comes back in pieces', async () => {
+  const { channel, port, written } = openChannel();
+  const answer = channel.send('echo "ä"\necho b', 5);
+  expect(written).toEqual([`1 5 ${base64('echo "ä"\necho b')}\n`]);
+  port.push('noise\r\ndone 1 ');
+  port.push(`7 ${base64('ä\nb\n')}\r`);
+  port.push('\n');
+  expect(await answer).toEqual({ exitCode: 7, output: 'ä\nb\n' });
+});
+
+test('answers find their commands in any order, and none is no output', async () => {
+  const { channel, port } = openChannel();
+  const answers = [channel.send('a', 5), channel.send('b', 5)];
+  port.push(`done 2 0 ${base64('B')}\ndone 9 0 \ndone 1 0 \n`);
+  expect(await Promise.all(answers)).toEqual([
+    { exitCode: 0, output: '' },
+    { exitCode: 0, output: 'B' },
+  ]);
+});
+
+test('the word that the guest is ready is an event', async () => {
+  const { channel, port } = openChannel();
+  const version = new Promise((resolve) => channel.once('ready', resolve));
+  port.push('ready 6.1.0\n');
+  expect(await version).toBe('6.1.0');
+});
+
+test('an abandoned command rejects with the reason', async () => {
+  const { channel } = openChannel();
+  const answer = channel.send('a', 5);
+  channel.abandon(new Error('it burnt'));
+  await expect(answer).rejects.toThrow('it burnt');
+});

@@ -1,0 +1,76 @@
+import { expect, test } from 'vitest';
+import type { NicStats, VfStats } from '../nic/types.ts';
+import { parseOptions } from './options.ts';
+import { ratesBetween } from './rates.ts';
+import { hasTrafficBothWays, type Measurements, makeReport, summaryLines } from './report.ts';
+
+function vfStats(name: string, packets: number, drops: Record<string, number>): VfStats {
+  const dropped = Object.values(drops).reduce((sum, count) => sum + count, 0);
+  const common = { packets, bytes: packets * 1000, interrupts: 0, windowMisses: 0, faults: 0 };
+  return {
+    name,
+    mac: '02:00:00:00:00:01',
+    state: 'ready',
+    tx: { ...common, forwarded: packets, replicas: 0, kicks: 0, drops: {} },
+    rx: { ...common, offered: packets + dropped, drops },
+    queues: [],
+  };
+}
+
+function nicStats(uptimeSeconds: number, ...vfs: VfStats[]): NicStats {
+  return { name: 'nic0', uptimeSeconds, vfs, processors: [] };
+}
+
+const measured: Measurements = {
+  guests: 'qemu',
+  roundTripsMs: [2, 0.5, 9],
+  forwardMbps: 812.34,
+  reverseMbps: 790,
+};
+const stats = nicStats(9, vfStats('vm1', 10, { ringFull: 2 }), vfStats('vm2', 5, { ringFull: 1 }));
+
+test('the report holds rates, round trips, counters and the drops of all VFs together', () => {
+  const report = makeReport(measured, stats);
+  expect(report).toMatchObject({
+    guests: 'qemu',
+    tcp: { forwardMbps: 812.3, reverseMbps: 790 },
+    rttMs: { min: 0.5, median: 2 },
+    drops: { ringFull: 3 },
+  });
+  expect(report.vfs.map((vf) => [vf.name, vf.tx.packets])).toEqual([
+    ['vm1', 10],
+    ['vm2', 5],
+  ]);
+  expect(summaryLines(report).filter((line) => line.includes('UNACCOUNTED'))).toEqual([]);
+});
+
+test('success needs traffic both ways', () => {
+  expect(hasTrafficBothWays(makeReport(measured, stats))).toBe(true);
+  expect(hasTrafficBothWays(makeReport({ ...measured, reverseMbps: 0 }, stats))).toBe(false);
+  const silent = nicStats(9, vfStats('vm1', 10, {}), vfStats('vm2', 0, {}));
+  expect(hasTrafficBothWays(makeReport(measured, silent))).toBe(false);
+});
+
+test('a frame that vanished shows in the summary', () => {
+  const vf = vfStats('vm1', 10, {});
+  vf.rx.offered++;
+  expect(summaryLines(makeReport(measured, nicStats(9, vf))).join('\n')).toContain('UNACCOUNTED');
+});
+
+test('rates are what happened between two looks, drops are the sum', () => {
+  const before = nicStats(1, vfStats('vm1', 1000, { ringFull: 1 }));
+  const after = nicStats(3, vfStats('vm1', 3000, { ringFull: 4 }));
+  expect(ratesBetween(before, after)).toEqual([
+    { name: 'vm1', sentMbps: 8, receivedMbps: 8, packetsPerSecond: 2000, drops: 4 },
+  ]);
+});
+
+test('options have defaults, and a wrong one is named', () => {
+  expect(parseOptions([])).toEqual({ seconds: 10, report: undefined, isHelpWanted: false });
+  expect(parseOptions(['--seconds', '4', '--report', 'r.json'])).toMatchObject({
+    seconds: 4,
+    report: 'r.json',
+  });
+  expect(() => parseOptions(['--seconds', '1'])).toThrow('--seconds 1');
+  expect(() => parseOptions(['--second', '4'])).toThrow("'--second'");
+});
