@@ -108,6 +108,36 @@ async function carryOut(
   return { ...running, macAgeSeconds, vfs: [...vfs.values()], touched };
 }
 
+describe('a VF that cannot be added', () => {
+  const steps: string[] = [];
+  const carry = (running: NicConfig, wanted: NicConfig, refused: string): Promise<void> => {
+    steps.length = 0;
+    return applyActions(diffConfig(running, wanted), {
+      async removeVf(name) {
+        steps.push(`- ${name}`);
+      },
+      async addVf({ name, socket }) {
+        if (socket === refused) throw new Error(`${socket} is in use`);
+        steps.push(`+ ${name} ${socket}`);
+      },
+      async setVf() {},
+      async setNic() {},
+    });
+  };
+
+  it('comes back in its old form', async () => {
+    const wanted = nic([{ ...vm1, socket: '/s/3' }, vm2]);
+    await expect(carry(nic([vm1, vm2]), wanted, '/s/3')).rejects.toThrow('/s/3 is in use');
+    expect(steps).toEqual(['- vm1', '+ vm1 /s/1']);
+  });
+
+  it('keeps no other from coming', async () => {
+    const wanted = nic([{ name: 'vm0', socket: '/s/0' }, { ...vm1, mtu: 9000 }, vm2]);
+    await expect(carry(nic([vm1]), wanted, '/s/0')).rejects.toThrow('/s/0 is in use');
+    expect(steps).toEqual(['- vm1', '+ vm1 /s/1', '+ vm2 /s/2']);
+  });
+});
+
 const byName = (config: NicConfig): VfConfig[] =>
   [...config.vfs].sort((a, b) => a.name.localeCompare(b.name));
 

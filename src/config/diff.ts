@@ -13,7 +13,7 @@ const CHANGED_IN_PLACE: ReadonlySet<string> = new Set<keyof VfConfig>([
 const VF_FIELDS = ['socket', 'mode', 'mac', 'queuePairs', 'mtu', 'allowUnsealedMemory'] as const;
 
 /** The values of `wanted` that differ from those of `running`. */
-export function changesOf(running: VfConfig, wanted: VfConfig): VfChanges {
+function changesOf(running: VfConfig, wanted: VfConfig): VfChanges {
   const differing = VF_FIELDS.filter((field) => running[field] !== wanted[field]);
   return Object.fromEntries(differing.map((field) => [field, wanted[field]])) as VfChanges;
 }
@@ -24,8 +24,9 @@ export function diffVf(running: VfConfig, wanted: VfConfig): Action | undefined 
   const fields = Object.keys(changes);
   if (fields.length === 0) return undefined;
   const isInPlace = fields.every((field) => CHANGED_IN_PLACE.has(field));
-  const type = isInPlace ? 'set-vf' : 'replace-vf';
-  return { type, name: wanted.name, vf: wanted, changes };
+  const { name } = wanted;
+  if (isInPlace) return { type: 'set-vf', name, vf: wanted, changes };
+  return { type: 'replace-vf', name, vf: wanted, changes, old: running };
 }
 
 export function diffConfig(running: NicConfig, wanted: NicConfig): Action[] {
@@ -72,6 +73,9 @@ export interface ActionTarget {
 /**
  * Everything that goes, goes first: two VFs may exchange their sockets or their MACs, and a new VF
  * may take those of an old one. In between, the steps must not be checked against each other.
+ *
+ * A VF that cannot be added (its socket may be in use) keeps no other from coming, and comes back
+ * in its old form if it had one; the first such error is thrown in the end.
  */
 export async function applyActions(
   actions: readonly Action[],
@@ -86,9 +90,23 @@ export async function applyActions(
     if (action.type === 'set-vf') await target.setVf(action.vf, action.changes);
     if (action.type === 'set-nic') await target.setNic(action.changes);
   }
+  const errors: unknown[] = [];
+  const add = (vf: VfConfig): Promise<boolean> =>
+    target.addVf(vf).then(
+      () => true,
+      (error: unknown) => {
+        errors.push(error);
+        return false;
+      },
+    );
+  const toRestore: VfConfig[] = [];
   for (const action of actions) {
-    if (action.type === 'add-vf' || action.type === 'replace-vf') await target.addVf(action.vf);
+    if (action.type !== 'add-vf' && action.type !== 'replace-vf') continue;
+    const isThere = await add(action.vf);
+    if (!isThere && action.type === 'replace-vf') toRestore.push(action.old);
   }
+  for (const vf of toRestore) await add(vf);
+  if (errors.length > 0) throw errors[0];
 }
 
 /** One line per action, for people. */

@@ -47,7 +47,7 @@ export type VfChanges = Partial<Omit<VfConfig, 'name'>>;
 /** One step from the running configuration to the wanted one. `vf` is the complete VF after it. */
 export type Action =
   | { type: 'remove-vf'; name: string }
-  | { type: 'replace-vf'; name: string; vf: VfConfig; changes: VfChanges }
+  | { type: 'replace-vf'; name: string; vf: VfConfig; changes: VfChanges; old: VfConfig }
   | { type: 'set-vf'; name: string; vf: VfConfig; changes: VfChanges }
   | { type: 'add-vf'; name: string; vf: VfConfig }
   | { type: 'set-nic'; changes: { macAgeSeconds: number } };
