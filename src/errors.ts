@@ -236,3 +236,15 @@ export function operatorError<Code extends ErrorCode>(
     template.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name]));
   return new OperatorError({ code, status, message: fill(message), hint: fill(hint) }, options);
 }
+
+/**
+ * The operator's error behind any other, or nothing if it is a mistake of ours. Descriptors can run
+ * out wherever something is opened, also in Node itself, so that this is the one place to say it.
+ */
+export function asOperatorError(error: unknown): OperatorError | undefined {
+  if (error instanceof OperatorError) return error;
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  if (error.code !== 'EMFILE' && error.code !== 'ENFILE') return undefined;
+  const operation = error.message;
+  return operatorError('HEDDLE_FILE_DESCRIPTORS', { operation }, { cause: error });
+}

@@ -153,6 +153,17 @@ describe('the API refuses', () => {
     });
   });
 
+  it('what the system has no room for', async () => {
+    nic.stats = () => {
+      throw Object.assign(new Error('socket failed: EMFILE'), { code: 'EMFILE' });
+    };
+    expect(await refusal(client.stats())).toMatchObject({
+      status: 503,
+      code: 'HEDDLE_FILE_DESCRIPTORS',
+    });
+    expect(bugs).toEqual([]);
+  });
+
   it('with 500 when the mistake is ours, and reports it', async () => {
     nic.stats = () => {
       throw new TypeError('oops');

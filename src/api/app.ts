@@ -4,7 +4,7 @@ import { Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Locate } from '../config/problems.ts';
 import { completeChanges, completeNic, completeVf } from '../config/validate.ts';
-import { OperatorError, operatorError } from '../errors.ts';
+import { asOperatorError, type OperatorError, operatorError } from '../errors.ts';
 import type { Nic, NicConfig } from '../nic/types.ts';
 import { eventStream } from './events.ts';
 
@@ -73,7 +73,7 @@ export function createApi(nic: Nic, options: ApiOptions = {}): Hono {
     return c.json(errorBody(error), 404);
   });
   app.onError((error, c) => {
-    const known = error instanceof OperatorError ? error : internalError(error, options);
+    const known = asOperatorError(error) ?? internalError(error, options);
     return c.json(errorBody(known), known.status as ContentfulStatusCode);
   });
   return app;

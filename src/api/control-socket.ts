@@ -8,7 +8,7 @@ import { dirname } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { SOCKET_PATH_BYTES_MAX } from '../config/schema.ts';
-import { type OperatorError, operatorError } from '../errors.ts';
+import { asOperatorError, type OperatorError, operatorError } from '../errors.ts';
 
 export interface ControlSocket {
   readonly path: string;
@@ -90,10 +90,9 @@ function listenError(error: NodeJS.ErrnoException, path: string): OperatorError 
       return operatorError('HEDDLE_SOCKET_NOT_WRITABLE', { socket: path }, options);
     case 'EADDRINUSE':
       return operatorError('HEDDLE_CONTROL_IN_USE', { socket: path }, options);
-    case 'EMFILE':
-    case 'ENFILE':
-      return operatorError('HEDDLE_FILE_DESCRIPTORS', { operation: `listen on ${path}` }, options);
     default: {
+      const known = asOperatorError(error);
+      if (known !== undefined) return known;
       const errno = error.code ?? 'unknown';
       const operation = `listen on ${path}`;
       return operatorError('HEDDLE_KERNEL_REFUSED', { operation, errno }, options);

@@ -132,6 +132,11 @@ export class FakeNic implements Nic {
     return structuredClone(this.#config);
   }
 
+  async injectTrap(name: string): Promise<boolean> {
+    this.vf(name);
+    return false;
+  }
+
   on<Name extends NicEventName>(event: Name, listener: NicListener<Name>): void {
     this.#events.on(event, listener);
   }

@@ -1,6 +1,6 @@
 // What people read: quiet tables, and errors with their way out.
 
-import { OperatorError } from '../errors.ts';
+import { asOperatorError } from '../errors.ts';
 
 export type Cell = string | number;
 
@@ -42,11 +42,12 @@ export function printJsonLine(value: unknown): void {
 
 /** heddle: the sentence, and below it the way out; every problem of the input in turn. */
 export function errorText(error: unknown): string {
-  if (!(error instanceof OperatorError)) {
+  const known = asOperatorError(error);
+  if (known === undefined) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return `heddle: this is a bug in Heddle, please report it: ${text}`;
   }
-  return [error, ...error.also]
+  return [known, ...known.also]
     .map(({ message, hint }) => `heddle: ${message}\n  ${hint}`)
     .join('\n');
 }
