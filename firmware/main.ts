@@ -131,6 +131,7 @@ export function arm(): bool {
   for (let i: u32 = 0; i < words.txRingCount; i++) {
     const ring = load<u32>(TX_RING_LIST_BASE + (i << 2));
     if (viewAt(ring).state == RING_STOPPED) continue;
+    words.currentRing = ring;
     if (armKicks(viewAt(ring), ringAt(ring))) isBusy = true;
   }
   return isBusy;
@@ -141,7 +142,9 @@ export function disarm(): void {
   const words = control();
   for (let i: u32 = 0; i < words.txRingCount; i++) {
     const ring = load<u32>(TX_RING_LIST_BASE + (i << 2));
-    if (viewAt(ring).state != RING_STOPPED) suppressKicks(viewAt(ring), ringAt(ring));
+    if (viewAt(ring).state == RING_STOPPED) continue;
+    words.currentRing = ring;
+    suppressKicks(viewAt(ring), ringAt(ring));
   }
 }
 

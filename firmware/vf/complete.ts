@@ -50,6 +50,7 @@ export function listInterrupts(): bool {
     const ring = ringAt(ringNumber);
     view.dirty = 0;
     if (view.state == RING_STOPPED) continue;
+    words.currentRing = ringNumber;
     lock(ring);
     if (wantsInterrupt(view, ring)) {
       store<u32>(SIGNAL_LIST_BASE + (words.signalCount << 2), ringNumber);

@@ -40,9 +40,9 @@ export function inhale(ringNumber: u32): u32 {
   inhaleMissed = false;
   const view = viewAt(ringNumber);
   const ring = ringAt(ringNumber);
+  control().currentRing = ringNumber; // before the first access that could trap
   const available = availableCount(view, ring);
   if (available == 0) return 0;
-  control().currentRing = ringNumber;
   if (available > ring.size) {
     faultRing(ringNumber, RING_FAULT_AVAIL_INDEX);
     return 0;

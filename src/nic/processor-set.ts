@@ -1,3 +1,4 @@
+import { COUNTER_FAULTS } from '../../layout/counters.ts';
 import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
 import {
   PROCESSOR_EVICTIONS,
@@ -132,6 +133,7 @@ export class ProcessorSet implements Fabric {
     this.#restarts[index] = (this.#restarts[index] ?? 0) + 1;
     if (death.ring >= 0) {
       this.shared.setRingField(death.ring, RING_FAULT, RING_FAULT_TRAP);
+      this.shared.count(death.ring, COUNTER_FAULTS); // its writer is dead
       this.#blame(death.ring, `${FAULT_REASONS[RING_FAULT_TRAP]}: ${death.message}`);
     } else {
       this.#blamelessDeaths += 1;

@@ -60,6 +60,12 @@ export class SharedState {
     return Number(this.#counters[ring * COUNTER_COUNT + counter] ?? 0n);
   }
 
+  /** Adds one to a counter that no processor writes any more. */
+  count(ring: number, counter: number): void {
+    const at = ring * COUNTER_COUNT + counter;
+    this.#counters[at] = (this.#counters[at] ?? 0n) + 1n;
+  }
+
   /** A VF number that is used again starts from nothing. */
   clearVf(vf: number): void {
     const rings = vf * QUEUE_COUNT_MAX;

@@ -122,6 +122,11 @@ export interface Nic {
   stats(): NicStats;
   fdb(): FdbEntry[];
   config(): NicConfig;
+  /**
+   * Makes the firmware trap on a ring, to see that only this ring stops (as `devlink health test` does
+   * for hardware). False if the ring does not run.
+   */
+  injectTrap(name: string, queue: number): Promise<boolean>;
   on<Name extends NicEventName>(event: Name, listener: NicListener<Name>): void;
   off<Name extends NicEventName>(event: Name, listener: NicListener<Name>): void;
   /** Stops the processors, closes every session and removes the sockets. */

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A kernel of the host's distribution, with the modules that belong to it. */
@@ -56,10 +56,12 @@ function rank(version: string): number {
   return version.includes('cloud') ? 1 : 0;
 }
 
+/** Some distributions let only root read kernels. */
 function isReadable(path: string): boolean {
   try {
-    return statSync(path).isFile() && readFileSync(path).length > 0;
+    accessSync(path, constants.R_OK);
+    return true;
   } catch {
-    return false; // Some distributions let only root read kernels.
+    return false;
   }
 }
