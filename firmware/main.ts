@@ -104,7 +104,11 @@ export function turn(): u32 {
   }
   while (cursor < words.txRingCount) {
     const ring = load<u32>(TX_RING_LIST_BASE + (cursor << 2));
-    const frames = pull(ring);
+    if (viewAt(ring).state == RING_STOPPED) {
+      cursor += 1; // and whatever an earlier ring missed has been answered: ask nothing again
+      continue;
+    }
+    const frames = inhale(ring);
     if (frames != 0) {
       openBatch(ring, frames);
       if (!deliverBatch()) return TURN_WORKED | TURN_MISSED;
@@ -146,10 +150,6 @@ export function disarm(): void {
     words.currentRing = ring;
     suppressKicks(viewAt(ring), ringAt(ring));
   }
-}
-
-function pull(ring: u32): u32 {
-  return viewAt(ring).state == RING_STOPPED ? 0 : inhale(ring);
 }
 
 function openBatch(ring: u32, frames: u32): void {

@@ -61,6 +61,7 @@ const TABLE_MASK: u32 = WINDOW_TABLE_COUNT - 1;
 /** Opens a batch: windows used from now on carry its stamp, and the host evicts none that does. */
 export function beginBatch(): void {
   control().batchStamp += 1;
+  control().exhausted = 0;
   lastKey = 0; // so that the first use in each batch stamps the window
 }
 
@@ -83,7 +84,7 @@ function failed(vf: u32, address: u64): u32 {
   if (words.invalidVf == vf + 1 && words.invalidAddress == address) {
     translateError = i32(DROP_BUFFER_ADDRESS);
   } else if (words.exhausted != 0) {
-    words.exhausted = 0;
+    // For the rest of the batch: no slot becomes free before its end, so asking again would never end.
     translateError = i32(DROP_WINDOW_EXHAUSTED);
   } else {
     words.missVf = vf;
