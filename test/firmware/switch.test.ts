@@ -1,0 +1,220 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LEARNED_PER_VF_MAX } from '../../layout/limits.ts';
+import { SHARED_BASE, SHARED_FDB, SHARED_VFS } from '../../layout/memory.ts';
+import { FDB_ENTRY_COUNT, FDB_SET_COUNT, FDB_SET_SIZE, FDB_WAYS } from '../../layout/switch.ts';
+import { VF_LEARNED_COUNT, VF_RECORD_SIZE } from '../../layout/vf.ts';
+import { RING_DISABLED, RING_ENABLED } from '../../layout/virtqueue.ts';
+import { FirmwareWire } from '../support/firmware-wire.ts';
+import { arpRequest, BROADCAST, MULTICAST, macNumber, plainFrame } from '../support/frames.ts';
+
+const AGE = 300;
+const STRANGER = '02:11:22:33:44:55';
+
+describe('the embedded switch', () => {
+  let wire: FirmwareWire;
+
+  beforeEach(() => {
+    wire = new FirmwareWire([{}, {}, {}, {}], { macAgeSeconds: AGE });
+    wire.postAll();
+    wire.host.setNow(1000);
+  });
+
+  afterEach(() => {
+    wire.close();
+  });
+
+  /** Sends one frame and tells how many each guest received. */
+  function reach(from: number, to: string, source = wire.mac(from)): number[] {
+    expect(wire.send(from, plainFrame({ to, from: source }, 80))).toBe(true);
+    wire.run();
+    return wire.guests.map((_, number) => wire.received(number).length);
+  }
+
+  function learned(vf: number): number {
+    const at = SHARED_BASE + SHARED_VFS + vf * VF_RECORD_SIZE + VF_LEARNED_COUNT;
+    return wire.host.view.getUint32(at, true);
+  }
+
+  /** Every key of the MAC table: port and address. */
+  function entries(): bigint[] {
+    const keys: bigint[] = [];
+    for (let set = 0; set < FDB_SET_COUNT; set++) {
+      for (let way = 0; way < FDB_WAYS; way++) {
+        const at = SHARED_BASE + SHARED_FDB + set * FDB_SET_SIZE + way * 8;
+        const key = wire.host.view.getBigUint64(at, true);
+        if (key !== 0n) keys.push(key);
+      }
+    }
+    return keys;
+  }
+
+  it('delivers unicast to its VF alone', () => {
+    expect(reach(0, wire.mac(2))).toEqual([0, 0, 1, 0]);
+  });
+
+  it('floods broadcast, multicast, ARP and unknown unicast to all but the sender', () => {
+    expect(reach(0, BROADCAST)).toEqual([0, 1, 1, 1]);
+    expect(reach(1, MULTICAST)).toEqual([1, 0, 1, 1]);
+    expect(reach(2, STRANGER)).toEqual([1, 1, 0, 1]);
+    wire.send(3, arpRequest(wire.mac(3), 0x0a000003, 0x0a000001));
+    wire.run();
+    expect(wire.received(0)).toEqual([arpRequest(wire.mac(3), 0x0a000003, 0x0a000001)]);
+    const { replicas, forwarded } = wire.host.stats().vfs[0]?.tx ?? { replicas: 0, forwarded: 0 };
+    expect({ forwarded, replicas }).toEqual({ forwarded: 1, replicas: 2 });
+  });
+
+  it('never returns a frame to its sender: CVE-2021-3416, CVE-2023-3019', () => {
+    expect(reach(0, wire.mac(0), STRANGER)).toEqual([0, 0, 0, 0]);
+    expect(wire.allDrops(0)).toEqual({ 'tx.hairpin': 1 });
+  });
+
+  it('drops what claims to come from a group address', () => {
+    expect(reach(0, wire.mac(1), MULTICAST)).toEqual([0, 0, 0, 0]);
+    expect(reach(0, wire.mac(1), BROADCAST)).toEqual([0, 0, 0, 0]);
+    expect(wire.allDrops(0)).toEqual({ 'tx.sourceAddress': 2 });
+  });
+
+  it('learns where an address lives', () => {
+    reach(3, wire.mac(0), STRANGER);
+    expect(reach(0, STRANGER)).toEqual([0, 0, 0, 1]);
+  });
+
+  it('forgets an address that was silent for too long', () => {
+    reach(3, wire.mac(0), STRANGER);
+    wire.host.setNow(1000 + AGE);
+    expect(reach(0, STRANGER)).toEqual([0, 0, 0, 1]);
+    wire.host.setNow(1000 + AGE + 1);
+    expect(reach(0, STRANGER)).toEqual([0, 1, 1, 1]);
+  });
+
+  it('keeps an address that speaks', () => {
+    for (let second = 1000; second < 1000 + AGE * 3; second += AGE - 1) {
+      wire.host.setNow(second);
+      reach(3, wire.mac(0), STRANGER);
+    }
+    expect(reach(0, STRANGER)).toEqual([0, 0, 0, 1]);
+  });
+
+  it('follows an address that moves', () => {
+    reach(3, wire.mac(0), STRANGER);
+    reach(2, wire.mac(0), STRANGER);
+    expect(reach(0, STRANGER)).toEqual([0, 0, 1, 0]);
+    expect([learned(2), learned(3)]).toEqual([1, 0]);
+  });
+
+  it("never moves a VF's own address, whoever else uses it", () => {
+    reach(3, wire.mac(0), wire.mac(1));
+    expect(reach(0, wire.mac(1))).toEqual([0, 1, 0, 0]);
+    wire.host.setNow(1000 + AGE * 10);
+    expect(reach(0, wire.mac(1))).toEqual([0, 1, 0, 0]);
+  });
+
+  it('learns no more of one VF than its share, and the others are still found', () => {
+    for (let i = 0; i < FDB_ENTRY_COUNT * 2; i++) {
+      const hex = i.toString(16).padStart(4, '0');
+      const source = `02:aa:00:00:${hex.slice(0, 2)}:${hex.slice(2)}`;
+      wire.send(3, plainFrame({ to: wire.mac(0), from: source }, 60));
+      wire.run();
+      wire.received(0);
+    }
+    expect(learned(3)).toBeLessThanOrEqual(LEARNED_PER_VF_MAX);
+    expect(entries().filter((key) => key >> 48n === 4n).length).toBe(learned(3) + 1);
+    reach(2, wire.mac(0), STRANGER);
+    expect(reach(0, STRANGER)).toEqual([0, 0, 1, 0]);
+    wire.host.setNow(1000 + AGE * 2); // the flood ages out and makes room again
+    reach(3, wire.mac(0), '02:bb:00:00:00:01');
+    expect(reach(0, '02:bb:00:00:00:01')).toEqual([0, 0, 0, 1]);
+    expect(learned(3)).toBe(1);
+  });
+
+  it('forgets all that leads to a VF that goes', () => {
+    reach(3, wire.mac(0), STRANGER);
+    wire.host.firmware.forgetPort(3);
+    wire.host.firmware.setPort(3, 0);
+    expect(entries().filter((key) => key >> 48n === 4n)).toEqual([]);
+    expect(reach(0, STRANGER)).toEqual([0, 1, 1, 0]);
+    expect(reach(0, wire.mac(3))).toEqual([0, 1, 1, 0]);
+  });
+
+  it('puts a static address in the place of learned ones when their set is full', () => {
+    const addresses: string[] = [];
+    for (let i = 0; addresses.length < FDB_WAYS + 1; i++) {
+      const hex = i.toString(16).padStart(6, '0');
+      const mac = `02:cc:00:${hex.slice(0, 2)}:${hex.slice(2, 4)}:${hex.slice(4)}`;
+      if (setOf(macNumber(mac)) === 5n) addresses.push(mac);
+    }
+    const last = addresses.pop() ?? '';
+    for (const source of addresses) reach(3, wire.mac(0), source);
+    expect(learned(3)).toBe(FDB_WAYS);
+    reach(3, wire.mac(0), last); // the set is full: not learned, only flooded
+    expect(reach(0, last)).toEqual([0, 1, 1, 1]);
+    expect(wire.host.firmware.setStatic(macNumber(last), 2)).toBe(1);
+    expect(reach(0, last)).toEqual([0, 0, 1, 0]);
+    expect(learned(3)).toBe(FDB_WAYS - 1);
+  });
+
+  it('counts a frame for a VF without a running receive queue', () => {
+    wire.host.setReceiveQueues(2, []);
+    expect(reach(0, wire.mac(2))).toEqual([0, 0, 0, 0]);
+    expect(wire.allDrops(0)).toEqual({ 'tx.destinationDown': 1 });
+  });
+
+  it('counts a frame that nobody else could hear', () => {
+    for (const vf of [1, 2, 3]) wire.host.firmware.setPort(vf, 0);
+    expect(reach(0, BROADCAST)).toEqual([0, 0, 0, 0]);
+    expect(wire.allDrops(0)).toEqual({ 'tx.noDestination': 1 });
+  });
+
+  it('drains a disabled ring, and goes on when it is enabled again', () => {
+    const ring = wire.host.ringNumber(0, 1);
+    wire.host.firmware.setRingState(ring, RING_DISABLED);
+    expect(reach(0, wire.mac(1))).toEqual([0, 0, 0, 0]);
+    expect(wire.guest(0).pair(0).transmit.outstanding).toBe(0);
+    expect(wire.allDrops(0)).toEqual({ 'tx.queueDisabled': 1 });
+    wire.host.firmware.setRingState(ring, RING_ENABLED);
+    expect(reach(0, wire.mac(1))).toEqual([0, 1, 0, 0]);
+  });
+
+  it('drops at a full ring, counted there, and stalls nobody else', () => {
+    const frames = 200;
+    const sent = { to: BROADCAST, from: wire.mac(0) };
+    for (let i = 0; i < frames; i++) {
+      wire.send(0, plainFrame(sent, 64, i));
+      wire.run();
+      expect(wire.received(2).length).toBe(1);
+      expect(wire.received(3).length).toBe(1);
+    }
+    const posted = wire.guest(1).pair(0).receive.ring.outstanding;
+    expect(wire.received(1).length).toBe(posted);
+    expect(wire.drops(1, 'rx', 'ringFull')).toBe(frames - posted);
+  });
+
+  function setOf(mac: bigint): bigint {
+    return BigInt.asUintN(64, mac * 0x9e3779b97f4a7c15n) >> 54n;
+  }
+});
+
+describe('several receive queues', () => {
+  it('keep each flow in one queue, in order', () => {
+    const wire = new FirmwareWire([{ queuePairs: 1 }, { queuePairs: 4 }]);
+    wire.postAll();
+    const used = new Set<number>();
+    for (let flow = 0; flow < 32; flow++) {
+      for (let i = 0; i < 3; i++) {
+        const from = `02:00:00:01:00:${(flow + 16).toString(16)}`;
+        wire.send(0, plainFrame({ to: wire.mac(1), from }, 90, flow));
+      }
+      wire.run();
+      const counts = wire.guest(1).pairs.map(({ receive }) => receive.ring.usedIndex);
+      wire.received(1);
+      const total = counts.reduce((sum, count) => sum + count, 0);
+      expect(total).toBe((flow + 1) * 3);
+      counts.forEach((count, pair) => {
+        if (count > 0) used.add(pair);
+        expect(count % 3).toBe(0);
+      });
+    }
+    expect(used.size).toBe(4);
+    wire.close();
+  });
+});

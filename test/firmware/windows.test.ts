@@ -1,0 +1,246 @@
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import { BATCH_MAX } from '../../layout/limits.ts';
+import {
+  CONTROL_BASE,
+  SLOT_SIZE,
+  WINDOW_ENTRY_SIZE,
+  WINDOW_KEY,
+  WINDOW_TABLE_BASE,
+  WINDOW_TABLE_COUNT,
+} from '../../layout/memory.ts';
+import { CONTROL_MISS_ADDRESS, TURN_MISSED } from '../../layout/processor.ts';
+import { FirmwareHost } from '../support/firmware-host.ts';
+import { FirmwareWire } from '../support/firmware-wire.ts';
+import { BROADCAST, plainFrame } from '../support/frames.ts';
+import type { GuestOptions } from '../support/mock-driver/guest-queues.ts';
+
+interface Window {
+  key: bigint;
+  low: number;
+  size: number;
+}
+
+/** The window table as the firmware keeps it: slot by key, read entry by entry. */
+function tableOf(host: FirmwareHost): Map<number, Window> {
+  const table = new Map<number, Window>();
+  for (let index = 0; index < WINDOW_TABLE_COUNT; index++) {
+    const at = WINDOW_TABLE_BASE + index * WINDOW_ENTRY_SIZE;
+    const key = host.view.getBigUint64(at + WINDOW_KEY, true);
+    if (key === 0n) continue;
+    const slot = host.view.getUint32(at + 20, true);
+    expect(table.has(slot)).toBe(false);
+    const low = host.view.getUint32(at + 8, true);
+    table.set(slot, { key, low, size: host.view.getUint32(at + 12, true) });
+  }
+  return table;
+}
+
+/** Whether a probe from the key's home reaches its entry before a free one. */
+function isReachable(host: FirmwareHost, window: Window, slot: number): boolean {
+  let index = Number(BigInt.asUintN(64, window.key * 0x9e3779b97f4a7c15n) >> 53n);
+  for (;;) {
+    const at = WINDOW_TABLE_BASE + index * WINDOW_ENTRY_SIZE;
+    const key = host.view.getBigUint64(at, true);
+    if (key === 0n) return false;
+    if (key === window.key && host.view.getUint32(at + 20, true) === slot) return true;
+    index = (index + 1) % WINDOW_TABLE_COUNT;
+  }
+}
+
+describe('the window table', () => {
+  it('holds what a map holds, after any sequence of insertions and removals', () => {
+    const slots = 891;
+    const step = fc.record({
+      slot: fc.nat(slots - 1),
+      vf: fc.nat(3),
+      // Few chunks, so that keys collide; several windows of one chunk, as two regions make them.
+      chunk: fc.nat(40),
+      part: fc.nat(3),
+    });
+    const host = new FirmwareHost({ slotCount: 1 });
+    const property = fc.property(fc.array(step, { maxLength: 2000 }), (steps) => {
+      const model = new Map<number, Window>();
+      for (const { slot, vf, chunk, part } of steps) {
+        const size = SLOT_SIZE / 4;
+        const key = ((BigInt(vf) + 1n) << 48n) | BigInt(chunk);
+        const isTaken = [...model.values()].some((w) => w.key === key && w.low === part * size);
+        if (model.delete(slot)) {
+          host.firmware.removeWindow(slot);
+        } else if (!isTaken) {
+          host.firmware.insertWindow(key, part * size, size, 0x30000000, slot);
+          model.set(slot, { key, low: part * size, size });
+        }
+      }
+      expect(tableOf(host)).toEqual(model);
+      for (const [slot, window] of model) expect(isReachable(host, window, slot)).toBe(true);
+      for (const slot of model.keys()) host.firmware.removeWindow(slot);
+      expect(tableOf(host).size).toBe(0);
+    });
+    fc.assert(property, { numRuns: 60 });
+  });
+});
+
+describe('missing windows', () => {
+  let wire: FirmwareWire | undefined;
+
+  afterEach(() => {
+    wire?.close();
+    wire = undefined;
+  });
+
+  /** Four regions of 64 MiB with holes between them, buffers wherever they like. */
+  const scattered: GuestOptions = {
+    memory: {
+      sparse: true,
+      regions: [0, 1, 2, 3].map((n) => ({ guestAddress: n * 0x10000000, sizeBytes: 0x4000000 })),
+    },
+  };
+
+  function exchangeBatches(
+    connected: FirmwareWire,
+    rounds: number,
+    lengthOf: (i: number) => number,
+  ) {
+    for (let round = 0; round < rounds; round++) {
+      const frames: Uint8Array[] = [];
+      for (let i = 0; i < BATCH_MAX; i++) {
+        const to = i % 5 === 4 ? BROADCAST : connected.mac(1);
+        const frame = plainFrame({ to, from: connected.mac(0) }, lengthOf(i), round * 100 + i);
+        if (connected.send(0, frame)) frames.push(frame);
+      }
+      connected.run();
+      const received = connected.received(1);
+      // Flooded frames of a batch follow the others of it; among themselves both keep their order.
+      for (const isFlooded of [true, false]) {
+        const sameKind = (frame: Uint8Array): boolean => (frame[0] === 0xff) === isFlooded;
+        const expected = Buffer.concat(frames.filter(sameKind));
+        expect(Buffer.concat(received.filter(sameKind)).equals(expected)).toBe(true);
+      }
+    }
+    expect(connected.allDrops(0)).toEqual({});
+    expect(connected.allDrops(1)).toEqual({});
+  }
+
+  it('in the middle of inhale and of delivery lose, double and mix nothing', () => {
+    wire = new FirmwareWire([scattered, { ...scattered, bufferBytesMin: 100 }], { slotCount: 400 });
+    wire.postAll();
+    exchangeBatches(wire, 20, (i) => 60 + i * 20);
+    expect(wire.host.misses).toBeGreaterThan(60);
+  });
+
+  it('are mapped anew when slots are few: evictions, and still byte-exact', () => {
+    const guest = { ...scattered, indirectShare: 0.3 };
+    wire = new FirmwareWire([guest, { ...guest, seed: 5 }], { slotCount: 80 });
+    wire.postAll();
+    exchangeBatches(wire, 20, (i) => 60 + i * 20);
+    expect(wire.host.evictions).toBeGreaterThan(100);
+  });
+
+  it('make progress with one slot, as long as one frame needs no more', () => {
+    const plain = { indirectShare: 0, layout: 'shared', slots: 8 } as const;
+    const memory = { regions: [{ guestAddress: 0, sizeBytes: 0x400000 }] };
+    wire = new FirmwareWire(
+      [
+        { ...plain, memory },
+        { ...plain, memory },
+      ],
+      { slotCount: 2 },
+    );
+    wire.postAll();
+    exchangeBatches(wire, 4, () => 500);
+  });
+
+  it('are asked for one at a time, and only by the ring that needs them', () => {
+    // One ring misses at its first frame; another ring stands still, stopped.
+    wire = new FirmwareWire([scattered, scattered]);
+    wire.postAll();
+    wire.host.firmware.detachRing(wire.host.ringNumber(1, 1));
+    wire.host.attach(1, 1, 0);
+    wire.send(0, plainFrame({ to: wire.mac(1), from: wire.mac(0) }, 60));
+    const asked: bigint[] = [];
+    for (let i = 0; i < 20; i++) {
+      const flags = wire.host.firmware.turn();
+      if ((flags & TURN_MISSED) === 0) continue;
+      asked.push(wire.host.view.getBigUint64(CONTROL_BASE + CONTROL_MISS_ADDRESS, true));
+      wire.host.mapMissing();
+    }
+    expect(new Set(asked).size).toBe(asked.length);
+    expect(wire.received(1).length).toBe(1);
+  });
+
+  it('end in a counted drop where no region covers the address', () => {
+    wire = new FirmwareWire([{}, {}]);
+    wire.postAll();
+    const { ring } = wire.guest(0).pair(0).transmit;
+    ring.writeDescriptor(0, { address: 0x7777_0000_0000n, length: 100, flags: 0 });
+    ring.offerRaw(0, 3);
+    ring.publish();
+    wire.host.run();
+    expect(wire.allDrops(0)).toEqual({ 'tx.bufferAddress': 3 });
+    expect(wire.host.misses).toBe(1);
+  });
+
+  it('end in a counted drop when one frame needs more windows than there are', () => {
+    // 16 pieces in 16 windows, with 8 slots.
+    const regions = [{ guestAddress: 0, sizeBytes: 0x8000000 }];
+    wire = new FirmwareWire([{ memory: { regions } }, {}], { slotCount: 8 });
+    wire.postAll();
+    const { ring } = wire.guest(0).pair(0).transmit;
+    for (let i = 0; i < 16; i++) {
+      const address = BigInt(i + 4) * BigInt(SLOT_SIZE);
+      ring.writeDescriptor(i, { address, length: 32, flags: i < 15 ? 1 : 0, next: i + 1 });
+    }
+    ring.offerRaw(0);
+    ring.publish();
+    wire.host.run();
+    expect(wire.allDrops(0)).toEqual({ 'tx.windowExhausted': 1 });
+    // The others are served as before.
+    wire.post(0);
+    wire.send(1, plainFrame({ to: wire.mac(0), from: wire.mac(1) }, 60));
+    wire.host.run();
+    expect(wire.received(0).length).toBe(1);
+  });
+
+  /** A frame of 32-byte pieces, each in a window of its own. */
+  function spreadFrame(over: FirmwareWire, windows: number): void {
+    const { memory, pairs } = over.guest(0);
+    const ring = pairs[0]?.transmit.ring;
+    const frame = plainFrame({ to: over.mac(1), from: over.mac(0) }, windows * 32 - 12);
+    const packet = Buffer.concat([new Uint8Array(12), frame]);
+    for (let i = 0; i < windows; i++) {
+      const { address, offset } = memory.spanAt((i + 4) * SLOT_SIZE, 32);
+      memory.bytes.set(packet.subarray(i * 32, i * 32 + 32), offset);
+      const flags = i < windows - 1 ? 1 : 0;
+      ring?.writeDescriptor(i, { address: BigInt(address), length: 32, flags, next: i + 1 });
+    }
+    ring?.offerRaw(0);
+    ring?.publish();
+  }
+
+  const wide: GuestOptions = { memory: { regions: [{ guestAddress: 0, sizeBytes: 0x4000000 }] } };
+
+  it('end in a counted drop when source and target together need more than there are', () => {
+    // The source takes 5 windows of 8, the target wants 5 more: a batch may not evict its own.
+    wire = new FirmwareWire([wide, wide], { slotCount: 8 });
+    const target = wire.guest(1).pair(0).receive.ring;
+    for (let i = 0; i < 5; i++) {
+      const address = BigInt((i + 4) * SLOT_SIZE);
+      const flags = i < 4 ? 3 : 2;
+      target.writeDescriptor(i, { address, length: 32, flags, next: i + 1 });
+    }
+    target.offerRaw(0);
+    target.publish();
+    spreadFrame(wire, 5);
+    wire.host.run();
+    expect(wire.allDrops(1)).toEqual({ 'rx.windowExhausted': 1 });
+  });
+
+  it('end in a counted drop when the source leaves no window for a plain buffer', () => {
+    wire = new FirmwareWire([wide, wide], { slotCount: 8 });
+    wire.post(1);
+    spreadFrame(wire, 8);
+    wire.host.run();
+    expect(wire.allDrops(1)).toEqual({ 'rx.windowExhausted': 1 });
+  });
+});

@@ -1,0 +1,95 @@
+import { assertBalanced } from './assert-balanced.ts';
+import { FirmwareHost, type HostOptions } from './firmware-host.ts';
+import { macOf } from './frames.ts';
+import { type GuestOptions, GuestQueues } from './mock-driver/guest-queues.ts';
+import type { Layout } from './mock-driver/slot.ts';
+
+/** Some guests on one firmware, without sockets and threads: VF n has the address `macOf(n + 1)`. */
+export class FirmwareWire {
+  readonly host: FirmwareHost;
+  readonly guests: GuestQueues[] = [];
+
+  constructor(guests: readonly GuestOptions[], options: HostOptions = {}) {
+    this.host = new FirmwareHost(options);
+    for (const guest of guests) this.addGuest(guest);
+  }
+
+  addGuest(options: GuestOptions): number {
+    const number = this.guests.length;
+    const queues = new GuestQueues({ seed: number + 1, slots: 128, ...options });
+    this.guests.push(queues);
+    this.host.addGuest(number, queues, this.mac(number));
+    return number;
+  }
+
+  mac(number: number): string {
+    return macOf(number + 1);
+  }
+
+  guest(number: number): GuestQueues {
+    const guest = this.guests[number];
+    if (guest === undefined) throw new Error(`assertion: no guest ${number}`);
+    return guest;
+  }
+
+  /** Offers receive buffers in every queue of a guest. */
+  post(number: number, limit?: number): void {
+    for (const { receive } of this.guest(number).pairs) {
+      receive.post(limit);
+      receive.ring.publish();
+    }
+  }
+
+  postAll(): void {
+    for (const number of this.guests.keys()) this.post(number);
+  }
+
+  /** Puts a frame on a transmit ring. False if it is full. */
+  send(from: number, frame: Uint8Array, layout?: Layout, pair = 0): boolean {
+    const { transmit } = this.guest(from).pair(pair);
+    transmit.reclaim();
+    const isSent = transmit.trySend(frame, layout);
+    transmit.ring.publish();
+    return isSent;
+  }
+
+  /** What a guest has received since the last look, its buffers posted again. */
+  received(number: number, options: { repost?: boolean } = {}): Uint8Array[] {
+    const frames: Uint8Array[] = [];
+    for (const { receive } of this.guest(number).pairs) {
+      for (let frame = receive.take(); frame !== null; frame = receive.take()) frames.push(frame);
+      if (options.repost !== false) receive.post();
+      receive.ring.publish();
+    }
+    return frames;
+  }
+
+  /** Turns until idle; then every transmitted buffer is back and every frame accounted for. */
+  run(): void {
+    this.host.run();
+    for (const { pairs } of this.guests) for (const { transmit } of pairs) transmit.reclaim();
+    assertBalanced(this.host.stats());
+  }
+
+  /** How often `reason` was counted: on the transmit side of a VF, or on its receive side. */
+  drops(number: number, side: 'tx' | 'rx', reason: string): number {
+    const drops = this.host.stats().vfs[number]?.[side].drops ?? {};
+    const count = drops[reason];
+    if (count === undefined) throw new Error(`assertion: no drop reason ${reason}`);
+    return count;
+  }
+
+  /** All drops of a VF that are not zero. */
+  allDrops(number: number): Record<string, number> {
+    const vf = this.host.stats().vfs[number];
+    const entries = [
+      ...Object.entries(vf?.tx.drops ?? {}).map(([name, count]) => [`tx.${name}`, count] as const),
+      ...Object.entries(vf?.rx.drops ?? {}).map(([name, count]) => [`rx.${name}`, count] as const),
+    ];
+    return Object.fromEntries(entries.filter(([, count]) => count > 0));
+  }
+
+  close(): void {
+    for (const { memory } of this.guests) memory.close();
+  }
+}
