@@ -9,7 +9,6 @@ export {
 } from './api/attach.ts';
 export { ControlClient, type NicEvent } from './api/client.ts';
 export { type ControlSocket, openControlSocket } from './api/control-socket.ts';
-export { defaultConfig } from './config/default.ts';
 export { loadConfig, parseConfig } from './config/load.ts';
 export { type ErrorCode, OperatorError } from './errors.ts';
 export { createNic } from './nic/nic.ts';

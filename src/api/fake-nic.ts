@@ -2,7 +2,13 @@
 
 import { EventEmitter } from 'node:events';
 import { applyActions, diffConfig, diffVf } from '../config/diff.ts';
-import { checkRoomFor, completeChanges, completeNic, completeVf } from '../config/validate.ts';
+import {
+  checkNewVf,
+  checkRoomFor,
+  completeChanges,
+  completeNic,
+  completeVf,
+} from '../config/validate.ts';
 import { operatorError } from '../errors.ts';
 import type {
   Action,
@@ -66,10 +72,7 @@ export class FakeNic implements Nic {
 
   async addVf(input: VfConfigInput): Promise<VfInfo> {
     const vf = completeVf(input, this.name);
-    if (this.#config.vfs.some(({ name }) => name === vf.name)) {
-      throw operatorError('HEDDLE_VF_EXISTS', { vf: vf.name });
-    }
-    checkRoomFor(vf, this.#config);
+    checkNewVf(vf, this.#config);
     this.#config.vfs.push(vf);
     return this.vf(vf.name);
   }

@@ -76,6 +76,18 @@ describe.skipIf(!existsSync(join(root, 'src/nic/nic.ts')))('heddle with the real
     expect((await run('vf', 'list')).stdout).toMatch(/v1.*b\.sock\n.*v2.*a\.sock/);
   });
 
+  it('gives a VF its old socket back when the new one is refused', async () => {
+    await start();
+    const { code, stderr } = await run('vf', 'set', 'vm1', '--socket', '/nowhere/vm1.sock');
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringContaining('directory of the socket does not exist: received /nowhere'),
+    });
+    const { socket } = JSON.parse((await run('vf', 'show', 'vm1', '--json')).stdout) as VfInfo;
+    expect(socket).toBe(join(base, 'heddle', 'vm1.sock'));
+    expect(statSync(socket).isSocket()).toBe(true);
+  });
+
   async function refusal(socket: string): Promise<string> {
     const good = join(base, 'good.sock');
     const file = configFile(vf('good', good) + vf('bad', socket));

@@ -63,7 +63,7 @@ export function completeChanges(input: unknown, locate: Locate = inCode): VfChan
   return Object.fromEntries(entries) as VfChanges;
 }
 
-/** Refuses a new VF, or the changed form of one, that would get in the way of the others. */
+/** Refuses the changed form of a VF that would get in the way of the others. */
 export function checkRoomFor(vf: VfConfig, nic: NicConfig, locate: Locate = inCode): void {
   const others = nic.vfs.filter((other) => other.name !== vf.name);
   if (others.length >= VF_COUNT_MAX) {
@@ -71,6 +71,14 @@ export function checkRoomFor(vf: VfConfig, nic: NicConfig, locate: Locate = inCo
   }
   const at: Locate = (path, part) => locate(path.slice(2), part);
   throwProblems(conflictsOf({ ...nic, vfs: [...others, vf] }, at, (path) => path.slice(2)));
+}
+
+/** Refuses a VF to be added: its name must be free too. */
+export function checkNewVf(vf: VfConfig, nic: NicConfig, locate: Locate = inCode): void {
+  if (nic.vfs.some(({ name }) => name === vf.name)) {
+    throw operatorError('HEDDLE_VF_EXISTS', { vf: vf.name });
+  }
+  checkRoomFor(vf, nic, locate);
 }
 
 /** Duplicates, each reported at its second appearance. */
