@@ -22,6 +22,12 @@ interface QemuOptions extends ControlOptions {
   json?: true;
 }
 
+const notes = `
+A QEMU that refuses reconnect=1 wants reconnect-ms=1000 instead (known since 9.2). The NIC
+refuses memory that is not sealed against shrinking: "heddle vf show" then says so, and
+allowUnsealedMemory is the way out if you trust the VMM.
+`;
+
 export function addQemu(program: Command): void {
   const command = program
     .command('qemu <vf>')
@@ -31,7 +37,7 @@ export function addQemu(program: Command): void {
     .option('--cloud-hypervisor', 'flags of Cloud Hypervisor')
     .option('--memory <size>', 'memory of the VM', '1G')
     .option('--config <file>', 'take the VF from a file: no NIC needs to run')
-    .addHelpText('after', example('heddle qemu vm1', 'heddle qemu vm1 --libvirt'));
+    .addHelpText('after', `${notes}${example('heddle qemu vm1', 'heddle qemu vm1 --libvirt')}`);
   addControlOption(addJsonOption(command)).action(async (name: string, options: QemuOptions) => {
     const vf = await findVf(name, options);
     if (options.libvirt) {
