@@ -17,16 +17,16 @@ import { deliver } from './vf/receive';
 import { inhale, inhaleMissed } from './vf/transmit';
 import { configureLocks } from './virtqueue/lock';
 import { armKicks, suppressKicks } from './virtqueue/notification';
-import { ringAt, viewAt, vfOf } from './virtqueue/ring';
+import { ringAt, vfOf, viewAt } from './virtqueue/ring';
 
+export { copy } from './memory/copy';
 export { chooseSlot, insertWindow, removeWindow } from './memory/windows';
 export { configureAgeing, forgetPort, setStatic } from './switch/fdb';
-export { setPort } from './switch/ports';
-export { copy } from './memory/copy';
 export { flowHash } from './switch/flow';
+export { setPort } from './switch/ports';
 
 /** The hash of layout/ that this build was made from: the host refuses another (see scripts/build). */
-// @ts-ignore: injected by the build (asc --use)
+// @ts-expect-error: injected by the build (asc --use)
 export const layoutHash: u32 = LAYOUT_HASH;
 
 /** Marks frames that a batch has already put on a target's list. */

@@ -1,4 +1,6 @@
 // The control words that the host and the firmware of one processor share.
+
+import { CONTROL_BASE } from '../../layout/memory';
 import {
   CONTROL_BATCH_STAMP,
   CONTROL_CURRENT_RING,
@@ -15,7 +17,6 @@ import {
   CONTROL_SIGNAL_COUNT,
   CONTROL_TX_RING_COUNT,
 } from '../../layout/processor';
-import { CONTROL_BASE } from '../../layout/memory';
 
 @unmanaged
 export class Control {

@@ -5,6 +5,8 @@
 //
 // Safety: an address that translates lies inside a memory region of that same VF, since the host only
 // enters windows that it has mapped from the VF's own regions, and `low … low + size` are their bounds.
+
+import { DROP_BUFFER_ADDRESS, DROP_WINDOW_EXHAUSTED } from '../../layout/counters';
 import {
   SLOT_KEY,
   SLOT_LOW,
@@ -23,7 +25,6 @@ import {
   WINDOW_TABLE_BITS,
   WINDOW_TABLE_COUNT,
 } from '../../layout/memory';
-import { DROP_BUFFER_ADDRESS, DROP_WINDOW_EXHAUSTED } from '../../layout/counters';
 import { control } from './control';
 
 @unmanaged

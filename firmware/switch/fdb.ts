@@ -66,7 +66,8 @@ export function setStatic(mac: u64, vf: u32): bool {
     if (key != 0 && (key & MAC_MASK) == mac) place = i32(way);
   }
   for (let way: u32 = 0; way < FDB_WAYS && place < 0; way++) {
-    if (stampOf(set, way) != FDB_STATIC || atomic.load<u64>(set + (way << 3)) == 0) place = i32(way);
+    if (stampOf(set, way) != FDB_STATIC || atomic.load<u64>(set + (way << 3)) == 0)
+      place = i32(way);
   }
   if (place < 0) return false;
   forget(set, u32(place));

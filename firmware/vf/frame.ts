@@ -1,6 +1,7 @@
 // The batch: frames that wait in guest memory while the switch decides. Nothing is copied yet.
-import { FRAMES_BASE, HEADER_SCRATCH_BASE } from '../../layout/memory';
+
 import { HEADER_SCRATCH_SIZE } from '../../layout/limits';
+import { FRAMES_BASE, HEADER_SCRATCH_BASE } from '../../layout/memory';
 
 //   0         4        8          12             16     20             24
 //   ┌─────────┬────────┬──────────┬──────────────┬──────┬──────────────┬─────────┬──────┐

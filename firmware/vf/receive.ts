@@ -32,8 +32,14 @@ import { spanLength, translate } from '../memory/windows';
 import { dropOf, WALK_MISSED, walkChain, walkedSegments } from '../virtqueue/chain';
 import { faultRing } from '../virtqueue/fault';
 import { lock, unlock } from '../virtqueue/lock';
-import { Ring, RingView, ringAt, viewAt, vfOf } from '../virtqueue/ring';
-import { availableCount, availableHead, descriptorAt, publishUsed, putUsed } from '../virtqueue/split';
+import { Ring, RingView, ringAt, vfOf, viewAt } from '../virtqueue/ring';
+import {
+  availableCount,
+  availableHead,
+  descriptorAt,
+  publishUsed,
+  putUsed,
+} from '../virtqueue/split';
 import { Frame, frameAt } from './frame';
 
 // Beside each snapshot of a descriptor: its head, where its buffer is (0 = needs a closer look), its span.

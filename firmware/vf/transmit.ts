@@ -19,14 +19,24 @@ import {
   SEGMENT_BUDGET,
 } from '../../layout/limits';
 import { SOURCE_SEGMENTS_BASE, TX_DESCRIPTORS_BASE } from '../../layout/memory';
-import { DESCRIPTOR_LENGTH, RING_FAULT_AVAIL_INDEX, RING_FAULT_HEAD_INDEX } from '../../layout/virtqueue';
+import {
+  DESCRIPTOR_LENGTH,
+  RING_FAULT_AVAIL_INDEX,
+  RING_FAULT_HEAD_INDEX,
+} from '../../layout/virtqueue';
 import { count } from '../counters/counters';
 import { control } from '../memory/control';
 import { gather } from '../memory/segments';
-import { beginBatch, spanLength, TRANSLATE_MISSED, translate, translateError } from '../memory/windows';
+import {
+  beginBatch,
+  spanLength,
+  TRANSLATE_MISSED,
+  translate,
+  translateError,
+} from '../memory/windows';
 import { dropOf, WALK_MISSED, walkChain, walkedSegments } from '../virtqueue/chain';
 import { faultRing } from '../virtqueue/fault';
-import { Ring, RingView, ringAt, viewAt, vfOf } from '../virtqueue/ring';
+import { Ring, RingView, ringAt, vfOf, viewAt } from '../virtqueue/ring';
 import { availableCount, availableHead, descriptorAt } from '../virtqueue/split';
 import { Frame, frameAt, headerScratch, TARGET_DROP } from './frame';
 

@@ -1,5 +1,7 @@
 // The two records of a ring: the shared one (what it is and where it stands) and this processor's view
 // of it (where its parts are mapped).
+
+import { RING_VIEWS_BASE, SHARED_BASE, SHARED_RINGS } from '../../layout/memory';
 import {
   RING_FAULT,
   RING_FLAGS,
@@ -18,7 +20,6 @@ import {
   RING_VIEW_STATE,
   RING_VIEW_USED,
 } from '../../layout/virtqueue';
-import { RING_VIEWS_BASE, SHARED_BASE, SHARED_RINGS } from '../../layout/memory';
 
 @unmanaged
 export class Ring {

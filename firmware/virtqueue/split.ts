@@ -31,11 +31,7 @@ export function descriptorAt(view: RingView, index: u32): u32 {
 /** 2.7.8: writes the used element `ahead` places behind the published index. */
 export function putUsed(view: RingView, ring: Ring, ahead: u32, head: u32, length: u32): void {
   const place = (ring.usedIndex + ahead) & (ring.size - 1);
-  store<u64>(
-    view.used + place * USED_ELEMENT_SIZE,
-    u64(head) | (u64(length) << 32),
-    USED_RING,
-  );
+  store<u64>(view.used + place * USED_ELEMENT_SIZE, u64(head) | (u64(length) << 32), USED_RING);
 }
 
 /**

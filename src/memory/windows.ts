@@ -1,5 +1,10 @@
-import { SLOT_COUNT_MAX, SLOT_SIZE, WINDOW_SLOTS_BASE } from '../../layout/memory.ts';
-import { SLOT_KEY, SLOT_RECORD_SIZE } from '../../layout/memory.ts';
+import {
+  SLOT_COUNT_MAX,
+  SLOT_KEY,
+  SLOT_RECORD_SIZE,
+  SLOT_SIZE,
+  WINDOW_SLOTS_BASE,
+} from '../../layout/memory.ts';
 import type { LinearMemory } from '../os/linear-memory.ts';
 import type { MemoryRegion } from './guest-memory.ts';
 

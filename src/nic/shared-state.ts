@@ -1,7 +1,4 @@
-import {
-  COUNTER_COUNT,
-  COUNTER_RECORD_SIZE,
-} from '../../layout/counters.ts';
+import { COUNTER_COUNT, COUNTER_RECORD_SIZE } from '../../layout/counters.ts';
 import { QUEUE_COUNT_MAX, RING_COUNT_MAX } from '../../layout/limits.ts';
 import {
   SHARED_COUNTERS,
@@ -11,8 +8,8 @@ import {
   SHARED_VFS,
 } from '../../layout/memory.ts';
 import { PROCESSOR_RECORD_SIZE } from '../../layout/processor.ts';
-import { RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
 import { VF_RECORD_SIZE } from '../../layout/vf.ts';
+import { RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
 import { c } from '../os/libc.ts';
 import { LinearMemory } from '../os/linear-memory.ts';
 import { createMemoryFile } from '../os/memory-file.ts';

@@ -11,7 +11,9 @@ function call(prototype: string): Call {
   return libc.func(prototype) as unknown as Call;
 }
 
-const mmap = call('uintptr_t mmap(uintptr_t a, size_t n, int prot, int flags, int fd, int64_t off)');
+const mmap = call(
+  'uintptr_t mmap(uintptr_t a, size_t n, int prot, int flags, int fd, int64_t off)',
+);
 const memset = libc.func('uintptr_t memset(void *p, int c, size_t n)') as unknown as (
   target: Uint8Array,
   value: number,

@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import {
   F_ADD_SEALS,
   F_GET_SEALS,
@@ -10,7 +11,6 @@ import {
   O_ACCMODE,
   O_RDWR,
 } from './constants.ts';
-import { fstatSync } from 'node:fs';
 import { c } from './libc.ts';
 import { scratch } from './scratch.ts';
 import { checked } from './system-error.ts';

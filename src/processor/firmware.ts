@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import type { LinearMemory } from '../os/linear-memory.ts';
 import type { WindowFirmware } from '../memory/windows.ts';
+import type { LinearMemory } from '../os/linear-memory.ts';
 
 /** The exports of firmware/main.ts. */
 export interface Firmware extends WindowFirmware {

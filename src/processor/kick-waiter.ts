@@ -6,9 +6,9 @@ import {
   EPOLLET,
   EPOLLIN,
 } from '../os/constants.ts';
+import { controlEpoll, EPOLL_EVENT_DATA, EPOLL_EVENT_SIZE } from '../os/epoll.ts';
 import { c, errno } from '../os/libc.ts';
 import { LinearMemory } from '../os/linear-memory.ts';
-import { controlEpoll, EPOLL_EVENT_DATA, EPOLL_EVENT_SIZE } from '../os/epoll.ts';
 import { checked, SystemError } from '../os/system-error.ts';
 
 const EVENT_COUNT_MAX = 64;

@@ -9,6 +9,7 @@ import {
   SHARED_PROCESSORS,
   SHARED_RINGS,
   SIGNAL_LIST_BASE,
+  SLOT_COUNT_MAX,
 } from '../../layout/memory.ts';
 import {
   CONTROL_CURRENT_RING,
@@ -32,14 +33,13 @@ import {
   TURN_SIGNALS,
   TURN_WORKED,
 } from '../../layout/processor.ts';
-import { SLOT_COUNT_MAX } from '../../layout/memory.ts';
 import { RING_FAULT, RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
 import { Windows } from '../memory/windows.ts';
 import { monotonicSeconds } from '../os/clock.ts';
 import { raiseEventFd } from '../os/event-fd.ts';
 import { AddressSpace } from './address-space.ts';
-import type { CommandEnvelope, ProcessorOptions, Report } from './commands.ts';
 import { CommandRunner } from './command-runner.ts';
+import type { CommandEnvelope, ProcessorOptions, Report } from './commands.ts';
 import { type Firmware, loadFirmware } from './firmware.ts';
 import { KickWaiter } from './kick-waiter.ts';
 

@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import { PROCESSOR_DOORBELL } from '../../layout/processor.ts';
+import type { SharedState } from '../nic/shared-state.ts';
 import { createEventFd, raiseEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
-import type { SharedState } from '../nic/shared-state.ts';
 import type { Command, ProcessorOptions, Report } from './commands.ts';
 import { layoutHash } from './layout-hash.ts';
 

@@ -91,14 +91,18 @@ export class Connection {
     while (!this.#isClosed && !this.#isBusy) {
       const received = receiveMessage(this.#fd, this.#missing());
       this.#fds.push(...received.fds);
-      if (received.isTruncated) return this.close('its descriptors were cut off');
-      if (received.length === 0) return this.close(null);
       if (received.length < 0) return;
-      this.#append(received.bytes);
-      const problem = this.#headerProblem();
-      if (problem !== null) return this.close(problem);
-      if (this.#missing() === 0) this.#dispatch();
+      if (received.isTruncated) this.close('its descriptors were cut off');
+      else if (received.length === 0) this.close(null);
+      else this.#take(received.bytes);
     }
+  }
+
+  #take(bytes: Uint8Array): void {
+    this.#append(bytes);
+    const problem = this.#headerProblem();
+    if (problem !== null) this.close(problem);
+    else if (this.#missing() === 0) this.#dispatch();
   }
 
   #append(bytes: Uint8Array): void {
@@ -106,7 +110,10 @@ export class Connection {
     joined.set(this.#partial);
     joined.set(bytes, this.#partial.length);
     this.#partial = joined;
-    this.#timer ??= setTimeout(() => this.close('it left a message unfinished'), MESSAGE_TIMEOUT_MS);
+    this.#timer ??= setTimeout(
+      () => this.close('it left a message unfinished'),
+      MESSAGE_TIMEOUT_MS,
+    );
   }
 
   /** Bytes until the header, and then the message, is complete: never a byte of the next. */

@@ -1,5 +1,5 @@
-import { MEMORY_SLOTS_MAX } from '../memory/guest-memory.ts';
 import { operatorError } from '../errors.ts';
+import { MEMORY_SLOTS_MAX } from '../memory/guest-memory.ts';
 import { makeNonBlocking } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import { isAligned, isQueueSize } from '../virtqueue/ring-setup.ts';
@@ -122,7 +122,8 @@ export async function getVringBase(session: Session, message: Message): Promise<
 
 export async function setVringKick(session: Session, message: Message): Promise<undefined> {
   const { queue, fd } = takeEventFd(session, message);
-  if (fd < 0) throw new Refusal('a ring without a kick descriptor would have to be polled for ever');
+  if (fd < 0)
+    throw new Refusal('a ring without a kick descriptor would have to be polled for ever');
   if (session.device.rings.isRunning(queue)) await session.stopRing(queue);
   const setup = session.setup(queue);
   closeFd(setup.kickFd);

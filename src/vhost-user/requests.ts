@@ -1,5 +1,6 @@
 import { hasFeature } from '../virtqueue/ring-setup.ts';
 import type { Message } from './connection.ts';
+import * as handle from './handlers.ts';
 import {
   MEMORY_REGION_SIZE,
   ProtocolFeature,
@@ -8,7 +9,6 @@ import {
 } from './message.ts';
 import { Refusal } from './refusal.ts';
 import type { Session } from './session.ts';
-import * as handle from './handlers.ts';
 
 /** What a request must look like before its handler sees it, and the handler. */
 interface Request {
@@ -20,7 +20,10 @@ interface Request {
   /** The protocol feature bit that must be negotiated. */
   needs?: number;
   /** Returns the payload of the request's own reply, or nothing where only an acknowledgement is due. */
-  handler: (session: Session, message: Message) => Promise<Uint8Array | undefined> | Uint8Array | undefined;
+  handler: (
+    session: Session,
+    message: Message,
+  ) => Promise<Uint8Array | undefined> | Uint8Array | undefined;
 }
 
 /** Every request we know. What is not here was never offered, and is refused. */

@@ -5,6 +5,7 @@ import { GuestMemory } from '../memory/guest-memory.ts';
 import { raiseEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
+import { sendMessage } from '../os/unix-socket.ts';
 import type { RingSet } from '../virtqueue/ring-set.ts';
 import { createRingSetup, hasFeature, type RingSetup } from '../virtqueue/ring-setup.ts';
 import { Connection, type Message } from './connection.ts';
@@ -17,7 +18,6 @@ import {
   writeMessage,
   writeU64,
 } from './message.ts';
-import { sendMessage } from '../os/unix-socket.ts';
 import { Refusal } from './refusal.ts';
 import { admit } from './requests.ts';
 
@@ -167,8 +167,7 @@ export class Session {
 
   /** Tells the front-end that the configuration space changed, if it cares. */
   notifyConfigChange(): void {
-    const cares =
-      this.backendFd >= 0 && hasFeature(this.protocolFeatures, ProtocolFeature.CONFIG);
+    const cares = this.backendFd >= 0 && hasFeature(this.protocolFeatures, ProtocolFeature.CONFIG);
     if (!cares) return;
     const message = writeMessage(BackendRequest.CONFIG_CHANGE_MSG, 0, new Uint8Array(0));
     try {

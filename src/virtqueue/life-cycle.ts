@@ -1,9 +1,4 @@
-import {
-  RING_DISABLED,
-  RING_ENABLED,
-  RING_FAULTED,
-  RING_STOPPED,
-} from '../../layout/virtqueue.ts';
+import { RING_DISABLED, RING_ENABLED, RING_FAULTED, RING_STOPPED } from '../../layout/virtqueue.ts';
 import type { Transitions } from '../life-cycle.ts';
 
 /**

@@ -72,7 +72,12 @@ export class RingSet {
   }
 
   /** Starts a ring. False if its parts do not lie in the guest's memory. */
-  async start(queue: number, setup: RingSetup, memory: GuestMemory, features: bigint): Promise<boolean> {
+  async start(
+    queue: number,
+    setup: RingSetup,
+    memory: GuestMemory,
+    features: bigint,
+  ): Promise<boolean> {
     const pins = pinRing(setup, memory, this.#fabric.pins);
     if (pins === null) return false;
     const number = this.#vf * QUEUE_COUNT_MAX + queue;

@@ -1,13 +1,3 @@
-import {
-  AVAIL_RING,
-  DESCRIPTOR_SIZE,
-  RING_F_EVENT_INDEX,
-  RING_F_IN_ORDER,
-  RING_F_INDIRECT,
-  RING_F_MERGEABLE,
-  USED_ELEMENT_SIZE,
-  USED_RING,
-} from '../../layout/virtqueue.ts';
 import { QUEUE_SIZE_MAX } from '../../layout/limits.ts';
 import {
   NET_HEADER_SIZE,
@@ -18,6 +8,16 @@ import {
   VIRTIO_F_VERSION_1,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
+import {
+  AVAIL_RING,
+  DESCRIPTOR_SIZE,
+  RING_F_EVENT_INDEX,
+  RING_F_IN_ORDER,
+  RING_F_INDIRECT,
+  RING_F_MERGEABLE,
+  USED_ELEMENT_SIZE,
+  USED_RING,
+} from '../../layout/virtqueue.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import { type Pin, type PinAllocator, planPin } from '../memory/pins.ts';
 import type { RingPins } from '../processor/commands.ts';
