@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { VF_COUNT_MAX } from '../../layout/limits.ts';
 import { applyActions, diffConfig, diffVf } from '../config/diff.ts';
 import type { Action, NicConfig, VfChanges, VfConfig } from '../config/types.ts';
-import { checkRoomFor, completeChanges, completeNic, completeVf } from '../config/validate.ts';
+import { checkNewVf, checkRoomFor, completeChanges, completeNic, completeVf } from '../config/validate.ts';
 import { operatorError } from '../errors.ts';
 import { monotonicSeconds } from '../os/clock.ts';
 import { Poller } from '../os/poller.ts';
@@ -73,7 +73,7 @@ class SoftwareNic implements Nic {
   addVf(input: unknown): Promise<VfInfo> {
     return this.#change(async () => {
       const config = completeVf(input, this.name);
-      checkRoomFor(config, this.config());
+      checkNewVf(config, this.config());
       await this.#add(config);
       return this.vf(config.name);
     });

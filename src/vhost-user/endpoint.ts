@@ -131,16 +131,17 @@ export class ClientEndpoint implements Endpoint {
 
 function openListener(path: string): number {
   checkPathLength(path);
-  clearPath(path);
-  const fd = createUnixSocket();
+  let fd = -1;
   try {
+    clearPath(path);
+    fd = createUnixSocket();
     bindUnixSocket(fd, path);
     listenUnixSocket(fd);
+    return fd;
   } catch (error) {
-    c.close(fd);
+    if (fd !== -1) c.close(fd);
     throw explain(error, path);
   }
-  return fd;
 }
 
 function checkPathLength(path: string): void {
@@ -181,6 +182,9 @@ function explain(error: unknown, path: string): unknown {
     case 'EROFS':
     case 'EPERM':
       return operatorError('HEDDLE_SOCKET_NOT_WRITABLE', { socket: path });
+    case 'EMFILE':
+    case 'ENFILE':
+      return operatorError('HEDDLE_FILE_DESCRIPTORS', { operation: `listen on ${path}` });
     case 'EADDRINUSE':
       return operatorError('HEDDLE_SOCKET_IN_USE', { socket: path });
     default:
