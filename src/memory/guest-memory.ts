@@ -1,3 +1,4 @@
+import { HUGE_PAGE_SIZE } from '../../layout/memory.ts';
 import { c } from '../os/libc.ts';
 import { inspectMemoryFile } from '../os/memory-file.ts';
 
@@ -21,6 +22,7 @@ export type RegionProblem =
   | 'file is read-only'
   | 'region larger than its file'
   | 'offset not a multiple of the page size'
+  | 'pages larger than 2 MiB'
   | 'memory not sealed against shrinking'
   | 'too many regions';
 
@@ -123,6 +125,8 @@ export class GuestMemory {
     if (!facts.isWritable) return 'file is read-only';
     if (end > facts.sizeBytes) return 'region larger than its file';
     if (start % 4096 !== 0) return 'offset not a multiple of the page size';
+    // Windows and pins are aligned to 2 MiB: the kernel maps no larger page there.
+    if (facts.pageSizeBytes > HUGE_PAGE_SIZE) return 'pages larger than 2 MiB';
     // A file that shrinks under a mapping raises SIGBUS, which kills the process.
     if (!facts.isSealed && !this.#allowUnsealed()) return 'memory not sealed against shrinking';
     return null;

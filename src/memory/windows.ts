@@ -6,6 +6,7 @@ import {
   WINDOW_SLOTS_BASE,
 } from '../../layout/memory.ts';
 import type { LinearMemory } from '../os/linear-memory.ts';
+import { SystemError } from '../os/system-error.ts';
 import type { MemoryRegion } from './guest-memory.ts';
 
 /** What the firmware offers to the host for the window table. */
@@ -65,7 +66,13 @@ export class Windows {
       this.#drop(slot);
       this.evictions += 1;
     }
-    this.#map(vf, region, Number(address), slot);
+    try {
+      this.#map(vf, region, Number(address), slot);
+    } catch (error) {
+      // The front-end chose the file, and may have sealed it since: its frames are lost, nobody else's.
+      if (error instanceof SystemError) return 'invalid';
+      throw error;
+    }
     return 'mapped';
   }
 

@@ -18,6 +18,8 @@ export const F_SETFL = 4;
 export const F_ADD_SEALS = 1033;
 export const F_GET_SEALS = 1034;
 export const F_SEAL_SHRINK = 2;
+export const F_SEAL_WRITE = 8;
+export const F_SEAL_FUTURE_WRITE = 0x10;
 export const O_ACCMODE = 3;
 export const O_RDWR = 2;
 
@@ -32,7 +34,6 @@ export const EPOLL_CTL_DEL = 2;
 export const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 1;
 export const EPOLLOUT = 4;
-export const EPOLLERR = 8;
 export const EPOLLHUP = 0x10;
 export const EPOLLET = 0x80000000;
 
@@ -47,7 +48,6 @@ export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 
-export const ENOENT = 2;
 export const EINTR = 4;
 export const EAGAIN = 11;
 export const ECONNREFUSED = 111;

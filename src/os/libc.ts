@@ -11,9 +11,8 @@ function call(prototype: string): Call {
   return libc.func(prototype) as unknown as Call;
 }
 
-const mmap = call(
-  'uintptr_t mmap(uintptr_t a, size_t n, int prot, int flags, int fd, int64_t off)',
-);
+// Signed, so that MAP_FAILED is −1; an unsigned one would be a bigint that equals nothing.
+const mmap = call('intptr_t mmap(uintptr_t a, size_t n, int prot, int flags, int fd, int64_t off)');
 const memset = libc.func('uintptr_t memset(void *p, int c, size_t n)') as unknown as (
   target: Uint8Array,
   value: number,

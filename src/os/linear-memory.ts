@@ -8,8 +8,8 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from './constants.ts';
-import { c } from './libc.ts';
-import { checked } from './system-error.ts';
+import { c, errno } from './libc.ts';
+import { checked, SystemError } from './system-error.ts';
 
 const WASM_PAGE_SIZE = 65536;
 
@@ -36,12 +36,20 @@ export class LinearMemory {
     this.base = c.memset(new Uint8Array(this.buffer, 0, 1), 0, 0);
   }
 
-  /** Maps `length` bytes of a file, from `fileOffset` on, at `offset`. Writes are shared. */
+  /**
+   * Maps `length` bytes of a file, from `fileOffset` on, at `offset`. Writes are shared. Throws a
+   * SystemError if the kernel refuses the file, and the range is then as `unmap` leaves it.
+   */
   map(offset: number, length: number, fd: number, fileOffset: number): void {
     this.#check(offset, length);
     const flags = MAP_SHARED | MAP_FIXED;
     const at = this.base + offset;
-    checked('mmap', c.mmap(at, length, PROT_READ | PROT_WRITE, flags, fd, fileOffset));
+    if (c.mmap(at, length, PROT_READ | PROT_WRITE, flags, fd, fileOffset) !== -1) return;
+    const error = new SystemError('mmap', errno());
+    // MAP_FIXED may have taken the old mapping away before it failed: a hole in the linear memory, where
+    // the kernel could put anything of this process.
+    this.unmap(offset, length);
+    throw error;
   }
 
   /** Takes a range away: whoever touches it traps. */

@@ -3,7 +3,9 @@ import {
   F_ADD_SEALS,
   F_GET_SEALS,
   F_GETFL,
+  F_SEAL_FUTURE_WRITE,
   F_SEAL_SHRINK,
+  F_SEAL_WRITE,
   HUGETLBFS_MAGIC,
   MFD_ALLOW_SEALING,
   MFD_CLOEXEC,
@@ -17,6 +19,7 @@ import { checked } from './system-error.ts';
 
 export interface MemoryFileFacts {
   isRegularFile: boolean;
+  /** Open for writing and not sealed against it: a shared mapping that can be written is allowed. */
   isWritable: boolean;
   /** It can never become shorter, so no access to a mapping of it can raise SIGBUS. */
   isSealed: boolean;
@@ -52,11 +55,13 @@ export function inspectMemoryFile(fd: number): MemoryFileFacts | null {
   } catch {
     return null;
   }
-  const seals = c.fcntl(fd, F_GET_SEALS, 0);
+  const answer = c.fcntl(fd, F_GET_SEALS, 0);
+  const seals = answer === -1 ? 0 : answer;
+  const isOpenForBoth = (c.fcntl(fd, F_GETFL, 0) & O_ACCMODE) === O_RDWR;
   return {
     isRegularFile: stat.isFile(),
-    isWritable: (c.fcntl(fd, F_GETFL, 0) & O_ACCMODE) === O_RDWR,
-    isSealed: seals !== -1 && (seals & F_SEAL_SHRINK) !== 0,
+    isWritable: isOpenForBoth && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) === 0,
+    isSealed: (seals & F_SEAL_SHRINK) !== 0,
     sizeBytes: stat.size,
     pageSizeBytes: pageSizeOf(fd),
   };

@@ -28,7 +28,7 @@ const ADDRESS = 128;
 const CONTROL = 1024;
 const CONTROL_SIZE = 2048;
 const PAYLOAD = 4096;
-export const PAYLOAD_SIZE_MAX = 32768;
+const PAYLOAD_SIZE_MAX = 32768;
 
 export interface Received {
   /** Bytes read: 0 at end of stream, −1 if nothing is there now. */
