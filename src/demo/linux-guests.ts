@@ -23,7 +23,7 @@ class LinuxGuests implements GuestPair {
 
   async connected(): Promise<void> {
     await Promise.all([this.#client.booted(), this.#server.booted()]);
-    const tryUntilAnswered = `until ping -c 1 -W 1 ${secondAddress}; do :; done`;
+    const tryUntilAnswered = `until ping -c 1 -W 1 ${secondAddress} >/dev/null; do :; done`;
     await this.#client.run(tryUntilAnswered, connectSeconds);
   }
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { assertBalanced } from '../support/assert-balanced.ts';
+import { assertBalanced, imbalances } from '../support/assert-balanced.ts';
 import { canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
 import { ping, reach, stream } from './traffic.ts';
 
@@ -32,6 +32,8 @@ describe('a VF that a running NIC gets and loses', () => {
     expect(await isUndisturbed).toEqual({ sent: 30, answered: 30 });
     expect(await ping(lab.guest('vm1'), 'vm3', 1)).toEqual({ sent: 1, answered: 0 });
     expect(lab.nic.vfs().map((vf) => vf.name)).toEqual(['vm1', 'vm2']);
-    assertBalanced(lab.nic.stats());
+    // Of the NIC as a whole the sums no longer agree: vm3 took its counters along.
+    const problems = imbalances(lab.nic.stats());
+    expect(problems.filter((problem) => !problem.startsWith('NIC:'))).toEqual([]);
   });
 });

@@ -8,7 +8,7 @@ const transferSeconds = 90;
 
 /** Waits until the peer answers: right after a start the first tries may find no link. */
 export async function reach(from: Guest, to: string): Promise<void> {
-  await from.run(`until ping -c 1 -W 1 ${addressOf(to)}; do :; done`, 30);
+  await from.run(`until ping -c 1 -W 1 ${addressOf(to)} >/dev/null; do :; done`, 30);
 }
 
 export interface PingResult {
