@@ -9,7 +9,13 @@ const pageKiBExpected = 2048;
 const pagesNeeded = 640;
 const pagesReserved = 1024;
 
-/** Makes sure that enough are free, and gives them back at exit. */
+/** What the setting was before this process changed it, or null: it has not. */
+let pagesBefore: number | null = null;
+
+/**
+ * Makes sure that enough are free, and gives them back at exit. Called before every start of a
+ * peer: others on the machine set the same number, and an end of theirs takes pages away from us.
+ */
 export function reserveHugePages(): void {
   const { free, total } = readHugePages();
   if (free >= pagesNeeded) return;
@@ -21,7 +27,10 @@ export function reserveHugePages(): void {
     throw new Error(`Cannot reserve huge pages as this user: ${free} are free. ${hint}\n${reason}`);
   }
   // Whoever still uses pages then keeps them as surplus; the kernel frees them with their user.
-  releaseAtExit(() => writeFileSync(setting, String(total)));
+  if (pagesBefore === null) {
+    pagesBefore = total;
+    releaseAtExit(() => writeFileSync(setting, String(total)));
+  }
   const after = readHugePages();
   if (after.free < pagesNeeded) {
     throw new Error(

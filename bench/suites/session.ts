@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import { Generator } from '../generator.ts';
+import { reserveHugePages } from '../huge-pages.ts';
 import type { Peer } from '../peers/peer.ts';
 import { makeTemporaryDirectory } from '../resources.ts';
 
@@ -17,6 +18,7 @@ export async function withConnectedPorts<Result>(
   );
   let generator: Generator | null = null;
   try {
+    reserveHugePages();
     await peer.start(sockets);
     generator = new Generator(sockets, peer.socketRole);
     await generator.connect();
