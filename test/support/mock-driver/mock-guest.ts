@@ -25,6 +25,8 @@ export interface MockGuestOptions extends GuestOptions {
   repost?: boolean;
   /** Buffers posted per receive queue before the first frame. */
   receiveBuffers?: number;
+  /** The rings are the test's own: nothing is posted, taken or checked here, calls only wake waiters. */
+  isRaw?: boolean;
   /** Called for every received frame instead of keeping it. */
   onFrame?: (frame: Uint8Array, pair: number) => void;
 }
@@ -95,7 +97,7 @@ export class MockGuest {
     this.#fds.set(queue, fds);
     this.#lease.poller.add(fds.call, () => this.#onCall(queue));
     const ring = this.queues.ring(queue);
-    if ((queue & 1) === 0) {
+    if ((queue & 1) === 0 && this.options.isRaw !== true) {
       this.queues.pair(queue >> 1).receive.post(this.options.receiveBuffers);
       ring.publish();
     }
@@ -147,7 +149,12 @@ export class MockGuest {
   /** Resolves when the device has returned every transmitted buffer. */
   waitTransmitted(pair = 0): Promise<void> {
     const { transmit } = this.queues.pair(pair);
-    return this.#until(() => transmit.outstanding === 0, pair);
+    return this.#until(() => transmit.outstanding === 0, pair * 2 + 1);
+  }
+
+  /** Resolves when the used index of a ring has come to `index`. */
+  waitUsed(queue: number, index: number): Promise<void> {
+    return this.#until(() => this.queues.ring(queue).usedIndex === index, queue);
   }
 
   nextFrame(): Promise<Uint8Array> {
@@ -214,14 +221,17 @@ export class MockGuest {
   #waitForRoom(pair: number): Promise<void> {
     const { transmit } = this.queues.pair(pair);
     const before = transmit.completed;
-    return this.#until(() => transmit.completed !== before || transmit.outstanding === 0, pair);
+    return this.#until(
+      () => transmit.completed !== before || transmit.outstanding === 0,
+      pair * 2 + 1,
+    );
   }
 
-  #until(wanted: () => boolean, pair: number): Promise<void> {
+  #until(wanted: () => boolean, queue: number): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiters.push({ wanted, resolve, reject });
-      this.#service(pair * 2 + 1);
+      this.#service(queue);
     });
   }
 
@@ -236,7 +246,8 @@ export class MockGuest {
     const ring = this.queues.ring(queue);
     try {
       do {
-        if ((queue & 1) === 0) this.#receive(queue >> 1);
+        if (this.options.isRaw === true) ring.lastUsed = ring.usedIndex;
+        else if ((queue & 1) === 0) this.#receive(queue >> 1);
         else this.queues.pair(queue >> 1).transmit.reclaim();
       } while (ring.armCall());
     } catch (error) {

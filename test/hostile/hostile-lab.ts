@@ -1,0 +1,124 @@
+import { readdirSync } from 'node:fs';
+import { expect } from 'vitest';
+import { plainFrame } from '../support/frames.ts';
+import type { MockGuest, MockGuestOptions } from '../support/mock-driver/mock-guest.ts';
+import { TestNic, type TestNicOptions } from '../support/test-nic.ts';
+
+export const ATTACKER = 0;
+export const TARGET = 1;
+const BYSTANDERS = [2, 3] as const;
+
+export function openFdCount(): number {
+  return readdirSync('/proc/self/fd').length;
+}
+
+/**
+ * A NIC with an attacker, a guest that it may talk to, and two bystanders that exchange frames all the
+ * while: whatever the attacker does, each of their frames must arrive.
+ */
+export class HostileLab {
+  readonly lab: TestNic;
+  readonly target: MockGuest;
+  readonly #bystanders: readonly [MockGuest, MockGuest];
+  #exchanged = 0;
+
+  private constructor(lab: TestNic, target: MockGuest, bystanders: [MockGuest, MockGuest]) {
+    this.lab = lab;
+    this.target = target;
+    this.#bystanders = bystanders;
+  }
+
+  static async start(options: TestNicOptions = {}): Promise<HostileLab> {
+    const lab = await TestNic.start({ ...options, vfs: 4 });
+    const target = await lab.connect(TARGET);
+    const first = await lab.connect(BYSTANDERS[0]);
+    const second = await lab.connect(BYSTANDERS[1]);
+    return new HostileLab(lab, target, [first, second]);
+  }
+
+  /** A guest whose rings the test writes itself. */
+  attack(options: MockGuestOptions = {}): Promise<MockGuest> {
+    return this.lab.connect(ATTACKER, { isRaw: true, features: [], ...options });
+  }
+
+  /**
+   * Runs an attack while the bystanders exchange frames. Afterwards: they still do, every frame is
+   * accounted for, no canary has changed, no processor was restarted, no descriptor is left over.
+   */
+  async withBystanders(attack: () => Promise<void>): Promise<void> {
+    const fds = openFdCount();
+    let isOver = false;
+    const traffic = this.#pingPong(() => isOver);
+    try {
+      await attack();
+    } finally {
+      isOver = true;
+      await traffic;
+    }
+    const before = this.#exchanged;
+    await this.#round();
+    expect(this.#exchanged).toBe(before + 1);
+    await this.target.waitTransmitted();
+    this.target.poll();
+    this.lab.assertBalanced();
+    for (const { restarts } of this.lab.nic.stats().processors) expect(restarts).toBe(0);
+    for (const number of BYSTANDERS) expect(this.lab.drops(number)).toEqual({});
+    expect(openFdCount()).toBe(fds);
+  }
+
+  /** Runs `action`, after which exactly these counters of a VF have moved, by exactly this much. */
+  async expectMoves(
+    number: number,
+    moves: Readonly<Record<string, number>>,
+    action: () => Promise<void>,
+  ): Promise<void> {
+    const before = this.#troubles(number);
+    await action();
+    const after = this.#troubles(number);
+    const moved: Record<string, number> = {};
+    for (const [path, count] of after) {
+      const amount = count - (before.get(path) ?? 0);
+      if (amount !== 0) moved[path] = amount;
+    }
+    expect(moved).toEqual(moves);
+  }
+
+  async close(): Promise<void> {
+    await this.lab.close();
+  }
+
+  /** Everything that is counted when something goes wrong. */
+  #troubles(number: number): Map<string, number> {
+    const { tx, rx } = this.lab.stats(number);
+    const counts = new Map<string, number>();
+    for (const [side, stats] of [
+      ['tx', tx],
+      ['rx', rx],
+    ] as const) {
+      for (const [name, count] of Object.entries(stats.drops)) {
+        counts.set(`${side}.drops.${name}`, count);
+      }
+      counts.set(`${side}.faults`, stats.faults);
+    }
+    return counts;
+  }
+
+  async #pingPong(isOver: () => boolean): Promise<void> {
+    while (!isOver()) await this.#round();
+  }
+
+  async #round(): Promise<void> {
+    const [first, second] = this.#bystanders;
+    const { lab } = this;
+    const length = 60 + ((this.#exchanged * 37) % 1400);
+    const to = lab.mac(BYSTANDERS[1]);
+    const from = lab.mac(BYSTANDERS[0]);
+    const ping = plainFrame({ to, from }, length, this.#exchanged);
+    const pong = plainFrame({ to: from, from: to }, length, this.#exchanged);
+    first.send(ping);
+    expect(Buffer.from(await second.nextFrame()).equals(ping)).toBe(true);
+    second.send(pong);
+    expect(Buffer.from(await first.nextFrame()).equals(pong)).toBe(true);
+    this.#exchanged += 1;
+  }
+}

@@ -1,0 +1,111 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createNic } from '../../src/nic/nic.ts';
+import type { Nic, NicEventName, VfConfigInput, VfStats } from '../../src/nic/types.ts';
+import { assertBalanced } from './assert-balanced.ts';
+import { macOf } from './frames.ts';
+import { MockGuest, type MockGuestOptions } from './mock-driver/mock-guest.ts';
+
+export interface TestNicOptions {
+  processors?: number;
+  vfs?: number;
+  /** What all VFs share, beside their name, socket and MAC. */
+  vf?: Partial<VfConfigInput>;
+}
+
+/** A whole NIC with sockets in a directory of its own: VF n is `vf<n>` with the address `macOf(n + 1)`. */
+export class TestNic {
+  readonly nic: Nic;
+  readonly directory: string;
+  readonly #guests: MockGuest[] = [];
+
+  private constructor(nic: Nic, directory: string) {
+    this.nic = nic;
+    this.directory = directory;
+  }
+
+  static async start(options: TestNicOptions = {}): Promise<TestNic> {
+    const directory = mkdtempSync(join(tmpdir(), 'heddle-test-'));
+    const vfs = Array.from({ length: options.vfs ?? 2 }, (_, number) => ({
+      name: `vf${number}`,
+      socket: join(directory, `${number}.sock`),
+      mac: macOf(number + 1),
+      ...options.vf,
+    }));
+    const nic = await createNic({ name: 'test', processors: options.processors ?? 1, vfs });
+    return new TestNic(nic, directory);
+  }
+
+  socket(number: number): string {
+    return join(this.directory, `${number}.sock`);
+  }
+
+  mac(number: number): string {
+    return macOf(number + 1);
+  }
+
+  async connect(number: number, options: MockGuestOptions = {}): Promise<MockGuest> {
+    const guest = await MockGuest.connect(this.socket(number), { seed: number + 1, ...options });
+    this.#guests.push(guest);
+    return guest;
+  }
+
+  /** Resolves at the next event of this kind for a VF. */
+  next(event: NicEventName, number: number): Promise<void> {
+    return new Promise((resolve) => {
+      const listener = ({ vf }: { vf: string }): void => {
+        if (vf !== `vf${number}`) return;
+        this.nic.off(event, listener);
+        resolve();
+      };
+      this.nic.on(event, listener);
+    });
+  }
+
+  /** Closes a guest and waits until the NIC has let go of all that it held. */
+  async disconnect(number: number, guest: MockGuest): Promise<void> {
+    const gone = this.next('disconnect', number);
+    guest.close();
+    await gone;
+  }
+
+  stats(number: number): VfStats {
+    const stats = this.nic.stats().vfs.find(({ name }) => name === `vf${number}`);
+    if (stats === undefined) throw new Error(`assertion: no VF ${number}`);
+    return stats;
+  }
+
+  /** A counter by its path: `tx.packets`, `rx.drops.ringFull`. */
+  counter(number: number, path: string): number {
+    let value: unknown = this.stats(number);
+    for (const key of path.split('.')) value = (value as Record<string, unknown>)[key];
+    if (typeof value !== 'number') throw new Error(`assertion: no counter ${path}`);
+    return value;
+  }
+
+  /** All drops of a VF that are not zero. */
+  drops(number: number): Record<string, number> {
+    const { tx, rx } = this.stats(number);
+    const entries = [
+      ...Object.entries(tx.drops).map(([name, count]) => [`tx.${name}`, count] as const),
+      ...Object.entries(rx.drops).map(([name, count]) => [`rx.${name}`, count] as const),
+    ];
+    return Object.fromEntries(entries.filter(([, count]) => count > 0));
+  }
+
+  assertBalanced(): void {
+    assertBalanced(this.nic.stats());
+  }
+
+  /** Looks at every guest's rings once more: what a check found there is thrown. */
+  checkGuests(): void {
+    for (const guest of this.#guests) if (!guest.frontEnd.isClosed) guest.poll();
+  }
+
+  async close(): Promise<void> {
+    for (const guest of this.#guests) guest.close();
+    await this.nic.close();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
