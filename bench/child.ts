@@ -27,6 +27,8 @@ export class Child {
   readonly name: string;
   /** Everything it printed, both streams. */
   output = '';
+  /** Its standard output alone: the other stream may cut a line of it in two. */
+  printed = '';
   readonly #process: ChildProcess;
   readonly #waiters = new Set<Waiter>();
   readonly #forget: () => void;
@@ -47,7 +49,10 @@ export class Child {
       this.output += text;
       for (const waiter of [...this.#waiters]) waiter.check();
     };
-    this.#process.stdout?.setEncoding('utf8').on('data', append);
+    this.#process.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.printed += text;
+      append(text);
+    });
     this.#process.stderr?.setEncoding('utf8').on('data', append);
     // A write to a child that has just died; its end is reported below.
     this.#process.stdin?.on('error', () => {});
@@ -66,8 +71,13 @@ export class Child {
     this.#process.stdin?.write(text);
   }
 
-  /** Resolves with the offset behind the first match at or after `from`. */
-  waitFor(pattern: RegExp, from: number, timeoutSeconds: number): Promise<number> {
+  /** Resolves with the offset behind the first match at or after `from`, in `output` or `printed`. */
+  waitFor(
+    pattern: RegExp,
+    from: number,
+    timeoutSeconds: number,
+    stream: 'output' | 'printed' = 'output',
+  ): Promise<number> {
     return new Promise((resolve, reject) => {
       const finish = () => {
         clearTimeout(timer);
@@ -75,7 +85,7 @@ export class Child {
       };
       const waiter: Waiter = {
         check: () => {
-          const found = pattern.exec(this.output.slice(from));
+          const found = pattern.exec(this[stream].slice(from));
           if (found === null) return;
           finish();
           resolve(from + found.index + found[0].length);

@@ -55,15 +55,15 @@ export class Testpmd {
 
   /** Resolves at the first prompt: all ports are configured, and as a server also connected. */
   async ready(timeoutSeconds: number): Promise<void> {
-    this.#read = await this.child.waitFor(promptPattern, 0, timeoutSeconds);
+    this.#read = await this.child.waitFor(promptPattern, 0, timeoutSeconds, 'printed');
   }
 
   /** Runs one command and returns what it printed. */
   async command(line: string): Promise<string> {
     const from = this.#read;
     this.child.write(`${line}\n`);
-    this.#read = await this.child.waitFor(promptPattern, from, commandSeconds);
-    return this.child.output.slice(from, this.#read - prompt.length);
+    this.#read = await this.child.waitFor(promptPattern, from, commandSeconds, 'printed');
+    return this.child.printed.slice(from, this.#read - prompt.length);
   }
 
   async quit(): Promise<void> {
