@@ -1,0 +1,175 @@
+import { describe, expect, test } from 'vitest';
+import { LinearMemory } from '../src/os/linear-memory.ts';
+import { loadFirmware, readFirmware } from '../src/processor/firmware.ts';
+import { layoutHash } from '../src/processor/layout-hash.ts';
+import * as counters from './counters.ts';
+import * as limits from './limits.ts';
+import * as memory from './memory.ts';
+import * as processor from './processor.ts';
+import * as fdb from './switch.ts';
+import * as vf from './vf.ts';
+import * as virtio from './virtio.ts';
+import * as virtqueue from './virtqueue.ts';
+
+const { BATCH_MAX, RING_COUNT_MAX, SEGMENT_COUNT_MAX, VF_COUNT_MAX } = limits;
+
+type Area = readonly [name: string, base: number, sizeBytes: number];
+
+/** What each private area has to hold, in the order of the addresses. */
+const PRIVATE_AREAS: readonly Area[] = [
+  ['control', memory.CONTROL_BASE, processor.CONTROL_CURRENT_RING + 4],
+  ['frames', memory.FRAMES_BASE, BATCH_MAX * 32],
+  ['transmit descriptors', memory.TX_DESCRIPTORS_BASE, BATCH_MAX * virtqueue.DESCRIPTOR_SIZE],
+  // Beside each descriptor its head, address and span (u32 each), and behind them one header.
+  ['receive descriptors', memory.RX_DESCRIPTORS_BASE, BATCH_MAX * (16 + 12) + 16],
+  ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
+  ['source segments', memory.SOURCE_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
+  ['target segments', memory.TARGET_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
+  ['target list', memory.TARGET_LIST_BASE, BATCH_MAX * 4],
+  ['flood list', memory.FLOOD_LIST_BASE, BATCH_MAX * 4],
+  ['dirty list', memory.DIRTY_LIST_BASE, RING_COUNT_MAX * 4],
+  ['signal list', memory.SIGNAL_LIST_BASE, RING_COUNT_MAX * 4],
+  ['transmit ring list', memory.TX_RING_LIST_BASE, (RING_COUNT_MAX / 2) * 4],
+  ['port list', memory.PORT_LIST_BASE, VF_COUNT_MAX * 4],
+  ['fault list', memory.FAULT_LIST_BASE, RING_COUNT_MAX * 4],
+  ['window table', memory.WINDOW_TABLE_BASE, memory.WINDOW_TABLE_COUNT * memory.WINDOW_ENTRY_SIZE],
+  ['slot records', memory.WINDOW_SLOTS_BASE, memory.SLOT_COUNT_MAX * memory.SLOT_RECORD_SIZE],
+  ['ring views', memory.RING_VIEWS_BASE, RING_COUNT_MAX * virtqueue.RING_VIEW_SIZE],
+];
+
+const SHARED_AREAS: readonly Area[] = [
+  ['magic', memory.SHARED_MAGIC, 4],
+  ['layout hash', memory.SHARED_LAYOUT_HASH, 4],
+  [
+    'processors',
+    memory.SHARED_PROCESSORS,
+    limits.PROCESSOR_COUNT_MAX * processor.PROCESSOR_RECORD_SIZE,
+  ],
+  ['VFs', memory.SHARED_VFS, VF_COUNT_MAX * vf.VF_RECORD_SIZE],
+  ['MAC table', memory.SHARED_FDB, fdb.FDB_SET_COUNT * fdb.FDB_SET_SIZE],
+  ['rings', memory.SHARED_RINGS, RING_COUNT_MAX * virtqueue.RING_RECORD_SIZE],
+  ['counters', memory.SHARED_COUNTERS, RING_COUNT_MAX * counters.COUNTER_RECORD_SIZE],
+];
+
+function expectApart(areas: readonly Area[], end: number): void {
+  areas.forEach(([name, base, sizeBytes], index) => {
+    const [nextName, next] = areas[index + 1] ?? ['the end', end];
+    expect(base + sizeBytes, `${name} runs into ${nextName}`).toBeLessThanOrEqual(next);
+  });
+}
+
+describe('areas', () => {
+  test('of the private memory follow one another without overlap', () => {
+    expect(memory.CONTROL_BASE).toBeGreaterThan(memory.GUARD_SIZE);
+    expectApart(PRIVATE_AREAS, memory.PRIVATE_END);
+  });
+
+  test('of the private memory are all listed here', () => {
+    const bases = Object.entries(memory).filter(
+      ([name, value]) =>
+        name.endsWith('_BASE') && value >= memory.CONTROL_BASE && value < memory.PRIVATE_END,
+    );
+    const listed = PRIVATE_AREAS.map(([, base]) => base);
+    expect(bases.map(([, value]) => value).sort((a, b) => a - b)).toEqual(listed);
+  });
+
+  test('of the shared state follow one another without overlap', () => {
+    expectApart(SHARED_AREAS, memory.SHARED_SIZE);
+  });
+
+  test('of the linear memory follow one another, with room to align the pins', () => {
+    const { SLOT_SIZE, SLOT_COUNT_MAX, HUGE_PAGE_SIZE } = memory;
+    expectApart(
+      [
+        ['private', memory.CONTROL_BASE, memory.PRIVATE_END - memory.CONTROL_BASE],
+        ['shared', memory.SHARED_BASE, memory.SHARED_SIZE],
+        ['pins', memory.PINS_BASE, memory.PINS_SIZE],
+        ['slots', memory.SLOTS_BASE, SLOT_COUNT_MAX * SLOT_SIZE + HUGE_PAGE_SIZE],
+      ],
+      2 ** 32,
+    );
+  });
+});
+
+describe('relations', () => {
+  test('there are as many slots as fit', () => {
+    const room = 2 ** 32 - memory.SLOTS_BASE - memory.HUGE_PAGE_SIZE;
+    expect(memory.SLOT_COUNT_MAX).toBe(Math.floor(room / memory.SLOT_SIZE));
+    expect(memory.SLOT_SIZE).toBe(2 ** memory.SLOT_SHIFT);
+    expect(memory.SLOT_SIZE % memory.HUGE_PAGE_SIZE).toBe(0);
+    expect(memory.PINS_BASE % memory.HUGE_PAGE_SIZE).toBe(0);
+    expect(memory.SLOTS_BASE % memory.HUGE_PAGE_SIZE).toBe(0);
+    expect(memory.PINS_SIZE % memory.PIN_CELL_SIZE).toBe(0);
+    expect(memory.HUGE_PAGE_SIZE % memory.PIN_CELL_SIZE).toBe(0);
+  });
+
+  test('a probe of the window table ends: it has more entries than there are slots', () => {
+    expect(memory.WINDOW_TABLE_COUNT).toBeGreaterThanOrEqual(2 * memory.SLOT_COUNT_MAX);
+    expect(memory.WINDOW_TABLE_COUNT).toBe(2 ** memory.WINDOW_TABLE_BITS);
+    expect(limits.MISS_STREAK_MAX).toBeLessThan(memory.SLOT_COUNT_MAX);
+  });
+
+  test('a ring number is VF × QUEUE_COUNT_MAX + queue', () => {
+    expect(limits.QUEUE_COUNT_MAX).toBe(2 * limits.QUEUE_PAIRS_MAX);
+    expect(limits.RING_COUNT_MAX).toBe(VF_COUNT_MAX * limits.QUEUE_COUNT_MAX);
+    expect(limits.QUEUE_COUNT_MAX, 'firmware: vfOf is ring >> 5').toBe(2 ** 5);
+  });
+
+  test('the longest chain fits in the segment table, and the longest ring in the pins', () => {
+    expect(SEGMENT_COUNT_MAX).toBeGreaterThanOrEqual(2 * limits.CHAIN_LENGTH_MAX);
+    expect(limits.SEGMENT_BUDGET).toBeLessThan(SEGMENT_COUNT_MAX);
+    const partSize = limits.QUEUE_SIZE_MAX * virtqueue.DESCRIPTOR_SIZE;
+    expect(partSize).toBeLessThan(memory.PINS_SIZE);
+  });
+
+  test('frames: a virtio-net header and the leading bytes fit in scratch', () => {
+    expect(limits.FRAME_SIZE_MAX).toBe(65535 + 14 + 4);
+    expect(limits.FRAME_SIZE_MIN).toBe(14);
+    expect(virtio.NET_HEADER_SIZE).toBe(virtio.NET_HEADER_NUM_BUFFERS + 2);
+    expect(virtio.NET_HEADER_SIZE).toBeLessThanOrEqual(16);
+    expect(limits.HEADER_SCRATCH_SIZE - 16).toBeGreaterThanOrEqual(14 + 4 + 40 + 4);
+  });
+
+  test('records are whole cache lines, or divide one', () => {
+    expect(virtqueue.RING_RECORD_SIZE % 64).toBe(0);
+    expect(vf.VF_RECORD_SIZE % 64).toBe(0);
+    expect(processor.PROCESSOR_RECORD_SIZE % 64).toBe(0);
+    expect(fdb.FDB_SET_SIZE).toBe(64);
+    expect(64 % memory.WINDOW_ENTRY_SIZE).toBe(0);
+    expect(vf.VF_RECEIVE_QUEUES + limits.QUEUE_PAIRS_MAX).toBeLessThanOrEqual(vf.VF_RECORD_SIZE);
+  });
+
+  test('the MAC table: sets of ways, and no VF can fill it alone', () => {
+    expect(fdb.FDB_ENTRY_COUNT).toBe(fdb.FDB_SET_COUNT * fdb.FDB_WAYS);
+    expect(fdb.FDB_SET_COUNT, 'firmware: setOf keeps 10 bits of the hash').toBe(2 ** 10);
+    expect(fdb.FDB_STAMPS + fdb.FDB_WAYS * 4).toBeLessThanOrEqual(fdb.FDB_SET_SIZE);
+    expect(limits.LEARNED_PER_VF_MAX).toBe(fdb.FDB_ENTRY_COUNT / 4);
+    expect(VF_COUNT_MAX, 'a key has 16 bits for the port + 1').toBeLessThan(2 ** 16);
+  });
+
+  test('every drop reason has a counter of its own', () => {
+    expect(counters.COUNTER_RECORD_SIZE).toBe(counters.COUNTER_COUNT * 8);
+    expect(counters.COUNTER_DROPS + counters.DROP_REASON_COUNT).toBeLessThanOrEqual(
+      counters.COUNTER_COUNT,
+    );
+    const reasons = Object.entries(counters)
+      .filter(([name]) => name.startsWith('DROP_') && name !== 'DROP_REASON_COUNT')
+      .map(([, reason]) => reason)
+      .sort((a, b) => a - b);
+    expect(reasons).toEqual(reasons.map((_, index) => index));
+    expect(reasons.length).toBeLessThanOrEqual(counters.DROP_REASON_COUNT);
+  });
+});
+
+describe('layout hash', () => {
+  test('is 31 bits and the same each time', () => {
+    expect(layoutHash()).toBe(layoutHash());
+    expect(layoutHash()).toBeGreaterThan(0);
+    expect(layoutHash()).toBeLessThan(2 ** 31);
+  });
+
+  test('is what the built firmware carries', () => {
+    const firmware = loadFirmware(readFirmware(), new LinearMemory(2 ** 32));
+    expect(firmware.layoutHash.value).toBe(layoutHash());
+  });
+});
