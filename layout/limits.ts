@@ -28,6 +28,12 @@ export const PROCESSOR_COUNT_MAX: u32 = 16;
 export const BATCH_MAX: u32 = 64;
 
 /**
+ * Descriptors read for one frame, over all buffers that it takes: two of the longest chains. Without it
+ * a ring of long chains that hold next to nothing would cost millions of steps a frame.
+ */
+export const WALK_LENGTH_MAX: u32 = 2048;
+
+/**
  * Segments (pieces of guest memory that are contiguous in a window) of one batch. A chain of
  * CHAIN_LENGTH_MAX descriptors where every one crosses a window boundary still fits.
  */

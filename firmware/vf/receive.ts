@@ -29,7 +29,7 @@ import { control } from '../memory/control';
 import { copy } from '../memory/copy';
 import { appendToTargets, openTargets } from '../memory/segments';
 import { spanLength, translate } from '../memory/windows';
-import { dropOf, WALK_MISSED, walkChain, walkedSegments } from '../virtqueue/chain';
+import { dropOf, openWalk, WALK_MISSED, walkChain, walkedSegments } from '../virtqueue/chain';
 import { faultRing } from '../virtqueue/fault';
 import { lock, unlock } from '../virtqueue/lock';
 import { Ring, RingView, ringAt, vfOf, viewAt } from '../virtqueue/ring';
@@ -166,6 +166,7 @@ function deliverScattered(ringNumber: u32, view: RingView, ring: Ring, frame: Fr
   let gathered: u32 = 0;
   let segments: u32 = 0;
   let buffers: u32 = 0;
+  openWalk();
   while (gathered < needed) {
     if (buffersTaken + buffers >= availableNow) return dropFrame(ringNumber, DROP_RING_FULL);
     if (buffers > 0 && !(ring.flags & RING_F_MERGEABLE)) {

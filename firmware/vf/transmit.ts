@@ -34,7 +34,7 @@ import {
   translate,
   translateError,
 } from '../memory/windows';
-import { dropOf, WALK_MISSED, walkChain, walkedSegments } from '../virtqueue/chain';
+import { dropOf, openWalk, WALK_MISSED, walkChain, walkedSegments } from '../virtqueue/chain';
 import { faultRing } from '../virtqueue/fault';
 import { Ring, RingView, ringAt, vfOf, viewAt } from '../virtqueue/ring';
 import { availableCount, availableHead, descriptorAt } from '../virtqueue/split';
@@ -120,6 +120,7 @@ function resolveChain(ringNumber: u32, view: RingView, ring: Ring, frame: Frame,
   const headerSize = ring.headerSize;
   const wanted = headerSize + FRAME_SIZE_MAX + 1;
   const base = SOURCE_SEGMENTS_BASE;
+  openWalk();
   const total = walkChain(vfOf(ringNumber), view, ring, frame.head, 0, wanted, base, segmentsUsed);
   if (total == WALK_MISSED) {
     inhaleMissed = true;

@@ -9,7 +9,7 @@ import {
   DROP_CHAIN_NEXT,
   DROP_INDIRECT_TABLE,
 } from '../../layout/counters';
-import { CHAIN_LENGTH_MAX, SEGMENT_COUNT_MAX } from '../../layout/limits';
+import { CHAIN_LENGTH_MAX, SEGMENT_COUNT_MAX, WALK_LENGTH_MAX } from '../../layout/limits';
 import {
   DESCRIPTOR_F_INDIRECT,
   DESCRIPTOR_F_NEXT,
@@ -29,6 +29,12 @@ export let walkedSegments: u32 = 0;
 
 let segmentBase: u32 = 0;
 let segmentCount: u32 = 0;
+let stepsLeft: u32 = 0;
+
+/** Before the first chain of each frame: what all its chains together may cost. */
+export function openWalk(): void {
+  stepsLeft = WALK_LENGTH_MAX;
+}
 
 export function dropOf(result: i32): u32 {
   return u32(-2 - result);
@@ -67,6 +73,8 @@ export function walkChain(
   for (let steps: u32 = 0; ; steps++) {
     // One more than the size: the descriptor that names an indirect table is not part of the chain.
     if (steps > min(ring.size, CHAIN_LENGTH_MAX)) return dropped(DROP_CHAIN_LENGTH);
+    if (stepsLeft == 0) return dropped(DROP_CHAIN_LENGTH);
+    stepsLeft -= 1;
     let descriptor = table + index * DESCRIPTOR_SIZE;
     if (isIndirect) {
       descriptor = translate(vf, tableAddress + u64(index) * DESCRIPTOR_SIZE, DESCRIPTOR_SIZE);
