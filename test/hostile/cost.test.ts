@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF } from '../../layout/virtio.ts';
+import { DESCRIPTOR_F_NEXT, DESCRIPTOR_F_WRITE } from '../../layout/virtqueue.ts';
+import { plainFrame } from '../support/frames.ts';
+import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
+
+const HEADER = 10;
+
+// Attacks on time instead of memory. The limits are wide: what is to be caught is a hundred times slower.
+describe('a guest that tries to be expensive', () => {
+  let hostile: HostileLab;
+
+  beforeAll(async () => {
+    hostile = await HostileLab.start();
+  });
+
+  afterAll(async () => {
+    await hostile.close();
+  });
+
+  it('a chain of 1024 one-byte descriptors on every packet', async () => {
+    await hostile.withBystanders(async () => {
+      const { lab, target } = hostile;
+      const size = 1024;
+      const guest = await hostile.attack({ queueSize: size });
+      const { memory } = guest.queues;
+      const ring = guest.queues.ring(1);
+      const span = memory.allocate(size);
+      const frame = plainFrame({ to: lab.mac(TARGET), from: lab.mac(ATTACKER) }, size - HEADER);
+      memory.bytes.fill(0, span.offset, span.offset + HEADER);
+      memory.bytes.set(frame, span.offset + HEADER);
+      for (let i = 0; i < size; i++) {
+        const flags = i < size - 1 ? DESCRIPTOR_F_NEXT : 0;
+        ring.writeDescriptor(i, {
+          address: BigInt(span.address + i),
+          length: 1,
+          flags,
+          next: i + 1,
+        });
+      }
+      const rounds = 20;
+      for (let round = 1; round <= rounds; round++) {
+        ring.offerRaw(0, 100);
+        ring.publish();
+        guest.kick(1);
+        for (const received of await target.waitReceived(100)) {
+          expect(Buffer.compare(received, frame)).toBe(0);
+        }
+        await guest.waitUsed(1, round * 100);
+      }
+      expect(lab.drops(ATTACKER)).toEqual({});
+      await lab.disconnect(ATTACKER, guest);
+    });
+  });
+
+  it('empty chains of 1024 descriptors, a whole ring of them, for every frame it receives', async () => {
+    await hostile.withBystanders(async () => {
+      const { lab, target } = hostile;
+      const size = 32768;
+      const features = [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF];
+      const guest = await hostile.attack({ queueSize: size, features });
+      const ring = guest.queues.ring(0);
+      for (let i = 0; i < 1024; i++) {
+        const flags = DESCRIPTOR_F_WRITE | (i < 1023 ? DESCRIPTOR_F_NEXT : 0);
+        ring.writeDescriptor(i, { address: 0n, length: 0, flags, next: i + 1 });
+      }
+      ring.offerRaw(0, size);
+      ring.publish();
+      const frame = plainFrame({ to: lab.mac(ATTACKER), from: lab.mac(TARGET) }, 100);
+      const start = performance.now();
+      await target.sendAll(Array.from({ length: 64 }, () => frame));
+      await target.waitTransmitted();
+      expect(performance.now() - start).toBeLessThan(1500);
+      await lab.disconnect(ATTACKER, guest);
+    });
+  });
+});
