@@ -1,0 +1,106 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { HUGE_PAGE_SIZE, PIN_CELL_SIZE, PINS_SIZE } from '../../layout/memory.ts';
+import { type Pin, PinAllocator, planPin } from './pins.ts';
+
+const file = (offset: number, pageSizeBytes = 4096) => ({ fd: 3, offset, pageSizeBytes });
+
+describe('the allocator', () => {
+  it('hands out cells, and the same again once they are free', () => {
+    const pins = new PinAllocator();
+    expect(pins.allocate(1, PIN_CELL_SIZE)).toBe(0);
+    expect(pins.allocate(PIN_CELL_SIZE + 1, PIN_CELL_SIZE)).toBe(PIN_CELL_SIZE);
+    expect(pins.usedCells).toBe(3);
+    pins.free(0, 1);
+    expect(pins.allocate(PIN_CELL_SIZE, PIN_CELL_SIZE)).toBe(0);
+    expect(pins.usedCells).toBe(3);
+  });
+
+  it('has room for all of its area and not for a byte more', () => {
+    const pins = new PinAllocator();
+    expect(pins.allocate(PINS_SIZE + 1, PIN_CELL_SIZE)).toBeNull();
+    expect(pins.allocate(PINS_SIZE, PIN_CELL_SIZE)).toBe(0);
+    expect(pins.allocate(1, PIN_CELL_SIZE)).toBeNull();
+    pins.free(0, PINS_SIZE);
+    expect(pins.usedCells).toBe(0);
+  });
+});
+
+describe('a plan', () => {
+  it('covers whole pages around the part', () => {
+    const pin = planPin(new PinAllocator(), file(0x1234), 0x2000);
+    expect(pin).toEqual({
+      fd: 3,
+      fileOffset: 0x1000,
+      lengthBytes: 0x3000,
+      partOffset: 0x234,
+      pinOffset: 0,
+    });
+  });
+
+  it('lies on 2 MiB where the file has pages of that size', () => {
+    const pins = new PinAllocator();
+    planPin(pins, file(0), 4096);
+    const pin = planPin(pins, file(HUGE_PAGE_SIZE + 0x5000, HUGE_PAGE_SIZE), 0x1000);
+    expect(pin?.pinOffset).toBe(HUGE_PAGE_SIZE);
+    expect(pin?.lengthBytes).toBe(HUGE_PAGE_SIZE);
+    expect(pin?.fileOffset).toBe(HUGE_PAGE_SIZE);
+    expect(pin?.partOffset).toBe(0x5000);
+  });
+
+  it('is null when there is no room', () => {
+    expect(planPin(new PinAllocator(), file(0), PINS_SIZE + 1)).toBeNull();
+  });
+});
+
+type Step = { free: number } | { offset: number; lengthBytes: number; isHuge: boolean };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ free: fc.nat(50) }),
+  fc.record({
+    offset: fc.nat(2 ** 40),
+    lengthBytes: fc.integer({ min: 1, max: 600_000 }),
+    isHuge: fc.boolean(),
+  }),
+);
+
+function expectSound(pin: Pin, others: readonly Pin[], page: number): void {
+  expect(pin.pinOffset % Math.max(page, PIN_CELL_SIZE)).toBe(0);
+  expect(pin.fileOffset % page).toBe(0);
+  expect(pin.lengthBytes % page).toBe(0);
+  expect(pin.pinOffset + pin.lengthBytes).toBeLessThanOrEqual(PINS_SIZE);
+  for (const other of others) {
+    const isApart =
+      pin.pinOffset + pin.lengthBytes <= other.pinOffset ||
+      other.pinOffset + other.lengthBytes <= pin.pinOffset;
+    expect(isApart, `${pin.pinOffset} overlaps ${other.pinOffset}`).toBe(true);
+  }
+}
+
+describe('pins, however they come and go,', () => {
+  it('never overlap, cover their part, and leave nothing behind', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const allocator = new PinAllocator();
+        const live: Pin[] = [];
+        for (const one of steps) {
+          if ('free' in one) {
+            const [gone] = live.splice(one.free, 1);
+            if (gone !== undefined) allocator.free(gone.pinOffset, gone.lengthBytes);
+            continue;
+          }
+          const page = one.isHuge ? HUGE_PAGE_SIZE : 4096;
+          const pin = planPin(allocator, file(one.offset, page), one.lengthBytes);
+          if (pin === null) continue;
+          expectSound(pin, live, page);
+          expect(pin.fileOffset + pin.partOffset).toBe(one.offset);
+          expect(pin.partOffset + one.lengthBytes).toBeLessThanOrEqual(pin.lengthBytes);
+          live.push(pin);
+        }
+        for (const pin of live) allocator.free(pin.pinOffset, pin.lengthBytes);
+        expect(allocator.usedCells).toBe(0);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});

@@ -1,0 +1,268 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  HUGE_PAGE_SIZE,
+  SLOT_COUNT_MAX,
+  SLOT_KEY,
+  SLOT_RECORD_SIZE,
+  SLOT_SIZE,
+  SLOTS_BASE,
+  WINDOW_SLOTS_BASE,
+} from '../../layout/memory.ts';
+import { F_ADD_SEALS, F_SEAL_WRITE } from '../os/constants.ts';
+import { c } from '../os/libc.ts';
+import { LinearMemory } from '../os/linear-memory.ts';
+import { createMemoryFile } from '../os/memory-file.ts';
+import type { MemoryRegion } from './guest-memory.ts';
+import { type WindowFirmware, Windows, windowKey } from './windows.ts';
+
+const MIB = 0x100000;
+const PAGE = 4096;
+const VF = 5;
+
+interface Window {
+  key: bigint;
+  low: number;
+  size: number;
+  base: number;
+}
+
+/** The window table without the firmware: a slot at a time, and as many as the test allows. */
+class FakeFirmware implements WindowFirmware {
+  readonly windows = new Map<number, Window>();
+  readonly #keys: BigUint64Array;
+  slotCount = SLOT_COUNT_MAX;
+  nextVictim = -1;
+
+  constructor(memory: LinearMemory) {
+    const words = (SLOT_COUNT_MAX * SLOT_RECORD_SIZE) / 8;
+    this.#keys = new BigUint64Array(memory.buffer, WINDOW_SLOTS_BASE + SLOT_KEY, words);
+  }
+
+  insertWindow(key: bigint, low: number, size: number, base: number, slot: number): void {
+    this.windows.set(slot, { key, low, size, base });
+    this.#keys[(slot * SLOT_RECORD_SIZE) / 8] = key;
+  }
+
+  removeWindow(slot: number): void {
+    this.windows.delete(slot);
+    this.#keys[(slot * SLOT_RECORD_SIZE) / 8] = 0n;
+  }
+
+  chooseSlot(): number {
+    for (let slot = 0; slot < this.slotCount; slot++) if (!this.windows.has(slot)) return slot;
+    return this.nextVictim;
+  }
+
+  /** What `translate` of the firmware does: the linear address, or −1. */
+  translate(vf: number, address: number): number {
+    const offset = address % SLOT_SIZE;
+    const key = windowKey(vf, Math.floor(address / SLOT_SIZE));
+    for (const window of this.windows.values()) {
+      const isHit = window.key === key && offset >= window.low && offset < window.low + window.size;
+      if (isHit) return (window.base + offset) % 2 ** 32;
+    }
+    return -1;
+  }
+}
+
+const memory = new LinearMemory(2 ** 32);
+const bytes = new Uint8Array(memory.buffer);
+const align = (HUGE_PAGE_SIZE - (memory.base % HUGE_PAGE_SIZE)) % HUGE_PAGE_SIZE;
+const fds: number[] = [];
+let firmware: FakeFirmware;
+let windows: Windows;
+
+/** A region of a file in which each page begins with its own number. */
+function region(fields: Partial<MemoryRegion> = {}, fileSize = 16 * MIB): MemoryRegion {
+  const fd = createMemoryFile('guest', fileSize);
+  fds.push(fd);
+  const view = new LinearMemory(fileSize);
+  view.map(0, fileSize, fd, 0);
+  const words = new Uint32Array(view.buffer);
+  for (let page = 0; page < fileSize / PAGE; page++) words[(page * PAGE) / 4] = page + 1;
+  return {
+    guestAddress: 0,
+    sizeBytes: fileSize,
+    userAddress: 0,
+    fd,
+    fileOffset: 0,
+    pageSizeBytes: PAGE,
+    ...fields,
+  };
+}
+
+/** Resolves an address and checks that what is mapped there is the region's own page. */
+function expectMapped(one: MemoryRegion, address: number, vf = VF): void {
+  expect(windows.resolve(vf, BigInt(address))).toBe('mapped');
+  expectHit(one, address, vf);
+}
+
+function expectHit(one: MemoryRegion, address: number, vf = VF): void {
+  const inPage = address % PAGE;
+  const linear = firmware.translate(vf, address);
+  expect(linear, `no window for ${address}`).toBeGreaterThanOrEqual(SLOTS_BASE);
+  const view = new DataView(bytes.buffer, linear - inPage, 4);
+  const filePage = (one.fileOffset + address - inPage - one.guestAddress) / PAGE;
+  expect(view.getUint32(0, true)).toBe(filePage + 1);
+}
+
+beforeEach(() => {
+  firmware = new FakeFirmware(memory);
+  bytes.fill(0, WINDOW_SLOTS_BASE, WINDOW_SLOTS_BASE + SLOT_COUNT_MAX * SLOT_RECORD_SIZE);
+  windows = new Windows(memory, firmware, SLOTS_BASE + align);
+});
+
+afterEach(() => {
+  windows.setRegions(VF, []);
+  windows.setRegions(VF + 1, []);
+  for (const fd of fds.splice(0)) c.close(fd);
+});
+
+describe('a miss', () => {
+  it('maps the 4 MiB chunk around the address', () => {
+    const ram = region();
+    windows.setRegions(VF, [ram]);
+    expectMapped(ram, 5 * MIB + 3);
+    for (const address of [4 * MIB, 6 * MIB, 8 * MIB - 1]) expectHit(ram, address);
+    expect(firmware.translate(VF, 8 * MIB)).toBe(-1);
+    expect([windows.misses, windows.used, windows.evictions]).toEqual([1, 1, 0]);
+  });
+
+  it('outside of all regions is invalid, and so is one of a VF without any', () => {
+    windows.setRegions(VF, [region({ guestAddress: MIB, sizeBytes: MIB }, MIB)]);
+    for (const address of [0n, BigInt(MIB) - 1n, 2n * BigInt(MIB), 2n ** 63n, 2n ** 64n - 1n]) {
+      expect(windows.resolve(VF, address), `${address}`).toBe('invalid');
+    }
+    expect(windows.resolve(VF + 1, BigInt(MIB))).toBe('invalid');
+  });
+
+  it('reaches the first and the last byte of a region that fills no whole chunk', () => {
+    const ram = region({ guestAddress: 3 * MIB, sizeBytes: 2 * MIB, fileOffset: MIB });
+    windows.setRegions(VF, [ram]);
+    expectMapped(ram, 3 * MIB);
+    expectMapped(ram, 5 * MIB - 1);
+    expect(firmware.translate(VF, 3 * MIB - 1)).toBe(-1);
+    expect(firmware.translate(VF, 5 * MIB)).toBe(-1);
+  });
+
+  it('with two regions in one chunk maps each by itself', () => {
+    const low = region({ sizeBytes: MIB });
+    const high = region({ guestAddress: 2 * MIB, sizeBytes: MIB, fileOffset: 3 * MIB });
+    windows.setRegions(VF, [low, high]);
+    expectMapped(low, MIB - 1);
+    expectMapped(high, 2 * MIB);
+    expectHit(low, 0);
+    expect(firmware.translate(VF, MIB), 'the gap between them').toBe(-1);
+    expect(windows.resolve(VF, BigInt(MIB))).toBe('invalid');
+    expect(windows.used).toBe(2);
+  });
+
+  it('of one VF never shows the memory of another', () => {
+    const ours = region({ fileOffset: MIB });
+    const theirs = region({ fileOffset: 2 * MIB, sizeBytes: 8 * MIB });
+    windows.setRegions(VF, [{ ...ours, sizeBytes: 8 * MIB }]);
+    windows.setRegions(VF + 1, [theirs]);
+    expectMapped(ours, MIB);
+    expectMapped(theirs, MIB, VF + 1);
+    expectHit(ours, MIB);
+  });
+
+  it('that the kernel refuses is invalid, and nothing is mapped', () => {
+    const ram = region();
+    // Sealed after it was accepted: possible while no writable mapping of it exists.
+    const fd = createMemoryFile('sealed', 4 * MIB);
+    fds.push(fd);
+    expect(c.fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)).toBe(0);
+    windows.setRegions(VF, [{ ...ram, fd, sizeBytes: 4 * MIB }]);
+    expect(windows.resolve(VF, 0n)).toBe('invalid');
+    expect(windows.used).toBe(0);
+  });
+});
+
+describe('eviction', () => {
+  it('takes the slot that the firmware names, and counts', () => {
+    const ram = region();
+    windows.setRegions(VF, [ram]);
+    firmware.slotCount = 2;
+    expectMapped(ram, 0);
+    expectMapped(ram, 4 * MIB);
+    firmware.nextVictim = 0;
+    expectMapped(ram, 8 * MIB);
+    expect(firmware.translate(VF, 0)).toBe(-1);
+    expectHit(ram, 4 * MIB);
+    expect([windows.evictions, windows.used]).toEqual([1, 2]);
+  });
+
+  it('never takes a slot of the batch in hand', () => {
+    windows.setRegions(VF, [region()]);
+    firmware.slotCount = 0;
+    expect(windows.resolve(VF, 0n)).toBe('exhausted');
+  });
+});
+
+describe('new regions', () => {
+  it('drop the windows into files that are gone, and keep the others', () => {
+    const kept = region();
+    const gone = region({ guestAddress: 64 * MIB });
+    windows.setRegions(VF, [kept, gone]);
+    expectMapped(kept, 0);
+    expectMapped(gone, 64 * MIB);
+    windows.setRegions(VF, [kept]);
+    expectHit(kept, 0);
+    expect(firmware.translate(VF, 64 * MIB)).toBe(-1);
+    expect(windows.used).toBe(1);
+  });
+
+  it('none: drop all windows of this VF and none of its neighbour', () => {
+    const ours = region();
+    const theirs = region();
+    windows.setRegions(VF, [ours]);
+    windows.setRegions(VF + 1, [theirs]);
+    expectMapped(ours, 0);
+    expectMapped(theirs, 0, VF + 1);
+    windows.setRegions(VF, []);
+    expect(firmware.translate(VF, 0)).toBe(-1);
+    expectHit(theirs, 0, VF + 1);
+    expect(windows.resolve(VF, 0n)).toBe('invalid');
+  });
+});
+
+// An ordinary memfd that claims 2 MiB pages: the same arithmetic, without the privilege.
+describe('2 MiB pages', () => {
+  const pageSizeBytes = HUGE_PAGE_SIZE;
+
+  it('in step with guest addresses: a chunk is one window', () => {
+    const ram = region({ pageSizeBytes });
+    windows.setRegions(VF, [ram]);
+    expectMapped(ram, 4 * MIB + 5);
+    expectHit(ram, 4 * MIB);
+    expectHit(ram, 8 * MIB - 1);
+  });
+
+  it('shifted against guest addresses: every byte of a chunk is reached', () => {
+    // Guest address 3 MiB is the file's byte 2 MiB: a chunk touches three huge pages, a slot holds two.
+    const fields = { guestAddress: 3 * MIB, fileOffset: 2 * MIB, sizeBytes: 13 * MIB };
+    const ram = region({ ...fields, pageSizeBytes });
+    windows.setRegions(VF, [ram]);
+    for (let address = 3 * MIB; address < 16 * MIB; address += MIB / 2) {
+      if (firmware.translate(VF, address) === -1) expectMapped(ram, address);
+      else expectHit(ram, address);
+      if (firmware.translate(VF, address + MIB / 2 - 1) === -1) {
+        expectMapped(ram, address + MIB / 2 - 1);
+      }
+      expectHit(ram, address + MIB / 2 - 1);
+    }
+    expect(firmware.translate(VF, 3 * MIB - 1)).toBe(-1);
+    expect(firmware.translate(VF, 16 * MIB)).toBe(-1);
+  });
+
+  it('of which a region uses a part: its bounds are the window’s', () => {
+    const fields = { guestAddress: 4 * MIB, fileOffset: MIB, sizeBytes: MIB };
+    const ram = region({ ...fields, pageSizeBytes });
+    windows.setRegions(VF, [ram]);
+    expectMapped(ram, 4 * MIB);
+    expectHit(ram, 5 * MIB - 1);
+    expect(firmware.translate(VF, 5 * MIB)).toBe(-1);
+    expect(firmware.translate(VF, 4 * MIB - 1)).toBe(-1);
+  });
+});
