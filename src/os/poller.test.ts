@@ -1,0 +1,127 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openFdCount } from '../../test/support/file-descriptors.ts';
+import { EPOLLHUP, EPOLLIN, EPOLLOUT } from './constants.ts';
+import { createEventFd, drainEventFd, makeNonBlocking, raiseEventFd } from './event-fd.ts';
+import { c } from './libc.ts';
+import { Poller } from './poller.ts';
+import { createSocketPair, receiveMessage, sendMessage } from './unix-socket.ts';
+
+let poller: Poller;
+let ours = -1;
+let theirs = -1;
+
+beforeEach(() => {
+  poller = new Poller();
+  [ours, theirs] = createSocketPair();
+});
+
+afterEach(() => {
+  poller.remove(ours);
+  for (const fd of [ours, theirs]) if (fd >= 0) c.close(fd);
+  poller.close();
+});
+
+/** The events of the next call of the listener on `fd`. */
+function nextEvents(fd: number): Promise<number> {
+  return new Promise((resolve) => {
+    poller.add(fd, (events) => {
+      poller.remove(fd);
+      resolve(events);
+    });
+  });
+}
+
+describe('a poller', () => {
+  it('tells when there is something to read', async () => {
+    const readable = nextEvents(ours);
+    sendMessage(theirs, Uint8Array.of(1));
+    expect(await readable).toBe(EPOLLIN);
+  });
+
+  it('is level-triggered: what is not read is told again', async () => {
+    sendMessage(theirs, Uint8Array.of(1));
+    expect(await nextEvents(ours)).toBe(EPOLLIN);
+    expect(await nextEvents(ours)).toBe(EPOLLIN);
+  });
+
+  it('tells a hang-up even while reading is paused', async () => {
+    const events = nextEvents(ours);
+    poller.watch(ours, { read: false, write: false });
+    sendMessage(theirs, Uint8Array.of(1));
+    c.close(theirs);
+    theirs = -1;
+    expect(await events).toBe(EPOLLHUP);
+  });
+
+  it('tells on request when there is room to write', async () => {
+    const events = nextEvents(ours);
+    poller.watch(ours, { read: false, write: true });
+    expect(await events).toBe(EPOLLOUT);
+  });
+
+  it('calls no listener that another one of the same batch has removed', async () => {
+    const [second, peer] = createSocketPair();
+    const called: number[] = [];
+    const done = new Promise<void>((resolve) => {
+      const listener = (fd: number, other: number) => () => {
+        called.push(fd);
+        poller.remove(other);
+        poller.remove(fd);
+        setImmediate(resolve);
+      };
+      poller.add(ours, listener(ours, second));
+      poller.add(second, listener(second, ours));
+    });
+    sendMessage(theirs, Uint8Array.of(1));
+    sendMessage(peer, Uint8Array.of(1));
+    await done;
+    expect(called.length).toBe(1);
+    for (const fd of [second, peer]) c.close(fd);
+  });
+
+  it('removes what it does not know without a word', () => {
+    poller.remove(12_345);
+  });
+
+  it('gives its descriptors back', async () => {
+    const before = openFdCount();
+    const other = new Poller();
+    expect(openFdCount()).toBe(before + 2);
+    other.close();
+    // Those of the tests before may go meanwhile, too.
+    while (openFdCount() > before) await new Promise((resolve) => setImmediate(resolve));
+  });
+});
+
+describe('an eventfd', () => {
+  it('is readable once raised, and quiet once drained', async () => {
+    const fd = createEventFd();
+    raiseEventFd(fd);
+    expect(await nextEvents(fd)).toBe(EPOLLIN);
+    drainEventFd(fd);
+    raiseEventFd(-1);
+    c.close(fd);
+  });
+
+  it('is the only kind of file that is made non-blocking', () => {
+    const fd = createEventFd();
+    expect(makeNonBlocking(fd)).toBe(true);
+    expect(makeNonBlocking(ours)).toBe(false);
+    expect(makeNonBlocking(-1)).toBe(false);
+    c.close(fd);
+  });
+
+  it('that came as a blocking one no longer blocks', () => {
+    const fd = c.eventfd(0, 0);
+    expect(makeNonBlocking(fd)).toBe(true);
+    drainEventFd(fd); // would wait for ever
+    for (let i = 0; i < 3; i++) c.eventfdWrite(fd, 0x7fff_ffff);
+    c.close(fd);
+  });
+});
+
+describe('a message that waits', () => {
+  it('is read without waiting, or not at all', () => {
+    expect(receiveMessage(ours, 10).length).toBe(-1);
+  });
+});
