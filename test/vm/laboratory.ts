@@ -1,6 +1,7 @@
 // A NIC with real Linux machines on it, for tests. Everything lives in a directory of its own and is
 // gone after `close()`.
 
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,6 +29,12 @@ export function skipWithoutGuests({ skip }: TestContext): void {
   skip(!canRunGuests, `virtual machines need ${missing.join(', ')}`);
 }
 
+/** How much memory the machine has set aside in pages of 2 MiB and nobody uses. */
+export function freeHugePagesMiB(): number {
+  const match = readFileSync('/proc/meminfo', 'utf8').match(/HugePages_Free:\s+(\d+)/);
+  return Number(match?.[1] ?? 0) * 2;
+}
+
 export class Laboratory {
   readonly #directory: string;
   readonly #options: LaboratoryOptions;
@@ -39,7 +46,11 @@ export class Laboratory {
     const directory = await mkdtemp(join(tmpdir(), 'heddle-vm-'));
     const names = Array.from({ length: options.guests }, (_, index) => `vm${index + 1}`);
     const config = { name: 'nic0', vfs: names.map((name) => vfConfig(name, directory, options)) };
-    const lab = new Laboratory(directory, options, config, await createNic(config));
+    const nic = await createNic(config).catch(async (error: unknown) => {
+      await rm(directory, { recursive: true });
+      throw error;
+    });
+    const lab = new Laboratory(directory, options, config, nic);
     try {
       await Promise.all(names.map((name) => lab.boot(name)));
     } catch (error) {

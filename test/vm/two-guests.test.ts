@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { assertBalanced } from '../support/assert-balanced.ts';
-import { canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
+import { canRunGuests, freeHugePagesMiB, Laboratory, skipWithoutGuests } from './laboratory.ts';
 import { ping, reach, stream, transfer } from './traffic.ts';
 
 describe('two Linux guests on one NIC', () => {
@@ -64,5 +64,14 @@ describe('two Linux guests on one NIC', () => {
     const vm2 = await lab.boot('vm2');
     await reach(lab.guest('vm1'), 'vm2');
     expect(await ping(vm2, 'vm1', 10)).toEqual({ sent: 10, answered: 10 });
+  }, 120_000);
+
+  test('go on after one of them moves to huge pages', async ({ skip }) => {
+    const memoryMiB = 192;
+    skip(freeHugePagesMiB() < memoryMiB, `huge pages need ${memoryMiB} MiB in vm.nr_hugepages`);
+    await lab.guest('vm2').close();
+    const vm2 = await lab.boot('vm2', { memory: 'hugetlb', memoryMiB });
+    await reach(vm2, 'vm1');
+    expect(await stream(lab.guest('vm1'), vm2, { seconds: 2 })).toBeGreaterThan(10);
   }, 120_000);
 });
