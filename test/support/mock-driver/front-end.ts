@@ -58,6 +58,7 @@ export class FrontEnd {
   readonly #waiters: Waiter[] = [];
   #unsent: { bytes: Uint8Array; fds: readonly number[] }[] = [];
   #received: Uint8Array = NO_PAYLOAD;
+  #isDeaf = false;
   #announceClosed: () => void = () => {};
 
   constructor(fd: number) {
@@ -115,6 +116,12 @@ export class FrontEnd {
     return this.#expect(0);
   }
 
+  /** Reads no more answers, until the back end loses patience. */
+  stopReading(): void {
+    this.#lease.poller.remove(this.fd);
+    this.#isDeaf = true;
+  }
+
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
@@ -146,6 +153,7 @@ export class FrontEnd {
       this.close(); // EPIPE: the back end has gone
       return;
     }
+    if (this.#isDeaf) return;
     this.#lease.poller.watch(this.fd, { read: true, write: this.#unsent.length > 0 });
   }
 
