@@ -90,6 +90,6 @@ export class FirmwareWire {
   }
 
   close(): void {
-    for (const { memory } of this.guests) memory.close();
+    for (const guest of this.guests) guest.close();
   }
 }

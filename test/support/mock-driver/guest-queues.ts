@@ -99,6 +99,11 @@ export class GuestQueues {
     }
   }
 
+  /** Closes the memory, unless it was handed in. */
+  close(): void {
+    if (!(this.options.memory instanceof GuestMemory)) this.memory.close();
+  }
+
   #createPair(): QueuePair {
     const { options, memory, random, headerSize } = this;
     const { frameSizeMax = 1514, layout = 'random', slots = 256, canaries = true } = options;

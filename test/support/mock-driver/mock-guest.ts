@@ -202,7 +202,7 @@ export class MockGuest {
     for (const queue of [...this.#fds.keys()]) this.#forgetFds(queue);
     this.frontEnd.close();
     this.#lease.release();
-    this.queues.memory.close();
+    this.queues.close();
     this.#fail(new Error('the mock guest was closed'));
   }
 
