@@ -10,7 +10,7 @@ export default class TallyReporter {
     for (const module of modules) {
       // A file that cannot even be loaded has no tests to count.
       if (module.state() === 'failed' && module.errors().length > 0) tally.failed++;
-      for (const test of module.children.allTests()) count(test.result(), tally);
+      for (const test of module.children.allTests()) count(test, tally);
       for (const suite of module.children.allSuites()) {
         if (suite.errors().length > 0) tally.failed++;
       }
@@ -19,12 +19,21 @@ export default class TallyReporter {
   }
 }
 
-function count(result, tally) {
+function count(test, tally) {
+  const result = test.result();
   if (result.state === 'passed') tally.passed++;
   else if (result.state === 'failed') tally.failed++;
   else {
     tally.skipped++;
-    const reason = result.note ?? 'no reason given';
+    const reason = result.note ?? reasonAbove(test.parent);
     tally.reasons[reason] = (tally.reasons[reason] ?? 0) + 1;
   }
+}
+
+/** A test whose `beforeAll` failed is skipped too; the failure itself is counted at the suite. */
+function reasonAbove(parent) {
+  for (let one = parent; one !== undefined; one = one.parent) {
+    if (one.errors().length > 0) return 'the preparation of its suite failed';
+  }
+  return 'no reason given';
 }
