@@ -1,7 +1,7 @@
-// Run by hand (`node scripts/complete-lock.mjs`) after `npm install` changed package-lock.json. Packages with binaries have one optional
-// package per platform. A registry mirror that carries only some platforms makes npm leave the others
-// out of the lock file, and `npm ci` refuses such a file everywhere. This puts them back, without the
-// hashes, which only the mirror's lack of them keeps from being known.
+// Run by hand (`node scripts/complete-lock.mjs`) after `npm install` changed package-lock.json.
+// Packages with binaries have one optional package per platform. A registry mirror that carries only
+// some platforms makes npm leave the others out of the lock file, and `npm ci` refuses such a file
+// everywhere. This puts them back, without their hashes, which the mirror cannot tell.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -65,7 +65,8 @@ function plainLine(title: string, rates: readonly VfRate[]): string {
     const sent = rate.sentMbps.toFixed(1);
     const received = rate.receivedMbps.toFixed(1);
     const packets = Math.round(rate.packetsPerSecond);
-    return `${rate.name}: ${sent} out, ${received} in Mbit/s, ${packets} packets/s, ${rate.drops} drops`;
+    const mbps = `${sent} out, ${received} in Mbit/s`;
+    return `${rate.name}: ${mbps}, ${packets} packets/s, ${rate.drops} drops`;
   });
   return `  ${title}  ${parts.join(' | ')}`;
 }

@@ -4,7 +4,7 @@ import type { NicStats, RxStats, TxStats } from '../nic/types.ts';
 import type { GuestPair } from './guest-pair.ts';
 import { dropCount } from './rates.ts';
 
-export interface VfReport {
+interface VfReport {
   readonly name: string;
   readonly mac: string;
   readonly tx: TxStats;

@@ -1,5 +1,5 @@
-// A NIC with real Linux machines on it, for tests. Everything lives in a directory of its own and is
-// gone after `close()`.
+// A NIC with real Linux machines on it, for tests. Everything lives in a directory of its own and
+// is gone after `close()`.
 
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';

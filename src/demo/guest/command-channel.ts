@@ -1,4 +1,4 @@
-// The host's end of the guest's command loop; `init-script.ts` has the protocol and the guest's end.
+// The host's end of the guest's command loop; protocol and guest's end are in `init-script.ts`.
 
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';

@@ -79,7 +79,7 @@ export class Guest {
 
   /** Runs a shell script in the guest, whatever its exit code. */
   attempt(script: string, timeoutSeconds = 60): Promise<CommandResult> {
-    // The guest ends the command itself, so that the next one finds it free; the host is a backstop.
+    // The guest ends the command itself, so that it is free for the next; the host is a backstop.
     return this.#withDeadline(`answer to "${script}"`, timeoutSeconds + 10, (resolve, reject) => {
       this.#channel.send(script, timeoutSeconds).then(resolve, reject);
     });

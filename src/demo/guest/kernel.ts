@@ -11,7 +11,7 @@ export interface Kernel {
 /** What an ordinary guest loads: virtio over PCI and the network driver. */
 const driverNames = ['virtio_pci', 'virtio_net'];
 
-/** The newest kernel whose modules are installed; the small "cloud" flavour first: it boots faster. */
+/** The newest kernel that has its modules; the small "cloud" flavour first, for it boots faster. */
 export function findKernel(boot = '/boot', modulesRoot = '/lib/modules'): Kernel | undefined {
   if (!existsSync(boot)) return undefined;
   const versions = readdirSync(boot)
