@@ -1,5 +1,5 @@
 // Run by hand (`node scripts/complete-lock.mjs`) after `npm install` changed package-lock.json.
-// Packages with binaries have one optional package per platform. A registry mirror that carries only
+// Packages with binaries have one optional package per platform. A registry mirror that has only
 // some platforms makes npm leave the others out of the lock file, and `npm ci` refuses such a file
 // everywhere. This puts them back, without their hashes, which the mirror cannot tell.
 

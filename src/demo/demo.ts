@@ -14,7 +14,7 @@ import { type DemoReport, makeReport, median } from './report.ts';
 
 const pingCount = 20;
 
-/** What has to be undone, newest last. It grows while the demo runs, which may stop at any moment. */
+/** What has to be undone, newest last. It grows while the demo runs, which may stop at any time. */
 export type Cleanups = (() => Promise<unknown>)[];
 
 export async function runDemo(options: DemoOptions, cleanups: Cleanups): Promise<DemoReport> {
