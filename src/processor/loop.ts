@@ -197,6 +197,8 @@ export class ProcessorLoop {
         this.#report({ kind: 'failed', id, message: (error as Error).message });
       }
     }
+    // Memory may have come where there was none: what a VF was told about an address is forgotten.
+    this.#control[CONTROL_INVALID_VF / 4] = 0;
     this.#publishFigures();
   }
 
