@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest';
+import * as layout from '../../layout/counters.ts';
+import { DROP_NAMES } from './names.ts';
+
+describe('the drop reasons', () => {
+  it('have a name each, without holes, each its own', () => {
+    const count = DROP_NAMES.length;
+    expect(count).toBeGreaterThan(0);
+    expect(count).toBeLessThanOrEqual(layout.DROP_REASON_COUNT);
+    for (let reason = 0; reason < count; reason++)
+      expect(DROP_NAMES[reason]).toMatch(/^[a-zA-Z]+$/);
+    expect(new Set(DROP_NAMES).size).toBe(count);
+  });
+
+  it('stand at the number of their constant', () => {
+    expect(DROP_NAMES[layout.DROP_BUFFER_ADDRESS]).toBe('bufferAddress');
+    expect(DROP_NAMES[layout.DROP_RING_FULL]).toBe('ringFull');
+    expect(DROP_NAMES[layout.DROP_NO_DESTINATION]).toBe('noDestination');
+    expect(DROP_NAMES[layout.DROP_RUNT]).toBe('runt');
+  });
+
+  it('are as many as the constants', () => {
+    const constants = Object.keys(layout).filter((name) => /^DROP_(?!REASON_COUNT)/.test(name));
+    expect(DROP_NAMES.length).toBe(constants.length);
+  });
+});

@@ -1,0 +1,160 @@
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  NET_HEADER_SIZE,
+  NET_HEADER_SIZE_LEGACY,
+  VIRTIO_F_EVENT_IDX,
+  VIRTIO_F_IN_ORDER,
+  VIRTIO_F_INDIRECT_DESC,
+  VIRTIO_F_VERSION_1,
+  VIRTIO_NET_F_MRG_RXBUF,
+} from '../../layout/virtio.ts';
+import {
+  RING_F_EVENT_INDEX,
+  RING_F_IN_ORDER,
+  RING_F_INDIRECT,
+  RING_F_MERGEABLE,
+} from '../../layout/virtqueue.ts';
+import { GuestMemory } from '../memory/guest-memory.ts';
+import { PinAllocator } from '../memory/pins.ts';
+import { c } from '../os/libc.ts';
+import { createMemoryFile } from '../os/memory-file.ts';
+import {
+  createRingSetup,
+  freePins,
+  hasFeature,
+  headerSize,
+  isAligned,
+  isQueueSize,
+  pinRing,
+  type RingSetup,
+  ringFlags,
+} from './ring-setup.ts';
+
+const bit = (number: number) => 1n << BigInt(number);
+
+describe('a queue size', () => {
+  it('is a power of two up to 32768', () => {
+    const sizes = Array.from({ length: 70_000 }, (_, size) => size).filter(isQueueSize);
+    expect(sizes).toEqual(Array.from({ length: 16 }, (_, power) => 2 ** power));
+  });
+
+  it.each([-1, -2, 65536, 2 ** 31, 2 ** 32 - 1, 2 ** 32])('is not %d', (size) => {
+    expect(isQueueSize(size)).toBe(false);
+  });
+});
+
+describe('alignment', () => {
+  it('is 16 bytes for descriptors, 2 for avail, 4 for used', () => {
+    const address = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
+    fc.assert(
+      fc.property(address, address, address, (descriptors, avail, used) => {
+        const isRight = descriptors % 16n === 0n && avail % 2n === 0n && used % 4n === 0n;
+        expect(isAligned({ descriptors, avail, used })).toBe(isRight);
+        const parts = { descriptors: descriptors & ~15n, avail: avail & ~1n, used: used & ~3n };
+        expect(isAligned(parts)).toBe(true);
+        expect(isAligned({ ...parts, descriptors: parts.descriptors | 8n })).toBe(false);
+        expect(isAligned({ ...parts, avail: parts.avail | 1n })).toBe(false);
+        expect(isAligned({ ...parts, used: parts.used | 2n })).toBe(false);
+      }),
+    );
+  });
+});
+
+describe('features', () => {
+  it.each([
+    [VIRTIO_NET_F_MRG_RXBUF, RING_F_MERGEABLE],
+    [VIRTIO_F_EVENT_IDX, RING_F_EVENT_INDEX],
+    [VIRTIO_F_IN_ORDER, RING_F_IN_ORDER],
+    [VIRTIO_F_INDIRECT_DESC, RING_F_INDIRECT],
+  ])('bit %d sets ring flag %d and no other', (feature, flag) => {
+    expect(ringFlags(bit(feature))).toBe(flag);
+    expect(ringFlags(~bit(feature) & (2n ** 64n - 1n)) & flag).toBe(0);
+    expect(hasFeature(bit(feature), feature)).toBe(true);
+    expect(hasFeature(0n, feature)).toBe(false);
+  });
+
+  it('make the header 12 bytes with VERSION_1 or MRG_RXBUF, else 10', () => {
+    expect(headerSize(0n)).toBe(NET_HEADER_SIZE_LEGACY);
+    expect(headerSize(bit(VIRTIO_F_EVENT_IDX))).toBe(NET_HEADER_SIZE_LEGACY);
+    expect(headerSize(bit(VIRTIO_F_VERSION_1))).toBe(NET_HEADER_SIZE);
+    expect(headerSize(bit(VIRTIO_NET_F_MRG_RXBUF))).toBe(NET_HEADER_SIZE);
+  });
+});
+
+describe('pinning a ring', () => {
+  const MIB = 0x100000n;
+  const USER = 0x7f00_0000_0000n;
+  const SIZE = 256;
+  let memory: GuestMemory;
+  let allocator: PinAllocator;
+
+  beforeEach(() => {
+    memory = new GuestMemory(() => false);
+    allocator = new PinAllocator();
+    // Two regions side by side, in guest and in front-end addresses, of two files.
+    for (const index of [0n, 1n]) {
+      const fd = createMemoryFile('guest', Number(2n * MIB));
+      const at = { guestAddress: index * MIB, userAddress: USER + index * MIB };
+      expect(memory.add({ ...at, sizeBytes: MIB, fileOffset: MIB }, fd)).toBeNull();
+    }
+  });
+
+  afterEach(() => {
+    for (const region of memory.takeAll()) c.close(region.fd);
+  });
+
+  function setup(descriptors: bigint, avail: bigint, used: bigint): RingSetup {
+    const addresses = { descriptors: USER + descriptors, avail: USER + avail, used: USER + used };
+    return { ...createRingSetup(), size: SIZE, addresses };
+  }
+
+  it('maps each part whole, wherever it lies', () => {
+    const pins = pinRing(setup(0x10010n, MIB + 0x2002n, 0x4n), memory, allocator);
+    const [low, high] = memory.regions;
+    expect(pins?.descriptors).toMatchObject({ fd: low?.fd, partOffset: 0x10 });
+    expect(pins?.descriptors.fileOffset).toBe(Number(MIB) + 0x10000);
+    expect(pins?.descriptors.lengthBytes).toBe(0x2000);
+    expect(pins?.avail).toMatchObject({ fd: high?.fd, partOffset: 2, lengthBytes: 0x1000 });
+    expect(pins?.avail.fileOffset).toBe(Number(MIB) + 0x2000);
+    expect(pins?.used).toMatchObject({ fd: low?.fd, fileOffset: Number(MIB), partOffset: 4 });
+    expect(new Set(Object.values(pins!).map((pin) => pin.pinOffset)).size).toBe(3);
+    freePins(pins!, allocator);
+    expect(allocator.usedCells).toBe(0);
+  });
+
+  it('takes a part that ends with its region, and not one byte beyond', () => {
+    const size = BigInt(SIZE * 16);
+    expect(pinRing(setup(MIB - size, 0n, 0x1000n), memory, allocator)).not.toBeNull();
+    expect(pinRing(setup(MIB - size + 16n, 0n, 0x1000n), memory, allocator)).toBeNull();
+  });
+
+  it('counts the event index behind each ring', () => {
+    const avail = BigInt(4 + SIZE * 2 + 2);
+    const used = BigInt(4 + SIZE * 8 + 2);
+    expect(pinRing(setup(0n, 2n * MIB - avail, 0n), memory, allocator)).not.toBeNull();
+    expect(pinRing(setup(0n, 2n * MIB - avail + 2n, 0n), memory, allocator)).toBeNull();
+    expect(pinRing(setup(0n, 0n, 2n * MIB - used - 2n), memory, allocator)).not.toBeNull();
+    expect(pinRing(setup(0n, 0n, 2n * MIB - used + 2n), memory, allocator)).toBeNull();
+  });
+
+  it('refuses a ring outside of the memory and gives back the parts it had', () => {
+    for (const bad of [setup(0n, 0n, 4n * MIB), setup(0n, -2n, 0n), setup(-16n, 0n, 0n)]) {
+      expect(pinRing(bad, memory, allocator)).toBeNull();
+    }
+    expect(allocator.usedCells).toBe(0);
+  });
+
+  it('refuses when the pins have no room', () => {
+    let rings = 0;
+    while (pinRing(setup(0n, 0n, 0n), memory, allocator) !== null) rings += 1;
+    expect(rings).toBeGreaterThan(2000);
+    const used = allocator.usedCells;
+    expect(pinRing(setup(0n, 0n, 0n), memory, allocator)).toBeNull();
+    expect(allocator.usedCells).toBe(used);
+  });
+
+  it('needs the addresses', () => {
+    expect(pinRing({ ...createRingSetup(), size: 256 }, memory, allocator)).toBeNull();
+  });
+});
