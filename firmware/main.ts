@@ -12,12 +12,12 @@ import { classify, receiveRing } from './switch/classify';
 import { configureAgeing } from './switch/fdb';
 import { portAt, portCount } from './switch/ports';
 import { complete, listInterrupts } from './vf/complete';
-import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from './vf/frame';
 import { deliver } from './vf/receive';
 import { inhale, inhaleMissed } from './vf/transmit';
 import { configureLocks } from './virtqueue/lock';
 import { armKicks, suppressKicks } from './virtqueue/notification';
 import { ringAt, vfOf, viewAt } from './virtqueue/ring';
+import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from './wire/frame';
 
 export { copy } from './memory/copy';
 export { chooseSlot, insertWindow, removeWindow } from './memory/windows';
@@ -163,7 +163,7 @@ function openBatch(ring: u32, frames: u32): void {
   floodCount = 0;
   floodPort = 0;
   floodFrame = 0;
-  for (let i: u32 = 0; i < frames; i++) frameAt(i).free = 0;
+  for (let i: u32 = 0; i < frames; i++) frameAt(i).mark = 0;
 }
 
 /** Delivers target by target, then what is flooded. False if it waits for a window. */
@@ -187,7 +187,7 @@ function nextTarget(): bool {
   targetDone = 0;
   for (; nextFrame < batchFrames; nextFrame++) {
     const frame = frameAt(nextFrame);
-    if (frame.free == LISTED) continue;
+    if (frame.mark == LISTED) continue;
     if (frame.target == TARGET_FLOOD) {
       store<u32>(FLOOD_LIST_BASE + (floodCount << 2), nextFrame);
       floodCount += 1;
@@ -205,8 +205,8 @@ function nextTarget(): bool {
 function listTarget(): void {
   for (let i = nextFrame; i < batchFrames; i++) {
     const frame = frameAt(i);
-    if (frame.target != targetRing || frame.free == LISTED) continue;
-    frame.free = LISTED;
+    if (frame.target != targetRing || frame.mark == LISTED) continue;
+    frame.mark = LISTED;
     store<u32>(TARGET_LIST_BASE + (targetCount << 2), i);
     targetCount += 1;
   }
@@ -245,18 +245,18 @@ function endOfRun(port: u32, ring: u32): u32 {
   return end;
 }
 
-/** `free` counts the copies of a flooded frame: the first is the frame itself, the others are replicas. */
+/** `mark` counts the copies of a flooded frame: the first is the frame itself, the others are replicas. */
 function noteCopies(from: u32, to: u32): void {
   for (let place = from; place < to; place++) {
     const frame = floodedAt(place);
-    if (frame.free != 0) batchReplicas += 1;
-    frame.free += 1;
+    if (frame.mark != 0) batchReplicas += 1;
+    frame.mark += 1;
   }
 }
 
 function settleFlood(): void {
   for (let place: u32 = 0; place < floodCount; place++) {
     const frame = floodedAt(place);
-    if (frame.free == 0) frame.target = TARGET_DROP + DROP_NO_DESTINATION;
+    if (frame.mark == 0) frame.target = TARGET_DROP + DROP_NO_DESTINATION;
   }
 }

@@ -3,7 +3,7 @@
 //
 // Transmit (from the guest):  packets = forwarded + Σ drops
 // Receive  (to the guest):    offered = packets + Σ drops
-// The NIC as a whole:         Σ forwarded + Σ replicas = Σ offered
+// The NIC as a whole:         Σ forwarded + Σ replicas + Σ segments = Σ offered
 export const COUNTER_RECORD_SIZE: u32 = 256;
 export const COUNTER_COUNT: u32 = 32;
 
@@ -22,6 +22,11 @@ export const COUNTER_INTERRUPTS: u32 = 5;
 export const COUNTER_WINDOW_MISSES: u32 = 6;
 /** Times that the ring was stopped because of what its guest (or the firmware) did. */
 export const COUNTER_FAULTS: u32 = 7;
+
+/** Receive: further frames that segmentation made of super-frames. */
+export const COUNTER_SEGMENTS: u32 = 28;
+/** Receive: checksums completed for a guest that takes only finished frames. */
+export const COUNTER_CHECKSUMS: u32 = 29;
 
 /** Drop counters start here, at COUNTER_DROPS + reason. */
 export const COUNTER_DROPS: u32 = 8;
@@ -63,3 +68,7 @@ export const DROP_RING_FULL: u32 = 15;
 export const DROP_BUFFER_TOO_SMALL: u32 = 16;
 /** Receive: the ring stopped between the decision and the delivery. */
 export const DROP_RING_STOPPED: u32 = 17;
+/** csum_start and csum_offset name bytes beyond the frame, or beyond the headers that are parsed. */
+export const DROP_CHECKSUM_FIELD: u32 = 18;
+/** The segmentation metadata does not match the headers of the frame. */
+export const DROP_SEGMENTATION: u32 = 19;

@@ -18,10 +18,12 @@ type Area = readonly [name: string, base: number, sizeBytes: number];
 /** What each private area has to hold, in the order of the addresses. */
 const PRIVATE_AREAS: readonly Area[] = [
   ['control', memory.CONTROL_BASE, processor.CONTROL_CURRENT_RING + 4],
-  ['frames', memory.FRAMES_BASE, BATCH_MAX * 32],
+  ['frames', memory.FRAMES_BASE, BATCH_MAX * 64],
   ['transmit descriptors', memory.TX_DESCRIPTORS_BASE, BATCH_MAX * virtqueue.DESCRIPTOR_SIZE],
-  // Beside each descriptor its head, address and span (u32 each), and behind them one header.
-  ['receive descriptors', memory.RX_DESCRIPTORS_BASE, BATCH_MAX * (16 + 12) + 16],
+  ['segment scratch', memory.SEGMENT_SCRATCH_BASE, limits.HEADER_SCRATCH_SIZE + 8],
+  ['emit scratch', memory.EMIT_SCRATCH_BASE, virtio.NET_HEADER_SIZE],
+  // Beside each descriptor its head, address and span (u32 each).
+  ['receive descriptors', memory.RX_DESCRIPTORS_BASE, BATCH_MAX * (16 + 12)],
   ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
   ['source segments', memory.SOURCE_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
   ['target segments', memory.TARGET_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],

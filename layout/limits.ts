@@ -33,6 +33,12 @@ export const BATCH_MAX: u32 = 64;
  */
 export const WALK_LENGTH_MAX: u32 = 2048;
 
+/** What each segment of a super-frame adds to that: a chain of header and pages, as guests post them. */
+export const WALK_STEPS_PER_SEGMENT: u32 = 8;
+
+/** Segments that one super-frame may become: 64 KiB in the smallest that Linux's TCP sends. */
+export const SEGMENTS_PER_FRAME_MAX: u32 = 2048;
+
 /**
  * Segments (pieces of guest memory that are contiguous in a window) of one batch. A chain of
  * CHAIN_LENGTH_MAX descriptors where every one crosses a window boundary still fits.
@@ -48,8 +54,14 @@ export const FRAME_SIZE_MIN: u32 = 14;
 /** A 64 KiB IP packet (the largest super-frame), its Ethernet header and a VLAN tag. */
 export const FRAME_SIZE_MAX: u32 = 65553;
 
-/** Leading bytes of a scattered frame that are copied to scratch, so that headers can be read in one piece. */
-export const HEADER_SCRATCH_SIZE: u32 = 128;
+/**
+ * Leading bytes of a scattered frame that are copied to scratch, so that headers can be read in one piece:
+ * a virtio-net header, two VLAN tags, IPv6 with extension headers, TCP with all options.
+ */
+export const HEADER_SCRATCH_SIZE: u32 = 256;
+
+/** The smallest gso_size: the unit of IP fragments, and less than any protocol's useful segment. */
+export const SEGMENT_SIZE_MIN: u32 = 8;
 
 /** Misses in a row that one frame may cause before it is dropped: below the number of window slots. */
 export const MISS_STREAK_MAX: u32 = 512;

@@ -14,6 +14,10 @@ export const GUARD_SIZE: u32 = 0x10000;
 export const CONTROL_BASE: u32 = 0x100000;
 export const FRAMES_BASE: u32 = 0x101000;
 export const TX_DESCRIPTORS_BASE: u32 = 0x102000;
+/** The headers of the segment in the making. */
+export const SEGMENT_SCRATCH_BASE: u32 = 0x102800;
+/** The virtio-net header of the frame in the making. */
+export const EMIT_SCRATCH_BASE: u32 = 0x102c00;
 export const RX_DESCRIPTORS_BASE: u32 = 0x103000;
 export const HEADER_SCRATCH_BASE: u32 = 0x104000;
 export const SOURCE_SEGMENTS_BASE: u32 = 0x108000;

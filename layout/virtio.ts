@@ -1,10 +1,21 @@
 // virtio 1.3. Feature bits are bit numbers, never masks: `1 << 32` is 1 in both languages.
 
+export const VIRTIO_NET_F_CSUM: u32 = 0;
+export const VIRTIO_NET_F_GUEST_CSUM: u32 = 1;
 export const VIRTIO_NET_F_MTU: u32 = 3;
 export const VIRTIO_NET_F_MAC: u32 = 5;
+export const VIRTIO_NET_F_GUEST_TSO4: u32 = 7;
+export const VIRTIO_NET_F_GUEST_TSO6: u32 = 8;
+export const VIRTIO_NET_F_GUEST_ECN: u32 = 9;
+export const VIRTIO_NET_F_GUEST_UFO: u32 = 10;
+export const VIRTIO_NET_F_HOST_TSO4: u32 = 11;
+export const VIRTIO_NET_F_HOST_TSO6: u32 = 12;
+export const VIRTIO_NET_F_HOST_ECN: u32 = 13;
+export const VIRTIO_NET_F_HOST_UFO: u32 = 14;
 export const VIRTIO_NET_F_MRG_RXBUF: u32 = 15;
 export const VIRTIO_NET_F_STATUS: u32 = 16;
 export const VIRTIO_NET_F_CTRL_VQ: u32 = 17;
+export const VIRTIO_NET_F_GUEST_ANNOUNCE: u32 = 21;
 export const VIRTIO_NET_F_MQ: u32 = 22;
 export const VIRTIO_F_ANY_LAYOUT: u32 = 27;
 export const VIRTIO_F_INDIRECT_DESC: u32 = 28;
@@ -12,8 +23,19 @@ export const VIRTIO_F_EVENT_IDX: u32 = 29;
 export const VHOST_USER_F_PROTOCOL_FEATURES: u32 = 30;
 export const VIRTIO_F_VERSION_1: u32 = 32;
 export const VIRTIO_F_IN_ORDER: u32 = 35;
+export const VIRTIO_NET_F_GUEST_USO4: u32 = 54;
+export const VIRTIO_NET_F_GUEST_USO6: u32 = 55;
+export const VIRTIO_NET_F_HOST_USO: u32 = 56;
 
 // struct virtio_net_hdr (5.1.6): flags, gso_type, hdr_len, gso_size, csum_start, csum_offset, num_buffers.
 export const NET_HEADER_SIZE_LEGACY: u32 = 10;
 export const NET_HEADER_SIZE: u32 = 12;
 export const NET_HEADER_NUM_BUFFERS: u32 = 10;
+
+// flags and gso_type of the header (5.1.6).
+export const NET_HEADER_F_NEEDS_CSUM: u32 = 1;
+export const NET_HEADER_GSO_TCPV4: u32 = 1;
+export const NET_HEADER_GSO_UDP: u32 = 3;
+export const NET_HEADER_GSO_TCPV6: u32 = 4;
+export const NET_HEADER_GSO_UDP_L4: u32 = 5;
+export const NET_HEADER_GSO_ECN: u32 = 0x80;

@@ -27,7 +27,7 @@ export const USED_F_NO_NOTIFY: u32 = 1;
 //
 //   0      4       8      12      16          20         24               28      32           36
 //   ┌──────┬───────┬──────┬───────┬───────────┬──────────┬────────────────┬───────┬────────────┬─────┐
-//   │ lock │ state │ size │ flags │ lastAvail │ usedIndex│ signalledUsed  │ fault │ headerSize │  …  │
+//   │ lock │ state │ size │ flags │ lastAvail │ usedIndex│ signalledUsed  │ fault │ headerSize │ offloads │  …  │
 //   └──────┴───────┴──────┴───────┴───────────┴──────────┴────────────────┴───────┴────────────┴─────┘
 //   lock: 0, or processor + 1 of the holder; taken only where several processors deliver to one ring
 export const RING_RECORD_SIZE: u32 = 64;
@@ -40,6 +40,7 @@ export const RING_USED_INDEX: u32 = 20;
 export const RING_SIGNALLED_USED: u32 = 24;
 export const RING_FAULT: u32 = 28;
 export const RING_HEADER_SIZE: u32 = 32;
+export const RING_OFFLOADS: u32 = 36;
 
 // The ring's life cycle; its table of transitions is src/virtqueue/life-cycle.ts.
 export const RING_STOPPED: u32 = 0;
@@ -51,6 +52,15 @@ export const RING_F_MERGEABLE: u32 = 1;
 export const RING_F_EVENT_INDEX: u32 = 2;
 export const RING_F_IN_ORDER: u32 = 4;
 export const RING_F_INDIRECT: u32 = 8;
+
+// What a transmit ring's guest may leave undone, and what a receive ring's guest takes undone.
+export const OFFLOAD_CHECKSUM: u32 = 1;
+export const OFFLOAD_TSO4: u32 = 2;
+export const OFFLOAD_TSO6: u32 = 4;
+export const OFFLOAD_ECN: u32 = 8;
+export const OFFLOAD_UFO: u32 = 16;
+export const OFFLOAD_USO4: u32 = 32;
+export const OFFLOAD_USO6: u32 = 64;
 
 // Why a ring stands still until its guest resets it.
 export const RING_FAULT_NONE: u32 = 0;

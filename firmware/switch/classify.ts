@@ -8,7 +8,7 @@ import {
 } from '../../layout/counters';
 import { SHARED_BASE, SHARED_VFS } from '../../layout/memory';
 import { VF_RECEIVE_COUNT, VF_RECEIVE_QUEUES, VF_RECORD_SIZE } from '../../layout/vf';
-import { Frame, frameAt, headerLength, TARGET_DROP, TARGET_FLOOD } from '../vf/frame';
+import { Frame, frameAt, headerLength, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
 import { learn, lookup, PORT_UNKNOWN } from './fdb';
 import { flowHash } from './flow';
 import { hasOtherPort } from './ports';

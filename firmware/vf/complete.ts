@@ -15,8 +15,8 @@ import { lock, unlock } from '../virtqueue/lock';
 import { wantsInterrupt } from '../virtqueue/notification';
 import { ringAt, viewAt } from '../virtqueue/ring';
 import { publishUsed, putUsed } from '../virtqueue/split';
-import { frameAt, TARGET_DROP, TARGET_FLOOD } from './frame';
-import { markDirty } from './receive';
+import { frameAt, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
+import { markDirty } from './dirty';
 
 /** Completes the batch: `replicas` are the further copies that flooding made. */
 export function complete(ringNumber: u32, frames: u32, replicas: u32): void {

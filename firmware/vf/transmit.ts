@@ -5,7 +5,6 @@
 import {
   COUNTER_WINDOW_MISSES,
   DROP_GIANT,
-  DROP_HEADER_OFFLOAD,
   DROP_HEADER_SHORT,
   DROP_RUNT,
   DROP_WINDOW_EXHAUSTED,
@@ -34,16 +33,22 @@ import {
   translate,
   translateError,
 } from '../memory/windows';
+import { readMetadata } from '../offload/metadata';
 import { dropOf, openWalk, WALK_MISSED, walkChain, walkedSegments } from '../virtqueue/chain';
 import { faultRing } from '../virtqueue/fault';
 import { Ring, RingView, ringAt, vfOf, viewAt } from '../virtqueue/ring';
 import { availableCount, availableHead, descriptorAt } from '../virtqueue/split';
-import { Frame, frameAt, headerScratch, TARGET_DROP } from './frame';
+import { Frame, frameAt, headerScratch, TARGET_DROP } from '../wire/frame';
 
 /** The last `inhale` ended early because of a missing window. */
 export let inhaleMissed: bool = false;
 
+/** Every 2 KiB of a frame cost as much as a segment: eight super-frames are a batch. */
+const LENGTH_COST_SHIFT: u32 = 11;
+
 let segmentsUsed: u32 = 0;
+/** Segments of memory taken, and segments to be made: what the batch will cost. */
+let budgetUsed: u32 = 0;
 
 /** Takes up to BATCH_MAX frames. Each has its header checked; `target` is 0 or TARGET_DROP + reason. */
 export function inhale(ringNumber: u32): u32 {
@@ -59,14 +64,19 @@ export function inhale(ringNumber: u32): u32 {
   }
   beginBatch();
   segmentsUsed = 0;
+  budgetUsed = 0;
   const heads = snapshotHeads(ringNumber, view, ring, min(available, BATCH_MAX));
   snapshotDescriptors(view, heads);
   let taken: u32 = 0;
-  while (taken < heads && segmentsUsed < SEGMENT_BUDGET) {
+  while (taken < heads && budgetUsed < SEGMENT_BUDGET) {
     if (!resolve(ringNumber, view, ring, taken)) break;
+    budgetUsed += frameAt(taken).length >> LENGTH_COST_SHIFT;
     taken += 1;
   }
-  for (let i: u32 = 0; i < taken; i++) checkHeader(ring, frameAt(i));
+  for (let i: u32 = 0; i < taken; i++) {
+    const frame = frameAt(i);
+    if (frame.target == 0) readMetadata(frame, ring.headerSize, ring.offloads);
+  }
   noteMiss(ringNumber, view, taken);
   return taken;
 }
@@ -133,6 +143,7 @@ function resolveChain(ringNumber: u32, view: RingView, ring: Ring, frame: Frame,
   if (length > FRAME_SIZE_MAX) return drop(frame, DROP_GIANT);
   const segments = base + (segmentsUsed << 3);
   segmentsUsed += walkedSegments;
+  budgetUsed += walkedSegments;
   scatter(frame, index, segments, headerSize, length);
   return true;
 }
@@ -158,14 +169,6 @@ function scatter(frame: Frame, index: u32, segments: u32, headerSize: u32, lengt
   frame.segments = first;
   frame.segmentCount = walkedSegments - ((first - segments) >> 3);
   frame.header = scratch + 16;
-}
-
-/** 5.1.6.2: without offloads negotiated, flags and gso_type are 0. One load, so no double fetch. */
-function checkHeader(ring: Ring, frame: Frame): void {
-  if (frame.target != 0) return;
-  if (load<u16>(frame.header - ring.headerSize) != 0) {
-    frame.target = TARGET_DROP + DROP_HEADER_OFFLOAD;
-  }
 }
 
 function drop(frame: Frame, reason: u32): bool {

@@ -9,7 +9,12 @@ import {
   DROP_CHAIN_NEXT,
   DROP_INDIRECT_TABLE,
 } from '../../layout/counters';
-import { CHAIN_LENGTH_MAX, SEGMENT_COUNT_MAX, WALK_LENGTH_MAX } from '../../layout/limits';
+import {
+  CHAIN_LENGTH_MAX,
+  SEGMENT_COUNT_MAX,
+  WALK_LENGTH_MAX,
+  WALK_STEPS_PER_SEGMENT,
+} from '../../layout/limits';
 import {
   DESCRIPTOR_F_INDIRECT,
   DESCRIPTOR_F_NEXT,
@@ -34,6 +39,11 @@ let stepsLeft: u32 = 0;
 /** Before the first chain of each frame: what all its chains together may cost. */
 export function openWalk(): void {
   stepsLeft = WALK_LENGTH_MAX;
+}
+
+/** A further segment of a super-frame: what an honest guest's buffer for it costs. */
+export function extendWalk(): void {
+  stepsLeft += WALK_STEPS_PER_SEGMENT;
 }
 
 export function dropOf(result: i32): u32 {

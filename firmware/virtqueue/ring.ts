@@ -8,6 +8,7 @@ import {
   RING_HEADER_SIZE,
   RING_LAST_AVAIL,
   RING_LOCK,
+  RING_OFFLOADS,
   RING_RECORD_SIZE,
   RING_SIGNALLED_USED,
   RING_SIZE,
@@ -32,6 +33,7 @@ export class Ring {
   signalledUsed: u32;
   fault: u32;
   headerSize: u32;
+  offloads: u32;
 }
 
 if (offsetof<Ring>('lock') != RING_LOCK) ERROR('Ring.lock drifted');
@@ -42,6 +44,7 @@ if (offsetof<Ring>('lastAvail') != RING_LAST_AVAIL) ERROR('Ring.lastAvail drifte
 if (offsetof<Ring>('usedIndex') != RING_USED_INDEX) ERROR('Ring.usedIndex drifted');
 if (offsetof<Ring>('signalledUsed') != RING_SIGNALLED_USED) ERROR('Ring.signalledUsed drifted');
 if (offsetof<Ring>('fault') != RING_FAULT) ERROR('Ring.fault drifted');
+if (offsetof<Ring>('offloads') != RING_OFFLOADS) ERROR('Ring.offloads drifted');
 if (offsetof<Ring>('headerSize') != RING_HEADER_SIZE) ERROR('Ring.headerSize drifted');
 
 @unmanaged

@@ -10,11 +10,19 @@ const CHANGED_IN_PLACE: ReadonlySet<string> = new Set<keyof VfConfig>([
   'allowUnsealedMemory',
 ]);
 
-const VF_FIELDS = ['socket', 'mode', 'mac', 'queuePairs', 'mtu', 'allowUnsealedMemory'] as const;
+const VF_FIELDS = [
+  'socket',
+  'mode',
+  'mac',
+  'queuePairs',
+  'mtu',
+  'allowUnsealedMemory',
+  'disabledFeatures',
+] as const;
 
 /** The values of `wanted` that differ from those of `running`. */
 function changesOf(running: VfConfig, wanted: VfConfig): VfChanges {
-  const differing = VF_FIELDS.filter((field) => running[field] !== wanted[field]);
+  const differing = VF_FIELDS.filter((field) => `${running[field]}` !== `${wanted[field]}`);
   return Object.fromEntries(differing.map((field) => [field, wanted[field]])) as VfChanges;
 }
 

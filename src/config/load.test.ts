@@ -39,6 +39,7 @@ describe('a configuration file', () => {
         queuePairs: 1,
         mtu: 1500,
         allowUnsealedMemory: false,
+        disabledFeatures: [],
       })),
     });
     expect(deriveMac('nic0', 'vm1')).toBe('02:79:ca:b0:dd:57');
@@ -208,7 +209,7 @@ describe('a configuration is refused with its line, key, value and what is allow
   it('suggests the key that was meant', () => {
     expect(refusal(`${twoVfs}    queue_pairs: 2\n`).hint).toBe(
       'Did you mean "queuePairs"? Allowed are name, socket, mode, mac, queuePairs, mtu, ' +
-        'allowUnsealedMemory.',
+        'allowUnsealedMemory, disabledFeatures.',
     );
   });
 

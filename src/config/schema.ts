@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { PROCESSOR_COUNT_MAX, QUEUE_PAIRS_MAX, VF_COUNT_MAX } from '../../layout/limits.ts';
+import { SWITCHABLE_FEATURES, type SwitchableFeature } from '../vhost-user/features.ts';
 import { MAC_PATTERN } from './mac.ts';
 
 /** `sun_path` of sockaddr_un has 108 bytes, the last of which ends the string. */
@@ -34,6 +35,8 @@ const socketPath = z
 const macAllowed = 'a unicast MAC address';
 const modeAllowed = '"server" (the NIC listens) or "client" (the VMM listens)';
 const flagAllowed = 'true or false';
+const featureNames = Object.keys(SWITCHABLE_FEATURES) as [SwitchableFeature];
+const featureAllowed = `a virtio feature: ${featureNames.join(', ')}`;
 
 const vfFields = {
   name: name.meta({ description: 'Name of the VF, one of a kind in its NIC.' }),
@@ -54,6 +57,9 @@ const vfFields = {
   allowUnsealedMemory: z.boolean(flagAllowed).meta({
     description: 'Accept guest memory that its owner could truncate, which would end the NIC.',
   }),
+  disabledFeatures: z.array(z.enum(featureNames, featureAllowed), 'a list of features').meta({
+    description: 'Virtio features that the VF does not offer, for guests that misuse them.',
+  }),
 };
 
 export const vfSchema = z.strictObject(
@@ -65,6 +71,7 @@ export const vfSchema = z.strictObject(
     queuePairs: vfFields.queuePairs.default(1),
     mtu: vfFields.mtu.default(MTU_DEFAULT),
     allowUnsealedMemory: vfFields.allowUnsealedMemory.default(false),
+    disabledFeatures: vfFields.disabledFeatures.default([]),
   },
   'a mapping with the keys of a VF',
 );

@@ -1,6 +1,8 @@
 // What a NIC is configured with. `…Input` is what a user may write: whatever has a default may be
 // left out.
 
+import type { SwitchableFeature } from '../vhost-user/features.ts';
+
 type VfMode = 'server' | 'client';
 
 export interface VfConfig {
@@ -12,6 +14,8 @@ export interface VfConfig {
   queuePairs: number;
   mtu: number;
   allowUnsealedMemory: boolean;
+  /** Names of virtio features that the VF does not offer. */
+  disabledFeatures: SwitchableFeature[];
 }
 
 export interface NicConfig {
@@ -31,6 +35,7 @@ export interface VfConfigInput {
   queuePairs?: number | undefined;
   mtu?: number | undefined;
   allowUnsealedMemory?: boolean | undefined;
+  disabledFeatures?: SwitchableFeature[] | undefined;
 }
 
 export interface NicConfigInput {

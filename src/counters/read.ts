@@ -1,5 +1,6 @@
 import {
   COUNTER_BYTES,
+  COUNTER_CHECKSUMS,
   COUNTER_DROPS,
   COUNTER_FAULTS,
   COUNTER_FORWARDED,
@@ -8,6 +9,7 @@ import {
   COUNTER_OFFERED,
   COUNTER_PACKETS,
   COUNTER_REPLICAS,
+  COUNTER_SEGMENTS,
   COUNTER_WINDOW_MISSES,
 } from '../../layout/counters.ts';
 import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
@@ -46,6 +48,8 @@ function readRx(shared: SharedState, ring: number): RxStats {
   const drops = readDrops(shared, ring);
   return {
     packets: shared.counter(ring, COUNTER_PACKETS),
+    segments: shared.counter(ring, COUNTER_SEGMENTS),
+    checksums: shared.counter(ring, COUNTER_CHECKSUMS),
     offered: shared.counter(ring, COUNTER_OFFERED),
     bytes: shared.counter(ring, COUNTER_BYTES),
     interrupts: shared.counter(ring, COUNTER_INTERRUPTS),
@@ -86,6 +90,8 @@ export function sumRx(queues: readonly QueueStats[]): RxStats {
   const rx = queues.filter((queue) => queue.direction === 'rx');
   return {
     offered: sum(rx, 'offered'),
+    segments: sum(rx, 'segments'),
+    checksums: sum(rx, 'checksums'),
     packets: sum(rx, 'packets'),
     bytes: sum(rx, 'bytes'),
     interrupts: sum(rx, 'interrupts'),

@@ -63,6 +63,7 @@ describe('a region', () => {
         fd,
         fileOffset: Number(MIB),
         pageSizeBytes: 4096,
+        uses: 1,
       },
     ]);
   });
@@ -193,11 +194,29 @@ describe('taking and finding', () => {
     memory.add(request(), fd);
     expect(memory.take(request({ sizeBytes: 2n * MIB }))).toBeNull();
     expect(memory.take(request({ userAddress: 1n }))).toBeNull();
-    const region = memory.take(request());
-    expect(region?.fd).toBe(fd);
+    const taken = memory.take(request());
+    expect(taken?.region.fd).toBe(fd);
+    expect(taken?.isGone).toBe(true);
     expect(memory.regions).toEqual([]);
-    memory.restore(region!);
-    expect(memory.regions).toEqual([region]);
+    memory.restore(taken!.region);
+    expect(memory.regions).toEqual([taken!.region]);
+    expect(memory.take(request())?.isGone).toBe(true);
+  });
+
+  it('counts a region that is added again, as QEMU 7.2 does for each queue pair', () => {
+    const fd = file();
+    const again = openSync(`/proc/self/fd/${fd}`, 'r+');
+    const before = openFdCount();
+    expect(memory.add(request(), fd)).toBeNull();
+    expect(memory.add(request(), again)).toBeNull();
+    expect(openFdCount(), 'the second descriptor is closed').toBe(before - 1);
+    expect(memory.regions.length).toBe(1);
+    expect(memory.take(request())?.isGone).toBe(false);
+    expect(memory.take(request())?.isGone).toBe(true);
+    expect(memory.regions).toEqual([]);
+    // The same addresses in another file are no repetition.
+    expect(memory.add(request(), file())).toBeNull();
+    expectRefused('overlaps another region', file());
   });
 
   it('finds a range by front-end address, in one piece or not at all', () => {

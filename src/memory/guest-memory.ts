@@ -1,6 +1,6 @@
 import { HUGE_PAGE_SIZE } from '../../layout/memory.ts';
 import { c } from '../os/libc.ts';
-import { inspectMemoryFile } from '../os/memory-file.ts';
+import { inspectMemoryFile, isSameFile } from '../os/memory-file.ts';
 
 /** A range of guest RAM and where it lies in its file. All sizes and addresses in bytes. */
 export interface MemoryRegion {
@@ -11,6 +11,8 @@ export interface MemoryRegion {
   fd: number;
   fileOffset: number;
   pageSizeBytes: number;
+  /** How often the front-end has added it: QEMU 7.2 does so once for each queue pair. */
+  uses: number;
 }
 
 /** Why a region is refused; the words become part of the fault that the operator reads. */
@@ -58,6 +60,12 @@ export class GuestMemory {
 
   /** Takes a region, and its descriptor with it; returns why not, and then closes the descriptor. */
   add(request: RegionRequest, fd: number): RegionProblem | null {
+    const same = this.#find(request);
+    if (same !== undefined && isSameFile(same.fd, fd)) {
+      same.uses += 1;
+      c.close(fd);
+      return null;
+    }
     const problem = this.#problem(request, fd);
     if (problem !== null) {
       c.close(fd);
@@ -71,23 +79,27 @@ export class GuestMemory {
       fileOffset: Number(request.fileOffset),
       fd,
       pageSizeBytes: facts?.pageSizeBytes ?? 4096,
+      uses: 1,
     });
     return null;
   }
 
-  /** Takes a region off the list. Its descriptor is the caller's to close, once nothing maps it. */
-  take(request: RegionRequest): MemoryRegion | null {
-    const index = this.#regions.findIndex(
-      (region) =>
-        BigInt(region.guestAddress) === request.guestAddress &&
-        BigInt(region.sizeBytes) === request.sizeBytes &&
-        BigInt(region.userAddress) === request.userAddress,
-    );
-    return index < 0 ? null : (this.#regions.splice(index, 1)[0] ?? null);
+  /**
+   * Gives up one use of a region; null if there is no such region. After the last use it is off the list,
+   * and its descriptor is the caller's to close, once nothing maps it.
+   */
+  take(request: RegionRequest): { region: MemoryRegion; isGone: boolean } | null {
+    const region = this.#find(request);
+    if (region === undefined) return null;
+    region.uses -= 1;
+    if (region.uses > 0) return { region, isGone: false };
+    this.#regions.splice(this.#regions.indexOf(region), 1);
+    return { region, isGone: true };
   }
 
   /** Puts back what `take` took. */
   restore(region: MemoryRegion): void {
+    region.uses += 1;
     this.#regions.push(region);
   }
 
@@ -104,6 +116,15 @@ export class GuestMemory {
       }
     }
     return null;
+  }
+
+  #find(request: RegionRequest): MemoryRegion | undefined {
+    return this.#regions.find(
+      (region) =>
+        BigInt(region.guestAddress) === request.guestAddress &&
+        BigInt(region.sizeBytes) === request.sizeBytes &&
+        BigInt(region.userAddress) === request.userAddress,
+    );
   }
 
   #problem(request: RegionRequest, fd: number): RegionProblem | null {

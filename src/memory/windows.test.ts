@@ -87,6 +87,7 @@ function region(fields: Partial<MemoryRegion> = {}, fileSize = 16 * MIB): Memory
     fd,
     fileOffset: 0,
     pageSizeBytes: PAGE,
+    uses: 1,
     ...fields,
   };
 }

@@ -2,7 +2,13 @@ import { EventEmitter } from 'node:events';
 import { VF_COUNT_MAX } from '../../layout/limits.ts';
 import { applyActions, diffConfig, diffVf } from '../config/diff.ts';
 import type { Action, NicConfig, VfChanges, VfConfig } from '../config/types.ts';
-import { checkNewVf, checkRoomFor, completeChanges, completeNic, completeVf } from '../config/validate.ts';
+import {
+  checkNewVf,
+  checkRoomFor,
+  completeChanges,
+  completeNic,
+  completeVf,
+} from '../config/validate.ts';
 import { operatorError } from '../errors.ts';
 import { monotonicSeconds } from '../os/clock.ts';
 import { Poller } from '../os/poller.ts';

@@ -36,6 +36,10 @@ export interface TxStats {
 export interface RxStats {
   /** Frames that the switch meant for this VF. */
   offered: number;
+  /** Further frames that segmentation made of super-frames, among `offered`. */
+  segments: number;
+  /** Checksums completed for this VF. */
+  checksums: number;
   packets: number;
   bytes: number;
   interrupts: number;

@@ -67,6 +67,16 @@ export function inspectMemoryFile(fd: number): MemoryFileFacts | null {
   };
 }
 
+/** Whether two descriptors are of one file. */
+export function isSameFile(a: number, b: number): boolean {
+  try {
+    const [first, second] = [fstatSync(a), fstatSync(b)];
+    return first.dev === second.dev && first.ino === second.ino;
+  } catch {
+    return false;
+  }
+}
+
 /** struct statfs: f_type and f_bsize are the first two words. */
 function pageSizeOf(fd: number): number {
   if (c.fstatfs(fd, scratch.address) === -1) return 4096;

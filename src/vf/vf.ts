@@ -78,6 +78,10 @@ export class Vf implements SessionDevice {
     return this.#config.mtu;
   }
 
+  get disabledFeatures(): readonly string[] {
+    return this.#config.disabledFeatures;
+  }
+
   get allowUnsealedMemory(): boolean {
     return this.#config.allowUnsealedMemory;
   }

@@ -1,63 +1,66 @@
-import {
-  VHOST_USER_F_PROTOCOL_FEATURES,
-  VIRTIO_F_ANY_LAYOUT,
-  VIRTIO_F_EVENT_IDX,
-  VIRTIO_F_IN_ORDER,
-  VIRTIO_F_INDIRECT_DESC,
-  VIRTIO_F_VERSION_1,
-  VIRTIO_NET_F_CTRL_VQ,
-  VIRTIO_NET_F_MAC,
-  VIRTIO_NET_F_MQ,
-  VIRTIO_NET_F_MRG_RXBUF,
-  VIRTIO_NET_F_MTU,
-  VIRTIO_NET_F_STATUS,
-} from '../../layout/virtio.ts';
+import * as virtio from '../../layout/virtio.ts';
 import { ProtocolFeature } from './message.ts';
 
 function mask(bits: readonly number[]): bigint {
   return bits.reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);
 }
 
-const NAMES: readonly (readonly [string, number])[] = [
-  ['MTU', VIRTIO_NET_F_MTU],
-  ['MAC', VIRTIO_NET_F_MAC],
-  ['MRG_RXBUF', VIRTIO_NET_F_MRG_RXBUF],
-  ['STATUS', VIRTIO_NET_F_STATUS],
-  ['CTRL_VQ', VIRTIO_NET_F_CTRL_VQ],
-  ['MQ', VIRTIO_NET_F_MQ],
-  ['ANY_LAYOUT', VIRTIO_F_ANY_LAYOUT],
-  ['INDIRECT_DESC', VIRTIO_F_INDIRECT_DESC],
-  ['EVENT_IDX', VIRTIO_F_EVENT_IDX],
-  ['PROTOCOL_FEATURES', VHOST_USER_F_PROTOCOL_FEATURES],
-  ['VERSION_1', VIRTIO_F_VERSION_1],
-  ['IN_ORDER', VIRTIO_F_IN_ORDER],
-];
+/** The features that a VF offers unless its configuration disables them, by their names in virtio 1.3. */
+export const SWITCHABLE_FEATURES = {
+  CSUM: virtio.VIRTIO_NET_F_CSUM,
+  GUEST_CSUM: virtio.VIRTIO_NET_F_GUEST_CSUM,
+  MTU: virtio.VIRTIO_NET_F_MTU,
+  GUEST_TSO4: virtio.VIRTIO_NET_F_GUEST_TSO4,
+  GUEST_TSO6: virtio.VIRTIO_NET_F_GUEST_TSO6,
+  GUEST_ECN: virtio.VIRTIO_NET_F_GUEST_ECN,
+  GUEST_UFO: virtio.VIRTIO_NET_F_GUEST_UFO,
+  HOST_TSO4: virtio.VIRTIO_NET_F_HOST_TSO4,
+  HOST_TSO6: virtio.VIRTIO_NET_F_HOST_TSO6,
+  HOST_ECN: virtio.VIRTIO_NET_F_HOST_ECN,
+  HOST_UFO: virtio.VIRTIO_NET_F_HOST_UFO,
+  MRG_RXBUF: virtio.VIRTIO_NET_F_MRG_RXBUF,
+  GUEST_ANNOUNCE: virtio.VIRTIO_NET_F_GUEST_ANNOUNCE,
+  MQ: virtio.VIRTIO_NET_F_MQ,
+  INDIRECT_DESC: virtio.VIRTIO_F_INDIRECT_DESC,
+  EVENT_IDX: virtio.VIRTIO_F_EVENT_IDX,
+  IN_ORDER: virtio.VIRTIO_F_IN_ORDER,
+  GUEST_USO4: virtio.VIRTIO_NET_F_GUEST_USO4,
+  GUEST_USO6: virtio.VIRTIO_NET_F_GUEST_USO6,
+  HOST_USO: virtio.VIRTIO_NET_F_HOST_USO,
+} as const;
 
-/** What every VF offers. The control queue stays with the front-end, so CTRL_VQ is not ours to offer. */
-const OFFERED = mask([
-  VIRTIO_NET_F_MTU,
-  VIRTIO_NET_F_MAC,
-  VIRTIO_NET_F_MRG_RXBUF,
-  VIRTIO_NET_F_STATUS,
-  VIRTIO_F_ANY_LAYOUT,
-  VIRTIO_F_INDIRECT_DESC,
-  VIRTIO_F_EVENT_IDX,
-  VHOST_USER_F_PROTOCOL_FEATURES,
-  VIRTIO_F_VERSION_1,
-  VIRTIO_F_IN_ORDER,
-]);
+export type SwitchableFeature = keyof typeof SWITCHABLE_FEATURES;
+
+/** What no front-end can do without, or what costs nothing. */
+const ALWAYS = {
+  MAC: virtio.VIRTIO_NET_F_MAC,
+  STATUS: virtio.VIRTIO_NET_F_STATUS,
+  ANY_LAYOUT: virtio.VIRTIO_F_ANY_LAYOUT,
+  PROTOCOL_FEATURES: virtio.VHOST_USER_F_PROTOCOL_FEATURES,
+  VERSION_1: virtio.VIRTIO_F_VERSION_1,
+} as const;
+
+/** The control queue stays with the front-end, which acknowledges it although it is not ours to offer. */
+const CONTROL_QUEUE = { CTRL_VQ: virtio.VIRTIO_NET_F_CTRL_VQ } as const;
+
+const NAMES = Object.entries({ ...SWITCHABLE_FEATURES, ...ALWAYS, ...CONTROL_QUEUE }).sort(
+  ([, a], [, b]) => a - b,
+);
 
 /**
  * The feature bits of a VF: the same before and after a restart, since a guest that runs cannot be asked
  * again. MQ is offered always: front-ends with one queue pair ignore it.
  */
-export function offeredFeatures(): bigint {
-  return OFFERED | mask([VIRTIO_NET_F_MQ]);
+export function offeredFeatures(disabled: readonly string[] = []): bigint {
+  const offered = Object.entries(SWITCHABLE_FEATURES)
+    .filter(([name]) => !disabled.includes(name))
+    .map(([, bit]) => bit);
+  return mask([...Object.values(ALWAYS), ...offered]);
 }
 
-/** What may come back: a front-end that runs the control queue itself acknowledges CTRL_VQ as well. */
-export function isAcceptable(features: bigint): boolean {
-  return (features & ~(offeredFeatures() | mask([VIRTIO_NET_F_CTRL_VQ]))) === 0n;
+/** What may come back of what was offered. */
+export function isAcceptable(features: bigint, offered: bigint): boolean {
+  return (features & ~(offered | mask(Object.values(CONTROL_QUEUE)))) === 0n;
 }
 
 export function featureNames(features: bigint): string[] {

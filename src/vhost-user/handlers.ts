@@ -24,13 +24,15 @@ import { closeFd, type Session } from './session.ts';
 // One function a request: check its contents, act, answer. Feature, size and descriptor count have been
 // checked (requests.ts). A descriptor that a handler keeps it takes out of `message.fds`.
 
-export function getFeatures(): Uint8Array {
-  return writeU64(offeredFeatures());
+export function getFeatures(session: Session): Uint8Array {
+  return writeU64(offeredFeatures(session.device.disabledFeatures));
 }
 
 export function setFeatures(session: Session, message: Message): undefined {
   const features = readU64(message.payload);
-  if (!isAcceptable(features)) throw new Refusal(`features ${features.toString(16)} not offered`);
+  const offered = offeredFeatures(session.device.disabledFeatures);
+  if (!isAcceptable(features, offered))
+    throw new Refusal(`features ${features.toString(16)} not offered`);
   session.negotiate(features);
 }
 
@@ -82,8 +84,10 @@ export async function addMemoryRegion(session: Session, message: Message): Promi
 }
 
 export async function removeMemoryRegion(session: Session, message: Message): Promise<undefined> {
-  const region = session.memory.take(readMemoryRegion(message.payload, 8));
-  if (region === null) throw new Refusal('no such region');
+  const taken = session.memory.take(readMemoryRegion(message.payload, 8));
+  if (taken === null) throw new Refusal('no such region');
+  const { region, isGone } = taken;
+  if (!isGone) return;
   if (session.device.rings.usesFile(region.fd)) {
     session.memory.restore(region);
     throw new Refusal('a ring that runs lies in this region');

@@ -42,6 +42,7 @@ export interface SessionDevice {
   readonly mac: Uint8Array;
   readonly mtu: number;
   readonly allowUnsealedMemory: boolean;
+  readonly disabledFeatures: readonly string[];
 }
 
 export interface SessionListener {

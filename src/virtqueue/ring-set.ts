@@ -7,6 +7,7 @@ import {
   RING_HEADER_SIZE,
   RING_LAST_AVAIL,
   RING_LOCK,
+  RING_OFFLOADS,
   RING_SIGNALLED_USED,
   RING_SIZE,
   RING_STATE,
@@ -17,7 +18,14 @@ import type { GuestMemory, MemoryRegion } from '../memory/guest-memory.ts';
 import type { Fabric } from '../nic/fabric.ts';
 import type { Command, RingPins } from '../processor/commands.ts';
 import { RING_STATE_NUMBERS, RING_TRANSITIONS, type RingState } from './life-cycle.ts';
-import { freePins, headerSize, pinRing, type RingSetup, ringFlags } from './ring-setup.ts';
+import {
+  freePins,
+  headerSize,
+  pinRing,
+  type RingSetup,
+  ringFlags,
+  ringOffloads,
+} from './ring-setup.ts';
 
 interface Ring {
   readonly queue: number;
@@ -201,6 +209,7 @@ export class RingSet {
       [RING_SIGNALLED_USED, 0],
       [RING_FAULT, RING_FAULT_NONE],
       [RING_HEADER_SIZE, headerSize(features)],
+      [RING_OFFLOADS, ringOffloads(features, ring.queue % 2 === 1)],
     ];
     for (const [field, value] of fields) shared.setRingField(ring.number, field, value);
   }

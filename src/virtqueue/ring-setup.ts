@@ -6,11 +6,31 @@ import {
   VIRTIO_F_IN_ORDER,
   VIRTIO_F_INDIRECT_DESC,
   VIRTIO_F_VERSION_1,
+  VIRTIO_NET_F_CSUM,
+  VIRTIO_NET_F_GUEST_CSUM,
+  VIRTIO_NET_F_GUEST_ECN,
+  VIRTIO_NET_F_GUEST_TSO4,
+  VIRTIO_NET_F_GUEST_TSO6,
+  VIRTIO_NET_F_GUEST_UFO,
+  VIRTIO_NET_F_GUEST_USO4,
+  VIRTIO_NET_F_GUEST_USO6,
+  VIRTIO_NET_F_HOST_ECN,
+  VIRTIO_NET_F_HOST_TSO4,
+  VIRTIO_NET_F_HOST_TSO6,
+  VIRTIO_NET_F_HOST_UFO,
+  VIRTIO_NET_F_HOST_USO,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
 import {
   AVAIL_RING,
   DESCRIPTOR_SIZE,
+  OFFLOAD_CHECKSUM,
+  OFFLOAD_ECN,
+  OFFLOAD_TSO4,
+  OFFLOAD_TSO6,
+  OFFLOAD_UFO,
+  OFFLOAD_USO4,
+  OFFLOAD_USO6,
   RING_F_EVENT_INDEX,
   RING_F_IN_ORDER,
   RING_F_INDIRECT,
@@ -21,6 +41,25 @@ import {
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import { type Pin, type PinAllocator, planPin } from '../memory/pins.ts';
 import type { RingPins } from '../processor/commands.ts';
+
+const HOST_OFFLOADS = [
+  [VIRTIO_NET_F_CSUM, OFFLOAD_CHECKSUM],
+  [VIRTIO_NET_F_HOST_TSO4, OFFLOAD_TSO4],
+  [VIRTIO_NET_F_HOST_TSO6, OFFLOAD_TSO6],
+  [VIRTIO_NET_F_HOST_ECN, OFFLOAD_ECN],
+  [VIRTIO_NET_F_HOST_UFO, OFFLOAD_UFO],
+  [VIRTIO_NET_F_HOST_USO, OFFLOAD_USO4 | OFFLOAD_USO6],
+] as const;
+
+const GUEST_OFFLOADS = [
+  [VIRTIO_NET_F_GUEST_CSUM, OFFLOAD_CHECKSUM],
+  [VIRTIO_NET_F_GUEST_TSO4, OFFLOAD_TSO4],
+  [VIRTIO_NET_F_GUEST_TSO6, OFFLOAD_TSO6],
+  [VIRTIO_NET_F_GUEST_ECN, OFFLOAD_ECN],
+  [VIRTIO_NET_F_GUEST_UFO, OFFLOAD_UFO],
+  [VIRTIO_NET_F_GUEST_USO4, OFFLOAD_USO4],
+  [VIRTIO_NET_F_GUEST_USO6, OFFLOAD_USO6],
+] as const;
 
 /** What the front-end says of one ring, in its own addresses. Grows message by message. */
 export interface RingSetup {
@@ -106,6 +145,15 @@ export function ringFlags(features: bigint): number {
     flag(VIRTIO_F_IN_ORDER, RING_F_IN_ORDER) |
     flag(VIRTIO_F_INDIRECT_DESC, RING_F_INDIRECT)
   );
+}
+
+/**
+ * The OFFLOAD bits of a ring: what a transmit ring's guest may leave undone (HOST_ features, CSUM), what a
+ * receive ring's guest takes undone (GUEST_ features).
+ */
+export function ringOffloads(features: bigint, isTransmit: boolean): number {
+  const bits: readonly (readonly [number, number])[] = isTransmit ? HOST_OFFLOADS : GUEST_OFFLOADS;
+  return bits.reduce((sum, [bit, value]) => sum | (hasFeature(features, bit) ? value : 0), 0);
 }
 
 /** 5.1.6: num_buffers is there with VERSION_1 or MRG_RXBUF. */

@@ -18,11 +18,11 @@ export function imbalances(stats: NicStats): string[] {
     if (rx.offered !== taken) {
       problems.push(`${name}: rx.offered ${rx.offered} ≠ packets + drops ${taken}`);
     }
-    forwarded += tx.forwarded + tx.replicas;
+    forwarded += tx.forwarded + tx.replicas + rx.segments;
     offered += rx.offered;
   }
   if (forwarded !== offered) {
-    problems.push(`NIC: forwarded + replicas ${forwarded} ≠ offered ${offered}`);
+    problems.push(`NIC: forwarded + replicas + segments ${forwarded} ≠ offered ${offered}`);
   }
   return problems;
 }

@@ -244,7 +244,10 @@ export class FirmwareHost {
     const replicas = total(1, counters.COUNTER_REPLICAS);
     const kicks = total(1, counters.COUNTER_KICKS);
     const tx = { ...side(1), forwarded, replicas, kicks };
-    const rx = { ...side(0), offered: total(0, counters.COUNTER_OFFERED) };
+    const offered = total(0, counters.COUNTER_OFFERED);
+    const segments = total(0, counters.COUNTER_SEGMENTS);
+    const checksums = total(0, counters.COUNTER_CHECKSUMS);
+    const rx = { ...side(0), offered, segments, checksums };
     return { name: `vf${number}`, mac: guest.mac, state: 'ready', tx, rx, queues: [] };
   }
 

@@ -1,0 +1,137 @@
+// What a guest left undone, checked against the frame itself. Wrong metadata is counted and dropped, never
+// guessed: the offsets found here are what segmentation relies on, and they are read from the guest once.
+import { DROP_CHECKSUM_FIELD, DROP_HEADER_OFFLOAD, DROP_SEGMENTATION } from '../../layout/counters';
+import {
+  FRAME_SIZE_MIN,
+  HEADER_SCRATCH_SIZE,
+  SEGMENT_SIZE_MIN,
+  SEGMENTS_PER_FRAME_MAX,
+} from '../../layout/limits';
+import {
+  NET_HEADER_F_NEEDS_CSUM,
+  NET_HEADER_GSO_ECN,
+  NET_HEADER_GSO_TCPV4,
+  NET_HEADER_GSO_TCPV6,
+  NET_HEADER_GSO_UDP,
+  NET_HEADER_GSO_UDP_L4,
+} from '../../layout/virtio';
+import {
+  OFFLOAD_CHECKSUM,
+  OFFLOAD_ECN,
+  OFFLOAD_TSO4,
+  OFFLOAD_TSO6,
+  OFFLOAD_UFO,
+  OFFLOAD_USO4,
+  OFFLOAD_USO6,
+} from '../../layout/virtqueue';
+import { Frame, headerLength, TARGET_DROP } from '../wire/frame';
+import { findTransport, isIpv6, networkOffset, protocol, transportOffset } from '../wire/headers';
+
+/** Headers that are rewritten are copied to a scratch of this size. */
+export const HEADERS_SIZE_MAX: u32 = HEADER_SCRATCH_SIZE - 16;
+
+const TCP_CHECKSUM: u32 = 16;
+const UDP_CHECKSUM: u32 = 6;
+const PROTOCOL_TCP: u32 = 6;
+const PROTOCOL_UDP: u32 = 17;
+
+export function flagsOf(metadata: u64): u32 {
+  return u32(metadata) & 0xff;
+}
+
+export function gsoTypeOf(metadata: u64): u32 {
+  return (u32(metadata) >> 8) & 0xff;
+}
+
+/** hdr_len is only a hint (Linux writes the length of its first buffer there). */
+function headerLengthOf(metadata: u64): u32 {
+  return u32(metadata >> 16) & 0xffff;
+}
+
+export function gsoSizeOf(metadata: u64): u32 {
+  return u32(metadata >> 32) & 0xffff;
+}
+
+export function checksumStartOf(metadata: u64): u32 {
+  return u32(metadata >> 48);
+}
+
+/**
+ * Reads the virtio-net header (5.1.6.2) of a frame and what it promises. Sets `offload` (0: the frame is
+ * finished) or a drop. `may` are the OFFLOAD_ bits that the guest negotiated.
+ */
+export function readMetadata(frame: Frame, headerSize: u32, may: u32): void {
+  const header = frame.header - headerSize;
+  const metadata = load<u64>(header); // one load each, so that no field is fetched twice
+  const gsoType = gsoTypeOf(metadata);
+  frame.offload = 0;
+  // "The device MUST ignore flag bits that it does not recognize."
+  if ((flagsOf(metadata) & NET_HEADER_F_NEEDS_CSUM) == 0 && gsoType == 0) return;
+  frame.metadata = metadata;
+  frame.checksumOffset = u32(load<u16>(header, 8));
+  const reason = gsoType == 0 ? checkChecksum(frame, may) : checkSegmentation(frame, gsoType, may);
+  if (reason >= 0) frame.target = TARGET_DROP + u32(reason);
+}
+
+/** −1, or why the frame is dropped. */
+function checkChecksum(frame: Frame, may: u32): i32 {
+  if (!(may & OFFLOAD_CHECKSUM)) return DROP_HEADER_OFFLOAD;
+  const start = checksumStartOf(frame.metadata);
+  const field = start + frame.checksumOffset;
+  if (start < FRAME_SIZE_MIN || field + 2 > min(frame.length, HEADERS_SIZE_MAX)) {
+    return DROP_CHECKSUM_FIELD;
+  }
+  if (headerLengthOf(frame.metadata) > frame.length) return DROP_CHECKSUM_FIELD; // hdr_len lies
+  frame.offload = OFFLOAD_CHECKSUM;
+  return -1;
+}
+
+function checkSegmentation(frame: Frame, gsoType: u32, may: u32): i32 {
+  const kind = gsoType & ~NET_HEADER_GSO_ECN;
+  const isEcn = (gsoType & NET_HEADER_GSO_ECN) != 0;
+  if (!(may & OFFLOAD_CHECKSUM)) return DROP_HEADER_OFFLOAD; // every HOST_ feature needs it (5.1.3.1)
+  if (!findTransport(frame.header, headerLength(frame))) return DROP_SEGMENTATION;
+  const offload = offloadOf(kind);
+  if (offload == 0) return DROP_SEGMENTATION;
+  if (!(may & offload) || (isEcn && !(may & OFFLOAD_ECN))) return DROP_HEADER_OFFLOAD;
+  const isTcp = kind == NET_HEADER_GSO_TCPV4 || kind == NET_HEADER_GSO_TCPV6;
+  if (protocol != (isTcp ? PROTOCOL_TCP : PROTOCOL_UDP) || (isEcn && !isTcp)) {
+    return DROP_SEGMENTATION;
+  }
+  frame.l3 = networkOffset;
+  frame.l4 = transportOffset;
+  frame.isV4 = isIpv6() ? 0 : 1;
+  if (gsoSizeOf(frame.metadata) < SEGMENT_SIZE_MIN) return DROP_SEGMENTATION;
+  if (headerLengthOf(frame.metadata) > frame.length) return DROP_SEGMENTATION; // hdr_len lies
+  if (!checkTransport(frame, isTcp, kind == NET_HEADER_GSO_UDP)) return DROP_SEGMENTATION;
+  frame.offload = offload;
+  return -1;
+}
+
+/** The OFFLOAD_ bit of a gso_type for the IP version that was found; 0 if they do not belong together. */
+function offloadOf(kind: u32): u32 {
+  const isV6 = isIpv6();
+  if (kind == NET_HEADER_GSO_TCPV4) return isV6 ? 0 : OFFLOAD_TSO4;
+  if (kind == NET_HEADER_GSO_TCPV6) return isV6 ? OFFLOAD_TSO6 : 0;
+  if (kind == NET_HEADER_GSO_UDP) return OFFLOAD_UFO;
+  if (kind == NET_HEADER_GSO_UDP_L4) return isV6 ? OFFLOAD_USO6 : OFFLOAD_USO4;
+  return 0;
+}
+
+/** Finds the payload; false unless the checksum field is where the protocol has it. */
+function checkTransport(frame: Frame, isTcp: bool, mayBeFinished: bool): bool {
+  const readable = min(headerLength(frame), HEADERS_SIZE_MAX);
+  let size: u32 = 8;
+  if (isTcp) {
+    if (frame.l4 + 20 > readable) return false;
+    size = (u32(load<u8>(frame.header + frame.l4, 12)) >> 4) << 2;
+    if (size < 20) return false;
+  }
+  frame.payload = frame.l4 + size;
+  if (frame.payload > readable || frame.payload >= frame.length) return false;
+  if ((frame.length - frame.l4) / gsoSizeOf(frame.metadata) >= SEGMENTS_PER_FRAME_MAX) return false;
+  const isUndone = (flagsOf(frame.metadata) & NET_HEADER_F_NEEDS_CSUM) != 0;
+  if (!isUndone) return mayBeFinished; // only a datagram to be fragmented may come with its checksum
+  const offset = isTcp ? TCP_CHECKSUM : UDP_CHECKSUM;
+  return checksumStartOf(frame.metadata) == frame.l4 && frame.checksumOffset == offset;
+}

@@ -1,0 +1,205 @@
+// Software segmentation: the headers of each segment of a super-frame, made in scratch from the frame's
+// own (RFC 9293 for TCP; Linux's tcp_gso_segment and __udp_gso_segment are the reference).
+//
+//   super-frame:  [ L2 L3 L4 │ payload ........................ ]
+//   segment i:    [ L2 L3 L4 │ payload[i × size …] ]   lengths, IP-ID, sequence, flags, checksums anew
+//   fragment i:   [ L2 L3    │ (L4 payload)[i × size …] ]   for a datagram that is fragmented (UFO)
+import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
+import { OFFLOAD_CHECKSUM, OFFLOAD_TSO4, OFFLOAD_TSO6, OFFLOAD_UFO } from '../../layout/virtqueue';
+import { copy } from '../memory/copy';
+import { Frame } from '../wire/frame';
+import { fold, sumBytes, sumFrame, swap } from './checksum';
+import { checksumStartOf, gsoSizeOf } from './metadata';
+
+const TCP_FIN_PSH: u32 = 0x09;
+const TCP_CWR: u32 = 0x80;
+const TCP_FLAGS: u32 = 13;
+const TCP_CHECKSUM: u32 = 16;
+const UDP_CHECKSUM: u32 = 6;
+const PROTOCOL_TCP: u32 = 6;
+const PROTOCOL_UDP: u32 = 17;
+const PROTOCOL_FRAGMENT: u32 = 44;
+const FRAGMENT_HEADER_SIZE: u32 = 8;
+
+/** What `makeSegment` has prepared: the headers' length, and which bytes of the frame follow them. */
+export let segmentHeaders: u32 = 0;
+export let segmentOffset: u32 = 0;
+export let segmentLength: u32 = 0;
+
+// The values of the super-frame that change from segment to segment. Read once for each delivery.
+let identifier: u32 = 0;
+let sequence: u32 = 0;
+let tcpFlags: u32 = 0;
+let unit: u32 = 0;
+/** The finished checksum of a datagram that is fragmented. */
+let datagramChecksum: u32 = 0;
+let nextFragmentId: u32 = 1;
+let fragmentId: u32 = 0;
+
+export function openSegments(frame: Frame): void {
+  const header = frame.header;
+  unit = gsoSizeOf(frame.metadata);
+  if (isV4(frame)) identifier = swap(load<u16>(header + frame.l3, 4));
+  if (isTcp(frame)) {
+    sequence = bswap<u32>(load<u32>(header + frame.l4, 4));
+    tcpFlags = load<u8>(header + frame.l4, TCP_FLAGS);
+  }
+  if (frame.offload == OFFLOAD_UFO) {
+    unit &= ~7; // fragments are multiples of 8 bytes (RFC 791)
+    datagramChecksum = finishedDatagramChecksum(frame);
+    fragmentId = nextFragmentId++;
+  }
+}
+
+/** How many frames the super-frame becomes. */
+export function segmentCount(frame: Frame): u32 {
+  const bytes = frame.length - (frame.offload == OFFLOAD_UFO ? frame.l4 : frame.payload);
+  return (bytes + unit - 1) / unit;
+}
+
+/** Prepares segment `index` of `count`: its headers at SEGMENT_SCRATCH_BASE. */
+export function makeSegment(frame: Frame, index: u32, count: u32): void {
+  if (frame.offload == OFFLOAD_UFO) {
+    makeFragment(frame, index, count);
+    return;
+  }
+  segmentHeaders = frame.payload;
+  segmentOffset = frame.payload + index * unit;
+  segmentLength = min(unit, frame.length - segmentOffset);
+  copy(SEGMENT_SCRATCH_BASE, frame.header, segmentHeaders);
+  writeNetworkHeader(frame, index, frame.payload - frame.l3 + segmentLength);
+  const l4 = SEGMENT_SCRATCH_BASE + frame.l4;
+  if (isTcp(frame)) {
+    store<u32>(l4, bswap<u32>(sequence + index * unit), 4);
+    let flags = tcpFlags;
+    if (index + 1 < count) flags &= ~TCP_FIN_PSH; // the end of the data is in the last one
+    if (index > 0) flags &= ~TCP_CWR; // RFC 3168: the window was reduced once
+    store<u8>(l4, u8(flags), TCP_FLAGS);
+    finishTransport(frame, TCP_CHECKSUM, PROTOCOL_TCP);
+  } else {
+    store<u16>(l4, u16(swap(frame.payload - frame.l4 + segmentLength)), 4);
+    finishTransport(frame, UDP_CHECKSUM, PROTOCOL_UDP);
+  }
+}
+
+/** A frame whose only want is its checksum: the headers with it filled in, the rest as it is. */
+export function makeChecksummed(frame: Frame): void {
+  const start = checksumStartOf(frame.metadata);
+  const field = start + frame.checksumOffset;
+  segmentHeaders = field + 2;
+  segmentOffset = field + 2;
+  segmentLength = frame.length - segmentOffset;
+  copy(SEGMENT_SCRATCH_BASE, frame.header, segmentHeaders);
+  // The field holds the sum of the pseudo-header already (5.1.6.2).
+  store<u16>(
+    SEGMENT_SCRATCH_BASE + field,
+    u16(finished(sumFrame(frame, start, frame.length - start))),
+  );
+}
+
+function makeFragment(frame: Frame, index: u32, count: u32): void {
+  const start = index * unit; // in the IP payload
+  const length = min(unit, frame.length - frame.l4 - start);
+  const isLast = index + 1 == count;
+  copy(SEGMENT_SCRATCH_BASE, frame.header, frame.payload);
+  let headers = frame.l4;
+  if (isV4(frame)) {
+    store<u16>(SEGMENT_SCRATCH_BASE + frame.l3, u16(swap((isLast ? 0 : 0x2000) | (start >> 3))), 6);
+    writeNetworkHeader(frame, 0, frame.l4 - frame.l3 + length);
+  } else {
+    headers += FRAGMENT_HEADER_SIZE;
+    writeFragmentHeader(frame, start, isLast);
+    writeNetworkHeader(frame, 0, headers - frame.l3 + length);
+  }
+  segmentHeaders = headers;
+  segmentOffset = frame.l4 + start;
+  segmentLength = length;
+  if (index > 0) return;
+  // The first fragment carries the UDP header, with the checksum of the whole.
+  copy(SEGMENT_SCRATCH_BASE + headers, frame.header + frame.l4, 8);
+  store<u16>(SEGMENT_SCRATCH_BASE + headers, u16(datagramChecksum), UDP_CHECKSUM);
+  segmentHeaders += 8;
+  segmentOffset += 8;
+  segmentLength -= 8;
+}
+
+/** RFC 8200, 4.5. Extension headers before it count as unfragmentable, so the last one names it. */
+function writeFragmentHeader(frame: Frame, start: u32, isLast: bool): void {
+  const fragment = SEGMENT_SCRATCH_BASE + frame.l4;
+  store<u8>(fragment, u8(PROTOCOL_UDP));
+  store<u8>(fragment, 0, 1);
+  store<u16>(fragment, u16(swap(start | (isLast ? 0 : 1))), 2);
+  store<u32>(fragment, bswap<u32>(fragmentId), 4);
+  store<u8>(nextHeaderField(frame), u8(PROTOCOL_FRAGMENT));
+}
+
+/** Where the header before the transport header names it. */
+function nextHeaderField(frame: Frame): u32 {
+  const ip = SEGMENT_SCRATCH_BASE + frame.l3;
+  let field = ip + 6;
+  let at: u32 = 40;
+  while (at < frame.l4 - frame.l3) {
+    field = ip + at;
+    at += (u32(load<u8>(ip + at, 1)) + 1) << 3;
+  }
+  return field;
+}
+
+/** Total length, identification and header checksum (IPv4), or the payload length (IPv6). */
+function writeNetworkHeader(frame: Frame, index: u32, length: u32): void {
+  const ip = SEGMENT_SCRATCH_BASE + frame.l3;
+  if (!isV4(frame)) {
+    store<u16>(ip, u16(swap(length - 40)), 4);
+    return;
+  }
+  store<u16>(ip, u16(swap(length)), 2);
+  store<u16>(ip, u16(swap((identifier + index) & 0xffff)), 4);
+  store<u16>(ip, 0, 10);
+  store<u16>(ip, u16(~fold(sumBytes(ip, frame.l4 - frame.l3))), 10);
+}
+
+function finishTransport(frame: Frame, field: u32, protocol: u32): void {
+  const l4 = SEGMENT_SCRATCH_BASE + frame.l4;
+  const size = frame.payload - frame.l4;
+  store<u16>(l4 + field, 0);
+  const sum =
+    pseudoHeader(frame, protocol, size + segmentLength) +
+    u64(fold(sumBytes(l4, size))) +
+    u64(fold(sumFrame(frame, segmentOffset, segmentLength)));
+  store<u16>(l4 + field, u16(finished(sum)));
+}
+
+function finishedDatagramChecksum(frame: Frame): u32 {
+  const l4 = frame.header + frame.l4;
+  const field = u32(load<u16>(l4, UDP_CHECKSUM));
+  if (checksumStartOf(frame.metadata) != frame.l4) return field; // it came finished
+  // Everything but the field itself, and the pseudo-header anew.
+  const sum = sumFrame(frame, frame.l4, frame.length - frame.l4) + u64(~field & 0xffff);
+  return finished(sum + pseudoHeader(frame, PROTOCOL_UDP, frame.length - frame.l4));
+}
+
+/** RFC 9293, 3.1 and RFC 8200, 8.1: addresses, protocol, length. */
+function pseudoHeader(frame: Frame, protocol: u32, length: u32): u64 {
+  const ip = frame.header + frame.l3;
+  const addresses = isV4(frame) ? sumBytes(ip + 12, 8) : sumBytes(ip + 8, 32);
+  return addresses + u64(swap(protocol)) + u64(swap(length & 0xffff)) + u64(swap(length >> 16));
+}
+
+/** The complement; 0 is written as 0xffff, which is the same number and never means "no checksum". */
+function finished(sum: u64): u32 {
+  const checksum = ~fold(sum) & 0xffff;
+  return checksum == 0 ? 0xffff : checksum;
+}
+
+function isTcp(frame: Frame): bool {
+  return (frame.offload & (OFFLOAD_TSO4 | OFFLOAD_TSO6)) != 0;
+}
+
+function isV4(frame: Frame): bool {
+  return frame.isV4 != 0;
+}
+
+/** Whether the frame wants segmentation, and not only its checksum. */
+export function isSuperFrame(frame: Frame): bool {
+  return (frame.offload & ~OFFLOAD_CHECKSUM) != 0;
+}

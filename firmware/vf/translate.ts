@@ -1,0 +1,125 @@
+// Per-destination offload translation: a frame travels with what its sender left undone as far as the
+// receiver takes it, and is finished here exactly when it does not (docs/offloads.md has the table).
+//
+//   receiver takes it ─► as it is, under its own virtio-net header
+//   checksum missing  ─► completed          super-frame ─► segmented, each segment finished
+import {
+  COUNTER_CHECKSUMS,
+  COUNTER_OFFERED,
+  COUNTER_SEGMENTS,
+  DROP_BUFFER_TOO_SMALL,
+} from '../../layout/counters';
+import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
+import { NET_HEADER_F_NEEDS_CSUM, NET_HEADER_GSO_ECN } from '../../layout/virtio';
+import { OFFLOAD_CHECKSUM, OFFLOAD_ECN } from '../../layout/virtqueue';
+import { count, countDrop } from '../counters/counters';
+import { flagsOf, gsoTypeOf } from '../offload/metadata';
+import {
+  isSuperFrame,
+  makeChecksummed,
+  makeSegment,
+  openSegments,
+  segmentCount,
+  segmentHeaders,
+  segmentLength,
+  segmentOffset,
+} from '../offload/segment';
+import { extendWalk, openWalk } from '../virtqueue/chain';
+import { Ring, RingView } from '../virtqueue/ring';
+import { Frame } from '../wire/frame';
+import { EMIT_DROPPED, EMIT_FAULTED, EMIT_MISSED, EMITTED, emit } from './emit';
+
+// A super-frame that waited for a window in mid-segmentation goes on with this segment.
+let resumeSegment: u32 = 0;
+
+/** Delivers one frame in the form that the ring's guest takes. Returns what `emit` returns. */
+export function deliverTranslated(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
+  openWalk();
+  if (resumeSegment == 0) {
+    const result = deliverWhole(ringNumber, view, ring, frame);
+    // A guest that takes super-frames may have posted buffers too small for this one.
+    const isTooSmall = result == EMIT_DROPPED - i32(DROP_BUFFER_TOO_SMALL);
+    if (!isTooSmall || !isSuperFrame(frame)) return result;
+  }
+  return deliverSegments(ringNumber, view, ring, frame);
+}
+
+function deliverWhole(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
+  if (accepts(ring.offloads, frame)) {
+    const isFinished = frame.offload == 0;
+    const metadata = isFinished ? 0 : frame.metadata & KNOWN_METADATA;
+    const offset = isFinished ? 0 : frame.checksumOffset;
+    return emit(ringNumber, view, ring, frame, 0, 0, 0, frame.length, metadata, offset);
+  }
+  if (isSuperFrame(frame)) return EMIT_DROPPED - i32(DROP_BUFFER_TOO_SMALL);
+  makeChecksummed(frame);
+  const result = emitMade(ringNumber, view, ring, frame);
+  if (result == EMITTED) count(ringNumber, COUNTER_CHECKSUMS, 1);
+  return result;
+}
+
+/** All fields; of the flags only the one that we know. */
+const KNOWN_METADATA: u64 = ~0xfe;
+
+function accepts(may: u32, frame: Frame): bool {
+  if (frame.offload == 0) return true;
+  if (!(may & frame.offload)) return false;
+  const isEcn = (gsoTypeOf(frame.metadata) & NET_HEADER_GSO_ECN) != 0;
+  if (isEcn && !(may & OFFLOAD_ECN)) return false;
+  const isUndone = (flagsOf(frame.metadata) & NET_HEADER_F_NEEDS_CSUM) != 0;
+  return !isUndone || (may & OFFLOAD_CHECKSUM) != 0;
+}
+
+function deliverSegments(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
+  openSegments(frame);
+  const segments = segmentCount(frame);
+  for (let index = resumeSegment; index < segments; index++) {
+    makeSegment(frame, index, segments);
+    extendWalk();
+    const result = emitMade(ringNumber, view, ring, frame);
+    if (result == EMIT_MISSED) {
+      resumeSegment = index; // 0 decides anew, which comes to the same
+      return result;
+    }
+    if (result == EMIT_FAULTED) {
+      resumeSegment = 0;
+      if (index > 0) countSegments(ringNumber, 1); // the caller counts it as dropped
+      return result;
+    }
+    if (result != EMITTED) return abandon(ringNumber, index, segments, result);
+    // The frame itself is counted by the caller; what it became beyond that here.
+    if (index > 0) countSegments(ringNumber, 1);
+  }
+  resumeSegment = 0;
+  return EMITTED;
+}
+
+/** The segments from `index` on are dropped for one reason: what follows a full ring would fail as well. */
+function abandon(ringNumber: u32, index: u32, segments: u32, result: i32): i32 {
+  resumeSegment = 0;
+  const lost = index == 0 ? segments - 1 : segments - index;
+  countSegments(ringNumber, lost);
+  countDrop(ringNumber, u32(EMIT_DROPPED - result), lost);
+  // The first segment stands for the frame: delivered already, or dropped with the caller's count.
+  return index == 0 ? result : EMITTED;
+}
+
+function countSegments(ringNumber: u32, segments: u32): void {
+  count(ringNumber, COUNTER_OFFERED, segments);
+  count(ringNumber, COUNTER_SEGMENTS, segments);
+}
+
+function emitMade(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
+  return emit(
+    ringNumber,
+    view,
+    ring,
+    frame,
+    SEGMENT_SCRATCH_BASE,
+    segmentHeaders,
+    segmentOffset,
+    segmentLength,
+    0,
+    0,
+  );
+}

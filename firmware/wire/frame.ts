@@ -1,0 +1,61 @@
+// The batch: frames that wait in guest memory while the switch decides. Nothing is copied yet.
+import { HEADER_SCRATCH_SIZE } from '../../layout/limits';
+import { FRAMES_BASE, HEADER_SCRATCH_BASE } from '../../layout/memory';
+
+//   0         4        8          12             16     20       24       28
+//   ┌─────────┬────────┬──────────┬──────────────┬──────┬────────┬────────┬──────┐
+//   │ address │ length │ segments │ segmentCount │ head │ target │ header │ mark │
+//   ├─────────┴────────┼──────────┼──────────────┼──────┼────────┼────────┼──────┤
+//   │ virtio-net header│ csum     │ offload      │ l3   │ l4     │ payload│ isV4 │   64 bytes
+//   │ (first 8 bytes)  │ offset   │              │      │        │        │      │
+//   └──────────────────┴──────────┴──────────────┴──────┴────────┴────────┴──────┘
+//   32                 40         44             48     52       56       60
+@unmanaged
+export class Frame {
+  /** Where the frame lies if it is in one piece, else 0. */
+  address: u32;
+  /** Bytes from the destination MAC on. */
+  length: u32;
+  /** Its segment list, if it is in several pieces. */
+  segments: u32;
+  segmentCount: u32;
+  /** The head of its chain, to hand back. */
+  head: u32;
+  /** The receive ring it goes to, or one of the marks below. */
+  target: u32;
+  /** Where its leading bytes can be read in one piece: in place, or a copy in scratch. */
+  header: u32;
+  /** The turn's own mark: listed for its target, or copies flooded so far. */
+  mark: u32;
+  /** flags, gso_type, hdr_len, gso_size, csum_start of its virtio-net header; read once. */
+  metadata: u64;
+  checksumOffset: u32;
+  /** What is left undone: one OFFLOAD_ bit; 0 for a finished frame. */
+  offload: u32;
+  /** Offsets of the network header, the transport header and what follows, of a super-frame. */
+  l3: u32;
+  l4: u32;
+  payload: u32;
+  /** 1 for IPv4, of a super-frame. */
+  isV4: u32;
+}
+
+if (offsetof<Frame>() != 64) ERROR('Frame is not 64 bytes');
+
+/** To everyone but the sender. */
+export const TARGET_FLOOD: u32 = 0xffffffff;
+/** TARGET_DROP + reason. */
+export const TARGET_DROP: u32 = 0x80000000;
+
+export function frameAt(index: u32): Frame {
+  return changetype<Frame>(FRAMES_BASE + (index << 6));
+}
+
+export function headerScratch(index: u32): u32 {
+  return HEADER_SCRATCH_BASE + index * HEADER_SCRATCH_SIZE;
+}
+
+/** Bytes that can be read at `frame.header`: scratch keeps 16 of its bytes for the virtio-net header. */
+export function headerLength(frame: Frame): u32 {
+  return frame.address != 0 ? frame.length : min(frame.length, HEADER_SCRATCH_SIZE - 16);
+}

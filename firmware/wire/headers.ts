@@ -1,0 +1,73 @@
+// Finds the network and transport headers of a frame: up to two VLAN tags, IPv4 with options, IPv6 with
+// extension headers. Reads each field once; what it finds stands in the variables below.
+
+const TYPE_IPV4: u32 = 0x0008; // as little-endian loads see them
+const TYPE_IPV6: u32 = 0xdd86;
+const TYPE_VLAN: u32 = 0x0081;
+const TYPE_QINQ: u32 = 0xa888;
+const VLAN_TAGS_MAX: u32 = 2;
+const EXTENSION_HEADERS_MAX: u32 = 8;
+/** IPv4: more fragments, or an offset (without "don't fragment"). */
+const FRAGMENT_MASK: u32 = 0xff3f;
+
+const HOP_BY_HOP: u32 = 0;
+const ROUTING: u32 = 43;
+const DESTINATION_OPTIONS: u32 = 60;
+
+export let networkOffset: u32 = 0;
+export let transportOffset: u32 = 0;
+/** The IP protocol of the transport header. */
+export let protocol: u32 = 0;
+let version: u32 = 0;
+
+export function isIpv6(): bool {
+  return version == 6;
+}
+
+/** False if the frame is no whole IP packet that we parse. `length`: the bytes that can be read. */
+export function findTransport(header: u32, length: u32): bool {
+  let offset: u32 = 12;
+  let type = u32(load<u16>(header + offset));
+  for (let tags: u32 = 0; type == TYPE_VLAN || type == TYPE_QINQ; tags++) {
+    if (tags == VLAN_TAGS_MAX || offset + 6 > length) return false;
+    offset += 4;
+    type = u32(load<u16>(header + offset));
+  }
+  networkOffset = offset + 2;
+  if (type == TYPE_IPV4) return findIpv4(header + networkOffset, length - networkOffset);
+  if (type == TYPE_IPV6) return findIpv6(header + networkOffset, length - networkOffset);
+  return false;
+}
+
+function findIpv4(ip: u32, room: u32): bool {
+  if (i32(room) < 20) return false;
+  const first = u32(load<u8>(ip));
+  const size = (first & 15) << 2;
+  if (first >> 4 != 4 || size < 20 || size > room) return false;
+  if (u32(load<u16>(ip, 6)) & FRAGMENT_MASK) return false;
+  version = 4;
+  protocol = u32(load<u8>(ip, 9));
+  transportOffset = networkOffset + size;
+  return true;
+}
+
+function findIpv6(ip: u32, room: u32): bool {
+  if (i32(room) < 40) return false;
+  if (u32(load<u8>(ip)) >> 4 != 6) return false;
+  version = 6;
+  let next = u32(load<u8>(ip, 6));
+  let offset: u32 = 40;
+  for (let count: u32 = 0; isExtension(next); count++) {
+    if (count == EXTENSION_HEADERS_MAX || offset + 8 > room) return false;
+    next = u32(load<u8>(ip + offset));
+    offset += (u32(load<u8>(ip + offset, 1)) + 1) << 3;
+    if (offset > room) return false;
+  }
+  protocol = next;
+  transportOffset = networkOffset + offset;
+  return true;
+}
+
+function isExtension(next: u32): bool {
+  return next == HOP_BY_HOP || next == ROUTING || next == DESTINATION_OPTIONS;
+}
