@@ -201,6 +201,7 @@ describe('taking and finding', () => {
     memory.restore(taken!.region);
     expect(memory.regions).toEqual([taken!.region]);
     expect(memory.take(request())?.isGone).toBe(true);
+    c.close(fd); // the caller's, now
   });
 
   it('counts a region that is added again, as QEMU 7.2 does for each queue pair', () => {
@@ -214,6 +215,7 @@ describe('taking and finding', () => {
     expect(memory.take(request())?.isGone).toBe(false);
     expect(memory.take(request())?.isGone).toBe(true);
     expect(memory.regions).toEqual([]);
+    c.close(fd);
     // The same addresses in another file are no repetition.
     expect(memory.add(request(), file())).toBeNull();
     expectRefused('overlaps another region', file());
