@@ -5,7 +5,7 @@ import { createNic } from '../../src/nic/nic.ts';
 import type { Nic, NicEventName, VfConfigInput, VfStats } from '../../src/nic/types.ts';
 import { assertBalanced } from './assert-balanced.ts';
 import { macOf } from './frames.ts';
-import { MockGuest, type MockGuestOptions } from './mock-driver/mock-guest.ts';
+import { MockGuest, type MockGuestOptions, type Orphan } from './mock-driver/mock-guest.ts';
 
 export interface TestNicOptions {
   processors?: number;
@@ -47,6 +47,13 @@ export class TestNic {
 
   async connect(number: number, options: MockGuestOptions = {}): Promise<MockGuest> {
     const guest = await MockGuest.connect(this.socket(number), { seed: number + 1, ...options });
+    this.#guests.push(guest);
+    return guest;
+  }
+
+  /** Connects a guest that lost its connection. */
+  async adopt(number: number, orphan: Orphan): Promise<MockGuest> {
+    const guest = await MockGuest.adopt(this.socket(number), orphan);
     this.#guests.push(guest);
     return guest;
   }
@@ -104,7 +111,7 @@ export class TestNic {
   }
 
   async close(): Promise<void> {
-    for (const guest of this.#guests) guest.close();
+    for (const guest of this.#guests) if (!guest.frontEnd.isClosed) guest.close();
     await this.nic.close();
     rmSync(this.directory, { recursive: true, force: true });
   }

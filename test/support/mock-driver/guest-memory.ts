@@ -64,6 +64,7 @@ export class GuestMemory {
   readonly #linear: LinearMemory;
   readonly #random: Random;
   readonly #options: GuestMemoryOptions;
+  readonly #general: GuestRegion[] = [];
   readonly #usedPages = new Set<string>();
   readonly #cursors = new Map<GuestRegion, number>();
   readonly #mapped = new Map<GuestRegion, number>();
@@ -84,9 +85,10 @@ export class GuestMemory {
     this.view = new DataView(buffer);
     this.u16 = new Uint16Array(buffer);
     this.u32 = new Uint32Array(buffer);
-    for (const plan of plans) this.addRegion(plan);
+    for (const plan of plans) this.#general.push(this.addRegion(plan));
   }
 
+  /** A region beside those of the start: `allocate` uses it only where it is named. */
   addRegion(plan: RegionPlan): GuestRegion {
     const { sealed = true, hugePages = false, sparse = false } = this.#options;
     const fileSize = plan.sizeBytes + FILE_OFFSET;
@@ -109,8 +111,8 @@ export class GuestMemory {
 
   /** A piece of RAM that nobody else has. */
   allocate(length: number, alignment = 1, only?: GuestRegion): Span {
-    for (let tries = 0; tries < this.regions.length; tries++) {
-      const region = only ?? this.regions[this.#turn++ % this.regions.length];
+    for (let tries = 0; tries < this.#general.length; tries++) {
+      const region = only ?? this.#general[this.#turn++ % this.#general.length];
       if (region === undefined) break;
       const isMapped = this.#mapped.has(region);
       const span = isMapped

@@ -1,6 +1,7 @@
 import { VHOST_USER_F_PROTOCOL_FEATURES } from '../../../layout/virtio.ts';
 import { createEventFd, drainEventFd, raiseEventFd } from '../../../src/os/event-fd.ts';
 import { FrontEnd } from './front-end.ts';
+import type { Span } from './guest-memory.ts';
 import { type GuestOptions, GuestQueues, MODERN_FEATURES } from './guest-queues.ts';
 import {
   closeFds,
@@ -31,6 +32,12 @@ export interface MockGuestOptions extends GuestOptions {
   onFrame?: (frame: Uint8Array, pair: number) => void;
 }
 
+/** A guest without a connection. */
+export interface Orphan {
+  queues: GuestQueues;
+  options: MockGuestOptions;
+}
+
 interface Waiter {
   wanted: () => boolean;
   resolve: () => void;
@@ -56,11 +63,16 @@ export class MockGuest {
   readonly #waiters: Waiter[] = [];
   #failure: Error | null = null;
 
-  private constructor(frontEnd: FrontEnd, negotiated: Negotiated, options: MockGuestOptions) {
+  private constructor(
+    frontEnd: FrontEnd,
+    negotiated: Negotiated,
+    options: MockGuestOptions,
+    queues?: GuestQueues,
+  ) {
     this.options = options;
     this.frontEnd = frontEnd;
     this.negotiated = negotiated;
-    this.queues = new GuestQueues({ ...options, features: [...negotiated.features] });
+    this.queues = queues ?? new GuestQueues({ ...options, features: [...negotiated.features] });
     this.inbox = new Inbox(options.onFrame);
   }
 
@@ -76,12 +88,23 @@ export class MockGuest {
     return guest;
   }
 
+  /** A new connection for a guest that has lost its own: the rings go on where they stood. */
+  static async adopt(path: string, orphan: Orphan): Promise<MockGuest> {
+    const guest = await MockGuest.negotiate(FrontEnd.connect(path), orphan.options, orphan.queues);
+    await guest.start();
+    return guest;
+  }
+
   /** Negotiates and sets memory up, but starts no ring yet. */
-  static async negotiate(frontEnd: FrontEnd, options: MockGuestOptions = {}): Promise<MockGuest> {
+  static async negotiate(
+    frontEnd: FrontEnd,
+    options: MockGuestOptions = {},
+    queues?: GuestQueues,
+  ): Promise<MockGuest> {
     const wanted = options.features ?? MODERN_FEATURES;
     const protocol = options.protocolFeatures ?? DEFAULT_PROTOCOL_FEATURES;
     const negotiated = await negotiate(frontEnd, wanted, protocol);
-    return new MockGuest(frontEnd, negotiated, options);
+    return new MockGuest(frontEnd, negotiated, options, queues);
   }
 
   /** Shares memory, posts receive buffers and starts the rings. */
@@ -113,6 +136,22 @@ export class MockGuest {
     const base = await stopRing(this.frontEnd, queue);
     this.#forgetFds(queue);
     return base;
+  }
+
+  /** Starts all rings over, as a driver does after a reset. */
+  async restart(): Promise<void> {
+    for (const queue of [...this.#fds.keys()]) this.#forgetFds(queue);
+    this.queues.reset();
+    await this.start();
+  }
+
+  /** Sends a packet that the test has written to guest memory itself; resolves when it is back. */
+  async sendSpan(span: Span, frameLength: number): Promise<void> {
+    const { transmit } = this.queues.pair(0);
+    const before = transmit.spansReturned;
+    transmit.sendSpan(span.address, this.queues.headerSize + frameLength);
+    this.flush();
+    await this.#until(() => transmit.spansReturned > before, 1);
   }
 
   /** Puts a frame on a transmit ring and kicks if the device wants it. False if the ring is full. */
@@ -199,11 +238,16 @@ export class MockGuest {
 
   /** Ends the connection as a VMM that is killed does. */
   close(): void {
+    this.orphan().queues.close();
+  }
+
+  /** Loses the connection, but not the guest: its memory and rings can be adopted by a new one. */
+  orphan(): Orphan {
     for (const queue of [...this.#fds.keys()]) this.#forgetFds(queue);
     this.frontEnd.close();
     this.#lease.release();
-    this.queues.close();
     this.#fail(new Error('the mock guest was closed'));
+    return { queues: this.queues, options: this.options };
   }
 
   #startedQueues(): readonly number[] {

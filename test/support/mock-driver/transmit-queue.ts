@@ -22,6 +22,8 @@ export class TransmitQueue {
   readonly options: TransmitOptions;
   /** Frames that came back. */
   completed = 0;
+  /** Packets of `sendSpan` that came back. */
+  spansReturned = 0;
   readonly #slots: Slot[] = [];
   readonly #copies: Uint8Array[] = [];
   readonly #free: number[] = [];
@@ -63,12 +65,22 @@ export class TransmitQueue {
     return true;
   }
 
+  /** Puts a packet on the ring that lies anywhere, in one piece. */
+  sendSpan(address: number, length: number): void {
+    this.ring.piece(address, length, false);
+    this.ring.commit();
+  }
+
   /** Takes back what the device has finished with. Returns the number of frames. */
   reclaim(): number {
     let frames = 0;
     for (let head = this.ring.popUsed(); head !== -1; head = this.ring.popUsed()) {
       const number = this.#slotOf[head] as number;
       this.#slotOf[head] = -1;
+      if (number === -1) {
+        this.spansReturned += 1;
+        continue;
+      }
       this.#checkUntouched(number);
       this.#free.push(number);
       frames += 1;

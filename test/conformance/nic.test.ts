@@ -1,0 +1,296 @@
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { checkSame, exchange, flowFrames } from '../support/exchange.ts';
+import { BROADCAST, MULTICAST, plainFrame } from '../support/frames.ts';
+import { FrontEndListener } from '../support/mock-driver/front-end.ts';
+import { addRegion, enableRing, removeRegion } from '../support/mock-driver/handshake.ts';
+import { MockGuest } from '../support/mock-driver/mock-guest.ts';
+import { TestNic } from '../support/test-nic.ts';
+
+describe('a NIC', () => {
+  let lab: TestNic | undefined;
+
+  afterEach(async () => {
+    lab?.checkGuests();
+    lab?.assertBalanced();
+    await lab?.close();
+    lab = undefined;
+  });
+
+  for (const processors of [1, 2]) {
+    it(`floods to all but the sender, with ${processors} processors`, async () => {
+      lab = await TestNic.start({ vfs: 4, processors });
+      const guests: MockGuest[] = [];
+      for (let number = 0; number < 4; number++) guests.push(await lab.connect(number));
+      for (const to of [BROADCAST, MULTICAST, '02:aa:bb:cc:dd:ee']) {
+        for (const [from, sender] of guests.entries()) {
+          const frame = plainFrame({ to, from: lab.mac(from) }, 200, from);
+          sender.send(frame);
+          for (const [number, receiver] of guests.entries()) {
+            if (number === from) continue;
+            expect(Buffer.from(await receiver.nextFrame()).equals(frame)).toBe(true);
+          }
+          await sender.waitTransmitted();
+        }
+      }
+      for (const guest of guests) expect(guest.received().length).toBe(0);
+      expect(lab.counter(0, 'tx.forwarded')).toBe(3);
+      expect(lab.counter(0, 'tx.replicas')).toBe(6);
+    });
+
+    it(`moves frames between every two of 6 VFs, with ${processors} processors`, async () => {
+      lab = await TestNic.start({ vfs: 6, processors });
+      const guests: MockGuest[] = [];
+      for (let number = 0; number < 6; number++) guests.push(await lab.connect(number));
+      for (const [from, sender] of guests.entries()) {
+        for (const [to, receiver] of guests.entries()) {
+          if (from === to) continue;
+          await exchange(lab, [from, sender], [to, receiver], { count: 50, seed: from * 8 + to });
+        }
+      }
+      for (let number = 0; number < 6; number++) expect(lab.drops(number)).toEqual({});
+    });
+
+    it(`serves one receiver from many senders at once, with ${processors} processors`, async () => {
+      lab = await TestNic.start({ vfs: 5, processors });
+      const receiver = await lab.connect(0, {
+        queueSize: 1024,
+        slots: 1024,
+        receiveLayout: 'shared',
+      });
+      const senders: MockGuest[] = [];
+      for (let number = 1; number < 5; number++) senders.push(await lab.connect(number));
+      const options = { count: 200, lengthMax: 400 };
+      const frames = senders.map((_, index) =>
+        flowFrames(macOf(lab, 0), macOf(lab, index + 1), { ...options, seed: index + 1 }),
+      );
+      const arrived = receiver.waitReceived(800);
+      await Promise.all(senders.map((sender, index) => sender.sendAll(frames[index] ?? [])));
+      const received = await arrived;
+      senders.forEach((_, index) => {
+        // Each sender's frames in their order, whatever came between them.
+        const own = received.filter((frame) => frame[11] === index + 2);
+        checkSame(own, frames[index] ?? []);
+      });
+      for (const sender of senders) await sender.waitTransmitted();
+    });
+  }
+
+  function macOf(over: TestNic | undefined, number: number): string {
+    return over?.mac(number) ?? '';
+  }
+
+  it('spreads flows over queue pairs, each flow in order', async () => {
+    lab = await TestNic.start({ vf: { queuePairs: 4 } });
+    const pairs = new Map<number, Set<number>>();
+    const sender = await lab.connect(0, { queuePairs: 4 });
+    let count = 0;
+    let done = (): void => {};
+    const all = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    const next = new Map<number, number>();
+    const receiver = await lab.connect(1, {
+      queuePairs: 4,
+      onFrame: (frame, pair) => {
+        const view = new DataView(frame.buffer, frame.byteOffset);
+        const flow = view.getUint32(42);
+        expect(view.getUint32(46)).toBe(next.get(flow) ?? 0);
+        next.set(flow, view.getUint32(46) + 1);
+        pairs.set(flow, (pairs.get(flow) ?? new Set()).add(pair));
+        count += 1;
+        if (count === 640) done();
+      },
+    });
+    for (let flow = 1; flow <= 32; flow++) {
+      const frames = flowFrames(lab.mac(1), lab.mac(0), { count: 20, seed: flow });
+      await sender.sendAll(frames, 'random', flow % 4);
+      await sender.waitTransmitted(flow % 4);
+    }
+    await all;
+    receiver.poll();
+    for (const used of pairs.values()) expect(used.size).toBe(1);
+    expect(new Set([...pairs.values()].map((used) => [...used][0])).size).toBe(4);
+    const queues = lab.stats(1).queues.filter(({ direction }) => direction === 'rx');
+    expect(queues.filter(({ packets }) => packets > 0).length).toBe(4);
+  });
+
+  it('drops at a full ring, counted there, and stalls nobody else', async () => {
+    lab = await TestNic.start({ vfs: 3 });
+    const sender = await lab.connect(0);
+    const stuck = await lab.connect(1, { repost: false, receiveBuffers: 10 });
+    const other = await lab.connect(2);
+    for (let i = 0; i < 40; i++) {
+      sender.send(plainFrame({ to: BROADCAST, from: lab.mac(0) }, 100, i));
+      await other.nextFrame();
+    }
+    await sender.waitTransmitted();
+    await stuck.waitReceived(10);
+    expect(lab.drops(1)).toEqual({ 'rx.ringFull': 30 });
+    expect(lab.drops(2)).toEqual({});
+    stuck.post();
+    await exchange(lab, [0, sender], [1, stuck], { count: 5 });
+  });
+
+  it('serves firmware that uses queue pair 0 of four only', async () => {
+    lab = await TestNic.start({ vf: { queuePairs: 4 } });
+    const first = await lab.connect(0, { queuePairs: 4, queues: [0, 1] });
+    const second = await lab.connect(1, { queuePairs: 4 });
+    await exchange(lab, [1, second], [0, first], { count: 40 });
+    first.send(plainFrame({ to: lab.mac(1), from: lab.mac(0) }, 300));
+    expect((await second.nextFrame()).length).toBe(300);
+  });
+
+  it('serves firmware that only transmits, and counts what it cannot be given', async () => {
+    lab = await TestNic.start();
+    const mute = await lab.connect(0, { queues: [1] });
+    const other = await lab.connect(1);
+    await exchange(lab, [0, mute], [1, other], { count: 40 });
+    other.send(plainFrame({ to: lab.mac(0), from: lab.mac(1) }, 100));
+    await other.waitTransmitted();
+    expect(lab.drops(1)).toEqual({ 'tx.destinationDown': 1 });
+  });
+
+  it('drains a disabled transmit ring, and discards what it takes', async () => {
+    lab = await TestNic.start();
+    const first = await lab.connect(0);
+    const second = await lab.connect(1);
+    await enableRing(first.frontEnd, 1, false);
+    for (let i = 0; i < 20; i++) first.send(plainFrame({ to: lab.mac(1), from: lab.mac(0) }, 100));
+    await first.waitTransmitted();
+    expect(lab.drops(0)).toEqual({ 'tx.queueDisabled': 20 });
+    await enableRing(first.frontEnd, 1, true);
+    await exchange(lab, [0, first], [1, second], { count: 20 });
+  });
+
+  it('delivers nothing to a disabled receive ring', async () => {
+    lab = await TestNic.start();
+    const first = await lab.connect(0);
+    const second = await lab.connect(1);
+    await enableRing(second.frontEnd, 0, false);
+    first.send(plainFrame({ to: lab.mac(1), from: lab.mac(0) }, 100));
+    await first.waitTransmitted();
+    expect(lab.drops(0)).toEqual({ 'tx.destinationDown': 1 });
+    await enableRing(second.frontEnd, 0, true);
+    await exchange(lab, [0, first], [1, second], { count: 20 });
+  });
+
+  it('goes on where a ring stood after GET_VRING_BASE', async () => {
+    lab = await TestNic.start();
+    const first = await lab.connect(0, { ringBase: 65500 });
+    const second = await lab.connect(1);
+    for (let round = 0; round < 5; round++) {
+      await exchange(lab, [0, first], [1, second], { count: 30, seed: round });
+      const base = await first.stopQueue(1);
+      expect(base).toBe(first.queues.ring(1).lastUsed);
+      await first.startQueue(1);
+    }
+  });
+
+  for (const request of ['RESET_DEVICE', 'SET_STATUS'] as const) {
+    it(`starts over after a reset by ${request}: a guest that reboots`, async () => {
+      lab = await TestNic.start();
+      const first = await lab.connect(0);
+      const second = await lab.connect(1);
+      for (let round = 0; round < 3; round++) {
+        await exchange(lab, [0, first], [1, second], { count: 30, seed: round });
+        await exchange(lab, [1, second], [0, first], { count: 30, seed: round });
+        const reset = lab.next('reset', 0);
+        await first.frontEnd.send(request, new Uint8Array(request === 'SET_STATUS' ? 8 : 0));
+        await reset;
+        await first.restart();
+      }
+    });
+  }
+
+  it('meets the next front-end after the last one has gone', async () => {
+    lab = await TestNic.start();
+    const second = await lab.connect(1);
+    for (let round = 0; round < 5; round++) {
+      const first = await lab.connect(0, { seed: round });
+      await exchange(lab, [0, first], [1, second], { count: 20, seed: round });
+      await exchange(lab, [1, second], [0, first], { count: 20, seed: round });
+      await lab.disconnect(0, first);
+    }
+  });
+
+  it('goes on with a guest that outlives the connection', async () => {
+    lab = await TestNic.start();
+    const second = await lab.connect(1);
+    let first = await lab.connect(0);
+    for (let round = 0; round < 5; round++) {
+      await exchange(lab, [0, first], [1, second], { count: 30, seed: round });
+      await exchange(lab, [1, second], [0, first], { count: 30, seed: round });
+      const gone = lab.next('disconnect', 0);
+      const orphan = first.orphan();
+      await gone;
+      first = await lab.adopt(0, orphan);
+    }
+  });
+
+  it('connects to a VMM that listens, and again when that one restarts', async () => {
+    lab = await TestNic.start({ vfs: 1 });
+    const path = join(lab.directory, 'vmm.sock');
+    let listener = new FrontEndListener(path);
+    await lab.nic.addVf({ name: 'vf1', socket: path, mode: 'client', mac: lab.mac(1) });
+    const first = await lab.connect(0);
+    for (let round = 0; round < 3; round++) {
+      const second = await MockGuest.attach(await listener.accept(), { seed: round });
+      await exchange(lab, [0, first], [1, second], { count: 20, seed: round });
+      await exchange(lab, [1, second], [0, first], { count: 20, seed: round });
+      listener.close();
+      await lab.disconnect(1, second);
+      listener = new FrontEndListener(path);
+    }
+    listener.close();
+  });
+
+  it('takes memory and gives it back while frames move', async () => {
+    lab = await TestNic.start();
+    const first = await lab.connect(0, { memory: { mappedBytesMax: 0x20000000 } });
+    const second = await lab.connect(1);
+    let isOver = false;
+    const traffic = (async () => {
+      for (let seed = 1; !isOver; seed++) {
+        await exchange(lab as TestNic, [0, first], [1, second], { count: 50, seed });
+      }
+    })();
+    for (let round = 0; round < 30; round++) await borrow(lab, first, round);
+    isOver = true;
+    await traffic;
+    expect(lab.drops(0)).toEqual({ 'tx.hairpin': 30 });
+  });
+
+  /** Adds a region, sends one frame from it (back to its sender, who gets nothing), and removes it. */
+  async function borrow(over: TestNic, guest: MockGuest, round: number): Promise<void> {
+    const { memory } = guest.queues;
+    const region = memory.addRegion({ guestAddress: 2 ** 36, sizeBytes: 0x400000 });
+    await addRegion(guest.frontEnd, region);
+    const span = memory.allocate(2000, 16, region);
+    const frame = plainFrame({ to: over.mac(0), from: over.mac(0) }, 64, round);
+    memory.bytes.fill(0, span.offset, span.offset + 12);
+    memory.bytes.set(frame, span.offset + 12);
+    await guest.sendSpan(span, frame.length);
+    await removeRegion(guest.frontEnd, region);
+    memory.removeRegion(region);
+    expect(over.counter(0, 'tx.drops.hairpin')).toBe(round + 1);
+  }
+
+  it('finds memory that was added where there was none', async () => {
+    lab = await TestNic.start();
+    const first = await lab.connect(0);
+    const second = await lab.connect(1);
+    const { memory } = first.queues;
+    const address = 2 ** 36 + 4096;
+    await first.sendSpan({ address, offset: 0, length: 100 }, 64);
+    expect(lab.drops(0)).toEqual({ 'tx.bufferAddress': 1 });
+    const region = memory.addRegion({ guestAddress: 2 ** 36, sizeBytes: 0x400000 });
+    await addRegion(first.frontEnd, region);
+    const span = memory.spanAt(address, 100);
+    const frame = plainFrame({ to: lab.mac(1), from: lab.mac(0) }, 64);
+    memory.bytes.fill(0, span.offset, span.offset + 12);
+    memory.bytes.set(frame, span.offset + 12);
+    await first.sendSpan(span, 64);
+    expect(Buffer.from(await second.nextFrame()).equals(frame)).toBe(true);
+  });
+});

@@ -1,0 +1,45 @@
+import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import { RING_ENABLED, RING_SIZE } from '../../layout/virtqueue.ts';
+import type { SharedState } from '../../src/nic/shared-state.ts';
+import { createEventFd } from '../../src/os/event-fd.ts';
+import { c } from '../../src/os/libc.ts';
+import { createMemoryFile } from '../../src/os/memory-file.ts';
+import type { Command, RingPins } from '../../src/processor/commands.ts';
+
+const PART_SIZE = 0x10000;
+
+/** An empty transmit ring of a VF, as the commands to attach it to a processor and to make it trap. */
+export class RingOnProcessor {
+  readonly number: number;
+  readonly attach: Command;
+  readonly injectTrap: Command;
+  readonly #fd = createMemoryFile('ring', 3 * PART_SIZE);
+  readonly #kickFd = createEventFd();
+
+  constructor(shared: SharedState, vf: number) {
+    this.number = vf * QUEUE_COUNT_MAX + 1;
+    shared.setRingField(this.number, RING_SIZE, 256);
+    const pins: RingPins = { descriptors: this.#pin(0), avail: this.#pin(1), used: this.#pin(2) };
+    this.injectTrap = { kind: 'inject-trap', ring: this.number, pins };
+    this.attach = {
+      kind: 'attach-ring',
+      ring: this.number,
+      pins,
+      state: RING_ENABLED,
+      isOwned: true,
+      resumesFromUsed: true,
+      kickFd: this.#kickFd,
+      callFd: -1,
+    };
+  }
+
+  close(): void {
+    c.close(this.#fd);
+    c.close(this.#kickFd);
+  }
+
+  #pin(part: number): RingPins['used'] {
+    const at = part * PART_SIZE;
+    return { pinOffset: at, lengthBytes: PART_SIZE, fd: this.#fd, fileOffset: at, partOffset: 0 };
+  }
+}
