@@ -5,6 +5,7 @@ import { createNic } from '../../src/nic/nic.ts';
 import type { Nic, NicEventName, VfConfigInput, VfStats } from '../../src/nic/types.ts';
 import { assertBalanced } from './assert-balanced.ts';
 import { macOf } from './frames.ts';
+import { FrontEnd } from './mock-driver/front-end.ts';
 import { MockGuest, type MockGuestOptions, type Orphan } from './mock-driver/mock-guest.ts';
 
 export interface TestNicOptions {
@@ -19,6 +20,8 @@ export class TestNic {
   readonly nic: Nic;
   readonly directory: string;
   readonly #guests: MockGuest[] = [];
+  /** Connections that did not become guests. */
+  readonly #strangers: FrontEnd[] = [];
 
   private constructor(nic: Nic, directory: string) {
     this.nic = nic;
@@ -46,7 +49,10 @@ export class TestNic {
   }
 
   async connect(number: number, options: MockGuestOptions = {}): Promise<MockGuest> {
-    const guest = await MockGuest.connect(this.socket(number), { seed: number + 1, ...options });
+    const frontEnd = FrontEnd.connect(this.socket(number));
+    this.#strangers.push(frontEnd);
+    const guest = await MockGuest.attach(frontEnd, { seed: number + 1, ...options });
+    this.#strangers.pop();
     this.#guests.push(guest);
     return guest;
   }
@@ -83,6 +89,13 @@ export class TestNic {
     return stats;
   }
 
+  /** Ends whatever connection a VF has, for a guest that never came to be. */
+  async reset(number: number): Promise<void> {
+    const gone = this.next('disconnect', number);
+    for (const frontEnd of this.#strangers.splice(0)) frontEnd.close();
+    await gone;
+  }
+
   /** A counter by its path: `tx.packets`, `rx.drops.ringFull`. */
   counter(number: number, path: string): number {
     let value: unknown = this.stats(number);
@@ -112,6 +125,7 @@ export class TestNic {
 
   async close(): Promise<void> {
     for (const guest of this.#guests) if (!guest.frontEnd.isClosed) guest.close();
+    for (const frontEnd of this.#strangers) frontEnd.close();
     await this.nic.close();
     rmSync(this.directory, { recursive: true, force: true });
   }
