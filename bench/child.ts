@@ -2,15 +2,13 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { cpuSecondsOf } from './proc.ts';
 import { releaseAtExit } from './resources.ts';
 
 /** What a failure shows of a child's output. */
 const tailLines = 25;
 const stopSeconds = 5;
-/** USER_HZ, the unit of the times in /proc/PID/stat: 100 on every Linux that Node supports. */
-const clockTicksPerSecond = 100;
 
 export interface ChildOptions {
   /** The cores it may use; all when left out. */
@@ -63,6 +61,12 @@ export class Child {
     this.#forget = releaseAtExit(() => this.#process.kill('SIGKILL'));
   }
 
+  get pid(): number {
+    const { pid } = this.#process;
+    if (pid === undefined) throw this.failure('did not start');
+    return pid;
+  }
+
   get hasEnded(): boolean {
     return this.#ending !== null;
   }
@@ -110,11 +114,7 @@ export class Child {
   /** CPU time of all its threads since it started. */
   cpuSeconds(): number {
     if (this.#ending !== null) throw this.failure(this.#ending);
-    const stat = readFileSync(`/proc/${this.#process.pid}/stat`, 'utf8');
-    // The second field is the name in parentheses, which may itself hold blanks.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const [user, system] = [Number(fields[11]), Number(fields[12])];
-    return (user + system) / clockTicksPerSecond;
+    return cpuSecondsOf(this.pid);
   }
 
   async stop(): Promise<void> {

@@ -9,11 +9,10 @@
 
 import { existsSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SocketRole } from './peers/peer.ts';
+import { generatorCore, type SocketRole } from './peers/peer.ts';
 import { type PortStatistics, parseForwardTotals, parsePortStatistics } from './port-statistics.ts';
 import { missingTestpmd, Testpmd } from './testpmd.ts';
 
-const generatorCore = 1;
 const ringSize = 1024;
 const burstSize = 32;
 const firstBursts = 8;
@@ -46,13 +45,28 @@ export interface MeasureOptions {
   onWindow(edge: 'begin' | 'end'): void;
 }
 
+/** What the generator's driver asks for; the switch may refuse. */
+export interface RingOptions {
+  readonly queuePairs?: number;
+  /** One buffer may be the continuation of another: what Linux guests use. On by default. */
+  readonly isMergeable?: boolean;
+  /** On by default. */
+  readonly isInOrder?: boolean;
+}
+
+function ringWords({ queuePairs = 1, isMergeable = true, isInOrder = true }: RingOptions): string {
+  const bit = (isOn: boolean) => (isOn ? 1 : 0);
+  return `,queues=${queuePairs},mrg_rxbuf=${bit(isMergeable)},in_order=${bit(isInOrder)}`;
+}
+
 export class Generator {
   readonly #testpmd: Testpmd;
   readonly #sockets: readonly string[];
 
   /** One port per socket. `switchRole` says what the switch does with the sockets. */
-  constructor(sockets: readonly string[], switchRole: SocketRole) {
+  constructor(sockets: readonly string[], switchRole: SocketRole, rings: RingOptions = {}) {
     this.#sockets = sockets;
+    const { queuePairs = 1 } = rings;
     const server = switchRole === 'connects' ? 1 : 0;
     this.#testpmd = new Testpmd({
       name: 'the generator',
@@ -60,14 +74,14 @@ export class Generator {
       isMemoryOneFile: true,
       vdevs: sockets.map((path, port) => {
         const device = `net_virtio_user${port},path=${path},server=${server}`;
-        return `${device},mac=${macOf(port)},queue_size=${ringSize}`;
+        return `${device},mac=${macOf(port)},queue_size=${ringSize}${ringWords(rings)}`;
       }),
       application: [
         '--forward-mode=mac',
         // Pairs of ports are each other's destination.
         ...sockets.map((_, port) => `--eth-peer=${port},${macOf(port ^ 1)}`),
         ...[`--txd=${ringSize}`, `--rxd=${ringSize}`, `--burst=${burstSize}`],
-        '--no-flush-rx',
+        ...[`--rxq=${queuePairs}`, `--txq=${queuePairs}`, '--no-flush-rx'],
       ],
     });
   }

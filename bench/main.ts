@@ -1,85 +1,133 @@
 // The benchmark: which suites and peers to run, and what becomes of the results.
 
-import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { requireGenerator } from './generator.ts';
 import { describeHost, requireCores } from './host.ts';
 import { reserveHugePages } from './huge-pages.ts';
 import { help, type Options, parseOptions } from './options.ts';
-import { choosePeers } from './peers/all.ts';
-import { heddleName } from './peers/heddle.ts';
-import type { Peer } from './peers/peer.ts';
-import { type Run, renderMarkdown } from './report.ts';
+import { renderMarkdown } from './output/markdown.ts';
+import type { Run } from './output/run.ts';
+import { writeJson, writeReport } from './output/write.ts';
+import { type ChosenPeers, choosePeers } from './peers/all.ts';
 import { installExitHooks } from './resources.ts';
-import {
-  type ForwardSample,
-  isDisturbed,
-  runForward,
-  summarizeForward,
-  summarizeRatios,
-} from './suites/forward.ts';
-import { type IdleSample, runIdle } from './suites/idle.ts';
+import type { Omission, Sample, SuiteName } from './sample.ts';
+import { runAllocation } from './suites/allocation.ts';
+import { runForward } from './suites/forward.ts';
+import { runIdle } from './suites/idle.ts';
+import { runLatency } from './suites/latency.ts';
+import { runOpenLoop } from './suites/open-loop.ts';
+import { runScale } from './suites/scale.ts';
+import type { SuiteContext } from './suites/suite.ts';
+import { runWindows } from './suites/windows.ts';
 import { judge } from './thresholds.ts';
+import { runVm } from './vm/suite.ts';
 
 const exitNotMet = 1;
 const exitNotMeasured = 2;
 
+/** Of the checkout, not of dist/, from where this file runs. */
+const defaultReport = fileURLToPath(new URL('../../bench/report', import.meta.url));
+
+const suites: Readonly<Record<SuiteName, (context: SuiteContext) => Promise<void>>> = {
+  forward: runForward,
+  'open-loop': runOpenLoop,
+  latency: runLatency,
+  scale: runScale,
+  windows: runWindows,
+  idle: runIdle,
+  allocation: runAllocation,
+  vm: runVm,
+};
+
 async function main(args: readonly string[]): Promise<number> {
-  const options = parseOptions(args);
+  const options = parseOptions(args, defaultReport);
   if (options.isHelpWanted) {
     process.stdout.write(help);
     return 0;
   }
-  const { usable, skipped } = choosePeers(options.peers);
-  for (const { name, reason } of skipped) progress(`skipping ${name}: ${reason}`);
+  const run = await measure(options);
+  process.stdout.write(renderMarkdown(run));
+  if (options.jsonFile !== null) writeJson(options.jsonFile, run);
+  if (options.reportDirectory !== null) {
+    writeReport(options.reportDirectory, run);
+    progress(`the report is in ${options.reportDirectory}`);
+  }
+  return exitCodeOf(run);
+}
+
+async function measure(options: Options): Promise<Run> {
+  const chosen = choosePeers(options.peers);
   requireGenerator();
   requireCores();
+  const started = performance.now();
   const host = describeHost();
   installExitHooks();
   reserveHugePages();
 
-  const samples = options.suites.includes('forward') ? await forward(usable, options) : [];
-  const idle = options.suites.includes('idle') ? await measureIdle(usable, options) : [];
-  const ratios = summarizeRatios(samples);
-  const run: Run = {
-    host,
-    versions: Object.fromEntries(usable.map((peer) => [peer.name, peer.version()])),
-    skipped,
-    forward: summarizeForward(samples),
-    ratios,
-    idle,
-    verdicts: judge(ratios, idle),
-  };
-  process.stdout.write(renderMarkdown(run));
-  if (options.jsonFile !== null) {
-    writeFileSync(options.jsonFile, `${JSON.stringify({ options, ...run, samples }, null, 2)}\n`);
-  }
-  const isMet = run.verdicts.every((verdict) => verdict.isMet === true);
-  return options.mustMeet && !isMet ? exitNotMet : 0;
-}
-
-async function forward(peers: readonly Peer[], options: Options): Promise<ForwardSample[]> {
-  return runForward(peers, {
-    ...options,
-    onSample(sample) {
-      const { round, peer, frameBytes, mpps, framesLost } = sample;
-      const loss = framesLost > 0 ? `, ${framesLost} frames lost` : '';
-      const disturbance = isDisturbed(sample) ? ', disturbed: other work took CPU time' : '';
-      const turn = `round ${round + 1}/${options.rounds}`;
-      progress(`${turn} ${peer} ${frameBytes} B: ${mpps.toFixed(2)} Mpps${loss}${disturbance}`);
+  const samples: Sample[] = [];
+  const failures: Omission[] = [];
+  const omissions: Omission[] = [...skippedPeers(chosen), ...skippedSuites(options)];
+  for (const { what, reason } of omissions) progress(`left out: ${what}: ${reason}`);
+  const context: SuiteContext = {
+    ...{ peers: chosen.usable, profile: options.profile },
+    record(sample) {
+      samples.push(sample);
+      progress(describe(sample));
     },
-  });
+    omit: (what, reason) => omissions.push({ what, reason }),
+    async attempt(what, work) {
+      try {
+        await work();
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        progress(`FAILED: ${what}: ${reason}`);
+        failures.push({ what, reason });
+      }
+    },
+  };
+  for (const name of options.suites) {
+    const before = samples.length;
+    await suites[name](context);
+    if (samples.length > before || failures.length > 0) continue;
+    if (!omissions.some(({ what }) => what.startsWith(name))) {
+      failures.push({ what: name, reason: 'the suite found nothing to measure' });
+    }
+  }
+  const versions = chosen.usable.map((peer) => [peer.name, peer.version()] as const);
+  return {
+    ...{ options, host, omissions, failures, samples },
+    seconds: (performance.now() - started) / 1000,
+    versions: Object.fromEntries(versions),
+    verdicts: judge(samples, options.profile.name),
+  };
 }
 
-/** A switch that polls takes its whole core by design: others than Heddle only when named. */
-async function measureIdle(peers: readonly Peer[], options: Options): Promise<IdleSample[]> {
-  const samples: IdleSample[] = [];
-  for (const peer of peers) {
-    if (peer.name !== heddleName && !options.peers.includes(peer.name)) continue;
-    const sample = await runIdle(peer);
-    progress(`idle ${peer.name}: ${(sample.switchCores * 100).toFixed(2)} % of a core`);
-    samples.push(sample);
+/** What failed to be measured is worse than what was measured and is too slow. */
+function exitCodeOf({ options, failures, verdicts }: Run): number {
+  if (failures.length > 0) return exitNotMeasured;
+  if (!options.mustMeet) return 0;
+  const asked = verdicts.filter(({ suite }) => options.suites.includes(suite));
+  for (const { judgement, promise, measured } of asked) {
+    if (judgement !== 'met') progress(`${judgement}: ${promise}: ${measured}`);
   }
-  return samples;
+  if (asked.some(({ judgement }) => judgement === 'not met')) return exitNotMet;
+  return asked.every(({ judgement }) => judgement === 'met') ? 0 : exitNotMeasured;
+}
+
+function skippedPeers({ skipped }: ChosenPeers): Omission[] {
+  return skipped.map(({ name, reason }) => ({ what: name, reason }));
+}
+
+function skippedSuites({ profile }: Options): Omission[] {
+  if (profile.name === 'smoke') return [];
+  const reason = 'the firmware cannot run without its windows yet, so their cost has no baseline';
+  return [{ what: 'checks (the cost of safety)', reason }];
+}
+
+function describe({ suite, workload, peer, metric, round, value, unit, ...rest }: Sample): string {
+  const figure = `${metric} ${value.toPrecision(4)} ${unit}`.trimEnd();
+  const disturbance = rest.isDisturbed ? ', disturbed: other work took CPU time' : '';
+  return `${suite} ${workload}, round ${round + 1}, ${peer}: ${figure}${disturbance}`;
 }
 
 function progress(line: string): void {

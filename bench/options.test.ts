@@ -1,38 +1,55 @@
 import { describe, expect, test } from 'vitest';
-import { parseOptions } from './options.ts';
+import { parseOptions, suiteNames } from './options.ts';
+
+const parse = (...args: string[]) => parseOptions(args, '/report');
 
 describe('parseOptions', () => {
-  test('nothing said is the smoke profile', () => {
-    const said = parseOptions(['smoke']);
-    expect(said).toEqual(parseOptions([]));
-    expect(said).toMatchObject({
-      suites: ['forward', 'idle'],
+  test('nothing said is everything, into the report of the checkout', () => {
+    expect(parse()).toMatchObject({
+      profile: { name: 'full', rounds: 5 },
+      suites: suiteNames,
       peers: [],
-      frameSizes: [64, 1500],
-      rounds: 5,
-      windowSeconds: 2,
+      reportDirectory: '/report',
       jsonFile: null,
       mustMeet: false,
     });
   });
+  test('smoke and --quick are profiles, and keep the report as it is', () => {
+    expect(parse('smoke')).toMatchObject({
+      profile: { name: 'smoke', forward: { frameSizes: [64, 1500] } },
+      suites: ['forward', 'idle'],
+      reportDirectory: null,
+    });
+    const quick = parse('--quick');
+    expect(quick).toMatchObject({ profile: { name: 'quick' }, reportDirectory: null });
+    expect(quick.suites).toEqual(suiteNames);
+  });
+  test('a part of a run does not replace the report, unless told so', () => {
+    expect(parse('--suite', 'idle').reportDirectory).toBeNull();
+    expect(parse('--peer', 'heddle').reportDirectory).toBeNull();
+    expect(parse('--peer', 'heddle', '--report', 'here').reportDirectory).toBe('here');
+  });
   test('repeatable options collect', () => {
     const args = ['--peer', 'heddle', '--peer', 'ovs-dpdk', '--size', '256', '--suite', 'idle'];
-    const { peers, frameSizes, suites } = parseOptions(args);
-    expect({ peers, frameSizes, suites }).toEqual({
-      peers: ['heddle', 'ovs-dpdk'],
-      frameSizes: [256],
-      suites: ['idle'],
-    });
+    const { peers, profile, suites } = parse(...args);
+    expect(peers).toEqual(['heddle', 'ovs-dpdk']);
+    expect(profile.forward.frameSizes).toEqual([256]);
+    expect(suites).toEqual(['idle']);
+  });
+  test('--rounds and --seconds change the profile', () => {
+    const { profile } = parse('--quick', '--rounds', '3', '--seconds', '1.5');
+    expect(profile).toMatchObject({ rounds: 3, windowSeconds: 1.5, vm: { rounds: 3 } });
   });
   test.each([
     [['full'], 'Unknown profile full'],
-    [['--suite', 'latency'], 'Unknown suite latency: allowed are forward, idle'],
+    [['smoke', '--quick'], 'Cannot run smoke and --quick at once'],
+    [['--suite', 'speed'], 'Unknown suite speed: allowed are forward, open-loop'],
     [['--rounds', '0'], 'Cannot use --rounds 0'],
     [['--rounds', '2.5'], 'Cannot use --rounds 2.5'],
     [['--seconds', 'long'], 'Cannot use --seconds long'],
     [['--size', '9000'], 'Cannot use --size 9000'],
     [['--fast'], "Unknown option '--fast'"],
   ])('refuses %j', (args, message) => {
-    expect(() => parseOptions(args)).toThrow(message);
+    expect(() => parse(...args)).toThrow(message);
   });
 });

@@ -1,69 +1,118 @@
 // The command line of the benchmark.
 
 import { parseArgs } from 'node:util';
+import { type Profile, profiles } from './profiles.ts';
+import type { SuiteName } from './sample.ts';
 
-export const suiteNames = ['forward', 'idle'] as const;
-export type SuiteName = (typeof suiteNames)[number];
+export const suiteNames = [
+  'forward',
+  'open-loop',
+  'latency',
+  'scale',
+  'windows',
+  'idle',
+  'allocation',
+  'vm',
+] as const satisfies readonly SuiteName[];
+
+const smokeSuites: readonly SuiteName[] = ['forward', 'idle'];
 
 export interface Options {
+  readonly profile: Profile;
   readonly suites: readonly SuiteName[];
   /** Names of peers; all when empty. */
   readonly peers: readonly string[];
-  readonly frameSizes: readonly number[];
-  readonly rounds: number;
-  readonly windowSeconds: number;
   readonly jsonFile: string | null;
+  /** Where the report goes: Markdown, JSON and plots. */
+  readonly reportDirectory: string | null;
   readonly mustMeet: boolean;
   readonly isHelpWanted: boolean;
 }
 
 export const help = `Usage: npm run bench -- [smoke] [options]
 
-Measures Heddle beside its peers on this machine, and prints Markdown.
+Measures Heddle beside its peers on this machine, in turns, and prints Markdown.
 
-  smoke             the short profile (the default): 64 B and 1500 B, and an idle NIC
-  --suite NAME      only this suite: ${suiteNames.join(', ')} (repeatable)
-  --peer NAME       only this peer: heddle, ovs-dpdk, testpmd-vhost (repeatable)
-  --size BYTES      only this frame size (repeatable)
-  --rounds N        how often each peer has its turn (5)
-  --seconds S       length of a measured window (2)
-  --json FILE       also write every sample, the host, versions and the commit
-  --check           exit with 1 unless every threshold was measured and met
+  (nothing)         everything, into bench/report/: about 50 minutes on a quiet machine
+  --quick           every suite in small: under 3 minutes
+  smoke             64 B and 1500 B, and an idle NIC: under 3 minutes
+  --suite NAME      only this suite (repeatable):
+                    ${suiteNames.join(', ')}
+  --peer NAME       only this peer (repeatable): heddle, ovs-dpdk, testpmd-vhost; and of virtual
+                    machines also bridge-tap, bridge-tap-offload, qemu-stream, vde-switch
+  --size BYTES      forward: only this frame size (repeatable)
+  --rounds N        how often each peer has its turn
+  --seconds S       length of a measured window
+  --report DIR      write report.md, report.json and plots there
+  --json FILE       write every sample, the host, versions and the commit
+  --check           judge: exit with 1 if a promise is broken
 
-Example: npm run bench -- smoke --peer heddle --peer ovs-dpdk --rounds 3 --json run.json
-Exit status: 0 measured, 1 thresholds not met (--check), 2 could not measure.
+Example: npm run bench -- --suite latency --peer heddle --peer ovs-dpdk --rounds 3 --json run.json
+Exit status: 0 measured, 1 a promise is not met (--check), 2 something could not be measured, or
+with --check not be judged.
 `;
 
-export function parseOptions(args: readonly string[]): Options {
+const words = {
+  suite: { type: 'string', multiple: true },
+  peer: { type: 'string', multiple: true },
+  size: { type: 'string', multiple: true },
+  rounds: { type: 'string' },
+  seconds: { type: 'string' },
+  json: { type: 'string' },
+  report: { type: 'string' },
+  quick: { type: 'boolean', default: false },
+  check: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const;
+
+/** `defaultReport` is where the full run goes unless told otherwise. */
+export function parseOptions(args: readonly string[], defaultReport: string): Options {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: {
-      suite: { type: 'string', multiple: true },
-      peer: { type: 'string', multiple: true },
-      size: { type: 'string', multiple: true },
-      rounds: { type: 'string', default: '5' },
-      seconds: { type: 'string', default: '2' },
-      json: { type: 'string' },
-      check: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
+    options: words,
   });
   const unknown = positionals.find((name) => name !== 'smoke');
   if (unknown !== undefined) throw new Error(`Unknown profile ${unknown}: allowed is smoke.`);
+  const isSmoke = positionals.length > 0;
+  if (isSmoke && values.quick) throw new Error('Cannot run smoke and --quick at once: choose one.');
+  const base = isSmoke ? profiles.smoke : values.quick ? profiles.quick : profiles.full;
+  const isWhole = base.name === 'full' && values.suite === undefined && values.peer === undefined;
   return {
-    suites: values.suite?.map(parseSuite) ?? suiteNames,
+    profile: withChanges(base, values),
+    suites: values.suite?.map(parseSuite) ?? (isSmoke ? smokeSuites : suiteNames),
     peers: values.peer ?? [],
-    frameSizes: (values.size ?? ['64', '1500']).map((text) => {
-      // The smallest frame testpmd can build, and the largest that fits one of its mbufs.
-      return parseNumber('--size', text, 60, 1514, Number.isInteger);
-    }),
-    rounds: parseNumber('--rounds', values.rounds, 1, 1000, Number.isInteger),
-    windowSeconds: parseNumber('--seconds', values.seconds, 0.5, 600, Number.isFinite),
     jsonFile: values.json ?? null,
+    // A part of a run must not replace the report of a whole one.
+    reportDirectory: values.report ?? (isWhole ? defaultReport : null),
     mustMeet: values.check,
     isHelpWanted: values.help,
   };
+}
+
+interface Changes {
+  readonly size?: string[] | undefined;
+  readonly rounds?: string | undefined;
+  readonly seconds?: string | undefined;
+}
+
+function withChanges(base: Profile, { size, rounds, seconds }: Changes): Profile {
+  // The smallest frame testpmd can build, and the largest that fits one of its mbufs.
+  const sizes = size?.map((text) => parseNumber('--size', text, 60, 1514, Number.isInteger));
+  const { forward, vm, scale } = base;
+  const sized = sizes === undefined ? forward : { ...forward, frameSizes: sizes, hasMix: false };
+  const changed = {
+    ...base,
+    forward: sized,
+    windowSeconds: parseNumber('--seconds', seconds ?? base.windowSeconds, 0.5, 600),
+  };
+  if (rounds === undefined) return changed;
+  const count = parseNumber('--rounds', rounds, 1, 1000, Number.isInteger);
+  const [vmRounds, scaleRounds] = [
+    { ...vm, rounds: count },
+    { ...scale, rounds: count },
+  ];
+  return { ...changed, rounds: count, vm: vmRounds, scale: scaleRounds };
 }
 
 function parseSuite(text: string): SuiteName {
@@ -74,10 +123,10 @@ function parseSuite(text: string): SuiteName {
 
 function parseNumber(
   name: string,
-  text: string,
+  text: string | number,
   min: number,
   max: number,
-  isAllowed: (value: number) => boolean,
+  isAllowed: (value: number) => boolean = Number.isFinite,
 ): number {
   const value = Number(text);
   if (isAllowed(value) && value >= min && value <= max) return value;

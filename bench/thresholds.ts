@@ -1,47 +1,162 @@
 // What the project promises, checked against what was measured.
 
 import { heddleName } from './peers/heddle.ts';
-import type { RatioSummary } from './suites/forward.ts';
-import type { IdleSample } from './suites/idle.ts';
+import type { Sample, SuiteName } from './sample.ts';
+import { type Spread, spread } from './statistics.ts';
+import { isMostlyDisturbed, summarize, summarizeRatios } from './summary.ts';
+
+export type Judgement = 'met' | 'not met' | 'not judged' | 'not measured';
 
 export interface Verdict {
+  readonly suite: SuiteName;
   readonly promise: string;
   readonly measured: string;
-  /** Null when this run had no such measurement. */
-  readonly isMet: boolean | null;
+  readonly judgement: Judgement;
+  /** What the project would like to reach beyond its promise, and whether it does. */
+  readonly aim: string | null;
+  readonly isAimMet: boolean | null;
 }
 
-const ratioThresholds = [
-  { frameBytes: 64, against: 'ovs-dpdk', atLeast: 0.9 },
-  { frameBytes: 1500, against: 'ovs-dpdk', atLeast: 1.5 },
+/** A figure and how many of its rounds were disturbed. */
+interface Found {
+  readonly spread: Spread;
+  readonly disturbedCount: number;
+}
+
+interface Bound {
+  readonly isUpper: boolean;
+  readonly must: number;
+  readonly aim: number | null;
+  /** How a value is written, bound and figure alike. */
+  readonly unit: string;
+}
+
+interface Promised extends Bound {
+  readonly suite: SuiteName;
+  readonly what: string;
+  find(samples: readonly Sample[]): Found | null;
+}
+
+const atLeast = (must: number, aim: number | null = null): Bound => {
+  return { isUpper: false, must, aim, unit: ' ×' };
+};
+const atMost = (must: number, aim: number | null, unit: string): Bound => {
+  return { isUpper: true, must, aim, unit };
+};
+
+const full: readonly Promised[] = [
+  ratio('forward', '64 B', 'rate', 'ovs-dpdk', atLeast(1.3, 2)),
+  ratio('forward', '64 B', 'rate', 'testpmd-vhost', atLeast(0.8, 1.2)),
+  ratio('forward', '1500 B', 'rate', 'ovs-dpdk', atLeast(2.5, 4)),
+  ratio('forward', '1500 B', 'rate', 'testpmd-vhost', atLeast(1.5, 3)),
+  ratio('latency', 'polling', 'p99.9', 'ovs-dpdk', atMost(1, 0.5, ' ×')),
+  ratio('vm', 'TCP', 'both ways', 'bridge-tap', atLeast(1)),
+  ratio('vm', 'TCP', 'both ways', 'bridge-tap-offload', atLeast(1.5)),
+  figure('idle', '64 VFs', 'CPU', atMost(1, null, ' % of a core')),
+  figure('idle', '64 VFs', 'wake-ups', atMost(0, null, ' a second')),
+  scaling('64 VFs', '2 VFs', atLeast(0.8, 0.95)),
+  figure('scale', 'VF 3 to 64', 'memory per VF', atMost(1024, 128, ' KiB')),
+  figure('scale', 'VF 3 to 64', 'time to add', atMost(20, 2, ' ms')),
+  figure('allocation', '', 'collections in processors', atMost(0, null, '')),
 ];
-const idleCoresMax = 0.02;
+
+/** The short profile has promises of its own: it was there before the rest. */
+const smoke: readonly Promised[] = [
+  ratio('forward', '64 B', 'rate', 'ovs-dpdk', atLeast(0.9)),
+  ratio('forward', '1500 B', 'rate', 'ovs-dpdk', atLeast(1.5)),
+  figure('idle', '8 VFs', 'CPU', atMost(2, null, ' % of a core')),
+];
 
 export function judge(
-  ratios: readonly RatioSummary[],
-  idle: readonly IdleSample[],
+  samples: readonly Sample[],
+  profile: 'smoke' | 'quick' | 'full',
 ): readonly Verdict[] {
-  const forward = ratioThresholds.map(({ frameBytes, against, atLeast }) => {
-    const found = ratios.find((summary) => {
-      const isPair = summary.peer === heddleName && summary.against === against;
-      return isPair && summary.frameBytes === frameBytes;
-    });
-    const promise = `${frameBytes} B: at least ${atLeast} × ${against}`;
-    if (found === undefined) return { promise, measured: '–', isMet: null };
-    const { median, min, max } = found.ratio;
-    const measured = `${median.toFixed(2)} × (${min.toFixed(2)} to ${max.toFixed(2)})`;
-    return { promise, measured, isMet: median >= atLeast };
+  return (profile === 'smoke' ? smoke : full).map((promised) => {
+    const { suite, what, isUpper, must, aim, unit } = promised;
+    const bound = isUpper ? 'at most' : 'at least';
+    const found = promised.find(samples);
+    return {
+      suite,
+      promise: `${what}: ${bound} ${must}${unit}`,
+      measured: found === null ? '–' : describe(found.spread, unit),
+      judgement: judgementOf(promised, found),
+      aim: aim === null ? null : `${aim}${unit}`,
+      isAimMet: found === null || aim === null ? null : holds(found.spread, aim, isUpper),
+    };
   });
-  return [...forward, judgeIdle(idle.find(({ peer }) => peer === heddleName))];
 }
 
-function judgeIdle(sample: IdleSample | undefined): Verdict {
-  const promise = `idle with 8 VFs: under ${percent(idleCoresMax)} of a core`;
-  if (sample === undefined) return { promise, measured: '–', isMet: null };
-  const measured = percent(sample.switchCores);
-  return { promise, measured, isMet: sample.switchCores < idleCoresMax };
+function judgementOf({ must, isUpper }: Promised, found: Found | null): Judgement {
+  if (found === null) return 'not measured';
+  if (isMostlyDisturbed(found.disturbedCount, found.spread.count)) return 'not judged';
+  return holds(found.spread, must, isUpper) ? 'met' : 'not met';
 }
 
-function percent(fraction: number): string {
-  return `${(fraction * 100).toFixed(1)} %`;
+function holds({ median }: Spread, bound: number, isUpper: boolean): boolean {
+  return isUpper ? median <= bound : median >= bound;
+}
+
+function describe({ median, min, max, count }: Spread, unit: string): string {
+  const range = count > 1 ? ` (${min.toFixed(2)} to ${max.toFixed(2)})` : '';
+  return `${median.toFixed(2)}${unit}${range}`;
+}
+
+function ratio(
+  suite: SuiteName,
+  workload: string,
+  metric: string,
+  against: string,
+  bound: Bound,
+): Promised {
+  return {
+    ...bound,
+    ...{ suite, what: `${suite} ${workload}, ${metric} against ${against}` },
+    find(samples) {
+      const own = samples.filter((one) => isOf(one, suite, workload, metric));
+      const found = summarizeRatios(own, heddleName).find((one) => one.against === against);
+      return found === undefined ? null : { ...found, spread: found.ratio };
+    },
+  };
+}
+
+/** A figure of Heddle alone. With no workload named, of whichever was measured. */
+function figure(suite: SuiteName, workload: string, metric: string, bound: Bound): Promised {
+  return {
+    ...bound,
+    ...{ suite, what: `${suite}${workload === '' ? '' : ` ${workload}`}, ${metric}` },
+    find(samples) {
+      const own = samples.filter((one) => isOf(one, suite, workload || one.workload, metric));
+      const found = summarize(own).find(({ peer }) => peer === heddleName);
+      return found === undefined ? null : { ...found, spread: found.value };
+    },
+  };
+}
+
+/** Heddle with many VFs against Heddle with few, round by round. */
+function scaling(many: string, few: string, bound: Bound): Promised {
+  return {
+    ...bound,
+    ...{ suite: 'scale', what: `scale, total rate of ${many} against ${few}` },
+    find(samples) {
+      const of = (workload: string) =>
+        samples.filter(
+          (one) => isOf(one, 'scale', workload, 'total rate') && one.peer === heddleName,
+        );
+      const pairs = of(many).flatMap((sample) => {
+        const base = of(few).find(({ round }) => round === sample.round);
+        return base === undefined ? [] : [{ sample, base }];
+      });
+      if (pairs.length === 0) return null;
+      const isPairDisturbed = ({ sample, base }: (typeof pairs)[number]) =>
+        sample.isDisturbed || base.isDisturbed;
+      return {
+        spread: spread(pairs.map(({ sample, base }) => sample.value / base.value)),
+        disturbedCount: pairs.filter(isPairDisturbed).length,
+      };
+    },
+  };
+}
+
+function isOf(sample: Sample, suite: SuiteName, workload: string, metric: string): boolean {
+  return sample.suite === suite && sample.workload === workload && sample.metric === metric;
 }

@@ -1,8 +1,9 @@
 // Heddle itself, as a user starts it: `heddle up` with a configuration file.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ControlClient } from '../../src/api/client.ts';
 import { Child } from '../child.ts';
 import { makeTemporaryDirectory, type TemporaryDirectory } from '../resources.ts';
 import { type Peer, switchCore } from './peer.ts';
@@ -16,7 +17,13 @@ const readyLine = /^ready\b/m;
 
 export const heddleName = 'heddle';
 
-export function createHeddle(): Peer {
+export interface HeddlePeer extends Peer {
+  /** Everything it printed so far. */
+  output(): string;
+}
+
+/** `nodeArguments` are Node's own, for tracing. */
+export function createHeddle(nodeArguments: readonly string[] = []): HeddlePeer {
   let child: Child | null = null;
   let directory: TemporaryDirectory | null = null;
   return {
@@ -24,12 +31,12 @@ export function createHeddle(): Peer {
     socketRole: 'listens',
     available: () => (existsSync(cli) ? null : 'dist/src/cli/main.js is not built'),
     version: () => `${packageVersion()}, Node ${process.versions.node}`,
-    async start(sockets) {
+    async start(sockets, { queuePairs = 1 } = {}) {
       directory = makeTemporaryDirectory('nic');
       const config = join(directory.path, 'nic.yaml');
-      writeFileSync(config, configuration(sockets));
-      const control = join(directory.path, 'control.sock');
-      const args = [cli, 'up', '--config', config, '--control', control];
+      writeFileSync(config, configuration(sockets, queuePairs));
+      const control = controlSocket(directory);
+      const args = [...nodeArguments, cli, 'up', '--config', config, '--control', control];
       child = new Child(heddleName, process.execPath, args, { cores: String(switchCore) });
       await child.waitFor(readyLine, 0, readySeconds);
     },
@@ -39,17 +46,30 @@ export function createHeddle(): Peer {
       child = null;
       directory = null;
     },
+    async addPort(socket) {
+      if (directory === null) throw new Error('heddle was not started');
+      const name = `added${basename(socket, '.sock')}`;
+      const client = new ControlClient(controlSocket(directory));
+      await client.addVf({ name, socket, allowUnsealedMemory: true });
+    },
+    pids: () => (child === null ? [] : [child.pid]),
     cpuSeconds: () => child?.cpuSeconds() ?? 0,
     tail: () => child?.tail() ?? '',
+    output: () => child?.output ?? '',
   };
 }
 
+function controlSocket(directory: TemporaryDirectory): string {
+  return join(directory.path, 'control.sock');
+}
+
 /** JSON is YAML. */
-function configuration(sockets: readonly string[]): string {
+function configuration(sockets: readonly string[], queuePairs: number): string {
   const vfs = sockets.map((socket, index) => ({
     name: `vm${index}`,
     socket,
     mode: 'server',
+    queuePairs,
     // DPDK's virtio-user does not seal its memory; QEMU does.
     allowUnsealedMemory: true,
   }));

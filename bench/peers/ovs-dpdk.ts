@@ -4,7 +4,7 @@
 // Open vSwitch that the machine may run.
 
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { Child } from '../child.ts';
 import { commandVersion, findCommand, run } from '../commands.ts';
 import { dpdkEnvironment } from '../dpdk.ts';
@@ -41,6 +41,10 @@ export function createOvsDpdk(): Peer {
       await running?.stop();
       running = null;
     },
+    async addPort(socket) {
+      running?.addPort(socket);
+    },
+    pids: () => (running?.vswitchd ? [running.vswitchd.pid] : []),
     cpuSeconds: () => running?.vswitchd?.cpuSeconds() ?? 0,
     tail: () => running?.vswitchd?.tail() ?? '',
   };
@@ -72,6 +76,10 @@ class OvsDpdk {
     this.#addBridge(sockets);
   }
 
+  addPort(socket: string): void {
+    this.#configure(this.#portCommand(socket));
+  }
+
   async stop(): Promise<void> {
     await this.vswitchd?.stop();
     await this.#database?.stop();
@@ -79,16 +87,21 @@ class OvsDpdk {
   }
 
   #addBridge(sockets: readonly string[]): void {
-    const ports = sockets.flatMap((path, port) => [
-      ...['--', 'add-port', bridge, `vm${port}`],
-      ...['--', 'set', 'Interface', `vm${port}`, 'type=dpdkvhostuserclient'],
-      `options:vhost-server-path=${path}`,
-    ]);
+    const ports = sockets.flatMap((path) => ['--', ...this.#portCommand(path)]);
     const create = ['add-br', bridge, '--', 'set', 'bridge', bridge, 'datapath_type=netdev'];
     this.#configure([...create, ...ports]);
     const control = join(this.#directory.path, `${bridge}.mgmt`);
     run('ovs-ofctl', ['del-flows', control], this.#environment());
     run('ovs-ofctl', ['add-flow', control, 'actions=NORMAL'], this.#environment());
+  }
+
+  #portCommand(socket: string): string[] {
+    const name = `vm${basename(socket, '.sock')}`;
+    return [
+      ...['add-port', bridge, name],
+      ...['--', 'set', 'Interface', name, 'type=dpdkvhostuserclient'],
+      `options:vhost-server-path=${socket}`,
+    ];
   }
 
   /** Without --no-wait, returns once vswitchd has done what the database says. */

@@ -5,6 +5,12 @@ export type SocketRole = 'listens' | 'connects';
 
 /** The core of the switch; the generator has the other. */
 export const switchCore = 0;
+export const generatorCore = 1;
+
+export interface StartOptions {
+  /** Of every port; one when left out. */
+  readonly queuePairs?: number;
+}
 
 export interface Peer {
   readonly name: string;
@@ -13,9 +19,13 @@ export interface Peer {
   available(): string | null;
   version(): string;
   /** One port per socket; resolves when a generator may connect. */
-  start(sockets: readonly string[]): Promise<void>;
+  start(sockets: readonly string[], options?: StartOptions): Promise<void>;
   /** Also after a start that failed. Leaves nothing behind. */
   stop(): Promise<void>;
+  /** The processes that are the switch, by which their memory and wake-ups are counted. */
+  pids(): readonly number[];
+  /** Adds a port while others are in use; where a peer cannot, it has no such method. */
+  addPort?(socket: string): Promise<void>;
   /** CPU time since its start, of all threads that move or manage frames. */
   cpuSeconds(): number;
   /** The end of its log, for the report of a failure. */

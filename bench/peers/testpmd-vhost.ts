@@ -15,15 +15,15 @@ export function createTestpmdVhost(): Peer {
     // testpmd has no --version; the package knows.
     // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholder
     version: () => commandVersion('dpkg-query', ['-W', '-f', 'DPDK ${Version}', 'dpdk-dev']),
-    async start(sockets) {
+    async start(sockets, { queuePairs = 1 } = {}) {
       testpmd = new Testpmd({
         name: 'testpmd-vhost',
         core: switchCore,
         isMemoryOneFile: false,
-        vdevs: sockets.map((path, port) => `net_vhost${port},iface=${path}`),
+        vdevs: sockets.map((path, port) => `net_vhost${port},iface=${path},queues=${queuePairs}`),
         application: [
           ...['--forward-mode=io', '--txd=1024', '--rxd=1024', '--burst=32'],
-          '--auto-start',
+          ...[`--rxq=${queuePairs}`, `--txq=${queuePairs}`, '--auto-start'],
         ],
       });
       await testpmd.ready(startSeconds);
@@ -32,6 +32,7 @@ export function createTestpmdVhost(): Peer {
       await testpmd?.quit();
       testpmd = null;
     },
+    pids: () => (testpmd === null ? [] : [testpmd.child.pid]),
     cpuSeconds: () => testpmd?.child.cpuSeconds() ?? 0,
     tail: () => testpmd?.child.tail() ?? '',
   };

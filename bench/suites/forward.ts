@@ -1,144 +1,113 @@
-// How fast one core switches frames between two ports.
+// How fast one core switches frames between two ports, in a closed loop.
 
-import { framesInFlight, type LoopSample } from '../generator.ts';
+import { CoreClock, isDisturbed } from '../disturbance.ts';
+import type { Generator, RingOptions } from '../generator.ts';
 import type { Peer } from '../peers/peer.ts';
-import { pairedRatios, type Spread, spread } from '../statistics.ts';
-import { withConnectedPorts } from './session.ts';
+import type { Sample } from '../sample.ts';
+import { withDriver, withGenerator } from './session.ts';
+import { interleave, type SuiteContext } from './suite.ts';
 
 /** Long enough for every frame to have gone round, caches and branch predictors to be warm, and
  * for V8 to have replaced its first, fast-made code of the firmware by the optimised one. */
-const warmUpSeconds = 0.5;
+export const warmUpSeconds = 0.5;
 
-/** Both sides poll for as long as the loop is closed: what they did not get, someone else had. */
-const undisturbedCores = 0.95;
+/** Simple IMIX: of 12 frames, 7 of 64 bytes, 4 of 576 and 1 of 1500, spread evenly. */
+const mix = [64, 576, 64, 64, 576, 64, 1500, 64, 576, 64, 576, 64];
+const mixFramesInFlight = 512;
 
-export interface ForwardSample extends LoopSample {
-  readonly peer: string;
-  readonly round: number;
-  /** CPU time of the switch, per second of the window. */
-  readonly switchCores: number;
-}
+/** Other kinds of rings than the usual one (split, mergeable buffers, in order, one queue pair). */
+const variants: readonly { readonly name: string; readonly rings: RingOptions }[] = [
+  { name: 'no mergeable buffers', rings: { isMergeable: false } },
+  { name: 'any order', rings: { isInOrder: false } },
+  { name: '2 queue pairs', rings: { queuePairs: 2 } },
+];
 
-export interface ForwardOptions {
-  readonly frameSizes: readonly number[];
-  readonly rounds: number;
-  readonly windowSeconds: number;
-  onSample(sample: ForwardSample): void;
-}
+const packedRingBit = 34n;
 
-/** A B C A B C …: neighbours in time are compared, so a machine's moods hit all alike. */
-export async function runForward(
-  peers: readonly Peer[],
-  options: ForwardOptions,
-): Promise<ForwardSample[]> {
-  const samples: ForwardSample[] = [];
-  for (let round = 0; round < options.rounds; round += 1) {
-    for (const peer of peers) {
-      for (const sample of await visit(peer, round, options)) samples.push(sample);
+export async function runForward(context: SuiteContext): Promise<void> {
+  const { rounds, forward } = context.profile;
+  await interleave(context, rounds, 'forward', (peer, round) =>
+    visit(context, peer, round, { name: '', rings: {} }, forward.frameSizes),
+  );
+  if (forward.variantSizes.length > 0) {
+    for (const variant of variants) {
+      await interleave(context, rounds, `forward, ${variant.name}`, (peer, round) =>
+        visit(context, peer, round, variant, forward.variantSizes),
+      );
     }
   }
-  return samples;
+  if (!forward.hasMix) return;
+  const withoutPacked = new Set<string>();
+  await interleave(context, rounds, 'forward, IMIX', (peer, round) =>
+    visitMix(context, peer, round, withoutPacked),
+  );
+  for (const name of withoutPacked) {
+    context.omit(`forward, packed rings, ${name}`, 'its GET_FEATURES does not offer RING_PACKED');
+  }
 }
 
-async function visit(peer: Peer, round: number, options: ForwardOptions): Promise<ForwardSample[]> {
-  return withConnectedPorts(peer, 2, async (generator) => {
-    const samples: ForwardSample[] = [];
-    for (const frameBytes of options.frameSizes) {
-      let cpuSeconds = 0;
-      const loop = await generator.measure({
-        frameBytes,
-        warmUpSeconds,
-        windowSeconds: options.windowSeconds,
-        onWindow(edge) {
-          cpuSeconds = edge === 'begin' ? peer.cpuSeconds() : peer.cpuSeconds() - cpuSeconds;
-        },
-      });
-      const switchCores = cpuSeconds / loop.windowSeconds;
-      const sample = { peer: peer.name, round, ...loop, switchCores };
-      options.onSample(sample);
-      samples.push(sample);
+async function visit(
+  context: SuiteContext,
+  peer: Peer,
+  round: number,
+  variant: (typeof variants)[number],
+  frameSizes: readonly number[],
+): Promise<void> {
+  await withGenerator(peer, 2, variant.rings, async (generator) => {
+    for (const frameBytes of frameSizes) {
+      context.record(await measure(context, peer, round, variant.name, generator, frameBytes));
     }
-    return samples;
   });
 }
 
-export function isDisturbed({ switchCores, generatorCores }: ForwardSample): boolean {
-  return Math.min(switchCores, generatorCores) < undisturbedCores;
-}
-
-export interface ForwardSummary {
-  readonly peer: string;
-  readonly frameBytes: number;
-  readonly mpps: Spread;
-  readonly switchCores: Spread;
-  readonly generatorCores: Spread;
-  /** Windows in which other work took the core of one side. */
-  readonly disturbedCount: number;
-  readonly framesLost: number;
-  readonly framesInFlight: number;
-}
-
-export function summarizeForward(samples: readonly ForwardSample[]): ForwardSummary[] {
-  return distinct(samples.map(({ frameBytes }) => frameBytes)).flatMap((frameBytes) =>
-    distinct(samples.map(({ peer }) => peer)).map((peer) => {
-      const own = select(samples, peer, frameBytes);
-      return {
-        peer,
-        frameBytes,
-        mpps: spread(own.map(({ mpps }) => mpps)),
-        switchCores: spread(own.map(({ switchCores }) => switchCores)),
-        generatorCores: spread(own.map(({ generatorCores }) => generatorCores)),
-        disturbedCount: own.filter(isDisturbed).length,
-        framesLost: own.reduce((sum, { framesLost }) => sum + framesLost, 0),
-        framesInFlight,
-      };
-    }),
-  );
-}
-
-export interface RatioSummary {
-  readonly peer: string;
-  readonly against: string;
-  readonly frameBytes: number;
-  readonly ratio: Spread;
-  /** Rounds in which a window of either was disturbed. */
-  readonly disturbedCount: number;
-}
-
-/** The first peer against each other one: the ratios of each round, and their spread. */
-export function summarizeRatios(samples: readonly ForwardSample[]): RatioSummary[] {
-  const [first, ...others] = distinct(samples.map(({ peer }) => peer));
-  if (first === undefined) return [];
-  return distinct(samples.map(({ frameBytes }) => frameBytes)).flatMap((frameBytes) =>
-    others.map((against) => compare(samples, first, against, frameBytes)),
-  );
-}
-
-function compare(
-  samples: readonly ForwardSample[],
-  peer: string,
-  against: string,
+async function measure(
+  context: SuiteContext,
+  peer: Peer,
+  round: number,
+  variant: string,
+  generator: Generator,
   frameBytes: number,
-): RatioSummary {
-  const own = select(samples, peer, frameBytes);
-  const other = select(samples, against, frameBytes);
-  const rates = (side: readonly ForwardSample[]) => side.map(({ mpps }) => mpps);
-  const ratio = spread(pairedRatios(rates(own), rates(other)));
-  const isRoundDisturbed = (sample: ForwardSample, round: number) =>
-    isDisturbed(sample) || isDisturbed(other[round]!);
-  const disturbedCount = own.filter(isRoundDisturbed).length;
-  return { peer, against, frameBytes, ratio, disturbedCount };
+): Promise<Sample> {
+  let clock = new CoreClock(() => peer.cpuSeconds());
+  let switchCores = 0;
+  const loop = await generator.measure({
+    frameBytes,
+    warmUpSeconds,
+    windowSeconds: context.profile.windowSeconds,
+    onWindow(edge) {
+      if (edge === 'begin') clock = new CoreClock(() => peer.cpuSeconds());
+      else switchCores = clock.cores();
+    },
+  });
+  const { mpps, generatorCores, framesLost } = loop;
+  const size = `${frameBytes} B`;
+  return {
+    ...{ suite: 'forward', peer: peer.name, round, metric: 'rate', unit: 'Mpps', value: mpps },
+    workload: variant === '' ? size : `${size}, ${variant}`,
+    // The plot is of the usual rings.
+    x: variant === '' ? frameBytes : null,
+    isDisturbed: isDisturbed(switchCores, generatorCores),
+    ...{ switchCores, generatorCores, details: { framesLost } },
+  };
 }
 
-/** Ordered by round, because the rounds were run in order. */
-function select(
-  samples: readonly ForwardSample[],
-  peer: string,
-  frameBytes: number,
-): ForwardSample[] {
-  return samples.filter((sample) => sample.peer === peer && sample.frameBytes === frameBytes);
-}
-
-function distinct<Value>(values: readonly Value[]): Value[] {
-  return [...new Set(values)];
+/** testpmd sends one size at a time; the project's own driver mixes them. */
+async function visitMix(
+  context: SuiteContext,
+  peer: Peer,
+  round: number,
+  withoutPacked: Set<string>,
+): Promise<void> {
+  await withDriver(peer, 2, { frameBytes: mix }, async (driver, offered) => {
+    if (((offered >> packedRingBit) & 1n) === 0n) withoutPacked.add(peer.name);
+    const seconds = context.profile.windowSeconds;
+    const { mpps, switchCores, generatorCores } = await driver.loop({
+      ...{ framesInFlight: mixFramesInFlight / 2, warmUpSeconds, seconds },
+    });
+    context.record({
+      ...{ suite: 'forward', peer: peer.name, round, workload: 'IMIX', x: null },
+      ...{ metric: 'rate', unit: 'Mpps', value: mpps, switchCores, generatorCores },
+      isDisturbed: isDisturbed(switchCores, generatorCores),
+    });
+  });
 }

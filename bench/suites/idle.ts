@@ -1,38 +1,46 @@
-// What a NIC costs when its VMs have nothing to say.
-//
-// The ports belong to a testpmd that has connected them and does not forward: rings are set up
-// and enabled, and nothing moves. Its own core does not matter; the switch's process is measured.
+// What a NIC costs when its VMs have nothing to say: all rings are set up, and nothing moves.
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CoreClock } from '../disturbance.ts';
 import type { Peer } from '../peers/peer.ts';
-import { withConnectedPorts } from './session.ts';
+import { sleepsOf } from '../proc.ts';
+import { withDriver } from './session.ts';
+import { interleave, type SuiteContext } from './suite.ts';
 
-const portCount = 8;
-/** After the last port's set-up, which is work. */
+/** After the last port's set-up and its first frame, which are work. */
 const settleSeconds = 2;
-const windowSeconds = 10;
+const ringSize = 256;
 
-export interface IdleSample {
-  readonly peer: string;
-  readonly portCount: number;
-  readonly windowSeconds: number;
-  /** CPU time of the switch, per second of the window. */
-  readonly switchCores: number;
+/** One round: what is measured is a sum over seconds, and the machine's mood does not change it. */
+export async function runIdle(context: SuiteContext): Promise<void> {
+  for (const count of context.profile.idle.vfCounts) {
+    await interleave(context, 1, `idle, ${count} VFs`, (peer, round) =>
+      visit(context, peer, round, count),
+    );
+  }
 }
 
-export async function runIdle(peer: Peer): Promise<IdleSample> {
-  return withConnectedPorts(peer, portCount, async () => {
+async function visit(
+  context: SuiteContext,
+  peer: Peer,
+  round: number,
+  count: number,
+): Promise<void> {
+  await withDriver(peer, count, { ringSize, hasHugePages: false }, async () => {
     await sleep(settleSeconds * 1000);
-    const started = performance.now();
-    const before = peer.cpuSeconds();
-    await sleep(windowSeconds * 1000);
-    const cpuSeconds = peer.cpuSeconds() - before;
-    const elapsed = (performance.now() - started) / 1000;
-    return {
-      peer: peer.name,
-      portCount,
-      windowSeconds: elapsed,
-      switchCores: cpuSeconds / elapsed,
-    };
+    const wakeUps = () => peer.pids().reduce((sum, pid) => sum + sleepsOf(pid), 0);
+    const before = wakeUps();
+    const clock = new CoreClock(() => peer.cpuSeconds());
+    await sleep(context.profile.idle.windowSeconds * 1000);
+    const switchCores = clock.cores();
+    const perSecond = (wakeUps() - before) / clock.elapsedSeconds;
+    const common = {
+      suite: 'idle',
+      ...{ peer: peer.name, round, workload: `${count} VFs`, x: count },
+      // Others' work can only delay what little there is to do, not add to it.
+      ...{ isDisturbed: false, switchCores, generatorCores: null },
+    } as const;
+    context.record({ ...common, metric: 'CPU', unit: '% of a core', value: switchCores * 100 });
+    context.record({ ...common, metric: 'wake-ups', unit: '1/s', value: perSecond });
   });
 }

@@ -1,35 +1,78 @@
-// A switch and a generator, connected for as long as a piece of work takes.
+// A switch and what sends to it, connected for as long as a piece of work takes.
 
 import { join } from 'node:path';
-import { Generator } from '../generator.ts';
+import { Driver, type DriverOptions } from '../driver/client.ts';
+import { Generator, type RingOptions } from '../generator.ts';
 import { reserveHugePages } from '../huge-pages.ts';
 import type { Peer } from '../peers/peer.ts';
 import { makeTemporaryDirectory } from '../resources.ts';
 
-/** Starts both, does the work, stops both. A failure shows the end of both logs. */
-export async function withConnectedPorts<Result>(
+/** Whatever connects to the sockets of a switch. */
+interface Load {
+  stop(): Promise<void>;
+  tail(): string;
+}
+
+/** Starts the switch on these sockets. */
+type Begin = (sockets: readonly string[]) => Promise<void>;
+
+/** testpmd as the load: it forwards between its ports. */
+export function withGenerator<Result>(
   peer: Peer,
   portCount: number,
+  rings: RingOptions,
   work: (generator: Generator) => Promise<Result>,
+): Promise<Result> {
+  const create = (sockets: readonly string[]) => new Generator(sockets, peer.socketRole, rings);
+  const { queuePairs = 1 } = rings;
+  const begin = (sockets: readonly string[]) => peer.start(sockets, { queuePairs });
+  return withLoad(peer, portCount, begin, create, async (generator) => {
+    await generator.connect();
+    return await work(generator);
+  });
+}
+
+/** The project's own driver as the load. Its ports know each other when the work begins. */
+export function withDriver<Result>(
+  peer: Peer,
+  portCount: number,
+  options: DriverOptions,
+  work: (driver: Driver, offered: bigint) => Promise<Result>,
+  begin: Begin = (sockets) => peer.start(sockets),
+): Promise<Result> {
+  const create = (sockets: readonly string[]) => new Driver(sockets, peer, options);
+  return withLoad(peer, portCount, begin, create, async (driver) => {
+    const { offered } = await driver.connect();
+    await driver.introduce();
+    return await work(driver, BigInt(offered));
+  });
+}
+
+/** Starts both, does the work, stops both. A failure shows the end of both logs. */
+async function withLoad<Side extends Load, Result>(
+  peer: Peer,
+  portCount: number,
+  begin: Begin,
+  create: (sockets: readonly string[]) => Side,
+  work: (load: Side) => Promise<Result>,
 ): Promise<Result> {
   const directory = makeTemporaryDirectory('ports');
   const sockets = Array.from({ length: portCount }, (_, port) =>
     join(directory.path, `${port}.sock`),
   );
-  let generator: Generator | null = null;
+  let load: Side | null = null;
   try {
     reserveHugePages();
-    await peer.start(sockets);
-    generator = new Generator(sockets, peer.socketRole);
-    await generator.connect();
-    return await work(generator);
+    await begin(sockets);
+    load = create(sockets);
+    return await work(load);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    const logs = [message, peer.tail(), generator?.tail() ?? ''].filter(isNew).join('\n');
+    const logs = [message, peer.tail(), load?.tail() ?? ''].filter(isNew).join('\n');
     throw new Error(`Cannot measure ${peer.name}: ${logs}`);
   } finally {
-    // The generator first: it takes its devices down while there is still someone to tell.
-    await generator?.stop();
+    // The load first: it takes its devices down while there is still someone to tell.
+    await load?.stop();
     await peer.stop();
     directory.remove();
   }

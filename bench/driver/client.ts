@@ -1,0 +1,82 @@
+// The harness' end of the driver's process.
+
+import { fileURLToPath } from 'node:url';
+import { Child } from '../child.ts';
+import { generatorCore, type Peer } from '../peers/peer.ts';
+import type {
+  ConnectAnswer,
+  ConnectRequest,
+  DriverRequest,
+  LoopAnswer,
+  LoopRequest,
+  OfferAnswer,
+  OfferRequest,
+  PingAnswer,
+  PingRequest,
+} from './protocol.ts';
+
+const script = fileURLToPath(new URL('./main.js', import.meta.url));
+const connectSeconds = 40;
+const answerSeconds = 60;
+
+export type DriverOptions = Partial<
+  Pick<ConnectRequest, 'ringSize' | 'frameBytes' | 'chunks' | 'hasHugePages'>
+>;
+
+export class Driver {
+  readonly #child: Child;
+  readonly #request: ConnectRequest;
+  #read = 0;
+
+  /** For a switch that runs already. */
+  constructor(sockets: readonly string[], peer: Peer, options: DriverOptions) {
+    // 60 bytes: the smallest frame of Ethernet, without its checksum of 4.
+    const defaults = { ringSize: 1024, frameBytes: [60], chunks: null, hasHugePages: true };
+    const isListening = peer.socketRole === 'connects';
+    const switchPids = peer.pids();
+    const given = { sockets, isListening, switchPids };
+    this.#request = { command: 'connect', ...given, ...defaults, ...options };
+    const cores = String(generatorCore);
+    this.#child = new Child('the driver', process.execPath, [script], { cores });
+  }
+
+  async connect(): Promise<ConnectAnswer> {
+    return (await this.#ask(this.#request, connectSeconds)) as ConnectAnswer;
+  }
+
+  async introduce(): Promise<void> {
+    await this.#ask({ command: 'introduce' });
+  }
+
+  async loop(request: Omit<LoopRequest, 'command'>): Promise<LoopAnswer> {
+    return (await this.#ask({ command: 'loop', ...request })) as LoopAnswer;
+  }
+
+  async offer(request: Omit<OfferRequest, 'command'>): Promise<OfferAnswer> {
+    return (await this.#ask({ command: 'offer', ...request })) as OfferAnswer;
+  }
+
+  async ping(request: Omit<PingRequest, 'command'>): Promise<PingAnswer> {
+    return (await this.#ask({ command: 'ping', ...request })) as PingAnswer;
+  }
+
+  stop(): Promise<void> {
+    return this.#child.stop();
+  }
+
+  tail(): string {
+    return this.#child.tail();
+  }
+
+  async #ask(request: DriverRequest, seconds = answerSeconds): Promise<unknown> {
+    this.#child.write(`${JSON.stringify(request)}\n`);
+    const from = this.#read;
+    this.#read = await this.#child.waitFor(/^(answer|failure) .*\n/m, from, seconds, 'printed');
+    const text = this.#child.printed.slice(from, this.#read).trimEnd();
+    const line = text.slice(text.lastIndexOf('\n') + 1);
+    const blank = line.indexOf(' ');
+    const value: unknown = JSON.parse(line.slice(blank + 1));
+    if (line.startsWith('answer')) return value;
+    throw new Error(`the driver could not ${request.command}: ${String(value)}`);
+  }
+}

@@ -1,0 +1,164 @@
+// The loads. All of them poll and nothing in their loops allocates or waits.
+
+import { microseconds, startCoreClock } from './clock.ts';
+import type { Port } from './port.ts';
+import type {
+  LoopAnswer,
+  LoopRequest,
+  OfferAnswer,
+  OfferRequest,
+  PingAnswer,
+  PingRequest,
+} from './protocol.ts';
+
+/** As many frames as a guest's driver hands over at once. */
+const burst = 32;
+const settleMicroseconds = 20_000;
+/** A frame that needs so long is lost, and with it the measurement. */
+const patienceMicroseconds = 2e6;
+
+/** Every port says who it is, so that no frame of the measurement is flooded. */
+export function introduce(ports: readonly Port[]): void {
+  // Twice: the first frame of a port may be flooded, the second finds its way known.
+  for (let turn = 0; turn < 2; turn += 1) {
+    for (const port of ports) port.transmit(1);
+    const end = microseconds() + patienceMicroseconds;
+    const missing = () => ports.filter((_, at) => ports[at]!.received <= turn);
+    while (missing().length > 0) {
+      for (const port of ports) port.receive();
+      if (microseconds() > end) throw new Error(`${missing().length} ports received no frame`);
+    }
+    settle(ports);
+  }
+}
+
+/** Takes what still comes, until nothing has come for a while. */
+function settle(ports: readonly Port[]): void {
+  let quietSince = microseconds();
+  while (microseconds() - quietSince < settleMicroseconds) {
+    for (const port of ports) if (port.receive() > 0) quietSince = microseconds();
+  }
+}
+
+export function loop(ports: readonly Port[], request: LoopRequest): LoopAnswer {
+  const credit = new Int32Array(ports.length).fill(request.framesInFlight);
+  circulate(ports, credit, request.warmUpSeconds);
+  const cores = startCoreClock();
+  const started = microseconds();
+  const frames = circulate(ports, credit, request.seconds);
+  const elapsed = microseconds() - started;
+  const used = cores();
+  settle(ports);
+  if (frames === 0) throw new Error('no frame arrived');
+  return { mpps: frames / elapsed, seconds: elapsed / 1e6, ...used };
+}
+
+/** Each frame that arrives lets its sender send another. Returns how many arrived. */
+function circulate(ports: readonly Port[], credit: Int32Array, seconds: number): number {
+  const end = microseconds() + seconds * 1e6;
+  let frames = 0;
+  do {
+    for (let turn = 0; turn < burst; turn += 1) {
+      for (let at = 0; at < ports.length; at += 1) {
+        const port = ports[at]!;
+        const arrived = port.receive();
+        frames += arrived;
+        credit[at ^ 1]! += arrived;
+        const count = Math.min(credit[at]!, port.room);
+        if (count === 0) continue;
+        port.transmit(count);
+        credit[at]! -= count;
+      }
+    }
+  } while (microseconds() < end);
+  return frames;
+}
+
+/** The driver's own absence is not held against the switch: the schedule waits for it. */
+const absenceMicroseconds = 10;
+
+export function offer(ports: readonly Port[], request: OfferRequest): OfferAnswer {
+  const [from, to] = [ports[0]!, ports[1]!];
+  const cores = startCoreClock();
+  const before = to.received;
+  const started = microseconds();
+  const length = request.seconds * 1e6;
+  let [offered, refused, absent, last] = [0, 0, 0, 0];
+  while (last < length) {
+    const now = microseconds() - started;
+    if (now - last > absenceMicroseconds) absent += now - last;
+    last = now;
+    const due = Math.floor((now - absent) * request.mpps) - offered;
+    if (due > 0) {
+      const count = Math.min(due, from.room);
+      if (count > 0) from.transmit(count);
+      offered += due;
+      refused += due - count;
+    }
+    to.receive();
+  }
+  const used = cores();
+  settle(ports);
+  const delivered = to.received - before;
+  return { offered, delivered, refused, seconds: (last - absent) / 1e6, ...used };
+}
+
+/** A rate that is kept up between other things. */
+class Load {
+  readonly #from: Port | undefined;
+  readonly #to: Port | undefined;
+  readonly #mpps: number;
+  readonly #started = microseconds();
+  #offered = 0;
+  arrived = 0;
+
+  constructor(ports: readonly Port[], mpps: number) {
+    [this.#from, this.#to] = [ports[2], ports[3]];
+    this.#mpps = mpps;
+    if (mpps > 0 && this.#to === undefined) throw new Error('a load needs ports 2 and 3');
+  }
+
+  get mpps(): number {
+    return this.arrived / (microseconds() - this.#started);
+  }
+
+  keepUp(): void {
+    if (this.#from === undefined || this.#to === undefined || this.#mpps === 0) return;
+    this.arrived += this.#to.receive();
+    const due = Math.floor((microseconds() - this.#started) * this.#mpps) - this.#offered;
+    if (due <= 0) return;
+    this.#offered += due;
+    const count = Math.min(due, this.#from.room);
+    if (count > 0) this.#from.transmit(count);
+  }
+}
+
+export function ping(ports: readonly Port[], request: PingRequest): PingAnswer {
+  const [near, far] = [ports[0]!, ports[1]!];
+  const trips = new Float64Array(request.count);
+  const load = new Load(ports, request.loadMpps);
+  const cores = startCoreClock();
+  for (let trip = 0; trip < request.count; trip += 1) {
+    const started = microseconds();
+    cross(near, far, load);
+    cross(far, near, load);
+    const ended = microseconds();
+    trips[trip] = ended - started;
+    while (microseconds() - ended < request.pauseMicroseconds) load.keepUp();
+  }
+  const answer = { loadMpps: load.mpps, ...cores() };
+  settle(ports);
+  trips.sort();
+  const at = (quantile: number) => trips[Math.ceil(quantile * trips.length) - 1] ?? Number.NaN;
+  return { quantiles: request.quantiles.map(at), ...answer };
+}
+
+function cross(from: Port, to: Port, load: Load): void {
+  if (from.room === 0) throw new Error('the ring is full: nothing comes back');
+  from.transmit(1);
+  const started = microseconds();
+  while (to.receive() === 0) {
+    load.keepUp();
+    if (microseconds() - started > patienceMicroseconds) throw new Error('a frame was lost');
+  }
+}

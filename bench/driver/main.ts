@@ -1,0 +1,61 @@
+// The driver's process: guests without a machine around them, on a core of their own.
+
+import { createInterface } from 'node:readline';
+import { readU64 } from '../../src/vhost-user/message.ts';
+import { FrontEnd, FrontEndListener } from '../../test/support/mock-driver/front-end.ts';
+import { watchSwitch } from './clock.ts';
+import { introduce, loop, offer, ping } from './loops.ts';
+import { Port } from './port.ts';
+import type { ConnectAnswer, ConnectRequest, DriverRequest } from './protocol.ts';
+
+let ports: readonly Port[] = [];
+
+async function connect(request: ConnectRequest): Promise<ConnectAnswer> {
+  const { sockets, isListening } = request;
+  const listeners = isListening ? sockets.map((path) => new FrontEndListener(path)) : [];
+  const frontEnds = isListening
+    ? await Promise.all(listeners.map((listener) => listener.accept()))
+    : sockets.map((path) => FrontEnd.connect(path));
+  const first = readU64(await frontEnds[0]!.ask('GET_FEATURES'));
+  const started: Port[] = [];
+  for (const [at, frontEnd] of frontEnds.entries()) {
+    started.push(await Port.start(frontEnd, { ...request, ...macs(at) }));
+  }
+  ports = started;
+  watchSwitch(request.switchPids);
+  return { offered: `0x${first.toString(16)}` };
+}
+
+/** Ports 2n and 2n + 1 talk to each other. */
+function macs(port: number): { mac: Uint8Array; peerMac: Uint8Array } {
+  const mac = (at: number) => Uint8Array.of(0x02, 0, 0, 0, 0x10, at);
+  return { mac: mac(port), peerMac: mac(port ^ 1) };
+}
+
+async function answer(request: DriverRequest): Promise<object> {
+  switch (request.command) {
+    case 'connect':
+      return connect(request);
+    case 'introduce':
+      introduce(ports);
+      return {};
+    case 'loop':
+      return loop(ports, request);
+    case 'offer':
+      return offer(ports, request);
+    case 'ping':
+      return ping(ports, request);
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  try {
+    const result = await answer(JSON.parse(line) as DriverRequest);
+    process.stdout.write(`answer ${JSON.stringify(result)}\n`);
+  } catch (error) {
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stdout.write(`failure ${JSON.stringify(reason)}\n`);
+  }
+}
+// The poller of the sockets would keep the process alive.
+process.exit(0);

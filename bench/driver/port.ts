@@ -1,0 +1,218 @@
+// A guest's end of one VF, made for speed: its frames are written once and then only their rings
+// move, so that its cost per frame is near nothing and the switch is what is measured.
+//
+//   transmit ring: descriptor i ─► frame i, for ever; entry i of the available ring says i.
+//                  To send n frames is to add n to the available index.
+//   receive ring:  likewise; to take n frames and offer their buffers again is to add n.
+//
+// That needs a device that returns buffers in the order in which it got them, as all of these do,
+// negotiated or not. Whether they really do is checked at every look at a ring.
+
+import { VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF } from '../../layout/virtio.ts';
+import {
+  AVAIL_F_NO_INTERRUPT,
+  DESCRIPTOR_F_WRITE,
+  USED_ELEMENT_SIZE,
+  USED_F_NO_NOTIFY,
+  USED_RING,
+} from '../../layout/virtqueue.ts';
+import { createEventFd, raiseEventFd } from '../../src/os/event-fd.ts';
+import { ProtocolFeature } from '../../src/vhost-user/message.ts';
+import type { FrontEnd } from '../../test/support/mock-driver/front-end.ts';
+import {
+  GuestMemory,
+  type GuestMemoryOptions,
+  type Span,
+} from '../../test/support/mock-driver/guest-memory.ts';
+import {
+  enableRing,
+  type Negotiated,
+  negotiate,
+  type RingFds,
+  shareMemory,
+  startRing,
+} from '../../test/support/mock-driver/handshake.ts';
+import { SplitQueue } from '../../test/support/mock-driver/split-queue.ts';
+
+const headerSize = 12;
+/** As in DPDK's mbufs: the frame begins on a cache line and the header ends before it. */
+const headroom = 128;
+const bufferSize = 2304;
+const cacheLine = 64;
+const megabyte = 1 << 20;
+const hugePage = 2 * megabyte;
+/** What the NIC maps at a time, in one of its window slots. */
+const chunkSize = 4 * megabyte;
+const scatteredBase = 0x1_0000_0000;
+const receiveQueue = 0;
+const transmitQueue = 1;
+const transmittedEtherType = 0x88b5;
+
+/** Not STATUS: with it DPDK waits for a driver's DRIVER_OK, which this driver has no use for. */
+const protocolFeatures = [ProtocolFeature.REPLY_ACK];
+
+export interface PortPlan {
+  readonly mac: Uint8Array;
+  readonly peerMac: Uint8Array;
+  readonly ringSize: number;
+  /** Lengths of the frames without their checksum; entry i of the ring has the i-th, in turns. */
+  readonly frameBytes: readonly number[];
+  /** Over how many chunks of 4 MiB the buffers of each ring are spread; null: side by side. */
+  readonly chunks: number | null;
+  readonly hasHugePages: boolean;
+}
+
+export class Port {
+  readonly negotiated: Negotiated;
+  readonly ringSize: number;
+  sent = 0;
+  received = 0;
+  kicks = 0;
+  readonly #plan: PortPlan;
+  readonly #memory: GuestMemory;
+  readonly #transmit: SplitQueue;
+  readonly #receive: SplitQueue;
+  readonly #fds: RingFds[] = [];
+  readonly #transmitUsed: number;
+  readonly #receiveUsed: number;
+  readonly #transmitAvail: number;
+  readonly #receiveAvail: number;
+
+  static async start(frontEnd: FrontEnd, plan: PortPlan): Promise<Port> {
+    const features = [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF];
+    const port = new Port(await negotiate(frontEnd, features, protocolFeatures), plan);
+    await shareMemory(frontEnd, port.#memory, port.negotiated);
+    const rings = [port.#receive, port.#transmit];
+    for (const [queue, ring] of rings.entries()) {
+      const fds = { kick: createEventFd(), call: createEventFd() };
+      port.#fds.push(fds);
+      await startRing(frontEnd, queue, ring, fds);
+      await enableRing(frontEnd, queue, true);
+    }
+    await frontEnd.ask('GET_FEATURES');
+    port.#offerAllBuffers();
+    return port;
+  }
+
+  private constructor(negotiated: Negotiated, plan: PortPlan) {
+    this.negotiated = negotiated;
+    this.#plan = plan;
+    this.ringSize = plan.ringSize;
+    this.#memory = new GuestMemory(memoryOptions(plan));
+    this.#transmit = new SplitQueue(this.#memory, { size: plan.ringSize });
+    this.#receive = new SplitQueue(this.#memory, { size: plan.ringSize });
+    const index = (span: Span) => (span.offset >> 1) + 1;
+    this.#transmitUsed = index(this.#transmit.used);
+    this.#receiveUsed = index(this.#receive.used);
+    this.#transmitAvail = index(this.#transmit.avail);
+    this.#receiveAvail = index(this.#receive.avail);
+    if (plan.chunks !== null) {
+      const sizeBytes = plan.chunks * chunkSize;
+      this.#memory.addRegion({ guestAddress: scatteredBase, sizeBytes });
+    }
+    this.#prepareRing(this.#transmit, true);
+    this.#prepareRing(this.#receive, false);
+  }
+
+  /** Room in the transmit ring now. Checks that what came back came back in order. */
+  get room(): number {
+    return this.ringSize - this.#outstanding();
+  }
+
+  /** Puts `count` frames on the ring; there must be room. Kicks if the device asks for it. */
+  transmit(count: number): void {
+    this.sent += count;
+    Atomics.store(this.#memory.u16, this.#transmitAvail, this.sent & 0xffff);
+    if ((Atomics.load(this.#memory.u16, this.#transmitUsed - 1) & USED_F_NO_NOTIFY) === 0) {
+      this.#kick(transmitQueue);
+    }
+  }
+
+  /** Takes what has come and offers the buffers again. Returns how many frames there were. */
+  receive(): number {
+    const { u16 } = this.#memory;
+    const count = (Atomics.load(u16, this.#receiveUsed) - this.received) & 0xffff;
+    if (count === 0) return 0;
+    this.#checkOrder(this.#receive, this.received + count - 1);
+    this.received += count;
+    Atomics.store(u16, this.#receiveAvail, (this.received + this.ringSize) & 0xffff);
+    if ((Atomics.load(u16, this.#receiveUsed - 1) & USED_F_NO_NOTIFY) === 0) {
+      this.#kick(receiveQueue);
+    }
+    return count;
+  }
+
+  #outstanding(): number {
+    const used = Atomics.load(this.#memory.u16, this.#transmitUsed);
+    const outstanding = (this.sent - used) & 0xffff;
+    if (outstanding > this.ringSize) throw new Error(`the device returned more than it got`);
+    if (outstanding < (this.sent & 0xffff) || this.sent > 0xffff) {
+      this.#checkOrder(this.#transmit, this.sent - outstanding - 1);
+    }
+    return outstanding;
+  }
+
+  /** The newest entry of the used ring must be the buffer whose turn it was. */
+  #checkOrder(ring: SplitQueue, turn: number): void {
+    const place = turn & (this.ringSize - 1);
+    const at = (ring.used.offset + USED_RING + place * USED_ELEMENT_SIZE) >> 2;
+    const head = this.#memory.u32[at];
+    if (head !== place) throw new Error(`the device returned buffer ${head} instead of ${place}`);
+  }
+
+  #kick(queue: number): void {
+    this.kicks += 1;
+    raiseEventFd(this.#fds[queue]!.kick);
+  }
+
+  #offerAllBuffers(): void {
+    Atomics.store(this.#memory.u16, this.#receiveAvail, this.ringSize);
+    this.#kick(receiveQueue);
+  }
+
+  #prepareRing(ring: SplitQueue, isTransmit: boolean): void {
+    const { u16 } = this.#memory;
+    u16[ring.avail.offset >> 1] = AVAIL_F_NO_INTERRUPT;
+    for (let entry = 0; entry < this.ringSize; entry += 1) {
+      const span = this.#bufferOf(entry, isTransmit);
+      const length = isTransmit ? this.#writeFrame(span, entry) : bufferSize - headroom;
+      ring.writeDescriptor(entry, {
+        address: BigInt(span.address + headroom - headerSize),
+        length: length + headerSize,
+        flags: isTransmit ? 0 : DESCRIPTOR_F_WRITE,
+      });
+      u16[(ring.avail.offset >> 1) + 2 + entry] = entry;
+    }
+  }
+
+  /** Side by side, or each in the chunk after that of its neighbour, round and round. */
+  #bufferOf(entry: number, isTransmit: boolean): Span {
+    const { chunks } = this.#plan;
+    if (chunks === null) return this.#memory.allocate(bufferSize, cacheLine);
+    // The two rings use the same chunks, at different places.
+    const row = 2 * Math.floor(entry / chunks) + (isTransmit ? 1 : 0);
+    const inside = (entry % chunks) * chunkSize + row * bufferSize;
+    return this.#memory.spanAt(scatteredBase + inside, bufferSize);
+  }
+
+  #writeFrame(span: Span, entry: number): number {
+    const { bytes, view } = this.#memory;
+    const { frameBytes, mac, peerMac } = this.#plan;
+    const at = span.offset + headroom;
+    bytes.set(peerMac, at);
+    bytes.set(mac, at + 6);
+    view.setUint16(at + 12, transmittedEtherType);
+    return frameBytes[entry % frameBytes.length]!;
+  }
+}
+
+function memoryOptions({ ringSize, chunks, hasHugePages }: PortPlan): GuestMemoryOptions {
+  const dense = 2 * ringSize * (bufferSize + cacheLine) + megabyte;
+  const sizeBytes = Math.ceil(dense / hugePage) * hugePage;
+  const regions = [{ guestAddress: 0, sizeBytes }];
+  // No gaps: real drivers have none either, and cache lines are what is measured.
+  const common = { hugePages: hasHugePages, gapBytesMax: 0 };
+  if (chunks === null) return { ...common, regions };
+  // Room for the scattered region, which is added when the rings have their places.
+  return { ...common, regions, mappedBytesMax: sizeBytes + (chunks + 2) * chunkSize };
+}

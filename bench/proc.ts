@@ -1,0 +1,34 @@
+// What the kernel says about a process, by its id.
+
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** USER_HZ, the unit of the times in /proc/PID/stat: 100 on every Linux that Node supports. */
+const clockTicksPerSecond = 100;
+
+/** CPU time of all its threads since it started. */
+export function cpuSecondsOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  // The second field is the name in parentheses, which may itself hold blanks.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [user, system] = [Number(fields[11]), Number(fields[12])];
+  return (user + system) / clockTicksPerSecond;
+}
+
+/** How often its threads went to sleep so far: each time, something woke them again. */
+export function sleepsOf(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`).reduce((sum, task) => {
+    const status = readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8');
+    return sum + readField(status, 'voluntary_ctxt_switches');
+  }, 0);
+}
+
+/** Memory of its own in KiB: what it maps of its guests does not count. */
+export function ownKiBOf(pid: number): number {
+  return readField(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'), 'Anonymous');
+}
+
+function readField(text: string, name: string): number {
+  const found = new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(text);
+  if (found === null) throw new Error(`the kernel does not say ${name}`);
+  return Number(found[1]);
+}

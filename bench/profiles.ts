@@ -1,0 +1,62 @@
+// How much of everything a run does. Each profile is a complete list: nothing hides in defaults.
+
+export interface Profile {
+  readonly name: 'smoke' | 'quick' | 'full';
+  readonly rounds: number;
+  readonly windowSeconds: number;
+  readonly forward: {
+    readonly frameSizes: readonly number[];
+    /** Sizes of the rounds with other kinds of rings; none, no such rounds. */
+    readonly variantSizes: readonly number[];
+    readonly hasMix: boolean;
+  };
+  readonly openLoop: { readonly wireSizes: readonly number[]; readonly trialSeconds: number };
+  readonly latency: { readonly trips: number; readonly idleTrips: number };
+  readonly vm: { readonly rounds: number; readonly streamSeconds: number; readonly trips: number };
+  readonly scale: { readonly vfCounts: readonly number[]; readonly rounds: number };
+  readonly idle: { readonly vfCounts: readonly number[]; readonly windowSeconds: number };
+  /** Windows (of 4 MiB each) that the buffers of both guests lie in. */
+  readonly windows: { readonly counts: readonly number[] };
+  readonly allocation: { readonly windowSeconds: number };
+}
+
+const full: Profile = {
+  name: 'full',
+  rounds: 5,
+  windowSeconds: 2,
+  forward: {
+    frameSizes: [64, 128, 256, 512, 1024, 1500],
+    variantSizes: [64, 1500],
+    hasMix: true,
+  },
+  openLoop: { wireSizes: [64, 128, 256, 512, 1024, 1518], trialSeconds: 0.1 },
+  latency: { trips: 100_000, idleTrips: 200 },
+  vm: { rounds: 3, streamSeconds: 5, trips: 500 },
+  scale: { vfCounts: [2, 4, 8, 16, 32, 64], rounds: 3 },
+  idle: { vfCounts: [8, 64], windowSeconds: 10 },
+  windows: { counts: [8, 256, 512, 768, 864, 960, 1024, 1792] },
+  allocation: { windowSeconds: 10 },
+};
+
+const quick: Profile = {
+  name: 'quick',
+  rounds: 1,
+  windowSeconds: 0.5,
+  forward: { frameSizes: [64, 1500], variantSizes: [], hasMix: true },
+  openLoop: { wireSizes: [64, 1518], trialSeconds: 0.05 },
+  latency: { trips: 20_000, idleTrips: 50 },
+  vm: { rounds: 1, streamSeconds: 1, trips: 100 },
+  scale: { vfCounts: [2, 64], rounds: 1 },
+  idle: { vfCounts: [64], windowSeconds: 3 },
+  windows: { counts: [8, 1024] },
+  allocation: { windowSeconds: 3 },
+};
+
+const smoke: Profile = {
+  ...full,
+  name: 'smoke',
+  forward: { frameSizes: [64, 1500], variantSizes: [], hasMix: false },
+  idle: { vfCounts: [8], windowSeconds: 10 },
+};
+
+export const profiles = { full, quick, smoke } as const;

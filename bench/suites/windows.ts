@@ -1,0 +1,43 @@
+// What it costs when guests' buffers lie in more places than Heddle can map at once.
+//
+// Guest memory is seen through windows of 4 MiB each; there are some 890 slots for them. The
+// buffers are visited round and round, the worst order there is: beyond the slots, each is a miss.
+
+import { SLOT_COUNT_MAX } from '../../layout/memory.ts';
+import { isDisturbed } from '../disturbance.ts';
+import type { Peer } from '../peers/peer.ts';
+import { warmUpSeconds } from './forward.ts';
+import { withDriver } from './session.ts';
+import { interleave, type SuiteContext } from './suite.ts';
+
+const guestCount = 2;
+const framesInFlight = 256;
+
+export async function runWindows(context: SuiteContext): Promise<void> {
+  const { windows, rounds } = context.profile;
+  for (const count of windows.counts) {
+    await interleave(context, rounds, `windows, ${count}`, (peer, round) =>
+      visit(context, peer, round, count),
+    );
+  }
+}
+
+async function visit(
+  context: SuiteContext,
+  peer: Peer,
+  round: number,
+  count: number,
+): Promise<void> {
+  const options = { chunks: count / guestCount, hasHugePages: false };
+  await withDriver(peer, guestCount, options, async (driver) => {
+    const seconds = context.profile.windowSeconds;
+    const loop = await driver.loop({ framesInFlight, warmUpSeconds, seconds });
+    const { mpps, switchCores, generatorCores } = loop;
+    context.record({
+      ...{ suite: 'windows', peer: peer.name, round, workload: `${count} windows`, x: count },
+      ...{ metric: 'rate', unit: 'Mpps', value: mpps, switchCores, generatorCores },
+      isDisturbed: isDisturbed(switchCores, generatorCores),
+      details: { slots: Number(SLOT_COUNT_MAX) },
+    });
+  });
+}
