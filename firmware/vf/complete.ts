@@ -22,6 +22,7 @@ import { markDirty } from './dirty';
 export function complete(ringNumber: u32, frames: u32, replicas: u32): void {
   const view = viewAt(ringNumber);
   const ring = ringAt(ringNumber);
+  control().currentRing = ringNumber;
   let forwarded: u32 = 0;
   let bytes: u32 = 0;
   for (let i: u32 = 0; i < frames; i++) {
