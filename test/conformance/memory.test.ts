@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { checkSame, exchange, flowFrames } from '../support/exchange.ts';
 import { RequestRefused } from '../support/mock-driver/front-end.ts';
+import { addRegion } from '../support/mock-driver/handshake.ts';
 import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { TestNic } from '../support/test-nic.ts';
 
@@ -105,16 +106,17 @@ describe('guest memory', () => {
 
   it('with regions that touch: a buffer may cross from one to the next', async () => {
     lab = await TestNic.start();
-    const regions = Array.from({ length: 8 }, (_, index) => ({
-      guestAddress: index * 0x100000,
-      sizeBytes: 0x100000,
-    }));
-    const first = await lab.connect(0, { memory: { regions }, slots: 64 });
+    const first = await lab.connect(0, { memory: { mappedBytesMax: 0x10000000 } });
     const second = await lab.connect(1);
     const { memory } = first.queues;
+    for (let index = 0; index < 8; index++) {
+      const guestAddress = 2 ** 36 + index * 0x100000;
+      const region = memory.addRegion({ guestAddress, sizeBytes: 0x100000 });
+      await addRegion(first.frontEnd, region);
+    }
     for (const [sequence, frame] of flowFrames(lab.mac(1), lab.mac(0), { count: 7 }).entries()) {
       // The header in one region, the frame across its end in the next: written piece by piece.
-      const start = (sequence + 1) * 0x100000 - 12 - 30;
+      const start = 2 ** 36 + (sequence + 1) * 0x100000 - 12 - 30;
       const packet = Buffer.concat([new Uint8Array(12), frame]);
       for (let i = 0; i < packet.length; i++) {
         memory.bytes[memory.spanAt(start + i, 1).offset] = packet[i] ?? 0;
