@@ -9,6 +9,7 @@ import {
   USED_FLAGS,
   USED_RING,
 } from '../../layout/virtqueue';
+import { touch } from '../memory/touch';
 import { Ring, RingView } from './ring';
 import { availableCount } from './split';
 
@@ -29,8 +30,10 @@ export function suppressKicks(view: RingView, ring: Ring): void {
  */
 export function armKicks(view: RingView, ring: Ring): bool {
   if (ring.flags & RING_F_EVENT_INDEX) {
+    touch(availEvent(view, ring));
     atomic.store<u16>(availEvent(view, ring), u16(ring.lastAvail));
   } else {
+    touch(view.used + USED_FLAGS);
     atomic.store<u16>(view.used + USED_FLAGS, 0);
   }
   return availableCount(view, ring) != 0;

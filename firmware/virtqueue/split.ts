@@ -8,6 +8,7 @@ import {
   USED_INDEX,
   USED_RING,
 } from '../../layout/virtqueue';
+import { touch } from '../memory/touch';
 import { Ring, RingView } from './ring';
 
 /**
@@ -15,6 +16,7 @@ import { Ring, RingView } from './ring';
  * broke the ring. The load is atomic: entries behind the index are read only after it.
  */
 export function availableCount(view: RingView, ring: Ring): u32 {
+  touch(view.avail + AVAIL_INDEX);
   return (u32(atomic.load<u16>(view.avail + AVAIL_INDEX)) - ring.lastAvail) & 0xffff;
 }
 
@@ -41,5 +43,6 @@ export function putUsed(view: RingView, ring: Ring, ahead: u32, head: u32, lengt
 export function publishUsed(view: RingView, ring: Ring, chains: u32): void {
   ring.lastAvail = (ring.lastAvail + chains) & 0xffff;
   ring.usedIndex = (ring.usedIndex + chains) & 0xffff;
+  touch(view.used + USED_INDEX);
   atomic.store<u16>(view.used + USED_INDEX, u16(ring.usedIndex));
 }
