@@ -25,7 +25,9 @@ export { configureAgeing, forgetPort, setStatic } from './switch/fdb';
 export { flowHash } from './switch/flow';
 export { setPort } from './switch/ports';
 
-/** The hash of layout/ that this build was made from: the host refuses another (see scripts/build). */
+/**
+ * The hash of layout/ that this build was made from: the host refuses another (see scripts/build).
+ */
 // @ts-expect-error: injected by the build (asc --use)
 export const layoutHash: u32 = LAYOUT_HASH;
 
@@ -123,7 +125,10 @@ export function turn(): u32 {
   return flags;
 }
 
-/** Host: true while a batch waits for a window. Commands that change rings or memory wait for its end. */
+/**
+ * Host: true while a batch waits for a window. Commands that change rings or memory wait for its
+ * end.
+ */
 export function isMidBatch(): bool {
   return batchFrames != 0;
 }
@@ -245,7 +250,10 @@ function endOfRun(port: u32, ring: u32): u32 {
   return end;
 }
 
-/** `mark` counts the copies of a flooded frame: the first is the frame itself, the others are replicas. */
+/**
+ * `mark` counts the copies of a flooded frame: the first is the frame itself, the others are
+ * replicas.
+ */
 function noteCopies(from: u32, to: u32): void {
   for (let place = from; place < to; place++) {
     const frame = floodedAt(place);

@@ -1,5 +1,5 @@
-// Counters of one queue: 32 × u64 in the shared state, at the ring's number. One writer at a time: the
-// processor that owns the transmit ring, or whoever holds the receive ring's lock.
+// Counters of one queue: 32 × u64 in the shared state, at the ring's number. One writer at a time:
+// the processor that owns the transmit ring, or whoever holds the receive ring's lock.
 //
 // Transmit (from the guest):  packets = forwarded + Σ drops
 // Receive  (to the guest):    offered = packets + Σ drops
@@ -40,7 +40,9 @@ export const DROP_CHAIN_LENGTH: u32 = 1;
 export const DROP_CHAIN_NEXT: u32 = 2;
 /** Device-writable on transmit, or read-only on receive. */
 export const DROP_BUFFER_DIRECTION: u32 = 3;
-/** An indirect table that is nested, empty, not a multiple of 16 bytes, too long or not negotiated. */
+/**
+ * An indirect table that is nested, empty, not a multiple of 16 bytes, too long or not negotiated.
+ */
 export const DROP_INDIRECT_TABLE: u32 = 4;
 /** A chain shorter than the virtio-net header. */
 export const DROP_HEADER_SHORT: u32 = 5;
@@ -68,7 +70,9 @@ export const DROP_RING_FULL: u32 = 15;
 export const DROP_BUFFER_TOO_SMALL: u32 = 16;
 /** Receive: the ring stopped between the decision and the delivery. */
 export const DROP_RING_STOPPED: u32 = 17;
-/** csum_start and csum_offset name bytes beyond the frame, or beyond the headers that are parsed. */
+/**
+ * csum_start and csum_offset name bytes beyond the frame, or beyond the headers that are parsed.
+ */
 export const DROP_CHECKSUM_FIELD: u32 = 18;
 /** The segmentation metadata does not match the headers of the frame. */
 export const DROP_SEGMENTATION: u32 = 19;

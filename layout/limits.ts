@@ -3,7 +3,9 @@
 /** VFs of one NIC. The VF number is an 8-bit port in the MAC table. */
 export const VF_COUNT_MAX: u32 = 256;
 
-/** Queue pairs of one VF: what the offload and RSS work plans for, and more than most guests use. */
+/**
+ * Queue pairs of one VF: what the offload and RSS work plans for, and more than most guests use.
+ */
 export const QUEUE_PAIRS_MAX: u32 = 16;
 
 /** Virtqueues of one VF: a receive and a transmit queue per pair, as virtio-net numbers them. */
@@ -16,24 +18,29 @@ export const RING_COUNT_MAX: u32 = 8192;
 export const QUEUE_SIZE_MAX: u32 = 32768;
 
 /**
- * Descriptors that one chain may have. Linux sends at most MAX_SKB_FRAGS + 2; 1024 is the largest queue
- * of QEMU, so no driver there can build a longer one. It bounds the walk against cycles.
+ * Descriptors that one chain may have. Linux sends at most MAX_SKB_FRAGS + 2; 1024 is the largest
+ * queue of QEMU, so no driver there can build a longer one. It bounds the walk against cycles.
  */
 export const CHAIN_LENGTH_MAX: u32 = 1024;
 
 /** Network processors (worker threads) of one NIC. */
 export const PROCESSOR_COUNT_MAX: u32 = 16;
 
-/** Frames taken from one ring in one go: enough to overlap cache misses, few enough to stay fair. */
+/**
+ * Frames taken from one ring in one go: enough to overlap cache misses, few enough to stay fair.
+ */
 export const BATCH_MAX: u32 = 64;
 
 /**
- * Descriptors read for one frame, over all buffers that it takes: two of the longest chains. Without it
- * a ring of long chains that hold next to nothing would cost millions of steps a frame.
+ * Descriptors read for one frame, over all buffers that it takes: two of the longest chains.
+ * Without it a ring of long chains that hold next to nothing would cost millions of steps a frame.
  */
 export const WALK_LENGTH_MAX: u32 = 2048;
 
-/** What each segment of a super-frame adds to that: a chain of header and pages, as guests post them. */
+/**
+ * What each segment of a super-frame adds to that: a chain of header and pages, as guests post
+ * them.
+ */
 export const WALK_STEPS_PER_SEGMENT: u32 = 8;
 
 /** Segments that one super-frame may become: 64 KiB in the smallest that Linux's TCP sends. */
@@ -45,7 +52,9 @@ export const SEGMENTS_PER_FRAME_MAX: u32 = 2048;
  */
 export const SEGMENT_COUNT_MAX: u32 = 2048;
 
-/** A batch takes no further frame once it holds this many segments: the cost of one turn of a ring. */
+/**
+ * A batch takes no further frame once it holds this many segments: the cost of one turn of a ring.
+ */
 export const SEGMENT_BUDGET: u32 = 256;
 
 /** Destination, source and EtherType. */
@@ -55,16 +64,21 @@ export const FRAME_SIZE_MIN: u32 = 14;
 export const FRAME_SIZE_MAX: u32 = 65553;
 
 /**
- * Leading bytes of a scattered frame that are copied to scratch, so that headers can be read in one piece:
- * a virtio-net header, two VLAN tags, IPv6 with extension headers, TCP with all options.
+ * Leading bytes of a scattered frame that are copied to scratch, so that headers can be read in one
+ * piece: a virtio-net header, two VLAN tags, IPv6 with extension headers, TCP with all options.
  */
 export const HEADER_SCRATCH_SIZE: u32 = 256;
 
 /** The smallest gso_size: the unit of IP fragments, and less than any protocol's useful segment. */
 export const SEGMENT_SIZE_MIN: u32 = 8;
 
-/** Misses in a row that one frame may cause before it is dropped: below the number of window slots. */
+/**
+ * Misses in a row that one frame may cause before it is dropped: below the number of window slots.
+ */
 export const MISS_STREAK_MAX: u32 = 512;
 
-/** Addresses that one VF may teach the MAC table: a quarter of it, so that no guest can fill it alone. */
+/**
+ * Addresses that one VF may teach the MAC table: a quarter of it, so that no guest can fill it
+ * alone.
+ */
 export const LEARNED_PER_VF_MAX: u32 = 1024;

@@ -51,7 +51,10 @@ export const PINS_SIZE: u32 = 0x20000000;
 /** Pins are handed out in cells: as fine as small pages allow without a large bitmap. */
 export const PIN_CELL_SIZE: u32 = 0x10000;
 export const SLOTS_BASE: u32 = 0x21000000;
-/** A multiple of the 2 MiB huge page. Smaller slots waste less on guests whose buffers lie scattered. */
+/**
+ * A multiple of the 2 MiB huge page. Smaller slots waste less on guests whose buffers lie
+ * scattered.
+ */
 export const SLOT_SIZE: u32 = 0x400000;
 export const SLOT_SHIFT: u32 = 22;
 export const HUGE_PAGE_SIZE: u32 = 0x200000;

@@ -9,9 +9,14 @@ export const CONTROL_INVALID_VF: u32 = 16;
 /** The host's answer when every slot is in use by the batch itself. */
 export const CONTROL_EXHAUSTED: u32 = 20;
 export const CONTROL_INVALID_ADDRESS: u32 = 24;
-/** Rings whose guests want an interrupt: count, ring numbers at SIGNAL_LIST_BASE. The host clears it. */
+/**
+ * Rings whose guests want an interrupt: count, ring numbers at SIGNAL_LIST_BASE. The host clears
+ * it.
+ */
 export const CONTROL_SIGNAL_COUNT: u32 = 32;
-/** Rings that were stopped by a fault: count, ring numbers at FAULT_LIST_BASE. The host clears it. */
+/**
+ * Rings that were stopped by a fault: count, ring numbers at FAULT_LIST_BASE. The host clears it.
+ */
 export const CONTROL_FAULT_COUNT: u32 = 36;
 /** Monotonic seconds, for ageing. The host sets it. */
 export const CONTROL_NOW_SECONDS: u32 = 40;

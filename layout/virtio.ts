@@ -27,7 +27,8 @@ export const VIRTIO_NET_F_GUEST_USO4: u32 = 54;
 export const VIRTIO_NET_F_GUEST_USO6: u32 = 55;
 export const VIRTIO_NET_F_HOST_USO: u32 = 56;
 
-// struct virtio_net_hdr (5.1.6): flags, gso_type, hdr_len, gso_size, csum_start, csum_offset, num_buffers.
+// struct virtio_net_hdr (5.1.6): flags, gso_type, hdr_len, gso_size, csum_start, csum_offset,
+// num_buffers.
 export const NET_HEADER_SIZE_LEGACY: u32 = 10;
 export const NET_HEADER_SIZE: u32 = 12;
 export const NET_HEADER_NUM_BUFFERS: u32 = 10;

@@ -29,7 +29,7 @@ export const USED_F_NO_NOTIFY: u32 = 1;
 //   ┌──────┬───────┬──────┬───────┬───────────┬──────────┬────────────────┬───────┬────────────┬─────┐
 //   │ lock │ state │ size │ flags │ lastAvail │ usedIndex│ signalledUsed  │ fault │ headerSize │ offloads │  …  │
 //   └──────┴───────┴──────┴───────┴───────────┴──────────┴────────────────┴───────┴────────────┴─────┘
-//   lock: 0, or processor + 1 of the holder; taken only where several processors deliver to one ring
+//   lock: 0, or processor + 1 of the holder; taken only where several processors deliver to it
 export const RING_RECORD_SIZE: u32 = 64;
 export const RING_LOCK: u32 = 0;
 export const RING_STATE: u32 = 4;

@@ -1,7 +1,11 @@
-// Copies inside the linear memory. Never `memory.copy`: V8 runs the bulk instructions in C++, where a
-// PROT_NONE page kills the process, while a plain load or store that meets one is a catchable trap.
+// Copies inside the linear memory. Never `memory.copy`: V8 runs the bulk instructions in C++, where
+// a PROT_NONE page kills the process, while a plain load or store that meets one is a catchable
+// trap.
 
-/** Copies `length` bytes. Touches no byte outside the two ranges, since a window may end right behind. */
+/**
+ * Copies `length` bytes. Touches no byte outside the two ranges, since a window may end right
+ * behind.
+ */
 export function copy(to: u32, from: u32, length: u32): void {
   if (length < 16) {
     copyShort(to, from, length);

@@ -1,10 +1,12 @@
-// The software IOTLB: guest addresses to linear addresses, through windows that the host maps on demand.
+// The software IOTLB: guest addresses to linear addresses, through windows that the host maps on
+// demand.
 //
 //   guest address ─► key = VF, chunk ─► window table ─► base + offset in chunk
 //                                         └► miss: the host maps a slot, the turn goes on where it was
 //
-// Safety: an address that translates lies inside a memory region of that same VF, since the host only
-// enters windows that it has mapped from the VF's own regions, and `low … low + size` are their bounds.
+// Safety: an address that translates lies inside a memory region of that same VF, since the host
+// only enters windows that it has mapped from the VF's own regions, and `low … low + size` are
+// their bounds.
 
 import { DROP_BUFFER_ADDRESS, DROP_WINDOW_EXHAUSTED } from '../../layout/counters';
 import {
@@ -67,8 +69,9 @@ export function beginBatch(): void {
 }
 
 /**
- * The linear address of `length` guest bytes at `address`, or 0 (see `translateError`). `spanLength` tells
- * how many of them are contiguous: at least one, fewer than asked for where the window ends.
+ * The linear address of `length` guest bytes at `address`, or 0 (see `translateError`).
+ * `spanLength` tells how many of them are contiguous: at least one, fewer than asked for where the
+ * window ends.
  */
 export function translate(vf: u32, address: u64, length: u32): u32 {
   const key = ((u64(vf) + 1) << 48) | (address >> SLOT_SHIFT);
@@ -85,7 +88,8 @@ function failed(vf: u32, address: u64): u32 {
   if (words.invalidVf == vf + 1 && words.invalidAddress == address) {
     translateError = i32(DROP_BUFFER_ADDRESS);
   } else if (words.exhausted != 0) {
-    // For the rest of the batch: no slot becomes free before its end, so asking again would never end.
+    // For the rest of the batch: no slot becomes free before its end, so asking again would never
+    // end.
     translateError = i32(DROP_WINDOW_EXHAUSTED);
   } else {
     words.missVf = vf;
@@ -128,7 +132,9 @@ export function insertWindow(key: u64, low: u32, size: u32, base: u32, slot: u32
   store<u32>(slotAt(slot) + SLOT_STAMP, control().batchStamp - 1);
 }
 
-/** Host: forgets the window of a slot. The entries behind it move up, so that no probe breaks off. */
+/**
+ * Host: forgets the window of a slot. The entries behind it move up, so that no probe breaks off.
+ */
 export function removeWindow(slot: u32): void {
   let hole = indexOf(slot);
   let index = hole;
@@ -160,7 +166,10 @@ function moveWindow(from: u32, to: u32): void {
   v128.store(target + 16, v128.load(source + 16));
 }
 
-/** Host: the slot to map next, a free one or the one unused for longest; −1 if this batch uses them all. */
+/**
+ * Host: the slot to map next, a free one or the one unused for longest; −1 if this batch uses them
+ * all.
+ */
 export function chooseSlot(slotCount: u32): i32 {
   const stamp = control().batchStamp;
   let best: i32 = -1;

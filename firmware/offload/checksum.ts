@@ -1,5 +1,6 @@
-// The Internet checksum (RFC 1071), 16 bytes a step. Sums stay unfolded in 32 or 64 bits as long as they
-// can. Byte order does not matter to a ones' complement sum, so words are added as little-endian.
+// The Internet checksum (RFC 1071), 16 bytes a step. Sums stay unfolded in 32 or 64 bits as long as
+// they can. Byte order does not matter to a ones' complement sum, so words are added as
+// little-endian.
 import { Frame } from '../wire/frame';
 
 /** The sum of the 16-bit words at an address; an odd last byte counts as the low half of a word. */
@@ -8,8 +9,8 @@ export function sumBytes(address: u32, length: u32): u64 {
   const end = address + length;
   let sum: u64 = 0;
   if (length >= 64) {
-    // Each lane grows by at most 4 × 2 × 65535 a step: 2^32 / 2^19 steps of 64 bytes would overflow it,
-    // and a frame is 2^16 bytes.
+    // Each lane grows by at most 4 × 2 × 65535 a step: 2^32 / 2^19 steps of 64 bytes would overflow
+    // it, and a frame is 2^16 bytes.
     let lanes = i32x4.splat(0);
     const last = end - 64;
     while (at <= last) {
@@ -23,7 +24,8 @@ export function sumBytes(address: u32, length: u32): u64 {
     sum += u64(u32(i32x4.extract_lane(lanes, 0))) + u64(u32(i32x4.extract_lane(lanes, 1)));
     sum += u64(u32(i32x4.extract_lane(lanes, 2))) + u64(u32(i32x4.extract_lane(lanes, 3)));
   }
-  for (; at + 4 <= end; at += 4) sum += u64(load<u32>(at)); // 2^16 ≡ 1, so 32-bit words add up as well
+  // 2^16 ≡ 1, so 32-bit words add up as well.
+  for (; at + 4 <= end; at += 4) sum += u64(load<u32>(at));
   if (at + 2 <= end) {
     sum += u64(load<u16>(at));
     at += 2;

@@ -1,5 +1,6 @@
-// What a guest left undone, checked against the frame itself. Wrong metadata is counted and dropped, never
-// guessed: the offsets found here are what segmentation relies on, and they are read from the guest once.
+// What a guest left undone, checked against the frame itself. Wrong metadata is counted and
+// dropped, never guessed: the offsets found here are what segmentation relies on, and they are read
+// from the guest once.
 import { DROP_CHECKSUM_FIELD, DROP_HEADER_OFFLOAD, DROP_SEGMENTATION } from '../../layout/counters';
 import {
   FRAME_SIZE_MIN,
@@ -57,8 +58,8 @@ export function checksumStartOf(metadata: u64): u32 {
 }
 
 /**
- * Reads the virtio-net header (5.1.6.2) of a frame and what it promises. Sets `offload` (0: the frame is
- * finished) or a drop. `may` are the OFFLOAD_ bits that the guest negotiated.
+ * Reads the virtio-net header (5.1.6.2) of a frame and what it promises. Sets `offload` (0: the
+ * frame is finished) or a drop. `may` are the OFFLOAD_ bits that the guest negotiated.
  */
 export function readMetadata(frame: Frame, headerSize: u32, may: u32): void {
   const header = frame.header - headerSize;
@@ -89,7 +90,8 @@ function checkChecksum(frame: Frame, may: u32): i32 {
 function checkSegmentation(frame: Frame, gsoType: u32, may: u32): i32 {
   const kind = gsoType & ~NET_HEADER_GSO_ECN;
   const isEcn = (gsoType & NET_HEADER_GSO_ECN) != 0;
-  if (!(may & OFFLOAD_CHECKSUM)) return DROP_HEADER_OFFLOAD; // every HOST_ feature needs it (5.1.3.1)
+  // Every HOST_ feature needs it (5.1.3.1).
+  if (!(may & OFFLOAD_CHECKSUM)) return DROP_HEADER_OFFLOAD;
   if (!findTransport(frame.header, headerLength(frame))) return DROP_SEGMENTATION;
   const offload = offloadOf(kind);
   if (offload == 0) return DROP_SEGMENTATION;
@@ -108,7 +110,10 @@ function checkSegmentation(frame: Frame, gsoType: u32, may: u32): i32 {
   return -1;
 }
 
-/** The OFFLOAD_ bit of a gso_type for the IP version that was found; 0 if they do not belong together. */
+/**
+ * The OFFLOAD_ bit of a gso_type for the IP version that was found; 0 if they do not belong
+ * together.
+ */
 function offloadOf(kind: u32): u32 {
   const isV6 = isIpv6();
   if (kind == NET_HEADER_GSO_TCPV4) return isV6 ? 0 : OFFLOAD_TSO4;
@@ -131,7 +136,8 @@ function checkTransport(frame: Frame, isTcp: bool, mayBeFinished: bool): bool {
   if (frame.payload > readable || frame.payload >= frame.length) return false;
   if ((frame.length - frame.l4) / gsoSizeOf(frame.metadata) >= SEGMENTS_PER_FRAME_MAX) return false;
   const isUndone = (flagsOf(frame.metadata) & NET_HEADER_F_NEEDS_CSUM) != 0;
-  if (!isUndone) return mayBeFinished; // only a datagram to be fragmented may come with its checksum
+  // Only a datagram to be fragmented may come with its checksum.
+  if (!isUndone) return mayBeFinished;
   const offset = isTcp ? TCP_CHECKSUM : UDP_CHECKSUM;
   return checksumStartOf(frame.metadata) == frame.l4 && frame.checksumOffset == offset;
 }

@@ -1,5 +1,5 @@
-// Software segmentation: the headers of each segment of a super-frame, made in scratch from the frame's
-// own (RFC 9293 for TCP; Linux's tcp_gso_segment and __udp_gso_segment are the reference).
+// Software segmentation: the headers of each segment of a super-frame, made in scratch from the
+// frame's own (RFC 9293 for TCP; Linux's tcp_gso_segment and __udp_gso_segment are the reference).
 //
 //   super-frame:  [ L2 L3 L4 │ payload ........................ ]
 //   segment i:    [ L2 L3 L4 │ payload[i × size …] ]   lengths, IP-ID, sequence, flags, checksums anew
@@ -21,7 +21,9 @@ const PROTOCOL_UDP: u32 = 17;
 const PROTOCOL_FRAGMENT: u32 = 44;
 const FRAGMENT_HEADER_SIZE: u32 = 8;
 
-/** What `makeSegment` has prepared: the headers' length, and which bytes of the frame follow them. */
+/**
+ * What `makeSegment` has prepared: the headers' length, and which bytes of the frame follow them.
+ */
 export let segmentHeaders: u32 = 0;
 export let segmentOffset: u32 = 0;
 export let segmentLength: u32 = 0;
@@ -185,7 +187,9 @@ function pseudoHeader(frame: Frame, protocol: u32, length: u32): u64 {
   return addresses + u64(swap(protocol)) + u64(swap(length & 0xffff)) + u64(swap(length >> 16));
 }
 
-/** The complement; 0 is written as 0xffff, which is the same number and never means "no checksum". */
+/**
+ * The complement; 0 is written as 0xffff, which is the same number and never means "no checksum".
+ */
 function finished(sum: u64): u32 {
   const checksum = ~fold(sum) & 0xffff;
   return checksum == 0 ? 0xffff : checksum;

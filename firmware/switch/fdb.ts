@@ -28,7 +28,9 @@ export function lookup(mac: u64): i32 {
   return PORT_UNKNOWN;
 }
 
-/** Notes that `mac` was seen as a source at `vf`. A full set or a VF over its share learns nothing. */
+/**
+ * Notes that `mac` was seen as a source at `vf`. A full set or a VF over its share learns nothing.
+ */
 export function learn(mac: u64, vf: u32): void {
   const set = setOf(mac);
   let free: i32 = -1;
@@ -57,7 +59,9 @@ function refresh(set: u32, way: u32, key: u64, mac: u64, vf: u32): void {
   atomic.store<u64>(set + (way << 3), ((u64(vf) + 1) << 48) | mac);
 }
 
-/** Host: a VF's own address. It takes the place of whatever stands in the way. False if it cannot. */
+/**
+ * Host: a VF's own address. It takes the place of whatever stands in the way. False if it cannot.
+ */
 export function setStatic(mac: u64, vf: u32): bool {
   const set = setOf(mac);
   let place: i32 = -1;

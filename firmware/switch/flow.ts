@@ -1,4 +1,5 @@
-// Which of a VF's receive queues a flow belongs to: the same for all frames of a flow, so order holds.
+// Which of a VF's receive queues a flow belongs to: the same for all frames of a flow, so order
+// holds.
 
 const ETHERTYPE: u32 = 12;
 const TYPE_IPV4: u32 = 0x0008; // as a little-endian load sees 0x0800

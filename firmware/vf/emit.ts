@@ -1,4 +1,5 @@
-// Puts one frame into the buffers of a receive ring, whatever pieces the frame and the buffers are in:
+// Puts one frame into the buffers of a receive ring, whatever pieces the frame and the buffers are
+// in:
 //
 //   [virtio-net header][headers made in scratch][bytes offset … offset + length of the frame]
 //       └► posted buffers, one or (mergeable) several
@@ -73,8 +74,8 @@ export function putPlainHeader(address: u32, headerSize: u32): void {
 }
 
 /**
- * Emits `headers` bytes from `headersAt`, then `length` bytes of the frame from `offset` on, under a
- * virtio-net header whose first 8 bytes are `metadata` and csum_offset `checksumOffset`.
+ * Emits `headers` bytes from `headersAt`, then `length` bytes of the frame from `offset` on, under
+ * a virtio-net header whose first 8 bytes are `metadata` and csum_offset `checksumOffset`.
  */
 export function emit(
   ringNumber: u32,
@@ -146,7 +147,9 @@ function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32)
   return i32(buffers);
 }
 
-/** A broken buffer goes back empty, and those of the same frame before it: completion is in order. */
+/**
+ * A broken buffer goes back empty, and those of the same frame before it: completion is in order.
+ */
 function giveBack(view: RingView, ring: Ring, buffers: u32): void {
   for (let i: u32 = 0; i < buffers; i++) {
     const place = (ring.usedIndex + takenBuffers + i) & (ring.size - 1);

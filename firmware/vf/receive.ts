@@ -1,8 +1,9 @@
 // Exhale: delivers a list of frames to one receive ring, guest to guest in a single copy.
 //
-// Split like inhale: all ring entries, then all descriptors, then the copies; one used-index store and one
-// interrupt decision for all of them. A frame that needs a window stops the list there: what was
-// delivered is published, the host maps the window, and the list goes on with that same frame.
+// Split like inhale: all ring entries, then all descriptors, then the copies; one used-index store
+// and one interrupt decision for all of them. A frame that needs a window stops the list there:
+// what was delivered is published, the host maps the window, and the list goes on with that same
+// frame.
 import { COUNTER_DROPS, COUNTER_OFFERED, DROP_RING_STOPPED } from '../../layout/counters';
 import { BATCH_MAX } from '../../layout/limits';
 import { RX_DESCRIPTORS_BASE } from '../../layout/memory';
@@ -34,14 +35,15 @@ import {
 } from './emit';
 import { deliverTranslated } from './translate';
 
-// Beside each snapshot of a descriptor: its head, where its buffer is (0 = needs a closer look), its span.
+// Beside each snapshot of a descriptor: its head, where its buffer is (0 = needs a closer look),
+// its span.
 const HEADS_BASE: u32 = RX_DESCRIPTORS_BASE + BATCH_MAX * 16;
 const ADDRESSES_BASE: u32 = HEADS_BASE + BATCH_MAX * 4;
 const SPANS_BASE: u32 = ADDRESSES_BASE + BATCH_MAX * 4;
 
 /**
- * Delivers the frames whose numbers stand at `list` (u32 each), from `start` on. Returns how far it came:
- * `frames`, or less if it waits for a window (see the control words).
+ * Delivers the frames whose numbers stand at `list` (u32 each), from `start` on. Returns how far it
+ * came: `frames`, or less if it waits for a window (see the control words).
  */
 export function deliver(ringNumber: u32, list: u32, start: u32, frames: u32): u32 {
   const view = viewAt(ringNumber);
@@ -75,7 +77,8 @@ function prepare(ringNumber: u32, view: RingView, ring: Ring, wanted: u32): bool
     store<u32>(HEADS_BASE + (i << 2), availableHead(view, ring, i));
   }
   for (let i: u32 = 0; i < ready; i++) {
-    const head = min(load<u32>(HEADS_BASE + (i << 2)), ring.size - 1); // a bad one is judged at its turn
+    // A bad one is judged at its turn.
+    const head = min(load<u32>(HEADS_BASE + (i << 2)), ring.size - 1);
     v128.store(RX_DESCRIPTORS_BASE + (i << 4), v128.load(descriptorAt(view, head)));
   }
   for (let i: u32 = 0; i < ready; i++) locate(vfOf(ringNumber), ring, i);
@@ -111,7 +114,8 @@ function deliverEach(
     const taken = buffersTaken();
     const place = taken << 2;
     const needed = frame.length + headerSize;
-    // Buffers run out of step with frames once one frame took several: the closer look then finds them.
+    // Buffers run out of step with frames once one frame took several: the closer look then finds
+    // them.
     const linear = taken < frames - start ? load<u32>(ADDRESSES_BASE + place) : 0;
     const isPlain = frame.address != 0 && frame.offload == 0;
     if (linear != 0 && isPlain && load<u32>(SPANS_BASE + place) >= needed) {

@@ -1,5 +1,6 @@
-// Per-destination offload translation: a frame travels with what its sender left undone as far as the
-// receiver takes it, and is finished here exactly when it does not (docs/offloads.md has the table).
+// Per-destination offload translation: a frame travels with what its sender left undone as far as
+// the receiver takes it, and is finished here exactly when it does not (docs/offloads.md has the
+// table).
 //
 //   receiver takes it ─► as it is, under its own virtio-net header
 //   checksum missing  ─► completed          super-frame ─► segmented, each segment finished
@@ -94,7 +95,10 @@ function deliverSegments(ringNumber: u32, view: RingView, ring: Ring, frame: Fra
   return EMITTED;
 }
 
-/** The segments from `index` on are dropped for one reason: what follows a full ring would fail as well. */
+/**
+ * The segments from `index` on are dropped for one reason: what follows a full ring would fail as
+ * well.
+ */
 function abandon(ringNumber: u32, index: u32, segments: u32, result: i32): i32 {
   resumeSegment = 0;
   const lost = index == 0 ? segments - 1 : segments - index;

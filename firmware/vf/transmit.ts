@@ -50,7 +50,9 @@ let segmentsUsed: u32 = 0;
 /** Segments of memory taken, and segments to be made: what the batch will cost. */
 let budgetUsed: u32 = 0;
 
-/** Takes up to BATCH_MAX frames. Each has its header checked; `target` is 0 or TARGET_DROP + reason. */
+/**
+ * Takes up to BATCH_MAX frames. Each has its header checked; `target` is 0 or TARGET_DROP + reason.
+ */
 export function inhale(ringNumber: u32): u32 {
   inhaleMissed = false;
   const view = viewAt(ringNumber);
@@ -149,8 +151,9 @@ function resolveChain(ringNumber: u32, view: RingView, ring: Ring, frame: Frame,
 }
 
 /**
- * Fills in a frame that lies in several pieces. Its virtio-net header and leading bytes are copied to
- * scratch: the header in the 16 bytes before, so that both kinds of frame have it at `header - size`.
+ * Fills in a frame that lies in several pieces. Its virtio-net header and leading bytes are copied
+ * to scratch: the header in the 16 bytes before, so that both kinds of frame have it at `header -
+ * size`.
  */
 function scatter(frame: Frame, index: u32, segments: u32, headerSize: u32, length: u32): void {
   const scratch = headerScratch(index);

@@ -1,4 +1,5 @@
-// Walks a descriptor chain into segments. Snapshot, validate, use: each descriptor is read once, as two
+// Walks a descriptor chain into segments. Snapshot, validate, use: each descriptor is read once, as
+// two
 // 8-byte loads, and what was checked is what is used; the driver may rewrite it meanwhile.
 //
 //   chain:   [addr,len]→[addr,len]→INDIRECT→[[addr,len]→[addr,len]]

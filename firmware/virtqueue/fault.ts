@@ -14,5 +14,6 @@ export function faultRing(ring: u32, reason: u32): void {
   count(ring, COUNTER_FAULTS, 1);
   const words = control();
   store<u32>(FAULT_LIST_BASE + (words.faultCount << 2), ring);
-  words.faultCount += 1; // a ring stops once until it is attached again, so the list cannot overflow
+  // A ring stops once until it is attached again, so the list cannot overflow.
+  words.faultCount += 1;
 }

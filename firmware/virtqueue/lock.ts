@@ -1,4 +1,5 @@
-// The lock of a receive ring. Taken only where more than one processor may deliver to it; held for one batch.
+// The lock of a receive ring. Taken only where more than one processor may deliver to it; held for
+// one batch.
 import { Ring } from './ring';
 
 let holder: u32 = 1;

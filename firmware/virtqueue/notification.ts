@@ -24,9 +24,10 @@ export function suppressKicks(view: RingView, ring: Ring): void {
 }
 
 /**
- * Asks the driver to kick at the next chain. True if one has come already. The store is atomic, and so a
- * full fence that keeps the second look behind the wish: otherwise both sides could each miss what the
- * other has just written, and sleep. (AssemblyScript's own `atomic.fence` does not pass its validator.)
+ * Asks the driver to kick at the next chain. True if one has come already. The store is atomic, and
+ * so a full fence that keeps the second look behind the wish: otherwise both sides could each miss
+ * what the other has just written, and sleep. (AssemblyScript's own `atomic.fence` does not pass
+ * its validator.)
  */
 export function armKicks(view: RingView, ring: Ring): bool {
   if (ring.flags & RING_F_EVENT_INDEX) {
@@ -39,7 +40,9 @@ export function armKicks(view: RingView, ring: Ring): bool {
   return availableCount(view, ring) != 0;
 }
 
-/** Whether the driver wants an interrupt for what was published since the last time this was asked. */
+/**
+ * Whether the driver wants an interrupt for what was published since the last time this was asked.
+ */
 export function wantsInterrupt(view: RingView, ring: Ring): bool {
   const after = ring.usedIndex;
   const before = ring.signalledUsed;

@@ -1,5 +1,5 @@
-// The two records of a ring: the shared one (what it is and where it stands) and this processor's view
-// of it (where its parts are mapped).
+// The two records of a ring: the shared one (what it is and where it stands) and this processor's
+// view of it (where its parts are mapped).
 
 import { RING_VIEWS_BASE, SHARED_BASE, SHARED_RINGS } from '../../layout/memory';
 import {

@@ -1,5 +1,5 @@
-// The verbs of a split virtqueue, device side (virtio 1.3, 2.7). The driver owns the descriptor table and
-// the available ring, the device owns the used ring.
+// The verbs of a split virtqueue, device side (virtio 1.3, 2.7). The driver owns the descriptor
+// table and the available ring, the device owns the used ring.
 import {
   AVAIL_INDEX,
   AVAIL_RING,
@@ -12,8 +12,8 @@ import { touch } from '../memory/touch';
 import { Ring, RingView } from './ring';
 
 /**
- * 2.7.13: how many chains the driver has made available. More than the queue size means that the driver
- * broke the ring. The load is atomic: entries behind the index are read only after it.
+ * 2.7.13: how many chains the driver has made available. More than the queue size means that the
+ * driver broke the ring. The load is atomic: entries behind the index are read only after it.
  */
 export function availableCount(view: RingView, ring: Ring): u32 {
   touch(view.avail + AVAIL_INDEX);
@@ -37,8 +37,9 @@ export function putUsed(view: RingView, ring: Ring, ahead: u32, head: u32, lengt
 }
 
 /**
- * Hands `chains` chains back. The store is atomic and so a full fence: the driver sees the elements before
- * the index, and the interrupt decision that follows reads the driver's wish only after the index is out.
+ * Hands `chains` chains back. The store is atomic and so a full fence: the driver sees the elements
+ * before the index, and the interrupt decision that follows reads the driver's wish only after the
+ * index is out.
  */
 export function publishUsed(view: RingView, ring: Ring, chains: u32): void {
   ring.lastAvail = (ring.lastAvail + chains) & 0xffff;

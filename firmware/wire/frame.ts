@@ -55,7 +55,10 @@ export function headerScratch(index: u32): u32 {
   return HEADER_SCRATCH_BASE + index * HEADER_SCRATCH_SIZE;
 }
 
-/** Bytes that can be read at `frame.header`: scratch keeps 16 of its bytes for the virtio-net header. */
+/**
+ * Bytes that can be read at `frame.header`: scratch keeps 16 of its bytes for the virtio-net
+ * header.
+ */
 export function headerLength(frame: Frame): u32 {
   return frame.address != 0 ? frame.length : min(frame.length, HEADER_SCRATCH_SIZE - 16);
 }

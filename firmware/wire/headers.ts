@@ -1,5 +1,5 @@
-// Finds the network and transport headers of a frame: up to two VLAN tags, IPv4 with options, IPv6 with
-// extension headers. Reads each field once; what it finds stands in the variables below.
+// Finds the network and transport headers of a frame: up to two VLAN tags, IPv4 with options, IPv6
+// with extension headers. Reads each field once; what it finds stands in the variables below.
 
 const TYPE_IPV4: u32 = 0x0008; // as little-endian loads see them
 const TYPE_IPV6: u32 = 0xdd86;

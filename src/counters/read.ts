@@ -17,8 +17,9 @@ import type { SharedState } from '../nic/shared-state.ts';
 import type { QueueStats, RxStats, TxStats } from '../nic/types.ts';
 import { DROP_NAMES } from './names.ts';
 
-// Reading costs the data path nothing. Settled counters are read before `packets`, which the firmware
-// raises first: a reader in mid-batch sees frames on their way, never more settled than came.
+// Reading costs the data path nothing. Settled counters are read before `packets`, which the
+// firmware raises first: a reader in mid-batch sees frames on their way, never more settled than
+// came.
 
 function readDrops(shared: SharedState, ring: number): Record<string, number> {
   const drops: Record<string, number> = {};
@@ -59,7 +60,9 @@ function readRx(shared: SharedState, ring: number): RxStats {
   };
 }
 
-/** The counters of each queue of a VF: even numbers receive, odd ones transmit (virtio 1.3, 5.1.2). */
+/**
+ * The counters of each queue of a VF: even numbers receive, odd ones transmit (virtio 1.3, 5.1.2).
+ */
 export function readQueues(shared: SharedState, vf: number, queuePairs: number): QueueStats[] {
   const queues: QueueStats[] = [];
   for (let queue = 0; queue < queuePairs * 2; queue++) {

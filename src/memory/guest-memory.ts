@@ -28,7 +28,9 @@ export type RegionProblem =
   | 'memory not sealed against shrinking'
   | 'too many regions';
 
-/** What GET_MAX_MEM_SLOTS answers: QEMU's own limit is 509, and each region costs one descriptor. */
+/**
+ * What GET_MAX_MEM_SLOTS answers: QEMU's own limit is 509, and each region costs one descriptor.
+ */
 export const MEMORY_SLOTS_MAX = 509;
 
 export interface RegionRequest {
@@ -39,8 +41,8 @@ export interface RegionRequest {
 }
 
 /**
- * The memory of one guest, as its front-end describes it: a list of regions, each a range of a file.
- * Owns the descriptors it holds.
+ * The memory of one guest, as its front-end describes it: a list of regions, each a range of a
+ * file. Owns the descriptors it holds.
  */
 export class GuestMemory {
   #regions: MemoryRegion[] = [];
@@ -58,7 +60,9 @@ export class GuestMemory {
     return this.#regions.reduce((sum, region) => sum + region.sizeBytes, 0);
   }
 
-  /** Takes a region, and its descriptor with it; returns why not, and then closes the descriptor. */
+  /**
+   * Takes a region, and its descriptor with it; returns why not, and then closes the descriptor.
+   */
   add(request: RegionRequest, fd: number): RegionProblem | null {
     const same = this.#find(request);
     if (same !== undefined && isSameFile(same.fd, fd)) {
@@ -85,8 +89,8 @@ export class GuestMemory {
   }
 
   /**
-   * Gives up one use of a region; null if there is no such region. After the last use it is off the list,
-   * and its descriptor is the caller's to close, once nothing maps it.
+   * Gives up one use of a region; null if there is no such region. After the last use it is off the
+   * list, and its descriptor is the caller's to close, once nothing maps it.
    */
   take(request: RegionRequest): { region: MemoryRegion; isGone: boolean } | null {
     const region = this.#find(request);

@@ -14,8 +14,8 @@ export interface Pin {
 }
 
 /**
- * Hands out places in the pins area. One allocator serves the NIC, so that a ring has the same place in
- * every processor. First fit over a bitmap: rings come and go rarely.
+ * Hands out places in the pins area. One allocator serves the NIC, so that a ring has the same
+ * place in every processor. First fit over a bitmap: rings come and go rarely.
  */
 export class PinAllocator {
   readonly #isUsed = new Uint8Array(CELL_COUNT);

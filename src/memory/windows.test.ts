@@ -241,7 +241,8 @@ describe('2 MiB pages', () => {
   });
 
   it('shifted against guest addresses: every byte of a chunk is reached', () => {
-    // Guest address 3 MiB is the file's byte 2 MiB: a chunk touches three huge pages, a slot holds two.
+    // Guest address 3 MiB is the file's byte 2 MiB: a chunk touches three huge pages, a slot holds
+    // two.
     const fields = { guestAddress: 3 * MIB, fileOffset: 2 * MIB, sizeBytes: 13 * MIB };
     const ram = region({ ...fields, pageSizeBytes });
     windows.setRegions(VF, [ram]);

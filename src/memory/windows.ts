@@ -36,7 +36,9 @@ export class Windows {
   evictions = 0;
   used = 0;
 
-  /** `slotsOffset`: where the slots begin, so that their absolute address is a multiple of 2 MiB. */
+  /**
+   * `slotsOffset`: where the slots begin, so that their absolute address is a multiple of 2 MiB.
+   */
   constructor(memory: LinearMemory, firmware: WindowFirmware, slotsOffset: number) {
     this.#memory = memory;
     this.#firmware = firmware;
@@ -69,7 +71,8 @@ export class Windows {
     try {
       this.#map(vf, region, Number(address), slot);
     } catch (error) {
-      // The front-end chose the file, and may have sealed it since: its frames are lost, nobody else's.
+      // The front-end chose the file, and may have sealed it since: its frames are lost, nobody
+      // else's.
       if (error instanceof SystemError) return 'invalid';
       throw error;
     }
@@ -89,8 +92,8 @@ export class Windows {
     const first = Math.max(chunk * SLOT_SIZE, region.guestAddress);
     const last = Math.min((chunk + 1) * SLOT_SIZE, region.guestAddress + region.sizeBytes);
     const page = region.pageSizeBytes;
-    // Start on a page of the file. With huge pages that are shifted against guest addresses the slot may
-    // not hold the whole piece: the window then begins at the page that holds the address.
+    // Start on a page of the file. With huge pages that are shifted against guest addresses the
+    // slot may not hold the whole piece: the window then begins at the page that holds the address.
     let start = fileOffsetOf(region, first, page);
     let low = first;
     if (mappedLength(region, start, last, page) > SLOT_SIZE) {

@@ -127,8 +127,8 @@ export interface Nic {
   fdb(): FdbEntry[];
   config(): NicConfig;
   /**
-   * Makes the firmware trap on a ring, to see that only this ring stops (as `devlink health test` does
-   * for hardware). False if the ring does not run.
+   * Makes the firmware trap on a ring, to see that only this ring stops (as `devlink health test`
+   * does for hardware). False if the ring does not run.
    */
   injectTrap(name: string, queue: number): Promise<boolean>;
   on<Name extends NicEventName>(event: Name, listener: NicListener<Name>): void;

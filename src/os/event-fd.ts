@@ -8,7 +8,10 @@ export function createEventFd(): number {
   return checked('eventfd', c.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
-/** Raises an eventfd. A full counter (EAGAIN) is as good as raised, and a peer's odd fd is the peer's loss. */
+/**
+ * Raises an eventfd. A full counter (EAGAIN) is as good as raised, and a peer's odd fd is the
+ * peer's loss.
+ */
 export function raiseEventFd(fd: number): void {
   c.eventfdWrite(fd, 1);
 }
@@ -19,8 +22,8 @@ export function drainEventFd(fd: number): void {
 }
 
 /**
- * Makes a descriptor that a peer calls an eventfd non-blocking. False if it is anything else: a pipe or a
- * socket could block the thread that raises it.
+ * Makes a descriptor that a peer calls an eventfd non-blocking. False if it is anything else: a
+ * pipe or a socket could block the thread that raises it.
  */
 export function makeNonBlocking(fd: number): boolean {
   try {

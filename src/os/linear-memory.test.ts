@@ -70,7 +70,9 @@ const CHILD = `
   const module = new WebAssembly.Module(Buffer.from('${READER}', 'hex'));
   const { read } = new WebAssembly.Instance(module, { env: { memory: memory.memory } }).exports;
   const fd = createMemoryFile('x', 4096);
-  const attempt = (at) => { try { return read(at); } catch (error) { return error.constructor.name; } };
+  const attempt = (at) => {
+    try { return read(at); } catch (error) { return error.constructor.name; }
+  };
   new Uint8Array(memory.buffer)[8192] = 7;
   const before = attempt(8192);
   memory.unmap(8192, 4096);

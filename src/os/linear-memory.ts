@@ -46,8 +46,8 @@ export class LinearMemory {
     const at = this.base + offset;
     if (c.mmap(at, length, PROT_READ | PROT_WRITE, flags, fd, fileOffset) !== -1) return;
     const error = new SystemError('mmap', errno());
-    // MAP_FIXED may have taken the old mapping away before it failed: a hole in the linear memory, where
-    // the kernel could put anything of this process.
+    // MAP_FIXED may have taken the old mapping away before it failed: a hole in the linear memory,
+    // where the kernel could put anything of this process.
     this.unmap(offset, length);
     throw error;
   }

@@ -19,7 +19,9 @@ import { checked } from './system-error.ts';
 
 export interface MemoryFileFacts {
   isRegularFile: boolean;
-  /** Open for writing and not sealed against it: a shared mapping that can be written is allowed. */
+  /**
+   * Open for writing and not sealed against it: a shared mapping that can be written is allowed.
+   */
   isWritable: boolean;
   /** It can never become shorter, so no access to a mapping of it can raise SIGBUS. */
   isSealed: boolean;
@@ -47,7 +49,10 @@ export function createMemoryFile(
   return fd;
 }
 
-/** What a file descriptor that claims to be memory really is. Never throws: a peer chose the descriptor. */
+/**
+ * What a file descriptor that claims to be memory really is. Never throws: a peer chose the
+ * descriptor.
+ */
 export function inspectMemoryFile(fd: number): MemoryFileFacts | null {
   let stat: ReturnType<typeof fstatSync>;
   try {

@@ -16,8 +16,8 @@ const EVENT_COUNT_MAX = 64;
 type Listener = (events: number) => void;
 
 /**
- * Readiness of raw descriptors for a Node event loop: one `epoll_wait` waits in a thread of the pool, and
- * its results are handed to the listeners on the loop. Level-triggered.
+ * Readiness of raw descriptors for a Node event loop: one `epoll_wait` waits in a thread of the
+ * pool, and its results are handed to the listeners on the loop. Level-triggered.
  */
 export class Poller {
   readonly #epoll = checked('epoll_create1', c.epollCreate(EPOLL_CLOEXEC));

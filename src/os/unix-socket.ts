@@ -68,12 +68,17 @@ export function acceptUnixSocket(fd: number): number {
   throw new SystemError('accept4', error);
 }
 
-/** 0 when connected, else errno. A Unix socket connects at once or not at all (EAGAIN: its queue is full). */
+/**
+ * 0 when connected, else errno. A Unix socket connects at once or not at all (EAGAIN: its queue is
+ * full).
+ */
 export function connectUnixSocket(fd: number, path: string): number {
   return c.connect(fd, scratch.address + ADDRESS, writeAddress(path)) === 0 ? 0 : errno();
 }
 
-/** Sends bytes and descriptors at once. Returns the bytes sent, or −1 if the peer's buffer is full. */
+/**
+ * Sends bytes and descriptors at once. Returns the bytes sent, or −1 if the peer's buffer is full.
+ */
 export function sendMessage(fd: number, bytes: Uint8Array, fds: readonly number[] = []): number {
   const length = Math.min(bytes.length, PAYLOAD_SIZE_MAX);
   scratch.bytes.set(bytes.subarray(0, length), PAYLOAD);
@@ -127,7 +132,9 @@ function writeHeader(payloadLength: number, controlLength: number): void {
   view.setBigUint64(IOVEC + 8, BigInt(payloadLength), true);
 }
 
-/** struct cmsghdr: len u64, level u32, type u32, then the descriptors; returns the space it takes. */
+/**
+ * struct cmsghdr: len u64, level u32, type u32, then the descriptors; returns the space it takes.
+ */
 function writeRights(fds: readonly number[]): number {
   if (fds.length > FD_COUNT_MAX) throw new Error(`assertion: ${fds.length} descriptors`);
   const { view } = scratch;

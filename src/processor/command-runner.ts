@@ -22,7 +22,9 @@ interface Parts {
 
 type AttachRing = Extract<Command, { kind: 'attach-ring' }>;
 
-/** Carries out commands between turns, when no batch is open and nothing points into guest memory. */
+/**
+ * Carries out commands between turns, when no batch is open and nothing points into guest memory.
+ */
 export class CommandRunner {
   readonly #parts: Parts;
 
@@ -85,8 +87,9 @@ export class CommandRunner {
   }
 
   /**
-   * All buffers complete in order, so the guest's own used index is where the ring stands, whatever base
-   * the front-end names: after a crash QEMU names it too, and so nothing is lost or done twice.
+   * All buffers complete in order, so the guest's own used index is where the ring stands, whatever
+   * base the front-end names: after a crash QEMU names it too, and so nothing is lost or done
+   * twice.
    */
   #resumeFromUsed(ring: number, used: number): void {
     const view = new DataView(this.#parts.space.memory.buffer);

@@ -1,8 +1,9 @@
 import type { MemoryRegion } from '../memory/guest-memory.ts';
 import type { Pin } from '../memory/pins.ts';
 
-// The mailbox: what the control plane asks of a processor. A command is posted, the doorbell raised; the
-// processor takes it between two turns and answers. Nothing on the data path waits for it.
+// The mailbox: what the control plane asks of a processor. A command is posted, the doorbell
+// raised; the processor takes it between two turns and answers. Nothing on the data path waits for
+// it.
 
 /** The three parts of a ring, each mapped whole. */
 export interface RingPins {
@@ -32,7 +33,10 @@ export type Command =
   | { kind: 'set-static-mac'; vf: number; mac: bigint }
   | { kind: 'forget-port'; vf: number }
   | { kind: 'set-mac-age'; seconds: number }
-  /** Takes a ring's memory away under the firmware: a trap on demand, as `devlink health test` has it. */
+  /**
+   * Takes a ring's memory away under the firmware: a trap on demand, as `devlink health test` has
+   * it.
+   */
   | { kind: 'inject-trap'; ring: number; pins: RingPins }
   | { kind: 'stop' };
 

@@ -14,8 +14,9 @@ import { checked, SystemError } from '../os/system-error.ts';
 const EVENT_COUNT_MAX = 64;
 
 /**
- * Sleeps until a guest kicks or the control plane rings. Edge-triggered: every write to an eventfd is an
- * event of its own, so that the counters need no read, and the cost does not grow with the rings.
+ * Sleeps until a guest kicks or the control plane rings. Edge-triggered: every write to an eventfd
+ * is an event of its own, so that the counters need no read, and the cost does not grow with the
+ * rings.
  */
 export class KickWaiter {
   readonly #epoll = checked('epoll_create1', c.epollCreate(EPOLL_CLOEXEC));

@@ -8,8 +8,8 @@ import * as virtio from '../../layout/virtio.ts';
 import * as virtqueue from '../../layout/virtqueue.ts';
 
 /**
- * A 31-bit hash (FNV-1a) over every constant of layout/. The build passes it to the firmware's compiler,
- * and a processor refuses a firmware that was built from another layout.
+ * A 31-bit hash (FNV-1a) over every constant of layout/. The build passes it to the firmware's
+ * compiler, and a processor refuses a firmware that was built from another layout.
  */
 export function layoutHash(): number {
   const modules = { counters, limits, memory, processor, switching, vf, virtio, virtqueue };

@@ -43,7 +43,10 @@ import type { CommandEnvelope, ProcessorOptions, Report } from './commands.ts';
 import { type Firmware, loadFirmware } from './firmware.ts';
 import { KickWaiter } from './kick-waiter.ts';
 
-/** Turns without work before sleep: some tens of microseconds, what a busy guest takes between bursts. */
+/**
+ * Turns without work before sleep: some tens of microseconds, what a busy guest takes between
+ * bursts.
+ */
 const IDLE_TURNS_MAX = 500;
 /** Turns between two looks at the clock while busy; ageing counts in seconds. */
 const CLOCK_TURNS = 4096;
@@ -65,7 +68,9 @@ export class ProcessorLoop {
   readonly #faults: Uint32Array;
   readonly #record: Int32Array;
   readonly #doorbellAt = PROCESSOR_DOORBELL / 4;
-  /** Seconds of the machine's monotonic clock, which all processors share, at this thread's zero. */
+  /**
+   * Seconds of the machine's monotonic clock, which all processors share, at this thread's zero.
+   */
   readonly #clockStartSeconds = monotonicSeconds() - performance.now() / 1000;
   #seenDoorbell = 0;
   #turns = 0;

@@ -134,7 +134,9 @@ export class Processor {
   }
 }
 
-/** Node 20 runs no TypeScript, so a checkout's sources use the worker that the build left in dist/. */
+/**
+ * Node 20 runs no TypeScript, so a checkout's sources use the worker that the build left in dist/.
+ */
 function workerUrl(): URL {
   const isSource = import.meta.url.endsWith('.ts');
   const path = isSource ? '../../dist/src/processor/worker.js' : './worker.js';

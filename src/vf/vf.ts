@@ -162,7 +162,8 @@ export class Vf implements SessionDevice {
       return true;
     }
     if (this.#waitingFd !== -1) return false;
-    // The end of the last session may lie in the same batch of events, behind this one: look after it.
+    // The end of the last session may lie in the same batch of events, behind this one: look after
+    // it.
     this.#waitingFd = fd;
     setImmediate(() => {
       if (this.#session !== null && !this.#session.isClosing) this.#dropWaiting();

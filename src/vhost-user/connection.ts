@@ -29,8 +29,8 @@ export interface ConnectionListener {
 }
 
 /**
- * Frames the byte stream of one front-end into messages with their descriptors. Never blocks: bytes are
- * taken as they come, and a peer that sends nonsense, stalls, or reads no replies is closed.
+ * Frames the byte stream of one front-end into messages with their descriptors. Never blocks: bytes
+ * are taken as they come, and a peer that sends nonsense, stalls, or reads no replies is closed.
  */
 export class Connection {
   readonly #fd: number;
@@ -53,7 +53,10 @@ export class Connection {
     return this.#isClosed;
   }
 
-  /** Sends a message. A peer whose buffer is full of unread replies is closed rather than waited for. */
+  /**
+   * Sends a message. A peer whose buffer is full of unread replies is closed rather than waited
+   * for.
+   */
   send(message: Uint8Array): void {
     if (this.#isClosed) return;
     try {

@@ -30,8 +30,8 @@ const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 1000;
 
 /**
- * Listens on a path. The umask decides who may connect, as for any socket: a group of VMMs can be let
- * in. Takes over a stale socket; leaves a live one, or any other file, alone.
+ * Listens on a path. The umask decides who may connect, as for any socket: a group of VMMs can be
+ * let in. Takes over a stale socket; leaves a live one, or any other file, alone.
  */
 export class ServerEndpoint implements Endpoint {
   readonly #path: string;
@@ -72,7 +72,9 @@ export class ServerEndpoint implements Endpoint {
     }
   }
 
-  /** Out of descriptors, the waiting connection would wake the poller for ever: look again later. */
+  /**
+   * Out of descriptors, the waiting connection would wake the poller for ever: look again later.
+   */
   #rest(): void {
     this.#poller.watch(this.#fd, { read: false, write: false });
     this.#pause = setTimeout(() => {

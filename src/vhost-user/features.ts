@@ -5,7 +5,10 @@ function mask(bits: readonly number[]): bigint {
   return bits.reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);
 }
 
-/** The features that a VF offers unless its configuration disables them, by their names in virtio 1.3. */
+/**
+ * The features that a VF offers unless its configuration disables them, by their names in virtio
+ * 1.3.
+ */
 export const SWITCHABLE_FEATURES = {
   CSUM: virtio.VIRTIO_NET_F_CSUM,
   GUEST_CSUM: virtio.VIRTIO_NET_F_GUEST_CSUM,
@@ -40,7 +43,10 @@ const ALWAYS = {
   VERSION_1: virtio.VIRTIO_F_VERSION_1,
 } as const;
 
-/** The control queue stays with the front-end, which acknowledges it although it is not ours to offer. */
+/**
+ * The control queue stays with the front-end, which acknowledges it although it is not ours to
+ * offer.
+ */
 const CONTROL_QUEUE = { CTRL_VQ: virtio.VIRTIO_NET_F_CTRL_VQ } as const;
 
 const NAMES = Object.entries({ ...SWITCHABLE_FEATURES, ...ALWAYS, ...CONTROL_QUEUE }).sort(
@@ -48,8 +54,8 @@ const NAMES = Object.entries({ ...SWITCHABLE_FEATURES, ...ALWAYS, ...CONTROL_QUE
 );
 
 /**
- * The feature bits of a VF: the same before and after a restart, since a guest that runs cannot be asked
- * again. MQ is offered always: front-ends with one queue pair ignore it.
+ * The feature bits of a VF: the same before and after a restart, since a guest that runs cannot be
+ * asked again. MQ is offered always: front-ends with one queue pair ignore it.
  */
 export function offeredFeatures(disabled: readonly string[] = []): bigint {
   const offered = Object.entries(SWITCHABLE_FEATURES)

@@ -21,8 +21,8 @@ import {
 import { Refusal } from './refusal.ts';
 import { closeFd, type Session } from './session.ts';
 
-// One function a request: check its contents, act, answer. Feature, size and descriptor count have been
-// checked (requests.ts). A descriptor that a handler keeps it takes out of `message.fds`.
+// One function a request: check its contents, act, answer. Feature, size and descriptor count have
+// been checked (requests.ts). A descriptor that a handler keeps it takes out of `message.fds`.
 
 export function getFeatures(session: Session): Uint8Array {
   return writeU64(offeredFeatures(session.device.disabledFeatures));
@@ -170,7 +170,10 @@ export function setBackendRequestFd(session: Session, message: Message): undefin
   session.backendFd = fd;
 }
 
-/** struct virtio_net_config (5.1.4): mac[6], status, max_virtqueue_pairs, mtu; the rest reads as zero. */
+/**
+ * struct virtio_net_config (5.1.4): mac[6], status, max_virtqueue_pairs, mtu; the rest reads as
+ * zero.
+ */
 export function getConfig(session: Session, message: Message): Uint8Array {
   const request = viewOf(message.payload);
   const offset = request.getUint32(0, true);

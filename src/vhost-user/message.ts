@@ -1,4 +1,5 @@
-// The vhost-user wire format (QEMU, docs/interop/vhost-user.rst): numbers and layouts, no behaviour.
+// The vhost-user wire format (QEMU, docs/interop/vhost-user.rst): numbers and layouts, no
+// behaviour.
 //
 //   0         4       8      12
 //   ┌─────────┬───────┬──────┬─────────────┐
@@ -108,7 +109,10 @@ export function writeMessage(request: number, flags: number, payload: Uint8Array
   return message;
 }
 
-/** One region of guest memory: where the guest sees it, where the front-end maps it, where it lies in its file. */
+/**
+ * One region of guest memory: where the guest sees it, where the front-end maps it, where it lies
+ * in its file.
+ */
 export interface MemoryRegionMessage {
   guestAddress: bigint;
   sizeBytes: bigint;

@@ -19,7 +19,10 @@ interface Request {
   fdsMax?: number;
   /** The protocol feature bit that must be negotiated. */
   needs?: number;
-  /** Returns the payload of the request's own reply, or nothing where only an acknowledgement is due. */
+  /**
+   * Returns the payload of the request's own reply, or nothing where only an acknowledgement is
+   * due.
+   */
   handler: (
     session: Session,
     message: Message,
@@ -86,7 +89,9 @@ export const REQUESTS: Readonly<Partial<Record<RequestName, Request>>> = {
   GET_STATUS: { size: 0, needs: ProtocolFeature.STATUS, handler: handle.getStatus },
 };
 
-/** The request for a message, once feature, size and descriptor count are right; throws a Refusal. */
+/**
+ * The request for a message, once feature, size and descriptor count are right; throws a Refusal.
+ */
 export function admit(name: RequestName, message: Message, protocolFeatures: bigint): Request {
   const request = REQUESTS[name];
   if (request === undefined) throw new Refusal(`${name} was not offered`);

@@ -53,7 +53,9 @@ export interface SessionListener {
   onClosed(reason: string | null): void;
 }
 
-/** One front-end's connection to a VF: what it negotiated, its memory, and the set-up of its rings. */
+/**
+ * One front-end's connection to a VF: what it negotiated, its memory, and the set-up of its rings.
+ */
 export class Session {
   readonly device: SessionDevice;
   readonly memory: GuestMemory;

@@ -2,8 +2,8 @@ import { RING_DISABLED, RING_ENABLED, RING_FAULTED, RING_STOPPED } from '../../l
 import type { Transitions } from '../life-cycle.ts';
 
 /**
- * stopped: no memory of it is mapped. disabled: it runs, but receives nothing and what it transmits is
- * discarded. faulted: its driver broke it (or the firmware trapped on it); only a stop helps.
+ * stopped: no memory of it is mapped. disabled: it runs, but receives nothing and what it transmits
+ * is discarded. faulted: its driver broke it (or the firmware trapped on it); only a stop helps.
  */
 export type RingState = 'stopped' | 'disabled' | 'enabled' | 'faulted';
 

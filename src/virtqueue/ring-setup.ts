@@ -95,7 +95,9 @@ export function isAligned(addresses: NonNullable<RingSetup['addresses']>): boole
   return descriptors % 16n === 0n && avail % 2n === 0n && used % 4n === 0n;
 }
 
-/** Maps out where the three parts of a ring lie and pins them; null if memory or room is missing. */
+/**
+ * Maps out where the three parts of a ring lie and pins them; null if memory or room is missing.
+ */
 export function pinRing(
   setup: RingSetup,
   memory: GuestMemory,
@@ -148,8 +150,8 @@ export function ringFlags(features: bigint): number {
 }
 
 /**
- * The OFFLOAD bits of a ring: what a transmit ring's guest may leave undone (HOST_ features, CSUM), what a
- * receive ring's guest takes undone (GUEST_ features).
+ * The OFFLOAD bits of a ring: what a transmit ring's guest may leave undone (HOST_ features, CSUM),
+ * what a receive ring's guest takes undone (GUEST_ features).
  */
 export function ringOffloads(features: bigint, isTransmit: boolean): number {
   const bits: readonly (readonly [number, number])[] = isTransmit ? HOST_OFFLOADS : GUEST_OFFLOADS;

@@ -261,7 +261,9 @@ describe('a NIC', () => {
     expect(lab.drops(0)).toEqual({ 'tx.hairpin': 30 });
   });
 
-  /** Adds a region, sends one frame from it (back to its sender, who gets nothing), and removes it. */
+  /**
+   * Adds a region, sends one frame from it (back to its sender, who gets nothing), and removes it.
+   */
   async function borrow(over: TestNic, guest: MockGuest, round: number): Promise<void> {
     const { memory } = guest.queues;
     const region = memory.addRegion({ guestAddress: 2 ** 36, sizeBytes: 0x400000 });

@@ -6,7 +6,8 @@ import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 
 const HEADER = 10;
 
-// Attacks on time instead of memory. The limits are wide: what is to be caught is a hundred times slower.
+// Attacks on time instead of memory. The limits are wide: what is to be caught is a hundred times
+// slower.
 describe('a guest that tries to be expensive', () => {
   let hostile: HostileLab;
 

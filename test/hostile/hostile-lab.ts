@@ -13,8 +13,8 @@ export function openFdCount(): number {
 }
 
 /**
- * A NIC with an attacker, a guest that it may talk to, and two bystanders that exchange frames all the
- * while: whatever the attacker does, each of their frames must arrive.
+ * A NIC with an attacker, a guest that it may talk to, and two bystanders that exchange frames all
+ * the while: whatever the attacker does, each of their frames must arrive.
  */
 export class HostileLab {
   readonly lab: TestNic;

@@ -1,6 +1,9 @@
 import { readdirSync } from 'node:fs';
 
-/** How many descriptors this process holds: what a test opened and nobody closed shows as a difference. */
+/**
+ * How many descriptors this process holds: what a test opened and nobody closed shows as a
+ * difference.
+ */
 export function openFdCount(): number {
   // The listing holds a descriptor of its own while it lasts, the same each time.
   return readdirSync('/proc/self/fd').length;

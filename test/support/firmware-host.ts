@@ -66,8 +66,8 @@ export function firmwareModule(): WebAssembly.Module {
 }
 
 /**
- * The firmware in this very thread, with this class as its host: it maps windows, writes ring records,
- * and calls `turn` whenever a test says so. Time is whatever the test sets.
+ * The firmware in this very thread, with this class as its host: it maps windows, writes ring
+ * records, and calls `turn` whenever a test says so. Time is whatever the test sets.
  */
 export class FirmwareHost {
   readonly linear = new LinearMemory(2 ** 32);

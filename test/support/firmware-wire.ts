@@ -4,7 +4,9 @@ import { macOf } from './frames.ts';
 import { type GuestOptions, GuestQueues } from './mock-driver/guest-queues.ts';
 import type { Layout } from './mock-driver/slot.ts';
 
-/** Some guests on one firmware, without sockets and threads: VF n has the address `macOf(n + 1)`. */
+/**
+ * Some guests on one firmware, without sockets and threads: VF n has the address `macOf(n + 1)`.
+ */
 export class FirmwareWire {
   readonly host: FirmwareHost;
   readonly guests: GuestQueues[] = [];

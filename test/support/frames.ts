@@ -79,7 +79,10 @@ export interface UdpFrameOptions extends Addresses, UdpTag {
   length: number;
 }
 
-/** An IPv4/UDP frame whose ports are its flow, and whose payload follows from seed, flow and sequence. */
+/**
+ * An IPv4/UDP frame whose ports are its flow, and whose payload follows from seed, flow and
+ * sequence.
+ */
 export function udpFrame(options: UdpFrameOptions): Uint8Array {
   const length = Math.max(options.length, UDP_FRAME_SIZE_MIN);
   const payload = new Uint8Array(length - ETHERNET_SIZE);
@@ -110,7 +113,9 @@ export function readUdpTag(frame: Uint8Array): UdpTag | null {
   return { flow: view.getUint32(42), sequence: view.getUint32(46), seed: view.getUint32(50) };
 }
 
-/** Rebuilds a tagged frame from its own tag and addresses and compares: true if every byte is right. */
+/**
+ * Rebuilds a tagged frame from its own tag and addresses and compares: true if every byte is right.
+ */
 export function isIntact(frame: Uint8Array): boolean {
   const tag = readUdpTag(frame);
   if (tag === null) return false;

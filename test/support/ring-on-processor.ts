@@ -8,7 +8,9 @@ import type { Command, RingPins } from '../../src/processor/commands.ts';
 
 const PART_SIZE = 0x10000;
 
-/** An empty transmit ring of a VF, as the commands to attach it to a processor and to make it trap. */
+/**
+ * An empty transmit ring of a VF, as the commands to attach it to a processor and to make it trap.
+ */
 export class RingOnProcessor {
   readonly number: number;
   readonly attach: Command;

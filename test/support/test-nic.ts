@@ -15,7 +15,10 @@ export interface TestNicOptions {
   vf?: Partial<VfConfigInput>;
 }
 
-/** A whole NIC with sockets in a directory of its own: VF n is `vf<n>` with the address `macOf(n + 1)`. */
+/**
+ * A whole NIC with sockets in a directory of its own: VF n is `vf<n>` with the address `macOf(n +
+ * 1)`.
+ */
 export class TestNic {
   readonly nic: Nic;
   readonly directory: string;

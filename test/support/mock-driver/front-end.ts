@@ -46,7 +46,10 @@ interface Waiter {
 
 const NO_PAYLOAD = new Uint8Array(0);
 
-/** The front-end's end of a vhost-user socket: raw bytes for the hostile, requests for the well-behaved. */
+/**
+ * The front-end's end of a vhost-user socket: raw bytes for the hostile, requests for the
+ * well-behaved.
+ */
 export class FrontEnd {
   readonly fd: number;
   /** Resolves when the back end has closed the connection, or `close` was called. */

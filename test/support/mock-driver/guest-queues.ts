@@ -50,7 +50,9 @@ export interface QueuePair {
   transmit: TransmitQueue;
 }
 
-/** The memory and the rings of a guest, without any socket: what a driver sets up after negotiation. */
+/**
+ * The memory and the rings of a guest, without any socket: what a driver sets up after negotiation.
+ */
 export class GuestQueues {
   readonly memory: GuestMemory;
   readonly random: Random;

@@ -26,7 +26,10 @@ export interface MockGuestOptions extends GuestOptions {
   repost?: boolean;
   /** Buffers posted per receive queue before the first frame. */
   receiveBuffers?: number;
-  /** The rings are the test's own: nothing is posted, taken or checked here, calls only wake waiters. */
+  /**
+   * The rings are the test's own: nothing is posted, taken or checked here, calls only wake
+   * waiters.
+   */
   isRaw?: boolean;
   /** Called for every received frame instead of keeping it. */
   onFrame?: (frame: Uint8Array, pair: number) => void;
@@ -45,8 +48,8 @@ interface Waiter {
 }
 
 /**
- * A guest with its driver and its VMM in one: it speaks vhost-user, owns memory and rings, sends and
- * receives frames. Event driven: a call eventfd wakes it through the poller.
+ * A guest with its driver and its VMM in one: it speaks vhost-user, owns memory and rings, sends
+ * and receives frames. Event driven: a call eventfd wakes it through the poller.
  *
  *   send ─► transmit ring ─kick─► NIC ─► receive ring ─call─► inbox ─► nextFrame
  */
@@ -154,7 +157,9 @@ export class MockGuest {
     await this.#until(() => transmit.spansReturned > before, 1);
   }
 
-  /** Puts a frame on a transmit ring and kicks if the device wants it. False if the ring is full. */
+  /**
+   * Puts a frame on a transmit ring and kicks if the device wants it. False if the ring is full.
+   */
   send(frame: Uint8Array, layout?: Layout, pair = 0): boolean {
     if (!this.stage(frame, layout, pair)) return false;
     this.flush(pair);

@@ -19,7 +19,9 @@ export interface ReceiveOptions {
 
 const CANARY = 0xc3;
 
-/** Receives frames on one split queue. Everything that was not to be written must be canary still. */
+/**
+ * Receives frames on one split queue. Everything that was not to be written must be canary still.
+ */
 export class ReceiveQueue {
   readonly ring: SplitQueue;
   readonly options: ReceiveOptions;

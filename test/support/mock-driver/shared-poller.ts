@@ -1,6 +1,8 @@
 import { Poller } from '../../../src/os/poller.ts';
 
-/** A share of the one poller that all mock guests of a process use: it ends with the last of them. */
+/**
+ * A share of the one poller that all mock guests of a process use: it ends with the last of them.
+ */
 export interface PollerLease {
   readonly poller: Poller;
   release(): void;

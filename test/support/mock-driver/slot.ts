@@ -14,8 +14,8 @@ export type Layout = 'shared' | 'separate' | 'split' | 'random';
 const LAYOUTS = ['shared', 'separate', 'split'] as const;
 
 /**
- * A buffer of guest memory, cut into pieces with random gaps between them, so that nobody can get away
- * with reading on where a descriptor ends. What no piece covers is canary.
+ * A buffer of guest memory, cut into pieces with random gaps between them, so that nobody can get
+ * away with reading on where a descriptor ends. What no piece covers is canary.
  *
  *   slot: ▒▒[header]▒▒▒▒▒[frame……]▒[……frame]▒▒▒
  */

@@ -25,8 +25,8 @@ export interface SplitQueueOptions {
 const PIECES_MAX = 1024;
 
 /**
- * The driver's side of a split virtqueue (virtio 1.3, 2.7). It keeps its own record of every chain and
- * trusts nothing that the device writes. No call on the frame path allocates.
+ * The driver's side of a split virtqueue (virtio 1.3, 2.7). It keeps its own record of every chain
+ * and trusts nothing that the device writes. No call on the frame path allocates.
  *
  *   piece × n → commit (descriptors, avail entry) → publish (avail index) … popUsed → head, usedLength
  */
@@ -78,7 +78,9 @@ export class SplitQueue {
     this.#writeIndex(this.used, this.availIndex);
   }
 
-  /** The driver starts over, as after a reset: all chains are forgotten, both indexes are `base`. */
+  /**
+   * The driver starts over, as after a reset: all chains are forgotten, both indexes are `base`.
+   */
   reset(base = 0): void {
     this.availIndex = base;
     this.lastUsed = base;
@@ -111,7 +113,10 @@ export class SplitQueue {
     this.#pieces += 1;
   }
 
-  /** Writes the chain and its available entry; the device sees it at the next `publish`. Returns its head. */
+  /**
+   * Writes the chain and its available entry; the device sees it at the next `publish`. Returns its
+   * head.
+   */
   commit(indirect = false): number {
     const head = this.#freeHead;
     if (indirect && this.#pieces <= this.#indirectEntriesMax) this.#writeIndirect(head);
