@@ -44,8 +44,9 @@ interface Settings {
 }
 
 /**
- * The processors of a NIC and their supervisor: a thread that traps or dies is replaced, and every VF
- * attached to the new one. The ring it trapped on stays stopped; all others go on where they stood.
+ * The processors of a NIC and their supervisor: a thread that traps or dies is replaced, and every
+ * VF attached to the new one. The ring it trapped on stays stopped; all others go on where they
+ * stood.
  */
 export class ProcessorSet implements Fabric {
   readonly shared = new SharedState();
@@ -145,7 +146,10 @@ export class ProcessorSet implements Fabric {
     const processor = this.#create(index);
     this.#processors[index] = processor;
     await processor.started();
-    for (const vf of this.#owner.vfs()) await vf.rings.reattach(index);
+    // First all that receive, then those that send: no frame meets a receiver that is not back yet.
+    for (const direction of ['rx', 'tx'] as const) {
+      for (const vf of this.#owner.vfs()) await vf.rings.reattach(index, direction);
+    }
   }
 
   /** Stops a ring that its driver broke or that the firmware trapped on, and tells its VF. */

@@ -38,9 +38,10 @@ interface Ring {
 /**
  * The rings of one VF as they run: attached to the processors, published to the switch.
  *
- * A transmit ring (odd) belongs to the VF's own processor; a receive ring (even) is attached to all,
- * since whoever has a frame for it delivers it. What the control plane wants is noted here first and
- * posted second, so that a processor that dies in between is brought up to date by `reattach`.
+ * A transmit ring (odd) belongs to the VF's own processor; a receive ring (even) is attached to
+ * all, since whoever has a frame for it delivers it. What the control plane wants is noted here
+ * first and posted second, so that a processor that dies in between is brought up to date by
+ * `reattach`.
  */
 export class RingSet {
   readonly #vf: number;
@@ -67,7 +68,9 @@ export class RingSet {
     return [...this.#rings.keys()].sort((a, b) => a - b);
   }
 
-  /** Tells every processor where the guest's memory lies. Afterwards nothing maps regions left out. */
+  /**
+   * Tells every processor where the guest's memory lies. Afterwards nothing maps regions left out.
+   */
   async setMemory(regions: readonly MemoryRegion[]): Promise<void> {
     this.#regions = [...regions];
     await this.#fabric.broadcast(this.#memoryCommand());
@@ -128,7 +131,8 @@ export class RingSet {
     ring.cycle.to(isEnabled ? 'enabled' : 'disabled');
     const state = RING_STATE_NUMBERS[ring.cycle.state];
     this.#fabric.shared.setRingField(ring.number, RING_STATE, state);
-    // Out of the switch before it is disabled, into it after it is enabled: no frame meets it half-way.
+    // Out of the switch before it is disabled, into it after it is enabled: no frame meets it
+    // half-way.
     if (!isEnabled) await this.#publish();
     await this.#fabric.broadcast({ kind: 'set-ring-state', ring: ring.number, state });
     if (isEnabled) await this.#publish();
@@ -164,10 +168,16 @@ export class RingSet {
     return this.#rings.get(queue)?.setup?.size ?? 0;
   }
 
-  /** Brings a new processor up to date: memory, rings (not those that a fault stopped), the port. */
-  async reattach(processor: number): Promise<void> {
-    if (this.#regions.length > 0) await this.#fabric.post(processor, this.#memoryCommand());
+  /**
+   * Brings a new processor up to date: memory, receive rings and the port first; transmit rings in a
+   * second round, when all VFs can receive again. Rings that a fault stopped stay away.
+   */
+  async reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
+    if (direction === 'rx' && this.#regions.length > 0) {
+      await this.#fabric.post(processor, this.#memoryCommand());
+    }
     for (const ring of this.#rings.values()) {
+      if ((ring.queue % 2 === 1) !== (direction === 'tx')) continue;
       const shared = this.#fabric.shared;
       // What the dead thread held is free; the ring goes on from its last published state.
       if (shared.ringField(ring.number, RING_LOCK) === processor + 1) {
@@ -175,12 +185,12 @@ export class RingSet {
       }
       const isHere = processor === this.#owner || this.#others(ring.queue).includes(processor);
       if (!isHere || ring.cycle.is('faulted')) continue;
-      // A transmit ring has one user, so its guest's used index is where it stands. A receive ring may be
-      // in use by the other processors right now: its shared record is.
+      // A transmit ring has one user, so its guest's used index is where it stands. A receive ring
+      // may be in use by the other processors right now: its shared record is.
       const resumes = ring.queue % 2 === 1;
       await this.#fabric.post(processor, this.#attachCommand(ring, processor, resumes));
     }
-    await this.#fabric.post(processor, this.#portCommand());
+    if (direction === 'rx') await this.#fabric.post(processor, this.#portCommand());
   }
 
   async injectTrap(queue: number): Promise<boolean> {
