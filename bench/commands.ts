@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-const commandMs = 30_000;
+const commandMs = 70_000;
 
 /** The path of an executable, or null. Servers live in sbin, which users' PATH often lacks. */
 export function findCommand(name: string): string | null {

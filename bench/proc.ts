@@ -32,3 +32,13 @@ function readField(text: string, name: string): number {
   if (found === null) throw new Error(`the kernel does not say ${name}`);
   return Number(found[1]);
 }
+
+/** CPU time of everyone on the machine since it started. */
+export function busySeconds(): number {
+  const [, user, nice, system, , , irq, softIrq] = readFileSync('/proc/stat', 'utf8')
+    .split('\n', 1)[0]!
+    .split(/\s+/)
+    .map(Number);
+  const ticks = user! + nice! + system! + irq! + softIrq!;
+  return ticks / clockTicksPerSecond;
+}

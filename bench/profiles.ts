@@ -4,6 +4,8 @@ export interface Profile {
   readonly name: 'smoke' | 'quick' | 'full';
   readonly rounds: number;
   readonly windowSeconds: number;
+  /** Open vSwitch takes a second or so to add a port. */
+  readonly portsOfOthersMax: number;
   readonly forward: {
     readonly frameSizes: readonly number[];
     /** Sizes of the rounds with other kinds of rings; none, no such rounds. */
@@ -12,7 +14,13 @@ export interface Profile {
   };
   readonly openLoop: { readonly wireSizes: readonly number[]; readonly trialSeconds: number };
   readonly latency: { readonly trips: number; readonly idleTrips: number };
-  readonly vm: { readonly rounds: number; readonly streamSeconds: number; readonly trips: number };
+  readonly vm: {
+    readonly rounds: number;
+    readonly streamSeconds: number;
+    readonly trips: number;
+    /** The links between the machines; all, unless named. */
+    readonly links: readonly string[] | null;
+  };
   readonly scale: { readonly vfCounts: readonly number[]; readonly rounds: number };
   readonly idle: { readonly vfCounts: readonly number[]; readonly windowSeconds: number };
   /** Windows (of 4 MiB each) that the buffers of both guests lie in. */
@@ -24,6 +32,7 @@ const full: Profile = {
   name: 'full',
   rounds: 5,
   windowSeconds: 2,
+  portsOfOthersMax: 64,
   forward: {
     frameSizes: [64, 128, 256, 512, 1024, 1500],
     variantSizes: [64, 1500],
@@ -31,7 +40,7 @@ const full: Profile = {
   },
   openLoop: { wireSizes: [64, 128, 256, 512, 1024, 1518], trialSeconds: 0.1 },
   latency: { trips: 100_000, idleTrips: 200 },
-  vm: { rounds: 3, streamSeconds: 5, trips: 500 },
+  vm: { rounds: 3, streamSeconds: 5, trips: 500, links: null },
   scale: { vfCounts: [2, 4, 8, 16, 32, 64], rounds: 3 },
   idle: { vfCounts: [8, 64], windowSeconds: 10 },
   windows: { counts: [8, 256, 512, 768, 864, 960, 1024, 1792] },
@@ -42,10 +51,11 @@ const quick: Profile = {
   name: 'quick',
   rounds: 1,
   windowSeconds: 0.5,
+  portsOfOthersMax: 8,
   forward: { frameSizes: [64, 1500], variantSizes: [], hasMix: true },
   openLoop: { wireSizes: [64, 1518], trialSeconds: 0.05 },
   latency: { trips: 20_000, idleTrips: 50 },
-  vm: { rounds: 1, streamSeconds: 1, trips: 100 },
+  vm: { rounds: 1, streamSeconds: 1, trips: 100, links: ['heddle', 'bridge-tap'] },
   scale: { vfCounts: [2, 64], rounds: 1 },
   idle: { vfCounts: [64], windowSeconds: 3 },
   windows: { counts: [8, 1024] },

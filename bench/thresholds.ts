@@ -5,7 +5,7 @@ import type { Sample, SuiteName } from './sample.ts';
 import { type Spread, spread } from './statistics.ts';
 import { isMostlyDisturbed, summarize, summarizeRatios } from './summary.ts';
 
-export type Judgement = 'met' | 'not met' | 'not judged' | 'not measured';
+export type Judgement = 'met' | 'not met' | 'not judged' | 'not measured' | 'an aim only';
 
 export interface Verdict {
   readonly suite: SuiteName;
@@ -25,7 +25,8 @@ interface Found {
 
 interface Bound {
   readonly isUpper: boolean;
-  readonly must: number;
+  /** Null: there is only an aim. */
+  readonly must: number | null;
   readonly aim: number | null;
   /** How a value is written, bound and figure alike. */
   readonly unit: string;
@@ -40,7 +41,7 @@ interface Promised extends Bound {
 const atLeast = (must: number, aim: number | null = null): Bound => {
   return { isUpper: false, must, aim, unit: ' ×' };
 };
-const atMost = (must: number, aim: number | null, unit: string): Bound => {
+const atMost = (must: number | null, aim: number | null, unit: string): Bound => {
   return { isUpper: true, must, aim, unit };
 };
 
@@ -53,7 +54,7 @@ const full: readonly Promised[] = [
   ratio('vm', 'TCP', 'both ways', 'bridge-tap', atLeast(1)),
   ratio('vm', 'TCP', 'both ways', 'bridge-tap-offload', atLeast(1.5)),
   figure('idle', '64 VFs', 'CPU', atMost(1, null, ' % of a core')),
-  figure('idle', '64 VFs', 'wake-ups', atMost(0, null, ' a second')),
+  figure('idle', '64 VFs', 'wake-ups', atMost(null, 0, ' a second')),
   scaling('64 VFs', '2 VFs', atLeast(0.8, 0.95)),
   figure('scale', 'VF 3 to 64', 'memory per VF', atMost(1024, 128, ' KiB')),
   figure('scale', 'VF 3 to 64', 'time to add', atMost(20, 2, ' ms')),
@@ -77,7 +78,7 @@ export function judge(
     const found = promised.find(samples);
     return {
       suite,
-      promise: `${what}: ${bound} ${must}${unit}`,
+      promise: must === null ? what : `${what}: ${bound} ${must}${unit}`,
       measured: found === null ? '–' : describe(found.spread, unit),
       judgement: judgementOf(promised, found),
       aim: aim === null ? null : `${aim}${unit}`,
@@ -88,6 +89,7 @@ export function judge(
 
 function judgementOf({ must, isUpper }: Promised, found: Found | null): Judgement {
   if (found === null) return 'not measured';
+  if (must === null) return 'an aim only';
   if (isMostlyDisturbed(found.disturbedCount, found.spread.count)) return 'not judged';
   return holds(found.spread, must, isUpper) ? 'met' : 'not met';
 }

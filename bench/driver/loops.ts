@@ -14,21 +14,27 @@ import type {
 /** As many frames as a guest's driver hands over at once. */
 const burst = 32;
 const settleMicroseconds = 20_000;
+/** Open vSwitch gives its ports to its polling thread one after the other. */
+const introductionMicroseconds = 10e6;
 /** A frame that needs so long is lost, and with it the measurement. */
 const patienceMicroseconds = 2e6;
 
-/** Every port says who it is, so that no frame of the measurement is flooded. */
+/**
+ * Every port says who it is, again and again until all have heard their partner: a switch may
+ * flood or lose the first frames of a port that it has only just got.
+ */
 export function introduce(ports: readonly Port[]): void {
-  // Twice: the first frame of a port may be flooded, the second finds its way known.
-  for (let turn = 0; turn < 2; turn += 1) {
+  const end = microseconds() + introductionMicroseconds;
+  const before = ports.map(({ received }) => received);
+  const isMissing = (port: Port, at: number) => port.received === before[at];
+  let isAgain = false;
+  while (ports.some(isMissing) || !isAgain) {
+    // Once more after all were heard: now every way is known.
+    isAgain = !ports.some(isMissing);
     for (const port of ports) port.transmit(1);
-    const end = microseconds() + patienceMicroseconds;
-    const missing = () => ports.filter((_, at) => ports[at]!.received <= turn);
-    while (missing().length > 0) {
-      for (const port of ports) port.receive();
-      if (microseconds() > end) throw new Error(`${missing().length} ports received no frame`);
-    }
     settle(ports);
+    if (microseconds() < end) continue;
+    throw new Error(`${ports.filter(isMissing).length} of ${ports.length} ports received nothing`);
   }
 }
 

@@ -5,7 +5,7 @@ import { heddleName } from '../peers/heddle.ts';
 import type { Sample, SuiteName } from '../sample.ts';
 import { interquartileRange, type Spread } from '../statistics.ts';
 import { type Summary, summarize, summarizeRatios } from '../summary.ts';
-import type { Verdict } from '../thresholds.ts';
+import type { Judgement, Verdict } from '../thresholds.ts';
 import type { Run } from './run.ts';
 import { suiteTexts, suiteTitles } from './titles.ts';
 import { renderLines } from './virtual-wire.ts';
@@ -88,7 +88,7 @@ function renderRatios(samples: readonly Sample[]): string {
     summary.workload,
     summary.metric,
     `${summary.peer} / ${summary.against}`,
-    summary.ratio.median.toFixed(2),
+    number(summary.ratio.median),
     renderSpread(summary.ratio),
     `${summary.disturbedCount} of ${summary.ratio.count}`,
   ]);
@@ -98,8 +98,11 @@ function renderRatios(samples: readonly Sample[]): string {
 }
 
 /** All of them, also those this run does not reach: promises are never hidden. */
+const quiet: readonly Judgement[] = ['met', 'an aim only'];
+
 export function renderVerdicts({ verdicts }: Pick<Run, 'verdicts'>): string {
-  const word = ({ judgement }: Verdict) => (judgement === 'met' ? 'met' : `**${judgement}**`);
+  const word = ({ judgement }: Verdict) =>
+    quiet.includes(judgement) ? judgement : `**${judgement}**`;
   const aim = ({ aim: bound, isAimMet }: Verdict) => {
     if (bound === null) return '–';
     return `${bound}${isAimMet === null ? '' : isAimMet ? ': reached' : ': not reached'}`;

@@ -5,17 +5,21 @@ import { createOvsDpdk } from './ovs-dpdk.ts';
 import type { Peer } from './peer.ts';
 import { createTestpmdVhost } from './testpmd-vhost.ts';
 
+/** Those that only connect virtual machines: `vm/links.ts`. */
+const vmPeerNames = ['bridge-tap', 'bridge-tap-offload', 'qemu-stream', 'vde-switch'];
+
 export interface ChosenPeers {
   readonly usable: readonly Peer[];
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
 }
 
-/** The peers named, or all, split by whether they can run here. Not empty. */
+/** The peers named, or all, split by whether they can run here. */
 export function choosePeers(names: readonly string[]): ChosenPeers {
   const all = [createHeddle(), createOvsDpdk(), createTestpmdVhost()];
-  const unknown = names.find((name) => !all.some((peer) => peer.name === name));
+  const allNames = [...all.map(({ name }) => name), ...vmPeerNames];
+  const unknown = names.find((name) => !allNames.includes(name));
   if (unknown !== undefined) {
-    const known = all.map(({ name }) => name).join(', ');
+    const known = allNames.join(', ');
     throw new Error(`Unknown peer ${unknown}: allowed are ${known}.`);
   }
   const wanted = all.filter(({ name }) => names.length === 0 || names.includes(name));

@@ -15,7 +15,8 @@ import { type Peer, switchCore } from './peer.ts';
 const vswitchdPath = '/usr/lib/openvswitch-switch-dpdk';
 const vswitchdName = 'ovs-vswitchd-dpdk';
 const schema = '/usr/share/openvswitch/vswitch.ovsschema';
-const bridgeSeconds = 20;
+/** Each port is a reconfiguration of the polling thread. */
+const bridgeSeconds = 60;
 
 const bridge = 'bench';
 

@@ -15,6 +15,8 @@ export interface StartOptions {
 export interface Peer {
   readonly name: string;
   readonly socketRole: SocketRole;
+  /** The most ports it can have; no limit that matters here when left out. */
+  readonly portsMax?: number;
   /** Null when it can run here, otherwise the reason why not. */
   available(): string | null;
   version(): string;

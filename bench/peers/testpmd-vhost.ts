@@ -5,12 +5,15 @@ import { missingTestpmd, Testpmd } from '../testpmd.ts';
 import { type Peer, switchCore } from './peer.ts';
 
 const startSeconds = 20;
+/** DPDK's RTE_MAX_ETHPORTS in Debian's build. */
+const portsMax = 32;
 
 export function createTestpmdVhost(): Peer {
   let testpmd: Testpmd | null = null;
   return {
     name: 'testpmd-vhost',
     socketRole: 'listens',
+    portsMax,
     available: missingTestpmd,
     // testpmd has no --version; the package knows.
     // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholder

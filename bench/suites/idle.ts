@@ -5,7 +5,7 @@ import { CoreClock } from '../disturbance.ts';
 import type { Peer } from '../peers/peer.ts';
 import { sleepsOf } from '../proc.ts';
 import { withDriver } from './session.ts';
-import { interleave, type SuiteContext } from './suite.ts';
+import { interleave, type SuiteContext, withPorts } from './suite.ts';
 
 /** After the last port's set-up and its first frame, which are work. */
 const settleSeconds = 2;
@@ -14,7 +14,8 @@ const ringSize = 256;
 /** One round: what is measured is a sum over seconds, and the machine's mood does not change it. */
 export async function runIdle(context: SuiteContext): Promise<void> {
   for (const count of context.profile.idle.vfCounts) {
-    await interleave(context, 1, `idle, ${count} VFs`, (peer, round) =>
+    const what = `idle, ${count} VFs`;
+    await interleave(withPorts(context, what, count), 1, what, (peer, round) =>
       visit(context, peer, round, count),
     );
   }

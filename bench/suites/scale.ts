@@ -8,7 +8,7 @@ import { ownKiBOf } from '../proc.ts';
 import { median } from '../statistics.ts';
 import { warmUpSeconds } from './forward.ts';
 import { withDriver } from './session.ts';
-import { interleave, type SuiteContext } from './suite.ts';
+import { interleave, type SuiteContext, withPorts } from './suite.ts';
 
 /** QEMU's, and small enough for 64 VFs' buffers to fit the caches that 2 VFs' fit. */
 const ringSize = 256;
@@ -19,9 +19,11 @@ const initialCount = 2;
 
 export async function runScale(context: SuiteContext): Promise<void> {
   const { vfCounts, rounds } = context.profile.scale;
-  // The counts take turns too: 64 VFs are compared with 2 of the same round.
+  const able = vfCounts.map((count) => withPorts(context, `scale, ${count} VFs`, count));
+  // The counts take turns within a round: 64 VFs are compared with 2 of the same one.
   await interleave(context, rounds, 'scale', async (peer, round) => {
-    for (const count of vfCounts) {
+    for (const [index, count] of vfCounts.entries()) {
+      if (!able[index]!.peers.includes(peer)) continue;
       await withDriver(peer, count, driverOptions, (driver) =>
         measureRate(context, peer, round, count, driver),
       );

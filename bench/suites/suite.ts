@@ -1,11 +1,14 @@
 // What a suite is given, and how it hands its results over.
 
+import { heddleName } from '../peers/heddle.ts';
 import type { Peer } from '../peers/peer.ts';
 import type { Profile } from '../profiles.ts';
 import type { Sample } from '../sample.ts';
 
 export interface SuiteContext {
   readonly peers: readonly Peer[];
+  /** The names that were asked for; none means all. */
+  readonly wanted: readonly string[];
   readonly profile: Profile;
   record(sample: Sample): void;
   /** Something is left out, for a reason that the report repeats. */
@@ -30,4 +33,22 @@ export async function interleave(
       await context.attempt(name, () => visit(peer, round));
     }
   }
+}
+
+/** The same, of those peers alone that can have so many ports. */
+export function withPorts(context: SuiteContext, what: string, count: number): SuiteContext {
+  const canHave = (peer: Peer) => {
+    const reason = tooManyPorts(context, peer, count);
+    if (reason !== null) context.omit(`${what}, ${peer.name}`, reason);
+    return reason === null;
+  };
+  return { ...context, peers: context.peers.filter(canHave) };
+}
+
+function tooManyPorts({ profile }: SuiteContext, peer: Peer, count: number): string | null {
+  if (peer.portsMax !== undefined && count > peer.portsMax) {
+    return `it has at most ${peer.portsMax} ports`;
+  }
+  if (peer.name === heddleName || count <= profile.portsOfOthersMax) return null;
+  return `the profile ${profile.name} gives others at most ${profile.portsOfOthersMax} ports`;
 }

@@ -1,0 +1,78 @@
+import { describe, expect, test } from 'vitest';
+import type { Sample, SuiteName } from './sample.ts';
+import { judge } from './thresholds.ts';
+
+function sample(suite: SuiteName, workload: string, metric: string, peer: string): Sample {
+  return {
+    ...{ suite, workload, metric, peer, round: 0, x: null, unit: '', value: 1 },
+    ...{ isDisturbed: false, switchCores: null, generatorCores: null },
+  };
+}
+
+const forward = (peer: string, value: number, round = 0): Sample => {
+  return { ...sample('forward', '64 B', 'rate', peer), value, round };
+};
+
+function verdictOf(samples: readonly Sample[], promise: RegExp) {
+  const found = judge(samples, 'full').filter((verdict) => promise.test(verdict.promise));
+  expect(found).toHaveLength(1);
+  return found[0]!;
+}
+
+describe('promises', () => {
+  const small = /^forward 64 B.*against ovs-dpdk/;
+
+  test('are met at their very value, and not below', () => {
+    const at = (value: number) =>
+      verdictOf([forward('heddle', value), forward('ovs-dpdk', 10)], small).judgement;
+    expect(at(13)).toBe('met');
+    expect(at(12.9)).toBe('not met');
+  });
+  test('have aims beside them, which are reached or not', () => {
+    const at = (value: number) =>
+      verdictOf([forward('heddle', value), forward('ovs-dpdk', 10)], small).isAimMet;
+    expect(at(20)).toBe(true);
+    expect(at(19)).toBe(false);
+  });
+  test('are not judged when most rounds were disturbed', () => {
+    const rounds = [0, 1, 2].flatMap((round) => [
+      forward('heddle', 30, round),
+      { ...forward('ovs-dpdk', 10, round), isDisturbed: round > 0 },
+    ]);
+    expect(verdictOf(rounds, small).judgement).toBe('not judged');
+    const calm = rounds.map((one) => ({ ...one, isDisturbed: one.round > 1 && one.isDisturbed }));
+    expect(verdictOf(calm, small).judgement).toBe('met');
+  });
+  test('are listed also when nothing was measured for them', () => {
+    const verdicts = judge([], 'full');
+    expect(verdicts.length).toBeGreaterThan(10);
+    expect(new Set(verdicts.map(({ judgement }) => judgement))).toEqual(new Set(['not measured']));
+  });
+  test('are about Heddle: no other pair of peers counts', () => {
+    const samples = [forward('ovs-dpdk', 10), forward('testpmd-vhost', 1)];
+    expect(verdictOf(samples, small).judgement).toBe('not measured');
+  });
+  test('with an upper bound are met at it, and not above', () => {
+    const memory = sample('scale', 'VF 3 to 64', 'memory per VF', 'heddle');
+    const at = (value: number) => verdictOf([{ ...memory, value }], /memory per VF/).judgement;
+    expect(at(1024)).toBe('met');
+    expect(at(1025)).toBe('not met');
+  });
+  test('64 VFs are compared with 2 of the same round', () => {
+    const rate = (count: number, round: number, value: number) => {
+      return { ...sample('scale', `${count} VFs`, 'total rate', 'heddle'), round, value };
+    };
+    const samples = [rate(2, 0, 10), rate(64, 0, 9), rate(2, 1, 20), rate(64, 1, 18)];
+    const verdict = verdictOf(samples, /64 VFs against 2 VFs/);
+    expect(verdict).toMatchObject({ judgement: 'met', isAimMet: false });
+    expect(verdict.measured).toContain('0.90');
+  });
+  test('the short profile has its own', () => {
+    const samples = [forward('heddle', 9), forward('ovs-dpdk', 10)];
+    expect(judge(samples, 'smoke').map(({ judgement }) => judgement)).toEqual([
+      'met',
+      'not measured',
+      'not measured',
+    ]);
+  });
+});

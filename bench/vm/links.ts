@@ -1,0 +1,166 @@
+// How two virtual machines can be connected: each gives QEMU's arguments for both network devices.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Child } from '../child.ts';
+import { findCommand, run } from '../commands.ts';
+import type { Peer } from '../peers/peer.ts';
+import { makeTemporaryDirectory, releaseAtExit } from '../resources.ts';
+
+/** One end of a link, for one machine. */
+export interface LinkEnd {
+  /** The value of `-netdev`, with the id `net`. */
+  readonly netdev: string;
+  readonly chardev?: string;
+  /** More properties of the network device. */
+  readonly device?: string;
+}
+
+export interface Link {
+  readonly name: string;
+  /** Null when it can run here, otherwise the reason why not. */
+  available(): string | null;
+  /** `start`s what is between the machines. */
+  start(): Promise<readonly [LinkEnd, LinkEnd]>;
+  /** Also after a start that failed. Leaves nothing behind. */
+  stop(): Promise<void>;
+  /** What a machine must be started with, to be where its network device is. */
+  prefix(): readonly string[];
+  /** The processes between the machines; a bridge of the kernel's has none. */
+  pids(): readonly number[];
+}
+
+/** Every offload of the virtio device, both ways. */
+const withoutOffloads = [
+  ...['csum', 'gso', 'guest_csum', 'guest_tso4', 'guest_tso6', 'guest_ecn', 'guest_ufo'],
+  ...['host_tso4', 'host_tso6', 'host_ecn', 'host_ufo'],
+]
+  .map((name) => `${name}=off`)
+  .join(',');
+
+/** A switch that speaks vhost-user, and that the other suites use too. */
+export function vhostUserLink(peer: Peer): Link {
+  let remove = () => {};
+  return {
+    name: peer.name,
+    available: () => peer.available(),
+    async start() {
+      const directory = makeTemporaryDirectory('vm');
+      remove = () => directory.remove();
+      const sockets = [0, 1].map((port) => join(directory.path, `${port}.sock`));
+      await peer.start(sockets);
+      const role = peer.socketRole === 'connects' ? 'server=on,wait=off' : 'reconnect=1';
+      const end = (socket: string) => ({
+        chardev: `socket,id=vf,path=${socket},${role}`,
+        netdev: 'vhost-user,id=net,chardev=vf',
+      });
+      return [end(sockets[0]!), end(sockets[1]!)];
+    },
+    async stop() {
+      await peer.stop();
+      remove();
+    },
+    prefix: () => [],
+    pids: () => peer.pids(),
+  };
+}
+
+/** The kernel's bridge with two TAPs, in a network namespace that exists only for this. */
+export function bridgeLink(hasOffloads: boolean): Link {
+  const namespace = `hb-${process.pid}${hasOffloads ? 'o' : 'n'}`;
+  let remove = () => {};
+  return {
+    name: hasOffloads ? 'bridge-tap-offload' : 'bridge-tap',
+    available() {
+      if (process.getuid?.() !== 0) return 'only root may make a network namespace';
+      if (findCommand('ip') === null) return 'ip is not installed (Debian package iproute2)';
+      return existsSync('/dev/net/tun') ? null : 'this machine has no /dev/net/tun';
+    },
+    async start() {
+      run('ip', ['netns', 'add', namespace]);
+      const erase = () => void run('ip', ['netns', 'delete', namespace]);
+      const forget = releaseAtExit(erase);
+      remove = () => {
+        erase();
+        forget();
+      };
+      inNamespace(namespace, 'link add br0 type bridge');
+      for (const name of ['tap0', 'tap1']) {
+        inNamespace(namespace, `tuntap add ${name} mode tap vnet_hdr`);
+        inNamespace(namespace, `link set ${name} master br0 up`);
+      }
+      inNamespace(namespace, 'link set br0 up');
+      const end = (name: string) => ({
+        netdev: `tap,id=net,ifname=${name},script=no,downscript=no`,
+        ...(hasOffloads ? {} : { device: withoutOffloads }),
+      });
+      return [end('tap0'), end('tap1')];
+    },
+    async stop() {
+      remove();
+      remove = () => {};
+    },
+    prefix: () => [findCommand('ip') ?? 'ip', 'netns', 'exec', namespace],
+    pids: () => [],
+  };
+}
+
+function inNamespace(namespace: string, command: string): void {
+  run('ip', ['-n', namespace, ...command.split(' ')]);
+}
+
+/** QEMU to QEMU, with nothing between them but a socket. */
+export function streamLink(): Link {
+  let remove = () => {};
+  return {
+    name: 'qemu-stream',
+    available: () => null,
+    async start() {
+      const directory = makeTemporaryDirectory('vm');
+      remove = () => directory.remove();
+      const address = `addr.type=unix,addr.path=${join(directory.path, 'wire')}`;
+      const end = (isServer: boolean) => ({
+        netdev: `stream,id=net,server=${isServer ? 'on' : 'off'},${address}`,
+      });
+      return [end(true), end(false)];
+    },
+    async stop() {
+      remove();
+    },
+    prefix: () => [],
+    pids: () => [],
+  };
+}
+
+export function vdeLink(): Link {
+  const startSeconds = 5;
+  let child: Child | null = null;
+  let remove = () => {};
+  return {
+    name: 'vde-switch',
+    available: () =>
+      findCommand('vde_switch') === null
+        ? 'vde_switch is not installed (Debian package vde2)'
+        : null,
+    async start() {
+      const directory = makeTemporaryDirectory('vm');
+      remove = () => directory.remove();
+      const place = join(directory.path, 'vde');
+      child = new Child('vde_switch', 'vde_switch', ['--sock', place, '--nostdin']);
+      const end = performance.now() + startSeconds * 1000;
+      while (!existsSync(join(place, 'ctl'))) {
+        if (child.hasEnded || performance.now() > end) throw child.failure('made no socket');
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      const netdev = { netdev: `vde,id=net,sock=${place}` };
+      return [netdev, netdev];
+    },
+    async stop() {
+      await child?.stop();
+      child = null;
+      remove();
+    },
+    prefix: () => [],
+    pids: () => (child === null ? [] : [child.pid]),
+  };
+}
