@@ -40,8 +40,6 @@ const PRIVATE_AREAS: readonly Area[] = [
 ];
 
 const SHARED_AREAS: readonly Area[] = [
-  ['magic', memory.SHARED_MAGIC, 4],
-  ['layout hash', memory.SHARED_LAYOUT_HASH, 4],
   [
     'processors',
     memory.SHARED_PROCESSORS,
@@ -142,10 +140,9 @@ describe('relations', () => {
   });
 
   test('the MAC table: sets of ways, and no VF can fill it alone', () => {
-    expect(fdb.FDB_ENTRY_COUNT).toBe(fdb.FDB_SET_COUNT * fdb.FDB_WAYS);
     expect(fdb.FDB_SET_COUNT, 'firmware: setOf keeps 10 bits of the hash').toBe(2 ** 10);
     expect(fdb.FDB_STAMPS + fdb.FDB_WAYS * 4).toBeLessThanOrEqual(fdb.FDB_SET_SIZE);
-    expect(limits.LEARNED_PER_VF_MAX).toBe(fdb.FDB_ENTRY_COUNT / 4);
+    expect(limits.LEARNED_PER_VF_MAX).toBe((fdb.FDB_SET_COUNT * fdb.FDB_WAYS) / 4);
     expect(VF_COUNT_MAX, 'a key has 16 bits for the port + 1').toBeLessThan(2 ** 16);
   });
 

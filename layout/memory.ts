@@ -1,6 +1,6 @@
 // The firmware's linear memory. What is not listed is PROT_NONE: a stray access traps.
 //
-//   0        64 KiB     1 MiB          4 MiB             16 MiB + a        528 MiB + a            4 GiB
+//   0        64 KiB     1 MiB          4 MiB             16 MiB + a        528 MiB + a        4 GiB
 //   ┌────────┬──────────┬──────────────┬─────────────────┬─────────────────┬──────────────────────┐
 //   │ guard  │ firmware │ private:     │ shared state    │ pins: the rings │ slots: windows onto  │
 //   │ (null) │ statics  │ batch, views,│ (one memfd, the │ of the guests   │ guest memory, 4 MiB  │
@@ -37,8 +37,6 @@ export const PRIVATE_END: u32 = 0x1c0000;
 export const SHARED_BASE: u32 = 0x400000;
 export const SHARED_SIZE: u32 = 0x400000;
 /** Offsets in the shared state. */
-export const SHARED_MAGIC: u32 = 0;
-export const SHARED_LAYOUT_HASH: u32 = 4;
 export const SHARED_PROCESSORS: u32 = 0x1000;
 export const SHARED_VFS: u32 = 0x2000;
 export const SHARED_FDB: u32 = 0x10000;

@@ -2,10 +2,7 @@
 
 // struct virtq_desc: le64 addr, le32 len, le16 flags, le16 next.
 export const DESCRIPTOR_SIZE: u32 = 16;
-export const DESCRIPTOR_ADDRESS: u32 = 0;
 export const DESCRIPTOR_LENGTH: u32 = 8;
-export const DESCRIPTOR_FLAGS: u32 = 12;
-export const DESCRIPTOR_NEXT: u32 = 14;
 export const DESCRIPTOR_F_NEXT: u32 = 1;
 export const DESCRIPTOR_F_WRITE: u32 = 2;
 export const DESCRIPTOR_F_INDIRECT: u32 = 4;

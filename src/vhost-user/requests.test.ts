@@ -65,21 +65,35 @@ describe('what was not offered', () => {
 });
 
 describe('features', () => {
+  const offered = offeredFeatures();
+
   it('are acceptable as they were offered, or fewer', () => {
-    expect(isAcceptable(offeredFeatures())).toBe(true);
-    expect(isAcceptable(0n)).toBe(true);
+    expect(isAcceptable(offered, offered)).toBe(true);
+    expect(isAcceptable(0n, offered)).toBe(true);
   });
 
-  it('are not acceptable with any bit more, but for the control queue', () => {
-    for (let bit = 0n; bit < 64n; bit++) {
-      const isOffered = ((offeredFeatures() >> bit) & 1n) === 1n;
-      expect(isAcceptable(1n << bit), `bit ${bit}`).toBe(isOffered || bit === 17n);
+  it('are not acceptable with any bit more, but for those of the control queue', () => {
+    const extra: number[] = [];
+    for (let bit = 0; bit < 64; bit++) {
+      const isOffered = ((offered >> BigInt(bit)) & 1n) === 1n;
+      const isTaken = isAcceptable(1n << BigInt(bit), offered);
+      if (isOffered) expect(isTaken, `bit ${bit}`).toBe(true);
+      else if (isTaken) extra.push(bit);
     }
+    expect(featureNames(extra.reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n))).toEqual(
+      extra.length === 0 ? [] : expect.arrayContaining(['CTRL_VQ']),
+    );
+  });
+
+  it('that a VF has switched off are neither offered nor acceptable', () => {
+    const fewer = offeredFeatures(['MRG_RXBUF']);
+    expect(offered & ~fewer).toBe(1n << 15n);
+    expect(isAcceptable(1n << 15n, fewer)).toBe(false);
   });
 
   it('have the names that users see', () => {
     expect(featureNames((1n << 32n) | (1n << 15n))).toEqual(['MRG_RXBUF', 'VERSION_1']);
-    const offered = [...offeredFeatures().toString(2)].filter((digit) => digit === '1').length;
-    expect(featureNames(offeredFeatures()).length, 'every offered bit has a name').toBe(offered);
+    const count = [...offered.toString(2)].filter((digit) => digit === '1').length;
+    expect(featureNames(offered).length, 'every offered bit has a name').toBe(count);
   });
 });

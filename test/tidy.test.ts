@@ -1,0 +1,254 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+// The house rules that a machine can check. A rule that is in the way is changed here, in words.
+
+const COLUMNS_MAX = 100;
+const FUNCTION_LINES_MAX = 70;
+const FILE_LINES_MAX = 400;
+const TEST_LINES_MAX = 600;
+
+/** Who may import whom in src/: a room imports from itself and from those before it. */
+const SRC_ORDER: readonly (readonly string[])[] = [
+  ['errors', 'life-cycle', 'os'],
+  ['memory', 'virtqueue', 'vhost-user', 'vf', 'switch', 'counters', 'processor', 'nic', 'config'],
+  ['api'],
+  ['cli', 'index'],
+  ['demo'],
+];
+/** As data flows in the firmware: each room may import from those before it. */
+const FIRMWARE_ORDER = [
+  'wire',
+  'memory',
+  'counters',
+  'offload',
+  'virtqueue',
+  'vf',
+  'switch',
+  'main',
+];
+
+const root = new URL('..', import.meta.url).pathname;
+const tracked = execFileSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' })
+  .split('\0')
+  .filter((path) => path !== '' && existsSync(join(root, path)));
+const sources = tracked.filter((path) => /\.(ts|mjs)$/.test(path) && !path.endsWith('.d.ts'));
+const texts = new Map(sources.map((path) => [path, readFileSync(join(root, path), 'utf8')]));
+const isTest = (path: string) => path.endsWith('.test.ts');
+const product = sources.filter((path) => /^(layout|firmware|src)\//.test(path) && !isTest(path));
+
+function textOf(path: string): string {
+  return texts.get(path) ?? '';
+}
+
+function linesOf(path: string): string[] {
+  return textOf(path).split('\n');
+}
+
+/** `path:line` wherever a pattern stands, so that the failure can be clicked. */
+function places(paths: readonly string[], pattern: RegExp): string[] {
+  return paths.flatMap((path) =>
+    linesOf(path).flatMap((line, index) => (pattern.test(line) ? [`${path}:${index + 1}`] : [])),
+  );
+}
+
+/** The files that a file imports by a relative path, from the root on. */
+function importsOf(path: string): string[] {
+  const found = [...textOf(path).matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)];
+  return found.map(([, specifier]) => {
+    const target = normalize(join(dirname(path), specifier ?? ''));
+    return /\.(ts|mjs|js)$/.test(target) ? target : `${target}.ts`;
+  });
+}
+
+/** src/os/poller.ts → os; src/index.ts → index. */
+function roomOf(path: string): string {
+  return (path.split('/')[1] ?? '').replace(/\.ts$/, '');
+}
+
+/** Name and length of each function: from its first line to the brace at the same indentation. */
+function functionsOf(path: string): { place: string; lines: number }[] {
+  const lines = linesOf(path);
+  const start = /^(\s*)(?:export |async |static |override |get |set )*(?:function\b|#?\w+\()[^;]*$/;
+  return lines.flatMap((line, index) => {
+    const indent = start.exec(line)?.[1];
+    if (indent === undefined || /^\s*(if|for|while|switch|return|describe|it)\b/.test(line))
+      return [];
+    const end = lines.findIndex((other, at) => at > index && other === `${indent}}`);
+    const between = lines.slice(index + 1, end);
+    // A call is not a function: its end comes at a smaller indentation first.
+    const isCall = between.some(
+      (one) => one !== '' && !one.startsWith(`${indent} `) && !/^\s*\)/.test(one),
+    );
+    return end < 0 || isCall ? [] : [{ place: `${path}:${index + 1}`, lines: end - index + 1 }];
+  });
+}
+
+describe('sizes', () => {
+  it(`no line is longer than ${COLUMNS_MAX} columns`, () => {
+    // A drawing is not squeezed, and a sentence in quotes not broken.
+    const isWhole = (line: string) =>
+      /[─│┌└├►◄→]|"[^"]{50,}"|'[^']{50,}'|`[^`]{50,}`|https?:/.test(line);
+    const long = sources.flatMap((path) =>
+      linesOf(path).flatMap((line, index) =>
+        [...line].length > COLUMNS_MAX && !isWhole(line) ? [`${path}:${index + 1}`] : [],
+      ),
+    );
+    expect(long).toEqual([]);
+  });
+
+  it(`no function is longer than ${FUNCTION_LINES_MAX} lines`, () => {
+    const found = sources.flatMap(functionsOf);
+    expect(found.length, 'the search finds functions').toBeGreaterThan(500);
+    const long = found.filter(({ lines }) => lines > FUNCTION_LINES_MAX);
+    expect(long).toEqual([]);
+  });
+
+  it(`no file is longer than ${FILE_LINES_MAX} lines, no test longer than ${TEST_LINES_MAX}`, () => {
+    const long = sources.filter(
+      (path) => linesOf(path).length - 1 > (isTest(path) ? TEST_LINES_MAX : FILE_LINES_MAX),
+    );
+    expect(long).toEqual([]);
+  });
+});
+
+describe('imports', () => {
+  it('layout/ imports nothing', () => {
+    const files = product.filter((path) => path.startsWith('layout/'));
+    expect(files.filter((path) => /^import|^export .* from/m.test(textOf(path)))).toEqual([]);
+  });
+
+  it('firmware/ imports itself and layout/, in the order of the data', () => {
+    const wrong = product
+      .filter((path) => path.startsWith('firmware/'))
+      .flatMap((path) =>
+        importsOf(path)
+          .filter((target) => {
+            if (target.startsWith('layout/')) return false;
+            const [from, to] = [path, target].map((one) => FIRMWARE_ORDER.indexOf(roomOf(one)));
+            if (from === undefined || to === undefined || from < 0 || to < 0) return true;
+            return to > from;
+          })
+          .map((target) => `${path} → ${target}`),
+      );
+    expect(wrong).toEqual([]);
+  });
+
+  it('src/ never imports firmware/, tests or the bench, and no room one above it', () => {
+    const level = (path: string) => SRC_ORDER.findIndex((rooms) => rooms.includes(roomOf(path)));
+    const wrong = product
+      .filter((path) => path.startsWith('src/'))
+      .flatMap((path) =>
+        importsOf(path)
+          .filter((target) => !target.startsWith('layout/'))
+          .filter((target) => !target.startsWith('src/') || level(target) > level(path))
+          .map((target) => `${path} → ${target}`),
+      );
+    expect(wrong).toEqual([]);
+    const rooms = new Set(product.filter((path) => path.startsWith('src/')).map(roomOf));
+    const unlisted = [...rooms].filter((room) => !SRC_ORDER.flat().includes(room));
+    expect(unlisted, 'rooms without a place in the order').toEqual([]);
+  });
+
+  it('only src/os calls C', () => {
+    const wrong = places(sources, /from 'koffi'/).filter((place) => !place.startsWith('src/os/'));
+    expect(wrong).toEqual([]);
+  });
+
+  it('src/os imports no room above it, and src/errors.ts nothing at all', () => {
+    expect(importsOf('src/errors.ts')).toEqual([]);
+    const os = product.filter((path) => path.startsWith('src/os/'));
+    expect(os.flatMap(importsOf).filter((target) => !target.startsWith('src/os/'))).toEqual([]);
+  });
+
+  it('AssemblyScript has no type imports', () => {
+    const firmware = sources.filter((path) => path.startsWith('firmware/'));
+    expect(places(firmware, /import type|[{,]\s*type \w+/)).toEqual([]);
+  });
+});
+
+describe('what is not written', () => {
+  it('no `any`', () => {
+    const typed = sources.filter((path) => path !== 'test/tidy.test.ts');
+    expect(places(typed, /(?::|\bas|<|\|)\s*any\b(?!\w)(?=[\s;,)>[\]|]|$)/)).toEqual([]);
+  });
+
+  it('no default exports', () => {
+    // Both are found by their runner through the default export.
+    const files = places(sources, /^export default/).map((place) => place.split(':')[0]);
+    expect(files).toEqual(['scripts/tally-reporter.mjs', 'vitest.config.ts']);
+  });
+
+  it('nothing put off', () => {
+    const later = new RegExp(['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX'].join('|'));
+    expect(places(sources, later)).toEqual([]);
+  });
+
+  it('no test is skipped without a reason, and none runs alone', () => {
+    const tests = sources.filter(isTest).filter((path) => path !== 'test/tidy.test.ts');
+    expect(places(tests, /\b(?:it|test|describe)\.(?:only|skip|todo)\b/)).toEqual([]);
+    expect(places(tests, /\.skip\(\s*\)/)).toEqual([]);
+  });
+
+  it('no paths of one machine', () => {
+    const written = tracked.filter((path) => /\.(ts|mjs|md|json|yaml)$|^\.ci\//.test(path));
+    const wrong = written.filter((path) => {
+      const text = readFileSync(join(root, path), 'utf8');
+      return /(^|[\s"'`(])\/(work|home\/\w|root)\//m.test(text) && path !== 'test/tidy.test.ts';
+    });
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe('what is there is used', () => {
+  it('every constant of layout/', () => {
+    // The mock driver is the other side of the same rings, so tests count.
+    const users = [...product, ...sources.filter((path) => path.startsWith('test/'))];
+    const dead = product
+      .filter((path) => path.startsWith('layout/'))
+      .flatMap((path) =>
+        [...textOf(path).matchAll(/^export const (\w+)/gm)]
+          .map(([, name]) => name ?? '')
+          .filter((name) => {
+            const word = new RegExp(`\\b${name}\\b`);
+            return !users.some((user) => user !== path && word.test(textOf(user)));
+          })
+          .map((name) => `${path}: ${name}`),
+      );
+    expect(dead).toEqual([]);
+  });
+
+  it('every file of firmware/', () => {
+    const firmware = product.filter((path) => path.startsWith('firmware/'));
+    const imported = new Set(firmware.flatMap(importsOf));
+    const dead = firmware.filter((path) => path !== 'firmware/main.ts' && !imported.has(path));
+    expect(dead).toEqual([]);
+  });
+});
+
+describe('rooms', () => {
+  it('each has a README', () => {
+    const rooms = new Set([...sources.map(dirname), 'docs']);
+    const bare = [...rooms].filter((room) =>
+      /^(layout|bench|examples|docs|scripts|(firmware|src|test)(\/[^/]+)?)$/.test(room),
+    );
+    expect(bare.filter((room) => room !== 'src' && !tracked.includes(`${room}/README.md`))).toEqual(
+      [],
+    );
+  });
+
+  it('each README names files that exist', () => {
+    const wrong = tracked
+      .filter((path) => path.endsWith('/README.md'))
+      .flatMap((path) => {
+        const text = readFileSync(join(root, path), 'utf8');
+        return [...text.matchAll(/`([\w-]+\.(?:ts|mjs|yaml|md))`/g)]
+          .map(([, name]) => join(dirname(path), name ?? ''))
+          .filter((named) => !existsSync(join(root, named)))
+          .map((named) => `${path} names ${named}`);
+      });
+    expect(wrong).toEqual([]);
+  });
+});
