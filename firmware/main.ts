@@ -21,6 +21,7 @@ import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from './wire/frame';
 
 export { copy } from './memory/copy';
 export { chooseSlot, insertWindow, removeWindow } from './memory/windows';
+export { checksum } from './offload/checksum';
 export { configureAgeing, forgetPort, setStatic } from './switch/fdb';
 export { flowHash } from './switch/flow';
 export { setPort } from './switch/ports';

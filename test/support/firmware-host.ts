@@ -8,6 +8,7 @@ import { VIRTIO_F_INDIRECT_DESC, VIRTIO_NET_F_MRG_RXBUF } from '../../layout/vir
 import * as virtqueue from '../../layout/virtqueue.ts';
 import type { NicStats, VfStats } from '../../src/nic/types.ts';
 import { LinearMemory } from '../../src/os/linear-memory.ts';
+import { ringOffloads } from '../../src/virtqueue/ring-setup.ts';
 import { macNumber } from './frames.ts';
 import type { GuestRegion } from './mock-driver/guest-memory.ts';
 import type { GuestQueues } from './mock-driver/guest-queues.ts';
@@ -41,6 +42,7 @@ export interface Firmware {
   setPort(vf: number, isUp: number): void;
   copy(to: number, from: number, length: number): void;
   flowHash(header: number, length: number): number;
+  checksum(address: number, length: number): number;
 }
 
 interface HostedGuest {
@@ -308,6 +310,9 @@ export class FirmwareHost {
     view.setUint32(at + virtqueue.RING_SIGNALLED_USED, ring.lastUsed, true);
     view.setUint32(at + virtqueue.RING_FAULT, 0, true);
     view.setUint32(at + virtqueue.RING_HEADER_SIZE, queues.headerSize, true);
+    const features = [...queues.features].reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);
+    const isTransmit = (number & 1) === 1;
+    view.setUint32(at + virtqueue.RING_OFFLOADS, ringOffloads(features, isTransmit), true);
   }
 
   #collect(countWord: number, list: number, target: number[]): void {

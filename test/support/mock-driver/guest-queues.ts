@@ -3,6 +3,7 @@ import {
   VIRTIO_F_IN_ORDER,
   VIRTIO_F_INDIRECT_DESC,
   VIRTIO_F_VERSION_1,
+  VIRTIO_NET_F_GUEST_CSUM,
   VIRTIO_NET_F_MQ,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../../layout/virtio.ts';
@@ -119,6 +120,7 @@ export class GuestQueues {
         ...common,
         layout: options.receiveLayout ?? layout,
         isMergeable,
+        takesOffloads: this.features.has(VIRTIO_NET_F_GUEST_CSUM),
         bufferBytesMin: isMergeable ? (options.bufferBytesMin ?? largest) : largest,
         bufferBytesMax: largest,
       }),

@@ -14,6 +14,8 @@ export interface ReceiveOptions {
   slots: number;
   /** Whether what the device must not write is checked to be as it was. */
   canaries: boolean;
+  /** Whether frames may come unfinished; else all of their virtio-net header must be zero. */
+  takesOffloads: boolean;
   random: Random;
 }
 
@@ -29,7 +31,8 @@ export class ReceiveQueue {
   readonly #pristine: Uint8Array;
   readonly #free: number[] = [];
   readonly #slotOf: Int32Array;
-  readonly #header: Uint8Array;
+  /** The virtio-net header of the frame that `take` returned last. */
+  readonly header: Uint8Array;
   // The chains of a frame that came back in parts.
   #parts: { slot: number; length: number }[] = [];
   #partsWanted = 0;
@@ -38,7 +41,7 @@ export class ReceiveQueue {
     this.ring = ring;
     this.options = options;
     this.#slotOf = new Int32Array(ring.size).fill(-1);
-    this.#header = new Uint8Array(options.headerSize);
+    this.header = new Uint8Array(options.headerSize);
     for (let i = Math.min(options.slots, ring.size) - 1; i >= 0; i--) {
       const slot = new Slot(memory, options.headerSize + options.bufferBytesMax);
       slot.bytes.fill(CANARY);
@@ -109,17 +112,17 @@ export class ReceiveQueue {
   }
 
   #openFrame(slot: number, length: number): void {
-    const { headerSize, isMergeable } = this.options;
+    const { headerSize, isMergeable, takesOffloads } = this.options;
     if (length < headerSize) throw new Error(`the device returned ${length} bytes: no header`);
-    this.#slots[slot]?.read(this.#header, 0);
-    if (this.#header.subarray(0, 10).some((byte) => byte !== 0)) {
+    this.#slots[slot]?.read(this.header, 0);
+    if (!takesOffloads && this.header.subarray(0, 10).some((byte) => byte !== 0)) {
       throw new Error(
-        `the virtio-net header is not zero: ${Buffer.from(this.#header).toString('hex')}`,
+        `the virtio-net header is not zero: ${Buffer.from(this.header).toString('hex')}`,
       );
     }
     this.#partsWanted = 1;
     if (headerSize === 10) return;
-    const buffers = (this.#header[10] as number) | ((this.#header[11] as number) << 8);
+    const buffers = (this.header[10] as number) | ((this.header[11] as number) << 8);
     if (buffers === 0 || (buffers !== 1 && !isMergeable)) {
       throw new Error(`num_buffers is ${buffers}`);
     }
