@@ -17,7 +17,7 @@ const ringSize = 1024;
 const burstSize = 32;
 const firstBursts = 8;
 /** Both directions: 8 bursts of 32 from each of the two ports. */
-export const framesInFlight = 2 * firstBursts * burstSize;
+const framesInFlight = 2 * firstBursts * burstSize;
 
 /** OVS retries a connection once a second, and does so for one port after the other. */
 const connectSeconds = 30;

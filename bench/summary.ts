@@ -4,7 +4,7 @@ import type { Sample, SuiteName } from './sample.ts';
 import { pairedRatios, type Spread, spread } from './statistics.ts';
 
 /** What samples must share to be compared. */
-export interface Subject {
+interface Subject {
   readonly suite: SuiteName;
   readonly workload: string;
   readonly x: number | null;

@@ -14,7 +14,7 @@ export interface ConnectRequest {
 }
 
 /** Every port sends to its partner, so that the switch learns where all of them are. */
-export interface IntroduceRequest {
+interface IntroduceRequest {
   readonly command: 'introduce';
 }
 
@@ -65,6 +65,7 @@ export interface ConnectAnswer {
 
 export interface LoopAnswer extends Cores {
   readonly mpps: number;
+  readonly framesLost: number;
   readonly seconds: number;
 }
 
@@ -80,6 +81,8 @@ export interface OfferAnswer extends Cores {
 export interface PingAnswer extends Cores {
   /** Round trips in microseconds: for each quantile asked for, the trip of that rank. */
   readonly quantiles: readonly number[];
+  /** Trips that did not end; they are not among the quantiles. */
+  readonly lost: number;
   /** Frames of the load that arrived, per microsecond. */
   readonly loadMpps: number;
 }

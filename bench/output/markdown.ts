@@ -100,7 +100,7 @@ function renderRatios(samples: readonly Sample[]): string {
 /** All of them, also those this run does not reach: promises are never hidden. */
 const quiet: readonly Judgement[] = ['met', 'an aim only'];
 
-export function renderVerdicts({ verdicts }: Pick<Run, 'verdicts'>): string {
+function renderVerdicts({ verdicts }: Pick<Run, 'verdicts'>): string {
   const word = ({ judgement }: Verdict) =>
     quiet.includes(judgement) ? judgement : `**${judgement}**`;
   const aim = ({ aim: bound, isAimMet }: Verdict) => {

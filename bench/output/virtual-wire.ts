@@ -6,7 +6,7 @@ import type { Sample } from '../sample.ts';
 import { summarize } from '../summary.ts';
 import { table } from './markdown.ts';
 
-export const lineGbps = [1, 10, 25, 40, 100] as const;
+const lineGbps = [1, 10, 25, 40, 100] as const;
 
 /** On a wire, a frame comes with a preamble of 8 bytes and a gap of 12 behind it. */
 const overheadBytes = 20;

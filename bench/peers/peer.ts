@@ -7,7 +7,7 @@ export type SocketRole = 'listens' | 'connects';
 export const switchCore = 0;
 export const generatorCore = 1;
 
-export interface StartOptions {
+interface StartOptions {
   /** Of every port; one when left out. */
   readonly queuePairs?: number;
 }

@@ -101,13 +101,14 @@ async function visitMix(
   await withDriver(peer, 2, { frameBytes: mix }, async (driver, offered) => {
     if (((offered >> packedRingBit) & 1n) === 0n) withoutPacked.add(peer.name);
     const seconds = context.profile.windowSeconds;
-    const { mpps, switchCores, generatorCores } = await driver.loop({
+    const { mpps, framesLost, switchCores, generatorCores } = await driver.loop({
       ...{ framesInFlight: mixFramesInFlight / 2, warmUpSeconds, seconds },
     });
     context.record({
       ...{ suite: 'forward', peer: peer.name, round, workload: 'IMIX', x: null },
       ...{ metric: 'rate', unit: 'Mpps', value: mpps, switchCores, generatorCores },
       isDisturbed: isDisturbed(switchCores, generatorCores),
+      details: { framesLost },
     });
   });
 }

@@ -11,7 +11,7 @@ import type { Peer } from '../peers/peer.ts';
 import { withDriver } from './session.ts';
 import { interleave, type SuiteContext } from './suite.ts';
 
-export const latencyQuantiles = [
+const latencyQuantiles = [
   ['p50', 0.5],
   ['p99', 0.99],
   ['p99.9', 0.999],
@@ -43,13 +43,13 @@ async function visit(
   await ask(driver, { ...busy, count: warmUpTrips });
   const record = async (workload: string, request: PingPlan, isPolled: boolean) => {
     const answer = await ask(driver, request);
-    const { switchCores, generatorCores, loadMpps } = answer;
+    const { switchCores, generatorCores, loadMpps, lost } = answer;
     for (const [index, [metric]] of latencyQuantiles.entries()) {
       context.record({
         ...{ suite: 'latency', peer: peer.name, round, workload, x: null },
         ...{ metric, unit: 'µs', value: answer.quantiles[index] ?? Number.NaN },
         isDisturbed: isPolled ? isDisturbed(switchCores, generatorCores) : generatorCores < 0.95,
-        ...{ switchCores, generatorCores, details: { loadMpps, trips: request.count } },
+        ...{ switchCores, generatorCores, details: { loadMpps, lost, trips: request.count } },
       });
     }
   };

@@ -8,7 +8,7 @@ import { withDriver } from './session.ts';
 import { interleave, type SuiteContext } from './suite.ts';
 
 /** Frames on a wire carry a checksum that frames in a virtual machine do not. */
-export const checksumBytes = 4;
+const checksumBytes = 4;
 const warmUpSeconds = 0.3;
 const framesInFlight = 256;
 /** More than any of the switches can take: what arrives is all it can do. */

@@ -44,11 +44,12 @@ async function measureRate(
 ): Promise<void> {
   const seconds = context.profile.windowSeconds;
   const loop = await driver.loop({ framesInFlight, warmUpSeconds, seconds });
-  const { mpps, switchCores, generatorCores } = loop;
+  const { mpps, framesLost, switchCores, generatorCores } = loop;
   context.record({
     ...{ suite: 'scale', peer: peer.name, round, workload: `${count} VFs`, x: count },
     ...{ metric: 'total rate', unit: 'Mpps', value: mpps, switchCores, generatorCores },
     isDisturbed: isDisturbed(switchCores, generatorCores),
+    details: { framesLost },
   });
 }
 

@@ -32,12 +32,12 @@ async function visit(
   await withDriver(peer, guestCount, options, async (driver) => {
     const seconds = context.profile.windowSeconds;
     const loop = await driver.loop({ framesInFlight, warmUpSeconds, seconds });
-    const { mpps, switchCores, generatorCores } = loop;
+    const { mpps, framesLost, switchCores, generatorCores } = loop;
     context.record({
       ...{ suite: 'windows', peer: peer.name, round, workload: `${count} windows`, x: count },
       ...{ metric: 'rate', unit: 'Mpps', value: mpps, switchCores, generatorCores },
       isDisturbed: isDisturbed(switchCores, generatorCores),
-      details: { slots: Number(SLOT_COUNT_MAX) },
+      details: { slots: Number(SLOT_COUNT_MAX), framesLost },
     });
   });
 }
