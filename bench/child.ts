@@ -75,7 +75,7 @@ export class Child {
     this.#process.stdin?.write(text);
   }
 
-  /** Resolves with the offset behind the first match at or after `from`, in `output` or `printed`. */
+  /** Resolves with the offset behind the first match from `from` on, in `output` or `printed`. */
   waitFor(
     pattern: RegExp,
     from: number,

@@ -169,8 +169,8 @@ export class RingSet {
   }
 
   /**
-   * Brings a new processor up to date: memory, receive rings and the port first; transmit rings in a
-   * second round, when all VFs can receive again. Rings that a fault stopped stay away.
+   * Brings a new processor up to date: memory, receive rings and the port first; transmit rings in
+   * a second round, when all VFs can receive again. Rings that a fault stopped stay away.
    */
   async reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
     if (direction === 'rx' && this.#regions.length > 0) {

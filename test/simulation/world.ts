@@ -36,13 +36,13 @@ export interface WorldResult {
 }
 
 /**
- * Guests that send, stall and come back at random, on the real firmware, with a clock of its own. What
- * happens follows from the seed alone.
+ * Guests that send, stall and come back at random, on the real firmware, with a clock of its own.
+ * What happens follows from the seed alone.
  *
  *   step: a guest sends ∣ receives ∣ stalls … ∣ the firmware turns ∣ a window is evicted ∣ time passes
  *
- * Held at every step: a frame that arrives is byte for byte what was sent, and newer than all that came
- * before it on its flow; at the end every frame is accounted for.
+ * Held at every step: a frame that arrives is byte for byte what was sent, and newer than all that
+ * came before it on its flow; at the end every frame is accounted for.
  */
 export class World {
   readonly #random: Random;
@@ -174,7 +174,9 @@ export class World {
     }
   }
 
-  /** Takes a window away, as a change of memory between two turns does; never one of an open batch. */
+  /**
+   * Takes a window away, as a change of memory between two turns does; never one of an open batch.
+   */
   #evict(): void {
     const { host } = this.#wire;
     if (host.firmware.isMidBatch() !== 0) return;
