@@ -16,7 +16,7 @@ const NEXT = DESCRIPTOR_F_NEXT;
 const INDIRECT = DESCRIPTOR_F_INDIRECT;
 
 /** What a case has at hand: the ring to break, and a good packet in guest memory. */
-export interface Weapons {
+interface Weapons {
   ring: SplitQueue;
   memory: GuestMemory;
   packet: Span;

@@ -39,7 +39,7 @@ export interface WorldResult {
  * Guests that send, stall and come back at random, on the real firmware, with a clock of its own.
  * What happens follows from the seed alone.
  *
- *   step: a guest sends ∣ receives ∣ stalls … ∣ the firmware turns ∣ a window is evicted ∣ time passes
+ *   step: a guest sends ∣ receives ∣ stalls … ∣ the firmware turns ∣ a window goes ∣ time passes
  *
  * Held at every step: a frame that arrives is byte for byte what was sent, and newer than all that
  * came before it on its flow; at the end every frame is accounted for.

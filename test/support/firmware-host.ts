@@ -57,7 +57,7 @@ export interface HostOptions {
 }
 
 /** DROP_CHAIN_NEXT → chainNext, by number. */
-export const DROP_NAMES: readonly string[] = Object.entries(counters)
+const DROP_NAMES: readonly string[] = Object.entries(counters)
   .filter(([name]) => name.startsWith('DROP_') && name !== 'DROP_REASON_COUNT')
   .sort(([, a], [, b]) => a - b)
   .map(([name]) => camelCase(name.slice('DROP_'.length)));

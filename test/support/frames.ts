@@ -10,7 +10,7 @@ const IPV4_SIZE = 20;
 const UDP_SIZE = 8;
 /** flow u32, sequence u32, seed u32: in front of the seeded payload. */
 const TAG_SIZE = 12;
-export const UDP_FRAME_SIZE_MIN = ETHERNET_SIZE + IPV4_SIZE + UDP_SIZE + TAG_SIZE;
+const UDP_FRAME_SIZE_MIN = ETHERNET_SIZE + IPV4_SIZE + UDP_SIZE + TAG_SIZE;
 
 /** A locally administered address: 02:00:00:00:hh:ll. */
 export function macOf(number: number): string {

@@ -31,7 +31,7 @@ export class RequestRefused extends Error {
   }
 }
 
-export class ConnectionClosed extends Error {
+class ConnectionClosed extends Error {
   constructor() {
     super('the back end closed the connection');
     this.name = 'ConnectionClosed';

@@ -31,7 +31,7 @@ export interface Negotiated {
   protocolFeatures: Set<number>;
 }
 
-export function bitsOf(mask: bigint): Set<number> {
+function bitsOf(mask: bigint): Set<number> {
   const bits = new Set<number>();
   for (let bit = 0; bit < 64; bit++) if ((mask >> BigInt(bit)) & 1n) bits.add(bit);
   return bits;
@@ -79,7 +79,7 @@ export async function shareMemory(
   await frontEnd.send('SET_MEM_TABLE', payload, fds);
 }
 
-export function regionMessage(region: GuestRegion): Uint8Array {
+function regionMessage(region: GuestRegion): Uint8Array {
   return writeMemoryRegion({
     guestAddress: BigInt(region.guestAddress),
     sizeBytes: BigInt(region.sizeBytes),
@@ -109,7 +109,7 @@ export async function removeRegion(frontEnd: FrontEnd, region: GuestRegion): Pro
 }
 
 /** ADD_MEM_REG and REM_MEM_REG: eight bytes of padding, then the region. */
-export function slotPayload(region: GuestRegion): Uint8Array {
+function slotPayload(region: GuestRegion): Uint8Array {
   const payload = new Uint8Array(40);
   payload.set(regionMessage(region), 8);
   return payload;
@@ -134,7 +134,7 @@ export async function startRing(
   await frontEnd.send('SET_VRING_KICK', writeU64(BigInt(queue)), [fds.kick]);
 }
 
-export function vringAddress(queue: number, ring: SplitQueue): Uint8Array {
+function vringAddress(queue: number, ring: SplitQueue): Uint8Array {
   const { memory } = ring;
   return writeVringAddress({
     index: queue,

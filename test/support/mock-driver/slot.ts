@@ -3,7 +3,7 @@ import type { GuestMemory, Span } from './guest-memory.ts';
 
 /** Most pieces that a frame is cut into here. */
 export const SLOT_PIECES_MAX = 8;
-export const SLOT_GAP_MAX = 24;
+const SLOT_GAP_MAX = 24;
 
 /**
  * How header and frame lie in a buffer (ANY_LAYOUT, virtio 1.3, 5.1.6.5):

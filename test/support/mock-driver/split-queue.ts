@@ -306,6 +306,6 @@ export class SplitQueue {
 }
 
 /** 2.7.10: whether an index has passed the event that the other side waits for. */
-export function needsEvent(event: number, after: number, before: number): boolean {
+function needsEvent(event: number, after: number, before: number): boolean {
   return ((after - event - 1) & 0xffff) < ((after - before) & 0xffff);
 }
