@@ -12,6 +12,7 @@ import { type ChosenPeers, choosePeers } from './peers/all.ts';
 import { installExitHooks } from './resources.ts';
 import type { Omission, Sample, SuiteName } from './sample.ts';
 import { runAllocation } from './suites/allocation.ts';
+import { runChecks } from './suites/checks.ts';
 import { runForward } from './suites/forward.ts';
 import { runIdle } from './suites/idle.ts';
 import { runLatency } from './suites/latency.ts';
@@ -37,6 +38,7 @@ const suites: Readonly<Record<SuiteName, (context: SuiteContext) => Promise<void
   idle: runIdle,
   allocation: runAllocation,
   vm: runVm,
+  checks: runChecks,
 };
 
 async function main(args: readonly string[]): Promise<number> {
@@ -66,15 +68,18 @@ async function measure(options: Options): Promise<Run> {
 
   const samples: Sample[] = [];
   const failures: Omission[] = [];
-  const omissions: Omission[] = [...skippedPeers(chosen), ...skippedSuites(options)];
-  for (const { what, reason } of omissions) progress(`left out: ${what}: ${reason}`);
+  const omissions = skippedPeers(chosen);
+  for (const omission of omissions) sayOmission(omission);
   const context: SuiteContext = {
     ...{ peers: chosen.usable, wanted: options.peers, profile: options.profile },
     record(sample) {
       samples.push(sample);
       progress(describe(sample));
     },
-    omit: (what, reason) => omissions.push({ what, reason }),
+    omit(what, reason) {
+      omissions.push({ what, reason });
+      sayOmission({ what, reason });
+    },
     async attempt(what, work) {
       try {
         await work();
@@ -93,6 +98,7 @@ async function measure(options: Options): Promise<Run> {
       failures.push({ what: name, reason: 'the suite found nothing to measure' });
     }
   }
+  if (samples.length === 0) failures.push({ what: 'this run', reason: 'nothing was measured' });
   const versions = chosen.usable.map((peer) => [peer.name, peer.version()] as const);
   return {
     ...{ options, host, omissions, failures, samples },
@@ -120,16 +126,14 @@ function skippedPeers({ skipped }: ChosenPeers): Omission[] {
   return skipped.map(({ name, reason }) => ({ what: name, reason }));
 }
 
-function skippedSuites({ profile }: Options): Omission[] {
-  if (profile.name === 'smoke') return [];
-  const reason = 'the firmware cannot run without its windows yet, so their cost has no baseline';
-  return [{ what: 'checks (the cost of safety)', reason }];
-}
-
 function describe({ suite, workload, peer, metric, round, value, unit, ...rest }: Sample): string {
   const figure = `${metric} ${value.toPrecision(4)} ${unit}`.trimEnd();
   const disturbance = rest.isDisturbed ? ', disturbed: other work took CPU time' : '';
   return `${suite} ${workload}, round ${round + 1}, ${peer}: ${figure}${disturbance}`;
+}
+
+function sayOmission({ what, reason }: Omission): void {
+  progress(`left out: ${what}: ${reason}`);
 }
 
 function progress(line: string): void {

@@ -13,6 +13,7 @@ export const suiteNames = [
   'idle',
   'allocation',
   'vm',
+  'checks',
 ] as const satisfies readonly SuiteName[];
 
 const smokeSuites: readonly SuiteName[] = ['forward', 'idle'];

@@ -8,7 +8,8 @@ export type SuiteName =
   | 'scale'
   | 'idle'
   | 'windows'
-  | 'allocation';
+  | 'allocation'
+  | 'checks';
 
 export interface Sample {
   readonly suite: SuiteName;

@@ -1,5 +1,6 @@
 // Which plots a run gives: those of the suites whose figures form curves or groups.
 
+import { peerNames } from '../peers/all.ts';
 import type { Sample, SuiteName } from '../sample.ts';
 import { type Summary, summarize } from '../summary.ts';
 import { type Plot, type Point, renderPlot, type Series } from './svg.ts';
@@ -98,7 +99,7 @@ function renderBars(
 
 function byPeer(summaries: readonly Summary[], toPoint: (summary: Summary) => Point): Series[] {
   return distinct(summaries.map(({ peer }) => peer)).map((name) => ({
-    name,
+    ...{ name, color: peerNames.indexOf(name) },
     points: summaries.filter(({ peer }) => peer === name).map(toPoint),
   }));
 }

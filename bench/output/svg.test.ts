@@ -10,12 +10,13 @@ const plot: Plot = {
   series: [
     {
       name: 'heddle',
+      color: 0,
       points: [
         { x: 64, median: 20, min: 18, max: 22 },
         { x: 1500, median: 10, min: 9, max: 11 },
       ],
     },
-    { name: 'other', points: [{ x: 64, median: 0, min: 0, max: 0 }] },
+    { name: 'other', color: 1, points: [{ x: 64, median: 0, min: 0, max: 0 }] },
   ],
 };
 
@@ -39,7 +40,7 @@ describe('a plot', () => {
   });
   test('of categories has a bar for each value', () => {
     const points = [0, 1].map((x) => ({ x, median: 5, min: 4, max: 6 }));
-    const series = ['a', 'b'].map((name) => ({ name, points }));
+    const series = ['a', 'b'].map((name, color) => ({ name, color, points }));
     const svg = renderPlot({ ...plot, series, categories: ['one way', 'the other'] });
     // Four bars, two marks of the legend and the background.
     expect(svg.match(/<rect /g)).toHaveLength(7);

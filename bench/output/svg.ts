@@ -9,6 +9,8 @@ export interface Point {
 
 export interface Series {
   readonly name: string;
+  /** Which of the colours it has: the same peer the same one in all plots. */
+  readonly color: number;
   readonly points: readonly Point[];
 }
 
@@ -47,7 +49,7 @@ export function renderPlot(plot: Plot): string {
   const x = xScale(plot, points);
   const drawn = series.map((one, index) =>
     categories === undefined
-      ? line(one, x, y, colorOf(index))
+      ? line(one, x, y, colorOf(one.color))
       : bars(one, index, series.length, categories.length, y),
   );
   return [
@@ -60,7 +62,7 @@ export function renderPlot(plot: Plot): string {
     ...(categories === undefined ? xAxis(x) : categoryAxis(categories)),
     text((box.left + box.right) / 2, box.bottom + 44, plot.xLabel, 'text-anchor="middle"'),
     ...drawn,
-    ...series.map((one, index) => legend(one.name, index)),
+    ...series.map(legend),
     '</svg>\n',
   ].join('\n');
 }
@@ -155,23 +157,23 @@ function bars(
       const [middle, height] = [px(left + width / 2), px(box.bottom - top)];
       const edge = `x="${px(left)}" y="${px(top)}" width="${px(width * 0.9)}" height="${height}"`;
       const range = `M${middle} ${px(y.at(point.min))}V${px(y.at(point.max))}`;
-      return `<rect ${edge} fill="${colorOf(index)}"/><path d="${range}" stroke="#333333"/>`;
+      return `<rect ${edge} fill="${colorOf(series.color)}"/><path d="${range}" stroke="#333333"/>`;
     })
     .join('\n');
 }
 
-function legend(name: string, index: number): string {
+function legend({ name, color }: Series, index: number): string {
   const y = box.top + 12 + index * 22;
   const mark = `<rect x="${box.right + 18}" y="${y - 10}" width="12" height="12"`;
-  return `${mark} fill="${colorOf(index)}"/>${text(box.right + 36, y, name)}`;
+  return `${mark} fill="${colorOf(color)}"/>${text(box.right + 36, y, name)}`;
 }
 
 function text(x: number, y: number, content: string, attributes = ''): string {
   return `<text x="${px(x)}" y="${px(y)}" ${attributes}>${escapeXml(content)}</text>`;
 }
 
-function colorOf(index: number): string {
-  return colors[index % colors.length]!;
+function colorOf(color: number): string {
+  return colors[color % colors.length]!;
 }
 
 function px(value: number): string {

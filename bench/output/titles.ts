@@ -11,6 +11,7 @@ export const suiteTitles: Readonly<Record<SuiteName, string>> = {
   idle: 'Idle: VFs with nothing to say',
   allocation: 'Allocation: what the garbage collector has to do',
   vm: 'Virtual machines: two Linux guests under QEMU',
+  checks: 'Checks: what safety costs',
 };
 
 export const suiteTexts: Readonly<Record<SuiteName, string>> = {
@@ -45,5 +46,7 @@ export const suiteTexts: Readonly<Record<SuiteName, string>> = {
   vm:
     'Two Linux guests under QEMU without KVM, one virtual CPU each, share both cores with the ' +
     'switch. TCP by iperf3, one stream; “both ways” is the sum of one way and then the other. UDP ' +
-    'request/response is one datagram there and back; RTT is ping’s.',
+    'request/response is one datagram there and back; RTT is ping’s. No MSI-X for any of them, ' +
+    'because QEMU 7.2 without KVM cannot have it with vhost-user.',
+  checks: 'The same loop with and without the windows through which guest memory is seen.',
 };

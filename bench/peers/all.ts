@@ -5,8 +5,11 @@ import { createOvsDpdk } from './ovs-dpdk.ts';
 import type { Peer } from './peer.ts';
 import { createTestpmdVhost } from './testpmd-vhost.ts';
 
-/** Those that only connect virtual machines: `vm/links.ts`. */
-const vmPeerNames = ['bridge-tap', 'bridge-tap-offload', 'qemu-stream', 'vde-switch'];
+/** The last four only connect virtual machines: `vm/links.ts`. */
+export const peerNames: readonly string[] = [
+  ...[heddleName, 'ovs-dpdk', 'testpmd-vhost'],
+  ...['bridge-tap', 'bridge-tap-offload', 'qemu-stream', 'vde-switch'],
+];
 
 export interface ChosenPeers {
   readonly usable: readonly Peer[];
@@ -16,10 +19,9 @@ export interface ChosenPeers {
 /** The peers named, or all, split by whether they can run here. */
 export function choosePeers(names: readonly string[]): ChosenPeers {
   const all = [createHeddle(), createOvsDpdk(), createTestpmdVhost()];
-  const allNames = [...all.map(({ name }) => name), ...vmPeerNames];
-  const unknown = names.find((name) => !allNames.includes(name));
+  const unknown = names.find((name) => !peerNames.includes(name));
   if (unknown !== undefined) {
-    const known = allNames.join(', ');
+    const known = peerNames.join(', ');
     throw new Error(`Unknown peer ${unknown}: allowed are ${known}.`);
   }
   const wanted = all.filter(({ name }) => names.length === 0 || names.includes(name));
