@@ -21,7 +21,7 @@ function simulate(options: WorldOptions): WorldResult {
 }
 
 describe('a simulation', () => {
-  const isRepeat = process.env['HEDDLE_SEED'] !== undefined;
+  const isRepeat = process.env.HEDDLE_SEED !== undefined;
   const first = seedFromEnvironment(1);
   const seeds = Array.from({ length: isRepeat ? 1 : SEEDS }, (_, index) => first + index);
 

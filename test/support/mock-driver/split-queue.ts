@@ -264,7 +264,7 @@ export class SplitQueue {
     view.setUint32(at + 4, Math.floor(address / 0x1_0000_0000), true);
     view.setUint32(at + 8, this.#pieceLength[piece] as number, true);
     view.setUint16(at + 12, next < 0 ? flags : flags | DESCRIPTOR_F_NEXT, true);
-    view.setUint16(at + 14, next < 0 ? 0 : next, true);
+    view.setUint16(at + 14, Math.max(next, 0), true);
   }
 
   #offer(head: number): void {
