@@ -29,16 +29,14 @@ class FakeVf {
 
 let vfs: FakeVf[];
 let set: ProcessorSet;
+let broken: Promise<string>;
 
 beforeEach(async () => {
   vfs = [new FakeVf(0, 0), new FakeVf(1, 1), new FakeVf(2, 0)];
-  set = new ProcessorSet(
-    { processors: 2, macAgeSeconds: 300 },
-    {
-      vfs: () => vfs as unknown as Vf[],
-      onBroken: (reason) => expect.unreachable(reason),
-    },
-  );
+  broken = new Promise((onBroken) => {
+    const owner = { vfs: () => vfs as unknown as Vf[], onBroken };
+    set = new ProcessorSet({ processors: 2, macAgeSeconds: 300 }, owner);
+  });
   await set.start();
 });
 
@@ -79,6 +77,16 @@ describe('a set of processors', () => {
     expect(set.shared.counter(ring.number, COUNTER_FAULTS)).toBe(1);
     expect(set.stats().map(({ restarts }) => restarts)).toEqual([0, 1]);
     expect(await set.post(1, { kind: 'set-mac-age', seconds: 10 })).toBe(true);
+    ring.close();
+  });
+
+  it('that cannot attach a VF again says so, and the process lives', async () => {
+    const [, vf] = vfs;
+    vf!.rings.reattach = () => Promise.reject(new Error('mmap failed: EPERM'));
+    const ring = new RingOnProcessor(set.shared, 1);
+    await set.post(1, ring.attach);
+    void set.post(1, ring.injectTrap);
+    expect(await broken).toBe('processor 1 cannot be replaced: mmap failed: EPERM');
     ring.close();
   });
 });

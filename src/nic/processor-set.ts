@@ -125,7 +125,12 @@ export class ProcessorSet implements Fabric {
     };
     return new Processor(settings, this.shared, {
       onRingFault: (ring, fault) => this.#blame(ring, FAULT_REASONS[fault] ?? `fault ${fault}`),
-      onDeath: (death) => void this.#replace(index, death),
+      onDeath: (death) => {
+        // Out of descriptors, say. The NIC goes on with the processors it has.
+        this.#replace(index, death).catch((error: Error) =>
+          this.#owner.onBroken(`processor ${index} cannot be replaced: ${error.message}`),
+        );
+      },
     });
   }
 
@@ -145,7 +150,11 @@ export class ProcessorSet implements Fabric {
     }
     const processor = this.#create(index);
     this.#processors[index] = processor;
-    await processor.started();
+    const isUp = await processor.started().then(
+      () => true,
+      () => false,
+    );
+    if (!isUp) return; // it reports its own death, and is replaced for that
     // First all that receive, then those that send: no frame meets a receiver that is not back yet.
     for (const direction of ['rx', 'tx'] as const) {
       for (const vf of this.#owner.vfs()) await vf.rings.reattach(index, direction);

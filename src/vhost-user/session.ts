@@ -131,7 +131,10 @@ export class Session {
     // Without protocol features there is no SET_VRING_ENABLE: rings begin enabled.
     if (!hasFeature(this.features, VHOST_USER_F_PROTOCOL_FEATURES)) setup.isEnabled = true;
     const isStarted = await this.device.rings.start(queue, setup, this.memory, this.features);
-    if (!isStarted) throw new Refusal(`ring ${queue} lies outside of the guest's memory`);
+    if (!isStarted) {
+      const reason = "lies outside of the guest's memory, or the NIC has no room for more rings";
+      throw new Refusal(`ring ${queue} ${reason}`);
+    }
     this.#updateState();
   }
 
