@@ -1,5 +1,5 @@
-// Two TAP devices of the kernel, bridged, in a network namespace of their own: what is written to one
-// with a virtio-net header comes out of the other finished, as the kernel does it.
+// Two TAP devices of the kernel, bridged, in a network namespace of their own: what is written to
+// one with a virtio-net header comes out of the other finished, as the kernel does it.
 //
 //   test ─ virtio-net header + frame ─► t0 ═ bridge ═ t1 ─ finished frames ─► test
 
