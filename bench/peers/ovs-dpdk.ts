@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Child } from '../child.ts';
-import { commandVersion, findCommand, run } from '../commands.ts';
+import { commandVersion, findCommand, run, runBeside } from '../commands.ts';
 import { dpdkEnvironment } from '../dpdk.ts';
 import { makeTemporaryDirectory, type TemporaryDirectory } from '../resources.ts';
 import { type Peer, switchCore } from './peer.ts';
@@ -43,7 +43,7 @@ export function createOvsDpdk(): Peer {
       running = null;
     },
     async addPort(socket) {
-      running?.addPort(socket);
+      await running?.addPort(socket);
     },
     pids: () => (running?.vswitchd ? [running.vswitchd.pid] : []),
     cpuSeconds: () => running?.vswitchd?.cpuSeconds() ?? 0,
@@ -64,8 +64,8 @@ class OvsDpdk {
       `--remote=p${this.#databaseAddress()}`,
       ...this.#daemonOptions('ovsdb'),
     ]);
-    this.#configure(['--no-wait', 'init']);
-    this.#configure(['--no-wait', 'set', 'Open_vSwitch', '.', ...dpdkSettings()]);
+    await this.#configure(['--no-wait', 'init']);
+    await this.#configure(['--no-wait', 'set', 'Open_vSwitch', '.', ...dpdkSettings()]);
     // A bridge leaves TAPs behind even when its switch is killed. In a network namespace of its
     // own they vanish with it; the vhost-user sockets are files and don't care.
     this.vswitchd = this.#spawn('ovs-vswitchd', 'unshare', [
@@ -74,11 +74,11 @@ class OvsDpdk {
       ...this.#daemonOptions('vswitchd'),
     ]);
     await this.vswitchd.waitFor(/DPDK Enabled - initialized/, 0, bridgeSeconds);
-    this.#addBridge(sockets);
+    await this.#addBridge(sockets);
   }
 
-  addPort(socket: string): void {
-    this.#configure(this.#portCommand(socket));
+  async addPort(socket: string): Promise<void> {
+    await this.#configure(this.#portCommand(socket));
   }
 
   async stop(): Promise<void> {
@@ -87,13 +87,13 @@ class OvsDpdk {
     this.#directory.remove();
   }
 
-  #addBridge(sockets: readonly string[]): void {
+  async #addBridge(sockets: readonly string[]): Promise<void> {
     const ports = sockets.flatMap((path) => ['--', ...this.#portCommand(path)]);
     const create = ['add-br', bridge, '--', 'set', 'bridge', bridge, 'datapath_type=netdev'];
-    this.#configure([...create, ...ports]);
+    await this.#configure([...create, ...ports]);
     const control = join(this.#directory.path, `${bridge}.mgmt`);
-    run('ovs-ofctl', ['del-flows', control], this.#environment());
-    run('ovs-ofctl', ['add-flow', control, 'actions=NORMAL'], this.#environment());
+    await runBeside('ovs-ofctl', ['del-flows', control], this.#environment());
+    await runBeside('ovs-ofctl', ['add-flow', control, 'actions=NORMAL'], this.#environment());
   }
 
   #portCommand(socket: string): string[] {
@@ -106,10 +106,10 @@ class OvsDpdk {
   }
 
   /** Without --no-wait, returns once vswitchd has done what the database says. */
-  #configure(args: readonly string[]): void {
+  async #configure(args: readonly string[]): Promise<void> {
     const connection = [`--db=${this.#databaseAddress()}`, '--retry', `--timeout=${bridgeSeconds}`];
     try {
-      run('ovs-vsctl', [...connection, ...args], this.#environment());
+      await runBeside('ovs-vsctl', [...connection, ...args], this.#environment());
     } catch (error) {
       const log = (this.vswitchd ?? this.#database)?.tail() ?? '';
       throw new Error(`ovs-vsctl failed: ${String(error)}\n${log}`);
