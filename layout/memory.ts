@@ -75,7 +75,7 @@ export const WINDOW_SLOT: u32 = 20;
 export const WINDOW_TABLE_COUNT: u32 = 2048;
 export const WINDOW_TABLE_BITS: u32 = 11;
 
-// A slot: u64 key of its window (0 = free), u32 low, u32 stamp of the last batch that used it.
+// A slot: u64 key of its window (0 = free), u32 low, u32 stamp of its last use.
 export const SLOT_RECORD_SIZE: u32 = 16;
 export const SLOT_KEY: u32 = 0;
 export const SLOT_LOW: u32 = 8;

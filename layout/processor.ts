@@ -20,7 +20,7 @@ export const CONTROL_SIGNAL_COUNT: u32 = 32;
 export const CONTROL_FAULT_COUNT: u32 = 36;
 /** Monotonic seconds, for ageing. The host sets it. */
 export const CONTROL_NOW_SECONDS: u32 = 40;
-/** Number of the current batch: the age of windows. */
+/** Counts batches and deliveries: the age of windows. */
 export const CONTROL_BATCH_STAMP: u32 = 44;
 export const CONTROL_TX_RING_COUNT: u32 = 48;
 export const CONTROL_PORT_COUNT: u32 = 52;

@@ -58,14 +58,35 @@ let lastLow: u32 = 0;
 let lastSize: u32 = 0;
 let lastBase: u32 = 0;
 
+/** The stamp of the windows that hold the frames of the current batch. */
+let sourceStamp: u32 = 0;
+
 const SLOT_MASK: u32 = SLOT_SIZE - 1;
 const TABLE_MASK: u32 = WINDOW_TABLE_COUNT - 1;
 
-/** Opens a batch: windows used from now on carry its stamp, and the host evicts none that does. */
+/**
+ * Opens a batch: windows used from now on hold its frames, and none of them is evicted before the
+ * next batch opens.
+ */
 export function beginBatch(): void {
   control().batchStamp += 1;
   control().exhausted = 0;
+  sourceStamp = control().batchStamp;
   lastKey = 0; // so that the first use in each batch stamps the window
+}
+
+/**
+ * Opens a delivery, or goes on with one. What earlier deliveries of the batch used may be evicted:
+ * all of it is translated again. So one batch can reach any number of guests.
+ */
+export function beginDelivery(): void {
+  control().batchStamp += 1;
+  lastKey = 0;
+}
+
+/** A frame was dropped because no slot was free; the next one may ask again. */
+export function settleExhausted(): void {
+  control().exhausted = 0;
 }
 
 /**
@@ -88,8 +109,7 @@ function failed(vf: u32, address: u64): u32 {
   if (words.invalidVf == vf + 1 && words.invalidAddress == address) {
     translateError = i32(DROP_BUFFER_ADDRESS);
   } else if (words.exhausted != 0) {
-    // For the rest of the batch: no slot becomes free before its end, so asking again would never
-    // end.
+    // Until the frame that needs it is dropped: asking again would find every slot in use again.
     translateError = i32(DROP_WINDOW_EXHAUSTED);
   } else {
     words.missVf = vf;
@@ -167,8 +187,8 @@ function moveWindow(from: u32, to: u32): void {
 }
 
 /**
- * Host: the slot to map next, a free one or the one unused for longest; −1 if this batch uses them
- * all.
+ * Host: the slot to map next, a free one or the one unused for longest; −1 if the frames of the
+ * batch and this delivery use them all.
  */
 export function chooseSlot(slotCount: u32): i32 {
   const stamp = control().batchStamp;
@@ -177,8 +197,9 @@ export function chooseSlot(slotCount: u32): i32 {
   for (let slot: u32 = 0; slot < slotCount; slot++) {
     const record = slotAt(slot);
     if (load<u64>(record + SLOT_KEY) == 0) return i32(slot);
-    const age = stamp - load<u32>(record + SLOT_STAMP);
-    if (age > bestAge) {
+    const used = load<u32>(record + SLOT_STAMP);
+    const age = stamp - used;
+    if (age > bestAge && used != sourceStamp) {
       bestAge = age;
       best = i32(slot);
     }

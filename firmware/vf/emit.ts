@@ -20,6 +20,7 @@ import {
 import { count } from '../counters/counters';
 import { control } from '../memory/control';
 import { appendToTargets, openTargets } from '../memory/segments';
+import { settleExhausted } from '../memory/windows';
 import { dropOf, WALK_MISSED, walkChain, walkedSegments } from '../virtqueue/chain';
 import { faultRing } from '../virtqueue/fault';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
@@ -139,6 +140,7 @@ function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32)
     buffers += 1;
     if (result < 0) {
       giveBack(view, ring, buffers);
+      settleExhausted();
       return EMIT_DROPPED - i32(dropOf(result));
     }
     gathered += u32(result);

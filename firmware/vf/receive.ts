@@ -16,7 +16,7 @@ import {
 import { count } from '../counters/counters';
 import { control } from '../memory/control';
 import { copy } from '../memory/copy';
-import { spanLength, translate } from '../memory/windows';
+import { beginDelivery, spanLength, translate } from '../memory/windows';
 import { faultRing } from '../virtqueue/fault';
 import { lock, unlock } from '../virtqueue/lock';
 import { Ring, RingView, ringAt, vfOf, viewAt } from '../virtqueue/ring';
@@ -33,7 +33,7 @@ import {
   putPlainHeader,
   tookBuffers,
 } from './emit';
-import { deliverTranslated } from './translate';
+import { deliverTranslated, forgetResumed } from './translate';
 
 // Beside each snapshot of a descriptor: its head, where its buffer is (0 = needs a closer look),
 // its span.
@@ -49,6 +49,7 @@ export function deliver(ringNumber: u32, list: u32, start: u32, frames: u32): u3
   const view = viewAt(ringNumber);
   const ring = ringAt(ringNumber);
   control().currentRing = ringNumber;
+  beginDelivery();
   lock(ring);
   let done = start;
   if (view.state == RING_ENABLED && prepare(ringNumber, view, ring, frames - start)) {
@@ -57,6 +58,7 @@ export function deliver(ringNumber: u32, list: u32, start: u32, frames: u32): u3
     count(ringNumber, COUNTER_OFFERED, done - start);
   } else {
     done = frames;
+    forgetResumed(ringNumber);
     count(ringNumber, COUNTER_OFFERED, frames - start);
     dropHere(ringNumber, DROP_RING_STOPPED, frames - start);
   }

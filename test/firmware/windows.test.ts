@@ -169,6 +169,24 @@ describe('missing windows', () => {
     expect(wire.received(1).length).toBe(1);
   });
 
+  it('do not limit how many guests one batch can reach', () => {
+    // 16 frames, each in a window of its own, to 11 guests whose buffers are scattered as well.
+    const guests = Array.from({ length: 12 }, (_, index) => ({ ...scattered, seed: index + 1 }));
+    const options = guests.map((guest) => ({ ...guest, layout: 'shared' as const, slots: 32 }));
+    wire = new FirmwareWire(options, { slotCount: 100 });
+    wire.postAll();
+    for (let round = 0; round < 5; round++) {
+      for (let i = 0; i < 16; i++) {
+        const frame = plainFrame({ to: BROADCAST, from: wire.mac(0) }, 100 + i, round);
+        expect(wire.send(0, frame)).toBe(true);
+      }
+      wire.run();
+      for (let number = 1; number < 12; number++) expect(wire.received(number).length).toBe(16);
+    }
+    for (let number = 0; number < 12; number++) expect(wire.allDrops(number)).toEqual({});
+    expect(wire.host.evictions).toBeGreaterThan(100);
+  });
+
   it('end in a counted drop where no region covers the address', () => {
     wire = new FirmwareWire([{}, {}]);
     wire.postAll();
