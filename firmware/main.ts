@@ -8,6 +8,7 @@ import { FLOOD_LIST_BASE, TARGET_LIST_BASE, TX_RING_LIST_BASE } from '../layout/
 import { TURN_IDLE, TURN_MISSED, TURN_SIGNALS, TURN_WORKED } from '../layout/processor';
 import { RING_DISABLED, RING_STOPPED } from '../layout/virtqueue';
 import { control } from './memory/control';
+import { configureFragments } from './offload/segment';
 import { classify, receiveRing } from './switch/classify';
 import { configureAgeing } from './switch/fdb';
 import { portAt, portCount } from './switch/ports';
@@ -52,6 +53,7 @@ let floodFrame: u32 = 0;
 export function configure(processor: u32, processorCount: u32, macAgeSeconds: u32): void {
   configureLocks(processor, processorCount);
   configureAgeing(macAgeSeconds);
+  configureFragments(processor);
 }
 
 /** Host: a ring is mapped at these linear addresses. `isOwned`: this processor inhales from it. */

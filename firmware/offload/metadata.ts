@@ -36,7 +36,9 @@ const UDP_CHECKSUM: u32 = 6;
 const PROTOCOL_TCP: u32 = 6;
 const PROTOCOL_UDP: u32 = 17;
 
-export function flagsOf(metadata: u64): u32 {
+const HEADER_LENGTH_BITS: u64 = 0xffff0000;
+
+function flagsOf(metadata: u64): u32 {
   return u32(metadata) & 0xff;
 }
 
@@ -49,12 +51,29 @@ function headerLengthOf(metadata: u64): u32 {
   return u32(metadata >> 16) & 0xffff;
 }
 
-export function gsoSizeOf(metadata: u64): u32 {
+function gsoSizeOf(metadata: u64): u32 {
   return u32(metadata >> 32) & 0xffff;
 }
 
 export function checksumStartOf(metadata: u64): u32 {
   return u32(metadata >> 48);
+}
+
+export function isChecksumUndone(frame: Frame): bool {
+  return (flagsOf(frame.metadata) & NET_HEADER_F_NEEDS_CSUM) != 0;
+}
+
+/** Bytes of each segment. Fragments are multiples of 8 (RFC 791). */
+export function segmentUnit(frame: Frame): u32 {
+  const size = gsoSizeOf(frame.metadata);
+  return frame.offload == OFFLOAD_UFO ? size & ~7 : size;
+}
+
+/** How many frames a super-frame becomes. */
+export function segmentCount(frame: Frame): u32 {
+  const unit = segmentUnit(frame);
+  const bytes = frame.length - (frame.offload == OFFLOAD_UFO ? frame.l4 : frame.payload);
+  return (bytes + unit - 1) / unit;
 }
 
 /**
@@ -105,8 +124,13 @@ function checkSegmentation(frame: Frame, gsoType: u32, may: u32): i32 {
   frame.isV4 = isIpv6() ? 0 : 1;
   if (gsoSizeOf(frame.metadata) < SEGMENT_SIZE_MIN) return DROP_SEGMENTATION;
   if (headerLengthOf(frame.metadata) > frame.length) return DROP_SEGMENTATION; // hdr_len lies
+  // The length field of IPv4 counts its own header, that of IPv6 not: there nothing is too long.
+  if (frame.isV4 != 0 && frame.length - frame.l3 > 0xffff) return DROP_SEGMENTATION;
   if (!checkTransport(frame, isTcp, kind == NET_HEADER_GSO_UDP)) return DROP_SEGMENTATION;
   frame.offload = offload;
+  if (segmentCount(frame) > SEGMENTS_PER_FRAME_MAX) return DROP_SEGMENTATION;
+  // What the receiver is told of the headers is what was found, not what the sender claims.
+  frame.metadata = (frame.metadata & ~HEADER_LENGTH_BITS) | (u64(frame.payload) << 16);
   return -1;
 }
 
@@ -134,10 +158,7 @@ function checkTransport(frame: Frame, isTcp: bool, mayBeFinished: bool): bool {
   }
   frame.payload = frame.l4 + size;
   if (frame.payload > readable || frame.payload >= frame.length) return false;
-  if ((frame.length - frame.l4) / gsoSizeOf(frame.metadata) >= SEGMENTS_PER_FRAME_MAX) return false;
-  const isUndone = (flagsOf(frame.metadata) & NET_HEADER_F_NEEDS_CSUM) != 0;
-  // Only a datagram to be fragmented may come with its checksum.
-  if (!isUndone) return mayBeFinished;
+  if (!isChecksumUndone(frame)) return mayBeFinished; // only a datagram to be fragmented may
   const offset = isTcp ? TCP_CHECKSUM : UDP_CHECKSUM;
   return checksumStartOf(frame.metadata) == frame.l4 && frame.checksumOffset == offset;
 }

@@ -9,14 +9,13 @@ import { OFFLOAD_CHECKSUM, OFFLOAD_TSO4, OFFLOAD_TSO6, OFFLOAD_UFO } from '../..
 import { copy } from '../memory/copy';
 import { Frame } from '../wire/frame';
 import { fold, sumBytes, sumFrame, swap } from './checksum';
-import { checksumStartOf, gsoSizeOf } from './metadata';
+import { checksumStartOf, isChecksumUndone, segmentUnit } from './metadata';
 
 const TCP_FIN_PSH: u32 = 0x09;
 const TCP_CWR: u32 = 0x80;
 const TCP_FLAGS: u32 = 13;
 const TCP_CHECKSUM: u32 = 16;
 const UDP_CHECKSUM: u32 = 6;
-const PROTOCOL_TCP: u32 = 6;
 const PROTOCOL_UDP: u32 = 17;
 const PROTOCOL_FRAGMENT: u32 = 44;
 const FRAGMENT_HEADER_SIZE: u32 = 8;
@@ -28,35 +27,48 @@ export let segmentHeaders: u32 = 0;
 export let segmentOffset: u32 = 0;
 export let segmentLength: u32 = 0;
 
-// The values of the super-frame that change from segment to segment. Read once for each delivery.
+// The values of the super-frame that change from segment to segment. Read once for each delivery, also
+// where it waits for a window in between: fragments that go on share their identification.
 let identifier: u32 = 0;
 let sequence: u32 = 0;
 let tcpFlags: u32 = 0;
 let unit: u32 = 0;
+/** The pseudo-header's sum but for the length. */
+let pseudoSum: u64 = 0;
 /** The finished checksum of a datagram that is fragmented. */
 let datagramChecksum: u32 = 0;
-let nextFragmentId: u32 = 1;
+let fragmentsMade: u32 = 0;
 let fragmentId: u32 = 0;
+let processorBits: u32 = 0;
+
+/** Processors must not give the same identification to two datagrams of one guest. */
+export function configureFragments(processor: u32): void {
+  processorBits = processor << 28;
+}
 
 export function openSegments(frame: Frame): void {
   const header = frame.header;
-  unit = gsoSizeOf(frame.metadata);
+  unit = segmentUnit(frame);
   if (isV4(frame)) identifier = swap(load<u16>(header + frame.l3, 4));
   if (isTcp(frame)) {
     sequence = bswap<u32>(load<u32>(header + frame.l4, 4));
     tcpFlags = load<u8>(header + frame.l4, TCP_FLAGS);
   }
   if (frame.offload == OFFLOAD_UFO) {
-    unit &= ~7; // fragments are multiples of 8 bytes (RFC 791)
     datagramChecksum = finishedDatagramChecksum(frame);
-    fragmentId = nextFragmentId++;
+    fragmentId = nextFragmentId();
+  } else {
+    pseudoSum = pseudoHeader(frame);
   }
 }
 
-/** How many frames the super-frame becomes. */
-export function segmentCount(frame: Frame): u32 {
-  const bytes = frame.length - (frame.offload == OFFLOAD_UFO ? frame.l4 : frame.payload);
-  return (bytes + unit - 1) / unit;
+/** One to one from the counter, so that none comes back soon, and scattered (RFC 7739, 3.5). */
+function nextFragmentId(): u32 {
+  fragmentsMade += 1;
+  let mixed = (fragmentsMade & 0x0fffffff) | processorBits;
+  mixed = (mixed ^ (mixed >> 16)) * 0x85ebca6b;
+  mixed = (mixed ^ (mixed >> 13)) * 0xc2b2ae35;
+  return mixed ^ (mixed >> 16);
 }
 
 /** Prepares segment `index` of `count`: its headers at SEGMENT_SCRATCH_BASE. */
@@ -77,10 +89,10 @@ export function makeSegment(frame: Frame, index: u32, count: u32): void {
     if (index + 1 < count) flags &= ~TCP_FIN_PSH; // the end of the data is in the last one
     if (index > 0) flags &= ~TCP_CWR; // RFC 3168: the window was reduced once
     store<u8>(l4, u8(flags), TCP_FLAGS);
-    finishTransport(frame, TCP_CHECKSUM, PROTOCOL_TCP);
+    finishTransport(frame, TCP_CHECKSUM);
   } else {
     store<u16>(l4, u16(swap(frame.payload - frame.l4 + segmentLength)), 4);
-    finishTransport(frame, UDP_CHECKSUM, PROTOCOL_UDP);
+    finishTransport(frame, UDP_CHECKSUM);
   }
 }
 
@@ -160,36 +172,36 @@ function writeNetworkHeader(frame: Frame, index: u32, length: u32): void {
   store<u16>(ip, u16(~fold(sumBytes(ip, frame.l4 - frame.l3))), 10);
 }
 
-function finishTransport(frame: Frame, field: u32, protocol: u32): void {
+function finishTransport(frame: Frame, field: u32): void {
   const l4 = SEGMENT_SCRATCH_BASE + frame.l4;
   const size = frame.payload - frame.l4;
   store<u16>(l4 + field, 0);
   const sum =
-    pseudoHeader(frame, protocol, size + segmentLength) +
+    pseudoSum +
+    u64(swap(size + segmentLength)) +
     u64(fold(sumBytes(l4, size))) +
     u64(fold(sumFrame(frame, segmentOffset, segmentLength)));
-  store<u16>(l4 + field, u16(finished(sum)));
+  // For TCP, 0 stays 0 as in Linux (gso_make_checksum): only UDP means "none" by it.
+  store<u16>(l4 + field, u16(field == UDP_CHECKSUM ? finished(sum) : ~fold(sum) & 0xffff));
 }
 
 function finishedDatagramChecksum(frame: Frame): u32 {
-  const l4 = frame.header + frame.l4;
-  const field = u32(load<u16>(l4, UDP_CHECKSUM));
-  if (checksumStartOf(frame.metadata) != frame.l4) return field; // it came finished
-  // Everything but the field itself, and the pseudo-header anew.
-  const sum = sumFrame(frame, frame.l4, frame.length - frame.l4) + u64(~field & 0xffff);
-  return finished(sum + pseudoHeader(frame, PROTOCOL_UDP, frame.length - frame.l4));
-}
-
-/** RFC 9293, 3.1 and RFC 8200, 8.1: addresses, protocol, length. */
-function pseudoHeader(frame: Frame, protocol: u32, length: u32): u64 {
-  const ip = frame.header + frame.l3;
-  const addresses = isV4(frame) ? sumBytes(ip + 12, 8) : sumBytes(ip + 8, 32);
-  return addresses + u64(swap(protocol)) + u64(swap(length & 0xffff)) + u64(swap(length >> 16));
+  if (isChecksumUndone(frame)) return finished(sumFrame(frame, frame.l4, frame.length - frame.l4));
+  return u32(load<u16>(frame.header + frame.l4, UDP_CHECKSUM));
 }
 
 /**
- * The complement; 0 is written as 0xffff, which is the same number and never means "no checksum".
+ * The sum that the sender left in the checksum field, without the length of the whole. Not made anew
+ * from the addresses: behind a routing header the final destination counts (RFC 8200, 8.1).
  */
+function pseudoHeader(frame: Frame): u64 {
+  const left = u32(
+    load<u16>(frame.header + frame.l4 + (isTcp(frame) ? TCP_CHECKSUM : UDP_CHECKSUM)),
+  );
+  return u64(left) + u64(~swap(frame.length - frame.l4) & 0xffff);
+}
+
+/** The complement; 0 is written as 0xffff, the same number, which never means "no checksum". */
 function finished(sum: u64): u32 {
   const checksum = ~fold(sum) & 0xffff;
   return checksum == 0 ? 0xffff : checksum;

@@ -11,16 +11,15 @@ import {
   DROP_BUFFER_TOO_SMALL,
 } from '../../layout/counters';
 import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
-import { NET_HEADER_F_NEEDS_CSUM, NET_HEADER_GSO_ECN } from '../../layout/virtio';
+import { NET_HEADER_GSO_ECN } from '../../layout/virtio';
 import { OFFLOAD_CHECKSUM, OFFLOAD_ECN } from '../../layout/virtqueue';
 import { count, countDrop } from '../counters/counters';
-import { flagsOf, gsoTypeOf } from '../offload/metadata';
+import { gsoTypeOf, isChecksumUndone, segmentCount } from '../offload/metadata';
 import {
   isSuperFrame,
   makeChecksummed,
   makeSegment,
   openSegments,
-  segmentCount,
   segmentHeaders,
   segmentLength,
   segmentOffset,
@@ -67,12 +66,11 @@ function accepts(may: u32, frame: Frame): bool {
   if (!(may & frame.offload)) return false;
   const isEcn = (gsoTypeOf(frame.metadata) & NET_HEADER_GSO_ECN) != 0;
   if (isEcn && !(may & OFFLOAD_ECN)) return false;
-  const isUndone = (flagsOf(frame.metadata) & NET_HEADER_F_NEEDS_CSUM) != 0;
-  return !isUndone || (may & OFFLOAD_CHECKSUM) != 0;
+  return !isChecksumUndone(frame) || (may & OFFLOAD_CHECKSUM) != 0;
 }
 
 function deliverSegments(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
-  openSegments(frame);
+  if (resumeSegment == 0) openSegments(frame);
   const segments = segmentCount(frame);
   for (let index = resumeSegment; index < segments; index++) {
     makeSegment(frame, index, segments);
@@ -106,6 +104,16 @@ function abandon(ringNumber: u32, index: u32, segments: u32, result: i32): i32 {
   countDrop(ringNumber, u32(EMIT_DROPPED - result), lost);
   // The first segment stands for the frame: delivered already, or dropped with the caller's count.
   return index == 0 ? result : EMITTED;
+}
+
+/**
+ * The ring stopped while a super-frame waited for a window in mid-segmentation. The caller counts the
+ * frame as dropped; the segment that stood for it was delivered.
+ */
+export function forgetResumed(ringNumber: u32): void {
+  if (resumeSegment == 0) return;
+  resumeSegment = 0;
+  countSegments(ringNumber, 1);
 }
 
 function countSegments(ringNumber: u32, segments: u32): void {
