@@ -59,7 +59,10 @@ export class HostileLab {
     await this.#round();
     expect(this.#exchanged).toBe(before + 1);
     await this.target.waitTransmitted();
-    this.target.poll();
+    for (const guest of [this.target, ...this.#bystanders]) {
+      guest.poll();
+      for (const { receive } of guest.queues.pairs) receive.checkIdleBuffers();
+    }
     this.lab.assertBalanced();
     for (const { restarts } of this.lab.nic.stats().processors) expect(restarts).toBe(0);
     for (const number of BYSTANDERS) expect(this.lab.drops(number)).toEqual({});

@@ -6,6 +6,7 @@ import * as processor from '../../layout/processor.ts';
 import * as vf from '../../layout/vf.ts';
 import { VIRTIO_F_INDIRECT_DESC, VIRTIO_NET_F_MRG_RXBUF } from '../../layout/virtio.ts';
 import * as virtqueue from '../../layout/virtqueue.ts';
+import { DROP_NAMES } from '../../src/counters/names.ts';
 import type { NicStats, VfStats } from '../../src/nic/types.ts';
 import { LinearMemory } from '../../src/os/linear-memory.ts';
 import { ringOffloads } from '../../src/virtqueue/ring-setup.ts';
@@ -55,12 +56,6 @@ export interface HostOptions {
   slotCount?: number;
   macAgeSeconds?: number;
 }
-
-/** DROP_CHAIN_NEXT → chainNext, by number. */
-const DROP_NAMES: readonly string[] = Object.entries(counters)
-  .filter(([name]) => name.startsWith('DROP_') && name !== 'DROP_REASON_COUNT')
-  .sort(([, a], [, b]) => a - b)
-  .map(([name]) => camelCase(name.slice('DROP_'.length)));
 
 /** The firmware's module, for tests that look at it instead of running it. */
 export function firmwareModule(): WebAssembly.Module {
@@ -320,8 +315,4 @@ export class FirmwareHost {
     for (let i = 0; i < count; i++) target.push(this.view.getUint32(list + i * 4, true));
     this.setControl(countWord, 0);
   }
-}
-
-function camelCase(constant: string): string {
-  return constant.toLowerCase().replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
