@@ -31,6 +31,8 @@ export const PORT_LIST_BASE: u32 = 0x126000;
 export const FAULT_LIST_BASE: u32 = 0x128000;
 export const WINDOW_TABLE_BASE: u32 = 0x130000;
 export const WINDOW_SLOTS_BASE: u32 = 0x140000;
+/** The buffers of the frame in the making: place, id, bytes (u32 each), 16 bytes apart. */
+export const GATHERED_BASE: u32 = 0x150000;
 export const RING_VIEWS_BASE: u32 = 0x180000;
 export const PRIVATE_END: u32 = 0x1c0000;
 
@@ -64,7 +66,8 @@ export const SLOT_COUNT_MAX: u32 = 891;
 //   0      8     12     16     20     24       32
 //   ┌──────┬─────┬──────┬──────┬──────┬────────┐   valid: chunk offsets low … low + size
 //   │ key  │ low │ size │ base │ slot │ (free) │   linear address = base + chunk offset (mod 2^32)
-//   └──────┴─────┴──────┴──────┴──────┴────────┘   key = (vf + 1) << 48 | guest address >> SLOT_SHIFT
+//   └──────┴─────┴──────┴──────┴──────┴────────┘   key = (vf + 1) << 48 | guest address >>
+// SLOT_SHIFT
 export const WINDOW_ENTRY_SIZE: u32 = 32;
 export const WINDOW_KEY: u32 = 0;
 export const WINDOW_LOW: u32 = 8;

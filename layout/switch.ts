@@ -2,8 +2,10 @@
 //
 //   0            32              48             64
 //   ┌────────────┬───────────────┬──────────────┐
-//   │ key u64 ×4 │ stamp u32 ×4  │   (free)     │   key = port << 48 | MAC, stored by one atomic store;
-//   └────────────┴───────────────┴──────────────┘   0 = free. stamp = second of last sight, or static.
+//   │ key u64 ×4 │ stamp u32 ×4  │   (free)     │   key = port << 48 | MAC, stored by one atomic
+// store;
+//   └────────────┴───────────────┴──────────────┘   0 = free. stamp = second of last sight, or
+// static.
 //
 // MAC addresses are held as the 48-bit little-endian number that a load from the frame yields.
 export const FDB_SET_SIZE: u32 = 64;

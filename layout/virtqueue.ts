@@ -3,6 +3,7 @@
 // struct virtq_desc: le64 addr, le32 len, le16 flags, le16 next.
 export const DESCRIPTOR_SIZE: u32 = 16;
 export const DESCRIPTOR_LENGTH: u32 = 8;
+export const DESCRIPTOR_FLAGS: u32 = 12;
 export const DESCRIPTOR_F_NEXT: u32 = 1;
 export const DESCRIPTOR_F_WRITE: u32 = 2;
 export const DESCRIPTOR_F_INDIRECT: u32 = 4;
@@ -20,12 +21,34 @@ export const USED_RING: u32 = 4;
 export const USED_ELEMENT_SIZE: u32 = 8;
 export const USED_F_NO_NOTIFY: u32 = 1;
 
+// Packed virtqueue (2.8): le64 addr, le32 len, le16 id, le16 flags; event structures of le16
+// off_wrap, le16 flags in place of the available (driver) and the used ring (device).
+export const PACKED_ID: u32 = 12;
+export const PACKED_FLAGS: u32 = 14;
+export const PACKED_F_AVAIL: u32 = 0x80;
+export const PACKED_F_USED: u32 = 0x8000;
+/** NEXT, WRITE and INDIRECT: what a descriptor's flags say of its chain. */
+export const PACKED_CHAIN_FLAGS: u32 = 7;
+/** Beside a position: the wrap counter, as in vhost-user's ring base. */
+export const PACKED_WRAP: u32 = 0x8000;
+export const PACKED_EVENT_OFFSET: u32 = 0;
+export const PACKED_EVENT_FLAGS: u32 = 2;
+export const PACKED_EVENT_SIZE: u32 = 4;
+export const PACKED_EVENT_ENABLE: u32 = 0;
+export const PACKED_EVENT_DISABLE: u32 = 1;
+export const PACKED_EVENT_DESCRIPTOR: u32 = 2;
+
 // The shared ring record: one cache line in the shared state, the same for every processor.
 //
 //   0      4       8      12      16          20         24               28      32           36
-//   ┌──────┬───────┬──────┬───────┬───────────┬──────────┬────────────────┬───────┬────────────┬─────┐
-//   │ lock │ state │ size │ flags │ lastAvail │ usedIndex│ signalledUsed  │ fault │ headerSize │ offloads │  …  │
-//   └──────┴───────┴──────┴───────┴───────────┴──────────┴────────────────┴───────┴────────────┴─────┘
+//
+// ┌──────┬───────┬──────┬───────┬───────────┬──────────┬────────────────┬───────┬────────────┬─────┐
+//
+//   │ lock │ state │ size │ flags │ lastAvail │ usedIndex│ signalledUsed  │ fault │ headerSize │
+// offloads │  …  │
+//
+// └──────┴───────┴──────┴───────┴───────────┴──────────┴────────────────┴───────┴────────────┴─────┘
+//
 //   lock: 0, or processor + 1 of the holder; taken only where several processors deliver to it
 export const RING_RECORD_SIZE: u32 = 64;
 export const RING_LOCK: u32 = 0;
@@ -49,6 +72,7 @@ export const RING_F_MERGEABLE: u32 = 1;
 export const RING_F_EVENT_INDEX: u32 = 2;
 export const RING_F_IN_ORDER: u32 = 4;
 export const RING_F_INDIRECT: u32 = 8;
+export const RING_F_PACKED: u32 = 16;
 
 // What a transmit ring's guest may leave undone, and what a receive ring's guest takes undone.
 export const OFFLOAD_CHECKSUM: u32 = 1;
@@ -65,6 +89,8 @@ export const RING_FAULT_NONE: u32 = 0;
 export const RING_FAULT_AVAIL_INDEX: u32 = 1;
 /** The available ring names a descriptor beyond the table. */
 export const RING_FAULT_HEAD_INDEX: u32 = 2;
+/** Packed: a chain so long that where the next one begins cannot be known. */
+export const RING_FAULT_CHAIN: u32 = 4;
 /** The firmware trapped while it worked on this ring. */
 export const RING_FAULT_TRAP: u32 = 3;
 

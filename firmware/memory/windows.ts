@@ -2,7 +2,8 @@
 // demand.
 //
 //   guest address ─► key = VF, chunk ─► window table ─► base + offset in chunk
-//                                         └► miss: the host maps a slot, the turn goes on where it was
+//                                         └► miss: the host maps a slot, the turn goes on where it
+// was
 //
 // Safety: an address that translates lies inside a memory region of that same VF, since the host
 // only enters windows that it has mapped from the VF's own regions, and `low … low + size` are

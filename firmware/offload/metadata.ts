@@ -119,8 +119,8 @@ function checkSegmentation(frame: Frame, gsoType: u32, may: u32): i32 {
   if (protocol != (isTcp ? PROTOCOL_TCP : PROTOCOL_UDP) || (isEcn && !isTcp)) {
     return DROP_SEGMENTATION;
   }
-  frame.l3 = networkOffset;
-  frame.l4 = transportOffset;
+  frame.l3 = u16(networkOffset);
+  frame.l4 = u16(transportOffset);
   frame.isV4 = isIpv6() ? 0 : 1;
   if (gsoSizeOf(frame.metadata) < SEGMENT_SIZE_MIN) return DROP_SEGMENTATION;
   if (headerLengthOf(frame.metadata) > frame.length) return DROP_SEGMENTATION; // hdr_len lies
@@ -156,8 +156,9 @@ function checkTransport(frame: Frame, isTcp: bool, mayBeFinished: bool): bool {
     size = (u32(load<u8>(frame.header + frame.l4, 12)) >> 4) << 2;
     if (size < 20) return false;
   }
-  frame.payload = frame.l4 + size;
-  if (frame.payload > readable || frame.payload >= frame.length) return false;
+  const payload = frame.l4 + size;
+  if (payload > readable || payload >= frame.length) return false;
+  frame.payload = u16(payload);
   if (!isChecksumUndone(frame)) return mayBeFinished; // only a datagram to be fragmented may
   const offset = isTcp ? TCP_CHECKSUM : UDP_CHECKSUM;
   return checksumStartOf(frame.metadata) == frame.l4 && frame.checksumOffset == offset;

@@ -2,7 +2,8 @@
 // frame's own (RFC 9293 for TCP; Linux's tcp_gso_segment and __udp_gso_segment are the reference).
 //
 //   super-frame:  [ L2 L3 L4 │ payload ........................ ]
-//   segment i:    [ L2 L3 L4 │ payload[i × size …] ]   lengths, IP-ID, sequence, flags, checksums anew
+//   segment i:    [ L2 L3 L4 │ payload[i × size …] ]   lengths, IP-ID, sequence, flags, checksums
+// anew
 //   fragment i:   [ L2 L3    │ (L4 payload)[i × size …] ]   for a datagram that is fragmented (UFO)
 import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
 import { OFFLOAD_CHECKSUM, OFFLOAD_TSO4, OFFLOAD_TSO6, OFFLOAD_UFO } from '../../layout/virtqueue';
@@ -116,7 +117,7 @@ function makeFragment(frame: Frame, index: u32, count: u32): void {
   const length = min(unit, frame.length - frame.l4 - start);
   const isLast = index + 1 == count;
   copy(SEGMENT_SCRATCH_BASE, frame.header, frame.payload);
-  let headers = frame.l4;
+  let headers: u32 = frame.l4;
   if (isV4(frame)) {
     store<u16>(SEGMENT_SCRATCH_BASE + frame.l3, u16(swap((isLast ? 0 : 0x2000) | (start >> 3))), 6);
     writeNetworkHeader(frame, 0, frame.l4 - frame.l3 + length);

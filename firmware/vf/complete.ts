@@ -13,8 +13,8 @@ import { count } from '../counters/counters';
 import { control } from '../memory/control';
 import { lock, unlock } from '../virtqueue/lock';
 import { wantsInterrupt } from '../virtqueue/notification';
+import { publishUsed, putUsed } from '../virtqueue/queue';
 import { ringAt, viewAt } from '../virtqueue/ring';
-import { publishUsed, putUsed } from '../virtqueue/split';
 import { frameAt, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
 import { markDirty } from './dirty';
 
@@ -25,9 +25,12 @@ export function complete(ringNumber: u32, frames: u32, replicas: u32): void {
   control().currentRing = ringNumber;
   let forwarded: u32 = 0;
   let bytes: u32 = 0;
+  let slots: u32 = 0;
   for (let i: u32 = 0; i < frames; i++) {
     const frame = frameAt(i);
-    putUsed(view, ring, i, frame.head, 0); // 2.7.8.2: nothing was written into a read-only buffer
+    // 2.7.8.2: nothing was written into a read-only buffer
+    putUsed(view, ring, slots, frame.head, 0);
+    slots += frame.slots;
     bytes += frame.length;
     if (frame.target >= TARGET_DROP && frame.target != TARGET_FLOOD) {
       count(ringNumber, COUNTER_DROPS + frame.target - TARGET_DROP, 1);
@@ -38,7 +41,7 @@ export function complete(ringNumber: u32, frames: u32, replicas: u32): void {
   count(ringNumber, COUNTER_BYTES, bytes);
   count(ringNumber, COUNTER_FORWARDED, forwarded);
   count(ringNumber, COUNTER_REPLICAS, replicas);
-  publishUsed(view, ring, frames);
+  publishUsed(view, ring, slots);
   markDirty(ringNumber, view);
 }
 

@@ -10,11 +10,12 @@ import {
   DROP_BUFFER_TOO_SMALL,
   DROP_RING_FULL,
 } from '../../layout/counters';
-import { EMIT_SCRATCH_BASE, TARGET_SEGMENTS_BASE } from '../../layout/memory';
+import { EMIT_SCRATCH_BASE, GATHERED_BASE, TARGET_SEGMENTS_BASE } from '../../layout/memory';
 import { NET_HEADER_NUM_BUFFERS, NET_HEADER_SIZE } from '../../layout/virtio';
 import {
   DESCRIPTOR_F_WRITE,
   RING_F_MERGEABLE,
+  RING_FAULT_CHAIN,
   RING_FAULT_HEAD_INDEX,
 } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
@@ -23,8 +24,10 @@ import { appendToTargets, openTargets } from '../memory/segments';
 import { settleExhausted } from '../memory/windows';
 import { dropOf, WALK_MISSED, walkChain, walkedSegments } from '../virtqueue/chain';
 import { faultRing } from '../virtqueue/fault';
+import { availableFlags, chainId, measureChain } from '../virtqueue/packed';
+import { isPacked, publishUsed, putUsed } from '../virtqueue/queue';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
-import { availableHead, publishUsed, putUsed } from '../virtqueue/split';
+import { availableHead } from '../virtqueue/split';
 import { Frame } from '../wire/frame';
 import { markDirty } from './dirty';
 
@@ -34,34 +37,34 @@ export const EMIT_MISSED: i32 = -1;
 export const EMIT_FAULTED: i32 = -2;
 export const EMIT_DROPPED: i32 = -3;
 
-// The delivery in hand: what the ring had at its start, and what became of it.
-let availableBuffers: u32 = 0;
-let takenBuffers: u32 = 0;
+// The delivery in hand: what a split ring had at its start, and what became of it.
+let availableSlots: u32 = 0;
+let takenSlots: u32 = 0;
 let deliveredFrames: u32 = 0;
 let deliveredBytes: u32 = 0;
 
 export function openDelivery(available: u32): void {
-  availableBuffers = available;
-  takenBuffers = 0;
+  availableSlots = available;
+  takenSlots = 0;
   deliveredFrames = 0;
   deliveredBytes = 0;
 }
 
-/** Buffers that this delivery has used: where the next one stands behind the ring's last index. */
-export function buffersTaken(): u32 {
-  return takenBuffers;
+/** Slots that this delivery has used: where the next buffer stands behind the last one taken. */
+export function slotsTaken(): u32 {
+  return takenSlots;
 }
 
-export function tookBuffers(buffers: u32, bytes: u32): void {
-  takenBuffers += buffers;
+export function tookSlots(slots: u32, bytes: u32): void {
+  takenSlots += slots;
   deliveredFrames += 1;
   deliveredBytes += bytes;
 }
 
 /** Hands the used buffers to the driver, all at once. */
 export function closeDelivery(ringNumber: u32, view: RingView, ring: Ring): void {
-  if (takenBuffers == 0) return;
-  publishUsed(view, ring, takenBuffers);
+  if (takenSlots == 0) return;
+  publishUsed(view, ring, takenSlots);
   count(ringNumber, COUNTER_PACKETS, deliveredFrames);
   count(ringNumber, COUNTER_BYTES, deliveredBytes);
   markDirty(ringNumber, view);
@@ -91,41 +94,45 @@ export function emit(
   checksumOffset: u32,
 ): i32 {
   const needed = ring.headerSize + headers + length;
-  const buffers = gatherBuffers(ringNumber, view, ring, needed);
-  if (buffers < 0) return buffers;
+  const failure = gatherBuffers(ringNumber, view, ring, needed);
+  if (failure != 0) return failure;
   store<u64>(EMIT_SCRATCH_BASE, metadata);
   store<u16>(EMIT_SCRATCH_BASE, u16(checksumOffset), 8);
   const isMergeable = (ring.flags & RING_F_MERGEABLE) != 0;
-  store<u16>(EMIT_SCRATCH_BASE, u16(isMergeable ? buffers : 1), NET_HEADER_NUM_BUFFERS);
+  store<u16>(EMIT_SCRATCH_BASE, u16(isMergeable ? gatheredBuffers : 1), NET_HEADER_NUM_BUFFERS);
   openTargets(TARGET_SEGMENTS_BASE);
   appendToTargets(EMIT_SCRATCH_BASE, ring.headerSize);
   appendToTargets(headersAt, headers);
   appendPart(frame, offset, length);
-  tookBuffers(u32(buffers), headers + length);
+  putGathered(view, ring, false);
+  tookSlots(gatheredSlots, headers + length);
   return EMITTED;
 }
 
-/** Collects buffers for `needed` bytes; returns how many, or what `emit` returns on failure. */
+// The buffers of one frame, noted until it is sure that the frame fits: a used descriptor of a
+// packed ring cannot be taken back.
+let gatheredBuffers: u32 = 0;
+let gatheredSlots: u32 = 0;
+
+/** Collects buffers for `needed` bytes; 0, or what `emit` returns on failure. */
 function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32): i32 {
   let gathered: u32 = 0;
   let segments: u32 = 0;
-  let buffers: u32 = 0;
+  gatheredBuffers = 0;
+  gatheredSlots = 0;
   while (gathered < needed) {
-    if (takenBuffers + buffers >= availableBuffers) return EMIT_DROPPED - i32(DROP_RING_FULL);
-    if (buffers > 0 && !(ring.flags & RING_F_MERGEABLE)) {
+    const ahead = takenSlots + gatheredSlots;
+    const failure = findBuffer(ringNumber, view, ring, ahead);
+    if (failure != 0) return failure;
+    if (gatheredBuffers > 0 && !(ring.flags & RING_F_MERGEABLE)) {
       return EMIT_DROPPED - i32(DROP_BUFFER_TOO_SMALL);
-    }
-    const ahead = takenBuffers + buffers;
-    const head = availableHead(view, ring, ahead);
-    if (head >= ring.size) {
-      faultRing(ringNumber, RING_FAULT_HEAD_INDEX);
-      return EMIT_FAULTED;
     }
     const result = walkChain(
       vfOf(ringNumber),
       view,
       ring,
-      head,
+      bufferStart,
+      bufferSlots,
       DESCRIPTOR_F_WRITE,
       needed - gathered,
       TARGET_SEGMENTS_BASE,
@@ -136,29 +143,68 @@ function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32)
       control().missRing = ringNumber;
       return EMIT_MISSED;
     }
-    putUsed(view, ring, ahead, head, result < 0 ? 0 : u32(result));
-    buffers += 1;
+    noteBuffer(ahead, result < 0 ? 0 : u32(result));
     if (result < 0) {
-      giveBack(view, ring, buffers);
+      // A broken buffer goes back empty, and those of the same frame before it: completion is in
+      // order.
+      putGathered(view, ring, true);
+      takenSlots += gatheredSlots;
       settleExhausted();
       return EMIT_DROPPED - i32(dropOf(result));
     }
     gathered += u32(result);
     segments += walkedSegments;
   }
-  return i32(buffers);
+  return 0;
 }
 
-/**
- * A broken buffer goes back empty, and those of the same frame before it: completion is in order.
- */
-function giveBack(view: RingView, ring: Ring, buffers: u32): void {
-  for (let i: u32 = 0; i < buffers; i++) {
-    const place = (ring.usedIndex + takenBuffers + i) & (ring.size - 1);
-    // The head as `putUsed` has just written it: the driver's own copy may have changed since.
-    putUsed(view, ring, takenBuffers + i, load<u32>(view.used + (place << 3), 4), 0);
+// What `findBuffer` found: where `walkChain` starts, the slots it takes, what names it when it is
+// used.
+let bufferStart: u32 = 0;
+let bufferSlots: u32 = 1;
+let bufferId: u32 = 0;
+
+/** Looks for the chain `ahead` slots on; 0, or what `emit` returns if there is none. */
+function findBuffer(ringNumber: u32, view: RingView, ring: Ring, ahead: u32): i32 {
+  if (isPacked(ring)) {
+    const flags = availableFlags(view, ring, ahead);
+    if (flags < 0) return EMIT_DROPPED - i32(DROP_RING_FULL);
+    bufferSlots = measureChain(view, ring, ahead, u32(flags));
+    if (bufferSlots == 0) {
+      faultRing(ringNumber, RING_FAULT_CHAIN);
+      return EMIT_FAULTED;
+    }
+    bufferStart = ahead;
+    bufferId = chainId;
+    return 0;
   }
-  takenBuffers += buffers;
+  if (ahead >= availableSlots) return EMIT_DROPPED - i32(DROP_RING_FULL);
+  bufferId = availableHead(view, ring, ahead);
+  if (bufferId >= ring.size) {
+    faultRing(ringNumber, RING_FAULT_HEAD_INDEX);
+    return EMIT_FAULTED;
+  }
+  bufferStart = bufferId;
+  bufferSlots = 1;
+  return 0;
+}
+
+/** Notes the buffer just found: u32 place, id, bytes written. */
+function noteBuffer(ahead: u32, bytes: u32): void {
+  const entry = GATHERED_BASE + (gatheredBuffers << 4);
+  store<u32>(entry, ahead);
+  store<u32>(entry, bufferId, 4);
+  store<u32>(entry, bytes, 8);
+  gatheredBuffers += 1;
+  gatheredSlots += bufferSlots;
+}
+
+function putGathered(view: RingView, ring: Ring, areEmpty: bool): void {
+  for (let i: u32 = 0; i < gatheredBuffers; i++) {
+    const entry = GATHERED_BASE + (i << 4);
+    const bytes = areEmpty ? 0 : load<u32>(entry, 8);
+    putUsed(view, ring, load<u32>(entry), load<u32>(entry, 4), bytes);
+  }
 }
 
 /** Appends `length` bytes of a frame from `offset` on. */

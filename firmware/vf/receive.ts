@@ -9,7 +9,10 @@ import { BATCH_MAX } from '../../layout/limits';
 import { RX_DESCRIPTORS_BASE } from '../../layout/memory';
 import {
   DESCRIPTOR_F_WRITE,
+  DESCRIPTOR_FLAGS,
   DESCRIPTOR_LENGTH,
+  PACKED_CHAIN_FLAGS,
+  PACKED_ID,
   RING_ENABLED,
   RING_FAULT_AVAIL_INDEX,
 } from '../../layout/virtqueue';
@@ -19,11 +22,12 @@ import { copy } from '../memory/copy';
 import { beginDelivery, spanLength, translate } from '../memory/windows';
 import { faultRing } from '../virtqueue/fault';
 import { lock, unlock } from '../virtqueue/lock';
+import { availableFlags, packedDescriptor } from '../virtqueue/packed';
+import { isPacked, putUsed } from '../virtqueue/queue';
 import { Ring, RingView, ringAt, vfOf, viewAt } from '../virtqueue/ring';
-import { availableCount, availableHead, descriptorAt, putUsed } from '../virtqueue/split';
+import { availableCount, availableHead, descriptorAt } from '../virtqueue/split';
 import { frameAt } from '../wire/frame';
 import {
-  buffersTaken,
   closeDelivery,
   EMIT_DROPPED,
   EMIT_FAULTED,
@@ -31,7 +35,8 @@ import {
   EMITTED,
   openDelivery,
   putPlainHeader,
-  tookBuffers,
+  slotsTaken,
+  tookSlots,
 } from './emit';
 import { deliverTranslated, forgetResumed } from './translate';
 
@@ -68,13 +73,26 @@ export function deliver(ringNumber: u32, list: u32, start: u32, frames: u32): u3
 
 /** Looks at the ring and up to `wanted` of its buffers. False if its driver broke it. */
 function prepare(ringNumber: u32, view: RingView, ring: Ring, wanted: u32): bool {
-  const available = availableCount(view, ring);
-  openDelivery(available);
-  if (available > ring.size) {
-    faultRing(ringNumber, RING_FAULT_AVAIL_INDEX);
-    return false;
+  let ready: u32 = 0;
+  if (isPacked(ring)) {
+    openDelivery(0);
+    ready = snapshotPacked(view, ring, wanted);
+  } else {
+    const available = availableCount(view, ring);
+    openDelivery(available);
+    if (available > ring.size) {
+      faultRing(ringNumber, RING_FAULT_AVAIL_INDEX);
+      return false;
+    }
+    ready = min(available, wanted);
+    snapshotSplit(view, ring, ready);
   }
-  const ready = min(available, wanted);
+  for (let i: u32 = 0; i < ready; i++) locate(vfOf(ringNumber), ring, i);
+  for (let i = ready; i < wanted; i++) store<u32>(ADDRESSES_BASE + (i << 2), 0);
+  return true;
+}
+
+function snapshotSplit(view: RingView, ring: Ring, ready: u32): void {
   for (let i: u32 = 0; i < ready; i++) {
     store<u32>(HEADS_BASE + (i << 2), availableHead(view, ring, i));
   }
@@ -83,9 +101,24 @@ function prepare(ringNumber: u32, view: RingView, ring: Ring, wanted: u32): bool
     const head = min(load<u32>(HEADS_BASE + (i << 2)), ring.size - 1);
     v128.store(RX_DESCRIPTORS_BASE + (i << 4), v128.load(descriptorAt(view, head)));
   }
-  for (let i: u32 = 0; i < ready; i++) locate(vfOf(ringNumber), ring, i);
-  for (let i = ready; i < wanted; i++) store<u32>(ADDRESSES_BASE + (i << 2), 0);
-  return true;
+}
+
+/**
+ * As long as every buffer is one descriptor, the i-th stands i slots on. The first that is more
+ * ends the early look. The snapshot is put in the order of a split one.
+ */
+function snapshotPacked(view: RingView, ring: Ring, wanted: u32): u32 {
+  for (let i: u32 = 0; i < wanted; i++) {
+    const flags = availableFlags(view, ring, i);
+    if (flags < 0 || (flags & PACKED_CHAIN_FLAGS) != DESCRIPTOR_F_WRITE) return i;
+    const descriptor = packedDescriptor(view, ring, i);
+    const snapshot = RX_DESCRIPTORS_BASE + (i << 4);
+    store<u64>(snapshot, load<u64>(descriptor));
+    store<u32>(snapshot, load<u32>(descriptor, DESCRIPTOR_LENGTH), DESCRIPTOR_LENGTH);
+    store<u16>(snapshot, u16(DESCRIPTOR_F_WRITE), DESCRIPTOR_FLAGS);
+    store<u32>(HEADS_BASE + (i << 2), u32(load<u16>(descriptor, PACKED_ID)));
+  }
+  return wanted;
 }
 
 /** Translates a buffer that is a single writable descriptor; leaves 0 for all others. */
@@ -95,7 +128,8 @@ function locate(vf: u32, ring: Ring, index: u32): void {
   const length = u32(rest);
   let linear: u32 = 0;
   const isPlain = (u32(rest >> 32) & 0xffff) == DESCRIPTOR_F_WRITE && length != 0;
-  if (isPlain && load<u32>(HEADS_BASE + (index << 2)) < ring.size) {
+  // A packed ring's id is only handed back: it names no descriptor (SPDK once used it as one).
+  if (isPlain && (isPacked(ring) || load<u32>(HEADS_BASE + (index << 2)) < ring.size)) {
     linear = translate(vf, load<u64>(snapshot), length);
     store<u32>(SPANS_BASE + (index << 2), spanLength);
   }
@@ -113,7 +147,7 @@ function deliverEach(
   const headerSize = ring.headerSize;
   for (let i = start; i < frames; i++) {
     const frame = frameAt(load<u32>(list + (i << 2)));
-    const taken = buffersTaken();
+    const taken = slotsTaken();
     const place = taken << 2;
     const needed = frame.length + headerSize;
     // Buffers run out of step with frames once one frame took several: the closer look then finds
@@ -124,7 +158,7 @@ function deliverEach(
       putPlainHeader(linear, headerSize);
       copy(linear + headerSize, frame.address, frame.length);
       putUsed(view, ring, taken, load<u32>(HEADS_BASE + place), needed);
-      tookBuffers(1, frame.length);
+      tookSlots(1, frame.length);
       continue;
     }
     const result = deliverTranslated(ringNumber, view, ring, frame);

@@ -19,8 +19,11 @@ import {
 } from '../../layout/limits';
 import { SOURCE_SEGMENTS_BASE, TX_DESCRIPTORS_BASE } from '../../layout/memory';
 import {
+  DESCRIPTOR_FLAGS,
   DESCRIPTOR_LENGTH,
+  PACKED_CHAIN_FLAGS,
   RING_FAULT_AVAIL_INDEX,
+  RING_FAULT_CHAIN,
   RING_FAULT_HEAD_INDEX,
 } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
@@ -36,6 +39,8 @@ import {
 import { readMetadata } from '../offload/metadata';
 import { dropOf, openWalk, WALK_MISSED, walkChain, walkedSegments } from '../virtqueue/chain';
 import { faultRing } from '../virtqueue/fault';
+import { availableFlags, chainId, measureChain, packedDescriptor } from '../virtqueue/packed';
+import { isPacked } from '../virtqueue/queue';
 import { Ring, RingView, ringAt, vfOf, viewAt } from '../virtqueue/ring';
 import { availableCount, availableHead, descriptorAt } from '../virtqueue/split';
 import { Frame, frameAt, headerScratch, TARGET_DROP } from '../wire/frame';
@@ -58,17 +63,13 @@ export function inhale(ringNumber: u32): u32 {
   const view = viewAt(ringNumber);
   const ring = ringAt(ringNumber);
   control().currentRing = ringNumber; // before the first access that could trap
-  const available = availableCount(view, ring);
-  if (available == 0) return 0;
-  if (available > ring.size) {
-    faultRing(ringNumber, RING_FAULT_AVAIL_INDEX);
-    return 0;
-  }
+  const heads = isPacked(ring)
+    ? snapshotPacked(ringNumber, view, ring)
+    : snapshotSplit(ringNumber, view, ring);
+  if (heads == 0) return 0;
   beginBatch();
   segmentsUsed = 0;
   budgetUsed = 0;
-  const heads = snapshotHeads(ringNumber, view, ring, min(available, BATCH_MAX));
-  snapshotDescriptors(view, heads);
   let taken: u32 = 0;
   while (taken < heads && budgetUsed < SEGMENT_BUDGET) {
     if (!resolve(ringNumber, view, ring, taken)) break;
@@ -83,6 +84,22 @@ export function inhale(ringNumber: u32): u32 {
   return taken;
 }
 
+/** Copies the heads and first descriptors of what is available; returns how many. */
+function snapshotSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
+  const available = availableCount(view, ring);
+  if (available == 0) return 0;
+  if (available > ring.size) {
+    faultRing(ringNumber, RING_FAULT_AVAIL_INDEX);
+    return 0;
+  }
+  const heads = snapshotHeads(ringNumber, view, ring, min(available, BATCH_MAX));
+  for (let i: u32 = 0; i < heads; i++) {
+    const descriptor = descriptorAt(view, frameAt(i).head);
+    v128.store(TX_DESCRIPTORS_BASE + (i << 4), v128.load(descriptor));
+  }
+  return heads;
+}
+
 function snapshotHeads(ringNumber: u32, view: RingView, ring: Ring, wanted: u32): u32 {
   for (let i: u32 = 0; i < wanted; i++) {
     const head = availableHead(view, ring, i);
@@ -91,16 +108,40 @@ function snapshotHeads(ringNumber: u32, view: RingView, ring: Ring, wanted: u32)
       if (i == 0) faultRing(ringNumber, RING_FAULT_HEAD_INDEX);
       return i;
     }
-    frameAt(i).head = head;
+    const frame = frameAt(i);
+    frame.head = head;
+    frame.ahead = i;
+    frame.slots = 1;
   }
   return wanted;
 }
 
-function snapshotDescriptors(view: RingView, heads: u32): void {
-  for (let i: u32 = 0; i < heads; i++) {
-    const descriptor = descriptorAt(view, frameAt(i).head);
-    v128.store(TX_DESCRIPTORS_BASE + (i << 4), v128.load(descriptor));
+/**
+ * The same for a packed ring, where availability stands in each descriptor. The snapshot is put in
+ * the order of a split one (flags before id), so that what follows reads both alike.
+ */
+function snapshotPacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
+  let ahead: u32 = 0;
+  for (let i: u32 = 0; i < BATCH_MAX; i++) {
+    const flags = availableFlags(view, ring, ahead);
+    if (flags < 0) return i;
+    const slots = measureChain(view, ring, ahead, u32(flags));
+    if (slots == 0) {
+      if (i == 0) faultRing(ringNumber, RING_FAULT_CHAIN);
+      return i;
+    }
+    const frame = frameAt(i);
+    frame.head = chainId;
+    frame.ahead = ahead;
+    frame.slots = slots;
+    const descriptor = packedDescriptor(view, ring, ahead);
+    const snapshot = TX_DESCRIPTORS_BASE + (i << 4);
+    store<u64>(snapshot, load<u64>(descriptor));
+    store<u32>(snapshot, load<u32>(descriptor, DESCRIPTOR_LENGTH), DESCRIPTOR_LENGTH);
+    store<u16>(snapshot, u16(flags & PACKED_CHAIN_FLAGS), DESCRIPTOR_FLAGS);
+    ahead += slots;
   }
+  return BATCH_MAX;
 }
 
 /** Finds the bytes of frame `index`. False if a window is missing. */
@@ -133,7 +174,18 @@ function resolveChain(ringNumber: u32, view: RingView, ring: Ring, frame: Frame,
   const wanted = headerSize + FRAME_SIZE_MAX + 1;
   const base = SOURCE_SEGMENTS_BASE;
   openWalk();
-  const total = walkChain(vfOf(ringNumber), view, ring, frame.head, 0, wanted, base, segmentsUsed);
+  const start = isPacked(ring) ? frame.ahead : frame.head;
+  const total = walkChain(
+    vfOf(ringNumber),
+    view,
+    ring,
+    start,
+    frame.slots,
+    0,
+    wanted,
+    base,
+    segmentsUsed,
+  );
   if (total == WALK_MISSED) {
     inhaleMissed = true;
     return keepsMissing(view) && index == 0 ? drop(frame, DROP_WINDOW_EXHAUSTED) : false;

@@ -25,7 +25,10 @@ import {
   RING_F_INDIRECT,
 } from '../../layout/virtqueue';
 import { spanLength, TRANSLATE_MISSED, translate, translateError } from '../memory/windows';
+import { packedDescriptor } from './packed';
+import { isPacked } from './queue';
 import { Ring, RingView } from './ring';
+import { descriptorAt } from './split';
 
 /** The walk needs a window; nothing was consumed. Other negative results are −2 − drop reason. */
 export const WALK_MISSED: i32 = -1;
@@ -44,7 +47,7 @@ export function openWalk(): void {
 
 /** A further segment of a super-frame: what an honest guest's buffer for it costs. */
 export function extendWalk(): void {
-  stepsLeft += WALK_STEPS_PER_SEGMENT;
+  stepsLeft = min(stepsLeft + WALK_STEPS_PER_SEGMENT, WALK_LENGTH_MAX);
 }
 
 export function dropOf(result: i32): u32 {
@@ -60,14 +63,17 @@ function untranslated(): i32 {
 }
 
 /**
- * Appends the chain at `head` to the segment table at `base` (room for `SEGMENT_COUNT_MAX - used`).
- * Stops once `wanted` bytes are gathered. Returns the bytes gathered, WALK_MISSED, or −2 − reason.
+ * Appends a chain to the segment table at `base` (room for `SEGMENT_COUNT_MAX - used`). `start`:
+ * its head on a split ring, the slot ahead where it begins on a packed one, where it takes `slots`
+ * of them. Stops once `wanted` bytes are gathered. Returns the bytes gathered, WALK_MISSED, or −2 −
+ * reason.
  */
 export function walkChain(
   vf: u32,
   view: RingView,
   ring: Ring,
-  head: u32,
+  start: u32,
+  slots: u32,
   direction: u32,
   wanted: u32,
   base: u32,
@@ -75,51 +81,84 @@ export function walkChain(
 ): i32 {
   segmentBase = base;
   segmentCount = used;
+  isIndirect = false;
   let total: u32 = 0;
-  let table = view.descriptors; // linear while direct
-  let tableAddress: u64 = 0; // guest address while indirect
-  let tableSize = ring.size;
-  let isIndirect = false;
-  let index = head;
+  let index = start;
   for (let steps: u32 = 0; ; steps++) {
     // One more than the size: the descriptor that names an indirect table is not part of the chain.
     if (steps > min(ring.size, CHAIN_LENGTH_MAX)) return dropped(DROP_CHAIN_LENGTH);
     if (stepsLeft == 0) return dropped(DROP_CHAIN_LENGTH);
     stepsLeft -= 1;
-    let descriptor = table + index * DESCRIPTOR_SIZE;
-    if (isIndirect) {
-      descriptor = translate(vf, tableAddress + u64(index) * DESCRIPTOR_SIZE, DESCRIPTOR_SIZE);
-      if (descriptor == 0) return untranslated();
-      if (spanLength < DESCRIPTOR_SIZE) return dropped(DROP_INDIRECT_TABLE);
-    }
-    const address = load<u64>(descriptor);
-    const rest = load<u64>(descriptor, DESCRIPTOR_LENGTH);
-    const length = u32(rest);
-    const flags = u32(rest >> 32) & 0xffff;
+    const failure = readDescriptor(vf, view, ring, index);
+    if (failure != 0) return failure;
     if (flags & DESCRIPTOR_F_INDIRECT) {
-      // 2.7.5.3: one table, at the end of the chain, whole descriptors, no longer than the queue.
-      const entries = length / DESCRIPTOR_SIZE;
-      if (isIndirect || flags & DESCRIPTOR_F_NEXT || !(ring.flags & RING_F_INDIRECT))
-        return dropped(DROP_INDIRECT_TABLE);
-      if (length % DESCRIPTOR_SIZE != 0 || entries == 0 || entries > ring.size)
-        return dropped(DROP_INDIRECT_TABLE);
-      isIndirect = true;
-      tableAddress = address;
-      tableSize = entries;
+      if (!openIndirect(ring)) return dropped(DROP_INDIRECT_TABLE);
       index = 0;
       continue;
     }
     if ((flags & DESCRIPTOR_F_WRITE) != direction) return dropped(DROP_BUFFER_DIRECTION);
     const take = min(length, wanted - total);
-    const failure = append(vf, address, take);
-    if (failure != 0) return failure;
+    const problem = append(vf, address, take);
+    if (problem != 0) return problem;
     total += take;
-    if (total >= wanted || !(flags & DESCRIPTOR_F_NEXT)) break;
-    index = u32(rest >> 48);
-    if (index >= tableSize) return dropped(DROP_CHAIN_NEXT);
+    if (total >= wanted) break;
+    if (isPacked(ring)) {
+      // The chain is what was measured, whatever its flags say now; a table is used to its end
+      // (2.8.7).
+      index += 1;
+      if (isIndirect ? index == tableSize : index == start + slots) break;
+    } else {
+      if (!(flags & DESCRIPTOR_F_NEXT)) break;
+      index = next;
+      if (index >= (isIndirect ? tableSize : ring.size)) return dropped(DROP_CHAIN_NEXT);
+    }
   }
   walkedSegments = segmentCount - used;
   return i32(total);
+}
+
+// The descriptor in hand, and the indirect table if the walk is in one.
+let address: u64 = 0;
+let length: u32 = 0;
+let flags: u32 = 0;
+let next: u32 = 0;
+let isIndirect: bool = false;
+let tableAddress: u64 = 0;
+let tableSize: u32 = 0;
+
+/** Takes one descriptor's snapshot: two loads, each field once. */
+function readDescriptor(vf: u32, view: RingView, ring: Ring, index: u32): i32 {
+  let at: u32 = 0;
+  if (isIndirect) {
+    at = translate(vf, tableAddress + u64(index) * DESCRIPTOR_SIZE, DESCRIPTOR_SIZE);
+    if (at == 0) return untranslated();
+    if (spanLength < DESCRIPTOR_SIZE) return dropped(DROP_INDIRECT_TABLE);
+  } else {
+    at = isPacked(ring) ? packedDescriptor(view, ring, index) : descriptorAt(view, index);
+  }
+  address = load<u64>(at);
+  const rest = load<u64>(at, DESCRIPTOR_LENGTH);
+  length = u32(rest);
+  if (isPacked(ring)) {
+    flags = u32(rest >> 48);
+  } else {
+    flags = u32(rest >> 32) & 0xffff;
+    next = u32(rest >> 48);
+  }
+  return 0;
+}
+
+/**
+ * 2.7.5.3 and 2.8.7: one table, at the end of the chain, whole descriptors, no longer than the
+ * queue.
+ */
+function openIndirect(ring: Ring): bool {
+  if (isIndirect || flags & DESCRIPTOR_F_NEXT || !(ring.flags & RING_F_INDIRECT)) return false;
+  tableSize = length / DESCRIPTOR_SIZE;
+  if (length % DESCRIPTOR_SIZE != 0 || tableSize == 0 || tableSize > ring.size) return false;
+  isIndirect = true;
+  tableAddress = address;
+  return true;
 }
 
 /** Appends the segments of one buffer: several where it crosses windows, none where it is empty. */

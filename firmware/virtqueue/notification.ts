@@ -1,4 +1,4 @@
-// Notification suppression, both ways (virtio 1.3, 2.7.7 and 2.7.10).
+// Notification suppression, both ways (virtio 1.3, 2.7.7, 2.7.10 and 2.8.10).
 import {
   AVAIL_F_NO_INTERRUPT,
   AVAIL_FLAGS,
@@ -10,12 +10,16 @@ import {
   USED_RING,
 } from '../../layout/virtqueue';
 import { touch } from '../memory/touch';
+import { armPackedKicks, suppressPackedKicks, wantsPackedInterrupt } from './packed';
+import { isPacked } from './queue';
 import { Ring, RingView } from './ring';
 import { availableCount } from './split';
 
 /** Asks the driver not to kick: the processor looks at the ring anyway. */
 export function suppressKicks(view: RingView, ring: Ring): void {
-  if (ring.flags & RING_F_EVENT_INDEX) {
+  if (isPacked(ring)) {
+    suppressPackedKicks(view);
+  } else if (ring.flags & RING_F_EVENT_INDEX) {
     // One behind: the driver's index passes it only once in 65536 chains.
     store<u16>(availEvent(view, ring), u16(ring.lastAvail - 1));
   } else {
@@ -30,6 +34,7 @@ export function suppressKicks(view: RingView, ring: Ring): void {
  * its validator.)
  */
 export function armKicks(view: RingView, ring: Ring): bool {
+  if (isPacked(ring)) return armPackedKicks(view, ring);
   if (ring.flags & RING_F_EVENT_INDEX) {
     touch(availEvent(view, ring));
     atomic.store<u16>(availEvent(view, ring), u16(ring.lastAvail));
@@ -47,6 +52,7 @@ export function wantsInterrupt(view: RingView, ring: Ring): bool {
   const after = ring.usedIndex;
   const before = ring.signalledUsed;
   ring.signalledUsed = after;
+  if (isPacked(ring)) return wantsPackedInterrupt(view, ring, before);
   if (ring.flags & RING_F_EVENT_INDEX) {
     const event = u32(load<u16>(view.avail + (ring.size << 1), AVAIL_RING));
     return ((after - event - 1) & 0xffff) < ((after - before) & 0xffff);

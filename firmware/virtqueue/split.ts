@@ -31,7 +31,7 @@ export function descriptorAt(view: RingView, index: u32): u32 {
 }
 
 /** 2.7.8: writes the used element `ahead` places behind the published index. */
-export function putUsed(view: RingView, ring: Ring, ahead: u32, head: u32, length: u32): void {
+export function putSplit(view: RingView, ring: Ring, ahead: u32, head: u32, length: u32): void {
   const place = (ring.usedIndex + ahead) & (ring.size - 1);
   store<u64>(view.used + place * USED_ELEMENT_SIZE, u64(head) | (u64(length) << 32), USED_RING);
 }
@@ -41,7 +41,7 @@ export function putUsed(view: RingView, ring: Ring, ahead: u32, head: u32, lengt
  * before the index, and the interrupt decision that follows reads the driver's wish only after the
  * index is out.
  */
-export function publishUsed(view: RingView, ring: Ring, chains: u32): void {
+export function publishSplit(view: RingView, ring: Ring, chains: u32): void {
   ring.lastAvail = (ring.lastAvail + chains) & 0xffff;
   ring.usedIndex = (ring.usedIndex + chains) & 0xffff;
   touch(view.used + USED_INDEX);

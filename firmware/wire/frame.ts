@@ -5,11 +5,11 @@ import { FRAMES_BASE, HEADER_SCRATCH_BASE } from '../../layout/memory';
 //   0         4        8          12             16     20       24       28
 //   ┌─────────┬────────┬──────────┬──────────────┬──────┬────────┬────────┬──────┐
 //   │ address │ length │ segments │ segmentCount │ head │ target │ header │ mark │
-//   ├─────────┴────────┼──────────┼──────────────┼──────┼────────┼────────┼──────┤
-//   │ virtio-net header│ csum     │ offload      │ l3   │ l4     │ payload│ isV4 │   64 bytes
-//   │ (first 8 bytes)  │ offset   │              │      │        │        │      │
-//   └──────────────────┴──────────┴──────────────┴──────┴────────┴────────┴──────┘
-//   32                 40         44             48     52       56       60
+//   ├─────────┴────────┼──────────┼──────────────┼──────┴────────┼────────┼──────┤
+//   │ virtio-net header│ csum     │ offload      │ l3 l4 payload │ ahead  │ slots│   64 bytes
+//   │ (first 8 bytes)  │ offset   │              │ isV4: u16 ×4  │        │      │
+//   └──────────────────┴──────────┴──────────────┴───────────────┴────────┴──────┘
+//   32                 40         44             48              56       60
 @unmanaged
 export class Frame {
   /** Where the frame lies if it is in one piece, else 0. */
@@ -33,11 +33,14 @@ export class Frame {
   /** What is left undone: one OFFLOAD_ bit; 0 for a finished frame. */
   offload: u32;
   /** Offsets of the network header, the transport header and what follows, of a super-frame. */
-  l3: u32;
-  l4: u32;
-  payload: u32;
+  l3: u16;
+  l4: u16;
+  payload: u16;
   /** 1 for IPv4, of a super-frame. */
-  isV4: u32;
+  isV4: u16;
+  /** Its place on the ring, in slots behind the last one taken, and how many it takes. */
+  ahead: u32;
+  slots: u32;
 }
 
 if (offsetof<Frame>() != 64) ERROR('Frame is not 64 bytes');

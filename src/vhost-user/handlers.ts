@@ -2,7 +2,7 @@ import { operatorError } from '../errors.ts';
 import { MEMORY_SLOTS_MAX } from '../memory/guest-memory.ts';
 import { makeNonBlocking } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
-import { isAligned, isQueueSize } from '../virtqueue/ring-setup.ts';
+import { baseOf, isAligned, isQueueSize, isRingBase } from '../virtqueue/ring-setup.ts';
 import type { Message } from './connection.ts';
 import { isAcceptable, OFFERED_PROTOCOL_FEATURES, offeredFeatures } from './features.ts';
 import {
@@ -99,7 +99,7 @@ export async function removeMemoryRegion(session: Session, message: Message): Pr
 export function setVringSize(session: Session, message: Message): undefined {
   const { index, number } = readVringState(message.payload);
   const setup = stoppedSetup(session, index);
-  if (!isQueueSize(number)) throw new Refusal(`queue size ${number}`);
+  if (!isQueueSize(number, session.features)) throw new Refusal(`queue size ${number}`);
   setup.size = number;
 }
 
@@ -107,7 +107,8 @@ export async function setVringAddress(session: Session, message: Message): Promi
   const address = readVringAddress(message.payload);
   const setup = stoppedSetup(session, address.index);
   const { descriptors, avail, used } = address;
-  if (!isAligned(address)) throw new Refusal(`ring ${address.index} is not aligned`);
+  if (!isAligned(address, session.features))
+    throw new Refusal(`ring ${address.index} is not aligned`);
   setup.addresses = { descriptors, avail, used };
   await session.startWhenComplete(address.index);
 }
@@ -115,13 +116,14 @@ export async function setVringAddress(session: Session, message: Message): Promi
 export function setVringBase(session: Session, message: Message): undefined {
   const { index, number } = readVringState(message.payload);
   const setup = stoppedSetup(session, index);
-  if (number > 0xffff) throw new Refusal(`ring base ${number}`);
+  if (!isRingBase(number, setup.size, session.features)) throw new Refusal(`ring base ${number}`);
   setup.base = number;
 }
 
 export async function getVringBase(session: Session, message: Message): Promise<Uint8Array> {
   const { index } = readVringState(message.payload);
-  return writeVringState(index, await session.stopRing(index));
+  const place = await session.stopRing(index);
+  return writeVringState(index, baseOf(place, session.features));
 }
 
 export async function setVringKick(session: Session, message: Message): Promise<undefined> {

@@ -21,10 +21,12 @@ import { RING_STATE_NUMBERS, RING_TRANSITIONS, type RingState } from './life-cyc
 import {
   freePins,
   headerSize,
+  isPackedRing,
   pinRing,
   type RingSetup,
   ringFlags,
   ringOffloads,
+  startPlace,
 } from './ring-setup.ts';
 
 interface Ring {
@@ -33,6 +35,7 @@ interface Ring {
   readonly cycle: LifeCycle<RingState>;
   pins: RingPins | null;
   setup: RingSetup | null;
+  readonly features: bigint;
 }
 
 /**
@@ -89,16 +92,19 @@ export class RingSet {
     memory: GuestMemory,
     features: bigint,
   ): Promise<boolean> {
-    const pins = pinRing(setup, memory, this.#fabric.pins);
+    const pins = pinRing(setup, memory, this.#fabric.pins, features);
     if (pins === null) return false;
     const number = this.#vf * QUEUE_COUNT_MAX + queue;
     const cycle = new LifeCycle(`ring ${queue}`, RING_TRANSITIONS, 'stopped');
-    const ring: Ring = { queue, number, cycle, pins, setup };
+    const ring: Ring = { queue, number, cycle, pins, setup, features };
     this.#rings.set(queue, ring);
     cycle.to(setup.isEnabled ? 'enabled' : 'disabled');
     this.#writeRecord(ring, features);
     // The owner first, alone: it reads where the guest's used index stands.
-    await this.#fabric.post(this.#owner, this.#attachCommand(ring, this.#owner, true));
+    await this.#fabric.post(
+      this.#owner,
+      this.#attachCommand(ring, this.#owner, !isPackedRing(features)),
+    );
     for (const processor of this.#others(queue)) {
       await this.#fabric.post(processor, this.#attachCommand(ring, processor, false));
     }
@@ -187,7 +193,8 @@ export class RingSet {
       if (!isHere || ring.cycle.is('faulted')) continue;
       // A transmit ring has one user, so its guest's used index is where it stands. A receive ring
       // may be in use by the other processors right now: its shared record is.
-      const resumes = ring.queue % 2 === 1;
+      // A packed ring has no index to read: its record is all there is.
+      const resumes = ring.queue % 2 === 1 && !isPackedRing(ring.features);
       await this.#fabric.post(processor, this.#attachCommand(ring, processor, resumes));
     }
     if (direction === 'rx') await this.#fabric.post(processor, this.#portCommand());
@@ -209,14 +216,15 @@ export class RingSet {
 
   #writeRecord(ring: Ring, features: bigint): void {
     const { shared } = this.#fabric;
+    const place = startPlace(ring.setup?.base ?? 0, features);
     const fields: [number, number][] = [
       [RING_LOCK, 0],
       [RING_STATE, RING_STATE_NUMBERS[ring.cycle.state]],
       [RING_SIZE, ring.setup?.size ?? 0],
       [RING_FLAGS, ringFlags(features)],
-      [RING_LAST_AVAIL, 0],
-      [RING_USED_INDEX, 0],
-      [RING_SIGNALLED_USED, 0],
+      [RING_LAST_AVAIL, place],
+      [RING_USED_INDEX, place],
+      [RING_SIGNALLED_USED, place],
       [RING_FAULT, RING_FAULT_NONE],
       [RING_HEADER_SIZE, headerSize(features)],
       [RING_OFFLOADS, ringOffloads(features, ring.queue % 2 === 1)],

@@ -35,12 +35,14 @@ const bit = (number: number) => 1n << BigInt(number);
 
 describe('a queue size', () => {
   it('is a power of two up to 32768', () => {
-    const sizes = Array.from({ length: 70_000 }, (_, size) => size).filter(isQueueSize);
+    const sizes = Array.from({ length: 70_000 }, (_, size) => size).filter((size) =>
+      isQueueSize(size, 0n),
+    );
     expect(sizes).toEqual(Array.from({ length: 16 }, (_, power) => 2 ** power));
   });
 
   it.each([-1, -2, 65536, 2 ** 31, 2 ** 32 - 1, 2 ** 32])('is not %d', (size) => {
-    expect(isQueueSize(size)).toBe(false);
+    expect(isQueueSize(size, 0n)).toBe(false);
   });
 });
 
@@ -50,12 +52,12 @@ describe('alignment', () => {
     fc.assert(
       fc.property(address, address, address, (descriptors, avail, used) => {
         const isRight = descriptors % 16n === 0n && avail % 2n === 0n && used % 4n === 0n;
-        expect(isAligned({ descriptors, avail, used })).toBe(isRight);
+        expect(isAligned({ descriptors, avail, used }, 0n)).toBe(isRight);
         const parts = { descriptors: descriptors & ~15n, avail: avail & ~1n, used: used & ~3n };
-        expect(isAligned(parts)).toBe(true);
-        expect(isAligned({ ...parts, descriptors: parts.descriptors | 8n })).toBe(false);
-        expect(isAligned({ ...parts, avail: parts.avail | 1n })).toBe(false);
-        expect(isAligned({ ...parts, used: parts.used | 2n })).toBe(false);
+        expect(isAligned(parts, 0n)).toBe(true);
+        expect(isAligned({ ...parts, descriptors: parts.descriptors | 8n }, 0n)).toBe(false);
+        expect(isAligned({ ...parts, avail: parts.avail | 1n }, 0n)).toBe(false);
+        expect(isAligned({ ...parts, used: parts.used | 2n }, 0n)).toBe(false);
       }),
     );
   });
@@ -110,7 +112,7 @@ describe('pinning a ring', () => {
   }
 
   it('maps each part whole, wherever it lies', () => {
-    const pins = pinRing(setup(0x10010n, MIB + 0x2002n, 0x4n), memory, allocator);
+    const pins = pinRing(setup(0x10010n, MIB + 0x2002n, 0x4n), memory, allocator, 0n);
     const [low, high] = memory.regions;
     expect(pins?.descriptors).toMatchObject({ fd: low?.fd, partOffset: 0x10 });
     expect(pins?.descriptors.fileOffset).toBe(Number(MIB) + 0x10000);
@@ -125,36 +127,36 @@ describe('pinning a ring', () => {
 
   it('takes a part that ends with its region, and not one byte beyond', () => {
     const size = BigInt(SIZE * 16);
-    expect(pinRing(setup(MIB - size, 0n, 0x1000n), memory, allocator)).not.toBeNull();
-    expect(pinRing(setup(MIB - size + 16n, 0n, 0x1000n), memory, allocator)).toBeNull();
+    expect(pinRing(setup(MIB - size, 0n, 0x1000n), memory, allocator, 0n)).not.toBeNull();
+    expect(pinRing(setup(MIB - size + 16n, 0n, 0x1000n), memory, allocator, 0n)).toBeNull();
   });
 
   it('counts the event index behind each ring', () => {
     const avail = BigInt(4 + SIZE * 2 + 2);
     const used = BigInt(4 + SIZE * 8 + 2);
-    expect(pinRing(setup(0n, 2n * MIB - avail, 0n), memory, allocator)).not.toBeNull();
-    expect(pinRing(setup(0n, 2n * MIB - avail + 2n, 0n), memory, allocator)).toBeNull();
-    expect(pinRing(setup(0n, 0n, 2n * MIB - used - 2n), memory, allocator)).not.toBeNull();
-    expect(pinRing(setup(0n, 0n, 2n * MIB - used + 2n), memory, allocator)).toBeNull();
+    expect(pinRing(setup(0n, 2n * MIB - avail, 0n), memory, allocator, 0n)).not.toBeNull();
+    expect(pinRing(setup(0n, 2n * MIB - avail + 2n, 0n), memory, allocator, 0n)).toBeNull();
+    expect(pinRing(setup(0n, 0n, 2n * MIB - used - 2n), memory, allocator, 0n)).not.toBeNull();
+    expect(pinRing(setup(0n, 0n, 2n * MIB - used + 2n), memory, allocator, 0n)).toBeNull();
   });
 
   it('refuses a ring outside of the memory and gives back the parts it had', () => {
     for (const bad of [setup(0n, 0n, 4n * MIB), setup(0n, -2n, 0n), setup(-16n, 0n, 0n)]) {
-      expect(pinRing(bad, memory, allocator)).toBeNull();
+      expect(pinRing(bad, memory, allocator, 0n)).toBeNull();
     }
     expect(allocator.usedCells).toBe(0);
   });
 
   it('refuses when the pins have no room', () => {
     let rings = 0;
-    while (pinRing(setup(0n, 0n, 0n), memory, allocator) !== null) rings += 1;
+    while (pinRing(setup(0n, 0n, 0n), memory, allocator, 0n) !== null) rings += 1;
     expect(rings).toBeGreaterThan(2000);
     const used = allocator.usedCells;
-    expect(pinRing(setup(0n, 0n, 0n), memory, allocator)).toBeNull();
+    expect(pinRing(setup(0n, 0n, 0n), memory, allocator, 0n)).toBeNull();
     expect(allocator.usedCells).toBe(used);
   });
 
   it('needs the addresses', () => {
-    expect(pinRing({ ...createRingSetup(), size: 256 }, memory, allocator)).toBeNull();
+    expect(pinRing({ ...createRingSetup(), size: 256 }, memory, allocator, 0n)).toBeNull();
   });
 });

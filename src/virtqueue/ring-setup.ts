@@ -5,6 +5,7 @@ import {
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_IN_ORDER,
   VIRTIO_F_INDIRECT_DESC,
+  VIRTIO_F_RING_PACKED,
   VIRTIO_F_VERSION_1,
   VIRTIO_NET_F_CSUM,
   VIRTIO_NET_F_GUEST_CSUM,
@@ -31,10 +32,13 @@ import {
   OFFLOAD_UFO,
   OFFLOAD_USO4,
   OFFLOAD_USO6,
+  PACKED_EVENT_SIZE,
+  PACKED_WRAP,
   RING_F_EVENT_INDEX,
   RING_F_IN_ORDER,
   RING_F_INDIRECT,
   RING_F_MERGEABLE,
+  RING_F_PACKED,
   USED_ELEMENT_SIZE,
   USED_RING,
 } from '../../layout/virtqueue.ts';
@@ -84,15 +88,34 @@ export function createRingSetup(): RingSetup {
   };
 }
 
-/** 2.7: a power of two, at most 32768. */
-export function isQueueSize(size: number): boolean {
-  return size > 0 && size <= QUEUE_SIZE_MAX && (size & (size - 1)) === 0;
+export function isPackedRing(features: bigint): boolean {
+  return hasFeature(features, VIRTIO_F_RING_PACKED);
 }
 
-/** 2.7: the parts' alignments. The firmware's atomic accesses would trap on anything else. */
-export function isAligned(addresses: NonNullable<RingSetup['addresses']>): boolean {
+/** 2.7: a power of two, at most 32768; 2.8: whatever number up to that on a packed ring. */
+export function isQueueSize(size: number, features: bigint): boolean {
+  if (size <= 0 || size > QUEUE_SIZE_MAX) return false;
+  return isPackedRing(features) || (size & (size - 1)) === 0;
+}
+
+/** 2.7, 2.8: the parts' alignments. The firmware's atomic accesses would trap on anything else. */
+export function isAligned(
+  addresses: NonNullable<RingSetup['addresses']>,
+  features: bigint,
+): boolean {
   const { descriptors, avail, used } = addresses;
-  return descriptors % 16n === 0n && avail % 2n === 0n && used % 4n === 0n;
+  const isPacked = isPackedRing(features);
+  return descriptors % 16n === 0n && avail % (isPacked ? 4n : 2n) === 0n && used % 4n === 0n;
+}
+
+/** Bytes of the three parts of a ring: descriptors, driver area, device area. */
+function partSizes(size: number, features: bigint): [number, number, number] {
+  if (isPackedRing(features)) {
+    return [size * DESCRIPTOR_SIZE, PACKED_EVENT_SIZE, PACKED_EVENT_SIZE];
+  }
+  // Each ring ends in the 2-byte event index, used or not.
+  const avail = AVAIL_RING + size * 2 + 2;
+  return [size * DESCRIPTOR_SIZE, avail, USED_RING + size * USED_ELEMENT_SIZE + 2];
 }
 
 /**
@@ -102,14 +125,15 @@ export function pinRing(
   setup: RingSetup,
   memory: GuestMemory,
   allocator: PinAllocator,
+  features: bigint,
 ): RingPins | null {
   const { addresses, size } = setup;
   if (addresses === null) return null;
-  // Each ring ends in the 2-byte event index, used or not.
+  const [descriptorsSize, availSize, usedSize] = partSizes(size, features);
   const parts: [bigint, number][] = [
-    [addresses.descriptors, size * DESCRIPTOR_SIZE],
-    [addresses.avail, AVAIL_RING + size * 2 + 2],
-    [addresses.used, USED_RING + size * USED_ELEMENT_SIZE + 2],
+    [addresses.descriptors, descriptorsSize],
+    [addresses.avail, availSize],
+    [addresses.used, usedSize],
   ];
   const pins: Pin[] = [];
   for (const [address, length] of parts) {
@@ -145,7 +169,8 @@ export function ringFlags(features: bigint): number {
     flag(VIRTIO_NET_F_MRG_RXBUF, RING_F_MERGEABLE) |
     flag(VIRTIO_F_EVENT_IDX, RING_F_EVENT_INDEX) |
     flag(VIRTIO_F_IN_ORDER, RING_F_IN_ORDER) |
-    flag(VIRTIO_F_INDIRECT_DESC, RING_F_INDIRECT)
+    flag(VIRTIO_F_INDIRECT_DESC, RING_F_INDIRECT) |
+    flag(VIRTIO_F_RING_PACKED, RING_F_PACKED)
   );
 }
 
@@ -156,6 +181,27 @@ export function ringFlags(features: bigint): number {
 export function ringOffloads(features: bigint, isTransmit: boolean): number {
   const bits: readonly (readonly [number, number])[] = isTransmit ? HOST_OFFLOADS : GUEST_OFFLOADS;
   return bits.reduce((sum, [bit, value]) => sum | (hasFeature(features, bit) ? value : 0), 0);
+}
+
+/**
+ * Where a ring starts, as its record holds it. A packed ring's place is a position and a wrap
+ * counter; what vhost-user adds for the used side in the upper half is the same, since all buffers
+ * complete in order.
+ */
+export function startPlace(base: number, features: bigint): number {
+  return isPackedRing(features) ? base & 0xffff : 0;
+}
+
+/** The answer to GET_VRING_BASE for a ring that stands at a place. */
+export function baseOf(place: number, features: bigint): number {
+  const isPacked = isPackedRing(features);
+  return isPacked ? (place | (place << 16)) >>> 0 : place;
+}
+
+/** Whether a base is a place on such a ring. */
+export function isRingBase(base: number, size: number, features: bigint): boolean {
+  if (!isPackedRing(features)) return base <= 0xffff;
+  return size === 0 || (base & (PACKED_WRAP - 1)) < size;
 }
 
 /** 5.1.6: num_buffers is there with VERSION_1 or MRG_RXBUF. */

@@ -1,0 +1,133 @@
+// The verbs of a packed virtqueue, device side (virtio 1.3, 2.8). One ring serves both ways: the
+// driver makes a descriptor available, the device overwrites it as used; two flag bits and a wrap
+// counter on each side tell whose turn it is. A place on the ring is `position | wrap << 15`, as
+// vhost-user writes it.
+//
+//   flags:  AVAIL == wrap, USED != wrap ─► available        AVAIL == USED == wrap ─► used
+
+import { CHAIN_LENGTH_MAX } from '../../layout/limits';
+import {
+  DESCRIPTOR_F_NEXT,
+  DESCRIPTOR_F_WRITE,
+  DESCRIPTOR_LENGTH,
+  DESCRIPTOR_SIZE,
+  PACKED_EVENT_DESCRIPTOR,
+  PACKED_EVENT_DISABLE,
+  PACKED_EVENT_ENABLE,
+  PACKED_EVENT_FLAGS,
+  PACKED_EVENT_OFFSET,
+  PACKED_F_AVAIL,
+  PACKED_F_USED,
+  PACKED_FLAGS,
+  PACKED_ID,
+  PACKED_WRAP,
+} from '../../layout/virtqueue';
+import { touch } from '../memory/touch';
+import { Ring, RingView } from './ring';
+
+/** What `measureChain` found: the buffer id, which stands in the chain's last descriptor. */
+export let chainId: u32 = 0;
+
+/**
+ * The flags of the first used descriptor of a delivery: written last, they hand over all of them.
+ */
+let firstFlags: u32 = 0;
+
+/** The place `ahead` slots behind another. */
+function placeBehind(ring: Ring, place: u32, ahead: u32): u32 {
+  const position = (place & ~PACKED_WRAP) + ahead;
+  if (position < ring.size) return position | (place & PACKED_WRAP);
+  return (position - ring.size) | (~place & PACKED_WRAP);
+}
+
+function slotAt(view: RingView, place: u32): u32 {
+  return view.descriptors + (place & ~PACKED_WRAP) * DESCRIPTOR_SIZE;
+}
+
+/** The descriptor `ahead` slots behind the last one taken, wherever the ring wraps. */
+export function packedDescriptor(view: RingView, ring: Ring, ahead: u32): u32 {
+  return slotAt(view, placeBehind(ring, ring.lastAvail, ahead));
+}
+
+/**
+ * 2.8.1: the flags of the descriptor `ahead` slots on if it is available, else −1. The load is
+ * atomic: the rest of the descriptor is read only after its flags.
+ */
+export function availableFlags(view: RingView, ring: Ring, ahead: u32): i32 {
+  if (ahead >= ring.size) return -1;
+  const place = placeBehind(ring, ring.lastAvail, ahead);
+  const slot = slotAt(view, place);
+  touch(slot);
+  const flags = u32(atomic.load<u16>(slot + PACKED_FLAGS));
+  const wrap = (place & PACKED_WRAP) != 0;
+  const isAvailable =
+    ((flags & PACKED_F_AVAIL) != 0) == wrap && ((flags & PACKED_F_USED) != 0) != wrap;
+  return isAvailable ? i32(flags) : -1;
+}
+
+/**
+ * 2.8.6: the slots that the chain `ahead` takes, given the flags of its first; 0 if it is longer
+ * than a chain can be, and so where the next one begins cannot be known. Sets `chainId`.
+ */
+export function measureChain(view: RingView, ring: Ring, ahead: u32, firstChainFlags: u32): u32 {
+  let flags = firstChainFlags;
+  let slots: u32 = 1;
+  while (flags & DESCRIPTOR_F_NEXT) {
+    if (slots >= min(ring.size, CHAIN_LENGTH_MAX)) return 0;
+    flags = u32(load<u16>(packedDescriptor(view, ring, ahead + slots), PACKED_FLAGS));
+    slots += 1;
+  }
+  chainId = u32(load<u16>(packedDescriptor(view, ring, ahead + slots - 1), PACKED_ID));
+  return slots;
+}
+
+/** 2.8.2: writes the used descriptor of the chain that began `ahead` slots on. */
+export function putPacked(view: RingView, ring: Ring, ahead: u32, id: u32, length: u32): void {
+  const place = placeBehind(ring, ring.lastAvail, ahead);
+  const slot = slotAt(view, place);
+  let flags = place & PACKED_WRAP ? PACKED_F_AVAIL | PACKED_F_USED : 0;
+  if (length != 0) flags |= DESCRIPTOR_F_WRITE;
+  store<u32>(slot, length, DESCRIPTOR_LENGTH);
+  store<u16>(slot, u16(id), PACKED_ID);
+  if (ahead == 0) firstFlags = flags;
+  else store<u16>(slot, u16(flags), PACKED_FLAGS);
+}
+
+/**
+ * Hands all used descriptors over by the flags of the first. The store is atomic and so a full
+ * fence: the driver sees the others before it, and its wish for an interrupt is read after it.
+ */
+export function publishPacked(view: RingView, ring: Ring, slots: u32): void {
+  const slot = slotAt(view, ring.lastAvail);
+  touch(slot);
+  atomic.store<u16>(slot + PACKED_FLAGS, u16(firstFlags));
+  ring.lastAvail = placeBehind(ring, ring.lastAvail, slots);
+  ring.usedIndex = ring.lastAvail;
+}
+
+/** 2.8.10: the device area is ours to write: no kicks, please. */
+export function suppressPackedKicks(view: RingView): void {
+  store<u16>(view.used + PACKED_EVENT_FLAGS, u16(PACKED_EVENT_DISABLE));
+}
+
+/**
+ * Asks for a kick at the next descriptor. True if one has come already (the store is a full fence).
+ */
+export function armPackedKicks(view: RingView, ring: Ring): bool {
+  touch(view.used);
+  atomic.store<u16>(view.used + PACKED_EVENT_FLAGS, u16(PACKED_EVENT_ENABLE));
+  return availableFlags(view, ring, 0) >= 0;
+}
+
+/** Whether the driver's event structure asks for an interrupt between two places. */
+export function wantsPackedInterrupt(view: RingView, ring: Ring, before: u32): bool {
+  const flags = u32(load<u16>(view.avail + PACKED_EVENT_FLAGS));
+  if (flags != PACKED_EVENT_DESCRIPTOR) return flags != PACKED_EVENT_DISABLE;
+  const event = u32(load<u16>(view.avail + PACKED_EVENT_OFFSET));
+  const after = ring.usedIndex & ~PACKED_WRAP;
+  let start = before & ~PACKED_WRAP;
+  if (after <= start) start -= ring.size;
+  let offset = event & ~PACKED_WRAP;
+  if ((event ^ ring.usedIndex) & PACKED_WRAP) offset -= ring.size;
+  return ((after - offset - 1) & 0xffff) < ((after - start) & 0xffff);
+}

@@ -1,0 +1,28 @@
+// A virtqueue whatever its format: what the VF code calls. Places are counted in slots behind the
+// last one taken: a chain takes one slot of a split ring's available ring, and one for each of its
+// descriptors on a packed ring.
+import { RING_F_PACKED } from '../../layout/virtqueue';
+import { availableFlags, publishPacked, putPacked } from './packed';
+import { Ring, RingView } from './ring';
+import { availableCount, publishSplit, putSplit } from './split';
+
+export function isPacked(ring: Ring): bool {
+  return (ring.flags & RING_F_PACKED) != 0;
+}
+
+/** Whether the driver has made anything available. */
+export function hasChains(view: RingView, ring: Ring): bool {
+  return isPacked(ring) ? availableFlags(view, ring, 0) >= 0 : availableCount(view, ring) != 0;
+}
+
+/** Notes that the chain `ahead` slots on is used; `publishUsed` hands it over. */
+export function putUsed(view: RingView, ring: Ring, ahead: u32, id: u32, length: u32): void {
+  if (isPacked(ring)) putPacked(view, ring, ahead, id, length);
+  else putSplit(view, ring, ahead, id, length);
+}
+
+/** Hands back everything noted, `slots` in all. Each `ahead` below that has been put. */
+export function publishUsed(view: RingView, ring: Ring, slots: u32): void {
+  if (isPacked(ring)) publishPacked(view, ring, slots);
+  else publishSplit(view, ring, slots);
+}
