@@ -28,8 +28,8 @@ export let segmentHeaders: u32 = 0;
 export let segmentOffset: u32 = 0;
 export let segmentLength: u32 = 0;
 
-// The values of the super-frame that change from segment to segment. Read once for each delivery, also
-// where it waits for a window in between: fragments that go on share their identification.
+// The values of the super-frame that change from segment to segment. Read once for each delivery,
+// also where it waits for a window in between: fragments that go on share their identification.
 let identifier: u32 = 0;
 let sequence: u32 = 0;
 let tcpFlags: u32 = 0;
@@ -192,8 +192,8 @@ function finishedDatagramChecksum(frame: Frame): u32 {
 }
 
 /**
- * The sum that the sender left in the checksum field, without the length of the whole. Not made anew
- * from the addresses: behind a routing header the final destination counts (RFC 8200, 8.1).
+ * The sum that the sender left in the checksum field, without the length of the whole. Not made
+ * anew from the addresses: behind a routing header the final destination counts (RFC 8200, 8.1).
  */
 function pseudoHeader(frame: Frame): u64 {
   const left = u32(

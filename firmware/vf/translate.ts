@@ -107,8 +107,8 @@ function abandon(ringNumber: u32, index: u32, segments: u32, result: i32): i32 {
 }
 
 /**
- * The ring stopped while a super-frame waited for a window in mid-segmentation. The caller counts the
- * frame as dropped; the segment that stood for it was delivered.
+ * The ring stopped while a super-frame waited for a window in mid-segmentation. The caller counts
+ * the frame as dropped; the segment that stood for it was delivered.
  */
 export function forgetResumed(ringNumber: u32): void {
   if (resumeSegment == 0) return;
