@@ -313,7 +313,7 @@ const FEATURES: readonly SocketCase[] = [
   ['CVE-2014-0150: CTRL_MAC_ADDR', 23],
   ['CVE-2019-14835: LOG_ALL', 26],
   ['CVE-2020-10724: CTRL_GUEST_OFFLOADS', 2],
-  ['CVE-2026-16457, SPDK #3860: RING_PACKED', 34],
+  ['NOTIFICATION_DATA', 38],
   ['bit 63', 63],
 ].map(([title, bit]) => ({
   title: `${title}, which was not offered`,
