@@ -52,11 +52,15 @@ export interface RingOptions {
   readonly isMergeable?: boolean;
   /** On by default. */
   readonly isInOrder?: boolean;
+  /** One ring of descriptors instead of a table and two rings. Off by default. */
+  readonly isPacked?: boolean;
 }
 
-function ringWords({ queuePairs = 1, isMergeable = true, isInOrder = true }: RingOptions): string {
+function ringWords(rings: RingOptions): string {
+  const { queuePairs = 1, isMergeable = true, isInOrder = true, isPacked = false } = rings;
   const bit = (isOn: boolean) => (isOn ? 1 : 0);
-  return `,queues=${queuePairs},mrg_rxbuf=${bit(isMergeable)},in_order=${bit(isInOrder)}`;
+  const bits = `mrg_rxbuf=${bit(isMergeable)},in_order=${bit(isInOrder)}`;
+  return `,queues=${queuePairs},${bits},packed_vq=${bit(isPacked)}`;
 }
 
 export class Generator {

@@ -101,7 +101,10 @@ function withChanges(base: Profile, { size, rounds, seconds }: Changes): Profile
   // The smallest frame testpmd can build, and the largest that fits one of its mbufs.
   const sizes = size?.map((text) => parseNumber('--size', text, 60, 1514, Number.isInteger));
   const { forward, vm, scale } = base;
-  const sized = sizes === undefined ? forward : { ...forward, frameSizes: sizes, hasMix: false };
+  const sized =
+    sizes === undefined
+      ? forward
+      : { ...forward, frameSizes: sizes, variantSizes: [], hasMix: false };
   const changed = {
     ...base,
     forward: sized,

@@ -15,42 +15,62 @@ export const warmUpSeconds = 0.5;
 const mix = [64, 576, 64, 64, 576, 64, 1500, 64, 576, 64, 576, 64];
 const mixFramesInFlight = 512;
 
-/** Other kinds of rings than the usual one (split, mergeable buffers, in order, one queue pair). */
-const variants: readonly { readonly name: string; readonly rings: RingOptions }[] = [
+interface Variant {
+  readonly name: string;
+  readonly rings: RingOptions;
+  /** A feature bit without which there are no such rings. */
+  readonly feature?: { readonly name: string; readonly bit: bigint };
+}
+
+/** Split rings, mergeable buffers, in order, one queue pair. */
+const usual: Variant = { name: '', rings: {} };
+
+const variants: readonly Variant[] = [
   { name: 'no mergeable buffers', rings: { isMergeable: false } },
   { name: 'any order', rings: { isInOrder: false } },
   { name: '2 queue pairs', rings: { queuePairs: 2 } },
+  {
+    ...{ name: 'packed rings', rings: { isPacked: true } },
+    feature: { name: 'RING_PACKED', bit: 34n },
+  },
 ];
 
-const packedRingBit = 34n;
-
 export async function runForward(context: SuiteContext): Promise<void> {
-  const { rounds, forward } = context.profile;
+  const { name, rounds, forward } = context.profile;
   await interleave(context, rounds, 'forward', (peer, round) =>
-    visit(context, peer, round, { name: '', rings: {} }, forward.frameSizes),
+    visit(context, peer, round, usual, forward.frameSizes),
   );
-  if (forward.variantSizes.length > 0) {
-    for (const variant of variants) {
-      await interleave(context, rounds, `forward, ${variant.name}`, (peer, round) =>
-        visit(context, peer, round, variant, forward.variantSizes),
-      );
-    }
+  const offers = forward.hasMix ? await runMix(context) : new Map<string, bigint>();
+  if (forward.variantSizes.length === 0) {
+    context.omit('forward, other kinds of rings', `not in the profile ${name}`);
+    return;
   }
-  if (!forward.hasMix) return;
-  const withoutPacked = new Set<string>();
-  await interleave(context, rounds, 'forward, IMIX', (peer, round) =>
-    visitMix(context, peer, round, withoutPacked),
-  );
-  for (const name of withoutPacked) {
-    context.omit(`forward, packed rings, ${name}`, 'its GET_FEATURES does not offer RING_PACKED');
+  for (const variant of variants) {
+    const able = context.peers.filter((peer) => canHave(context, variant, peer, offers));
+    await interleave({ ...context, peers: able }, rounds, `forward, ${variant.name}`, (peer, at) =>
+      visit(context, peer, at, variant, forward.variantSizes),
+    );
   }
+}
+
+function canHave(
+  context: SuiteContext,
+  { name, feature }: Variant,
+  peer: Peer,
+  offers: ReadonlyMap<string, bigint>,
+): boolean {
+  const offered = offers.get(peer.name);
+  if (feature === undefined || offered === undefined) return true;
+  if (((offered >> feature.bit) & 1n) === 1n) return true;
+  context.omit(`forward, ${name}, ${peer.name}`, `it does not offer ${feature.name}`);
+  return false;
 }
 
 async function visit(
   context: SuiteContext,
   peer: Peer,
   round: number,
-  variant: (typeof variants)[number],
+  variant: Variant,
   frameSizes: readonly number[],
 ): Promise<void> {
   await withGenerator(peer, 2, variant.rings, async (generator) => {
@@ -91,24 +111,26 @@ async function measure(
   };
 }
 
-/** testpmd sends one size at a time; the project's own driver mixes them. */
-async function visitMix(
-  context: SuiteContext,
-  peer: Peer,
-  round: number,
-  withoutPacked: Set<string>,
-): Promise<void> {
-  await withDriver(peer, 2, { frameBytes: mix }, async (driver, offered) => {
-    if (((offered >> packedRingBit) & 1n) === 0n) withoutPacked.add(peer.name);
-    const seconds = context.profile.windowSeconds;
-    const { mpps, framesLost, switchCores, generatorCores } = await driver.loop({
-      ...{ framesInFlight: mixFramesInFlight / 2, warmUpSeconds, seconds },
-    });
-    context.record({
-      ...{ suite: 'forward', peer: peer.name, round, workload: 'IMIX', x: null },
-      ...{ metric: 'rate', unit: 'Mpps', value: mpps, switchCores, generatorCores },
-      isDisturbed: isDisturbed(switchCores, generatorCores),
-      details: { framesLost },
-    });
-  });
+/**
+ * testpmd sends one size at a time; the project's own driver mixes them. Returns the features that
+ * each peer offers, which this driver gets to see.
+ */
+async function runMix(context: SuiteContext): Promise<ReadonlyMap<string, bigint>> {
+  const offers = new Map<string, bigint>();
+  const { rounds, windowSeconds: seconds } = context.profile;
+  const framesInFlight = mixFramesInFlight / 2;
+  await interleave(context, rounds, 'forward, IMIX', (peer, round) =>
+    withDriver(peer, 2, { frameBytes: mix }, async (driver, offered) => {
+      offers.set(peer.name, offered);
+      const loop = await driver.loop({ framesInFlight, warmUpSeconds, seconds });
+      const { mpps, framesLost, switchCores, generatorCores } = loop;
+      context.record({
+        ...{ suite: 'forward', peer: peer.name, round, workload: 'IMIX', x: null },
+        ...{ metric: 'rate', unit: 'Mpps', value: mpps, switchCores, generatorCores },
+        isDisturbed: isDisturbed(switchCores, generatorCores),
+        details: { framesLost },
+      });
+    }),
+  );
+  return offers;
 }
