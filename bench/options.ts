@@ -40,7 +40,7 @@ Measures Heddle beside its peers on this machine, in turns, and prints Markdown.
   --suite NAME      only this suite (repeatable):
                     ${suiteNames.join(', ')}
   --peer NAME       only this peer (repeatable): heddle, ovs-dpdk, testpmd-vhost; and of virtual
-                    machines also bridge-tap, bridge-tap-offload, qemu-stream, vde-switch
+                    machines also bridge-tap, qemu-stream, vde-switch
   --size BYTES      forward: only this frame size (repeatable)
   --rounds N        how often each peer has its turn
   --seconds S       length of a measured window

@@ -5,10 +5,10 @@ import { createOvsDpdk } from './ovs-dpdk.ts';
 import type { Peer } from './peer.ts';
 import { createTestpmdVhost } from './testpmd-vhost.ts';
 
-/** The last four only connect virtual machines: `vm/links.ts`. */
+/** The last three only connect virtual machines: `vm/links.ts`. */
 export const peerNames: readonly string[] = [
   ...[heddleName, 'ovs-dpdk', 'testpmd-vhost'],
-  ...['bridge-tap', 'bridge-tap-offload', 'qemu-stream', 'vde-switch'],
+  ...['bridge-tap', 'qemu-stream', 'vde-switch'],
 ];
 
 export interface ChosenPeers {

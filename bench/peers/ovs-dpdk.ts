@@ -34,9 +34,9 @@ export function createOvsDpdk(): Peer {
       return findVswitchd() === null ? `${vswitchdName} ${hint}` : null;
     },
     version: () => commandVersion(findVswitchd() ?? vswitchdName, ['--version']),
-    async start(sockets) {
+    async start(sockets, { hasOffloads = false } = {}) {
       running = new OvsDpdk();
-      await running.start(sockets);
+      await running.start(sockets, hasOffloads);
     },
     async stop() {
       await running?.stop();
@@ -56,7 +56,7 @@ class OvsDpdk {
   #database: Child | null = null;
   readonly #directory: TemporaryDirectory = makeTemporaryDirectory('ovs');
 
-  async start(sockets: readonly string[]): Promise<void> {
+  async start(sockets: readonly string[], hasOffloads: boolean): Promise<void> {
     const file = join(this.#directory.path, 'conf.db');
     run('ovsdb-tool', ['create', file, schema]);
     this.#database = this.#spawn('ovsdb-server', findCommand('ovsdb-server') ?? 'ovsdb-server', [
@@ -65,7 +65,7 @@ class OvsDpdk {
       ...this.#daemonOptions('ovsdb'),
     ]);
     await this.#configure(['--no-wait', 'init']);
-    await this.#configure(['--no-wait', 'set', 'Open_vSwitch', '.', ...dpdkSettings()]);
+    await this.#configure(['--no-wait', 'set', 'Open_vSwitch', '.', ...dpdkSettings(hasOffloads)]);
     // A bridge leaves TAPs behind even when its switch is killed. In a network namespace of its
     // own they vanish with it; the vhost-user sockets are files and don't care.
     this.vswitchd = this.#spawn('ovs-vswitchd', 'unshare', [
@@ -136,12 +136,13 @@ class OvsDpdk {
 }
 
 /** The polling thread has the switch's core to itself; all other threads use the generator's. */
-function dpdkSettings(): string[] {
+function dpdkSettings(hasOffloads: boolean): string[] {
   return [
     'other_config:dpdk-init=true',
     'other_config:dpdk-extra="--no-pci"',
     'other_config:dpdk-socket-mem="512"',
     'other_config:dpdk-lcore-mask=0x2',
+    `other_config:userspace-tso-enable=${hasOffloads}`,
     `other_config:pmd-cpu-mask=0x${(1 << switchCore).toString(16)}`,
   ];
 }

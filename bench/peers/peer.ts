@@ -10,6 +10,8 @@ export const generatorCore = 1;
 interface StartOptions {
   /** Of every port; one when left out. */
   readonly queuePairs?: number;
+  /** Guests will leave segments to the switch: one that has a switch for this turns it on. */
+  readonly hasOffloads?: boolean;
 }
 
 export interface Peer {

@@ -18,10 +18,12 @@ export interface LinkEnd {
 
 export interface Link {
   readonly name: string;
+  /** Whether it can carry unfinished checksums and segments, so that guests save the work. */
+  readonly canOffload: boolean;
   /** Null when it can run here, otherwise the reason why not. */
   available(): string | null;
-  /** `start`s what is between the machines. */
-  start(): Promise<readonly [LinkEnd, LinkEnd]>;
+  /** Starts what is between the machines. */
+  start(hasOffloads: boolean): Promise<readonly [LinkEnd, LinkEnd]>;
   /** Also after a start that failed. Leaves nothing behind. */
   stop(): Promise<void>;
   /** What a machine must be started with, to be where its network device is. */
@@ -38,21 +40,26 @@ const withoutOffloads = [
   .map((name) => `${name}=off`)
   .join(',');
 
+function deviceOf(hasOffloads: boolean): Pick<LinkEnd, 'device'> {
+  return hasOffloads ? {} : { device: withoutOffloads };
+}
+
 /** A switch that speaks vhost-user, and that the other suites use too. */
 export function vhostUserLink(peer: Peer): Link {
   let remove = () => {};
   return {
-    name: peer.name,
+    ...{ name: peer.name, canOffload: true },
     available: () => peer.available(),
-    async start() {
+    async start(hasOffloads) {
       const directory = makeTemporaryDirectory('vm');
       remove = () => directory.remove();
       const sockets = [0, 1].map((port) => join(directory.path, `${port}.sock`));
-      await peer.start(sockets);
+      await peer.start(sockets, { hasOffloads });
       const role = peer.socketRole === 'connects' ? 'server=on,wait=off' : 'reconnect=1';
       const end = (socket: string) => ({
         chardev: `socket,id=vf,path=${socket},${role}`,
         netdev: 'vhost-user,id=net,chardev=vf',
+        ...deviceOf(hasOffloads),
       });
       return [end(sockets[0]!), end(sockets[1]!)];
     },
@@ -66,17 +73,17 @@ export function vhostUserLink(peer: Peer): Link {
 }
 
 /** The kernel's bridge with two TAPs, in a network namespace that exists only for this. */
-export function bridgeLink(hasOffloads: boolean): Link {
-  const namespace = `hb-${process.pid}${hasOffloads ? 'o' : 'n'}`;
+export function bridgeLink(): Link {
+  const namespace = `hb-${process.pid}`;
   let remove = () => {};
   return {
-    name: hasOffloads ? 'bridge-tap-offload' : 'bridge-tap',
+    ...{ name: 'bridge-tap', canOffload: true },
     available() {
       if (process.getuid?.() !== 0) return 'only root may make a network namespace';
       if (findCommand('ip') === null) return 'ip is not installed (Debian package iproute2)';
       return existsSync('/dev/net/tun') ? null : 'this machine has no /dev/net/tun';
     },
-    async start() {
+    async start(hasOffloads) {
       run('ip', ['netns', 'add', namespace]);
       const erase = () => void run('ip', ['netns', 'delete', namespace]);
       const forget = releaseAtExit(erase);
@@ -92,7 +99,7 @@ export function bridgeLink(hasOffloads: boolean): Link {
       inNamespace(namespace, 'link set br0 up');
       const end = (name: string) => ({
         netdev: `tap,id=net,ifname=${name},script=no,downscript=no`,
-        ...(hasOffloads ? {} : { device: withoutOffloads }),
+        ...deviceOf(hasOffloads),
       });
       return [end('tap0'), end('tap1')];
     },
@@ -113,7 +120,7 @@ function inNamespace(namespace: string, command: string): void {
 export function streamLink(): Link {
   let remove = () => {};
   return {
-    name: 'qemu-stream',
+    ...{ name: 'qemu-stream', canOffload: false },
     available: () => null,
     async start() {
       const directory = makeTemporaryDirectory('vm');
@@ -137,7 +144,7 @@ export function vdeLink(): Link {
   let child: Child | null = null;
   let remove = () => {};
   return {
-    name: 'vde-switch',
+    ...{ name: 'vde-switch', canOffload: false },
     available: () =>
       findCommand('vde_switch') === null
         ? 'vde_switch is not installed (Debian package vde2)'
