@@ -1,0 +1,129 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { TURN_MISSED, TURN_WORKED } from '../../layout/processor.ts';
+import { BROADCAST, fillSeeded } from '../support/frames.ts';
+import { Random, seedFromEnvironment } from '../support/random.ts';
+import { CASES } from './cases.ts';
+import { arrivalProblem } from './expectations.ts';
+import { ALL_FEATURES, PLAIN_FEATURES } from './feature-sets.ts';
+import { OffloadWire } from './offload-wire.ts';
+import { netHeaderBytes, type Packet, superPacket } from './packets.ts';
+
+const SENDER = { features: ALL_FEATURES, frameSizeMax: 65553, slots: 2 };
+/** Each buffer lies in a window of its own. */
+const SCATTERED = {
+  features: PLAIN_FEATURES,
+  frameSizeMax: 1600,
+  slots: 100,
+  memory: { sparse: true, regions: [{ guestAddress: 0, sizeBytes: 2 ** 34 }] },
+};
+
+// A super-frame in the midst of its segments waits for a window: what can go wrong in between.
+describe('segmentation that waits for windows', () => {
+  let wire: OffloadWire;
+  let isRewriting = false;
+  const random = new Random(seedFromEnvironment(7));
+
+  beforeEach(() => {
+    wire = new OffloadWire([SENDER, SCATTERED, { ...SCATTERED, seed: 9 }], { slotCount: 24 });
+    wire.postAll();
+  });
+  afterEach(() => {
+    isRewriting = false;
+    wire.close();
+  });
+
+  /** Runs to the end; at each miss, the sender may rewrite what it has sent. Returns the misses. */
+  function run(made: Packet, atMiss: (misses: number) => void = () => {}): number {
+    const { host } = wire;
+    let misses = 0;
+    for (let idle = 0; idle < 2; ) {
+      const flags = host.turn();
+      idle = (flags & (TURN_WORKED | TURN_MISSED)) === 0 ? idle + 1 : 0;
+      if ((flags & TURN_MISSED) === 0) continue;
+      misses += 1;
+      atMiss(misses);
+      if (isRewriting) rewrite(made);
+    }
+    return misses;
+  }
+
+  /** Overwrites the headers of the frame, wherever it lies in the sender's memory. */
+  function rewrite(made: Packet): void {
+    const { memory } = wire.guest(0);
+    const at = random.below(made.payload);
+    const length = random.between(1, Math.min(8, made.payload - at));
+    fillSeeded(memory.bytes.subarray(area.offset + at, area.offset + at + length), random.next());
+  }
+
+  let area: { address: number; offset: number };
+
+  /** Sends a packet in one piece from a place that the test knows. */
+  function sendInPlace(made: Packet): void {
+    const { memory, pairs } = wire.guest(0);
+    const header = netHeaderBytes(made.header);
+    const span = memory.allocate(header.length + made.frame.length);
+    memory.bytes.set(header, span.offset);
+    memory.bytes.set(made.frame, span.offset + header.length);
+    area = { address: span.address, offset: span.offset + header.length };
+    pairs[0]?.transmit.reclaim();
+    pairs[0]?.transmit.sendSpan(span.address, span.length);
+    pairs[0]?.transmit.ring.publish();
+  }
+
+  it('every case arrives as without them, fragments with one identification', () => {
+    let misses = 0;
+    for (const { name, make } of CASES) {
+      for (const to of [wire.mac(1), BROADCAST]) {
+        const made = make({ to, from: wire.mac(0) });
+        if (made.header.gsoSize > 1500 || made.header.gsoType === 0) continue;
+        sendInPlace(made);
+        misses += run(made);
+        for (const number of to === BROADCAST ? [1, 2] : [1]) {
+          const { features } = wire.guest(number);
+          expect(arrivalProblem(made, features, wire.arrivals(number)), name).toBe('');
+        }
+      }
+    }
+    expect(wire.allDrops(1)).toEqual({});
+    expect(misses).toBeGreaterThan(1000);
+    wire.run();
+  });
+
+  it('a sender that rewrites its headers meanwhile harms nobody', () => {
+    isRewriting = true;
+    let rewritten = 0;
+    for (let round = 0; round < 4; round++) {
+      for (const { make } of CASES) {
+        const made = make({ to: BROADCAST, from: wire.mac(0) });
+        sendInPlace(made);
+        rewritten += run(made);
+        for (const number of [1, 2]) {
+          wire.arrivals(number); // each buffer checked against its canaries
+          wire.guest(number).pair(0).receive.checkIdleBuffers();
+        }
+      }
+    }
+    expect(rewritten).toBeGreaterThan(1000);
+    expect(wire.host.faults).toEqual([]);
+    wire.run(); // and every frame is accounted for
+  });
+
+  it('a ring that breaks in mid-segmentation spoils no later frame', () => {
+    const pair = { version: 4, transport: 'tcp', payloadLength: 20_000 } as const;
+    const made = superPacket({ ...pair, to: wire.mac(1), from: wire.mac(0) }, 1000);
+    sendInPlace(made);
+    const { ring } = wire.guest(1).pair(0).receive;
+    run(made, (misses) => {
+      if (misses !== 6) return;
+      ring.availIndex = (ring.availIndex + 5000) & 0xffff;
+      ring.publish();
+    });
+    expect(wire.host.faults).toEqual([wire.host.ringNumber(1, 0)]);
+    wire.run(); // balanced
+    expect(wire.allDrops(1)).toEqual({ 'rx.ringStopped': 1 });
+    const next = superPacket({ ...pair, to: wire.mac(2), from: wire.mac(0) }, 1000);
+    wire.sendPacket(0, next);
+    wire.run();
+    expect(arrivalProblem(next, wire.guest(2).features, wire.arrivals(2))).toBe('');
+  });
+});
