@@ -25,8 +25,6 @@ const PRIVATE_AREAS: readonly Area[] = [
   // Beside each descriptor its head, address and span (u32 each).
   ['receive descriptors', memory.RX_DESCRIPTORS_BASE, BATCH_MAX * (16 + 12)],
   ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
-  ['source segments', memory.SOURCE_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
-  ['target segments', memory.TARGET_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
   ['target list', memory.TARGET_LIST_BASE, BATCH_MAX * 4],
   ['flood list', memory.FLOOD_LIST_BASE, BATCH_MAX * 4],
   ['dirty list', memory.DIRTY_LIST_BASE, RING_COUNT_MAX * 4],
@@ -37,6 +35,8 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['window table', memory.WINDOW_TABLE_BASE, memory.WINDOW_TABLE_COUNT * memory.WINDOW_ENTRY_SIZE],
   ['slot records', memory.WINDOW_SLOTS_BASE, memory.SLOT_COUNT_MAX * memory.SLOT_RECORD_SIZE],
   ['gathered buffers', memory.GATHERED_BASE, limits.WALK_LENGTH_MAX * 16],
+  ['source segments', memory.SOURCE_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
+  ['target segments', memory.TARGET_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
   ['ring views', memory.RING_VIEWS_BASE, RING_COUNT_MAX * virtqueue.RING_VIEW_SIZE],
 ];
 

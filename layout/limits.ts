@@ -47,10 +47,11 @@ export const WALK_STEPS_PER_SEGMENT: u32 = 8;
 export const SEGMENTS_PER_FRAME_MAX: u32 = 2048;
 
 /**
- * Segments (pieces of guest memory that are contiguous in a window) of one batch. A chain of
- * CHAIN_LENGTH_MAX descriptors where every one crosses a window boundary still fits.
+ * Segments (pieces of guest memory that are contiguous in a window) of one batch: behind a batch
+ * that is just below SEGMENT_BUDGET, a chain of CHAIN_LENGTH_MAX descriptors where every one
+ * crosses a window boundary still fits.
  */
-export const SEGMENT_COUNT_MAX: u32 = 2048;
+export const SEGMENT_COUNT_MAX: u32 = 2304;
 
 /**
  * A batch takes no further frame once it holds this many segments: the cost of one turn of a ring.

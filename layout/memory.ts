@@ -20,8 +20,6 @@ export const SEGMENT_SCRATCH_BASE: u32 = 0x102800;
 export const EMIT_SCRATCH_BASE: u32 = 0x102c00;
 export const RX_DESCRIPTORS_BASE: u32 = 0x103000;
 export const HEADER_SCRATCH_BASE: u32 = 0x104000;
-export const SOURCE_SEGMENTS_BASE: u32 = 0x108000;
-export const TARGET_SEGMENTS_BASE: u32 = 0x10c000;
 export const TARGET_LIST_BASE: u32 = 0x110000;
 export const FLOOD_LIST_BASE: u32 = 0x111000;
 export const DIRTY_LIST_BASE: u32 = 0x112000;
@@ -33,6 +31,8 @@ export const WINDOW_TABLE_BASE: u32 = 0x130000;
 export const WINDOW_SLOTS_BASE: u32 = 0x140000;
 /** The buffers of the frame in the making: place, id, bytes (u32 each), 16 bytes apart. */
 export const GATHERED_BASE: u32 = 0x150000;
+export const SOURCE_SEGMENTS_BASE: u32 = 0x158000;
+export const TARGET_SEGMENTS_BASE: u32 = 0x160000;
 export const RING_VIEWS_BASE: u32 = 0x180000;
 export const PRIVATE_END: u32 = 0x1c0000;
 

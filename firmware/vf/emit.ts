@@ -121,12 +121,12 @@ function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32)
   gatheredBuffers = 0;
   gatheredSlots = 0;
   while (gathered < needed) {
-    const ahead = takenSlots + gatheredSlots;
-    const failure = findBuffer(ringNumber, view, ring, ahead);
-    if (failure != 0) return failure;
     if (gatheredBuffers > 0 && !(ring.flags & RING_F_MERGEABLE)) {
       return EMIT_DROPPED - i32(DROP_BUFFER_TOO_SMALL);
     }
+    const ahead = takenSlots + gatheredSlots;
+    const failure = findBuffer(ringNumber, view, ring, ahead);
+    if (failure != 0) return failure;
     const result = walkChain(
       vfOf(ringNumber),
       view,

@@ -1,9 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { HUGE_PAGE_SIZE, PIN_CELL_SIZE, PINS_SIZE } from '../../layout/memory.ts';
-import { type Pin, PinAllocator, planPin } from './pins.ts';
+import { distinctPins, type FilePart, type Pin, PinAllocator, planPins } from './pins.ts';
 
 const file = (offset: number, pageSizeBytes = 4096) => ({ fd: 3, offset, pageSizeBytes });
+
+/** The pin of one part by itself. */
+function planPin(
+  allocator: PinAllocator,
+  file: Omit<FilePart, 'lengthBytes'>,
+  lengthBytes: number,
+): Pin | null {
+  return planPins(allocator, [{ ...file, lengthBytes }])?.[0] ?? null;
+}
 
 describe('the allocator', () => {
   it('hands out cells, and the same again once they are free', () => {
@@ -102,5 +111,47 @@ describe('pins, however they come and go,', () => {
       }),
       { numRuns: 50 },
     );
+  });
+});
+
+describe('the parts of one ring', () => {
+  const part = (fields: Partial<FilePart>): FilePart => ({
+    fd: 7,
+    offset: 0,
+    lengthBytes: 4096,
+    pageSizeBytes: 4096,
+    ...fields,
+  });
+
+  it('share a pin where they lie side by side', () => {
+    const allocator = new PinAllocator();
+    const parts = [part({}), part({ offset: 4096 }), part({ offset: 8192 + 64, lengthBytes: 512 })];
+    const pins = planPins(allocator, parts) ?? [];
+    expect(distinctPins(pins).length).toBe(1);
+    expect(pins.map((pin) => pin.partOffset)).toEqual([0, 4096, 8192 + 64]);
+    expect(pins[0]?.lengthBytes).toBe(3 * 4096);
+    expect(allocator.usedCells).toBe(1);
+  });
+
+  it('share one on a huge page, which would otherwise cost three', () => {
+    const huge = { pageSizeBytes: HUGE_PAGE_SIZE };
+    const parts = [part(huge), part({ ...huge, offset: 900_000 }), part({ ...huge, offset: 5000 })];
+    const pins = planPins(new PinAllocator(), parts) ?? [];
+    expect(distinctPins(pins).length).toBe(1);
+    expect(pins[0]?.lengthBytes).toBe(HUGE_PAGE_SIZE);
+  });
+
+  it('have pins of their own where they lie apart, or in several files', () => {
+    const apart = [part({}), part({ offset: 100 * 4096 }), part({ offset: 200 * 4096 })];
+    expect(distinctPins(planPins(new PinAllocator(), apart) ?? []).length).toBe(3);
+    const files = [part({}), part({ fd: 8 }), part({ fd: 9 })];
+    expect(distinctPins(planPins(new PinAllocator(), files) ?? []).length).toBe(3);
+  });
+
+  it('take nothing when there is no room for one of them', () => {
+    const allocator = new PinAllocator();
+    const parts = [part({}), part({ fd: 8, lengthBytes: PINS_SIZE })];
+    expect(planPins(allocator, parts)).toBeNull();
+    expect(allocator.usedCells).toBe(0);
   });
 });

@@ -50,23 +50,66 @@ export class PinAllocator {
   }
 }
 
-/** Plans the pin of `lengthBytes` of a file: whole pages of the file's own page size. */
-export function planPin(
-  allocator: PinAllocator,
-  file: { fd: number; offset: number; pageSizeBytes: number },
-  lengthBytes: number,
-): Pin | null {
-  const page = file.pageSizeBytes;
-  const start = Math.floor(file.offset / page) * page;
-  const end = Math.ceil((file.offset + lengthBytes) / page) * page;
-  const align = page > 4096 ? Math.max(page, HUGE_PAGE_SIZE) : PIN_CELL_SIZE;
-  const pinOffset = allocator.allocate(end - start, align);
+/** A range of a memory file. */
+export interface FilePart {
+  fd: number;
+  offset: number;
+  lengthBytes: number;
+  pageSizeBytes: number;
+}
+
+/**
+ * Plans the pins of a ring's parts: whole pages of their file. Parts that lie side by side, as most
+ * drivers have them, share one pin, which counts on huge pages. Null when there is no room left.
+ */
+export function planPins(allocator: PinAllocator, parts: readonly FilePart[]): Pin[] | null {
+  const apart = parts.reduce((sum, part) => sum + pageRange(part).lengthBytes, 0);
+  const whole = wholeOf(parts);
+  if (whole !== null && pageRange(whole).lengthBytes <= apart) {
+    const shared = planPin(allocator, whole);
+    if (shared === null) return null;
+    return parts.map((part) => ({ ...shared, partOffset: part.offset - shared.fileOffset }));
+  }
+  const pins: Pin[] = [];
+  for (const part of parts) {
+    const pin = planPin(allocator, part);
+    if (pin === null) {
+      for (const done of pins) allocator.free(done.pinOffset, done.lengthBytes);
+      return null;
+    }
+    pins.push(pin);
+  }
+  return pins;
+}
+
+/** Each place once, however many parts share it. */
+export function distinctPins(pins: readonly Pin[]): Pin[] {
+  return pins.filter(
+    (pin, index) => pins.findIndex((other) => other.pinOffset === pin.pinOffset) === index,
+  );
+}
+
+function planPin(allocator: PinAllocator, part: FilePart): Pin | null {
+  const { fileOffset, lengthBytes } = pageRange(part);
+  const isHuge = part.pageSizeBytes > 4096;
+  const align = isHuge ? Math.max(part.pageSizeBytes, HUGE_PAGE_SIZE) : PIN_CELL_SIZE;
+  const pinOffset = allocator.allocate(lengthBytes, align);
   if (pinOffset === null) return null;
-  return {
-    pinOffset,
-    lengthBytes: end - start,
-    fd: file.fd,
-    fileOffset: start,
-    partOffset: file.offset - start,
-  };
+  return { pinOffset, lengthBytes, fd: part.fd, fileOffset, partOffset: part.offset - fileOffset };
+}
+
+/** The smallest part that holds all of them; null if they are of several files. */
+function wholeOf(parts: readonly FilePart[]): FilePart | null {
+  const [first] = parts;
+  if (first === undefined || parts.some((part) => part.fd !== first.fd)) return null;
+  const offset = Math.min(...parts.map((part) => part.offset));
+  const end = Math.max(...parts.map((part) => part.offset + part.lengthBytes));
+  return { ...first, offset, lengthBytes: end - offset };
+}
+
+function pageRange(part: FilePart): { fileOffset: number; lengthBytes: number } {
+  const page = part.pageSizeBytes;
+  const fileOffset = Math.floor(part.offset / page) * page;
+  const end = Math.ceil((part.offset + part.lengthBytes) / page) * page;
+  return { fileOffset, lengthBytes: end - fileOffset };
 }

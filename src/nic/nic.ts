@@ -11,7 +11,7 @@ import {
 } from '../config/validate.ts';
 import { operatorError } from '../errors.ts';
 import { monotonicSeconds } from '../os/clock.ts';
-import { Poller } from '../os/poller.ts';
+import { acquirePoller, releasePoller } from '../os/poller.ts';
 import { readMacTable } from '../switch/mac-table.ts';
 import { Vf } from '../vf/vf.ts';
 import { ProcessorSet } from './processor-set.ts';
@@ -42,11 +42,12 @@ export async function createNic(input: unknown): Promise<Nic> {
 class SoftwareNic implements Nic {
   readonly #settings: Omit<NicConfig, 'vfs'>;
   readonly #vfs = new Map<string, Vf>();
-  readonly #poller = new Poller();
+  readonly #poller = acquirePoller();
   readonly #events = new EventEmitter();
   readonly #processors: ProcessorSet;
   readonly #startSeconds = monotonicSeconds();
   #lastChange: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
 
   constructor(config: NicConfig) {
     const { vfs: _, ...settings } = config;
@@ -145,9 +146,11 @@ class SoftwareNic implements Nic {
 
   close(): Promise<void> {
     return this.#change(async () => {
+      if (this.#isClosed) return;
+      this.#isClosed = true;
       for (const name of [...this.#vfs.keys()]) await this.#remove(name);
       await this.#processors.stop();
-      this.#poller.close();
+      releasePoller();
     });
   }
 

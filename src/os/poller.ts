@@ -80,3 +80,24 @@ export class Poller {
     }
   }
 }
+
+let shared: Poller | null = null;
+let sharedUsers = 0;
+
+/**
+ * The poller of this process. Each one holds a thread of Node's pool (four by default, which file
+ * access needs too), so all NICs of a process share one. To be released as often as it was
+ * acquired.
+ */
+export function acquirePoller(): Poller {
+  shared ??= new Poller();
+  sharedUsers += 1;
+  return shared;
+}
+
+export function releasePoller(): void {
+  sharedUsers -= 1;
+  if (sharedUsers > 0) return;
+  shared?.close();
+  shared = null;
+}

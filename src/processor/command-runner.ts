@@ -6,6 +6,7 @@ import {
   RING_USED_INDEX,
   USED_INDEX,
 } from '../../layout/virtqueue.ts';
+import { distinctPins } from '../memory/pins.ts';
 import type { Windows } from '../memory/windows.ts';
 import type { AddressSpace } from './address-space.ts';
 import type { Command, RingPins } from './commands.ts';
@@ -72,7 +73,7 @@ export class CommandRunner {
   #attach(command: AttachRing): void {
     const { space, firmware, waiter, callFds } = this.#parts;
     const { descriptors, avail, used } = command.pins;
-    for (const pin of [descriptors, avail, used]) space.mapPin(pin);
+    for (const pin of distinctPins([descriptors, avail, used])) space.mapPin(pin);
     if (command.resumesFromUsed) this.#resumeFromUsed(command.ring, space.addressOf(used));
     firmware.attachRing(
       command.ring,
@@ -105,6 +106,6 @@ export class CommandRunner {
     firmware.detachRing(ring);
     waiter.remove(ring);
     callFds[ring] = -1;
-    for (const pin of Object.values(pins)) space.unmapPin(pin);
+    for (const pin of distinctPins(Object.values(pins))) space.unmapPin(pin);
   }
 }

@@ -43,7 +43,13 @@ import {
   USED_RING,
 } from '../../layout/virtqueue.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
-import { type Pin, type PinAllocator, planPin } from '../memory/pins.ts';
+import {
+  distinctPins,
+  type FilePart,
+  type Pin,
+  type PinAllocator,
+  planPins,
+} from '../memory/pins.ts';
 import type { RingPins } from '../processor/commands.ts';
 
 const HOST_OFFLOADS = [
@@ -135,27 +141,23 @@ export function pinRing(
     [addresses.avail, availSize],
     [addresses.used, usedSize],
   ];
-  const pins: Pin[] = [];
-  for (const [address, length] of parts) {
-    const found = memory.findUser(address, length);
-    const file = found && {
-      fd: found.region.fd,
-      offset: found.region.fileOffset + found.offset,
-      pageSizeBytes: found.region.pageSizeBytes,
-    };
-    const pin = file && planPin(allocator, file, length);
-    if (pin === null) {
-      for (const done of pins) allocator.free(done.pinOffset, done.lengthBytes);
-      return null;
-    }
-    pins.push(pin);
+  const files: FilePart[] = [];
+  for (const [address, lengthBytes] of parts) {
+    const found = memory.findUser(address, lengthBytes);
+    if (found === null) return null;
+    const { fd, fileOffset, pageSizeBytes } = found.region;
+    files.push({ fd, offset: fileOffset + found.offset, lengthBytes, pageSizeBytes });
   }
+  const pins = planPins(allocator, files);
+  if (pins === null) return null;
   const [descriptors, avail, used] = pins as [Pin, Pin, Pin];
   return { descriptors, avail, used };
 }
 
 export function freePins(pins: RingPins, allocator: PinAllocator): void {
-  for (const pin of Object.values(pins)) allocator.free(pin.pinOffset, pin.lengthBytes);
+  for (const pin of distinctPins(Object.values(pins))) {
+    allocator.free(pin.pinOffset, pin.lengthBytes);
+  }
 }
 
 export function hasFeature(features: bigint, bit: number): boolean {
