@@ -52,7 +52,7 @@ describe('ratios', () => {
       ['heddle', 'b', 0.5, 0.5, 0.5],
     ]);
   });
-  test('pair by the number of the round, not by place: a failed round leaves its partner out', () => {
+  test('pair by the number of the round: a failed round leaves its partner out', () => {
     const samples = samplesOf('64 B', { heddle: [10, 20, 30], a: [10, 10, 10] });
     const withoutSecond = samples.filter(({ peer, round }) => peer !== 'heddle' || round !== 1);
     const [found] = summarizeRatios(withoutSecond, 'heddle');

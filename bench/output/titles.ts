@@ -16,37 +16,39 @@ export const suiteTitles: Readonly<Record<SuiteName, string>> = {
 
 export const suiteTexts: Readonly<Record<SuiteName, string>> = {
   forward:
-    'Two virtio-user ports of testpmd send to each other what they receive; 512 frames circulate. ' +
-    'Rates count both directions. Sizes are without the checksum of 4 bytes. IMIX (7 × 64 B, ' +
-    '4 × 576 B, 1 × 1500 B of 12 frames) is sent by the project’s own driver, because testpmd ' +
-    'sends one size at a time. Rings are split, with mergeable buffers, in order, one queue pair, ' +
-    'unless the row says otherwise.',
+    'Two virtio-user ports of testpmd send to each other what they receive; 512 frames ' +
+    'circulate. Rates count both directions. Sizes are without the checksum of 4 bytes. IMIX ' +
+    '(7 × 64 B, 4 × 576 B, 1 × 1500 B of 12 frames) is sent by the project’s own driver, ' +
+    'because testpmd sends one size at a time. Rings are split, with mergeable buffers, in ' +
+    'order, one queue pair, unless the row says otherwise.',
   'open-loop':
-    'One port sends at a fixed rate and the other counts: the highest rate without a single loss, ' +
-    'found by halves; a rate is held if one of four trials is without loss. Sizes are those of the ' +
-    'wire, with the checksum; only one direction carries frames. The ring of 1024 entries is the ' +
-    'only buffer.',
+    'One port sends at a fixed rate and the other counts: the highest rate without a single ' +
+    'loss, found by halves; a rate is held if one of four trials is without loss. Sizes are ' +
+    'those of the wire, with the checksum; only one direction carries frames. The ring of ' +
+    '1024 entries is the only buffer.',
   latency:
-    'Port 0 sends a frame, port 1 answers when it sees it, both by polling in one process on the ' +
-    'other core; a trip crosses the switch twice. “50 % load”: ports 2 to 3 carry half of what ' +
-    'this switch can do with all four ports. “idle”: 10 ms of silence before each question, so ' +
-    'that a switch that sleeps must be woken.',
+    'Port 0 sends a frame, port 1 answers when it sees it, both by polling in one process on ' +
+    'the other core; a trip crosses the switch twice. “50 % load”: ports 2 to 3 carry half of ' +
+    'what this switch can do with all four ports. “idle”: 10 ms of silence before each ' +
+    'question, so that a switch that sleeps must be woken.',
   scale:
-    'Pairs of VFs in a closed loop with 128 frames of 60 bytes under way in each direction; ring ' +
-    'size 256. Memory is the anonymous memory of the process, without what it maps of its guests, ' +
-    'per VF, with all guests connected.',
+    'Pairs of VFs in a closed loop with 128 frames of 60 bytes under way in each direction; ' +
+    'ring size 256. Memory is the anonymous memory of the process, without what it maps of ' +
+    'its guests, per VF, with all guests connected.',
   windows:
-    'Heddle maps guest memory in windows of 4 MiB, of which 891 fit at a time. The buffers of both ' +
-    'guests lie in this many windows and are used round and round: the worst order there is. The ' +
-    'others map all memory; their rows show what the processor’s own address translation costs.',
+    'Heddle maps guest memory in windows of 4 MiB, of which 891 fit at a time. The buffers of ' +
+    'both guests lie in this many windows and are used round and round: the worst order there ' +
+    'is. The others map all memory; their rows show what the processor’s own address ' +
+    'translation costs.',
   idle: 'Guests are connected, have sent a frame, and then are silent. Others poll by design.',
   allocation:
-    'Collections of V8’s garbage collector while frames flow, from --trace-gc. A processor (worker ' +
-    'thread) that allocates per turn would collect many times a second.',
+    'Collections of V8’s garbage collector while frames flow, from --trace-gc. A processor ' +
+    '(worker thread) that allocates per turn would collect many times a second.',
   vm:
     'Two Linux guests under QEMU without KVM, one virtual CPU each, share both cores with the ' +
-    'switch. TCP by iperf3, one stream; “both ways” is the sum of one way and then the other. UDP ' +
-    'request/response is one datagram there and back; RTT is ping’s. No MSI-X for any of them, ' +
-    'because QEMU 7.2 without KVM cannot have it with vhost-user.',
+    'switch. TCP by iperf3, one stream; “both ways” is the sum of one way and then the other; ' +
+    'with offloads, guests leave checksums and segments to the NIC. UDP request/response is ' +
+    'one datagram there and back; RTT is ping’s. No MSI-X for any of them, because QEMU 7.2 ' +
+    'without KVM cannot have it with vhost-user.',
   checks: 'The same loop with and without the windows through which guest memory is seen.',
 };

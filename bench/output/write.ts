@@ -2,6 +2,7 @@
 
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { heddleName } from '../peers/heddle.ts';
 import type { SuiteName } from '../sample.ts';
 import { summarize, summarizeRatios } from '../summary.ts';
 import { renderMarkdown } from './markdown.ts';
@@ -22,16 +23,18 @@ export function writeReport(directory: string, run: Run): void {
   }
   const head =
     '# Heddle beside its peers\n\nMade by `npm run bench`; how, and how to read it, is in ' +
-    '[docs/benchmarks.md](../../docs/benchmarks.md). Every sample is in [report.json](report.json).';
+    '[docs/benchmarks.md](../../docs/benchmarks.md). Every sample is in ' +
+    '[report.json](report.json).';
   writeFileSync(join(directory, 'report.md'), `${head}\n\n${renderMarkdown(run, files)}`);
   writeJson(join(directory, 'report.json'), run);
 }
 
 export function writeJson(file: string, run: Run): void {
-  const { samples, ...rest } = run;
-  const first = run.samples.at(0)?.peer ?? '';
-  const heddle = samples.some(({ peer }) => peer === 'heddle') ? 'heddle' : first;
-  const ratios = summarizeRatios(samples, heddle);
-  const content = { ...rest, summaries: summarize(samples), ratios, samples };
+  const { samples, options, ...rest } = run;
+  // Not where it was written to: that is nobody's business.
+  const { profile, suites, peers } = options;
+  const ratios = summarizeRatios(samples, heddleName);
+  const asked = { profile, suites, peers };
+  const content = { options: asked, ...rest, summaries: summarize(samples), ratios, samples };
   writeFileSync(file, `${JSON.stringify(content, null, 1)}\n`);
 }
