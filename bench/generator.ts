@@ -54,13 +54,16 @@ export interface RingOptions {
   readonly isInOrder?: boolean;
   /** One ring of descriptors instead of a table and two rings. Off by default. */
   readonly isPacked?: boolean;
+  /** The driver's loop with SIMD; it falls back where the other options rule it out. */
+  readonly isVectorized?: boolean;
 }
 
 function ringWords(rings: RingOptions): string {
-  const { queuePairs = 1, isMergeable = true, isInOrder = true, isPacked = false } = rings;
+  const { queuePairs = 1, isMergeable = true, isInOrder = true } = rings;
+  const { isPacked = false, isVectorized = false } = rings;
   const bit = (isOn: boolean) => (isOn ? 1 : 0);
   const bits = `mrg_rxbuf=${bit(isMergeable)},in_order=${bit(isInOrder)}`;
-  return `,queues=${queuePairs},${bits},packed_vq=${bit(isPacked)}`;
+  return `,queues=${queuePairs},${bits},packed_vq=${bit(isPacked)},vectorized=${bit(isVectorized)}`;
 }
 
 export class Generator {

@@ -100,7 +100,7 @@ interface Changes {
 function withChanges(base: Profile, { size, rounds, seconds }: Changes): Profile {
   // The smallest frame testpmd can build, and the largest that fits one of its mbufs.
   const sizes = size?.map((text) => parseNumber('--size', text, 60, 1514, Number.isInteger));
-  const { forward, vm, scale } = base;
+  const { forward, vm, scale, windows } = base;
   const sized =
     sizes === undefined
       ? forward

@@ -24,7 +24,7 @@ export interface Profile {
   readonly scale: { readonly vfCounts: readonly number[]; readonly rounds: number };
   readonly idle: { readonly vfCounts: readonly number[]; readonly windowSeconds: number };
   /** Windows (of 4 MiB each) that the buffers of both guests lie in. */
-  readonly windows: { readonly counts: readonly number[] };
+  readonly windows: { readonly counts: readonly number[]; readonly rounds: number };
   readonly allocation: { readonly windowSeconds: number };
 }
 
@@ -43,7 +43,7 @@ const full: Profile = {
   vm: { rounds: 3, streamSeconds: 5, trips: 500, links: null },
   scale: { vfCounts: [2, 4, 8, 16, 32, 64], rounds: 3 },
   idle: { vfCounts: [8, 64], windowSeconds: 10 },
-  windows: { counts: [8, 256, 512, 768, 864, 960, 1024, 1792] },
+  windows: { counts: [8, 256, 512, 768, 864, 960, 1024, 1792], rounds: 3 },
   allocation: { windowSeconds: 10 },
 };
 
@@ -58,7 +58,7 @@ const quick: Profile = {
   vm: { rounds: 1, streamSeconds: 1, trips: 100, links: ['heddle', 'bridge-tap'] },
   scale: { vfCounts: [2, 64], rounds: 1 },
   idle: { vfCounts: [64], windowSeconds: 3 },
-  windows: { counts: [8, 1024] },
+  windows: { counts: [8, 1024], rounds: 1 },
   allocation: { windowSeconds: 3 },
 };
 

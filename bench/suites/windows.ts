@@ -14,9 +14,9 @@ const guestCount = 2;
 const framesInFlight = 256;
 
 export async function runWindows(context: SuiteContext): Promise<void> {
-  const { windows, rounds } = context.profile;
+  const { windows } = context.profile;
   for (const count of windows.counts) {
-    await interleave(context, rounds, `windows, ${count}`, (peer, round) =>
+    await interleave(context, windows.rounds, `windows, ${count}`, (peer, round) =>
       visit(context, peer, round, count),
     );
   }
