@@ -112,11 +112,10 @@ function withChanges(base: Profile, { size, rounds, seconds }: Changes): Profile
   };
   if (rounds === undefined) return changed;
   const count = parseNumber('--rounds', rounds, 1, 1000, Number.isInteger);
-  const [vmRounds, scaleRounds] = [
-    { ...vm, rounds: count },
-    { ...scale, rounds: count },
-  ];
-  return { ...changed, rounds: count, vm: vmRounds, scale: scaleRounds };
+  return {
+    ...{ ...changed, rounds: count, vm: { ...vm, rounds: count } },
+    ...{ scale: { ...scale, rounds: count }, windows: { ...windows, rounds: count } },
+  };
 }
 
 function parseSuite(text: string): SuiteName {
