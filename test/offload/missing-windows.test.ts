@@ -112,7 +112,7 @@ describe('segmentation that waits for windows', () => {
     const pair = { version: 4, transport: 'tcp', payloadLength: 20_000 } as const;
     const made = superPacket({ ...pair, to: wire.mac(1), from: wire.mac(0) }, 1000);
     sendInPlace(made);
-    const { ring } = wire.guest(1).pair(0).receive;
+    const ring = wire.guest(1).ring(0);
     run(made, (misses) => {
       if (misses !== 6) return;
       ring.availIndex = (ring.availIndex + 5000) & 0xffff;
