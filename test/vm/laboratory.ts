@@ -9,6 +9,7 @@ import type { TestContext } from 'vitest';
 import { Guest, type GuestOptions } from '../../src/demo/guest/guest.ts';
 import { missingForGuests } from '../../src/demo/guest/requirements.ts';
 import { createNic, type Nic, type NicConfigInput } from '../../src/index.ts';
+import type { VfConfigInput } from '../../src/nic/types.ts';
 
 export interface LaboratoryOptions {
   /** How many guests to start with: vm1, vm2 … */
@@ -17,6 +18,13 @@ export interface LaboratoryOptions {
   readonly mode?: 'server' | 'client';
   readonly queuePairs?: number;
   readonly memoryMiB?: number;
+  /** What one guest has that the others have not, by its name. */
+  readonly special?: Readonly<Record<string, Special>>;
+}
+
+export interface Special {
+  readonly vf?: Partial<VfConfigInput>;
+  readonly guest?: Partial<GuestOptions>;
 }
 
 const missing = missingForGuests();
@@ -95,6 +103,7 @@ export class Laboratory {
       ...{ name, mac, socket, queuePairs, address: `${addressOf(name)}/24` },
       socketMode: mode === 'server' ? 'client' : 'server',
       ...(this.#options.memoryMiB === undefined ? {} : { memoryMiB: this.#options.memoryMiB }),
+      ...this.#options.special?.[name]?.guest,
       ...extra,
     });
     this.#guests.set(name, guest);
@@ -122,5 +131,6 @@ export function addressOf(name: string): string {
 
 function vfConfig(name: string, directory: string, options: LaboratoryOptions) {
   const { mode = 'server', queuePairs = 1 } = options;
-  return { name, socket: join(directory, `${name}.sock`), mode, queuePairs };
+  const special = options.special?.[name]?.vf;
+  return { name, socket: join(directory, `${name}.sock`), mode, queuePairs, ...special };
 }

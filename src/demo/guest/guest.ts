@@ -23,6 +23,8 @@ export interface GuestOptions {
   readonly processors?: number;
   readonly memoryMiB?: number;
   readonly memory?: 'memfd' | 'hugetlb';
+  /** What QEMU's virtio-net-pci is told besides, like `mrg_rxbuf=off`. */
+  readonly deviceProperties?: readonly string[];
 }
 
 const bootSeconds = 60;

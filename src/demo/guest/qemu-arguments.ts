@@ -38,7 +38,7 @@ function nicArguments(options: GuestOptions): string[] {
   const device = ['virtio-net-pci', 'netdev=net', `mac=${options.mac}`, 'romfile='];
   if (pairs > 1) device.push('mq=on');
   // Under TCG, QEMU 7.2 crashes when vhost-user meets MSI-X; newer ones only lose a little speed.
-  device.push('vectors=0');
+  device.push('vectors=0', ...(options.deviceProperties ?? []));
   return [
     ...['-chardev', `socket,id=vf,path=${options.socket},${socket}`],
     ...['-netdev', `vhost-user,id=net,chardev=vf,queues=${pairs}`],

@@ -1,0 +1,136 @@
+// Traffic between guests that shows what became of offloads: over both IP versions, TCP and UDP, and
+// bytes whose hash both ends compute.
+
+import type { Guest } from '../../src/demo/guest/guest.ts';
+import { addressOf } from './laboratory.ts';
+
+export type IpVersion = 4 | 6;
+
+const graceSeconds = 30;
+const streamSeconds = 100;
+
+/** vm7 is fd00::7. */
+export function addressSix(name: string): string {
+  return `fd00::${name.slice(2)}`;
+}
+
+export async function giveAddressSix(guest: Guest): Promise<void> {
+  // No time for duplicate address detection.
+  await guest.run(`
+echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad
+ip address add ${addressSix(guest.name)}/64 dev eth0`);
+}
+
+/** What `ethtool -k` says: feature → "on", "off [fixed]" … */
+export async function offloadsOf(guest: Guest): Promise<Record<string, string>> {
+  const output = await guest.run('ethtool -k eth0');
+  const lines = output.split('\n').map((line) => line.trim().match(/^([\w-]+): (.+)$/));
+  return Object.fromEntries(lines.flatMap((match) => (match ? [[match[1], match[2]]] : [])));
+}
+
+/** The feature bits that the guest's driver has negotiated with QEMU. */
+export async function featureBits(guest: Guest): Promise<number[]> {
+  const bits = await guest.run('cat /sys/bus/virtio/devices/virtio0/features');
+  return [...bits.trim()].flatMap((bit, index) => (bit === '1' ? [index] : []));
+}
+
+interface IperfReport {
+  readonly error?: string;
+  readonly end: {
+    readonly sum_received?: { readonly bits_per_second: number };
+    readonly sum?: { readonly packets: number; readonly lost_packets: number };
+  };
+}
+
+const serverScript = `
+killall -q iperf3
+iperf3 --server --daemon
+until netstat -ltn | grep -q :5201; do usleep 20000; done`;
+
+async function iperf(from: Guest, to: Guest, version: IpVersion, words: string, seconds: number) {
+  await to.run(serverScript);
+  const address = version === 4 ? addressOf(to.name) : addressSix(to.name);
+  const command = `iperf3 --json --interval 0 --client ${address} ${words} --time ${seconds}`;
+  const output = await from.run(command, seconds + graceSeconds);
+  // Warnings come first.
+  const report = JSON.parse(output.slice(output.indexOf('{'))) as IperfReport;
+  if (report.error !== undefined) throw new Error(`iperf3: ${report.error}`);
+  return report.end;
+}
+
+/** TCP for some seconds; returns the Mbit/s that arrived. */
+export async function tcpMbps(
+  from: Guest,
+  to: Guest,
+  version: IpVersion,
+  seconds: number,
+): Promise<number> {
+  const { sum_received: sum } = await iperf(from, to, version, '', seconds);
+  return (sum?.bits_per_second ?? 0) / 1e6;
+}
+
+/** UDP for a second, slowly enough that only a bug loses any. */
+export async function datagrams(
+  from: Guest,
+  to: Guest,
+  version: IpVersion,
+  length: number,
+): Promise<{ sent: number; lost: number }> {
+  const words = `--udp --bitrate 4M --length ${length}`;
+  const { sum } = await iperf(from, to, version, words, 1);
+  if (sum === undefined) throw new Error('iperf3 tells no sum');
+  return { sent: sum.packets, lost: sum.lost_packets };
+}
+
+export interface EqualStreamOptions {
+  readonly mebibytes: number;
+  /** Names of `ethtool -K` that both ends turn off and on as long as it takes. */
+  readonly toggled?: readonly string[];
+}
+
+const blockMiB = 8;
+
+/**
+ * Streams a file through TCP, and compares the hashes that both ends compute. The same block of random
+ * bytes comes again and again, each time behind a line with its number. Returns how often the sender
+ * has toggled.
+ */
+export async function equalStream(
+  from: Guest,
+  to: Guest,
+  options: EqualStreamOptions,
+): Promise<number> {
+  await from.run(`
+mkdir -p /tmp/www
+head -c ${blockMiB << 20} /dev/urandom >/tmp/block
+for number in $(seq ${options.mebibytes / blockMiB}); do
+  echo block $number; cat /tmp/block
+done >/tmp/www/file
+rm /tmp/block /tmp/toggles 2>/dev/null
+pidof httpd >/dev/null || httpd -p 80 -h /tmp/www`);
+  const sent = await from.run('sha256sum </tmp/www/file', streamSeconds);
+  await from.run(toggling(options.toggled));
+  const received = await to.run(
+    `${toggling(options.toggled)}
+wget -q -O - http://${addressOf(from.name)}/file | sha256sum
+touch /tmp/over`,
+    streamSeconds,
+  );
+  await from.run('touch /tmp/over; rm /tmp/www/file');
+  if (received !== sent) throw new Error(`sent ${sent}, received ${received}`);
+  if (options.toggled === undefined) return 0;
+  return Number(await from.run('sleep 1; cat /tmp/toggles'));
+}
+
+/** A loop in the background: everything off, everything on, until the stream is over. */
+function toggling(names: readonly string[] | undefined): string {
+  if (names === undefined) return '';
+  const set = (value: string) => names.map((name) => `ethtool -K eth0 ${name} ${value}`).join('; ');
+  return `
+rm -f /tmp/over
+(count=0
+until [ -e /tmp/over ]; do
+  { ${set('off')}; usleep 200000; ${set('on')}; usleep 200000; } >/dev/null 2>&1
+  count=$((count + 1)); echo $count >/tmp/toggles
+done) &`;
+}

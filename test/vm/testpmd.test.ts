@@ -1,0 +1,122 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { Generator, type RingOptions } from '../../bench/generator.ts';
+import { reserveHugePages } from '../../bench/huge-pages.ts';
+import { missingTestpmd } from '../../bench/testpmd.ts';
+import { SWITCHABLE_FEATURES } from '../../src/vhost-user/features.ts';
+import { TestNic } from '../support/test-nic.ts';
+
+const WINDOW_SECONDS = 1;
+const WARM_UP_SECONDS = 0.5;
+/** The first packets of a loop are its only ones, so none may get lost. */
+const FRAME_BYTES = [64, 1500] as const;
+
+interface Variant {
+  readonly name: string;
+  readonly rings: RingOptions;
+  /** What must have been negotiated for the variant to be what it says. */
+  readonly expected: readonly string[];
+  readonly unexpected?: readonly string[];
+}
+
+const SPLIT: readonly Variant[] = [
+  { name: 'in_order=1', rings: { isInOrder: true }, expected: ['IN_ORDER', 'MRG_RXBUF'] },
+  { name: 'in_order=0', rings: { isInOrder: false }, expected: [], unexpected: ['IN_ORDER'] },
+  {
+    name: 'mrg_rxbuf=0',
+    rings: { isMergeable: false },
+    expected: ['IN_ORDER'],
+    unexpected: ['MRG_RXBUF'],
+  },
+  {
+    name: 'mrg_rxbuf=1,in_order=0',
+    rings: { isMergeable: true, isInOrder: false },
+    expected: ['MRG_RXBUF'],
+  },
+  {
+    name: 'vectorized=1',
+    rings: { isVectorized: true, isMergeable: false },
+    expected: ['IN_ORDER'],
+  },
+  { name: 'queues=4', rings: { queuePairs: 4 }, expected: ['MQ'] },
+];
+/** Packed rings join as soon as the NIC offers them. */
+const PACKED: readonly Variant[] = [
+  { name: 'packed_vq=1', rings: { isPacked: true }, expected: ['RING_PACKED'] },
+  {
+    name: 'packed_vq=1,mrg_rxbuf=0,in_order=0',
+    rings: { isPacked: true, isMergeable: false, isInOrder: false },
+    expected: ['RING_PACKED'],
+  },
+  {
+    name: 'packed_vq=1,mrg_rxbuf=0,vectorized=1',
+    rings: { isPacked: true, isMergeable: false, isVectorized: true },
+    expected: ['RING_PACKED', 'IN_ORDER'],
+  },
+  {
+    name: 'packed_vq=1,queues=4',
+    rings: { isPacked: true, queuePairs: 4 },
+    expected: ['RING_PACKED', 'MQ'],
+  },
+];
+const VARIANTS = 'RING_PACKED' in SWITCHABLE_FEATURES ? [...SPLIT, ...PACKED] : SPLIT;
+
+function whyNot(): string {
+  const missing = missingTestpmd();
+  if (missing !== null) return missing;
+  try {
+    reserveHugePages(); // given back when this process ends
+    return '';
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+const reason = whyNot();
+if (reason !== '') console.log(`skipped: ${reason}`);
+
+// Two virtio-user ports of one testpmd send the same frames back and forth: whatever is missing at
+// the end, the NIC has lost.
+describe('a closed loop through DPDK, ring by ring', () => {
+  let lab: TestNic | undefined;
+  let generator: Generator | undefined;
+
+  afterEach(async () => {
+    await generator?.stop();
+    await lab?.close();
+    generator = undefined;
+    lab = undefined;
+  });
+
+  for (const { name, rings, expected, unexpected = [] } of VARIANTS) {
+    test(`${name}: no frame lost`, async ({ skip }) => {
+      skip(reason !== '', reason);
+      // DPDK seals no memory.
+      const vf = { allowUnsealedMemory: true, queuePairs: rings.queuePairs ?? 1 };
+      lab = await TestNic.start({ vf });
+      const sockets = [lab.socket(0), lab.socket(1)];
+      generator = new Generator(sockets, 'listens', rings);
+      await generator.connect();
+      const { features } = lab.nic.vf('vf0');
+      expect(features).toEqual(expect.arrayContaining([...expected]));
+      for (const feature of unexpected) expect(features).not.toContain(feature);
+      for (const frameBytes of FRAME_BYTES) {
+        const { framesLost, mpps } = await generator.measure({
+          frameBytes,
+          warmUpSeconds: WARM_UP_SECONDS,
+          windowSeconds: WINDOW_SECONDS,
+          onWindow: () => {},
+        });
+        console.log(`${name}, ${frameBytes} bytes: ${mpps.toFixed(2)} Mpps, ${framesLost} lost`);
+        expect(framesLost).toBe(0);
+      }
+      await generator.stop();
+      generator = undefined;
+      for (const number of [0, 1]) {
+        expect(lab.drops(number)).toEqual({});
+        expect(lab.stats(number).rx.faults + lab.stats(number).tx.faults).toBe(0);
+        expect(lab.counter(number, 'rx.packets')).toBeGreaterThan(1000);
+      }
+      lab.assertBalanced();
+    });
+  }
+});
