@@ -37,7 +37,7 @@ describe('notification', () => {
   it('to the driver: exactly when the used index passes its event, round the wrap too', () => {
     const property = fc.property(base, batches, (ringBase, steps) => {
       const frame = start(EVENT_IDX, ringBase);
-      const { ring } = wire.guest(0).pair(0).transmit;
+      const ring = wire.guest(0).ring(1);
       const ringNumber = wire.host.ringNumber(0, 1);
       for (const { frames, event, near } of steps) {
         const before = ring.usedIndex;

@@ -190,7 +190,7 @@ describe('missing windows', () => {
   it('end in a counted drop where no region covers the address', () => {
     wire = new FirmwareWire([{}, {}]);
     wire.postAll();
-    const { ring } = wire.guest(0).pair(0).transmit;
+    const ring = wire.guest(0).ring(1);
     ring.writeDescriptor(0, { address: 0x7777_0000_0000n, length: 100, flags: 0 });
     ring.offerRaw(0, 3);
     ring.publish();
@@ -204,7 +204,7 @@ describe('missing windows', () => {
     const regions = [{ guestAddress: 0, sizeBytes: 0x8000000 }];
     wire = new FirmwareWire([{ memory: { regions } }, {}], { slotCount: 8 });
     wire.postAll();
-    const { ring } = wire.guest(0).pair(0).transmit;
+    const ring = wire.guest(0).ring(1);
     for (let i = 0; i < 16; i++) {
       const address = BigInt(i + 4) * BigInt(SLOT_SIZE);
       ring.writeDescriptor(i, { address, length: 32, flags: i < 15 ? 1 : 0, next: i + 1 });
@@ -222,18 +222,18 @@ describe('missing windows', () => {
 
   /** A frame of 32-byte pieces, each in a window of its own. */
   function spreadFrame(over: FirmwareWire, windows: number): void {
-    const { memory, pairs } = over.guest(0);
-    const ring = pairs[0]?.transmit.ring;
+    const { memory } = over.guest(0);
+    const ring = over.guest(0).ring(1);
     const frame = plainFrame({ to: over.mac(1), from: over.mac(0) }, windows * 32 - 12);
     const packet = Buffer.concat([new Uint8Array(12), frame]);
     for (let i = 0; i < windows; i++) {
       const { address, offset } = memory.spanAt((i + 4) * SLOT_SIZE, 32);
       memory.bytes.set(packet.subarray(i * 32, i * 32 + 32), offset);
       const flags = i < windows - 1 ? 1 : 0;
-      ring?.writeDescriptor(i, { address: BigInt(address), length: 32, flags, next: i + 1 });
+      ring.writeDescriptor(i, { address: BigInt(address), length: 32, flags, next: i + 1 });
     }
-    ring?.offerRaw(0);
-    ring?.publish();
+    ring.offerRaw(0);
+    ring.publish();
   }
 
   const wide: GuestOptions = { memory: { regions: [{ guestAddress: 0, sizeBytes: 0x4000000 }] } };
@@ -241,7 +241,7 @@ describe('missing windows', () => {
   it('end in a counted drop when source and target together need more than there are', () => {
     // The source takes 5 windows of 8, the target wants 5 more: a batch may not evict its own.
     wire = new FirmwareWire([wide, wide], { slotCount: 8 });
-    const target = wire.guest(1).pair(0).receive.ring;
+    const target = wire.guest(1).ring(0);
     for (let i = 0; i < 5; i++) {
       const address = BigInt((i + 4) * SLOT_SIZE);
       const flags = i < 4 ? 3 : 2;

@@ -11,9 +11,9 @@ import type { NicStats, VfStats } from '../../src/nic/types.ts';
 import { LinearMemory } from '../../src/os/linear-memory.ts';
 import { ringOffloads } from '../../src/virtqueue/ring-setup.ts';
 import { macNumber } from './frames.ts';
+import type { DriverQueue } from './mock-driver/driver-queue.ts';
 import type { GuestRegion } from './mock-driver/guest-memory.ts';
 import type { GuestQueues } from './mock-driver/guest-queues.ts';
-import type { SplitQueue } from './mock-driver/split-queue.ts';
 
 const FIRMWARE = new URL('../../dist/firmware/heddle.wasm', import.meta.url);
 const PAGE_SIZE = 4096;
@@ -118,7 +118,7 @@ export class FirmwareHost {
 
   attach(number: number, queue: number, state: number = virtqueue.RING_ENABLED): void {
     const guest = this.#guest(number);
-    const ring = guest.queues.ring(queue);
+    const ring = guest.queues.queue(queue);
     this.#writeRingRecord(this.ringNumber(number, queue), guest.queues, ring, state);
     this.firmware.attachRing(
       this.ringNumber(number, queue),
@@ -289,7 +289,7 @@ export class FirmwareHost {
     return at + part.address - first;
   }
 
-  #writeRingRecord(number: number, queues: GuestQueues, ring: SplitQueue, state: number): void {
+  #writeRingRecord(number: number, queues: GuestQueues, ring: DriverQueue, state: number): void {
     const { view } = this;
     const at = memory.SHARED_BASE + memory.SHARED_RINGS + number * virtqueue.RING_RECORD_SIZE;
     let flags = 0;
@@ -297,12 +297,14 @@ export class FirmwareHost {
     if (ring.eventIndex) flags |= virtqueue.RING_F_EVENT_INDEX;
     if (ring.inOrder) flags |= virtqueue.RING_F_IN_ORDER;
     if (queues.features.has(VIRTIO_F_INDIRECT_DESC)) flags |= virtqueue.RING_F_INDIRECT;
+    if (ring.isPacked) flags |= virtqueue.RING_F_PACKED;
+    const place = ring.base & 0xffff;
     view.setUint32(at + virtqueue.RING_STATE, state, true);
     view.setUint32(at + virtqueue.RING_SIZE, ring.size, true);
     view.setUint32(at + virtqueue.RING_FLAGS, flags, true);
-    view.setUint32(at + virtqueue.RING_LAST_AVAIL, ring.lastUsed, true);
-    view.setUint32(at + virtqueue.RING_USED_INDEX, ring.lastUsed, true);
-    view.setUint32(at + virtqueue.RING_SIGNALLED_USED, ring.lastUsed, true);
+    view.setUint32(at + virtqueue.RING_LAST_AVAIL, place, true);
+    view.setUint32(at + virtqueue.RING_USED_INDEX, place, true);
+    view.setUint32(at + virtqueue.RING_SIGNALLED_USED, place, true);
     view.setUint32(at + virtqueue.RING_FAULT, 0, true);
     view.setUint32(at + virtqueue.RING_HEADER_SIZE, queues.headerSize, true);
     const features = [...queues.features].reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);

@@ -2,13 +2,16 @@ import {
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_IN_ORDER,
   VIRTIO_F_INDIRECT_DESC,
+  VIRTIO_F_RING_PACKED,
   VIRTIO_F_VERSION_1,
   VIRTIO_NET_F_GUEST_CSUM,
   VIRTIO_NET_F_MQ,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../../layout/virtio.ts';
 import { Random } from '../random.ts';
+import type { DriverQueue } from './driver-queue.ts';
 import { GuestMemory, type GuestMemoryOptions } from './guest-memory.ts';
+import { PackedQueue } from './packed-queue.ts';
 import { ReceiveQueue } from './receive-queue.ts';
 import { type Layout, SLOT_PIECES_MAX } from './slot.ts';
 import { SplitQueue } from './split-queue.ts';
@@ -27,6 +30,8 @@ export const MODERN_FEATURES: readonly number[] = [
 export interface GuestOptions {
   /** Feature bits that the driver takes if they are offered. */
   features?: readonly number[];
+  /** Packed rings, where they are offered. */
+  packed?: boolean;
   queuePairs?: number;
   queueSize?: number;
   layout?: Layout;
@@ -40,7 +45,7 @@ export interface GuestOptions {
   /** Most buffers under way in each queue. */
   slots?: number;
   canaries?: boolean;
-  /** Index at which the rings begin: near 65535 to see them wrap. */
+  /** Slots that the rings have behind them: near 65535 to see split ones wrap. */
   ringBase?: number;
   memory?: GuestMemoryOptions | GuestMemory;
   seed?: number;
@@ -64,7 +69,8 @@ export class GuestQueues {
 
   constructor(options: GuestOptions) {
     this.options = options;
-    this.features = new Set(options.features ?? MODERN_FEATURES);
+    const packed = options.packed === true ? [VIRTIO_F_RING_PACKED] : [];
+    this.features = new Set([...(options.features ?? MODERN_FEATURES), ...packed]);
     this.random = new Random(options.seed ?? 1);
     const { memory } = options;
     this.memory =
@@ -77,9 +83,23 @@ export class GuestQueues {
   }
 
   /** The ring of a virtqueue by its number: receive 0, 2, 4 …, transmit 1, 3, 5 … */
-  ring(queue: number): SplitQueue {
+  queue(queue: number): DriverQueue {
     const pair = this.pair(queue >> 1);
     return (queue & 1) === 0 ? pair.receive.ring : pair.transmit.ring;
+  }
+
+  /** The same where it is known to be split, with all that can be done to one. */
+  ring(queue: number): SplitQueue {
+    const ring = this.queue(queue);
+    if (!(ring instanceof SplitQueue)) throw new Error('assertion: not a split ring');
+    return ring;
+  }
+
+  /** The same where it is known to be packed. */
+  packedRing(queue: number): PackedQueue {
+    const ring = this.queue(queue);
+    if (!(ring instanceof PackedQueue)) throw new Error('assertion: not a packed ring');
+    return ring;
   }
 
   pair(index: number): QueuePair {
@@ -128,8 +148,9 @@ export class GuestQueues {
     };
   }
 
-  #createRing(): SplitQueue {
-    return new SplitQueue(this.memory, {
+  #createRing(): DriverQueue {
+    const Queue = this.features.has(VIRTIO_F_RING_PACKED) ? PackedQueue : SplitQueue;
+    return new Queue(this.memory, {
       size: this.options.queueSize ?? 256,
       eventIndex: this.features.has(VIRTIO_F_EVENT_IDX),
       inOrder: this.features.has(VIRTIO_F_IN_ORDER),

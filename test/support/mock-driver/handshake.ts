@@ -10,9 +10,9 @@ import {
   writeVringAddress,
   writeVringState,
 } from '../../../src/vhost-user/message.ts';
+import type { DriverQueue } from './driver-queue.ts';
 import type { FrontEnd } from './front-end.ts';
 import type { GuestMemory, GuestRegion } from './guest-memory.ts';
-import type { SplitQueue } from './split-queue.ts';
 
 // The steps of a vhost-user session in the order in which QEMU takes them.
 
@@ -124,17 +124,17 @@ export interface RingFds {
 export async function startRing(
   frontEnd: FrontEnd,
   queue: number,
-  ring: SplitQueue,
+  ring: DriverQueue,
   fds: RingFds,
 ): Promise<void> {
   await frontEnd.send('SET_VRING_NUM', writeVringState(queue, ring.size));
-  await frontEnd.send('SET_VRING_BASE', writeVringState(queue, ring.lastUsed));
+  await frontEnd.send('SET_VRING_BASE', writeVringState(queue, ring.base));
   await frontEnd.send('SET_VRING_ADDR', vringAddress(queue, ring));
   await frontEnd.send('SET_VRING_CALL', writeU64(BigInt(queue)), [fds.call]);
   await frontEnd.send('SET_VRING_KICK', writeU64(BigInt(queue)), [fds.kick]);
 }
 
-function vringAddress(queue: number, ring: SplitQueue): Uint8Array {
+function vringAddress(queue: number, ring: DriverQueue): Uint8Array {
   const { memory } = ring;
   return writeVringAddress({
     index: queue,

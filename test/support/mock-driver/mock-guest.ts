@@ -1,4 +1,4 @@
-import { VHOST_USER_F_PROTOCOL_FEATURES } from '../../../layout/virtio.ts';
+import { VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_F_RING_PACKED } from '../../../layout/virtio.ts';
 import { createEventFd, drainEventFd, raiseEventFd } from '../../../src/os/event-fd.ts';
 import { FrontEnd } from './front-end.ts';
 import type { Span } from './guest-memory.ts';
@@ -75,7 +75,8 @@ export class MockGuest {
     this.options = options;
     this.frontEnd = frontEnd;
     this.negotiated = negotiated;
-    this.queues = queues ?? new GuestQueues({ ...options, features: [...negotiated.features] });
+    const features = [...negotiated.features];
+    this.queues = queues ?? new GuestQueues({ ...options, features, packed: false });
     this.inbox = new Inbox(options.onFrame);
   }
 
@@ -104,7 +105,8 @@ export class MockGuest {
     options: MockGuestOptions = {},
     queues?: GuestQueues,
   ): Promise<MockGuest> {
-    const wanted = options.features ?? MODERN_FEATURES;
+    const packed = options.packed === true ? [VIRTIO_F_RING_PACKED] : [];
+    const wanted = [...(options.features ?? MODERN_FEATURES), ...packed];
     const protocol = options.protocolFeatures ?? DEFAULT_PROTOCOL_FEATURES;
     const negotiated = await negotiate(frontEnd, wanted, protocol);
     return new MockGuest(frontEnd, negotiated, options, queues);
@@ -122,7 +124,7 @@ export class MockGuest {
     const fds = { kick: createEventFd(), call: createEventFd() };
     this.#fds.set(queue, fds);
     this.#lease.poller.add(fds.call, () => this.#onCall(queue));
-    const ring = this.queues.ring(queue);
+    const ring = this.queues.queue(queue);
     if ((queue & 1) === 0 && this.options.isRaw !== true) {
       this.queues.pair(queue >> 1).receive.post(this.options.receiveBuffers);
       ring.publish();
@@ -196,9 +198,16 @@ export class MockGuest {
     return this.#until(() => transmit.outstanding === 0, pair * 2 + 1);
   }
 
-  /** Resolves when the used index of a ring has come to `index`. */
+  /** Resolves when the used index of a split ring has come to `index`. */
   waitUsed(queue: number, index: number): Promise<void> {
-    return this.#until(() => this.queues.ring(queue).usedIndex === index, queue);
+    const ring = this.queues.ring(queue);
+    return this.#until(() => ring.usedIndex === index, queue);
+  }
+
+  /** Resolves when the device has handed back a place of a packed ring. */
+  waitUsedAt(queue: number, place: number): Promise<void> {
+    const ring = this.queues.packedRing(queue);
+    return this.#until(() => ring.isUsedAt(place), queue);
   }
 
   nextFrame(): Promise<Uint8Array> {
@@ -292,10 +301,10 @@ export class MockGuest {
 
   /** Takes what has come back, then asks for a call; repeats if more came in between. */
   #service(queue: number): void {
-    const ring = this.queues.ring(queue);
+    const ring = this.queues.queue(queue);
     try {
       do {
-        if (this.options.isRaw === true) ring.lastUsed = ring.usedIndex;
+        if (this.options.isRaw === true) ring.skipUsed();
         else if ((queue & 1) === 0) this.#receive(queue >> 1);
         else this.queues.pair(queue >> 1).transmit.reclaim();
       } while (ring.armCall());

@@ -1,7 +1,7 @@
 import type { Random } from '../random.ts';
+import type { DriverQueue } from './driver-queue.ts';
 import type { GuestMemory } from './guest-memory.ts';
 import { type Layout, Slot } from './slot.ts';
-import type { SplitQueue } from './split-queue.ts';
 
 export interface ReceiveOptions {
   headerSize: number;
@@ -22,10 +22,10 @@ export interface ReceiveOptions {
 const CANARY = 0xc3;
 
 /**
- * Receives frames on one split queue. Everything that was not to be written must be canary still.
+ * Receives frames on one queue. Everything that was not to be written must be canary still.
  */
 export class ReceiveQueue {
-  readonly ring: SplitQueue;
+  readonly ring: DriverQueue;
   readonly options: ReceiveOptions;
   readonly #slots: Slot[] = [];
   readonly #pristine: Uint8Array;
@@ -37,7 +37,7 @@ export class ReceiveQueue {
   #parts: { slot: number; length: number }[] = [];
   #partsWanted = 0;
 
-  constructor(memory: GuestMemory, ring: SplitQueue, options: ReceiveOptions) {
+  constructor(memory: GuestMemory, ring: DriverQueue, options: ReceiveOptions) {
     this.ring = ring;
     this.options = options;
     this.#slotOf = new Int32Array(ring.size).fill(-1);

@@ -9,20 +9,13 @@ import {
   USED_F_NO_NOTIFY,
   USED_RING,
 } from '../../../layout/virtqueue.ts';
+import {
+  type DriverQueue,
+  type DriverQueueOptions,
+  needsEvent,
+  PIECES_MAX,
+} from './driver-queue.ts';
 import type { GuestMemory, Span } from './guest-memory.ts';
-
-export interface SplitQueueOptions {
-  size: number;
-  eventIndex?: boolean;
-  /** Descriptors are taken in ring order, and chains must come back in order. */
-  inOrder?: boolean;
-  /** Longest indirect table; 0 for direct chains only. */
-  indirectEntriesMax?: number;
-  /** Where the ring stands, if it resumes. */
-  base?: number;
-}
-
-const PIECES_MAX = 1024;
 
 /**
  * The driver's side of a split virtqueue (virtio 1.3, 2.7). It keeps its own record of every chain
@@ -30,7 +23,8 @@ const PIECES_MAX = 1024;
  *
  *   piece × n → commit (descriptors, avail entry) → publish (avail index) … popUsed → head, usedLength
  */
-export class SplitQueue {
+export class SplitQueue implements DriverQueue {
+  readonly isPacked = false;
   readonly size: number;
   readonly memory: GuestMemory;
   readonly descriptors: Span;
@@ -56,7 +50,7 @@ export class SplitQueue {
   #published: number;
   #unreturned = 0;
 
-  constructor(memory: GuestMemory, options: SplitQueueOptions) {
+  constructor(memory: GuestMemory, options: DriverQueueOptions) {
     const { size } = options;
     this.memory = memory;
     this.size = size;
@@ -66,7 +60,7 @@ export class SplitQueue {
     this.eventIndex = options.eventIndex === true;
     this.inOrder = options.inOrder === true;
     this.#indirectEntriesMax = options.indirectEntriesMax ?? 0;
-    this.availIndex = options.base ?? 0;
+    this.availIndex = (options.base ?? 0) & 0xffff;
     this.lastUsed = this.availIndex;
     this.#published = this.availIndex;
     this.freeDescriptors = size;
@@ -138,6 +132,10 @@ export class SplitQueue {
     return needsEvent(event, this.availIndex, before);
   }
 
+  get base(): number {
+    return this.lastUsed;
+  }
+
   get usedIndex(): number {
     return Atomics.load(this.memory.u16, (this.used.offset >> 1) + 1);
   }
@@ -180,6 +178,10 @@ export class SplitQueue {
 
   setUsedEvent(index: number): void {
     Atomics.store(this.memory.u16, (this.avail.offset + AVAIL_RING + this.size * 2) >> 1, index);
+  }
+
+  skipUsed(): void {
+    this.lastUsed = this.usedIndex;
   }
 
   // What follows lets a hostile driver write whatever it likes.
@@ -303,9 +305,4 @@ export class SplitQueue {
     this.memory.u16.fill(0, part.offset >> 1, (part.offset >> 1) + 1);
     this.memory.u16[(part.offset >> 1) + 1] = index;
   }
-}
-
-/** 2.7.10: whether an index has passed the event that the other side waits for. */
-function needsEvent(event: number, after: number, before: number): boolean {
-  return ((after - event - 1) & 0xffff) < ((after - before) & 0xffff);
 }

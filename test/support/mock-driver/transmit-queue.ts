@@ -1,7 +1,7 @@
 import type { Random } from '../random.ts';
+import type { DriverQueue } from './driver-queue.ts';
 import type { GuestMemory } from './guest-memory.ts';
 import { type Layout, SLOT_PIECES_MAX, Slot } from './slot.ts';
-import type { SplitQueue } from './split-queue.ts';
 
 export interface TransmitOptions {
   headerSize: number;
@@ -16,9 +16,9 @@ export interface TransmitOptions {
   random: Random;
 }
 
-/** Sends frames on one split queue. Buffers that come back must be exactly as they went. */
+/** Sends frames on one queue. Buffers that come back must be exactly as they went. */
 export class TransmitQueue {
-  readonly ring: SplitQueue;
+  readonly ring: DriverQueue;
   readonly options: TransmitOptions;
   /** Frames that came back. */
   completed = 0;
@@ -29,7 +29,7 @@ export class TransmitQueue {
   readonly #free: number[] = [];
   readonly #slotOf: Int32Array;
 
-  constructor(memory: GuestMemory, ring: SplitQueue, options: TransmitOptions) {
+  constructor(memory: GuestMemory, ring: DriverQueue, options: TransmitOptions) {
     this.ring = ring;
     this.options = options;
     this.#slotOf = new Int32Array(ring.size).fill(-1);
