@@ -154,6 +154,43 @@ export const ERROR_TABLE = {
     message: 'Cannot add the VF because the NIC has one of this name: received {vf}',
     hint: 'Choose another name, or change the one there with "heddle vf set".',
   },
+  // Uplinks
+  HEDDLE_UPLINK_NOT_FOUND: {
+    status: 404,
+    message: 'Cannot find the uplink because the NIC has none of this name: received {uplink}',
+    hint: '"heddle uplink list" shows the uplinks.',
+  },
+  HEDDLE_UPLINK_EXISTS: {
+    status: 409,
+    message: 'Cannot add the uplink because a VF or an uplink has this name: received {uplink}',
+    hint: 'Choose another name, or change the one there with "heddle uplink set".',
+  },
+  HEDDLE_UPLINK_RIGHTS: {
+    status: 403,
+    message: 'Cannot {operation} because this user has not the rights: received {name}',
+    hint: 'Let an administrator run "{way}", or use an uplink that needs no rights (passt).',
+  },
+  HEDDLE_UPLINK_INTERFACE_MISSING: {
+    status: 404,
+    message: 'Cannot open the uplink because there is no such network interface: received {name}',
+    hint: '"ip link" shows the interfaces of this network namespace.',
+  },
+  HEDDLE_UPLINK_INTERFACE_BUSY: {
+    status: 409,
+    message: 'Cannot open the TAP because another process uses it: received {name}',
+    hint: 'Stop that process, or choose another name: a new TAP is made if there is none.',
+  },
+  HEDDLE_UPLINK_NOT_A_TAP: {
+    status: 409,
+    message: 'Cannot open the TAP because the interface is of another kind: received {name}',
+    hint: 'Use "type: packet" for an existing interface, "multi_queue" for a TAP with queues.',
+  },
+  HEDDLE_UPLINK_NO_TUN: {
+    status: 503,
+    message: 'Cannot open the TAP because this system has no /dev/net/tun: received {name}',
+    hint: 'Load the kernel module "tun"; in a container, pass the device in.',
+  },
+  // The control socket
   HEDDLE_CONTROL_ABSENT: {
     status: 503,
     message: 'Cannot reach a NIC because none listens on this control socket: received {socket}',

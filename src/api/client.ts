@@ -19,7 +19,8 @@ const ANSWER_MILLISECONDS_MAX = 30_000;
 
 export interface NicEvent {
   event: NicEventName;
-  vf: string;
+  vf?: string;
+  uplink?: string;
   queue?: number;
   reason?: string;
 }

@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
-import { SOCKET_PATH_BYTES_MAX } from '../config/schema.ts';
+import { SOCKET_PATH_BYTES_MAX } from '../config/fields.ts';
 import { asOperatorError, type OperatorError, operatorError } from '../errors.ts';
 
 export interface ControlSocket {

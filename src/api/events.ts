@@ -16,6 +16,8 @@ export const EVENT_NAMES: readonly NicEventName[] = [
   'reset',
   'disconnect',
   'fault',
+  'uplink-up',
+  'uplink-down',
 ];
 
 export function eventStream(c: Context, nic: Nic): Response {

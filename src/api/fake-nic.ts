@@ -1,12 +1,14 @@
 // A NIC that keeps its promises but moves no frames: the API and the CLI are tested against it.
 
 import { EventEmitter } from 'node:events';
-import { applyActions, diffConfig, diffVf } from '../config/diff.ts';
+import { applyActions, diffConfig, diffUplink, diffVf } from '../config/diff.ts';
 import {
+  checkNewUplink,
   checkNewVf,
   checkRoomFor,
   completeChanges,
   completeNic,
+  completeUplink,
   completeVf,
 } from '../config/validate.ts';
 import { operatorError } from '../errors.ts';
@@ -22,6 +24,9 @@ import type {
   NicStats,
   RxStats,
   TxStats,
+  UplinkChanges,
+  UplinkConfigInput,
+  UplinkInfo,
   VfChanges,
   VfConfig,
   VfConfigInput,
@@ -93,6 +98,37 @@ export class FakeNic implements Nic {
     return this.vf(name);
   }
 
+  uplinks(): UplinkInfo[] {
+    return this.#config.uplinks.map((uplink) => ({ ...uplink, state: 'up', processor: 0 }));
+  }
+
+  uplink(name: string): UplinkInfo {
+    const uplink = this.uplinks().find((candidate) => candidate.name === name);
+    if (uplink === undefined) throw operatorError('HEDDLE_UPLINK_NOT_FOUND', { uplink: name });
+    return uplink;
+  }
+
+  async addUplink(input: UplinkConfigInput): Promise<UplinkInfo> {
+    const uplink = completeUplink(input);
+    checkNewUplink(uplink, this.#config);
+    this.#config.uplinks.push(uplink);
+    return this.uplink(uplink.name);
+  }
+
+  async removeUplink(name: string): Promise<void> {
+    this.uplink(name);
+    this.#config.uplinks = this.#config.uplinks.filter((uplink) => uplink.name !== name);
+  }
+
+  async setUplink(name: string, changes: UplinkChanges): Promise<UplinkInfo> {
+    this.uplink(name);
+    const index = this.#config.uplinks.findIndex((uplink) => uplink.name === name);
+    const running = this.#config.uplinks[index]!;
+    const wanted = completeUplink({ ...running, ...changes });
+    if (diffUplink(running, wanted) !== undefined) this.#config.uplinks[index] = wanted;
+    return this.uplink(name);
+  }
+
   async apply(input: NicConfigInput, options: { dryRun?: boolean } = {}): Promise<Action[]> {
     const actions = diffConfig(this.#config, completeNic(input));
     if (options.dryRun) return actions;
@@ -102,6 +138,8 @@ export class FakeNic implements Nic {
       setVf: async (vf) => {
         this.#config.vfs = this.#config.vfs.map((old) => (old.name === vf.name ? vf : old));
       },
+      removeUplink: (name) => this.removeUplink(name),
+      addUplink: async (uplink) => void this.#config.uplinks.push(uplink),
       setNic: async ({ macAgeSeconds }) => {
         this.#config = { ...this.#config, macAgeSeconds };
       },
@@ -119,7 +157,7 @@ export class FakeNic implements Nic {
     });
     const windows = { slots: 240, used: 8, misses: 1, evictions: 0 };
     const processor = { index: 0, turns: 100, sleeps: 7, restarts: 0, vfs: vfs.length, windows };
-    return { name: this.name, uptimeSeconds: 61.5, vfs, processors: [processor] };
+    return { name: this.name, uptimeSeconds: 61.5, vfs, uplinks: [], processors: [processor] };
   }
 
   fdb(): FdbEntry[] {

@@ -128,7 +128,8 @@ function printEvents(nic: Nic): void {
       const time = new Date().toTimeString().slice(0, 8);
       const queue = 'queue' in event ? ` queue ${event.queue}` : '';
       const reason = 'reason' in event ? `: ${event.reason}` : '';
-      print(`${time}  ${event.vf}${queue}  ${name}${reason}`);
+      const who = 'vf' in event ? event.vf : event.uplink;
+      print(`${time}  ${who}${queue}  ${name}${reason}`);
     });
   }
 }

@@ -101,6 +101,8 @@ async function carryOut(
     async setVf(vf, changes) {
       vfs.set(vf.name, { ...vfs.get(vf.name)!, ...changes });
     },
+    async removeUplink() {},
+    async addUplink() {},
     async setNic(changes) {
       macAgeSeconds = changes.macAgeSeconds;
     },
@@ -121,6 +123,8 @@ describe('a VF that cannot be added', () => {
         steps.push(`+ ${name} ${socket}`);
       },
       async setVf() {},
+      async removeUplink() {},
+      async addUplink() {},
       async setNic() {},
     });
   };

@@ -2,7 +2,7 @@
 // have no action, and so keep their connection and their traffic.
 
 import { operatorError } from '../errors.ts';
-import type { Action, NicConfig, VfChanges, VfConfig } from './types.ts';
+import type { Action, NicConfig, UplinkConfig, VfChanges, VfConfig } from './types.ts';
 
 /** What a guest does not notice; every other change needs a new session with the front-end. */
 const CHANGED_IN_PLACE: ReadonlySet<string> = new Set<keyof VfConfig>([
@@ -37,6 +37,26 @@ export function diffVf(running: VfConfig, wanted: VfConfig): Action | undefined 
   return { type: 'replace-vf', name, vf: wanted, changes, old: running };
 }
 
+/** The action that gives an uplink the wanted form: any change opens its wires anew. */
+export function diffUplink(running: UplinkConfig, wanted: UplinkConfig): Action | undefined {
+  const text = (uplink: UplinkConfig): string => JSON.stringify(Object.entries(uplink).sort());
+  if (text(running) === text(wanted)) return undefined;
+  return { type: 'replace-uplink', name: wanted.name, uplink: wanted, old: running };
+}
+
+function diffUplinks(running: NicConfig, wanted: NicConfig): Action[] {
+  const before = new Map(running.uplinks.map((uplink) => [uplink.name, uplink]));
+  const after = new Set(wanted.uplinks.map((uplink) => uplink.name));
+  const gone = running.uplinks.filter((uplink) => !after.has(uplink.name));
+  const removals: Action[] = gone.map(({ name }) => ({ type: 'remove-uplink', name }));
+  const others = wanted.uplinks.map((uplink): Action | undefined => {
+    const old = before.get(uplink.name);
+    if (old !== undefined) return diffUplink(old, uplink);
+    return { type: 'add-uplink', name: uplink.name, uplink };
+  });
+  return [...removals, ...others.filter((action) => action !== undefined)];
+}
+
 export function diffConfig(running: NicConfig, wanted: NicConfig): Action[] {
   refuseRestart(running, wanted);
   const before = new Map(running.vfs.map((vf) => [vf.name, vf]));
@@ -50,6 +70,7 @@ export function diffConfig(running: NicConfig, wanted: NicConfig): Action[] {
       old === undefined ? { type: 'add-vf', name: vf.name, vf } : diffVf(old, vf);
     if (action !== undefined) actions.push(action);
   }
+  actions.push(...diffUplinks(running, wanted));
   const { macAgeSeconds } = wanted;
   if (running.macAgeSeconds !== macAgeSeconds) {
     actions.push({ type: 'set-nic', changes: { macAgeSeconds } });
@@ -75,6 +96,8 @@ export interface ActionTarget {
   removeVf(name: string): Promise<void>;
   addVf(vf: VfConfig): Promise<void>;
   setVf(vf: VfConfig, changes: VfChanges): Promise<void>;
+  removeUplink(name: string): Promise<void>;
+  addUplink(uplink: UplinkConfig): Promise<void>;
   setNic(changes: { macAgeSeconds: number }): Promise<void>;
 }
 
@@ -92,29 +115,41 @@ export async function applyActions(
   for (const action of actions) {
     if (action.type === 'remove-vf' || action.type === 'replace-vf') {
       await target.removeVf(action.name);
+    } else if (action.type === 'remove-uplink' || action.type === 'replace-uplink') {
+      await target.removeUplink(action.name);
     }
   }
   for (const action of actions) {
     if (action.type === 'set-vf') await target.setVf(action.vf, action.changes);
     if (action.type === 'set-nic') await target.setNic(action.changes);
   }
+  const errors = await addAll(actions, target);
+  if (errors.length > 0) throw errors[0];
+}
+
+async function addAll(actions: readonly Action[], target: ActionTarget): Promise<unknown[]> {
   const errors: unknown[] = [];
-  const add = (vf: VfConfig): Promise<boolean> =>
-    target.addVf(vf).then(
+  const attempt = (adding: Promise<void>): Promise<boolean> =>
+    adding.then(
       () => true,
       (error: unknown) => {
         errors.push(error);
         return false;
       },
     );
-  const toRestore: VfConfig[] = [];
+  const toRestore: (() => Promise<void>)[] = [];
   for (const action of actions) {
-    if (action.type !== 'add-vf' && action.type !== 'replace-vf') continue;
-    const isThere = await add(action.vf);
-    if (!isThere && action.type === 'replace-vf') toRestore.push(action.old);
+    if (action.type === 'add-vf') await attempt(target.addVf(action.vf));
+    if (action.type === 'add-uplink') await attempt(target.addUplink(action.uplink));
+    if (action.type === 'replace-vf' && !(await attempt(target.addVf(action.vf)))) {
+      toRestore.push(() => target.addVf(action.old));
+    }
+    if (action.type === 'replace-uplink' && !(await attempt(target.addUplink(action.uplink)))) {
+      toRestore.push(() => target.addUplink(action.old));
+    }
   }
-  for (const vf of toRestore) await add(vf);
-  if (errors.length > 0) throw errors[0];
+  for (const restore of toRestore) await attempt(restore());
+  return errors;
 }
 
 /** One line per action, for people. */
@@ -132,6 +167,12 @@ export function actionText(action: Action): string {
       return `~ ${action.name}  ${list(action.changes)}`;
     case 'replace-vf':
       return `! ${action.name}  ${list(action.changes)}  (reconnects)`;
+    case 'remove-uplink':
+      return `- uplink ${action.name}`;
+    case 'add-uplink':
+      return `+ uplink ${action.name}  ${action.uplink.type}`;
+    case 'replace-uplink':
+      return `! uplink ${action.name}  ${action.uplink.type}  (opens anew)`;
     case 'set-nic':
       return `~ the NIC  ${list(action.changes)}`;
   }

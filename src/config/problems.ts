@@ -2,9 +2,9 @@
 
 import type { z } from 'zod';
 import { OperatorError, operatorError } from '../errors.ts';
+import { SOCKET_PATH_BYTES_MAX } from './fields.ts';
 import { macProblem } from './mac.ts';
 import { nearest } from './nearest.ts';
-import { SOCKET_PATH_BYTES_MAX } from './schema.ts';
 
 export type KeyPath = readonly PropertyKey[];
 
@@ -14,7 +14,7 @@ export type Locate = (path: KeyPath, part: 'key' | 'value') => string;
 /** What a message calls the outermost mapping, and the keys that it takes. */
 export interface Root {
   label: string;
-  keysAt: (path: KeyPath) => readonly string[];
+  keysAt: (path: KeyPath, input: unknown) => readonly string[];
 }
 
 type Issue = z.core.$ZodIssue;
@@ -52,8 +52,9 @@ function unknownKeys(
   issue: Issue & { code: 'unrecognized_keys' },
   root: Root,
   locate: Locate,
+  input: unknown,
 ): OperatorError[] {
-  const allowed = root.keysAt(issue.path);
+  const allowed = root.keysAt(issue.path, valueAt(input, issue.path));
   return issue.keys.map((key) => {
     const guess = nearest(key, allowed);
     const question = guess === undefined ? '' : `Did you mean "${guess}"? `;
@@ -109,7 +110,7 @@ export function problemsOf(
 ): OperatorError[] {
   const seen = new Set<string>();
   return error.issues.flatMap((issue) => {
-    if (issue.code === 'unrecognized_keys') return unknownKeys(issue, root, locate);
+    if (issue.code === 'unrecognized_keys') return unknownKeys(issue, root, locate, input);
     const key = keyText(issue.path, root.label);
     if (seen.has(key)) return [];
     seen.add(key);

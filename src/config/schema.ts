@@ -4,33 +4,15 @@
 import { z } from 'zod';
 import { PROCESSOR_COUNT_MAX, QUEUE_PAIRS_MAX, VF_COUNT_MAX } from '../../layout/limits.ts';
 import { SWITCHABLE_FEATURES, type SwitchableFeature } from '../vhost-user/features.ts';
+import { name, socketPath, wholeNumber } from './fields.ts';
 import { MAC_PATTERN } from './mac.ts';
-
-/** `sun_path` of sockaddr_un has 108 bytes, the last of which ends the string. */
-export const SOCKET_PATH_BYTES_MAX = 107;
+import { uplinkSchema } from './uplink-schema.ts';
 
 const MTU_MIN = 68; // RFC 791: every IPv4 link carries this much.
 const MTU_MAX = 65535; // virtio 1.3, 5.1.4.1: mtu is 68 to 65535.
 const MTU_DEFAULT = 1500;
 const MAC_AGE_SECONDS_DEFAULT = 300; // IEEE 802.1Q, table 8-6.
 const MAC_AGE_SECONDS_MAX = 1_000_000; // IEEE 802.1Q, table 8-6.
-
-function wholeNumber(minimum: number, maximum: number): z.ZodInt {
-  const allowed = `a whole number from ${minimum} to ${maximum}`;
-  return z.int(allowed).min(minimum, allowed).max(maximum, allowed);
-}
-
-const nameAllowed = 'a name of 1 to 32 letters, digits, ".", "_" or "-", first a letter or digit';
-const name = z.string(nameAllowed).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/, nameAllowed);
-
-// Absolute, because "heddle apply" and the NIC may run in different directories.
-const pathAllowed = 'an absolute path of at most 107 bytes';
-const socketPath = z
-  .string(pathAllowed)
-  .regex(/^\/.*[^/]$/, pathAllowed)
-  .max(SOCKET_PATH_BYTES_MAX, pathAllowed)
-  .refine((path) => Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX, pathAllowed)
-  .refine((path) => !path.includes('\0'), pathAllowed);
 
 const macAllowed = 'a unicast MAC address';
 const modeAllowed = '"server" (the NIC listens) or "client" (the VMM listens)';
@@ -82,6 +64,9 @@ export const vfChangesSchema = z
   .strictObject(changeableFields, 'a mapping with the keys of a VF that change')
   .partial();
 
+/** Their memory, 8 MiB for each queue pair, must leave room for the rings of the VFs. */
+const UPLINK_COUNT_MAX = 16;
+const uplinkListAllowed = `a list of at most ${UPLINK_COUNT_MAX} uplinks`;
 const vfListAllowed = `a list of at most ${VF_COUNT_MAX} VFs`;
 
 export const nicSchema = z
@@ -102,6 +87,11 @@ export const nicSchema = z
         .max(VF_COUNT_MAX, vfListAllowed)
         .default([])
         .meta({ description: 'The virtual functions: one per VM.' }),
+      uplinks: z
+        .array(uplinkSchema, uplinkListAllowed)
+        .max(UPLINK_COUNT_MAX, uplinkListAllowed)
+        .default([])
+        .meta({ description: 'What connects the NIC to the world.' }),
     },
     'a mapping with the keys of a NIC',
   )

@@ -18,6 +18,30 @@ export interface VfConfig {
   disabledFeatures: SwitchableFeature[];
 }
 
+interface UplinkBase {
+  name: string;
+  /** Largest IP packet. */
+  mtu: number;
+}
+
+/** An uplink connects the NIC to the world; its type says to which part of it. */
+export type UplinkConfig =
+  | (UplinkBase & { type: 'loopback' | 'null' })
+  | (UplinkBase & { type: 'tap'; interface: string; queues: number });
+
+export type UplinkType = UplinkConfig['type'];
+
+export interface UplinkConfigInput {
+  name: string;
+  type: UplinkType;
+  mtu?: number | undefined;
+  interface?: string | undefined;
+  queues?: number | undefined;
+}
+
+/** What can change about an uplink that exists: its wires are opened anew. */
+export type UplinkChanges = Partial<Omit<UplinkConfigInput, 'name' | 'type'>>;
+
 export interface NicConfig {
   name: string;
   processors: number;
@@ -25,6 +49,7 @@ export interface NicConfig {
   /** Path of the control socket, when the configuration names one. */
   control?: string | undefined;
   vfs: VfConfig[];
+  uplinks: UplinkConfig[];
 }
 
 export interface VfConfigInput {
@@ -44,6 +69,7 @@ export interface NicConfigInput {
   macAgeSeconds?: number | undefined;
   control?: string | undefined;
   vfs?: VfConfigInput[] | undefined;
+  uplinks?: UplinkConfigInput[] | undefined;
 }
 
 /** What can change about a VF that exists; its name cannot. */
@@ -55,4 +81,7 @@ export type Action =
   | { type: 'replace-vf'; name: string; vf: VfConfig; changes: VfChanges; old: VfConfig }
   | { type: 'set-vf'; name: string; vf: VfConfig; changes: VfChanges }
   | { type: 'add-vf'; name: string; vf: VfConfig }
+  | { type: 'remove-uplink'; name: string }
+  | { type: 'replace-uplink'; name: string; uplink: UplinkConfig; old: UplinkConfig }
+  | { type: 'add-uplink'; name: string; uplink: UplinkConfig }
   | { type: 'set-nic'; changes: { macAgeSeconds: number } };

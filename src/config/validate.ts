@@ -20,16 +20,30 @@ import {
   vfChangesSchema,
   vfSchema,
 } from './schema.ts';
-import type { NicConfig, VfChanges, VfConfig } from './types.ts';
+import type { NicConfig, UplinkConfig, VfChanges, VfConfig } from './types.ts';
+import { uplinkKeys, uplinkSchema } from './uplink-schema.ts';
 
 const nicRoot: Root = {
   label: 'the NIC',
-  keysAt: (path) => (path[0] === 'vfs' ? VF_KEYS : NIC_KEYS),
+  keysAt: (path, value) => {
+    if (path[0] === 'uplinks') return uplinkKeys(typeOf(value));
+    return path[0] === 'vfs' ? VF_KEYS : NIC_KEYS;
+  },
+};
+const uplinkRoot: Root = {
+  label: 'the uplink',
+  keysAt: (_, value) => uplinkKeys(typeOf(value)),
 };
 const vfRoot: Root = { label: 'the VF', keysAt: () => VF_KEYS };
 const changesRoot: Root = { label: 'a change of a VF', keysAt: () => VF_CHANGE_KEYS };
 
 const inCode: Locate = () => 'the configuration';
+
+function typeOf(uplink: unknown): unknown {
+  return typeof uplink === 'object' && uplink !== null && 'type' in uplink
+    ? uplink.type
+    : undefined;
+}
 
 type VfOutput = ReturnType<typeof vfSchema.parse>;
 
@@ -46,6 +60,20 @@ export function completeNic(input: unknown, locate: Locate = inCode): NicConfig 
   if (control !== undefined) config.control = control;
   throwProblems(conflictsOf(config, locate));
   return config;
+}
+
+/** The complete configuration of one uplink, by itself. */
+export function completeUplink(input: unknown, locate: Locate = inCode): UplinkConfig {
+  const parsed = uplinkSchema.safeParse(input);
+  if (!parsed.success) throwProblems(problemsOf(parsed.error, input, uplinkRoot, locate));
+  return parsed.data!;
+}
+
+/** Refuses an uplink to be added whose name is taken. */
+export function checkNewUplink(uplink: UplinkConfig, nic: NicConfig): void {
+  if ([...nic.uplinks, ...nic.vfs].some(({ name }) => name === uplink.name)) {
+    throw operatorError('HEDDLE_UPLINK_EXISTS', { uplink: uplink.name });
+  }
 }
 
 /** The complete configuration of one VF, by itself: `checkRoomFor` compares it with the others. */
@@ -75,7 +103,7 @@ export function checkRoomFor(vf: VfConfig, nic: NicConfig, locate: Locate = inCo
 
 /** Refuses a VF to be added: its name must be free too. */
 export function checkNewVf(vf: VfConfig, nic: NicConfig, locate: Locate = inCode): void {
-  if (nic.vfs.some(({ name }) => name === vf.name)) {
+  if ([...nic.vfs, ...nic.uplinks].some(({ name }) => name === vf.name)) {
     throw operatorError('HEDDLE_VF_EXISTS', { vf: vf.name });
   }
   checkRoomFor(vf, nic, locate);
@@ -112,5 +140,22 @@ function conflictsOf(
       }
     }
   });
-  return problems;
+  return [...problems, ...uplinkConflicts(config, names, locate)];
+}
+
+/** The names of uplinks and VFs are one space: the MAC table shows both. */
+function uplinkConflicts(
+  config: NicConfig,
+  names: Map<string, string>,
+  locate: Locate,
+): OperatorError[] {
+  return config.uplinks.flatMap(({ name }, index) => {
+    const other = names.get(name);
+    names.set(name, `uplinks[${index}] (${name})`);
+    if (other === undefined) return [];
+    const path = ['uplinks', index, 'name'];
+    const key = keyText(path, 'the uplink');
+    const where = locate(path, 'value');
+    return [operatorError('HEDDLE_CONFIG_DUPLICATE_NAME', { where, key, other, received: name })];
+  });
 }

@@ -18,7 +18,7 @@ function vfStats(name: string, packets: number, drops: Record<string, number>): 
 }
 
 function nicStats(uptimeSeconds: number, ...vfs: VfStats[]): NicStats {
-  return { name: 'nic0', uptimeSeconds, vfs, processors: [] };
+  return { name: 'nic0', uptimeSeconds, vfs, uplinks: [], processors: [] };
 }
 
 const measured: Measurements = {

@@ -2,6 +2,16 @@ import type { PinAllocator } from '../memory/pins.ts';
 import type { Command } from '../processor/commands.ts';
 import type { SharedState } from './shared-state.ts';
 
+/** What has a number in the switch: a VF or an uplink, as the supervisor of the processors sees it. */
+export interface SwitchPort {
+  readonly number: number;
+  readonly processor: number;
+  /** Brings a new processor up to date. */
+  reattach(processor: number, direction: 'rx' | 'tx'): Promise<void>;
+  /** A processor stopped one of its rings. */
+  onRingFault(queue: number, reason: string): Promise<void>;
+}
+
 /** What VFs need of the NIC around them: the shared state, room for rings, and the processors. */
 export interface Fabric {
   readonly shared: SharedState;

@@ -1,12 +1,14 @@
 import { EventEmitter } from 'node:events';
 import { VF_COUNT_MAX } from '../../layout/limits.ts';
-import { applyActions, diffConfig, diffVf } from '../config/diff.ts';
-import type { Action, NicConfig, VfChanges, VfConfig } from '../config/types.ts';
+import { applyActions, diffConfig, diffUplink, diffVf } from '../config/diff.ts';
+import type { Action, NicConfig, UplinkConfig, VfChanges, VfConfig } from '../config/types.ts';
 import {
+  checkNewUplink,
   checkNewVf,
   checkRoomFor,
   completeChanges,
   completeNic,
+  completeUplink,
   completeVf,
 } from '../config/validate.ts';
 import { operatorError } from '../errors.ts';
@@ -22,15 +24,17 @@ import type {
   NicEvents,
   NicListener,
   NicStats,
+  UplinkInfo,
   VfInfo,
 } from './types.ts';
+import { UplinkSet } from './uplink-set.ts';
 
 /** Builds a NIC from a configuration and opens it: every socket listens when this resolves. */
 export async function createNic(input: unknown): Promise<Nic> {
   const config = completeNic(input);
   const nic = new SoftwareNic(config);
   try {
-    await nic.open(config.vfs);
+    await nic.open(config.vfs, config.uplinks);
   } catch (error) {
     await nic.close();
     throw error;
@@ -40,32 +44,38 @@ export async function createNic(input: unknown): Promise<Nic> {
 
 /** One NIC: its processors, its VFs, and one change at a time. */
 class SoftwareNic implements Nic {
-  readonly #settings: Omit<NicConfig, 'vfs'>;
+  readonly #settings: Omit<NicConfig, 'vfs' | 'uplinks'>;
   readonly #vfs = new Map<string, Vf>();
   readonly #poller = acquirePoller();
   readonly #events = new EventEmitter();
   readonly #processors: ProcessorSet;
+  readonly #uplinks: UplinkSet;
   readonly #startSeconds = monotonicSeconds();
   #lastChange: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
   constructor(config: NicConfig) {
-    const { vfs: _, ...settings } = config;
+    const { vfs: _, uplinks: __, ...settings } = config;
     this.#settings = settings;
     this.#processors = new ProcessorSet(settings, {
-      vfs: () => [...this.#vfs.values()],
+      ports: () => [...this.#vfs.values(), ...this.#uplinks.all()],
+      onUplinkLost: (number, reason) => this.#uplinks.onLost(number, reason),
       onBroken: (reason) => {
         for (const name of this.#vfs.keys()) this.#emit('fault', { vf: name, reason });
       },
     });
+    this.#uplinks = new UplinkSet(this.#processors, this.#poller, (event, detail) =>
+      this.#emit(event, detail),
+    );
   }
 
   get name(): string {
     return this.#settings.name;
   }
 
-  async open(vfs: readonly VfConfig[]): Promise<void> {
+  async open(vfs: readonly VfConfig[], uplinks: readonly UplinkConfig[]): Promise<void> {
     await this.#processors.start();
+    for (const uplink of uplinks) await this.#addUplink(uplink);
     for (const vf of vfs) await this.#add(vf);
   }
 
@@ -101,6 +111,37 @@ class SoftwareNic implements Nic {
     });
   }
 
+  uplinks(): UplinkInfo[] {
+    return this.#uplinks.all().map((uplink) => uplink.info());
+  }
+
+  uplink(name: string): UplinkInfo {
+    return this.#uplinks.find(name).info();
+  }
+
+  addUplink(input: unknown): Promise<UplinkInfo> {
+    return this.#change(async () => {
+      const config = completeUplink(input);
+      checkNewUplink(config, this.config());
+      await this.#addUplink(config);
+      return this.uplink(config.name);
+    });
+  }
+
+  removeUplink(name: string): Promise<void> {
+    return this.#change(() => this.#uplinks.remove(name));
+  }
+
+  setUplink(name: string, changes: object): Promise<UplinkInfo> {
+    return this.#change(async () => {
+      const running = this.#uplinks.find(name).config;
+      const wanted = completeUplink({ ...running, ...changes, name, type: running.type });
+      const action = diffUplink(running, wanted);
+      if (action !== undefined) await this.#carryOut([action]);
+      return this.uplink(name);
+    });
+  }
+
   apply(input: unknown, options: { dryRun?: boolean } = {}): Promise<Action[]> {
     return this.#change(async () => {
       const wanted = completeNic(input);
@@ -116,12 +157,14 @@ class SoftwareNic implements Nic {
       name: this.name,
       uptimeSeconds: monotonicSeconds() - this.#startSeconds,
       vfs: vfs.map((vf) => vf.stats()),
+      uplinks: this.#uplinks.all().map((uplink) => uplink.stats()),
       processors: this.#processors.stats(),
     };
   }
 
   fdb(): FdbEntry[] {
-    const names = new Map([...this.#vfs.values()].map((vf) => [vf.number, vf.name]));
+    const ports = [...this.#vfs.values(), ...this.#uplinks.all()];
+    const names = new Map(ports.map((port) => [port.number, port.name]));
     const { view } = this.#processors.shared;
     return readMacTable(view, monotonicSeconds(), this.#settings.macAgeSeconds).map(
       ({ port, ...entry }) => ({ ...entry, vf: names.get(port) ?? `#${port}` }),
@@ -129,7 +172,8 @@ class SoftwareNic implements Nic {
   }
 
   config(): NicConfig {
-    return { ...this.#settings, vfs: [...this.#vfs.values()].map((vf) => vf.config) };
+    const vfs = [...this.#vfs.values()].map((vf) => vf.config);
+    return { ...this.#settings, vfs, uplinks: this.#uplinks.configs() };
   }
 
   injectTrap(name: string, queue: number): Promise<boolean> {
@@ -149,6 +193,7 @@ class SoftwareNic implements Nic {
       if (this.#isClosed) return;
       this.#isClosed = true;
       for (const name of [...this.#vfs.keys()]) await this.#remove(name);
+      for (const { name } of this.#uplinks.configs()) await this.#uplinks.remove(name);
       await this.#processors.stop();
       releasePoller();
     });
@@ -165,12 +210,20 @@ class SoftwareNic implements Nic {
     return applyActions(actions, {
       removeVf: (name) => this.#remove(name),
       addVf: (vf) => this.#add(vf),
+      removeUplink: (name) => this.#uplinks.remove(name),
+      addUplink: (uplink) => this.#addUplink(uplink),
       setVf: (vf: VfConfig, _changes: VfChanges) => this.#find(vf.name).change(vf),
       setNic: ({ macAgeSeconds }) => {
         this.#settings.macAgeSeconds = macAgeSeconds;
         return this.#processors.broadcast({ kind: 'set-mac-age', seconds: macAgeSeconds });
       },
     });
+  }
+
+  async #addUplink(config: UplinkConfig): Promise<void> {
+    const number = this.#freeNumber();
+    this.#processors.shared.clearVf(number);
+    await this.#uplinks.add(config, { number, processor: this.#processors.leastLoaded() });
   }
 
   async #add(config: VfConfig): Promise<void> {
@@ -198,7 +251,8 @@ class SoftwareNic implements Nic {
   }
 
   #freeNumber(): number {
-    const used = new Set([...this.#vfs.values()].map((vf) => vf.number));
+    const ports = [...this.#vfs.values(), ...this.#uplinks.all()];
+    const used = new Set(ports.map((port) => port.number));
     for (let number = 0; number < VF_COUNT_MAX; number++) {
       if (!used.has(number)) return number;
     }

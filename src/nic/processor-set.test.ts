@@ -3,7 +3,6 @@ import { COUNTER_FAULTS } from '../../layout/counters.ts';
 import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
 import { RING_FAULT, RING_FAULT_TRAP } from '../../layout/virtqueue.ts';
 import { RingOnProcessor } from '../../test/support/ring-on-processor.ts';
-import type { Vf } from '../vf/vf.ts';
 import { ProcessorSet } from './processor-set.ts';
 
 /** What the set asks of a VF, with its calls noted. */
@@ -11,7 +10,7 @@ class FakeVf {
   readonly number: number;
   readonly processor: number;
   readonly faults: [queue: number, reason: string][] = [];
-  readonly rings = { reattach: async (index: number) => void this.#reattached(index) };
+  readonly reattach = async (index: number) => this.#reattached(index);
   #reattached: (index: number) => void = () => undefined;
   readonly reattached = new Promise<number>((resolve) => {
     this.#reattached = resolve;
@@ -34,7 +33,7 @@ let broken: Promise<string>;
 beforeEach(async () => {
   vfs = [new FakeVf(0, 0), new FakeVf(1, 1), new FakeVf(2, 0)];
   broken = new Promise((onBroken) => {
-    const owner = { vfs: () => vfs as unknown as Vf[], onBroken };
+    const owner = { ports: () => vfs, onUplinkLost: () => undefined, onBroken };
     set = new ProcessorSet({ processors: 2, macAgeSeconds: 300 }, owner);
   });
   await set.start();

@@ -18,8 +18,7 @@ import { PinAllocator } from '../memory/pins.ts';
 import type { Command } from '../processor/commands.ts';
 import { readFirmware } from '../processor/firmware.ts';
 import { type Death, Processor } from '../processor/processor.ts';
-import type { Vf } from '../vf/vf.ts';
-import type { Fabric } from './fabric.ts';
+import type { Fabric, SwitchPort } from './fabric.ts';
 import { SharedState } from './shared-state.ts';
 import type { ProcessorStats } from './types.ts';
 
@@ -33,7 +32,10 @@ const FAULT_REASONS: Readonly<Record<number, string>> = {
 };
 
 interface Owner {
-  vfs(): Vf[];
+  /** VFs and uplinks. */
+  ports(): SwitchPort[];
+  /** An uplink's wire moves nothing any more. */
+  onUplinkLost(number: number, reason: string): void;
   /** A processor has died for good. */
   onBroken(reason: string): void;
 }
@@ -113,7 +115,7 @@ export class ProcessorSet implements Fabric {
   }
 
   #load(index: number): number {
-    return this.#owner.vfs().filter((vf) => vf.processor === index).length;
+    return this.#owner.ports().filter((port) => port.processor === index).length;
   }
 
   #create(index: number): Processor {
@@ -125,6 +127,7 @@ export class ProcessorSet implements Fabric {
     };
     return new Processor(settings, this.shared, {
       onRingFault: (ring, fault) => this.#blame(ring, FAULT_REASONS[fault] ?? `fault ${fault}`),
+      onUplinkLost: (number, reason) => this.#owner.onUplinkLost(number, reason),
       onDeath: (death) => {
         // Out of descriptors, say. The NIC goes on with the processors it has.
         this.#replace(index, death).catch((error: Error) =>
@@ -157,13 +160,14 @@ export class ProcessorSet implements Fabric {
     if (!isUp) return; // it reports its own death, and is replaced for that
     // First all that receive, then those that send: no frame meets a receiver that is not back yet.
     for (const direction of ['rx', 'tx'] as const) {
-      for (const vf of this.#owner.vfs()) await vf.rings.reattach(index, direction);
+      for (const port of this.#owner.ports()) await port.reattach(index, direction);
     }
   }
 
   /** Stops a ring that its driver broke or that the firmware trapped on, and tells its VF. */
   #blame(ring: number, reason: string): void {
-    const vf = this.#owner.vfs().find((one) => one.number === Math.floor(ring / QUEUE_COUNT_MAX));
-    void vf?.onRingFault(ring % QUEUE_COUNT_MAX, reason);
+    const number = Math.floor(ring / QUEUE_COUNT_MAX);
+    const port = this.#owner.ports().find((one) => one.number === number);
+    void port?.onRingFault(ring % QUEUE_COUNT_MAX, reason);
   }
 }

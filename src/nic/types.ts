@@ -4,12 +4,26 @@ import type {
   Action,
   NicConfig,
   NicConfigInput,
+  UplinkChanges,
+  UplinkConfig,
+  UplinkConfigInput,
   VfChanges,
   VfConfig,
   VfConfigInput,
 } from '../config/types.ts';
+import type { UplinkCapabilities } from '../uplinks/uplink.ts';
 
-export type { Action, NicConfig, NicConfigInput, VfChanges, VfConfig, VfConfigInput };
+export type {
+  Action,
+  NicConfig,
+  NicConfigInput,
+  UplinkChanges,
+  UplinkConfig,
+  UplinkConfigInput,
+  VfChanges,
+  VfConfig,
+  VfConfigInput,
+};
 
 /**
  * down: no front-end. connected: the socket is open. ready: at least one ring runs.
@@ -61,6 +75,40 @@ export interface VfStats {
   queues: QueueStats[];
 }
 
+/** What an uplink's driver saw of the world. */
+export interface WireStats {
+  received: number;
+  receivedBytes: number;
+  /** Frames that the world took: rx.packets = sent + Σ drops, but for `malformed`. */
+  sent: number;
+  sentBytes: number;
+  /** Times that the world took no more, and frames waited in the ring. */
+  blocked: number;
+  drops: {
+    /** To the world: longer than the MTU, and no super-frame. */
+    tooLong: number;
+    /** To the world: the kernel refused this very frame. */
+    refused: number;
+    /** To the world: it waited when the link was lost. */
+    linkLost: number;
+    /** From the world: cut off, or longer than any frame. */
+    malformed: number;
+    /** A fault injector did so on purpose. */
+    injected: number;
+  };
+}
+
+/** An uplink, seen as a guest: `tx` is from the world into the switch, `rx` to the world. */
+export interface UplinkStats {
+  name: string;
+  type: UplinkConfig['type'];
+  state: UplinkState;
+  tx: TxStats;
+  rx: RxStats;
+  queues: QueueStats[];
+  wire: WireStats;
+}
+
 export interface ProcessorStats {
   index: number;
   turns: number;
@@ -74,6 +122,7 @@ export interface NicStats {
   name: string;
   uptimeSeconds: number;
   vfs: VfStats[];
+  uplinks: UplinkStats[];
   processors: ProcessorStats[];
 }
 
@@ -93,8 +142,21 @@ export interface VfInfo extends VfConfig {
   lastFault?: string;
 }
 
+/** down: its interface, its peer or its process is not there. */
+export type UplinkState = 'down' | 'up';
+
+export type UplinkInfo = UplinkConfig & {
+  state: UplinkState;
+  processor: number;
+  /** What it can do while it is up. */
+  capabilities?: UplinkCapabilities;
+  /** Why it is down. */
+  reason?: string;
+};
+
 export interface FdbEntry {
   mac: string;
+  /** The VF or the uplink behind it. */
   vf: string;
   ageSeconds: number;
   isStatic: boolean;
@@ -107,6 +169,8 @@ export interface NicEvents {
   /** `reason`: why the NIC closed the connection, when the front-end was to blame. */
   disconnect: { vf: string; reason?: string };
   fault: { vf: string; queue?: number; reason: string };
+  'uplink-up': { uplink: string };
+  'uplink-down': { uplink: string; reason?: string };
 }
 
 export type NicEventName = keyof NicEvents;
@@ -121,6 +185,13 @@ export interface Nic {
   addVf(config: VfConfigInput): Promise<VfInfo>;
   removeVf(name: string): Promise<void>;
   setVf(name: string, changes: VfChanges): Promise<VfInfo>;
+  uplinks(): UplinkInfo[];
+  /** Throws HEDDLE_UPLINK_NOT_FOUND. */
+  uplink(name: string): UplinkInfo;
+  addUplink(config: UplinkConfigInput): Promise<UplinkInfo>;
+  removeUplink(name: string): Promise<void>;
+  /** Replaces the uplink by one with these changes; its type and name stay. */
+  setUplink(name: string, changes: UplinkChanges): Promise<UplinkInfo>;
   /** Makes the NIC what the configuration says, and touches only the VFs that differ. */
   apply(config: NicConfigInput, options?: { dryRun?: boolean }): Promise<Action[]>;
   stats(): NicStats;

@@ -22,6 +22,8 @@ export const F_SEAL_WRITE = 8;
 export const F_SEAL_FUTURE_WRITE = 0x10;
 export const O_ACCMODE = 3;
 export const O_RDWR = 2;
+export const O_NONBLOCK = 0x800;
+export const O_CLOEXEC = 0x80000;
 
 export const HUGETLBFS_MAGIC = 0x958458f6;
 
@@ -34,11 +36,17 @@ export const EPOLL_CTL_DEL = 2;
 export const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 1;
 export const EPOLLOUT = 4;
+export const EPOLLERR = 8;
 export const EPOLLHUP = 0x10;
 export const EPOLLET = 0x80000000;
 
 export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_NETLINK = 16;
+export const AF_PACKET = 17;
 export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0x800;
 export const SOCK_CLOEXEC = 0x80000;
 export const SOL_SOCKET = 1;
@@ -48,8 +56,19 @@ export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 
+export const EPERM = 1;
+export const ENOENT = 2;
 export const EINTR = 4;
+export const EIO = 5;
 export const EAGAIN = 11;
+export const ENOMEM = 12;
+export const EACCES = 13;
+export const EBUSY = 16;
+export const ENODEV = 19;
+export const EINVAL = 22;
+export const EMSGSIZE = 90;
+export const ENETDOWN = 100;
+export const ENOBUFS = 105;
 export const ECONNREFUSED = 111;
 export const EMFILE = 24;
 export const ENFILE = 23;

@@ -23,12 +23,17 @@ const memfdCreate = libc.func('int memfd_create(const char *name, uint32_t flags
   name: string,
   flags: number,
 ) => number;
+const open = libc.func('int open(const char *path, int flags)') as unknown as (
+  path: string,
+  flags: number,
+) => number;
 const epollWait = libc.func('int epoll_wait(int ep, uintptr_t events, int max, int ms)');
 
 export const c = {
   mmap,
   memset,
   memfdCreate,
+  open,
   munmap: call('int munmap(uintptr_t a, size_t n)'),
   close: call('int close(int fd)'),
   ftruncate: call('int ftruncate(int fd, int64_t n)'),
@@ -37,6 +42,7 @@ export const c = {
   eventfd: call('int eventfd(uint32_t value, int flags)'),
   eventfdWrite: call('int eventfd_write(int fd, uint64_t value)'),
   read: call('intptr_t read(int fd, uintptr_t buffer, size_t n)'),
+  write: call('intptr_t write(int fd, uintptr_t buffer, size_t n)'),
   epollCreate: call('int epoll_create1(int flags)'),
   epollControl: call('int epoll_ctl(int ep, int op, int fd, uintptr_t event)'),
   epollWait: epollWait as unknown as Call,
@@ -54,6 +60,15 @@ export const c = {
   accept: call('int accept4(int fd, uintptr_t address, uintptr_t n, int flags)'),
   connect: call('int connect(int fd, uintptr_t address, uint32_t n)'),
   sendmsg: call('intptr_t sendmsg(int fd, uintptr_t message, int flags)'),
+  sendmmsg: call('int sendmmsg(int fd, uintptr_t messages, unsigned int n, int flags)'),
+  recvmmsg: call(
+    'int recvmmsg(int fd, uintptr_t messages, unsigned int n, int flags, uintptr_t t)',
+  ),
+  recv: call('intptr_t recv(int fd, uintptr_t buffer, size_t n, int flags)'),
+  readv: call('intptr_t readv(int fd, uintptr_t parts, int n)'),
+  writev: call('intptr_t writev(int fd, uintptr_t parts, int n)'),
+  ioctl: call('int ioctl(int fd, unsigned long request, uintptr_t argument)'),
+  setsockopt: call('int setsockopt(int fd, int level, int name, uintptr_t value, uint32_t n)'),
   recvmsg: call('intptr_t recvmsg(int fd, uintptr_t message, int flags)'),
 };
 

@@ -12,6 +12,7 @@ import type { AddressSpace } from './address-space.ts';
 import type { Command, RingPins } from './commands.ts';
 import type { Firmware } from './firmware.ts';
 import type { KickWaiter } from './kick-waiter.ts';
+import type { UplinkPorts } from './uplink-ports.ts';
 
 interface Parts {
   space: AddressSpace;
@@ -19,6 +20,7 @@ interface Parts {
   windows: Windows;
   waiter: KickWaiter;
   callFds: Int32Array;
+  uplinks: UplinkPorts;
 }
 
 type AttachRing = Extract<Command, { kind: 'attach-ring' }>;
@@ -62,6 +64,13 @@ export class CommandRunner {
       case 'set-mac-age':
         firmware.configureAgeing(command.seconds);
         return true;
+      case 'attach-port':
+        this.#parts.uplinks.attach(command);
+        return true;
+      case 'detach-port':
+        this.#parts.uplinks.detach(command.vf, command.pair);
+        this.#parts.space.unmapPin(command.pin);
+        return true;
       case 'inject-trap':
         for (const pin of Object.values(command.pins)) this.#parts.space.unmapPin(pin);
         return true;
@@ -84,7 +93,7 @@ export class CommandRunner {
       command.isOwned ? 1 : 0,
     );
     callFds[command.ring] = command.callFd;
-    if (command.isOwned) waiter.add(command.kickFd, command.ring);
+    if (command.isOwned && command.kickFd >= 0) waiter.add(command.kickFd, command.ring);
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { MemoryRegion } from '../memory/guest-memory.ts';
 import type { Pin } from '../memory/pins.ts';
+import type { WireSettings } from '../uplinks/wires.ts';
 
 // The mailbox: what the control plane asks of a processor. A command is posted, the doorbell
 // raised; the processor takes it between two turns and answers. Nothing on the data path waits for
@@ -34,6 +35,20 @@ export type Command =
   | { kind: 'forget-port'; vf: number }
   | { kind: 'set-mac-age'; seconds: number }
   /**
+   * An uplink's queue pair: its memory, mapped whole by `pin`, and what its driver moves frames
+   * with.
+   */
+  | {
+      kind: 'attach-port';
+      vf: number;
+      pair: number;
+      pin: Pin;
+      wire: WireSettings;
+      mtu: number;
+      callFd: number;
+    }
+  | { kind: 'detach-port'; vf: number; pair: number; pin: Pin }
+  /**
    * Takes a ring's memory away under the firmware: a trap on demand, as `devlink health test` has
    * it.
    */
@@ -51,6 +66,7 @@ export type Report =
   | { kind: 'done'; id: number; result: boolean }
   | { kind: 'failed'; id: number; message: string }
   | { kind: 'ring-fault'; ring: number; fault: number }
+  | { kind: 'uplink-lost'; vf: number; reason: string }
   | { kind: 'trap'; ring: number; message: string };
 
 export interface ProcessorOptions {

@@ -3,6 +3,7 @@ import {
   EPOLL_CLOEXEC,
   EPOLL_CTL_ADD,
   EPOLL_CTL_DEL,
+  EPOLL_CTL_MOD,
   EPOLLET,
   EPOLLIN,
 } from '../os/constants.ts';
@@ -41,18 +42,39 @@ export class KickWaiter {
     }
   }
 
-  /** Sleeps. Returns how many events there are for `kicked`. */
-  wait(): number {
-    const count = c.epollWait(this.#epoll, this.#events.base, EVENT_COUNT_MAX, -1);
+  /** Waits for a descriptor of an uplink; its events come under a token below −1. */
+  watch(fd: number, token: number, events: number): void {
+    controlEpoll(this.#epoll, EPOLL_CTL_ADD, fd, events);
+    this.#ringsByFd.set(fd, token);
+  }
+
+  change(fd: number, events: number): void {
+    controlEpoll(this.#epoll, EPOLL_CTL_MOD, fd, events);
+  }
+
+  /** To be called before `fd` is closed, so that a reused number meets no old token. */
+  unwatch(fd: number): void {
+    if (!this.#ringsByFd.delete(fd)) return;
+    controlEpoll(this.#epoll, EPOLL_CTL_DEL, fd, 0);
+  }
+
+  /** Sleeps, for `milliseconds` at most unless −1. Returns how many events there are for `kicked`. */
+  wait(milliseconds: number): number {
+    const count = c.epollWait(this.#epoll, this.#events.base, EVENT_COUNT_MAX, milliseconds);
     if (count >= 0) return count;
     if (errno() === EINTR) return 0;
     throw new SystemError('epoll_wait', errno());
   }
 
-  /** The ring whose guest kicked, or −1 for the control plane's doorbell. */
+  /** The ring whose guest kicked, −1 for the control plane's doorbell, or the token of an uplink. */
   kicked(index: number): number {
     const at = index * EPOLL_EVENT_SIZE + EPOLL_EVENT_DATA;
     return this.#ringsByFd.get(this.#view.getUint32(at, true)) ?? -1;
+  }
+
+  /** What happened, in the words of epoll. */
+  eventsOf(index: number): number {
+    return this.#view.getUint32(index * EPOLL_EVENT_SIZE, true);
   }
 
   close(): void {

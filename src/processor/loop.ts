@@ -42,6 +42,7 @@ import { CommandRunner } from './command-runner.ts';
 import type { CommandEnvelope, ProcessorOptions, Report } from './commands.ts';
 import { type Firmware, loadFirmware } from './firmware.ts';
 import { KickWaiter } from './kick-waiter.ts';
+import { UplinkPorts } from './uplink-ports.ts';
 
 /**
  * Turns without work before sleep: some tens of microseconds, what a busy guest takes between
@@ -51,6 +52,9 @@ const IDLE_TURNS_MAX = 500;
 /** Turns between two looks at the clock while busy; ageing counts in seconds. */
 const CLOCK_TURNS = 4096;
 
+/** Turns between two looks for what uplinks have, while busy: a system call each. */
+const UPLINK_TURNS = 16;
+
 /** The life of a network processor: commands, turn, windows, interrupts, pace. */
 export class ProcessorLoop {
   readonly #port: MessagePort;
@@ -58,6 +62,7 @@ export class ProcessorLoop {
   readonly #windows: Windows;
   readonly #runner: CommandRunner;
   readonly #waiter: KickWaiter;
+  readonly #uplinks: UplinkPorts;
   readonly #callFds = new Int32Array(RING_COUNT_MAX).fill(-1);
   readonly #space: AddressSpace;
   // Views made once: the loop allocates nothing.
@@ -88,12 +93,16 @@ export class ProcessorLoop {
     this.#firmware.configure(options.index, options.processorCount, options.macAgeSeconds);
     this.#windows = new Windows(memory, this.#firmware, this.#space.slotsOffset);
     this.#waiter = new KickWaiter(options.wakeFd);
+    this.#uplinks = new UplinkPorts(this.#space, this.#waiter, (vf, reason) =>
+      this.#report({ kind: 'uplink-lost', vf, reason }),
+    );
     this.#runner = new CommandRunner({
       space: this.#space,
       firmware: this.#firmware,
       windows: this.#windows,
       waiter: this.#waiter,
       callFds: this.#callFds,
+      uplinks: this.#uplinks,
     });
     const { buffer } = memory;
     this.#view = new DataView(buffer);
@@ -125,14 +134,21 @@ export class ProcessorLoop {
     this.#updateClock();
     while (!this.#isStopped) {
       if (Atomics.load(this.#record, this.#doorbellAt) !== this.#seenDoorbell) this.#runCommands();
+      const moved = this.#uplinks.count === 0 ? 0 : this.#pullUplinks();
       const flags = this.#turn();
-      if ((flags & TURN_WORKED) !== 0) {
+      const sent = this.#uplinks.count === 0 ? 0 : this.#uplinks.push();
+      if ((flags & TURN_WORKED) !== 0 || moved + sent !== 0) {
         idleTurns = 0;
       } else if (++idleTurns >= IDLE_TURNS_MAX) {
         this.#sleep();
         idleTurns = 0;
       }
     }
+  }
+
+  #pullUplinks(): number {
+    if (this.#turns % UPLINK_TURNS === 0) this.#takeEvents(0);
+    return this.#uplinks.pull();
   }
 
   /** One turn, with the windows it misses on the way. */
@@ -210,12 +226,13 @@ export class ProcessorLoop {
   /** Idle pacing: ask for kicks, look once more, then sleep until a kick or a command. */
   #sleep(): void {
     this.#publishFigures();
-    if (this.#firmware.arm() === 0 && !this.#hasCommands()) {
+    const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0;
+    if (!isBusy && !this.#hasCommands()) {
       this.#sleeps += 1;
-      const kicks = this.#waiter.wait();
-      for (let i = 0; i < kicks; i++) this.#countKick(this.#waiter.kicked(i));
+      this.#takeEvents(-1);
     }
     this.#firmware.disarm();
+    this.#uplinks.disarm();
     this.#updateClock();
   }
 
@@ -223,8 +240,16 @@ export class ProcessorLoop {
     return Atomics.load(this.#record, this.#doorbellAt) !== this.#seenDoorbell;
   }
 
+  #takeEvents(milliseconds: number): void {
+    const count = this.#waiter.wait(milliseconds);
+    for (let i = 0; i < count; i++) {
+      const token = this.#waiter.kicked(i);
+      if (token >= 0) this.#countKick(token);
+      else if (token !== -1) this.#uplinks.onEvent(token, this.#waiter.eventsOf(i));
+    }
+  }
+
   #countKick(ring: number): void {
-    if (ring < 0) return;
     const at = (ring * COUNTER_RECORD_SIZE) / 8 + COUNTER_KICKS;
     this.#counters[at] = (this.#counters[at] ?? 0n) + 1n;
   }

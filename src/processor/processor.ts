@@ -15,6 +15,8 @@ export interface Death {
 
 export interface ProcessorListener {
   onRingFault(ring: number, fault: number): void;
+  /** An uplink's wire moves nothing any more. */
+  onUplinkLost(vf: number, reason: string): void;
   /** The thread has ended without being asked to. */
   onDeath(death: Death): void;
 }
@@ -106,6 +108,9 @@ export class Processor {
         return;
       case 'ring-fault':
         this.#listener.onRingFault(report.ring, report.fault);
+        return;
+      case 'uplink-lost':
+        this.#listener.onUplinkLost(report.vf, report.reason);
         return;
       case 'trap':
         this.#death = { ring: report.ring, message: report.message };

@@ -1,7 +1,7 @@
 import type { VfConfig } from '../config/types.ts';
 import { readQueues, sumRx, sumTx } from '../counters/read.ts';
 import { LifeCycle, type Transitions } from '../life-cycle.ts';
-import type { Fabric } from '../nic/fabric.ts';
+import type { Fabric, SwitchPort } from '../nic/fabric.ts';
 import type { NicEventName, NicEvents, VfInfo, VfState, VfStats } from '../nic/types.ts';
 import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
@@ -25,7 +25,7 @@ export type VfEmit = <Name extends NicEventName>(event: Name, detail: NicEvents[
  *
  *     endpoint ─► session (one front-end at a time) ─► rings ─► processors
  */
-export class Vf implements SessionDevice {
+export class Vf implements SessionDevice, SwitchPort {
   readonly number: number;
   readonly processor: number;
   readonly rings: RingSet;
@@ -108,6 +108,10 @@ export class Vf implements SessionDevice {
     await this.#fabric.post(this.processor, { kind: 'forget-port', vf: this.number });
     await this.#announceMac();
     this.#session?.notifyConfigChange();
+  }
+
+  reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
+    return this.rings.reattach(processor, direction);
   }
 
   /** A processor stopped one of our rings. */

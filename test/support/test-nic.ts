@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createNic } from '../../src/nic/nic.ts';
-import type { Nic, NicEventName, VfConfigInput, VfStats } from '../../src/nic/types.ts';
+import type { Nic, NicEventName, NicEvents, VfConfigInput, VfStats } from '../../src/nic/types.ts';
 import { assertBalanced } from './assert-balanced.ts';
 import { macOf } from './frames.ts';
 import { FrontEnd } from './mock-driver/front-end.ts';
@@ -70,8 +70,8 @@ export class TestNic {
   /** Resolves at the next event of this kind for a VF. */
   next(event: NicEventName, number: number): Promise<void> {
     return new Promise((resolve) => {
-      const listener = ({ vf }: { vf: string }): void => {
-        if (vf !== `vf${number}`) return;
+      const listener = (detail: NicEvents[NicEventName]): void => {
+        if (!('vf' in detail) || detail.vf !== `vf${number}`) return;
         this.nic.off(event, listener);
         resolve();
       };

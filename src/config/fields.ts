@@ -1,0 +1,23 @@
+// Fields that several validators share.
+
+import { z } from 'zod';
+
+export function wholeNumber(minimum: number, maximum: number): z.ZodInt {
+  const allowed = `a whole number from ${minimum} to ${maximum}`;
+  return z.int(allowed).min(minimum, allowed).max(maximum, allowed);
+}
+
+const nameAllowed = 'a name of 1 to 32 letters, digits, ".", "_" or "-", first a letter or digit';
+export const name = z.string(nameAllowed).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/, nameAllowed);
+
+/** `sun_path` of sockaddr_un has 108 bytes, the last of which ends the string. */
+export const SOCKET_PATH_BYTES_MAX = 107;
+
+// Absolute, because "heddle apply" and the NIC may run in different directories.
+const pathAllowed = 'an absolute path of at most 107 bytes';
+export const socketPath = z
+  .string(pathAllowed)
+  .regex(/^\/.*[^/]$/, pathAllowed)
+  .max(SOCKET_PATH_BYTES_MAX, pathAllowed)
+  .refine((path) => Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX, pathAllowed)
+  .refine((path) => !path.includes('\0'), pathAllowed);

@@ -1,0 +1,54 @@
+// The validator of uplinks: one mapping for each type, told apart by `type`.
+
+import { z } from 'zod';
+import { QUEUE_PAIRS_MAX } from '../../layout/limits.ts';
+import { name, wholeNumber } from './fields.ts';
+
+const MTU_MIN = 68;
+/** What every Ethernet carries, and what one frame can hold (FRAME_SIZE_MAX without its headers). */
+const MTU_DEFAULT = 1500;
+const MTU_MAX = 65521;
+
+const interfaceAllowed = 'the name of a network interface, 1 to 15 characters without "/" or space';
+
+const fields = {
+  name: name.meta({ description: 'Name of the uplink, one of a kind in its NIC.' }),
+  mtu: wholeNumber(MTU_MIN, MTU_MAX)
+    .default(MTU_DEFAULT)
+    .meta({ description: 'Largest IP packet that it carries.' }),
+  interface: z
+    .string(interfaceAllowed)
+    .regex(/^(?!\.{1,2}$)[^\s/:]{1,15}$/, interfaceAllowed)
+    .meta({ description: 'The network interface.' }),
+  queues: wholeNumber(1, QUEUE_PAIRS_MAX).default(1).meta({ description: 'Queues side by side.' }),
+};
+
+const common = { name: fields.name, mtu: fields.mtu };
+
+const allowed = 'a mapping with the keys of an uplink';
+const kinds = [
+  z.strictObject({ ...common, type: z.literal('loopback') }, allowed),
+  z.strictObject({ ...common, type: z.literal('null') }, allowed),
+  z.strictObject(
+    {
+      ...common,
+      type: z.literal('tap'),
+      interface: fields.interface,
+      queues: fields.queues,
+    },
+    allowed,
+  ),
+] as const;
+
+export const UPLINK_TYPES: readonly string[] = kinds.map((kind) => kind.shape.type.value);
+
+const typeAllowed = `a type of uplink: ${UPLINK_TYPES.join(', ')}`;
+
+export const uplinkSchema = z.discriminatedUnion('type', kinds, typeAllowed);
+
+/** The keys of an uplink of this type, or of all types. */
+export function uplinkKeys(type: unknown): readonly string[] {
+  const matching = kinds.filter((kind) => kind.shape.type.value === type);
+  const chosen = matching.length === 0 ? kinds : matching;
+  return [...new Set(chosen.flatMap((kind) => Object.keys(kind.shape)))];
+}

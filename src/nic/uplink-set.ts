@@ -1,0 +1,62 @@
+import type { UplinkConfig } from '../config/types.ts';
+import { operatorError } from '../errors.ts';
+import type { Poller } from '../os/poller.ts';
+import { InterfaceWatch } from '../uplinks/interface-watch.ts';
+import { Uplink, type UplinkEmit } from '../uplinks/running-uplink.ts';
+import { createSource } from '../uplinks/sources.ts';
+import type { Fabric } from './fabric.ts';
+
+/** The uplinks of a NIC. */
+export class UplinkSet {
+  readonly #uplinks = new Map<string, Uplink>();
+  readonly #fabric: Fabric;
+  readonly #poller: Poller;
+  readonly #watch: InterfaceWatch;
+  readonly #emit: UplinkEmit;
+
+  constructor(fabric: Fabric, poller: Poller, emit: UplinkEmit) {
+    this.#fabric = fabric;
+    this.#poller = poller;
+    this.#watch = new InterfaceWatch(poller);
+    this.#emit = emit;
+  }
+
+  all(): Uplink[] {
+    return [...this.#uplinks.values()];
+  }
+
+  configs(): UplinkConfig[] {
+    return this.all().map((uplink) => uplink.config);
+  }
+
+  find(name: string): Uplink {
+    const uplink = this.#uplinks.get(name);
+    if (uplink === undefined) throw operatorError('HEDDLE_UPLINK_NOT_FOUND', { uplink: name });
+    return uplink;
+  }
+
+  async add(config: UplinkConfig, place: { number: number; processor: number }): Promise<void> {
+    const source = createSource(config, { poller: this.#poller, watch: this.#watch });
+    const uplink = new Uplink(config, place, this.#fabric, source, this.#emit);
+    // Before it opens: a processor may report on it, or die, in between.
+    this.#uplinks.set(config.name, uplink);
+    try {
+      await uplink.open();
+    } catch (error) {
+      this.#uplinks.delete(config.name);
+      throw error;
+    }
+  }
+
+  async remove(name: string): Promise<void> {
+    const uplink = this.find(name);
+    await uplink.close();
+    this.#uplinks.delete(name);
+  }
+
+  onLost(number: number, reason: string): void {
+    this.all()
+      .find((uplink) => uplink.number === number)
+      ?.onLost(reason);
+  }
+}

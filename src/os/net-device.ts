@@ -1,0 +1,76 @@
+// The network interfaces of this machine, as the ioctls of netdevice(7) show them.
+import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM } from './constants.ts';
+import { c, errno } from './libc.ts';
+import { scratch } from './scratch.ts';
+import { checked } from './system-error.ts';
+
+/** IFNAMSIZ with the closing zero: 16. */
+export const INTERFACE_NAME_LENGTH_MAX = 15;
+
+const SIOCGIFFLAGS = 0x8913;
+const SIOCSIFFLAGS = 0x8914;
+const SIOCGIFMTU = 0x8921;
+const SIOCSIFMTU = 0x8922;
+const SIOCGIFINDEX = 0x8933;
+const IFF_UP = 1;
+const IFF_RUNNING = 0x40;
+
+// struct ifreq: name[16], then a union of 24 bytes.
+const NAME_SIZE = 16;
+const REQUEST_SIZE = 40;
+
+/** Puts a struct ifreq with this name at the start of the scratch page. */
+export function writeInterfaceRequest(name: string): void {
+  const bytes = new TextEncoder().encode(name);
+  if (bytes.length > INTERFACE_NAME_LENGTH_MAX) throw new Error(`assertion: interface ${name}`);
+  scratch.bytes.fill(0, 0, REQUEST_SIZE);
+  scratch.bytes.set(bytes, 0);
+}
+
+export interface NetDevice {
+  index: number;
+  mtu: number;
+  /** Administratively up, with carrier. */
+  isUp: boolean;
+}
+
+/** What an interface is like now; null if there is none of this name. */
+export function findNetDevice(name: string): NetDevice | null {
+  return withSocket((socket) => {
+    const ask = (request: number, read: () => number): number | null => {
+      writeInterfaceRequest(name);
+      return c.ioctl(socket, request, scratch.address) === -1 ? null : read();
+    };
+    const word = () => scratch.view.getInt32(NAME_SIZE, true);
+    const index = ask(SIOCGIFINDEX, word);
+    const mtu = ask(SIOCGIFMTU, word);
+    const flags = ask(SIOCGIFFLAGS, () => scratch.view.getUint16(NAME_SIZE, true));
+    if (index === null || mtu === null || flags === null) return null;
+    const wanted = IFF_UP | IFF_RUNNING;
+    return { index, mtu, isUp: (flags & wanted) === wanted };
+  });
+}
+
+/** Sets the MTU and switches the interface on. Returns 0, or errno where this user may not. */
+export function bringUp(name: string, mtu: number): number {
+  return withSocket((socket) => {
+    writeInterfaceRequest(name);
+    scratch.view.setInt32(NAME_SIZE, mtu, true);
+    if (c.ioctl(socket, SIOCSIFMTU, scratch.address) === -1) return errno();
+    writeInterfaceRequest(name);
+    if (c.ioctl(socket, SIOCGIFFLAGS, scratch.address) === -1) return errno();
+    const flags = scratch.view.getUint16(NAME_SIZE, true);
+    if ((flags & IFF_UP) !== 0) return 0;
+    scratch.view.setUint16(NAME_SIZE, flags | IFF_UP, true);
+    return c.ioctl(socket, SIOCSIFFLAGS, scratch.address) === -1 ? errno() : 0;
+  });
+}
+
+function withSocket<Result>(work: (socket: number) => Result): Result {
+  const socket = checked('socket', c.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  try {
+    return work(socket);
+  } finally {
+    c.close(socket);
+  }
+}

@@ -1,0 +1,133 @@
+import { EPOLLET, EPOLLIN, EPOLLOUT } from '../os/constants.ts';
+import { Port } from '../uplinks/port.ts';
+import { pairMemory } from '../uplinks/port-memory.ts';
+import { createWire } from '../uplinks/wires.ts';
+import type { AddressSpace } from './address-space.ts';
+import type { Command } from './commands.ts';
+import type { KickWaiter } from './kick-waiter.ts';
+
+type AttachPort = Extract<Command, { kind: 'attach-port' }>;
+
+interface Attached {
+  readonly vf: number;
+  readonly pair: number;
+  readonly port: Port;
+  readonly callFd: number;
+  /** Whether its descriptor is watched for room, too. */
+  waitsForRoom: boolean;
+  isReported: boolean;
+}
+
+/** Tokens of the waiter from here on downwards name ports. */
+const TOKEN_FIRST = -2;
+
+/** The ports of uplinks that this processor serves: their drivers run between its turns. */
+export class UplinkPorts {
+  readonly #space: AddressSpace;
+  readonly #waiter: KickWaiter;
+  readonly #onLost: (vf: number, reason: string) => void;
+  /** A place keeps its number while it is used: it is the token of its descriptor. */
+  readonly #places: (Attached | null)[] = [];
+  /** The same ports side by side, for the loop. */
+  #ports: Attached[] = [];
+
+  constructor(
+    space: AddressSpace,
+    waiter: KickWaiter,
+    onLost: (vf: number, reason: string) => void,
+  ) {
+    this.#space = space;
+    this.#waiter = waiter;
+    this.#onLost = onLost;
+  }
+
+  get count(): number {
+    return this.#ports.length;
+  }
+
+  attach({ vf, pair, pin, wire, mtu, callFd }: AttachPort): void {
+    this.#space.mapPin(pin);
+    const { memory } = this.#space;
+    const region = pairMemory(memory.buffer, memory.base, this.#space.addressOf(pin), pair);
+    const port = new Port(region, createWire(wire, region), mtu);
+    port.disarm();
+    const free = this.#places.indexOf(null);
+    const place = free === -1 ? this.#places.length : free;
+    this.#places[place] = { vf, pair, port, callFd, waitsForRoom: false, isReported: false };
+    const { fd } = port.wire;
+    if (fd >= 0) this.#waiter.watch(fd, TOKEN_FIRST - place, EPOLLIN | EPOLLET);
+    this.#waiter.watch(callFd, TOKEN_FIRST - place, EPOLLIN | EPOLLET);
+    this.#list();
+  }
+
+  /** Lets go of a port's wire. What waits for it is counted as lost. */
+  detach(vf: number, pair: number): void {
+    const place = this.#places.findIndex((one) => one?.vf === vf && one.pair === pair);
+    const attached = this.#places[place];
+    if (attached === undefined || attached === null) return;
+    const { port, callFd } = attached;
+    port.discard();
+    port.wire.close?.();
+    if (port.wire.fd >= 0) this.#waiter.unwatch(port.wire.fd);
+    this.#waiter.unwatch(callFd);
+    this.#places[place] = null;
+    this.#list();
+  }
+
+  /** From the world to the switch. Returns the frames taken. */
+  pull(): number {
+    let frames = 0;
+    for (const { port } of this.#ports) frames += port.pull();
+    return frames;
+  }
+
+  /** From the switch to the world. Returns the frames settled. */
+  push(): number {
+    let frames = 0;
+    for (const attached of this.#ports) {
+      frames += attached.port.push();
+      if (attached.port.isBlocked && !attached.waitsForRoom) this.#watchRoom(attached, true);
+      if (attached.port.wire.failure !== null) this.#lose(attached);
+    }
+    return frames;
+  }
+
+  /** Before sleep. True if a port has work. */
+  arm(): boolean {
+    let isBusy = false;
+    for (const { port } of this.#ports) if (port.arm()) isBusy = true;
+    return isBusy;
+  }
+
+  disarm(): void {
+    for (const { port } of this.#ports) port.disarm();
+  }
+
+  /** An event of the waiter: a wire is readable, has room or is at its end; or frames were delivered. */
+  onEvent(token: number, events: number): void {
+    const attached = this.#places[TOKEN_FIRST - token];
+    if (attached === undefined || attached === null) return;
+    if ((events & ~EPOLLOUT) !== 0) attached.port.wire.isReadable = true;
+    if ((events & EPOLLOUT) === 0 || !attached.waitsForRoom) return;
+    attached.port.isBlocked = false;
+    this.#watchRoom(attached, false);
+  }
+
+  #watchRoom(attached: Attached, isWanted: boolean): void {
+    attached.waitsForRoom = isWanted;
+    const { fd } = attached.port.wire;
+    if (fd < 0) return;
+    // A change looks at the state as it is: no edge is missed in between.
+    this.#waiter.change(fd, EPOLLIN | (isWanted ? EPOLLOUT : 0) | EPOLLET);
+  }
+
+  #lose(attached: Attached): void {
+    if (attached.isReported) return;
+    attached.isReported = true;
+    this.#onLost(attached.vf, attached.port.wire.failure ?? 'lost');
+  }
+
+  #list(): void {
+    this.#ports = this.#places.filter((one) => one !== null);
+  }
+}

@@ -1,0 +1,16 @@
+import type { FrameList, Wire } from './wire.ts';
+
+/** Takes every frame and gives none: the end of a cable that leads nowhere. */
+export class NullWire implements Wire {
+  readonly fd = -1;
+  isReadable = false;
+  failure: string | null = null;
+
+  receive(): void {
+    this.isReadable = false;
+  }
+
+  send(frames: FrameList): number {
+    return frames.count;
+  }
+}

@@ -1,0 +1,256 @@
+// The driver inside the processor: the "guest" of an uplink's port. One for each queue pair.
+//
+//   wire ─receive─► arena ─► transmit ring ─► firmware ─► receive ring ─► buffers ─send─► wire
+//
+// Descriptor k of a ring stands at place k of its available ring, always: buffers complete in order, so an
+// index is all there is to keep. The receive buffers lie side by side, so that a frame that took several
+// is one piece of memory (or two, around the end).
+import { NET_HEADER_NUM_BUFFERS, NET_HEADER_SIZE } from '../../layout/virtio.ts';
+import {
+  AVAIL_F_NO_INTERRUPT,
+  AVAIL_FLAGS,
+  AVAIL_INDEX,
+  AVAIL_RING,
+  DESCRIPTOR_ADDRESS,
+  DESCRIPTOR_F_WRITE,
+  DESCRIPTOR_FLAGS,
+  DESCRIPTOR_LENGTH,
+  DESCRIPTOR_SIZE,
+  USED_ELEMENT_SIZE,
+  USED_INDEX,
+  USED_RING,
+} from '../../layout/virtqueue.ts';
+import {
+  ARENA,
+  ARENA_END,
+  BUFFER_SIZE,
+  BUFFERS,
+  DRIVER_READY,
+  DRIVER_TAKEN,
+  type PairMemory,
+  PORT_RING_SIZE,
+  RX_AVAIL,
+  RX_DESCRIPTORS,
+  RX_USED,
+  TX_AVAIL,
+  TX_DESCRIPTORS,
+  TX_USED,
+  WIRE_BLOCKED,
+  WIRE_LINK_LOST,
+  WIRE_RECEIVED,
+  WIRE_RECEIVED_BYTES,
+  WIRE_SENT,
+  WIRE_SENT_BYTES,
+  WIRE_TOO_LONG,
+} from './port-memory.ts';
+import { alignUp, BURST_MAX, FrameList, type Wire } from './wire.ts';
+
+const MASK = PORT_RING_SIZE - 1;
+/** Destination, source, EtherType and one VLAN tag: what an MTU does not count. */
+const LINK_HEADER_SIZE_MAX = 18;
+
+export class Port {
+  readonly wire: Wire;
+  /** The wire took not all: it waits until it is writable. */
+  isBlocked = false;
+  readonly #memory: PairMemory;
+  readonly #frameSizeMax: number;
+  readonly #received = new FrameList();
+  readonly #sending = new FrameList();
+  /** Receive buffers that each frame being sent gives back. */
+  readonly #buffers = new Uint32Array(BURST_MAX);
+  #cursor = ARENA;
+  #txAvail: number;
+  #rxAvail: number;
+  /** How far the used receive ring has been taken. */
+  #taken: number;
+
+  constructor(memory: PairMemory, wire: Wire, mtu: number) {
+    this.#memory = memory;
+    this.wire = wire;
+    this.#frameSizeMax = mtu + LINK_HEADER_SIZE_MAX;
+    if (memory.words[DRIVER_READY / 4] === 0) layOut(memory);
+    this.#txAvail = this.#half(TX_AVAIL + AVAIL_INDEX);
+    this.#rxAvail = this.#half(RX_AVAIL + AVAIL_INDEX);
+    this.#taken = memory.words[DRIVER_TAKEN / 4] ?? 0;
+    if (this.#outstanding() !== 0) this.#cursor = ARENA_END; // where they lie is not known here
+  }
+
+  /** Whether the port would have work if it were called. */
+  get isBusy(): boolean {
+    if (this.wire.failure !== null) return false;
+    return this.wire.isReadable || (!this.isBlocked && this.#used() !== this.#taken);
+  }
+
+  /** From the world to the transmit ring. Returns the frames taken. */
+  pull(): number {
+    const { wire } = this;
+    if (wire.fd < 0) this.isBlocked = false; // nothing will tell of room: ask again
+    if (!wire.isReadable || wire.failure !== null) return 0;
+    const outstanding = this.#outstanding();
+    if (outstanding === 0) this.#cursor = ARENA; // the same memory again, while it is in the cache
+    const frames = this.#received;
+    frames.count = 0;
+    const limit = Math.min(BURST_MAX, PORT_RING_SIZE - outstanding);
+    wire.receive(frames, this.#cursor, ARENA_END, limit);
+    if (frames.count > 0) this.#publish(frames);
+    return frames.count;
+  }
+
+  /** From the receive ring to the world. Returns the frames settled. */
+  push(): number {
+    const { wire } = this;
+    if (this.isBlocked || wire.failure !== null) return 0;
+    let settled = 0;
+    while (this.#used() !== this.#taken) {
+      this.#collect();
+      const frames = this.#sending;
+      if (frames.count === 0) continue;
+      const sent = wire.send(frames);
+      this.#account(sent);
+      settled += sent;
+      if (sent === frames.count) continue;
+      if (wire.failure === null) this.#block();
+      break;
+    }
+    return settled;
+  }
+
+  /** Before sleep: asks other processors for a call when they deliver. True if there is work. */
+  arm(): boolean {
+    Atomics.store(this.#memory.halves, (RX_AVAIL + AVAIL_FLAGS) / 2, 0);
+    return this.isBusy;
+  }
+
+  disarm(): void {
+    this.#memory.halves[(RX_AVAIL + AVAIL_FLAGS) / 2] = AVAIL_F_NO_INTERRUPT;
+  }
+
+  /** The wire is lost: what waits for it will not go. */
+  discard(): void {
+    while (this.#used() !== this.#taken) {
+      this.#collect();
+      this.#count(WIRE_LINK_LOST, this.#sending.count);
+      for (let i = 0; i < this.#sending.count; i++) this.#giveBack(this.#buffers[i] ?? 0);
+    }
+  }
+
+  #publish(frames: FrameList): void {
+    const { view, halves } = this.#memory;
+    let bytes = 0;
+    for (let i = 0; i < frames.count; i++) {
+      const start = frames.starts[i] ?? 0;
+      const length = frames.lengths[i] ?? 0;
+      const descriptor = TX_DESCRIPTORS + ((this.#txAvail + i) & MASK) * DESCRIPTOR_SIZE;
+      view.setUint32(descriptor + DESCRIPTOR_ADDRESS, this.#memory.guestAddress + start, true);
+      view.setUint32(descriptor + DESCRIPTOR_LENGTH, length, true);
+      this.#cursor = alignUp(start + length);
+      bytes += length - NET_HEADER_SIZE;
+    }
+    this.#txAvail = (this.#txAvail + frames.count) & 0xffff;
+    Atomics.store(halves, (TX_AVAIL + AVAIL_INDEX) / 2, this.#txAvail);
+    this.#count(WIRE_RECEIVED, frames.count);
+    this.#count(WIRE_RECEIVED_BYTES, bytes);
+  }
+
+  /** Lists used frames, up to the first that is too long; at the front such are given back at once. */
+  #collect(): void {
+    const { view } = this.#memory;
+    const frames = this.#sending;
+    frames.count = 0;
+    let place = this.#taken;
+    let left = (this.#used() - place) & 0xffff;
+    while (left > 0 && frames.count < BURST_MAX) {
+      const start = BUFFERS + (place & MASK) * BUFFER_SIZE;
+      const wanted = view.getUint16(start + NET_HEADER_NUM_BUFFERS, true);
+      const buffers = Math.min(Math.max(wanted, 1), left);
+      const length = this.#lengthOf(place, buffers);
+      if (this.#isTooLong(start, length)) {
+        if (frames.count > 0) return;
+        this.#count(WIRE_TOO_LONG, 1);
+        this.#giveBack(buffers);
+      } else {
+        const toEnd = BUFFERS + PORT_RING_SIZE * BUFFER_SIZE - start;
+        this.#buffers[frames.count] = buffers;
+        frames.add(start, Math.min(length, toEnd), Math.max(0, length - toEnd));
+      }
+      place = (place + buffers) & 0xffff;
+      left -= buffers;
+    }
+  }
+
+  #lengthOf(place: number, buffers: number): number {
+    const { view } = this.#memory;
+    let length = 0;
+    for (let i = 0; i < buffers; i++) {
+      const element = RX_USED + USED_RING + ((place + i) & MASK) * USED_ELEMENT_SIZE;
+      length += view.getUint32(element + 4, true);
+    }
+    return length;
+  }
+
+  /** A super-frame is cut by whoever takes it; any other must fit the MTU as it is. */
+  #isTooLong(start: number, length: number): boolean {
+    if (length - NET_HEADER_SIZE <= this.#frameSizeMax) return false;
+    return this.#memory.bytes[start + 1] === 0; // gso_type
+  }
+
+  #account(sent: number): void {
+    const frames = this.#sending;
+    let bytes = 0;
+    for (let i = 0; i < sent; i++) {
+      bytes += (frames.lengths[i] ?? 0) + (frames.wrapped[i] ?? 0) - NET_HEADER_SIZE;
+      this.#giveBack(this.#buffers[i] ?? 0);
+    }
+    this.#count(WIRE_SENT, sent);
+    this.#count(WIRE_SENT_BYTES, bytes);
+  }
+
+  /** Posts the oldest buffers again. */
+  #giveBack(buffers: number): void {
+    if (buffers === 0) return;
+    this.#taken = (this.#taken + buffers) & 0xffff;
+    this.#rxAvail = (this.#rxAvail + buffers) & 0xffff;
+    this.#memory.words[DRIVER_TAKEN / 4] = this.#taken;
+    Atomics.store(this.#memory.halves, (RX_AVAIL + AVAIL_INDEX) / 2, this.#rxAvail);
+  }
+
+  #block(): void {
+    this.isBlocked = true;
+    this.#count(WIRE_BLOCKED, 1);
+  }
+
+  #outstanding(): number {
+    return (this.#txAvail - this.#half(TX_USED + USED_INDEX)) & 0xffff;
+  }
+
+  #used(): number {
+    return this.#half(RX_USED + USED_INDEX);
+  }
+
+  #half(offset: number): number {
+    return Atomics.load(this.#memory.halves, offset / 2);
+  }
+
+  #count(counter: number, amount: number): void {
+    const { counters } = this.#memory;
+    counters[counter] = (counters[counter] ?? 0) + amount;
+  }
+}
+
+/** The rings as they stand for ever: only indices and the transmit descriptors' contents change. */
+function layOut({ view, words, guestAddress }: PairMemory): void {
+  for (let k = 0; k < PORT_RING_SIZE; k++) {
+    const descriptor = RX_DESCRIPTORS + k * DESCRIPTOR_SIZE;
+    view.setUint32(descriptor + DESCRIPTOR_ADDRESS, guestAddress + BUFFERS + k * BUFFER_SIZE, true);
+    view.setUint32(descriptor + DESCRIPTOR_LENGTH, BUFFER_SIZE, true);
+    view.setUint16(descriptor + DESCRIPTOR_FLAGS, DESCRIPTOR_F_WRITE, true);
+    view.setUint16(RX_AVAIL + AVAIL_RING + k * 2, k, true);
+    view.setUint16(TX_AVAIL + AVAIL_RING + k * 2, k, true);
+  }
+  for (const ring of [RX_AVAIL, TX_AVAIL]) {
+    view.setUint16(ring + AVAIL_FLAGS, AVAIL_F_NO_INTERRUPT, true);
+  }
+  view.setUint16(RX_AVAIL + AVAIL_INDEX, PORT_RING_SIZE, true);
+  words[DRIVER_READY / 4] = 1;
+}

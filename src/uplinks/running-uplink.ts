@@ -1,0 +1,225 @@
+import type { UplinkConfig } from '../config/types.ts';
+import { readQueues, sumRx, sumTx } from '../counters/read.ts';
+import { GuestMemory } from '../memory/guest-memory.ts';
+import { type Pin, planPin } from '../memory/pins.ts';
+import type { Fabric, SwitchPort } from '../nic/fabric.ts';
+import type { UplinkInfo, UplinkStats } from '../nic/types.ts';
+import { createEventFd } from '../os/event-fd.ts';
+import { c } from '../os/libc.ts';
+import { createMemoryFile } from '../os/memory-file.ts';
+import { RingSet } from '../virtqueue/ring-set.ts';
+import { createRingSetup, type RingSetup } from '../virtqueue/ring-setup.ts';
+import {
+  PAIR_SIZE,
+  PORT_RING_SIZE,
+  RX_AVAIL,
+  RX_DESCRIPTORS,
+  RX_USED,
+  TX_AVAIL,
+  TX_DESCRIPTORS,
+  TX_USED,
+} from './port-memory.ts';
+import { featuresOf, type UplinkSource, type Wires } from './uplink.ts';
+import { readWireStats } from './wire-stats.ts';
+
+export type UplinkEmit = (event: 'uplink-up' | 'uplink-down', detail: UplinkEvent) => void;
+
+export interface UplinkEvent {
+  uplink: string;
+  reason?: string;
+}
+
+/**
+ * An uplink of a NIC: a port of the switch whose guest is a driver in the processor.
+ *
+ *     source ─wires─► ports (in the processor) ─► rings ─► switch
+ *
+ * While its source is down, its rings do not run: the switch counts what is meant for it under
+ * `destinationDown`.
+ */
+export class Uplink implements SwitchPort {
+  readonly number: number;
+  readonly processor: number;
+  readonly rings: RingSet;
+  readonly config: UplinkConfig;
+  readonly #fabric: Fabric;
+  readonly #source: UplinkSource;
+  readonly #emit: UplinkEmit;
+  readonly #pairs: number;
+  readonly #memory = new GuestMemory(() => false);
+  readonly #pins: Pin[] = [];
+  readonly #callFds: number[] = [];
+  /** Ups and downs are carried out one after another. */
+  #lastChange: Promise<void> = Promise.resolve();
+  #wires: Wires | null = null;
+  #reason: string | undefined;
+  #isClosed = false;
+
+  constructor(
+    config: UplinkConfig,
+    place: { number: number; processor: number },
+    fabric: Fabric,
+    source: UplinkSource,
+    emit: UplinkEmit,
+  ) {
+    this.config = config;
+    this.number = place.number;
+    this.processor = place.processor;
+    this.#fabric = fabric;
+    this.#source = source;
+    this.#emit = emit;
+    this.#pairs = config.type === 'tap' ? config.queues : 1;
+    this.rings = new RingSet(this.number, this.processor, fabric);
+  }
+
+  get name(): string {
+    return this.config.name;
+  }
+
+  /** Resolves when the uplink is up, or waits for its peer. Throws an OperatorError. */
+  async open(): Promise<void> {
+    this.#allocate();
+    await this.rings.setMemory(this.#memory.regions);
+    try {
+      await this.#source.start({
+        onUp: (wires) => this.#change(() => this.#up(wires)),
+        onDown: (reason) => this.#change(() => this.#down(reason)),
+      });
+      await this.#lastChange;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#change(() => this.#letGo());
+    await this.#lastChange;
+    await this.#source.stop();
+    await this.rings.setMemory([]);
+    await this.#fabric.post(this.processor, { kind: 'forget-port', vf: this.number });
+    for (const pin of this.#pins) this.#fabric.pins.free(pin.pinOffset, pin.lengthBytes);
+    for (const { fd } of this.#memory.takeAll()) c.close(fd);
+    for (const fd of this.#callFds) c.close(fd);
+  }
+
+  /** The processor found a wire dead. */
+  onLost(reason: string): void {
+    this.#source.lose(reason);
+  }
+
+  /** Our own driver broke a ring, or the firmware trapped on it: start over. */
+  async onRingFault(_queue: number, reason: string): Promise<void> {
+    const wires = this.#wires;
+    if (wires === null) return;
+    this.#change(() => this.#letGo());
+    this.#change(() => this.#up(wires));
+    this.#reason = reason;
+    await this.#lastChange;
+  }
+
+  /** A new processor knows nothing of this port. */
+  async reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
+    if (direction === 'rx' && processor === this.processor) await this.#attachPorts();
+    await this.rings.reattach(processor, direction);
+  }
+
+  info(): UplinkInfo {
+    const capabilities = this.#wires?.capabilities;
+    return {
+      ...this.config,
+      state: this.#wires === null ? 'down' : 'up',
+      processor: this.processor,
+      ...(capabilities === undefined ? {} : { capabilities }),
+      ...(this.#reason === undefined ? {} : { reason: this.#reason }),
+    };
+  }
+
+  stats(): UplinkStats {
+    const queues = readQueues(this.#fabric.shared, this.number, this.#pairs);
+    const fd = this.#memory.regions[0]?.fd ?? -1;
+    return {
+      name: this.name,
+      type: this.config.type,
+      state: this.#wires === null ? 'down' : 'up',
+      tx: sumTx(queues),
+      rx: sumRx(queues),
+      queues,
+      wire: readWireStats(fd, this.#pairs),
+    };
+  }
+
+  #allocate(): void {
+    const sizeBytes = this.#pairs * PAIR_SIZE;
+    const fd = createMemoryFile(`heddle-${this.name}`, sizeBytes);
+    const zero = { guestAddress: 0n, userAddress: 0n, fileOffset: 0n };
+    const problem = this.#memory.add({ ...zero, sizeBytes: BigInt(sizeBytes) }, fd);
+    if (problem !== null) throw new Error(`assertion: memory of an uplink: ${problem}`);
+    for (let pair = 0; pair < this.#pairs; pair++) {
+      const file = { fd, offset: pair * PAIR_SIZE, pageSizeBytes: 4096 };
+      const pin = planPin(this.#fabric.pins, file, PAIR_SIZE);
+      if (pin === null) throw new Error('assertion: no room for the memory of an uplink');
+      this.#pins.push(pin);
+      this.#callFds.push(createEventFd());
+    }
+  }
+
+  #change(work: () => Promise<void>): void {
+    this.#lastChange = this.#lastChange.then(work);
+  }
+
+  async #up(wires: Wires): Promise<void> {
+    if (this.#isClosed) return;
+    this.#wires = wires;
+    await this.#attachPorts();
+    const features = featuresOf(wires.capabilities);
+    for (let queue = 0; queue < this.#pairs * 2; queue++) {
+      await this.rings.start(queue, this.#setup(queue), this.#memory, features);
+    }
+    this.#reason = undefined;
+    this.#emit('uplink-up', { uplink: this.name });
+  }
+
+  async #down(reason: string): Promise<void> {
+    await this.#letGo();
+    this.#reason = reason;
+    if (!this.#isClosed) this.#emit('uplink-down', { uplink: this.name, reason });
+    this.#source.release();
+  }
+
+  async #letGo(): Promise<void> {
+    if (this.#wires === null) return;
+    this.#wires = null;
+    await this.rings.stopAll();
+    for (const [pair, pin] of this.#pins.entries()) {
+      const command = { kind: 'detach-port', vf: this.number, pair, pin } as const;
+      await this.#fabric.post(this.processor, command);
+    }
+  }
+
+  async #attachPorts(): Promise<void> {
+    for (const [pair, wire] of (this.#wires?.settings ?? []).entries()) {
+      const pin = this.#pins[pair];
+      const callFd = this.#callFds[pair];
+      if (pin === undefined || callFd === undefined)
+        throw new Error('assertion: wire without a pair');
+      const mtu = this.#wires?.capabilities.mtu ?? 0;
+      const place = { vf: this.number, pair, pin, wire, mtu, callFd };
+      await this.#fabric.post(this.processor, { kind: 'attach-port', ...place });
+    }
+  }
+
+  /** Ring numbers go as virtio-net has them: even ones receive, odd ones transmit. */
+  #setup(queue: number): RingSetup {
+    const start = BigInt((queue >> 1) * PAIR_SIZE);
+    const at = (offset: number) => start + BigInt(offset);
+    const isTransmit = queue % 2 === 1;
+    const addresses = isTransmit
+      ? { descriptors: at(TX_DESCRIPTORS), avail: at(TX_AVAIL), used: at(TX_USED) }
+      : { descriptors: at(RX_DESCRIPTORS), avail: at(RX_AVAIL), used: at(RX_USED) };
+    // Nobody kicks: the driver runs between the turns of the processor that owns the ring.
+    const callFd = isTransmit ? -1 : (this.#callFds[queue >> 1] ?? -1);
+    return { ...createRingSetup(), size: PORT_RING_SIZE, addresses, callFd, isEnabled: true };
+  }
+}

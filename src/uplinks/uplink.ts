@@ -1,0 +1,72 @@
+// What an uplink is to the control plane: something that opens wires and says what they can do.
+
+import {
+  VIRTIO_F_VERSION_1,
+  VIRTIO_NET_F_CSUM,
+  VIRTIO_NET_F_GUEST_CSUM,
+  VIRTIO_NET_F_GUEST_ECN,
+  VIRTIO_NET_F_GUEST_TSO4,
+  VIRTIO_NET_F_GUEST_TSO6,
+  VIRTIO_NET_F_GUEST_USO4,
+  VIRTIO_NET_F_GUEST_USO6,
+  VIRTIO_NET_F_HOST_ECN,
+  VIRTIO_NET_F_HOST_TSO4,
+  VIRTIO_NET_F_HOST_TSO6,
+  VIRTIO_NET_F_HOST_USO,
+  VIRTIO_NET_F_MRG_RXBUF,
+} from '../../layout/virtio.ts';
+import type { WireSettings } from './wires.ts';
+
+/** What an uplink can do; the switch adapts each frame to it, as to a guest's features. */
+export interface UplinkCapabilities {
+  /** Largest IP packet; Ethernet's own header comes on top. */
+  mtu: number;
+  /** Frames may come and go with their checksum undone. */
+  checksum: boolean;
+  /** Super-frames may come and go: TCP's, or UDP's too. */
+  segmentation: 'none' | 'tcp' | 'tcp and udp';
+  /** Frames carry a virtio-net header to the outside. */
+  vnetHeader: boolean;
+  /** Frames that one system call moves. */
+  burst: number;
+  /** Wires side by side, each with a queue pair of its own. */
+  queues: number;
+}
+
+/** The wires of an uplink that is up: one for each queue pair. */
+export interface Wires {
+  capabilities: UplinkCapabilities;
+  settings: readonly WireSettings[];
+}
+
+export interface SourceListener {
+  onUp(wires: Wires): void;
+  /** The wires are of no use until the next `onUp`. */
+  onDown(reason: string): void;
+}
+
+/** One kind of uplink: opens its wires, watches over them, and closes them. */
+export interface UplinkSource {
+  /** Throws an OperatorError if it cannot begin. May be up at once, or later, and again and again. */
+  start(listener: SourceListener): Promise<void>;
+  /** A processor found a wire dead. */
+  lose(reason: string): void;
+  /** Nobody uses the wires of the last `onUp` any more: close what is broken, and try again. */
+  release(): void;
+  /** Closes everything; nobody uses the wires. */
+  stop(): Promise<void>;
+}
+
+/** The features that a port "negotiates": what its wires take and give unfinished. */
+export function featuresOf(capabilities: UplinkCapabilities): bigint {
+  const bits: number[] = [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF];
+  if (capabilities.checksum) bits.push(VIRTIO_NET_F_CSUM, VIRTIO_NET_F_GUEST_CSUM);
+  if (capabilities.segmentation !== 'none') {
+    bits.push(VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_HOST_ECN);
+    bits.push(VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_ECN);
+  }
+  if (capabilities.segmentation === 'tcp and udp') {
+    bits.push(VIRTIO_NET_F_HOST_USO, VIRTIO_NET_F_GUEST_USO4, VIRTIO_NET_F_GUEST_USO6);
+  }
+  return bits.reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);
+}

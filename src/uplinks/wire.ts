@@ -1,0 +1,60 @@
+// A wire: the half of an uplink that runs in the processor's thread and moves frames between the port's
+// memory and the world. docs/write-an-uplink.md tells how to write one; loopback.ts is the specimen.
+
+import { WIRE_REFUSED, WIRE_SENT, WIRE_SENT_BYTES } from './port-memory.ts';
+
+/** Frames that one call moves at most. */
+export const BURST_MAX = 64;
+
+/**
+ * Frames in a port's memory, as numbers: no object per frame. Each begins with a virtio-net header of 12
+ * bytes. One that goes around the end of the receive buffers has `wrapped` more bytes at their start.
+ */
+export class FrameList {
+  count = 0;
+  /** Offsets in the memory of the queue pair. */
+  readonly starts = new Uint32Array(BURST_MAX);
+  /** Header and frame, in bytes, without what is wrapped. */
+  readonly lengths = new Uint32Array(BURST_MAX);
+  readonly wrapped = new Uint32Array(BURST_MAX);
+
+  add(start: number, length: number, wrapped: number): void {
+    this.starts[this.count] = start;
+    this.lengths[this.count] = length;
+    this.wrapped[this.count] = wrapped;
+    this.count += 1;
+  }
+}
+
+export interface Wire {
+  /** The descriptor to wait for; −1 for none. */
+  readonly fd: number;
+  /** False when the last look found nothing; the port sets it when the descriptor becomes readable. */
+  isReadable: boolean;
+  /** Why nothing moves any more, or null. The port reports it once and lets go. */
+  failure: string | null;
+  /**
+   * Takes frames from the world: writes them between `from` and `to`, each behind its header at a
+   * multiple of 64 bytes, and adds at most `limit` of them to the empty list.
+   */
+  receive(frames: FrameList, from: number, to: number, limit: number): void;
+  /**
+   * Gives frames to the world, from the first on; returns how many are settled: gone, or counted under a
+   * reason. Fewer than there are: it waits until the descriptor is writable.
+   */
+  send(frames: FrameList): number;
+  /** Milliseconds until it wants to be called although nothing came, or −1. */
+  readonly delay?: number;
+  close?(): void;
+}
+
+/** Counts a frame that the world refused, which its port will count as sent. */
+export function countRefused(counters: Float64Array, frameBytes: number): void {
+  counters[WIRE_REFUSED] = (counters[WIRE_REFUSED] ?? 0) + 1;
+  counters[WIRE_SENT] = (counters[WIRE_SENT] ?? 0) - 1;
+  counters[WIRE_SENT_BYTES] = (counters[WIRE_SENT_BYTES] ?? 0) - frameBytes;
+}
+
+export function alignUp(offset: number): number {
+  return (offset + 63) & ~63;
+}
