@@ -27,7 +27,9 @@ interface UplinkBase {
 /** An uplink connects the NIC to the world; its type says to which part of it. */
 export type UplinkConfig =
   | (UplinkBase & { type: 'loopback' | 'null' })
-  | (UplinkBase & { type: 'tap'; interface: string; queues: number });
+  | (UplinkBase & { type: 'tap'; interface: string; queues: number })
+  /** The MTU is the interface's own. */
+  | { name: string; type: 'packet'; interface: string; queues: number };
 
 export type UplinkType = UplinkConfig['type'];
 

@@ -38,6 +38,15 @@ const kinds = [
     },
     allowed,
   ),
+  z.strictObject(
+    {
+      name: fields.name,
+      type: z.literal('packet'),
+      interface: fields.interface,
+      queues: fields.queues,
+    },
+    allowed,
+  ),
 ] as const;
 
 export const UPLINK_TYPES: readonly string[] = kinds.map((kind) => kind.shape.type.value);

@@ -10,7 +10,7 @@ class FakeVf {
   readonly number: number;
   readonly processor: number;
   readonly faults: [queue: number, reason: string][] = [];
-  readonly reattach = async (index: number) => this.#reattached(index);
+  reattach = async (index: number): Promise<void> => this.#reattached(index);
   #reattached: (index: number) => void = () => undefined;
   readonly reattached = new Promise<number>((resolve) => {
     this.#reattached = resolve;
@@ -81,7 +81,7 @@ describe('a set of processors', () => {
 
   it('that cannot attach a VF again says so, and the process lives', async () => {
     const [, vf] = vfs;
-    vf!.rings.reattach = () => Promise.reject(new Error('mmap failed: EPERM'));
+    vf!.reattach = () => Promise.reject(new Error('mmap failed: EPERM'));
     const ring = new RingOnProcessor(set.shared, 1);
     await set.post(1, ring.attach);
     void set.post(1, ring.injectTrap);

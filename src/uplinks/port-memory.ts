@@ -10,7 +10,6 @@
 // Guest addresses are offsets in this file. The frames and the buffers lie in one window each.
 
 import { FRAME_SIZE_MAX } from '../../layout/limits.ts';
-import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 
 export const PAIR_SIZE = 0x800000;
 
@@ -57,7 +56,7 @@ export const BUFFERS = 0x400000;
 export const BUFFER_SIZE = 63 * 64;
 
 /** Room for the largest frame, its header and a VLAN tag that was taken off; odd in cache lines, too. */
-export const FRAME_ROOM = Math.ceil((NET_HEADER_SIZE + FRAME_SIZE_MAX + 4) / 64 + 1) * 64;
+export const FRAME_ROOM = 1027 * 64;
 
 /** The memory of one queue pair as the driver's thread sees it. */
 export interface PairMemory {
@@ -90,4 +89,6 @@ export function pairMemory(
   };
 }
 
-if (BUFFERS + PORT_RING_SIZE * BUFFER_SIZE > PAIR_SIZE) throw new Error('assertion: port memory');
+if (BUFFERS + PORT_RING_SIZE * BUFFER_SIZE > PAIR_SIZE || FRAME_ROOM < FRAME_SIZE_MAX + 20) {
+  throw new Error('assertion: port memory');
+}

@@ -11,9 +11,7 @@ import {
   AVAIL_FLAGS,
   AVAIL_INDEX,
   AVAIL_RING,
-  DESCRIPTOR_ADDRESS,
   DESCRIPTOR_F_WRITE,
-  DESCRIPTOR_FLAGS,
   DESCRIPTOR_LENGTH,
   DESCRIPTOR_SIZE,
   USED_ELEMENT_SIZE,
@@ -45,6 +43,8 @@ import {
 } from './port-memory.ts';
 import { alignUp, BURST_MAX, FrameList, type Wire } from './wire.ts';
 
+/** Behind the address and the length of a descriptor (virtio 1.3, 2.7.5). */
+const DESCRIPTOR_FLAGS = 12;
 const MASK = PORT_RING_SIZE - 1;
 /** Destination, source, EtherType and one VLAN tag: what an MTU does not count. */
 const LINK_HEADER_SIZE_MAX = 18;
@@ -142,7 +142,7 @@ export class Port {
       const start = frames.starts[i] ?? 0;
       const length = frames.lengths[i] ?? 0;
       const descriptor = TX_DESCRIPTORS + ((this.#txAvail + i) & MASK) * DESCRIPTOR_SIZE;
-      view.setUint32(descriptor + DESCRIPTOR_ADDRESS, this.#memory.guestAddress + start, true);
+      view.setUint32(descriptor, this.#memory.guestAddress + start, true);
       view.setUint32(descriptor + DESCRIPTOR_LENGTH, length, true);
       this.#cursor = alignUp(start + length);
       bytes += length - NET_HEADER_SIZE;
@@ -242,7 +242,7 @@ export class Port {
 function layOut({ view, words, guestAddress }: PairMemory): void {
   for (let k = 0; k < PORT_RING_SIZE; k++) {
     const descriptor = RX_DESCRIPTORS + k * DESCRIPTOR_SIZE;
-    view.setUint32(descriptor + DESCRIPTOR_ADDRESS, guestAddress + BUFFERS + k * BUFFER_SIZE, true);
+    view.setUint32(descriptor, guestAddress + BUFFERS + k * BUFFER_SIZE, true);
     view.setUint32(descriptor + DESCRIPTOR_LENGTH, BUFFER_SIZE, true);
     view.setUint16(descriptor + DESCRIPTOR_FLAGS, DESCRIPTOR_F_WRITE, true);
     view.setUint16(RX_AVAIL + AVAIL_RING + k * 2, k, true);

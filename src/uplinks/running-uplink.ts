@@ -52,6 +52,7 @@ export class Uplink implements SwitchPort {
   /** Ups and downs are carried out one after another. */
   #lastChange: Promise<void> = Promise.resolve();
   #wires: Wires | null = null;
+  #isUp = false;
   #reason: string | undefined;
   #isClosed = false;
 
@@ -68,7 +69,7 @@ export class Uplink implements SwitchPort {
     this.#fabric = fabric;
     this.#source = source;
     this.#emit = emit;
-    this.#pairs = config.type === 'tap' ? config.queues : 1;
+    this.#pairs = 'queues' in config ? config.queues : 1;
     this.rings = new RingSet(this.number, this.processor, fabric);
   }
 
@@ -129,7 +130,7 @@ export class Uplink implements SwitchPort {
     const capabilities = this.#wires?.capabilities;
     return {
       ...this.config,
-      state: this.#wires === null ? 'down' : 'up',
+      state: this.#isUp ? 'up' : 'down',
       processor: this.processor,
       ...(capabilities === undefined ? {} : { capabilities }),
       ...(this.#reason === undefined ? {} : { reason: this.#reason }),
@@ -142,7 +143,7 @@ export class Uplink implements SwitchPort {
     return {
       name: this.name,
       type: this.config.type,
-      state: this.#wires === null ? 'down' : 'up',
+      state: this.#isUp ? 'up' : 'down',
       tx: sumTx(queues),
       rx: sumRx(queues),
       queues,
@@ -178,12 +179,13 @@ export class Uplink implements SwitchPort {
       await this.rings.start(queue, this.#setup(queue), this.#memory, features);
     }
     this.#reason = undefined;
+    this.#isUp = true;
     this.#emit('uplink-up', { uplink: this.name });
   }
 
   async #down(reason: string): Promise<void> {
-    await this.#letGo();
     this.#reason = reason;
+    await this.#letGo();
     if (!this.#isClosed) this.#emit('uplink-down', { uplink: this.name, reason });
     this.#source.release();
   }
@@ -196,6 +198,7 @@ export class Uplink implements SwitchPort {
       const command = { kind: 'detach-port', vf: this.number, pair, pin } as const;
       await this.#fabric.post(this.processor, command);
     }
+    this.#isUp = false;
   }
 
   async #attachPorts(): Promise<void> {

@@ -1,11 +1,16 @@
 import { LoopbackWire } from './loopback.ts';
+import { MessageWire } from './message-wire.ts';
 import { NullWire } from './null.ts';
 import type { PairMemory } from './port-memory.ts';
 import { TapWire } from './tap-wire.ts';
 import type { Wire } from './wire.ts';
 
 /** What the control plane tells a processor about a wire: it opened the descriptor, and closes it. */
-export type WireSettings = { kind: 'loopback' } | { kind: 'null' } | { kind: 'tap'; fd: number };
+export type WireSettings =
+  | { kind: 'loopback' | 'null' }
+  | { kind: 'tap'; fd: number }
+  /** `headerSize`: bytes of virtio-net header before each frame, 0 or 10. */
+  | { kind: 'message'; fd: number; headerSize: number };
 
 export function createWire(settings: WireSettings, memory: PairMemory): Wire {
   switch (settings.kind) {
@@ -15,5 +20,7 @@ export function createWire(settings: WireSettings, memory: PairMemory): Wire {
       return new NullWire();
     case 'tap':
       return new TapWire(settings.fd, memory);
+    case 'message':
+      return new MessageWire(settings.fd, settings.headerSize, memory);
   }
 }

@@ -1,0 +1,80 @@
+// Packet sockets: Ethernet frames of one interface, as they are on the wire (packet(7)).
+import { release } from 'node:os';
+import { AF_PACKET, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW, SOL_SOCKET } from './constants.ts';
+import { c, errno } from './libc.ts';
+import { scratch } from './scratch.ts';
+
+export const SOL_PACKET = 263;
+export const PACKET_AUXDATA = 8;
+const PACKET_ADD_MEMBERSHIP = 1;
+const PACKET_VNET_HDR = 15;
+const PACKET_FANOUT = 18;
+const PACKET_IGNORE_OUTGOING = 23;
+const PACKET_MR_PROMISC = 1;
+const PACKET_FANOUT_HASH = 0;
+const SO_RCVBUF = 8;
+const SO_RCVBUFFORCE = 33;
+const ETH_P_ALL_BIG_ENDIAN = 0x0300;
+/** Some hundred super-frames: what arrives while a guest has the processor. */
+const RECEIVE_BUFFER_BYTES = 8 << 20;
+
+/** struct virtio_net_hdr without num_buffers: what PACKET_VNET_HDR puts before each frame. */
+export const PACKET_HEADER_SIZE = 10;
+
+/**
+ * Opens a socket on an interface: everything that comes in on it, nothing that it sends itself. Frames
+ * carry a virtio-net header of 10 bytes. Sockets of one `fanoutGroup` share the flows. Returns −errno if
+ * the kernel refuses.
+ */
+export function openPacketSocket(interfaceIndex: number, fanoutGroup: number | null): number {
+  // Protocol 0: nothing comes before it is bound to the interface.
+  const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const fd = c.socket(AF_PACKET, type, 0);
+  if (fd === -1) return -errno();
+  const isReady =
+    setOption(fd, SOL_PACKET, PACKET_AUXDATA, 1) &&
+    setOption(fd, SOL_PACKET, PACKET_VNET_HDR, 1) &&
+    setOption(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1) &&
+    addPromiscuity(fd, interfaceIndex) &&
+    bindTo(fd, interfaceIndex) &&
+    (fanoutGroup === null ||
+      setOption(fd, SOL_PACKET, PACKET_FANOUT, fanoutGroup | (PACKET_FANOUT_HASH << 16)));
+  if (!isReady) {
+    const error = errno();
+    c.close(fd);
+    return -error;
+  }
+  // Only root may go beyond the system's limit; whoever may not gets what the limit allows.
+  if (!setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)) {
+    setOption(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
+  }
+  return fd;
+}
+
+/** Linux 6.2 taught virtio-net headers UDP segmentation; packet sockets have no way to ask. */
+export function hasUdpSegmentation(): boolean {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  return major > 6 || (major === 6 && minor >= 2);
+}
+
+function setOption(fd: number, level: number, name: number, value: number): boolean {
+  scratch.view.setInt32(0, value, true);
+  return c.setsockopt(fd, level, name, scratch.address, 4) === 0;
+}
+
+/** struct packet_mreq: it ends with the socket, whatever becomes of the process. */
+function addPromiscuity(fd: number, interfaceIndex: number): boolean {
+  scratch.bytes.fill(0, 0, 16);
+  scratch.view.setInt32(0, interfaceIndex, true);
+  scratch.view.setUint16(4, PACKET_MR_PROMISC, true);
+  return c.setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, scratch.address, 16) === 0;
+}
+
+/** struct sockaddr_ll. */
+function bindTo(fd: number, interfaceIndex: number): boolean {
+  scratch.bytes.fill(0, 0, 20);
+  scratch.view.setUint16(0, AF_PACKET, true);
+  scratch.view.setUint16(2, ETH_P_ALL_BIG_ENDIAN, true);
+  scratch.view.setInt32(4, interfaceIndex, true);
+  return c.bind(fd, scratch.address, 20) === 0;
+}

@@ -1,0 +1,209 @@
+// Sockets that carry one frame in each message: packet sockets, QEMU's dgram, a VDE switch. Many frames in
+// one system call, each at its own place in the port's memory:
+//
+//   place ─► │ 4 free │ virtio-net header, 12 │ frame …      a VLAN tag that the kernel took off is
+//            └────────┴───────────────────────┴──────        put back into the 4 free bytes
+
+import { NET_HEADER_F_NEEDS_CSUM, NET_HEADER_SIZE } from '../../layout/virtio.ts';
+import {
+  EAGAIN,
+  EINTR,
+  EINVAL,
+  EMSGSIZE,
+  ENETDOWN,
+  ENOBUFS,
+  ENOMEM,
+  ENXIO,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+} from '../os/constants.ts';
+import { c, errno } from '../os/libc.ts';
+import { PACKET_AUXDATA, SOL_PACKET } from '../os/packet-socket.ts';
+import { errorName } from '../os/system-error.ts';
+import { IoVector, putAddress } from './io-vector.ts';
+import { BUFFERS, FRAME_ROOM, type PairMemory, STRUCTURES, WIRE_MALFORMED } from './port-memory.ts';
+import { BURST_MAX, countRefused, type FrameList, type Wire } from './wire.ts';
+
+const VLAN_TAG_SIZE = 4;
+const FRAME_OFFSET = VLAN_TAG_SIZE + NET_HEADER_SIZE;
+
+// struct mmsghdr: msghdr of 56 bytes, then the length of the message.
+const MESSAGE_SIZE = 64;
+const MESSAGE_PARTS = 16;
+const MESSAGE_PARTS_COUNT = 24;
+const MESSAGE_CONTROL = 32;
+const MESSAGE_CONTROL_SIZE = 40;
+const MESSAGE_FLAGS = 48;
+const MESSAGE_LENGTH = 56;
+const MSG_TRUNC = 0x20;
+
+// cmsghdr of 16 bytes, then struct tpacket_auxdata of 20.
+const CONTROL_SIZE = 64;
+const AUX_STATUS = 16;
+const AUX_TCI = 32;
+const AUX_TPID = 34;
+const TP_STATUS_VLAN_VALID = 0x10;
+const TP_STATUS_VLAN_TPID_VALID = 0x40;
+const TPID_CUSTOMER = 0x8100;
+
+const RECEIVED_MESSAGES = STRUCTURES;
+const SENT_MESSAGES = RECEIVED_MESSAGES + BURST_MAX * MESSAGE_SIZE;
+const CONTROLS = SENT_MESSAGES + BURST_MAX * MESSAGE_SIZE;
+const RECEIVED_PARTS = CONTROLS + BURST_MAX * CONTROL_SIZE;
+const SENT_PARTS = RECEIVED_PARTS + BURST_MAX * 32;
+
+export class MessageWire implements Wire {
+  readonly fd: number;
+  isReadable = true;
+  failure: string | null = null;
+  readonly #memory: PairMemory;
+  /** Bytes of virtio-net header before each frame in the socket: 0, or 10. */
+  readonly #headerSize: number;
+  readonly #received: IoVector;
+  readonly #sent: IoVector;
+
+  constructor(fd: number, headerSize: number, memory: PairMemory) {
+    this.fd = fd;
+    this.#headerSize = headerSize;
+    this.#memory = memory;
+    this.#received = new IoVector(memory, RECEIVED_PARTS);
+    this.#sent = new IoVector(memory, SENT_PARTS);
+  }
+
+  receive(frames: FrameList, from: number, to: number, limit: number): void {
+    const places = Math.min(limit, BURST_MAX, Math.floor((to - from) / FRAME_ROOM));
+    if (places === 0) return;
+    this.#offerPlaces(from, places);
+    const messages = this.#memory.address + RECEIVED_MESSAGES;
+    const count = c.recvmmsg(this.fd, messages, places, MSG_DONTWAIT, 0);
+    if (count === -1) {
+      this.isReadable = false;
+      this.#judge(errno());
+      return;
+    }
+    for (let i = 0; i < count; i++) this.#take(frames, i, from + i * FRAME_ROOM);
+  }
+
+  send(frames: FrameList): number {
+    this.#describe(frames);
+    const messages = this.#memory.address + SENT_MESSAGES;
+    let done = 0;
+    while (done < frames.count) {
+      const left = frames.count - done;
+      const at = messages + done * MESSAGE_SIZE;
+      const count = c.sendmmsg(this.fd, at, left, MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (count > 0) {
+        done += count;
+        continue;
+      }
+      const error = errno();
+      if (error === EAGAIN || error === EINTR) return done;
+      // The kernel refuses this frame, or has no room for it in the interface's queue: on to the next.
+      if (![EMSGSIZE, EINVAL, ENOBUFS, ENOMEM, ENETDOWN, ENXIO].includes(error)) {
+        this.failure = `sending failed (${errorName(error)})`;
+        return done;
+      }
+      const size = (frames.lengths[done] ?? 0) + (frames.wrapped[done] ?? 0) - NET_HEADER_SIZE;
+      countRefused(this.#memory.counters, size);
+      done += 1;
+    }
+    return done;
+  }
+
+  #offerPlaces(from: number, places: number): void {
+    const { words, bytes } = this.#memory;
+    this.#received.clear();
+    for (let i = 0; i < places; i++) {
+      const place = from + i * FRAME_ROOM;
+      const header = place + VLAN_TAG_SIZE;
+      let parts: number;
+      if (this.#headerSize > 0) {
+        parts = this.#received.add(header, this.#headerSize);
+        this.#received.add(place + FRAME_OFFSET, FRAME_ROOM - FRAME_OFFSET);
+      } else {
+        bytes.fill(0, header, header + NET_HEADER_SIZE);
+        parts = this.#received.add(place + FRAME_OFFSET, FRAME_ROOM - FRAME_OFFSET);
+      }
+      const message = (RECEIVED_MESSAGES + i * MESSAGE_SIZE) / 4;
+      putAddress(words, message + MESSAGE_PARTS / 4, parts);
+      putAddress(words, message + MESSAGE_PARTS_COUNT / 4, this.#headerSize > 0 ? 2 : 1);
+      const control = CONTROLS + i * CONTROL_SIZE;
+      words[(control + AUX_STATUS) / 4] = 0;
+      const hasControl = this.#headerSize > 0;
+      putAddress(
+        words,
+        message + MESSAGE_CONTROL / 4,
+        hasControl ? this.#memory.address + control : 0,
+      );
+      putAddress(words, message + MESSAGE_CONTROL_SIZE / 4, hasControl ? CONTROL_SIZE : 0);
+    }
+  }
+
+  #take(frames: FrameList, index: number, place: number): void {
+    const { words, counters } = this.#memory;
+    const message = (RECEIVED_MESSAGES + index * MESSAGE_SIZE) / 4;
+    const length = (words[message + MESSAGE_LENGTH / 4] ?? 0) - this.#headerSize;
+    const isCut = ((words[message + MESSAGE_FLAGS / 4] ?? 0) & MSG_TRUNC) !== 0;
+    if (isCut || length < 0) {
+      counters[WIRE_MALFORMED] = (counters[WIRE_MALFORMED] ?? 0) + 1;
+      return;
+    }
+    const isTagged = this.#headerSize > 0 && this.#restoreTag(index, place);
+    const start = isTagged ? place : place + VLAN_TAG_SIZE;
+    frames.add(start, NET_HEADER_SIZE + length + (isTagged ? VLAN_TAG_SIZE : 0), 0);
+  }
+
+  /** The kernel keeps a VLAN tag beside the frame. Puts it back behind the addresses. */
+  #restoreTag(index: number, place: number): boolean {
+    const { view, bytes } = this.#memory;
+    const control = CONTROLS + index * CONTROL_SIZE;
+    const isAux =
+      view.getUint32(control + 8, true) === SOL_PACKET &&
+      view.getUint32(control + 12, true) === PACKET_AUXDATA;
+    const status = view.getUint32(control + AUX_STATUS, true);
+    if (!isAux || (status & TP_STATUS_VLAN_VALID) === 0) return false;
+    const hasType = (status & TP_STATUS_VLAN_TPID_VALID) !== 0;
+    const type = hasType ? view.getUint16(control + AUX_TPID, true) : TPID_CUSTOMER;
+    // The header and the two addresses move into the free bytes.
+    const moved = NET_HEADER_SIZE + 12;
+    bytes.copyWithin(place, place + VLAN_TAG_SIZE, place + VLAN_TAG_SIZE + moved);
+    view.setUint16(place + moved, type);
+    view.setUint16(place + moved + 2, view.getUint16(control + AUX_TCI, true));
+    shiftMetadata(view, place);
+    return true;
+  }
+
+  #describe(frames: FrameList): void {
+    const { words } = this.#memory;
+    this.#sent.clear();
+    for (let i = 0; i < frames.count; i++) {
+      const start = frames.starts[i] ?? 0;
+      const length = frames.lengths[i] ?? 0;
+      const wrapped = frames.wrapped[i] ?? 0;
+      const before = this.#sent.count;
+      let parts = 0;
+      if (this.#headerSize > 0) parts = this.#sent.add(start, this.#headerSize);
+      const frame = this.#sent.add(start + NET_HEADER_SIZE, length - NET_HEADER_SIZE);
+      if (wrapped > 0) this.#sent.add(BUFFERS, wrapped);
+      const message = (SENT_MESSAGES + i * MESSAGE_SIZE) / 4;
+      putAddress(words, message + MESSAGE_PARTS / 4, parts === 0 ? frame : parts);
+      putAddress(words, message + MESSAGE_PARTS_COUNT / 4, this.#sent.count - before);
+    }
+  }
+
+  #judge(error: number): void {
+    // ENETDOWN: the interface went down; whoever watches it says so, and when it is back.
+    if (error === EAGAIN || error === EINTR || error === ENETDOWN) return;
+    this.failure = `receiving failed (${errorName(error)})`;
+  }
+}
+
+/** A tag makes the headers 4 bytes longer: hdr_len and csum_start of the virtio-net header follow. */
+function shiftMetadata(view: DataView, header: number): void {
+  const needsChecksum = (view.getUint8(header) & NET_HEADER_F_NEEDS_CSUM) !== 0;
+  const isSuperFrame = view.getUint8(header + 1) !== 0;
+  const add = (offset: number): void =>
+    view.setUint16(header + offset, view.getUint16(header + offset, true) + VLAN_TAG_SIZE, true);
+  if (isSuperFrame) add(2);
+  if (needsChecksum) add(6);
+}

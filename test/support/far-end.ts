@@ -1,0 +1,69 @@
+import { MSG_DONTWAIT } from '../../src/os/constants.ts';
+import { c } from '../../src/os/libc.ts';
+import { LinearMemory } from '../../src/os/linear-memory.ts';
+import { findNetDevice } from '../../src/os/net-device.ts';
+import { openPacketSocket, PACKET_HEADER_SIZE } from '../../src/os/packet-socket.ts';
+import { acquirePoller, type PollerLease } from './mock-driver/shared-poller.ts';
+
+/** The other end of an uplink's wire, as a test holds it. */
+export interface FarEnd {
+  /** What has come so far, oldest first. */
+  readonly frames: Uint8Array[];
+  /** False if there is no room now. */
+  send(frame: Uint8Array): boolean;
+  /** Whether what has come is read; otherwise it piles up in the kernel. */
+  setReading(isReading: boolean): void;
+  close(): void;
+}
+
+const ROOM = 131072;
+
+/** Reads and writes whole frames at one descriptor, each with `headerSize` bytes of zeros before it. */
+export class MessageEnd implements FarEnd {
+  readonly frames: Uint8Array[] = [];
+  readonly #fd: number;
+  readonly #headerSize: number;
+  readonly #memory = new LinearMemory(ROOM);
+  readonly #bytes = new Uint8Array(this.#memory.buffer);
+  readonly #lease: PollerLease = acquirePoller();
+
+  constructor(fd: number, headerSize: number) {
+    this.#fd = fd;
+    this.#headerSize = headerSize;
+    this.#lease.poller.add(fd, () => this.#read());
+  }
+
+  send(frame: Uint8Array): boolean {
+    this.#bytes.fill(0, 0, this.#headerSize);
+    this.#bytes.set(frame, this.#headerSize);
+    const length = this.#headerSize + frame.length;
+    return c.write(this.#fd, this.#memory.base, length) === length;
+  }
+
+  setReading(isReading: boolean): void {
+    this.#lease.poller.watch(this.#fd, { read: isReading, write: false });
+  }
+
+  close(): void {
+    this.#lease.poller.remove(this.#fd);
+    this.#lease.release();
+    c.close(this.#fd);
+  }
+
+  #read(): void {
+    for (let i = 0; i < 256; i++) {
+      const length = c.recv(this.#fd, this.#memory.base, ROOM, MSG_DONTWAIT);
+      if (length <= 0) return;
+      this.frames.push(this.#bytes.slice(this.#headerSize, length));
+    }
+  }
+}
+
+/** The host's own side of an interface: what the interface receives, and sends. */
+export function openInterfaceEnd(name: string): FarEnd {
+  const device = findNetDevice(name);
+  if (device === null) throw new Error(`no interface ${name}`);
+  const fd = openPacketSocket(device.index, null);
+  if (fd < 0) throw new Error(`no packet socket on ${name}: errno ${-fd}`);
+  return new MessageEnd(fd, PACKET_HEADER_SIZE);
+}

@@ -1,0 +1,32 @@
+import { execFileSync } from 'node:child_process';
+import koffi from 'koffi';
+
+const CLONE_NEWNET = 0x40000000;
+
+/** Why a test cannot have a network of its own, or undefined. */
+export const namespaceMissing: string | undefined =
+  process.getuid?.() === 0 ? undefined : 'network namespaces need root';
+
+/**
+ * Moves this thread, and so what it opens and starts from now on, into a network namespace of its own: it
+ * has nothing but a loopback interface, and goes with the process.
+ */
+export function enterNamespace(): void {
+  const unshare = koffi.load('libc.so.6').func('int unshare(int flags)') as (
+    flags: number,
+  ) => number;
+  if (unshare(CLONE_NEWNET) === -1) throw new Error('unshare failed: no rights');
+  // IPv6 would announce itself on every interface that comes up: frames that no test sent.
+  run('sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1');
+  run('ip', 'link', 'set', 'lo', 'up');
+}
+
+/** Runs a program in the namespace; its output. */
+export function run(program: string, ...args: string[]): string {
+  return execFileSync(program, args, { encoding: 'utf8' });
+}
+
+/** Runs `ip` with the words of one line. */
+export function ip(line: string): string {
+  return run('ip', ...line.split(' '));
+}

@@ -1,0 +1,196 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest';
+import type { UplinkStats } from '../../src/nic/types.ts';
+import { imbalances } from '../support/assert-balanced.ts';
+import { checkSame } from '../support/exchange.ts';
+import type { FarEnd } from '../support/far-end.ts';
+import { BROADCAST, plainFrame } from '../support/frames.ts';
+import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
+import { enterNamespace, namespaceMissing } from '../support/namespace.ts';
+import { Random } from '../support/random.ts';
+import { TestNic } from '../support/test-nic.ts';
+import { packetSpecimen, type Specimen, tapSpecimen } from './specimens.ts';
+
+// What every uplink must do, whatever it is made of. A kind may skip a case only with its reason.
+
+const FAR_MAC = '02:00:00:00:ff:01';
+const CHUNK = 100;
+
+const specimens: Specimen[] = [
+  tapSpecimen(namespaceMissing, 1),
+  tapSpecimen(namespaceMissing, 2),
+  packetSpecimen(namespaceMissing),
+];
+
+beforeAll(() => {
+  if (namespaceMissing === undefined) enterNamespace();
+});
+
+describe.each(specimens)('an uplink of type $type', (specimen) => {
+  let lab: TestNic;
+  let guest: MockGuest;
+  let far: FarEnd;
+
+  const uplink = (): UplinkStats => {
+    const [stats] = lab.nic.stats().uplinks;
+    if (stats === undefined) throw new Error('no uplink');
+    return stats;
+  };
+  const until = async (what: string, isTrue: () => boolean): Promise<void> => {
+    const end = Date.now() + 10_000;
+    while (!isTrue()) {
+      if (Date.now() > end) throw new Error(`${what}: ${JSON.stringify(uplink())}`);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  };
+  const skipIf = ({ skip }: TestContext, name: string): void => {
+    const reason = specimen.skips?.[name];
+    if (reason !== undefined) skip(reason);
+  };
+  /** Frames of the guest that reach the world, with random lengths and contents. */
+  const toWorld = (count: number, seed: number, lengthMax = specimen.mtu + 14): Uint8Array[] =>
+    randomFrames({ to: BROADCAST, from: lab.mac(0) }, count, seed, lengthMax);
+  const toGuest = (count: number, seed: number): Uint8Array[] =>
+    randomFrames({ to: lab.mac(0), from: FAR_MAC }, count, seed, specimen.mtu + 14);
+
+  const sendToWorld = async (frames: readonly Uint8Array[]): Promise<void> => {
+    for (let next = 0; next < frames.length; next += CHUNK) {
+      const chunk = frames.slice(next, next + CHUNK);
+      far.frames.length = 0;
+      await guest.sendAll(chunk);
+      await until('to the world', () => far.frames.length >= chunk.length);
+      checkSame(far.frames, chunk, next);
+    }
+    await guest.waitTransmitted();
+  };
+  const sendToGuest = async (frames: readonly Uint8Array[]): Promise<void> => {
+    for (let next = 0; next < frames.length; next += CHUNK) {
+      const chunk = frames.slice(next, next + CHUNK);
+      const arrived = guest.waitReceived(chunk.length);
+      for (const frame of chunk) await until('room', () => far.send(frame));
+      checkSame(await arrived, chunk, next);
+    }
+  };
+
+  beforeEach(async ({ skip }) => {
+    if (specimen.missing !== undefined) return skip(specimen.missing);
+    specimen.prepare?.();
+    lab = await TestNic.start({ vfs: 1 });
+    guest = await lab.connect(0);
+    await lab.nic.addUplink(specimen.config);
+    await until('up', () => lab.nic.uplinks()[0]?.state === 'up');
+    far = specimen.openFarEnd();
+    await until('link', () => lab.nic.uplinks()[0]?.state === 'up');
+  });
+
+  afterEach(async () => {
+    if (specimen.missing !== undefined) return;
+    far.close();
+    lab.checkGuests();
+    const problems = imbalances(lab.nic.stats());
+    await lab.close();
+    specimen.cleanUp?.();
+    // An uplink that was removed took its counters along: of the NIC as a whole the sums differ.
+    expect(problems.filter((problem) => !problem.startsWith('NIC:'))).toEqual([]);
+  });
+
+  test('carries random frames byte by byte, both ways, in order', async () => {
+    await sendToWorld(toWorld(2000, 1));
+    await sendToGuest(toGuest(2000, 2));
+    expect(uplink().wire).toMatchObject({ sent: 2000, received: 2000 });
+    expect(Object.values(uplink().wire.drops).every((count) => count === 0)).toBe(true);
+    expect(uplink().rx.packets).toBe(2000);
+    expect(uplink().tx.packets).toBe(2000);
+  });
+
+  test('counts what the kernel counts', async (context) => {
+    if (specimen.kernelCounters === undefined) return context.skip('the kernel does not see it');
+    const before = specimen.kernelCounters();
+    const { wire } = uplink();
+    await sendToWorld(toWorld(300, 3));
+    await sendToGuest(toGuest(200, 4));
+    const after = specimen.kernelCounters();
+    expect(after.toWorld - before.toWorld).toBe(uplink().wire.sent - wire.sent);
+    expect(after.toNic - before.toNic).toBe(uplink().wire.received - wire.received);
+  });
+
+  test('carries the largest frame of its MTU, and counts what is longer', async () => {
+    const largest = plainFrame({ to: BROADCAST, from: lab.mac(0) }, specimen.mtu + 14, 5);
+    await sendToWorld([largest]);
+    const giant = plainFrame({ to: BROADCAST, from: lab.mac(0) }, specimen.mtu + 19, 6);
+    await guest.sendAll([giant]);
+    await until('counted', () => uplink().wire.drops.tooLong === 1);
+    await sendToWorld(toWorld(10, 7));
+  });
+
+  test('takes bursts both ways at once', async () => {
+    const [outwards, inwards] = [toWorld(500, 8, 200), toGuest(100, 9)];
+    const arrived = guest.waitReceived(inwards.length);
+    const sending = guest.sendAll(outwards);
+    for (const frame of inwards) await until('room', () => far.send(frame));
+    await sending;
+    await until('to the world', () => far.frames.length >= outwards.length);
+    checkSame(far.frames, outwards);
+    checkSame(await arrived, inwards);
+  });
+
+  test('counts as ring full what a guest has no buffers for, and goes on', async () => {
+    const { ring } = guest.queues.pair(0).receive;
+    const slow = await lab.nic.addVf({ name: 'slow', socket: `${lab.directory}/slow.sock` });
+    expect(slow.state).toBe('down');
+    expect(ring.size).toBeGreaterThan(0);
+    await sendToGuest(toGuest(50, 10));
+  });
+
+  test('waits for a peer that does not read, and loses nothing', async (context) => {
+    skipIf(context, 'backPressure');
+    far.setReading(false);
+    const frames = toWorld(300, 11);
+    await guest.sendAll(frames);
+    await until('blocked', () => uplink().wire.blocked > 0);
+    far.setReading(true);
+    await until('to the world', () => far.frames.length >= frames.length);
+    checkSame(far.frames, frames);
+  });
+
+  test('reports the loss of its link and its return', async (context) => {
+    if (specimen.loseLink === undefined || specimen.returnLink === undefined) {
+      return context.skip('its link cannot be lost');
+    }
+    await sendToWorld(toWorld(10, 12));
+    specimen.loseLink();
+    await until('down', () => lab.nic.uplinks()[0]?.state === 'down');
+    expect(lab.nic.uplinks()[0]?.reason).toMatch(/\w/);
+    const before = lab.stats(0).tx.drops.noDestination ?? 0;
+    await guest.sendAll(toWorld(5, 13));
+    await until('dropped', () => (lab.stats(0).tx.drops.noDestination ?? 0) === before + 5);
+    specimen.returnLink();
+    await until('up', () => lab.nic.uplinks()[0]?.state === 'up');
+    await sendToWorld(toWorld(10, 14));
+    await sendToGuest(toGuest(10, 15));
+  });
+
+  test('can be removed under load and added again', async () => {
+    const sending = guest.sendAll(toWorld(3000, 16, 100));
+    await lab.nic.removeUplink('up');
+    await sending;
+    await guest.waitTransmitted();
+    expect(lab.nic.uplinks()).toEqual([]);
+    far.close();
+    await lab.nic.addUplink(specimen.config);
+    far = specimen.openFarEnd();
+    await until('up', () => lab.nic.uplinks()[0]?.state === 'up');
+    await sendToWorld(toWorld(10, 17));
+  });
+});
+
+function randomFrames(
+  addresses: { to: string; from: string },
+  count: number,
+  seed: number,
+  lengthMax: number,
+): Uint8Array[] {
+  const random = new Random(seed);
+  return Array.from({ length: count }, (_, index) =>
+    plainFrame(addresses, random.between(60, lengthMax), seed * 100_000 + index),
+  );
+}

@@ -1,0 +1,74 @@
+// What the conformance suite needs of each kind of uplink: its configuration, its far end, and how its
+// link is lost and comes back.
+import type { UplinkConfigInput } from '../../src/nic/types.ts';
+import { type FarEnd, openInterfaceEnd } from '../support/far-end.ts';
+import { ip } from '../support/namespace.ts';
+
+export interface Specimen {
+  readonly type: string;
+  readonly config: UplinkConfigInput;
+  readonly mtu: number;
+  /** Why it cannot run here, or undefined. */
+  readonly missing?: string | undefined;
+  /** Cases that make no sense for it, each with the reason. */
+  readonly skips?: Readonly<Record<string, string>>;
+  prepare?(): void;
+  /** The other end of the wire, once the uplink is there. */
+  openFarEnd(): FarEnd;
+  loseLink?(): void;
+  returnLink?(): void;
+  cleanUp?(): void;
+  /** Frames and bytes that the kernel counts towards its side, and from it. */
+  kernelCounters?(): { toWorld: number; toNic: number };
+}
+
+interface LinkStats {
+  stats64: { rx: { packets: number }; tx: { packets: number } };
+}
+
+function linkStats(name: string): LinkStats['stats64'] {
+  const [link] = JSON.parse(ip(`-j -s link show ${name}`)) as LinkStats[];
+  if (link === undefined) throw new Error(`no interface ${name}`);
+  return link.stats64;
+}
+
+export function tapSpecimen(missing: string | undefined, queues: number): Specimen {
+  const name = `tap${queues}`;
+  return {
+    type: queues > 1 ? `tap with ${queues} queues` : 'tap',
+    config: { name: 'up', type: 'tap', interface: name, queues },
+    mtu: 1500,
+    missing,
+    skips: { backPressure: 'a TAP drops where the host is slow: its queue is the kernel’s' },
+    openFarEnd: () => openInterfaceEnd(name),
+    loseLink: () => void ip(`link set ${name} down`),
+    returnLink: () => void ip(`link set ${name} up`),
+    kernelCounters: () => {
+      const { rx, tx } = linkStats(name);
+      return { toWorld: rx.packets, toNic: tx.packets };
+    },
+  };
+}
+
+export function packetSpecimen(missing: string | undefined): Specimen {
+  return {
+    type: 'packet',
+    config: { name: 'up', type: 'packet', interface: 'near' },
+    mtu: 1500,
+    missing,
+    skips: { backPressure: 'a packet socket drops where the interface is slow' },
+    prepare: () => {
+      ip('link add near type veth peer name far');
+      ip('link set near up');
+      ip('link set far up');
+    },
+    openFarEnd: () => openInterfaceEnd('far'),
+    loseLink: () => void ip('link set far down'),
+    returnLink: () => void ip('link set far up'),
+    cleanUp: () => void ip('link del near'),
+    kernelCounters: () => {
+      const { rx, tx } = linkStats('near');
+      return { toWorld: tx.packets, toNic: rx.packets };
+    },
+  };
+}
