@@ -37,7 +37,7 @@ export function diffVf(running: VfConfig, wanted: VfConfig): Action | undefined 
   return { type: 'replace-vf', name, vf: wanted, changes, old: running };
 }
 
-/** The action that gives an uplink the wanted form: any change opens its wires anew. */
+/** The action that gives an uplink the wanted form. Its wires are opened anew. */
 export function diffUplink(running: UplinkConfig, wanted: UplinkConfig): Action | undefined {
   const text = (uplink: UplinkConfig): string => JSON.stringify(Object.entries(uplink).sort());
   if (text(running) === text(wanted)) return undefined;

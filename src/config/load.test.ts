@@ -41,6 +41,7 @@ describe('a configuration file', () => {
         allowUnsealedMemory: false,
         disabledFeatures: [],
       })),
+      uplinks: [],
     });
     expect(deriveMac('nic0', 'vm1')).toBe('02:79:ca:b0:dd:57');
   });

@@ -5,7 +5,9 @@ import { QUEUE_PAIRS_MAX } from '../../layout/limits.ts';
 import { name, wholeNumber } from './fields.ts';
 
 const MTU_MIN = 68;
-/** What every Ethernet carries, and what one frame can hold (FRAME_SIZE_MAX without its headers). */
+/**
+ * What every Ethernet carries, and what one frame can hold (FRAME_SIZE_MAX without its headers).
+ */
 const MTU_DEFAULT = 1500;
 const MTU_MAX = 65521;
 
@@ -49,7 +51,7 @@ const kinds = [
   ),
 ] as const;
 
-export const UPLINK_TYPES: readonly string[] = kinds.map((kind) => kind.shape.type.value);
+const UPLINK_TYPES: readonly string[] = kinds.map((kind) => kind.shape.type.value);
 
 const typeAllowed = `a type of uplink: ${UPLINK_TYPES.join(', ')}`;
 

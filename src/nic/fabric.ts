@@ -2,7 +2,9 @@ import type { PinAllocator } from '../memory/pins.ts';
 import type { Command } from '../processor/commands.ts';
 import type { SharedState } from './shared-state.ts';
 
-/** What has a number in the switch: a VF or an uplink, as the supervisor of the processors sees it. */
+/**
+ * What has a number in the switch: a VF or an uplink, as the supervisor of the processors sees it.
+ */
 export interface SwitchPort {
   readonly number: number;
   readonly processor: number;

@@ -36,7 +36,6 @@ export const EPOLL_CTL_DEL = 2;
 export const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 1;
 export const EPOLLOUT = 4;
-export const EPOLLERR = 8;
 export const EPOLLHUP = 0x10;
 export const EPOLLET = 0x80000000;
 

@@ -1,4 +1,5 @@
-// Tells when any network interface of this machine comes, goes or changes: rtnetlink(7), RTMGRP_LINK.
+// Tells when any network interface of this machine comes, goes or changes: rtnetlink(7),
+// RTMGRP_LINK.
 import { AF_NETLINK, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from './constants.ts';
 import { c } from './libc.ts';
 import type { Poller } from './poller.ts';
@@ -10,8 +11,8 @@ const RTMGRP_LINK = 1;
 const MESSAGE_SIZE_MAX = 32768;
 
 /**
- * The messages themselves are not read: whoever listens looks at the interfaces that matter to it, so that
- * a lost message (ENOBUFS) is a look like any other.
+ * The messages themselves are not read: whoever listens looks at the interfaces that matter to it,
+ * so that a lost message (ENOBUFS) is a look like any other.
  */
 export class LinkMonitor {
   readonly #fd: number;
@@ -38,7 +39,8 @@ export class LinkMonitor {
   }
 
   #drain(): void {
-    // Bounded, since a machine may never be quiet; level-triggered, so that the rest is reported again.
+    // Bounded, since a machine may never be quiet; level-triggered, so that the rest is reported
+    // again.
     for (let i = 0; i < 64; i++) {
       if (c.recv(this.#fd, scratch.address, MESSAGE_SIZE_MAX, MSG_DONTWAIT) <= 0) return;
     }

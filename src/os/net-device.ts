@@ -5,7 +5,7 @@ import { scratch } from './scratch.ts';
 import { checked } from './system-error.ts';
 
 /** IFNAMSIZ with the closing zero: 16. */
-export const INTERFACE_NAME_LENGTH_MAX = 15;
+const INTERFACE_NAME_LENGTH_MAX = 15;
 
 const SIOCGIFFLAGS = 0x8913;
 const SIOCSIFFLAGS = 0x8914;

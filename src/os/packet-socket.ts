@@ -22,9 +22,9 @@ const RECEIVE_BUFFER_BYTES = 8 << 20;
 export const PACKET_HEADER_SIZE = 10;
 
 /**
- * Opens a socket on an interface: everything that comes in on it, nothing that it sends itself. Frames
- * carry a virtio-net header of 10 bytes. Sockets of one `fanoutGroup` share the flows. Returns −errno if
- * the kernel refuses.
+ * Opens a socket on an interface: everything that comes in on it, nothing that it sends itself.
+ * Frames carry a virtio-net header of 10 bytes. Sockets of one `fanoutGroup` share the flows.
+ * Returns −errno if the kernel refuses.
  */
 export function openPacketSocket(interfaceIndex: number, fanoutGroup: number | null): number {
   // Protocol 0: nothing comes before it is bound to the interface.

@@ -31,8 +31,8 @@ export interface TapQueue {
 }
 
 /**
- * Opens a queue of a TAP, and creates the device if there is none. Its frames carry the virtio-net header
- * of `headerSize` bytes. Returns errno if the kernel refuses.
+ * Opens a queue of a TAP, and creates the device if there is none. Its frames carry the virtio-net
+ * header of `headerSize` bytes. Returns errno if the kernel refuses.
  */
 export function openTapQueue(
   name: string,

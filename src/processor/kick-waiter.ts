@@ -58,7 +58,9 @@ export class KickWaiter {
     controlEpoll(this.#epoll, EPOLL_CTL_DEL, fd, 0);
   }
 
-  /** Sleeps, for `milliseconds` at most unless −1. Returns how many events there are for `kicked`. */
+  /**
+   * Sleeps, for `milliseconds` at most unless −1. Returns how many events there are for `kicked`.
+   */
   wait(milliseconds: number): number {
     const count = c.epollWait(this.#epoll, this.#events.base, EVENT_COUNT_MAX, milliseconds);
     if (count >= 0) return count;
@@ -66,7 +68,9 @@ export class KickWaiter {
     throw new SystemError('epoll_wait', errno());
   }
 
-  /** The ring whose guest kicked, −1 for the control plane's doorbell, or the token of an uplink. */
+  /**
+   * The ring whose guest kicked, −1 for the control plane's doorbell, or the token of an uplink.
+   */
   kicked(index: number): number {
     const at = index * EPOLL_EVENT_SIZE + EPOLL_EVENT_DATA;
     return this.#ringsByFd.get(this.#view.getUint32(at, true)) ?? -1;

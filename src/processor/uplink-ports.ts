@@ -103,7 +103,10 @@ export class UplinkPorts {
     for (const { port } of this.#ports) port.disarm();
   }
 
-  /** An event of the waiter: a wire is readable, has room or is at its end; or frames were delivered. */
+  /**
+   * An event of the waiter: a wire is readable, has room or is at its end; or frames were
+   * delivered.
+   */
   onEvent(token: number, events: number): void {
     const attached = this.#places[TOKEN_FIRST - token];
     if (attached === undefined || attached === null) return;

@@ -1,5 +1,5 @@
-// Sockets that carry one frame in each message: packet sockets, QEMU's dgram, a VDE switch. Many frames in
-// one system call, each at its own place in the port's memory:
+// Sockets that carry one frame in each message: packet sockets, QEMU's dgram, a VDE switch. Many
+// frames in one system call, each at its own place in the port's memory:
 //
 //   place ─► │ 4 free │ virtio-net header, 12 │ frame …      a VLAN tag that the kernel took off is
 //            └────────┴───────────────────────┴──────        put back into the 4 free bytes
@@ -98,7 +98,8 @@ export class MessageWire implements Wire {
       }
       const error = errno();
       if (error === EAGAIN || error === EINTR) return done;
-      // The kernel refuses this frame, or has no room for it in the interface's queue: on to the next.
+      // The kernel refuses this frame, or has no room for it in the interface's queue: on to the
+      // next.
       if (![EMSGSIZE, EINVAL, ENOBUFS, ENOMEM, ENETDOWN, ENXIO].includes(error)) {
         this.failure = `sending failed (${errorName(error)})`;
         return done;
@@ -198,7 +199,9 @@ export class MessageWire implements Wire {
   }
 }
 
-/** A tag makes the headers 4 bytes longer: hdr_len and csum_start of the virtio-net header follow. */
+/**
+ * A tag makes the headers 4 bytes longer: hdr_len and csum_start of the virtio-net header follow.
+ */
 function shiftMetadata(view: DataView, header: number): void {
   const needsChecksum = (view.getUint8(header) & NET_HEADER_F_NEEDS_CSUM) !== 0;
   const isSuperFrame = view.getUint8(header + 1) !== 0;

@@ -17,8 +17,9 @@ export interface PacketOptions {
 let lastGroup = process.pid & 0xfff0;
 
 /**
- * A packet socket on an interface that exists: a physical card, a veth. The guests are beside the host on
- * that network, not behind it; checksums and segmentation are left to the card and its driver.
+ * A packet socket on an interface that exists: a physical card, a veth. The guests are beside the
+ * host on that network, not behind it; checksums and segmentation are left to the card and its
+ * driver.
  */
 export class PacketSource implements UplinkSource {
   readonly #options: PacketOptions;

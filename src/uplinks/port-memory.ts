@@ -1,7 +1,7 @@
-// The memory of an uplink's port: one memfd, the same for the driver here and for the firmware, which sees
-// it as a guest's memory. A queue pair has 8 MiB:
+// The memory of an uplink's port: one memfd, the same for the driver here and for the firmware,
+// which sees it as a guest's memory. A queue pair has 8 MiB:
 //
-//   0         4 KiB                  128 KiB      256 KiB     512 KiB           4 MiB            8 MiB
+//   0         4K                     128K         256K        512K              4M              8M
 //   ┌─────────┬──────────────────────┬────────────┬───────────┬─────────────────┬────────────────┐
 //   │ driver  │ rings: descriptors,  │ structures │ staging   │ frames from the │ receive        │
 //   │ words   │ available, used      │ for libc   │ of wires  │ world           │ buffers        │
@@ -16,7 +16,9 @@ export const PAIR_SIZE = 0x800000;
 /** Frames that the NIC has for the world wait here at most; and frames from the world. */
 export const PORT_RING_SIZE = 1024;
 
-/** Counters of the driver (f64 each: exact to 2^53, and no allocation as bigint has) at offset 0. */
+/**
+ * Counters of the driver (f64 each: exact to 2^53, and no allocation as bigint has) at offset 0.
+ */
 export const WIRE_COUNTER_COUNT = 16;
 export const WIRE_RECEIVED = 0;
 export const WIRE_RECEIVED_BYTES = 1;
@@ -24,7 +26,10 @@ export const WIRE_SENT = 2;
 export const WIRE_SENT_BYTES = 3;
 /** Times that the world took no more, and the ring had to wait. */
 export const WIRE_BLOCKED = 4;
-/** Frames to the world that did not go: longer than the MTU, refused by the kernel, the link was lost. */
+/**
+ * Frames to the world that did not go: longer than the MTU, refused by the kernel, the link was
+ * lost.
+ */
 export const WIRE_TOO_LONG = 5;
 export const WIRE_REFUSED = 6;
 export const WIRE_LINK_LOST = 7;
@@ -33,7 +38,9 @@ export const WIRE_MALFORMED = 8;
 /** What a fault injector did on purpose. */
 export const WIRE_INJECTED = 9;
 
-/** u32 words: 1 once the rings are laid out, and how far the driver came in the used receive ring. */
+/**
+ * u32 words: 1 once the rings are laid out, and how far the driver came in the used receive ring.
+ */
 export const DRIVER_READY = 0x100;
 export const DRIVER_TAKEN = 0x104;
 
@@ -45,17 +52,22 @@ export const RX_AVAIL = 0xd000;
 export const RX_USED = 0xe000;
 
 export const STRUCTURES = 0x20000;
-export const STRUCTURES_SIZE = 0x20000;
 export const STAGING = 0x40000;
 export const STAGING_SIZE = 0x40000;
 export const ARENA = 0x80000;
 export const ARENA_END = 0x400000;
 
 export const BUFFERS = 0x400000;
-/** An odd number of cache lines, so that the leading bytes of frames spread over the sets of a cache. */
+/**
+ * An odd number of cache lines, so that the leading bytes of frames spread over the sets of a
+ * cache.
+ */
 export const BUFFER_SIZE = 63 * 64;
 
-/** Room for the largest frame, its header and a VLAN tag that was taken off; odd in cache lines, too. */
+/**
+ * Room for the largest frame, its header and a VLAN tag that was taken off; odd in cache lines,
+ * too.
+ */
 export const FRAME_ROOM = 1027 * 64;
 
 /** The memory of one queue pair as the driver's thread sees it. */

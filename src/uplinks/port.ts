@@ -2,9 +2,9 @@
 //
 //   wire ─receive─► arena ─► transmit ring ─► firmware ─► receive ring ─► buffers ─send─► wire
 //
-// Descriptor k of a ring stands at place k of its available ring, always: buffers complete in order, so an
-// index is all there is to keep. The receive buffers lie side by side, so that a frame that took several
-// is one piece of memory (or two, around the end).
+// Descriptor k of a ring stands at place k of its available ring, always: buffers complete in
+// order, so an index is all there is to keep. The receive buffers lie side by side, so that a frame
+// that took several is one piece of memory (or two, around the end).
 import { NET_HEADER_NUM_BUFFERS, NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import {
   AVAIL_F_NO_INTERRUPT,
@@ -153,7 +153,9 @@ export class Port {
     this.#count(WIRE_RECEIVED_BYTES, bytes);
   }
 
-  /** Lists used frames, up to the first that is too long; at the front such are given back at once. */
+  /**
+   * Lists used frames, up to the first that is too long; at the front such are given back at once.
+   */
   #collect(): void {
     const { view } = this.#memory;
     const frames = this.#sending;

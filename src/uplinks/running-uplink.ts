@@ -24,7 +24,7 @@ import { readWireStats } from './wire-stats.ts';
 
 export type UplinkEmit = (event: 'uplink-up' | 'uplink-down', detail: UplinkEvent) => void;
 
-export interface UplinkEvent {
+interface UplinkEvent {
   uplink: string;
   reason?: string;
 }

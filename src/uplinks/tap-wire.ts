@@ -7,8 +7,8 @@ import { BUFFERS, FRAME_ROOM, type PairMemory, STRUCTURES } from './port-memory.
 import { alignUp, countRefused, type FrameList, type Wire } from './wire.ts';
 
 /**
- * A queue of a TAP: one frame a call, which is all that the device has. Its header has the very layout of
- * virtio-net's, so frames go from and to the rings' memory as they are.
+ * A queue of a TAP: one frame a call, which is all that the device has. Its header has the very
+ * layout of virtio-net's, so frames go from and to the rings' memory as they are.
  */
 export class TapWire implements Wire {
   readonly fd: number;

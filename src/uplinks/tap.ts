@@ -18,7 +18,8 @@ export interface TapOptions {
 
 /**
  * A TAP: the host itself is on the switch. An existing one may belong to an ordinary user
- * (`ip tuntap add … user`) and stays; one that is made here needs CAP_NET_ADMIN and goes with the NIC.
+ * (`ip tuntap add … user`) and stays; one that is made here needs CAP_NET_ADMIN and goes with the
+ * NIC.
  */
 export class TapSource implements UplinkSource {
   readonly #options: TapOptions;

@@ -47,7 +47,9 @@ export interface SourceListener {
 
 /** One kind of uplink: opens its wires, watches over them, and closes them. */
 export interface UplinkSource {
-  /** Throws an OperatorError if it cannot begin. May be up at once, or later, and again and again. */
+  /**
+   * Throws an OperatorError if it cannot begin. May be up at once, or later, and again and again.
+   */
   start(listener: SourceListener): Promise<void>;
   /** A processor found a wire dead. */
   lose(reason: string): void;

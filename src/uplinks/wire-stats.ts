@@ -15,7 +15,10 @@ import {
   WIRE_TOO_LONG,
 } from './port-memory.ts';
 
-/** The drivers' counters, summed over the queue pairs: read from their memory file, at no cost to them. */
+/**
+ * The drivers' counters, summed over the queue pairs: read from their memory file, at no cost to
+ * them.
+ */
 export function readWireStats(fd: number, pairs: number): WireStats {
   const sums = new Float64Array(WIRE_COUNTER_COUNT);
   const counters = new Float64Array(WIRE_COUNTER_COUNT);

@@ -1,5 +1,6 @@
-// A wire: the half of an uplink that runs in the processor's thread and moves frames between the port's
-// memory and the world. docs/write-an-uplink.md tells how to write one; loopback.ts is the specimen.
+// A wire: the half of an uplink that runs in the processor's thread and moves frames between the
+// port's memory and the world. docs/write-an-uplink.md tells how to write one; loopback.ts is the
+// specimen.
 
 import { WIRE_REFUSED, WIRE_SENT, WIRE_SENT_BYTES } from './port-memory.ts';
 
@@ -7,8 +8,9 @@ import { WIRE_REFUSED, WIRE_SENT, WIRE_SENT_BYTES } from './port-memory.ts';
 export const BURST_MAX = 64;
 
 /**
- * Frames in a port's memory, as numbers: no object per frame. Each begins with a virtio-net header of 12
- * bytes. One that goes around the end of the receive buffers has `wrapped` more bytes at their start.
+ * Frames in a port's memory, as numbers: no object per frame. Each begins with a virtio-net header
+ * of 12 bytes. One that goes around the end of the receive buffers has `wrapped` more bytes at
+ * their start.
  */
 export class FrameList {
   count = 0;
@@ -29,7 +31,9 @@ export class FrameList {
 export interface Wire {
   /** The descriptor to wait for; −1 for none. */
   readonly fd: number;
-  /** False when the last look found nothing; the port sets it when the descriptor becomes readable. */
+  /**
+   * False when the last look found nothing; the port sets it when the descriptor becomes readable.
+   */
   isReadable: boolean;
   /** Why nothing moves any more, or null. The port reports it once and lets go. */
   failure: string | null;
@@ -39,8 +43,8 @@ export interface Wire {
    */
   receive(frames: FrameList, from: number, to: number, limit: number): void;
   /**
-   * Gives frames to the world, from the first on; returns how many are settled: gone, or counted under a
-   * reason. Fewer than there are: it waits until the descriptor is writable.
+   * Gives frames to the world, from the first on; returns how many are settled: gone, or counted
+   * under a reason. Fewer than there are: it waits until the descriptor is writable.
    */
   send(frames: FrameList): number;
   /** Milliseconds until it wants to be called although nothing came, or −1. */

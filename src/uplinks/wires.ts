@@ -5,7 +5,9 @@ import type { PairMemory } from './port-memory.ts';
 import { TapWire } from './tap-wire.ts';
 import type { Wire } from './wire.ts';
 
-/** What the control plane tells a processor about a wire: it opened the descriptor, and closes it. */
+/**
+ * What the control plane tells a processor about a wire: it opened the descriptor, and closes it.
+ */
 export type WireSettings =
   | { kind: 'loopback' | 'null' }
   | { kind: 'tap'; fd: number }

@@ -18,8 +18,10 @@ export interface FarEnd {
 
 const ROOM = 131072;
 
-/** Reads and writes whole frames at one descriptor, each with `headerSize` bytes of zeros before it. */
-export class MessageEnd implements FarEnd {
+/**
+ * Reads and writes whole frames at one descriptor, each with `headerSize` bytes of zeros before it.
+ */
+class MessageEnd implements FarEnd {
   readonly frames: Uint8Array[] = [];
   readonly #fd: number;
   readonly #headerSize: number;

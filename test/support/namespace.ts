@@ -8,8 +8,8 @@ export const namespaceMissing: string | undefined =
   process.getuid?.() === 0 ? undefined : 'network namespaces need root';
 
 /**
- * Moves this thread, and so what it opens and starts from now on, into a network namespace of its own: it
- * has nothing but a loopback interface, and goes with the process.
+ * Moves this thread, and so what it opens and starts from now on, into a network namespace of its
+ * own: it has nothing but a loopback interface, and goes with the process.
  */
 export function enterNamespace(): void {
   const unshare = koffi.load('libc.so.6').func('int unshare(int flags)') as (
@@ -22,7 +22,7 @@ export function enterNamespace(): void {
 }
 
 /** Runs a program in the namespace; its output. */
-export function run(program: string, ...args: string[]): string {
+function run(program: string, ...args: string[]): string {
   return execFileSync(program, args, { encoding: 'utf8' });
 }
 

@@ -1,5 +1,5 @@
-// What the conformance suite needs of each kind of uplink: its configuration, its far end, and how its
-// link is lost and comes back.
+// What the conformance suite needs of each kind of uplink: its configuration, its far end, and how
+// its link is lost and comes back.
 import type { UplinkConfigInput } from '../../src/nic/types.ts';
 import { type FarEnd, openInterfaceEnd } from '../support/far-end.ts';
 import { ip } from '../support/namespace.ts';
