@@ -1,7 +1,7 @@
 import type { UplinkConfig } from '../config/types.ts';
 import { readQueues, sumRx, sumTx } from '../counters/read.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
-import { type Pin, planPin } from '../memory/pins.ts';
+import { type Pin, planPins } from '../memory/pins.ts';
 import type { Fabric, SwitchPort } from '../nic/fabric.ts';
 import type { UplinkInfo, UplinkStats } from '../nic/types.ts';
 import { createEventFd } from '../os/event-fd.ts';
@@ -158,9 +158,9 @@ export class Uplink implements SwitchPort {
     const problem = this.#memory.add({ ...zero, sizeBytes: BigInt(sizeBytes) }, fd);
     if (problem !== null) throw new Error(`assertion: memory of an uplink: ${problem}`);
     for (let pair = 0; pair < this.#pairs; pair++) {
-      const file = { fd, offset: pair * PAIR_SIZE, pageSizeBytes: 4096 };
-      const pin = planPin(this.#fabric.pins, file, PAIR_SIZE);
-      if (pin === null) throw new Error('assertion: no room for the memory of an uplink');
+      const part = { fd, offset: pair * PAIR_SIZE, lengthBytes: PAIR_SIZE, pageSizeBytes: 4096 };
+      const [pin] = planPins(this.#fabric.pins, [part]) ?? [];
+      if (pin === undefined) throw new Error('assertion: no room for the memory of an uplink');
       this.#pins.push(pin);
       this.#callFds.push(createEventFd());
     }
