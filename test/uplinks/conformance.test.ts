@@ -31,7 +31,7 @@ describe.each(specimens)('an uplink of type $type', (specimen) => {
   let far: FarEnd;
 
   const uplink = (): UplinkStats => {
-    const [stats] = lab.nic.stats().uplinks;
+    const [stats] = lab.nic.stats().uplinks ?? [];
     if (stats === undefined) throw new Error('no uplink');
     return stats;
   };
