@@ -81,6 +81,11 @@ async function measure(options: Options): Promise<Run> {
       sayOmission({ what, reason });
     },
     async attempt(what, work) {
+      const { secondsMax, name } = options.profile;
+      if (secondsMax !== null && performance.now() - started > secondsMax * 1000) {
+        context.omit(what, `the profile ${name} had no time left for it`);
+        return;
+      }
       try {
         await work();
       } catch (error) {

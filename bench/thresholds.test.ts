@@ -39,7 +39,7 @@ describe('promises', () => {
       forward('heddle', 30, round),
       { ...forward('ovs-dpdk', 10, round), isDisturbed: round > 0 },
     ]);
-    expect(verdictOf(rounds, small).judgement).toBe('not judged');
+    expect(verdictOf(rounds, small)).toMatchObject({ judgement: 'not judged', isAimMet: null });
     const calm = rounds.map((one) => ({ ...one, isDisturbed: one.round > 1 && one.isDisturbed }));
     expect(verdictOf(calm, small).judgement).toBe('met');
   });

@@ -76,13 +76,14 @@ export function judge(
     const { suite, what, isUpper, must, aim, unit } = promised;
     const bound = isUpper ? 'at most' : 'at least';
     const found = promised.find(samples);
+    const judgement = judgementOf(promised, found);
+    const isUsable = found !== null && judgement !== 'not judged';
     return {
-      suite,
+      ...{ suite, judgement },
       promise: must === null ? what : `${what}: ${bound} ${must}${unit}`,
       measured: found === null ? '–' : describe(found.spread, unit),
-      judgement: judgementOf(promised, found),
       aim: aim === null ? null : `${aim}${unit}`,
-      isAimMet: found === null || aim === null ? null : holds(found.spread, aim, isUpper),
+      isAimMet: aim === null || !isUsable ? null : holds(found.spread, aim, isUpper),
     };
   });
 }
