@@ -33,11 +33,20 @@ export let chainId: u32 = 0;
  */
 let firstFlags: u32 = 0;
 
-/** The place `ahead` slots behind another. */
+/** In place of a ring's last signalled place: more than a lap of it has been used since. */
+const LAPPED: u32 = 0xffffffff;
+
+/** The place `ahead` slots behind another, at most a lap. */
 function placeBehind(ring: Ring, place: u32, ahead: u32): u32 {
   const position = (place & ~PACKED_WRAP) + ahead;
   if (position < ring.size) return position | (place & PACKED_WRAP);
   return (position - ring.size) | (~place & PACKED_WRAP);
+}
+
+/** Slots from one place to a later one: at most a lap, unless the driver never had to be asked. */
+function slotsBetween(ring: Ring, from: u32, to: u32): u32 {
+  const slots = (to & ~PACKED_WRAP) - (from & ~PACKED_WRAP);
+  return (from ^ to) & PACKED_WRAP ? slots + ring.size : slots;
 }
 
 function slotAt(view: RingView, place: u32): u32 {
@@ -67,13 +76,15 @@ export function availableFlags(view: RingView, ring: Ring, ahead: u32): i32 {
 
 /**
  * 2.8.6: the slots that the chain `ahead` takes, given the flags of its first; 0 if it is longer
- * than a chain can be, and so where the next one begins cannot be known. Sets `chainId`.
+ * than a chain can be, and so where the next one begins cannot be known. All that is under way fits
+ * on the ring: a chain that runs into what was taken before it is too long as well. Sets `chainId`.
  */
 export function measureChain(view: RingView, ring: Ring, ahead: u32, firstChainFlags: u32): u32 {
   let flags = firstChainFlags;
   let slots: u32 = 1;
+  const slotsMax = min(ring.size - ahead, CHAIN_LENGTH_MAX);
   while (flags & DESCRIPTOR_F_NEXT) {
-    if (slots >= min(ring.size, CHAIN_LENGTH_MAX)) return 0;
+    if (slots >= slotsMax) return 0;
     flags = u32(load<u16>(packedDescriptor(view, ring, ahead + slots), PACKED_FLAGS));
     slots += 1;
   }
@@ -101,6 +112,10 @@ export function publishPacked(view: RingView, ring: Ring, slots: u32): void {
   const slot = slotAt(view, ring.lastAvail);
   touch(slot);
   atomic.store<u16>(slot + PACKED_FLAGS, u16(firstFlags));
+  const signalled = ring.signalledUsed;
+  if (signalled != LAPPED && slotsBetween(ring, signalled, ring.usedIndex) + slots > ring.size) {
+    ring.signalledUsed = LAPPED;
+  }
   ring.lastAvail = placeBehind(ring, ring.lastAvail, slots);
   ring.usedIndex = ring.lastAvail;
 }
@@ -119,15 +134,18 @@ export function armPackedKicks(view: RingView, ring: Ring): bool {
   return availableFlags(view, ring, 0) >= 0;
 }
 
-/** Whether the driver's event structure asks for an interrupt between two places. */
+/**
+ * Whether the driver's event structure asks for an interrupt between two places. A driver that takes
+ * buffers and posts them again while we deliver may see its ring go round before it is signalled:
+ * two places do not tell any more whether its event lies between them, so it is called.
+ */
 export function wantsPackedInterrupt(view: RingView, ring: Ring, before: u32): bool {
   const flags = u32(load<u16>(view.avail + PACKED_EVENT_FLAGS));
   if (flags != PACKED_EVENT_DESCRIPTOR) return flags != PACKED_EVENT_DISABLE;
+  if (before == LAPPED) return true;
   const event = u32(load<u16>(view.avail + PACKED_EVENT_OFFSET));
-  const after = ring.usedIndex & ~PACKED_WRAP;
-  let start = before & ~PACKED_WRAP;
-  if (after <= start) start -= ring.size;
   let offset = event & ~PACKED_WRAP;
   if ((event ^ ring.usedIndex) & PACKED_WRAP) offset -= ring.size;
-  return ((after - offset - 1) & 0xffff) < ((after - start) & 0xffff);
+  const after = ring.usedIndex & ~PACKED_WRAP;
+  return ((after - offset - 1) & 0xffff) < slotsBetween(ring, before, ring.usedIndex);
 }
