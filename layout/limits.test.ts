@@ -34,7 +34,12 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['fault list', memory.FAULT_LIST_BASE, RING_COUNT_MAX * 4],
   ['window table', memory.WINDOW_TABLE_BASE, memory.WINDOW_TABLE_COUNT * memory.WINDOW_ENTRY_SIZE],
   ['slot records', memory.WINDOW_SLOTS_BASE, memory.SLOT_COUNT_MAX * memory.SLOT_RECORD_SIZE],
-  ['gathered buffers', memory.GATHERED_BASE, limits.WALK_LENGTH_MAX * 16],
+  // One for each step of the walk, and the buffer at which it ends for want of steps.
+  [
+    'gathered buffers',
+    memory.GATHERED_BASE,
+    (limits.WALK_LENGTH_MAX + 1) * memory.GATHERED_ENTRY_SIZE,
+  ],
   ['source segments', memory.SOURCE_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
   ['target segments', memory.TARGET_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
   ['ring views', memory.RING_VIEWS_BASE, RING_COUNT_MAX * virtqueue.RING_VIEW_SIZE],

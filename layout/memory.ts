@@ -29,8 +29,9 @@ export const PORT_LIST_BASE: u32 = 0x126000;
 export const FAULT_LIST_BASE: u32 = 0x128000;
 export const WINDOW_TABLE_BASE: u32 = 0x130000;
 export const WINDOW_SLOTS_BASE: u32 = 0x140000;
-/** The buffers of the frame in the making: place, id, bytes (u32 each), 16 bytes apart. */
+/** The buffers of the frame in the making: place, id, bytes (u32 each). */
 export const GATHERED_BASE: u32 = 0x150000;
+export const GATHERED_ENTRY_SIZE: u32 = 12;
 export const SOURCE_SEGMENTS_BASE: u32 = 0x158000;
 export const TARGET_SEGMENTS_BASE: u32 = 0x160000;
 export const RING_VIEWS_BASE: u32 = 0x180000;

@@ -10,7 +10,12 @@ import {
   DROP_BUFFER_TOO_SMALL,
   DROP_RING_FULL,
 } from '../../layout/counters';
-import { EMIT_SCRATCH_BASE, GATHERED_BASE, TARGET_SEGMENTS_BASE } from '../../layout/memory';
+import {
+  EMIT_SCRATCH_BASE,
+  GATHERED_BASE,
+  GATHERED_ENTRY_SIZE,
+  TARGET_SEGMENTS_BASE,
+} from '../../layout/memory';
 import { NET_HEADER_NUM_BUFFERS, NET_HEADER_SIZE } from '../../layout/virtio';
 import {
   DESCRIPTOR_F_WRITE,
@@ -191,7 +196,7 @@ function findBuffer(ringNumber: u32, view: RingView, ring: Ring, ahead: u32): i3
 
 /** Notes the buffer just found: u32 place, id, bytes written. */
 function noteBuffer(ahead: u32, bytes: u32): void {
-  const entry = GATHERED_BASE + (gatheredBuffers << 4);
+  const entry = GATHERED_BASE + gatheredBuffers * GATHERED_ENTRY_SIZE;
   store<u32>(entry, ahead);
   store<u32>(entry, bufferId, 4);
   store<u32>(entry, bytes, 8);
@@ -201,7 +206,7 @@ function noteBuffer(ahead: u32, bytes: u32): void {
 
 function putGathered(view: RingView, ring: Ring, areEmpty: bool): void {
   for (let i: u32 = 0; i < gatheredBuffers; i++) {
-    const entry = GATHERED_BASE + (i << 4);
+    const entry = GATHERED_BASE + i * GATHERED_ENTRY_SIZE;
     const bytes = areEmpty ? 0 : load<u32>(entry, 8);
     putUsed(view, ring, load<u32>(entry), load<u32>(entry, 4), bytes);
   }
