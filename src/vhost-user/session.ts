@@ -7,7 +7,12 @@ import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
 import { sendMessage } from '../os/unix-socket.ts';
 import type { RingSet } from '../virtqueue/ring-set.ts';
-import { createRingSetup, hasFeature, type RingSetup } from '../virtqueue/ring-setup.ts';
+import {
+  createRingSetup,
+  hasFeature,
+  isStartable,
+  type RingSetup,
+} from '../virtqueue/ring-setup.ts';
 import { Connection, type Message } from './connection.ts';
 import {
   BackendRequest,
@@ -128,6 +133,10 @@ export class Session {
     const isComplete = setup.size > 0 && setup.addresses !== null && setup.kickFd >= 0;
     if (!isComplete || this.memory.regions.length === 0) return;
     if (this.device.rings.isRunning(queue)) return;
+    // Each part was checked when it came, but features, size and base may come in any order.
+    if (!isStartable(setup, this.features)) {
+      throw new Refusal(`ring ${queue}: size, base or addresses do not fit its features`);
+    }
     // Without protocol features there is no SET_VRING_ENABLE: rings begin enabled.
     if (!hasFeature(this.features, VHOST_USER_F_PROTOCOL_FEATURES)) setup.isEnabled = true;
     const isStarted = await this.device.rings.start(queue, setup, this.memory, this.features);

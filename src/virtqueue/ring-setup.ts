@@ -206,6 +206,16 @@ export function isRingBase(base: number, size: number, features: bigint): boolea
   return size === 0 || (base & (PACKED_WRAP - 1)) < size;
 }
 
+/**
+ * Whether all parts of a ring fit together: the firmware takes size and base at their word, and would
+ * leave the ring's memory if the one lay beyond the other.
+ */
+export function isStartable(setup: RingSetup, features: bigint): boolean {
+  const { addresses, base, size } = setup;
+  if (addresses === null || !isAligned(addresses, features)) return false;
+  return isQueueSize(size, features) && isRingBase(base, size, features);
+}
+
 /** 5.1.6: num_buffers is there with VERSION_1 or MRG_RXBUF. */
 export function headerSize(features: bigint): number {
   const isLong =
