@@ -4,17 +4,23 @@
 //
 // A missing window returns TURN_MISSED from wherever it was; the next call goes on from there.
 import { DROP_NO_DESTINATION } from '../layout/counters';
-import { FLOOD_LIST_BASE, TARGET_LIST_BASE, TX_RING_LIST_BASE } from '../layout/memory';
+import { BATCH_MAX } from '../layout/limits';
+import {
+  FLOOD_LIST_BASE,
+  TARGET_LIST_BASE,
+  TX_RING_LIST_BASE,
+  WHOLE_LIST_BASE,
+} from '../layout/memory';
 import { TURN_IDLE, TURN_MISSED, TURN_SIGNALS, TURN_WORKED } from '../layout/processor';
 import { RING_DISABLED, RING_STOPPED } from '../layout/virtqueue';
 import { control } from './memory/control';
 import { configureFragments } from './offload/segment';
-import { classify, receiveRing } from './switch/classify';
+import { classify, receiveRing, TARGETS_DIFFER } from './switch/classify';
 import { configureAgeing } from './switch/fdb';
 import { portAt, portCount } from './switch/ports';
 import { complete, listInterrupts } from './vf/complete';
 import { deliver } from './vf/receive';
-import { inhale, inhaleMissed } from './vf/transmit';
+import { inhale, inhaledBytes, inhaleMissed } from './vf/transmit';
 import { configureLocks } from './virtqueue/lock';
 import { armKicks, suppressKicks } from './virtqueue/notification';
 import { ringAt, vfOf, viewAt } from './virtqueue/ring';
@@ -42,6 +48,9 @@ let batchRing: u32 = 0;
 let batchFrames: u32 = 0;
 let batchReplicas: u32 = 0;
 let targetRing: u32 = 0;
+let targetList: u32 = 0;
+/** All frames of the batch go to one receive ring. */
+let isUniform: bool = false;
 let targetCount: u32 = 0;
 let targetDone: u32 = 0;
 let nextFrame: u32 = 0;
@@ -52,6 +61,7 @@ let floodFrame: u32 = 0;
 /** Host: once, before all else. */
 export function configure(processor: u32, processorCount: u32, macAgeSeconds: u32): void {
   configureLocks(processor, processorCount);
+  for (let i: u32 = 0; i < BATCH_MAX; i++) store<u32>(WHOLE_LIST_BASE + (i << 2), i);
   configureAgeing(macAgeSeconds);
   configureFragments(processor);
 }
@@ -161,16 +171,26 @@ export function disarm(): void {
 }
 
 function openBatch(ring: u32, frames: u32): void {
-  classify(vfOf(ring), frames, viewAt(ring).state == RING_DISABLED);
+  const common = classify(vfOf(ring), frames, viewAt(ring).state == RING_DISABLED);
   batchRing = ring;
   batchFrames = frames;
   batchReplicas = 0;
-  nextFrame = 0;
-  targetCount = 0;
   targetDone = 0;
   floodCount = 0;
   floodPort = 0;
   floodFrame = 0;
+  isUniform = common != TARGETS_DIFFER;
+  if (isUniform) {
+    // The frequent case: one list of all frames, and nothing to look for behind it.
+    targetRing = common;
+    targetList = WHOLE_LIST_BASE;
+    targetCount = frames;
+    nextFrame = frames;
+    return;
+  }
+  targetList = TARGET_LIST_BASE;
+  targetCount = 0;
+  nextFrame = 0;
   for (let i: u32 = 0; i < frames; i++) frameAt(i).mark = 0;
 }
 
@@ -178,13 +198,13 @@ function openBatch(ring: u32, frames: u32): void {
 function deliverBatch(): bool {
   for (;;) {
     if (targetDone < targetCount) {
-      targetDone = deliver(targetRing, TARGET_LIST_BASE, targetDone, targetCount);
+      targetDone = deliver(targetRing, targetList, targetDone, targetCount);
       if (targetDone < targetCount) return false;
     }
     if (!nextTarget()) break;
   }
   if (floodCount != 0 && !deliverFlood()) return false;
-  complete(batchRing, batchFrames, batchReplicas);
+  complete(batchRing, batchFrames, inhaledBytes, batchReplicas, isUniform);
   batchFrames = 0;
   return true;
 }

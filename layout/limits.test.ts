@@ -26,6 +26,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['receive descriptors', memory.RX_DESCRIPTORS_BASE, BATCH_MAX * (16 + 12)],
   ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
   ['target list', memory.TARGET_LIST_BASE, BATCH_MAX * 4],
+  ['whole list', memory.WHOLE_LIST_BASE, BATCH_MAX * 4],
   ['flood list', memory.FLOOD_LIST_BASE, BATCH_MAX * 4],
   ['dirty list', memory.DIRTY_LIST_BASE, RING_COUNT_MAX * 4],
   ['signal list', memory.SIGNAL_LIST_BASE, RING_COUNT_MAX * 4],

@@ -21,6 +21,8 @@ export const EMIT_SCRATCH_BASE: u32 = 0x102c00;
 export const RX_DESCRIPTORS_BASE: u32 = 0x103000;
 export const HEADER_SCRATCH_BASE: u32 = 0x104000;
 export const TARGET_LIST_BASE: u32 = 0x110000;
+/** 0, 1, 2 …: the list of a batch that goes to one target as a whole. */
+export const WHOLE_LIST_BASE: u32 = 0x110800;
 export const FLOOD_LIST_BASE: u32 = 0x111000;
 export const DIRTY_LIST_BASE: u32 = 0x112000;
 export const SIGNAL_LIST_BASE: u32 = 0x11a000;

@@ -17,38 +17,43 @@ const MAC_MASK: u64 = 0x0000_ffff_ffff_ffff;
 /** The group bit: the lowest bit of the first byte, and so of a little-endian load. */
 const GROUP_BIT: u64 = 1;
 
-/** Sets the target of each frame. `isDraining`: the ring is disabled, its frames are discarded. */
-export function classify(vf: u32, frames: u32, isDraining: bool): void {
+/** No receive ring: what `classify` returns for a batch of several targets. */
+export const TARGETS_DIFFER: u32 = 0xffffffff;
+
+/**
+ * Sets the target of each frame. `isDraining`: the ring is disabled, its frames are discarded.
+ * Returns the receive ring that all of them go to, or TARGETS_DIFFER.
+ */
+export function classify(vf: u32, frames: u32, isDraining: bool): u32 {
   let lastSource: u64 = 0; // bursts come from one address and go to one: look up what changed
   let lastTarget: u64 = 0;
   let lastPort: i32 = PORT_UNKNOWN;
+  let common: u32 = TARGETS_DIFFER;
   for (let i: u32 = 0; i < frames; i++) {
     const frame = frameAt(i);
-    if (frame.target != 0) continue;
-    if (isDraining) {
-      frame.target = TARGET_DROP + DROP_QUEUE_DISABLED;
-      continue;
+    if (frame.target == 0) {
+      const target = isDraining ? 0 : load<u64>(frame.header) & MAC_MASK;
+      const source = load<u64>(frame.header, 4) >> 16;
+      if (isDraining) {
+        frame.target = TARGET_DROP + DROP_QUEUE_DISABLED;
+      } else if (source & GROUP_BIT) {
+        frame.target = TARGET_DROP + DROP_SOURCE_ADDRESS;
+      } else {
+        if (source != lastSource) {
+          learn(source, vf);
+          lastSource = source;
+        }
+        if (target != lastTarget) {
+          lastPort = target & GROUP_BIT ? PORT_UNKNOWN : lookup(target);
+          lastTarget = target;
+        }
+        frame.target = lastPort == PORT_UNKNOWN ? flood(vf) : unicast(vf, u32(lastPort), frame);
+      }
     }
-    const target = load<u64>(frame.header) & MAC_MASK;
-    const source = load<u64>(frame.header, 4) >> 16;
-    if (source & GROUP_BIT) {
-      frame.target = TARGET_DROP + DROP_SOURCE_ADDRESS;
-      continue;
-    }
-    if (source != lastSource) {
-      learn(source, vf);
-      lastSource = source;
-    }
-    if (target & GROUP_BIT) {
-      frame.target = flood(vf);
-      continue;
-    }
-    if (target != lastTarget) {
-      lastPort = lookup(target);
-      lastTarget = target;
-    }
-    frame.target = lastPort == PORT_UNKNOWN ? flood(vf) : unicast(vf, u32(lastPort), frame);
+    if (i == 0) common = frame.target;
+    else if (frame.target != common) common = TARGETS_DIFFER;
   }
+  return common >= TARGET_DROP ? TARGETS_DIFFER : common;
 }
 
 function flood(vf: u32): u32 {

@@ -8,41 +8,73 @@ import {
   COUNTER_REPLICAS,
 } from '../../layout/counters';
 import { DIRTY_LIST_BASE, SIGNAL_LIST_BASE } from '../../layout/memory';
-import { RING_STOPPED } from '../../layout/virtqueue';
+import { RING_STOPPED, USED_ELEMENT_SIZE, USED_RING } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
 import { control } from '../memory/control';
 import { lock, unlock } from '../virtqueue/lock';
 import { wantsInterrupt } from '../virtqueue/notification';
-import { publishUsed, putUsed } from '../virtqueue/queue';
-import { ringAt, viewAt } from '../virtqueue/ring';
+import { isPacked, publishUsed, putUsed } from '../virtqueue/queue';
+import { Ring, RingView, ringAt, viewAt } from '../virtqueue/ring';
 import { frameAt, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
 import { markDirty } from './dirty';
 
-/** Completes the batch: `replicas` are the further copies that flooding made. */
-export function complete(ringNumber: u32, frames: u32, replicas: u32): void {
+/**
+ * Completes the batch: `bytes` in all its frames, `replicas` further copies that flooding made.
+ * `isUniform`: every frame went to one receive ring, so none was dropped here.
+ */
+export function complete(
+  ringNumber: u32,
+  frames: u32,
+  bytes: u32,
+  replicas: u32,
+  isUniform: bool,
+): void {
   const view = viewAt(ringNumber);
   const ring = ringAt(ringNumber);
   control().currentRing = ringNumber;
-  let forwarded: u32 = 0;
-  let bytes: u32 = 0;
-  let slots: u32 = 0;
-  for (let i: u32 = 0; i < frames; i++) {
-    const frame = frameAt(i);
-    // 2.7.8.2: nothing was written into a read-only buffer
-    putUsed(view, ring, slots, frame.head, 0);
-    slots += frame.slots;
-    bytes += frame.length;
-    if (frame.target >= TARGET_DROP && frame.target != TARGET_FLOOD) {
-      count(ringNumber, COUNTER_DROPS + frame.target - TARGET_DROP, 1);
-    } else forwarded += 1;
-  }
+  const slots = isPacked(ring)
+    ? putFramesPacked(view, ring, frames)
+    : putFrames(view, ring, frames);
   // `packets` first: whoever reads meanwhile sees more received than settled, never less.
   count(ringNumber, COUNTER_PACKETS, frames);
   count(ringNumber, COUNTER_BYTES, bytes);
-  count(ringNumber, COUNTER_FORWARDED, forwarded);
-  count(ringNumber, COUNTER_REPLICAS, replicas);
+  const dropped = isUniform ? 0 : countDrops(ringNumber, frames);
+  count(ringNumber, COUNTER_FORWARDED, frames - dropped);
+  if (replicas != 0) count(ringNumber, COUNTER_REPLICAS, replicas);
   publishUsed(view, ring, slots);
   markDirty(ringNumber, view);
+}
+
+/** 2.7.8.2: nothing was written into a read-only buffer, so each used length is 0. */
+function putFrames(view: RingView, ring: Ring, frames: u32): u32 {
+  const mask = ring.size - 1;
+  const index = ring.usedIndex;
+  for (let i: u32 = 0; i < frames; i++) {
+    const element = view.used + ((index + i) & mask) * USED_ELEMENT_SIZE;
+    store<u64>(element, u64(frameAt(i).head), USED_RING);
+  }
+  return frames;
+}
+
+function putFramesPacked(view: RingView, ring: Ring, frames: u32): u32 {
+  let slots: u32 = 0;
+  for (let i: u32 = 0; i < frames; i++) {
+    const frame = frameAt(i);
+    putUsed(view, ring, slots, frame.head, 0);
+    slots += frame.slots;
+  }
+  return slots;
+}
+
+function countDrops(ringNumber: u32, frames: u32): u32 {
+  let dropped: u32 = 0;
+  for (let i: u32 = 0; i < frames; i++) {
+    const target = frameAt(i).target;
+    if (target < TARGET_DROP || target == TARGET_FLOOD) continue;
+    count(ringNumber, COUNTER_DROPS + target - TARGET_DROP, 1);
+    dropped += 1;
+  }
+  return dropped;
 }
 
 /** The end of a turn: lists the rings whose drivers want an interrupt. True if there are any. */

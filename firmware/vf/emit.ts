@@ -66,6 +66,13 @@ export function tookSlots(slots: u32, bytes: u32): void {
   deliveredBytes += bytes;
 }
 
+/** So many frames, each in a buffer of one slot. */
+export function tookPlain(frames: u32, bytes: u32): void {
+  takenSlots += frames;
+  deliveredFrames += frames;
+  deliveredBytes += bytes;
+}
+
 /** Hands the used buffers to the driver, all at once. */
 export function closeDelivery(ringNumber: u32, view: RingView, ring: Ring): void {
   if (takenSlots == 0) return;

@@ -15,11 +15,13 @@ import {
   PACKED_ID,
   RING_ENABLED,
   RING_FAULT_AVAIL_INDEX,
+  USED_ELEMENT_SIZE,
+  USED_RING,
 } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
 import { control } from '../memory/control';
 import { copy } from '../memory/copy';
-import { beginDelivery, spanLength, translate } from '../memory/windows';
+import { beginDelivery, translatePlain } from '../memory/windows';
 import { faultRing } from '../virtqueue/fault';
 import { lock, unlock } from '../virtqueue/lock';
 import { availableFlags, packedDescriptor } from '../virtqueue/packed';
@@ -36,15 +38,15 @@ import {
   openDelivery,
   putPlainHeader,
   slotsTaken,
+  tookPlain,
   tookSlots,
 } from './emit';
 import { deliverTranslated, forgetResumed } from './translate';
 
-// Beside each snapshot of a descriptor: its head, where its buffer is (0 = needs a closer look),
-// its span.
+// Beside each snapshot of a descriptor: its head, and where its buffer is (0 = needs a closer
+// look).
 const HEADS_BASE: u32 = RX_DESCRIPTORS_BASE + BATCH_MAX * 16;
 const ADDRESSES_BASE: u32 = HEADS_BASE + BATCH_MAX * 4;
-const SPANS_BASE: u32 = ADDRESSES_BASE + BATCH_MAX * 4;
 
 /**
  * Delivers the frames whose numbers stand at `list` (u32 each), from `start` on. Returns how far it
@@ -87,7 +89,8 @@ function prepare(ringNumber: u32, view: RingView, ring: Ring, wanted: u32): bool
     ready = min(available, wanted);
     snapshotSplit(view, ring, ready);
   }
-  for (let i: u32 = 0; i < ready; i++) locate(vfOf(ringNumber), ring, i);
+  const vf = vfOf(ringNumber);
+  translatePlain(vf, RX_DESCRIPTORS_BASE, ready, DESCRIPTOR_F_WRITE, ADDRESSES_BASE);
   for (let i = ready; i < wanted; i++) store<u32>(ADDRESSES_BASE + (i << 2), 0);
   return true;
 }
@@ -97,9 +100,10 @@ function snapshotSplit(view: RingView, ring: Ring, ready: u32): void {
     store<u32>(HEADS_BASE + (i << 2), availableHead(view, ring, i));
   }
   for (let i: u32 = 0; i < ready; i++) {
-    // A bad one is judged at its turn.
-    const head = min(load<u32>(HEADS_BASE + (i << 2)), ring.size - 1);
-    v128.store(RX_DESCRIPTORS_BASE + (i << 4), v128.load(descriptorAt(view, head)));
+    const head = load<u32>(HEADS_BASE + (i << 2));
+    const snapshot = RX_DESCRIPTORS_BASE + (i << 4);
+    if (head < ring.size) v128.store(snapshot, v128.load(descriptorAt(view, head)));
+    else store<u64>(snapshot, 0, DESCRIPTOR_LENGTH); // a bad one is judged at its turn
   }
 }
 
@@ -121,19 +125,33 @@ function snapshotPacked(view: RingView, ring: Ring, wanted: u32): u32 {
   return wanted;
 }
 
-/** Translates a buffer that is a single writable descriptor; leaves 0 for all others. */
-function locate(vf: u32, ring: Ring, index: u32): void {
-  const snapshot = RX_DESCRIPTORS_BASE + (index << 4);
-  const rest = load<u64>(snapshot, DESCRIPTOR_LENGTH);
-  const length = u32(rest);
-  let linear: u32 = 0;
-  const isPlain = (u32(rest >> 32) & 0xffff) == DESCRIPTOR_F_WRITE && length != 0;
-  // A packed ring's id is only handed back: it names no descriptor (SPDK once used it as one).
-  if (isPlain && (isPacked(ring) || load<u32>(HEADS_BASE + (index << 2)) < ring.size)) {
-    linear = translate(vf, load<u64>(snapshot), length);
-    store<u32>(SPANS_BASE + (index << 2), spanLength);
+/**
+ * The frequent case on a split ring: finished frames in one piece into buffers in one piece.
+ * Returns where it ended: at the first frame that is more, or whose buffer is.
+ */
+function deliverPlain(view: RingView, ring: Ring, list: u32, start: u32, frames: u32): u32 {
+  const headerSize = ring.headerSize;
+  const mask = ring.size - 1;
+  const used = view.used;
+  const firstUsed = ring.usedIndex;
+  let bytes: u32 = 0;
+  let i = start;
+  for (; i < frames; i++) {
+    const frame = frameAt(load<u32>(list + (i << 2)));
+    const place = i - start;
+    const linear = load<u32>(ADDRESSES_BASE + (place << 2));
+    if (linear == 0 || frame.address == 0 || frame.offload != 0) break;
+    const length = frame.length;
+    const needed = length + headerSize;
+    if (load<u32>(RX_DESCRIPTORS_BASE + (place << 4), DESCRIPTOR_LENGTH) < needed) break;
+    putPlainHeader(linear, headerSize);
+    copy(linear + headerSize, frame.address, length);
+    const element = u64(load<u32>(HEADS_BASE + (place << 2))) | (u64(needed) << 32);
+    store<u64>(used + ((firstUsed + place) & mask) * USED_ELEMENT_SIZE, element, USED_RING);
+    bytes += length;
   }
-  store<u32>(ADDRESSES_BASE + (index << 2), linear);
+  tookPlain(i - start, bytes);
+  return i;
 }
 
 function deliverEach(
@@ -145,7 +163,8 @@ function deliverEach(
   frames: u32,
 ): u32 {
   const headerSize = ring.headerSize;
-  for (let i = start; i < frames; i++) {
+  const plain = isPacked(ring) ? start : deliverPlain(view, ring, list, start, frames);
+  for (let i = plain; i < frames; i++) {
     const frame = frameAt(load<u32>(list + (i << 2)));
     const taken = slotsTaken();
     const place = taken << 2;
@@ -154,7 +173,8 @@ function deliverEach(
     // them.
     const linear = taken < frames - start ? load<u32>(ADDRESSES_BASE + place) : 0;
     const isPlain = frame.address != 0 && frame.offload == 0;
-    if (linear != 0 && isPlain && load<u32>(SPANS_BASE + place) >= needed) {
+    const room = load<u32>(RX_DESCRIPTORS_BASE + (place << 2), DESCRIPTOR_LENGTH);
+    if (linear != 0 && isPlain && room >= needed) {
       putPlainHeader(linear, headerSize);
       copy(linear + headerSize, frame.address, frame.length);
       putUsed(view, ring, taken, load<u32>(HEADS_BASE + place), needed);

@@ -29,13 +29,7 @@ import {
 import { count } from '../counters/counters';
 import { control } from '../memory/control';
 import { gather } from '../memory/segments';
-import {
-  beginBatch,
-  spanLength,
-  TRANSLATE_MISSED,
-  translate,
-  translateError,
-} from '../memory/windows';
+import { beginBatch, translatePlain } from '../memory/windows';
 import { readMetadata } from '../offload/metadata';
 import { dropOf, openWalk, WALK_MISSED, walkChain, walkedSegments } from '../virtqueue/chain';
 import { faultRing } from '../virtqueue/fault';
@@ -47,6 +41,13 @@ import { Frame, frameAt, headerScratch, TARGET_DROP } from '../wire/frame';
 
 /** The last `inhale` ended early because of a missing window. */
 export let inhaleMissed: bool = false;
+/** Bytes of the frames that the last `inhale` took. */
+export let inhaledBytes: u32 = 0;
+
+/**
+ * Beside the snapshots of the descriptors: where their buffers are, 0 if that takes a closer look.
+ */
+const ADDRESSES_BASE: u32 = TX_DESCRIPTORS_BASE + BATCH_MAX * 16;
 
 /** Every 2 KiB of a frame cost as much as a segment: eight super-frames are a batch. */
 const LENGTH_COST_SHIFT: u32 = 11;
@@ -70,15 +71,12 @@ export function inhale(ringNumber: u32): u32 {
   beginBatch();
   segmentsUsed = 0;
   budgetUsed = 0;
-  let taken: u32 = 0;
-  while (taken < heads && budgetUsed < SEGMENT_BUDGET) {
-    if (!resolve(ringNumber, view, ring, taken)) break;
-    budgetUsed += frameAt(taken).length >> LENGTH_COST_SHIFT;
-    taken += 1;
-  }
+  inhaledBytes = 0;
+  const taken = resolve(ringNumber, view, ring, heads);
+  const headerSize = ring.headerSize;
   for (let i: u32 = 0; i < taken; i++) {
     const frame = frameAt(i);
-    if (frame.target == 0) readMetadata(frame, ring.headerSize, ring.offloads);
+    if (frame.target == 0) readMetadata(frame, headerSize, ring.offloads);
   }
   noteMiss(ringNumber, view, taken);
   return taken;
@@ -147,29 +145,29 @@ function snapshotPacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
   return BATCH_MAX;
 }
 
-/** Finds the bytes of frame `index`. False if a window is missing. */
-function resolve(ringNumber: u32, view: RingView, ring: Ring, index: u32): bool {
-  const frame = frameAt(index);
-  frame.target = 0;
-  const snapshot = TX_DESCRIPTORS_BASE + (index << 4);
-  const rest = load<u64>(snapshot, DESCRIPTOR_LENGTH);
-  const length = u32(rest);
+/** Finds the bytes of the frames; returns how many, which are fewer if a window is missing. */
+function resolve(ringNumber: u32, view: RingView, ring: Ring, heads: u32): u32 {
   const headerSize = ring.headerSize;
-  const isPlain = (u32(rest >> 32) & 0xffff) == 0; // read-only, no next, not indirect
-  if (isPlain && length - headerSize - FRAME_SIZE_MIN <= FRAME_SIZE_MAX - FRAME_SIZE_MIN) {
-    const linear = translate(vfOf(ringNumber), load<u64>(snapshot), length);
-    if (linear != 0 && spanLength == length) {
+  translatePlain(vfOf(ringNumber), TX_DESCRIPTORS_BASE, heads, 0, ADDRESSES_BASE);
+  let taken: u32 = 0;
+  while (taken < heads && budgetUsed < SEGMENT_BUDGET) {
+    const frame = frameAt(taken);
+    const linear = load<u32>(ADDRESSES_BASE + (taken << 2));
+    const length = load<u32>(TX_DESCRIPTORS_BASE + (taken << 4), DESCRIPTOR_LENGTH) - headerSize;
+    if (linear != 0 && length - FRAME_SIZE_MIN <= FRAME_SIZE_MAX - FRAME_SIZE_MIN) {
+      frame.target = 0;
       frame.address = linear + headerSize;
-      frame.length = length - headerSize;
+      frame.length = length;
       frame.header = linear + headerSize;
-      return true;
+    } else {
+      frame.target = 0;
+      if (!resolveChain(ringNumber, view, ring, frame, taken)) break;
     }
-    if (linear == 0 && translateError == TRANSLATE_MISSED) {
-      inhaleMissed = true;
-      return keepsMissing(view) && index == 0 ? drop(frame, DROP_WINDOW_EXHAUSTED) : false;
-    }
+    budgetUsed += frame.length >> LENGTH_COST_SHIFT;
+    inhaledBytes += frame.length;
+    taken += 1;
   }
-  return resolveChain(ringNumber, view, ring, frame, index);
+  return taken;
 }
 
 function resolveChain(ringNumber: u32, view: RingView, ring: Ring, frame: Frame, index: u32): bool {
