@@ -92,13 +92,15 @@ export class World {
     const random = this.#random;
     const features = FEATURES.filter(() => random.chance(0.6));
     const isSparse = random.chance(0.5);
+    const packed = random.chance(0.5);
     const regions = [0, 1, 2].map((index) => ({
       guestAddress: index * 0x1_0000_0000,
       sizeBytes: isSparse ? 0x4000_0000 : 0x0080_0000,
     }));
     return {
       features,
-      queueSize: random.pick([8, 16, 64, 256]),
+      packed,
+      queueSize: random.pick(packed ? [8, 11, 64, 250] : [8, 16, 64, 256]),
       slots: random.pick([8, 32, 64]),
       frameSizeMax: random.pick([1514, 1514, 9000]),
       bufferBytesMin: random.pick([60, 300, 1514]),

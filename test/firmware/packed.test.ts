@@ -1,0 +1,89 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF } from '../../layout/virtio.ts';
+import {
+  DESCRIPTOR_F_NEXT,
+  DESCRIPTOR_F_WRITE,
+  PACKED_WRAP,
+  RING_LAST_AVAIL,
+} from '../../layout/virtqueue.ts';
+import { FirmwareWire } from '../support/firmware-wire.ts';
+import { BROADCAST, plainFrame } from '../support/frames.ts';
+import type { PackedDescriptor } from '../support/mock-driver/packed-queue.ts';
+
+const NEXT = DESCRIPTOR_F_NEXT;
+const WRITE = DESCRIPTOR_F_WRITE;
+
+/** A chain of empty descriptors. */
+function emptyChain(length: number, flags = 0): PackedDescriptor[] {
+  return Array.from({ length }, (_, index) => ({
+    address: 0n,
+    length: 0,
+    flags: flags | (index < length - 1 ? NEXT : 0),
+    id: index,
+  }));
+}
+
+describe('a packed ring', () => {
+  let wire: FirmwareWire;
+
+  afterEach(() => {
+    wire.close();
+  });
+
+  it('never leaves its descriptors: chains that overlap what was taken before them', () => {
+    const size = 256;
+    wire = new FirmwareWire([{ packed: true, queueSize: size, ringBase: 100 }, {}]);
+    const ring = wire.guest(0).packedRing(1);
+    // 200 slots from position 100, then a chain that goes on round the ring into the first one.
+    ring.offerRaw(...emptyChain(200));
+    ring.offerRaw(...emptyChain(size));
+    for (let turns = 0; turns < 8; turns++) wire.host.turn();
+    expect(wire.host.ringWord(0, 1, RING_LAST_AVAIL) & ~PACKED_WRAP).toBeLessThan(size);
+    expect(wire.drops(0, 'tx', 'headerShort')).toBeLessThanOrEqual(2);
+  });
+
+  it('never leaves its descriptors: a batch of chains longer than the ring', () => {
+    const size = 256;
+    wire = new FirmwareWire([{ packed: true, queueSize: size, ringBase: 100 }, {}]);
+    const ring = wire.guest(0).packedRing(1);
+    ring.offerRaw(...emptyChain(200));
+    const second = ring.nextAvail;
+    // The second overlaps the first, whose first slots now say NEXT of the lap after.
+    for (let i = 0; i < size; i++) {
+      const place = ring.placeBehind(second, i);
+      const old = ring.readDescriptor(place & ~PACKED_WRAP);
+      const flags = i === 0 ? NEXT | ring.availableBits(place) : old.flags | NEXT;
+      ring.writeDescriptor(place & ~PACKED_WRAP, { ...old, flags });
+    }
+    const last = ring.placeBehind(second, 254) & ~PACKED_WRAP;
+    const { flags, ...rest } = ring.readDescriptor(last);
+    ring.writeDescriptor(last, { ...rest, flags: flags & ~NEXT });
+    for (let turns = 0; turns < 8; turns++) wire.host.turn();
+    expect(wire.host.ringWord(0, 1, RING_LAST_AVAIL) & ~PACKED_WRAP).toBeLessThan(size);
+  });
+
+  it('notes no more buffers of one frame than there is room for', () => {
+    const features = [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF];
+    wire = new FirmwareWire([{}, { packed: true, queueSize: 4096, features }, {}]);
+    wire.post(2);
+    const ring = wire.guest(1).packedRing(0);
+    const empty = { address: 0n, length: 0, flags: WRITE, id: 0x7000 };
+    for (let i = 0; i < 4096; i++) ring.offerRaw(empty);
+    // In pieces, to both: what the first receiver does must not change what the second gets.
+    const frame = plainFrame({ to: BROADCAST, from: wire.mac(0) }, 500);
+    wire.send(0, frame, 'split');
+    wire.run();
+    expect(wire.allDrops(1)).toEqual({ 'rx.chainLength': 1 });
+    const received = wire.received(2);
+    expect(received.length).toBe(1);
+    expect(Buffer.from(received[0] ?? []).equals(frame)).toBe(true);
+  });
+
+  it('measures no more chains than a batch can take', () => {
+    wire = new FirmwareWire([{ packed: true, queueSize: 4096 }, {}]);
+    const ring = wire.guest(0).packedRing(1);
+    for (let i = 0; i < 4; i++) ring.offerRaw(...emptyChain(1024));
+    for (let turns = 0; turns < 8; turns++) wire.host.turn();
+    expect(wire.drops(0, 'tx', 'headerShort')).toBe(4);
+  });
+});
