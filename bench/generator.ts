@@ -15,6 +15,7 @@ import { missingTestpmd, Testpmd } from './testpmd.ts';
 
 const ringSize = 1024;
 const burstSize = 32;
+/** Of all queue pairs of a port together, each of which sends as many as testpmd is told. */
 const firstBursts = 8;
 /** Both directions: 8 bursts of 32 from each of the two ports. */
 const framesInFlight = 2 * firstBursts * burstSize;
@@ -69,11 +70,14 @@ function ringWords(rings: RingOptions): string {
 export class Generator {
   readonly #testpmd: Testpmd;
   readonly #sockets: readonly string[];
+  readonly #queuePairs: number;
 
   /** One port per socket. `switchRole` says what the switch does with the sockets. */
   constructor(sockets: readonly string[], switchRole: SocketRole, rings: RingOptions = {}) {
     this.#sockets = sockets;
     const { queuePairs = 1 } = rings;
+    if (firstBursts % queuePairs !== 0) throw new Error(`no load for ${queuePairs} queue pairs`);
+    this.#queuePairs = queuePairs;
     const server = switchRole === 'connects' ? 1 : 0;
     this.#testpmd = new Testpmd({
       name: 'the generator',
@@ -100,7 +104,7 @@ export class Generator {
   async measure(options: MeasureOptions): Promise<LoopSample> {
     await this.#testpmd.command(`set txpkts ${options.frameBytes}`);
     await this.#testpmd.command('set fwd mac');
-    await this.#testpmd.command(`start tx_first ${firstBursts}`);
+    await this.#testpmd.command(`start tx_first ${firstBursts / this.#queuePairs}`);
     await sleep(options.warmUpSeconds * 1000);
 
     const before = await this.#statistics();
