@@ -3,7 +3,6 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { checkSame, exchange, flowFrames } from '../support/exchange.ts';
 import { BROADCAST, MULTICAST, plainFrame } from '../support/frames.ts';
 import { FrontEndListener } from '../support/mock-driver/front-end.ts';
-import { addRegion, enableRing, removeRegion } from '../support/mock-driver/handshake.ts';
 import { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { TestNic } from '../support/test-nic.ts';
 
@@ -115,23 +114,6 @@ describe('a NIC', () => {
     expect(queues.filter(({ packets }) => packets > 0).length).toBe(4);
   });
 
-  it('drops at a full ring, counted there, and stalls nobody else', async () => {
-    lab = await TestNic.start({ vfs: 3 });
-    const sender = await lab.connect(0);
-    const stuck = await lab.connect(1, { repost: false, receiveBuffers: 10 });
-    const other = await lab.connect(2);
-    for (let i = 0; i < 40; i++) {
-      sender.send(plainFrame({ to: BROADCAST, from: lab.mac(0) }, 100, i));
-      await other.nextFrame();
-    }
-    await sender.waitTransmitted();
-    await stuck.waitReceived(10);
-    expect(lab.drops(1)).toEqual({ 'rx.ringFull': 30 });
-    expect(lab.drops(2)).toEqual({});
-    stuck.post();
-    await exchange(lab, [0, sender], [1, stuck], { count: 5 });
-  });
-
   it('serves firmware that uses queue pair 0 of four only', async () => {
     lab = await TestNic.start({ vf: { queuePairs: 4 } });
     const first = await lab.connect(0, { queuePairs: 4, queues: [0, 1] });
@@ -151,83 +133,6 @@ describe('a NIC', () => {
     expect(lab.drops(1)).toEqual({ 'tx.destinationDown': 1 });
   });
 
-  it('drains a disabled transmit ring, and discards what it takes', async () => {
-    lab = await TestNic.start();
-    const first = await lab.connect(0);
-    const second = await lab.connect(1);
-    await enableRing(first.frontEnd, 1, false);
-    for (let i = 0; i < 20; i++) first.send(plainFrame({ to: lab.mac(1), from: lab.mac(0) }, 100));
-    await first.waitTransmitted();
-    expect(lab.drops(0)).toEqual({ 'tx.queueDisabled': 20 });
-    await enableRing(first.frontEnd, 1, true);
-    await exchange(lab, [0, first], [1, second], { count: 20 });
-  });
-
-  it('delivers nothing to a disabled receive ring', async () => {
-    lab = await TestNic.start();
-    const first = await lab.connect(0);
-    const second = await lab.connect(1);
-    await enableRing(second.frontEnd, 0, false);
-    first.send(plainFrame({ to: lab.mac(1), from: lab.mac(0) }, 100));
-    await first.waitTransmitted();
-    expect(lab.drops(0)).toEqual({ 'tx.destinationDown': 1 });
-    await enableRing(second.frontEnd, 0, true);
-    await exchange(lab, [0, first], [1, second], { count: 20 });
-  });
-
-  it('goes on where a ring stood after GET_VRING_BASE', async () => {
-    lab = await TestNic.start();
-    const first = await lab.connect(0, { ringBase: 65500 });
-    const second = await lab.connect(1);
-    for (let round = 0; round < 5; round++) {
-      await exchange(lab, [0, first], [1, second], { count: 30, seed: round });
-      const base = await first.stopQueue(1);
-      expect(base).toBe(first.queues.ring(1).lastUsed);
-      await first.startQueue(1);
-    }
-  });
-
-  for (const request of ['RESET_DEVICE', 'SET_STATUS'] as const) {
-    it(`starts over after a reset by ${request}: a guest that reboots`, async () => {
-      lab = await TestNic.start();
-      const first = await lab.connect(0);
-      const second = await lab.connect(1);
-      for (let round = 0; round < 3; round++) {
-        await exchange(lab, [0, first], [1, second], { count: 30, seed: round });
-        await exchange(lab, [1, second], [0, first], { count: 30, seed: round });
-        const reset = lab.next('reset', 0);
-        await first.frontEnd.send(request, new Uint8Array(request === 'SET_STATUS' ? 8 : 0));
-        await reset;
-        await first.restart();
-      }
-    });
-  }
-
-  it('meets the next front-end after the last one has gone', async () => {
-    lab = await TestNic.start();
-    const second = await lab.connect(1);
-    for (let round = 0; round < 5; round++) {
-      const first = await lab.connect(0, { seed: round });
-      await exchange(lab, [0, first], [1, second], { count: 20, seed: round });
-      await exchange(lab, [1, second], [0, first], { count: 20, seed: round });
-      await lab.disconnect(0, first);
-    }
-  });
-
-  it('goes on with a guest that outlives the connection', async () => {
-    lab = await TestNic.start();
-    const second = await lab.connect(1);
-    let first = await lab.connect(0);
-    for (let round = 0; round < 5; round++) {
-      await exchange(lab, [0, first], [1, second], { count: 30, seed: round });
-      await exchange(lab, [1, second], [0, first], { count: 30, seed: round });
-      const gone = lab.next('disconnect', 0);
-      const orphan = first.orphan();
-      await gone;
-      first = await lab.adopt(0, orphan);
-    }
-  });
-
   it('connects to a VMM that listens, and again when that one restarts', async () => {
     lab = await TestNic.start({ vfs: 1 });
     const path = join(lab.directory, 'vmm.sock');
@@ -243,56 +148,5 @@ describe('a NIC', () => {
       listener = new FrontEndListener(path);
     }
     listener.close();
-  });
-
-  it('takes memory and gives it back while frames move', async () => {
-    lab = await TestNic.start();
-    const first = await lab.connect(0, { memory: { mappedBytesMax: 0x20000000 } });
-    const second = await lab.connect(1);
-    let isOver = false;
-    const traffic = (async () => {
-      for (let seed = 1; !isOver; seed++) {
-        await exchange(lab as TestNic, [0, first], [1, second], { count: 50, seed });
-      }
-    })();
-    for (let round = 0; round < 30; round++) await borrow(lab, first, round);
-    isOver = true;
-    await traffic;
-    expect(lab.drops(0)).toEqual({ 'tx.hairpin': 30 });
-  });
-
-  /**
-   * Adds a region, sends one frame from it (back to its sender, who gets nothing), and removes it.
-   */
-  async function borrow(over: TestNic, guest: MockGuest, round: number): Promise<void> {
-    const { memory } = guest.queues;
-    const region = memory.addRegion({ guestAddress: 2 ** 36, sizeBytes: 0x400000 });
-    await addRegion(guest.frontEnd, region);
-    const span = memory.allocate(2000, 16, region);
-    const frame = plainFrame({ to: over.mac(0), from: over.mac(0) }, 64, round);
-    memory.bytes.fill(0, span.offset, span.offset + 12);
-    memory.bytes.set(frame, span.offset + 12);
-    await guest.sendSpan(span, frame.length);
-    await removeRegion(guest.frontEnd, region);
-    memory.removeRegion(region);
-    expect(over.counter(0, 'tx.drops.hairpin')).toBe(round + 1);
-  }
-
-  it('finds memory that was added where there was none', async () => {
-    lab = await TestNic.start();
-    const first = await lab.connect(0);
-    const second = await lab.connect(1);
-    const { memory } = first.queues;
-    const address = 2 ** 36 + 4096;
-    await first.sendSpan({ address, offset: 0, length: 100 }, 64);
-    expect(lab.drops(0)).toEqual({ 'tx.bufferAddress': 1 });
-    const region = memory.addRegion({ guestAddress: 2 ** 36, sizeBytes: 0x400000 });
-    await addRegion(first.frontEnd, region);
-    const span = memory.spanAt(address, 100);
-    const frame = plainFrame({ to: lab.mac(1), from: lab.mac(0) }, 64);
-    memory.bytes.fill(0, span.offset, span.offset + 12);
-    memory.bytes.set(frame, span.offset + 12);
-    await first.sendSpan(span, 64);
-    expect(Buffer.from(await second.nextFrame()).equals(frame)).toBe(true);
   });
 });
