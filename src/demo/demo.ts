@@ -10,7 +10,7 @@ import type { Attachment, Direction, GuestPair } from './guest-pair.ts';
 import { startLinuxGuests } from './linux-guests.ts';
 import { LiveTable } from './live-table.ts';
 import type { DemoOptions } from './options.ts';
-import { type DemoReport, makeReport, median } from './report.ts';
+import { type DemoReport, makeReport, median, roundMs, trafficName } from './report.ts';
 
 const pingCount = 20;
 
@@ -31,7 +31,7 @@ export async function runDemo(options: DemoOptions, cleanups: Cleanups): Promise
   cleanups.push(() => pair.close());
   await pair.connected();
   const roundTripsMs = await pair.ping(pingCount);
-  const medianMs = median(roundTripsMs);
+  const medianMs = roundMs(median(roundTripsMs));
   say(`vm1 pings vm2: ${roundTripsMs.length} of ${pingCount} answered, median ${medianMs} ms.`);
   const forwardMbps = await stream(nic, pair, 'forward', Math.ceil(options.seconds / 2));
   const reverseMbps = await stream(nic, pair, 'reverse', Math.floor(options.seconds / 2));
@@ -44,7 +44,9 @@ function startGuests(nic: Nic): GuestPair {
   const isLinux = missing.length === 0;
   if (isLinux) say('Booting two Linux machines under QEMU (some seconds) …');
   else
-    say(`Running with built-in guests instead of virtual machines: no ${missing.join(', no ')}.`);
+    say(
+      `Missing: ${missing.join(', ')}. So two built-in guests drive the VFs, no virtual machines.`,
+    );
   const start = isLinux ? startLinuxGuests : startBuiltInGuests;
   return start(first as Attachment, second as Attachment);
 }
@@ -56,7 +58,8 @@ async function stream(
   seconds: number,
 ): Promise<number> {
   const table = new LiveTable(nic, process.stdout);
-  table.start(direction === 'forward' ? 'TCP vm1 → vm2' : 'TCP vm2 → vm1');
+  const way = direction === 'forward' ? 'vm1 → vm2' : 'vm2 → vm1';
+  table.start(`${trafficName(pair.kind)} ${way}`);
   try {
     return await pair.stream(direction, seconds);
   } finally {

@@ -32,7 +32,7 @@ export function makeReport(measured: Measurements, stats: NicStats): DemoReport 
   return {
     guests: measured.guests,
     tcp: { forwardMbps: round(measured.forwardMbps), reverseMbps: round(measured.reverseMbps) },
-    rttMs: { min: Math.min(...roundTripsMs), median: median(roundTripsMs) },
+    rttMs: { min: roundMs(Math.min(...roundTripsMs)), median: roundMs(median(roundTripsMs)) },
     vfs: stats.vfs.map(({ name, mac, tx, rx }) => ({ name, mac, tx, rx })),
     drops: sumDrops(stats),
   };
@@ -48,11 +48,12 @@ export function summaryLines(report: DemoReport): string[] {
   const [first, second] = report.vfs.map((vf) => vf.name);
   const guests = report.guests === 'qemu' ? 'Linux machines under QEMU' : 'built-in guests';
   const { forwardMbps, reverseMbps } = report.tcp;
+  const traffic = trafficName(report.guests).padEnd(6);
   return [
     `Two ${guests}, one NIC:`,
     `  round trip       min ${report.rttMs.min} ms, median ${report.rttMs.median} ms`,
-    `  TCP ${first} → ${second}    ${forwardMbps} Mbit/s`,
-    `  TCP ${second} → ${first}    ${reverseMbps} Mbit/s`,
+    `  ${traffic} ${first} → ${second} ${forwardMbps} Mbit/s`,
+    `  ${traffic} ${second} → ${first} ${reverseMbps} Mbit/s`,
     ...report.vfs.map(vfLine),
     `  drops            ${dropText(report.drops)}`,
   ];
@@ -86,4 +87,14 @@ export function median(values: readonly number[]): number {
 
 function round(value: number): number {
   return Math.round(value * 10) / 10;
+}
+
+/** Microseconds are as fine as a ping is worth. */
+export function roundMs(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1000;
+}
+
+/** Built-in guests have no TCP: they send frames of full size as fast as they can. */
+export function trafficName(guests: 'qemu' | 'built-in'): string {
+  return guests === 'qemu' ? 'TCP' : 'frames';
 }
