@@ -1,8 +1,8 @@
 // The matrix: who sends, who receives, what is sent. Generated, so that no pair is forgotten.
 
-import { existsSync } from 'node:fs';
 import {
   NET_HEADER_GSO_ECN,
+  VIRTIO_F_RING_PACKED,
   VIRTIO_NET_F_CSUM,
   VIRTIO_NET_F_HOST_ECN,
   VIRTIO_NET_F_HOST_TSO4,
@@ -11,7 +11,6 @@ import {
   VIRTIO_NET_F_HOST_USO,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
-import { SWITCHABLE_FEATURES } from '../../src/vhost-user/features.ts';
 import type { Addresses } from '../support/frames.ts';
 import type { GuestOptions } from '../support/mock-driver/guest-queues.ts';
 import { OFFLOAD_SETS, type OffloadSet, PLAIN_FEATURES } from './feature-sets.ts';
@@ -34,11 +33,7 @@ export interface Party {
   format: RingFormat;
 }
 
-// Packed rings join as soon as the NIC offers them and the mock driver drives them.
-const PACKED = new Map<string, number>(Object.entries(SWITCHABLE_FEATURES)).get('RING_PACKED');
-const canDrive = existsSync(new URL('../support/mock-driver/packed-queue.ts', import.meta.url));
-export const FORMATS: readonly RingFormat[] =
-  PACKED === undefined || !canDrive ? ['split'] : ['split', 'packed'];
+export const FORMATS: readonly RingFormat[] = ['split', 'packed'];
 export const SETS = Object.keys(OFFLOAD_SETS) as readonly OffloadSet[];
 
 const SUPER_FRAME_MAX = 65553;
@@ -52,7 +47,7 @@ export function featuresOf({ offloads, isMergeable, format }: Party): number[] {
     ...PLAIN_FEATURES,
     ...OFFLOAD_SETS[offloads],
     ...(isMergeable ? [VIRTIO_NET_F_MRG_RXBUF] : []),
-    ...(format === 'packed' && PACKED !== undefined ? [PACKED] : []),
+    ...(format === 'packed' ? [VIRTIO_F_RING_PACKED] : []),
   ];
 }
 

@@ -68,6 +68,16 @@ describe('metadata that lies', () => {
     });
   });
 
+  it('flags that are unknown are not passed on', () => {
+    for (const layout of ['shared', 'split'] as const) {
+      const shape = { version: 4, transport: 'tcp', payloadLength: 50 } as const;
+      const made = packet({ ...shape, to: wire.mac(2), from: wire.mac(0) });
+      wire.sendPacket(0, { ...made, header: { ...made.header, flags: 0xff } }, layout);
+      wire.run();
+      expect(arrivalProblem(made, wire.guest(2).features, wire.arrivals(2))).toBe('');
+    }
+  });
+
   function expectArrivals(
     make: (addresses: { to: string; from: string }) => Packet,
     layout?: 'shared' | 'split',

@@ -6,6 +6,7 @@ import type { Span } from '../support/mock-driver/guest-memory.ts';
 import { seedFromEnvironment } from '../support/random.ts';
 import { arrivalProblem } from './expectations.ts';
 import { ALL_FEATURES, PLAIN_FEATURES } from './feature-sets.ts';
+import { FORMATS } from './matrix.ts';
 import { OffloadWire } from './offload-wire.ts';
 import {
   type Arrival,
@@ -74,7 +75,7 @@ function make(one: PacketShape, kind: Kind, size: number): Packet {
   return kind === 'segments' ? superPacket(one, size) : datagramToFragment(one, size);
 }
 
-describe('segmentation, whatever is sent however', () => {
+describe.each(FORMATS)('segmentation, whatever is sent however, in %s rings', (format) => {
   let wire: OffloadWire;
   let area: Span;
 
@@ -89,7 +90,12 @@ describe('segmentation, whatever is sent however', () => {
     };
     const takesAll = { ...odd, features: [...ALL_FEATURES, VIRTIO_NET_F_MRG_RXBUF] };
     const sender = { features: ALL_FEATURES, slots: 1 };
-    wire = new OffloadWire([sender, plain, odd, takesAll], { slotCount: 64 });
+    const guests = [sender, plain, odd, takesAll];
+    const packed = format === 'packed';
+    wire = new OffloadWire(
+      guests.map((guest) => ({ ...guest, packed })),
+      { slotCount: 64 },
+    );
     wire.postAll();
     area = wire.guest(0).memory.allocate(AREA_SIZE, 64);
   });

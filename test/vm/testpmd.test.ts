@@ -2,7 +2,6 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { Generator, type RingOptions } from '../../bench/generator.ts';
 import { reserveHugePages } from '../../bench/huge-pages.ts';
 import { missingTestpmd } from '../../bench/testpmd.ts';
-import { SWITCHABLE_FEATURES } from '../../src/vhost-user/features.ts';
 import { TestNic } from '../support/test-nic.ts';
 
 const WINDOW_SECONDS = 1;
@@ -39,7 +38,6 @@ const SPLIT: readonly Variant[] = [
   },
   { name: 'queues=4', rings: { queuePairs: 4 }, expected: ['MQ'] },
 ];
-/** Packed rings join as soon as the NIC offers them. */
 const PACKED: readonly Variant[] = [
   { name: 'packed_vq=1', rings: { isPacked: true }, expected: ['RING_PACKED'] },
   {
@@ -58,7 +56,7 @@ const PACKED: readonly Variant[] = [
     expected: ['RING_PACKED', 'MQ'],
   },
 ];
-const VARIANTS = 'RING_PACKED' in SWITCHABLE_FEATURES ? [...SPLIT, ...PACKED] : SPLIT;
+const VARIANTS = [...SPLIT, ...PACKED];
 
 function whyNot(): string {
   const missing = missingTestpmd();
