@@ -74,7 +74,7 @@ export interface Shot {
 
 const VLAN = [{ type: 0x8100, control: 0x2005 }];
 
-/** All that a guest with these offloads may send: finished, without checksum, without segmentation. */
+/** All that a guest with these offloads may send: finished, without checksum, a super-frame. */
 export function shots(sender: OffloadSet, addresses: Addresses): Shot[] {
   const features = new Set(OFFLOAD_SETS[sender]);
   return ([4, 6] as const).flatMap((version) =>

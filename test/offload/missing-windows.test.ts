@@ -115,7 +115,8 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
   });
 
   // A packed ring has no index that could break it from afar.
-  it.runIf(format === 'split')('a ring that breaks midway spoils no later frame', () => {
+  const whereItCan = format === 'split' ? it : () => {};
+  whereItCan('a ring that breaks midway spoils no later frame', () => {
     const pair = { version: 4, transport: 'tcp', payloadLength: 20_000 } as const;
     const made = superPacket({ ...pair, to: wire.mac(1), from: wire.mac(0) }, 1000);
     sendInPlace(made);

@@ -1,5 +1,5 @@
-// Packets for the offload tests: any stack of headers, the checksum left undone, and the virtio-net
-// header that says so.
+// Packets for the offload tests: every stack of headers, the checksum left undone, and the
+// virtio-net header that says so.
 
 import { FRAME_SIZE_MIN } from '../../layout/limits.ts';
 import {

@@ -14,7 +14,8 @@ const ROUNDS = 200;
 const REWRITES = 20_000;
 
 // Double fetch for real: this thread rewrites virtio-net headers and frames while the processor's
-// thread parses and segments them. Receivers check canaries; a stray access would end the processor.
+// thread parses and segments them. Receivers check canaries; a stray access would end the
+// processor.
 describe('a guest that rewrites what it has sent', () => {
   let lab: TestNic;
   let attacker: MockGuest;

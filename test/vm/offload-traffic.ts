@@ -1,5 +1,5 @@
-// Traffic between guests that shows what became of offloads: over both IP versions, TCP and UDP, and
-// bytes whose hash both ends compute.
+// Traffic between guests that shows what became of offloads: over both IP versions, TCP and UDP,
+// and bytes whose hash both ends compute.
 
 import type { Guest } from '../../src/demo/guest/guest.ts';
 import { addressOf } from './laboratory.ts';
@@ -91,9 +91,9 @@ export interface EqualStreamOptions {
 const blockMiB = 8;
 
 /**
- * Streams a file through TCP, and compares the hashes that both ends compute. The same block of random
- * bytes comes again and again, each time behind a line with its number. Returns how often the sender
- * has toggled.
+ * Streams a file through TCP, and compares the hashes that both ends compute. The same block of
+ * random bytes comes again and again, each time behind a line with its number. Returns how often
+ * the sender has toggled.
  */
 export async function equalStream(
   from: Guest,

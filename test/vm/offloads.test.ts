@@ -22,7 +22,7 @@ import { reach } from './traffic.ts';
 
 /** Not ours to offer: QEMU serves the control queue. */
 const VIRTIO_NET_F_CTRL_GUEST_OFFLOADS = 2;
-/** QEMU keeps the control queue: without this a guest could turn offloads off behind the NIC's back. */
+/** QEMU keeps the control queue: a guest could turn offloads off behind the NIC's back. */
 const NO_COMMANDS = 'ctrl_guest_offloads=off';
 const OFFLOADS: SwitchableFeature[] = [
   ...(['CSUM', 'HOST_TSO4', 'HOST_TSO6', 'HOST_ECN', 'HOST_UFO', 'HOST_USO'] as const),

@@ -73,8 +73,8 @@ const reason = whyNot();
 if (reason !== '') console.log(`skipped: ${reason}`);
 
 /**
- * virtio-user acknowledges "four queue pairs" to its driver before the NIC has heard of it, and frames
- * on a ring that is not enabled yet are discarded, as the standard wants.
+ * virtio-user acknowledges "four queue pairs" to its driver before the NIC has heard of it, and
+ * frames on a ring that is not enabled yet are discarded, as the standard wants.
  */
 async function untilEnabled(lab: TestNic, queuePairs: number): Promise<void> {
   const isReady = (vf: string) =>
