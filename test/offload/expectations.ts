@@ -16,7 +16,7 @@ import { findHeaders } from './reference.ts';
 import { finishedFrames } from './reference-frames.ts';
 
 /** Whether a guest with these features takes the packet with its work left undone. */
-export function takesUndone(made: Packet, features: ReadonlySet<number>): boolean {
+function takesUndone(made: Packet, features: ReadonlySet<number>): boolean {
   const { gsoType, flags } = made.header;
   if (flags !== 0 && !features.has(VIRTIO_NET_F_GUEST_CSUM)) return false;
   if (gsoType === 0) return true;
@@ -40,7 +40,7 @@ function featureFor(made: Packet): number {
 }
 
 /** What a guest with these features must get for a packet. */
-export function expectedArrivals(
+function expectedArrivals(
   made: Packet,
   features: ReadonlySet<number>,
   received: readonly Arrival[],

@@ -13,17 +13,17 @@ import {
 import { fillSeeded, macBytes } from '../support/frames.ts';
 import { onesSum, pseudoSum } from './internet-checksum.ts';
 
-export type IpVersion = 4 | 6;
-export type Transport = 'tcp' | 'udp';
+type IpVersion = 4 | 6;
+type Transport = 'tcp' | 'udp';
 
-export interface Tag {
+interface Tag {
   /** 0x8100 or 0x88a8. */
   type: number;
   /** Priority and VLAN number. */
   control: number;
 }
 
-export interface Extension {
+interface Extension {
   type: number;
   /** Without its first two bytes; 6 more than a multiple of 8. */
   body: Uint8Array;
@@ -91,7 +91,7 @@ const IPV6_ADDRESSES = Uint8Array.from([
   ...[0xfd, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2],
 ]);
 
-export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+function concat(...parts: readonly Uint8Array[]): Uint8Array {
   return Uint8Array.from(Buffer.concat(parts));
 }
 
