@@ -11,6 +11,7 @@ import {
 import {
   RING_FAULT,
   RING_FAULT_AVAIL_INDEX,
+  RING_FAULT_CHAIN,
   RING_FAULT_HEAD_INDEX,
   RING_FAULT_TRAP,
 } from '../../layout/virtqueue.ts';
@@ -28,6 +29,7 @@ const BLAMELESS_DEATHS_MAX = 5;
 const FAULT_REASONS: Readonly<Record<number, string>> = {
   [RING_FAULT_AVAIL_INDEX]: 'avail index ahead by more than the queue size',
   [RING_FAULT_HEAD_INDEX]: 'available ring names a descriptor beyond the table',
+  [RING_FAULT_CHAIN]: 'chain runs on beyond the ring or the longest there may be',
   [RING_FAULT_TRAP]: 'the firmware trapped',
 };
 
