@@ -78,19 +78,24 @@ export function segmentCount(frame: Frame): u32 {
 
 /**
  * Reads the virtio-net header (5.1.6.2) of a frame and what it promises. Sets `offload` (0: the
- * frame is finished) or a drop. `may` are the OFFLOAD_ bits that the guest negotiated.
+ * frame is finished) or a drop. `may` are the OFFLOAD_ bits that the guest negotiated. Returns how
+ * many segments a receiver may cause to be made.
  */
-export function readMetadata(frame: Frame, headerSize: u32, may: u32): void {
+export function readMetadata(frame: Frame, headerSize: u32, may: u32): u32 {
   const header = frame.header - headerSize;
   const metadata = load<u64>(header); // one load each, so that no field is fetched twice
   const gsoType = gsoTypeOf(metadata);
   frame.offload = 0;
   // "The device MUST ignore flag bits that it does not recognize."
-  if ((flagsOf(metadata) & NET_HEADER_F_NEEDS_CSUM) == 0 && gsoType == 0) return;
+  if ((flagsOf(metadata) & NET_HEADER_F_NEEDS_CSUM) == 0 && gsoType == 0) return 0;
   frame.metadata = metadata;
   frame.checksumOffset = u32(load<u16>(header, 8));
   const reason = gsoType == 0 ? checkChecksum(frame, may) : checkSegmentation(frame, gsoType, may);
-  if (reason >= 0) frame.target = TARGET_DROP + u32(reason);
+  if (reason >= 0) {
+    frame.target = TARGET_DROP + u32(reason);
+    return 0;
+  }
+  return gsoType == 0 ? 0 : segmentCount(frame);
 }
 
 /** −1, or why the frame is dropped. */

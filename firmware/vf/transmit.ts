@@ -16,6 +16,7 @@ import {
   HEADER_SCRATCH_SIZE,
   MISS_STREAK_MAX,
   SEGMENT_BUDGET,
+  SEGMENTS_PER_FRAME_MAX,
 } from '../../layout/limits';
 import { SOURCE_SEGMENTS_BASE, TX_DESCRIPTORS_BASE } from '../../layout/memory';
 import {
@@ -72,14 +73,23 @@ export function inhale(ringNumber: u32): u32 {
   segmentsUsed = 0;
   budgetUsed = 0;
   inhaledBytes = 0;
-  const taken = resolve(ringNumber, view, ring, heads);
+  let taken = resolve(ringNumber, view, ring, heads);
   const headerSize = ring.headerSize;
+  let segments: u32 = 0;
   for (let i: u32 = 0; i < taken; i++) {
     const frame = frameAt(i);
-    if (frame.target == 0) readMetadata(frame, headerSize, ring.offloads);
+    if (frame.target == 0) segments += readMetadata(frame, headerSize, ring.offloads);
+    // Tiny segments by the ten thousand would hold up all others: the rest stays in the guest.
+    if (segments >= SEGMENTS_PER_FRAME_MAX) taken = leaveFrom(i + 1, taken);
   }
   noteMiss(ringNumber, view, taken);
   return taken;
+}
+
+/** Ends the batch before frame `end`. */
+function leaveFrom(end: u32, taken: u32): u32 {
+  for (let i = end; i < taken; i++) inhaledBytes -= frameAt(i).length;
+  return end;
 }
 
 /** Copies the heads and first descriptors of what is available; returns how many. */
