@@ -18,6 +18,7 @@ import { configureFragments } from './offload/segment';
 import { classify, receiveRing, TARGETS_DIFFER } from './switch/classify';
 import { configureAgeing } from './switch/fdb';
 import { portAt, portCount } from './switch/ports';
+import { fillFlowTable } from './switch/toeplitz';
 import { complete, listInterrupts } from './vf/complete';
 import { deliver } from './vf/receive';
 import { inhale, inhaledBytes, inhaleMissed } from './vf/transmit';
@@ -61,6 +62,7 @@ let floodFrame: u32 = 0;
 /** Host: once, before all else. */
 export function configure(processor: u32, processorCount: u32, macAgeSeconds: u32): void {
   configureLocks(processor, processorCount);
+  fillFlowTable();
   for (let i: u32 = 0; i < BATCH_MAX; i++) store<u32>(WHOLE_LIST_BASE + (i << 2), i);
   configureAgeing(macAgeSeconds);
   configureFragments(processor);

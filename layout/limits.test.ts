@@ -43,6 +43,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ],
   ['source segments', memory.SOURCE_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
   ['target segments', memory.TARGET_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
+  ['flow table', memory.FLOW_TABLE_BASE, 36 * 256 * 4],
   ['ring views', memory.RING_VIEWS_BASE, RING_COUNT_MAX * virtqueue.RING_VIEW_SIZE],
 ];
 

@@ -36,6 +36,8 @@ export const GATHERED_BASE: u32 = 0x150000;
 export const GATHERED_ENTRY_SIZE: u32 = 12;
 export const SOURCE_SEGMENTS_BASE: u32 = 0x158000;
 export const TARGET_SEGMENTS_BASE: u32 = 0x160000;
+/** Tables of the Toeplitz hash: 36 × 256 × u32. */
+export const FLOW_TABLE_BASE: u32 = 0x168000;
 export const RING_VIEWS_BASE: u32 = 0x180000;
 export const PRIVATE_END: u32 = 0x1c0000;
 

@@ -43,13 +43,13 @@ export const PACKED_EVENT_DESCRIPTOR: u32 = 2;
 //   0      4       8      12      16          20         24               28      32           36
 //
 // ┌──────┬───────┬──────┬───────┬───────────┬──────────┬────────────────┬───────┬────────────┬─────┐
-// 
+//
 //
 //   │ lock │ state │ size │ flags │ lastAvail │ usedIndex│ signalledUsed  │ fault │ headerSize │
 // offloads │  …  │
 //
 // └──────┴───────┴──────┴───────┴───────────┴──────────┴────────────────┴───────┴────────────┴─────┘
-// 
+//
 //
 //   lock: 0, or processor + 1 of the holder; taken only where several processors deliver to it
 export const RING_RECORD_SIZE: u32 = 64;

@@ -31,6 +31,52 @@ describe('flowHash', () => {
     fc.assert(property);
   });
 
+  // The verification suite that RSS hardware is tested with: source, destination, ports, hashes.
+  const IPV4 = [
+    ['66.9.149.187:2794', '161.142.100.80:1766', 0x51ccc178, 0x323e8fc2],
+    ['199.92.111.2:14230', '65.69.140.83:4739', 0xc626b0ea, 0xd718262a],
+    ['24.19.198.95:12898', '12.22.207.184:38024', 0x5c2b394a, 0xd2d0a5de],
+    ['38.27.205.30:48228', '209.142.163.6:2217', 0xafc7327f, 0x82989176],
+    ['153.39.163.191:44251', '202.188.127.2:1303', 0x10e828a2, 0x5d1809c5],
+  ] as const;
+
+  function ipv4(from: string, to: string, protocol: number): Uint8Array {
+    const [[source, sourcePort], [target, targetPort]] = [from.split(':'), to.split(':')];
+    const bytes = (text = '') => text.split('.').map(Number);
+    const port = (text = '') => [Number(text) >> 8, Number(text) & 0xff];
+    const header = [0x45, 0, 0, 40, 0, 0, 0, 0, 64, protocol, 0, 0];
+    const ends = [...bytes(source), ...bytes(target), ...port(sourcePort), ...port(targetPort)];
+    return ethernetFrame(addresses, 0x0800, Uint8Array.from([...header, ...ends, 0, 0, 0, 0]));
+  }
+
+  it.each(IPV4)('is the Toeplitz hash of RSS for %s to %s', (from, to, withPorts, without) => {
+    expect(hash(ipv4(from, to, 6))).toBe(withPorts);
+    expect(hash(ipv4(from, to, 17))).toBe(withPorts);
+    expect(hash(ipv4(from, to, 47)), 'no ports in GRE').toBe(without);
+  });
+
+  it('is the Toeplitz hash of RSS for IPv6', () => {
+    const words = (text: string) =>
+      text.split(':').flatMap((word) => {
+        const value = Number.parseInt(word, 16);
+        return [value >> 8, value & 0xff];
+      });
+    const source = words('3ffe:2501:0200:1fff:0000:0000:0000:0007');
+    const target = words('3ffe:2501:0200:0003:0000:0000:0000:0001');
+    const ports = [2794 >> 8, 2794 & 0xff, 1766 >> 8, 1766 & 0xff];
+    const packet = (next: number) =>
+      Uint8Array.from([0x60, 0, 0, 0, 0, 20, next, 64, ...source, ...target, ...ports, 0, 0]);
+    expect(hash(ethernetFrame(addresses, 0x86dd, packet(6)))).toBe(0x40207d3d);
+    expect(hash(ethernetFrame(addresses, 0x86dd, packet(59)))).toBe(0x2cc18cd5);
+  });
+
+  it('skips VLAN tags', () => {
+    const plain = ipv4('66.9.149.187:2794', '161.142.100.80:1766', 6);
+    const tags = Uint8Array.from([0x88, 0xa8, 0, 7, 0x81, 0x00, 0, 9]);
+    const tagged = Uint8Array.from([...plain.subarray(0, 12), ...tags, ...plain.subarray(12)]);
+    expect(hash(tagged)).toBe(0x51ccc178);
+  });
+
   it('spreads flows over queues', () => {
     const queues = [0, 0, 0, 0];
     for (let flow = 0; flow < 1024; flow++) {
