@@ -15,31 +15,31 @@ export const packages = [
   {
     name: 'qemu-system-x86',
     purpose: 'runs the virtual machines',
-    neededBy: ['start', 'test'],
+    neededBy: ['start', 'test', 'bench'],
     isInstalled: () => hasProgram('qemu-system-x86_64'),
   },
   {
     name: 'linux-image-cloud-amd64',
     purpose: 'the kernel inside the virtual machines',
-    neededBy: ['start', 'test'],
+    neededBy: ['start', 'test', 'bench'],
     isInstalled: hasKernel,
   },
   {
     name: 'busybox-static',
     purpose: 'the programs inside the virtual machines',
-    neededBy: ['start', 'test'],
+    neededBy: ['start', 'test', 'bench'],
     isInstalled: () => hasProgram('busybox'),
   },
   {
     name: 'iperf3',
     purpose: 'measures TCP between the virtual machines',
-    neededBy: ['start', 'test'],
+    neededBy: ['start', 'test', 'bench'],
     isInstalled: () => hasProgram('iperf3'),
   },
   {
     name: 'ethtool',
     purpose: 'switches queues on inside the virtual machines',
-    neededBy: ['start', 'test'],
+    neededBy: ['start', 'test', 'bench'],
     isInstalled: () => hasProgram('ethtool'),
   },
   {
@@ -47,6 +47,18 @@ export const packages = [
     purpose: 'testpmd, a foreign virtio driver to test and measure with',
     neededBy: ['test', 'bench'],
     isInstalled: () => hasProgram('dpdk-testpmd'),
+  },
+  {
+    name: 'vde2',
+    purpose: 'a switch in user space to compare virtual machines with',
+    neededBy: ['bench'],
+    isInstalled: () => hasProgram('vde_switch'),
+  },
+  {
+    name: 'iproute2',
+    purpose: 'network namespaces, for the kernel as a peer in tests and benchmarks',
+    neededBy: ['test', 'bench'],
+    isInstalled: () => hasProgram('ip'),
   },
   {
     name: 'openvswitch-switch-dpdk',
