@@ -14,7 +14,7 @@ describe('QEMU', () => {
         '-machine memory-backend=mem \\',
         '-chardev socket,id=socket-vm1,path=/h/vm1.sock,reconnect=1 \\',
         '-netdev vhost-user,id=net-vm1,chardev=socket-vm1,queues=1 \\',
-        '-device virtio-net-pci,netdev=net-vm1,mac=02:00:00:00:00:0a',
+        '-device virtio-net-pci,netdev=net-vm1,mac=02:00:00:00:00:0a,ctrl_guest_offloads=off',
       ].join('\n'),
     );
   });
