@@ -23,8 +23,6 @@ export function qemuArguments(vf: Attachable, options: AttachOptions = {}): stri
   const end = vf.mode === 'server' ? 'reconnect=1' : 'server=on,wait=off';
   // The prefixes: an id must begin with a letter, the name of a VF need not.
   const device = ['virtio-net-pci', `netdev=net-${vf.name}`, `mac=${vf.mac}`];
-  // QEMU keeps what the guest would say there to itself: see docs/offloads.md.
-  device.push('ctrl_guest_offloads=off');
   // Two vectors per pair, one for the control queue, one for changes of the configuration.
   if (vf.queuePairs > 1) device.push('mq=on', `vectors=${2 * vf.queuePairs + 2}`);
   if (vf.mtu !== MTU_ETHERNET) device.push(`host_mtu=${vf.mtu}`);
