@@ -24,7 +24,12 @@ export interface Profile {
     readonly links: readonly string[] | null;
   };
   readonly scale: { readonly vfCounts: readonly number[]; readonly rounds: number };
-  readonly idle: { readonly vfCounts: readonly number[]; readonly windowSeconds: number };
+  readonly idle: {
+    readonly vfCounts: readonly number[];
+    /** After the last port's set-up. V8 tidies up once, some 8 s after the last work. */
+    readonly settleSeconds: number;
+    readonly windowSeconds: number;
+  };
   /** Windows (of 4 MiB each) that the buffers of both guests lie in. */
   readonly windows: { readonly counts: readonly number[]; readonly rounds: number };
   readonly allocation: { readonly windowSeconds: number };
@@ -45,7 +50,7 @@ const full: Profile = {
   latency: { trips: 100_000, idleTrips: 200 },
   vm: { rounds: 3, streamSeconds: 5, trips: 500, links: null },
   scale: { vfCounts: [2, 4, 8, 16, 32, 64], rounds: 3 },
-  idle: { vfCounts: [8, 64], windowSeconds: 10 },
+  idle: { vfCounts: [8, 64], settleSeconds: 12, windowSeconds: 10 },
   windows: { counts: [8, 256, 512, 768, 864, 960, 1024, 1792], rounds: 3 },
   allocation: { windowSeconds: 10 },
 };
@@ -62,7 +67,7 @@ const quick: Profile = {
   latency: { trips: 20_000, idleTrips: 50 },
   vm: { rounds: 1, streamSeconds: 1, trips: 100, links: ['heddle', 'bridge-tap'] },
   scale: { vfCounts: [2, 64], rounds: 1 },
-  idle: { vfCounts: [64], windowSeconds: 3 },
+  idle: { vfCounts: [64], settleSeconds: 2, windowSeconds: 3 },
   windows: { counts: [8, 1024], rounds: 1 },
   allocation: { windowSeconds: 3 },
 };
@@ -73,7 +78,7 @@ const smoke: Profile = {
   // Idle is then about Heddle alone: the others poll, which needs no measurement.
   portsOfOthersMax: 2,
   forward: { frameSizes: [64, 1500], variantSizes: [], hasMix: false },
-  idle: { vfCounts: [8], windowSeconds: 10 },
+  idle: { vfCounts: [8], settleSeconds: 12, windowSeconds: 10 },
 };
 
 export const profiles = { full, quick, smoke } as const;

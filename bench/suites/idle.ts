@@ -7,8 +7,6 @@ import { sleepsOf } from '../proc.ts';
 import { withDriver } from './session.ts';
 import { interleave, type SuiteContext, withPorts } from './suite.ts';
 
-/** After the last port's set-up and its first frame, which are work. */
-const settleSeconds = 2;
 const ringSize = 256;
 
 /** One round: what is measured is a sum over seconds, and the machine's mood does not change it. */
@@ -28,7 +26,7 @@ async function visit(
   count: number,
 ): Promise<void> {
   await withDriver(peer, count, { ringSize, hasHugePages: false }, async () => {
-    await sleep(settleSeconds * 1000);
+    await sleep(context.profile.idle.settleSeconds * 1000);
     const wakeUps = () => peer.pids().reduce((sum, pid) => sum + sleepsOf(pid), 0);
     const before = wakeUps();
     const clock = new CoreClock(() => peer.cpuSeconds());
