@@ -190,6 +190,16 @@ export const ERROR_TABLE = {
     message: 'Cannot open the TAP because this system has no /dev/net/tun: received {name}',
     hint: 'Load the kernel module "tun"; in a container, pass the device in.',
   },
+  HEDDLE_PASST_MISSING: {
+    status: 503,
+    message: 'Cannot start passt because there is no such program: received {program}',
+    hint: 'Install it ("apt install passt"), or name its path with "program:".',
+  },
+  HEDDLE_PASST_FAILED: {
+    status: 503,
+    message: 'Cannot start passt because {reason}: received {program}',
+    hint: 'Run it by hand with --foreground; with no default route, give it "-a" and "-g".',
+  },
   // The control socket
   HEDDLE_CONTROL_ABSENT: {
     status: 503,

@@ -80,7 +80,7 @@ function valueProblem(issue: Issue, value: unknown, root: Root, locate: Locate):
       const reason = macProblem(value);
       return operatorError('HEDDLE_CONFIG_MAC', { where, key, allowed, reason, received });
     }
-    const isPath = name === 'socket' || name === 'control';
+    const isPath = name === 'socket' || name === 'control' || name === 'peer';
     if (isPath && Buffer.byteLength(value) > SOCKET_PATH_BYTES_MAX) {
       const size = `${key} with ${Buffer.byteLength(value)} bytes, ${value}`;
       const limit = SOCKET_PATH_BYTES_MAX;

@@ -28,6 +28,9 @@ interface UplinkBase {
 export type UplinkConfig =
   | (UplinkBase & { type: 'loopback' | 'null' })
   | (UplinkBase & { type: 'tap'; interface: string; queues: number })
+  | (UplinkBase & { type: 'passt'; program: string; arguments: string[] })
+  | (UplinkBase & { type: 'stream'; socket: string; mode: VfMode })
+  | (UplinkBase & { type: 'dgram'; socket: string; peer: string })
   /** The MTU is the interface's own. */
   | { name: string; type: 'packet'; interface: string; queues: number };
 
@@ -39,6 +42,11 @@ export interface UplinkConfigInput {
   mtu?: number | undefined;
   interface?: string | undefined;
   queues?: number | undefined;
+  socket?: string | undefined;
+  peer?: string | undefined;
+  mode?: VfMode | undefined;
+  program?: string | undefined;
+  arguments?: string[] | undefined;
 }
 
 /** What can change about an uplink that exists: its wires are opened anew. */

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { QUEUE_PAIRS_MAX } from '../../layout/limits.ts';
-import { name, wholeNumber } from './fields.ts';
+import { name, socketPath, wholeNumber } from './fields.ts';
 
 const MTU_MIN = 68;
 /**
@@ -12,6 +12,10 @@ const MTU_DEFAULT = 1500;
 const MTU_MAX = 65521;
 
 const interfaceAllowed = 'the name of a network interface, 1 to 15 characters without "/" or space';
+
+const modeAllowed = '"server" (the NIC listens) or "client" (the NIC connects)';
+const programAllowed = 'the name or the path of a program';
+const wordAllowed = 'a word, in quotes if it looks like a number';
 
 const fields = {
   name: name.meta({ description: 'Name of the uplink, one of a kind in its NIC.' }),
@@ -23,6 +27,21 @@ const fields = {
     .regex(/^(?!\.{1,2}$)[^\s/:]{1,15}$/, interfaceAllowed)
     .meta({ description: 'The network interface.' }),
   queues: wholeNumber(1, QUEUE_PAIRS_MAX).default(1).meta({ description: 'Queues side by side.' }),
+  socket: socketPath.meta({ description: 'Path of our end of the wire, absolute.' }),
+  peer: socketPath.meta({ description: "Path of the peer's end of the wire, absolute." }),
+  mode: z
+    .enum(['server', 'client'], modeAllowed)
+    .default('server')
+    .meta({ description: 'server: the NIC listens. client: the NIC connects, and reconnects.' }),
+  program: z
+    .string(programAllowed)
+    .min(1, programAllowed)
+    .default('passt')
+    .meta({ description: 'The program, found as a shell does.' }),
+  arguments: z
+    .array(z.string(wordAllowed), 'a list of words')
+    .default([])
+    .meta({ description: 'Further words for the program.' }),
 };
 
 const common = { name: fields.name, mtu: fields.mtu };
@@ -47,6 +66,23 @@ const kinds = [
       interface: fields.interface,
       queues: fields.queues,
     },
+    allowed,
+  ),
+  z.strictObject(
+    {
+      ...common,
+      type: z.literal('passt'),
+      program: fields.program,
+      arguments: fields.arguments,
+    },
+    allowed,
+  ),
+  z.strictObject(
+    { ...common, type: z.literal('stream'), socket: fields.socket, mode: fields.mode },
+    allowed,
+  ),
+  z.strictObject(
+    { ...common, type: z.literal('dgram'), socket: fields.socket, peer: fields.peer },
     allowed,
   ),
 ] as const;

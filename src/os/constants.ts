@@ -69,6 +69,7 @@ export const EINVAL = 22;
 export const EMSGSIZE = 90;
 export const ENETDOWN = 100;
 export const ENOBUFS = 105;
+export const EADDRINUSE = 98;
 export const ECONNREFUSED = 111;
 export const EMFILE = 24;
 export const ENFILE = 23;

@@ -51,6 +51,11 @@ export function createSocketPair(): [number, number] {
   return [scratch.view.getInt32(0, true), scratch.view.getInt32(4, true)];
 }
 
+/** 0 when bound, else errno. */
+export function bindErrno(fd: number, path: string): number {
+  return c.bind(fd, scratch.address + ADDRESS, writeAddress(path)) === 0 ? 0 : errno();
+}
+
 export function bindUnixSocket(fd: number, path: string): void {
   checked('bind', c.bind(fd, scratch.address + ADDRESS, writeAddress(path)));
 }

@@ -1,8 +1,11 @@
 import type { UplinkConfig } from '../config/types.ts';
 import type { Poller } from '../os/poller.ts';
+import { DgramSource } from './dgram.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
 import { InternalSource } from './internal-source.ts';
 import { PacketSource } from './packet.ts';
+import { PasstSource } from './passt.ts';
+import { StreamSource } from './stream.ts';
 import { TapSource } from './tap.ts';
 import type { UplinkSource } from './uplink.ts';
 
@@ -16,6 +19,12 @@ export function createSource(config: UplinkConfig, around: Surroundings): Uplink
     case 'loopback':
     case 'null':
       return new InternalSource(config.type, config.mtu);
+    case 'stream':
+      return new StreamSource(config, around.poller);
+    case 'dgram':
+      return new DgramSource(config);
+    case 'passt':
+      return new PasstSource(config);
     case 'packet':
       return new PacketSource(config, around.watch);
     case 'tap':

@@ -2,6 +2,7 @@ import { LoopbackWire } from './loopback.ts';
 import { MessageWire } from './message-wire.ts';
 import { NullWire } from './null.ts';
 import type { PairMemory } from './port-memory.ts';
+import { StreamWire } from './stream-wire.ts';
 import { TapWire } from './tap-wire.ts';
 import type { Wire } from './wire.ts';
 
@@ -11,6 +12,7 @@ import type { Wire } from './wire.ts';
 export type WireSettings =
   | { kind: 'loopback' | 'null' }
   | { kind: 'tap'; fd: number }
+  | { kind: 'stream'; fd: number }
   /** `headerSize`: bytes of virtio-net header before each frame, 0 or 10. */
   | { kind: 'message'; fd: number; headerSize: number };
 
@@ -22,6 +24,8 @@ export function createWire(settings: WireSettings, memory: PairMemory): Wire {
       return new NullWire();
     case 'tap':
       return new TapWire(settings.fd, memory);
+    case 'stream':
+      return new StreamWire(settings.fd, memory);
     case 'message':
       return new MessageWire(settings.fd, settings.headerSize, memory);
   }

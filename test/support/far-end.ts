@@ -1,8 +1,12 @@
+import { rmSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { MSG_DONTWAIT } from '../../src/os/constants.ts';
+import { bindDatagramSocket } from '../../src/os/datagram-socket.ts';
 import { c } from '../../src/os/libc.ts';
 import { LinearMemory } from '../../src/os/linear-memory.ts';
 import { findNetDevice } from '../../src/os/net-device.ts';
 import { openPacketSocket, PACKET_HEADER_SIZE } from '../../src/os/packet-socket.ts';
+import { connectUnixSocket } from '../../src/os/unix-socket.ts';
 import { acquirePoller, type PollerLease } from './mock-driver/shared-poller.ts';
 
 /** The other end of an uplink's wire, as a test holds it. */
@@ -68,4 +72,84 @@ export function openInterfaceEnd(name: string): FarEnd {
   const fd = openPacketSocket(device.index, null);
   if (fd < 0) throw new Error(`no packet socket on ${name}: errno ${-fd}`);
   return new MessageEnd(fd, PACKET_HEADER_SIZE);
+}
+
+/** A peer of QEMU's dgram: bound to `path`, sending to `peer`. */
+export function openDgramEnd(path: string, peer: string): FarEnd {
+  const fd = bindDatagramSocket(path);
+  if (fd < 0) throw new Error(`cannot bind ${path}: errno ${-fd}`);
+  let isConnected = false;
+  const end = new MessageEnd(fd, 0);
+  return {
+    frames: end.frames,
+    send: (frame) => {
+      isConnected ||= connectUnixSocket(fd, peer) === 0;
+      return isConnected && end.send(frame);
+    },
+    setReading: (isReading) => end.setReading(isReading),
+    close: () => {
+      end.close();
+      rmSync(path, { force: true });
+    },
+  };
+}
+
+/** A peer of QEMU's stream: each frame behind its length. */
+export class StreamEnd implements FarEnd {
+  readonly frames: Uint8Array[] = [];
+  readonly #path: string;
+  #server: Server | null = null;
+  #socket: Socket | null = null;
+  #rest = Buffer.alloc(0);
+
+  constructor(path: string, nicMode: 'server' | 'client') {
+    this.#path = path;
+    if (nicMode === 'client') {
+      this.#server = createServer((socket) => this.#adopt(socket)).listen(path);
+    } else this.connect();
+  }
+
+  connect(): void {
+    if (this.#server === null) this.#adopt(connect(this.#path));
+  }
+
+  disconnect(): void {
+    this.#socket?.destroy();
+    this.#socket = null;
+    this.#rest = Buffer.alloc(0);
+  }
+
+  send(frame: Uint8Array): boolean {
+    if (this.#socket === null) return false;
+    const prefix = Buffer.alloc(4);
+    prefix.writeUInt32BE(frame.length);
+    this.#socket.write(Buffer.concat([prefix, frame]));
+    return true;
+  }
+
+  setReading(isReading: boolean): void {
+    if (isReading) this.#socket?.resume();
+    else this.#socket?.pause();
+  }
+
+  close(): void {
+    this.disconnect();
+    this.#server?.close();
+  }
+
+  #adopt(socket: Socket): void {
+    this.#socket = socket;
+    socket.on('error', () => undefined);
+    socket.on('data', (data: Buffer) => this.#read(data));
+  }
+
+  #read(data: Buffer): void {
+    let bytes = Buffer.concat([this.#rest, data]);
+    while (bytes.length >= 4 && bytes.length >= 4 + bytes.readUInt32BE(0)) {
+      const end = 4 + bytes.readUInt32BE(0);
+      this.frames.push(new Uint8Array(bytes.subarray(4, end)));
+      bytes = bytes.subarray(end);
+    }
+    this.#rest = bytes;
+  }
 }

@@ -1,7 +1,7 @@
 // What the conformance suite needs of each kind of uplink: its configuration, its far end, and how
 // its link is lost and comes back.
 import type { UplinkConfigInput } from '../../src/nic/types.ts';
-import { type FarEnd, openInterfaceEnd } from '../support/far-end.ts';
+import { type FarEnd, openDgramEnd, openInterfaceEnd, StreamEnd } from '../support/far-end.ts';
 import { ip } from '../support/namespace.ts';
 
 export interface Specimen {
@@ -12,6 +12,8 @@ export interface Specimen {
   readonly missing?: string | undefined;
   /** Cases that make no sense for it, each with the reason. */
   readonly skips?: Readonly<Record<string, string>>;
+  /** It is not up before its far end is there. */
+  readonly needsFarEndFirst?: boolean;
   prepare?(): void;
   /** The other end of the wire, once the uplink is there. */
   openFarEnd(): FarEnd;
@@ -70,5 +72,34 @@ export function packetSpecimen(missing: string | undefined): Specimen {
       const { rx, tx } = linkStats('near');
       return { toWorld: tx.packets, toNic: rx.packets };
     },
+  };
+}
+
+/** Where the sockets of a specimen lie: a directory that the test makes. */
+export function streamSpecimen(directory: string, mode: 'server' | 'client'): Specimen {
+  const socket = `${directory}/stream.sock`;
+  let end: StreamEnd | null = null;
+  return {
+    type: `stream, ${mode}`,
+    config: { name: 'up', type: 'stream', socket, mode },
+    mtu: 1500,
+    needsFarEndFirst: true,
+    openFarEnd: () => {
+      end = new StreamEnd(socket, mode);
+      return end;
+    },
+    loseLink: () => end?.disconnect(),
+    returnLink: () => end?.connect(),
+  };
+}
+
+export function dgramSpecimen(directory: string): Specimen {
+  const [socket, peer] = [`${directory}/ours.sock`, `${directory}/peer.sock`];
+  return {
+    type: 'dgram',
+    config: { name: 'up', type: 'dgram', socket, peer },
+    mtu: 1500,
+    needsFarEndFirst: true,
+    openFarEnd: () => openDgramEnd(peer, socket),
   };
 }

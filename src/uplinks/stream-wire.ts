@@ -1,0 +1,153 @@
+// A byte stream of frames, each behind its length (u32, big-endian): QEMU's -netdev stream, passt.
+//
+//   to the world     │ header, 12 bytes │ frame │   the length takes the place of the header's last
+//                    │        │ length ─┴───────┤   4 bytes, so that both go out in one piece
+//   from the world   read in large pieces into the staging area, and copied from there: a frame
+//                    needs its header in front of it, where the stream has the end of another
+
+import { FRAME_SIZE_MAX } from '../../layout/limits.ts';
+import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
+import { EAGAIN, EINTR, MSG_DONTWAIT, MSG_NOSIGNAL } from '../os/constants.ts';
+import { c, errno } from '../os/libc.ts';
+import { errorName } from '../os/system-error.ts';
+import { IoVector, putAddress } from './io-vector.ts';
+import {
+  BUFFERS,
+  type PairMemory,
+  STAGING,
+  STAGING_SIZE,
+  STRUCTURES,
+  WIRE_MALFORMED,
+} from './port-memory.ts';
+import { alignUp, type FrameList, type Wire } from './wire.ts';
+
+const PREFIX_SIZE = 4;
+const STAGING_END = STAGING + STAGING_SIZE;
+
+// struct msghdr, then the parts.
+const MESSAGE_PARTS = 16;
+const MESSAGE_PARTS_COUNT = 24;
+const PARTS = STRUCTURES + 64;
+
+export class StreamWire implements Wire {
+  readonly fd: number;
+  isReadable = true;
+  failure: string | null = null;
+  readonly #memory: PairMemory;
+  readonly #parts: IoVector;
+  /** What has been read and not yet taken. */
+  #head = STAGING;
+  #tail = STAGING;
+  /** Bytes of the first frame to be sent, with its prefix, that are gone already. */
+  #partial = 0;
+
+  constructor(fd: number, memory: PairMemory) {
+    this.fd = fd;
+    this.#memory = memory;
+    this.#parts = new IoVector(memory, PARTS);
+    memory.bytes.fill(0, STRUCTURES, PARTS);
+  }
+
+  receive(frames: FrameList, from: number, to: number, limit: number): void {
+    let at = from;
+    while (frames.count < limit) {
+      const length = this.#nextLength();
+      if (length < 0) {
+        if (this.failure !== null || !this.#read()) return;
+        continue;
+      }
+      const end = at + NET_HEADER_SIZE + length;
+      if (end > to) return;
+      const { bytes } = this.#memory;
+      bytes.fill(0, at, at + NET_HEADER_SIZE);
+      const start = this.#head + PREFIX_SIZE;
+      bytes.copyWithin(at + NET_HEADER_SIZE, start, start + length);
+      this.#head = start + length;
+      frames.add(at, NET_HEADER_SIZE + length, 0);
+      at = alignUp(end);
+    }
+  }
+
+  send(frames: FrameList): number {
+    this.#describe(frames);
+    const { words, address } = this.#memory;
+    putAddress(words, (STRUCTURES + MESSAGE_PARTS) / 4, this.#parts.address);
+    putAddress(words, (STRUCTURES + MESSAGE_PARTS_COUNT) / 4, this.#parts.count);
+    const sent = c.sendmsg(this.fd, address + STRUCTURES, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent === -1) {
+      const error = errno();
+      if (error !== EAGAIN && error !== EINTR) {
+        this.failure = `the peer is gone (${errorName(error)})`;
+      }
+      return 0;
+    }
+    return this.#settle(frames, sent + this.#partial);
+  }
+
+  /** The length of the frame that lies complete in the staging area; −1 if none does. */
+  #nextLength(): number {
+    const there = this.#tail - this.#head;
+    if (there < PREFIX_SIZE) return -1;
+    const length = this.#memory.view.getUint32(this.#head);
+    if (length > FRAME_SIZE_MAX) {
+      // Whatever this is, the next frame cannot be found behind it.
+      const { counters } = this.#memory;
+      counters[WIRE_MALFORMED] = (counters[WIRE_MALFORMED] ?? 0) + 1;
+      this.failure = `the peer sent a frame of ${length} bytes`;
+      return -1;
+    }
+    return there < PREFIX_SIZE + length ? -1 : length;
+  }
+
+  /** Reads more. False if there is nothing now, or the stream has ended. */
+  #read(): boolean {
+    const { bytes, address } = this.#memory;
+    bytes.copyWithin(STAGING, this.#head, this.#tail);
+    this.#tail -= this.#head - STAGING;
+    this.#head = STAGING;
+    const room = STAGING_END - this.#tail;
+    const length = c.recv(this.fd, address + this.#tail, room, MSG_DONTWAIT);
+    if (length > 0) {
+      this.#tail += length;
+      return true;
+    }
+    this.isReadable = false;
+    const error = length === 0 ? 0 : errno();
+    if (error === 0) this.failure = 'the peer closed the connection';
+    else if (error !== EAGAIN && error !== EINTR) {
+      this.failure = `the peer is gone (${errorName(error)})`;
+    }
+    return false;
+  }
+
+  #describe(frames: FrameList): void {
+    this.#parts.clear();
+    let skip = this.#partial;
+    for (let i = 0; i < frames.count; i++) {
+      const start = (frames.starts[i] ?? 0) + NET_HEADER_SIZE - PREFIX_SIZE;
+      const length = (frames.lengths[i] ?? 0) - NET_HEADER_SIZE + PREFIX_SIZE;
+      const wrapped = frames.wrapped[i] ?? 0;
+      this.#memory.view.setUint32(start, length - PREFIX_SIZE + wrapped);
+      if (skip < length) this.#parts.add(start + skip, length - skip);
+      const skipWrapped = Math.max(0, skip - length);
+      if (wrapped > 0) this.#parts.add(BUFFERS + skipWrapped, wrapped - skipWrapped);
+      skip = 0;
+    }
+  }
+
+  /** The frames that `bytes` hold whole; what is over belongs to the next one. */
+  #settle(frames: FrameList, bytes: number): number {
+    let left = bytes;
+    for (let i = 0; i < frames.count; i++) {
+      const length = (frames.lengths[i] ?? 0) + (frames.wrapped[i] ?? 0);
+      const size = length - NET_HEADER_SIZE + PREFIX_SIZE;
+      if (left < size) {
+        this.#partial = left;
+        return i;
+      }
+      left -= size;
+    }
+    this.#partial = 0;
+    return frames.count;
+  }
+}

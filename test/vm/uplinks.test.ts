@@ -1,0 +1,153 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createServer, type Server } from 'node:http';
+import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest';
+import { findProgram } from '../../src/demo/guest/requirements.ts';
+import { assertBalanced } from '../support/assert-balanced.ts';
+import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
+import { canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
+
+const HOST = '10.0.0.254';
+const PAGE = 'a page of the host\n';
+
+let server: Server;
+
+beforeAll(async () => {
+  if (!canRunGuests || namespaceMissing !== undefined) return;
+  enterNamespace();
+  // passt hands its guests what the default route has: here, an interface that leads nowhere.
+  ip('link add outside type dummy');
+  ip('address add 192.0.2.2/24 dev outside');
+  ip('link set outside up');
+  ip('route add default via 192.0.2.1');
+  server = createServer((_, response) => response.end(PAGE));
+  await new Promise<void>((resolve) => server.listen(8080, resolve));
+});
+
+afterAll(() => server?.close());
+
+beforeEach((context: TestContext) => {
+  skipWithoutGuests(context);
+  if (namespaceMissing !== undefined) context.skip(namespaceMissing);
+});
+
+describe('a guest on a TAP', () => {
+  let lab: Laboratory;
+  let iperf: ChildProcess;
+
+  beforeAll(async () => {
+    if (!canRunGuests || namespaceMissing !== undefined) return;
+    lab = await Laboratory.open({ guests: 1 });
+    await lab.nic.addUplink({ name: 'host', type: 'tap', interface: 'heddle0' });
+    ip(`address add ${HOST}/24 dev heddle0`);
+    iperf = spawn('iperf3', ['-s'], { stdio: 'ignore' });
+  }, 120_000);
+
+  afterAll(async () => {
+    iperf?.kill();
+    await lab?.close();
+  });
+
+  test('reaches the host, and the host it', async () => {
+    const vm1 = lab.guest('vm1');
+    await vm1.run(`until ping -c 1 -W 1 ${HOST} >/dev/null; do :; done`, 30);
+    expect(await vm1.run(`wget -q -O - http://${HOST}:8080/`)).toBe(PAGE);
+    assertBalanced(lab.nic.stats());
+  });
+
+  test.each(['', '-R'])('moves TCP in super-frames %s', async (direction) => {
+    const before = lab.nic.stats().uplinks?.[0];
+    const output = await lab.guest('vm1').run(`iperf3 -c ${HOST} -t 3 -J ${direction}`, 30);
+    const { end } = JSON.parse(output) as { end: { sum_received: { bits_per_second: number } } };
+    const mbps = Math.round(end.sum_received.bits_per_second / 1e6);
+    const after = lab.nic.stats().uplinks?.[0];
+    if (before === undefined || after === undefined) throw new Error('no uplink');
+    const way = direction === '' ? 'rx' : 'tx';
+    const bytes = after[way].bytes - before[way].bytes;
+    const frames = after[way].packets - before[way].packets;
+    console.log(`TCP ${direction === '' ? 'to' : 'from'} the host: ${mbps} Mbit/s,`);
+    console.log(`  ${Math.round(bytes / frames)} bytes in a frame on average`);
+    expect(bytes / frames).toBeGreaterThan(3000);
+    expect(after.rx.segments).toBe(0);
+    assertBalanced(lab.nic.stats());
+  });
+
+  test('agrees with the counters of the kernel', async () => {
+    await lab.guest('vm1').run(`ping -c 20 -i 0.05 ${HOST}`);
+    interface Link {
+      stats64: { rx: { packets: number }; tx: { packets: number } };
+    }
+    const [link] = JSON.parse(ip('-j -s link show heddle0')) as Link[];
+    const wire = lab.nic.stats().uplinks?.[0]?.wire;
+    expect(link?.stats64.rx.packets).toBe(wire?.sent);
+    expect(link?.stats64.tx.packets).toBe(wire?.received);
+  });
+});
+
+describe('a guest behind passt', () => {
+  let lab: Laboratory;
+  const missing = findProgram('passt') === undefined ? 'passt is not installed' : undefined;
+
+  beforeEach(({ skip }) => {
+    if (missing !== undefined) skip(missing);
+  });
+  beforeAll(async () => {
+    if (!canRunGuests || namespaceMissing !== undefined || missing !== undefined) return;
+    lab = await Laboratory.open({ guests: 1 });
+    await lab.nic.addUplink({ name: 'wan', type: 'passt' });
+  }, 120_000);
+  afterAll(() => lab?.close());
+
+  test('gets an address by DHCP and fetches a page from the host', async () => {
+    const vm1 = lab.guest('vm1');
+    const script = [
+      'ip address flush dev eth0',
+      'cat >/tmp/dhcp.sh <<"END"',
+      '#!/bin/sh',
+      '[ "$1" = bound ] || exit 0',
+      'ip address add $ip/$mask dev $interface',
+      'ip route add default via $router',
+      'echo "$ip $router" >/tmp/lease',
+      'END',
+      'chmod +x /tmp/dhcp.sh',
+      'udhcpc -i eth0 -n -q -t 5 -s /tmp/dhcp.sh >&2',
+      'cat /tmp/lease',
+    ].join('\n');
+    const output = await vm1.run(script, 30);
+    const [, address, router] = output.match(/^([\d.]+) ([\d.]+)$/m) ?? [];
+    console.log(`passt gave ${address} with the router ${router}`);
+    expect(address).toBe('192.0.2.2');
+    // passt maps the address of the router to the host.
+    expect(await vm1.run(`wget -q -O - http://${router}:8080/`)).toBe(PAGE);
+    assertBalanced(lab.nic.stats());
+  });
+
+  test('finds passt again after a crash', async () => {
+    const down = new Promise<string>((resolve) => {
+      lab.nic.on('uplink-down', ({ reason }) => resolve(reason ?? ''));
+    });
+    const up = new Promise<void>((resolve) => lab.nic.on('uplink-up', () => resolve()));
+    for (const pid of passtPids()) process.kill(pid, 'SIGKILL');
+    expect(await down).toMatch(/SIGKILL|closed/);
+    await up;
+    const page = 'until wget -q -O - http://192.0.2.1:8080/; do sleep 0.2; done';
+    expect(await lab.guest('vm1').run(page, 30)).toBe(PAGE);
+    assertBalanced(lab.nic.stats());
+  });
+});
+
+/** passt, as a child of this very process. */
+function passtPids(): number[] {
+  const { readdirSync, readFileSync } = process.getBuiltinModule('node:fs');
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+        const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+        return parent === process.pid && stat.includes('(passt');
+      } catch {
+        return false;
+      }
+    });
+}
