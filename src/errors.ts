@@ -200,6 +200,11 @@ export const ERROR_TABLE = {
     message: 'Cannot start passt because {reason}: received {program}',
     hint: 'Run it by hand with --foreground; with no default route, give it "-a" and "-g".',
   },
+  HEDDLE_UPLINK_VDE: {
+    status: 503,
+    message: 'Cannot join the VDE switch because {reason}: received {socket}',
+    hint: 'Name the directory that "vde_switch -s" made, and see that this user may write there.',
+  },
   // The control socket
   HEDDLE_CONTROL_ABSENT: {
     status: 503,

@@ -3,7 +3,7 @@
 import { Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Locate } from '../config/problems.ts';
-import { completeChanges, completeNic, completeVf } from '../config/validate.ts';
+import { completeChanges, completeNic, completeUplink, completeVf } from '../config/validate.ts';
 import { asOperatorError, type OperatorError, operatorError } from '../errors.ts';
 import type { Nic, NicConfig } from '../nic/types.ts';
 import { eventStream } from './events.ts';
@@ -63,6 +63,7 @@ export function createApi(nic: Nic, options: ApiOptions = {}): Hono {
     const changes = completeChanges(await readBody(c.req.raw), inRequest);
     return c.json(await nic.setVf(c.req.param('name'), changes));
   });
+  addUplinkRoutes(app, nic);
   app.post('/v1/apply', async (c) => {
     const config = completeNic(await readBody(c.req.raw), inRequest);
     return c.json(await nic.apply(config, { dryRun: c.req.query('dryRun') === 'true' }));
@@ -77,6 +78,26 @@ export function createApi(nic: Nic, options: ApiOptions = {}): Hono {
     return c.json(errorBody(known), known.status as ContentfulStatusCode);
   });
   return app;
+}
+
+function addUplinkRoutes(app: Hono, nic: Nic): void {
+  app.get('/v1/uplinks', (c) => c.json(nic.uplinks()));
+  app.post('/v1/uplinks', async (c) => {
+    const uplink = completeUplink(await readBody(c.req.raw), inRequest);
+    return c.json(await nic.addUplink(uplink), 201);
+  });
+  app.get('/v1/uplinks/:name', (c) => c.json(nic.uplink(c.req.param('name'))));
+  app.delete('/v1/uplinks/:name', async (c) => {
+    await nic.removeUplink(c.req.param('name'));
+    return c.body(null, 204);
+  });
+  app.patch('/v1/uplinks/:name', async (c) => {
+    const changes = await readBody(c.req.raw);
+    if (typeof changes !== 'object' || changes === null || Array.isArray(changes)) {
+      return refuseBody(JSON.stringify(changes));
+    }
+    return c.json(await nic.setUplink(c.req.param('name'), changes));
+  });
 }
 
 function refuseBody(received: string): never {

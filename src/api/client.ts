@@ -8,6 +8,9 @@ import type {
   NicConfigInput,
   NicEventName,
   NicStats,
+  UplinkChanges,
+  UplinkConfigInput,
+  UplinkInfo,
   VfChanges,
   VfConfigInput,
   VfInfo,
@@ -62,6 +65,26 @@ export class ControlClient {
 
   setVf(name: string, changes: VfChanges): Promise<VfInfo> {
     return this.#call('PATCH', vfPath(name), changes);
+  }
+
+  uplinks(): Promise<UplinkInfo[]> {
+    return this.#call('GET', '/v1/uplinks');
+  }
+
+  uplink(name: string): Promise<UplinkInfo> {
+    return this.#call('GET', uplinkPath(name));
+  }
+
+  addUplink(config: UplinkConfigInput): Promise<UplinkInfo> {
+    return this.#call('POST', '/v1/uplinks', config);
+  }
+
+  removeUplink(name: string): Promise<void> {
+    return this.#call('DELETE', uplinkPath(name));
+  }
+
+  setUplink(name: string, changes: UplinkChanges): Promise<UplinkInfo> {
+    return this.#call('PATCH', uplinkPath(name), changes);
   }
 
   apply(config: NicConfigInput, options: { dryRun?: boolean } = {}): Promise<Action[]> {
@@ -153,6 +176,10 @@ export class ControlClient {
 
 function vfPath(name: string): string {
   return `/v1/vfs/${encodeURIComponent(name)}`;
+}
+
+function uplinkPath(name: string): string {
+  return `/v1/uplinks/${encodeURIComponent(name)}`;
 }
 
 /** One block of lines; comments (heartbeats) have no data. */

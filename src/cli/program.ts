@@ -10,6 +10,7 @@ import { errorText } from './output.ts';
 import { addQemu } from './qemu.ts';
 import { addStats } from './stats.ts';
 import { addUp } from './up.ts';
+import { addUplink } from './uplink.ts';
 import { addVf } from './vf.ts';
 
 export interface ProgramContext {
@@ -31,6 +32,7 @@ export function createProgram(context: ProgramContext): Command {
     .addHelpText('after', '\nExample:\n  $ heddle up                # two VFs, ready for two VMs');
   addUp(program, context);
   addVf(program);
+  addUplink(program);
   addStats(program);
   addFdb(program);
   addApply(program);

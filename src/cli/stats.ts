@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { NicStats, VfStats } from '../nic/types.ts';
+import type { NicStats, UplinkStats, VfStats } from '../nic/types.ts';
 import {
   addControlOption,
   addJsonOption,
@@ -46,24 +46,31 @@ async function stats(options: StatsOptions): Promise<void> {
   }
 }
 
+type PortStats = VfStats | UplinkStats;
+
+/** VFs, then uplinks: an uplink's "tx" is from the world. */
+function portsOf(stats: NicStats): PortStats[] {
+  return [...stats.vfs, ...(stats.uplinks ?? [])];
+}
+
 function sum(drops: Record<string, number>): number {
   return Object.values(drops).reduce((total, count) => total + count, 0);
 }
 
 function totalsText(now: NicStats): string {
   const header = ['vf', 'state', 'tx packets', 'tx bytes', 'tx drops'];
-  const rows = now.vfs.map(({ name, state, tx, rx }) => [
+  const rows = portsOf(now).map(({ name, state, tx, rx }) => [
     ...[name, state, tx.packets, tx.bytes, sum(tx.drops)],
     ...[rx.packets, rx.bytes, sum(rx.drops)],
   ]);
   const text = table([...header, 'rx packets', 'rx bytes', 'rx drops'], rows);
-  const drops = now.vfs.flatMap(dropRows);
+  const drops = portsOf(now).flatMap(dropRows);
   return drops.length === 0
     ? text
     : `${text}\n\n${table(['vf', 'drops', 'reason', 'count'], drops)}`;
 }
 
-function dropRows({ name, tx, rx }: VfStats): [string, string, string, number][] {
+function dropRows({ name, tx, rx }: PortStats): [string, string, string, number][] {
   const rows = (direction: string, drops: Record<string, number>) =>
     Object.entries(drops)
       .filter(([, count]) => count > 0)
@@ -74,11 +81,11 @@ function dropRows({ name, tx, rx }: VfStats): [string, string, string, number][]
 function ratesText(before: NicStats, now: NicStats): string {
   // The NIC's own clock: the command may have slept longer than it meant to.
   const seconds = Math.max(now.uptimeSeconds - before.uptimeSeconds, 0.001);
-  const old = new Map(before.vfs.map((vf) => [vf.name, vf]));
+  const old = new Map(portsOf(before).map((vf) => [vf.name, vf]));
   // A VF that was replaced starts again at zero.
   const rate = (value: number, was = 0): number => Math.round(Math.max(value - was, 0) / seconds);
   const megabits = (value: number, was = 0): string => ((rate(value, was) * 8) / 1e6).toFixed(2);
-  const rows = now.vfs.map(({ name, state, tx, rx }) => {
+  const rows = portsOf(now).map(({ name, state, tx, rx }) => {
     const was = old.get(name);
     return [
       ...[name, state, rate(tx.packets, was?.tx.packets)],

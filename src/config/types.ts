@@ -31,6 +31,7 @@ export type UplinkConfig =
   | (UplinkBase & { type: 'passt'; program: string; arguments: string[] })
   | (UplinkBase & { type: 'stream'; socket: string; mode: VfMode })
   | (UplinkBase & { type: 'dgram'; socket: string; peer: string })
+  | (UplinkBase & { type: 'vde'; socket: string })
   /** The MTU is the interface's own. */
   | { name: string; type: 'packet'; interface: string; queues: number };
 

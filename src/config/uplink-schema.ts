@@ -85,9 +85,10 @@ const kinds = [
     { ...common, type: z.literal('dgram'), socket: fields.socket, peer: fields.peer },
     allowed,
   ),
+  z.strictObject({ ...common, type: z.literal('vde'), socket: fields.socket }, allowed),
 ] as const;
 
-const UPLINK_TYPES: readonly string[] = kinds.map((kind) => kind.shape.type.value);
+export const UPLINK_TYPES: readonly string[] = kinds.map((kind) => kind.shape.type.value);
 
 const typeAllowed = `a type of uplink: ${UPLINK_TYPES.join(', ')}`;
 

@@ -8,6 +8,7 @@ import { PasstSource } from './passt.ts';
 import { StreamSource } from './stream.ts';
 import { TapSource } from './tap.ts';
 import type { UplinkSource } from './uplink.ts';
+import { VdeSource } from './vde.ts';
 
 export interface Surroundings {
   poller: Poller;
@@ -25,6 +26,8 @@ export function createSource(config: UplinkConfig, around: Surroundings): Uplink
       return new DgramSource(config);
     case 'passt':
       return new PasstSource(config);
+    case 'vde':
+      return new VdeSource(config);
     case 'packet':
       return new PacketSource(config, around.watch);
     case 'tap':

@@ -15,7 +15,8 @@ beforeAll(async () => {
   if (!canRunGuests || namespaceMissing !== undefined) return;
   enterNamespace();
   // passt hands its guests what the default route has: here, an interface that leads nowhere.
-  ip('link add outside type dummy');
+  ip('link add outside type veth peer name nowhere');
+  ip('link set nowhere up');
   ip('address add 192.0.2.2/24 dev outside');
   ip('link set outside up');
   ip('route add default via 192.0.2.1');

@@ -1,0 +1,144 @@
+// `heddle uplink …`: what connects the running NIC to the world.
+
+import { type Command, Option } from 'commander';
+import { UPLINK_TYPES } from '../config/uplink-schema.ts';
+import type { UplinkChanges, UplinkConfigInput, UplinkInfo } from '../nic/types.ts';
+import {
+  absolutePath,
+  addControlOption,
+  addJsonOption,
+  type ControlOptions,
+  clientOf,
+  example,
+  wholeNumber,
+} from './options.ts';
+import { list, print, printJson, table } from './output.ts';
+
+interface UplinkOptions extends ControlOptions, UplinkChanges {
+  json?: true;
+}
+
+export function addUplink(program: Command): void {
+  const uplink = program
+    .command('uplink')
+    .summary('list, show, add, change and remove uplinks')
+    .description('What connects the running NIC to the world.')
+    .addHelpText('after', example('heddle uplink list'));
+  addList(uplink);
+  addShow(uplink);
+  addAdd(uplink);
+  addSet(uplink);
+  addRemove(uplink);
+}
+
+function subcommand(
+  uplink: Command,
+  usage: string,
+  description: string,
+  examples: string[],
+): Command {
+  const command = uplink.command(usage).description(description);
+  addControlOption(command);
+  return command.addHelpText('after', example(...examples));
+}
+
+function addList(uplink: Command): void {
+  const text = 'List the uplinks and their state.';
+  const command = subcommand(uplink, 'list', text, ['heddle uplink list']);
+  addJsonOption(command).action(async (options: UplinkOptions) => {
+    const uplinks = await clientOf(options).uplinks();
+    if (options.json) return printJson(uplinks);
+    const rows = uplinks.map((one) => [
+      one.name,
+      one.type,
+      one.state,
+      place(one),
+      one.reason ?? '',
+    ]);
+    print(table(['name', 'type', 'state', 'where', 'reason'], rows));
+  });
+}
+
+/** The word that tells two uplinks of one type apart. */
+function place(uplink: UplinkInfo): string {
+  if ('interface' in uplink) return uplink.interface;
+  if ('socket' in uplink) return uplink.socket;
+  return 'program' in uplink ? uplink.program : '';
+}
+
+function addShow(uplink: Command): void {
+  const text = 'Show one uplink: its configuration and what it can do.';
+  const command = subcommand(uplink, 'show <name>', text, ['heddle uplink show wan']);
+  addJsonOption(command).action(async (name: string, options: UplinkOptions) => {
+    printUplink(await clientOf(options).uplink(name), options);
+  });
+}
+
+function addAdd(uplink: Command): void {
+  const command = subcommand(uplink, 'add <name> <type>', 'Add an uplink to the running NIC.', [
+    'heddle uplink add wan passt',
+    'heddle uplink add host tap --interface heddle0',
+    'heddle uplink add lan packet --interface eth0',
+  ]);
+  addUplinkOptions(command).action(async (name: string, type: string, options: UplinkOptions) => {
+    if (!UPLINK_TYPES.includes(type)) {
+      command.error(`error: ${type} is no type of uplink; there are ${UPLINK_TYPES.join(', ')}`);
+    }
+    const config = { ...changesOf(options), name, type } as UplinkConfigInput;
+    printUplink(await clientOf(options).addUplink(config), options);
+  });
+}
+
+function addSet(uplink: Command): void {
+  const text = 'Change an uplink. Its link goes down for a moment.';
+  const command = subcommand(uplink, 'set <name>', text, ['heddle uplink set host --mtu 9000']);
+  addUplinkOptions(command).action(async (name: string, options: UplinkOptions) => {
+    const changes = changesOf(options);
+    if (Object.keys(changes).length === 0) {
+      command.error('error: uplink set needs something to set');
+    }
+    printUplink(await clientOf(options).setUplink(name, changes), options);
+  });
+}
+
+function addRemove(uplink: Command): void {
+  const text = 'Remove an uplink: the VMs go on among themselves.';
+  subcommand(uplink, 'remove <name>', text, ['heddle uplink remove wan']).action(
+    async (name: string, options: UplinkOptions) => clientOf(options).removeUplink(name),
+  );
+}
+
+function addUplinkOptions(command: Command): Command {
+  const socket = new Option(
+    '--socket <path>',
+    'path of our end (stream, dgram), or the switch (vde)',
+  );
+  const peer = new Option('--peer <path>', "path of the peer's end (dgram)");
+  const mode = new Option('--mode <mode>', 'who listens (stream): the NIC (server) or the peer');
+  return addJsonOption(command)
+    .option('--interface <name>', 'network interface (tap, packet)')
+    .option('--mtu <bytes>', 'largest IP packet', wholeNumber)
+    .option('--queues <count>', 'queues side by side (tap, packet)', wholeNumber)
+    .addOption(socket.argParser(absolutePath))
+    .addOption(peer.argParser(absolutePath))
+    .addOption(mode.choices(['server', 'client']))
+    .option('--program <path>', 'the program (passt)')
+    .option('--arguments <words...>', 'further words for the program (passt)');
+}
+
+/** Only what was said: a change must not reset the rest. */
+function changesOf({ control: _control, json: _json, ...changes }: UplinkOptions): UplinkChanges {
+  return changes;
+}
+
+function printUplink(uplink: UplinkInfo, options: UplinkOptions): void {
+  if (options.json) {
+    printJson(uplink);
+    return;
+  }
+  const { capabilities, ...rest } = uplink;
+  const entries = Object.entries(rest).map(([key, value]): [string, string] => [key, `${value}`]);
+  const able = Object.entries(capabilities ?? {}).map(([key, value]) => `${key}=${value}`);
+  entries.push(['capabilities', able.join(' ') || 'none while it is down']);
+  print(list(entries));
+}
