@@ -1,7 +1,6 @@
 // A byte stream of frames, each behind its length (u32, big-endian): QEMU's -netdev stream, passt.
 //
-//   to the world     │ header, 12 bytes │ frame │   the length takes the place of the header's last
-//                    │        │ length ─┴───────┤   4 bytes, so that both go out in one piece
+//   to the world     length (in an array of its own), frame (where it lies): one call for a burst
 //   from the world   read in large pieces into the staging area, and copied from there: a frame
 //                    needs its header in front of it, where the stream has the end of another
 
@@ -28,6 +27,7 @@ const STAGING_END = STAGING + STAGING_SIZE;
 const MESSAGE_PARTS = 16;
 const MESSAGE_PARTS_COUNT = 24;
 const PARTS = STRUCTURES + 64;
+const PREFIXES = STRUCTURES + 0x2000;
 
 export class StreamWire implements Wire {
   readonly fd: number;
@@ -124,15 +124,21 @@ export class StreamWire implements Wire {
     this.#parts.clear();
     let skip = this.#partial;
     for (let i = 0; i < frames.count; i++) {
-      const start = (frames.starts[i] ?? 0) + NET_HEADER_SIZE - PREFIX_SIZE;
-      const length = (frames.lengths[i] ?? 0) - NET_HEADER_SIZE + PREFIX_SIZE;
+      const start = (frames.starts[i] ?? 0) + NET_HEADER_SIZE;
+      const length = (frames.lengths[i] ?? 0) - NET_HEADER_SIZE;
       const wrapped = frames.wrapped[i] ?? 0;
-      this.#memory.view.setUint32(start, length - PREFIX_SIZE + wrapped);
-      if (skip < length) this.#parts.add(start + skip, length - skip);
-      const skipWrapped = Math.max(0, skip - length);
-      if (wrapped > 0) this.#parts.add(BUFFERS + skipWrapped, wrapped - skipWrapped);
-      skip = 0;
+      const prefix = PREFIXES + i * PREFIX_SIZE;
+      this.#memory.view.setUint32(prefix, length + wrapped);
+      skip = this.#addPart(prefix, PREFIX_SIZE, skip);
+      skip = this.#addPart(start, length, skip);
+      skip = this.#addPart(BUFFERS, wrapped, skip);
     }
+  }
+
+  /** Adds what is not gone yet; returns how much of what follows is. */
+  #addPart(offset: number, length: number, skip: number): number {
+    if (skip < length) this.#parts.add(offset + skip, length - skip);
+    return Math.max(0, skip - length);
   }
 
   /** The frames that `bytes` hold whole; what is over belongs to the next one. */

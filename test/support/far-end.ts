@@ -7,6 +7,7 @@ import { LinearMemory } from '../../src/os/linear-memory.ts';
 import { findNetDevice } from '../../src/os/net-device.ts';
 import { openPacketSocket, PACKET_HEADER_SIZE } from '../../src/os/packet-socket.ts';
 import { connectUnixSocket } from '../../src/os/unix-socket.ts';
+import { VdeSource } from '../../src/uplinks/vde.ts';
 import { acquirePoller, type PollerLease } from './mock-driver/shared-poller.ts';
 
 /** The other end of an uplink's wire, as a test holds it. */
@@ -26,15 +27,16 @@ const ROOM = 131072;
  * Reads and writes whole frames at one descriptor, each with `headerSize` bytes of zeros before it.
  */
 class MessageEnd implements FarEnd {
-  readonly frames: Uint8Array[] = [];
+  readonly frames: Uint8Array[];
   readonly #fd: number;
   readonly #headerSize: number;
   readonly #memory = new LinearMemory(ROOM);
   readonly #bytes = new Uint8Array(this.#memory.buffer);
   readonly #lease: PollerLease = acquirePoller();
 
-  constructor(fd: number, headerSize: number) {
+  constructor(fd: number, headerSize: number, frames: Uint8Array[] = []) {
     this.#fd = fd;
+    this.frames = frames;
     this.#headerSize = headerSize;
     this.#lease.poller.add(fd, () => this.#read());
   }
@@ -51,9 +53,14 @@ class MessageEnd implements FarEnd {
   }
 
   close(): void {
+    this.detach();
+    c.close(this.#fd);
+  }
+
+  /** Lets go of the descriptor, which is another's to close. */
+  detach(): void {
     this.#lease.poller.remove(this.#fd);
     this.#lease.release();
-    c.close(this.#fd);
   }
 
   #read(): void {
@@ -151,5 +158,53 @@ export class StreamEnd implements FarEnd {
       bytes = bytes.subarray(end);
     }
     this.#rest = bytes;
+  }
+}
+
+/** Another port of a VDE switch. */
+export class VdeEnd implements FarEnd {
+  readonly frames: Uint8Array[] = [];
+  readonly #source: VdeSource;
+  #end: MessageEnd | null = null;
+
+  static async open(socket: string): Promise<VdeEnd> {
+    const end = new VdeEnd(socket);
+    await end.#start();
+    return end;
+  }
+
+  private constructor(socket: string) {
+    this.#source = new VdeSource({ socket, mtu: 1500 });
+  }
+
+  #start(): Promise<void> {
+    return this.#source.start({
+      onUp: ({ settings: [wire] }) => {
+        if (wire === undefined || !('fd' in wire)) throw new Error('no wire');
+        this.#end = new MessageEnd(wire.fd, 0, this.frames);
+      },
+      onDown: () => {
+        this.#detach();
+        this.#source.release();
+      },
+    });
+  }
+
+  send(frame: Uint8Array): boolean {
+    return this.#end?.send(frame) ?? false;
+  }
+
+  setReading(isReading: boolean): void {
+    this.#end?.setReading(isReading);
+  }
+
+  close(): void {
+    this.#detach();
+    void this.#source.stop();
+  }
+
+  #detach(): void {
+    this.#end?.detach();
+    this.#end = null;
   }
 }

@@ -1,7 +1,16 @@
 // What the conformance suite needs of each kind of uplink: its configuration, its far end, and how
 // its link is lost and comes back.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, rmSync } from 'node:fs';
+import { findProgram } from '../../src/demo/guest/requirements.ts';
 import type { UplinkConfigInput } from '../../src/nic/types.ts';
-import { type FarEnd, openDgramEnd, openInterfaceEnd, StreamEnd } from '../support/far-end.ts';
+import {
+  type FarEnd,
+  openDgramEnd,
+  openInterfaceEnd,
+  StreamEnd,
+  VdeEnd,
+} from '../support/far-end.ts';
 import { ip } from '../support/namespace.ts';
 
 export interface Specimen {
@@ -16,7 +25,9 @@ export interface Specimen {
   readonly needsFarEndFirst?: boolean;
   prepare?(): void;
   /** The other end of the wire, once the uplink is there. */
-  openFarEnd(): FarEnd;
+  openFarEnd(): FarEnd | Promise<FarEnd>;
+  /** Frames that are under way at once: what the other side can queue. */
+  readonly chunk?: number;
   loseLink?(): void;
   returnLink?(): void;
   cleanUp?(): void;
@@ -101,5 +112,36 @@ export function dgramSpecimen(directory: string): Specimen {
     mtu: 1500,
     needsFarEndFirst: true,
     openFarEnd: () => openDgramEnd(peer, socket),
+  };
+}
+
+export function vdeSpecimen(directory: string): Specimen {
+  const socket = `${directory}/vde`;
+  let child: ChildProcess | null = null;
+  const startSwitch = (): void => {
+    rmSync(socket, { recursive: true, force: true });
+    // -x: a hub, so that nothing waits until it has learned where to go.
+    child = spawn('vde_switch', ['-s', socket, '-x'], { stdio: ['pipe', 'ignore', 'ignore'] });
+    const end = Date.now() + 5000;
+    while (!existsSync(`${socket}/ctl`)) if (Date.now() > end) throw new Error('no vde_switch');
+  };
+  return {
+    type: 'vde',
+    config: { name: 'up', type: 'vde', socket },
+    mtu: 1500,
+    missing: findProgram('vde_switch') === undefined ? 'vde_switch is not installed' : undefined,
+    chunk: 8,
+    skips: {
+      backPressure: 'a VDE switch drops where a port is slow',
+      bursts: 'a VDE switch drops where a port is slow',
+    },
+    prepare: startSwitch,
+    openFarEnd: () => VdeEnd.open(socket),
+    loseLink: () => void child?.kill('SIGKILL'),
+    returnLink: startSwitch,
+    cleanUp: () => {
+      child?.kill('SIGKILL');
+      rmSync(socket, { recursive: true, force: true });
+    },
   };
 }
