@@ -50,7 +50,7 @@ type PortStats = VfStats | UplinkStats;
 
 /** VFs, then uplinks: an uplink's "tx" is from the world. */
 function portsOf(stats: NicStats): PortStats[] {
-  return [...stats.vfs, ...(stats.uplinks ?? [])];
+  return [...stats.vfs, ...stats.uplinks];
 }
 
 function sum(drops: Record<string, number>): number {

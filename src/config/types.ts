@@ -35,7 +35,7 @@ export type UplinkConfig =
   /** The MTU is the interface's own. */
   | { name: string; type: 'packet'; interface: string; queues: number };
 
-export type UplinkType = UplinkConfig['type'];
+type UplinkType = UplinkConfig['type'];
 
 export interface UplinkConfigInput {
   name: string;

@@ -122,7 +122,7 @@ export interface NicStats {
   name: string;
   uptimeSeconds: number;
   vfs: VfStats[];
-  uplinks?: UplinkStats[];
+  uplinks: UplinkStats[];
   processors: ProcessorStats[];
 }
 

@@ -9,7 +9,7 @@ export function imbalances(stats: NicStats): string[] {
   const problems: string[] = [];
   let forwarded = 0;
   let offered = 0;
-  for (const { name, tx, rx } of [...stats.vfs, ...(stats.uplinks ?? [])]) {
+  for (const { name, tx, rx } of [...stats.vfs, ...stats.uplinks]) {
     const settled = tx.forwarded + sum(tx.drops);
     if (tx.packets !== settled) {
       problems.push(`${name}: tx.packets ${tx.packets} ≠ forwarded + drops ${settled}`);

@@ -218,7 +218,7 @@ export class FirmwareHost {
   /** The counters in the shape of the NIC's own, so that the same assertions serve both. */
   stats(): NicStats {
     const vfs = [...this.guests].map(([number, guest]) => this.#vfStats(number, guest));
-    return { name: 'firmware', uptimeSeconds: 0, vfs, processors: [] };
+    return { name: 'firmware', uptimeSeconds: 0, vfs, uplinks: [], processors: [] };
   }
 
   #vfStats(number: number, guest: HostedGuest): VfStats {

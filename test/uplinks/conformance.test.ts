@@ -59,7 +59,7 @@ describe.each(specimens)('an uplink of type $type', (specimen) => {
   const chunkSize = specimen.chunk ?? CHUNK;
 
   const uplink = (): UplinkStats => {
-    const [stats] = lab.nic.stats().uplinks ?? [];
+    const [stats] = lab.nic.stats().uplinks;
     if (stats === undefined) throw new Error('no uplink');
     return stats;
   };

@@ -56,11 +56,11 @@ describe('a guest on a TAP', () => {
   });
 
   test.each(['', '-R'])('moves TCP in super-frames %s', async (direction) => {
-    const before = lab.nic.stats().uplinks?.[0];
+    const before = lab.nic.stats().uplinks[0];
     const output = await lab.guest('vm1').run(`iperf3 -c ${HOST} -t 3 -J ${direction}`, 30);
     const { end } = JSON.parse(output) as { end: { sum_received: { bits_per_second: number } } };
     const mbps = Math.round(end.sum_received.bits_per_second / 1e6);
-    const after = lab.nic.stats().uplinks?.[0];
+    const after = lab.nic.stats().uplinks[0];
     if (before === undefined || after === undefined) throw new Error('no uplink');
     const way = direction === '' ? 'rx' : 'tx';
     const bytes = after[way].bytes - before[way].bytes;
@@ -78,7 +78,7 @@ describe('a guest on a TAP', () => {
       stats64: { rx: { packets: number }; tx: { packets: number } };
     }
     const [link] = JSON.parse(ip('-j -s link show heddle0')) as Link[];
-    const wire = lab.nic.stats().uplinks?.[0]?.wire;
+    const wire = lab.nic.stats().uplinks[0]?.wire;
     expect(link?.stats64.rx.packets).toBe(wire?.sent);
     expect(link?.stats64.tx.packets).toBe(wire?.received);
   });
