@@ -26,7 +26,7 @@ export interface Profile {
   readonly scale: { readonly vfCounts: readonly number[]; readonly rounds: number };
   readonly idle: {
     readonly vfCounts: readonly number[];
-    /** After the last port's set-up. V8 tidies up once, some 8 s after the last work. */
+    /** After the last port's set-up. V8 tidies up a few times in the half minute after the last work. */
     readonly settleSeconds: number;
     readonly windowSeconds: number;
   };
@@ -50,7 +50,7 @@ const full: Profile = {
   latency: { trips: 100_000, idleTrips: 200 },
   vm: { rounds: 3, streamSeconds: 5, trips: 500, links: null },
   scale: { vfCounts: [2, 4, 8, 16, 32, 64], rounds: 3 },
-  idle: { vfCounts: [8, 64], settleSeconds: 12, windowSeconds: 10 },
+  idle: { vfCounts: [8, 64], settleSeconds: 30, windowSeconds: 10 },
   windows: { counts: [8, 256, 512, 768, 864, 960, 1024, 1792], rounds: 3 },
   allocation: { windowSeconds: 10 },
 };
@@ -78,7 +78,7 @@ const smoke: Profile = {
   // Idle is then about Heddle alone: the others poll, which needs no measurement.
   portsOfOthersMax: 2,
   forward: { frameSizes: [64, 1500], variantSizes: [], hasMix: false },
-  idle: { vfCounts: [8], settleSeconds: 12, windowSeconds: 10 },
+  idle: { vfCounts: [8], settleSeconds: 30, windowSeconds: 10 },
 };
 
 export const profiles = { full, quick, smoke } as const;
