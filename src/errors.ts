@@ -200,6 +200,11 @@ export const ERROR_TABLE = {
     message: 'Cannot start passt because {reason}: received {program}',
     hint: 'Run it by hand with --foreground; with no default route, give it "-a" and "-g".',
   },
+  HEDDLE_UPLINK_TRACE: {
+    status: 400,
+    message: 'Cannot write the trace because the system refuses ({reason}): received {file}',
+    hint: 'Name a file in a directory that exists and that this user may write to.',
+  },
   HEDDLE_UPLINK_VDE: {
     status: 503,
     message: 'Cannot join the VDE switch because {reason}: received {socket}',

@@ -1,6 +1,7 @@
 // What a NIC is configured with. `…Input` is what a user may write: whatever has a default may be
 // left out.
 
+import type { FaultSettings } from '../uplinks/fault-injector.ts';
 import type { SwitchableFeature } from '../vhost-user/features.ts';
 
 type VfMode = 'server' | 'client';
@@ -18,8 +19,15 @@ export interface VfConfig {
   disabledFeatures: SwitchableFeature[];
 }
 
-interface UplinkBase {
+interface UplinkName {
   name: string;
+  /** For tests of what is above: see docs/uplinks.md. */
+  faults?: FaultSettings | undefined;
+  /** A pcapng file of what passes. */
+  trace?: string | undefined;
+}
+
+interface UplinkBase extends UplinkName {
   /** Largest IP packet. */
   mtu: number;
 }
@@ -33,7 +41,7 @@ export type UplinkConfig =
   | (UplinkBase & { type: 'dgram'; socket: string; peer: string })
   | (UplinkBase & { type: 'vde'; socket: string })
   /** The MTU is the interface's own. */
-  | { name: string; type: 'packet'; interface: string; queues: number };
+  | (UplinkName & { type: 'packet'; interface: string; queues: number });
 
 type UplinkType = UplinkConfig['type'];
 
@@ -48,6 +56,8 @@ export interface UplinkConfigInput {
   mode?: VfMode | undefined;
   program?: string | undefined;
   arguments?: string[] | undefined;
+  faults?: Partial<FaultSettings> | undefined;
+  trace?: string | undefined;
 }
 
 /** What can change about an uplink that exists: its wires are opened anew. */

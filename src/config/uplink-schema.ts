@@ -44,7 +44,30 @@ const fields = {
     .meta({ description: 'Further words for the program.' }),
 };
 
-const common = { name: fields.name, mtu: fields.mtu };
+const chanceAllowed = 'a chance from 0 to 1';
+const chance = z.number(chanceAllowed).min(0, chanceAllowed).max(1, chanceAllowed).default(0);
+const faults = z
+  .strictObject(
+    {
+      seed: wholeNumber(1, 0xffffffff).default(1),
+      drop: chance,
+      corrupt: chance,
+      reorder: chance,
+      delayMilliseconds: wholeNumber(0, 10_000).default(0),
+      rateMbps: wholeNumber(0, 1_000_000).default(0),
+    },
+    'a mapping with seed, drop, corrupt, reorder, delayMilliseconds, rateMbps',
+  )
+  .optional()
+  .meta({ description: 'Faults on purpose, for tests of what is above the network.' });
+const trace = z
+  .string('an absolute path')
+  .regex(/^\//, 'an absolute path')
+  .optional()
+  .meta({ description: 'A pcapng file that records what passes.' });
+
+const named = { name: fields.name, faults, trace };
+const common = { ...named, mtu: fields.mtu };
 
 const allowed = 'a mapping with the keys of an uplink';
 const kinds = [
@@ -61,7 +84,7 @@ const kinds = [
   ),
   z.strictObject(
     {
-      name: fields.name,
+      ...named,
       type: z.literal('packet'),
       interface: fields.interface,
       queues: fields.queues,

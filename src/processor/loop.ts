@@ -229,7 +229,7 @@ export class ProcessorLoop {
     const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0;
     if (!isBusy && !this.#hasCommands()) {
       this.#sleeps += 1;
-      this.#takeEvents(-1);
+      this.#takeEvents(this.#uplinks.sleepMilliseconds());
     }
     this.#firmware.disarm();
     this.#uplinks.disarm();

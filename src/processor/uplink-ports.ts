@@ -45,11 +45,11 @@ export class UplinkPorts {
     return this.#ports.length;
   }
 
-  attach({ vf, pair, pin, wire, mtu, callFd }: AttachPort): void {
+  attach({ vf, pair, pin, wire, mtu, callFd, wrappers }: AttachPort): void {
     this.#space.mapPin(pin);
     const { memory } = this.#space;
     const region = pairMemory(memory.buffer, memory.base, this.#space.addressOf(pin), pair);
-    const port = new Port(region, createWire(wire, region), mtu);
+    const port = new Port(region, createWire(wire, region, wrappers), mtu);
     port.disarm();
     const free = this.#places.indexOf(null);
     const place = free === -1 ? this.#places.length : free;
@@ -86,7 +86,8 @@ export class UplinkPorts {
     let frames = 0;
     for (const attached of this.#ports) {
       frames += attached.port.push();
-      if (attached.port.isBlocked && !attached.waitsForRoom) this.#watchRoom(attached, true);
+      const isFull = attached.port.isBlocked && attached.port.sleepMilliseconds === Infinity;
+      if (isFull && !attached.waitsForRoom) this.#watchRoom(attached, true);
       if (attached.port.wire.failure !== null) this.#lose(attached);
     }
     return frames;
@@ -97,6 +98,13 @@ export class UplinkPorts {
     let isBusy = false;
     for (const { port } of this.#ports) if (port.arm()) isBusy = true;
     return isBusy;
+  }
+
+  /** How long to sleep at most: −1 until something happens. */
+  sleepMilliseconds(): number {
+    let shortest = Infinity;
+    for (const { port } of this.#ports) shortest = Math.min(shortest, port.sleepMilliseconds);
+    return shortest === Infinity ? -1 : Math.ceil(shortest);
   }
 
   disarm(): void {

@@ -82,10 +82,17 @@ export class Port {
     return this.wire.isReadable || (!this.isBlocked && this.#used() !== this.#taken);
   }
 
+  /** Milliseconds until the wire wants to be called; Infinity if it does not. */
+  get sleepMilliseconds(): number {
+    const { wakeAt } = this.wire;
+    return wakeAt === undefined ? Infinity : Math.max(0, wakeAt - performance.now());
+  }
+
   /** From the world to the transmit ring. Returns the frames taken. */
   pull(): number {
     const { wire } = this;
-    if (wire.fd < 0) this.isBlocked = false; // nothing will tell of room: ask again
+    // Nothing will tell of room, or it is time: ask again.
+    if (wire.fd < 0 || this.sleepMilliseconds === 0) this.isBlocked = false;
     if (!wire.isReadable || wire.failure !== null) return 0;
     const outstanding = this.#outstanding();
     if (outstanding === 0) this.#cursor = ARENA; // the same memory again, while it is in the cache

@@ -19,6 +19,7 @@ import {
   TX_DESCRIPTORS,
   TX_USED,
 } from './port-memory.ts';
+import { openTrace } from './trace-file.ts';
 import { featuresOf, type UplinkSource, type Wires } from './uplink.ts';
 import { readWireStats } from './wire-stats.ts';
 
@@ -55,6 +56,7 @@ export class Uplink implements SwitchPort {
   #isUp = false;
   #reason: string | undefined;
   #isClosed = false;
+  #traceFd: number | undefined;
 
   constructor(
     config: UplinkConfig,
@@ -82,6 +84,7 @@ export class Uplink implements SwitchPort {
     this.#allocate();
     await this.rings.setMemory(this.#memory.regions);
     try {
+      if (this.config.trace !== undefined) this.#traceFd = openTrace(this.config.trace, this.name);
       await this.#source.start({
         onUp: (wires) => this.#change(() => this.#up(wires)),
         onDown: (reason) => this.#change(() => this.#down(reason)),
@@ -103,6 +106,7 @@ export class Uplink implements SwitchPort {
     for (const pin of this.#pins) this.#fabric.pins.free(pin.pinOffset, pin.lengthBytes);
     for (const { fd } of this.#memory.takeAll()) c.close(fd);
     for (const fd of this.#callFds) c.close(fd);
+    if (this.#traceFd !== undefined) c.close(this.#traceFd);
   }
 
   /** The processor found a wire dead. */
@@ -208,7 +212,8 @@ export class Uplink implements SwitchPort {
       if (pin === undefined || callFd === undefined)
         throw new Error('assertion: wire without a pair');
       const mtu = this.#wires?.capabilities.mtu ?? 0;
-      const place = { vf: this.number, pair, pin, wire, mtu, callFd };
+      const wrappers = { faults: this.config.faults, traceFd: this.#traceFd };
+      const place = { vf: this.number, pair, pin, wire, wrappers, mtu, callFd };
       await this.#fabric.post(this.processor, { kind: 'attach-port', ...place });
     }
   }

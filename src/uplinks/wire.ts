@@ -47,8 +47,8 @@ export interface Wire {
    * under a reason. Fewer than there are: it waits until the descriptor is writable.
    */
   send(frames: FrameList): number;
-  /** Milliseconds until it wants to be called although nothing came, or −1. */
-  readonly delay?: number;
+  /** When it wants to be called although nothing came, on the clock of performance.now(). */
+  readonly wakeAt?: number;
   close?(): void;
 }
 

@@ -1,9 +1,11 @@
+import { FaultInjector, type FaultSettings } from './fault-injector.ts';
 import { LoopbackWire } from './loopback.ts';
 import { MessageWire } from './message-wire.ts';
 import { NullWire } from './null.ts';
 import type { PairMemory } from './port-memory.ts';
 import { StreamWire } from './stream-wire.ts';
 import { TapWire } from './tap-wire.ts';
+import { Tracer } from './tracer.ts';
 import type { Wire } from './wire.ts';
 
 /**
@@ -16,7 +18,25 @@ export type WireSettings =
   /** `headerSize`: bytes of virtio-net header before each frame, 0 or 10. */
   | { kind: 'message'; fd: number; headerSize: number };
 
-export function createWire(settings: WireSettings, memory: PairMemory): Wire {
+/** What stands between a port and its wire. */
+export interface WireWrappers {
+  faults?: FaultSettings | undefined;
+  /** A pcapng file, open for appending. */
+  traceFd?: number | undefined;
+}
+
+/** The tracer sees what the switch sees: the injector is on the world's side of it. */
+export function createWire(
+  settings: WireSettings,
+  memory: PairMemory,
+  { faults, traceFd }: WireWrappers,
+): Wire {
+  const wire = createPlainWire(settings, memory);
+  const faulty = faults === undefined ? wire : new FaultInjector(wire, faults, memory);
+  return traceFd === undefined ? faulty : new Tracer(faulty, traceFd, memory);
+}
+
+function createPlainWire(settings: WireSettings, memory: PairMemory): Wire {
   switch (settings.kind) {
     case 'loopback':
       return new LoopbackWire(memory);
