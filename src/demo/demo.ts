@@ -11,6 +11,7 @@ import { startLinuxGuests } from './linux-guests.ts';
 import { LiveTable } from './live-table.ts';
 import type { DemoOptions } from './options.ts';
 import { type DemoReport, makeReport, median, roundMs, trafficName } from './report.ts';
+import { reachWorld } from './world.ts';
 
 const pingCount = 20;
 
@@ -35,7 +36,9 @@ export async function runDemo(options: DemoOptions, cleanups: Cleanups): Promise
   say(`vm1 pings vm2: ${roundTripsMs.length} of ${pingCount} answered, median ${medianMs} ms.`);
   const forwardMbps = await stream(nic, pair, 'forward', Math.ceil(options.seconds / 2));
   const reverseMbps = await stream(nic, pair, 'reverse', Math.floor(options.seconds / 2));
-  return makeReport({ guests: pair.kind, roundTripsMs, forwardMbps, reverseMbps }, nic.stats());
+  const world = await reachWorld(nic, pair, cleanups, say);
+  const measured = { guests: pair.kind, roundTripsMs, forwardMbps, reverseMbps, world };
+  return makeReport(measured, nic.stats());
 }
 
 function startGuests(nic: Nic): GuestPair {

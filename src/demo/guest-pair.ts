@@ -10,8 +10,22 @@ export interface GuestPair {
   ping(count: number): Promise<number[]>;
   /** Streams data for some seconds; returns the Mbit/s that arrived at the receiver. */
   stream(direction: Direction, seconds: number): Promise<number>;
+  /** The first guest fetches a page from the host; without `host`, it asks for an address by DHCP. */
+  fetchPage?(server: PageServer): Promise<FetchedPage>;
   /** Never rejects. */
   close(): Promise<void>;
+}
+
+export interface PageServer {
+  readonly port: number;
+  /** Its address; undefined: that of the router that DHCP names. */
+  readonly host: string | undefined;
+}
+
+export interface FetchedPage {
+  /** The address that the guest came with. */
+  readonly address: string;
+  readonly page: string;
 }
 
 /** Where a guest attaches. */

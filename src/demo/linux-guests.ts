@@ -1,10 +1,20 @@
 import { Guest } from './guest/guest.ts';
 import { streamMbps } from './guest/tcp-stream.ts';
-import type { Attachment, Direction, GuestPair } from './guest-pair.ts';
+import type { Attachment, Direction, FetchedPage, GuestPair, PageServer } from './guest-pair.ts';
 
 const firstAddress = '10.0.0.1';
 const secondAddress = '10.0.0.2';
 const connectSeconds = 30;
+
+/** What the DHCP client runs when it has got an address: it comes beside the guest's own. */
+const dhcpScript = `cat >/tmp/dhcp.sh <<'END'
+#!/bin/sh
+[ "$1" = bound ] || exit 0
+ip address add $ip/$mask dev $interface
+ip route add default via $router
+echo "$ip $router" >/tmp/lease
+END
+chmod +x /tmp/dhcp.sh`;
 
 /** Switches two Linux machines on under QEMU; `connected()` waits for them. */
 export function startLinuxGuests(first: Attachment, second: Attachment): GuestPair {
@@ -35,6 +45,14 @@ class LinuxGuests implements GuestPair {
   stream(direction: Direction, seconds: number): Promise<number> {
     const isReverse = direction === 'reverse';
     return streamMbps(this.#client, this.#server, secondAddress, { seconds, isReverse });
+  }
+
+  async fetchPage({ port, host }: PageServer): Promise<FetchedPage> {
+    const dhcp = `udhcpc -i eth0 -n -q -t 5 -s /tmp/dhcp.sh >&2 && cat /tmp/lease`;
+    const lease = host === undefined ? await this.#client.run(`${dhcpScript}\n${dhcp}`) : '';
+    const [, address = firstAddress, router = host] = lease.match(/^([\d.]+) ([\d.]+)$/m) ?? [];
+    const page = await this.#client.run(`wget -q -O - http://${router}:${port}/`);
+    return { address, page };
   }
 
   async close(): Promise<void> {

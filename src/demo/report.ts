@@ -3,6 +3,7 @@
 import type { NicStats, RxStats, TxStats } from '../nic/types.ts';
 import type { GuestPair } from './guest-pair.ts';
 import { dropCount } from './rates.ts';
+import type { WorldReport } from './world.ts';
 
 interface VfReport {
   readonly name: string;
@@ -16,6 +17,8 @@ export interface DemoReport {
   readonly tcp: { readonly forwardMbps: number; readonly reverseMbps: number };
   readonly rttMs: { readonly min: number; readonly median: number };
   readonly vfs: readonly VfReport[];
+  /** What the uplink showed, if there was one. */
+  readonly world?: WorldReport;
   /** Of all VFs together. */
   readonly drops: Readonly<Record<string, number>>;
 }
@@ -25,6 +28,7 @@ export interface Measurements {
   readonly roundTripsMs: readonly number[];
   readonly forwardMbps: number;
   readonly reverseMbps: number;
+  readonly world?: WorldReport | undefined;
 }
 
 export function makeReport(measured: Measurements, stats: NicStats): DemoReport {
@@ -34,6 +38,7 @@ export function makeReport(measured: Measurements, stats: NicStats): DemoReport 
     tcp: { forwardMbps: round(measured.forwardMbps), reverseMbps: round(measured.reverseMbps) },
     rttMs: { min: roundMs(Math.min(...roundTripsMs)), median: roundMs(median(roundTripsMs)) },
     vfs: stats.vfs.map(({ name, mac, tx, rx }) => ({ name, mac, tx, rx })),
+    ...(measured.world === undefined ? {} : { world: measured.world }),
     drops: sumDrops(stats),
   };
 }
@@ -54,9 +59,14 @@ export function summaryLines(report: DemoReport): string[] {
     `  round trip       min ${report.rttMs.min} ms, median ${report.rttMs.median} ms`,
     `  ${traffic} ${first} → ${second} ${forwardMbps} Mbit/s`,
     `  ${traffic} ${second} → ${first} ${reverseMbps} Mbit/s`,
+    ...(report.world === undefined ? [] : [worldLine(report.world)]),
     ...report.vfs.map(vfLine),
     `  drops            ${dropText(report.drops)}`,
   ];
+}
+
+function worldLine({ uplink, address }: WorldReport): string {
+  return `  ${'uplink'.padEnd(16)} ${uplink}: a page from the host, fetched by ${address}`;
 }
 
 function vfLine({ name, tx, rx }: VfReport): string {

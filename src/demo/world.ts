@@ -1,0 +1,77 @@
+// The demo's last scene: an uplink, over which a guest fetches a page from a web server on the host.
+
+import { execFileSync } from 'node:child_process';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Nic, OperatorError } from '../index.ts';
+import type { Cleanups } from './demo.ts';
+import { findProgram } from './guest/requirements.ts';
+import type { GuestPair } from './guest-pair.ts';
+
+export interface WorldReport {
+  readonly uplink: 'passt' | 'tap';
+  /** The guest's address on the way out. */
+  readonly address: string;
+  readonly pageBytes: number;
+}
+
+const PAGE = 'A page from a web server on the host.\n';
+const TAP = { interface: 'heddle-demo', hostAddress: '10.0.0.254', guestAddress: '10.0.0.1' };
+
+/** Adds an uplink and uses it; says why if it cannot. */
+export async function reachWorld(
+  nic: Nic,
+  pair: GuestPair,
+  cleanups: Cleanups,
+  say: (line: string) => void,
+): Promise<WorldReport | undefined> {
+  const { fetchPage } = pair;
+  if (fetchPage === undefined) return undefined;
+  const isRoot = process.getuid?.() === 0;
+  const type = findProgram('passt') !== undefined ? 'passt' : 'tap';
+  if (type === 'tap' && !isRoot) {
+    say('No uplink: passt is not installed, and a TAP needs root.');
+    return undefined;
+  }
+  try {
+    const { port, host } = await openUplink(nic, type, cleanups);
+    const { address, page } = await fetchPage.call(pair, { port, host });
+    if (page !== PAGE) throw new Error(`the page came as ${JSON.stringify(page.slice(0, 80))}`);
+    const source = type === 'passt' ? 'got by DHCP' : 'of its own';
+    say(
+      `vm1 reaches the host through ${type}: a page fetched with the address ${address} ${source}.`,
+    );
+    return { uplink: type, address, pageBytes: page.length };
+  } catch (error) {
+    const { message } = error as Error;
+    const hint = error instanceof OperatorError ? ` ${error.hint}` : '';
+    say(`No way to the world through ${type}: ${message}.${hint}`);
+    return undefined;
+  }
+}
+
+/** `host`: where the server is, as the guest sees it; undefined: at its router. */
+async function openUplink(
+  nic: Nic,
+  type: WorldReport['uplink'],
+  cleanups: Cleanups,
+): Promise<{ port: number; host: string | undefined }> {
+  if (type === 'passt') {
+    await nic.addUplink({ name: 'world', type });
+    return { port: await serve('127.0.0.1', cleanups), host: undefined };
+  }
+  await nic.addUplink({ name: 'world', type, interface: TAP.interface });
+  // It goes with the TAP, which goes with the NIC.
+  execFileSync('ip', ['address', 'add', `${TAP.hostAddress}/24`, 'dev', TAP.interface]);
+  return { port: await serve(TAP.hostAddress, cleanups), host: TAP.hostAddress };
+}
+
+async function serve(address: string, cleanups: Cleanups): Promise<number> {
+  const server: Server = createServer((_, response) => response.end(PAGE));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, address, resolve);
+  });
+  cleanups.push(async () => server.close());
+  return (server.address() as AddressInfo).port;
+}
