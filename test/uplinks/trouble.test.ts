@@ -1,0 +1,189 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { UplinkConfigInput } from '../../src/nic/types.ts';
+import { checkSame } from '../support/exchange.ts';
+import { type FarEnd, openDgramEnd } from '../support/far-end.ts';
+import { openFdCount } from '../support/file-descriptors.ts';
+import { BROADCAST, plainFrame } from '../support/frames.ts';
+import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
+import { TestNic } from '../support/test-nic.ts';
+
+const FAR_MAC = '02:00:00:00:ff:01';
+
+let directory: string;
+let lab: TestNic;
+
+beforeAll(() => {
+  if (namespaceMissing === undefined) enterNamespace();
+});
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'heddle-trouble-'));
+});
+
+afterEach(async () => {
+  await lab.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function until(isTrue: () => boolean): Promise<void> {
+  const end = Date.now() + 10_000;
+  while (!isTrue()) {
+    if (Date.now() > end) throw new Error(JSON.stringify(lab.nic.uplinks()));
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+describe('an uplink that cannot be', () => {
+  const refused: [what: string, config: UplinkConfigInput, code: string][] = [
+    ['on no interface', { name: 'x', type: 'packet', interface: 'none' }, 'INTERFACE_MISSING'],
+    ['on a loopback as a TAP', { name: 'x', type: 'tap', interface: 'lo' }, 'NOT_A_TAP'],
+    ['without passt', { name: 'x', type: 'passt', program: 'no-such-passt' }, 'PASST_MISSING'],
+    ['with a passt that fails', { name: 'x', type: 'passt', program: 'false' }, 'PASST_FAILED'],
+    ['at no VDE switch', { name: 'x', type: 'vde', socket: '/nowhere' }, 'UPLINK_VDE'],
+    ['in no directory', { name: 'x', type: 'stream', socket: '/nowhere/x' }, 'DIRECTORY_MISSING'],
+    ['of no name', { name: '', type: 'null' }, 'CONFIG_VALUE'],
+    ['with the key of another', { name: 'x', type: 'null', interface: 'lo' }, 'UNKNOWN_KEY'],
+    ['with the name of a VF', { name: 'vf0', type: 'null' }, 'UPLINK_EXISTS'],
+  ];
+
+  test.each(refused)(
+    '%s is refused with its reason, and leaves nothing',
+    async (_, config, code) => {
+      lab = await TestNic.start();
+      const before = openFdCount();
+      await expect(lab.nic.addUplink(config)).rejects.toThrow(
+        expect.objectContaining({ code: expect.stringContaining(code) }),
+      );
+      expect(lab.nic.uplinks()).toEqual([]);
+      await until(() => openFdCount() <= before);
+      await lab.nic.addUplink({ name: 'y', type: 'null' });
+    },
+  );
+
+  test('at a path in use is refused, and the other goes on', async () => {
+    lab = await TestNic.start();
+    const socket = join(directory, 'a.sock');
+    await lab.nic.addUplink({ name: 'a', type: 'stream', socket });
+    const adding = lab.nic.addUplink({ name: 'b', type: 'stream', socket });
+    await expect(adding).rejects.toMatchObject({ code: 'HEDDLE_SOCKET_IN_USE' });
+    writeFileSync(join(directory, 'file'), '');
+    const other = lab.nic.addUplink({ name: 'b', type: 'stream', socket: join(directory, 'file') });
+    await expect(other).rejects.toMatchObject({ code: 'HEDDLE_SOCKET_NOT_A_SOCKET' });
+    expect(lab.nic.uplinks().map(({ name }) => name)).toEqual(['a']);
+  });
+
+  test('on a TAP of another process is refused', async ({ skip }) => {
+    lab = await TestNic.start();
+    if (namespaceMissing !== undefined) return skip(namespaceMissing);
+    await lab.nic.addUplink({ name: 'a', type: 'tap', interface: 'busy' });
+    const adding = lab.nic.addUplink({ name: 'b', type: 'tap', interface: 'busy' });
+    await expect(adding).rejects.toMatchObject({ code: 'HEDDLE_UPLINK_INTERFACE_BUSY' });
+  });
+});
+
+describe('an interface that changes under its uplink', () => {
+  test('is reported when it is renamed, deleted and made again', async ({ skip }) => {
+    lab = await TestNic.start();
+    if (namespaceMissing !== undefined) return skip(namespaceMissing);
+    const events: string[] = [];
+    lab.nic.on('uplink-up', () => events.push('up'));
+    lab.nic.on('uplink-down', ({ reason }) => events.push(`down: ${reason}`));
+    ip('tuntap add mode tap name kept');
+    ip('link set kept up');
+    await lab.nic.addUplink({ name: 'up', type: 'tap', interface: 'kept' });
+    ip('link set kept down');
+    ip('link set kept name other');
+    await until(() => lab.nic.uplinks()[0]?.state === 'down');
+    ip('link set other name kept');
+    ip('link set kept up');
+    await until(() => lab.nic.uplinks()[0]?.state === 'up');
+    ip('link delete kept');
+    await until(() => events.at(-1)?.includes('gone') === true);
+    expect(ip('link')).not.toContain('kept');
+    ip('tuntap add mode tap name kept');
+    ip('link set kept up');
+    await until(() => lab.nic.uplinks()[0]?.state === 'up');
+    await lab.nic.removeUplink('up');
+    // It was there before the NIC, and stays.
+    expect(ip('link')).toContain('kept');
+    ip('link delete kept');
+  });
+
+  test('leaves nothing in the kernel when its NIC made it', async ({ skip }) => {
+    lab = await TestNic.start();
+    if (namespaceMissing !== undefined) return skip(namespaceMissing);
+    await lab.nic.addUplink({ name: 'up', type: 'tap', interface: 'ours' });
+    expect(ip('link')).toContain('ours');
+    await lab.nic.removeUplink('up');
+    expect(ip('link')).not.toContain('ours');
+  });
+});
+
+describe('an uplink of a NIC with two processors', () => {
+  let far: FarEnd;
+
+  test('serves guests of both, and survives the death of its own', async () => {
+    lab = await TestNic.start({ processors: 2, vfs: 3 });
+    const guests = [await lab.connect(0), await lab.connect(1), await lab.connect(2)];
+    const [socket, peer] = [join(directory, 'ours'), join(directory, 'peer')];
+    far = openDgramEnd(peer, socket);
+    await lab.nic.addUplink({ name: 'up', type: 'dgram', socket, peer });
+    // The switch learns where the far end is: what is for it is flooded to nobody else.
+    const learned = guests.map((guest) => guest.waitReceived(1));
+    await until(() => far.send(plainFrame({ to: BROADCAST, from: FAR_MAC }, 60, 0)));
+    await Promise.all(learned);
+    for (const [number, guest] of guests.entries()) {
+      const from = lab.mac(number);
+      const frames = Array.from({ length: 200 }, (_, i) =>
+        plainFrame({ to: FAR_MAC, from }, 99, i),
+      );
+      far.frames.length = 0;
+      await guest.sendAll(frames);
+      await until(() => far.frames.length === frames.length);
+      checkSame(far.frames, frames);
+      const arrived = guest.waitReceived(1);
+      far.send(plainFrame({ to: from, from: FAR_MAC }, 300, 5));
+      checkSame(await arrived, [plainFrame({ to: from, from: FAR_MAC }, 300, 5)]);
+    }
+    const { processor } = lab.nic.uplink('up');
+    const victim = lab.nic.vfs().findIndex((vf) => vf.processor === processor);
+    await lab.nic.injectTrap(`vf${victim}`, 1);
+    await guests[victim]?.sendAll([plainFrame({ to: BROADCAST, from: lab.mac(victim) }, 60, 1)]);
+    await until(() => (lab.nic.stats().processors[processor]?.restarts ?? 0) === 1);
+    const survivor = (victim + 1) % guests.length;
+    const frame = plainFrame({ to: FAR_MAC, from: lab.mac(survivor) }, 200, 9);
+    far.frames.length = 0;
+    for (let i = 0; i < 100 && far.frames.length === 0; i++) {
+      await guests[survivor]?.sendAll([frame]);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    checkSame(far.frames.slice(0, 1), [frame]);
+    far.close();
+  });
+
+  test('costs no processor time while nothing flows', async () => {
+    lab = await TestNic.start({ vfs: 1 });
+    await lab.nic.addUplink({ name: 'a', type: 'stream', socket: join(directory, 'idle') });
+    if (namespaceMissing === undefined) {
+      await lab.nic.addUplink({ name: 'b', type: 'tap', interface: 'idle' });
+    }
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const before = process.cpuUsage();
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1e6, 'seconds of CPU in one second').toBeLessThan(0.05);
+  });
+});
+
+test('nothing of these tests is left', async () => {
+  lab = await TestNic.start();
+  expect(readdirSync(directory)).toEqual([]);
+  if (namespaceMissing === undefined) {
+    const names = execFileSync('ip', ['-br', 'link'], { encoding: 'utf8' }).split('\n');
+    expect(names.filter((line) => line !== '' && !line.startsWith('lo '))).toEqual([]);
+  }
+});
