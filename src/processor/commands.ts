@@ -1,6 +1,6 @@
 import type { MemoryRegion } from '../memory/guest-memory.ts';
 import type { Pin } from '../memory/pins.ts';
-import type { WireSettings, WireWrappers } from '../uplinks/wires.ts';
+import type { WireSettings } from '../uplinks/wires.ts';
 
 // The mailbox: what the control plane asks of a processor. A command is posted, the doorbell
 // raised; the processor takes it between two turns and answers. Nothing on the data path waits for
@@ -44,7 +44,6 @@ export type Command =
       pair: number;
       pin: Pin;
       wire: WireSettings;
-      wrappers: WireWrappers;
       mtu: number;
       callFd: number;
     }

@@ -45,11 +45,11 @@ export class UplinkPorts {
     return this.#ports.length;
   }
 
-  attach({ vf, pair, pin, wire, mtu, callFd, wrappers }: AttachPort): void {
+  attach({ vf, pair, pin, wire, mtu, callFd }: AttachPort): void {
     this.#space.mapPin(pin);
     const { memory } = this.#space;
     const region = pairMemory(memory.buffer, memory.base, this.#space.addressOf(pin), pair);
-    const port = new Port(region, createWire(wire, region, wrappers), mtu);
+    const port = new Port(region, createWire(wire, region), mtu);
     port.disarm();
     const free = this.#places.indexOf(null);
     const place = free === -1 ? this.#places.length : free;

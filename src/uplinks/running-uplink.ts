@@ -212,8 +212,8 @@ export class Uplink implements SwitchPort {
       if (pin === undefined || callFd === undefined)
         throw new Error('assertion: wire without a pair');
       const mtu = this.#wires?.capabilities.mtu ?? 0;
-      const wrappers = { faults: this.config.faults, traceFd: this.#traceFd };
-      const place = { vf: this.number, pair, pin, wire, wrappers, mtu, callFd };
+      const wrapped = { ...wire, faults: this.config.faults, traceFd: this.#traceFd };
+      const place = { vf: this.number, pair, pin, wire: wrapped, mtu, callFd };
       await this.#fabric.post(this.processor, { kind: 'attach-port', ...place });
     }
   }

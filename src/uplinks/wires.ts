@@ -8,29 +8,26 @@ import { TapWire } from './tap-wire.ts';
 import { Tracer } from './tracer.ts';
 import type { Wire } from './wire.ts';
 
-/**
- * What the control plane tells a processor about a wire: it opened the descriptor, and closes it.
- */
-export type WireSettings =
-  | { kind: 'loopback' | 'null' }
-  | { kind: 'tap'; fd: number }
-  | { kind: 'stream'; fd: number }
-  /** `headerSize`: bytes of virtio-net header before each frame, 0 or 10. */
-  | { kind: 'message'; fd: number; headerSize: number };
+/** What the control plane tells a processor of a wire: it opened the descriptor, and closes it. */
+export type WireSettings = WireWrappers &
+  (
+    | { kind: 'loopback' | 'null' }
+    | { kind: 'tap'; fd: number }
+    | { kind: 'stream'; fd: number }
+    /** `headerSize`: bytes of virtio-net header before each frame, 0 or 10. */
+    | { kind: 'message'; fd: number; headerSize: number }
+  );
 
 /** What stands between a port and its wire. */
-export interface WireWrappers {
+interface WireWrappers {
   faults?: FaultSettings | undefined;
-  /** A pcapng file, open for appending. */
+  /** A pcapng file, open for writing. */
   traceFd?: number | undefined;
 }
 
 /** The tracer sees what the switch sees: the injector is on the world's side of it. */
-export function createWire(
-  settings: WireSettings,
-  memory: PairMemory,
-  { faults, traceFd }: WireWrappers,
-): Wire {
+export function createWire(settings: WireSettings, memory: PairMemory): Wire {
+  const { faults, traceFd } = settings;
   const wire = createPlainWire(settings, memory);
   const faulty = faults === undefined ? wire : new FaultInjector(wire, faults, memory);
   return traceFd === undefined ? faulty : new Tracer(faulty, traceFd, memory);
