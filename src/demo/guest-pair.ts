@@ -10,7 +10,7 @@ export interface GuestPair {
   ping(count: number): Promise<number[]>;
   /** Streams data for some seconds; returns the Mbit/s that arrived at the receiver. */
   stream(direction: Direction, seconds: number): Promise<number>;
-  /** The first guest fetches a page from the host; without `host`, it asks for an address by DHCP. */
+  /** The first guest fetches a page from the host. Without `host`, it asks DHCP for an address. */
   fetchPage?(server: PageServer): Promise<FetchedPage>;
   /** Never rejects. */
   close(): Promise<void>;

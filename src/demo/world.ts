@@ -1,4 +1,4 @@
-// The demo's last scene: an uplink, over which a guest fetches a page from a web server on the host.
+// The demo's last scene: over an uplink, a guest fetches a page from a web server on the host.
 
 import { execFileSync } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
