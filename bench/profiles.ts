@@ -26,7 +26,10 @@ export interface Profile {
   readonly scale: { readonly vfCounts: readonly number[]; readonly rounds: number };
   readonly idle: {
     readonly vfCounts: readonly number[];
-    /** After the last port's set-up. V8 tidies up a few times in the half minute after the last work. */
+    /**
+     * After the last port's set-up. V8 tidies up a few times in the half minute after the last
+     * work.
+     */
     readonly settleSeconds: number;
     readonly windowSeconds: number;
   };

@@ -131,8 +131,8 @@ function snapshotHeads(ringNumber: u32, view: RingView, ring: Ring, wanted: u32)
 function snapshotPacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
   let ahead: u32 = 0;
   for (let i: u32 = 0; i < BATCH_MAX; i++) {
-    // Each slot is a segment at least, or next to one: beyond the budget nothing would be taken now,
-    // and what is only measured is measured again at the next turn.
+    // Each slot is a segment at least, or next to one: beyond the budget nothing would be taken
+    // now, and what is only measured is measured again at the next turn.
     if (ahead >= SEGMENT_BUDGET) return i;
     const flags = availableFlags(view, ring, ahead);
     if (flags < 0) return i;

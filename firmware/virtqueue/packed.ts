@@ -135,9 +135,9 @@ export function armPackedKicks(view: RingView, ring: Ring): bool {
 }
 
 /**
- * Whether the driver's event structure asks for an interrupt between two places. A driver that takes
- * buffers and posts them again while we deliver may see its ring go round before it is signalled:
- * two places do not tell any more whether its event lies between them, so it is called.
+ * Whether the driver's event structure asks for an interrupt between two places. A driver that
+ * takes buffers and posts them again while we deliver may see its ring go round before it is
+ * signalled: two places do not tell any more whether its event lies between them, so it is called.
  */
 export function wantsPackedInterrupt(view: RingView, ring: Ring, before: u32): bool {
   const flags = u32(load<u16>(view.avail + PACKED_EVENT_FLAGS));

@@ -207,8 +207,8 @@ export function isRingBase(base: number, size: number, features: bigint): boolea
 }
 
 /**
- * Whether all parts of a ring fit together: the firmware takes size and base at their word, and would
- * leave the ring's memory if the one lay beyond the other.
+ * Whether all parts of a ring fit together: the firmware takes size and base at their word, and
+ * would leave the ring's memory if the one lay beyond the other.
  */
 export function isStartable(setup: RingSetup, features: bigint): boolean {
   const { addresses, base, size } = setup;

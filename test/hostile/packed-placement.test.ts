@@ -175,7 +175,8 @@ describe('a front-end that places packed rings', () => {
         for (let i = 0; i < 4096; i += 4) memory.view.setUint32(offset + i, random.next(), true);
         await take(guest, ['NUM', random.between(1, SIZE)]);
         await take(guest, ['BASE', START]);
-        // The areas lie on flags, lengths and ids of descriptors: the NIC's own wishes become those.
+        // The areas lie on flags, lengths and ids of descriptors: the NIC's own wishes become
+        // those.
         const [driver, device] = [random.below(64) * 4, random.below(64) * 4];
         await sendAddresses(guest, [0, driver, device]);
         await take(guest, 'KICK');

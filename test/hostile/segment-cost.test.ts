@@ -15,7 +15,8 @@ const SIZE = 32768;
 const SENDER = { features: ALL_FEATURES, frameSizeMax: 65553, slots: 32 };
 const RECEIVER = { features: [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF], queueSize: SIZE };
 /**
- * What one turn may take: what is to be caught takes ten times as long, and this machine may be busy.
+ * What one turn may take: what is to be caught takes ten times as long, and this machine may be
+ * busy.
  */
 const TURN_MS_MAX = 25;
 

@@ -15,8 +15,8 @@ export interface DriverQueueOptions {
 export const PIECES_MAX = 1024;
 
 /**
- * The driver's side of a virtqueue, whatever its format. A chain is named by its key, a number below
- * the ring's size; what stands on the ring for it is the format's own matter.
+ * The driver's side of a virtqueue, whatever its format. A chain is named by its key, a number
+ * below the ring's size; what stands on the ring for it is the format's own matter.
  *
  *   piece × n → commit → publish … popUsed → key, usedLength
  */

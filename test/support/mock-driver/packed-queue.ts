@@ -31,8 +31,8 @@ const ID_IN_U16 = 6;
 
 /**
  * The driver's side of a packed virtqueue (virtio 1.3, 2.8). It keeps its own record of every chain
- * and trusts nothing that the device writes. Ids are spread over all 16 bits, so that a device which
- * takes one for a position is caught. No call on the frame path allocates.
+ * and trusts nothing that the device writes. Ids are spread over all 16 bits, so that a device
+ * which takes one for a position is caught. No call on the frame path allocates.
  *
  *   slots:  used … used │ available (a chain takes one for each piece) … │ free
  *                   lastUsed ┘                              nextAvail ┘
@@ -236,7 +236,9 @@ export class PackedQueue implements DriverQueue {
     return (place & PACKED_WRAP) !== 0 ? PACKED_F_AVAIL : PACKED_F_USED;
   }
 
-  /** Overwrites a slot of the ring, or of an indirect table at `table`; the flags atomically, last. */
+  /**
+   * Overwrites a slot of the ring, or of an indirect table at `table`; the flags atomically, last.
+   */
   writeDescriptor(slot: number, fields: PackedDescriptor, table: Span = this.descriptors): void {
     const at = table.offset + slot * DESCRIPTOR_SIZE;
     const { view, u16 } = this.memory;
@@ -257,7 +259,9 @@ export class PackedQueue implements DriverQueue {
     };
   }
 
-  /** Makes descriptors available in the next slots, exactly as they are, without a record of them. */
+  /**
+   * Makes descriptors available in the next slots, exactly as they are, without a record of them.
+   */
   offerRaw(...descriptors: readonly PackedDescriptor[]): void {
     for (let i = descriptors.length - 1; i >= 0; i--) {
       const fields = descriptors[i] as PackedDescriptor;
