@@ -33,6 +33,8 @@ import {
 
 const FAR_MAC = '02:00:00:00:ff:01';
 const CHUNK = 100;
+/** 2000 random frames each way; HEDDLE_UPLINK_ROUNDS=250 makes a million of them. */
+const ROUNDS = Number(process.env.HEDDLE_UPLINK_ROUNDS ?? 1);
 
 const directory = mkdtempSync(join(tmpdir(), 'heddle-uplinks-'));
 
@@ -135,12 +137,15 @@ describe.each(specimens)('an uplink of type $type', (specimen) => {
   });
 
   test('carries random frames byte by byte, both ways, in order', async () => {
-    await sendToWorld(toWorld(2000, 1));
-    await sendToGuest(toGuest(2000, 2));
-    expect(uplink().wire).toMatchObject({ sent: 2000, received: 2000 });
+    for (let round = 0; round < ROUNDS; round++) {
+      await sendToWorld(toWorld(2000, round * 2 + 1));
+      await sendToGuest(toGuest(2000, round * 2 + 2));
+    }
+    const total = ROUNDS * 2000;
+    expect(uplink().wire).toMatchObject({ sent: total, received: total });
     expect(Object.values(uplink().wire.drops).every((count) => count === 0)).toBe(true);
-    expect(uplink().rx.packets).toBe(2000);
-    expect(uplink().tx.packets).toBe(2000);
+    expect(uplink().rx.packets).toBe(total);
+    expect(uplink().tx.packets).toBe(total);
   });
 
   test('counts what the kernel counts', async (context) => {
