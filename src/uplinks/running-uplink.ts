@@ -171,7 +171,12 @@ export class Uplink implements SwitchPort {
   }
 
   #change(work: () => Promise<void>): void {
-    this.#lastChange = this.#lastChange.then(work);
+    this.#lastChange = this.#lastChange.then(work).catch((error: Error) => {
+      // A processor refused, out of memory say. The NIC goes on without this uplink.
+      this.#reason = error.message;
+      this.#isUp = false;
+      this.#emit('uplink-down', { uplink: this.name, reason: error.message });
+    });
   }
 
   async #up(wires: Wires): Promise<void> {
