@@ -1,15 +1,24 @@
-import { SHARED_BASE, SHARED_RINGS } from '../../layout/memory.ts';
+import { RING_VIEWS_BASE, SHARED_BASE, SHARED_RINGS } from '../../layout/memory.ts';
 import {
+  PACKED_EVENT_FLAGS,
+  PACKED_EVENT_OFFSET,
+  PACKED_WRAP,
+  RING_F_PACKED,
+  RING_FLAGS,
   RING_LAST_AVAIL,
   RING_RECORD_SIZE,
   RING_SIGNALLED_USED,
+  RING_SIZE,
+  RING_STOPPED,
   RING_USED_INDEX,
+  RING_VIEW_SIZE,
+  RING_VIEW_STATE,
   USED_INDEX,
 } from '../../layout/virtqueue.ts';
 import { distinctPins } from '../memory/pins.ts';
 import type { Windows } from '../memory/windows.ts';
 import type { AddressSpace } from './address-space.ts';
-import type { Command, RingPins } from './commands.ts';
+import type { Command } from './commands.ts';
 import type { Firmware } from './firmware.ts';
 import type { KickWaiter } from './kick-waiter.ts';
 import type { UplinkPorts } from './uplink-ports.ts';
@@ -23,7 +32,14 @@ interface Parts {
   uplinks: UplinkPorts;
 }
 
+/**
+ * The flags of a packed ring's device area that we have left: reserved bits, beside "kick me". No
+ * driver writes there; one that starts anew clears it.
+ */
+const PARKED = 0x5a00;
+
 type AttachRing = Extract<Command, { kind: 'attach-ring' }>;
+type DetachRing = Extract<Command, { kind: 'detach-ring' }>;
 
 /**
  * Carries out commands between turns, when no batch is open and nothing points into guest memory.
@@ -45,7 +61,7 @@ export class CommandRunner {
         this.#attach(command);
         return true;
       case 'detach-ring':
-        this.#detach(command.ring, command.pins);
+        this.#detach(command);
         return true;
       case 'set-ring-state':
         firmware.setRingState(command.ring, command.state);
@@ -83,7 +99,7 @@ export class CommandRunner {
     const { space, firmware, waiter, callFds } = this.#parts;
     const { descriptors, avail, used } = command.pins;
     for (const pin of distinctPins([descriptors, avail, used])) space.mapPin(pin);
-    if (command.resumesFromUsed) this.#resumeFromUsed(command.ring, space.addressOf(used));
+    if (command.resumesFromUsed) this.#resume(command.ring, space.addressOf(used));
     firmware.attachRing(
       command.ring,
       space.addressOf(descriptors),
@@ -101,20 +117,53 @@ export class CommandRunner {
    * base the front-end names: after a crash QEMU names it too, and so nothing is lost or done
    * twice.
    */
-  #resumeFromUsed(ring: number, used: number): void {
+  #resume(ring: number, used: number): void {
     const view = new DataView(this.#parts.space.memory.buffer);
-    const index = view.getUint16(used + USED_INDEX, true);
-    const record = SHARED_BASE + SHARED_RINGS + ring * RING_RECORD_SIZE;
+    const record = recordAt(ring);
+    const isPacked = (view.getUint32(record + RING_FLAGS, true) & RING_F_PACKED) !== 0;
+    const place = isPacked
+      ? parkedPlace(view, used, view.getUint32(record + RING_SIZE, true))
+      : view.getUint16(used + USED_INDEX, true);
+    if (place === null) return;
     for (const field of [RING_LAST_AVAIL, RING_USED_INDEX, RING_SIGNALLED_USED]) {
-      view.setUint32(record + field, index, true);
+      view.setUint32(record + field, place, true);
     }
   }
 
-  #detach(ring: number, pins: RingPins): void {
+  /**
+   * A packed ring has no index to read, and QEMU names the place where it last began. So we write the
+   * place where we leave it into the offset of our event structure, which means nothing to the driver
+   * under these flags (2.8.10).
+   */
+  #park(ring: number, used: number): void {
+    const view = new DataView(this.#parts.space.memory.buffer);
+    const record = recordAt(ring);
+    if ((view.getUint32(record + RING_FLAGS, true) & RING_F_PACKED) === 0) return;
+    // A ring that a fault stopped may not be mapped here any more.
+    const state = view.getUint32(RING_VIEWS_BASE + ring * RING_VIEW_SIZE + RING_VIEW_STATE, true);
+    if (state === RING_STOPPED) return;
+    const place = view.getUint32(record + RING_LAST_AVAIL, true);
+    view.setUint16(used + PACKED_EVENT_OFFSET, place, true);
+    view.setUint16(used + PACKED_EVENT_FLAGS, PARKED, true);
+  }
+
+  #detach({ ring, pins, parks }: DetachRing): void {
     const { space, firmware, waiter, callFds } = this.#parts;
+    if (parks) this.#park(ring, space.addressOf(pins.used));
     firmware.detachRing(ring);
     waiter.remove(ring);
     callFds[ring] = -1;
     for (const pin of distinctPins(Object.values(pins))) space.unmapPin(pin);
   }
+}
+
+function recordAt(ring: number): number {
+  return SHARED_BASE + SHARED_RINGS + ring * RING_RECORD_SIZE;
+}
+
+/** Where a packed ring was left, or null. A guest may have written anything there. */
+function parkedPlace(view: DataView, used: number, size: number): number | null {
+  const place = view.getUint16(used + PACKED_EVENT_OFFSET, true);
+  const isParked = view.getUint16(used + PACKED_EVENT_FLAGS, true) === PARKED;
+  return isParked && (place & ~PACKED_WRAP) < size ? place : null;
 }

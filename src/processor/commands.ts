@@ -22,12 +22,16 @@ export type Command =
       state: number;
       /** This processor inhales from it and waits for its kicks. */
       isOwned: boolean;
-      /** Start where the guest's used index stands, rather than where the shared record does. */
+      /**
+       * Start where the guest's own memory says that the ring stands, if it says so, rather than
+       * where the shared record does.
+       */
       resumesFromUsed: boolean;
       kickFd: number;
       callFd: number;
     }
-  | { kind: 'detach-ring'; ring: number; pins: RingPins }
+  /** `parks`: the front-end is lost, and the next may not know where the ring stands. */
+  | { kind: 'detach-ring'; ring: number; pins: RingPins; parks: boolean }
   | { kind: 'set-ring-state'; ring: number; state: number }
   | { kind: 'set-call-fd'; ring: number; callFd: number }
   | { kind: 'set-port'; vf: number; isUp: boolean }

@@ -100,11 +100,8 @@ export class RingSet {
     this.#rings.set(queue, ring);
     cycle.to(setup.isEnabled ? 'enabled' : 'disabled');
     this.#writeRecord(ring, features);
-    // The owner first, alone: it reads where the guest's used index stands.
-    await this.#fabric.post(
-      this.#owner,
-      this.#attachCommand(ring, this.#owner, !isPackedRing(features)),
-    );
+    // The owner first, alone: it reads in the guest's memory where the ring stands.
+    await this.#fabric.post(this.#owner, this.#attachCommand(ring, this.#owner, true));
     for (const processor of this.#others(queue)) {
       await this.#fabric.post(processor, this.#attachCommand(ring, processor, false));
     }
@@ -112,14 +109,18 @@ export class RingSet {
     return true;
   }
 
-  /** Stops a ring; returns where it stands: the index of the next chain it would have taken. */
-  async stop(queue: number): Promise<number> {
+  /**
+   * Stops a ring; returns where it stands: the index of the next chain it would have taken. `parks`:
+   * nobody is there to be told, so it is noted in the ring itself as far as that is possible.
+   */
+  async stop(queue: number, parks = false): Promise<number> {
     const ring = this.#rings.get(queue);
     if (ring === undefined || ring.pins === null) return 0;
     this.#rings.delete(queue);
     ring.cycle.to('stopped');
     await this.#publish();
-    const command: Command = { kind: 'detach-ring', ring: ring.number, pins: ring.pins };
+    const { number, pins } = ring;
+    const command: Command = { kind: 'detach-ring', ring: number, pins, parks };
     await this.#fabric.post(this.#owner, command);
     for (const processor of this.#others(queue)) await this.#fabric.post(processor, command);
     this.#fabric.shared.setRingField(ring.number, RING_STATE, RING_STATE_NUMBERS.stopped);
@@ -127,8 +128,9 @@ export class RingSet {
     return this.#fabric.shared.ringField(ring.number, RING_LAST_AVAIL);
   }
 
+  /** The front-end has gone. */
   async stopAll(): Promise<void> {
-    for (const queue of this.queues()) await this.stop(queue);
+    for (const queue of this.queues()) await this.stop(queue, true);
   }
 
   async setEnabled(queue: number, isEnabled: boolean): Promise<void> {

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { exchange } from '../support/exchange.ts';
 import { BROADCAST, plainFrame } from '../support/frames.ts';
 import { addRegion, enableRing, removeRegion } from '../support/mock-driver/handshake.ts';
@@ -115,6 +115,28 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
       const orphan = first.orphan();
       await gone;
       first = await lab.adopt(0, orphan);
+    }
+  });
+
+  it('goes on with a guest whose front-end has forgotten where its rings stood', async () => {
+    lab = await TestNic.start();
+    const second = await lab.connect(1);
+    let first = await lab.connect(0, { packed, queueSize: 64 });
+    const start = first.queues.queue(0).base;
+    for (let round = 0; round < 5; round++) {
+      await exchange(lab, [0, first], [1, second], { count: 75, seed: round });
+      await exchange(lab, [1, second], [0, first], { count: 75, seed: round });
+      const gone = lab.next('disconnect', 0);
+      const orphan = first.orphan();
+      await gone;
+      // QEMU after a lost connection: the place where the rings once began.
+      for (const queue of [0, 1]) {
+        const { base } = orphan.queues.queue(queue);
+        expect(base).not.toBe(start);
+        vi.spyOn(orphan.queues.queue(queue), 'base', 'get').mockReturnValue(start);
+      }
+      first = await lab.adopt(0, orphan);
+      vi.restoreAllMocks();
     }
   });
 

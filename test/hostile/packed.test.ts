@@ -193,6 +193,26 @@ describe('a hostile packed ring', () => {
     }
   }
 
+  it('an event area that claims to be one that the NIC left, beyond the ring', async () => {
+    await hostile.withBystanders(async () => {
+      const { lab } = hostile;
+      const guest = await attack();
+      for (const queue of [RECEIVE, TRANSMIT]) {
+        const ring = guest.queues.packedRing(queue);
+        await guest.stopQueue(queue);
+        for (const place of [PACKED_SIZE, 0x7fff, PACKED_SIZE | PACKED_WRAP, 0xffff]) {
+          ring.reset();
+          guest.queues.memory.u16[ring.used.offset >> 1] = place;
+          guest.queues.memory.u16[(ring.used.offset >> 1) + 1] = 0x5a00;
+          await guest.startQueue(queue);
+          expect(await guest.stopQueue(queue)).toBe(ring.base);
+        }
+        await guest.startQueue(queue);
+      }
+      await lab.disconnect(ATTACKER, guest);
+    });
+  });
+
   it('a receive ring that says it is full of nothing: 2049 empty buffers for one frame', async () => {
     await hostile.withBystanders(async () => {
       const { lab, target } = hostile;
