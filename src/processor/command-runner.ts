@@ -131,9 +131,9 @@ export class CommandRunner {
   }
 
   /**
-   * A packed ring has no index to read, and QEMU names the place where it last began. So we write the
-   * place where we leave it into the offset of our event structure, which means nothing to the driver
-   * under these flags (2.8.10).
+   * A packed ring has no index to read, and QEMU names the place where it last began. So we write
+   * the place where we leave it into the offset of our event structure, which means nothing to the
+   * driver under these flags (2.8.10).
    */
   #park(ring: number, used: number): void {
     const view = new DataView(this.#parts.space.memory.buffer);

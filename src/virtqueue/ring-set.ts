@@ -110,8 +110,9 @@ export class RingSet {
   }
 
   /**
-   * Stops a ring; returns where it stands: the index of the next chain it would have taken. `parks`:
-   * nobody is there to be told, so it is noted in the ring itself as far as that is possible.
+   * Stops a ring; returns where it stands: the index of the next chain it would have taken.
+   * `parks`: nobody is there to be told, so it is noted in the ring itself as far as that is
+   * possible.
    */
   async stop(queue: number, parks = false): Promise<number> {
     const ring = this.#rings.get(queue);
