@@ -1,0 +1,225 @@
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { NET_HEADER_SIZE, VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
+import { openFdCount } from '../../test/support/file-descriptors.ts';
+import { FrontEnd, RequestRefused } from '../../test/support/mock-driver/front-end.ts';
+import { GuestMemory } from '../../test/support/mock-driver/guest-memory.ts';
+import { memoryTable, negotiate } from '../../test/support/mock-driver/handshake.ts';
+import { acquirePoller } from '../../test/support/mock-driver/shared-poller.ts';
+import { createEventFd } from '../os/event-fd.ts';
+import { c } from '../os/libc.ts';
+import { Poller } from '../os/poller.ts';
+import { createSocketPair } from '../os/unix-socket.ts';
+import type { RingSet } from '../virtqueue/ring-set.ts';
+import type { RingSetup } from '../virtqueue/ring-setup.ts';
+import { viewOf, writeU64, writeVringAddress, writeVringState } from './message.ts';
+import { Session } from './session.ts';
+
+/** Rings without processors: they note what is done to them. */
+class FakeRings {
+  readonly running = new Map<number, RingSetup>();
+  readonly log: string[] = [];
+  regions = 0;
+  place = 7;
+
+  isRunning(queue: number): boolean {
+    return this.running.has(queue);
+  }
+
+  queues(): number[] {
+    return [...this.running.keys()];
+  }
+
+  async start(queue: number, setup: RingSetup): Promise<boolean> {
+    this.log.push(`start ${queue} at ${setup.base}`);
+    this.running.set(queue, setup);
+    return true;
+  }
+
+  async stop(queue: number): Promise<number> {
+    this.log.push(`stop ${queue}`);
+    this.running.delete(queue);
+    return this.place;
+  }
+
+  async stopAll(): Promise<void> {
+    for (const queue of this.queues()) await this.stop(queue);
+  }
+
+  async setMemory(regions: readonly unknown[]): Promise<void> {
+    this.regions = regions.length;
+  }
+
+  async setEnabled(queue: number, isEnabled: boolean): Promise<void> {
+    this.log.push(`${isEnabled ? 'enable' : 'disable'} ${queue}`);
+  }
+
+  async setCallFd(): Promise<void> {}
+
+  usesFile(): boolean {
+    return this.running.size > 0;
+  }
+}
+
+describe('a session', () => {
+  const poller = new Poller();
+  // Kept for all tests, so that its descriptors are not counted as somebody's leak.
+  const frontEndPoller = acquirePoller();
+  let fdsBefore = 0;
+  let rings: FakeRings;
+  let session: Session;
+  let frontEnd: FrontEnd;
+  let memory: GuestMemory;
+  let heard: string[];
+
+  beforeEach(() => {
+    fdsBefore = openFdCount();
+    const [ours, theirs] = createSocketPair();
+    rings = new FakeRings();
+    heard = [];
+    const device = {
+      name: 'vf0',
+      rings: rings as unknown as RingSet,
+      queuePairs: 1,
+      mac: Uint8Array.of(2, 0, 0, 0, 0, 1),
+      mtu: 1500,
+      allowUnsealedMemory: false,
+      disabledFeatures: [],
+    };
+    session = new Session(ours, poller, device, {
+      onStateChange: () => undefined,
+      onReset: () => heard.push('reset'),
+      onRefusal: (reason) => heard.push(reason),
+      onClosed: (reason) => heard.push(`closed: ${reason}`),
+    });
+    frontEnd = new FrontEnd(theirs);
+    memory = new GuestMemory();
+  });
+
+  afterEach(async () => {
+    frontEnd.close();
+    await session.close();
+    memory.close();
+    expect(session.state).toBe('closed');
+    expect(rings.running.size).toBe(0);
+    expect(openFdCount(), 'descriptors left open').toBe(fdsBefore);
+  });
+
+  afterAll(() => {
+    frontEndPoller.release();
+    poller.close();
+  });
+
+  async function shareMemory(): Promise<void> {
+    const { payload, fds } = memoryTable(memory.regions);
+    await frontEnd.send('SET_MEM_TABLE', payload, fds);
+  }
+
+  async function describeRing(queue: number, base = 0): Promise<void> {
+    const at = BigInt(memory.regions[0]?.userAddress ?? 0);
+    const parts = { descriptors: at, avail: at + 0x2000n, used: at + 0x3000n };
+    const address = { index: queue, flags: 0, ...parts, log: 0n };
+    await frontEnd.send('SET_VRING_NUM', writeVringState(queue, 256));
+    await frontEnd.send('SET_VRING_BASE', writeVringState(queue, base));
+    await frontEnd.send('SET_VRING_ADDR', writeVringAddress(address));
+  }
+
+  async function sendFd(request: 'SET_VRING_KICK' | 'SET_VRING_CALL', queue: number) {
+    const fd = createEventFd();
+    await frontEnd.send(request, writeU64(BigInt(queue)), [fd]);
+    c.close(fd);
+  }
+
+  async function run(queue: number, base = 0): Promise<void> {
+    await describeRing(queue, base);
+    await sendFd('SET_VRING_CALL', queue);
+    await sendFd('SET_VRING_KICK', queue);
+  }
+
+  it('is connected, negotiated, running, negotiated and closed', async () => {
+    expect(session.state).toBe('connected');
+    await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
+    expect(session.state).toBe('negotiated');
+    await shareMemory();
+    await run(0);
+    expect(session.state).toBe('running');
+    await frontEnd.ask('GET_VRING_BASE', writeVringState(0, 0));
+    expect(session.state).toBe('negotiated');
+    frontEnd.close();
+    await expect.poll(() => session.state).toBe('closed');
+    expect(heard).toEqual(['closed: null']);
+  });
+
+  it('starts a ring with its kick', async () => {
+    await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
+    await shareMemory();
+    await describeRing(0);
+    expect(rings.log).toEqual([]);
+    await sendFd('SET_VRING_KICK', 0);
+    expect(rings.log).toEqual(['start 0 at 0']);
+  });
+
+  it('says where a ring stood, and a ring that never ran where it would begin', async () => {
+    await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
+    await shareMemory();
+    await run(0);
+    const base = async (queue: number) =>
+      viewOf(await frontEnd.ask('GET_VRING_BASE', writeVringState(queue, 0))).getUint32(4, true);
+    expect(await base(0)).toBe(7);
+    await frontEnd.send('SET_VRING_BASE', writeVringState(1, 99));
+    expect(await base(1)).toBe(99);
+  });
+
+  it('stops and starts what runs around a new memory table, where it stood', async () => {
+    await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
+    await shareMemory();
+    await run(0);
+    await run(1);
+    rings.log.length = 0;
+    await shareMemory();
+    expect(rings.log).toEqual(['stop 0', 'stop 1', 'start 0 at 7', 'start 1 at 7']);
+    expect(rings.regions).toBe(memory.regions.length);
+  });
+
+  it('refuses to change a ring that runs, and to take away its memory', async () => {
+    await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
+    await shareMemory();
+    await run(0);
+    for (const request of ['SET_VRING_NUM', 'SET_VRING_BASE'] as const) {
+      const refusal = frontEnd.send(request, writeVringState(0, 64));
+      await expect(refusal).rejects.toThrow(RequestRefused);
+    }
+    expect(heard.every((reason) => /ring 0 is running/.test(reason))).toBe(true);
+    expect(heard).toHaveLength(2);
+  });
+
+  it('forgets kicks, bases and enables at a reset, and keeps memory and features', async () => {
+    await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
+    await shareMemory();
+    await run(0, 300);
+    await frontEnd.send('SET_VRING_ENABLE', writeVringState(0, 1));
+    await frontEnd.send('RESET_DEVICE');
+    expect(heard).toEqual(['reset']);
+    expect(session.state).toBe('negotiated');
+    expect(session.setup(0)).toMatchObject({ base: 0, kickFd: -1, isEnabled: false, size: 256 });
+    expect(session.memory.regions).toHaveLength(memory.regions.length);
+    await sendFd('SET_VRING_KICK', 0);
+    expect(rings.log.at(-1)).toBe('start 0 at 0');
+  });
+
+  it('closes at a refusal where the front-end wants no acknowledgement', async () => {
+    await negotiate(frontEnd, [VIRTIO_F_VERSION_1], []);
+    await frontEnd.send('SET_VRING_NUM', writeVringState(0, 3));
+    await frontEnd.closed;
+    await expect.poll(() => session.state).toBe('closed');
+    expect(heard).toEqual(['SET_VRING_NUM: queue size 3', 'closed: queue size 3']);
+  });
+
+  it('shows the configuration space, and lets nobody write to it', async () => {
+    await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
+    const request = new Uint8Array(12 + NET_HEADER_SIZE);
+    viewOf(request).setUint32(4, NET_HEADER_SIZE, true);
+    const config = (await frontEnd.ask('GET_CONFIG', request)).subarray(12);
+    expect([...config]).toEqual([2, 0, 0, 0, 0, 1, 1, 0, 1, 0, 0xdc, 5]);
+    await expect(frontEnd.send('SET_CONFIG', request)).rejects.toThrow(RequestRefused);
+  });
+});
