@@ -15,7 +15,7 @@ const INDIRECT = DESCRIPTOR_F_INDIRECT;
 const WRITE = DESCRIPTOR_F_WRITE;
 
 /** What a case has at hand: the ring to break, and a good packet in guest memory. */
-export interface PackedWeapons {
+interface PackedWeapons {
   ring: PackedQueue;
   memory: GuestMemory;
   packet: Span;
