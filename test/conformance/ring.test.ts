@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { exchange } from '../support/exchange.ts';
+import { checkSame, exchange, flowFrames } from '../support/exchange.ts';
 import { BROADCAST, plainFrame } from '../support/frames.ts';
 import { addRegion, enableRing, removeRegion } from '../support/mock-driver/handshake.ts';
 import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
@@ -36,6 +36,30 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     expect(lab.drops(2)).toEqual({});
     stuck.post();
     await exchange(lab, [0, sender], [1, stuck], { count: 5 });
+  });
+
+  it('takes frames of many senders at once, by two processors', async () => {
+    lab = await TestNic.start({ vfs: 5, processors: 2 });
+    const room = { queueSize: 1024, slots: 1024, receiveLayout: 'shared' } as const;
+    const receiver = await lab.connect(0, { packed, ...room });
+    const to = lab.mac(0);
+    for (let round = 0; round < 3; round++) {
+      const senders: MockGuest[] = [];
+      for (const number of [1, 2, 3, 4]) senders.push(await lab.connect(number, { packed }));
+      const frames = senders.map((_, index) =>
+        flowFrames(to, lab?.mac(index + 1) ?? '', { count: 200, seed: round * 4 + index + 1 }),
+      );
+      const arrived = receiver.waitReceived(800);
+      await Promise.all(senders.map((sender, index) => sender.sendAll(frames[index] ?? [])));
+      const received = await arrived;
+      frames.forEach((own, index) => {
+        checkSame(
+          received.filter((frame) => frame[11] === index + 2),
+          own,
+        );
+      });
+      for (const [index, sender] of senders.entries()) await lab.disconnect(index + 1, sender);
+    }
   });
 
   it('drains a disabled transmit ring, and discards what it takes', async () => {
