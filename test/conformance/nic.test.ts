@@ -84,10 +84,8 @@ describe('a NIC', () => {
     const pairs = new Map<number, Set<number>>();
     const sender = await lab.connect(0, { queuePairs: 4 });
     let count = 0;
+    let wanted = 0;
     let done = (): void => {};
-    const all = new Promise<void>((resolve) => {
-      done = resolve;
-    });
     const next = new Map<number, number>();
     const receiver = await lab.connect(1, {
       queuePairs: 4,
@@ -98,15 +96,20 @@ describe('a NIC', () => {
         next.set(flow, view.getUint32(46) + 1);
         pairs.set(flow, (pairs.get(flow) ?? new Set()).add(pair));
         count += 1;
-        if (count === 640) done();
+        if (count === wanted) done();
       },
     });
     for (let flow = 1; flow <= 32; flow++) {
       const frames = flowFrames(lab.mac(1), lab.mac(0), { count: 20, seed: flow });
+      // One flow at a time: two thirds of them may choose one queue, and more than its ring holds.
+      wanted += frames.length;
+      const arrived = new Promise<void>((resolve) => {
+        done = resolve;
+      });
       await sender.sendAll(frames, 'random', flow % 4);
-      await sender.waitTransmitted(flow % 4);
+      await arrived;
     }
-    await all;
+    expect(count).toBe(640);
     receiver.poll();
     for (const used of pairs.values()) expect(used.size).toBe(1);
     expect(new Set([...pairs.values()].map((used) => [...used][0])).size).toBe(4);
