@@ -9,6 +9,7 @@ import * as virtqueue from '../../layout/virtqueue.ts';
 import { DROP_NAMES } from '../../src/counters/names.ts';
 import type { NicStats, VfStats } from '../../src/nic/types.ts';
 import { LinearMemory } from '../../src/os/linear-memory.ts';
+import type { Firmware as ProcessorFirmware } from '../../src/processor/firmware.ts';
 import { ringOffloads } from '../../src/virtqueue/ring-setup.ts';
 import { macNumber } from './frames.ts';
 import type { DriverQueue } from './mock-driver/driver-queue.ts';
@@ -18,29 +19,8 @@ import type { GuestQueues } from './mock-driver/guest-queues.ts';
 const FIRMWARE = new URL('../../dist/firmware/heddle.wasm', import.meta.url);
 const PAGE_SIZE = 4096;
 
-/** What dist/firmware/heddle.wasm exports. AssemblyScript's u64 is a BigInt here. */
-export interface Firmware {
-  configure(processor: number, processorCount: number, macAgeSeconds: number): void;
-  attachRing(
-    ring: number,
-    descriptors: number,
-    avail: number,
-    used: number,
-    state: number,
-    isOwned: number,
-  ): void;
-  detachRing(ring: number): void;
-  setRingState(ring: number, state: number): void;
-  turn(): number;
-  isMidBatch(): number;
-  arm(): number;
-  disarm(): void;
-  chooseSlot(slotCount: number): number;
-  insertWindow(key: bigint, low: number, size: number, base: number, slot: number): void;
-  removeWindow(slot: number): void;
-  forgetPort(vf: number): void;
-  setStatic(mac: bigint, vf: number): number;
-  setPort(vf: number, isUp: number): void;
+/** What dist/firmware/heddle.wasm exports: what the processor uses, and parts that tests call. */
+export interface Firmware extends ProcessorFirmware {
   copy(to: number, from: number, length: number): void;
   flowHash(header: number, length: number): number;
   checksum(address: number, length: number): number;
