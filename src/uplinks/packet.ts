@@ -1,11 +1,12 @@
 import { operatorError } from '../errors.ts';
 import { EACCES, EMFILE, ENFILE, EPERM } from '../os/constants.ts';
 import { c } from '../os/libc.ts';
-import { findNetDevice } from '../os/net-device.ts';
+import type { NetDevice } from '../os/net-device.ts';
 import { hasUdpSegmentation, openPacketSocket, PACKET_HEADER_SIZE } from '../os/packet-socket.ts';
 import { SystemError } from '../os/system-error.ts';
+import { InterfaceSource } from './interface-source.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
-import type { SourceListener, UplinkSource } from './uplink.ts';
+import type { Wires } from './uplink.ts';
 import { BURST_MAX } from './wire.ts';
 
 export interface PacketOptions {
@@ -21,80 +22,36 @@ let lastGroup = process.pid & 0xfff0;
  * host on that network, not behind it; checksums and segmentation are left to the card and its
  * driver.
  */
-export class PacketSource implements UplinkSource {
+export class PacketSource extends InterfaceSource {
   readonly #options: PacketOptions;
-  readonly #watch: InterfaceWatch;
-  #listener: SourceListener | null = null;
   #fds: number[] = [];
-  #index = 0;
-  #isUp = false;
-  #isLost = false;
-  #stopWatching = () => {};
 
   constructor(options: PacketOptions, watch: InterfaceWatch) {
+    super(options.interface, watch);
     this.#options = options;
-    this.#watch = watch;
   }
 
-  async start(listener: SourceListener): Promise<void> {
-    const { interface: name } = this.#options;
-    const device = findNetDevice(name);
-    if (device === null) throw operatorError('HEDDLE_UPLINK_INTERFACE_MISSING', { name });
-    this.#open(device.index);
-    this.#listener = listener;
-    this.#stopWatching = this.#watch.add(() => this.#look());
-    this.#look();
-  }
-
-  lose(reason: string): void {
-    this.#down(reason, true);
-  }
-
-  release(): void {
-    if (!this.#isLost) return;
-    this.#isLost = false;
-    this.#close();
-    this.#look();
-  }
-
-  async stop(): Promise<void> {
-    this.#stopWatching();
-    this.#listener = null;
-    this.#close();
-  }
-
-  #look(): void {
-    if (this.#listener === null || this.#isLost) return;
-    const device = findNetDevice(this.#options.interface);
-    if (this.#fds.length === 0) {
-      if (device === null) return;
-      try {
-        this.#open(device.index);
-      } catch {
-        return; // the next change of any interface is the next try
-      }
-    }
-    if (device === null || device.index !== this.#index) this.#down('the interface is gone', true);
-    else if (device.isUp && !this.#isUp) this.#up(device.mtu);
-    else if (!device.isUp && this.#isUp) this.#down('the interface is down', false);
-  }
-
-  #open(index: number): void {
+  protected open(device: NetDevice | null): number {
     const { interface: name, queues } = this.#options;
+    if (device === null) throw operatorError('HEDDLE_UPLINK_INTERFACE_MISSING', { name });
     lastGroup = (lastGroup + 1) & 0xffff;
     for (let i = 0; i < queues; i++) {
-      const fd = openPacketSocket(index, queues > 1 ? lastGroup : null);
+      const fd = openPacketSocket(device.index, queues > 1 ? lastGroup : null);
       if (fd < 0) {
-        this.#close();
+        this.close();
         throw explain(-fd, name);
       }
       this.#fds.push(fd);
     }
-    this.#index = index;
+    return device.index;
   }
 
-  #up(mtu: number): void {
-    this.#isUp = true;
+  protected close(): void {
+    for (const fd of this.#fds) c.close(fd);
+    this.#fds = [];
+  }
+
+  protected wires({ mtu }: NetDevice): Wires {
     const settings = this.#fds.map(
       (fd) => ({ kind: 'message', fd, headerSize: PACKET_HEADER_SIZE }) as const,
     );
@@ -106,21 +63,7 @@ export class PacketSource implements UplinkSource {
       burst: BURST_MAX,
       queues: this.#fds.length,
     } as const;
-    this.#listener?.onUp({ capabilities, settings });
-  }
-
-  #down(reason: string, isLost: boolean): void {
-    if (this.#isLost) return;
-    this.#isLost = isLost;
-    const wasUp = this.#isUp;
-    this.#isUp = false;
-    if (wasUp) this.#listener?.onDown(reason);
-    else this.release();
-  }
-
-  #close(): void {
-    for (const fd of this.#fds) c.close(fd);
-    this.#fds = [];
+    return { capabilities, settings };
   }
 }
 

@@ -1,11 +1,12 @@
 import { operatorError } from '../errors.ts';
 import { EACCES, EBUSY, EINVAL, EMFILE, ENFILE, ENODEV, ENOENT, EPERM } from '../os/constants.ts';
 import { c } from '../os/libc.ts';
-import { bringUp, findNetDevice } from '../os/net-device.ts';
+import { bringUp, findNetDevice, type NetDevice } from '../os/net-device.ts';
 import { SystemError } from '../os/system-error.ts';
 import { isMultiQueueTap, openTapQueue, type TapQueue } from '../os/tap.ts';
+import { InterfaceSource } from './interface-source.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
-import type { SourceListener, UplinkCapabilities, UplinkSource } from './uplink.ts';
+import type { UplinkCapabilities, Wires } from './uplink.ts';
 
 /** virtio_net_hdr with num_buffers: what the rings hold. */
 const HEADER_SIZE = 12;
@@ -21,85 +22,45 @@ export interface TapOptions {
  * (`ip tuntap add … user`) and stays; one that is made here needs CAP_NET_ADMIN and goes with the
  * NIC.
  */
-export class TapSource implements UplinkSource {
+export class TapSource extends InterfaceSource {
   readonly #options: TapOptions;
-  readonly #watch: InterfaceWatch;
-  #listener: SourceListener | null = null;
   #queues: TapQueue[] = [];
   /** Made by somebody else: then it is also theirs to bring back. */
-  #isForeign = false;
-  #isUp = false;
-  #isLost = false;
-  #index = 0;
-  #stopWatching = () => {};
+  #isForeign: boolean | null = null;
 
   constructor(options: TapOptions, watch: InterfaceWatch) {
+    super(options.interface, watch);
     this.#options = options;
-    this.#watch = watch;
   }
 
-  async start(listener: SourceListener): Promise<void> {
-    this.#listener = listener;
-    this.#isForeign = findNetDevice(this.#options.interface) !== null;
-    this.#open();
-    this.#stopWatching = this.#watch.add(() => this.#look());
-    this.#look();
-  }
-
-  lose(reason: string): void {
-    this.#down(reason, true);
-  }
-
-  release(): void {
-    if (!this.#isLost) return;
-    this.#isLost = false;
-    this.#close();
-    this.#look();
-  }
-
-  async stop(): Promise<void> {
-    this.#stopWatching();
-    this.#listener = null;
-    this.#close();
-  }
-
-  /** Compares the interface with what we know of it. */
-  #look(): void {
-    if (this.#listener === null || this.#isLost) return;
-    const device = findNetDevice(this.#options.interface);
-    if (this.#queues.length === 0) {
-      this.#comeBack(device !== null);
-      return;
-    }
-    if (device === null || device.index !== this.#index) this.#down('the interface is gone', true);
-    else if (device.isUp && !this.#isUp) this.#up();
-    else if (!device.isUp && this.#isUp) this.#down('the interface is down', false);
-  }
-
-  #comeBack(isThere: boolean): void {
-    if (this.#isForeign && !isThere) return;
-    try {
-      this.#open();
-    } catch {
-      return; // not yet, or not ours: the next change of any interface is the next try
-    }
-    this.#look();
-  }
-
-  #open(): void {
+  protected open(device: NetDevice | null): number {
     const { interface: name, queues, mtu } = this.#options;
+    this.#isForeign ??= device !== null;
+    if (this.#isForeign && device === null) {
+      throw operatorError('HEDDLE_UPLINK_INTERFACE_MISSING', { name });
+    }
     const isMultiQueue = isMultiQueueTap(name) ?? queues > 1;
     for (let i = 0; i < queues; i++) {
       const queue = openTapQueue(name, HEADER_SIZE, isMultiQueue);
       if (typeof queue === 'number') {
-        this.#close();
+        this.close();
         throw this.#explain(queue);
       }
       this.#queues.push(queue);
     }
     // An ordinary user may not: then whoever made it has to. The link says whether they did.
     bringUp(name, mtu);
-    this.#index = findNetDevice(name)?.index ?? 0;
+    return findNetDevice(name)?.index ?? 0;
+  }
+
+  protected close(): void {
+    for (const { fd } of this.#queues) c.close(fd);
+    this.#queues = [];
+  }
+
+  protected wires(): Wires {
+    const settings = this.#queues.map(({ fd }) => ({ kind: 'tap', fd }) as const);
+    return { capabilities: this.#capabilities(), settings };
   }
 
   #explain(error: number): Error {
@@ -122,21 +83,6 @@ export class TapSource implements UplinkSource {
     });
   }
 
-  #up(): void {
-    this.#isUp = true;
-    const settings = this.#queues.map(({ fd }) => ({ kind: 'tap', fd }) as const);
-    this.#listener?.onUp({ capabilities: this.#capabilities(), settings });
-  }
-
-  #down(reason: string, isLost: boolean): void {
-    if (this.#isLost) return;
-    this.#isLost = isLost;
-    const wasUp = this.#isUp;
-    this.#isUp = false;
-    if (wasUp) this.#listener?.onDown(reason);
-    else this.release();
-  }
-
   #capabilities(): UplinkCapabilities {
     const has = (key: 'hasSegmentation' | 'hasUdpSegmentation') =>
       this.#queues.every((queue) => queue[key]);
@@ -149,10 +95,5 @@ export class TapSource implements UplinkSource {
       burst: 1,
       queues: this.#queues.length,
     };
-  }
-
-  #close(): void {
-    for (const { fd } of this.#queues) c.close(fd);
-    this.#queues = [];
   }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { UplinkConfigInput } from '../../src/nic/types.ts';
 import { checkSame } from '../support/exchange.ts';
-import { type FarEnd, openDgramEnd } from '../support/far-end.ts';
+import { type FarEnd, openDgramEnd, openInterfaceEnd } from '../support/far-end.ts';
 import { openFdCount } from '../support/file-descriptors.ts';
 import { BROADCAST, plainFrame } from '../support/frames.ts';
 import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
@@ -111,6 +111,38 @@ describe('an interface that changes under its uplink', () => {
     // It was there before the NIC, and stays.
     expect(ip('link')).toContain('kept');
     ip('link delete kept');
+  });
+
+  test('takes its MTU along when that changes while it runs', async ({ skip }) => {
+    lab = await TestNic.start();
+    if (namespaceMissing !== undefined) return skip(namespaceMissing);
+    ip('link add near type veth peer name far');
+    for (const name of ['near', 'far']) ip(`link set ${name} mtu 9000 up`);
+    ip('link set near mtu 1500');
+    const isUpWith = (mtu: number) => {
+      const [uplink] = lab.nic.uplinks();
+      return uplink?.state === 'up' && uplink.capabilities?.mtu === mtu;
+    };
+    const reasons: (string | undefined)[] = [];
+    lab.nic.on('uplink-down', ({ reason }) => reasons.push(reason));
+    await lab.nic.addUplink({ name: 'up', type: 'packet', interface: 'near' });
+    const guest = await lab.connect(0, { frameSizeMax: 9014 });
+    const far = openInterfaceEnd('far');
+    const larger = plainFrame({ to: BROADCAST, from: lab.mac(0) }, 9014, 1);
+    await guest.sendAll([larger]);
+    await until(() => lab.nic.stats().uplinks[0]?.wire.drops.tooLong === 1);
+    ip('link set near mtu 9000');
+    await until(() => isUpWith(9000));
+    await guest.sendAll([larger]);
+    await until(() => far.frames.length === 1);
+    checkSame(far.frames, [larger]);
+    ip('link set near mtu 1400');
+    await until(() => isUpWith(1400));
+    await guest.sendAll([plainFrame({ to: BROADCAST, from: lab.mac(0) }, 1419, 2)]);
+    await until(() => lab.nic.stats().uplinks[0]?.wire.drops.tooLong === 2);
+    expect(reasons).toEqual([9000, 1400].map((mtu) => `the MTU of the interface became ${mtu}`));
+    far.close();
+    ip('link delete near');
   });
 
   test('leaves nothing in the kernel when its NIC made it', async ({ skip }) => {

@@ -1,0 +1,107 @@
+import { findNetDevice, type NetDevice } from '../os/net-device.ts';
+import type { InterfaceWatch } from './interface-watch.ts';
+import type { SourceListener, UplinkSource, Wires } from './uplink.ts';
+
+/**
+ * A source whose wires are opened on a network interface. It is up while the interface is, and goes
+ * down and comes back with it: what a kind of its own adds is how to open and close.
+ */
+export abstract class InterfaceSource implements UplinkSource {
+  readonly #name: string;
+  readonly #watch: InterfaceWatch;
+  #listener: SourceListener | null = null;
+  #isOpen = false;
+  /** Of the interface that is open: another one may come to its name. */
+  #index = 0;
+  /** What the wires that are up were told. */
+  #mtu = 0;
+  #isUp = false;
+  #isLost = false;
+  #stopWatching = () => {};
+
+  constructor(name: string, watch: InterfaceWatch) {
+    this.#name = name;
+    this.#watch = watch;
+  }
+
+  /**
+   * Opens what the wires need on the interface, which is null if there is none of that name.
+   * Returns the index of the interface. Throws an OperatorError, and leaves nothing open then.
+   */
+  protected abstract open(device: NetDevice | null): number;
+  protected abstract close(): void;
+  /** What is open, as wires for the processor. */
+  protected abstract wires(device: NetDevice): Wires;
+
+  async start(listener: SourceListener): Promise<void> {
+    this.#open();
+    this.#listener = listener;
+    this.#stopWatching = this.#watch.add(() => this.#look());
+    this.#look();
+  }
+
+  lose(reason: string): void {
+    this.#down(reason, true);
+  }
+
+  release(): void {
+    if (!this.#isLost) return;
+    this.#isLost = false;
+    this.#close();
+    this.#look();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopWatching();
+    this.#listener = null;
+    this.#close();
+  }
+
+  /** Compares the interface with what we know of it. */
+  #look(): void {
+    if (this.#listener === null || this.#isLost) return;
+    if (!this.#isOpen && !this.#tryToOpen()) return;
+    const device = findNetDevice(this.#name);
+    if (device === null || device.index !== this.#index) this.#down('the interface is gone', true);
+    else if (!device.isUp) this.#down('the interface is down', false);
+    else this.#up(this.wires(device));
+  }
+
+  #tryToOpen(): boolean {
+    try {
+      this.#open();
+      return true;
+    } catch {
+      return false; // not yet, or not ours: the next change of any interface is the next try
+    }
+  }
+
+  #open(): void {
+    this.#index = this.open(findNetDevice(this.#name));
+    this.#isOpen = true;
+  }
+
+  #up(wires: Wires): void {
+    const { mtu } = wires.capabilities;
+    if (this.#isUp && mtu === this.#mtu) return;
+    // The wires stay; what sends on them must learn what the interface takes now.
+    if (this.#isUp) this.#listener?.onDown(`the MTU of the interface became ${mtu}`);
+    this.#isUp = true;
+    this.#mtu = mtu;
+    this.#listener?.onUp(wires);
+  }
+
+  #down(reason: string, isLost: boolean): void {
+    if (this.#isLost) return;
+    this.#isLost = isLost;
+    const wasUp = this.#isUp;
+    this.#isUp = false;
+    if (wasUp) this.#listener?.onDown(reason);
+    else this.release();
+  }
+
+  #close(): void {
+    if (this.#isOpen) this.close();
+    this.#isOpen = false;
+  }
+}
