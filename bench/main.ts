@@ -16,9 +16,11 @@ import { runChecks } from './suites/checks.ts';
 import { runForward } from './suites/forward.ts';
 import { runIdle } from './suites/idle.ts';
 import { runLatency } from './suites/latency.ts';
+import { runOffload } from './suites/offload.ts';
 import { runOpenLoop } from './suites/open-loop.ts';
 import { runScale } from './suites/scale.ts';
 import type { SuiteContext } from './suites/suite.ts';
+import { runUplinks } from './suites/uplinks.ts';
 import { runWindows } from './suites/windows.ts';
 import { judge } from './thresholds.ts';
 import { runVm } from './vm/suite.ts';
@@ -37,6 +39,8 @@ const suites: Readonly<Record<SuiteName, (context: SuiteContext) => Promise<void
   windows: runWindows,
   idle: runIdle,
   allocation: runAllocation,
+  offload: runOffload,
+  uplinks: runUplinks,
   vm: runVm,
   checks: runChecks,
 };

@@ -12,6 +12,8 @@ export const suiteNames = [
   'windows',
   'idle',
   'allocation',
+  'offload',
+  'uplinks',
   'vm',
   'checks',
 ] as const satisfies readonly SuiteName[];
@@ -100,7 +102,7 @@ interface Changes {
 function withChanges(base: Profile, { size, rounds, seconds }: Changes): Profile {
   // The smallest frame testpmd can build, and the largest that fits one of its mbufs.
   const sizes = size?.map((text) => parseNumber('--size', text, 60, 1514, Number.isInteger));
-  const { forward, vm, scale, windows } = base;
+  const { forward, vm, scale, windows, offload, uplinks } = base;
   const sized =
     sizes === undefined
       ? forward
@@ -115,6 +117,7 @@ function withChanges(base: Profile, { size, rounds, seconds }: Changes): Profile
   return {
     ...{ ...changed, rounds: count, vm: { ...vm, rounds: count } },
     ...{ scale: { ...scale, rounds: count }, windows: { ...windows, rounds: count } },
+    ...{ offload: { ...offload, rounds: count }, uplinks: { ...uplinks, rounds: count } },
   };
 }
 

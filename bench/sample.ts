@@ -9,6 +9,8 @@ export type SuiteName =
   | 'idle'
   | 'windows'
   | 'allocation'
+  | 'offload'
+  | 'uplinks'
   | 'checks';
 
 export interface Sample {

@@ -6,7 +6,11 @@ import { generatorCore, type Peer } from '../peers/peer.ts';
 import type {
   ConnectAnswer,
   ConnectRequest,
+  CopyAnswer,
+  CopyRequest,
   DriverRequest,
+  FloodAnswer,
+  FloodRequest,
   LoopAnswer,
   LoopRequest,
   OfferAnswer,
@@ -20,7 +24,7 @@ const connectSeconds = 40;
 const answerSeconds = 60;
 
 export type DriverOptions = Partial<
-  Pick<ConnectRequest, 'ringSize' | 'frameBytes' | 'chunks' | 'hasHugePages'>
+  Pick<ConnectRequest, 'ringSize' | 'frameBytes' | 'chunks' | 'hasHugePages' | 'superFrames'>
 >;
 
 export class Driver {
@@ -31,7 +35,8 @@ export class Driver {
   /** For a switch that runs already. */
   constructor(sockets: readonly string[], peer: Peer, options: DriverOptions) {
     // 60 bytes: the smallest frame of Ethernet, without its checksum of 4.
-    const defaults = { ringSize: 1024, frameBytes: [60], chunks: null, hasHugePages: true };
+    const frames = { frameBytes: [60], superFrames: null };
+    const defaults = { ringSize: 1024, ...frames, chunks: null, hasHugePages: true };
     const isListening = peer.socketRole === 'connects';
     const switchPids = peer.pids();
     const given = { sockets, isListening, switchPids };
@@ -58,6 +63,14 @@ export class Driver {
 
   async ping(request: Omit<PingRequest, 'command'>): Promise<PingAnswer> {
     return (await this.#ask({ command: 'ping', ...request })) as PingAnswer;
+  }
+
+  async flood(request: Omit<FloodRequest, 'command'>): Promise<FloodAnswer> {
+    return (await this.#ask({ command: 'flood', ...request })) as FloodAnswer;
+  }
+
+  async copy(request: Omit<CopyRequest, 'command'>): Promise<CopyAnswer> {
+    return (await this.#ask({ command: 'copy', ...request })) as CopyAnswer;
   }
 
   stop(): Promise<void> {

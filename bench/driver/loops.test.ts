@@ -4,29 +4,30 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNic, type Nic } from '../../src/index.ts';
 import { FrontEnd } from '../../test/support/mock-driver/front-end.ts';
-import { introduce, loop, offer, ping } from './loops.ts';
-import { Port } from './port.ts';
+import { copy } from './copy.ts';
+import { flood, introduce, loop, offer, ping } from './loops.ts';
+import { Port, type PortPlan } from './port.ts';
 
 const mac = (port: number) => Uint8Array.of(0x02, 0, 0, 0, 0x10, port);
 
-describe('the driver on a NIC', () => {
+/** Of two ports that know each other. */
+type Plan = Omit<PortPlan, 'mac' | 'peerMac'>;
+
+const usual = { ringSize: 256, frameBytes: [60], hasHugePages: false, superFrames: null };
+
+function onNic(plans: readonly Plan[]): readonly Port[] {
   const directory = mkdtempSync(join(tmpdir(), 'hb-test-'));
   const ports: Port[] = [];
   const frontEnds: FrontEnd[] = [];
   let nic: Nic;
-
   beforeAll(async () => {
-    const vfs = [0, 1].map((port) => ({ name: `vm${port}`, socket: join(directory, `${port}`) }));
+    const vfs = plans.map((_, port) => ({ name: `vm${port}`, socket: join(directory, `${port}`) }));
     nic = await createNic({ name: 'nic0', vfs });
     for (const [port, { socket }] of vfs.entries()) {
       const frontEnd = FrontEnd.connect(socket);
       frontEnds.push(frontEnd);
-      const plan = {
-        ...{ mac: mac(port), peerMac: mac(port ^ 1), ringSize: 256, frameBytes: [60, 1496] },
-        // One in the usual place, one with its buffers scattered.
-        ...{ chunks: port === 0 ? null : 4, hasHugePages: false },
-      };
-      ports.push(await Port.start(frontEnd, plan));
+      const addresses = { mac: mac(port), peerMac: mac(port ^ 1) };
+      ports.push(await Port.start(frontEnd, { ...plans[port]!, ...addresses }));
     }
     introduce(ports);
   });
@@ -35,6 +36,16 @@ describe('the driver on a NIC', () => {
     await nic?.close();
     rmSync(directory, { recursive: true, force: true });
   });
+  return ports;
+}
+
+describe('the driver on a NIC', () => {
+  const plan = { ...usual, frameBytes: [60, 1496] };
+  // One in the usual place, one with its buffers scattered.
+  const ports = onNic([
+    { ...plan, chunks: null },
+    { ...plan, chunks: 4 },
+  ]);
 
   test('moves frames round without a loss', () => {
     const answer = loop(ports, { ...{ command: 'loop', framesInFlight: 64 }, ...short });
@@ -54,6 +65,25 @@ describe('the driver on a NIC', () => {
     expect(answer.offered).toBeLessThanOrEqual(1001);
     expect(answer.delivered + answer.refused).toBe(answer.offered);
   });
+});
+
+describe.each([4096, 65600])('super-frames into buffers of %i bytes', (receiveBufferBytes) => {
+  const plan = { ...usual, chunks: null, superFrames: { receiveBufferBytes } };
+  const ports = onNic([plan, plan]);
+
+  test('go round whole, without a loss', () => {
+    const answer = loop(ports, { ...{ command: 'loop', framesInFlight: 16 }, ...short });
+    expect(answer.mpps).toBeGreaterThan(0);
+    expect(answer.framesLost).toBe(0);
+  });
+  test('flow as fast as they are taken', () => {
+    expect(flood(ports, { command: 'flood', seconds: 0.05 }).framesPerSecond).toBeGreaterThan(0);
+  });
+});
+
+test('copies without a switch', () => {
+  const answer = copy({ command: 'copy', bufferBytes: 1000, buffers: 4, ...short });
+  expect(answer.buffersPerSecond).toBeGreaterThan(0);
 });
 
 const short = { warmUpSeconds: 0.02, seconds: 0.05 };

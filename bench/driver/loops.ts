@@ -3,6 +3,8 @@
 import { microseconds, startCoreClock } from './clock.ts';
 import type { Port } from './port.ts';
 import type {
+  FloodAnswer,
+  FloodRequest,
   LoopAnswer,
   LoopRequest,
   OfferAnswer,
@@ -113,6 +115,24 @@ export function offer(ports: readonly Port[], request: OfferRequest): OfferAnswe
   settle(ports);
   const delivered = to.received - before;
   return { offered, delivered, refused, seconds: (last - absent) / 1e6, ...used };
+}
+
+/** Nobody needs to receive: what leaves through an uplink is counted there. */
+export function flood(ports: readonly Port[], request: FloodRequest): FloodAnswer {
+  const port = ports[0]!;
+  const settled = () => port.sent - (port.transmitRingSize - port.room);
+  const cores = startCoreClock();
+  const before = settled();
+  const started = microseconds();
+  const end = started + request.seconds * 1e6;
+  while (microseconds() < end) {
+    const { room } = port;
+    if (room > 0) port.transmit(room);
+  }
+  const framesPerSecond = ((settled() - before) * 1e6) / (microseconds() - started);
+  const used = cores();
+  settle(ports);
+  return { framesPerSecond, ...used };
 }
 
 /** A rate that is kept up between other things. */

@@ -3,8 +3,10 @@
 import { createInterface } from 'node:readline';
 import { readU64 } from '../../src/vhost-user/message.ts';
 import { FrontEnd, FrontEndListener } from '../../test/support/mock-driver/front-end.ts';
+import { macs } from './addresses.ts';
 import { watchSwitch } from './clock.ts';
-import { introduce, loop, offer, ping } from './loops.ts';
+import { copy } from './copy.ts';
+import { flood, introduce, loop, offer, ping } from './loops.ts';
 import { Port } from './port.ts';
 import type { ConnectAnswer, ConnectRequest, DriverRequest } from './protocol.ts';
 
@@ -26,12 +28,6 @@ async function connect(request: ConnectRequest): Promise<ConnectAnswer> {
   return { offered: `0x${first.toString(16)}` };
 }
 
-/** Ports 2n and 2n + 1 talk to each other. */
-function macs(port: number): { mac: Uint8Array; peerMac: Uint8Array } {
-  const mac = (at: number) => Uint8Array.of(0x02, 0, 0, 0, 0x10, at);
-  return { mac: mac(port), peerMac: mac(port ^ 1) };
-}
-
 async function answer(request: DriverRequest): Promise<object> {
   switch (request.command) {
     case 'connect':
@@ -45,6 +41,10 @@ async function answer(request: DriverRequest): Promise<object> {
       return offer(ports, request);
     case 'ping':
       return ping(ports, request);
+    case 'flood':
+      return flood(ports, request);
+    case 'copy':
+      return copy(request);
   }
 }
 

@@ -3,12 +3,20 @@
 //
 //   transmit ring: descriptor i ─► frame i, for ever; entry i of the available ring says i.
 //                  To send n frames is to add n to the available index.
-//   receive ring:  likewise; to take n frames and offer their buffers again is to add n.
+//   receive ring:  likewise; to take n buffers and offer them again is to add n.
 //
 // That needs a device that returns buffers in the order in which it got them, as all of these do,
 // negotiated or not. Whether they really do is checked at every look at a ring.
 
-import { VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF } from '../../layout/virtio.ts';
+import {
+  NET_HEADER_SIZE,
+  VIRTIO_F_VERSION_1,
+  VIRTIO_NET_F_CSUM,
+  VIRTIO_NET_F_GUEST_CSUM,
+  VIRTIO_NET_F_GUEST_TSO4,
+  VIRTIO_NET_F_HOST_TSO4,
+  VIRTIO_NET_F_MRG_RXBUF,
+} from '../../layout/virtio.ts';
 import {
   AVAIL_F_NO_INTERRUPT,
   DESCRIPTOR_F_WRITE,
@@ -18,6 +26,7 @@ import {
 } from '../../layout/virtqueue.ts';
 import { createEventFd, raiseEventFd } from '../../src/os/event-fd.ts';
 import { ProtocolFeature } from '../../src/vhost-user/message.ts';
+import { macText } from '../../test/support/frames.ts';
 import type { FrontEnd } from '../../test/support/mock-driver/front-end.ts';
 import {
   GuestMemory,
@@ -33,8 +42,9 @@ import {
   startRing,
 } from '../../test/support/mock-driver/handshake.ts';
 import { SplitQueue } from '../../test/support/mock-driver/split-queue.ts';
+import type { SuperFramePlan } from './protocol.ts';
+import { createSuperFrame, superFrameBytes } from './super-frame.ts';
 
-const headerSize = 12;
 /** As in DPDK's mbufs: the frame begins on a cache line and the header ends before it. */
 const headroom = 128;
 const bufferSize = 2304;
@@ -47,6 +57,12 @@ const scatteredBase = 0x1_0000_0000;
 const receiveQueue = 0;
 const transmitQueue = 1;
 const transmittedEtherType = 0x88b5;
+/** Some 4 MiB: several congestion windows of TCP between virtual machines. */
+const superFrameRingSize = 64;
+const offloads = [
+  ...[VIRTIO_NET_F_CSUM, VIRTIO_NET_F_HOST_TSO4],
+  ...[VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO4],
+];
 
 /** Not STATUS: with it DPDK waits for a driver's DRIVER_OK, which this driver has no use for. */
 const protocolFeatures = [ProtocolFeature.REPLY_ACK];
@@ -60,11 +76,12 @@ export interface PortPlan {
   /** Over how many chunks of 4 MiB the buffers of each ring are spread; null: side by side. */
   readonly chunks: number | null;
   readonly hasHugePages: boolean;
+  readonly superFrames: SuperFramePlan | null;
 }
 
 export class Port {
   readonly negotiated: Negotiated;
-  readonly ringSize: number;
+  readonly transmitRingSize: number;
   sent = 0;
   received = 0;
   kicks = 0;
@@ -77,9 +94,14 @@ export class Port {
   readonly #receiveUsed: number;
   readonly #transmitAvail: number;
   readonly #receiveAvail: number;
+  readonly #receiveRingSize: number;
+  readonly #buffersPerFrame: number;
+  readonly #superFrame: Uint8Array | null;
+  #buffersReceived = 0;
 
   static async start(frontEnd: FrontEnd, plan: PortPlan): Promise<Port> {
-    const features = [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF];
+    const able = plan.superFrames === null ? [] : offloads;
+    const features = [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF, ...able];
     const port = new Port(await negotiate(frontEnd, features, protocolFeatures), plan);
     await shareMemory(frontEnd, port.#memory, port.negotiated);
     const rings = [port.#receive, port.#transmit];
@@ -97,10 +119,16 @@ export class Port {
   private constructor(negotiated: Negotiated, plan: PortPlan) {
     this.negotiated = negotiated;
     this.#plan = plan;
-    this.ringSize = plan.ringSize;
+    const { transmit, receive, buffersPerFrame } = shapesOf(plan);
+    this.transmitRingSize = transmit.ringSize;
+    this.#receiveRingSize = receive.ringSize;
+    this.#buffersPerFrame = buffersPerFrame;
+    const { mac, peerMac, superFrames } = plan;
+    const isSuper = superFrames !== null;
+    this.#superFrame = isSuper ? createSuperFrame(macText(peerMac), macText(mac)) : null;
     this.#memory = new GuestMemory(memoryOptions(plan));
-    this.#transmit = new SplitQueue(this.#memory, { size: plan.ringSize });
-    this.#receive = new SplitQueue(this.#memory, { size: plan.ringSize });
+    this.#transmit = new SplitQueue(this.#memory, { size: transmit.ringSize });
+    this.#receive = new SplitQueue(this.#memory, { size: receive.ringSize });
     const index = (span: Span) => (span.offset >> 1) + 1;
     this.#transmitUsed = index(this.#transmit.used);
     this.#receiveUsed = index(this.#receive.used);
@@ -116,7 +144,7 @@ export class Port {
 
   /** Room in the transmit ring now. Checks that what came back came back in order. */
   get room(): number {
-    return this.ringSize - this.#outstanding();
+    return this.transmitRingSize - this.#outstanding();
   }
 
   /** Puts `count` frames on the ring; there must be room. Kicks if the device asks for it. */
@@ -131,21 +159,25 @@ export class Port {
   /** Takes what has come and offers the buffers again. Returns how many frames there were. */
   receive(): number {
     const { u16 } = this.#memory;
-    const count = (Atomics.load(u16, this.#receiveUsed) - this.received) & 0xffff;
-    if (count === 0) return 0;
-    this.#checkOrder(this.#receive, this.received + count - 1);
-    this.received += count;
-    Atomics.store(u16, this.#receiveAvail, (this.received + this.ringSize) & 0xffff);
+    const buffers = (Atomics.load(u16, this.#receiveUsed) - this.#buffersReceived) & 0xffff;
+    if (buffers === 0) return 0;
+    this.#checkOrder(this.#receive, this.#buffersReceived + buffers - 1);
+    this.#buffersReceived += buffers;
+    const offered = this.#buffersReceived + this.#receiveRingSize;
+    Atomics.store(u16, this.#receiveAvail, offered & 0xffff);
     if ((Atomics.load(u16, this.#receiveUsed - 1) & USED_F_NO_NOTIFY) === 0) {
       this.#kick(receiveQueue);
     }
-    return count;
+    const before = this.received;
+    this.received = Math.floor(this.#buffersReceived / this.#buffersPerFrame);
+    return this.received - before;
   }
 
   #outstanding(): number {
     const used = Atomics.load(this.#memory.u16, this.#transmitUsed);
     const outstanding = (this.sent - used) & 0xffff;
-    if (outstanding > this.ringSize) throw new Error(`the device returned more than it got`);
+    if (outstanding > this.transmitRingSize)
+      throw new Error(`the device returned more than it got`);
     if (outstanding < (this.sent & 0xffff) || this.sent > 0xffff) {
       this.#checkOrder(this.#transmit, this.sent - outstanding - 1);
     }
@@ -154,7 +186,7 @@ export class Port {
 
   /** The newest entry of the used ring must be the buffer whose turn it was. */
   #checkOrder(ring: SplitQueue, turn: number): void {
-    const place = turn & (this.ringSize - 1);
+    const place = turn & (ring.size - 1);
     const at = (ring.used.offset + USED_RING + place * USED_ELEMENT_SIZE) >> 2;
     const head = this.#memory.u32[at];
     if (head !== place) throw new Error(`the device returned buffer ${head} instead of ${place}`);
@@ -166,19 +198,21 @@ export class Port {
   }
 
   #offerAllBuffers(): void {
-    Atomics.store(this.#memory.u16, this.#receiveAvail, this.ringSize);
+    Atomics.store(this.#memory.u16, this.#receiveAvail, this.#receiveRingSize);
     this.#kick(receiveQueue);
   }
 
   #prepareRing(ring: SplitQueue, isTransmit: boolean): void {
     const { u16 } = this.#memory;
     u16[ring.avail.offset >> 1] = AVAIL_F_NO_INTERRUPT;
-    for (let entry = 0; entry < this.ringSize; entry += 1) {
-      const span = this.#bufferOf(entry, isTransmit);
-      const length = isTransmit ? this.#writeFrame(span, entry) : bufferSize - headroom;
+    const { transmit, receive } = shapesOf(this.#plan);
+    const room = (isTransmit ? transmit : receive).bufferBytes;
+    for (let entry = 0; entry < ring.size; entry += 1) {
+      const span = this.#bufferOf(entry, isTransmit, headroom + room - NET_HEADER_SIZE);
+      const length = isTransmit ? NET_HEADER_SIZE + this.#writeFrame(span, entry) : room;
       ring.writeDescriptor(entry, {
-        address: BigInt(span.address + headroom - headerSize),
-        length: length + headerSize,
+        address: BigInt(span.address + headroom - NET_HEADER_SIZE),
+        length,
         flags: isTransmit ? 0 : DESCRIPTOR_F_WRITE,
       });
       u16[(ring.avail.offset >> 1) + 2 + entry] = entry;
@@ -186,9 +220,9 @@ export class Port {
   }
 
   /** Side by side, or each in the chunk after that of its neighbour, round and round. */
-  #bufferOf(entry: number, isTransmit: boolean): Span {
+  #bufferOf(entry: number, isTransmit: boolean, length: number): Span {
     const { chunks } = this.#plan;
-    if (chunks === null) return this.#memory.allocate(bufferSize, cacheLine);
+    if (chunks === null) return this.#memory.allocate(length, cacheLine);
     // The two rings use the same chunks, at different places.
     const row = 2 * Math.floor(entry / chunks) + (isTransmit ? 1 : 0);
     const inside = (entry % chunks) * chunkSize + row * bufferSize;
@@ -199,6 +233,10 @@ export class Port {
     const { bytes, view } = this.#memory;
     const { frameBytes, mac, peerMac } = this.#plan;
     const at = span.offset + headroom;
+    if (this.#superFrame !== null) {
+      bytes.set(this.#superFrame, at - NET_HEADER_SIZE);
+      return superFrameBytes;
+    }
     bytes.set(peerMac, at);
     bytes.set(mac, at + 6);
     view.setUint16(at + 12, transmittedEtherType);
@@ -206,8 +244,41 @@ export class Port {
   }
 }
 
-function memoryOptions({ ringSize, chunks, hasHugePages }: PortPlan): GuestMemoryOptions {
-  const dense = 2 * ringSize * (bufferSize + cacheLine) + megabyte;
+interface RingShape {
+  readonly ringSize: number;
+  /** Header and frame. */
+  readonly bufferBytes: number;
+}
+
+interface Shapes {
+  readonly transmit: RingShape;
+  readonly receive: RingShape;
+  readonly buffersPerFrame: number;
+}
+
+function shapesOf({ ringSize, superFrames }: PortPlan): Shapes {
+  if (superFrames === null) {
+    const shape = { ringSize, bufferBytes: bufferSize - headroom + NET_HEADER_SIZE };
+    return { transmit: shape, receive: shape, buffersPerFrame: 1 };
+  }
+  const bufferBytes = NET_HEADER_SIZE + superFrameBytes;
+  const { receiveBufferBytes } = superFrames;
+  const buffersPerFrame = Math.ceil(bufferBytes / receiveBufferBytes);
+  // As much memory as the transmit ring has, as far as a power of two allows.
+  const doublings = Math.floor(Math.log2(buffersPerFrame));
+  return {
+    transmit: { ringSize: superFrameRingSize, bufferBytes },
+    receive: { ringSize: superFrameRingSize << doublings, bufferBytes: receiveBufferBytes },
+    buffersPerFrame,
+  };
+}
+
+function memoryOptions(plan: PortPlan): GuestMemoryOptions {
+  const { chunks, hasHugePages } = plan;
+  const { transmit, receive } = shapesOf(plan);
+  const bytesOf = ({ ringSize, bufferBytes }: RingShape) =>
+    ringSize * (bufferBytes + headroom + cacheLine);
+  const dense = bytesOf(transmit) + bytesOf(receive) + megabyte;
   const sizeBytes = Math.ceil(dense / hugePage) * hugePage;
   const regions = [{ guestAddress: 0, sizeBytes }];
   // No gaps: real drivers have none either, and cache lines are what is measured.

@@ -9,8 +9,15 @@ export interface ConnectRequest {
   readonly frameBytes: readonly number[];
   readonly chunks: number | null;
   readonly hasHugePages: boolean;
+  /** Super-frames of TCP, left to be cut and summed, instead of `frameBytes`; null: none. */
+  readonly superFrames: SuperFramePlan | null;
   /** The processes of the switch, whose CPU time belongs to each measurement. */
   readonly switchPids: readonly number[];
+}
+
+export interface SuperFramePlan {
+  /** Of each buffer to receive into, with the header: one takes a whole frame, or many do. */
+  readonly receiveBufferBytes: number;
 }
 
 /** Every port sends to its partner, so that the switch learns where all of them are. */
@@ -45,12 +52,30 @@ export interface PingRequest {
   readonly quantiles: readonly number[];
 }
 
+/** From port 0, as much as its ring takes. */
+export interface FloodRequest {
+  readonly command: 'flood';
+  readonly seconds: number;
+}
+
+/** No switch at all: this process copies from one set of buffers to another, one by one. */
+export interface CopyRequest {
+  readonly command: 'copy';
+  readonly bufferBytes: number;
+  /** Of each of the two sets. */
+  readonly buffers: number;
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
 export type DriverRequest =
   | ConnectRequest
   | IntroduceRequest
   | LoopRequest
   | OfferRequest
-  | PingRequest;
+  | PingRequest
+  | FloodRequest
+  | CopyRequest;
 
 /** CPU seconds per second of both sides, while the measurement lasted. */
 export interface Cores {
@@ -85,4 +110,14 @@ export interface PingAnswer extends Cores {
   readonly lost: number;
   /** Frames of the load that arrived, per microsecond. */
   readonly loadMpps: number;
+}
+
+export interface FloodAnswer extends Cores {
+  /** Buffers that the switch gave back, per second. */
+  readonly framesPerSecond: number;
+}
+
+export interface CopyAnswer {
+  readonly buffersPerSecond: number;
+  readonly generatorCores: number;
 }

@@ -10,6 +10,8 @@ export const suiteTitles: Readonly<Record<SuiteName, string>> = {
   windows: 'Windows: guests whose buffers lie in too many places',
   idle: 'Idle: VFs with nothing to say',
   allocation: 'Allocation: what the garbage collector has to do',
+  offload: 'Offload: super-frames and packed rings',
+  uplinks: 'Uplinks: from a guest to the world',
   vm: 'Virtual machines: two Linux guests under QEMU',
   checks: 'Checks: what safety costs',
 };
@@ -44,6 +46,17 @@ export const suiteTexts: Readonly<Record<SuiteName, string>> = {
   allocation:
     'Collections of V8’s garbage collector while frames flow, from --trace-gc. A processor ' +
     '(worker thread) that allocates per turn would collect many times a second.',
+  offload:
+    'Frames of 64 KiB of TCP, left uncut, from guest to guest and back, 32 under way in each ' +
+    'direction. The plain copy goes round over as many buffers of that size in the memory of ' +
+    'the driver’s process, with no switch at all, in turns with the switch. Rings: the closed ' +
+    'loop of “Forward”, packed and split in turns.',
+  uplinks:
+    'Packet: a guest sends frames of 64 KiB of TCP, left uncut, through a packet uplink over a ' +
+    'veth to another network namespace, whose counters tell the rate; “bridge-tap” writes the ' +
+    'same frames to a TAP that a bridge connects with another veth. TAP: one TCP stream between ' +
+    'a Linux guest under QEMU and the host, through Heddle’s TAP and through QEMU’s own. Idle: ' +
+    '8 silent VFs with four silent uplinks, beside a NIC without.',
   vm:
     'Two Linux guests under QEMU without KVM, one virtual CPU each, share both cores with the ' +
     'switch. TCP by iperf3, one stream; “both ways” is the sum of one way and then the other; ' +

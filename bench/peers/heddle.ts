@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ControlClient } from '../../src/api/client.ts';
+import type { UplinkConfigInput } from '../../src/nic/types.ts';
 import { Child } from '../child.ts';
 import { makeTemporaryDirectory, type TemporaryDirectory } from '../resources.ts';
 import { type Peer, switchCore } from './peer.ts';
@@ -22,8 +23,16 @@ export interface HeddlePeer extends Peer {
   output(): string;
 }
 
-/** `nodeArguments` are Node's own, for tracing. */
-export function createHeddle(nodeArguments: readonly string[] = []): HeddlePeer {
+export interface HeddleOptions {
+  /** Node's own, for tracing. */
+  readonly nodeArguments?: readonly string[];
+  /** What the command begins with, to run somewhere else: in a network namespace. */
+  readonly prefix?: readonly string[];
+  readonly uplinks?: readonly UplinkConfigInput[];
+}
+
+export function createHeddle(options: HeddleOptions = {}): HeddlePeer {
+  const { nodeArguments = [], prefix = [], uplinks = [] } = options;
   let child: Child | null = null;
   let directory: TemporaryDirectory | null = null;
   return {
@@ -34,10 +43,11 @@ export function createHeddle(nodeArguments: readonly string[] = []): HeddlePeer 
     async start(sockets, { queuePairs = 1 } = {}) {
       directory = makeTemporaryDirectory('nic');
       const config = join(directory.path, 'nic.yaml');
-      writeFileSync(config, configuration(sockets, queuePairs));
+      writeFileSync(config, configuration(sockets, queuePairs, uplinks));
       const control = controlSocket(directory);
-      const args = [...nodeArguments, cli, 'up', '--config', config, '--control', control];
-      child = new Child(heddleName, process.execPath, args, { cores: String(switchCore) });
+      const words = [cli, 'up', '--config', config, '--control', control];
+      const [command, ...args] = [...prefix, process.execPath, ...nodeArguments, ...words];
+      child = new Child(heddleName, command!, args, { cores: String(switchCore) });
       await child.waitFor(readyLine, 0, readySeconds);
     },
     async stop() {
@@ -64,7 +74,11 @@ function controlSocket(directory: TemporaryDirectory): string {
 }
 
 /** JSON is YAML. */
-function configuration(sockets: readonly string[], queuePairs: number): string {
+function configuration(
+  sockets: readonly string[],
+  queuePairs: number,
+  uplinks: readonly UplinkConfigInput[],
+): string {
   const vfs = sockets.map((socket, index) => ({
     name: `vm${index}`,
     socket,
@@ -73,7 +87,7 @@ function configuration(sockets: readonly string[], queuePairs: number): string {
     // DPDK's virtio-user does not seal its memory; QEMU does.
     allowUnsealedMemory: true,
   }));
-  return JSON.stringify({ name: 'bench', processors: 1, vfs }, null, 2);
+  return JSON.stringify({ name: 'bench', processors: 1, vfs, uplinks }, null, 2);
 }
 
 function packageVersion(): string {

@@ -18,7 +18,7 @@ export async function runAllocation(context: SuiteContext): Promise<void> {
 }
 
 async function measure(context: SuiteContext): Promise<void> {
-  const peer = createHeddle(['--trace-gc']);
+  const peer = createHeddle({ nodeArguments: ['--trace-gc'] });
   await withDriver(peer, 2, {}, async (driver) => {
     await driver.loop({ framesInFlight, warmUpSeconds, seconds: 2 * warmUpSeconds });
     const before = peer.output().length;

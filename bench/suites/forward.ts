@@ -88,24 +88,35 @@ async function measure(
   generator: Generator,
   frameBytes: number,
 ): Promise<Sample> {
+  const size = `${frameBytes} B`;
+  return {
+    ...(await measureLoop(peer, generator, frameBytes, context.profile.windowSeconds)),
+    ...{ suite: 'forward', round },
+    workload: variant === '' ? size : `${size}, ${variant}`,
+    // The plot is of the usual rings.
+    x: variant === '' ? frameBytes : null,
+  };
+}
+
+/** One window of testpmd's closed loop. */
+export async function measureLoop(
+  peer: Peer,
+  generator: Generator,
+  frameBytes: number,
+  windowSeconds: number,
+): Promise<Omit<Sample, 'suite' | 'round' | 'workload' | 'x'>> {
   let clock = new CoreClock(() => peer.cpuSeconds());
   let switchCores = 0;
   const loop = await generator.measure({
-    frameBytes,
-    warmUpSeconds,
-    windowSeconds: context.profile.windowSeconds,
+    ...{ frameBytes, warmUpSeconds, windowSeconds },
     onWindow(edge) {
       if (edge === 'begin') clock = new CoreClock(() => peer.cpuSeconds());
       else switchCores = clock.cores();
     },
   });
   const { mpps, generatorCores, framesLost } = loop;
-  const size = `${frameBytes} B`;
   return {
-    ...{ suite: 'forward', peer: peer.name, round, metric: 'rate', unit: 'Mpps', value: mpps },
-    workload: variant === '' ? size : `${size}, ${variant}`,
-    // The plot is of the usual rings.
-    x: variant === '' ? frameBytes : null,
+    ...{ peer: peer.name, metric: 'rate', unit: 'Mpps', value: mpps },
     isDisturbed: isDisturbed(switchCores, generatorCores),
     ...{ switchCores, generatorCores, details: { framesLost } },
   };

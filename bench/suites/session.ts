@@ -32,7 +32,10 @@ export function withGenerator<Result>(
   });
 }
 
-/** The project's own driver as the load. Its ports know each other when the work begins. */
+/**
+ * The project's own driver as the load. Its ports know each other when the work begins; one port
+ * alone has nobody to know.
+ */
 export function withDriver<Result>(
   peer: Peer,
   portCount: number,
@@ -43,7 +46,7 @@ export function withDriver<Result>(
   const create = (sockets: readonly string[]) => new Driver(sockets, peer, options);
   return withLoad(peer, portCount, begin, create, async (driver) => {
     const { offered } = await driver.connect();
-    await driver.introduce();
+    if (portCount > 1) await driver.introduce();
     return await work(driver, BigInt(offered));
   });
 }

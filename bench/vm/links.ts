@@ -3,9 +3,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Child } from '../child.ts';
-import { findCommand, run } from '../commands.ts';
+import { findCommand } from '../commands.ts';
+import { missingForNamespaces, NetworkNamespace } from '../namespace.ts';
 import type { Peer } from '../peers/peer.ts';
-import { makeTemporaryDirectory, releaseAtExit } from '../resources.ts';
+import { makeTemporaryDirectory } from '../resources.ts';
 
 /** One end of a link, for one machine. */
 export interface LinkEnd {
@@ -74,29 +75,18 @@ export function vhostUserLink(peer: Peer): Link {
 
 /** The kernel's bridge with two TAPs, in a network namespace that exists only for this. */
 export function bridgeLink(): Link {
-  const namespace = `hb-${process.pid}`;
-  let remove = () => {};
+  let namespace: NetworkNamespace | null = null;
   return {
     ...{ name: 'bridge-tap', canOffload: true },
-    available() {
-      if (process.getuid?.() !== 0) return 'only root may make a network namespace';
-      if (findCommand('ip') === null) return 'ip is not installed (Debian package iproute2)';
-      return existsSync('/dev/net/tun') ? null : 'this machine has no /dev/net/tun';
-    },
+    available: missingForTaps,
     async start(hasOffloads) {
-      run('ip', ['netns', 'add', namespace]);
-      const erase = () => void run('ip', ['netns', 'delete', namespace]);
-      const forget = releaseAtExit(erase);
-      remove = () => {
-        erase();
-        forget();
-      };
-      inNamespace(namespace, 'link add br0 type bridge');
+      namespace = new NetworkNamespace();
+      namespace.ip('link add br0 type bridge');
       for (const name of ['tap0', 'tap1']) {
-        inNamespace(namespace, `tuntap add ${name} mode tap vnet_hdr`);
-        inNamespace(namespace, `link set ${name} master br0 up`);
+        namespace.ip(`tuntap add ${name} mode tap vnet_hdr`);
+        namespace.ip(`link set ${name} master br0 up`);
       }
-      inNamespace(namespace, 'link set br0 up');
+      namespace.ip('link set br0 up');
       const end = (name: string) => ({
         netdev: `tap,id=net,ifname=${name},script=no,downscript=no`,
         ...deviceOf(hasOffloads),
@@ -104,16 +94,17 @@ export function bridgeLink(): Link {
       return [end('tap0'), end('tap1')];
     },
     async stop() {
-      remove();
-      remove = () => {};
+      namespace?.remove();
+      namespace = null;
     },
-    prefix: () => [findCommand('ip') ?? 'ip', 'netns', 'exec', namespace],
+    prefix: () => namespace?.prefix ?? [],
     pids: () => [],
   };
 }
 
-function inNamespace(namespace: string, command: string): void {
-  run('ip', ['-n', namespace, ...command.split(' ')]);
+export function missingForTaps(): string | null {
+  if (!existsSync('/dev/net/tun')) return 'this machine has no /dev/net/tun';
+  return missingForNamespaces();
 }
 
 /** QEMU to QEMU, with nothing between them but a socket. */

@@ -14,7 +14,7 @@ import { pingTimes, reach, requestTimes, streamMbps } from './traffic.ts';
 
 const addresses = ['10.0.0.1', '10.0.0.2'] as const;
 /** The machines and the switch share two cores, so nobody else may have much of them. */
-const foreignCoresMax = 0.1;
+export const foreignCoresMax = 0.1;
 /** testpmd’s vhost ports do not learn addresses; it is measured where that does not matter. */
 const ceilingName = 'testpmd-vhost';
 

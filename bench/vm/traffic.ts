@@ -24,6 +24,16 @@ export async function streamMbps(
   isReverse: boolean,
 ): Promise<number> {
   await server.run(serverScript);
+  return await streamTo(client, serverAddress, seconds, isReverse);
+}
+
+/** The same to a server that runs already, in a guest or not. */
+export async function streamTo(
+  client: Machine,
+  serverAddress: string,
+  seconds: number,
+  isReverse: boolean,
+): Promise<number> {
   const words = ['iperf3 --json --interval 0', `--client ${serverAddress} --time ${seconds}`];
   if (isReverse) words.push('--reverse');
   const output = await client.run(words.join(' '), seconds + graceSeconds);

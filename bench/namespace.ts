@@ -1,0 +1,55 @@
+// Network namespaces of our own: what is made in one goes with it.
+
+import { findCommand, run } from './commands.ts';
+import { releaseAtExit } from './resources.ts';
+
+let count = 0;
+
+/** Null, or why there can be none here. */
+export function missingForNamespaces(): string | null {
+  if (process.getuid?.() !== 0) return 'only root may make a network namespace';
+  return findCommand('ip') === null ? 'ip is not installed (Debian package iproute2)' : null;
+}
+
+export class NetworkNamespace {
+  readonly name: string;
+  readonly #forget: () => void;
+
+  constructor() {
+    count += 1;
+    this.name = `hb-${process.pid}-${count}`;
+    run('ip', ['netns', 'add', this.name]);
+    this.#forget = releaseAtExit(() => this.#erase());
+    // IPv6 would announce itself on every interface: frames that nobody measures.
+    const setting = ['sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1'];
+    run('ip', ['netns', 'exec', this.name, ...setting]);
+  }
+
+  /** Runs `ip` with the words of one line, in the namespace. */
+  ip(line: string): string {
+    return run('ip', ['-n', this.name, ...line.split(' ')]);
+  }
+
+  /** What a command must begin with to run in it. */
+  get prefix(): readonly string[] {
+    return [findCommand('ip') ?? 'ip', 'netns', 'exec', this.name];
+  }
+
+  /** What an interface of it has received so far. */
+  receivedBytes(name: string): number {
+    const [link] = JSON.parse(this.ip(`-j -s link show ${name}`)) as {
+      stats64: { rx: { bytes: number } };
+    }[];
+    if (link === undefined) throw new Error(`no interface ${name}`);
+    return link.stats64.rx.bytes;
+  }
+
+  remove(): void {
+    this.#erase();
+    this.#forget();
+  }
+
+  #erase(): void {
+    run('ip', ['netns', 'delete', this.name]);
+  }
+}
