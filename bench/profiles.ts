@@ -20,6 +20,8 @@ export interface Profile {
     readonly rounds: number;
     readonly streamSeconds: number;
     readonly trips: number;
+    /** Whether Heddle also connects a guest with offloads to one without. */
+    readonly hasMixed: boolean;
     /** The links between the machines; all, unless named. */
     readonly links: readonly string[] | null;
   };
@@ -59,7 +61,7 @@ const full: Profile = {
   },
   openLoop: { wireSizes: [64, 128, 256, 512, 1024, 1518], trialSeconds: 0.1 },
   latency: { trips: 100_000, idleTrips: 200 },
-  vm: { rounds: 3, streamSeconds: 5, trips: 500, links: null },
+  vm: { rounds: 3, streamSeconds: 5, trips: 500, hasMixed: true, links: null },
   scale: { vfCounts: [2, 4, 8, 16, 32, 64], rounds: 3 },
   idle: { vfCounts: [8, 64], settleSeconds: 30, windowSeconds: 10 },
   windows: { counts: [8, 256, 512, 768, 864, 960, 1024, 1792], rounds: 3 },
@@ -78,7 +80,10 @@ const quick: Profile = {
   forward: { frameSizes: [64, 1500], variantSizes: [], hasMix: true },
   openLoop: { wireSizes: [64, 1518], trialSeconds: 0.05 },
   latency: { trips: 20_000, idleTrips: 50 },
-  vm: { rounds: 1, streamSeconds: 1, trips: 100, links: ['heddle', 'bridge-tap'] },
+  vm: {
+    ...{ rounds: 1, streamSeconds: 1, trips: 100 },
+    ...{ hasMixed: false, links: ['heddle', 'bridge-tap'] },
+  },
   scale: { vfCounts: [2, 64], rounds: 1 },
   idle: { vfCounts: [64], settleSeconds: 2, windowSeconds: 3 },
   windows: { counts: [8, 1024], rounds: 1 },

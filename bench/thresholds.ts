@@ -3,7 +3,17 @@
 import { heddleName } from './peers/heddle.ts';
 import type { Sample, SuiteName } from './sample.ts';
 import { type Spread, spread } from './statistics.ts';
+import {
+  packedWorkload,
+  plainCopyName,
+  splitWorkload,
+  superFrameWorkloads,
+} from './suites/offload.ts';
+import { bridgeName, packetWorkload } from './suites/uplinks.ts';
+import { idleWorkload } from './suites/uplinks-idle.ts';
 import { isMostlyDisturbed, summarize, summarizeRatios } from './summary.ts';
+import { hostTapWorkload, qemuTapName } from './vm/host-tap.ts';
+import { tcpMixed, tcpOffloaded, tcpPlain } from './vm/suite.ts';
 
 export type Judgement = 'met' | 'not met' | 'not judged' | 'not measured' | 'an aim only';
 
@@ -51,11 +61,21 @@ const full: readonly Promised[] = [
   ratio('forward', '1500 B', 'rate', 'ovs-dpdk', atLeast(2.5, 4)),
   ratio('forward', '1500 B', 'rate', 'testpmd-vhost', atLeast(1.5, 3)),
   ratio('latency', 'polling', 'p99.9', 'ovs-dpdk', atMost(1, 0.5, ' ×')),
-  ratio('vm', 'TCP, no offloads', 'both ways', 'bridge-tap', atLeast(1)),
-  ratio('vm', 'TCP, offloads', 'both ways', 'bridge-tap', atLeast(1.5)),
+  ratio('vm', tcpPlain, 'both ways', 'bridge-tap', atLeast(1)),
+  ratio('vm', tcpOffloaded, 'both ways', 'bridge-tap', atLeast(1.3, 1.5)),
+  ratio('vm', tcpOffloaded, 'both ways', 'ovs-dpdk', atLeast(2)),
+  within('vm', tcpMixed, tcpPlain, 'both ways', atLeast(0.8)),
+  ...superFrameWorkloads.map(({ workload }) =>
+    ratio('offload', workload, 'bandwidth', plainCopyName, atLeast(0.6)),
+  ),
+  within('offload', packedWorkload, splitWorkload, 'rate', atLeast(1)),
+  ratio('uplinks', packetWorkload, 'rate', bridgeName, atLeast(0.8)),
+  ratio('uplinks', hostTapWorkload, 'both ways', qemuTapName, atLeast(0.9)),
+  figure('uplinks', idleWorkload, 'CPU', atMost(1, null, ' % of a core')),
+  figure('uplinks', idleWorkload, 'wake-ups', atMost(null, 0, ' a second')),
   figure('idle', '64 VFs', 'CPU', atMost(1, null, ' % of a core')),
   figure('idle', '64 VFs', 'wake-ups', atMost(null, 0, ' a second')),
-  scaling('64 VFs', '2 VFs', atLeast(0.8, 0.95)),
+  within('scale', '64 VFs', '2 VFs', 'total rate', atLeast(0.8, 0.95)),
   figure('scale', 'VF 3 to 64', 'memory per VF', atMost(1024, 128, ' KiB')),
   figure('scale', 'VF 3 to 64', 'time to add', atMost(20, 2, ' ms')),
   figure('allocation', '', 'collections in processors', atMost(0, null, '')),
@@ -135,18 +155,22 @@ function figure(suite: SuiteName, workload: string, metric: string, bound: Bound
   };
 }
 
-/** Heddle with many VFs against Heddle with few, round by round. */
-function scaling(many: string, few: string, bound: Bound): Promised {
+/** Heddle at one work against Heddle at another, round by round. */
+function within(
+  suite: SuiteName,
+  workload: string,
+  baseWorkload: string,
+  metric: string,
+  bound: Bound,
+): Promised {
   return {
     ...bound,
-    ...{ suite: 'scale', what: `scale, total rate of ${many} against ${few}` },
+    ...{ suite, what: `${suite}, ${metric} of ${workload} against ${baseWorkload}` },
     find(samples) {
-      const of = (workload: string) =>
-        samples.filter(
-          (one) => isOf(one, 'scale', workload, 'total rate') && one.peer === heddleName,
-        );
-      const pairs = of(many).flatMap((sample) => {
-        const base = of(few).find(({ round }) => round === sample.round);
+      const of = (work: string) =>
+        samples.filter((one) => isOf(one, suite, work, metric) && one.peer === heddleName);
+      const pairs = of(workload).flatMap((sample) => {
+        const base = of(baseWorkload).find(({ round }) => round === sample.round);
         return base === undefined ? [] : [{ sample, base }];
       });
       if (pairs.length === 0) return null;

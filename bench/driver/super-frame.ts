@@ -1,4 +1,4 @@
-// The largest frame there is: 64 KiB of TCP in one piece, which whoever needs it in pieces must cut.
+// The largest frame there is: 64 KiB of TCP in one piece, for whoever needs pieces to cut.
 
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { netHeaderBytes, superPacket } from '../../test/offload/packets.ts';

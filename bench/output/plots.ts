@@ -77,7 +77,7 @@ function latencyPlots(summaries: readonly Summary[]): PlotFile[] {
 }
 
 function vmPlots(summaries: readonly Summary[]): PlotFile[] {
-  const own = summaries.filter(({ unit, metric }) => unit === 'Mbit/s' && metric === 'both ways');
+  const own = summaries.filter(({ suite, metric }) => suite === 'vm' && metric === 'both ways');
   if (own.length === 0) return [];
   const labels = {
     ...{ title: 'TCP between two Linux guests', xLabel: '' },

@@ -1,4 +1,4 @@
-// What offloads bring between guests: super-frames against a plain copy, packed rings against split.
+// What offloads bring between guests: super-frames beside a plain copy, packed beside split rings.
 //
 // The rest of what is promised about offloads takes real guests: see the suite `vm`.
 

@@ -1,9 +1,13 @@
 // What uplinks cost that have nothing to carry: two NICs at once, one with uplinks and one without.
 // Neither does anything, so they do not disturb each other.
 
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { UplinkConfigInput } from '../../src/nic/types.ts';
+import { bindDatagramSocket } from '../../src/os/datagram-socket.ts';
+import { c } from '../../src/os/libc.ts';
 import { CoreClock } from '../disturbance.ts';
 import { NetworkNamespace } from '../namespace.ts';
 import { createHeddle } from '../peers/heddle.ts';
@@ -21,10 +25,12 @@ const bareWorkload = `idle, ${vfCount} VFs alone`;
 export async function runIdleUplinks(context: SuiteContext): Promise<void> {
   const directory = makeTemporaryDirectory('uplinks');
   const namespace = new NetworkNamespace();
+  const socket = (name: string) => join(directory.path, name);
+  // Peers, so that the uplinks are up: one whose dgram peer is absent looks for it twice a second.
+  const dgramPeer = bindDatagramSocket(socket('theirs'));
   try {
     namespace.ip('link add near type veth peer name far');
     for (const name of ['near', 'far']) namespace.ip(`link set ${name} up`);
-    const socket = (name: string) => join(directory.path, name);
     const uplinks: UplinkConfigInput[] = [
       { name: 'host', type: 'tap', interface: 'heddle0' },
       { name: 'lan', type: 'packet', interface: 'near' },
@@ -35,13 +41,17 @@ export async function runIdleUplinks(context: SuiteContext): Promise<void> {
     const bare = createHeddle();
     await withDriver(connected, vfCount, driverOptions, () =>
       withDriver(bare, vfCount, driverOptions, async () => {
+        const streamPeer = connect(socket('stream'));
+        await once(streamPeer, 'connect');
         await measure(context, [
           [idleWorkload, connected],
           [bareWorkload, bare],
         ]);
+        streamPeer.destroy();
       }),
     );
   } finally {
+    c.close(dgramPeer);
     namespace.remove();
     directory.remove();
   }

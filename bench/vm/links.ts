@@ -24,7 +24,7 @@ export interface Link {
   /** Null when it can run here, otherwise the reason why not. */
   available(): string | null;
   /** Starts what is between the machines. */
-  start(hasOffloads: boolean): Promise<readonly [LinkEnd, LinkEnd]>;
+  start(offloads: Offloads): Promise<readonly [LinkEnd, LinkEnd]>;
   /** Also after a start that failed. Leaves nothing behind. */
   stop(): Promise<void>;
   /** What a machine must be started with, to be where its network device is. */
@@ -32,6 +32,9 @@ export interface Link {
   /** The processes between the machines; a bridge of the kernel's has none. */
   pids(): readonly number[];
 }
+
+/** Of both guests, of neither, or of the first alone. */
+export type Offloads = 'all' | 'none' | 'mixed';
 
 /** Every offload of the virtio device, both ways. */
 const withoutOffloads = [
@@ -41,8 +44,10 @@ const withoutOffloads = [
   .map((name) => `${name}=off`)
   .join(',');
 
-function deviceOf(hasOffloads: boolean): Pick<LinkEnd, 'device'> {
-  return hasOffloads ? {} : { device: withoutOffloads };
+/** Of the two guests, by their index. */
+function deviceOf(offloads: Offloads, index: number): Pick<LinkEnd, 'device'> {
+  const isPlain = offloads === 'none' || (offloads === 'mixed' && index === 1);
+  return isPlain ? { device: withoutOffloads } : {};
 }
 
 /** A switch that speaks vhost-user, and that the other suites use too. */
@@ -51,18 +56,18 @@ export function vhostUserLink(peer: Peer): Link {
   return {
     ...{ name: peer.name, canOffload: true },
     available: () => peer.available(),
-    async start(hasOffloads) {
+    async start(offloads) {
       const directory = makeTemporaryDirectory('vm');
       remove = () => directory.remove();
       const sockets = [0, 1].map((port) => join(directory.path, `${port}.sock`));
-      await peer.start(sockets, { hasOffloads });
+      await peer.start(sockets, { hasOffloads: offloads !== 'none' });
       const role = peer.socketRole === 'connects' ? 'server=on,wait=off' : 'reconnect=1';
-      const end = (socket: string) => ({
+      const end = (socket: string, index: number) => ({
         chardev: `socket,id=vf,path=${socket},${role}`,
         netdev: 'vhost-user,id=net,chardev=vf',
-        ...deviceOf(hasOffloads),
+        ...deviceOf(offloads, index),
       });
-      return [end(sockets[0]!), end(sockets[1]!)];
+      return [end(sockets[0]!, 0), end(sockets[1]!, 1)];
     },
     async stop() {
       await peer.stop();
@@ -79,7 +84,7 @@ export function bridgeLink(): Link {
   return {
     ...{ name: 'bridge-tap', canOffload: true },
     available: missingForTaps,
-    async start(hasOffloads) {
+    async start(offloads) {
       namespace = new NetworkNamespace();
       namespace.ip('link add br0 type bridge');
       for (const name of ['tap0', 'tap1']) {
@@ -87,11 +92,11 @@ export function bridgeLink(): Link {
         namespace.ip(`link set ${name} master br0 up`);
       }
       namespace.ip('link set br0 up');
-      const end = (name: string) => ({
+      const end = (name: string, index: number) => ({
         netdev: `tap,id=net,ifname=${name},script=no,downscript=no`,
-        ...deviceOf(hasOffloads),
+        ...deviceOf(offloads, index),
       });
-      return [end('tap0'), end('tap1')];
+      return [end('tap0', 0), end('tap1', 1)];
     },
     async stop() {
       namespace?.remove();
