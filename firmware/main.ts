@@ -19,6 +19,7 @@ import { classify, receiveRing, TARGETS_DIFFER } from './switch/classify';
 import { configureAgeing } from './switch/fdb';
 import { portAt, portCount } from './switch/ports';
 import { fillFlowTable } from './switch/toeplitz';
+import { classifyInVlans } from './switch/vlan';
 import { complete, listInterrupts } from './vf/complete';
 import { deliver } from './vf/receive';
 import { inhale, inhaledBytes, inhaleMissed } from './vf/transmit';
@@ -26,6 +27,8 @@ import { configureLocks } from './virtqueue/lock';
 import { armKicks, suppressKicks } from './virtqueue/notification';
 import { ringAt, vfOf, viewAt } from './virtqueue/ring';
 import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from './wire/frame';
+import { isMember, isVlanPort, portFlags } from './wire/port';
+import { isInVlans, openTags, tagOf, vlanOf } from './wire/tags';
 
 export { copy } from './memory/copy';
 export { chooseSlot, insertWindow, removeWindow } from './memory/windows';
@@ -173,7 +176,13 @@ export function disarm(): void {
 }
 
 function openBatch(ring: u32, frames: u32): void {
-  const common = classify(vfOf(ring), frames, viewAt(ring).state == RING_DISABLED);
+  const isDraining = viewAt(ring).state == RING_DISABLED;
+  const vf = vfOf(ring);
+  const hasFlags = portFlags(vf) != 0;
+  openTags(hasFlags);
+  const common = hasFlags
+    ? classifyInVlans(vf, frames, isDraining)
+    : classify(vf, frames, isDraining);
   batchRing = ring;
   batchFrames = frames;
   batchReplicas = 0;
@@ -246,12 +255,12 @@ function listTarget(): void {
 function deliverFlood(): bool {
   for (; floodPort < portCount(); floodPort++) {
     const port = portAt(floodPort);
-    if (port == vfOf(batchRing)) continue;
+    if (port == vfOf(batchRing) || isVlanPort(port) != isInVlans) continue;
     while (floodFrame < floodCount) {
-      const ring = receiveRing(port, floodedAt(floodFrame));
+      const ring = floodRing(port, floodFrame);
       const end = endOfRun(port, ring);
       if (ring == 0xffffffff) {
-        floodFrame = end; // the port went down since the decision
+        floodFrame = end; // not in the VLAN, or down since the decision
         continue;
       }
       const reached = deliver(ring, FLOOD_LIST_BASE, floodFrame, end);
@@ -269,9 +278,16 @@ function floodedAt(place: u32): Frame {
   return frameAt(load<u32>(FLOOD_LIST_BASE + (place << 2)));
 }
 
+/** The receive ring of a port for a flooded frame; 0xffffffff if it is not for this port. */
+function floodRing(port: u32, place: u32): u32 {
+  const frame = floodedAt(place);
+  if (isInVlans && !isMember(port, vlanOf(tagOf(frame)))) return 0xffffffff;
+  return receiveRing(port, frame);
+}
+
 function endOfRun(port: u32, ring: u32): u32 {
   let end = floodFrame + 1;
-  while (end < floodCount && receiveRing(port, floodedAt(end)) == ring) end++;
+  while (end < floodCount && floodRing(port, end) == ring) end++;
   return end;
 }
 

@@ -24,13 +24,13 @@ export const COUNTER_WINDOW_MISSES: u32 = 6;
 export const COUNTER_FAULTS: u32 = 7;
 
 /** Receive: further frames that segmentation made of super-frames. */
-export const COUNTER_SEGMENTS: u32 = 28;
+export const COUNTER_SEGMENTS: u32 = 30;
 /** Receive: checksums completed for a guest that takes only finished frames. */
-export const COUNTER_CHECKSUMS: u32 = 29;
+export const COUNTER_CHECKSUMS: u32 = 31;
 
 /** Drop counters start here, at COUNTER_DROPS + reason. */
 export const COUNTER_DROPS: u32 = 8;
-export const DROP_REASON_COUNT: u32 = 20;
+export const DROP_REASON_COUNT: u32 = 22;
 
 /** A buffer lies outside the guest's memory. */
 export const DROP_BUFFER_ADDRESS: u32 = 0;
@@ -76,3 +76,5 @@ export const DROP_RING_STOPPED: u32 = 17;
 export const DROP_CHECKSUM_FIELD: u32 = 18;
 /** The segmentation metadata does not match the headers of the frame. */
 export const DROP_SEGMENTATION: u32 = 19;
+/** The port is no member of the frame's VLAN, or does not take its tag (IEEE 802.1Q, 8.6.2). */
+export const DROP_VLAN_FILTER: u32 = 20;

@@ -19,12 +19,14 @@ type Area = readonly [name: string, base: number, sizeBytes: number];
 const PRIVATE_AREAS: readonly Area[] = [
   ['control', memory.CONTROL_BASE, processor.CONTROL_CURRENT_RING + 4],
   ['frames', memory.FRAMES_BASE, BATCH_MAX * 64],
-  ['transmit descriptors', memory.TX_DESCRIPTORS_BASE, BATCH_MAX * virtqueue.DESCRIPTOR_SIZE],
+  // Beside each descriptor its address; behind them room for a tag before the scratch.
+  ['transmit descriptors', memory.TX_DESCRIPTORS_BASE, BATCH_MAX * (16 + 4) + 4],
   ['segment scratch', memory.SEGMENT_SCRATCH_BASE, limits.HEADER_SCRATCH_SIZE + 8],
   ['emit scratch', memory.EMIT_SCRATCH_BASE, virtio.NET_HEADER_SIZE],
   // Beside each descriptor its head, address and span (u32 each).
   ['receive descriptors', memory.RX_DESCRIPTORS_BASE, BATCH_MAX * (16 + 12)],
   ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
+  ['frame tags', memory.FRAME_TAGS_BASE, BATCH_MAX * 8],
   ['target list', memory.TARGET_LIST_BASE, BATCH_MAX * 4],
   ['whole list', memory.WHOLE_LIST_BASE, BATCH_MAX * 4],
   ['flood list', memory.FLOOD_LIST_BASE, BATCH_MAX * 4],
@@ -55,6 +57,7 @@ const SHARED_AREAS: readonly Area[] = [
   ],
   ['VFs', memory.SHARED_VFS, VF_COUNT_MAX * vf.VF_RECORD_SIZE],
   ['MAC table', memory.SHARED_FDB, fdb.FDB_SET_COUNT * fdb.FDB_SET_SIZE],
+  ['VLANs', memory.SHARED_VLANS, VF_COUNT_MAX * fdb.VLAN_SET_SIZE],
   ['rings', memory.SHARED_RINGS, RING_COUNT_MAX * virtqueue.RING_RECORD_SIZE],
   ['counters', memory.SHARED_COUNTERS, RING_COUNT_MAX * counters.COUNTER_RECORD_SIZE],
 ];
@@ -148,10 +151,14 @@ describe('relations', () => {
   });
 
   test('the MAC table: sets of ways, and no VF can fill it alone', () => {
-    expect(fdb.FDB_SET_COUNT, 'firmware: setOf keeps 10 bits of the hash').toBe(2 ** 10);
+    expect(fdb.FDB_SET_COUNT, 'the upper 10 bits of the hash').toBe(2 ** 10);
     expect(fdb.FDB_STAMPS + fdb.FDB_WAYS * 4).toBeLessThanOrEqual(fdb.FDB_SET_SIZE);
     expect(limits.LEARNED_PER_VF_MAX).toBe((fdb.FDB_SET_COUNT * fdb.FDB_WAYS) / 4);
-    expect(VF_COUNT_MAX, 'a key has 16 bits for the port + 1').toBeLessThan(2 ** 16);
+    const portBits = 64 - fdb.FDB_TAG_BITS;
+    expect(VF_COUNT_MAX, 'a key has room for the port + 1').toBeLessThan(2 ** portBits);
+    expect(fdb.FDB_SET_COUNT, 'a VLAN and a MAC: 60 bits').toBe(2 ** (60 - fdb.FDB_TAG_BITS));
+    expect(fdb.FDB_MULTIPLIER_LOW % 2, 'only odd numbers can be divided by').toBe(1);
+    expect(fdb.FDB_MULTIPLIER_HIGH).toBeLessThan(2 ** 28);
   });
 
   test('every drop reason has a counter of its own', () => {

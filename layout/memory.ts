@@ -14,12 +14,17 @@ export const GUARD_SIZE: u32 = 0x10000;
 export const CONTROL_BASE: u32 = 0x100000;
 export const FRAMES_BASE: u32 = 0x101000;
 export const TX_DESCRIPTORS_BASE: u32 = 0x102000;
-/** The headers of the segment in the making. */
+/**
+ * The headers of the segment in the making. The 4 bytes before it are free: a tag that is pushed
+ * takes room there.
+ */
 export const SEGMENT_SCRATCH_BASE: u32 = 0x102800;
 /** The virtio-net header of the frame in the making. */
 export const EMIT_SCRATCH_BASE: u32 = 0x102c00;
 export const RX_DESCRIPTORS_BASE: u32 = 0x103000;
 export const HEADER_SCRATCH_BASE: u32 = 0x104000;
+/** Beside each frame of the batch: its VLAN. */
+export const FRAME_TAGS_BASE: u32 = 0x108000;
 export const TARGET_LIST_BASE: u32 = 0x110000;
 /** 0, 1, 2 …: the list of a batch that goes to one target as a whole. */
 export const WHOLE_LIST_BASE: u32 = 0x110800;
@@ -47,6 +52,8 @@ export const SHARED_SIZE: u32 = 0x400000;
 export const SHARED_PROCESSORS: u32 = 0x1000;
 export const SHARED_VFS: u32 = 0x2000;
 export const SHARED_FDB: u32 = 0x10000;
+/** A set of VLANs for each port. */
+export const SHARED_VLANS: u32 = 0x20000;
 export const SHARED_RINGS: u32 = 0x80000;
 export const SHARED_COUNTERS: u32 = 0x100000;
 

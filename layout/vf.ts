@@ -1,15 +1,31 @@
 // The VF record in the shared state. Written by the control plane alone, read by every processor.
 //
-//   0     8            12              16          32
-//   ┌─────┬────────────┬───────────────┬───────────┬─────────────────┬─────┐
-//   │ MAC │ receive    │ learned       │ (free)    │ receive queues  │  …  │
-//   │ u64 │ count u32  │ count u32     │           │ u8 × 16         │     │
-//   └─────┴────────────┴───────────────┴───────────┴─────────────────┴─────┘
+//   0     8            12              16      18        20     22        24       32
+//   ┌─────┬────────────┬───────────────┬───────┬─────────┬──────┬─────────┬────────┬─────────────────┐
+//   │ MAC │ receive    │ learned       │ flags │ untagged│ tag  │ priority│ (free) │ receive queues  │
+//   │ u64 │ count u32  │ count u32     │ u16   │ VLAN u16│ type │ u16     │        │ u8 × 16     …   │
+//   └─────┴────────────┴───────────────┴───────┴─────────┴──────┴─────────┴────────┴─────────────────┘
+//                                      └─ the port's word: stored at once ─┘
 export const VF_RECORD_SIZE: u32 = 64;
 export const VF_MAC: u32 = 0;
 /** Enabled receive queues; 0 means that nothing can be delivered to this VF. */
 export const VF_RECEIVE_COUNT: u32 = 8;
 /** MAC table entries that this VF taught; the firmware counts it. */
 export const VF_LEARNED_COUNT: u32 = 12;
+/**
+ * The port's word, 8 bytes. 0: no VLAN configuration, the port shares its frames with all others of
+ * that kind, tags and all.
+ */
+export const VF_FLAGS: u32 = 16;
+/** The VLAN of frames that come and go without a tag; 0: there is none. */
+export const VF_VLAN_UNTAGGED: u32 = 18;
+/** The EtherType of the port's tags, as a little-endian load sees it. */
+export const VF_VLAN_TYPE: u32 = 20;
+/** What a tag says beside the VLAN for frames that came without one: PCP << 13. */
+export const VF_VLAN_PRIORITY: u32 = 22;
+/** The port belongs to the VLANs of its set (SHARED_VLANS), and to nothing else. */
+export const VF_F_VLAN: u32 = 1;
+/** Frames may come with a tag, and go with one but for those of VF_VLAN_UNTAGGED. */
+export const VF_F_TRUNK: u32 = 2;
 /** The enabled receive queues' numbers; the flow hash picks among the first VF_RECEIVE_COUNT. */
 export const VF_RECEIVE_QUEUES: u32 = 32;

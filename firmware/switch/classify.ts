@@ -60,7 +60,7 @@ function flood(vf: u32): u32 {
   return hasOtherPort(vf) ? TARGET_FLOOD : TARGET_DROP + DROP_NO_DESTINATION;
 }
 
-function unicast(vf: u32, port: u32, frame: Frame): u32 {
+export function unicast(vf: u32, port: u32, frame: Frame): u32 {
   if (port == vf) return TARGET_DROP + DROP_HAIRPIN;
   const ring = receiveRing(port, frame);
   return ring == 0xffffffff ? TARGET_DROP + DROP_DESTINATION_DOWN : ring;

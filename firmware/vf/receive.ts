@@ -29,6 +29,7 @@ import { isPacked, putUsed } from '../virtqueue/queue';
 import { Ring, RingView, ringAt, vfOf, viewAt } from '../virtqueue/ring';
 import { availableCount, availableHead, descriptorAt } from '../virtqueue/split';
 import { frameAt } from '../wire/frame';
+import { isInVlans } from '../wire/tags';
 import {
   closeDelivery,
   EMIT_DROPPED,
@@ -41,6 +42,7 @@ import {
   tookPlain,
   tookSlots,
 } from './emit';
+import { markRetagged } from './retag';
 import { deliverTranslated, forgetResumed } from './translate';
 
 // Beside each snapshot of a descriptor: its head, and where its buffer is (0 = needs a closer
@@ -57,6 +59,7 @@ export function deliver(ringNumber: u32, list: u32, start: u32, frames: u32): u3
   const ring = ringAt(ringNumber);
   control().currentRing = ringNumber;
   beginDelivery();
+  if (isInVlans) markRetagged(vfOf(ringNumber), list, start, frames);
   lock(ring);
   let done = start;
   if (view.state == RING_ENABLED && prepare(ringNumber, view, ring, frames - start)) {

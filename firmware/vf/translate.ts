@@ -27,7 +27,18 @@ import {
 import { extendWalk, openWalk } from '../virtqueue/chain';
 import { Ring, RingView } from '../virtqueue/ring';
 import { Frame } from '../wire/frame';
+import { OFFLOAD_TAG } from '../wire/tags';
 import { EMIT_DROPPED, EMIT_FAULTED, EMIT_MISSED, EMITTED, emit } from './emit';
+import {
+  closeTag,
+  isRetagging,
+  makeTagged,
+  openTag,
+  putTag,
+  retagMetadata,
+  tagEnd,
+  tagGrowth,
+} from './retag';
 
 // A super-frame that waited for a window in mid-segmentation goes on with this segment.
 let resumeSegment: u32 = 0;
@@ -35,6 +46,14 @@ let resumeSegment: u32 = 0;
 /** Delivers one frame in the form that the ring's guest takes. Returns what `emit` returns. */
 export function deliverTranslated(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
   openWalk();
+  if (!(frame.offload & OFFLOAD_TAG)) return deliverOne(ringNumber, view, ring, frame);
+  openTag(frame);
+  const result = deliverOne(ringNumber, view, ring, frame);
+  closeTag();
+  return result;
+}
+
+function deliverOne(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
   if (resumeSegment == 0) {
     const result = deliverWhole(ringNumber, view, ring, frame);
     // A guest that takes super-frames may have posted buffers too small for this one.
@@ -49,6 +68,7 @@ function deliverWhole(ringNumber: u32, view: RingView, ring: Ring, frame: Frame)
     const isFinished = frame.offload == 0;
     const metadata = isFinished ? 0 : frame.metadata & KNOWN_METADATA;
     const offset = isFinished ? 0 : frame.checksumOffset;
+    if (isRetagging) return emitTagged(ringNumber, view, ring, frame, metadata, offset);
     return emit(ringNumber, view, ring, frame, 0, 0, 0, frame.length, metadata, offset);
   }
   if (isSuperFrame(frame)) return EMIT_DROPPED - i32(DROP_BUFFER_TOO_SMALL);
@@ -121,14 +141,36 @@ function countSegments(ringNumber: u32, segments: u32): void {
   count(ringNumber, COUNTER_SEGMENTS, segments);
 }
 
+function emitTagged(
+  ringNumber: u32,
+  view: RingView,
+  ring: Ring,
+  frame: Frame,
+  metadata: u64,
+  checksumOffset: u32,
+): i32 {
+  return emit(
+    ringNumber,
+    view,
+    ring,
+    frame,
+    makeTagged(frame),
+    tagEnd + tagGrowth,
+    tagEnd,
+    frame.length - tagEnd,
+    retagMetadata(metadata),
+    checksumOffset,
+  );
+}
+
 function emitMade(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
   return emit(
     ringNumber,
     view,
     ring,
     frame,
-    SEGMENT_SCRATCH_BASE,
-    segmentHeaders,
+    isRetagging ? putTag() : SEGMENT_SCRATCH_BASE,
+    isRetagging ? segmentHeaders + tagGrowth : segmentHeaders,
     segmentOffset,
     segmentLength,
     0,

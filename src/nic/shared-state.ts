@@ -6,8 +6,10 @@ import {
   SHARED_RINGS,
   SHARED_SIZE,
   SHARED_VFS,
+  SHARED_VLANS,
 } from '../../layout/memory.ts';
 import { PROCESSOR_RECORD_SIZE } from '../../layout/processor.ts';
+import { VLAN_SET_SIZE } from '../../layout/switch.ts';
 import { VF_RECORD_SIZE } from '../../layout/vf.ts';
 import { RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
 import { c } from '../os/libc.ts';
@@ -71,6 +73,8 @@ export class SharedState {
     const records = SHARED_RINGS + rings * RING_RECORD_SIZE;
     bytes.fill(0, records, records + QUEUE_COUNT_MAX * RING_RECORD_SIZE);
     bytes.fill(0, this.vfOffset(vf), this.vfOffset(vf) + VF_RECORD_SIZE);
+    const vlans = SHARED_VLANS + vf * VLAN_SET_SIZE;
+    bytes.fill(0, vlans, vlans + VLAN_SET_SIZE);
   }
 
   close(): void {

@@ -80,6 +80,8 @@ export class CommandRunner {
       case 'set-mac-age':
         firmware.configureAgeing(command.seconds);
         return true;
+      case 'settle':
+        return true;
       case 'attach-port':
         this.#parts.uplinks.attach(command);
         return true;

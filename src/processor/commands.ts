@@ -38,6 +38,8 @@ export type Command =
   | { kind: 'set-static-mac'; vf: number; mac: bigint }
   | { kind: 'forget-port'; vf: number }
   | { kind: 'set-mac-age'; seconds: number }
+  /** Nothing but the answer: what the processor decided before it is delivered by then. */
+  | { kind: 'settle' }
   /**
    * An uplink's queue pair: its memory, mapped whole by `pin`, and what its driver moves frames
    * with.

@@ -1,16 +1,24 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SHARED_FDB, SHARED_SIZE } from '../../layout/memory.ts';
-import { FDB_SET_COUNT, FDB_SET_SIZE, FDB_STAMPS, FDB_STATIC } from '../../layout/switch.ts';
-import { macBytes, macNumber, readMacTable } from './mac-table.ts';
+import {
+  FDB_SET_COUNT,
+  FDB_SET_SIZE,
+  FDB_STAMPS,
+  FDB_STATIC,
+  FDB_TAG_BITS,
+  VLAN_ANY,
+} from '../../layout/switch.ts';
+import { addressNumber, macBytes, macNumber, placeOf, readMacTable } from './mac-table.ts';
 
 function table(): DataView {
   return new DataView(new ArrayBuffer(SHARED_SIZE));
 }
 
-function put(view: DataView, set: number, way: number, mac: string, port: number, stamp: number) {
+function put(view: DataView, way: number, address: bigint, port: number, stamp: number): void {
+  const { set, tag } = placeOf(address);
   const at = SHARED_FDB + set * FDB_SET_SIZE;
-  view.setBigUint64(at + way * 8, (BigInt(port + 1) << 48n) | macNumber(mac), true);
+  view.setBigUint64(at + way * 8, (BigInt(port + 1) << BigInt(FDB_TAG_BITS)) | tag, true);
   view.setUint32(at + FDB_STAMPS + way * 4, stamp, true);
 }
 
@@ -32,45 +40,63 @@ describe('a MAC address', () => {
     expect(macNumber('02:AB:CD:EF:00:01')).toBe(macNumber('02:ab:cd:ef:00:01'));
   });
 
-  it('comes out as it went in, whatever it is', () => {
+  it('comes out as it went in with its VLAN, whatever they are', () => {
+    const bytes = fc.uint8Array({ minLength: 6, maxLength: 6 });
     fc.assert(
-      fc.property(fc.uint8Array({ minLength: 6, maxLength: 6 }), fc.nat(255), (bytes, port) => {
-        const mac = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+      fc.property(bytes, fc.nat(VLAN_ANY), fc.nat(255), (address, vlan, port) => {
+        const mac = [...address].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
         const view = table();
-        put(view, 0, 0, mac, port, 5);
-        expect(readMacTable(view, 5, 300)).toEqual([{ mac, port, ageSeconds: 0, isStatic: false }]);
+        put(view, 0, addressNumber(mac, vlan), port, 5);
+        const entry = { mac, vlan, port, ageSeconds: 0, isStatic: false };
+        expect(readMacTable(view, 5, 300)).toEqual([entry]);
       }),
     );
   });
 });
+
+const [FIRST, SECOND, THIRD] = ['01', '02', '03'].map((end) => `02:00:00:00:00:${end}`) as [
+  string,
+  string,
+  string,
+];
 
 describe('the table', () => {
   it('is empty at first', () => {
     expect(readMacTable(table(), 1000, 300)).toEqual([]);
   });
 
-  it('shows the ways of all sets, with the age of each', () => {
+  it('shows the ways of all sets, with the VLAN and the age of each', () => {
     const view = table();
-    put(view, 0, 3, '02:00:00:00:00:01', 0, 990);
-    put(view, FDB_SET_COUNT - 1, 0, '02:00:00:00:00:02', 255, FDB_STATIC);
-    expect(readMacTable(view, 1000.9, 300)).toEqual([
-      { mac: '02:00:00:00:00:01', port: 0, ageSeconds: 10, isStatic: false },
-      { mac: '02:00:00:00:00:02', port: 255, ageSeconds: 0, isStatic: true },
+    put(view, 3, macNumber(FIRST), 0, 990);
+    put(view, 0, addressNumber(SECOND, 10), 255, FDB_STATIC);
+    const entries = readMacTable(view, 1000.9, 300).sort((a, b) => a.port - b.port);
+    expect(entries).toEqual([
+      { mac: FIRST, vlan: 0, port: 0, ageSeconds: 10, isStatic: false },
+      { mac: SECOND, vlan: 10, port: 255, ageSeconds: 0, isStatic: true },
     ]);
+  });
+
+  it('spreads addresses that differ in little over its sets', () => {
+    const sets = new Set<number>();
+    for (let i = 0; i < FDB_SET_COUNT; i++) {
+      const mac = `02:00:00:00:${(i >> 8).toString(16)}:${(i & 255).toString(16)}`;
+      sets.add(placeOf(addressNumber(mac, i & 1)).set);
+    }
+    expect(sets.size).toBeGreaterThan(FDB_SET_COUNT / 2);
   });
 
   it('leaves out what has aged, never what is static', () => {
     const view = table();
-    put(view, 1, 0, '02:00:00:00:00:01', 1, 700);
-    put(view, 1, 1, '02:00:00:00:00:02', 1, 699);
-    put(view, 1, 2, '02:00:00:00:00:03', 1, FDB_STATIC);
+    put(view, 0, macNumber(FIRST), 1, 700);
+    put(view, 1, macNumber(SECOND), 1, 699);
+    put(view, 2, macNumber(THIRD), 1, FDB_STATIC);
     const macs = readMacTable(view, 1000, 300).map((entry) => entry.mac);
-    expect(macs).toEqual(['02:00:00:00:00:01', '02:00:00:00:00:03']);
+    expect(macs.sort()).toEqual([FIRST, THIRD]);
   });
 
   it('shows no negative age when a processor’s clock is ahead', () => {
     const view = table();
-    put(view, 1, 0, '02:00:00:00:00:01', 1, 1001);
+    put(view, 0, macNumber(FIRST), 1, 1001);
     expect(readMacTable(view, 1000, 300)[0]?.ageSeconds).toBe(0);
   });
 });

@@ -1,14 +1,19 @@
 import { SHARED_FDB } from '../../layout/memory.ts';
 import {
+  FDB_MULTIPLIER_HIGH,
+  FDB_MULTIPLIER_LOW,
   FDB_SET_COUNT,
   FDB_SET_SIZE,
   FDB_STAMPS,
   FDB_STATIC,
+  FDB_TAG_BITS,
   FDB_WAYS,
 } from '../../layout/switch.ts';
 
 export interface MacTableEntry {
   mac: string;
+  /** 0: no VLAN. VLAN_ANY: all VLANs of its port. */
+  vlan: number;
   /** VF number. */
   port: number;
   ageSeconds: number;
@@ -31,10 +36,41 @@ export function readMacTable(
       const isStatic = stamp === FDB_STATIC;
       const ageSeconds = isStatic ? 0 : Math.max(0, Math.floor(nowSeconds) - stamp);
       if (ageSeconds > ageSecondsMax) continue;
-      entries.push({ mac: formatMac(key), port: Number(key >> 48n) - 1, ageSeconds, isStatic });
+      const { mac, vlan, port } = readKey(set, key);
+      entries.push({ mac, vlan, port, ageSeconds, isStatic });
     }
   }
   return entries;
+}
+
+const ADDRESS_BITS = 60;
+const TAG_BITS = BigInt(FDB_TAG_BITS);
+const MULTIPLIER = (BigInt(FDB_MULTIPLIER_HIGH) << 32n) | BigInt(FDB_MULTIPLIER_LOW);
+const INVERSE = inverseOf(MULTIPLIER);
+
+/** Newton's iteration: each step doubles the bits that are right. */
+function inverseOf(odd: bigint): bigint {
+  let inverse = odd; // right in its lowest 3 bits
+  for (let step = 0; step < 5; step++) inverse *= 2n - odd * inverse;
+  return BigInt.asUintN(ADDRESS_BITS, inverse);
+}
+
+/** Where the MAC table keeps an address (VLAN << 48 | MAC): its set, and the tag in its key. */
+export function placeOf(address: bigint): { set: number; tag: bigint } {
+  const hash = BigInt.asUintN(ADDRESS_BITS, address * MULTIPLIER);
+  return { set: Number(hash >> TAG_BITS), tag: BigInt.asUintN(FDB_TAG_BITS, hash) };
+}
+
+function readKey(set: number, key: bigint): { mac: string; vlan: number; port: number } {
+  const hash = (BigInt(set) << TAG_BITS) | BigInt.asUintN(FDB_TAG_BITS, key);
+  const address = BigInt.asUintN(ADDRESS_BITS, hash * INVERSE);
+  const port = Number(key >> TAG_BITS) - 1;
+  return { mac: formatMac(address), vlan: Number(address >> 48n), port };
+}
+
+/** A MAC and its VLAN as one number. */
+export function addressNumber(mac: string, vlan: number): bigint {
+  return (BigInt(vlan) << 48n) | macNumber(mac);
 }
 
 /** The 48-bit little-endian number that the firmware loads from a frame. */
@@ -46,7 +82,9 @@ export function macBytes(mac: string): Uint8Array {
   return Uint8Array.from(mac.split(':'), (byte) => Number.parseInt(byte, 16));
 }
 
-function formatMac(key: bigint): string {
-  const bytes = Array.from({ length: 6 }, (_, index) => Number((key >> BigInt(index * 8)) & 0xffn));
+function formatMac(address: bigint): string {
+  const bytes = Array.from({ length: 6 }, (_, index) =>
+    Number((address >> BigInt(index * 8)) & 0xffn),
+  );
   return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
 }

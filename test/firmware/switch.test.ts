@@ -4,6 +4,7 @@ import { SHARED_BASE, SHARED_FDB, SHARED_VFS } from '../../layout/memory.ts';
 import { FDB_ENTRY_COUNT, FDB_SET_COUNT, FDB_SET_SIZE, FDB_WAYS } from '../../layout/switch.ts';
 import { VF_LEARNED_COUNT, VF_RECORD_SIZE } from '../../layout/vf.ts';
 import { RING_DISABLED, RING_ENABLED } from '../../layout/virtqueue.ts';
+import { placeOf } from '../../src/switch/mac-table.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
 import { arpRequest, BROADCAST, MULTICAST, macNumber, plainFrame } from '../support/frames.ts';
 
@@ -118,7 +119,7 @@ describe('the embedded switch', () => {
       wire.received(0);
     }
     expect(learned(3)).toBeLessThanOrEqual(LEARNED_PER_VF_MAX);
-    expect(entries().filter((key) => key >> 48n === 4n).length).toBe(learned(3) + 1);
+    expect(entries().filter((key) => key >> 50n === 4n).length).toBe(learned(3) + 1);
     reach(2, wire.mac(0), STRANGER);
     expect(reach(0, STRANGER)).toEqual([0, 0, 1, 0]);
     wire.host.setNow(1000 + AGE * 2); // the flood ages out and makes room again
@@ -131,7 +132,7 @@ describe('the embedded switch', () => {
     reach(3, wire.mac(0), STRANGER);
     wire.host.firmware.forgetPort(3);
     wire.host.firmware.setPort(3, 0);
-    expect(entries().filter((key) => key >> 48n === 4n)).toEqual([]);
+    expect(entries().filter((key) => key >> 50n === 4n)).toEqual([]);
     expect(reach(0, STRANGER)).toEqual([0, 1, 1, 0]);
     expect(reach(0, wire.mac(3))).toEqual([0, 1, 1, 0]);
   });
@@ -141,7 +142,7 @@ describe('the embedded switch', () => {
     for (let i = 0; addresses.length < FDB_WAYS + 1; i++) {
       const hex = i.toString(16).padStart(6, '0');
       const mac = `02:cc:00:${hex.slice(0, 2)}:${hex.slice(2, 4)}:${hex.slice(4)}`;
-      if (setOf(macNumber(mac)) === 5n) addresses.push(mac);
+      if (placeOf(macNumber(mac)).set === 5) addresses.push(mac);
     }
     const last = addresses.pop() ?? '';
     for (const source of addresses) reach(3, wire.mac(0), source);
@@ -188,10 +189,6 @@ describe('the embedded switch', () => {
     expect(wire.received(1).length).toBe(posted);
     expect(wire.drops(1, 'rx', 'ringFull')).toBe(frames - posted);
   });
-
-  function setOf(mac: bigint): bigint {
-    return BigInt.asUintN(64, mac * 0x9e3779b97f4a7c15n) >> 54n;
-  }
 });
 
 describe('several receive queues', () => {

@@ -10,6 +10,13 @@ import { DROP_NAMES } from '../../src/counters/names.ts';
 import type { NicStats, VfStats } from '../../src/nic/types.ts';
 import { LinearMemory } from '../../src/os/linear-memory.ts';
 import type { Firmware as ProcessorFirmware } from '../../src/processor/firmware.ts';
+import { addressNumber } from '../../src/switch/mac-table.ts';
+import {
+  type VlanSettings,
+  vlanOfOwnAddress,
+  writePortWord,
+  writeVlanSet,
+} from '../../src/switch/vlan.ts';
 import { ringOffloads } from '../../src/virtqueue/ring-setup.ts';
 import { macNumber } from './frames.ts';
 import type { DriverQueue } from './mock-driver/driver-queue.ts';
@@ -94,6 +101,16 @@ export class FirmwareHost {
     const record = memory.SHARED_BASE + memory.SHARED_VFS + number * vf.VF_RECORD_SIZE;
     this.bytes.set(receive, record + vf.VF_RECEIVE_QUEUES);
     this.view.setUint32(record + vf.VF_RECEIVE_COUNT, receive.length, true);
+  }
+
+  /** Moves a VF to other VLANs, as the control plane does between two turns. */
+  setVlans(number: number, settings: VlanSettings): void {
+    this.firmware.forgetPort(number);
+    const record = memory.SHARED_BASE + memory.SHARED_VFS + number * vf.VF_RECORD_SIZE;
+    writePortWord(this.view, record, settings);
+    writeVlanSet(this.view, memory.SHARED_BASE, number, settings);
+    const address = addressNumber(this.#guest(number).mac, vlanOfOwnAddress(settings));
+    if (this.firmware.setStatic(address, number) === 0) throw new Error('no room for MAC');
   }
 
   attach(number: number, queue: number, state: number = virtqueue.RING_ENABLED): void {

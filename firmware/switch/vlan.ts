@@ -1,0 +1,110 @@
+// The ingress half of VLANs, for ports that have flags: which VLAN a frame belongs to, whether its
+// port may send there, and who in that VLAN it is for (IEEE 802.1Q, 6.9 and 8.6).
+//
+//   tag ─► VLAN ─► member? ─► learn, look up in this VLAN ─► one member, or all
+//    └ none: the port's untagged VLAN
+import {
+  DROP_CHECKSUM_FIELD,
+  DROP_QUEUE_DISABLED,
+  DROP_RUNT,
+  DROP_SOURCE_ADDRESS,
+  DROP_VLAN_FILTER,
+} from '../../layout/counters';
+import { VLAN_ANY } from '../../layout/switch';
+import { VF_F_TRUNK } from '../../layout/vf';
+import { checksumStartOf, isChecksumUndone } from '../offload/metadata';
+import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
+import { isMember, portFlags, tagPriority, tagType, untaggedVlan } from '../wire/port';
+import { ADDRESSES_SIZE, FrameTag, TAG_SIZE, TAGGED_SIZE_MIN, tagAt, vlanOf } from '../wire/tags';
+import { TARGETS_DIFFER, unicast } from './classify';
+import { learn, lookup, PORT_UNKNOWN } from './fdb';
+
+const MAC_MASK: u64 = 0x0000_ffff_ffff_ffff;
+const GROUP_BIT: u64 = 1;
+
+// The port in hand, and what was last learned and looked up: bursts come from one address and go to
+// one.
+let flags: u32 = 0;
+let untagged: u32 = 0;
+let type: u32 = 0;
+let priority: u32 = 0;
+let lastSource: u64 = 0;
+let lastTarget: u64 = 0;
+let lastPort: i32 = PORT_UNKNOWN;
+
+/** As `classify`, for a port with flags. */
+export function classifyInVlans(vf: u32, frames: u32, isDraining: bool): u32 {
+  flags = portFlags(vf);
+  untagged = untaggedVlan(vf);
+  type = tagType(vf);
+  priority = tagPriority(vf);
+  lastSource = 0;
+  lastTarget = 0;
+  lastPort = PORT_UNKNOWN;
+  let common: u32 = TARGETS_DIFFER;
+  for (let i: u32 = 0; i < frames; i++) {
+    const frame = frameAt(i);
+    if (frame.target == 0) {
+      frame.target = isDraining ? TARGET_DROP + DROP_QUEUE_DISABLED : targetOf(vf, frame, tagAt(i));
+    }
+    if (i == 0) common = frame.target;
+    else if (frame.target != common) common = TARGETS_DIFFER;
+  }
+  return common >= TARGET_DROP ? TARGETS_DIFFER : common;
+}
+
+function targetOf(vf: u32, frame: Frame, tag: FrameTag): u32 {
+  const target = load<u64>(frame.header) & MAC_MASK;
+  const source = load<u64>(frame.header, 4) >> 16;
+  if (source & GROUP_BIT) return TARGET_DROP + DROP_SOURCE_ADDRESS;
+  const reason = readTag(frame, tag);
+  if (reason >= 0) return TARGET_DROP + u32(reason);
+  const vlan = vlanOf(tag);
+  if (!isMember(vf, vlan)) return TARGET_DROP + DROP_VLAN_FILTER;
+  const domain = u64(vlan) << 48;
+  if ((domain | source) != lastSource) {
+    learnInVlan(vf, vlan, source);
+    lastSource = domain | source;
+  }
+  if (target & GROUP_BIT) return TARGET_FLOOD;
+  if ((domain | target) != lastTarget) {
+    lastPort = lookUpInVlan(vlan, target);
+    lastTarget = domain | target;
+  }
+  return lastPort == PORT_UNKNOWN ? TARGET_FLOOD : unicast(vf, u32(lastPort), frame);
+}
+
+/** Fills in the tag of a frame; −1, or why the frame is dropped. */
+function readTag(frame: Frame, tag: FrameTag): i32 {
+  const outer = u32(load<u16>(frame.header, ADDRESSES_SIZE));
+  if (outer != type) {
+    tag.tci = u16(priority | untagged);
+    tag.type = u16(outer);
+    tag.typeAt = ADDRESSES_SIZE;
+    return -1;
+  }
+  if (frame.length < TAGGED_SIZE_MIN) return DROP_RUNT; // nothing would be left behind the tag
+  if (frame.offload != 0 && isChecksumUndone(frame)) {
+    if (checksumStartOf(frame.metadata) < TAGGED_SIZE_MIN) return DROP_CHECKSUM_FIELD;
+  }
+  const tci = u32(bswap<u16>(load<u16>(frame.header, ADDRESSES_SIZE + 2)));
+  const hasVlan = (tci & 0xfff) != 0; // else the tag holds but a priority
+  if (hasVlan && !(flags & VF_F_TRUNK)) return DROP_VLAN_FILTER;
+  tag.tci = u16(hasVlan ? tci : tci | untagged);
+  tag.type = load<u16>(frame.header, ADDRESSES_SIZE + TAG_SIZE);
+  tag.typeAt = ADDRESSES_SIZE + TAG_SIZE;
+  return -1;
+}
+
+/** A trunk's own address is known in each of its VLANs, and nobody else there may take it. */
+function learnInVlan(vf: u32, vlan: u32, source: u64): void {
+  const owner = lookup((u64(VLAN_ANY) << 48) | source);
+  if (owner != PORT_UNKNOWN && isMember(u32(owner), vlan)) return;
+  learn((u64(vlan) << 48) | source, vf);
+}
+
+function lookUpInVlan(vlan: u32, target: u64): i32 {
+  let port = lookup((u64(vlan) << 48) | target);
+  if (port == PORT_UNKNOWN) port = lookup((u64(VLAN_ANY) << 48) | target);
+  return port != PORT_UNKNOWN && isMember(u32(port), vlan) ? port : PORT_UNKNOWN;
+}

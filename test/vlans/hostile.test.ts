@@ -1,0 +1,140 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { BATCH_MAX } from '../../layout/limits.ts';
+import type { VlanSettings } from '../../src/switch/vlan.ts';
+import { ALL_FEATURES } from '../offload/feature-sets.ts';
+import { OffloadWire } from '../offload/offload-wire.ts';
+import { difference, FINISHED, packet, superPacket } from '../offload/packets.ts';
+import { BROADCAST } from '../support/frames.ts';
+import type { GuestOptions } from '../support/mock-driver/guest-queues.ts';
+import { Random, seedFromEnvironment } from '../support/random.ts';
+import { CUSTOMER, outerControl, SERVICE, tag, taggedFrame } from './tags.ts';
+
+describe('a tag that is not what it seems', () => {
+  let wire: OffloadWire | undefined;
+  afterEach(() => wire?.close());
+
+  function start(settings: readonly VlanSettings[], options: GuestOptions = {}): OffloadWire {
+    wire = new OffloadWire(settings.map(() => ({ features: ALL_FEATURES, ...options })));
+    wire.postAll();
+    for (const [number, one] of settings.entries()) wire.host.setVlans(number, one);
+    return wire;
+  }
+
+  it('leaves no runt behind when it is popped', () => {
+    const lab = start([{ trunk: [10] }, { access: 10 }]);
+    const whole = taggedFrame({
+      to: lab.mac(1),
+      from: lab.mac(0),
+      tags: [tag(10)],
+      payloadLength: 0,
+    });
+    for (const layout of ['shared', 'split', 'random'] as const) {
+      for (const length of [14, 15, 16, 17]) lab.send(0, whole.subarray(0, length), layout);
+      lab.send(0, whole, layout);
+    }
+    lab.run();
+    const bare = taggedFrame({ to: lab.mac(1), from: lab.mac(0), payloadLength: 0 });
+    expect(difference(lab.received(1), [bare, bare, bare])).toBe('');
+    expect(lab.allDrops(0)).toEqual({ 'tx.runt': 12 });
+  });
+
+  it('hops to no VLAN behind another tag: each trunk reads what was meant', () => {
+    const native = { trunk: [10, 20], native: 10 };
+    const lab = start([native, native, { access: 20 }, { access: 10 }]);
+    // Popped at the second trunk, the inner tag would be its VLAN.
+    const sent = { to: BROADCAST, from: lab.mac(0), tags: [tag(10), tag(20)] };
+    lab.send(0, taggedFrame(sent));
+    lab.run();
+    expect(difference(lab.received(1), [taggedFrame(sent)])).toBe('');
+    expect(lab.received(2)).toEqual([]);
+    const inner = taggedFrame({ ...sent, tags: [tag(20)] });
+    expect(difference(lab.received(3), [inner])).toBe(''); // an access port reads no tags
+  });
+
+  it('of another protocol is payload, and cannot pass for the VLAN on a native port', () => {
+    const outer = { access: 10, protocol: '802.1ad' } as const;
+    const lab = start([outer, { trunk: [10, 20], native: 10 }, { access: 20 }]);
+    const sent = { to: BROADCAST, from: lab.mac(0), tags: [tag(20, 3)] };
+    lab.send(0, taggedFrame(sent));
+    lab.run();
+    const wanted = taggedFrame({ ...sent, tags: [tag(10), tag(20, 3)] });
+    expect(difference(lab.received(1), [wanted])).toBe('');
+    expect(lab.received(2)).toEqual([]);
+  });
+
+  it('with an undone checksum inside of it is dropped: popped, the offset would be nonsense', () => {
+    const lab = start([{ trunk: [10] }, { access: 10 }, { trunk: [10] }]);
+    const { frame, header } = packet({
+      ...{ to: BROADCAST, from: lab.mac(0), tags: [tag(10)] },
+      ...{ version: 4, transport: 'udp', payloadLength: 100 },
+    });
+    const at = (checksumStart: number, checksumOffset: number) =>
+      lab.sendPacket(0, {
+        ...{ frame, l3: 0, l4: 0, payload: 0 },
+        header: { ...header, checksumStart, checksumOffset },
+      });
+    for (const start of [14, 15, 17]) at(start, 4);
+    at(18, 0);
+    lab.run();
+    expect(lab.allDrops(0)).toEqual({ 'tx.checksumField': 3 });
+    expect(lab.arrivals(1).map((one) => one.header.checksumStart)).toEqual([14]);
+    expect(lab.arrivals(2).map((one) => one.header.checksumStart)).toEqual([18]);
+  });
+
+  it('takes no other hint along than one that holds', () => {
+    const options = { frameSizeMax: 65_600, slots: 8 };
+    const lab = start([{ access: 10 }, { trunk: [10] }, { access: 10 }], options);
+    const to = { to: BROADCAST, from: lab.mac(0) };
+    const made = packet({ ...to, version: 4, transport: 'tcp', payloadLength: 65_490 });
+    for (const [headerLength, moved] of [
+      [0, 0],
+      [1, 5],
+      [65_531, 65_535],
+      [65_532, 0], // no number for it any more
+    ]) {
+      lab.sendPacket(0, { ...made, header: { ...made.header, headerLength: headerLength ?? 0 } });
+      lab.run();
+      const hints = [1, 2].map((to) => lab.arrivals(to).map((one) => one.header.headerLength));
+      expect(hints).toEqual([[moved], [headerLength]]);
+    }
+    const finished = { ...made, header: { ...FINISHED, headerLength: 54, checksumStart: 99 } };
+    lab.sendPacket(0, finished);
+    lab.run();
+    expect(lab.arrivals(1).map((one) => one.header)).toEqual([FINISHED]);
+  });
+
+  it('fills batch after batch without disturbing whom it is not for', () => {
+    const lab = start([{ trunk: 'all', native: 1 }, { access: 10 }, { access: 20 }, {}], {
+      queueSize: 256,
+    });
+    const random = new Random(seedFromEnvironment(5));
+    for (let round = 0; round < 20; round++) {
+      for (let i = 0; i < BATCH_MAX; i++) {
+        const types = [CUSTOMER, SERVICE];
+        const tags = Array.from({ length: random.below(4) }, () =>
+          tag(random.pick([0, 10, 4095, 30]), random.below(8), random.pick(types)),
+        );
+        const shape = { to: BROADCAST, from: lab.mac(0), tags };
+        lab.send(0, taggedFrame({ ...shape, payloadLength: random.below(60) }), 'random');
+      }
+      lab.run();
+      for (const frame of lab.received(1)) expect(frame.length).toBeGreaterThanOrEqual(14);
+      expect(lab.received(2)).toEqual([]);
+      expect(lab.received(3)).toEqual([]);
+    }
+  });
+
+  it('too large with the tag that is pushed: cut where it can be, counted where not', () => {
+    const lab = start([{ access: 10 }, { trunk: [10] }], { frameSizeMax: 5100 });
+    const to = { to: lab.mac(1), from: lab.mac(0) };
+    const shape = { ...to, version: 4, transport: 'tcp', payloadLength: 5046 } as const;
+    const whole = superPacket(shape, 1400); // 5100 bytes: 4 too many
+    expect(whole.frame.length).toBe(5100);
+    lab.sendPacket(0, whole);
+    lab.run();
+    const arrived = lab.arrivals(1);
+    const bytes = arrived.reduce((sum, { frame }) => sum + frame.length - 54 - 4, 0);
+    expect(bytes).toBe(5046);
+    expect(arrived.every(({ frame }) => outerControl(frame) === 10)).toBe(true);
+  });
+});
