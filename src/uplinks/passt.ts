@@ -3,6 +3,7 @@ import { operatorError } from '../errors.ts';
 import { c } from '../os/libc.ts';
 import { createSocketPair } from '../os/unix-socket.ts';
 import { plainCapabilities } from './stream.ts';
+import { nextConnection } from './stream-wire.ts';
 import type { SourceListener, UplinkSource } from './uplink.ts';
 
 /** A passt that cannot run ends within this time. */
@@ -131,7 +132,8 @@ export class PasstSource implements UplinkSource {
     this.#isUp = true;
     this.#delay = RETRY_MILLISECONDS_MIN;
     const capabilities = plainCapabilities(this.#options.mtu, 64);
-    this.#listener?.onUp({ capabilities, settings: [{ kind: 'stream', fd: this.#fd }] });
+    const settings = [{ kind: 'stream', fd: this.#fd, connection: nextConnection() }] as const;
+    this.#listener?.onUp({ capabilities, settings });
   }
 
   #down(reason: string): void {

@@ -44,6 +44,16 @@ export const WIRE_INJECTED = 9;
 export const DRIVER_READY = 0x100;
 export const DRIVER_TAKEN = 0x104;
 
+/**
+ * u32 words of a wire on a byte stream, which must know where it stands when its processor is
+ * replaced: of which connection they are, what is read and not yet taken (offsets in the staging
+ * area), and how many bytes of the first frame to be sent are gone.
+ */
+export const STREAM_CONNECTION = 0x108;
+export const STREAM_HEAD = 0x10c;
+export const STREAM_TAIL = 0x110;
+export const STREAM_PARTIAL = 0x114;
+
 export const TX_DESCRIPTORS = 0x1000;
 export const TX_AVAIL = 0x5000;
 export const TX_USED = 0x6000;

@@ -3,6 +3,9 @@
 //   to the world     length (in an array of its own), frame (where it lies): one call for a burst
 //   from the world   read in large pieces into the staging area, and copied from there: a frame
 //                    needs its header in front of it, where the stream has the end of another
+//
+// How far both have come stands in the port's memory, with the connection it is true of: a new
+// processor goes on in the middle of a frame.
 
 import { FRAME_SIZE_MAX } from '../../layout/limits.ts';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
@@ -15,6 +18,10 @@ import {
   type PairMemory,
   STAGING,
   STAGING_SIZE,
+  STREAM_CONNECTION,
+  STREAM_HEAD,
+  STREAM_PARTIAL,
+  STREAM_TAIL,
   STRUCTURES,
   WIRE_MALFORMED,
 } from './port-memory.ts';
@@ -29,23 +36,66 @@ const MESSAGE_PARTS_COUNT = 24;
 const PARTS = STRUCTURES + 64;
 const PREFIXES = STRUCTURES + 0x2000;
 
+/** In place of STREAM_PARTIAL: the rest of a frame that had begun to go is lost. */
+const CUT_OFF = 0xffff_ffff;
+
+let lastConnection = 0;
+
+/** A number for a new connection, by which a wire knows whether it is the one of its memory. */
+export function nextConnection(): number {
+  lastConnection += 1;
+  return lastConnection;
+}
+
 export class StreamWire implements Wire {
   readonly fd: number;
   isReadable = true;
   failure: string | null = null;
   readonly #memory: PairMemory;
   readonly #parts: IoVector;
-  /** What has been read and not yet taken. */
-  #head = STAGING;
-  #tail = STAGING;
-  /** Bytes of the first frame to be sent, with its prefix, that are gone already. */
-  #partial = 0;
 
-  constructor(fd: number, memory: PairMemory) {
+  constructor(fd: number, connection: number, memory: PairMemory) {
     this.fd = fd;
     this.#memory = memory;
     this.#parts = new IoVector(memory, PARTS);
     memory.bytes.fill(0, STRUCTURES, PARTS);
+    if (memory.words[STREAM_CONNECTION / 4] !== connection) {
+      memory.words[STREAM_CONNECTION / 4] = connection;
+      this.#head = STAGING;
+      this.#tail = STAGING;
+      this.#partial = 0;
+    } else if (this.#partial === CUT_OFF) this.failure = 'a frame was cut off';
+  }
+
+  /** What has been read and not yet taken. */
+  get #head(): number {
+    return this.#memory.words[STREAM_HEAD / 4] ?? 0;
+  }
+
+  set #head(offset: number) {
+    this.#memory.words[STREAM_HEAD / 4] = offset;
+  }
+
+  get #tail(): number {
+    return this.#memory.words[STREAM_TAIL / 4] ?? 0;
+  }
+
+  set #tail(offset: number) {
+    this.#memory.words[STREAM_TAIL / 4] = offset;
+  }
+
+  /** Bytes of the first frame to be sent, with its prefix, that are gone already. */
+  get #partial(): number {
+    return this.#memory.words[STREAM_PARTIAL / 4] ?? 0;
+  }
+
+  set #partial(bytes: number) {
+    this.#memory.words[STREAM_PARTIAL / 4] = bytes;
+  }
+
+  /** The port has given up what waited: a frame that has begun to go cannot end any more. */
+  close(): void {
+    if (this.#partial > 0) this.#partial = CUT_OFF;
   }
 
   receive(frames: FrameList, from: number, to: number, limit: number): void {

@@ -1,6 +1,7 @@
 import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
 import { ClientEndpoint, type Endpoint, ServerEndpoint } from '../vhost-user/endpoint.ts';
+import { nextConnection } from './stream-wire.ts';
 import type { SourceListener, UplinkSource } from './uplink.ts';
 
 export interface StreamOptions {
@@ -73,7 +74,8 @@ export class StreamSource implements UplinkSource {
     if (this.#fd !== -1 || this.#listener === null) return false;
     this.#fd = fd;
     const capabilities = plainCapabilities(this.#options.mtu, 64);
-    this.#listener.onUp({ capabilities, settings: [{ kind: 'stream', fd }] });
+    const connection = nextConnection();
+    this.#listener.onUp({ capabilities, settings: [{ kind: 'stream', fd, connection }] });
     return true;
   }
 

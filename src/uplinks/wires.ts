@@ -13,7 +13,8 @@ export type WireSettings = WireWrappers &
   (
     | { kind: 'loopback' | 'null' }
     | { kind: 'tap'; fd: number }
-    | { kind: 'stream'; fd: number }
+    /** `connection`: the same number as long as it is the same byte stream. */
+    | { kind: 'stream'; fd: number; connection: number }
     /** `headerSize`: bytes of virtio-net header before each frame, 0 or 10. */
     | { kind: 'message'; fd: number; headerSize: number }
   );
@@ -42,7 +43,7 @@ function createPlainWire(settings: WireSettings, memory: PairMemory): Wire {
     case 'tap':
       return new TapWire(settings.fd, memory);
     case 'stream':
-      return new StreamWire(settings.fd, memory);
+      return new StreamWire(settings.fd, settings.connection, memory);
     case 'message':
       return new MessageWire(settings.fd, settings.headerSize, memory);
   }

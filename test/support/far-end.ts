@@ -101,6 +101,13 @@ export function openDgramEnd(path: string, peer: string): FarEnd {
   };
 }
 
+/** A frame as it stands in a stream. */
+export function withLength(frame: Uint8Array): Uint8Array {
+  const prefix = Buffer.alloc(4);
+  prefix.writeUInt32BE(frame.length);
+  return Buffer.concat([prefix, frame]);
+}
+
 /** A peer of QEMU's stream: each frame behind its length. */
 export class StreamEnd implements FarEnd {
   readonly frames: Uint8Array[] = [];
@@ -127,10 +134,13 @@ export class StreamEnd implements FarEnd {
   }
 
   send(frame: Uint8Array): boolean {
+    return this.sendBytes(withLength(frame));
+  }
+
+  /** Any part of the stream: frames need not be whole. */
+  sendBytes(bytes: Uint8Array): boolean {
     if (this.#socket === null) return false;
-    const prefix = Buffer.alloc(4);
-    prefix.writeUInt32BE(frame.length);
-    this.#socket.write(Buffer.concat([prefix, frame]));
+    this.#socket.write(bytes);
     return true;
   }
 

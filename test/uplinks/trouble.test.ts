@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { UplinkConfigInput } from '../../src/nic/types.ts';
 import { checkSame } from '../support/exchange.ts';
-import { type FarEnd, openDgramEnd, openInterfaceEnd } from '../support/far-end.ts';
+import {
+  type FarEnd,
+  openDgramEnd,
+  openInterfaceEnd,
+  StreamEnd,
+  withLength,
+} from '../support/far-end.ts';
 import { openFdCount } from '../support/file-descriptors.ts';
 import { BROADCAST, plainFrame } from '../support/frames.ts';
 import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
@@ -155,7 +161,7 @@ describe('an interface that changes under its uplink', () => {
   });
 });
 
-describe('an uplink of a NIC with two processors', () => {
+describe('an uplink and the processors of its NIC', () => {
   let far: FarEnd;
 
   test('serves guests of both, and survives the death of its own', async () => {
@@ -195,6 +201,46 @@ describe('an uplink of a NIC with two processors', () => {
     }
     checkSame(far.frames.slice(0, 1), [frame]);
     far.close();
+  });
+
+  test('goes on in the middle of a stream when its processor is replaced', async () => {
+    lab = await TestNic.start({ vfs: 3 });
+    const guest = await lab.connect(0);
+    const victims = [await lab.connect(1), await lab.connect(2)];
+    const path = join(directory, 'stream');
+    await lab.nic.addUplink({ name: 'up', type: 'stream', socket: path });
+    const stream = new StreamEnd(path, 'server');
+    await until(() => lab.nic.uplink('up').state === 'up');
+    const die = async (restarts: number): Promise<void> => {
+      await lab.nic.injectTrap(`vf${restarts}`, 1);
+      const frame = plainFrame({ to: FAR_MAC, from: lab.mac(restarts) }, 60, restarts);
+      await victims[restarts - 1]?.sendAll([frame]);
+      await until(() => lab.nic.stats().processors[0]?.restarts === restarts);
+    };
+    // From the world: it dies when it has read one frame and a half.
+    const inwards = [1, 2, 3].map((n) => plainFrame({ to: lab.mac(0), from: FAR_MAC }, 900, n));
+    const bytes = Buffer.concat(inwards.map(withLength));
+    const arrived = guest.waitReceived(1);
+    stream.sendBytes(bytes.subarray(0, 1300));
+    checkSame(await arrived, inwards.slice(0, 1));
+    await die(1);
+    const others = guest.waitReceived(2);
+    stream.sendBytes(bytes.subarray(1300));
+    checkSame(await others, inwards.slice(1));
+    // To the world: it dies when the socket is full, very likely inside a frame.
+    stream.setReading(false);
+    const outwards = Array.from({ length: 900 }, (_, n) =>
+      plainFrame({ to: FAR_MAC, from: lab.mac(0) }, 1499, n),
+    );
+    await guest.sendAll(outwards);
+    await until(() => (lab.nic.stats().uplinks[0]?.wire.blocked ?? 0) > 0);
+    await guest.waitTransmitted();
+    stream.frames.length = 0;
+    await die(2);
+    stream.setReading(true);
+    await until(() => stream.frames.length >= outwards.length);
+    checkSame(stream.frames, outwards);
+    stream.close();
   });
 
   test('costs no processor time while nothing flows', async () => {
