@@ -2,12 +2,13 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { appendFileSync, existsSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ControlClient } from '../api/client.ts';
 import type { VfInfo } from '../nic/types.ts';
 import { heddle, type Outcome, RunningCommand } from './command-process.ts';
 
@@ -67,6 +68,61 @@ describe.skipIf(!existsSync(join(root, 'src/nic/nic.ts')))('heddle with the real
     expect(existsSync(moved)).toBe(false);
     expect(await run('vf', 'remove', 'vm1')).toMatchObject({ code: 0 });
     expect(JSON.parse((await run('vf', 'list', '--json')).stdout)).toEqual([]);
+  });
+
+  it('adds, shows, changes, applies and removes uplinks while it runs', async () => {
+    const up = await start();
+    const api = new ControlClient(join(base, 'heddle', 'control.sock'));
+    const socket = join(base, 'old.sock');
+    const added = await run('uplink', 'add', 'old', 'stream', '--socket', socket, '--json');
+    expect(JSON.parse(added.stdout)).toMatchObject({ name: 'old', type: 'stream', state: 'down' });
+    expect(statSync(socket).isSocket()).toBe(true);
+    expect((await run('uplink', 'list')).stdout).toMatch(/^old +stream +down +\/.*old\.sock/m);
+
+    const peer = connect(socket);
+    const isUp = async () => expect((await api.uplink('old')).state).toBe('up');
+    await vi.waitFor(isUp, { timeout: 10_000 });
+    const shown = (await run('uplink', 'show', 'old')).stdout;
+    expect(shown).toMatch(/^state +up$/m);
+    expect(shown).toMatch(/^capabilities +mtu=1500 checksum=false segmentation=none/m);
+    expect((await run('stats')).stdout).toMatch(/^old +up /m);
+    expect((await api.stats()).uplinks[0]).toMatchObject({ name: 'old', type: 'stream' });
+
+    const moved = join(base, 'moved-uplink.sock');
+    const set = await run('uplink', 'set', 'old', '--socket', moved, '--mtu', '9000', '--json');
+    expect(JSON.parse(set.stdout)).toMatchObject({ socket: moved, mtu: 9000, type: 'stream' });
+    expect([existsSync(socket), existsSync(moved)]).toEqual([false, true]);
+    peer.destroy();
+
+    await api.addUplink({ name: 'drain', type: 'null' });
+    expect((await api.uplinks()).map(({ name }) => name)).toEqual(['old', 'drain']);
+    const file = configFile(vf('vm1', join(base, 'heddle', 'vm1.sock')));
+    appendFileSync(file, 'uplinks:\n  - {name: drain, type: "null"}\n');
+    expect((await run('apply', file)).stdout).toBe('- vm2\n- uplink old\n');
+    expect(existsSync(moved)).toBe(false);
+    expect(await run('uplink', 'remove', 'drain')).toMatchObject({ code: 0, stdout: '' });
+    expect(JSON.parse((await run('uplink', 'list', '--json')).stdout)).toEqual([]);
+    expect(up.process.exitCode).toBeNull();
+  });
+
+  it('refuses uplinks that cannot be, each with its reason, and goes on', async () => {
+    await start();
+    const refusals: [words: string[], code: number, complaint: string][] = [
+      [['show', 'none'], 1, 'none'],
+      [['remove', 'none'], 1, 'none'],
+      [['set', 'none', '--mtu', '9000'], 1, 'none'],
+      [['add', 'x', 'packet', '--interface', 'nowhere'], 1, 'nowhere'],
+      [['add', 'x', 'null', '--mtu', '1'], 1, 'mtu'],
+      [['add', 'vm1', 'null'], 1, 'vm1'],
+      [['add', 'x', 'pigeon'], 2, 'pigeon is no type of uplink; there are'],
+      [['set', 'vm1'], 2, 'uplink set needs something to set'],
+    ];
+    for (const [words, code, complaint] of refusals) {
+      const outcome = await run('uplink', ...words);
+      const stderr = expect.stringContaining(complaint) as string;
+      expect({ words, ...outcome }).toEqual({ words, code, stdout: '', stderr });
+    }
+    expect((await run('uplink', 'list', '--json')).stdout).toBe('[]\n');
   });
 
   it('exchanges the sockets of two VFs', async () => {

@@ -1,11 +1,13 @@
 import { rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { MSG_DONTWAIT } from '../../src/os/constants.ts';
 import { bindDatagramSocket } from '../../src/os/datagram-socket.ts';
-import { c } from '../../src/os/libc.ts';
+import { c, errno } from '../../src/os/libc.ts';
 import { LinearMemory } from '../../src/os/linear-memory.ts';
 import { findNetDevice } from '../../src/os/net-device.ts';
 import { openPacketSocket, PACKET_HEADER_SIZE } from '../../src/os/packet-socket.ts';
+import { openTapQueue } from '../../src/os/tap.ts';
 import { connectUnixSocket } from '../../src/os/unix-socket.ts';
 import { VdeSource } from '../../src/uplinks/vde.ts';
 import { acquirePoller, type PollerLease } from './mock-driver/shared-poller.ts';
@@ -14,14 +16,15 @@ import { acquirePoller, type PollerLease } from './mock-driver/shared-poller.ts'
 export interface FarEnd {
   /** What has come so far, oldest first. */
   readonly frames: Uint8Array[];
-  /** False if there is no room now. */
-  send(frame: Uint8Array): boolean;
+  /** False if there is no room now. `header`: virtio-net's, if the wire has one and it matters. */
+  send(frame: Uint8Array, header?: Uint8Array): boolean;
   /** Whether what has come is read; otherwise it piles up in the kernel. */
   setReading(isReading: boolean): void;
   close(): void;
 }
 
 const ROOM = 131072;
+const ENOTSOCK = 88;
 
 /**
  * Reads and writes whole frames at one descriptor, each with `headerSize` bytes of zeros before it.
@@ -41,8 +44,9 @@ class MessageEnd implements FarEnd {
     this.#lease.poller.add(fd, () => this.#read());
   }
 
-  send(frame: Uint8Array): boolean {
+  send(frame: Uint8Array, header?: Uint8Array): boolean {
     this.#bytes.fill(0, 0, this.#headerSize);
+    if (header !== undefined) this.#bytes.set(header);
     this.#bytes.set(frame, this.#headerSize);
     const length = this.#headerSize + frame.length;
     return c.write(this.#fd, this.#memory.base, length) === length;
@@ -63,9 +67,16 @@ class MessageEnd implements FarEnd {
     this.#lease.release();
   }
 
+  /** A TAP is no socket; its descriptor does not block anyway. */
+  #readOne(): number {
+    const { base } = this.#memory;
+    const length = c.recv(this.#fd, base, ROOM, MSG_DONTWAIT);
+    return length === -1 && errno() === ENOTSOCK ? c.read(this.#fd, base, ROOM) : length;
+  }
+
   #read(): void {
     for (let i = 0; i < 256; i++) {
-      const length = c.recv(this.#fd, this.#memory.base, ROOM, MSG_DONTWAIT);
+      const length = this.#readOne();
       if (length <= 0) return;
       this.frames.push(this.#bytes.slice(this.#headerSize, length));
     }
@@ -79,6 +90,13 @@ export function openInterfaceEnd(name: string): FarEnd {
   const fd = openPacketSocket(device.index, null);
   if (fd < 0) throw new Error(`no packet socket on ${name}: errno ${-fd}`);
   return new MessageEnd(fd, PACKET_HEADER_SIZE);
+}
+
+/** Whoever holds a TAP: what is sent to the interface, and what the interface receives. */
+export function openTapEnd(name: string): FarEnd {
+  const queue = openTapQueue(name, NET_HEADER_SIZE, false);
+  if (typeof queue === 'number') throw new Error(`no TAP ${name}: errno ${queue}`);
+  return new MessageEnd(queue.fd, NET_HEADER_SIZE);
 }
 
 /** A peer of QEMU's dgram: bound to `path`, sending to `peer`. */
