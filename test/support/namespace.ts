@@ -30,3 +30,14 @@ function run(program: string, ...args: string[]): string {
 export function ip(line: string): string {
   return run('ip', ...line.split(' '));
 }
+
+interface LinkStats {
+  stats64: { rx: { packets: number }; tx: { packets: number } };
+}
+
+/** The kernel's own counters of an interface (`ip -s link`). */
+export function linkStats(name: string): LinkStats['stats64'] {
+  const [link] = JSON.parse(ip(`-j -s link show ${name}`)) as LinkStats[];
+  if (link === undefined) throw new Error(`no interface ${name}`);
+  return link.stats64;
+}

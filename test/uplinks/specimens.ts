@@ -11,7 +11,7 @@ import {
   StreamEnd,
   VdeEnd,
 } from '../support/far-end.ts';
-import { ip } from '../support/namespace.ts';
+import { ip, linkStats } from '../support/namespace.ts';
 
 export interface Specimen {
   readonly type: string;
@@ -33,16 +33,6 @@ export interface Specimen {
   cleanUp?(): void;
   /** Frames and bytes that the kernel counts towards its side, and from it. */
   kernelCounters?(): { toWorld: number; toNic: number };
-}
-
-interface LinkStats {
-  stats64: { rx: { packets: number }; tx: { packets: number } };
-}
-
-function linkStats(name: string): LinkStats['stats64'] {
-  const [link] = JSON.parse(ip(`-j -s link show ${name}`)) as LinkStats[];
-  if (link === undefined) throw new Error(`no interface ${name}`);
-  return link.stats64;
 }
 
 export function tapSpecimen(missing: string | undefined, queues: number): Specimen {

@@ -111,6 +111,21 @@ export class Laboratory {
     return guest;
   }
 
+  /** Starts a guest that is on no VF: it shares no memory, and what it has is behind an uplink. */
+  async neighbour(name: string, netdev: string): Promise<Guest> {
+    const mac = `02:00:00:00:00:${name.slice(2).padStart(2, '0')}`;
+    const address = `${addressOf(name)}/24`;
+    const guest = new Guest({ name, mac, address, socket: '', memory: 'private', netdev });
+    this.#guests.set(name, guest);
+    await guest.booted();
+    return guest;
+  }
+
+  /** The place of a socket of this laboratory. */
+  path(name: string): string {
+    return join(this.#directory, name);
+  }
+
   /** Closes the NIC and creates it again from the same configuration, as an upgrade would. */
   async restartNic(): Promise<void> {
     await this.#nic.close();

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest';
 import { findProgram } from '../../src/demo/guest/requirements.ts';
 import { assertBalanced } from '../support/assert-balanced.ts';
-import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
+import { enterNamespace, ip, linkStats, namespaceMissing } from '../support/namespace.ts';
 import { canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
 
 const HOST = '10.0.0.254';
@@ -74,13 +74,58 @@ describe('a guest on a TAP', () => {
 
   test('agrees with the counters of the kernel', async () => {
     await lab.guest('vm1').run(`ping -c 20 -i 0.05 ${HOST}`);
-    interface Link {
-      stats64: { rx: { packets: number }; tx: { packets: number } };
-    }
-    const [link] = JSON.parse(ip('-j -s link show heddle0')) as Link[];
     const wire = lab.nic.stats().uplinks[0]?.wire;
-    expect(link?.stats64.rx.packets).toBe(wire?.sent);
-    expect(link?.stats64.tx.packets).toBe(wire?.received);
+    const { rx, tx } = linkStats('heddle0');
+    expect(rx.packets).toBe(wire?.sent);
+    expect(tx.packets).toBe(wire?.received);
+  });
+});
+
+describe('a guest on a packet socket', () => {
+  let lab: Laboratory;
+  let iperf: ChildProcess;
+
+  beforeAll(async () => {
+    if (!canRunGuests || namespaceMissing !== undefined) return;
+    lab = await Laboratory.open({ guests: 1 });
+    // `near` is the card, `far` the network behind it: a host with the same address as on the TAP.
+    ip('link add near type veth peer name far');
+    for (const name of ['near', 'far']) ip(`link set ${name} up`);
+    ip(`address add ${HOST}/24 dev far`);
+    await lab.nic.addUplink({ name: 'lan', type: 'packet', interface: 'near' });
+    iperf = spawn('iperf3', ['-s'], { stdio: 'ignore' });
+  }, 120_000);
+
+  afterAll(async () => {
+    iperf?.kill();
+    await lab?.close();
+    if (lab !== undefined) ip('link delete near');
+  });
+
+  test('reaches the network', async () => {
+    const vm1 = lab.guest('vm1');
+    await vm1.run(`until ping -c 1 -W 1 ${HOST} >/dev/null; do :; done`, 30);
+    expect(await vm1.run(`wget -q -O - http://${HOST}:8080/`)).toBe(PAGE);
+    assertBalanced(lab.nic.stats());
+  });
+
+  test.each(['', '-R'])('moves TCP in super-frames %s', async (direction) => {
+    const before = lab.nic.stats().uplinks[0];
+    await lab.guest('vm1').run(`iperf3 -c ${HOST} -t 3 -J ${direction}`, 30);
+    const after = lab.nic.stats().uplinks[0];
+    if (before === undefined || after === undefined) throw new Error('no uplink');
+    const way = direction === '' ? 'rx' : 'tx';
+    const bytes = after[way].bytes - before[way].bytes;
+    expect(bytes / (after[way].packets - before[way].packets)).toBeGreaterThan(3000);
+    expect(after.rx.segments).toBe(0);
+    assertBalanced(lab.nic.stats());
+  });
+
+  test('agrees with the counters of the kernel', () => {
+    const wire = lab.nic.stats().uplinks[0]?.wire;
+    const { rx, tx } = linkStats('near');
+    expect(tx.packets).toBe(wire?.sent);
+    expect(rx.packets).toBe(wire?.received);
   });
 });
 

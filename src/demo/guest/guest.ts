@@ -22,7 +22,10 @@ export interface GuestOptions {
   /** Virtual CPUs; as many as queue pairs unless told. */
   readonly processors?: number;
   readonly memoryMiB?: number;
-  readonly memory?: 'memfd' | 'hugetlb';
+  /** `private`: nobody else can see it, which rules vhost-user out. */
+  readonly memory?: 'memfd' | 'hugetlb' | 'private';
+  /** QEMU's `-netdev` without its id, for a guest that is not on a VF: `stream,server=off,…`. */
+  readonly netdev?: string;
   /** What QEMU's virtio-net-pci is told besides, like `mrg_rxbuf=off`. */
   readonly deviceProperties?: readonly string[];
 }

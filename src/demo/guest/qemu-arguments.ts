@@ -19,15 +19,15 @@ export function qemuArguments(options: GuestOptions, kernel: Kernel, image: stri
 function machineArguments(options: GuestOptions): string[] {
   const memory = options.memory ?? 'memfd';
   const size = options.memoryMiB ?? 192;
-  const backend =
-    memory === 'memfd'
-      ? `memory-backend-memfd,id=ram,size=${size}M,share=on`
-      : `memory-backend-memfd,id=ram,size=${size}M,share=on,hugetlb=on,hugetlbsize=2M`;
+  const isShared = memory !== 'private';
+  const pages = memory === 'hugetlb' ? ',hugetlb=on,hugetlbsize=2M' : '';
+  const backend = `memory-backend-memfd,id=ram,size=${size}M,share=on${pages}`;
+  const machine = ['q35', ...(isShared ? ['memory-backend=ram'] : []), 'usb=off', 'vmport=off'];
   return [
     ...['-nodefaults', '-no-user-config', '-nographic', '-name', options.name],
-    ...['-machine', 'q35,memory-backend=ram,usb=off,vmport=off', '-accel', 'tcg', '-cpu', 'max'],
+    ...['-machine', machine.join(','), '-accel', 'tcg', '-cpu', 'max'],
     ...['-smp', String(options.processors ?? options.queuePairs ?? 1), '-m', `${size}M`],
-    ...['-object', backend],
+    ...(isShared ? ['-object', backend] : []),
   ];
 }
 
@@ -39,6 +39,9 @@ function nicArguments(options: GuestOptions): string[] {
   if (pairs > 1) device.push('mq=on');
   // Under TCG, QEMU 7.2 crashes when vhost-user meets MSI-X; newer ones only lose a little speed.
   device.push('vectors=0', ...(options.deviceProperties ?? []));
+  if (options.netdev !== undefined) {
+    return ['-netdev', `${options.netdev},id=net`, '-device', device.join(',')];
+  }
   return [
     ...['-chardev', `socket,id=vf,path=${options.socket},${socket}`],
     ...['-netdev', `vhost-user,id=net,chardev=vf,queues=${pairs}`],
