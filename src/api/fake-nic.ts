@@ -140,6 +140,10 @@ export class FakeNic implements Nic {
       },
       removeUplink: (name) => this.removeUplink(name),
       addUplink: async (uplink) => void this.#config.uplinks.push(uplink),
+      setUplink: async (uplink) => {
+        const { uplinks } = this.#config;
+        this.#config.uplinks = uplinks.map((old) => (old.name === uplink.name ? uplink : old));
+      },
       setNic: async ({ macAgeSeconds }) => {
         this.#config = { ...this.#config, macAgeSeconds };
       },
@@ -161,9 +165,10 @@ export class FakeNic implements Nic {
   }
 
   fdb(): FdbEntry[] {
-    return this.#config.vfs.map(({ name, mac }) => ({
+    return this.#config.vfs.map(({ name, mac, vlan }) => ({
       mac,
       vf: name,
+      ...(vlan.access === undefined ? {} : { vlan: vlan.access }),
       ageSeconds: 0,
       isStatic: true,
     }));

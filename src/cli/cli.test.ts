@@ -33,8 +33,8 @@ async function printed(...words: string[]): Promise<string> {
 describe('heddle vf', () => {
   it('lists', async () => {
     expect(await printed('vf', 'list')).toBe(
-      'NAME  STATE  MAC                PAIRS  MODE    SOCKET\n' +
-        'vm1   down   02:00:00:00:00:01      1  server  /s/1\n',
+      'NAME  STATE  MAC                VLAN  PAIRS  MODE    SOCKET\n' +
+        'vm1   down   02:00:00:00:00:01  none      1  server  /s/1\n',
     );
     expect(JSON.parse(await printed('vf', 'list', '--json'))).toEqual(nic.vfs());
   });
@@ -56,6 +56,40 @@ describe('heddle vf', () => {
     expect(nic.vf('vm2')).toMatchObject({ mode: 'client', allowUnsealedMemory: false });
     expect(await printed('vf', 'remove', 'vm2')).toBe('');
     expect(nic.vfs()).toHaveLength(1);
+  });
+
+  it('sets VLANs, and keeps what is not mentioned', async () => {
+    const vlan = async (...words: string[]): Promise<unknown> => {
+      await printed('vf', 'set', 'vm1', ...words);
+      return nic.vf('vm1').vlan;
+    };
+    expect(await vlan('--access', '10', '--priority', '3')).toEqual({ access: 10, priority: 3 });
+    expect(await vlan('--access', '20')).toEqual({ access: 20, priority: 3 });
+    expect(await printed('vf', 'show', 'vm1')).toMatch(/^vlan +access 20 priority 3$/m);
+    expect(nic.disconnected).toEqual([]);
+    const trunk = { trunk: [10, 20], native: 20, priority: 3 };
+    expect(await vlan('--trunk', '10,20', '--native', '20')).toEqual(trunk);
+    expect(await vlan('--trunk', 'all')).toEqual({ ...trunk, trunk: 'all' });
+    expect(await vlan('--trunk', '30')).toEqual({ trunk: [30], priority: 3 });
+    const outer = { trunk: [30], priority: 0, protocol: '802.1ad' };
+    expect(await vlan('--protocol', '802.1ad', '--priority', '0')).toEqual(outer);
+    expect(await vlan('--mtu', '1400')).toEqual(outer);
+    expect(await vlan('--no-vlan')).toEqual({});
+    const { code, stderr } = await run('vf', 'set', 'vm1', '--access', '1', '--trunk', '2');
+    expect(code).toBe(1);
+    expect(stderr).toContain('vlan.access takes no value beside "trunk"');
+  });
+});
+
+describe('heddle uplink', () => {
+  it('adds one with VLANs and sets them', async () => {
+    await printed('uplink', 'add', 'lan', 'null', '--trunk', '10,20');
+    expect(nic.uplink('lan').vlan).toEqual({ trunk: [10, 20] });
+    await printed('uplink', 'set', 'lan', '--native', '10');
+    expect(await printed('uplink', 'show', 'lan')).toMatch(/^vlan +trunk 10,20 native 10$/m);
+    expect(await printed('uplink', 'list')).toContain('trunk 10,20 native 10');
+    await printed('uplink', 'set', 'lan', '--no-vlan');
+    expect(nic.uplink('lan').vlan).toEqual({});
   });
 });
 
@@ -91,9 +125,10 @@ describe('heddle stats and fdb', () => {
   });
 
   it('prints the addresses', async () => {
-    expect(await printed('fdb')).toBe(
-      'MAC                VF   ORIGIN  AGE\n02:00:00:00:00:01  vm1  static  -\n',
-    );
+    const header = 'MAC                VLAN  VF   ORIGIN  AGE\n';
+    expect(await printed('fdb')).toBe(`${header}02:00:00:00:00:01  -     vm1  static  -\n`);
+    await nic.setVf('vm1', { vlan: { access: 10 } });
+    expect(await printed('fdb')).toBe(`${header}02:00:00:00:00:01    10  vm1  static  -\n`);
     expect(JSON.parse(await printed('fdb', '--json'))).toEqual(nic.fdb());
   });
 });
@@ -167,7 +202,7 @@ describe('heddle check', () => {
       '  Add the key.',
       `heddle: Cannot use ${file}:3:17 because vfs[0] has no such key: received "sockt"`,
       '  Did you mean "socket"? Allowed are name, socket, mode, mac, queuePairs, mtu, ' +
-        'allowUnsealedMemory, disabledFeatures.',
+        'allowUnsealedMemory, disabledFeatures, vlan.',
       '',
     ]);
   });

@@ -14,17 +14,17 @@ export function addFdb(program: Command): void {
   const command = program
     .command('fdb')
     .summary('show the MAC addresses of the switch')
-    .description('Show the forwarding database: each MAC address and the VF it is behind.')
+    .description('Show the forwarding database: each MAC address, its VLAN, the VF it is behind.')
     .addHelpText('after', example('heddle fdb'));
   addControlOption(addJsonOption(command)).action(
     async (options: ControlOptions & { json?: true }) => {
       const entries = await clientOf(options).fdb();
       if (options.json) return printJson(entries);
-      const rows = entries.map(({ mac, vf, ageSeconds, isStatic }) => [
-        ...[mac, vf, isStatic ? 'static' : 'learned'],
+      const rows = entries.map(({ mac, vlan, vf, ageSeconds, isStatic }) => [
+        ...[mac, vlan ?? '-', vf, isStatic ? 'static' : 'learned'],
         isStatic ? '-' : `${Math.round(ageSeconds)} s`,
       ]);
-      print(table(['mac', 'vf', 'origin', 'age'], rows));
+      print(table(['mac', 'vlan', 'vf', 'origin', 'age'], rows));
     },
   );
 }

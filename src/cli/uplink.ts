@@ -3,6 +3,7 @@
 import { type Command, Option } from 'commander';
 import { UPLINK_TYPES } from '../config/uplink-schema.ts';
 import type { UplinkChanges, UplinkConfigInput, UplinkInfo } from '../nic/types.ts';
+import { vlanText } from '../switch/vlan.ts';
 import {
   absolutePath,
   addControlOption,
@@ -13,8 +14,9 @@ import {
   wholeNumber,
 } from './options.ts';
 import { list, print, printJson, table } from './output.ts';
+import { addVlanOptions, mergeVlans, splitVlanOptions, type VlanOptions } from './vlan-options.ts';
 
-interface UplinkOptions extends ControlOptions, UplinkChanges {
+interface UplinkOptions extends ControlOptions, VlanOptions, Omit<UplinkChanges, 'vlan'> {
   json?: true;
 }
 
@@ -52,10 +54,11 @@ function addList(uplink: Command): void {
       one.name,
       one.type,
       one.state,
+      vlanText(one.vlan),
       place(one),
       one.reason ?? '',
     ]);
-    print(table(['name', 'type', 'state', 'where', 'reason'], rows));
+    print(table(['name', 'type', 'state', 'vlan', 'where', 'reason'], rows));
   });
 }
 
@@ -84,20 +87,28 @@ function addAdd(uplink: Command): void {
     if (!UPLINK_TYPES.includes(type)) {
       command.error(`error: ${type} is no type of uplink; there are ${UPLINK_TYPES.join(', ')}`);
     }
-    const config = { ...changesOf(options), name, type } as UplinkConfigInput;
+    const { said, rest } = splitVlanOptions(options);
+    const vlan = mergeVlans({}, said ?? {});
+    const config = { ...changesOf(rest), name, type, vlan } as UplinkConfigInput;
     printUplink(await clientOf(options).addUplink(config), options);
   });
 }
 
 function addSet(uplink: Command): void {
-  const text = 'Change an uplink. Its link goes down for a moment.';
-  const command = subcommand(uplink, 'set <name>', text, ['heddle uplink set host --mtu 9000']);
+  const text = 'Change an uplink. Its link goes down for a moment, unless only its VLANs change.';
+  const command = subcommand(uplink, 'set <name>', text, [
+    'heddle uplink set host --mtu 9000',
+    'heddle uplink set lan --trunk 10,20 --native 10',
+  ]);
   addUplinkOptions(command).action(async (name: string, options: UplinkOptions) => {
-    const changes = changesOf(options);
+    const { said, rest } = splitVlanOptions(options);
+    const changes: UplinkChanges = changesOf(rest);
+    const client = clientOf(options);
+    if (said !== undefined) changes.vlan = mergeVlans((await client.uplink(name)).vlan, said);
     if (Object.keys(changes).length === 0) {
       command.error('error: uplink set needs something to set');
     }
-    printUplink(await clientOf(options).setUplink(name, changes), options);
+    printUplink(await client.setUplink(name, changes), options);
   });
 }
 
@@ -115,7 +126,7 @@ function addUplinkOptions(command: Command): Command {
   );
   const peer = new Option('--peer <path>', "path of the peer's end (dgram)");
   const mode = new Option('--mode <mode>', 'who listens (stream): the NIC (server) or the peer');
-  return addJsonOption(command)
+  addJsonOption(command)
     .option('--interface <name>', 'network interface (tap, packet)')
     .option('--mtu <bytes>', 'largest IP packet', wholeNumber)
     .option('--queues <count>', 'queues side by side (tap, packet)', wholeNumber)
@@ -124,10 +135,15 @@ function addUplinkOptions(command: Command): Command {
     .addOption(mode.choices(['server', 'client']))
     .option('--program <path>', 'the program (passt)')
     .option('--arguments <words...>', 'further words for the program (passt)');
+  return addVlanOptions(command);
 }
 
 /** Only what was said: a change must not reset the rest. */
-function changesOf({ control: _control, json: _json, ...changes }: UplinkOptions): UplinkChanges {
+function changesOf({
+  control: _control,
+  json: _json,
+  ...changes
+}: Omit<UplinkOptions, keyof VlanOptions>): UplinkChanges {
   return changes;
 }
 
@@ -136,9 +152,10 @@ function printUplink(uplink: UplinkInfo, options: UplinkOptions): void {
     printJson(uplink);
     return;
   }
-  const { capabilities, ...rest } = uplink;
+  const { capabilities, vlan, ...rest } = uplink;
   const entries = Object.entries(rest).map(([key, value]): [string, string] => [key, `${value}`]);
   const able = Object.entries(capabilities ?? {}).map(([key, value]) => `${key}=${value}`);
+  entries.push(['vlan', vlanText(vlan)]);
   entries.push(['capabilities', able.join(' ') || 'none while it is down']);
   print(list(entries));
 }

@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import type { VfChanges, VfInfo } from '../nic/types.ts';
+import { vlanText } from '../switch/vlan.ts';
 import {
   absolutePath,
   addControlOption,
@@ -12,8 +13,9 @@ import {
   wholeNumber,
 } from './options.ts';
 import { list, print, printJson, table } from './output.ts';
+import { addVlanOptions, mergeVlans, splitVlanOptions, type VlanOptions } from './vlan-options.ts';
 
-interface VfOptions extends ControlOptions, VfChanges {
+interface VfOptions extends ControlOptions, VlanOptions, Omit<VfChanges, 'vlan'> {
   json?: true;
 }
 
@@ -41,8 +43,11 @@ function addList(vf: Command): void {
   addJsonOption(command).action(async (options: VfOptions) => {
     const vfs = await clientOf(options).vfs();
     if (options.json) return printJson(vfs);
-    const rows = vfs.map((vf) => [vf.name, vf.state, vf.mac, vf.queuePairs, vf.mode, vf.socket]);
-    print(table(['name', 'state', 'mac', 'pairs', 'mode', 'socket'], rows));
+    const rows = vfs.map((vf) => [
+      ...[vf.name, vf.state, vf.mac, vlanText(vf.vlan)],
+      ...[vf.queuePairs, vf.mode, vf.socket],
+    ]);
+    print(table(['name', 'state', 'mac', 'vlan', 'pairs', 'mode', 'socket'], rows));
   });
 }
 
@@ -60,25 +65,31 @@ function addAdd(vf: Command): void {
     'heddle vf add vm4 --socket /tmp/vm4.sock --mode client --queue-pairs 2',
   ]);
   addVfOptions(command).action(async (name: string, options: VfOptions) => {
-    const { socket, ...rest } = changesOf(options);
+    const { said, rest } = splitVlanOptions(options);
+    const { socket, ...changes } = changesOf(rest);
     if (socket === undefined) return command.error('error: vf add needs --socket <path>');
-    printVf(await clientOf(options).addVf({ name, socket, ...rest }), options);
+    const vlan = mergeVlans({}, said ?? {});
+    printVf(await clientOf(options).addVf({ name, socket, ...changes, vlan }), options);
   });
 }
 
 function addSet(vf: Command): void {
   const text =
-    'Change a VF. MAC and trust in memory change in place; anything else makes it reconnect.';
+    'Change a VF. MAC, VLANs and trust in memory change in place; the rest makes it reconnect.';
   const command = subcommand(vf, 'set <name>', text, [
     'heddle vf set vm1 --mac 02:00:00:00:00:0a',
     'heddle vf set vm1 --queue-pairs 4',
+    'heddle vf set vm1 --access 10 --priority 3',
   ]);
   addVfOptions(command)
     .option('--no-allow-unsealed-memory', 'refuse memory that its owner could truncate')
     .action(async (name: string, options: VfOptions) => {
-      const changes = changesOf(options);
+      const { said, rest } = splitVlanOptions(options);
+      const changes: VfChanges = changesOf(rest);
+      const client = clientOf(options);
+      if (said !== undefined) changes.vlan = mergeVlans((await client.vf(name)).vlan, said);
       if (Object.keys(changes).length === 0) command.error('error: vf set needs something to set');
-      printVf(await clientOf(options).setVf(name, changes), options);
+      printVf(await client.setVf(name, changes), options);
     });
 }
 
@@ -95,17 +106,22 @@ function addVfOptions(command: Command): Command {
     '--mode <mode>',
     'who listens on it: the NIC (server) or the VMM (client)',
   );
-  return addJsonOption(command)
+  addJsonOption(command)
     .addOption(socket.argParser(absolutePath))
     .addOption(mode.choices(['server', 'client']))
     .option('--mac <address>', 'unicast MAC address')
     .option('--queue-pairs <count>', 'pairs of a receive and a transmit queue', wholeNumber)
     .option('--mtu <bytes>', 'largest IP packet', wholeNumber)
     .option('--allow-unsealed-memory', 'accept memory that its owner could truncate');
+  return addVlanOptions(command);
 }
 
 /** Only what was said: a change must not reset the rest. */
-function changesOf({ control: _control, json: _json, ...changes }: VfOptions): VfChanges {
+function changesOf({
+  control: _control,
+  json: _json,
+  ...changes
+}: Omit<VfOptions, keyof VlanOptions>): VfChanges {
   return changes;
 }
 
@@ -114,8 +130,9 @@ function printVf(vf: VfInfo, options: VfOptions): void {
     printJson(vf);
     return;
   }
-  const { features, rings, lastFault, ...rest } = vf;
+  const { features, rings, lastFault, vlan, ...rest } = vf;
   const entries = Object.entries(rest).map(([key, value]): [string, string] => [key, `${value}`]);
+  entries.push(['vlan', vlanText(vlan)]);
   entries.push(['features', features.join(' ') || 'none']);
   if (lastFault !== undefined) entries.push(['lastFault', lastFault]);
   print(list(entries));

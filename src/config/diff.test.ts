@@ -103,6 +103,7 @@ async function carryOut(
     },
     async removeUplink() {},
     async addUplink() {},
+    async setUplink() {},
     async setNic(changes) {
       macAgeSeconds = changes.macAgeSeconds;
     },
@@ -125,6 +126,7 @@ describe('a VF that cannot be added', () => {
       async setVf() {},
       async removeUplink() {},
       async addUplink() {},
+      async setUplink() {},
       async setNic() {},
     });
   };
@@ -167,5 +169,34 @@ describe('for any two configurations', () => {
         }
       }),
     );
+  });
+});
+
+describe('a change of VLANs', () => {
+  const nic = (vlan: object, mtu = 1500): NicConfig =>
+    completeNic({
+      vfs: [{ name: 'a', socket: '/a', vlan }],
+      uplinks: [{ name: 'u', type: 'null', mtu, vlan }],
+    });
+  const lines = (from: NicConfig, to: NicConfig): string[] => diffConfig(from, to).map(actionText);
+
+  it('is made in place, for VFs and for uplinks', () => {
+    const wanted = nic({ trunk: [10, 20], native: 10 });
+    expect(lines(nic({ access: 10 }), wanted)).toEqual([
+      '~ a  vlan=trunk 10,20 native 10',
+      '~ uplink u  vlan=trunk 10,20 native 10',
+    ]);
+    expect(lines(wanted, nic({}))).toEqual(['~ a  vlan=none', '~ uplink u  vlan=none']);
+  });
+
+  it('is none if only the order of the keys differs', () => {
+    expect(lines(nic({ access: 10, priority: 1 }), nic({ priority: 1, access: 10 }))).toEqual([]);
+  });
+
+  it('goes with another change of an uplink, which opens it anew', () => {
+    expect(lines(nic({}), nic({ access: 10 }, 9000))).toEqual([
+      '~ a  vlan=access 10',
+      '! uplink u  null  (opens anew)',
+    ]);
   });
 });

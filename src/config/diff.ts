@@ -2,12 +2,14 @@
 // have no action, and so keep their connection and their traffic.
 
 import { operatorError } from '../errors.ts';
+import { vlanText } from '../switch/vlan.ts';
 import type { Action, NicConfig, UplinkConfig, VfChanges, VfConfig } from './types.ts';
 
 /** What a guest does not notice; every other change needs a new session with the front-end. */
 const CHANGED_IN_PLACE: ReadonlySet<string> = new Set<keyof VfConfig>([
   'mac',
   'allowUnsealedMemory',
+  'vlan',
 ]);
 
 const VF_FIELDS = [
@@ -18,11 +20,24 @@ const VF_FIELDS = [
   'mtu',
   'allowUnsealedMemory',
   'disabledFeatures',
+  'vlan',
 ] as const;
+
+/** Whatever the order of the keys. */
+function isSame(a: unknown, b: unknown): boolean {
+  return textOf(a) === textOf(b);
+}
+
+function textOf(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return `${value}`;
+  if (Array.isArray(value)) return `[${value.map(textOf)}]`;
+  const entries = Object.entries(value).filter(([, one]) => one !== undefined);
+  return `{${entries.sort().map(([key, one]) => `${key}:${textOf(one)}`)}}`;
+}
 
 /** The values of `wanted` that differ from those of `running`. */
 function changesOf(running: VfConfig, wanted: VfConfig): VfChanges {
-  const differing = VF_FIELDS.filter((field) => `${running[field]}` !== `${wanted[field]}`);
+  const differing = VF_FIELDS.filter((field) => !isSame(running[field], wanted[field]));
   return Object.fromEntries(differing.map((field) => [field, wanted[field]])) as VfChanges;
 }
 
@@ -37,10 +52,13 @@ export function diffVf(running: VfConfig, wanted: VfConfig): Action | undefined 
   return { type: 'replace-vf', name, vf: wanted, changes, old: running };
 }
 
-/** The action that gives an uplink the wanted form. Its wires are opened anew. */
+/** The action that gives an uplink the wanted form. Its wires are opened anew, if they differ. */
 export function diffUplink(running: UplinkConfig, wanted: UplinkConfig): Action | undefined {
-  const text = (uplink: UplinkConfig): string => JSON.stringify(Object.entries(uplink).sort());
-  if (text(running) === text(wanted)) return undefined;
+  if (isSame(running, wanted)) return undefined;
+  const { vlan } = wanted;
+  if (isSame({ ...running, vlan }, wanted)) {
+    return { type: 'set-uplink', name: wanted.name, uplink: wanted, changes: { vlan } };
+  }
   return { type: 'replace-uplink', name: wanted.name, uplink: wanted, old: running };
 }
 
@@ -98,6 +116,7 @@ export interface ActionTarget {
   setVf(vf: VfConfig, changes: VfChanges): Promise<void>;
   removeUplink(name: string): Promise<void>;
   addUplink(uplink: UplinkConfig): Promise<void>;
+  setUplink(uplink: UplinkConfig): Promise<void>;
   setNic(changes: { macAgeSeconds: number }): Promise<void>;
 }
 
@@ -121,6 +140,7 @@ export async function applyActions(
   }
   for (const action of actions) {
     if (action.type === 'set-vf') await target.setVf(action.vf, action.changes);
+    if (action.type === 'set-uplink') await target.setUplink(action.uplink);
     if (action.type === 'set-nic') await target.setNic(action.changes);
   }
   const errors = await addAll(actions, target);
@@ -156,7 +176,7 @@ async function addAll(actions: readonly Action[], target: ActionTarget): Promise
 export function actionText(action: Action): string {
   const list = (changes: object): string =>
     Object.entries(changes)
-      .map(([key, value]) => `${key}=${value}`)
+      .map(([key, value]) => `${key}=${key === 'vlan' ? vlanText(value) : value}`)
       .join(' ');
   switch (action.type) {
     case 'remove-vf':
@@ -171,6 +191,8 @@ export function actionText(action: Action): string {
       return `- uplink ${action.name}`;
     case 'add-uplink':
       return `+ uplink ${action.name}  ${action.uplink.type}`;
+    case 'set-uplink':
+      return `~ uplink ${action.name}  ${list(action.changes)}`;
     case 'replace-uplink':
       return `! uplink ${action.name}  ${action.uplink.type}  (opens anew)`;
     case 'set-nic':

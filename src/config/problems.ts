@@ -32,7 +32,10 @@ export function keyText(path: KeyPath, root: string): string {
 /** A value as the message shows it: short, and quoted where it is text. */
 function receivedText(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
-  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (Array.isArray(value)) {
+    const areNumbers = value.length > 0 && value.length <= 8 && value.every(Number.isFinite);
+    return areNumbers ? value.join(', ') : `a list of ${value.length}`;
+  }
   if (typeof value === 'object') return 'a mapping';
   if (typeof value !== 'string') return String(value);
   return JSON.stringify(value.length > 120 ? `${value.slice(0, 117)}...` : value);

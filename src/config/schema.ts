@@ -7,6 +7,7 @@ import { SWITCHABLE_FEATURES, type SwitchableFeature } from '../vhost-user/featu
 import { name, socketPath, wholeNumber } from './fields.ts';
 import { MAC_PATTERN } from './mac.ts';
 import { uplinkSchema } from './uplink-schema.ts';
+import { vlanSchema } from './vlan-schema.ts';
 
 const MTU_MIN = 68; // RFC 791: every IPv4 link carries this much.
 const MTU_MAX = 65535; // virtio 1.3, 5.1.4.1: mtu is 68 to 65535.
@@ -42,6 +43,7 @@ const vfFields = {
   disabledFeatures: z.array(z.enum(featureNames, featureAllowed), 'a list of features').meta({
     description: 'Virtio features that the VF does not offer, for guests that misuse them.',
   }),
+  vlan: vlanSchema,
 };
 
 export const vfSchema = z.strictObject(
@@ -54,6 +56,7 @@ export const vfSchema = z.strictObject(
     mtu: vfFields.mtu.default(MTU_DEFAULT),
     allowUnsealedMemory: vfFields.allowUnsealedMemory.default(false),
     disabledFeatures: vfFields.disabledFeatures.default([]),
+    vlan: vfFields.vlan.default({}),
   },
   'a mapping with the keys of a VF',
 );

@@ -1,6 +1,7 @@
 // What a NIC is configured with. `…Input` is what a user may write: whatever has a default may be
 // left out.
 
+import type { VlanSettings } from '../switch/vlan.ts';
 import type { FaultSettings } from '../uplinks/fault-injector.ts';
 import type { SwitchableFeature } from '../vhost-user/features.ts';
 
@@ -17,10 +18,12 @@ export interface VfConfig {
   allowUnsealedMemory: boolean;
   /** Names of virtio features that the VF does not offer. */
   disabledFeatures: SwitchableFeature[];
+  vlan: VlanSettings;
 }
 
 interface UplinkName {
   name: string;
+  vlan: VlanSettings;
   /** For tests of what is above: see docs/uplinks.md. */
   faults?: FaultSettings | undefined;
   /** A pcapng file of what passes. */
@@ -58,9 +61,10 @@ export interface UplinkConfigInput {
   arguments?: string[] | undefined;
   faults?: Partial<FaultSettings> | undefined;
   trace?: string | undefined;
+  vlan?: VlanSettings | undefined;
 }
 
-/** What can change about an uplink that exists: its wires are opened anew. */
+/** What can change about an uplink that exists; its wires are opened anew, but for its VLANs. */
 export type UplinkChanges = Partial<Omit<UplinkConfigInput, 'name' | 'type'>>;
 
 export interface NicConfig {
@@ -82,6 +86,7 @@ export interface VfConfigInput {
   mtu?: number | undefined;
   allowUnsealedMemory?: boolean | undefined;
   disabledFeatures?: SwitchableFeature[] | undefined;
+  vlan?: VlanSettings | undefined;
 }
 
 export interface NicConfigInput {
@@ -103,6 +108,7 @@ export type Action =
   | { type: 'set-vf'; name: string; vf: VfConfig; changes: VfChanges }
   | { type: 'add-vf'; name: string; vf: VfConfig }
   | { type: 'remove-uplink'; name: string }
+  | { type: 'set-uplink'; name: string; uplink: UplinkConfig; changes: UplinkChanges }
   | { type: 'replace-uplink'; name: string; uplink: UplinkConfig; old: UplinkConfig }
   | { type: 'add-uplink'; name: string; uplink: UplinkConfig }
   | { type: 'set-nic'; changes: { macAgeSeconds: number } };

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { QUEUE_PAIRS_MAX } from '../../layout/limits.ts';
 import { name, socketPath, wholeNumber } from './fields.ts';
+import { vlanSchema } from './vlan-schema.ts';
 
 const MTU_MIN = 68;
 /**
@@ -66,7 +67,7 @@ const trace = z
   .optional()
   .meta({ description: 'A pcapng file that records what passes.' });
 
-const named = { name: fields.name, faults, trace };
+const named = { name: fields.name, faults, trace, vlan: vlanSchema.default({}) };
 const common = { ...named, mtu: fields.mtu };
 
 const allowed = 'a mapping with the keys of an uplink';

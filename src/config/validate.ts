@@ -22,20 +22,32 @@ import {
 } from './schema.ts';
 import type { NicConfig, UplinkConfig, VfChanges, VfConfig } from './types.ts';
 import { uplinkKeys, uplinkSchema } from './uplink-schema.ts';
+import { VLAN_KEYS } from './vlan-schema.ts';
 
 const nicRoot: Root = {
   label: 'the NIC',
   keysAt: (path, value) => {
+    if (isVlan(path)) return VLAN_KEYS;
     if (path[0] === 'uplinks') return uplinkKeys(typeOf(value));
     return path[0] === 'vfs' ? VF_KEYS : NIC_KEYS;
   },
 };
 const uplinkRoot: Root = {
   label: 'the uplink',
-  keysAt: (_, value) => uplinkKeys(typeOf(value)),
+  keysAt: (path, value) => (isVlan(path) ? VLAN_KEYS : uplinkKeys(typeOf(value))),
 };
-const vfRoot: Root = { label: 'the VF', keysAt: () => VF_KEYS };
-const changesRoot: Root = { label: 'a change of a VF', keysAt: () => VF_CHANGE_KEYS };
+const vfRoot: Root = {
+  label: 'the VF',
+  keysAt: (path) => (isVlan(path) ? VLAN_KEYS : VF_KEYS),
+};
+const changesRoot: Root = {
+  label: 'a change of a VF',
+  keysAt: (path) => (isVlan(path) ? VLAN_KEYS : VF_CHANGE_KEYS),
+};
+
+function isVlan(path: KeyPath): boolean {
+  return path.at(-1) === 'vlan';
+}
 
 const inCode: Locate = () => 'the configuration';
 

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { VF_COUNT_MAX } from '../../layout/limits.ts';
+import { VLAN_ANY } from '../../layout/switch.ts';
 import { applyActions, diffConfig, diffUplink, diffVf } from '../config/diff.ts';
 import type { Action, NicConfig, UplinkConfig, VfChanges, VfConfig } from '../config/types.ts';
 import {
@@ -167,7 +168,11 @@ class SoftwareNic implements Nic {
     const names = new Map(ports.map((port) => [port.number, port.name]));
     const { view } = this.#processors.shared;
     return readMacTable(view, monotonicSeconds(), this.#settings.macAgeSeconds).map(
-      ({ port, ...entry }) => ({ ...entry, vf: names.get(port) ?? `#${port}` }),
+      ({ port, vlan, ...entry }) => ({
+        ...entry,
+        ...(vlan === 0 ? {} : { vlan: vlan === VLAN_ANY ? 'trunk' : vlan }),
+        vf: names.get(port) ?? `#${port}`,
+      }),
     );
   }
 
@@ -212,6 +217,7 @@ class SoftwareNic implements Nic {
       addVf: (vf) => this.#add(vf),
       removeUplink: (name) => this.#uplinks.remove(name),
       addUplink: (uplink) => this.#addUplink(uplink),
+      setUplink: (uplink) => this.#uplinks.find(uplink.name).change(uplink),
       setVf: (vf: VfConfig, _changes: VfChanges) => this.#find(vf.name).change(vf),
       setNic: ({ macAgeSeconds }) => {
         this.#settings.macAgeSeconds = macAgeSeconds;

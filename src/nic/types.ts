@@ -158,6 +158,8 @@ export interface FdbEntry {
   mac: string;
   /** The VF or the uplink behind it. */
   vf: string;
+  /** The VLAN in which it is known there; `trunk`: in each of a trunk's. Left out: in none. */
+  vlan?: number | 'trunk';
   ageSeconds: number;
   isStatic: boolean;
 }
@@ -190,7 +192,7 @@ export interface Nic {
   uplink(name: string): UplinkInfo;
   addUplink(config: UplinkConfigInput): Promise<UplinkInfo>;
   removeUplink(name: string): Promise<void>;
-  /** Replaces the uplink by one with these changes; its type and name stay. */
+  /** Replaces the uplink by one with these changes, unless only its VLANs do; its name stays. */
   setUplink(name: string, changes: UplinkChanges): Promise<UplinkInfo>;
   /** Makes the NIC what the configuration says, and touches only the VFs that differ. */
   apply(config: NicConfigInput, options?: { dryRun?: boolean }): Promise<Action[]>;

@@ -35,6 +35,7 @@ export type Command =
   | { kind: 'set-ring-state'; ring: number; state: number }
   | { kind: 'set-call-fd'; ring: number; callFd: number }
   | { kind: 'set-port'; vf: number; isUp: boolean }
+  /** `mac`: with its VLAN, see layout/switch.ts. */
   | { kind: 'set-static-mac'; vf: number; mac: bigint }
   | { kind: 'forget-port'; vf: number }
   | { kind: 'set-mac-age'; seconds: number }

@@ -99,7 +99,7 @@ export function initVlans(fabric: Fabric, port: number, settings: VlanSettings):
  */
 export async function changeVlans(
   fabric: Fabric,
-  { port, processor }: { port: number; processor: number },
+  { number: port, processor }: { number: number; processor: number },
   from: VlanSettings,
   to: VlanSettings,
 ): Promise<void> {

@@ -7,6 +7,7 @@ import type { UplinkInfo, UplinkStats } from '../nic/types.ts';
 import { createEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
+import { changeVlans, initVlans } from '../switch/vlan.ts';
 import { RingSet } from '../virtqueue/ring-set.ts';
 import { createRingSetup, type RingSetup } from '../virtqueue/ring-setup.ts';
 import {
@@ -42,7 +43,7 @@ export class Uplink implements SwitchPort {
   readonly number: number;
   readonly processor: number;
   readonly rings: RingSet;
-  readonly config: UplinkConfig;
+  #config: UplinkConfig;
   readonly #fabric: Fabric;
   readonly #source: UplinkSource;
   readonly #emit: UplinkEmit;
@@ -65,7 +66,7 @@ export class Uplink implements SwitchPort {
     source: UplinkSource,
     emit: UplinkEmit,
   ) {
-    this.config = config;
+    this.#config = config;
     this.number = place.number;
     this.processor = place.processor;
     this.#fabric = fabric;
@@ -76,12 +77,17 @@ export class Uplink implements SwitchPort {
   }
 
   get name(): string {
-    return this.config.name;
+    return this.#config.name;
+  }
+
+  get config(): UplinkConfig {
+    return this.#config;
   }
 
   /** Resolves when the uplink is up, or waits for its peer. Throws an OperatorError. */
   async open(): Promise<void> {
     this.#allocate();
+    initVlans(this.#fabric, this.number, this.#config.vlan);
     await this.rings.setMemory(this.#memory.regions);
     try {
       if (this.config.trace !== undefined) this.#traceFd = openTrace(this.config.trace, this.name);
@@ -94,6 +100,13 @@ export class Uplink implements SwitchPort {
       await this.close();
       throw error;
     }
+  }
+
+  /** What changes while its wires stay open: the VLANs. */
+  async change(config: UplinkConfig): Promise<void> {
+    const { vlan } = this.#config;
+    this.#config = config;
+    await changeVlans(this.#fabric, this, vlan, config.vlan);
   }
 
   async close(): Promise<void> {

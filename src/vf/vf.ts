@@ -5,7 +5,9 @@ import type { Fabric, SwitchPort } from '../nic/fabric.ts';
 import type { NicEventName, NicEvents, VfInfo, VfState, VfStats } from '../nic/types.ts';
 import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
-import { macBytes, macNumber } from '../switch/mac-table.ts';
+import type { Command } from '../processor/commands.ts';
+import { addressNumber, macBytes } from '../switch/mac-table.ts';
+import { changeVlans, initVlans, vlanOfOwnAddress, vlanText } from '../switch/vlan.ts';
 import { ClientEndpoint, type Endpoint, ServerEndpoint } from '../vhost-user/endpoint.ts';
 import { featureNames } from '../vhost-user/features.ts';
 import { Session, type SessionDevice } from '../vhost-user/session.ts';
@@ -88,6 +90,7 @@ export class Vf implements SessionDevice, SwitchPort {
 
   /** Takes the VF's place in the switch and opens its socket. Throws an OperatorError. */
   async open(): Promise<void> {
+    initVlans(this.#fabric, this.number, this.#config.vlan);
     this.#endpoint = this.#openEndpoint();
     await this.#announceMac();
   }
@@ -97,17 +100,19 @@ export class Vf implements SessionDevice, SwitchPort {
     this.#endpoint = null;
     this.#dropWaiting();
     await this.#session?.close();
-    await this.#fabric.post(this.processor, { kind: 'forget-port', vf: this.number });
+    await this.#fabric.post(this.processor, this.#forgetCommand());
   }
 
-  /** What changes in place: the MAC and the trust in unsealed memory. */
+  /** What changes in place: the MAC, the VLANs, and the trust in unsealed memory. */
   async change(config: VfConfig): Promise<void> {
-    const isNewMac = config.mac !== this.#config.mac;
+    const { mac, vlan } = this.#config;
+    const isNewMac = config.mac !== mac;
+    const hasNewVlans = vlanText(config.vlan) !== vlanText(vlan);
     this.#config = config;
-    if (!isNewMac) return;
-    await this.#fabric.post(this.processor, { kind: 'forget-port', vf: this.number });
-    await this.#announceMac();
-    this.#session?.notifyConfigChange();
+    if (hasNewVlans) await changeVlans(this.#fabric, this, vlan, config.vlan);
+    else if (isNewMac) await this.#fabric.post(this.processor, this.#forgetCommand());
+    if (isNewMac || hasNewVlans) await this.#announceMac();
+    if (isNewMac) this.#session?.notifyConfigChange();
   }
 
   reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
@@ -156,8 +161,13 @@ export class Vf implements SessionDevice, SwitchPort {
   }
 
   async #announceMac(): Promise<void> {
-    const mac = macNumber(this.#config.mac);
+    const vlan = vlanOfOwnAddress(this.#config.vlan);
+    const mac = addressNumber(this.#config.mac, vlan);
     await this.#fabric.post(this.processor, { kind: 'set-static-mac', vf: this.number, mac });
+  }
+
+  #forgetCommand(): Command {
+    return { kind: 'forget-port', vf: this.number };
   }
 
   #meet(fd: number): boolean {
