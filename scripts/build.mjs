@@ -38,21 +38,29 @@ export async function build() {
     run('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json']),
   );
   // After the control plane: the firmware carries the hash of the layout that both were built from.
-  await step('Building the firmware', async () =>
-    run('node_modules/.bin/asc', [
-      '--config',
-      'asconfig.json',
-      '--target',
-      'release',
-      '--use',
-      `LAYOUT_HASH=${await layoutHash()}`,
-    ]),
-  );
+  await step('Building the firmware', () => compileFirmware('release', 1));
   await writeSchema();
   const command = join(root, 'dist/src/cli/main.js');
   if (existsSync(command)) chmodSync(command, 0o755);
   removeOlderThan(startedAt);
   writeFileSync(stampPath, stamp);
+}
+
+/**
+ * The same firmware without windows, for the benchmark of what they cost. A build removes the one
+ * of the build before: if it is there, it is up to date.
+ */
+export async function buildUnchecked() {
+  if (existsSync(join(root, 'dist/firmware/unchecked.wasm'))) return;
+  await step('Building the firmware without windows', () => compileFirmware('unchecked', 0));
+}
+
+async function compileFirmware(target, windows) {
+  const constants = [`LAYOUT_HASH=${await layoutHash()}`, `WINDOWS=${windows}`];
+  return run('node_modules/.bin/asc', [
+    ...['--config', 'asconfig.json', '--target', target],
+    ...constants.flatMap((constant) => ['--use', constant]),
+  ]);
 }
 
 /**

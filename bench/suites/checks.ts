@@ -1,9 +1,64 @@
-// What safety costs: the same loop with and without the firmware's windows.
+// What safety costs: the firmware as it is, beside the same firmware without its windows.
+//
+// Both run alone, on two guests that are nothing but memory of the same thread, so the figure is
+// that of the firmware, and the largest share that the windows can have: nobody else's cache
+// misses are in it.
 
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Child } from '../child.ts';
+import { heddleName } from '../peers/heddle.ts';
+import { switchCore } from '../peers/peer.ts';
 import type { SuiteContext } from './suite.ts';
 
-/** Kept in the list so that every report says what it does not know. */
+// This file runs as dist/bench/suites/checks.js.
+const script = fileURLToPath(new URL('../in-process/main.js', import.meta.url));
+const firmware = fileURLToPath(new URL('../../firmware/heddle.wasm', import.meta.url));
+const unchecked = fileURLToPath(new URL('../../firmware/unchecked.wasm', import.meta.url));
+
+const frameSizes = [64, 1500];
+/** Shorter than those of a switch: nothing has to settle between two processes. */
+const roundsPerRound = 3;
+const windowSeconds = 0.3;
+const patienceSeconds = 20;
+
 export async function runChecks(context: SuiteContext): Promise<void> {
-  const reason = 'the firmware cannot run without its windows yet, so their cost has no baseline';
-  context.omit('checks (the cost of safety)', reason);
+  if (!existsSync(unchecked)) {
+    context.omit('checks (the cost of safety)', 'the firmware without windows is not built');
+    return;
+  }
+  for (let round = 0; round < context.profile.rounds * roundsPerRound; round++) {
+    for (const frameBytes of frameSizes) {
+      await context.attempt(`checks, round ${round + 1}`, () => visit(context, round, frameBytes));
+    }
+  }
+}
+
+async function visit(context: SuiteContext, round: number, frameBytes: number): Promise<void> {
+  // Who comes first takes turns too.
+  const order = round % 2 === 0 ? [firmware, unchecked] : [unchecked, firmware];
+  const figures = await measure(frameBytes, order);
+  for (const [at, path] of order.entries()) {
+    context.record({
+      ...{ suite: 'checks', round, workload: `${frameBytes} B`, x: null },
+      peer: path === firmware ? heddleName : 'without windows',
+      ...{ metric: 'cost of a frame', unit: 'ns', value: figures[at]! },
+      ...{ isDisturbed: false, switchCores: null, generatorCores: null },
+    });
+  }
+}
+
+async function measure(frameBytes: number, modules: readonly string[]): Promise<number[]> {
+  const args = [script, String(windowSeconds), String(frameBytes), ...modules];
+  const child = new Child('the loop', process.execPath, args, { cores: String(switchCore) });
+  try {
+    await child.waitFor(/^.+\n.+\n/, 0, patienceSeconds, 'printed');
+    const figures = child.printed.trim().split('\n').map(Number);
+    if (figures.length !== modules.length || figures.some((ns) => !(ns > 0))) {
+      throw child.failure('printed no figures');
+    }
+    return figures;
+  } finally {
+    await child.stop();
+  }
 }
