@@ -58,6 +58,9 @@ export const SEGMENT_COUNT_MAX: u32 = 2304;
  */
 export const SEGMENT_BUDGET: u32 = 256;
 
+/** Every 2 KiB of a frame cost as much as a segment: eight super-frames are a batch. */
+export const LENGTH_COST_SHIFT: u32 = 11;
+
 /** Destination, source and EtherType. */
 export const FRAME_SIZE_MIN: u32 = 14;
 

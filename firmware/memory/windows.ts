@@ -28,7 +28,6 @@ import {
   WINDOW_TABLE_BITS,
   WINDOW_TABLE_COUNT,
 } from '../../layout/memory';
-import { DESCRIPTOR_LENGTH } from '../../layout/virtqueue';
 import { control } from './control';
 
 @unmanaged
@@ -51,7 +50,7 @@ if (offsetof<Window>('slot') != WINDOW_SLOT) ERROR('Window.slot drifted');
  * linear addresses there, and nothing is checked. It is never part of a NIC.
  */
 // @ts-expect-error: injected by the build (asc --use)
-const HAS_WINDOWS: bool = WINDOWS != 0;
+export const HAS_WINDOWS: bool = WINDOWS != 0;
 
 /** `translate` failed because the host has to map a window first. */
 export const TRANSLATE_MISSED: i32 = -1;
@@ -117,57 +116,22 @@ export function translate(vf: u32, address: u64, length: u32): u32 {
   return lastBase + offset;
 }
 
-/**
- * Translates the buffers of `count` descriptor snapshots, 16 bytes apart, that have exactly these
- * flags and lie in one piece in one window: their linear addresses go to `addresses` (u32 each), 0
- * for all others, which take the long way. One loop, so that what is known of the last window stays
- * in registers.
- */
-export function translatePlain(
-  vf: u32,
-  snapshots: u32,
-  count: u32,
-  flags: u32,
-  addresses: u32,
-): void {
-  if (!HAS_WINDOWS) {
-    takeAddresses(snapshots, count, addresses);
-    return;
-  }
-  const owner = (u64(vf) + 1) << 48;
-  let key: u64 = 0;
-  let low: u32 = 0;
-  let size: u32 = 0;
-  let base: u32 = 0;
-  for (let i: u32 = 0; i < count; i++) {
-    const snapshot = snapshots + (i << 4);
-    const address = load<u64>(snapshot);
-    const rest = load<u64>(snapshot, DESCRIPTOR_LENGTH);
-    const length = u32(rest);
-    const wanted = owner | (address >> SLOT_SHIFT);
-    const offset = u32(address) & SLOT_MASK;
-    let linear: u32 = 0;
-    if ((u32(rest >> 32) & 0xffff) == flags && length != 0) {
-      if (wanted != key || offset - low >= size) {
-        if (find(wanted, offset)) {
-          key = wanted;
-          low = lastLow;
-          size = lastSize;
-          base = lastBase;
-        }
-      }
-      // After a miss the window in hand is still another's.
-      const isInside = wanted == key && offset - low < size && length <= low + size - offset;
-      if (isInside) linear = base + offset;
-    }
-    store<u32>(addresses + (i << 2), linear);
-  }
-}
+// What `openWindow` found: a range of guest addresses, and where it lies in the linear memory.
+export let windowStart: u64 = 0;
+export let windowSize: u64 = 0;
+export let windowLinear: u32 = 0;
 
-function takeAddresses(snapshots: u32, count: u32, addresses: u32): void {
-  for (let i: u32 = 0; i < count; i++) {
-    store<u32>(addresses + (i << 2), load<u32>(snapshots + (i << 4)));
-  }
+/**
+ * Finds the window of a guest address, for loops that keep it in registers and translate by it what
+ * follows. False if there is none yet: `translate` then asks for it.
+ */
+export function openWindow(vf: u32, address: u64): bool {
+  if (!find(((u64(vf) + 1) << 48) | (address >> SLOT_SHIFT), u32(address) & SLOT_MASK))
+    return false;
+  windowStart = ((address >> SLOT_SHIFT) << SLOT_SHIFT) + lastLow;
+  windowSize = lastSize;
+  windowLinear = lastBase + lastLow;
+  return true;
 }
 
 function failed(vf: u32, address: u64): u32 {

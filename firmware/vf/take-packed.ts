@@ -1,0 +1,104 @@
+// The same for a packed ring, where availability stands in each descriptor.
+import {
+  BATCH_MAX,
+  FRAME_SIZE_MAX,
+  FRAME_SIZE_MIN,
+  LENGTH_COST_SHIFT,
+  SEGMENT_BUDGET,
+} from '../../layout/limits';
+import {
+  DESCRIPTOR_LENGTH,
+  DESCRIPTOR_SIZE,
+  PACKED_CHAIN_FLAGS,
+  PACKED_F_AVAIL,
+  PACKED_F_USED,
+  PACKED_FLAGS,
+  PACKED_WRAP,
+  RING_FAULT_CHAIN,
+} from '../../layout/virtqueue';
+import { touch } from '../memory/touch';
+import {
+  beginBatch,
+  HAS_WINDOWS,
+  openWindow,
+  windowLinear,
+  windowSize,
+  windowStart,
+} from '../memory/windows';
+import { faultRing } from '../virtqueue/fault';
+import { availableFlags, chainId, measureChain } from '../virtqueue/packed';
+import { Ring, RingView, vfOf } from '../virtqueue/ring';
+import { frameAt } from '../wire/frame';
+import { CHAIN_MISSED, takeChain } from './take-chain';
+
+/** Fills in the batch; returns the number of frames. */
+export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
+  if (availableFlags(view, ring, 0) < 0) return 0;
+  beginBatch();
+  const vf = vfOf(ringNumber);
+  const size = ring.size;
+  const headerSize = ring.headerSize;
+  const descriptors = view.descriptors;
+  let position = ring.lastAvail & ~PACKED_WRAP;
+  // 2.8.1: available means AVAIL as the driver's wrap counter, USED not.
+  let available: u32 = ring.lastAvail & PACKED_WRAP ? PACKED_F_AVAIL : PACKED_F_USED;
+  let start: u64 = 0;
+  let span: u64 = 0; // of the window in hand: none yet
+  let linear: u32 = 0;
+  let cost: u32 = 0;
+  let ahead: u32 = 0;
+  for (let i: u32 = 0; i < BATCH_MAX; i++) {
+    // Each slot is a segment at least, or next to one: beyond the budget nothing would be taken
+    // now, and what is only measured is measured again at the next turn.
+    if (ahead >= min(size, SEGMENT_BUDGET)) return i;
+    const slot = descriptors + position * DESCRIPTOR_SIZE;
+    touch(slot);
+    // Atomic: the rest of the descriptor is read only after its flags.
+    const flags = u32(atomic.load<u16>(slot + PACKED_FLAGS));
+    if ((flags & (PACKED_F_AVAIL | PACKED_F_USED)) != available) return i;
+    const address = load<u64>(slot);
+    const rest = load<u64>(slot, DESCRIPTOR_LENGTH); // its flags are not looked at again
+    const bytes = u32(rest);
+    if (HAS_WINDOWS && address - start >= span && openWindow(vf, address)) {
+      start = windowStart;
+      span = windowSize;
+      linear = windowLinear;
+    }
+    const offset = address - start;
+    const isInside = !HAS_WINDOWS || (offset < span && u64(bytes) <= span - offset);
+    const isPlain = (flags & PACKED_CHAIN_FLAGS) == 0 && isInside;
+    const length = bytes - headerSize;
+    const frame = frameAt(i);
+    frame.ahead = ahead;
+    let slots: u32 = 1;
+    if (isPlain && length - FRAME_SIZE_MIN <= FRAME_SIZE_MAX - FRAME_SIZE_MIN) {
+      const at = linear + u32(offset) + headerSize;
+      frame.target = 0;
+      frame.head = u32(rest >> 32) & 0xffff;
+      frame.slots = 1;
+      frame.address = at;
+      frame.header = at;
+      frame.length = length;
+      cost += length >> LENGTH_COST_SHIFT;
+    } else {
+      slots = measureChain(view, ring, ahead, flags);
+      if (slots == 0) {
+        if (i == 0) faultRing(ringNumber, RING_FAULT_CHAIN);
+        return i;
+      }
+      frame.head = chainId;
+      frame.slots = slots;
+      const taken = takeChain(ringNumber, view, ring, i);
+      if (taken == CHAIN_MISSED) return i;
+      cost += taken;
+    }
+    if (cost >= SEGMENT_BUDGET) return i + 1;
+    ahead += slots;
+    position += slots;
+    if (position >= size) {
+      position -= size;
+      available ^= PACKED_F_AVAIL | PACKED_F_USED;
+    }
+  }
+  return BATCH_MAX;
+}

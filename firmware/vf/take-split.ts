@@ -1,0 +1,91 @@
+// Takes frames from a split transmit ring. One loop for all that a frame in one piece needs from
+// ring and descriptor, so that the window in hand stays in registers and the misses of many frames
+// overlap; nothing here waits for the frame itself.
+import {
+  BATCH_MAX,
+  FRAME_SIZE_MAX,
+  FRAME_SIZE_MIN,
+  LENGTH_COST_SHIFT,
+  SEGMENT_BUDGET,
+} from '../../layout/limits';
+import {
+  AVAIL_RING,
+  DESCRIPTOR_LENGTH,
+  DESCRIPTOR_SIZE,
+  RING_FAULT_AVAIL_INDEX,
+  RING_FAULT_HEAD_INDEX,
+} from '../../layout/virtqueue';
+import {
+  beginBatch,
+  HAS_WINDOWS,
+  openWindow,
+  windowLinear,
+  windowSize,
+  windowStart,
+} from '../memory/windows';
+import { faultRing } from '../virtqueue/fault';
+import { Ring, RingView, vfOf } from '../virtqueue/ring';
+import { availableCount } from '../virtqueue/split';
+import { frameAt } from '../wire/frame';
+import { CHAIN_MISSED, takeChain } from './take-chain';
+
+/** Fills in the batch; returns the number of frames. */
+export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
+  const available = availableCount(view, ring);
+  if (available == 0) return 0;
+  const size = ring.size;
+  if (available > size) {
+    faultRing(ringNumber, RING_FAULT_AVAIL_INDEX);
+    return 0;
+  }
+  beginBatch();
+  const vf = vfOf(ringNumber);
+  const heads = min(available, BATCH_MAX);
+  const headerSize = ring.headerSize;
+  const entries = view.avail + AVAIL_RING;
+  const descriptors = view.descriptors;
+  const first = ring.lastAvail;
+  let start: u64 = 0;
+  let span: u64 = 0; // of the window in hand: none yet
+  let linear: u32 = 0;
+  let cost: u32 = 0;
+  for (let i: u32 = 0; i < heads; i++) {
+    const head = u32(load<u16>(entries + (((first + i) & (size - 1)) << 1)));
+    if (head >= size) {
+      // What came before it is still good: it is taken now, and the fault found again behind it.
+      if (i == 0) faultRing(ringNumber, RING_FAULT_HEAD_INDEX);
+      return i;
+    }
+    const descriptor = descriptors + head * DESCRIPTOR_SIZE;
+    const address = load<u64>(descriptor);
+    const rest = load<u64>(descriptor, DESCRIPTOR_LENGTH);
+    const bytes = u32(rest);
+    if (HAS_WINDOWS && address - start >= span && openWindow(vf, address)) {
+      start = windowStart;
+      span = windowSize;
+      linear = windowLinear;
+    }
+    const offset = address - start;
+    const isInside = !HAS_WINDOWS || (offset < span && u64(bytes) <= span - offset);
+    const isPlain = (rest & 0xffff_0000_0000) == 0 && isInside;
+    const length = bytes - headerSize;
+    const frame = frameAt(i);
+    frame.head = head;
+    frame.target = 0;
+    if (isPlain && length - FRAME_SIZE_MIN <= FRAME_SIZE_MAX - FRAME_SIZE_MIN) {
+      const at = linear + u32(offset) + headerSize;
+      frame.address = at;
+      frame.header = at;
+      frame.length = length;
+      cost += length >> LENGTH_COST_SHIFT;
+    } else {
+      frame.ahead = i;
+      frame.slots = 1;
+      const taken = takeChain(ringNumber, view, ring, i);
+      if (taken == CHAIN_MISSED) return i;
+      cost += taken;
+    }
+    if (cost >= SEGMENT_BUDGET) return i + 1;
+  }
+  return heads;
+}
