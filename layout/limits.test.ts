@@ -24,7 +24,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['segment scratch', memory.SEGMENT_SCRATCH_BASE, limits.HEADER_SCRATCH_SIZE + 8],
   ['emit scratch', memory.EMIT_SCRATCH_BASE, virtio.NET_HEADER_SIZE],
   // Beside each descriptor its head, address and span (u32 each).
-  ['receive descriptors', memory.RX_DESCRIPTORS_BASE, BATCH_MAX * (16 + 12)],
+  ['receive descriptors', memory.POSTED_BASE, BATCH_MAX * (16 + 12)],
   ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
   ['frame tags', memory.FRAME_TAGS_BASE, BATCH_MAX * 8],
   ['target list', memory.TARGET_LIST_BASE, BATCH_MAX * 4],

@@ -13,7 +13,6 @@ export const GUARD_SIZE: u32 = 0x10000;
 /** Private: a page of control words that the host and the firmware share within one processor. */
 export const CONTROL_BASE: u32 = 0x100000;
 export const FRAMES_BASE: u32 = 0x101000;
-export const TX_DESCRIPTORS_BASE: u32 = 0x102000;
 /**
  * The headers of the segment in the making. The 4 bytes before it are free: a tag that is pushed
  * takes room there.
@@ -21,7 +20,8 @@ export const TX_DESCRIPTORS_BASE: u32 = 0x102000;
 export const SEGMENT_SCRATCH_BASE: u32 = 0x102800;
 /** The virtio-net header of the frame in the making. */
 export const EMIT_SCRATCH_BASE: u32 = 0x102c00;
-export const RX_DESCRIPTORS_BASE: u32 = 0x103000;
+/** What a delivery knows of the buffers of its ring. */
+export const POSTED_BASE: u32 = 0x103000;
 export const HEADER_SCRATCH_BASE: u32 = 0x104000;
 /** Beside each frame of the batch: its VLAN. */
 export const FRAME_TAGS_BASE: u32 = 0x108000;

@@ -38,6 +38,9 @@ const PROTOCOL_UDP: u32 = 17;
 
 const HEADER_LENGTH_BITS: u64 = 0xffff0000;
 
+/** NEEDS_CSUM among the flags, and all of gso_type. */
+const UNDONE_BITS: u32 = 0xff00 | NET_HEADER_F_NEEDS_CSUM;
+
 function flagsOf(metadata: u64): u32 {
   return u32(metadata) & 0xff;
 }
@@ -84,10 +87,10 @@ export function segmentCount(frame: Frame): u32 {
 export function readMetadata(frame: Frame, headerSize: u32, may: u32): u32 {
   const header = frame.header - headerSize;
   const metadata = load<u64>(header); // one load each, so that no field is fetched twice
-  const gsoType = gsoTypeOf(metadata);
   frame.offload = 0;
   // "The device MUST ignore flag bits that it does not recognize."
-  if ((flagsOf(metadata) & NET_HEADER_F_NEEDS_CSUM) == 0 && gsoType == 0) return 0;
+  if ((u32(metadata) & UNDONE_BITS) == 0) return 0;
+  const gsoType = gsoTypeOf(metadata);
   frame.metadata = metadata;
   frame.checksumOffset = u32(load<u16>(header, 8));
   const reason = gsoType == 0 ? checkChecksum(frame, may) : checkSegmentation(frame, gsoType, may);

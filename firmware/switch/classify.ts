@@ -25,35 +25,48 @@ export const TARGETS_DIFFER: u32 = 0xffffffff;
  * Returns the receive ring that all of them go to, or TARGETS_DIFFER.
  */
 export function classify(vf: u32, frames: u32, isDraining: bool): u32 {
-  let lastSource: u64 = 0; // bursts come from one address and go to one: look up what changed
-  let lastTarget: u64 = 0;
+  if (isDraining) return drain(frames);
+  // Bursts come from one address and go to one: only what changed is looked up.
+  let lastSource: u64 = 0;
+  let lastTarget: u64 = u64.MAX_VALUE;
   let lastPort: i32 = PORT_UNKNOWN;
-  let common: u32 = TARGETS_DIFFER;
+  let decision: u32 = 0;
+  let isSpread = false;
+  const first = frameAt(0);
+  let differences: u32 = 0;
   for (let i: u32 = 0; i < frames; i++) {
     const frame = frameAt(i);
     if (frame.target == 0) {
-      const target = isDraining ? 0 : load<u64>(frame.header) & MAC_MASK;
+      const target = load<u64>(frame.header) & MAC_MASK;
       const source = load<u64>(frame.header, 4) >> 16;
-      if (isDraining) {
-        frame.target = TARGET_DROP + DROP_QUEUE_DISABLED;
-      } else if (source & GROUP_BIT) {
-        frame.target = TARGET_DROP + DROP_SOURCE_ADDRESS;
-      } else {
-        if (source != lastSource) {
-          learn(source, vf);
-          lastSource = source;
+      if (source != lastSource) {
+        if (source & GROUP_BIT) {
+          frame.target = TARGET_DROP + DROP_SOURCE_ADDRESS;
+          differences = 1;
+          continue;
         }
-        if (target != lastTarget) {
-          lastPort = target & GROUP_BIT ? PORT_UNKNOWN : lookup(target);
-          lastTarget = target;
-        }
-        frame.target = lastPort == PORT_UNKNOWN ? flood(vf) : unicast(vf, u32(lastPort), frame);
+        learn(source, vf);
+        lastSource = source;
       }
+      if (target != lastTarget) {
+        lastTarget = target;
+        lastPort = target & GROUP_BIT ? PORT_UNKNOWN : lookup(target);
+        decision = lastPort == PORT_UNKNOWN ? flood(vf) : unicast(vf, u32(lastPort), frame);
+        isSpread = lastPort != PORT_UNKNOWN && receiveQueues(u32(lastPort)) > 1;
+      }
+      frame.target = isSpread ? unicast(vf, u32(lastPort), frame) : decision;
     }
-    if (i == 0) common = frame.target;
-    else if (frame.target != common) common = TARGETS_DIFFER;
+    differences |= frame.target ^ first.target;
   }
-  return common >= TARGET_DROP ? TARGETS_DIFFER : common;
+  return differences != 0 || first.target >= TARGET_DROP ? TARGETS_DIFFER : first.target;
+}
+
+function drain(frames: u32): u32 {
+  for (let i: u32 = 0; i < frames; i++) {
+    const frame = frameAt(i);
+    if (frame.target == 0) frame.target = TARGET_DROP + DROP_QUEUE_DISABLED;
+  }
+  return TARGETS_DIFFER;
 }
 
 function flood(vf: u32): u32 {
@@ -68,13 +81,20 @@ export function unicast(vf: u32, port: u32, frame: Frame): u32 {
 
 /** The receive ring of a VF for a frame, by flow; 0xffffffff if none runs. */
 export function receiveRing(vf: u32, frame: Frame): u32 {
-  const record = SHARED_BASE + SHARED_VFS + vf * VF_RECORD_SIZE;
-  const queues = load<u32>(record, VF_RECEIVE_COUNT);
+  const queues = receiveQueues(vf);
   if (queues == 0) return 0xffffffff;
   let place: u32 = 0;
   if (queues > 1) {
     // Multiply-shift instead of modulo: no division.
     place = u32((u64(flowHash(frame.header, headerLength(frame))) * u64(queues)) >> 32);
   }
-  return (vf << 5) + u32(load<u8>(record + place, VF_RECEIVE_QUEUES));
+  return (vf << 5) + u32(load<u8>(recordOf(vf) + place, VF_RECEIVE_QUEUES));
+}
+
+function receiveQueues(vf: u32): u32 {
+  return load<u32>(recordOf(vf), VF_RECEIVE_COUNT);
+}
+
+function recordOf(vf: u32): u32 {
+  return SHARED_BASE + SHARED_VFS + vf * VF_RECORD_SIZE;
 }

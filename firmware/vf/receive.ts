@@ -1,9 +1,9 @@
 // Exhale: delivers a list of frames to one receive ring, guest to guest in a single copy.
 //
-// Split like inhale: first all descriptors (posted-split, posted-packed), then the copies; one used-index store
-// and one interrupt decision for all of them. A frame that needs a window stops the list there:
-// what was delivered is published, the host maps the window, and the list goes on with that same
-// frame.
+// Split like inhale: first all descriptors (posted-split, posted-packed), then the copies; one
+// used-index store and one interrupt decision for all of them. A frame that needs a window stops
+// the list there: what was delivered is published, the host maps the window, and the list goes on
+// with that same frame.
 import { COUNTER_DROPS, COUNTER_OFFERED, DROP_RING_STOPPED } from '../../layout/counters';
 import { RING_ENABLED, RING_FAULT_AVAIL_INDEX } from '../../layout/virtqueue';
 import { count } from '../counters/counters';

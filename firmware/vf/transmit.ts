@@ -31,17 +31,19 @@ export function inhale(ringNumber: u32): u32 {
   const reached = isPacked(ring)
     ? takePacked(ringNumber, view, ring)
     : takeSplit(ringNumber, view, ring);
-  inhaledBytes = 0;
   const headerSize = ring.headerSize;
+  const offloads = ring.offloads;
+  let bytes: u32 = 0;
   let segments: u32 = 0;
   let taken: u32 = 0;
   // Tiny segments by the ten thousand would hold up all others: the rest stays in the guest.
   while (taken < reached && segments < SEGMENTS_PER_FRAME_MAX) {
     const frame = frameAt(taken);
-    if (frame.target == 0) segments += readMetadata(frame, headerSize, ring.offloads);
-    inhaledBytes += frame.length;
+    if (frame.target == 0) segments += readMetadata(frame, headerSize, offloads);
+    bytes += frame.length;
     taken += 1;
   }
+  inhaledBytes = bytes;
   noteMiss(ringNumber, view, taken);
   return taken;
 }
