@@ -19,12 +19,10 @@ type Area = readonly [name: string, base: number, sizeBytes: number];
 const PRIVATE_AREAS: readonly Area[] = [
   ['control', memory.CONTROL_BASE, processor.CONTROL_CURRENT_RING + 4],
   ['frames', memory.FRAMES_BASE, BATCH_MAX * 64],
-  // Beside each descriptor its address; behind them room for a tag before the scratch.
-  ['transmit descriptors', memory.TX_DESCRIPTORS_BASE, BATCH_MAX * (16 + 4) + 4],
+  ['room for a tag', memory.SEGMENT_SCRATCH_BASE - 4, 4],
   ['segment scratch', memory.SEGMENT_SCRATCH_BASE, limits.HEADER_SCRATCH_SIZE + 8],
   ['emit scratch', memory.EMIT_SCRATCH_BASE, virtio.NET_HEADER_SIZE],
-  // Beside each descriptor its head, address and span (u32 each).
-  ['receive descriptors', memory.POSTED_BASE, BATCH_MAX * (16 + 12)],
+  ['posted buffers', memory.POSTED_BASE, BATCH_MAX * 16],
   ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
   ['frame tags', memory.FRAME_TAGS_BASE, BATCH_MAX * 8],
   ['target list', memory.TARGET_LIST_BASE, BATCH_MAX * 4],
