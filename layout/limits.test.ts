@@ -19,7 +19,6 @@ type Area = readonly [name: string, base: number, sizeBytes: number];
 const PRIVATE_AREAS: readonly Area[] = [
   ['control', memory.CONTROL_BASE, processor.CONTROL_CURRENT_RING + 4],
   ['frames', memory.FRAMES_BASE, BATCH_MAX * 64],
-  ['room for a tag', memory.SEGMENT_SCRATCH_BASE - 4, 4],
   ['segment scratch', memory.SEGMENT_SCRATCH_BASE, limits.HEADER_SCRATCH_SIZE + 8],
   ['emit scratch', memory.EMIT_SCRATCH_BASE, virtio.NET_HEADER_SIZE],
   ['posted buffers', memory.POSTED_BASE, BATCH_MAX * 16],
