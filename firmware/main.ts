@@ -4,7 +4,7 @@
 //
 // A missing window returns TURN_MISSED from wherever it was; the next call goes on from there.
 import { DROP_NO_DESTINATION } from '../layout/counters';
-import { BATCH_MAX } from '../layout/limits';
+import { BATCH_MAX, QUEUE_COUNT_MAX } from '../layout/limits';
 import {
   FLOOD_LIST_BASE,
   TARGET_LIST_BASE,
@@ -22,6 +22,7 @@ import { fillFlowTable } from './switch/toeplitz';
 import { classifyInVlans } from './switch/vlan';
 import { complete, listInterrupts } from './vf/complete';
 import { deliver } from './vf/receive';
+import { chainUntranslated } from './vf/take-chain';
 import { inhale, inhaledBytes, inhaleMissed } from './vf/transmit';
 import { configureLocks } from './virtqueue/lock';
 import { armKicks, suppressKicks } from './virtqueue/notification';
@@ -31,11 +32,13 @@ import { isMember, isVlanPort, portFlags } from './wire/port';
 import { isInVlans, openTags, tagOf, vlanOf } from './wire/tags';
 
 export { copy } from './memory/copy';
+export { insertTranslation, removeTranslation } from './memory/iotlb';
 export { chooseSlot, insertWindow, removeWindow } from './memory/windows';
 export { checksum } from './offload/checksum';
 export { configureAgeing, forgetPort, setStatic } from './switch/fdb';
 export { flowHash } from './switch/flow';
 export { setPort } from './switch/ports';
+export { lookAhead } from './vf/look-ahead';
 
 /**
  * The hash of layout/ that this build was made from: the host refuses another (see scripts/build).
@@ -87,8 +90,12 @@ export function attachRing(
   view.state = state;
   view.dirty = 0;
   view.missStreak = 0;
+  view.parked = 0;
   suppressKicks(view, ringAt(ringNumber));
-  if (!isOwned) return;
+  if (isOwned) listTransmitRing(ringNumber);
+}
+
+function listTransmitRing(ringNumber: u32): void {
   const words = control();
   store<u32>(TX_RING_LIST_BASE + (words.txRingCount << 2), ringNumber);
   words.txRingCount += 1;
@@ -97,6 +104,7 @@ export function attachRing(
 /** Host: the ring's memory is about to go. */
 export function detachRing(ringNumber: u32): void {
   viewAt(ringNumber).state = RING_STOPPED;
+  viewAt(ringNumber).parked = 0;
   const words = control();
   for (let i: u32 = 0; i < words.txRingCount; i++) {
     const entry = TX_RING_LIST_BASE + (i << 2);
@@ -111,6 +119,25 @@ export function detachRing(ringNumber: u32): void {
 export function setRingState(ringNumber: u32, state: u32): void {
   const view = viewAt(ringNumber);
   if (view.state != RING_STOPPED) view.state = state;
+}
+
+/** A ring that waits for its guest's IOMMU is looked at no more until there is news. */
+function parkRing(ringNumber: u32): void {
+  const words = control();
+  viewAt(ringNumber).parked = 1;
+  words.txRingCount -= 1;
+  const last = load<u32>(TX_RING_LIST_BASE + (words.txRingCount << 2));
+  store<u32>(TX_RING_LIST_BASE + (cursor << 2), last);
+}
+
+/** Host: there is news of a VF's translations. */
+export function unparkRings(vf: u32): void {
+  for (let ring = vf * QUEUE_COUNT_MAX; ring < (vf + 1) * QUEUE_COUNT_MAX; ring++) {
+    const view = viewAt(ring);
+    if (view.parked == 0) continue;
+    view.parked = 0;
+    listTransmitRing(ring);
+  }
 }
 
 /** Moves frames. Returns TURN_ flags. */
@@ -133,13 +160,17 @@ export function turn(): u32 {
       openBatch(ring, frames);
       if (!deliverBatch()) return TURN_WORKED | TURN_MISSED;
       flags = TURN_WORKED;
+    } else if (chainUntranslated) {
+      parkRing(ring);
+      continue; // another ring stands here now
     }
     cursor += 1;
     // The ring's next turn finds the window mapped; the other rings need not wait for it.
     if (inhaleMissed) return flags | TURN_WORKED | TURN_MISSED;
   }
   cursor = 0;
-  if (listInterrupts() || words.faultCount != 0) flags |= TURN_SIGNALS;
+  const hasReports = words.faultCount != 0 || words.untranslatedCount != 0;
+  if (listInterrupts() || hasReports) flags |= TURN_SIGNALS;
   return flags;
 }
 

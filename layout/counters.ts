@@ -78,3 +78,5 @@ export const DROP_CHECKSUM_FIELD: u32 = 18;
 export const DROP_SEGMENTATION: u32 = 19;
 /** The port is no member of the frame's VLAN, or does not take its tag (IEEE 802.1Q, 8.6.2). */
 export const DROP_VLAN_FILTER: u32 = 20;
+/** Receive: the guest's IOMMU has not told yet where the next posted buffer lies. */
+export const DROP_UNTRANSLATED: u32 = 21;

@@ -17,7 +17,12 @@ type Area = readonly [name: string, base: number, sizeBytes: number];
 
 /** What each private area has to hold, in the order of the addresses. */
 const PRIVATE_AREAS: readonly Area[] = [
-  ['control', memory.CONTROL_BASE, processor.CONTROL_CURRENT_RING + 4],
+  ['control', memory.CONTROL_BASE, processor.CONTROL_UNTRANSLATED_COUNT + 4],
+  [
+    'untranslated list',
+    memory.UNTRANSLATED_LIST_BASE,
+    limits.UNTRANSLATED_COUNT_MAX * memory.UNTRANSLATED_ENTRY_SIZE,
+  ],
   ['frames', memory.FRAMES_BASE, BATCH_MAX * 64],
   ['segment scratch', memory.SEGMENT_SCRATCH_BASE, limits.HEADER_SCRATCH_SIZE + 8],
   ['emit scratch', memory.EMIT_SCRATCH_BASE, virtio.NET_HEADER_SIZE],
@@ -44,6 +49,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['target segments', memory.TARGET_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
   ['flow table', memory.FLOW_TABLE_BASE, 36 * 256 * 4],
   ['ring views', memory.RING_VIEWS_BASE, RING_COUNT_MAX * virtqueue.RING_VIEW_SIZE],
+  ['IOTLB', memory.IOTLB_BASE, memory.IOTLB_TABLE_COUNT * memory.IOTLB_ENTRY_SIZE],
 ];
 
 const SHARED_AREAS: readonly Area[] = [
@@ -115,6 +121,16 @@ describe('relations', () => {
     expect(memory.WINDOW_TABLE_COUNT).toBeGreaterThanOrEqual(2 * memory.SLOT_COUNT_MAX);
     expect(memory.WINDOW_TABLE_COUNT).toBe(2 ** memory.WINDOW_TABLE_BITS);
     expect(limits.MISS_STREAK_MAX).toBeLessThan(memory.SLOT_COUNT_MAX);
+  });
+
+  test('a probe of the IOTLB ends, and no frame pushes its own translations out', () => {
+    expect(memory.IOTLB_TABLE_COUNT).toBe(2 ** memory.IOTLB_TABLE_BITS);
+    expect(limits.IOTLB_ENTRIES_MAX).toBeLessThanOrEqual((memory.IOTLB_TABLE_COUNT * 3) / 4);
+    // Each descriptor of the longest walk, and the pages of the largest frame.
+    const pages = limits.WALK_LENGTH_MAX + Math.ceil(limits.FRAME_SIZE_MAX / 4096);
+    expect(limits.IOTLB_ENTRIES_PER_VF_MAX).toBeGreaterThan(pages);
+    expect(VF_COUNT_MAX + 1, 'the VF in a tag').toBeLessThan(2 ** 9);
+    expect(VF_COUNT_MAX, 'the VF in the key of a window').toBeLessThan(memory.WINDOW_BEHIND_IOMMU);
   });
 
   test('a ring number is VF × QUEUE_COUNT_MAX + queue', () => {

@@ -82,6 +82,21 @@ export const SEGMENT_SIZE_MIN: u32 = 8;
 export const MISS_STREAK_MAX: u32 = 512;
 
 /**
+ * Translations of one guest behind an IOMMU: more than the pages of the longest chain, so that none
+ * is pushed out by another of the same frame.
+ */
+export const IOTLB_ENTRIES_PER_VF_MAX: u32 = 4096;
+
+/** Translations of all guests: three quarters of the table, so that probes stay short. */
+export const IOTLB_ENTRIES_MAX: u32 = 49152;
+
+/** Untranslated addresses that the firmware notes in one turn. */
+export const UNTRANSLATED_COUNT_MAX: u32 = 64;
+
+/** Posted buffers that the firmware looks at before frames come for them. */
+export const LOOK_AHEAD_MAX: u32 = 128;
+
+/**
  * Addresses that one VF may teach the MAC table: a quarter of it, so that no guest can fill it
  * alone.
  */

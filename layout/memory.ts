@@ -12,6 +12,8 @@ export const GUARD_SIZE: u32 = 0x10000;
 
 /** Private: a page of control words that the host and the firmware share within one processor. */
 export const CONTROL_BASE: u32 = 0x100000;
+/** Addresses that the firmware has no translation for (see CONTROL_UNTRANSLATED_COUNT). */
+export const UNTRANSLATED_LIST_BASE: u32 = 0x100400;
 export const FRAMES_BASE: u32 = 0x101000;
 /**
  * The headers of the segment in the making. The 4 bytes before it are free: a tag that is pushed
@@ -44,7 +46,9 @@ export const TARGET_SEGMENTS_BASE: u32 = 0x160000;
 /** Tables of the Toeplitz hash: 36 × 256 × u32. */
 export const FLOW_TABLE_BASE: u32 = 0x168000;
 export const RING_VIEWS_BASE: u32 = 0x180000;
-export const PRIVATE_END: u32 = 0x1c0000;
+/** Translations of guests behind an IOMMU. */
+export const IOTLB_BASE: u32 = 0x1c0000;
+export const PRIVATE_END: u32 = 0x2c0000;
 
 export const SHARED_BASE: u32 = 0x400000;
 export const SHARED_SIZE: u32 = 0x400000;
@@ -95,3 +99,33 @@ export const SLOT_RECORD_SIZE: u32 = 16;
 export const SLOT_KEY: u32 = 0;
 export const SLOT_LOW: u32 = 8;
 export const SLOT_STAMP: u32 = 12;
+/**
+ * Added to the VF in the keys of windows of a guest behind an IOMMU. What such a guest names are
+ * I/O virtual addresses: no look for one of those finds a window by chance.
+ */
+export const WINDOW_BEHIND_IOMMU: u32 = 0x200;
+
+// The IOTLB: open addressing over 16-byte entries.
+//
+//   0      8          tag   = level << 62 | (vf + 1) << 52 | address >> shift of the level
+//   ┌──────┬───────┐  value = guest address | IOTLB_READ | IOTLB_WRITE; neither: a refused address
+//   │ tag  │ value │
+//   └──────┴───────┘  levels 0, 1, 2: pages of 4 KiB, 2 MiB, 1 GiB
+export const IOTLB_ENTRY_SIZE: u32 = 16;
+export const IOTLB_VALUE: u32 = 8;
+export const IOTLB_TABLE_COUNT: u32 = 65536;
+export const IOTLB_TABLE_BITS: u32 = 16;
+export const IOTLB_LEVEL_SHIFT: u32 = 62;
+export const IOTLB_VF_SHIFT: u32 = 52;
+export const IOTLB_SMALL_SHIFT: u32 = 12;
+export const IOTLB_MIDDLE_SHIFT: u32 = 21;
+export const IOTLB_LARGE_SHIFT: u32 = 30;
+export const IOTLB_READ: u32 = 1;
+export const IOTLB_WRITE: u32 = 2;
+
+// An entry of the list of untranslated addresses: u32 vf, u32 wanted access, u64 address.
+export const UNTRANSLATED_ENTRY_SIZE: u32 = 16;
+export const UNTRANSLATED_ACCESS: u32 = 4;
+export const UNTRANSLATED_ADDRESS: u32 = 8;
+/** Beside the access: there is a translation, but it does not allow that. */
+export const UNTRANSLATED_FORBIDDEN: u32 = 4;

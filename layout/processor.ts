@@ -27,6 +27,11 @@ export const CONTROL_PORT_COUNT: u32 = 52;
 export const CONTROL_DIRTY_COUNT: u32 = 56;
 /** The ring that the firmware works on, for the report after a trap. */
 export const CONTROL_CURRENT_RING: u32 = 60;
+/**
+ * Untranslated addresses of guests behind an IOMMU: count, entries at UNTRANSLATED_LIST_BASE. The
+ * host clears it.
+ */
+export const CONTROL_UNTRANSLATED_COUNT: u32 = 64;
 
 // What a turn returns: flags.
 export const TURN_IDLE: u32 = 0;

@@ -2,8 +2,8 @@
 //
 //   0     8            12              16      18        20     22        24       32
 //   ┌─────┬────────────┬───────────────┬───────┬─────────┬──────┬─────────┬────────┬─────────────────┐
-//   │ MAC │ receive    │ learned       │ flags │ untagged│ tag  │ priority│ (free) │ receive queues  │
-//   │ u64 │ count u32  │ count u32     │ u16   │ VLAN u16│ type │ u16     │        │ u8 × 16     …   │
+//   │ MAC │ receive    │ learned       │ flags │ untagged│ tag  │ priority│ behind │ receive queues  │
+//   │ u64 │ count u32  │ count u32     │ u16   │ VLAN u16│ type │ u16     │ IOMMU  │ u8 × 16     …   │
 //   └─────┴────────────┴───────────────┴───────┴─────────┴──────┴─────────┴────────┴─────────────────┘
 //                                      └─ the port's word: stored at once ─┘
 export const VF_RECORD_SIZE: u32 = 64;
@@ -27,5 +27,7 @@ export const VF_VLAN_PRIORITY: u32 = 22;
 export const VF_F_VLAN: u32 = 1;
 /** Frames may come with a tag, and go with one but for those of VF_VLAN_UNTAGGED. */
 export const VF_F_TRUNK: u32 = 2;
+/** 1 if what the guest names are I/O virtual addresses (ACCESS_PLATFORM). */
+export const VF_BEHIND_IOMMU: u32 = 24;
 /** The enabled receive queues' numbers; the flow hash picks among the first VF_RECEIVE_COUNT. */
 export const VF_RECEIVE_QUEUES: u32 = 32;

@@ -22,6 +22,7 @@ export const VIRTIO_F_INDIRECT_DESC: u32 = 28;
 export const VIRTIO_F_EVENT_IDX: u32 = 29;
 export const VHOST_USER_F_PROTOCOL_FEATURES: u32 = 30;
 export const VIRTIO_F_VERSION_1: u32 = 32;
+export const VIRTIO_F_ACCESS_PLATFORM: u32 = 33;
 export const VIRTIO_F_RING_PACKED: u32 = 34;
 export const VIRTIO_F_IN_ORDER: u32 = 35;
 export const VIRTIO_F_RING_RESET: u32 = 40;

@@ -105,3 +105,5 @@ export const RING_VIEW_USED: u32 = 8;
 export const RING_VIEW_STATE: u32 = 12;
 /** 1 while the ring stands in this turn's list of rings whose guest may want an interrupt. */
 export const RING_VIEW_DIRTY: u32 = 16;
+/** 1 while a transmit ring waits for a translation, out of the list of rings to look at. */
+export const RING_VIEW_PARKED: u32 = 24;

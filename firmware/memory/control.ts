@@ -16,6 +16,7 @@ import {
   CONTROL_PORT_COUNT,
   CONTROL_SIGNAL_COUNT,
   CONTROL_TX_RING_COUNT,
+  CONTROL_UNTRANSLATED_COUNT,
 } from '../../layout/processor';
 
 @unmanaged
@@ -34,6 +35,7 @@ export class Control {
   portCount: u32;
   dirtyCount: u32;
   currentRing: u32;
+  untranslatedCount: u32;
 }
 
 if (offsetof<Control>('missVf') != CONTROL_MISS_VF) ERROR('Control.missVf drifted');
@@ -50,6 +52,7 @@ if (offsetof<Control>('txRingCount') != CONTROL_TX_RING_COUNT) ERROR('Control.tx
 if (offsetof<Control>('portCount') != CONTROL_PORT_COUNT) ERROR('Control.portCount drifted');
 if (offsetof<Control>('dirtyCount') != CONTROL_DIRTY_COUNT) ERROR('Control.dirtyCount drifted');
 if (offsetof<Control>('currentRing') != CONTROL_CURRENT_RING) ERROR('Control.currentRing drifted');
+if (offsetof<Control>('untranslatedCount') != CONTROL_UNTRANSLATED_COUNT) ERROR('Control');
 
 export function control(): Control {
   return changetype<Control>(CONTROL_BASE);

@@ -11,6 +11,8 @@
 
 import { DROP_BUFFER_ADDRESS, DROP_WINDOW_EXHAUSTED } from '../../layout/counters';
 import {
+  IOTLB_READ,
+  IOTLB_WRITE,
   SLOT_KEY,
   SLOT_LOW,
   SLOT_RECORD_SIZE,
@@ -18,6 +20,7 @@ import {
   SLOT_SIZE,
   SLOT_STAMP,
   WINDOW_BASE,
+  WINDOW_BEHIND_IOMMU,
   WINDOW_ENTRY_SIZE,
   WINDOW_KEY,
   WINDOW_LOW,
@@ -29,6 +32,7 @@ import {
   WINDOW_TABLE_COUNT,
 } from '../../layout/memory';
 import { control } from './control';
+import { iovaError, iovaGuest, iovaSpan, isBehindIommu, setAccess, translateIova } from './iotlb';
 
 @unmanaged
 class Window {
@@ -81,6 +85,7 @@ export function beginBatch(): void {
   control().exhausted = 0;
   sourceStamp = control().batchStamp;
   lastKey = 0; // so that the first use in each batch stamps the window
+  setAccess(IOTLB_READ);
 }
 
 /**
@@ -90,6 +95,7 @@ export function beginBatch(): void {
 export function beginDelivery(): void {
   control().batchStamp += 1;
   lastKey = 0;
+  setAccess(IOTLB_WRITE);
 }
 
 /** A frame was dropped because no slot was free; the next one may ask again. */
@@ -110,9 +116,32 @@ export function translate(vf: u32, address: u64, length: u32): u32 {
   const key = ((u64(vf) + 1) << 48) | (address >> SLOT_SHIFT);
   const offset = u32(address) & SLOT_MASK;
   if (key != lastKey || offset - lastLow >= lastSize) {
-    if (!find(key, offset)) return failed(vf, address);
+    if (!find(key, offset)) {
+      return isBehindIommu(vf) ? translateBehindIommu(vf, address, length) : failed(vf, address);
+    }
   }
   spanLength = min(length, lastLow + lastSize - offset);
+  return lastBase + offset;
+}
+
+/** The same for bytes that are only read, whatever is done to the buffers around: descriptors. */
+export function translateRead(vf: u32, address: u64, length: u32): u32 {
+  const before = setAccess(IOTLB_READ);
+  const linear = translate(vf, address, length);
+  setAccess(before);
+  return linear;
+}
+
+/** In two steps: to a guest address, and from there through a window. Never beyond the page. */
+function translateBehindIommu(vf: u32, address: u64, length: u32): u32 {
+  if (!translateIova(vf, address)) {
+    translateError = i32(iovaError);
+    return 0;
+  }
+  const owner = (u64(vf) + 1 + WINDOW_BEHIND_IOMMU) << 48;
+  const offset = u32(iovaGuest) & SLOT_MASK;
+  if (!find(owner | (iovaGuest >> SLOT_SHIFT), offset)) return failed(vf, iovaGuest);
+  spanLength = min(min(length, iovaSpan), lastLow + lastSize - offset);
   return lastBase + offset;
 }
 

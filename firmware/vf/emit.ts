@@ -27,7 +27,13 @@ import { count } from '../counters/counters';
 import { control } from '../memory/control';
 import { appendToTargets, openTargets } from '../memory/segments';
 import { settleExhausted } from '../memory/windows';
-import { dropOf, WALK_MISSED, walkChain, walkedSegments } from '../virtqueue/chain';
+import {
+  dropOf,
+  WALK_MISSED,
+  WALK_UNTRANSLATED,
+  walkChain,
+  walkedSegments,
+} from '../virtqueue/chain';
 import { faultRing } from '../virtqueue/fault';
 import { availableFlags, chainId, measureChain } from '../virtqueue/packed';
 import { isPacked, publishUsed, putUsed } from '../virtqueue/queue';
@@ -155,6 +161,8 @@ function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32)
       control().missRing = ringNumber;
       return EMIT_MISSED;
     }
+    // The buffer is good, only not yet: it stays where it is.
+    if (result == WALK_UNTRANSLATED) return EMIT_DROPPED - i32(dropOf(result));
     noteBuffer(ahead, result < 0 ? 0 : u32(result));
     if (result < 0) {
       // A broken buffer goes back empty, and those of the same frame before it: completion is in
@@ -172,12 +180,12 @@ function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32)
 
 // What `findBuffer` found: where `walkChain` starts, the slots it takes, what names it when it is
 // used.
-let bufferStart: u32 = 0;
-let bufferSlots: u32 = 1;
+export let bufferStart: u32 = 0;
+export let bufferSlots: u32 = 1;
 let bufferId: u32 = 0;
 
 /** Looks for the chain `ahead` slots on; 0, or what `emit` returns if there is none. */
-function findBuffer(ringNumber: u32, view: RingView, ring: Ring, ahead: u32): i32 {
+export function findBuffer(ringNumber: u32, view: RingView, ring: Ring, ahead: u32): i32 {
   if (isPacked(ring)) {
     const flags = availableFlags(view, ring, ahead);
     if (flags < 0) return EMIT_DROPPED - i32(DROP_RING_FULL);

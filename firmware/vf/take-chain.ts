@@ -15,16 +15,25 @@ import {
 } from '../../layout/limits';
 import { SOURCE_SEGMENTS_BASE } from '../../layout/memory';
 import { gather } from '../memory/segments';
-import { dropOf, openWalk, WALK_MISSED, walkChain, walkedSegments } from '../virtqueue/chain';
+import {
+  dropOf,
+  openWalk,
+  WALK_MISSED,
+  WALK_UNTRANSLATED,
+  walkChain,
+  walkedSegments,
+} from '../virtqueue/chain';
 import { isPacked } from '../virtqueue/queue';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
 import { Frame, frameAt, headerScratch, TARGET_DROP } from '../wire/frame';
 
-/** The frame stays in the guest until the host has mapped the window that it needs. */
+/** The frame stays in the guest until the host has mapped or learned what it needs. */
 export const CHAIN_MISSED: u32 = 0xffffffff;
 
 /** The batch ended early because of a missing window. */
 export let chainMissed: bool = false;
+/** … or because an address of the next frame waits for its translation. */
+export let chainUntranslated: bool = false;
 
 let segmentsUsed: u32 = 0;
 
@@ -32,6 +41,7 @@ let segmentsUsed: u32 = 0;
 export function openChains(): void {
   segmentsUsed = 0;
   chainMissed = false;
+  chainUntranslated = false;
 }
 
 /**
@@ -62,6 +72,10 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
     // A frame that keeps missing needs more windows than there are: waiting would never end.
     const isHopeless = index == 0 && view.missStreak > MISS_STREAK_MAX;
     return isHopeless ? drop(frame, DROP_WINDOW_EXHAUSTED) : CHAIN_MISSED;
+  }
+  if (total == WALK_UNTRANSLATED) {
+    chainUntranslated = true;
+    return CHAIN_MISSED;
   }
   if (total < 0) return drop(frame, dropOf(total));
   if (u32(total) < headerSize) return drop(frame, DROP_HEADER_SHORT);

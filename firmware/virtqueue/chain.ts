@@ -9,6 +9,7 @@ import {
   DROP_CHAIN_LENGTH,
   DROP_CHAIN_NEXT,
   DROP_INDIRECT_TABLE,
+  DROP_UNTRANSLATED,
 } from '../../layout/counters';
 import {
   CHAIN_LENGTH_MAX,
@@ -24,7 +25,13 @@ import {
   DESCRIPTOR_SIZE,
   RING_F_INDIRECT,
 } from '../../layout/virtqueue';
-import { spanLength, TRANSLATE_MISSED, translate, translateError } from '../memory/windows';
+import {
+  spanLength,
+  TRANSLATE_MISSED,
+  translate,
+  translateError,
+  translateRead,
+} from '../memory/windows';
 import { packedDescriptor } from './packed';
 import { isPacked } from './queue';
 import { Ring, RingView } from './ring';
@@ -32,6 +39,9 @@ import { descriptorAt } from './split';
 
 /** The walk needs a window; nothing was consumed. Other negative results are −2 − drop reason. */
 export const WALK_MISSED: i32 = -1;
+
+/** An address waits for its translation; nothing was consumed. */
+export const WALK_UNTRANSLATED: i32 = -2 - i32(DROP_UNTRANSLATED);
 
 /** Segments that the last walk appended. */
 export let walkedSegments: u32 = 0;
@@ -130,7 +140,7 @@ let tableSize: u32 = 0;
 function readDescriptor(vf: u32, view: RingView, ring: Ring, index: u32): i32 {
   let at: u32 = 0;
   if (isIndirect) {
-    at = translate(vf, tableAddress + u64(index) * DESCRIPTOR_SIZE, DESCRIPTOR_SIZE);
+    at = translateRead(vf, tableAddress + u64(index) * DESCRIPTOR_SIZE, DESCRIPTOR_SIZE);
     if (at == 0) return untranslated();
     if (spanLength < DESCRIPTOR_SIZE) return dropped(DROP_INDIRECT_TABLE);
   } else {

@@ -17,6 +17,7 @@ import {
   RING_VIEW_AVAIL,
   RING_VIEW_DESCRIPTORS,
   RING_VIEW_DIRTY,
+  RING_VIEW_PARKED,
   RING_VIEW_SIZE,
   RING_VIEW_STATE,
   RING_VIEW_USED,
@@ -56,6 +57,7 @@ export class RingView {
   dirty: u32;
   /** Batches in a row that a missing window kept from their first frame. */
   missStreak: u32;
+  parked: u32;
 }
 
 if (offsetof<RingView>('descriptors') != RING_VIEW_DESCRIPTORS) ERROR('RingView.descriptors');
@@ -63,6 +65,7 @@ if (offsetof<RingView>('avail') != RING_VIEW_AVAIL) ERROR('RingView.avail drifte
 if (offsetof<RingView>('used') != RING_VIEW_USED) ERROR('RingView.used drifted');
 if (offsetof<RingView>('state') != RING_VIEW_STATE) ERROR('RingView.state drifted');
 if (offsetof<RingView>('dirty') != RING_VIEW_DIRTY) ERROR('RingView.dirty drifted');
+if (offsetof<RingView>('parked') != RING_VIEW_PARKED) ERROR('RingView.parked drifted');
 
 export function ringAt(ring: u32): Ring {
   return changetype<Ring>(SHARED_BASE + SHARED_RINGS + ring * RING_RECORD_SIZE);

@@ -1,0 +1,166 @@
+// Guests behind an IOMMU: I/O virtual addresses to guest addresses, as the front-end has told them.
+//
+//   IOVA ─► VF, page ─► table ─► guest address, access ─► a window, as for every other guest
+//                         └► not there: noted for the host, who asks the front-end
+//
+// The answer takes a while, and nobody else waits for it: a transmit ring is parked, a frame for a
+// posted buffer is dropped.
+
+import { DROP_BUFFER_ADDRESS, DROP_UNTRANSLATED } from '../../layout/counters';
+import { UNTRANSLATED_COUNT_MAX } from '../../layout/limits';
+import {
+  IOTLB_BASE,
+  IOTLB_ENTRY_SIZE,
+  IOTLB_LARGE_SHIFT,
+  IOTLB_LEVEL_SHIFT,
+  IOTLB_MIDDLE_SHIFT,
+  IOTLB_READ,
+  IOTLB_SMALL_SHIFT,
+  IOTLB_TABLE_BITS,
+  IOTLB_TABLE_COUNT,
+  IOTLB_VALUE,
+  IOTLB_VF_SHIFT,
+  IOTLB_WRITE,
+  SHARED_BASE,
+  SHARED_VFS,
+  UNTRANSLATED_ACCESS,
+  UNTRANSLATED_ADDRESS,
+  UNTRANSLATED_ENTRY_SIZE,
+  UNTRANSLATED_FORBIDDEN,
+  UNTRANSLATED_LIST_BASE,
+} from '../../layout/memory';
+import { VF_BEHIND_IOMMU, VF_RECORD_SIZE } from '../../layout/vf';
+import { control } from './control';
+
+const TABLE_MASK: u32 = IOTLB_TABLE_COUNT - 1;
+const ACCESS_MASK: u64 = IOTLB_READ | IOTLB_WRITE;
+
+/** What the frames in hand need: IOTLB_READ of the sender, IOTLB_WRITE of the receiver. */
+let access: u32 = IOTLB_READ;
+/** Entries for pages of more than 4 KiB: few guests have any. */
+let largeCount: u32 = 0;
+/** Nobody uses what is translated now, so a refusal is kept for whoever does. */
+let isLookingAhead: bool = false;
+
+/** What `translateIova` found: where the page lies, and how many bytes of it follow. */
+export let iovaGuest: u64 = 0;
+export let iovaSpan: u32 = 0;
+/** Why it found nothing: a drop reason. */
+export let iovaError: u32 = 0;
+
+export function isBehindIommu(vf: u32): bool {
+  return load<u32>(SHARED_BASE + SHARED_VFS + vf * VF_RECORD_SIZE, VF_BEHIND_IOMMU) != 0;
+}
+
+/** Returns what was set before. */
+export function setAccess(wanted: u32): u32 {
+  const before = access;
+  access = wanted;
+  return before;
+}
+
+export function setLookingAhead(value: bool): void {
+  isLookingAhead = value;
+}
+
+/** Finds the guest address behind an I/O virtual one. False: see `iovaError`. */
+export function translateIova(vf: u32, address: u64): bool {
+  if (!lookUp(vf, address)) {
+    note(vf, address, access);
+    iovaError = DROP_UNTRANSLATED;
+    return false;
+  }
+  const value = load<u64>(found, IOTLB_VALUE);
+  if ((u32(value) & access) == 0) {
+    iovaError = DROP_BUFFER_ADDRESS;
+    refuse(vf, address, value);
+    return false;
+  }
+  const page = (u64(1) << foundShift) - 1;
+  iovaGuest = (value & ~ACCESS_MASK) + (address & page);
+  iovaSpan = u32(min<u64>(page - (address & page), 0x7fffffff)) + 1;
+  return true;
+}
+
+/** The guest may not do that here; or, once, the front-end knows no such address. */
+function refuse(vf: u32, address: u64, value: u64): void {
+  if ((value & ACCESS_MASK) != 0) note(vf, address, access | UNTRANSLATED_FORBIDDEN);
+  else if (!isLookingAhead) removeTranslation(load<u64>(found));
+}
+
+// The entry that `lookUp` found.
+let found: u32 = 0;
+let foundShift: u32 = 0;
+
+function lookUp(vf: u32, address: u64): bool {
+  if (probe(vf, address, 0, IOTLB_SMALL_SHIFT)) return true;
+  if (largeCount == 0) return false;
+  return probe(vf, address, 1, IOTLB_MIDDLE_SHIFT) || probe(vf, address, 2, IOTLB_LARGE_SHIFT);
+}
+
+function probe(vf: u32, address: u64, level: u64, shift: u32): bool {
+  const tag = (level << IOTLB_LEVEL_SHIFT) | ((u64(vf) + 1) << IOTLB_VF_SHIFT) | (address >> shift);
+  let index = home(tag);
+  // Bounded: the table is larger than the number of entries, so a free one ends every probe.
+  while (load<u64>(entryAt(index)) != 0) {
+    if (load<u64>(entryAt(index)) == tag) {
+      found = entryAt(index);
+      foundShift = shift;
+      return true;
+    }
+    index = (index + 1) & TABLE_MASK;
+  }
+  return false;
+}
+
+function note(vf: u32, address: u64, wanted: u32): void {
+  const words = control();
+  const count = words.untranslatedCount;
+  if (count == UNTRANSLATED_COUNT_MAX) return; // whoever needs it comes back to it
+  const entry = UNTRANSLATED_LIST_BASE + count * UNTRANSLATED_ENTRY_SIZE;
+  store<u32>(entry, vf);
+  store<u32>(entry, wanted, UNTRANSLATED_ACCESS);
+  store<u64>(entry, address, UNTRANSLATED_ADDRESS);
+  words.untranslatedCount = count + 1;
+}
+
+/** Host: enters a translation whose tag is not in the table. */
+export function insertTranslation(tag: u64, value: u64): void {
+  let index = home(tag);
+  while (load<u64>(entryAt(index)) != 0) index = (index + 1) & TABLE_MASK;
+  store<u64>(entryAt(index), tag);
+  store<u64>(entryAt(index), value, IOTLB_VALUE);
+  if (tag >> IOTLB_LEVEL_SHIFT != 0) largeCount += 1;
+}
+
+/**
+ * Host: forgets a translation, if it is there. The entries behind it move up, so that no probe
+ * breaks off.
+ */
+export function removeTranslation(tag: u64): void {
+  let hole = home(tag);
+  while (load<u64>(entryAt(hole)) != tag) {
+    if (load<u64>(entryAt(hole)) == 0) return;
+    hole = (hole + 1) & TABLE_MASK;
+  }
+  if (tag >> IOTLB_LEVEL_SHIFT != 0) largeCount -= 1;
+  let index = hole;
+  for (;;) {
+    index = (index + 1) & TABLE_MASK;
+    const other = load<u64>(entryAt(index));
+    if (other == 0) break;
+    const distance = (index - home(other)) & TABLE_MASK;
+    if (distance < ((index - hole) & TABLE_MASK)) continue; // it would move before its home
+    v128.store(entryAt(hole), v128.load(entryAt(index)));
+    hole = index;
+  }
+  store<u64>(entryAt(hole), 0);
+}
+
+function home(tag: u64): u32 {
+  return u32((tag * 0x9e3779b97f4a7c15) >> (64 - IOTLB_TABLE_BITS));
+}
+
+function entryAt(index: u32): u32 {
+  return IOTLB_BASE + index * IOTLB_ENTRY_SIZE;
+}
