@@ -113,11 +113,24 @@ export class GuestMemory {
 
   /** The region that holds `length` bytes at a front-end address in one piece. */
   findUser(address: bigint, length: number): { region: MemoryRegion; offset: number } | null {
+    return this.findUserRange(address, BigInt(length));
+  }
+
+  findUserRange(address: bigint, length: bigint): { region: MemoryRegion; offset: number } | null {
     for (const region of this.#regions) {
       const offset = address - BigInt(region.userAddress);
-      if (offset >= 0n && offset + BigInt(length) <= BigInt(region.sizeBytes)) {
+      if (offset >= 0n && offset + length <= BigInt(region.sizeBytes)) {
         return { region, offset: Number(offset) };
       }
+    }
+    return null;
+  }
+
+  /** The region that holds `length` bytes at a guest address in one piece. */
+  findGuest(address: number, length: number): { region: MemoryRegion; offset: number } | null {
+    for (const region of this.#regions) {
+      const offset = address - region.guestAddress;
+      if (offset >= 0 && offset + length <= region.sizeBytes) return { region, offset };
     }
     return null;
   }

@@ -11,6 +11,11 @@ export interface Pin {
   fileOffset: number;
   /** Where the ring's part begins behind `pinOffset`. */
   partOffset: number;
+  /**
+   * Where several ranges of files make up the part, one behind the other: those ranges, in place of
+   * `fd` and `fileOffset`. An IOMMU shows its guest one range where there are many pages.
+   */
+  pieces?: readonly FilePart[];
 }
 
 /**
@@ -80,6 +85,27 @@ export function planPins(allocator: PinAllocator, parts: readonly FilePart[]): P
     pins.push(pin);
   }
   return pins;
+}
+
+/**
+ * Plans the pin of one part that lies in several pieces, each of whole pages. Null when there is no
+ * room left, or where pages are too large to be put side by side.
+ */
+export function planPieces(
+  allocator: PinAllocator,
+  pieces: readonly FilePart[],
+  partOffset: number,
+): Pin | null {
+  if (pieces.some((piece) => piece.pageSizeBytes > 4096)) return null;
+  const lengthBytes = pieces.reduce((sum, piece) => sum + piece.lengthBytes, 0);
+  const pinOffset = allocator.allocate(lengthBytes, PIN_CELL_SIZE);
+  if (pinOffset === null) return null;
+  return { pinOffset, lengthBytes, fd: -1, fileOffset: 0, partOffset, pieces };
+}
+
+/** Whether a pin maps some of a file. */
+export function isPinOf(pin: Pin, fd: number): boolean {
+  return pin.fd === fd || (pin.pieces?.some((piece) => piece.fd === fd) ?? false);
 }
 
 /** Each place once, however many parts share it. */

@@ -3,6 +3,7 @@ import {
   SLOT_KEY,
   SLOT_RECORD_SIZE,
   SLOT_SIZE,
+  WINDOW_BEHIND_IOMMU,
   WINDOW_SLOTS_BASE,
 } from '../../layout/memory.ts';
 import type { LinearMemory } from '../os/linear-memory.ts';
@@ -31,6 +32,7 @@ export class Windows {
   readonly #slotsOffset: number;
   readonly #slotKeys: BigUint64Array;
   readonly #regions = new Map<number, readonly MemoryRegion[]>();
+  readonly #behindIommu = new Set<number>();
   readonly #files = new Int32Array(SLOT_COUNT_MAX).fill(-1);
   misses = 0;
   evictions = 0;
@@ -47,10 +49,16 @@ export class Windows {
     this.#slotKeys = new BigUint64Array(memory.buffer, WINDOW_SLOTS_BASE + SLOT_KEY, words);
   }
 
-  /** The regions of a VF from now on. Windows into files that are gone with it are taken away. */
-  setRegions(vf: number, regions: readonly MemoryRegion[]): void {
+  /**
+   * The regions of a VF from now on. Windows into files that are gone with it are taken away; all
+   * of them if its guest comes to be, or ceases to be, behind an IOMMU.
+   */
+  setRegions(vf: number, regions: readonly MemoryRegion[], isBehindIommu = false): void {
     this.#regions.set(vf, regions);
-    const kept = new Set(regions.map((region) => region.fd));
+    const isSame = this.#behindIommu.has(vf) === isBehindIommu;
+    const kept = new Set(isSame ? regions.map((region) => region.fd) : []);
+    if (isBehindIommu) this.#behindIommu.add(vf);
+    else this.#behindIommu.delete(vf);
     for (let slot = 0; slot < SLOT_COUNT_MAX; slot++) {
       if (this.#vfOf(slot) === vf && !kept.has(this.#files[slot] ?? -1)) this.#drop(slot);
     }
@@ -106,7 +114,8 @@ export class Windows {
     this.#memory.map(offset, length, region.fd, start);
     const linear = offset + (region.fileOffset + (low - region.guestAddress) - start);
     const chunkOffset = low - chunk * SLOT_SIZE;
-    const key = windowKey(vf, chunk);
+    const owner = this.#behindIommu.has(vf) ? vf + WINDOW_BEHIND_IOMMU : vf;
+    const key = windowKey(owner, chunk);
     this.#firmware.insertWindow(key, chunkOffset, high - low, linear - chunkOffset, slot);
     this.#files[slot] = region.fd;
     this.used += 1;
@@ -122,7 +131,7 @@ export class Windows {
   /** The VF whose window a slot holds, or −1. */
   #vfOf(slot: number): number {
     const key = this.#slotKeys[(slot * SLOT_RECORD_SIZE) / 8] ?? 0n;
-    return Number(key >> 48n) - 1;
+    return (Number(key >> 48n) % WINDOW_BEHIND_IOMMU) - 1;
   }
 }
 

@@ -12,6 +12,8 @@ export interface SwitchPort {
   reattach(processor: number, direction: 'rx' | 'tx'): Promise<void>;
   /** A processor stopped one of its rings. */
   onRingFault(queue: number, reason: string): Promise<void>;
+  /** A processor lacks the translation of an address that its guest named. */
+  onUntranslated?(iova: bigint, access: number): void;
 }
 
 /** What VFs need of the NIC around them: the shared state, room for rings, and the processors. */

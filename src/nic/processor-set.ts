@@ -129,6 +129,10 @@ export class ProcessorSet implements Fabric {
     };
     return new Processor(settings, this.shared, {
       onRingFault: (ring, fault) => this.#blame(ring, FAULT_REASONS[fault] ?? `fault ${fault}`),
+      onUntranslated: (vf, iova, access) => {
+        const port = this.#owner.ports().find((one) => one.number === vf);
+        port?.onUntranslated?.(iova, access);
+      },
       onUplinkLost: (number, reason) => this.#owner.onUplinkLost(number, reason),
       onDeath: (death) => {
         // Out of descriptors, say. The NIC goes on with the processors it has.

@@ -31,7 +31,12 @@ export class AddressSpace {
   }
 
   mapPin(pin: Pin): void {
-    this.memory.map(this.pinsOffset + pin.pinOffset, pin.lengthBytes, pin.fd, pin.fileOffset);
+    let at = this.pinsOffset + pin.pinOffset;
+    const whole = { fd: pin.fd, offset: pin.fileOffset, lengthBytes: pin.lengthBytes };
+    for (const { fd, offset, lengthBytes } of pin.pieces ?? [whole]) {
+      this.memory.map(at, lengthBytes, fd, offset);
+      at += lengthBytes;
+    }
   }
 
   unmapPin(pin: Pin): void {

@@ -21,12 +21,14 @@ import type { AddressSpace } from './address-space.ts';
 import type { Command } from './commands.ts';
 import type { Firmware } from './firmware.ts';
 import type { KickWaiter } from './kick-waiter.ts';
+import type { Translations } from './translations.ts';
 import type { UplinkPorts } from './uplink-ports.ts';
 
 interface Parts {
   space: AddressSpace;
   firmware: Firmware;
   windows: Windows;
+  translations: Translations;
   waiter: KickWaiter;
   callFds: Int32Array;
   uplinks: UplinkPorts;
@@ -52,10 +54,14 @@ export class CommandRunner {
   }
 
   run(command: Command): boolean {
-    const { firmware, windows, callFds } = this.#parts;
+    const { firmware, windows, translations, callFds } = this.#parts;
     switch (command.kind) {
       case 'set-memory':
-        windows.setRegions(command.vf, command.regions);
+        translations.flush(command.vf);
+        windows.setRegions(command.vf, command.regions, command.isBehindIommu);
+        return true;
+      case 'change-iotlb':
+        translations.apply(command.vf, command.change);
         return true;
       case 'attach-ring':
         this.#attach(command);
@@ -111,6 +117,7 @@ export class CommandRunner {
       command.isOwned ? 1 : 0,
     );
     callFds[command.ring] = command.callFd;
+    if (command.looksAhead) this.#parts.translations.watch(command.ring);
     if (command.isOwned && command.kickFd >= 0) waiter.add(command.kickFd, command.ring);
   }
 
@@ -153,6 +160,7 @@ export class CommandRunner {
     const { space, firmware, waiter, callFds } = this.#parts;
     if (parks) this.#park(ring, space.addressOf(pins.used));
     firmware.detachRing(ring);
+    this.#parts.translations.unwatch(ring);
     waiter.remove(ring);
     callFds[ring] = -1;
     for (const pin of distinctPins(Object.values(pins))) space.unmapPin(pin);

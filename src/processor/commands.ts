@@ -1,4 +1,5 @@
 import type { MemoryRegion } from '../memory/guest-memory.ts';
+import type { IotlbChange } from '../memory/iotlb.ts';
 import type { Pin } from '../memory/pins.ts';
 import type { WireSettings } from '../uplinks/wires.ts';
 
@@ -14,7 +15,14 @@ export interface RingPins {
 }
 
 export type Command =
-  | { kind: 'set-memory'; vf: number; regions: readonly MemoryRegion[] }
+  /** `isBehindIommu`: what the guest names are I/O virtual addresses. Its translations are void. */
+  | {
+      kind: 'set-memory';
+      vf: number;
+      regions: readonly MemoryRegion[];
+      isBehindIommu: boolean;
+    }
+  | { kind: 'change-iotlb'; vf: number; change: IotlbChange }
   | {
       kind: 'attach-ring';
       ring: number;
@@ -22,6 +30,8 @@ export type Command =
       state: number;
       /** This processor inhales from it and waits for its kicks. */
       isOwned: boolean;
+      /** This processor asks for the translations of the buffers that its guest posts. */
+      looksAhead: boolean;
       /**
        * Start where the guest's own memory says that the ring stands, if it says so, rather than
        * where the shared record does.
@@ -74,6 +84,8 @@ export type Report =
   | { kind: 'failed'; id: number; message: string }
   | { kind: 'ring-fault'; ring: number; fault: number }
   | { kind: 'uplink-lost'; vf: number; reason: string }
+  /** `access`: IOTLB_READ or IOTLB_WRITE, and UNTRANSLATED_FORBIDDEN where it is refused. */
+  | { kind: 'untranslated'; vf: number; iova: bigint; access: number }
   | { kind: 'trap'; ring: number; message: string };
 
 export interface ProcessorOptions {

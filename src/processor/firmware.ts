@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
+import type { IotlbTable } from '../memory/iotlb.ts';
 import type { WindowFirmware } from '../memory/windows.ts';
 import type { LinearMemory } from '../os/linear-memory.ts';
 
 /** The exports of firmware/main.ts. */
-export interface Firmware extends WindowFirmware {
+export interface Firmware extends WindowFirmware, IotlbTable {
   layoutHash: { value: number };
   configure(processor: number, processorCount: number, macAgeSeconds: number): void;
   attachRing(
@@ -17,6 +18,8 @@ export interface Firmware extends WindowFirmware {
   detachRing(ring: number): void;
   setRingState(ring: number, state: number): void;
   turn(): number;
+  unparkRings(vf: number): void;
+  lookAhead(ring: number): void;
   isMidBatch(): number;
   arm(): number;
   disarm(): void;

@@ -42,6 +42,7 @@ import { CommandRunner } from './command-runner.ts';
 import type { CommandEnvelope, ProcessorOptions, Report } from './commands.ts';
 import { type Firmware, loadFirmware } from './firmware.ts';
 import { KickWaiter } from './kick-waiter.ts';
+import { Translations } from './translations.ts';
 import { UplinkPorts } from './uplink-ports.ts';
 
 /**
@@ -60,6 +61,7 @@ export class ProcessorLoop {
   readonly #port: MessagePort;
   readonly #firmware: Firmware;
   readonly #windows: Windows;
+  readonly #translations: Translations;
   readonly #runner: CommandRunner;
   readonly #waiter: KickWaiter;
   readonly #uplinks: UplinkPorts;
@@ -96,10 +98,14 @@ export class ProcessorLoop {
     this.#uplinks = new UplinkPorts(this.#space, this.#waiter, (vf, reason) =>
       this.#report({ kind: 'uplink-lost', vf, reason }),
     );
+    this.#translations = new Translations(this.#firmware, memory.buffer, (report) =>
+      this.#report(report),
+    );
     this.#runner = new CommandRunner({
       space: this.#space,
       firmware: this.#firmware,
       windows: this.#windows,
+      translations: this.#translations,
       waiter: this.#waiter,
       callFds: this.#callFds,
       uplinks: this.#uplinks,
@@ -139,6 +145,7 @@ export class ProcessorLoop {
       const sent = this.#uplinks.count === 0 ? 0 : this.#uplinks.push();
       if ((flags & TURN_WORKED) !== 0 || moved + sent !== 0) {
         idleTurns = 0;
+        this.#translations.lookAhead(this.#turns);
       } else if (++idleTurns >= IDLE_TURNS_MAX) {
         this.#sleep();
         idleTurns = 0;
@@ -163,6 +170,7 @@ export class ProcessorLoop {
     if ((flags & TURN_SIGNALS) !== 0) {
       this.#signal();
       if (this.#control[CONTROL_FAULT_COUNT / 4] !== 0) this.#reportFaults();
+      this.#translations.drain();
     }
     this.#turns += 1;
     if (this.#turns % CLOCK_TURNS === 0) this.#updateClock();
@@ -220,12 +228,14 @@ export class ProcessorLoop {
     }
     // Memory may have come where there was none: what a VF was told about an address is forgotten.
     this.#control[CONTROL_INVALID_VF / 4] = 0;
+    this.#translations.lookAhead();
     this.#publishFigures();
   }
 
   /** Idle pacing: ask for kicks, look once more, then sleep until a kick or a command. */
   #sleep(): void {
     this.#publishFigures();
+    this.#translations.lookAhead();
     const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0;
     if (!isBusy && !this.#hasCommands()) {
       this.#sleeps += 1;

@@ -19,6 +19,7 @@ function start(firmware = readFirmware()): void {
     processor = new Processor({ ...SETTINGS, firmware }, shared, {
       onRingFault: () => undefined,
       onUplinkLost: () => undefined,
+      onUntranslated: () => undefined,
       onDeath: resolve,
     });
   });

@@ -17,6 +17,8 @@ export interface ProcessorListener {
   onRingFault(ring: number, fault: number): void;
   /** An uplink's wire moves nothing any more. */
   onUplinkLost(vf: number, reason: string): void;
+  /** A guest behind an IOMMU names an address that nothing is known of. */
+  onUntranslated(vf: number, iova: bigint, access: number): void;
   /** The thread has ended without being asked to. */
   onDeath(death: Death): void;
 }
@@ -111,6 +113,9 @@ export class Processor {
         return;
       case 'uplink-lost':
         this.#listener.onUplinkLost(report.vf, report.reason);
+        return;
+      case 'untranslated':
+        this.#listener.onUntranslated(report.vf, report.iova, report.access);
         return;
       case 'trap':
         this.#death = { ring: report.ring, message: report.message };

@@ -126,6 +126,10 @@ export class Vf implements SessionDevice, SwitchPort {
     this.#fault(reason, queue);
   }
 
+  onUntranslated(iova: bigint, access: number): void {
+    this.#session?.iommu.miss(iova, access);
+  }
+
   info(): VfInfo {
     const rings = this.rings.queues().map((queue) => ({
       queue,
@@ -200,6 +204,9 @@ export class Vf implements SessionDevice, SwitchPort {
         this.#emit('reset', { vf: this.name });
       },
       onRefusal: (reason) => this.#fault(reason),
+      onUntranslatable: (iova) => {
+        this.#lastFault = `address ${iova.toString(16)} is not translated by the guest's IOMMU`;
+      },
       onClosed: (reason) => this.#end(reason),
     });
     this.#update();

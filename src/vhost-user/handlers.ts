@@ -6,8 +6,10 @@ import { baseOf, isAligned, isQueueSize, isRingBase } from '../virtqueue/ring-se
 import type { Message } from './connection.ts';
 import { isAcceptable, OFFERED_PROTOCOL_FEATURES, offeredFeatures } from './features.ts';
 import {
+  IotlbType,
   MEMORY_REGION_SIZE,
   MEMORY_REGIONS_PER_TABLE_MAX,
+  readIotlb,
   readMemoryRegion,
   readU64,
   readVringAddress,
@@ -28,24 +30,24 @@ export function getFeatures(session: Session): Uint8Array {
   return writeU64(offeredFeatures(session.device.disabledFeatures));
 }
 
-export function setFeatures(session: Session, message: Message): undefined {
+export async function setFeatures(session: Session, message: Message): Promise<undefined> {
   const features = readU64(message.payload);
   const offered = offeredFeatures(session.device.disabledFeatures);
   if (!isAcceptable(features, offered))
     throw new Refusal(`features ${features.toString(16)} not offered`);
-  session.negotiate(features);
+  await session.negotiate(features);
 }
 
 export function getProtocolFeatures(): Uint8Array {
   return writeU64(OFFERED_PROTOCOL_FEATURES);
 }
 
-export function setProtocolFeatures(session: Session, message: Message): undefined {
+export async function setProtocolFeatures(session: Session, message: Message): Promise<undefined> {
   const features = readU64(message.payload);
   if ((features & ~OFFERED_PROTOCOL_FEATURES) !== 0n) {
     throw new Refusal(`protocol features ${features.toString(16)} not offered`);
   }
-  session.protocolFeatures = features;
+  await session.negotiateProtocol(features);
 }
 
 export function getQueueCount(session: Session): Uint8Array {
@@ -63,6 +65,7 @@ export async function setMemoryTable(session: Session, message: Message): Promis
   let refusal: Refusal | null = null;
   await session.withRingsStopped(async () => {
     const old = session.memory.takeAll();
+    session.iommu.flush(); // translations name memory that may lie elsewhere now
     for (let index = 0; index < count && refusal === null; index++) {
       refusal = addRegion(session, message, 8 + index * MEMORY_REGION_SIZE);
     }
@@ -88,6 +91,7 @@ export async function removeMemoryRegion(session: Session, message: Message): Pr
   if (taken === null) throw new Refusal('no such region');
   const { region, isGone } = taken;
   if (!isGone) return;
+  session.iommu.flush();
   if (session.device.rings.usesFile(region.fd)) {
     session.memory.restore(region);
     throw new Refusal('a ring that runs lies in this region');
@@ -168,8 +172,21 @@ export function setMtu(_session: Session, message: Message): undefined {
 export function setBackendRequestFd(session: Session, message: Message): undefined {
   const fd = message.fds.shift();
   if (fd === undefined) throw new Refusal('no descriptor');
-  closeFd(session.backendFd);
-  session.backendFd = fd;
+  try {
+    session.connectBackend(fd);
+  } catch (error) {
+    c.close(fd);
+    throw new Refusal(`a channel that cannot be waited for: ${(error as Error).message}`);
+  }
+}
+
+/** A translation of the guest's IOMMU comes or goes. The answer says that it has taken effect. */
+export async function changeIotlb(session: Session, message: Message): Promise<undefined> {
+  if (!session.isBehindIommu) throw new Refusal('ACCESS_PLATFORM was not negotiated');
+  const iotlb = readIotlb(message.payload);
+  if (iotlb.type === IotlbType.INVALIDATE) await session.stopRingsWithin(iotlb);
+  await session.iommu.change(iotlb);
+  await session.startComplete();
 }
 
 /**

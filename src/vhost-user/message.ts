@@ -59,7 +59,7 @@ export const FrontendRequest = {
   GET_STATUS: 40,
 } as const;
 
-export const BackendRequest = { CONFIG_CHANGE_MSG: 2 } as const;
+export const BackendRequest = { IOTLB_MSG: 1, CONFIG_CHANGE_MSG: 2 } as const;
 
 /** Bit numbers. */
 export const ProtocolFeature = {
@@ -173,6 +173,41 @@ export function writeVringAddress(message: VringAddressMessage): Uint8Array {
   view.setBigUint64(16, message.used, true);
   view.setBigUint64(24, message.avail, true);
   view.setBigUint64(32, message.log, true);
+  return payload;
+}
+
+export const IotlbType = { MISS: 1, UPDATE: 2, INVALIDATE: 3, ACCESS_FAIL: 4 } as const;
+
+/** struct vhost_iotlb_msg, in both directions. `access`: 1 read, 2 write, 3 both. */
+export interface IotlbMessage {
+  type: number;
+  iova: bigint;
+  sizeBytes: bigint;
+  userAddress: bigint;
+  access: number;
+}
+/** With the padding that C puts at its end. */
+export const IOTLB_MESSAGE_SIZE = 32;
+
+export function readIotlb(payload: Uint8Array): IotlbMessage {
+  const view = viewOf(payload);
+  return {
+    iova: view.getBigUint64(0, true),
+    sizeBytes: view.getBigUint64(8, true),
+    userAddress: view.getBigUint64(16, true),
+    access: view.getUint8(24),
+    type: view.getUint8(25),
+  };
+}
+
+export function writeIotlb(message: IotlbMessage): Uint8Array {
+  const payload = new Uint8Array(IOTLB_MESSAGE_SIZE);
+  const view = viewOf(payload);
+  view.setBigUint64(0, message.iova, true);
+  view.setBigUint64(8, message.sizeBytes, true);
+  view.setBigUint64(16, message.userAddress, true);
+  view.setUint8(24, message.access);
+  view.setUint8(25, message.type);
   return payload;
 }
 

@@ -2,6 +2,7 @@ import { hasFeature } from '../virtqueue/ring-setup.ts';
 import type { Message } from './connection.ts';
 import * as handle from './handlers.ts';
 import {
+  IOTLB_MESSAGE_SIZE,
   MEMORY_REGION_SIZE,
   ProtocolFeature,
   type RequestName,
@@ -54,6 +55,11 @@ export const REQUESTS: Readonly<Partial<Record<RequestName, Request>>> = {
     fdsMax: 1,
     needs: ProtocolFeature.BACKEND_REQ,
     handler: handle.setBackendRequestFd,
+  },
+  IOTLB_MSG: {
+    size: IOTLB_MESSAGE_SIZE,
+    needs: ProtocolFeature.BACKEND_REQ,
+    handler: handle.changeIotlb,
   },
   GET_CONFIG: {
     size: 12,

@@ -49,6 +49,14 @@ class FakeRings {
     this.regions = regions.length;
   }
 
+  async setBehindIommu(isBehindIommu: boolean): Promise<void> {
+    if (isBehindIommu) this.log.push('behind an IOMMU');
+  }
+
+  async changeIotlb(change: { type: string }): Promise<void> {
+    this.log.push(change.type);
+  }
+
   async setEnabled(queue: number, isEnabled: boolean): Promise<void> {
     this.log.push(`${isEnabled ? 'enable' : 'disable'} ${queue}`);
   }
@@ -89,6 +97,7 @@ describe('a session', () => {
       onStateChange: () => undefined,
       onReset: () => heard.push('reset'),
       onRefusal: (reason) => heard.push(reason),
+      onUntranslatable: (iova) => heard.push(`untranslatable: ${iova}`),
       onClosed: (reason) => heard.push(`closed: ${reason}`),
     });
     frontEnd = new FrontEnd(theirs);

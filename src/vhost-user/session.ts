@@ -1,19 +1,24 @@
 import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
-import { VHOST_USER_F_PROTOCOL_FEATURES } from '../../layout/virtio.ts';
+import { IOTLB_READ, IOTLB_WRITE } from '../../layout/memory.ts';
+import { VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_F_ACCESS_PLATFORM } from '../../layout/virtio.ts';
 import { LifeCycle, type Transitions } from '../life-cycle.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
+import { IOMMU_PAGE_SIZE, pageStart } from '../memory/iotlb.ts';
 import { raiseEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
-import { sendMessage } from '../os/unix-socket.ts';
 import type { RingSet } from '../virtqueue/ring-set.ts';
 import {
   createRingSetup,
   hasFeature,
   isStartable,
   type RingSetup,
+  ringParts,
+  type TranslatePage,
 } from '../virtqueue/ring-setup.ts';
+import { BackendChannel } from './backend-channel.ts';
 import { Connection, type Message } from './connection.ts';
+import { Iommu } from './iommu.ts';
 import {
   BackendRequest,
   FLAG_NEED_REPLY,
@@ -55,6 +60,8 @@ export interface SessionListener {
   /** The front-end reset its device. */
   onReset(): void;
   onRefusal(reason: string): void;
+  /** The guest named an address that its IOMMU does not translate. */
+  onUntranslatable(iova: bigint): void;
   onClosed(reason: string | null): void;
 }
 
@@ -67,7 +74,9 @@ export class Session {
   features = 0n;
   protocolFeatures = 0n;
   status = 0;
-  backendFd = -1;
+  readonly iommu: Iommu;
+  readonly #poller: Poller;
+  #backend: BackendChannel | null = null;
   readonly #cycle = new LifeCycle<SessionState>('session', SESSION_TRANSITIONS, 'connected');
   readonly #listener: SessionListener;
   readonly #connection: Connection;
@@ -78,6 +87,11 @@ export class Session {
     this.device = device;
     this.memory = new GuestMemory(() => device.allowUnsealedMemory);
     this.#listener = listener;
+    this.#poller = poller;
+    this.iommu = new Iommu(this.memory, {
+      publish: (change) => device.rings.changeIotlb(change),
+      onDenied: (iova) => listener.onUntranslatable(iova),
+    });
     this.#connection = new Connection(fd, poller, {
       onMessage: (message) => {
         this.#work = this.#receive(message);
@@ -121,10 +135,45 @@ export class Session {
     return setup;
   }
 
-  negotiate(features: bigint): void {
-    this.features = features;
+  async negotiate(features: bigint): Promise<void> {
+    await this.#change(() => {
+      this.features = features;
+    });
     if (this.#cycle.is('connected')) this.#cycle.to('negotiated');
     this.#listener.onStateChange();
+  }
+
+  async negotiateProtocol(features: bigint): Promise<void> {
+    await this.#change(() => {
+      this.protocolFeatures = features;
+    });
+  }
+
+  async #change(change: () => void): Promise<void> {
+    const before = this.isBehindIommu;
+    change();
+    const { isBehindIommu } = this;
+    if (isBehindIommu === before) return;
+    // What an address means has changed, and with it the meaning of all that was named so far.
+    await this.withRingsStopped(() => this.device.rings.setBehindIommu(isBehindIommu));
+  }
+
+  /**
+   * Whether addresses are I/O virtual ones. Without a channel nobody could be asked about those:
+   * front-ends that offer their guests ACCESS_PLATFORM and have none mean guest addresses.
+   */
+  get isBehindIommu(): boolean {
+    const hasChannel = hasFeature(this.protocolFeatures, ProtocolFeature.BACKEND_REQ);
+    return hasChannel && hasFeature(this.features, VIRTIO_F_ACCESS_PLATFORM);
+  }
+
+  /** The channel on which this side asks. Throws a SystemError if it is none. */
+  connectBackend(fd: number): void {
+    const channel = new BackendChannel(fd, this.#poller);
+    this.#backend?.close();
+    this.#backend = channel;
+    const wantsReplies = hasFeature(this.protocolFeatures, ProtocolFeature.REPLY_ACK);
+    this.iommu.connect(channel, wantsReplies);
   }
 
   /** Starts a ring as soon as everything about it is known. */
@@ -139,12 +188,51 @@ export class Session {
     }
     // Without protocol features there is no SET_VRING_ENABLE: rings begin enabled.
     if (!hasFeature(this.features, VHOST_USER_F_PROTOCOL_FEATURES)) setup.isEnabled = true;
-    const isStarted = await this.device.rings.start(queue, setup, this.memory, this.features);
+    const translate = this.isBehindIommu ? this.#translate : undefined;
+    // Its addresses are asked for; it starts when the last of them is known.
+    if (translate !== undefined && !this.#askForRing(setup)) return;
+    const { rings } = this.device;
+    const isStarted = await rings.start(queue, setup, this.memory, this.features, translate);
     if (!isStarted) {
       const reason = "lies outside of the guest's memory, or the NIC has no room for more rings";
       throw new Refusal(`ring ${queue} ${reason}`);
     }
     this.#updateState();
+  }
+
+  /** Starts whatever is complete by now. */
+  async startComplete(): Promise<void> {
+    for (const queue of this.#setups.keys()) await this.startWhenComplete(queue);
+  }
+
+  /** Stops the rings with a part in a range of addresses; they start again when those are back. */
+  async stopRingsWithin({ iova, sizeBytes }: { iova: bigint; sizeBytes: bigint }): Promise<void> {
+    const end = iova + sizeBytes;
+    const isInside = (part: { address: bigint; lengthBytes: number }) =>
+      sizeBytes === 0n || (part.address < end && part.address + BigInt(part.lengthBytes) > iova);
+    for (const queue of this.device.rings.queues()) {
+      const setup = this.setup(queue);
+      if (!ringParts(setup, this.features).some(isInside)) continue;
+      setup.base = await this.device.rings.stop(queue);
+    }
+    this.#updateState();
+  }
+
+  readonly #translate: TranslatePage = (iova, isWritten) =>
+    this.iommu.lookUp(iova, isWritten ? IOTLB_WRITE : IOTLB_READ);
+
+  /** Whether all parts of a ring are translated. Asks for those that are not. */
+  #askForRing(setup: RingSetup): boolean {
+    let isComplete = true;
+    for (const { address, lengthBytes, isWritten } of ringParts(setup, this.features)) {
+      const end = address + BigInt(lengthBytes);
+      for (let iova = pageStart(address); iova < end; iova += BigInt(IOMMU_PAGE_SIZE)) {
+        if (this.#translate(iova, isWritten) !== null) continue;
+        this.iommu.miss(iova, isWritten ? IOTLB_WRITE : IOTLB_READ);
+        isComplete = false;
+      }
+    }
+    return isComplete;
   }
 
   /** Stops a ring and forgets its kick; returns where it stands. */
@@ -182,14 +270,8 @@ export class Session {
 
   /** Tells the front-end that the configuration space changed, if it cares. */
   notifyConfigChange(): void {
-    const cares = this.backendFd >= 0 && hasFeature(this.protocolFeatures, ProtocolFeature.CONFIG);
-    if (!cares) return;
-    const message = writeMessage(BackendRequest.CONFIG_CHANGE_MSG, 0, new Uint8Array(0));
-    try {
-      sendMessage(this.backendFd, message);
-    } catch {
-      // The front-end closed its end of this channel: it does not care any more.
-    }
+    if (!hasFeature(this.protocolFeatures, ProtocolFeature.CONFIG)) return;
+    this.#backend?.send(BackendRequest.CONFIG_CHANGE_MSG, new Uint8Array(0));
   }
 
   /** Raises the error eventfd of a ring, if the front-end gave one. */
@@ -201,6 +283,8 @@ export class Session {
   async #receive(message: Message): Promise<void> {
     const { header } = message;
     const name = requestName(header.request);
+    const isOfIommu = name === 'IOTLB_MSG';
+    if (!isOfIommu) this.iommu.hold();
     try {
       if (name === undefined) throw new Refusal(`unknown request ${header.request}`);
       const request = admit(name, message, this.protocolFeatures);
@@ -213,6 +297,7 @@ export class Session {
       // Without an acknowledgement there is no other way to tell.
       if (!this.#acknowledge(message, 1n)) this.#connection.close(error.message);
     } finally {
+      if (!isOfIommu) this.iommu.release();
       for (const fd of message.fds) c.close(fd); // whatever no handler took
     }
   }
@@ -242,12 +327,14 @@ export class Session {
   async #tearDown(reason: string | null): Promise<void> {
     await this.device.rings.stopAll();
     await this.device.rings.setMemory([]);
+    await this.device.rings.setBehindIommu(false);
+    this.iommu.close();
     for (const region of this.memory.takeAll()) c.close(region.fd);
     for (const setup of this.#setups.values()) {
       for (const fd of [setup.kickFd, setup.callFd, setup.errorFd]) closeFd(fd);
     }
     this.#setups.clear();
-    closeFd(this.backendFd);
+    this.#backend?.close();
     this.#cycle.to('closed');
     this.#listener.onClosed(reason);
   }

@@ -1,5 +1,5 @@
 import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
-import { VF_RECEIVE_COUNT, VF_RECEIVE_QUEUES } from '../../layout/vf.ts';
+import { VF_BEHIND_IOMMU, VF_RECEIVE_COUNT, VF_RECEIVE_QUEUES } from '../../layout/vf.ts';
 import {
   RING_FAULT,
   RING_FAULT_NONE,
@@ -15,6 +15,8 @@ import {
 } from '../../layout/virtqueue.ts';
 import { LifeCycle } from '../life-cycle.ts';
 import type { GuestMemory, MemoryRegion } from '../memory/guest-memory.ts';
+import type { IotlbChange } from '../memory/iotlb.ts';
+import { isPinOf } from '../memory/pins.ts';
 import type { Fabric } from '../nic/fabric.ts';
 import type { Command, RingPins } from '../processor/commands.ts';
 import { RING_STATE_NUMBERS, RING_TRANSITIONS, type RingState } from './life-cycle.ts';
@@ -27,6 +29,7 @@ import {
   ringFlags,
   ringOffloads,
   startPlace,
+  type TranslatePage,
 } from './ring-setup.ts';
 
 interface Ring {
@@ -52,6 +55,7 @@ export class RingSet {
   readonly #fabric: Fabric;
   readonly #rings = new Map<number, Ring>();
   #regions: readonly MemoryRegion[] = [];
+  #isBehindIommu = false;
 
   constructor(vf: number, owner: number, fabric: Fabric) {
     this.#vf = vf;
@@ -79,9 +83,24 @@ export class RingSet {
     await this.#fabric.broadcast(this.#memoryCommand());
   }
 
+  /** Whether what the guest names from now on are I/O virtual addresses. No ring runs meanwhile. */
+  async setBehindIommu(isBehindIommu: boolean): Promise<void> {
+    if (this.#isBehindIommu === isBehindIommu) return;
+    this.#isBehindIommu = isBehindIommu;
+    const { view } = this.#fabric.shared;
+    const record = this.#fabric.shared.vfOffset(this.#vf);
+    view.setUint32(record + VF_BEHIND_IOMMU, isBehindIommu ? 1 : 0, true);
+    await this.#fabric.broadcast(this.#memoryCommand());
+  }
+
+  /** Tells every processor of a translation. Afterwards none uses what was there before. */
+  async changeIotlb(change: IotlbChange): Promise<void> {
+    await this.#fabric.broadcast({ kind: 'change-iotlb', vf: this.#vf, change });
+  }
+
   usesFile(fd: number): boolean {
     return [...this.#rings.values()].some(
-      (ring) => ring.pins !== null && Object.values(ring.pins).some((pin) => pin.fd === fd),
+      (ring) => ring.pins !== null && Object.values(ring.pins).some((pin) => isPinOf(pin, fd)),
     );
   }
 
@@ -91,8 +110,9 @@ export class RingSet {
     setup: RingSetup,
     memory: GuestMemory,
     features: bigint,
+    translate?: TranslatePage,
   ): Promise<boolean> {
-    const pins = pinRing(setup, memory, this.#fabric.pins, features);
+    const pins = pinRing(setup, memory, this.#fabric.pins, features, translate);
     if (pins === null) return false;
     const number = this.#vf * QUEUE_COUNT_MAX + queue;
     const cycle = new LifeCycle(`ring ${queue}`, RING_TRANSITIONS, 'stopped');
@@ -243,6 +263,8 @@ export class RingSet {
       pins: ring.pins,
       state: RING_STATE_NUMBERS[ring.cycle.state],
       isOwned: ring.queue % 2 === 1 && processor === this.#owner,
+      // Whoever delivers: the owner may sleep meanwhile.
+      looksAhead: this.#isBehindIommu && ring.queue % 2 === 0,
       resumesFromUsed,
       kickFd: ring.setup.kickFd,
       callFd: ring.setup.callFd,
@@ -250,7 +272,8 @@ export class RingSet {
   }
 
   #memoryCommand(): Command {
-    return { kind: 'set-memory', vf: this.#vf, regions: this.#regions };
+    const isBehindIommu = this.#isBehindIommu;
+    return { kind: 'set-memory', vf: this.#vf, regions: this.#regions, isBehindIommu };
   }
 
   #receiveQueues(): number[] {

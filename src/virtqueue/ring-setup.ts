@@ -43,11 +43,13 @@ import {
   USED_RING,
 } from '../../layout/virtqueue.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
+import { IOMMU_PAGE_SIZE, pageStart } from '../memory/iotlb.ts';
 import {
   distinctPins,
   type FilePart,
   type Pin,
   type PinAllocator,
+  planPieces,
   planPins,
 } from '../memory/pins.ts';
 import type { RingPins } from '../processor/commands.ts';
@@ -124,34 +126,112 @@ function partSizes(size: number, features: bigint): [number, number, number] {
   return [size * DESCRIPTOR_SIZE, avail, USED_RING + size * USED_ELEMENT_SIZE + 2];
 }
 
+/** A part of a ring as the front-end names it; `isWritten` by the NIC. */
+interface RingPart {
+  address: bigint;
+  lengthBytes: number;
+  isWritten: boolean;
+}
+
+/** The three parts of a ring whose addresses are known. */
+export function ringParts(setup: RingSetup, features: bigint): RingPart[] {
+  const { addresses, size } = setup;
+  if (addresses === null) return [];
+  const [descriptors, avail, used] = partSizes(size, features);
+  const isPacked = isPackedRing(features);
+  return [
+    { address: addresses.descriptors, lengthBytes: descriptors, isWritten: isPacked },
+    { address: addresses.avail, lengthBytes: avail, isWritten: false },
+    { address: addresses.used, lengthBytes: used, isWritten: true },
+  ];
+}
+
+/** The guest address behind a page of I/O virtual addresses, if that is known and allowed. */
+export type TranslatePage = (iova: bigint, isWritten: boolean) => number | null;
+
 /**
  * Maps out where the three parts of a ring lie and pins them; null if memory or room is missing.
+ * With `translate` their addresses are I/O virtual ones.
  */
 export function pinRing(
   setup: RingSetup,
   memory: GuestMemory,
   allocator: PinAllocator,
   features: bigint,
+  translate?: TranslatePage,
 ): RingPins | null {
-  const { addresses, size } = setup;
-  if (addresses === null) return null;
-  const [descriptorsSize, availSize, usedSize] = partSizes(size, features);
-  const parts: [bigint, number][] = [
-    [addresses.descriptors, descriptorsSize],
-    [addresses.avail, availSize],
-    [addresses.used, usedSize],
-  ];
-  const files: FilePart[] = [];
-  for (const [address, lengthBytes] of parts) {
-    const found = memory.findUser(address, lengthBytes);
+  const parts = ringParts(setup, features);
+  const pieces: FilePart[][] = [];
+  for (const part of parts) {
+    const found =
+      translate === undefined ? piecesOf(part, memory) : translatedPieces(part, memory, translate);
     if (found === null) return null;
-    const { fd, fileOffset, pageSizeBytes } = found.region;
-    files.push({ fd, offset: fileOffset + found.offset, lengthBytes, pageSizeBytes });
+    pieces.push(found);
   }
-  const pins = planPins(allocator, files);
+  if (parts.length === 0) return null;
+  const pins = pieces.every((one) => one.length === 1)
+    ? planPins(allocator, pieces.flat())
+    : planScattered(allocator, parts, pieces);
   if (pins === null) return null;
   const [descriptors, avail, used] = pins as [Pin, Pin, Pin];
   return { descriptors, avail, used };
+}
+
+function piecesOf({ address, lengthBytes }: RingPart, memory: GuestMemory): FilePart[] | null {
+  const found = memory.findUser(address, lengthBytes);
+  if (found === null) return null;
+  const { fd, fileOffset, pageSizeBytes } = found.region;
+  return [{ fd, offset: fileOffset + found.offset, lengthBytes, pageSizeBytes }];
+}
+
+/** One piece where the pages lie side by side in their file; else whole pages. */
+function translatedPieces(
+  { address, lengthBytes, isWritten }: RingPart,
+  memory: GuestMemory,
+  translate: TranslatePage,
+): FilePart[] | null {
+  const pieces: FilePart[] = [];
+  const start = pageStart(address);
+  const end = address + BigInt(lengthBytes);
+  for (let iova = start; iova < end; iova += BigInt(IOMMU_PAGE_SIZE)) {
+    const guestAddress = translate(iova, isWritten);
+    const found = guestAddress === null ? null : memory.findGuest(guestAddress, IOMMU_PAGE_SIZE);
+    if (found === null) return null;
+    const { fd, fileOffset, pageSizeBytes } = found.region;
+    const offset = fileOffset + found.offset;
+    const last = pieces.at(-1);
+    if (last !== undefined && last.fd === fd && last.offset + last.lengthBytes === offset) {
+      last.lengthBytes += IOMMU_PAGE_SIZE;
+    } else {
+      pieces.push({ fd, offset, lengthBytes: IOMMU_PAGE_SIZE, pageSizeBytes });
+    }
+  }
+  const [only] = pieces;
+  if (only === undefined || pieces.length > 1) return pieces;
+  return [{ ...only, offset: only.offset + Number(address - start), lengthBytes }];
+}
+
+/** A pin for each part, of one piece or several. */
+function planScattered(
+  allocator: PinAllocator,
+  parts: readonly RingPart[],
+  pieces: readonly FilePart[][],
+): Pin[] | null {
+  const pins: Pin[] = [];
+  for (const [index, part] of parts.entries()) {
+    const own = pieces[index] ?? [];
+    const offset = Number(part.address - pageStart(part.address));
+    const pin =
+      own.length === 1
+        ? (planPins(allocator, own)?.[0] ?? null)
+        : planPieces(allocator, own, offset);
+    if (pin === null) {
+      for (const done of pins) allocator.free(done.pinOffset, done.lengthBytes);
+      return null;
+    }
+    pins.push(pin);
+  }
+  return pins;
 }
 
 export function freePins(pins: RingPins, allocator: PinAllocator): void {

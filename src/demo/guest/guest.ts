@@ -26,6 +26,8 @@ export interface GuestOptions {
   readonly memory?: 'memfd' | 'hugetlb' | 'private';
   /** QEMU's `-netdev` without its id, for a guest that is not on a VF: `stream,server=off,…`. */
   readonly netdev?: string;
+  /** The machine has an (Intel) IOMMU, and the NIC is behind it. */
+  readonly iommu?: boolean;
   /** What QEMU's virtio-net-pci is told besides, like `mrg_rxbuf=off`. */
   readonly deviceProperties?: readonly string[];
 }

@@ -5,6 +5,9 @@ import type { Kernel } from './kernel.ts';
 export const consoleFd = 3;
 export const commandFd = 4;
 
+/** Invalidations reach the back end by way of ATS: that is what `device-iotlb` is for. */
+const iommuDevice = 'intel-iommu,intremap=off,device-iotlb=on,caching-mode=on';
+
 /** QEMU's command line for a guest whose only NIC is a VF. */
 export function qemuArguments(options: GuestOptions, kernel: Kernel, image: string): string[] {
   return [
@@ -28,6 +31,7 @@ function machineArguments(options: GuestOptions): string[] {
     ...['-machine', machine.join(','), '-accel', 'tcg', '-cpu', 'max'],
     ...['-smp', String(options.processors ?? options.queuePairs ?? 1), '-m', `${size}M`],
     ...(isShared ? ['-object', backend] : []),
+    ...(options.iommu === true ? ['-device', iommuDevice] : []),
   ];
 }
 
@@ -39,6 +43,7 @@ function nicArguments(options: GuestOptions): string[] {
   if (pairs > 1) device.push('mq=on');
   // Under TCG, QEMU 7.2 crashes when vhost-user meets MSI-X; newer ones only lose a little speed.
   device.push('vectors=0', ...(options.deviceProperties ?? []));
+  if (options.iommu === true) device.push('disable-legacy=on', 'iommu_platform=on', 'ats=on');
   if (options.netdev !== undefined) {
     return ['-netdev', `${options.netdev},id=net`, '-device', device.join(',')];
   }
@@ -56,6 +61,7 @@ function kernelCommandLine(options: GuestOptions): string {
     'tsc=reliable no_timer_check mitigations=off random.trust_cpu=on',
     `guest_name=${options.name}`,
   ];
+  if (options.iommu === true) words.push('intel_iommu=on');
   if (options.address !== undefined) words.push(`guest_address=${options.address}`);
   return words.join(' ');
 }

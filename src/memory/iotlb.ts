@@ -1,0 +1,191 @@
+import { IOTLB_ENTRIES_MAX, IOTLB_ENTRIES_PER_VF_MAX } from '../../layout/limits.ts';
+import {
+  IOTLB_LARGE_SHIFT,
+  IOTLB_LEVEL_SHIFT,
+  IOTLB_MIDDLE_SHIFT,
+  IOTLB_READ,
+  IOTLB_SMALL_SHIFT,
+  IOTLB_VF_SHIFT,
+  IOTLB_WRITE,
+} from '../../layout/memory.ts';
+
+/** The smallest page of an IOMMU, in bytes. */
+export const IOMMU_PAGE_SIZE = 4096;
+
+const SHIFTS = [IOTLB_SMALL_SHIFT, IOTLB_MIDDLE_SHIFT, IOTLB_LARGE_SHIFT].map(BigInt);
+const ACCESS_MASK = BigInt(IOTLB_READ | IOTLB_WRITE);
+const ADDRESS_END = 1n << 64n;
+/** Beyond this, a range is compared with every entry rather than looked up page by page. */
+const PAGES_LOOKED_UP_MAX = 64n;
+
+/** A range of I/O virtual addresses and the guest memory behind it. Whole pages. */
+export interface Translation {
+  iova: bigint;
+  sizeBytes: bigint;
+  guestAddress: number;
+  /** IOTLB_READ, IOTLB_WRITE or both. */
+  access: number;
+}
+
+/** What the front-end says of translations. */
+export type IotlbChange =
+  | ({ type: 'update' } & Translation)
+  | { type: 'invalidate'; iova: bigint; sizeBytes: bigint }
+  /** It knows nothing at this address: true for one use, then it is asked again. */
+  | { type: 'deny'; iova: bigint };
+
+/** Where the entries are mirrored: the firmware's table. */
+export interface IotlbTable {
+  insertTranslation(tag: bigint, value: bigint): void;
+  removeTranslation(tag: bigint): void;
+}
+
+/**
+ * Translations of guests behind an IOMMU, cut into pages of 4 KiB, 2 MiB and 1 GiB.
+ *
+ *     update ─► pages ─► map, oldest first ─► firmware's table       full: the oldest goes
+ *
+ * A cache: whatever is not here is asked for again, so to forget too much is always right.
+ */
+export class Iotlb {
+  readonly #table: IotlbTable | null;
+  readonly #pages = new Map<number, Map<bigint, bigint>>();
+  #count = 0;
+
+  constructor(table: IotlbTable | null = null) {
+    this.#table = table;
+  }
+
+  get size(): number {
+    return this.#count;
+  }
+
+  apply(vf: number, change: IotlbChange): void {
+    if (change.type === 'update') this.#update(vf, change);
+    else if (change.type === 'deny') this.#deny(vf, change.iova);
+    else this.#invalidate(vf, change.iova, change.sizeBytes);
+  }
+
+  /** Forgets all translations of a VF. */
+  flush(vf: number): void {
+    for (const tag of [...(this.#pages.get(vf)?.keys() ?? [])]) this.#remove(vf, tag);
+    this.#pages.delete(vf);
+  }
+
+  /** What lies behind an address: where, and what may be done there. */
+  lookUp(vf: number, iova: bigint): { guestAddress: number; access: number } | null {
+    const pages = this.#pages.get(vf);
+    for (const [level, shift] of SHIFTS.entries()) {
+      const value = pages?.get(tagOf(vf, level, iova));
+      if (value === undefined) continue;
+      const access = Number(value & ACCESS_MASK);
+      if (access === 0) return null;
+      const inside = iova & ((1n << shift) - 1n);
+      return { guestAddress: Number((value & ~ACCESS_MASK) + inside), access };
+    }
+    return null;
+  }
+
+  #update(vf: number, { iova, sizeBytes, guestAddress, access }: Translation): void {
+    this.#invalidate(vf, iova, sizeBytes);
+    const end = iova + sizeBytes;
+    let at = iova;
+    let guest = BigInt(guestAddress);
+    while (at < end) {
+      const level = largestPage(at, end);
+      this.#insert(vf, tagOf(vf, level, at), guest | BigInt(access));
+      const step = 1n << (SHIFTS[level] ?? 12n);
+      at += step;
+      guest += step;
+    }
+  }
+
+  #deny(vf: number, iova: bigint): void {
+    if (this.lookUp(vf, iova) !== null) return;
+    const tag = tagOf(vf, 0, iova);
+    this.#remove(vf, tag); // an older refusal, which the firmware may have used up
+    this.#insert(vf, tag, 0n);
+  }
+
+  #invalidate(vf: number, iova: bigint, sizeBytes: bigint): void {
+    const pages = this.#pages.get(vf);
+    if (pages === undefined) return;
+    const end = iova + sizeBytes;
+    for (const [level, shift] of SHIFTS.entries()) {
+      const first = iova >> shift;
+      const last = (end - 1n) >> shift;
+      if (last - first > PAGES_LOOKED_UP_MAX) {
+        for (const tag of [...pages.keys()]) {
+          const page = pageOf(tag);
+          const isInside = levelOf(tag) === level && page >= first && page <= last;
+          if (isInside) this.#remove(vf, tag);
+        }
+        continue;
+      }
+      for (let page = first; page <= last; page++) {
+        this.#remove(vf, tagOf(vf, level, page << shift));
+      }
+    }
+  }
+
+  #insert(vf: number, tag: bigint, value: bigint): void {
+    let pages = this.#pages.get(vf);
+    if (pages === undefined) {
+      pages = new Map();
+      this.#pages.set(vf, pages);
+    }
+    if (pages.size >= IOTLB_ENTRIES_PER_VF_MAX) this.#removeOldest(vf);
+    else if (this.#count >= IOTLB_ENTRIES_MAX) this.#removeOldest(this.#largest());
+    pages.set(tag, value);
+    this.#count += 1;
+    this.#table?.insertTranslation(tag, value);
+  }
+
+  #remove(vf: number, tag: bigint): void {
+    if (this.#pages.get(vf)?.delete(tag) !== true) return;
+    this.#count -= 1;
+    this.#table?.removeTranslation(tag);
+  }
+
+  #removeOldest(vf: number): void {
+    const [oldest] = this.#pages.get(vf)?.keys() ?? [];
+    if (oldest !== undefined) this.#remove(vf, oldest);
+  }
+
+  /** The VF with the most translations. */
+  #largest(): number {
+    const sizes = [...this.#pages].map(([vf, pages]) => [pages.size, vf] as const);
+    return sizes.reduce((most, one) => (one[0] > most[0] ? one : most), [0, -1] as const)[1];
+  }
+}
+
+/** Whether a range is one that an IOMMU can translate: whole pages, no wrap, not nothing. */
+export function isPageRange(iova: bigint, sizeBytes: bigint): boolean {
+  const mask = BigInt(IOMMU_PAGE_SIZE - 1);
+  return sizeBytes > 0n && ((iova | sizeBytes) & mask) === 0n && iova + sizeBytes <= ADDRESS_END;
+}
+
+export function pageStart(address: bigint): bigint {
+  return address & ~BigInt(IOMMU_PAGE_SIZE - 1);
+}
+
+function largestPage(at: bigint, end: bigint): number {
+  for (let level = SHIFTS.length - 1; level > 0; level--) {
+    const size = 1n << (SHIFTS[level] ?? 12n);
+    if (at % size === 0n && at + size <= end) return level;
+  }
+  return 0;
+}
+
+function tagOf(vf: number, level: number, iova: bigint): bigint {
+  const owner = BigInt(vf + 1) << BigInt(IOTLB_VF_SHIFT);
+  return (BigInt(level) << BigInt(IOTLB_LEVEL_SHIFT)) | owner | (iova >> (SHIFTS[level] ?? 12n));
+}
+
+function levelOf(tag: bigint): number {
+  return Number(tag >> BigInt(IOTLB_LEVEL_SHIFT));
+}
+
+function pageOf(tag: bigint): bigint {
+  return tag & ((1n << BigInt(IOTLB_VF_SHIFT)) - 1n);
+}

@@ -1,0 +1,115 @@
+import { EPOLLIN } from '../os/constants.ts';
+import { c } from '../os/libc.ts';
+import type { Poller } from '../os/poller.ts';
+import { receiveMessage, sendMessage } from '../os/unix-socket.ts';
+import {
+  FLAG_NEED_REPLY,
+  FLAG_REPLY,
+  HEADER_SIZE,
+  readHeader,
+  readU64,
+  writeMessage,
+} from './message.ts';
+
+/** Bytes that a front-end may leave unread: it is not our memory that its questions pile up in. */
+const UNSENT_BYTES_MAX = 65536;
+/** Every answer on this channel is a u64. */
+const REPLY_SIZE = HEADER_SIZE + 8;
+
+/** What became of a request: the front-end's result, or null if it will never be known. */
+export type OnReply = (result: bigint | null) => void;
+
+/**
+ * The channel on which the back end asks (SET_BACKEND_REQ_FD). Owns its descriptor. Never blocks,
+ * and never fails: a front-end that reads nothing or answers nonsense is not asked any more.
+ */
+export class BackendChannel {
+  readonly #fd: number;
+  readonly #poller: Poller;
+  readonly #waiting: OnReply[] = [];
+  #unsent = new Uint8Array(0);
+  #received = new Uint8Array(0);
+  #isClosed = false;
+
+  /** Throws a SystemError if the descriptor is none that can be waited for. */
+  constructor(fd: number, poller: Poller) {
+    this.#fd = fd;
+    this.#poller = poller;
+    poller.add(fd, (events) => this.#onReady(events));
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Sends a request; with `onReply` it asks for an answer, and is called once. */
+  send(request: number, payload: Uint8Array, onReply?: OnReply): void {
+    const message = writeMessage(request, onReply === undefined ? 0 : FLAG_NEED_REPLY, payload);
+    if (this.#isClosed || this.#unsent.length + message.length > UNSENT_BYTES_MAX) {
+      onReply?.(null);
+      return;
+    }
+    if (onReply !== undefined) this.#waiting.push(onReply);
+    this.#unsent = joined(this.#unsent, message);
+    this.#flush();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#poller.remove(this.#fd);
+    c.close(this.#fd);
+    for (const onReply of this.#waiting.splice(0)) onReply(null);
+  }
+
+  #flush(): void {
+    try {
+      while (this.#unsent.length > 0) {
+        const sent = sendMessage(this.#fd, this.#unsent);
+        if (sent <= 0) break;
+        this.#unsent = this.#unsent.slice(sent);
+      }
+    } catch {
+      this.close(); // the front-end closed its end, or this is no socket
+      return;
+    }
+    this.#poller.watch(this.#fd, { read: true, write: this.#unsent.length > 0 });
+  }
+
+  #onReady(events: number): void {
+    if (this.#unsent.length > 0) this.#flush();
+    if (this.#isClosed || (events & ~4) === 0) return;
+    try {
+      const { length, bytes, fds } = receiveMessage(this.#fd, 4096);
+      for (const fd of fds) c.close(fd);
+      if (length > 0) this.#take(bytes);
+      else if (length === 0 || (events & EPOLLIN) === 0) this.close();
+    } catch {
+      this.close();
+    }
+  }
+
+  #take(bytes: Uint8Array): void {
+    this.#received = joined(this.#received, bytes);
+    while (this.#received.length >= REPLY_SIZE) {
+      const { flags, size } = readHeader(this.#received);
+      const onReply = this.#waiting[0];
+      const isReply = (flags & FLAG_REPLY) !== 0 && size === 8 && onReply !== undefined;
+      if (!isReply) {
+        this.close();
+        return;
+      }
+      const result = readU64(this.#received.subarray(HEADER_SIZE, REPLY_SIZE));
+      this.#received = this.#received.slice(REPLY_SIZE);
+      this.#waiting.shift();
+      onReply(result);
+    }
+  }
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
+}

@@ -1,0 +1,197 @@
+import { IOTLB_READ, IOTLB_WRITE, UNTRANSLATED_FORBIDDEN } from '../../layout/memory.ts';
+import type { GuestMemory } from '../memory/guest-memory.ts';
+import {
+  IOMMU_PAGE_SIZE,
+  Iotlb,
+  type IotlbChange,
+  isPageRange,
+  pageStart,
+} from '../memory/iotlb.ts';
+import type { BackendChannel } from './backend-channel.ts';
+import { BackendRequest, type IotlbMessage, IotlbType, writeIotlb } from './message.ts';
+import { Refusal } from './refusal.ts';
+
+/** Questions that a front-end has not answered yet. What comes beyond is asked again later. */
+const OUTSTANDING_MAX = 256;
+
+/**
+ * How long the connection has to be quiet before the first question after a request, in
+ * milliseconds. QEMU 6.0 to 7.2 look at this channel while they wait for an answer on the other,
+ * and then take the one for the other ("Received unexpected msg type").
+ */
+const QUIET_MS = 20;
+/** … and how many times in a row more may come in between: no front-end talks all the time. */
+const QUIET_ATTEMPTS_MAX = 10;
+
+const ALL_BYTES = 1n << 64n;
+const ONLY_VF = 0;
+
+export interface IommuListener {
+  /** Tells the processors, and resolves when none uses what was there before. */
+  publish(change: IotlbChange): Promise<void>;
+  /** A question was answered by "there is nothing". */
+  onDenied(iova: bigint): void;
+}
+
+/**
+ * The guest's IOMMU, as far as its front-end lets us know it: asks for translations, and keeps
+ * those that it was told.
+ *
+ *     processor lacks one ─► miss ─► front-end        update, invalidate ─► processors ─► acknowledged
+ */
+export class Iommu {
+  readonly #memory: GuestMemory;
+  readonly #listener: IommuListener;
+  readonly #iotlb = new Iotlb();
+  readonly #outstanding = new Set<bigint>();
+  #channel: BackendChannel | null = null;
+  #wantsReplies = false;
+  #unasked: { iova: bigint; access: number }[] = [];
+  #holds = 0;
+  #attemptsLeft = QUIET_ATTEMPTS_MAX;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(memory: GuestMemory, listener: IommuListener) {
+    this.#memory = memory;
+    this.#listener = listener;
+  }
+
+  /** Where questions go from now on, and whether their failure is reported (REPLY_ACK). */
+  connect(channel: BackendChannel, wantsReplies: boolean): void {
+    this.#channel = channel;
+    this.#wantsReplies = wantsReplies;
+    this.#askSoon();
+  }
+
+  /** Where a page of I/O virtual addresses lies, if that is known and `access` is allowed. */
+  lookUp(iova: bigint, access: number): number | null {
+    const found = this.#iotlb.lookUp(ONLY_VF, iova);
+    return found !== null && (found.access & access) === access ? found.guestAddress : null;
+  }
+
+  /** A processor, or a ring that is to start, lacks the translation of a page. */
+  miss(iova: bigint, access: number): void {
+    const page = pageStart(iova);
+    if ((access & UNTRANSLATED_FORBIDDEN) !== 0) {
+      this.#send(IotlbType.ACCESS_FAIL, page, access & ~UNTRANSLATED_FORBIDDEN);
+      return;
+    }
+    const known = this.#iotlb.lookUp(ONLY_VF, page);
+    if (known !== null) {
+      const sizeBytes = BigInt(IOMMU_PAGE_SIZE);
+      void this.#listener.publish({ type: 'update', iova: page, sizeBytes, ...known });
+      return;
+    }
+    const key = page | BigInt(access);
+    if (this.#outstanding.has(key) || this.#outstanding.size >= OUTSTANDING_MAX) return;
+    this.#outstanding.add(key);
+    this.#unasked.push({ iova: page, access });
+    this.#askSoon();
+  }
+
+  /** The front-end waits for an answer, or is about to. To be followed by `release`. */
+  hold(): void {
+    this.#holds += 1;
+    if (this.#attemptsLeft > 0) this.#stopTimer();
+  }
+
+  release(): void {
+    this.#holds -= 1;
+    if (this.#holds > 0) return;
+    if (this.#timer === null) this.#rest();
+  }
+
+  /** An update or an invalidation. Throws a Refusal for what no IOMMU can mean. */
+  async change(message: IotlbMessage): Promise<IotlbChange> {
+    const change = this.#read(message);
+    this.#iotlb.apply(ONLY_VF, change);
+    if (change.type === 'update') this.#settle(change.iova, change.sizeBytes);
+    await this.#listener.publish(change);
+    return change;
+  }
+
+  /** The memory that translations name has changed. The processors forget them by themselves. */
+  flush(): void {
+    this.#iotlb.flush(ONLY_VF);
+  }
+
+  close(): void {
+    this.#stopTimer();
+    this.#channel = null;
+    this.#unasked = [];
+    this.#outstanding.clear();
+    this.flush();
+  }
+
+  #read({ type, iova, sizeBytes, userAddress, access }: IotlbMessage): IotlbChange {
+    if (type === IotlbType.INVALIDATE) {
+      // The end of the address space, said as a size that wraps, is all of it.
+      const end = sizeBytes === 0n ? ALL_BYTES : iova + sizeBytes;
+      const start = sizeBytes === 0n ? 0n : pageStart(iova);
+      return {
+        type: 'invalidate',
+        iova: start,
+        sizeBytes: (end > ALL_BYTES ? ALL_BYTES : end) - start,
+      };
+    }
+    if (type !== IotlbType.UPDATE) throw new Refusal(`IOTLB message of type ${type}`);
+    const isAligned = isPageRange(iova, sizeBytes) && userAddress % BigInt(IOMMU_PAGE_SIZE) === 0n;
+    if (!isAligned)
+      throw new Refusal(`translation of ${sizeBytes} bytes at ${iova}: not whole pages`);
+    if (access < IOTLB_READ || access > (IOTLB_READ | IOTLB_WRITE)) {
+      throw new Refusal(`translation with access ${access}`);
+    }
+    const found = this.#memory.findUserRange(userAddress, sizeBytes);
+    if (found === null) throw new Refusal("a translation that leads out of the guest's memory");
+    const guestAddress = found.region.guestAddress + found.offset;
+    if (guestAddress % IOMMU_PAGE_SIZE !== 0) throw new Refusal('a region not aligned to pages');
+    return { type: 'update', iova, sizeBytes, guestAddress, access };
+  }
+
+  #settle(iova: bigint, sizeBytes: bigint): void {
+    for (const key of this.#outstanding) {
+      const page = pageStart(key);
+      if (page >= iova && page < iova + sizeBytes) this.#outstanding.delete(key);
+    }
+  }
+
+  #askSoon(): void {
+    const mayAsk = this.#unasked.length > 0 && this.#holds === 0 && this.#timer === null;
+    if (!mayAsk || this.#channel === null) return;
+    for (const { iova, access } of this.#unasked.splice(0)) {
+      this.#send(IotlbType.MISS, iova, access);
+    }
+  }
+
+  /** Questions wait for the front-end to have nothing more to say. */
+  #rest(): void {
+    this.#attemptsLeft -= 1;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#attemptsLeft = QUIET_ATTEMPTS_MAX;
+      this.#askSoon();
+    }, QUIET_MS);
+    this.#timer.unref();
+  }
+
+  #stopTimer(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #send(type: number, iova: bigint, access: number): void {
+    const isMiss = type === IotlbType.MISS;
+    const payload = writeIotlb({ type, iova, sizeBytes: 0n, userAddress: 0n, access });
+    const onReply = (result: bigint | null) => {
+      this.#outstanding.delete(iova | BigInt(access));
+      if (result !== null && result !== 0n) this.#deny(iova);
+    };
+    const wantsReply = isMiss && this.#wantsReplies;
+    this.#channel?.send(BackendRequest.IOTLB_MSG, payload, wantsReply ? onReply : undefined);
+  }
+
+  #deny(iova: bigint): void {
+    void this.#listener.publish({ type: 'deny', iova });
+    this.#listener.onDenied(iova);
+  }
+}
