@@ -29,6 +29,7 @@ export class RingOnProcessor {
       pins,
       state: RING_ENABLED,
       isOwned: true,
+      looksAhead: false,
       resumesFromUsed: true,
       kickFd: this.#kickFd,
       callFd: -1,

@@ -25,6 +25,11 @@ export interface GuestMemoryOptions {
   gapBytesMax?: number;
   /** Bytes that can be mapped at once. */
   mappedBytesMax?: number;
+  /**
+   * The guest is behind an IOMMU: what `allocate` returns are I/O virtual addresses, so far above
+   * the guest's own.
+   */
+  iovaOffset?: number;
   seed?: number;
 }
 
@@ -70,9 +75,11 @@ export class GuestMemory {
   readonly #mapped = new Map<GuestRegion, number>();
   #mapCursor: number;
   #turn = 0;
+  readonly #iovaOffset: number;
 
   constructor(options: GuestMemoryOptions = {}) {
     this.#options = options;
+    this.#iovaOffset = options.iovaOffset ?? 0;
     this.#random = new Random(options.seed ?? 1);
     const plans = options.regions ?? DEFAULT_REGIONS;
     const total = plans.reduce((sum, plan) => sum + plan.sizeBytes + HUGE_PAGE_SIZE, 0);
@@ -118,7 +125,7 @@ export class GuestMemory {
       const span = isMapped
         ? this.#allocateDense(region, length, alignment)
         : this.#allocateSparse(region, length, alignment);
-      if (span !== null) return span;
+      if (span !== null) return { ...span, address: span.address + this.#iovaOffset };
     }
     throw new Error(`assertion: the mock guest has no ${length} bytes left`);
   }
@@ -126,7 +133,7 @@ export class GuestMemory {
   /** Where a guest address of a dense region is mapped here. */
   spanAt(address: number, length: number): Span {
     for (const region of this.regions) {
-      const inside = address - region.guestAddress;
+      const inside = address - this.#iovaOffset - region.guestAddress;
       const at = this.#mapped.get(region);
       if (at === undefined || inside < 0 || inside + length > region.sizeBytes) continue;
       return { address, offset: at + inside, length };
@@ -134,7 +141,25 @@ export class GuestMemory {
     throw new Error(`assertion: guest address ${address} is not mapped`);
   }
 
+  /** What SET_VRING_ADDR names an address by: behind an IOMMU it is the address itself. */
   userAddressOf(address: number): number {
+    return this.#iovaOffset === 0 ? this.#userAddressOf(address) : address;
+  }
+
+  /** Where the front-end has what lies at an I/O virtual address. */
+  userOfIova(iova: number): number {
+    return this.#userAddressOf(iova - this.#iovaOffset);
+  }
+
+  hasIova(iova: number): boolean {
+    const address = iova - this.#iovaOffset;
+    return this.regions.some(
+      ({ guestAddress, sizeBytes }) =>
+        address >= guestAddress && address < guestAddress + sizeBytes,
+    );
+  }
+
+  #userAddressOf(address: number): number {
     const isInside = (region: GuestRegion) =>
       address >= region.guestAddress && address < region.guestAddress + region.sizeBytes;
     const region = this.regions.find(isInside);

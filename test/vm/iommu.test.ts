@@ -1,0 +1,32 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { assertBalanced } from '../support/assert-balanced.ts';
+import { Laboratory, skipWithoutGuests } from './laboratory.ts';
+import { ping, reach, stream, transfer } from './traffic.ts';
+
+// A Linux whose virtio-net is behind an emulated Intel IOMMU: every buffer has an I/O virtual
+// address of its own, made for it and taken back after use.
+describe('a guest behind an IOMMU', () => {
+  let lab: Laboratory | undefined;
+
+  beforeEach(skipWithoutGuests);
+  afterEach(() => lab?.close());
+
+  test('talks to one that has none', async () => {
+    lab = await Laboratory.open({ guests: 2, special: { vm1: { guest: { iommu: true } } } });
+    const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
+    expect(await vm1.run('dmesg | grep -c "DMAR: Intel(R) Virtualization Technology"')).toMatch(
+      /1/,
+    );
+    await reach(vm1, 'vm2');
+    expect(lab.nic.vf('vm1').features).toContain('ACCESS_PLATFORM');
+    expect(lab.nic.vf('vm2').features).not.toContain('ACCESS_PLATFORM');
+    const { answered } = await ping(vm1, 'vm2', 20);
+    expect(answered).toBeGreaterThan(15);
+    const sent = await transfer(vm1, vm2, 16);
+    expect(sent.receivedHash).toBe(sent.sentHash);
+    const back = await transfer(vm2, vm1, 16);
+    expect(back.receivedHash).toBe(back.sentHash);
+    expect(await stream(vm1, vm2, { seconds: 2 })).toBeGreaterThan(1);
+    assertBalanced(lab.nic.stats());
+  }, 180_000);
+});
