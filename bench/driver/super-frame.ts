@@ -1,5 +1,5 @@
-// The largest frame that Linux makes of a TCP stream, for whoever needs segments to cut: 45 of them,
-// with timestamps, as an MTU of 1500 has it. One that reached 64 KiB the kernel would cut itself.
+// The largest frame that Linux makes of a TCP stream, for whoever needs segments to cut: 45 of
+// them, with timestamps, as an MTU of 1500 has it. Frames of a full 64 KiB the kernel cuts itself.
 
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { netHeaderBytes, superPacket, TIMESTAMPS } from '../../test/offload/packets.ts';

@@ -22,6 +22,37 @@ export function clientOf(options: ControlOptions): ControlClient {
   return new ControlClient(options.control ?? defaultControlSocket());
 }
 
+/** A command that is only there for its subcommands. */
+export function addGroup(
+  program: Command,
+  name: string,
+  summary: string,
+  description: string,
+): Command {
+  const group = program.command(name).summary(summary).description(description);
+  return group.addHelpText('after', example(`heddle ${name} list`));
+}
+
+/** One that asks the running NIC. */
+export function addSubcommand(
+  group: Command,
+  usage: string,
+  description: string,
+  examples: string[],
+): Command {
+  const command = group.command(usage).description(description);
+  addControlOption(command);
+  return command.addHelpText('after', example(...examples));
+}
+
+/** Only what was said: a change must not reset the rest. */
+export function changesOf<Options extends ControlOptions & { json?: true }>(
+  options: Options,
+): Omit<Options, 'control' | 'json'> {
+  const { control: _control, json: _json, ...changes } = options;
+  return changes;
+}
+
 /** The NIC may run in another directory than the command. */
 export function absolutePath(text: string): string {
   return resolve(text);

@@ -77,7 +77,9 @@ describe.skipIf(!existsSync(join(root, 'src/nic/nic.ts')))('heddle with the real
     const added = await run('uplink', 'add', 'old', 'stream', '--socket', socket, '--json');
     expect(JSON.parse(added.stdout)).toMatchObject({ name: 'old', type: 'stream', state: 'down' });
     expect(statSync(socket).isSocket()).toBe(true);
-    expect((await run('uplink', 'list')).stdout).toMatch(/^old +stream +down +none +\/.*old\.sock/m);
+    expect((await run('uplink', 'list')).stdout).toMatch(
+      /^old +stream +down +none +\/.*old\.sock/m,
+    );
 
     const peer = connect(socket);
     const isUp = async () => expect((await api.uplink('old')).state).toBe('up');

@@ -6,11 +6,12 @@ import type { UplinkChanges, UplinkConfigInput, UplinkInfo } from '../nic/types.
 import { vlanText } from '../switch/vlan.ts';
 import {
   absolutePath,
-  addControlOption,
+  addGroup,
   addJsonOption,
+  addSubcommand,
   type ControlOptions,
+  changesOf,
   clientOf,
-  example,
   wholeNumber,
 } from './options.ts';
 import { list, print, printJson, table } from './output.ts';
@@ -21,11 +22,12 @@ interface UplinkOptions extends ControlOptions, VlanOptions, Omit<UplinkChanges,
 }
 
 export function addUplink(program: Command): void {
-  const uplink = program
-    .command('uplink')
-    .summary('list, show, add, change and remove uplinks')
-    .description('What connects the running NIC to the world.')
-    .addHelpText('after', example('heddle uplink list'));
+  const uplink = addGroup(
+    program,
+    'uplink',
+    'list, show, add, change and remove uplinks',
+    'What connects the running NIC to the world.',
+  );
   addList(uplink);
   addShow(uplink);
   addAdd(uplink);
@@ -33,20 +35,9 @@ export function addUplink(program: Command): void {
   addRemove(uplink);
 }
 
-function subcommand(
-  uplink: Command,
-  usage: string,
-  description: string,
-  examples: string[],
-): Command {
-  const command = uplink.command(usage).description(description);
-  addControlOption(command);
-  return command.addHelpText('after', example(...examples));
-}
-
 function addList(uplink: Command): void {
   const text = 'List the uplinks and their state.';
-  const command = subcommand(uplink, 'list', text, ['heddle uplink list']);
+  const command = addSubcommand(uplink, 'list', text, ['heddle uplink list']);
   addJsonOption(command).action(async (options: UplinkOptions) => {
     const uplinks = await clientOf(options).uplinks();
     if (options.json) return printJson(uplinks);
@@ -71,14 +62,14 @@ function place(uplink: UplinkInfo): string {
 
 function addShow(uplink: Command): void {
   const text = 'Show one uplink: its configuration and what it can do.';
-  const command = subcommand(uplink, 'show <name>', text, ['heddle uplink show wan']);
+  const command = addSubcommand(uplink, 'show <name>', text, ['heddle uplink show wan']);
   addJsonOption(command).action(async (name: string, options: UplinkOptions) => {
     printUplink(await clientOf(options).uplink(name), options);
   });
 }
 
 function addAdd(uplink: Command): void {
-  const command = subcommand(uplink, 'add <name> <type>', 'Add an uplink to the running NIC.', [
+  const command = addSubcommand(uplink, 'add <name> <type>', 'Add an uplink to the running NIC.', [
     'heddle uplink add wan passt',
     'heddle uplink add host tap --interface heddle0',
     'heddle uplink add lan packet --interface eth0',
@@ -96,7 +87,7 @@ function addAdd(uplink: Command): void {
 
 function addSet(uplink: Command): void {
   const text = 'Change an uplink. Its link goes down for a moment, unless only its VLANs change.';
-  const command = subcommand(uplink, 'set <name>', text, [
+  const command = addSubcommand(uplink, 'set <name>', text, [
     'heddle uplink set host --mtu 9000',
     'heddle uplink set lan --trunk 10,20 --native 10',
   ]);
@@ -114,7 +105,7 @@ function addSet(uplink: Command): void {
 
 function addRemove(uplink: Command): void {
   const text = 'Remove an uplink: the VMs go on among themselves.';
-  subcommand(uplink, 'remove <name>', text, ['heddle uplink remove wan']).action(
+  addSubcommand(uplink, 'remove <name>', text, ['heddle uplink remove wan']).action(
     async (name: string, options: UplinkOptions) => clientOf(options).removeUplink(name),
   );
 }
@@ -136,15 +127,6 @@ function addUplinkOptions(command: Command): Command {
     .option('--program <path>', 'the program (passt)')
     .option('--arguments <words...>', 'further words for the program (passt)');
   return addVlanOptions(command);
-}
-
-/** Only what was said: a change must not reset the rest. */
-function changesOf({
-  control: _control,
-  json: _json,
-  ...changes
-}: Omit<UplinkOptions, keyof VlanOptions>): UplinkChanges {
-  return changes;
 }
 
 function printUplink(uplink: UplinkInfo, options: UplinkOptions): void {

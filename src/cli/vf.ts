@@ -5,11 +5,12 @@ import type { VfChanges, VfInfo } from '../nic/types.ts';
 import { vlanText } from '../switch/vlan.ts';
 import {
   absolutePath,
-  addControlOption,
+  addGroup,
   addJsonOption,
+  addSubcommand,
   type ControlOptions,
+  changesOf,
   clientOf,
-  example,
   wholeNumber,
 } from './options.ts';
 import { list, print, printJson, table } from './output.ts';
@@ -20,11 +21,12 @@ interface VfOptions extends ControlOptions, VlanOptions, Omit<VfChanges, 'vlan'>
 }
 
 export function addVf(program: Command): void {
-  const vf = program
-    .command('vf')
-    .summary('list, show, add, change and remove VFs')
-    .description('The virtual functions of the running NIC.')
-    .addHelpText('after', example('heddle vf list'));
+  const vf = addGroup(
+    program,
+    'vf',
+    'list, show, add, change and remove VFs',
+    'The virtual functions of the running NIC.',
+  );
   addList(vf);
   addShow(vf);
   addAdd(vf);
@@ -32,14 +34,8 @@ export function addVf(program: Command): void {
   addRemove(vf);
 }
 
-function subcommand(vf: Command, usage: string, description: string, examples: string[]): Command {
-  const command = vf.command(usage).description(description);
-  addControlOption(command);
-  return command.addHelpText('after', example(...examples));
-}
-
 function addList(vf: Command): void {
-  const command = subcommand(vf, 'list', 'List the VFs and their state.', ['heddle vf list']);
+  const command = addSubcommand(vf, 'list', 'List the VFs and their state.', ['heddle vf list']);
   addJsonOption(command).action(async (options: VfOptions) => {
     const vfs = await clientOf(options).vfs();
     if (options.json) return printJson(vfs);
@@ -53,14 +49,14 @@ function addList(vf: Command): void {
 
 function addShow(vf: Command): void {
   const text = 'Show one VF: its configuration, its features and its rings.';
-  const command = subcommand(vf, 'show <name>', text, ['heddle vf show vm1']);
+  const command = addSubcommand(vf, 'show <name>', text, ['heddle vf show vm1']);
   addJsonOption(command).action(async (name: string, options: VfOptions) => {
     printVf(await clientOf(options).vf(name), options);
   });
 }
 
 function addAdd(vf: Command): void {
-  const command = subcommand(vf, 'add <name>', 'Add a VF to the running NIC.', [
+  const command = addSubcommand(vf, 'add <name>', 'Add a VF to the running NIC.', [
     'heddle vf add vm3 --socket /run/user/1000/heddle/vm3.sock',
     'heddle vf add vm4 --socket /tmp/vm4.sock --mode client --queue-pairs 2',
   ]);
@@ -76,7 +72,7 @@ function addAdd(vf: Command): void {
 function addSet(vf: Command): void {
   const text =
     'Change a VF. MAC, VLANs and trust in memory change in place; the rest makes it reconnect.';
-  const command = subcommand(vf, 'set <name>', text, [
+  const command = addSubcommand(vf, 'set <name>', text, [
     'heddle vf set vm1 --mac 02:00:00:00:00:0a',
     'heddle vf set vm1 --queue-pairs 4',
     'heddle vf set vm1 --access 10 --priority 3',
@@ -95,7 +91,7 @@ function addSet(vf: Command): void {
 
 function addRemove(vf: Command): void {
   const text = 'Remove a VF: its guest sees the cable pulled, its socket goes away.';
-  subcommand(vf, 'remove <name>', text, ['heddle vf remove vm3']).action(
+  addSubcommand(vf, 'remove <name>', text, ['heddle vf remove vm3']).action(
     async (name: string, options: VfOptions) => clientOf(options).removeVf(name),
   );
 }
@@ -114,15 +110,6 @@ function addVfOptions(command: Command): Command {
     .option('--mtu <bytes>', 'largest IP packet', wholeNumber)
     .option('--allow-unsealed-memory', 'accept memory that its owner could truncate');
   return addVlanOptions(command);
-}
-
-/** Only what was said: a change must not reset the rest. */
-function changesOf({
-  control: _control,
-  json: _json,
-  ...changes
-}: Omit<VfOptions, keyof VlanOptions>): VfChanges {
-  return changes;
 }
 
 function printVf(vf: VfInfo, options: VfOptions): void {
