@@ -25,10 +25,12 @@ export const VIRTIO_F_VERSION_1: u32 = 32;
 export const VIRTIO_F_ACCESS_PLATFORM: u32 = 33;
 export const VIRTIO_F_RING_PACKED: u32 = 34;
 export const VIRTIO_F_IN_ORDER: u32 = 35;
+export const VIRTIO_F_NOTIFICATION_DATA: u32 = 38;
 export const VIRTIO_F_RING_RESET: u32 = 40;
 export const VIRTIO_NET_F_GUEST_USO4: u32 = 54;
 export const VIRTIO_NET_F_GUEST_USO6: u32 = 55;
 export const VIRTIO_NET_F_HOST_USO: u32 = 56;
+export const VIRTIO_NET_F_SPEED_DUPLEX: u32 = 63;
 
 // struct virtio_net_hdr (5.1.6): flags, gso_type, hdr_len, gso_size, csum_start, csum_offset,
 // num_buffers.

@@ -7,12 +7,7 @@ function mask(bits: readonly number[]): bigint {
 
 /**
  * The features that a VF offers unless its configuration disables them, by their names in virtio
- * 1.3.
- *
- * RING_RESET is not among them, although a ring that stops and starts again with another size is
- * nothing special here: QEMU hands the feature on to the guest, but tells only its own TAP back end
- * of a reset (hw/net/virtio-net.c, virtio_net_queue_reset). After `ethtool -G` guest and NIC then
- * looked at different rings; without the feature the guest is told that it cannot.
+ * 1.3. Why each is there, and why others are not (RING_RESET, RSS …): docs/virtio-features.md.
  */
 export const SWITCHABLE_FEATURES = {
   CSUM: virtio.VIRTIO_NET_F_CSUM,
@@ -34,9 +29,11 @@ export const SWITCHABLE_FEATURES = {
   ACCESS_PLATFORM: virtio.VIRTIO_F_ACCESS_PLATFORM,
   RING_PACKED: virtio.VIRTIO_F_RING_PACKED,
   IN_ORDER: virtio.VIRTIO_F_IN_ORDER,
+  NOTIFICATION_DATA: virtio.VIRTIO_F_NOTIFICATION_DATA,
   GUEST_USO4: virtio.VIRTIO_NET_F_GUEST_USO4,
   GUEST_USO6: virtio.VIRTIO_NET_F_GUEST_USO6,
   HOST_USO: virtio.VIRTIO_NET_F_HOST_USO,
+  SPEED_DUPLEX: virtio.VIRTIO_NET_F_SPEED_DUPLEX,
 } as const;
 
 export type SwitchableFeature = keyof typeof SWITCHABLE_FEATURES;

@@ -189,9 +189,13 @@ export async function changeIotlb(session: Session, message: Message): Promise<u
   await session.startComplete();
 }
 
+/** What TAP says, too: memory knows no line speed, but a guest's bonding wants one. */
+const SPEED_MBPS = 10_000;
+const FULL_DUPLEX = 1;
+
 /**
- * struct virtio_net_config (5.1.4): mac[6], status, max_virtqueue_pairs, mtu; the rest reads as
- * zero.
+ * struct virtio_net_config (5.1.4): mac[6], status, max_virtqueue_pairs, mtu, speed, duplex; the
+ * rest reads as zero.
  */
 export function getConfig(session: Session, message: Message): Uint8Array {
   const request = viewOf(message.payload);
@@ -206,6 +210,8 @@ export function getConfig(session: Session, message: Message): Uint8Array {
   view.setUint16(6, 1, true); // VIRTIO_NET_S_LINK_UP
   view.setUint16(8, session.device.queuePairs, true);
   view.setUint16(10, session.device.mtu, true);
+  view.setUint32(12, SPEED_MBPS, true);
+  view.setUint8(16, FULL_DUPLEX);
   const reply = message.payload.slice(0, 12 + size);
   reply.set(space.subarray(offset, offset + size), 12);
   return reply;
