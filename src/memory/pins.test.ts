@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { HUGE_PAGE_SIZE, PIN_CELL_SIZE, PINS_SIZE } from '../../layout/memory.ts';
-import { distinctPins, type FilePart, type Pin, PinAllocator, planPins } from './pins.ts';
+import {
+  distinctPins,
+  type FilePart,
+  isPinOf,
+  type Pin,
+  PinAllocator,
+  planPieces,
+  planPins,
+} from './pins.ts';
 
 const file = (offset: number, pageSizeBytes = 4096) => ({ fd: 3, offset, pageSizeBytes });
 
@@ -153,5 +161,28 @@ describe('the parts of one ring', () => {
     const parts = [part({}), part({ fd: 8, lengthBytes: PINS_SIZE })];
     expect(planPins(allocator, parts)).toBeNull();
     expect(allocator.usedCells).toBe(0);
+  });
+});
+
+describe('a part in pieces', () => {
+  const piece = (fd: number, pageSizeBytes = 4096): FilePart => ({
+    fd,
+    offset: 0x5000,
+    lengthBytes: 0x2000,
+    pageSizeBytes,
+  });
+
+  it('takes the room of all its pieces, and belongs to all their files', () => {
+    const pins = new PinAllocator();
+    const pin = planPieces(pins, [piece(3), piece(4)], 0x10);
+    expect(pin).toMatchObject({ lengthBytes: 0x4000, partOffset: 0x10, pinOffset: 0 });
+    expect([3, 4, 5].map((fd) => pin !== null && isPinOf(pin, fd))).toEqual([true, true, false]);
+    expect(pins.usedCells).toBe(1);
+  });
+
+  it('cannot be put together from huge pages', () => {
+    const pins = new PinAllocator();
+    expect(planPieces(pins, [piece(3), piece(4, HUGE_PAGE_SIZE)], 0)).toBeNull();
+    expect(pins.usedCells).toBe(0);
   });
 });

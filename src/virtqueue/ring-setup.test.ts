@@ -156,6 +156,53 @@ describe('pinning a ring', () => {
     expect(allocator.usedCells).toBe(used);
   });
 
+  describe('of I/O virtual addresses', () => {
+    const PAGE = 4096;
+    const IOVA = 0x7000_0000n;
+
+    /** A ring at IOVA, whose n-th page lies at guest address `pages[n]`; −1: nowhere. */
+    function pinAt(pages: readonly number[], start = 0n) {
+      const addresses = {
+        descriptors: IOVA + start,
+        avail: IOVA + start + 0x1000n,
+        used: IOVA + start + 0x2000n,
+      };
+      const ring = { ...createRingSetup(), size: SIZE, addresses };
+      return pinRing(ring, memory, allocator, 0n, (iova) => {
+        const guest = pages[Number((iova - IOVA) / BigInt(PAGE))] ?? -1;
+        return guest < 0 ? null : guest;
+      });
+    }
+
+    it('finds each part in one piece, where it is', () => {
+      const pins = pinAt([3 * PAGE, 9 * PAGE, 5 * PAGE]);
+      expect(pins?.descriptors.fileOffset).toBe(Number(MIB) + 3 * PAGE);
+      expect(pins?.avail.fileOffset).toBe(Number(MIB) + 9 * PAGE);
+      expect(pins?.used).toMatchObject({ fileOffset: Number(MIB) + 5 * PAGE, partOffset: 0 });
+    });
+
+    it('puts together what lies scattered, over regions too', () => {
+      const [low, high] = memory.regions;
+      const pins = pinAt([3 * PAGE, Number(MIB) + PAGE, 7 * PAGE, 6 * PAGE], 0x10n);
+      const { pieces, partOffset, lengthBytes } = pins!.descriptors;
+      expect({ partOffset, lengthBytes }).toEqual({ partOffset: 0x10, lengthBytes: 2 * PAGE });
+      expect(pieces?.map(({ fd, offset }) => [fd, offset])).toEqual([
+        [low?.fd, Number(MIB) + 3 * PAGE],
+        [high?.fd, Number(MIB) + PAGE],
+      ]);
+      freePins(pins!, allocator);
+      expect(allocator.usedCells).toBe(0);
+    });
+
+    it('refuses a part that is not translated whole, and gives back what it had', () => {
+      for (const pages of [[], [PAGE], [PAGE, 5 * PAGE], [PAGE, -1, 5 * PAGE]]) {
+        expect(pinAt(pages, 0x10n)).toBeNull();
+      }
+      expect(pinAt([PAGE, 64 * Number(MIB), 3 * PAGE]), 'beyond the memory').toBeNull();
+      expect(allocator.usedCells).toBe(0);
+    });
+  });
+
   it('needs the addresses', () => {
     expect(pinRing({ ...createRingSetup(), size: 256 }, memory, allocator, 0n)).toBeNull();
   });

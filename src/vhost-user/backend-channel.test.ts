@@ -1,0 +1,97 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openFdCount } from '../../test/support/file-descriptors.ts';
+import { createEventFd } from '../os/event-fd.ts';
+import { c } from '../os/libc.ts';
+import { createMemoryFile } from '../os/memory-file.ts';
+import { acquirePoller, type Poller, releasePoller } from '../os/poller.ts';
+import { createSocketPair, receiveMessage, sendMessage } from '../os/unix-socket.ts';
+import { BackendChannel } from './backend-channel.ts';
+import { FLAG_NEED_REPLY, FLAG_REPLY, readHeader, writeMessage, writeU64 } from './message.ts';
+
+const NOTHING = new Uint8Array(0);
+const REQUEST = 1;
+
+describe('the channel for what the back end asks', () => {
+  let poller: Poller;
+  let fdsBefore: number;
+  let channel: BackendChannel;
+  let theirs: number;
+
+  beforeAll(() => {
+    poller = acquirePoller();
+  });
+
+  afterAll(releasePoller);
+
+  beforeEach(() => {
+    fdsBefore = openFdCount();
+    const [ours, other] = createSocketPair();
+    theirs = other;
+    channel = new BackendChannel(ours, poller);
+  });
+
+  afterEach(() => {
+    channel.close();
+    c.close(theirs);
+    expect(openFdCount(), 'descriptors left open').toBe(fdsBefore);
+  });
+
+  function ask(): Promise<bigint | null> {
+    return new Promise((resolve) => channel.send(REQUEST, writeU64(7n), resolve));
+  }
+
+  function answer(result: bigint): Uint8Array {
+    return writeMessage(REQUEST, FLAG_REPLY, writeU64(result));
+  }
+
+  it('asks, and hands the answers on in their order', async () => {
+    const answers = Promise.all([ask(), ask(), ask()]);
+    const { bytes } = receiveMessage(theirs, 4096);
+    expect(readHeader(bytes)).toMatchObject({ request: REQUEST, size: 8 });
+    expect(readHeader(bytes).flags & FLAG_NEED_REPLY).toBe(FLAG_NEED_REPLY);
+    const both = Buffer.concat([answer(0n), answer(1n), answer(2n)]);
+    sendMessage(theirs, both.subarray(0, 25)); // in pieces, as a stream may bring them
+    sendMessage(theirs, both.subarray(25));
+    expect(await answers).toEqual([0n, 1n, 2n]);
+  });
+
+  it('tells where no answer is wanted', () => {
+    channel.send(REQUEST, NOTHING);
+    expect(readHeader(receiveMessage(theirs, 4096).bytes).flags & FLAG_NEED_REPLY).toBe(0);
+  });
+
+  it.each([
+    ['an answer that nobody waits for', writeMessage(REQUEST, FLAG_REPLY, writeU64(0n)), 0],
+    ['a request', writeMessage(REQUEST, 0, writeU64(0n)), 1],
+    ['an answer of another size', writeMessage(REQUEST, FLAG_REPLY, new Uint8Array(9)), 1],
+    ['nonsense', new Uint8Array(64).fill(0xff), 1],
+  ] as const)('is closed by %s', async (_title, bytes, asked) => {
+    const answers = Array.from({ length: asked }, ask);
+    sendMessage(theirs, bytes);
+    await expect.poll(() => channel.isClosed).toBe(true);
+    expect(await Promise.all(answers)).toEqual(answers.map(() => null));
+    expect(await ask(), 'and asks no more').toBeNull();
+  });
+
+  it('is closed with its other end', async () => {
+    const asked = ask();
+    c.close(theirs);
+    expect(await asked).toBeNull();
+    theirs = createEventFd(); // for afterEach
+    expect(channel.isClosed).toBe(true);
+  });
+
+  it('keeps only so much for a front-end that does not read, and forgets the rest', async () => {
+    const answers = Array.from({ length: 40_000 }, ask);
+    const last = await answers.at(-1);
+    expect(last).toBeNull();
+    channel.close();
+    expect(new Set(await Promise.all(answers))).toEqual(new Set([null]));
+  });
+
+  it('takes nothing that cannot be waited for', () => {
+    const file = createMemoryFile('file', 4096);
+    expect(() => new BackendChannel(file, poller)).toThrow('epoll_ctl');
+    c.close(file);
+  });
+});
