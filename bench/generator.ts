@@ -138,6 +138,10 @@ export class Generator {
     for (const socket of this.#sockets) if (existsSync(socket)) rmSync(socket);
   }
 
+  pids(): readonly number[] {
+    return this.#testpmd.child.hasEnded ? [] : [this.#testpmd.child.pid];
+  }
+
   tail(): string {
     return this.#testpmd.child.tail();
   }

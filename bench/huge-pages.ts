@@ -5,7 +5,7 @@ import { releaseAtExit } from './resources.ts';
 
 const setting = '/proc/sys/vm/nr_hugepages';
 const pageKiBExpected = 2048;
-/** Two processes of 512 MiB, and room for what DPDK rounds up. */
+/** Two processes of 512 MiB, and room for what DPDK rounds up: the next peer and its load. */
 const pagesNeeded = 640;
 const pagesReserved = 1024;
 

@@ -109,7 +109,7 @@ function withChanges(base: Profile, { size, rounds, seconds }: Changes): Profile
       : { ...forward, frameSizes: sizes, variantSizes: [], hasMix: false };
   const changed = {
     ...base,
-    forward: sized,
+    forward: rounds === undefined ? sized : { ...sized, rounds: Number(rounds) },
     windowSeconds: parseNumber('--seconds', seconds ?? base.windowSeconds, 0.5, 600),
   };
   if (rounds === undefined) return changed;

@@ -9,6 +9,8 @@ export interface Profile {
   /** Open vSwitch takes a second or so to add a port. */
   readonly portsOfOthersMax: number;
   readonly forward: {
+    /** More than elsewhere: all peers are connected at once, and take turns within seconds. */
+    readonly rounds: number;
     readonly frameSizes: readonly number[];
     /** Sizes of the rounds with other kinds of rings; none, no such rounds. */
     readonly variantSizes: readonly number[];
@@ -52,9 +54,10 @@ const full: Profile = {
   name: 'full',
   secondsMax: null,
   rounds: 5,
-  windowSeconds: 2,
+  windowSeconds: 1,
   portsOfOthersMax: 64,
   forward: {
+    rounds: 15,
     frameSizes: [64, 128, 256, 512, 1024, 1500],
     variantSizes: [64, 1500],
     hasMix: true,
@@ -77,7 +80,7 @@ const quick: Profile = {
   rounds: 1,
   windowSeconds: 0.5,
   portsOfOthersMax: 8,
-  forward: { frameSizes: [64, 1500], variantSizes: [], hasMix: true },
+  forward: { rounds: 3, frameSizes: [64, 1500], variantSizes: [], hasMix: true },
   openLoop: { wireSizes: [64, 1518], trialSeconds: 0.05 },
   latency: { trips: 20_000, idleTrips: 50 },
   vm: {
@@ -97,7 +100,7 @@ const smoke: Profile = {
   name: 'smoke',
   // Idle is then about Heddle alone: the others poll, which needs no measurement.
   portsOfOthersMax: 2,
-  forward: { frameSizes: [64, 1500], variantSizes: [], hasMix: false },
+  forward: { rounds: 9, frameSizes: [64, 1500], variantSizes: [], hasMix: false },
   idle: { vfCounts: [8], settleSeconds: 30, windowSeconds: 10 },
 };
 

@@ -4,12 +4,14 @@ import { CoreClock, isDisturbed } from '../disturbance.ts';
 import type { Generator, RingOptions } from '../generator.ts';
 import type { Peer } from '../peers/peer.ts';
 import type { Sample } from '../sample.ts';
-import { withDriver, withGenerator } from './session.ts';
+import { awake, type Pair, withDriver, withGenerators } from './session.ts';
 import { interleave, type SuiteContext } from './suite.ts';
 
 /** Long enough for every frame to have gone round, caches and branch predictors to be warm, and
  * for V8 to have replaced its first, fast-made code of the firmware by the optimised one. */
 export const warmUpSeconds = 0.5;
+/** Of a pair that was warm before it was stopped. */
+const wakeUpSeconds = 0.3;
 
 /** Simple IMIX: of 12 frames, 7 of 64 bytes, 4 of 576 and 1 of 1500, spread evenly. */
 const mix = [64, 576, 64, 64, 576, 64, 1500, 64, 576, 64, 576, 64];
@@ -37,9 +39,7 @@ const variants: readonly Variant[] = [
 
 export async function runForward(context: SuiteContext): Promise<void> {
   const { name, rounds, forward } = context.profile;
-  await interleave(context, rounds, 'forward', (peer, round) =>
-    visit(context, peer, round, usual, forward.frameSizes),
-  );
+  await visitAll(context, forward.rounds, usual, forward.frameSizes);
   const offers = forward.hasMix ? await runMix(context) : new Map<string, bigint>();
   if (forward.variantSizes.length === 0) {
     context.omit('forward, other kinds of rings', `not in the profile ${name}`);
@@ -47,9 +47,7 @@ export async function runForward(context: SuiteContext): Promise<void> {
   }
   for (const variant of variants) {
     const able = context.peers.filter((peer) => canHave(context, variant, peer, offers));
-    await interleave({ ...context, peers: able }, rounds, `forward, ${variant.name}`, (peer, at) =>
-      visit(context, peer, at, variant, forward.variantSizes),
-    );
+    await visitAll({ ...context, peers: able }, rounds, variant, forward.variantSizes);
   }
 }
 
@@ -66,37 +64,48 @@ function canHave(
   return false;
 }
 
-async function visit(
+/** All peers are connected at once, and take turns at every size: A B C, then C B A. */
+async function visitAll(
   context: SuiteContext,
-  peer: Peer,
-  round: number,
+  rounds: number,
   variant: Variant,
   frameSizes: readonly number[],
 ): Promise<void> {
-  await withGenerator(peer, 2, variant.rings, async (generator) => {
-    for (const frameBytes of frameSizes) {
-      context.record(await measure(context, peer, round, variant.name, generator, frameBytes));
+  const what = `forward${variant.name === '' ? '' : `, ${variant.name}`}`;
+  await withGenerators(context, what, variant.rings, async (pairs) => {
+    for (const pair of pairs) {
+      await context.attempt(`${what}, ${pair.peer.name}, first frames`, async () => {
+        await visit(pair, frameSizes[0]!, warmUpSeconds);
+      });
+    }
+    for (let round = 0; round < rounds; round += 1) {
+      const order = round % 2 === 0 ? pairs : pairs.toReversed();
+      for (const frameBytes of frameSizes) {
+        for (const pair of order) {
+          const name = `${what}, ${pair.peer.name}, round ${round + 1}`;
+          await context.attempt(name, async () => {
+            const measured = await visit(pair, frameBytes, context.profile.windowSeconds);
+            context.record({ ...measured, ...placeOf(variant, frameBytes), round });
+          });
+        }
+      }
     }
   });
 }
 
-async function measure(
-  context: SuiteContext,
-  peer: Peer,
-  round: number,
-  variant: string,
-  generator: Generator,
-  frameBytes: number,
-): Promise<Sample> {
-  const size = `${frameBytes} B`;
-  return {
-    ...(await measureLoop(peer, generator, frameBytes, context.profile.windowSeconds)),
-    ...{ suite: 'forward', round },
-    workload: variant === '' ? size : `${size}, ${variant}`,
-    // The plot is of the usual rings.
-    x: variant === '' ? frameBytes : null,
-  };
+function visit(pair: Pair, frameBytes: number, windowSeconds: number): Promise<LoopFigures> {
+  const { peer, generator } = pair;
+  return awake(pair, () => measureLoop(peer, generator, frameBytes, windowSeconds, wakeUpSeconds));
 }
+
+function placeOf({ name }: Variant, frameBytes: number): Pick<Sample, 'suite' | 'workload' | 'x'> {
+  const size = `${frameBytes} B`;
+  // The plot is of the usual rings.
+  if (name === '') return { suite: 'forward', workload: size, x: frameBytes };
+  return { suite: 'forward', workload: `${size}, ${name}`, x: null };
+}
+
+type LoopFigures = Omit<Sample, 'suite' | 'round' | 'workload' | 'x'>;
 
 /** One window of testpmd's closed loop. */
 export async function measureLoop(
@@ -104,11 +113,12 @@ export async function measureLoop(
   generator: Generator,
   frameBytes: number,
   windowSeconds: number,
-): Promise<Omit<Sample, 'suite' | 'round' | 'workload' | 'x'>> {
+  warmUp: number = warmUpSeconds,
+): Promise<LoopFigures> {
   let clock = new CoreClock(() => peer.cpuSeconds());
   let switchCores = 0;
   const loop = await generator.measure({
-    ...{ frameBytes, warmUpSeconds, windowSeconds },
+    ...{ frameBytes, warmUpSeconds: warmUp, windowSeconds },
     onWindow(edge) {
       if (edge === 'begin') clock = new CoreClock(() => peer.cpuSeconds());
       else switchCores = clock.cores();

@@ -6,6 +6,7 @@ import { Generator, type RingOptions } from '../generator.ts';
 import { reserveHugePages } from '../huge-pages.ts';
 import type { Peer } from '../peers/peer.ts';
 import { makeTemporaryDirectory } from '../resources.ts';
+import type { SuiteContext } from './suite.ts';
 
 /** Whatever connects to the sockets of a switch. */
 interface Load {
@@ -30,6 +31,57 @@ export function withGenerator<Result>(
     await generator.connect();
     return await work(generator);
   });
+}
+
+/** A peer and its load, connected. */
+export interface Pair {
+  readonly peer: Peer;
+  readonly generator: Generator;
+}
+
+/**
+ * Connects every peer of the context to a load of its own, and does the work with all those that
+ * could be. All stand still (SIGSTOP) but the pair that `awake` is working with: so peers can take
+ * turns second by second, while a machine's moods last longer than that.
+ */
+export async function withGenerators(
+  context: SuiteContext,
+  what: string,
+  rings: RingOptions,
+  work: (pairs: readonly Pair[]) => Promise<void>,
+  ready: readonly Pair[] = [],
+): Promise<void> {
+  const [peer, ...others] = context.peers;
+  if (peer === undefined) return work(ready);
+  const rest = { ...context, peers: others };
+  let isConnected = false;
+  await context.attempt(`${what}, ${peer.name}`, () =>
+    withGenerator(peer, 2, rings, async (generator) => {
+      isConnected = true;
+      const pair = { peer, generator };
+      signalPair(pair, 'SIGSTOP');
+      try {
+        await withGenerators(rest, what, rings, work, [...ready, pair]);
+      } finally {
+        signalPair(pair, 'SIGCONT');
+      }
+    }),
+  );
+  if (!isConnected) await withGenerators(rest, what, rings, work, ready);
+}
+
+/** Wakes a pair for a piece of work. */
+export async function awake<Result>(pair: Pair, work: () => Promise<Result>): Promise<Result> {
+  signalPair(pair, 'SIGCONT');
+  try {
+    return await work();
+  } finally {
+    signalPair(pair, 'SIGSTOP');
+  }
+}
+
+function signalPair({ peer, generator }: Pair, signal: NodeJS.Signals): void {
+  for (const pid of [...peer.pids(), ...generator.pids()]) process.kill(pid, signal);
 }
 
 /**
