@@ -40,7 +40,12 @@ export interface Profile {
   /** Windows (of 4 MiB each) that the buffers of both guests lie in. */
   readonly windows: { readonly counts: readonly number[]; readonly rounds: number };
   readonly allocation: { readonly windowSeconds: number };
-  readonly offload: { readonly rounds: number; readonly windowSeconds: number };
+  readonly offload: {
+    readonly rounds: number;
+    readonly windowSeconds: number;
+    /** Whether packed rings are measured beside split ones. */
+    readonly hasRings: boolean;
+  };
   readonly uplinks: {
     readonly rounds: number;
     readonly windowSeconds: number;
@@ -69,7 +74,7 @@ const full: Profile = {
   idle: { vfCounts: [8, 64], settleSeconds: 30, windowSeconds: 10 },
   windows: { counts: [8, 256, 512, 768, 864, 960, 1024, 1792], rounds: 3 },
   allocation: { windowSeconds: 10 },
-  offload: { rounds: 9, windowSeconds: 0.5 },
+  offload: { rounds: 9, windowSeconds: 0.5, hasRings: true },
   uplinks: { rounds: 9, windowSeconds: 1, guestRounds: 3, streamSeconds: 3 },
 };
 
@@ -91,7 +96,7 @@ const quick: Profile = {
   idle: { vfCounts: [64], settleSeconds: 2, windowSeconds: 3 },
   windows: { counts: [8, 1024], rounds: 1 },
   allocation: { windowSeconds: 3 },
-  offload: { rounds: 1, windowSeconds: 0.5 },
+  offload: { rounds: 1, windowSeconds: 0.5, hasRings: false },
   uplinks: { rounds: 1, windowSeconds: 0.5, guestRounds: 0, streamSeconds: 1 },
 };
 

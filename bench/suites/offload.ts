@@ -47,7 +47,10 @@ export async function runOffload(context: SuiteContext): Promise<void> {
       withDriver(peer, 2, options, (driver) => measureCopies(context, peer, driver, workload)),
     );
   }
-  for (let round = 0; round < context.profile.offload.rounds; round += 1) {
+  const { rounds, hasRings } = context.profile.offload;
+  if (!hasRings)
+    context.omit(`${suite}, packed rings`, `not in the profile ${context.profile.name}`);
+  for (let round = 0; hasRings && round < rounds; round += 1) {
     for (const [workload, options] of rings) {
       await context.attempt(`${suite}, ${workload}, round ${round + 1}`, () =>
         measureRings(context, peer, round, workload, options),
