@@ -240,6 +240,7 @@ export class Session {
     const setup = this.setup(queue);
     const wasRunning = this.device.rings.isRunning(queue);
     const base = wasRunning ? await this.device.rings.stop(queue) : setup.base;
+    await this.#forgetTranslations();
     setup.base = base;
     closeFd(setup.kickFd);
     setup.kickFd = -1;
@@ -256,6 +257,17 @@ export class Session {
     this.#updateState();
   }
 
+  /**
+   * A front-end whose guest has stopped a ring may tell of no invalidation any more (QEMU listens
+   * to the IOMMU only while its device runs): what is needed later is asked for again.
+   */
+  async #forgetTranslations(): Promise<void> {
+    if (!this.isBehindIommu) return;
+    this.iommu.flush();
+    const everything = { iova: 0n, sizeBytes: 1n << 64n };
+    await this.device.rings.changeIotlb({ type: 'invalidate', ...everything });
+  }
+
   async reset(): Promise<void> {
     for (const [queue, setup] of this.#setups) {
       if (this.device.rings.isRunning(queue)) await this.device.rings.stop(queue);
@@ -264,6 +276,7 @@ export class Session {
       setup.isEnabled = false;
       setup.base = 0;
     }
+    await this.#forgetTranslations();
     this.#updateState();
     this.#listener.onReset();
   }

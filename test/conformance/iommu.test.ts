@@ -165,6 +165,25 @@ describe('a guest behind an IOMMU', () => {
     }
   });
 
+  it('believes nothing from before a stop: nobody tells of changes while rings stand', async () => {
+    lab = await TestNic.start({ vfs: 2 });
+    const { guest, iommu } = await running(0);
+    const other = await lab.connect(1);
+    await exchange(lab, [0, guest], [1, other], { count: 20 });
+    const known = new Set(iommu.misses.map(({ iova }) => iova));
+    for (const queue of [0, 1]) await guest.stopQueue(queue);
+    iommu.misses.length = 0;
+    iommu.policy = () => null;
+    guest.queues.reset();
+    await guest.start();
+    await iommu.until(() => iommu.misses.length > 2);
+    expect(
+      iommu.misses.every(({ iova }) => known.has(iova)),
+      'known pages, asked again',
+    ).toBe(true);
+    expect(lab.nic.vf('vf0').rings).toEqual([]);
+  });
+
   function isOfRings(guest: MockGuest, iova: bigint): boolean {
     const page = Number(iova);
     return [0, 1].some((queue) => {

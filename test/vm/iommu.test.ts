@@ -29,4 +29,20 @@ describe('a guest behind an IOMMU', () => {
     expect(await stream(vm1, vm2, { seconds: 2 })).toBeGreaterThan(1);
     assertBalanced(lab.nic.stats());
   }, 180_000);
+
+  test('keeps its traffic when the NIC restarts, and when its driver comes anew', async () => {
+    lab = await Laboratory.open({ guests: 2, special: { vm1: { guest: { iommu: true } } } });
+    const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
+    await reach(vm1, 'vm2');
+    await lab.restartNic();
+    await reach(vm1, 'vm2');
+    // The addresses of the first driver come back for other pages.
+    await vm1.run(
+      'rmmod virtio_net; load-drivers; ip a add 10.0.0.1/24 dev eth0; ip l set eth0 up',
+    );
+    await reach(vm1, 'vm2');
+    const back = await transfer(vm2, vm1, 8);
+    expect(back.receivedHash).toBe(back.sentHash);
+    expect(lab.nic.stats().vfs[0]?.tx.drops).toEqual({});
+  }, 180_000);
 });
