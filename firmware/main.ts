@@ -12,6 +12,7 @@ import {
   WHOLE_LIST_BASE,
 } from '../layout/memory';
 import { TURN_IDLE, TURN_MISSED, TURN_SIGNALS, TURN_WORKED } from '../layout/processor';
+import { VF_F_VLAN } from '../layout/vf';
 import { RING_DISABLED, RING_STOPPED } from '../layout/virtqueue';
 import { control } from './memory/control';
 import { configureFragments } from './offload/segment';
@@ -19,7 +20,7 @@ import { classify, receiveRing, TARGETS_DIFFER } from './switch/classify';
 import { configureAgeing } from './switch/fdb';
 import { portAt, portCount } from './switch/ports';
 import { fillFlowTable } from './switch/toeplitz';
-import { classifyInVlans } from './switch/vlan';
+import { classifyFlagged } from './switch/vlan';
 import { complete, listInterrupts } from './vf/complete';
 import { deliver } from './vf/receive';
 import { chainUntranslated } from './vf/take-chain';
@@ -209,11 +210,10 @@ export function disarm(): void {
 function openBatch(ring: u32, frames: u32): void {
   const isDraining = viewAt(ring).state == RING_DISABLED;
   const vf = vfOf(ring);
-  const hasFlags = portFlags(vf) != 0;
-  openTags(hasFlags);
-  const common = hasFlags
-    ? classifyInVlans(vf, frames, isDraining)
-    : classify(vf, frames, isDraining);
+  const flags = portFlags(vf);
+  openTags((flags & VF_F_VLAN) != 0);
+  const common =
+    flags != 0 ? classifyFlagged(vf, frames, isDraining) : classify(vf, frames, isDraining);
   batchRing = ring;
   batchFrames = frames;
   batchReplicas = 0;

@@ -15,7 +15,7 @@ export const COUNTER_FORWARDED: u32 = 2;
 export const COUNTER_REPLICAS: u32 = 3;
 /** Receive: frames that the switch meant for this queue. */
 export const COUNTER_OFFERED: u32 = 2;
-/** Notifications from the guest. */
+/** Transmit: notifications from the guest. */
 export const COUNTER_KICKS: u32 = 4;
 /** Notifications to the guest. */
 export const COUNTER_INTERRUPTS: u32 = 5;
@@ -24,13 +24,13 @@ export const COUNTER_WINDOW_MISSES: u32 = 6;
 export const COUNTER_FAULTS: u32 = 7;
 
 /** Receive: further frames that segmentation made of super-frames. */
-export const COUNTER_SEGMENTS: u32 = 30;
+export const COUNTER_SEGMENTS: u32 = 3;
 /** Receive: checksums completed for a guest that takes only finished frames. */
-export const COUNTER_CHECKSUMS: u32 = 31;
+export const COUNTER_CHECKSUMS: u32 = 4;
 
 /** Drop counters start here, at COUNTER_DROPS + reason. */
 export const COUNTER_DROPS: u32 = 8;
-export const DROP_REASON_COUNT: u32 = 22;
+export const DROP_REASON_COUNT: u32 = 24;
 
 /** A buffer lies outside the guest's memory. */
 export const DROP_BUFFER_ADDRESS: u32 = 0;
@@ -80,3 +80,5 @@ export const DROP_SEGMENTATION: u32 = 19;
 export const DROP_VLAN_FILTER: u32 = 20;
 /** Receive: the guest's IOMMU has not told yet where the next posted buffer lies. */
 export const DROP_UNTRANSLATED: u32 = 21;
+/** The link of the sender, or of the destination, is down. */
+export const DROP_LINK_DOWN: u32 = 22;

@@ -27,6 +27,8 @@ export const VF_VLAN_PRIORITY: u32 = 22;
 export const VF_F_VLAN: u32 = 1;
 /** Frames may come with a tag, and go with one but for those of VF_VLAN_UNTAGGED. */
 export const VF_F_TRUNK: u32 = 2;
+/** The link is down: what comes from the port is dropped. Nothing goes to it: it has no queues. */
+export const VF_F_LINK_DOWN: u32 = 4;
 /** 1 if what the guest names are I/O virtual addresses (ACCESS_PLATFORM). */
 export const VF_BEHIND_IOMMU: u32 = 24;
 /** The enabled receive queues' numbers; the flow hash picks among the first VF_RECEIVE_COUNT. */

@@ -45,3 +45,6 @@ export const NET_HEADER_GSO_UDP: u32 = 3;
 export const NET_HEADER_GSO_TCPV6: u32 = 4;
 export const NET_HEADER_GSO_UDP_L4: u32 = 5;
 export const NET_HEADER_GSO_ECN: u32 = 0x80;
+
+// struct virtio_net_config, status (5.1.4.2).
+export const NET_STATUS_LINK_UP: u32 = 1;

@@ -2,13 +2,20 @@
 import {
   DROP_DESTINATION_DOWN,
   DROP_HAIRPIN,
+  DROP_LINK_DOWN,
   DROP_NO_DESTINATION,
   DROP_QUEUE_DISABLED,
   DROP_SOURCE_ADDRESS,
 } from '../../layout/counters';
 import { SHARED_BASE, SHARED_VFS } from '../../layout/memory';
-import { VF_RECEIVE_COUNT, VF_RECEIVE_QUEUES, VF_RECORD_SIZE } from '../../layout/vf';
+import {
+  VF_F_LINK_DOWN,
+  VF_RECEIVE_COUNT,
+  VF_RECEIVE_QUEUES,
+  VF_RECORD_SIZE,
+} from '../../layout/vf';
 import { Frame, frameAt, headerLength, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
+import { portFlags } from '../wire/port';
 import { learn, lookup, PORT_UNKNOWN } from './fdb';
 import { flowHash } from './flow';
 import { hasOtherPort } from './ports';
@@ -76,7 +83,11 @@ function flood(vf: u32): u32 {
 export function unicast(vf: u32, port: u32, frame: Frame): u32 {
   if (port == vf) return TARGET_DROP + DROP_HAIRPIN;
   const ring = receiveRing(port, frame);
-  return ring == 0xffffffff ? TARGET_DROP + DROP_DESTINATION_DOWN : ring;
+  return ring == 0xffffffff ? TARGET_DROP + downReason(port) : ring;
+}
+
+function downReason(port: u32): u32 {
+  return portFlags(port) & VF_F_LINK_DOWN ? DROP_LINK_DOWN : DROP_DESTINATION_DOWN;
 }
 
 /** The receive ring of a VF for a frame, by flow; 0xffffffff if none runs. */

@@ -1,17 +1,19 @@
-// The ingress half of VLANs, for ports that have flags: which VLAN a frame belongs to, whether its
-// port may send there, and who in that VLAN it is for (IEEE 802.1Q, 6.9 and 8.6).
+// Ports that have flags. If their link is down they send nothing. If they are in VLANs, here is the
+// ingress half of it: which VLAN a frame belongs to, whether its port may send there, and who in
+// that VLAN it is for (IEEE 802.1Q, 6.9 and 8.6).
 //
 //   tag ─► VLAN ─► member? ─► learn, look up in this VLAN ─► one member, or all
 //    └ none: the port's untagged VLAN
 import {
   DROP_CHECKSUM_FIELD,
+  DROP_LINK_DOWN,
   DROP_QUEUE_DISABLED,
   DROP_RUNT,
   DROP_SOURCE_ADDRESS,
   DROP_VLAN_FILTER,
 } from '../../layout/counters';
 import { VLAN_ANY } from '../../layout/switch';
-import { VF_F_TRUNK } from '../../layout/vf';
+import { VF_F_LINK_DOWN, VF_F_TRUNK } from '../../layout/vf';
 import { checksumStartOf, isChecksumUndone } from '../offload/metadata';
 import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
 import { isMember, portFlags, tagPriority, tagType, untaggedVlan } from '../wire/port';
@@ -33,7 +35,7 @@ let lastTarget: u64 = 0;
 let lastPort: i32 = PORT_UNKNOWN;
 
 /** As `classify`, for a port with flags. */
-export function classifyInVlans(vf: u32, frames: u32, isDraining: bool): u32 {
+export function classifyFlagged(vf: u32, frames: u32, isDraining: bool): u32 {
   flags = portFlags(vf);
   untagged = untaggedVlan(vf);
   type = tagType(vf);
@@ -54,6 +56,7 @@ export function classifyInVlans(vf: u32, frames: u32, isDraining: bool): u32 {
 }
 
 function targetOf(vf: u32, frame: Frame, tag: FrameTag): u32 {
+  if (flags & VF_F_LINK_DOWN) return TARGET_DROP + DROP_LINK_DOWN;
   const target = load<u64>(frame.header) & MAC_MASK;
   const source = load<u64>(frame.header, 4) >> 16;
   if (source & GROUP_BIT) return TARGET_DROP + DROP_SOURCE_ADDRESS;

@@ -16,6 +16,8 @@ export const EVENT_NAMES: readonly NicEventName[] = [
   'reset',
   'disconnect',
   'fault',
+  'link-up',
+  'link-down',
   'uplink-up',
   'uplink-down',
 ];

@@ -62,6 +62,7 @@ export class FakeNic implements Nic {
     return this.#config.vfs.map((vf) => ({
       ...vf,
       state: 'down',
+      link: vf.linkState === 'disable' ? 'down' : 'up',
       processor: 0,
       features: ['VERSION_1', 'MRG_RXBUF'],
       rings: [{ queue: 0, direction: 'rx', state: 'stopped', size: 256 }],
@@ -157,7 +158,15 @@ export class FakeNic implements Nic {
         { queue: 0, direction: 'rx', ...rxStats() },
         { queue: 1, direction: 'tx', ...txStats() },
       ];
-      return { name, mac, state: 'down' as const, tx: txStats(), rx: rxStats(), queues };
+      return {
+        name,
+        mac,
+        state: 'down' as const,
+        link: 'up' as const,
+        tx: txStats(),
+        rx: rxStats(),
+        queues,
+      };
     });
     const windows = { slots: 240, used: 8, misses: 1, evictions: 0 };
     const processor = { index: 0, turns: 100, sleeps: 7, restarts: 0, vfs: vfs.length, windows };

@@ -33,8 +33,8 @@ async function printed(...words: string[]): Promise<string> {
 describe('heddle vf', () => {
   it('lists', async () => {
     expect(await printed('vf', 'list')).toBe(
-      'NAME  STATE  MAC                VLAN  PAIRS  MODE    SOCKET\n' +
-        'vm1   down   02:00:00:00:00:01  none      1  server  /s/1\n',
+      'NAME  STATE  LINK  MAC                VLAN  PAIRS  MODE    SOCKET\n' +
+        'vm1   down   up    02:00:00:00:00:01  none      1  server  /s/1\n',
     );
     expect(JSON.parse(await printed('vf', 'list', '--json'))).toEqual(nic.vfs());
   });
@@ -54,6 +54,8 @@ describe('heddle vf', () => {
     expect(nic.vf('vm2')).toMatchObject({ mac: '02:00:00:00:00:0a', allowUnsealedMemory: true });
     await printed('vf', 'set', 'vm2', '--no-allow-unsealed-memory');
     expect(nic.vf('vm2')).toMatchObject({ mode: 'client', allowUnsealedMemory: false });
+    await printed('vf', 'set', 'vm2', '--link-state', 'disable');
+    expect(await printed('vf', 'show', 'vm2')).toMatch(/^link +down$/m);
     expect(await printed('vf', 'remove', 'vm2')).toBe('');
     expect(nic.vfs()).toHaveLength(1);
   });
@@ -202,7 +204,7 @@ describe('heddle check', () => {
       '  Add the key.',
       `heddle: Cannot use ${file}:3:17 because vfs[0] has no such key: received "sockt"`,
       '  Did you mean "socket"? Allowed are name, socket, mode, mac, queuePairs, mtu, ' +
-        'allowUnsealedMemory, disabledFeatures, vlan.',
+        'allowUnsealedMemory, disabledFeatures, vlan, linkState.',
       '',
     ]);
   });

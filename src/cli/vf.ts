@@ -40,10 +40,10 @@ function addList(vf: Command): void {
     const vfs = await clientOf(options).vfs();
     if (options.json) return printJson(vfs);
     const rows = vfs.map((vf) => [
-      ...[vf.name, vf.state, vf.mac, vlanText(vf.vlan)],
+      ...[vf.name, vf.state, vf.link, vf.mac, vlanText(vf.vlan)],
       ...[vf.queuePairs, vf.mode, vf.socket],
     ]);
-    print(table(['name', 'state', 'mac', 'vlan', 'pairs', 'mode', 'socket'], rows));
+    print(table(['name', 'state', 'link', 'mac', 'vlan', 'pairs', 'mode', 'socket'], rows));
   });
 }
 
@@ -71,11 +71,12 @@ function addAdd(vf: Command): void {
 
 function addSet(vf: Command): void {
   const text =
-    'Change a VF. MAC, VLANs and trust in memory change in place; the rest makes it reconnect.';
+    'Change a VF. MAC, VLANs, link state and trust in memory change in place; the rest reconnects.';
   const command = addSubcommand(vf, 'set <name>', text, [
     'heddle vf set vm1 --mac 02:00:00:00:00:0a',
     'heddle vf set vm1 --queue-pairs 4',
     'heddle vf set vm1 --access 10 --priority 3',
+    'heddle vf set vm1 --link-state auto',
   ]);
   addVfOptions(command)
     .option('--no-allow-unsealed-memory', 'refuse memory that its owner could truncate')
@@ -98,6 +99,7 @@ function addRemove(vf: Command): void {
 
 function addVfOptions(command: Command): Command {
   const socket = new Option('--socket <path>', 'path of the vhost-user socket');
+  const linkState = new Option('--link-state <state>', 'up while an uplink is, always, or never');
   const mode = new Option(
     '--mode <mode>',
     'who listens on it: the NIC (server) or the VMM (client)',
@@ -108,6 +110,7 @@ function addVfOptions(command: Command): Command {
     .option('--mac <address>', 'unicast MAC address')
     .option('--queue-pairs <count>', 'pairs of a receive and a transmit queue', wholeNumber)
     .option('--mtu <bytes>', 'largest IP packet', wholeNumber)
+    .addOption(linkState.choices(['auto', 'enable', 'disable']))
     .option('--allow-unsealed-memory', 'accept memory that its owner could truncate');
   return addVlanOptions(command);
 }

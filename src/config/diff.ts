@@ -10,6 +10,7 @@ const CHANGED_IN_PLACE: ReadonlySet<string> = new Set<keyof VfConfig>([
   'mac',
   'allowUnsealedMemory',
   'vlan',
+  'linkState',
 ]);
 
 const VF_FIELDS = [
@@ -21,6 +22,7 @@ const VF_FIELDS = [
   'allowUnsealedMemory',
   'disabledFeatures',
   'vlan',
+  'linkState',
 ] as const;
 
 /** Whatever the order of the keys. */

@@ -41,6 +41,7 @@ describe('a configuration file', () => {
         allowUnsealedMemory: false,
         disabledFeatures: [],
         vlan: {},
+        linkState: 'enable',
       })),
       uplinks: [],
     });
@@ -211,7 +212,7 @@ describe('a configuration is refused with its line, key, value and what is allow
   it('suggests the key that was meant', () => {
     expect(refusal(`${twoVfs}    queue_pairs: 2\n`).hint).toBe(
       'Did you mean "queuePairs"? Allowed are name, socket, mode, mac, queuePairs, mtu, ' +
-        'allowUnsealedMemory, disabledFeatures, vlan.',
+        'allowUnsealedMemory, disabledFeatures, vlan, linkState.',
     );
   });
 

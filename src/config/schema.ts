@@ -17,6 +17,7 @@ const MAC_AGE_SECONDS_MAX = 1_000_000; // IEEE 802.1Q, table 8-6.
 
 const macAllowed = 'a unicast MAC address';
 const modeAllowed = '"server" (the NIC listens) or "client" (the VMM listens)';
+const linkStateAllowed = '"auto" (up while an uplink is), "enable" (always) or "disable" (never)';
 const flagAllowed = 'true or false';
 const featureNames = Object.keys(SWITCHABLE_FEATURES) as [SwitchableFeature];
 const featureAllowed = `a virtio feature: ${featureNames.join(', ')}`;
@@ -44,6 +45,9 @@ const vfFields = {
     description: 'Virtio features that the VF does not offer, for guests that misuse them.',
   }),
   vlan: vlanSchema,
+  linkState: z.enum(['auto', 'enable', 'disable'], linkStateAllowed).meta({
+    description: 'auto: the link is up while an uplink is. enable: always. disable: never.',
+  }),
 };
 
 export const vfSchema = z.strictObject(
@@ -57,6 +61,7 @@ export const vfSchema = z.strictObject(
     allowUnsealedMemory: vfFields.allowUnsealedMemory.default(false),
     disabledFeatures: vfFields.disabledFeatures.default([]),
     vlan: vfFields.vlan.default({}),
+    linkState: vfFields.linkState.default('enable'),
   },
   'a mapping with the keys of a VF',
 );

@@ -7,6 +7,9 @@ import type { SwitchableFeature } from '../vhost-user/features.ts';
 
 type VfMode = 'server' | 'client';
 
+/** As SR-IOV has it: the link is up while an uplink is, always, or never. */
+export type LinkState = 'auto' | 'enable' | 'disable';
+
 export interface VfConfig {
   name: string;
   socket: string;
@@ -19,6 +22,7 @@ export interface VfConfig {
   /** Names of virtio features that the VF does not offer. */
   disabledFeatures: SwitchableFeature[];
   vlan: VlanSettings;
+  linkState: LinkState;
 }
 
 interface UplinkName {
@@ -87,6 +91,7 @@ export interface VfConfigInput {
   allowUnsealedMemory?: boolean | undefined;
   disabledFeatures?: SwitchableFeature[] | undefined;
   vlan?: VlanSettings | undefined;
+  linkState?: LinkState | undefined;
 }
 
 export interface NicConfigInput {

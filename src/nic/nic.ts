@@ -65,9 +65,10 @@ class SoftwareNic implements Nic {
         for (const name of this.#vfs.keys()) this.#emit('fault', { vf: name, reason });
       },
     });
-    this.#uplinks = new UplinkSet(this.#processors, this.#poller, (event, detail) =>
-      this.#emit(event, detail),
-    );
+    this.#uplinks = new UplinkSet(this.#processors, this.#poller, (event, detail) => {
+      this.#emit(event, detail);
+      void this.#followUplinks();
+    });
   }
 
   get name(): string {
@@ -130,7 +131,7 @@ class SoftwareNic implements Nic {
   }
 
   removeUplink(name: string): Promise<void> {
-    return this.#change(() => this.#uplinks.remove(name));
+    return this.#change(() => this.#removeUplink(name));
   }
 
   setUplink(name: string, changes: object): Promise<UplinkInfo> {
@@ -215,7 +216,7 @@ class SoftwareNic implements Nic {
     return applyActions(actions, {
       removeVf: (name) => this.#remove(name),
       addVf: (vf) => this.#add(vf),
-      removeUplink: (name) => this.#uplinks.remove(name),
+      removeUplink: (name) => this.#removeUplink(name),
       addUplink: (uplink) => this.#addUplink(uplink),
       setUplink: (uplink) => this.#uplinks.find(uplink.name).change(uplink),
       setVf: (vf: VfConfig, _changes: VfChanges) => this.#find(vf.name).change(vf),
@@ -230,13 +231,19 @@ class SoftwareNic implements Nic {
     const number = this.#freeNumber();
     this.#processors.shared.clearVf(number);
     await this.#uplinks.add(config, { number, processor: this.#processors.leastLoaded() });
+    await this.#followUplinks();
+  }
+
+  async #removeUplink(name: string): Promise<void> {
+    await this.#uplinks.remove(name);
+    await this.#followUplinks();
   }
 
   async #add(config: VfConfig): Promise<void> {
     const number = this.#freeNumber();
     const processor = this.#processors.leastLoaded();
     this.#processors.shared.clearVf(number);
-    const place = { number, processor };
+    const place = { number, processor, hasUplink: this.#uplinks.isAnyUp };
     const vf = new Vf(config, place, this.#processors, this.#poller, (event, detail) =>
       this.#emit(event, detail),
     );
@@ -263,6 +270,12 @@ class SoftwareNic implements Nic {
       if (!used.has(number)) return number;
     }
     throw operatorError('HEDDLE_TOO_MANY_VFS', { limit: VF_COUNT_MAX, received: VF_COUNT_MAX + 1 });
+  }
+
+  /** Ends when every VF has the link that its configuration and the uplinks give it. */
+  async #followUplinks(): Promise<void> {
+    const hasUplink = this.#uplinks.isAnyUp;
+    await Promise.all([...this.#vfs.values()].map((vf) => vf.follow(hasUplink)));
   }
 
   #emit<Name extends NicEventName>(event: Name, detail: NicEvents[Name]): void {

@@ -70,6 +70,7 @@ export interface VfStats {
   name: string;
   mac: string;
   state: VfState;
+  link: Link;
   tx: TxStats;
   rx: RxStats;
   queues: QueueStats[];
@@ -133,12 +134,16 @@ export interface RingInfo {
   size: number;
 }
 
+export type Link = 'up' | 'down';
+
 export interface VfInfo extends VfConfig {
   state: VfState;
   processor: number;
   features: string[];
   rings: RingInfo[];
   memoryBytes: number;
+  /** What the link state comes to, with the uplinks as they are. */
+  link: Link;
   lastFault?: string;
 }
 
@@ -171,6 +176,9 @@ export interface NicEvents {
   /** `reason`: why the NIC closed the connection, when the front-end was to blame. */
   disconnect: { vf: string; reason?: string };
   fault: { vf: string; queue?: number; reason: string };
+  /** The link of a VF changed, by its configuration or with the uplinks. */
+  'link-up': { vf: string };
+  'link-down': { vf: string };
   'uplink-up': { uplink: string };
   'uplink-down': { uplink: string; reason?: string };
 }

@@ -25,6 +25,11 @@ export class UplinkSet {
     return [...this.#uplinks.values()];
   }
 
+  /** True if there is none: a NIC without uplinks does not wait for one. */
+  get isAnyUp(): boolean {
+    return this.#uplinks.size === 0 || this.all().some((uplink) => uplink.isUp);
+  }
+
   configs(): UplinkConfig[] {
     return this.all().map((uplink) => uplink.config);
   }

@@ -80,6 +80,10 @@ export class Uplink implements SwitchPort {
     return this.#config.name;
   }
 
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
   get config(): UplinkConfig {
     return this.#config;
   }

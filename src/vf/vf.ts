@@ -1,4 +1,4 @@
-import type { VfConfig } from '../config/types.ts';
+import type { LinkState, VfConfig } from '../config/types.ts';
 import { readQueues, sumRx, sumTx } from '../counters/read.ts';
 import { LifeCycle, type Transitions } from '../life-cycle.ts';
 import type { Fabric, SwitchPort } from '../nic/fabric.ts';
@@ -19,6 +19,10 @@ export const VF_TRANSITIONS: Transitions<VfState> = {
   ready: ['connected', 'faulted', 'down'],
   faulted: ['connected', 'ready', 'down'],
 };
+
+function isLinkUp(state: LinkState, hasUplink: boolean): boolean {
+  return state === 'enable' || (state === 'auto' && hasUplink);
+}
 
 export type VfEmit = <Name extends NicEventName>(event: Name, detail: NicEvents[Name]) => void;
 
@@ -42,10 +46,13 @@ export class Vf implements SessionDevice, SwitchPort {
   #waitingFd = -1;
   #lastFault: string | undefined;
   #isFaulted = false;
+  #hasUplink: boolean;
+  #isLinkUp: boolean;
+  #linkChange: Promise<void> = Promise.resolve();
 
   constructor(
     config: VfConfig,
-    place: { number: number; processor: number },
+    place: { number: number; processor: number; hasUplink: boolean },
     fabric: Fabric,
     poller: Poller,
     emit: VfEmit,
@@ -56,6 +63,8 @@ export class Vf implements SessionDevice, SwitchPort {
     this.#fabric = fabric;
     this.#poller = poller;
     this.#emit = emit;
+    this.#hasUplink = place.hasUplink;
+    this.#isLinkUp = isLinkUp(config.linkState, place.hasUplink);
     this.rings = new RingSet(this.number, this.processor, fabric);
     this.#cycle = new LifeCycle<VfState>(`VF ${config.name}`, VF_TRANSITIONS, 'down');
   }
@@ -88,9 +97,14 @@ export class Vf implements SessionDevice, SwitchPort {
     return this.#config.allowUnsealedMemory;
   }
 
+  get isLinkUp(): boolean {
+    return this.#isLinkUp;
+  }
+
   /** Takes the VF's place in the switch and opens its socket. Throws an OperatorError. */
   async open(): Promise<void> {
     initVlans(this.#fabric, this.number, this.#config.vlan);
+    await this.rings.setLink(this.#isLinkUp);
     this.#endpoint = this.#openEndpoint();
     await this.#announceMac();
   }
@@ -103,7 +117,7 @@ export class Vf implements SessionDevice, SwitchPort {
     await this.#fabric.post(this.processor, this.#forgetCommand());
   }
 
-  /** What changes in place: the MAC, the VLANs, and the trust in unsealed memory. */
+  /** What changes in place: MAC, VLANs, link state, and the trust in unsealed memory. */
   async change(config: VfConfig): Promise<void> {
     const { mac, vlan } = this.#config;
     const isNewMac = config.mac !== mac;
@@ -113,6 +127,13 @@ export class Vf implements SessionDevice, SwitchPort {
     else if (isNewMac) await this.#fabric.post(this.processor, this.#forgetCommand());
     if (isNewMac || hasNewVlans) await this.#announceMac();
     if (isNewMac) this.#session?.notifyConfigChange();
+    await this.#updateLink();
+  }
+
+  /** Whether any uplink is up; with none configured, the NIC counts as having one. */
+  follow(hasUplink: boolean): Promise<void> {
+    this.#hasUplink = hasUplink;
+    return this.#updateLink();
   }
 
   reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
@@ -144,6 +165,7 @@ export class Vf implements SessionDevice, SwitchPort {
       features: featureNames(this.#session?.features ?? 0n),
       rings,
       memoryBytes: this.#session?.memory.sizeBytes ?? 0,
+      link: this.#isLinkUp ? 'up' : 'down',
       ...(this.#lastFault === undefined ? {} : { lastFault: this.#lastFault }),
     };
   }
@@ -151,7 +173,9 @@ export class Vf implements SessionDevice, SwitchPort {
   stats(): VfStats {
     const queues = readQueues(this.#fabric.shared, this.number, this.queuePairs);
     const { name, mac } = this.#config;
-    return { name, mac, state: this.#cycle.state, tx: sumTx(queues), rx: sumRx(queues), queues };
+    const link = this.#isLinkUp ? 'up' : 'down';
+    const { state } = this.#cycle;
+    return { name, mac, state, link, tx: sumTx(queues), rx: sumRx(queues), queues };
   }
 
   #openEndpoint(): Endpoint {
@@ -162,6 +186,19 @@ export class Vf implements SessionDevice, SwitchPort {
     return this.#config.mode === 'server'
       ? new ServerEndpoint(this.#config.socket, this.#poller, listener)
       : new ClientEndpoint(this.#config.socket, listener);
+  }
+
+  /** The switch first, then the guest: a carrier that comes up must not meet a port still down. */
+  #updateLink(): Promise<void> {
+    const isUp = isLinkUp(this.#config.linkState, this.#hasUplink);
+    if (isUp === this.#isLinkUp) return this.#linkChange;
+    this.#isLinkUp = isUp;
+    this.#linkChange = this.#linkChange.then(async () => {
+      await this.rings.setLink(isUp);
+      this.#session?.notifyConfigChange();
+      this.#emit(isUp ? 'link-up' : 'link-down', { vf: this.name });
+    });
+    return this.#linkChange;
   }
 
   async #announceMac(): Promise<void> {

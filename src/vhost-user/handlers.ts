@@ -1,3 +1,4 @@
+import { NET_STATUS_LINK_UP } from '../../layout/virtio.ts';
 import { operatorError } from '../errors.ts';
 import { MEMORY_SLOTS_MAX } from '../memory/guest-memory.ts';
 import { makeNonBlocking } from '../os/event-fd.ts';
@@ -207,7 +208,7 @@ export function getConfig(session: Session, message: Message): Uint8Array {
   const space = new Uint8Array(256);
   const view = viewOf(space);
   space.set(session.device.mac, 0);
-  view.setUint16(6, 1, true); // VIRTIO_NET_S_LINK_UP
+  view.setUint16(6, session.device.isLinkUp ? NET_STATUS_LINK_UP : 0, true);
   view.setUint16(8, session.device.queuePairs, true);
   view.setUint16(10, session.device.mtu, true);
   view.setUint32(12, SPEED_MBPS, true);

@@ -90,6 +90,7 @@ describe('a session', () => {
       queuePairs: 1,
       mac: Uint8Array.of(2, 0, 0, 0, 0, 1),
       mtu: 1500,
+      isLinkUp: true,
       allowUnsealedMemory: false,
       disabledFeatures: [],
     };

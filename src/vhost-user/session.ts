@@ -51,6 +51,7 @@ export interface SessionDevice {
   readonly queuePairs: number;
   readonly mac: Uint8Array;
   readonly mtu: number;
+  readonly isLinkUp: boolean;
   readonly allowUnsealedMemory: boolean;
   readonly disabledFeatures: readonly string[];
 }

@@ -19,6 +19,7 @@ import type { IotlbChange } from '../memory/iotlb.ts';
 import { isPinOf } from '../memory/pins.ts';
 import type { Fabric } from '../nic/fabric.ts';
 import type { Command, RingPins } from '../processor/commands.ts';
+import { writeLink } from '../switch/vlan.ts';
 import { RING_STATE_NUMBERS, RING_TRANSITIONS, type RingState } from './life-cycle.ts';
 import {
   freePins,
@@ -56,6 +57,7 @@ export class RingSet {
   readonly #rings = new Map<number, Ring>();
   #regions: readonly MemoryRegion[] = [];
   #isBehindIommu = false;
+  #isLinkUp = true;
 
   constructor(vf: number, owner: number, fabric: Fabric) {
     this.#vf = vf;
@@ -165,6 +167,14 @@ export class RingSet {
     if (!isEnabled) await this.#publish();
     await this.#fabric.broadcast({ kind: 'set-ring-state', ring: ring.number, state });
     if (isEnabled) await this.#publish();
+  }
+
+  /** A port whose link is down has no receive queue, however many run. */
+  async setLink(isUp: boolean): Promise<void> {
+    const { view } = this.#fabric.shared;
+    writeLink(view, this.#fabric.shared.vfOffset(this.#vf), isUp);
+    this.#isLinkUp = isUp;
+    await this.#publish();
   }
 
   async setCallFd(queue: number, callFd: number): Promise<void> {
@@ -277,6 +287,7 @@ export class RingSet {
   }
 
   #receiveQueues(): number[] {
+    if (!this.#isLinkUp) return [];
     return this.queues().filter((queue) => queue % 2 === 0 && this.state(queue) === 'enabled');
   }
 

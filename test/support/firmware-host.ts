@@ -242,7 +242,7 @@ export class FirmwareHost {
     const segments = total(0, counters.COUNTER_SEGMENTS);
     const checksums = total(0, counters.COUNTER_CHECKSUMS);
     const rx = { ...side(0), offered, segments, checksums };
-    return { name: `vf${number}`, mac: guest.mac, state: 'ready', tx, rx, queues: [] };
+    return { name: `vf${number}`, mac: guest.mac, state: 'ready', link: 'up', tx, rx, queues: [] };
   }
 
   #guest(number: number): HostedGuest {
