@@ -190,6 +190,21 @@ export const ERROR_TABLE = {
     message: 'Cannot open the TAP because this system has no /dev/net/tun: received {name}',
     hint: 'Load the kernel module "tun"; in a container, pass the device in.',
   },
+  HEDDLE_UPLINK_XDP_MISSING: {
+    status: 503,
+    message: 'Cannot use AF_XDP because libxdp is not installed: received {reason}',
+    hint: 'Install it ("apt install libxdp1"), or use "type: packet", which needs no library.',
+  },
+  HEDDLE_UPLINK_XDP_QUEUES: {
+    status: 409,
+    message: 'Cannot use {queues} queues because the interface has fewer: received {name}',
+    hint: '"ethtool -l {name}" shows its queues, "ethtool -L {name} combined {queues}" sets them.',
+  },
+  HEDDLE_UPLINK_XDP_BUSY: {
+    status: 409,
+    message: 'Cannot use AF_XDP because another XDP program or socket is there: received {name}',
+    hint: 'Stop its owner; "ip link set dev {name} xdp off" takes a program off that has none.',
+  },
   HEDDLE_PASST_MISSING: {
     status: 503,
     message: 'Cannot start passt because there is no such program: received {program}',

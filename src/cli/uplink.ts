@@ -73,6 +73,7 @@ function addAdd(uplink: Command): void {
     'heddle uplink add wan passt',
     'heddle uplink add host tap --interface heddle0',
     'heddle uplink add lan packet --interface eth0',
+    'heddle uplink add fast xdp --interface eth1 --queues 2',
   ]);
   addUplinkOptions(command).action(async (name: string, type: string, options: UplinkOptions) => {
     if (!UPLINK_TYPES.includes(type)) {
@@ -118,9 +119,9 @@ function addUplinkOptions(command: Command): Command {
   const peer = new Option('--peer <path>', "path of the peer's end (dgram)");
   const mode = new Option('--mode <mode>', 'who listens (stream): the NIC (server) or the peer');
   addJsonOption(command)
-    .option('--interface <name>', 'network interface (tap, packet)')
+    .option('--interface <name>', 'network interface (tap, packet, xdp)')
     .option('--mtu <bytes>', 'largest IP packet', wholeNumber)
-    .option('--queues <count>', 'queues side by side (tap, packet)', wholeNumber)
+    .option('--queues <count>', 'queues side by side (tap, packet, xdp)', wholeNumber)
     .addOption(socket.argParser(absolutePath))
     .addOption(peer.argParser(absolutePath))
     .addOption(mode.choices(['server', 'client']))

@@ -48,7 +48,7 @@ export type UplinkConfig =
   | (UplinkBase & { type: 'dgram'; socket: string; peer: string })
   | (UplinkBase & { type: 'vde'; socket: string })
   /** The MTU is the interface's own. */
-  | (UplinkName & { type: 'packet'; interface: string; queues: number });
+  | (UplinkName & { type: 'packet' | 'xdp'; interface: string; queues: number });
 
 type UplinkType = UplinkConfig['type'];
 

@@ -94,6 +94,15 @@ const kinds = [
   ),
   z.strictObject(
     {
+      ...named,
+      type: z.literal('xdp'),
+      interface: fields.interface,
+      queues: fields.queues,
+    },
+    allowed,
+  ),
+  z.strictObject(
+    {
       ...common,
       type: z.literal('passt'),
       program: fields.program,

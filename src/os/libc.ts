@@ -64,11 +64,13 @@ export const c = {
   recvmmsg: call(
     'int recvmmsg(int fd, uintptr_t messages, unsigned int n, int flags, uintptr_t t)',
   ),
+  send: call('intptr_t send(int fd, uintptr_t buffer, size_t n, int flags)'),
   recv: call('intptr_t recv(int fd, uintptr_t buffer, size_t n, int flags)'),
   readv: call('intptr_t readv(int fd, uintptr_t parts, int n)'),
   writev: call('intptr_t writev(int fd, uintptr_t parts, int n)'),
   ioctl: call('int ioctl(int fd, unsigned long request, uintptr_t argument)'),
   setsockopt: call('int setsockopt(int fd, int level, int name, uintptr_t value, uint32_t n)'),
+  getsockopt: call('int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t n)'),
   recvmsg: call('intptr_t recvmsg(int fd, uintptr_t message, int flags)'),
 };
 

@@ -12,6 +12,12 @@ const SIOCSIFFLAGS = 0x8914;
 const SIOCGIFMTU = 0x8921;
 const SIOCSIFMTU = 0x8922;
 const SIOCGIFINDEX = 0x8933;
+const SIOCETHTOOL = 0x8946;
+/** struct ethtool_channels: what is possible, then what is so; receive and combined among them. */
+const ETHTOOL_GCHANNELS = 0x3c;
+const CHANNELS_SIZE = 36;
+const CHANNELS_RECEIVE = 20;
+const CHANNELS_COMBINED = 32;
 const IFF_UP = 1;
 const IFF_RUNNING = 0x40;
 
@@ -48,6 +54,19 @@ export function findNetDevice(name: string): NetDevice | null {
     if (index === null || mtu === null || flags === null) return null;
     const wanted = IFF_UP | IFF_RUNNING;
     return { index, mtu, isUp: (flags & wanted) === wanted };
+  });
+}
+
+/** Receive queues of an interface that are in use; null if its driver does not tell. */
+export function countReceiveQueues(name: string): number | null {
+  return withSocket((socket) => {
+    writeInterfaceRequest(name);
+    scratch.view.setBigUint64(NAME_SIZE, BigInt(scratch.address + REQUEST_SIZE), true);
+    scratch.bytes.fill(0, REQUEST_SIZE, REQUEST_SIZE + CHANNELS_SIZE);
+    scratch.view.setUint32(REQUEST_SIZE, ETHTOOL_GCHANNELS, true);
+    if (c.ioctl(socket, SIOCETHTOOL, scratch.address) === -1) return null;
+    const count = (at: number) => scratch.view.getUint32(REQUEST_SIZE + at, true);
+    return count(CHANNELS_RECEIVE) + count(CHANNELS_COMBINED);
   });
 }
 

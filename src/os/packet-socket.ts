@@ -51,6 +51,19 @@ export function openPacketSocket(interfaceIndex: number, fanoutGroup: number | n
   return fd;
 }
 
+/**
+ * Sets an interface to promiscuous for as long as the descriptor returned is open; nothing is read
+ * from it. Returns −errno if the kernel refuses.
+ */
+export function holdPromiscuity(interfaceIndex: number): number {
+  const fd = c.socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+  if (fd === -1) return -errno();
+  if (addPromiscuity(fd, interfaceIndex)) return fd;
+  const error = errno();
+  c.close(fd);
+  return -error;
+}
+
 /** Linux 6.2 taught virtio-net headers UDP segmentation; packet sockets have no way to ask. */
 export function hasUdpSegmentation(): boolean {
   const [major = 0, minor = 0] = release().split('.').map(Number);

@@ -1,6 +1,6 @@
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { FRAME_ROOM, type PairMemory, WIRE_INJECTED } from './port-memory.ts';
-import { alignUp, BURST_MAX, FrameList, type Wire } from './wire.ts';
+import { alignUp, BURST_MAX, FrameList, type SharedMemory, type Wire } from './wire.ts';
 
 /**
  * What goes wrong, and how often: chances from 0 to 1 for each frame. The same seed, the same
@@ -41,6 +41,8 @@ export class FaultInjector implements Wire {
   #heldFirst = 0;
   #heldCount = 0;
   readonly #kept = new FrameList();
+  /** Frames from the world that go no further as they lie. */
+  readonly #dropped = new FrameList();
   /** What was decided of the frames to the world that wait at the front. */
   readonly #verdicts = new Uint8Array(BURST_MAX);
   #judged = 0;
@@ -72,9 +74,13 @@ export class FaultInjector implements Wire {
     return this.#inner.failure;
   }
 
+  get shared(): SharedMemory | undefined {
+    return this.#inner.shared;
+  }
+
   get wakeAt(): number {
     const held = this.#heldCount > 0 ? (this.#heldUntil[this.#heldFirst] ?? 0) : Infinity;
-    return Math.min(held, this.#pausedUntil);
+    return Math.min(held, this.#pausedUntil, this.#inner.wakeAt ?? Infinity);
   }
 
   receive(frames: FrameList, from: number, to: number, limit: number): void {
@@ -133,9 +139,11 @@ export class FaultInjector implements Wire {
   /** Drops, damages and swaps what came from the world. */
   #harm(frames: FrameList): void {
     let kept = 0;
+    this.#dropped.count = 0;
     for (let i = 0; i < frames.count; i++) {
       if (this.#happens(this.#settings.drop)) {
         this.#note();
+        this.#dropped.add(frames.starts[i] ?? 0, 0, 0);
         continue;
       }
       this.#corrupt(frames, i);
@@ -144,6 +152,7 @@ export class FaultInjector implements Wire {
       kept += 1;
     }
     frames.count = kept;
+    if (this.#dropped.count > 0) this.#inner.shared?.reclaim(this.#dropped);
     for (let i = 0; i + 1 < kept; i++) {
       if (!this.#happens(this.#settings.reorder)) continue;
       this.#note();
@@ -174,6 +183,7 @@ export class FaultInjector implements Wire {
       this.#heldUntil[place] = until;
       this.#heldCount += 1;
     }
+    if (frames.count > 0) this.#inner.shared?.reclaim(frames);
     frames.count = 0;
     let at = from;
     while (this.#heldCount > 0 && frames.count < limit) {

@@ -1,6 +1,9 @@
 import { findNetDevice, type NetDevice } from '../os/net-device.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
-import type { SourceListener, UplinkSource, Wires } from './uplink.ts';
+import type { PortFile, SourceListener, UplinkSource, Wires } from './uplink.ts';
+
+/** The kernel may hold on to what was closed for a moment, and does not tell when it lets go. */
+const RETRY_MILLISECONDS = 50;
 
 /**
  * A source whose wires are opened on a network interface. It is up while the interface is, and goes
@@ -18,6 +21,7 @@ export abstract class InterfaceSource implements UplinkSource {
   #isUp = false;
   #isLost = false;
   #stopWatching = () => {};
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(name: string, watch: InterfaceWatch) {
     this.#name = name;
@@ -33,7 +37,17 @@ export abstract class InterfaceSource implements UplinkSource {
   /** What is open, as wires for the processor. */
   protected abstract wires(device: NetDevice): Wires;
 
-  async start(listener: SourceListener): Promise<void> {
+  /** Whether what is open does not suit the interface any more. */
+  protected isOutgrown(_device: NetDevice): boolean {
+    return false;
+  }
+
+  /** Whether the next try to open should come soon, although no interface has changed. */
+  protected isPassing(_error: unknown): boolean {
+    return false;
+  }
+
+  async start(listener: SourceListener, _file: PortFile): Promise<void> {
     this.#open();
     this.#listener = listener;
     this.#stopWatching = this.#watch.add(() => this.#look());
@@ -53,6 +67,7 @@ export abstract class InterfaceSource implements UplinkSource {
 
   async stop(): Promise<void> {
     this.#stopWatching();
+    clearTimeout(this.#retry);
     this.#listener = null;
     this.#close();
   }
@@ -64,6 +79,7 @@ export abstract class InterfaceSource implements UplinkSource {
     const device = findNetDevice(this.#name);
     if (device === null || device.index !== this.#index) this.#down('the interface is gone', true);
     else if (!device.isUp) this.#down('the interface is down', false);
+    else if (this.isOutgrown(device)) this.#down('the interface has changed', true);
     else this.#up(this.wires(device));
   }
 
@@ -71,8 +87,11 @@ export abstract class InterfaceSource implements UplinkSource {
     try {
       this.#open();
       return true;
-    } catch {
-      return false; // not yet, or not ours: the next change of any interface is the next try
+    } catch (error) {
+      // Not yet, or not ours: the next change of any interface is the next try.
+      clearTimeout(this.#retry);
+      if (this.isPassing(error)) this.#retry = setTimeout(() => this.#look(), RETRY_MILLISECONDS);
+      return false;
     }
   }
 

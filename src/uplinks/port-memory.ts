@@ -39,10 +39,14 @@ export const WIRE_MALFORMED = 8;
 export const WIRE_INJECTED = 9;
 
 /**
- * u32 words: 1 once the rings are laid out, and how far the driver came in the used receive ring.
+ * u32 words: 1 once the rings are laid out, how far the driver came in the used receive ring, and
+ * how far its buffers are posted again.
  */
 export const DRIVER_READY = 0x100;
 export const DRIVER_TAKEN = 0x104;
+export const DRIVER_RETURNED = 0x108;
+/** How far a wire of its own memory has it back, in the used transmit ring. */
+export const DRIVER_RECLAIMED = 0x10c;
 
 /**
  * u32 words of a wire on a byte stream, which must know where it stands when its processor is

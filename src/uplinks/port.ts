@@ -24,6 +24,8 @@ import {
   BUFFER_SIZE,
   BUFFERS,
   DRIVER_READY,
+  DRIVER_RECLAIMED,
+  DRIVER_RETURNED,
   DRIVER_TAKEN,
   type PairMemory,
   PORT_RING_SIZE,
@@ -41,7 +43,7 @@ import {
   WIRE_SENT_BYTES,
   WIRE_TOO_LONG,
 } from './port-memory.ts';
-import { alignUp, BURST_MAX, FrameList, type Wire } from './wire.ts';
+import { alignUp, BURST_MAX, FrameList, type SharedMemory, type Wire } from './wire.ts';
 
 /** Behind the address and the length of a descriptor (virtio 1.3, 2.7.5). */
 const DESCRIPTOR_FLAGS = 12;
@@ -54,6 +56,9 @@ export class Port {
   /** The wire took not all: it waits until it is writable. */
   isBlocked = false;
   readonly #memory: PairMemory;
+  readonly #shared: SharedMemory | undefined;
+  readonly #bufferSize: number;
+  readonly #arenaEnd: number;
   readonly #frameSizeMax: number;
   readonly #received = new FrameList();
   readonly #sending = new FrameList();
@@ -62,18 +67,26 @@ export class Port {
   #cursor = ARENA;
   #txAvail: number;
   #rxAvail: number;
-  /** How far the used receive ring has been taken. */
+  /** How far the used receive ring has been taken, and how far its buffers are posted again. */
   #taken: number;
+  #returned: number;
+  /** How far the used transmit ring has been given back to the wire. */
+  #reclaimed: number;
 
   constructor(memory: PairMemory, wire: Wire, mtu: number) {
     this.#memory = memory;
     this.wire = wire;
+    this.#shared = wire.shared;
+    this.#bufferSize = wire.shared?.bufferSize ?? BUFFER_SIZE;
+    this.#arenaEnd = wire.shared?.arenaEnd ?? ARENA_END;
     this.#frameSizeMax = mtu + LINK_HEADER_SIZE_MAX;
-    if (memory.words[DRIVER_READY / 4] === 0) layOut(memory);
+    if (memory.words[DRIVER_READY / 4] === 0) layOut(memory, this.#bufferSize);
     this.#txAvail = this.#half(TX_AVAIL + AVAIL_INDEX);
     this.#rxAvail = this.#half(RX_AVAIL + AVAIL_INDEX);
     this.#taken = memory.words[DRIVER_TAKEN / 4] ?? 0;
-    if (this.#outstanding() !== 0) this.#cursor = ARENA_END; // where they lie is not known here
+    this.#returned = memory.words[DRIVER_RETURNED / 4] ?? 0;
+    this.#reclaimed = memory.words[DRIVER_RECLAIMED / 4] ?? 0;
+    if (this.#outstanding() !== 0) this.#cursor = this.#arenaEnd; // where they lie is not known
   }
 
   /** Whether the port would have work if it were called. */
@@ -85,7 +98,8 @@ export class Port {
   /** Milliseconds until the wire wants to be called; Infinity if it does not. */
   get sleepMilliseconds(): number {
     const { wakeAt } = this.wire;
-    return wakeAt === undefined ? Infinity : Math.max(0, wakeAt - performance.now());
+    if (wakeAt === undefined || wakeAt === Infinity) return Infinity;
+    return Math.max(0, wakeAt - performance.now());
   }
 
   /** From the world to the transmit ring. Returns the frames taken. */
@@ -93,13 +107,14 @@ export class Port {
     const { wire } = this;
     // Nothing will tell of room, or it is time: ask again.
     if (wire.fd < 0 || this.sleepMilliseconds === 0) this.isBlocked = false;
+    if (this.#shared !== undefined) this.#reclaim(this.#shared);
     if (!wire.isReadable || wire.failure !== null) return 0;
     const outstanding = this.#outstanding();
     if (outstanding === 0) this.#cursor = ARENA; // the same memory again, while it is in the cache
     const frames = this.#received;
     frames.count = 0;
     const limit = Math.min(BURST_MAX, PORT_RING_SIZE - outstanding);
-    wire.receive(frames, this.#cursor, ARENA_END, limit);
+    wire.receive(frames, this.#cursor, this.#arenaEnd, limit);
     if (frames.count > 0) this.#publish(frames);
     return frames.count;
   }
@@ -108,6 +123,10 @@ export class Port {
   push(): number {
     const { wire } = this;
     if (this.isBlocked || wire.failure !== null) return 0;
+    if (this.#shared !== undefined) {
+      this.#shared.settle();
+      this.#repost();
+    }
     let settled = 0;
     while (this.#used() !== this.#taken) {
       this.#collect();
@@ -138,8 +157,9 @@ export class Port {
     while (this.#used() !== this.#taken) {
       this.#collect();
       this.#count(WIRE_LINK_LOST, this.#sending.count);
-      for (let i = 0; i < this.#sending.count; i++) this.#giveBack(this.#buffers[i] ?? 0);
+      for (let i = 0; i < this.#sending.count; i++) this.#take(this.#buffers[i] ?? 0);
     }
+    this.#repostTo(this.#taken);
   }
 
   #publish(frames: FrameList): void {
@@ -151,13 +171,32 @@ export class Port {
       const descriptor = TX_DESCRIPTORS + ((this.#txAvail + i) & MASK) * DESCRIPTOR_SIZE;
       view.setUint32(descriptor, this.#memory.guestAddress + start, true);
       view.setUint32(descriptor + DESCRIPTOR_LENGTH, length, true);
-      this.#cursor = alignUp(start + length);
+      if (start < this.#arenaEnd) this.#cursor = alignUp(start + length);
       bytes += length - NET_HEADER_SIZE;
     }
     this.#txAvail = (this.#txAvail + frames.count) & 0xffff;
     Atomics.store(halves, (TX_AVAIL + AVAIL_INDEX) / 2, this.#txAvail);
     this.#count(WIRE_RECEIVED, frames.count);
     this.#count(WIRE_RECEIVED_BYTES, bytes);
+  }
+
+  /** Frames from the world that the switch is done with go back to the wire whose memory it is. */
+  #reclaim(shared: SharedMemory): void {
+    const { words, guestAddress } = this.#memory;
+    const end = this.#half(TX_USED + USED_INDEX);
+    if (end === this.#reclaimed) return;
+    const frames = this.#received;
+    while (this.#reclaimed !== end) {
+      frames.count = 0;
+      while (this.#reclaimed !== end && frames.count < BURST_MAX) {
+        const descriptor = TX_DESCRIPTORS + (this.#reclaimed & MASK) * DESCRIPTOR_SIZE;
+        frames.starts[frames.count] = (words[descriptor / 4] ?? 0) - guestAddress;
+        frames.count += 1;
+        this.#reclaimed = (this.#reclaimed + 1) & 0xffff;
+      }
+      shared.reclaim(frames);
+    }
+    words[DRIVER_RECLAIMED / 4] = end;
   }
 
   /**
@@ -170,16 +209,17 @@ export class Port {
     let place = this.#taken;
     let left = (this.#used() - place) & 0xffff;
     while (left > 0 && frames.count < BURST_MAX) {
-      const start = BUFFERS + (place & MASK) * BUFFER_SIZE;
+      const start = BUFFERS + (place & MASK) * this.#bufferSize;
       const wanted = view.getUint16(start + NET_HEADER_NUM_BUFFERS, true);
       const buffers = Math.min(Math.max(wanted, 1), left);
       const length = this.#lengthOf(place, buffers);
       if (this.#isTooLong(start, length)) {
         if (frames.count > 0) return;
         this.#count(WIRE_TOO_LONG, 1);
-        this.#giveBack(buffers);
+        this.#take(buffers);
+        this.#repost();
       } else {
-        const toEnd = BUFFERS + PORT_RING_SIZE * BUFFER_SIZE - start;
+        const toEnd = BUFFERS + PORT_RING_SIZE * this.#bufferSize - start;
         this.#buffers[frames.count] = buffers;
         frames.add(start, Math.min(length, toEnd), Math.max(0, length - toEnd));
       }
@@ -209,18 +249,36 @@ export class Port {
     let bytes = 0;
     for (let i = 0; i < sent; i++) {
       bytes += (frames.lengths[i] ?? 0) + (frames.wrapped[i] ?? 0) - NET_HEADER_SIZE;
-      this.#giveBack(this.#buffers[i] ?? 0);
+      this.#take(this.#buffers[i] ?? 0);
     }
+    this.#repost();
     this.#count(WIRE_SENT, sent);
     this.#count(WIRE_SENT_BYTES, bytes);
   }
 
-  /** Posts the oldest buffers again. */
-  #giveBack(buffers: number): void {
-    if (buffers === 0) return;
+  #take(buffers: number): void {
     this.#taken = (this.#taken + buffers) & 0xffff;
-    this.#rxAvail = (this.#rxAvail + buffers) & 0xffff;
     this.#memory.words[DRIVER_TAKEN / 4] = this.#taken;
+  }
+
+  /** Posts the oldest buffers again, up to the first that the world may still read. */
+  #repost(): void {
+    let end = this.#taken;
+    if (this.#shared !== undefined) {
+      const { lent } = this.#shared;
+      for (end = this.#returned; end !== this.#taken; end = (end + 1) & 0xffff) {
+        if (lent[end & MASK] !== 0) break;
+      }
+    }
+    this.#repostTo(end);
+  }
+
+  #repostTo(end: number): void {
+    const buffers = (end - this.#returned) & 0xffff;
+    if (buffers === 0) return;
+    this.#returned = end;
+    this.#rxAvail = (this.#rxAvail + buffers) & 0xffff;
+    this.#memory.words[DRIVER_RETURNED / 4] = end;
     Atomics.store(this.#memory.halves, (RX_AVAIL + AVAIL_INDEX) / 2, this.#rxAvail);
   }
 
@@ -248,11 +306,11 @@ export class Port {
 }
 
 /** The rings as they stand for ever: only indices and the transmit descriptors' contents change. */
-function layOut({ view, words, guestAddress }: PairMemory): void {
+function layOut({ view, words, guestAddress }: PairMemory, bufferSize: number): void {
   for (let k = 0; k < PORT_RING_SIZE; k++) {
     const descriptor = RX_DESCRIPTORS + k * DESCRIPTOR_SIZE;
-    view.setUint32(descriptor, guestAddress + BUFFERS + k * BUFFER_SIZE, true);
-    view.setUint32(descriptor + DESCRIPTOR_LENGTH, BUFFER_SIZE, true);
+    view.setUint32(descriptor, guestAddress + BUFFERS + k * bufferSize, true);
+    view.setUint32(descriptor + DESCRIPTOR_LENGTH, bufferSize, true);
     view.setUint16(descriptor + DESCRIPTOR_FLAGS, DESCRIPTOR_F_WRITE, true);
     view.setUint16(RX_AVAIL + AVAIL_RING + k * 2, k, true);
     view.setUint16(TX_AVAIL + AVAIL_RING + k * 2, k, true);

@@ -95,10 +95,12 @@ export class Uplink implements SwitchPort {
     await this.rings.setMemory(this.#memory.regions);
     try {
       if (this.config.trace !== undefined) this.#traceFd = openTrace(this.config.trace, this.name);
-      await this.#source.start({
-        onUp: (wires) => this.#change(() => this.#up(wires)),
-        onDown: (reason) => this.#change(() => this.#down(reason)),
-      });
+      const listener = {
+        onUp: (wires: Wires) => this.#change(() => this.#up(wires)),
+        onDown: (reason: string) => this.#change(() => this.#down(reason)),
+      };
+      const fd = this.#memory.regions[0]?.fd ?? -1;
+      await this.#source.start(listener, { fd, pairs: this.#pairs });
       await this.#lastChange;
     } catch (error) {
       await this.close();

@@ -9,6 +9,7 @@ import { StreamSource } from './stream.ts';
 import { TapSource } from './tap.ts';
 import type { UplinkSource } from './uplink.ts';
 import { VdeSource } from './vde.ts';
+import { XdpSource } from './xdp.ts';
 
 export interface Surroundings {
   poller: Poller;
@@ -30,6 +31,8 @@ export function createSource(config: UplinkConfig, around: Surroundings): Uplink
       return new VdeSource(config);
     case 'packet':
       return new PacketSource(config, around.watch);
+    case 'xdp':
+      return new XdpSource(config, around.watch);
     case 'tap':
       return new TapSource(config, around.watch);
   }

@@ -2,7 +2,7 @@ import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { c } from '../os/libc.ts';
 import { IoVector } from './io-vector.ts';
 import { BUFFERS, type PairMemory, STRUCTURES } from './port-memory.ts';
-import type { FrameList, Wire } from './wire.ts';
+import type { FrameList, SharedMemory, Wire } from './wire.ts';
 
 // An enhanced packet block of pcapng: 28 bytes, the frame, padding, its direction, its length
 // again.
@@ -44,6 +44,10 @@ export class Tracer implements Wire {
 
   get failure(): string | null {
     return this.#inner.failure;
+  }
+
+  get shared(): SharedMemory | undefined {
+    return this.#inner.shared;
   }
 
   get wakeAt(): number {

@@ -31,6 +31,8 @@ export interface UplinkCapabilities {
   burst: number;
   /** Wires side by side, each with a queue pair of its own. */
   queues: number;
+  /** How an AF_XDP socket gets its frames: where its program is, and who copies them. */
+  mode?: string;
 }
 
 /** The wires of an uplink that is up: one for each queue pair. */
@@ -45,12 +47,18 @@ export interface SourceListener {
   onDown(reason: string): void;
 }
 
+/** The file that the ports of an uplink work in: PAIR_SIZE bytes for each queue pair. */
+export interface PortFile {
+  fd: number;
+  pairs: number;
+}
+
 /** One kind of uplink: opens its wires, watches over them, and closes them. */
 export interface UplinkSource {
   /**
    * Throws an OperatorError if it cannot begin. May be up at once, or later, and again and again.
    */
-  start(listener: SourceListener): Promise<void>;
+  start(listener: SourceListener, file: PortFile): Promise<void>;
   /** A processor found a wire dead. */
   lose(reason: string): void;
   /** Nobody uses the wires of the last `onUp` any more: close what is broken, and try again. */

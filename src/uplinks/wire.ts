@@ -28,6 +28,23 @@ export class FrameList {
   }
 }
 
+/**
+ * What a wire says whose far side works in the port's memory itself: frames from the world lie
+ * where it put them, and frames to the world are read after `send` has returned. Nothing is copied.
+ */
+export interface SharedMemory {
+  /** What comes before, from ARENA on, is for frames that are copied; the rest is the wire's. */
+  readonly arenaEnd: number;
+  /** Bytes of a receive buffer. */
+  readonly bufferSize: number;
+  /** 1 for each receive buffer that the world may still read. */
+  readonly lent: Uint8Array;
+  /** The switch is done with these frames from the world: only their starts are given. */
+  reclaim(frames: FrameList): void;
+  /** Finds out which buffers the world is done with. */
+  settle(): void;
+}
+
 export interface Wire {
   /** The descriptor to wait for; −1 for none. */
   readonly fd: number;
@@ -47,6 +64,7 @@ export interface Wire {
    * under a reason. Fewer than there are: it waits until the descriptor is writable.
    */
   send(frames: FrameList): number;
+  readonly shared?: SharedMemory | undefined;
   /** When it wants to be called although nothing came, on the clock of performance.now(). */
   readonly wakeAt?: number;
   close?(): void;

@@ -7,6 +7,7 @@ import { StreamWire } from './stream-wire.ts';
 import { TapWire } from './tap-wire.ts';
 import { Tracer } from './tracer.ts';
 import type { Wire } from './wire.ts';
+import { XdpWire, type XdpWireSettings } from './xdp-wire.ts';
 
 /** What the control plane tells a processor of a wire: it opened the descriptor, and closes it. */
 export type WireSettings = WireWrappers &
@@ -17,6 +18,7 @@ export type WireSettings = WireWrappers &
     | { kind: 'stream'; fd: number; connection: number }
     /** `headerSize`: bytes of virtio-net header before each frame, 0 or 10. */
     | { kind: 'message'; fd: number; headerSize: number }
+    | XdpWireSettings
   );
 
 /** What stands between a port and its wire. */
@@ -46,5 +48,7 @@ function createPlainWire(settings: WireSettings, memory: PairMemory): Wire {
       return new StreamWire(settings.fd, settings.connection, memory);
     case 'message':
       return new MessageWire(settings.fd, settings.headerSize, memory);
+    case 'xdp':
+      return new XdpWire(settings, memory);
   }
 }

@@ -27,6 +27,7 @@ import {
   streamSpecimen,
   tapSpecimen,
   vdeSpecimen,
+  xdpSpecimen,
 } from './specimens.ts';
 
 // What every uplink must do, whatever it is made of. A kind may skip a case only with its reason.
@@ -42,6 +43,9 @@ const specimens: Specimen[] = [
   tapSpecimen(namespaceMissing, 1),
   tapSpecimen(namespaceMissing, 2),
   packetSpecimen(namespaceMissing),
+  xdpSpecimen(namespaceMissing, 1, 1500),
+  xdpSpecimen(namespaceMissing, 2, 1500),
+  xdpSpecimen(namespaceMissing, 1, 9000),
   streamSpecimen(directory, 'server'),
   streamSpecimen(directory, 'client'),
   dgramSpecimen(directory),

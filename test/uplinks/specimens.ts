@@ -12,6 +12,7 @@ import {
   VdeEnd,
 } from '../support/far-end.ts';
 import { ip, linkStats } from '../support/namespace.ts';
+import { xdpMissing } from '../support/xdp.ts';
 
 export interface Specimen {
   readonly type: string;
@@ -55,13 +56,32 @@ export function tapSpecimen(missing: string | undefined, queues: number): Specim
 
 export function packetSpecimen(missing: string | undefined): Specimen {
   return {
+    ...vethSpecimen(missing),
     type: 'packet',
     config: { name: 'up', type: 'packet', interface: 'near' },
-    mtu: 1500,
-    missing,
     skips: { backPressure: 'a packet socket drops where the interface is slow' },
+  };
+}
+
+/** `mtu`: above 3822, frames take several chunks. */
+export function xdpSpecimen(missing: string | undefined, queues: number, mtu: number): Specimen {
+  return {
+    ...vethSpecimen(missing ?? xdpMissing(), { queues, mtu }),
+    type: `xdp with ${queues} ${queues > 1 ? 'queues' : 'queue'}, MTU ${mtu}`,
+    config: { name: 'up', type: 'xdp', interface: 'near', queues },
+    mtu,
+    skips: { backPressure: 'a veth takes all at once, and drops where its peer is slow' },
+  };
+}
+
+/** A pair of interfaces: the NIC lives on one of them, and its far end on the other. */
+function vethSpecimen(missing: string | undefined, { queues = 1, mtu = 1500 } = {}) {
+  const places = queues > 1 ? `numtxqueues ${queues} numrxqueues ${queues} ` : '';
+  return {
+    mtu,
+    missing,
     prepare: () => {
-      ip('link add near type veth peer name far');
+      ip(`link add near ${places}mtu ${mtu} type veth peer name far ${places}mtu ${mtu}`);
       ip('link set near up');
       ip('link set far up');
     },

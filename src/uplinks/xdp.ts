@@ -1,0 +1,202 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OperatorError, operatorError } from '../errors.ts';
+import { EACCES, EBUSY, EINVAL, EMFILE, ENFILE, ENODEV, ENOENT, EPERM } from '../os/constants.ts';
+import { c } from '../os/libc.ts';
+import { loadXdpLibrary } from '../os/libxdp.ts';
+import { countReceiveQueues, type NetDevice } from '../os/net-device.ts';
+import { holdPromiscuity } from '../os/packet-socket.ts';
+import { SystemError } from '../os/system-error.ts';
+import { XdpProgram } from '../os/xdp-program.ts';
+import { XDP_HEADROOM, XdpSocket } from '../os/xdp-socket.ts';
+import { InterfaceSource } from './interface-source.ts';
+import type { InterfaceWatch } from './interface-watch.ts';
+import { PAIR_SIZE } from './port-memory.ts';
+import type { PortFile, SourceListener, Wires } from './uplink.ts';
+import { BURST_MAX } from './wire.ts';
+import { XDP_CHUNK_SIZE, XDP_RING_SIZE } from './xdp-wire.ts';
+
+export interface XdpOptions {
+  interface: string;
+  queues: number;
+}
+
+/** Ethernet's header and one VLAN tag: what an MTU does not count. */
+const LINK_HEADER_SIZE_MAX = 18;
+/** The largest MTU whose frames fit into one chunk each. */
+const CHUNK_MTU_MAX = XDP_CHUNK_SIZE - XDP_HEADROOM - LINK_HEADER_SIZE_MAX;
+
+/** The kernel takes a closed socket off its queue some milliseconds later. */
+const BUSY_TRIES = 50;
+const BUSY_MILLISECONDS = 20;
+
+let lastGeneration = 0;
+
+interface Opened {
+  program: XdpProgram;
+  sockets: XdpSocket[];
+  promiscuityFd: number;
+  place: 'native' | 'generic';
+  generation: number;
+}
+
+/**
+ * AF_XDP sockets, one for each queue of an interface that exists. Their frames lie in the memory of
+ * the port itself. The host sees nothing of what comes in on these queues.
+ */
+export class XdpSource extends InterfaceSource {
+  readonly #options: XdpOptions;
+  #file: PortFile | null = null;
+  #opened: Opened | null = null;
+
+  constructor(options: XdpOptions, watch: InterfaceWatch) {
+    super(options.interface, watch);
+    this.#options = options;
+  }
+
+  override async start(listener: SourceListener, file: PortFile): Promise<void> {
+    this.#file = file;
+    for (let left = BUSY_TRIES; ; left--) {
+      try {
+        await super.start(listener, file);
+        return;
+      } catch (error) {
+        if (left === 0 || !this.isPassing(error)) throw error;
+        await sleep(BUSY_MILLISECONDS);
+      }
+    }
+  }
+
+  protected override isPassing(error: unknown): boolean {
+    return error instanceof OperatorError && error.code === 'HEDDLE_UPLINK_XDP_BUSY';
+  }
+
+  /** Frames of several chunks cost a driver its zero-copy mode: only where the MTU asks for it. */
+  protected override isOutgrown({ mtu }: NetDevice): boolean {
+    const { program, sockets } = this.#opened ?? {};
+    const couldMore = program?.hasFragments === true && sockets?.[0]?.wantsFragments === false;
+    return mtu > CHUNK_MTU_MAX && couldMore;
+  }
+
+  protected open(device: NetDevice | null): number {
+    const { interface: name, queues } = this.#options;
+    if (device === null) throw operatorError('HEDDLE_UPLINK_INTERFACE_MISSING', { name });
+    const present = countReceiveQueues(name);
+    if (present !== null && present > 0 && present < queues) {
+      throw operatorError('HEDDLE_UPLINK_XDP_QUEUES', { name, queues });
+    }
+    try {
+      loadXdpLibrary();
+    } catch (error) {
+      throw operatorError('HEDDLE_UPLINK_XDP_MISSING', { reason: (error as Error).message });
+    }
+    try {
+      this.#opened = this.#openAll(device);
+    } catch (error) {
+      throw explain(error, this.#options);
+    }
+    return device.index;
+  }
+
+  protected close(): void {
+    const opened = this.#opened;
+    this.#opened = null;
+    if (opened === null) return;
+    // The program first: frames go to the host again, and not to sockets that are closing.
+    opened.program.close();
+    for (const socket of opened.sockets) socket.close();
+    c.close(opened.promiscuityFd);
+  }
+
+  protected wires({ mtu }: NetDevice): Wires {
+    const opened = this.#opened;
+    if (opened === null) throw new Error('assertion: wires of what is not open');
+    const { sockets, place, generation } = opened;
+    const takesLarge = sockets.every((socket) => socket.hasFragments);
+    const isZeroCopy = sockets.every((socket) => socket.isZeroCopy);
+    const settings = sockets.map(
+      (socket) =>
+        ({
+          kind: 'xdp',
+          fd: socket.fd,
+          offsets: socket.offsets,
+          generation,
+          isZeroCopy: socket.isZeroCopy,
+        }) as const,
+    );
+    const capabilities = {
+      mtu: takesLarge ? mtu : Math.min(mtu, CHUNK_MTU_MAX),
+      checksum: false,
+      segmentation: 'none',
+      vnetHeader: false,
+      burst: BURST_MAX,
+      queues: sockets.length,
+      mode: `${place}, ${isZeroCopy ? 'zero-copy' : 'copy'}`,
+    } as const;
+    return { capabilities, settings };
+  }
+
+  /** Throws a SystemError, and leaves nothing open then. */
+  #openAll(device: NetDevice): Opened {
+    const program = XdpProgram.load();
+    const sockets: XdpSocket[] = [];
+    let promiscuityFd = -1;
+    try {
+      const wantsFragments = program.hasFragments && device.mtu > CHUNK_MTU_MAX;
+      for (let queue = 0; queue < this.#options.queues; queue++) {
+        sockets.push(this.#openSocket(queue, wantsFragments));
+      }
+      for (const socket of sockets) program.insert(socket);
+      promiscuityFd = holdPromiscuity(device.index);
+      if (promiscuityFd < 0) throw new SystemError('packet socket', -promiscuityFd);
+      const place = program.attach(device.index);
+      lastGeneration += 1;
+      return { program, sockets, promiscuityFd, place, generation: lastGeneration };
+    } catch (error) {
+      program.close();
+      for (const socket of sockets) socket.close();
+      if (promiscuityFd >= 0) c.close(promiscuityFd);
+      throw error;
+    }
+  }
+
+  #openSocket(queue: number, wantsFragments: boolean): XdpSocket {
+    return XdpSocket.open({
+      interface: this.#options.interface,
+      queue,
+      memoryFd: this.#file?.fd ?? -1,
+      memoryOffset: queue * PAIR_SIZE,
+      memorySize: PAIR_SIZE,
+      chunkSize: XDP_CHUNK_SIZE,
+      ringSize: XDP_RING_SIZE,
+      wantsFragments,
+    });
+  }
+}
+
+function explain(error: unknown, { interface: name, queues }: XdpOptions): unknown {
+  if (!(error instanceof SystemError)) return error;
+  switch (error.errno) {
+    case EPERM:
+    case EACCES: {
+      const operation = 'use AF_XDP';
+      const capabilities = 'cap_net_raw,cap_net_admin,cap_bpf+ep';
+      const way = `setcap ${capabilities} "$(readlink -f "$(command -v node)")"`;
+      return operatorError('HEDDLE_UPLINK_RIGHTS', { operation, way, name });
+    }
+    case EBUSY:
+      return operatorError('HEDDLE_UPLINK_XDP_BUSY', { name });
+    case EINVAL:
+      return operatorError('HEDDLE_UPLINK_XDP_QUEUES', { name, queues });
+    case ENODEV:
+      return operatorError('HEDDLE_UPLINK_INTERFACE_MISSING', { name });
+    case ENOENT:
+      return operatorError('HEDDLE_UPLINK_XDP_MISSING', { reason: error.message });
+    case EMFILE:
+    case ENFILE:
+      return error;
+    default: {
+      const operation = `use AF_XDP on ${name} (${error.message})`;
+      return operatorError('HEDDLE_KERNEL_REFUSED', { operation, errno: error.code });
+    }
+  }
+}
