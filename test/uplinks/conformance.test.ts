@@ -119,8 +119,8 @@ describe.each(specimens)('an uplink of type $type', (specimen) => {
   beforeEach(async ({ skip }) => {
     if (specimen.missing !== undefined) return skip(specimen.missing);
     specimen.prepare?.();
-    lab = await TestNic.start({ vfs: 2 });
-    guest = await lab.connect(0);
+    lab = await TestNic.start({ vfs: 2, vf: { mtu: specimen.mtu } });
+    guest = await lab.connect(0, { frameSizeMax: specimen.mtu + 19 });
     await lab.nic.addUplink(specimen.config);
     if (specimen.needsFarEndFirst !== true) {
       await until('up', () => lab.nic.uplinks()[0]?.state === 'up');
