@@ -3,6 +3,11 @@
 import { findCommand, run } from './commands.ts';
 import { releaseAtExit } from './resources.ts';
 
+interface LinkCounters {
+  rx: { bytes: number };
+  tx: { packets: number };
+}
+
 let count = 0;
 
 /** Null, or why there can be none here. */
@@ -37,16 +42,23 @@ export class NetworkNamespace {
 
   /** What an interface of it has received so far. */
   receivedBytes(name: string): number {
-    const [link] = JSON.parse(this.ip(`-j -s link show ${name}`)) as {
-      stats64: { rx: { bytes: number } };
-    }[];
-    if (link === undefined) throw new Error(`no interface ${name}`);
-    return link.stats64.rx.bytes;
+    return this.#counters(name).rx.bytes;
+  }
+
+  /** Frames that an interface of it has sent so far. */
+  sentPackets(name: string): number {
+    return this.#counters(name).tx.packets;
   }
 
   remove(): void {
     this.#erase();
     this.#forget();
+  }
+
+  #counters(name: string): LinkCounters {
+    const [link] = JSON.parse(this.ip(`-j -s link show ${name}`)) as { stats64: LinkCounters }[];
+    if (link === undefined) throw new Error(`no interface ${name}`);
+    return link.stats64;
   }
 
   #erase(): void {

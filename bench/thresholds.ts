@@ -11,6 +11,7 @@ import {
 } from './suites/offload.ts';
 import { bridgeName, packetWorkload } from './suites/uplinks.ts';
 import { idleWorkload } from './suites/uplinks-idle.ts';
+import { outwardWorkload, packetName } from './suites/uplinks-xdp.ts';
 import { isMostlyDisturbed, summarize, summarizeRatios } from './summary.ts';
 import { hostTapWorkload, qemuTapName } from './vm/host-tap.ts';
 import { tcpMixed, tcpOffloaded, tcpPlain } from './vm/suite.ts';
@@ -70,6 +71,7 @@ const full: readonly Promised[] = [
   ),
   within('offload', packedWorkload, splitWorkload, 'rate', atLeast(1)),
   ratio('uplinks', packetWorkload, 'rate', bridgeName, atLeast(0.8)),
+  ratio('uplinks', outwardWorkload, 'rate', packetName, atLeast(2)),
   ratio('uplinks', hostTapWorkload, 'both ways', qemuTapName, atLeast(0.9)),
   figure('uplinks', idleWorkload, 'CPU', atMost(1, null, ' % of a core')),
   figure('uplinks', idleWorkload, 'wake-ups', atMost(null, 0, ' a second')),

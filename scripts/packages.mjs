@@ -61,6 +61,12 @@ export const packages = [
     isInstalled: () => hasProgram('ip'),
   },
   {
+    name: 'libxdp1',
+    purpose: 'AF_XDP uplinks (optional when Heddle runs; brings libbpf1 along)',
+    neededBy: ['test', 'bench'],
+    isInstalled: () => hasLibrary('libxdp.so.1'),
+  },
+  {
     name: 'openvswitch-switch-dpdk',
     purpose: 'the switch to compare speed with',
     neededBy: ['bench'],
@@ -78,6 +84,14 @@ export function hasProgram(name) {
   return [...directories, ...systemDirectories].some((directory) =>
     isUsable(join(directory, name), constants.X_OK),
   );
+}
+
+/** Debian keeps libraries in a directory for each kind of machine. */
+function hasLibrary(name) {
+  const directory = '/usr/lib';
+  if (!existsSync(directory)) return false;
+  const kinds = readdirSync(directory).filter((entry) => entry.includes('-linux-'));
+  return ['', ...kinds].some((kind) => existsSync(join(directory, kind, name)));
 }
 
 function hasKernel() {

@@ -54,9 +54,11 @@ export const suiteTexts: Readonly<Record<SuiteName, string>> = {
   uplinks:
     'Packet: a guest sends frames of 64 KiB of TCP, left uncut, through a packet uplink over a ' +
     'veth to another network namespace, whose counters tell the rate; “bridge-tap” writes the ' +
-    'same frames to a TAP that a bridge connects with another veth. TAP: one TCP stream between ' +
-    'a Linux guest under QEMU and the host, through Heddle’s TAP and through QEMU’s own. Idle: ' +
-    '8 silent VFs with four silent uplinks, beside a NIC without.',
+    'same frames to a TAP that a bridge connects with another veth. 64 B to the world: AF_XDP ' +
+    '(“heddle”) and a packet socket, each over a veth in copy mode; the far end works on the ' +
+    'driver’s core, as a network does not take the sender’s, or where a veth leaves it. TAP: one ' +
+    'TCP stream between a Linux guest under QEMU and the host, through Heddle’s TAP and through ' +
+    'QEMU’s own. Idle: 8 silent VFs with four silent uplinks, beside a NIC without.',
   vm:
     'Two Linux guests under QEMU without KVM, one virtual CPU each, share both cores with the ' +
     'switch. TCP by iperf3, one stream; “both ways” is the sum of one way and then the other; ' +

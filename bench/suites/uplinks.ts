@@ -18,6 +18,7 @@ import { missingForTaps } from '../vm/links.ts';
 import { withDriver } from './session.ts';
 import type { SuiteContext } from './suite.ts';
 import { runIdleUplinks } from './uplinks-idle.ts';
+import { missingForXdp, outwardWorkload, runUplinksXdp } from './uplinks-xdp.ts';
 
 export const packetWorkload = 'packet, 64 KiB';
 export const bridgeName = 'bridge-tap';
@@ -40,6 +41,9 @@ export async function runUplinks(context: SuiteContext): Promise<void> {
     return;
   }
   await context.attempt(`uplinks, ${packetWorkload}`, () => runPacket(context));
+  const noXdp = missingForXdp();
+  if (noXdp === null) await runUplinksXdp(context);
+  else context.omit(`uplinks, ${outwardWorkload}`, noXdp);
   await runHostTap(context);
   await context.attempt('uplinks, idle', () => runIdleUplinks(context));
 }

@@ -26,7 +26,7 @@ const LINK_HEADER_SIZE_MAX = 18;
 const CHUNK_MTU_MAX = XDP_CHUNK_SIZE - XDP_HEADROOM - LINK_HEADER_SIZE_MAX;
 
 /** The kernel takes a closed socket off its queue some milliseconds later. */
-const BUSY_TRIES = 50;
+const BUSY_TRIES = 20;
 const BUSY_MILLISECONDS = 20;
 
 let lastGeneration = 0;

@@ -1,0 +1,127 @@
+// The two ways onto an interface: AF_XDP and packet sockets, with the smallest frames, one guest and
+// a veth as the wire. Copy mode: no veth has another.
+//
+//   core 0   heddle: switch, uplink, the kernel's side of sending up to the wire
+//   core 1   the driver, and the far end, as on a network: a thread of the kernel takes what comes
+//
+// Without that thread, the kernel runs the far end's side on the core of whoever sends, where it
+// costs more than all the rest. That is measured too, since it is what a veth does by itself.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { UplinkConfigInput } from '../../src/nic/types.ts';
+import { loadXdpLibrary } from '../../src/os/libxdp.ts';
+import { run } from '../commands.ts';
+import { CoreClock, isDisturbed } from '../disturbance.ts';
+import type { Driver } from '../driver/client.ts';
+import { NetworkNamespace } from '../namespace.ts';
+import { createHeddle, type HeddlePeer, heddleName } from '../peers/heddle.ts';
+import { generatorCore } from '../peers/peer.ts';
+import { withDriver } from './session.ts';
+import type { SuiteContext } from './suite.ts';
+
+export const outwardWorkload = '64 B to the world';
+const sameCoreWorkload = `${outwardWorkload}, far end on the same core`;
+const types = ['packet', 'xdp'] as const;
+/** What AF_XDP is measured against. */
+export const packetName = 'heddle, packet';
+
+const warmUpSeconds = 0.3;
+/** For reading the counters at the end of the window, while frames still flow. */
+const graceSeconds = 0.2;
+/** An Ethernet frame without its checksum. */
+const frameBytes = 60;
+
+/** Why AF_XDP cannot be measured here, or null. */
+export function missingForXdp(): string | null {
+  try {
+    loadXdpLibrary();
+    return null;
+  } catch {
+    return 'libxdp is not installed (Debian package libxdp1)';
+  }
+}
+
+/** Turn by turn, each with a NIC and an interface of its own that nothing was sent over yet. */
+export async function runUplinksXdp(context: SuiteContext): Promise<void> {
+  for (let round = 0; round < context.profile.uplinks.rounds; round += 1) {
+    for (const workload of [outwardWorkload, sameCoreWorkload]) {
+      for (const type of types) {
+        const what = `uplinks, ${workload}, ${type}, round ${round + 1}`;
+        await context.attempt(what, () => visit(context, type, round, workload));
+      }
+    }
+  }
+}
+
+async function visit(
+  context: SuiteContext,
+  type: (typeof types)[number],
+  round: number,
+  workload: string,
+): Promise<void> {
+  const [near, far] = [new NetworkNamespace(), new NetworkNamespace()];
+  try {
+    near.ip(`link add near type veth peer name far netns ${far.name}`);
+    far.ip('link set far up');
+    near.ip('link set near up');
+    if (workload === outwardWorkload) moveFarEnd(near, far);
+    const uplink: UplinkConfigInput = { name: 'lan', type, interface: 'near' };
+    const peer = createHeddle({ prefix: near.prefix, uplinks: [uplink] });
+    const options = { hasHugePages: false, frameBytes: [frameBytes] };
+    await withDriver(peer, 1, options, async (driver) => {
+      const { windowSeconds } = context.profile.uplinks;
+      const sent = () => near.sentPackets('near');
+      const seen = await flood(windowSeconds, driver, peer, sent);
+      const { frames, seconds, switchCores, generatorCores } = seen;
+      const peerName = type === 'xdp' ? heddleName : packetName;
+      context.record({
+        ...{ suite: 'uplinks', peer: peerName, round, workload, x: null },
+        ...{ metric: 'rate', unit: 'Mpps', value: frames / seconds / 1e6 },
+        // The driver shares its core with the far end.
+        isDisturbed: isDisturbed(switchCores),
+        ...{ switchCores, generatorCores },
+      });
+    });
+  } finally {
+    near.remove();
+    far.remove();
+  }
+}
+
+/** What arrives at the far end waits there for a thread: NAPI, which a veth has along with GRO. */
+function moveFarEnd(near: NetworkNamespace, far: NetworkNamespace): void {
+  const within = ({ prefix: [command, ...words] }: NetworkNamespace, ...rest: string[]) =>
+    run(command!, [...words, ...rest]);
+  within(near, 'ethtool', '-K', 'near', 'tso', 'off');
+  within(far, 'ethtool', '-K', 'far', 'gro', 'on');
+  within(far, 'sh', '-c', 'echo 1 > /sys/class/net/far/threaded');
+  const threads = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && isFarThread(pid));
+  for (const pid of threads) run('taskset', ['-pc', String(generatorCore), pid]);
+  if (threads.length === 0) throw new Error('the kernel has made no thread for the far end');
+}
+
+function isFarThread(pid: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('napi/far-');
+  } catch {
+    return false; // it has ended meanwhile
+  }
+}
+
+async function flood(
+  windowSeconds: number,
+  driver: Driver,
+  peer: HeddlePeer,
+  arrived: () => number,
+): Promise<{ frames: number; seconds: number; switchCores: number; generatorCores: number }> {
+  const sending = driver.flood({ seconds: warmUpSeconds + windowSeconds + graceSeconds });
+  await sleep(warmUpSeconds * 1000);
+  const before = arrived();
+  const clock = new CoreClock(() => peer.cpuSeconds());
+  await sleep(windowSeconds * 1000);
+  const frames = arrived() - before;
+  const [switchCores, seconds] = [clock.cores(), clock.elapsedSeconds];
+  const { generatorCores } = await sending;
+  return { frames, seconds, switchCores, generatorCores };
+}

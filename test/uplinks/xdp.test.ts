@@ -1,0 +1,237 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { bringUp } from '../../src/os/net-device.ts';
+import { XdpProgram } from '../../src/os/xdp-program.ts';
+import { checkSame } from '../support/exchange.ts';
+import { type FarEnd, openInterfaceEnd } from '../support/far-end.ts';
+import { openFdCount } from '../support/file-descriptors.ts';
+import { BROADCAST, plainFrame } from '../support/frames.ts';
+import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
+import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
+import { TestNic } from '../support/test-nic.ts';
+import { xdpMissing } from '../support/xdp.ts';
+
+// What is AF_XDP's own: the program on the interface, however its owner ends; queues; memory that is
+// shared with the kernel.
+
+const FAR_MAC = '02:00:00:00:ff:01';
+const CLI = new URL('../../dist/src/cli/main.js', import.meta.url).pathname;
+const missing = namespaceMissing ?? xdpMissing();
+
+let lab: TestNic;
+let far: FarEnd | undefined;
+
+beforeAll(() => {
+  if (missing === undefined) enterNamespace();
+});
+
+beforeEach(async ({ skip }) => {
+  if (missing !== undefined) return skip(missing);
+  makePair();
+  lab = await TestNic.start({ vfs: 1 });
+});
+
+afterEach(async () => {
+  if (missing !== undefined) return;
+  far?.close();
+  far = undefined;
+  await lab.close();
+  if (hasInterface('near')) ip('link del near');
+});
+
+function makePair(options = ''): void {
+  ip(`link add near ${options}type veth peer name far`);
+  for (const name of ['near', 'far']) ip(`link set ${name} up`);
+}
+
+function hasInterface(name: string): boolean {
+  return ip('-br link').includes(`${name}@`);
+}
+
+function hasProgram(): boolean {
+  return ip('link show near').includes('xdp');
+}
+
+function isPromiscuous(): boolean {
+  return ip('-d link show near').includes('promiscuity 1');
+}
+
+async function until(isTrue: () => boolean): Promise<void> {
+  const end = Date.now() + 10_000;
+  while (!isTrue()) {
+    if (Date.now() > end) throw new Error(JSON.stringify(lab.nic.uplinks()));
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+const fast = { name: 'fast', type: 'xdp', interface: 'near' } as const;
+
+async function exchange(guest: MockGuest, count: number): Promise<void> {
+  const end = far ?? openInterfaceEnd('far');
+  far = end;
+  const out = Array.from({ length: count }, (_, i) =>
+    plainFrame({ to: BROADCAST, from: lab.mac(0) }, 60 + (i % 1400), i),
+  );
+  end.frames.length = 0;
+  await guest.sendAll(out);
+  await until(() => end.frames.length >= count);
+  checkSame(end.frames, out);
+  const back = out.map((_, i) => plainFrame({ to: lab.mac(0), from: FAR_MAC }, 60 + i, i));
+  const arrived = guest.waitReceived(count);
+  for (const frame of back) await until(() => end.send(frame));
+  checkSame(await arrived, back);
+}
+
+describe('the program on the interface', () => {
+  test('comes and goes with the uplink, and leaves nothing open', async () => {
+    expect(hasProgram()).toBe(false);
+    await lab.nic.addUplink(fast);
+    expect(hasProgram()).toBe(true);
+    expect(isPromiscuous()).toBe(true);
+    expect(lab.nic.uplink('fast').capabilities).toMatchObject({
+      mtu: 1500,
+      checksum: false,
+      segmentation: 'none',
+      mode: 'native, copy',
+    });
+    await lab.nic.removeUplink('fast');
+    expect(hasProgram()).toBe(false);
+    expect(isPromiscuous()).toBe(false);
+    const before = openFdCount();
+    for (let i = 0; i < 5; i++) {
+      await lab.nic.addUplink(fast);
+      await lab.nic.removeUplink('fast');
+    }
+    await until(() => openFdCount() <= before);
+  });
+
+  test('goes with its process, killed without a word, and the next one starts', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'heddle-xdp-'));
+    const config = join(directory, 'nic.json');
+    const socket = join(directory, 'vf.sock');
+    writeFileSync(
+      config,
+      JSON.stringify({ name: 'killed', vfs: [{ name: 'a', socket }], uplinks: [fast] }),
+    );
+    try {
+      for (let round = 0; round < 2; round++) {
+        const child = startNic(config, join(directory, 'control'));
+        await saysReady(child);
+        expect(hasProgram()).toBe(true);
+        const gone = once(child, 'exit');
+        child.kill('SIGKILL');
+        await gone;
+        await until(() => !hasProgram() && !isPromiscuous());
+      }
+      await lab.nic.addUplink(fast);
+      await exchange(await lab.connect(0), 20);
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+
+  test('goes to the generic place where the driver has none', async () => {
+    ip('link add name plain type bridge');
+    ip('link set plain up');
+    const program = XdpProgram.load();
+    expect(program.attach(indexOf('plain'))).toBe('generic');
+    program.close();
+    ip('link del plain');
+  });
+});
+
+function indexOf(name: string): number {
+  return Number(ip(`-o link show ${name}`).split(':')[0]);
+}
+
+function startNic(config: string, control: string): ChildProcess {
+  if (!existsSync(CLI)) throw new Error('dist/ is not built');
+  return spawn(process.execPath, [CLI, 'up', '--config', config, '--control', control], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+}
+
+function saysReady(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      if (/^ready\b/m.test(text)) resolve();
+    });
+    child.once('exit', () => reject(new Error('the NIC ended')));
+  });
+}
+
+describe('an AF_XDP uplink that cannot be', () => {
+  test('with more queues than the interface has is refused', async () => {
+    const adding = lab.nic.addUplink({ ...fast, queues: 2 });
+    await expect(adding).rejects.toMatchObject({ code: 'HEDDLE_UPLINK_XDP_QUEUES' });
+    expect(hasProgram()).toBe(false);
+  });
+
+  test('where another program is attached is refused, and that one stays', async () => {
+    const other = XdpProgram.load();
+    other.attach(indexOf('near'));
+    const before = openFdCount();
+    const adding = lab.nic.addUplink(fast);
+    await expect(adding).rejects.toMatchObject({ code: 'HEDDLE_UPLINK_XDP_BUSY' });
+    expect(hasProgram()).toBe(true);
+    await until(() => openFdCount() <= before);
+    other.close();
+    await lab.nic.addUplink(fast);
+  });
+
+  test('on no interface is refused', async () => {
+    const adding = lab.nic.addUplink({ ...fast, interface: 'none' });
+    await expect(adding).rejects.toMatchObject({ code: 'HEDDLE_UPLINK_INTERFACE_MISSING' });
+  });
+});
+
+describe('an interface that changes under it', () => {
+  test('is reported when it is renamed, deleted and made again', async () => {
+    const guest = await lab.connect(0);
+    await lab.nic.addUplink(fast);
+    const state = () => lab.nic.uplinks()[0]?.state;
+    await exchange(guest, 50);
+    ip('link set near down');
+    await until(() => state() === 'down');
+    ip('link set near name other');
+    ip('link set other up');
+    ip('link set other down');
+    ip('link set other name near');
+    ip('link set near up');
+    await until(() => state() === 'up');
+    await exchange(guest, 50);
+    far?.close();
+    far = undefined;
+    ip('link del near');
+    await until(() => state() === 'down');
+    expect(lab.nic.uplinks()[0]?.reason).toContain('gone');
+    makePair();
+    await until(() => state() === 'up');
+    await exchange(guest, 50);
+  });
+
+  test('takes frames of several chunks once its MTU asks for them', async () => {
+    const guest = await lab.connect(0);
+    await lab.nic.addUplink(fast);
+    for (const name of ['far', 'near']) bringUp(name, 9000);
+    await until(() => {
+      const [uplink] = lab.nic.uplinks();
+      return uplink?.state === 'up' && uplink.capabilities?.mtu === 9000;
+    });
+    await exchange(guest, 20);
+  });
+});
+
+test('costs no processor time while nothing flows', async () => {
+  await lab.nic.addUplink(fast);
+  await exchange(await lab.connect(0), 10);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const before = process.cpuUsage();
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const { user, system } = process.cpuUsage(before);
+  expect((user + system) / 1e6, 'seconds of CPU in one second').toBeLessThan(0.05);
+});
