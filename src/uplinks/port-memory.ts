@@ -44,9 +44,9 @@ export const WIRE_INJECTED = 9;
  */
 export const DRIVER_READY = 0x100;
 export const DRIVER_TAKEN = 0x104;
-export const DRIVER_RETURNED = 0x108;
+export const DRIVER_RETURNED = 0x120;
 /** How far a wire of its own memory has it back, in the used transmit ring. */
-export const DRIVER_RECLAIMED = 0x10c;
+export const DRIVER_RECLAIMED = 0x124;
 
 /**
  * u32 words of a wire on a byte stream, which must know where it stands when its processor is

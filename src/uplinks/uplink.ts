@@ -23,6 +23,8 @@ export interface UplinkCapabilities {
   mtu: number;
   /** Frames may come and go with their checksum undone. */
   checksum: boolean;
+  /** Frames may come with their checksum undone although none may go so. */
+  checksumFromWorld?: boolean;
   /** Super-frames may come and go: TCP's, or UDP's too. */
   segmentation: 'none' | 'tcp' | 'tcp and udp';
   /** Frames carry a virtio-net header to the outside. */
@@ -71,6 +73,7 @@ export interface UplinkSource {
 export function featuresOf(capabilities: UplinkCapabilities): bigint {
   const bits: number[] = [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF];
   if (capabilities.checksum) bits.push(VIRTIO_NET_F_CSUM, VIRTIO_NET_F_GUEST_CSUM);
+  else if (capabilities.checksumFromWorld === true) bits.push(VIRTIO_NET_F_CSUM);
   if (capabilities.segmentation !== 'none') {
     bits.push(VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_HOST_ECN);
     bits.push(VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_ECN);

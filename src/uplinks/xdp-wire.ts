@@ -33,6 +33,7 @@ import {
   WIRE_SENT,
   WIRE_SENT_BYTES,
 } from './port-memory.ts';
+import { markUnfinished } from './unfinished-checksum.ts';
 import type { FrameList, SharedMemory, Wire } from './wire.ts';
 import { XdpRing } from './xdp-ring.ts';
 
@@ -155,7 +156,7 @@ export class XdpWire implements Wire, SharedMemory {
         continue;
       }
       const start = address - NET_HEADER_SIZE;
-      this.#clearHeader(start);
+      this.#writeHeader(start, length);
       this.#owners[(address - XDP_CHUNKS) >>> CHUNK_SHIFT] = PORTS;
       frames.add(start, NET_HEADER_SIZE + length, 0);
     }
@@ -303,7 +304,6 @@ export class XdpWire implements Wire, SharedMemory {
       this.#partAt = at;
       this.#partLength = NET_HEADER_SIZE;
       this.#isPartTooLong = false;
-      this.#clearHeader(at);
     }
     const place = this.#partAt + this.#partLength;
     if (this.#partLength + length > FRAME_ROOM) this.#isPartTooLong = true;
@@ -317,16 +317,18 @@ export class XdpWire implements Wire, SharedMemory {
       counters[WIRE_MALFORMED] = (counters[WIRE_MALFORMED] ?? 0) + 1;
       return at;
     }
+    this.#writeHeader(start, this.#partLength - NET_HEADER_SIZE);
     frames.add(start, this.#partLength, 0);
     return (start + this.#partLength + 63) & ~63;
   }
 
-  /** Nothing about the frame is undone. */
-  #clearHeader(start: number): void {
+  /** Nothing about a frame is undone but its checksum, perhaps. */
+  #writeHeader(start: number, length: number): void {
     const { view } = this.#memory;
     view.setUint32(start, 0, true);
     view.setUint32(start + 4, 0, true);
     view.setUint32(start + 8, 0, true);
+    if (!this.#isZeroCopy) markUnfinished(view, start, length);
   }
 }
 

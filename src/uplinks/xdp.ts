@@ -126,6 +126,8 @@ export class XdpSource extends InterfaceSource {
     const capabilities = {
       mtu: takesLarge ? mtu : Math.min(mtu, CHUNK_MTU_MAX),
       checksum: false,
+      // A card checks what it takes from its wire; a frame that saw no wire may be unfinished.
+      checksumFromWorld: !isZeroCopy,
       segmentation: 'none',
       vnetHeader: false,
       burst: BURST_MAX,
