@@ -1,5 +1,5 @@
-// The two ways onto an interface: AF_XDP and packet sockets, with the smallest frames, one guest and
-// a veth as the wire. Copy mode: no veth has another.
+// The two ways onto an interface: AF_XDP and packet sockets, with the smallest frames, one guest
+// and a veth as the wire. Copy mode: no veth has another.
 //
 //   core 0   heddle: switch, uplink, the kernel's side of sending up to the wire
 //   core 1   the driver, and the far end, as on a network: a thread of the kernel takes what comes

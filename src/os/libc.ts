@@ -1,6 +1,6 @@
-// The FFI: the only file that declares C functions. Addresses are plain numbers (below 2^47), so
-// that no call allocates a wrapper; the callers keep the memory they point to alive (see
-// scratch.ts).
+// The FFI: with libxdp.ts, the only file that declares C functions. Addresses are plain numbers
+// (below 2^47), so that no call allocates a wrapper; the callers keep the memory they point to
+// alive (see scratch.ts).
 import koffi from 'koffi';
 
 const libc = koffi.load('libc.so.6');

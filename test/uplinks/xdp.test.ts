@@ -17,8 +17,8 @@ import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
 import { TestNic } from '../support/test-nic.ts';
 import { xdpMissing } from '../support/xdp.ts';
 
-// What is AF_XDP's own: the program on the interface, however its owner ends; queues; memory that is
-// shared with the kernel.
+// What is AF_XDP's own: the program on the interface, however its owner ends; queues; memory that
+// is shared with the kernel.
 
 /** Frames under way at once: what a guest has buffers for. */
 const CHUNK = 100;
