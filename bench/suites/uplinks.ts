@@ -15,6 +15,7 @@ import { createHeddle, heddleName } from '../peers/heddle.ts';
 import { switchCore } from '../peers/peer.ts';
 import { runHostTap } from '../vm/host-tap.ts';
 import { missingForTaps } from '../vm/links.ts';
+import { warmUpSeconds } from './forward.ts';
 import { withDriver } from './session.ts';
 import type { SuiteContext } from './suite.ts';
 import { runIdleUplinks } from './uplinks-idle.ts';
@@ -25,7 +26,6 @@ export const bridgeName = 'bridge-tap';
 
 const writerScript = fileURLToPath(new URL('../driver/tap-writer.js', import.meta.url));
 const writerSeconds = 20;
-const warmUpSeconds = 0.3;
 /** For reading the counters at the end of the window, while frames still flow. */
 const graceSeconds = 0.2;
 const receiveBufferBytes = 4096;
@@ -72,6 +72,8 @@ async function runPacket(context: SuiteContext): Promise<void> {
     await withDriver(peer, 1, options, async (driver) => {
       const cpuSeconds = () => peer.cpuSeconds();
       const ways = [{ ...heddleWay(driver), cpuSeconds }, bridge];
+      // Once for nothing: Heddle's half of it is JavaScript, which V8 compiles when it is warm.
+      await driver.flood({ seconds: warmUpSeconds });
       for (let round = 0; round < context.profile.uplinks.rounds; round += 1) {
         for (const way of ways) await visit(context, way, far, round);
       }
