@@ -1,0 +1,48 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { assertBalanced } from '../support/assert-balanced.ts';
+import { canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
+import { ping, reach, stream } from './traffic.ts';
+
+const NONE = { sent: 3, answered: 0 };
+const ALL = { sent: 3, answered: 3 };
+
+describe('two Linux guests whose ports are configured while they run', () => {
+  let lab: Laboratory;
+
+  beforeEach(skipWithoutGuests);
+  beforeAll(async () => {
+    if (!canRunGuests) return;
+    lab = await Laboratory.open({ guests: 2 });
+    await reach(lab.guest('vm1'), 'vm2');
+  }, 120_000);
+  afterEach(() => {
+    if (canRunGuests) assertBalanced(lab.nic.stats());
+  });
+  afterAll(() => lab?.close());
+
+  test('reach each other in the same VLAN only', async () => {
+    const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
+    await lab.nic.setVf('vm1', { vlan: { access: 10 } });
+    expect(await ping(vm1, 'vm2', 3)).toEqual(NONE);
+    await lab.nic.setVf('vm2', { vlan: { trunk: [10, 20], native: 10 } });
+    await reach(vm1, 'vm2');
+    expect(await stream(vm1, vm2, { seconds: 2 })).toBeGreaterThan(10);
+    expect(await stream(vm1, vm2, { seconds: 2, isReverse: true })).toBeGreaterThan(10);
+    await lab.nic.setVf('vm2', { vlan: { access: 20 } });
+    expect(await ping(vm1, 'vm2', 3)).toEqual(NONE);
+    for (const name of ['vm1', 'vm2']) await lab.nic.setVf(name, { vlan: {} });
+    await reach(vm1, 'vm2');
+  }, 60_000);
+
+  test('say nothing while a link is disabled, though QEMU leaves them their carrier', async () => {
+    const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
+    await lab.nic.setVf('vm2', { linkState: 'disable' });
+    expect(await ping(vm1, 'vm2', 3)).toEqual(NONE);
+    expect((await vm2.run('cat /sys/class/net/eth0/carrier')).trim()).toBe('1');
+    await lab.nic.setVf('vm2', { linkState: 'auto' }); // no uplink to wait for
+    await reach(vm1, 'vm2');
+    expect(await ping(vm2, 'vm1', 3)).toEqual(ALL);
+    const drops = lab.nic.stats().vfs.map(({ tx }) => tx.drops.linkDown ?? 0);
+    expect(drops[0]! + drops[1]!).toBeGreaterThan(0);
+  }, 60_000);
+});
