@@ -103,6 +103,29 @@ describe('a tag that is not what it seems', () => {
     expect(lab.arrivals(1).map((one) => one.header)).toEqual([FINISHED]);
   });
 
+  it.each([
+    ['a tag', [tag(10, 1)], [tag(10, 1)]],
+    ['no tag', [], [tag(10)]],
+  ])('that is written over %s between decision and copy does not count', (_, sent, heard) => {
+    const lab = start([{ trunk: [10], native: 10 }, { trunk: [10, 30] }]);
+    const to = { to: lab.mac(1), from: lab.mac(0) };
+    const frame = taggedFrame({ ...to, tags: sent });
+    const { memory } = lab.guest(0);
+    const area = memory.allocate(12 + frame.length);
+    memory.bytes.set(frame, area.offset + 12);
+    const { transmit } = lab.guest(0).pair(0);
+    transmit.sendSpan(area.address, 12 + frame.length);
+    transmit.ring.publish();
+    // The batch waits for a window onto the receiver: it has decided, and copied nothing.
+    while (lab.host.firmware.isMidBatch() === 0) lab.host.turn();
+    memory.bytes.set([0x81, 0x00, 0x00, 30], area.offset + 12 + 12);
+    lab.run();
+    const [arrived] = lab.received(1);
+    expect([outerControl(arrived as Uint8Array), heard[0]?.control]).toEqual(
+      Array(2).fill(heard[0]?.control),
+    );
+  });
+
   it('fills batch after batch without disturbing whom it is not for', () => {
     const lab = start([{ trunk: 'all', native: 1 }, { access: 10 }, { access: 20 }, {}], {
       queueSize: 256,
