@@ -68,7 +68,7 @@ const full: Profile = {
     hasMix: true,
   },
   openLoop: { wireSizes: [64, 128, 256, 512, 1024, 1518], trialSeconds: 0.1 },
-  latency: { trips: 100_000, idleTrips: 200 },
+  latency: { trips: 500_000, idleTrips: 200 },
   vm: { rounds: 3, streamSeconds: 5, trips: 500, hasMixed: true, links: null },
   scale: { vfCounts: [2, 4, 8, 16, 32, 64], rounds: 3 },
   idle: { vfCounts: [8, 64], settleSeconds: 30, windowSeconds: 10 },
@@ -87,7 +87,7 @@ const quick: Profile = {
   portsOfOthersMax: 8,
   forward: { rounds: 3, frameSizes: [64, 1500], variantSizes: [], hasMix: true },
   openLoop: { wireSizes: [64, 1518], trialSeconds: 0.05 },
-  latency: { trips: 20_000, idleTrips: 50 },
+  latency: { trips: 100_000, idleTrips: 50 },
   vm: {
     ...{ rounds: 1, streamSeconds: 1, trips: 100 },
     ...{ hasMixed: false, links: ['heddle', 'bridge-tap'] },
