@@ -42,14 +42,10 @@ import { CommandRunner } from './command-runner.ts';
 import type { CommandEnvelope, ProcessorOptions, Report } from './commands.ts';
 import { type Firmware, loadFirmware } from './firmware.ts';
 import { KickWaiter } from './kick-waiter.ts';
+import { Pace } from './pace.ts';
 import { Translations } from './translations.ts';
 import { UplinkPorts } from './uplink-ports.ts';
 
-/**
- * Turns without work before sleep: some tens of microseconds, what a busy guest takes between
- * bursts.
- */
-const IDLE_TURNS_MAX = 500;
 /** Turns between two looks at the clock while busy; ageing counts in seconds. */
 const CLOCK_TURNS = 4096;
 
@@ -64,6 +60,7 @@ export class ProcessorLoop {
   readonly #translations: Translations;
   readonly #runner: CommandRunner;
   readonly #waiter: KickWaiter;
+  readonly #pace = new Pace();
   readonly #uplinks: UplinkPorts;
   readonly #callFds = new Int32Array(RING_COUNT_MAX).fill(-1);
   readonly #space: AddressSpace;
@@ -136,7 +133,6 @@ export class ProcessorLoop {
   }
 
   #loop(): void {
-    let idleTurns = 0;
     this.#updateClock();
     while (!this.#isStopped) {
       if (Atomics.load(this.#record, this.#doorbellAt) !== this.#seenDoorbell) this.#runCommands();
@@ -144,11 +140,10 @@ export class ProcessorLoop {
       const flags = this.#turn();
       const sent = this.#uplinks.count === 0 ? 0 : this.#uplinks.push();
       if ((flags & TURN_WORKED) !== 0 || moved + sent !== 0) {
-        idleTurns = 0;
+        this.#pace.worked();
         this.#translations.lookAhead(this.#turns);
-      } else if (++idleTurns >= IDLE_TURNS_MAX) {
+      } else if (this.#pace.isOver()) {
         this.#sleep();
-        idleTurns = 0;
       }
     }
   }
@@ -239,7 +234,11 @@ export class ProcessorLoop {
     const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0;
     if (!isBusy && !this.#hasCommands()) {
       this.#sleeps += 1;
+      const started = performance.now();
       this.#takeEvents(this.#uplinks.sleepMilliseconds());
+      this.#pace.slept(performance.now() - started);
+    } else {
+      this.#pace.worked();
     }
     this.#firmware.disarm();
     this.#uplinks.disarm();
