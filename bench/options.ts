@@ -102,7 +102,7 @@ interface Changes {
 function withChanges(base: Profile, { size, rounds, seconds }: Changes): Profile {
   // The smallest frame testpmd can build, and the largest that fits one of its mbufs.
   const sizes = size?.map((text) => parseNumber('--size', text, 60, 1514, Number.isInteger));
-  const { forward, vm, scale, windows, offload, uplinks } = base;
+  const { forward, openLoop, vm, scale, windows, offload, uplinks } = base;
   const sized =
     sizes === undefined
       ? forward
@@ -115,7 +115,12 @@ function withChanges(base: Profile, { size, rounds, seconds }: Changes): Profile
   if (rounds === undefined) return changed;
   const count = parseNumber('--rounds', rounds, 1, 1000, Number.isInteger);
   return {
-    ...{ ...changed, rounds: count, vm: { ...vm, rounds: count } },
+    ...{
+      ...changed,
+      rounds: count,
+      openLoop: { ...openLoop, rounds: count },
+      vm: { ...vm, rounds: count },
+    },
     ...{ scale: { ...scale, rounds: count }, windows: { ...windows, rounds: count } },
     ...{ offload: { ...offload, rounds: count }, uplinks: { ...uplinks, rounds: count } },
   };

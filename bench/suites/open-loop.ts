@@ -22,9 +22,9 @@ const searchSteps = 7;
 const trialsPerRate = 4;
 
 export async function runOpenLoop(context: SuiteContext): Promise<void> {
-  const { rounds, openLoop } = context.profile;
+  const { openLoop } = context.profile;
   for (const wireBytes of openLoop.wireSizes) {
-    await interleave(context, rounds, `open loop, ${wireBytes} B`, (peer, round) =>
+    await interleave(context, openLoop.rounds, `open loop, ${wireBytes} B`, (peer, round) =>
       visit(context, peer, round, wireBytes),
     );
   }
