@@ -66,7 +66,7 @@ const full: Profile = {
   windowSeconds: 1,
   portsOfOthersMax: 16,
   forward: {
-    rounds: 15,
+    rounds: 12,
     frameSizes: [64, 128, 256, 512, 1024, 1500],
     variantSizes: [64, 1500],
     hasMix: true,

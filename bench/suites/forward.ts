@@ -10,8 +10,11 @@ import { interleave, type SuiteContext } from './suite.ts';
 /** Long enough for every frame to have gone round, caches and branch predictors to be warm, and
  * for V8 to have replaced its first, fast-made code of the firmware by the optimised one. */
 export const warmUpSeconds = 0.5;
-/** Of a pair that was warm before it was stopped. */
-const wakeUpSeconds = 0.3;
+/**
+ * Of a pair that was stopped meanwhile: a switch has to win back its share of a cache that other
+ * machines use too.
+ */
+const wakeUpSeconds = 0.6;
 
 /** Simple IMIX: of 12 frames, 7 of 64 bytes, 4 of 576 and 1 of 1500, spread evenly. */
 const mix = [64, 576, 64, 64, 576, 64, 1500, 64, 576, 64, 576, 64];
