@@ -22,6 +22,7 @@ import { portAt, portCount } from './switch/ports';
 import { fillFlowTable } from './switch/toeplitz';
 import { classifyFlagged } from './switch/vlan';
 import { complete, listInterrupts } from './vf/complete';
+import { openMisses } from './vf/misses';
 import { deliver } from './vf/receive';
 import { chainUntranslated } from './vf/take-chain';
 import { inhale, inhaledBytes, inhaleMissed } from './vf/transmit';
@@ -47,6 +48,9 @@ export { lookAhead } from './vf/look-ahead';
 // @ts-expect-error: injected by the build (asc --use)
 export const layoutHash: u32 = LAYOUT_HASH;
 
+/** No receive ring: what `floodRing` says of a frame that is not for a port. */
+const NO_RING: u32 = 0xffffffff;
+
 /** Marks frames that a batch has already put on a target's list. */
 const LISTED: u32 = 1;
 
@@ -65,6 +69,11 @@ let nextFrame: u32 = 0;
 let floodCount: u32 = 0;
 let floodPort: u32 = 0;
 let floodFrame: u32 = 0;
+/**
+ * The receive ring of the flooded frame that waits for a window. What was decided for it holds,
+ * whatever the port has become meanwhile: it may be half delivered.
+ */
+let floodWaits: u32 = NO_RING;
 
 /** Host: once, before all else. */
 export function configure(processor: u32, processorCount: u32, macAgeSeconds: u32): void {
@@ -217,6 +226,7 @@ function openBatch(ring: u32, frames: u32): void {
   batchRing = ring;
   batchFrames = frames;
   batchReplicas = 0;
+  openMisses();
   targetDone = 0;
   floodCount = 0;
   floodPort = 0;
@@ -286,18 +296,23 @@ function listTarget(): void {
 function deliverFlood(): bool {
   for (; floodPort < portCount(); floodPort++) {
     const port = portAt(floodPort);
-    if (port == vfOf(batchRing) || isVlanPort(port) != isInVlans) continue;
+    if (port == vfOf(batchRing)) continue;
     while (floodFrame < floodCount) {
-      const ring = floodRing(port, floodFrame);
-      const end = endOfRun(port, ring);
-      if (ring == 0xffffffff) {
+      const isWaiting = floodWaits != NO_RING;
+      const ring = isWaiting ? floodWaits : floodRing(port, floodFrame);
+      const end = isWaiting ? floodFrame + 1 : endOfRun(port, ring);
+      floodWaits = NO_RING;
+      if (ring == NO_RING) {
         floodFrame = end; // not in the VLAN, or down since the decision
         continue;
       }
       const reached = deliver(ring, FLOOD_LIST_BASE, floodFrame, end);
       noteCopies(floodFrame, reached);
       floodFrame = reached;
-      if (reached < end) return false;
+      if (reached < end) {
+        floodWaits = ring;
+        return false;
+      }
     }
     floodFrame = 0;
   }
@@ -309,10 +324,11 @@ function floodedAt(place: u32): Frame {
   return frameAt(load<u32>(FLOOD_LIST_BASE + (place << 2)));
 }
 
-/** The receive ring of a port for a flooded frame; 0xffffffff if it is not for this port. */
+/** The receive ring of a port for a flooded frame, or NO_RING. */
 function floodRing(port: u32, place: u32): u32 {
+  if (isVlanPort(port) != isInVlans) return NO_RING;
   const frame = floodedAt(place);
-  if (isInVlans && !isMember(port, vlanOf(tagOf(frame)))) return 0xffffffff;
+  if (isInVlans && !isMember(port, vlanOf(tagOf(frame)))) return NO_RING;
   return receiveRing(port, frame);
 }
 

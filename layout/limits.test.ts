@@ -26,7 +26,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['frames', memory.FRAMES_BASE, BATCH_MAX * 64],
   ['segment scratch', memory.SEGMENT_SCRATCH_BASE, limits.HEADER_SCRATCH_SIZE + 8],
   ['emit scratch', memory.EMIT_SCRATCH_BASE, virtio.NET_HEADER_SIZE],
-  ['posted buffers', memory.POSTED_BASE, BATCH_MAX * 16],
+  ['posted buffers', memory.POSTED_BASE, limits.POSTED_COUNT_MAX * 16],
   ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
   ['frame tags', memory.FRAME_TAGS_BASE, BATCH_MAX * 8],
   ['target list', memory.TARGET_LIST_BASE, BATCH_MAX * 4],
@@ -39,11 +39,11 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['fault list', memory.FAULT_LIST_BASE, RING_COUNT_MAX * 4],
   ['window table', memory.WINDOW_TABLE_BASE, memory.WINDOW_TABLE_COUNT * memory.WINDOW_ENTRY_SIZE],
   ['slot records', memory.WINDOW_SLOTS_BASE, memory.SLOT_COUNT_MAX * memory.SLOT_RECORD_SIZE],
-  // One for each step of the walk, and the buffer at which it ends for want of steps.
+  // One for each known buffer and each step of the walk, and the buffer at which that ends.
   [
     'gathered buffers',
     memory.GATHERED_BASE,
-    (limits.WALK_LENGTH_MAX + 1) * memory.GATHERED_ENTRY_SIZE,
+    (limits.POSTED_COUNT_MAX + limits.WALK_LENGTH_MAX + 1) * memory.GATHERED_ENTRY_SIZE,
   ],
   ['source segments', memory.SOURCE_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
   ['target segments', memory.TARGET_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],

@@ -43,6 +43,12 @@ export const WALK_LENGTH_MAX: u32 = 2048;
  */
 export const WALK_STEPS_PER_SEGMENT: u32 = 8;
 
+/**
+ * Buffers of a ring that one delivery knows without a closer look: what eight super-frames take in
+ * pages, and some.
+ */
+export const POSTED_COUNT_MAX: u32 = 256;
+
 /** Segments that one super-frame may become: 64 KiB in the smallest that Linux's TCP sends. */
 export const SEGMENTS_PER_FRAME_MAX: u32 = 2048;
 
@@ -95,6 +101,18 @@ export const UNTRANSLATED_COUNT_MAX: u32 = 64;
 
 /** Posted buffers that the firmware looks at before frames come for them. */
 export const LOOK_AHEAD_MAX: u32 = 128;
+
+/**
+ * Misses in a row that the delivery of one frame may cause: a super-frame in buffers of 1536 bytes,
+ * each in another window, and some.
+ */
+export const DELIVERY_MISS_STREAK_MAX: u32 = 64;
+
+/**
+ * Misses that one receive ring may cause in one batch. At some 15 µs each it is what a guest can
+ * hold up the others for.
+ */
+export const DELIVERY_MISSES_MAX: u32 = 512;
 
 /**
  * Addresses that one VF may teach the MAC table: a quarter of it, so that no guest can fill it

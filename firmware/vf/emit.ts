@@ -9,7 +9,9 @@ import {
   COUNTER_WINDOW_MISSES,
   DROP_BUFFER_TOO_SMALL,
   DROP_RING_FULL,
+  DROP_WINDOW_EXHAUSTED,
 } from '../../layout/counters';
+import { SEGMENT_COUNT_MAX } from '../../layout/limits';
 import {
   EMIT_SCRATCH_BASE,
   GATHERED_BASE,
@@ -29,6 +31,7 @@ import { appendToTargets, openTargets } from '../memory/segments';
 import { settleExhausted } from '../memory/windows';
 import {
   dropOf,
+  droppedWalk,
   WALK_MISSED,
   WALK_UNTRANSLATED,
   walkChain,
@@ -41,12 +44,18 @@ import { Ring, RingView, vfOf } from '../virtqueue/ring';
 import { availableHead } from '../virtqueue/split';
 import { Frame } from '../wire/frame';
 import { markDirty } from './dirty';
+import { look, looked, openLook } from './look';
+import { endMissStreak, mayMiss } from './misses';
+import { postedAt } from './posted';
 
 /** What `emit` returns: done, wait for a window, the ring is broken; or EMIT_DROPPED − reason. */
 export const EMITTED: i32 = 0;
 export const EMIT_MISSED: i32 = -1;
 export const EMIT_FAULTED: i32 = -2;
 export const EMIT_DROPPED: i32 = -3;
+
+/** Buffers to look at in one go for a frame that takes several: their descriptors share lines. */
+const LOOK_STEP: u32 = 16;
 
 // The delivery in hand: what a split ring had at its start, and what became of it.
 let availableSlots: u32 = 0;
@@ -55,6 +64,7 @@ let deliveredFrames: u32 = 0;
 let deliveredBytes: u32 = 0;
 
 export function openDelivery(available: u32): void {
+  openLook();
   availableSlots = available;
   takenSlots = 0;
   deliveredFrames = 0;
@@ -74,6 +84,7 @@ export function tookSlots(slots: u32, bytes: u32): void {
 
 /** So many frames, each in a buffer of one slot. */
 export function tookPlain(frames: u32, bytes: u32): void {
+  if (frames != 0) endMissStreak();
   takenSlots += frames;
   deliveredFrames += frames;
   deliveredBytes += bytes;
@@ -124,6 +135,7 @@ export function emit(
   appendPart(frame, offset, length);
   putGathered(view, ring, false);
   tookSlots(gatheredSlots, headers + length);
+  endMissStreak();
   return EMITTED;
 }
 
@@ -143,9 +155,22 @@ function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32)
       return EMIT_DROPPED - i32(DROP_BUFFER_TOO_SMALL);
     }
     const ahead = takenSlots + gatheredSlots;
+    if (isPosted(ringNumber, view, ring, ahead) && segments < SEGMENT_COUNT_MAX) {
+      const posted = postedAt(ahead);
+      const bytes = min(posted.length, needed - gathered);
+      const segment = TARGET_SEGMENTS_BASE + (segments << 3);
+      store<u32>(segment, posted.address);
+      store<u32>(segment, bytes, 4);
+      bufferId = posted.id;
+      bufferSlots = 1;
+      noteBuffer(ahead, bytes);
+      gathered += bytes;
+      segments += 1;
+      continue;
+    }
     const failure = findBuffer(ringNumber, view, ring, ahead);
     if (failure != 0) return failure;
-    const result = walkChain(
+    let result = walkChain(
       vfOf(ringNumber),
       view,
       ring,
@@ -158,8 +183,11 @@ function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32)
     );
     if (result == WALK_MISSED) {
       count(ringNumber, COUNTER_WINDOW_MISSES, 1);
-      control().missRing = ringNumber;
-      return EMIT_MISSED;
+      if (mayMiss(ringNumber)) {
+        control().missRing = ringNumber;
+        return EMIT_MISSED;
+      }
+      result = droppedWalk(DROP_WINDOW_EXHAUSTED);
     }
     // The buffer is good, only not yet: it stays where it is.
     if (result == WALK_UNTRANSLATED) return EMIT_DROPPED - i32(dropOf(result));
@@ -176,6 +204,12 @@ function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32)
     segments += walkedSegments;
   }
   return 0;
+}
+
+/** Whether the buffer `ahead` slots on is known to be in one piece: nothing more is to be found. */
+function isPosted(ringNumber: u32, view: RingView, ring: Ring, ahead: u32): bool {
+  if (ahead >= looked) look(vfOf(ringNumber), view, ring, availableSlots, ahead + LOOK_STEP);
+  return ahead < looked && postedAt(ahead).address != 0;
 }
 
 // What `findBuffer` found: where `walkChain` starts, the slots it takes, what names it when it is

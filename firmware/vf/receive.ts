@@ -24,13 +24,11 @@ import {
   EMITTED,
   openDelivery,
 } from './emit';
-import { lookPacked, putPlainPacked } from './posted-packed';
-import { lookSplit, putPlainSplit } from './posted-split';
+import { look } from './look';
+import { putPlainPacked } from './posted-packed';
+import { putPlainSplit } from './posted-split';
 import { markRetagged } from './retag';
 import { deliverTranslated, forgetResumed } from './translate';
-
-/** Buffers that the delivery in hand has looked at, from its first slot on. */
-let looked: u32 = 0;
 
 /**
  * Delivers the frames whose numbers stand at `list` (u32 each), from `start` on. Returns how far it
@@ -60,20 +58,13 @@ export function deliver(ringNumber: u32, list: u32, start: u32, frames: u32): u3
 
 /** Looks at the ring and up to `wanted` of its buffers. False if its driver broke it. */
 function prepare(ringNumber: u32, view: RingView, ring: Ring, wanted: u32): bool {
-  const vf = vfOf(ringNumber);
-  if (isPacked(ring)) {
-    openDelivery(0);
-    looked = lookPacked(vf, view, ring, wanted);
-    return true;
-  }
-  const available = availableCount(view, ring);
+  const available: u32 = isPacked(ring) ? 0 : availableCount(view, ring);
   openDelivery(available);
   if (available > ring.size) {
     faultRing(ringNumber, RING_FAULT_AVAIL_INDEX);
     return false;
   }
-  looked = min(available, wanted);
-  lookSplit(vf, view, ring, looked);
+  look(vfOf(ringNumber), view, ring, available, wanted);
   return true;
 }
 
@@ -88,8 +79,8 @@ function deliverEach(
   let i = start;
   while (i < frames) {
     i = isPacked(ring)
-      ? putPlainPacked(view, ring, list, i, frames, looked)
-      : putPlainSplit(view, ring, list, i, frames, looked);
+      ? putPlainPacked(view, ring, list, i, frames)
+      : putPlainSplit(view, ring, list, i, frames);
     if (i == frames) break;
     const frame = frameAt(load<u32>(list + (i << 2)));
     const result = deliverTranslated(ringNumber, view, ring, frame);

@@ -40,8 +40,11 @@ import {
   tagGrowth,
 } from './retag';
 
-// A super-frame that waited for a window in mid-segmentation goes on with this segment.
+// A super-frame that waited for a window in mid-segmentation goes on with this segment, on this
+// ring. Another one would be read at offsets that were checked for this one.
 let resumeSegment: u32 = 0;
+let resumeRing: u32 = 0;
+let resumeFrame: u32 = 0;
 
 /** Delivers one frame in the form that the ring's guest takes. Returns what `emit` returns. */
 export function deliverTranslated(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
@@ -54,6 +57,7 @@ export function deliverTranslated(ringNumber: u32, view: RingView, ring: Ring, f
 }
 
 function deliverOne(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
+  if (!isResumed(ringNumber, frame)) resumeSegment = 0;
   if (resumeSegment == 0) {
     const result = deliverWhole(ringNumber, view, ring, frame);
     // A guest that takes super-frames may have posted buffers too small for this one.
@@ -61,6 +65,10 @@ function deliverOne(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): 
     if (!isTooSmall || !isSuperFrame(frame)) return result;
   }
   return deliverSegments(ringNumber, view, ring, frame);
+}
+
+function isResumed(ringNumber: u32, frame: Frame): bool {
+  return resumeRing == ringNumber && resumeFrame == changetype<u32>(frame);
 }
 
 function deliverWhole(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
@@ -98,6 +106,8 @@ function deliverSegments(ringNumber: u32, view: RingView, ring: Ring, frame: Fra
     const result = emitMade(ringNumber, view, ring, frame);
     if (result == EMIT_MISSED) {
       resumeSegment = index; // 0 decides anew, which comes to the same
+      resumeRing = ringNumber;
+      resumeFrame = changetype<u32>(frame);
       return result;
     }
     if (result == EMIT_FAULTED) {

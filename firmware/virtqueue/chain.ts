@@ -64,12 +64,13 @@ export function dropOf(result: i32): u32 {
   return u32(-2 - result);
 }
 
-function dropped(reason: u32): i32 {
+/** What `walkChain` returns for a chain that is dropped for this reason. */
+export function droppedWalk(reason: u32): i32 {
   return -2 - i32(reason);
 }
 
 function untranslated(): i32 {
-  return translateError == TRANSLATE_MISSED ? WALK_MISSED : dropped(u32(translateError));
+  return translateError == TRANSLATE_MISSED ? WALK_MISSED : droppedWalk(u32(translateError));
 }
 
 /**
@@ -96,17 +97,17 @@ export function walkChain(
   let index = start;
   for (let steps: u32 = 0; ; steps++) {
     // One more than the size: the descriptor that names an indirect table is not part of the chain.
-    if (steps > min(ring.size, CHAIN_LENGTH_MAX)) return dropped(DROP_CHAIN_LENGTH);
-    if (stepsLeft == 0) return dropped(DROP_CHAIN_LENGTH);
+    if (steps > min(ring.size, CHAIN_LENGTH_MAX)) return droppedWalk(DROP_CHAIN_LENGTH);
+    if (stepsLeft == 0) return droppedWalk(DROP_CHAIN_LENGTH);
     stepsLeft -= 1;
     const failure = readDescriptor(vf, view, ring, index);
     if (failure != 0) return failure;
     if (flags & DESCRIPTOR_F_INDIRECT) {
-      if (!openIndirect(ring)) return dropped(DROP_INDIRECT_TABLE);
+      if (!openIndirect(ring)) return droppedWalk(DROP_INDIRECT_TABLE);
       index = 0;
       continue;
     }
-    if ((flags & DESCRIPTOR_F_WRITE) != direction) return dropped(DROP_BUFFER_DIRECTION);
+    if ((flags & DESCRIPTOR_F_WRITE) != direction) return droppedWalk(DROP_BUFFER_DIRECTION);
     const take = min(length, wanted - total);
     const problem = append(vf, address, take);
     if (problem != 0) return problem;
@@ -120,7 +121,7 @@ export function walkChain(
     } else {
       if (!(flags & DESCRIPTOR_F_NEXT)) break;
       index = next;
-      if (index >= (isIndirect ? tableSize : ring.size)) return dropped(DROP_CHAIN_NEXT);
+      if (index >= (isIndirect ? tableSize : ring.size)) return droppedWalk(DROP_CHAIN_NEXT);
     }
   }
   walkedSegments = segmentCount - used;
@@ -142,7 +143,7 @@ function readDescriptor(vf: u32, view: RingView, ring: Ring, index: u32): i32 {
   if (isIndirect) {
     at = translateRead(vf, tableAddress + u64(index) * DESCRIPTOR_SIZE, DESCRIPTOR_SIZE);
     if (at == 0) return untranslated();
-    if (spanLength < DESCRIPTOR_SIZE) return dropped(DROP_INDIRECT_TABLE);
+    if (spanLength < DESCRIPTOR_SIZE) return droppedWalk(DROP_INDIRECT_TABLE);
   } else {
     at = isPacked(ring) ? packedDescriptor(view, ring, index) : descriptorAt(view, index);
   }
@@ -177,7 +178,7 @@ function append(vf: u32, address: u64, length: u32): i32 {
   while (done < length) {
     const linear = translate(vf, address + done, length - done);
     if (linear == 0) return untranslated();
-    if (segmentCount >= SEGMENT_COUNT_MAX) return dropped(DROP_CHAIN_LENGTH);
+    if (segmentCount >= SEGMENT_COUNT_MAX) return droppedWalk(DROP_CHAIN_LENGTH);
     const segment = segmentBase + (segmentCount << 3);
     store<u32>(segment, linear);
     store<u32>(segment, spanLength, 4);

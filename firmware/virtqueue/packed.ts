@@ -37,7 +37,7 @@ let firstFlags: u32 = 0;
 const LAPPED: u32 = 0xffffffff;
 
 /** The place `ahead` slots behind another, at most a lap. */
-function placeBehind(ring: Ring, place: u32, ahead: u32): u32 {
+export function placeBehind(ring: Ring, place: u32, ahead: u32): u32 {
   const position = (place & ~PACKED_WRAP) + ahead;
   if (position < ring.size) return position | (place & PACKED_WRAP);
   return (position - ring.size) | (~place & PACKED_WRAP);

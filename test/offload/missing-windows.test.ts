@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DELIVERY_MISS_STREAK_MAX, DELIVERY_MISSES_MAX } from '../../layout/limits.ts';
 import { TURN_MISSED, TURN_WORKED } from '../../layout/processor.ts';
+import { DESCRIPTOR_SIZE } from '../../layout/virtqueue.ts';
 import { BROADCAST, fillSeeded } from '../support/frames.ts';
 import { Random, seedFromEnvironment } from '../support/random.ts';
 import { CASES } from './cases.ts';
@@ -133,5 +135,42 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
     wire.sendPacket(0, next);
     wire.run();
     expect(arrivalProblem(next, wire.guest(2).features, wire.arrivals(2))).toBe('');
+  });
+
+  it('a port that goes away midway spoils no other frame', () => {
+    const pair = { version: 4, transport: 'tcp', payloadLength: 20_000 } as const;
+    const made = superPacket({ ...pair, to: BROADCAST, from: wire.mac(0) }, 1000);
+    sendInPlace(made);
+    // As when its guest stops its queues: the decision is made, and the frame half delivered.
+    run(made, (misses) => {
+      if (misses === 6) wire.host.setReceiveQueues(1, []);
+    });
+    wire.host.setReceiveQueues(1, [0]);
+    for (const number of [1, 2]) {
+      const { features } = wire.guest(number);
+      expect(arrivalProblem(made, features, wire.arrivals(number))).toBe('');
+    }
+    const next = superPacket({ ...pair, to: wire.mac(2), from: wire.mac(0) }, 300);
+    wire.sendPacket(0, next);
+    wire.run(); // balanced
+    expect(arrivalProblem(next, wire.guest(2).features, wire.arrivals(2))).toBe('');
+  });
+
+  it('a receiver that moves its buffers at each miss holds nobody up', () => {
+    const pair = { version: 4, transport: 'tcp', payloadLength: 20_000 } as const;
+    const made = superPacket({ ...pair, to: BROADCAST, from: wire.mac(0) }, 1000);
+    const { descriptors } = wire.guest(1).queue(0);
+    const { memory } = wire.guest(1);
+    sendInPlace(made);
+    const misses = run(made, (count) => {
+      if (count > 10 * DELIVERY_MISSES_MAX) throw new Error('it goes on for ever');
+      // Far beyond its memory, and never where the firmware has looked before.
+      for (let at = 0; at < descriptors.length; at += DESCRIPTOR_SIZE) {
+        memory.view.setBigUint64(descriptors.offset + at, (1n << 40n) + BigInt(count << 22), true);
+      }
+    });
+    expect(misses).toBeGreaterThan(DELIVERY_MISS_STREAK_MAX);
+    expect(misses).toBeLessThan(DELIVERY_MISSES_MAX);
+    expect(arrivalProblem(made, wire.guest(2).features, wire.arrivals(2))).toBe('');
   });
 });

@@ -1,0 +1,61 @@
+// What a packed ring has posted: a record for each buffer.
+import {
+  DESCRIPTOR_F_WRITE,
+  DESCRIPTOR_LENGTH,
+  DESCRIPTOR_SIZE,
+  PACKED_CHAIN_FLAGS,
+  PACKED_F_AVAIL,
+  PACKED_F_USED,
+  PACKED_FLAGS,
+  PACKED_WRAP,
+} from '../../layout/virtqueue';
+import { touch } from '../memory/touch';
+import { HAS_WINDOWS, openWindow, windowLinear, windowSize, windowStart } from '../memory/windows';
+import { placeBehind } from '../virtqueue/packed';
+import { Ring, RingView } from '../virtqueue/ring';
+import { postedAt } from './posted';
+
+/**
+ * Looks at the buffers `from` … `to` - 1 slots on, as far as they are available and each is one
+ * descriptor, so that the i-th stands i slots on. Returns where it ended.
+ */
+export function lookPacked(vf: u32, view: RingView, ring: Ring, from: u32, to: u32): u32 {
+  const size = ring.size;
+  const descriptors = view.descriptors;
+  const place = placeBehind(ring, ring.lastAvail, from);
+  let position = place & ~PACKED_WRAP;
+  // 2.8.1: available means AVAIL as the driver's wrap counter, USED not.
+  let available: u32 = place & PACKED_WRAP ? PACKED_F_AVAIL : PACKED_F_USED;
+  available |= DESCRIPTOR_F_WRITE; // and a buffer to be written in one descriptor
+  const mask = PACKED_F_AVAIL | PACKED_F_USED | PACKED_CHAIN_FLAGS;
+  let start: u64 = 0;
+  let span: u64 = 0; // of the window in hand: none yet
+  let linear: u32 = 0;
+  const end = min(to, size);
+  for (let i = from; i < end; i++) {
+    const slot = descriptors + position * DESCRIPTOR_SIZE;
+    touch(slot);
+    // Atomic: the rest of the descriptor is read only after its flags.
+    if ((u32(atomic.load<u16>(slot + PACKED_FLAGS)) & mask) != available) return i;
+    const address = load<u64>(slot);
+    const rest = load<u64>(slot, DESCRIPTOR_LENGTH);
+    const bytes = u32(rest);
+    if (HAS_WINDOWS && address - start >= span && openWindow(vf, address)) {
+      start = windowStart;
+      span = windowSize;
+      linear = windowLinear;
+    }
+    const offset = address - start;
+    const isInside = !HAS_WINDOWS || (offset < span && u64(bytes) <= span - offset);
+    const posted = postedAt(i);
+    posted.address = isInside ? linear + u32(offset) : 0;
+    posted.length = bytes;
+    posted.id = u32(rest >> 32) & 0xffff;
+    position += 1;
+    if (position == size) {
+      position = 0;
+      available ^= PACKED_F_AVAIL | PACKED_F_USED;
+    }
+  }
+  return max(from, end);
+}

@@ -1,0 +1,42 @@
+// What a split ring has posted: a record for each buffer.
+import {
+  AVAIL_RING,
+  DESCRIPTOR_F_WRITE,
+  DESCRIPTOR_LENGTH,
+  DESCRIPTOR_SIZE,
+} from '../../layout/virtqueue';
+import { HAS_WINDOWS, openWindow, windowLinear, windowSize, windowStart } from '../memory/windows';
+import { Ring, RingView } from '../virtqueue/ring';
+import { postedAt } from './posted';
+
+/** Looks at the buffers `from` … `to` - 1 slots on, which are available. */
+export function lookSplit(vf: u32, view: RingView, ring: Ring, from: u32, to: u32): void {
+  const size = ring.size;
+  const entries = view.avail + AVAIL_RING;
+  const descriptors = view.descriptors;
+  const first = ring.lastAvail;
+  let start: u64 = 0;
+  let span: u64 = 0; // of the window in hand: none yet
+  let linear: u32 = 0;
+  for (let i = from; i < to; i++) {
+    const posted = postedAt(i);
+    const head = u32(load<u16>(entries + (((first + i) & (size - 1)) << 1)));
+    posted.address = 0;
+    if (head >= size) continue; // judged at its turn
+    const descriptor = descriptors + head * DESCRIPTOR_SIZE;
+    const address = load<u64>(descriptor);
+    const rest = load<u64>(descriptor, DESCRIPTOR_LENGTH);
+    const bytes = u32(rest);
+    if (HAS_WINDOWS && address - start >= span && openWindow(vf, address)) {
+      start = windowStart;
+      span = windowSize;
+      linear = windowLinear;
+    }
+    const offset = address - start;
+    const isInside = !HAS_WINDOWS || (offset < span && u64(bytes) <= span - offset);
+    if (!isInside || (u32(rest >> 32) & 0xffff) != DESCRIPTOR_F_WRITE) continue;
+    posted.address = linear + u32(offset);
+    posted.length = bytes;
+    posted.id = head;
+  }
+}

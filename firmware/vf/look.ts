@@ -1,0 +1,28 @@
+// How far the delivery in hand has looked at the buffers of its ring. It looks at as many as it has
+// frames, and further where a frame takes several.
+import { POSTED_COUNT_MAX } from '../../layout/limits';
+import { isPacked } from '../virtqueue/queue';
+import { Ring, RingView } from '../virtqueue/ring';
+import { lookPacked } from './look-packed';
+import { lookSplit } from './look-split';
+
+/** Buffers with a record, from the delivery's first slot on. */
+export let looked: u32 = 0;
+
+/** Opens a delivery: nothing was looked at. */
+export function openLook(): void {
+  looked = 0;
+}
+
+/** Looks at the buffers up to `to` slots on; `available`: what a split ring has, none of them more. */
+export function look(vf: u32, view: RingView, ring: Ring, available: u32, to: u32): void {
+  const end = min(to, POSTED_COUNT_MAX);
+  if (isPacked(ring)) {
+    looked = lookPacked(vf, view, ring, looked, end);
+    return;
+  }
+  const last = min(end, available);
+  if (last <= looked) return;
+  lookSplit(vf, view, ring, looked, last);
+  looked = last;
+}
