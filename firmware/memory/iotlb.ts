@@ -39,6 +39,8 @@ const ACCESS_MASK: u64 = IOTLB_READ | IOTLB_WRITE;
 let access: u32 = IOTLB_READ;
 /** Entries for pages of more than 4 KiB: few guests have any. */
 let largeCount: u32 = 0;
+/** What was missing last stands in the list for the host, and so will be asked for. */
+export let isNoted: bool = true;
 /** Nobody uses what is translated now, so a refusal is kept for whoever does. */
 let isLookingAhead: bool = false;
 
@@ -116,12 +118,24 @@ function probe(vf: u32, address: u64, level: u64, shift: u32): bool {
 function note(vf: u32, address: u64, wanted: u32): void {
   const words = control();
   const count = words.untranslatedCount;
-  if (count == UNTRANSLATED_COUNT_MAX) return; // whoever needs it comes back to it
   const entry = UNTRANSLATED_LIST_BASE + count * UNTRANSLATED_ENTRY_SIZE;
+  isNoted = count != 0 && isEntry(entry - UNTRANSLATED_ENTRY_SIZE, vf, address, wanted);
+  // A batch that meets the same buffer again and again says so once. With a full list, whoever
+  // needs it comes back to it.
+  if (isNoted || count == UNTRANSLATED_COUNT_MAX) return;
+  isNoted = true;
   store<u32>(entry, vf);
   store<u32>(entry, wanted, UNTRANSLATED_ACCESS);
   store<u64>(entry, address, UNTRANSLATED_ADDRESS);
   words.untranslatedCount = count + 1;
+}
+
+function isEntry(entry: u32, vf: u32, address: u64, wanted: u32): bool {
+  return (
+    load<u32>(entry) == vf &&
+    load<u32>(entry, UNTRANSLATED_ACCESS) == wanted &&
+    load<u64>(entry, UNTRANSLATED_ADDRESS) == address
+  );
 }
 
 /** Host: enters a translation whose tag is not in the table. */

@@ -14,6 +14,7 @@ import {
   MISS_STREAK_MAX,
 } from '../../layout/limits';
 import { SOURCE_SEGMENTS_BASE } from '../../layout/memory';
+import { isNoted } from '../memory/iotlb';
 import { gather } from '../memory/segments';
 import {
   dropOf,
@@ -74,7 +75,8 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
     return isHopeless ? drop(frame, DROP_WINDOW_EXHAUSTED) : CHAIN_MISSED;
   }
   if (total == WALK_UNTRANSLATED) {
-    chainUntranslated = true;
+    // Parked only if somebody will ask: news of it is what wakes it.
+    chainUntranslated = isNoted;
     return CHAIN_MISSED;
   }
   if (total < 0) return drop(frame, dropOf(total));

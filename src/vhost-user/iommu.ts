@@ -44,6 +44,8 @@ export class Iommu {
   readonly #listener: IommuListener;
   readonly #iotlb = new Iotlb();
   readonly #outstanding = new Set<bigint>();
+  /** Questions that wait until some of those have their answer. */
+  readonly #deferred = new Set<bigint>();
   #channel: BackendChannel | null = null;
   #wantsReplies = false;
   #unasked: { iova: bigint; access: number }[] = [];
@@ -83,9 +85,21 @@ export class Iommu {
       return;
     }
     const key = page | BigInt(access);
-    if (this.#outstanding.has(key) || this.#outstanding.size >= OUTSTANDING_MAX) return;
-    this.#outstanding.add(key);
-    this.#unasked.push({ iova: page, access });
+    if (this.#outstanding.has(key)) return;
+    // The processors ask once: what cannot be passed on now must not be forgotten here.
+    this.#deferred.add(key);
+    this.#admitDeferred();
+  }
+
+  /** Each processor has few questions under way, so this cannot grow without bound. */
+  #admitDeferred(): void {
+    for (const key of this.#deferred) {
+      if (this.#outstanding.size >= OUTSTANDING_MAX) break;
+      this.#deferred.delete(key);
+      this.#outstanding.add(key);
+      const iova = pageStart(key);
+      this.#unasked.push({ iova, access: Number(key - iova) });
+    }
     this.#askSoon();
   }
 
@@ -120,6 +134,7 @@ export class Iommu {
     this.#channel = null;
     this.#unasked = [];
     this.#outstanding.clear();
+    this.#deferred.clear();
     this.flush();
   }
 
@@ -153,6 +168,7 @@ export class Iommu {
       const page = pageStart(key);
       if (page >= iova && page < iova + sizeBytes) this.#outstanding.delete(key);
     }
+    this.#admitDeferred();
   }
 
   #askSoon(): void {
@@ -184,6 +200,7 @@ export class Iommu {
     const payload = writeIotlb({ type, iova, sizeBytes: 0n, userAddress: 0n, access });
     const onReply = (result: bigint | null) => {
       this.#outstanding.delete(iova | BigInt(access));
+      this.#admitDeferred();
       if (result !== null && result !== 0n) this.#deny(iova);
     };
     const wantsReply = isMiss && this.#wantsReplies;
