@@ -287,6 +287,12 @@ const MEMORY: readonly SocketCase[] = [
     payload: () => slot({}),
     says: /no such region/,
   },
+  {
+    title: 'IOTLB_MSG without a back-end channel',
+    request: 'IOTLB_MSG',
+    payload: () => new Uint8Array(32).fill(0xff),
+    says: /not negotiated/,
+  },
 ];
 
 const UNOFFERED: readonly SocketCase[] = [
@@ -296,7 +302,6 @@ const UNOFFERED: readonly SocketCase[] = [
   ['CVE-2020-10724: CLOSE_CRYPTO_SESSION', 'CLOSE_CRYPTO_SESSION', 8],
   ['CVE-2020-10726: GET_INFLIGHT_FD', 'GET_INFLIGHT_FD', 24],
   ['CVE-2021-3839: SET_INFLIGHT_FD', 'SET_INFLIGHT_FD', 24],
-  ['IOTLB_MSG', 'IOTLB_MSG', 32],
   ['SET_VRING_ENDIAN', 'SET_VRING_ENDIAN', 8],
   ['SEND_RARP', 'SEND_RARP', 8],
 ].map(([title, request, size]) => ({
@@ -313,8 +318,8 @@ const FEATURES: readonly SocketCase[] = [
   ['CVE-2014-0150: CTRL_MAC_ADDR', 23],
   ['CVE-2019-14835: LOG_ALL', 26],
   ['CVE-2020-10724: CTRL_GUEST_OFFLOADS', 2],
-  ['NOTIFICATION_DATA', 38],
-  ['bit 63', 63],
+  ['VIRTIO_F_SR_IOV', 37],
+  ['bit 62', 62],
 ].map(([title, bit]) => ({
   title: `${title}, which was not offered`,
   request: 'SET_FEATURES' as const,
