@@ -2,8 +2,8 @@
 const SPIN_MIN = 0.03;
 /** About what it costs to sleep and be woken: nothing is gained by looking for longer. */
 const SPIN_MAX = 0.24;
-/** Turns between two looks at the clock. */
-const CLOCK_TURNS = 64;
+/** Turns between two looks at the clock: with many rings each takes a while. */
+const CLOCK_TURNS = 16;
 
 /**
  * How long a processor goes on looking after it found nothing, before it sleeps. As KVM's halt
