@@ -14,7 +14,9 @@ export function addFdb(program: Command): void {
   const command = program
     .command('fdb')
     .summary('show the MAC addresses of the switch')
-    .description('Show the forwarding database: each MAC address, its VLAN, the VF it is behind.')
+    .description(
+      'Show the forwarding database: each MAC address, its VLAN, the VF or uplink it is behind.',
+    )
     .addHelpText('after', example('heddle fdb'));
   addControlOption(addJsonOption(command)).action(
     async (options: ControlOptions & { json?: true }) => {

@@ -58,7 +58,7 @@ describe('guests with packed rings', () => {
     expect(result.receivedHash).toBe(result.sentHash);
   }, 180_000);
 
-  // QEMU 7.2 would reset the ring and tell nobody (src/vhost-user/features.ts).
+  // QEMU 7.2 would reset the ring and tell nobody (docs/virtio-features.md).
   test('cannot resize their rings, and go on after they tried', async () => {
     for (const name of ['vm1', 'vm3']) {
       const guest = lab.guest(name);
