@@ -95,7 +95,8 @@ async function measure(options: Options): Promise<Run> {
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
         progress(`FAILED: ${what}: ${reason}`);
-        failures.push({ what, reason });
+        // The rest is a log, full of places on this machine: not for a report.
+        failures.push({ what, reason: reason.split('\n')[0] ?? '' });
       }
     },
   };

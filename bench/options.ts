@@ -36,7 +36,7 @@ export const help = `Usage: npm run bench -- [smoke] [options]
 
 Measures Heddle beside its peers on this machine, in turns, and prints Markdown.
 
-  (nothing)         everything, into bench/report/: about 55 minutes on a quiet machine
+  (nothing)         everything, into bench/report/: about 40 minutes on a quiet machine
   --quick           every suite in small: under 3 minutes
   smoke             64 B and 1500 B, and an idle NIC: under 3 minutes
   --suite NAME      only this suite (repeatable):

@@ -14,7 +14,7 @@ export function openLook(): void {
   looked = 0;
 }
 
-/** Looks at the buffers up to `to` slots on; `available`: what a split ring has, none of them more. */
+/** Looks at the buffers up to `to` slots on. `available`: how many a split ring has. */
 export function look(vf: u32, view: RingView, ring: Ring, available: u32, to: u32): void {
   const end = min(to, POSTED_COUNT_MAX);
   if (isPacked(ring)) {
