@@ -45,14 +45,6 @@ export function addSubcommand(
   return command.addHelpText('after', example(...examples));
 }
 
-/** Only what was said: a change must not reset the rest. */
-export function changesOf<Options extends ControlOptions & { json?: true }>(
-  options: Options,
-): Omit<Options, 'control' | 'json'> {
-  const { control: _control, json: _json, ...changes } = options;
-  return changes;
-}
-
 /** The NIC may run in another directory than the command. */
 export function absolutePath(text: string): string {
   return resolve(text);

@@ -10,12 +10,11 @@ import {
   addJsonOption,
   addSubcommand,
   type ControlOptions,
-  changesOf,
   clientOf,
   wholeNumber,
 } from './options.ts';
 import { list, print, printJson, table } from './output.ts';
-import { addVlanOptions, mergeVlans, splitVlanOptions, type VlanOptions } from './vlan-options.ts';
+import { additionOf, addVlanOptions, changesOf, type VlanOptions } from './vlan-options.ts';
 
 interface UplinkOptions extends ControlOptions, VlanOptions, Omit<UplinkChanges, 'vlan'> {
   json?: true;
@@ -79,9 +78,7 @@ function addAdd(uplink: Command): void {
     if (!UPLINK_TYPES.includes(type)) {
       command.error(`error: ${type} is no type of uplink; there are ${UPLINK_TYPES.join(', ')}`);
     }
-    const { said, rest } = splitVlanOptions(options);
-    const vlan = mergeVlans({}, said ?? {});
-    const config = { ...changesOf(rest), name, type, vlan } as UplinkConfigInput;
+    const config = { ...additionOf(options), name, type } as UplinkConfigInput;
     printUplink(await clientOf(options).addUplink(config), options);
   });
 }
@@ -93,13 +90,8 @@ function addSet(uplink: Command): void {
     'heddle uplink set lan --trunk 10,20 --native 10',
   ]);
   addUplinkOptions(command).action(async (name: string, options: UplinkOptions) => {
-    const { said, rest } = splitVlanOptions(options);
-    const changes: UplinkChanges = changesOf(rest);
     const client = clientOf(options);
-    if (said !== undefined) changes.vlan = mergeVlans((await client.uplink(name)).vlan, said);
-    if (Object.keys(changes).length === 0) {
-      command.error('error: uplink set needs something to set');
-    }
+    const changes = await changesOf(options, () => client.uplink(name), command);
     printUplink(await client.setUplink(name, changes), options);
   });
 }

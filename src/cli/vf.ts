@@ -9,12 +9,11 @@ import {
   addJsonOption,
   addSubcommand,
   type ControlOptions,
-  changesOf,
   clientOf,
   wholeNumber,
 } from './options.ts';
 import { list, print, printJson, table } from './output.ts';
-import { addVlanOptions, mergeVlans, splitVlanOptions, type VlanOptions } from './vlan-options.ts';
+import { additionOf, addVlanOptions, changesOf, type VlanOptions } from './vlan-options.ts';
 
 interface VfOptions extends ControlOptions, VlanOptions, Omit<VfChanges, 'vlan'> {
   json?: true;
@@ -61,11 +60,9 @@ function addAdd(vf: Command): void {
     'heddle vf add vm4 --socket /tmp/vm4.sock --mode client --queue-pairs 2',
   ]);
   addVfOptions(command).action(async (name: string, options: VfOptions) => {
-    const { said, rest } = splitVlanOptions(options);
-    const { socket, ...changes } = changesOf(rest);
+    const { socket, ...rest } = additionOf(options);
     if (socket === undefined) return command.error('error: vf add needs --socket <path>');
-    const vlan = mergeVlans({}, said ?? {});
-    printVf(await clientOf(options).addVf({ name, socket, ...changes, vlan }), options);
+    printVf(await clientOf(options).addVf({ name, socket, ...rest }), options);
   });
 }
 
@@ -81,11 +78,8 @@ function addSet(vf: Command): void {
   addVfOptions(command)
     .option('--no-allow-unsealed-memory', 'refuse memory that its owner could truncate')
     .action(async (name: string, options: VfOptions) => {
-      const { said, rest } = splitVlanOptions(options);
-      const changes: VfChanges = changesOf(rest);
       const client = clientOf(options);
-      if (said !== undefined) changes.vlan = mergeVlans((await client.vf(name)).vlan, said);
-      if (Object.keys(changes).length === 0) command.error('error: vf set needs something to set');
+      const changes = await changesOf(options, () => client.vf(name), command);
       printVf(await client.setVf(name, changes), options);
     });
 }

@@ -2,7 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { VlanSettings } from '../switch/vlan.ts';
-import { wholeNumber } from './options.ts';
+import { type ControlOptions, wholeNumber } from './options.ts';
 
 export interface VlanOptions extends VlanSettings {
   /** False: `--no-vlan`. */
@@ -20,21 +20,60 @@ export function addVlanOptions(command: Command): Command {
     .option('--no-vlan', 'in no VLAN: tags pass untouched');
 }
 
-/** The options without those of VLANs, and what the latter say; undefined if they say nothing. */
-export function splitVlanOptions<Options extends VlanOptions>(
+interface PortOptions extends ControlOptions, VlanOptions {
+  json?: true;
+}
+
+/** Only what was said: a change must not reset the rest. */
+type Said<Options> = Omit<Options, keyof PortOptions>;
+
+/** What `add` was told of a new port. */
+export function additionOf<Options extends PortOptions>(
   options: Options,
-): { said: VlanOptions | undefined; rest: Omit<Options, keyof VlanOptions> } {
-  const { access, trunk, native, priority, protocol, vlan, ...rest } = options;
+): Said<Options> & { vlan: VlanSettings } {
+  const { vlan, rest } = splitVlanOptions(options);
+  return { ...rest, vlan: mergeVlans({}, vlan ?? {}) };
+}
+
+/** What `set` was told of a port; its VLANs are asked for if they are to change. */
+export async function changesOf<Options extends PortOptions>(
+  options: Options,
+  running: () => Promise<{ vlan: VlanSettings }>,
+  command: Command,
+): Promise<Said<Options> & { vlan?: VlanSettings }> {
+  const { vlan, rest } = splitVlanOptions(options);
+  if (vlan !== undefined) return { ...rest, vlan: mergeVlans((await running()).vlan, vlan) };
+  if (Object.keys(rest).length === 0) {
+    command.error(`error: ${command.parent?.name()} set needs something to set`);
+  }
+  return rest;
+}
+
+/** What the options say of VLANs, undefined if nothing; and what they say of the rest. */
+function splitVlanOptions<Options extends PortOptions>(
+  options: Options,
+): { vlan: VlanOptions | undefined; rest: Said<Options> } {
+  const {
+    access,
+    trunk,
+    native,
+    priority,
+    protocol,
+    vlan,
+    control: _,
+    json: __,
+    ...rest
+  } = options;
   const settings = defined({ access, trunk, native, priority, protocol });
-  if (vlan === false) return { said: { ...settings, vlan }, rest };
-  return { said: Object.keys(settings).length === 0 ? undefined : settings, rest };
+  if (vlan === false) return { vlan: { ...settings, vlan }, rest };
+  return { vlan: Object.keys(settings).length === 0 ? undefined : settings, rest };
 }
 
 /**
  * What was said on top of what there is. A port that becomes another kind of port keeps its
  * priority and its tag, and a trunk its native VLAN if that is still among its VLANs.
  */
-export function mergeVlans(running: VlanSettings, said: VlanOptions): VlanSettings {
+function mergeVlans(running: VlanSettings, said: VlanOptions): VlanSettings {
   const { vlan, ...settings } = said;
   const { access, native, ...kept } = vlan === false ? {} : running;
   if (settings.access !== undefined) {
