@@ -1,6 +1,7 @@
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { FRAME_ROOM, type PairMemory, WIRE_INJECTED } from './port-memory.ts';
-import { alignUp, BURST_MAX, FrameList, type SharedMemory, type Wire } from './wire.ts';
+import { alignUp, BURST_MAX, FrameList, type Wire } from './wire.ts';
+import { Wrapper } from './wrapper.ts';
 
 /**
  * What goes wrong, and how often: chances from 0 to 1 for each frame. The same seed, the same
@@ -28,9 +29,7 @@ const BURST_BITS = 200_000;
  * A wire around any other that loses, damages, delays and slows its frames: for tests of what is
  * above.
  */
-export class FaultInjector implements Wire {
-  readonly fd: number;
-  readonly #inner: Wire;
+export class FaultInjector extends Wrapper {
   readonly #memory: PairMemory;
   readonly #settings: FaultSettings;
   #random: number;
@@ -51,8 +50,7 @@ export class FaultInjector implements Wire {
   #filledAt = performance.now();
 
   constructor(inner: Wire, settings: FaultSettings, memory: PairMemory) {
-    this.#inner = inner;
-    this.fd = inner.fd;
+    super(inner);
     this.#settings = settings;
     this.#memory = memory;
     this.#random = settings.seed >>> 0 || 1;
@@ -60,33 +58,25 @@ export class FaultInjector implements Wire {
     this.#held = new Uint8Array(isDelaying ? HELD_FRAMES_MAX * FRAME_ROOM : 0);
   }
 
-  get isReadable(): boolean {
+  override get isReadable(): boolean {
     const isDue =
       this.#heldCount > 0 && (this.#heldUntil[this.#heldFirst] ?? 0) <= performance.now();
-    return isDue || (this.#inner.isReadable && this.#heldCount < HELD_FRAMES_MAX);
+    return isDue || (this.inner.isReadable && this.#heldCount < HELD_FRAMES_MAX);
   }
 
-  set isReadable(value: boolean) {
-    this.#inner.isReadable = value;
+  override set isReadable(value: boolean) {
+    this.inner.isReadable = value;
   }
 
-  get failure(): string | null {
-    return this.#inner.failure;
-  }
-
-  get shared(): SharedMemory | undefined {
-    return this.#inner.shared;
-  }
-
-  get wakeAt(): number {
+  override get wakeAt(): number {
     const held = this.#heldCount > 0 ? (this.#heldUntil[this.#heldFirst] ?? 0) : Infinity;
-    return Math.min(held, this.#pausedUntil, this.#inner.wakeAt ?? Infinity);
+    return Math.min(held, this.#pausedUntil, super.wakeAt);
   }
 
   receive(frames: FrameList, from: number, to: number, limit: number): void {
     const isDelaying = this.#settings.delayMilliseconds > 0;
     const room = isDelaying ? Math.min(limit, HELD_FRAMES_MAX - this.#heldCount) : limit;
-    if (room > 0 && this.#inner.isReadable) this.#inner.receive(frames, from, to, room);
+    if (room > 0 && this.inner.isReadable) this.inner.receive(frames, from, to, room);
     this.#harm(frames);
     if (isDelaying) this.#hold(frames, from, to, limit);
   }
@@ -100,12 +90,8 @@ export class FaultInjector implements Wire {
       if (this.#verdicts[i] === LOST) continue;
       out.add(frames.starts[i] ?? 0, frames.lengths[i] ?? 0, frames.wrapped[i] ?? 0);
     }
-    const sent = out.count === 0 ? 0 : this.#inner.send(out);
+    const sent = out.count === 0 ? 0 : this.inner.send(out);
     return this.#settle(allowed, sent, out.count);
-  }
-
-  close(): void {
-    this.#inner.close?.();
   }
 
   /** Each frame has one verdict, also if it must wait and comes again. */
@@ -152,7 +138,7 @@ export class FaultInjector implements Wire {
       kept += 1;
     }
     frames.count = kept;
-    if (this.#dropped.count > 0) this.#inner.shared?.reclaim(this.#dropped);
+    if (this.#dropped.count > 0) this.inner.shared?.reclaim(this.#dropped);
     for (let i = 0; i + 1 < kept; i++) {
       if (!this.#happens(this.#settings.reorder)) continue;
       this.#note();
@@ -183,7 +169,7 @@ export class FaultInjector implements Wire {
       this.#heldUntil[place] = until;
       this.#heldCount += 1;
     }
-    if (frames.count > 0) this.#inner.shared?.reclaim(frames);
+    if (frames.count > 0) this.inner.shared?.reclaim(frames);
     frames.count = 0;
     let at = from;
     while (this.#heldCount > 0 && frames.count < limit) {

@@ -2,7 +2,8 @@ import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { c } from '../os/libc.ts';
 import { IoVector } from './io-vector.ts';
 import { BUFFERS, type PairMemory, STRUCTURES } from './port-memory.ts';
-import type { FrameList, SharedMemory, Wire } from './wire.ts';
+import type { FrameList, Wire } from './wire.ts';
+import { Wrapper } from './wrapper.ts';
 
 // An enhanced packet block of pcapng: 28 bytes, the frame, padding, its direction, its length
 // again.
@@ -19,54 +20,27 @@ const HEADER = STRUCTURES + 0x18100;
 const TRAILER = STRUCTURES + 0x18200;
 
 /** A wire around any other that writes what passes to a file, as tcpdump does. */
-export class Tracer implements Wire {
-  readonly fd: number;
-  readonly #inner: Wire;
+export class Tracer extends Wrapper {
   readonly #fileFd: number;
   readonly #memory: PairMemory;
   readonly #parts: IoVector;
 
   constructor(inner: Wire, fileFd: number, memory: PairMemory) {
-    this.#inner = inner;
-    this.fd = inner.fd;
+    super(inner);
     this.#fileFd = fileFd;
     this.#memory = memory;
     this.#parts = new IoVector(memory, PARTS);
   }
 
-  get isReadable(): boolean {
-    return this.#inner.isReadable;
-  }
-
-  set isReadable(value: boolean) {
-    this.#inner.isReadable = value;
-  }
-
-  get failure(): string | null {
-    return this.#inner.failure;
-  }
-
-  get shared(): SharedMemory | undefined {
-    return this.#inner.shared;
-  }
-
-  get wakeAt(): number {
-    return this.#inner.wakeAt ?? Infinity;
-  }
-
   receive(frames: FrameList, from: number, to: number, limit: number): void {
-    this.#inner.receive(frames, from, to, limit);
+    this.inner.receive(frames, from, to, limit);
     for (let i = 0; i < frames.count; i++) this.#write(frames, i, INBOUND);
   }
 
   send(frames: FrameList): number {
-    const sent = this.#inner.send(frames);
+    const sent = this.inner.send(frames);
     for (let i = 0; i < sent; i++) this.#write(frames, i, OUTBOUND);
     return sent;
-  }
-
-  close(): void {
-    this.#inner.close?.();
   }
 
   /** One call for a block, so that those of several queues do not mix. A full disk loses blocks. */

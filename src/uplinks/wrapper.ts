@@ -1,0 +1,39 @@
+import type { FrameList, SharedMemory, Wire } from './wire.ts';
+
+/** A wire around any other. What it does not say itself, the one inside says. */
+export abstract class Wrapper implements Wire {
+  readonly fd: number;
+  protected readonly inner: Wire;
+
+  constructor(inner: Wire) {
+    this.inner = inner;
+    this.fd = inner.fd;
+  }
+
+  abstract receive(frames: FrameList, from: number, to: number, limit: number): void;
+  abstract send(frames: FrameList): number;
+
+  get isReadable(): boolean {
+    return this.inner.isReadable;
+  }
+
+  set isReadable(value: boolean) {
+    this.inner.isReadable = value;
+  }
+
+  get failure(): string | null {
+    return this.inner.failure;
+  }
+
+  get shared(): SharedMemory | undefined {
+    return this.inner.shared;
+  }
+
+  get wakeAt(): number {
+    return this.inner.wakeAt ?? Infinity;
+  }
+
+  close(): void {
+    this.inner.close?.();
+  }
+}
