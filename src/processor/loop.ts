@@ -164,7 +164,7 @@ export class ProcessorLoop {
     }
     if ((flags & TURN_SIGNALS) !== 0) {
       this.#signal();
-      if (this.#control[CONTROL_FAULT_COUNT / 4] !== 0) this.#reportFaults();
+      this.#reportFaults();
       this.#translations.drain();
     }
     this.#turns += 1;
@@ -231,7 +231,7 @@ export class ProcessorLoop {
   #sleep(): void {
     this.#publishFigures();
     this.#translations.lookAhead();
-    if (this.#control[CONTROL_FAULT_COUNT / 4] !== 0) this.#reportFaults();
+    this.#reportFaults();
     const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0;
     if (!isBusy && !this.#hasCommands()) {
       this.#sleeps += 1;
