@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { operatorError } from '../errors.ts';
+import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
 import { createSocketPair } from '../os/unix-socket.ts';
 import { plainCapabilities } from './stream.ts';
@@ -143,7 +144,7 @@ export class PasstSource implements UplinkSource {
   }
 
   #closeSocket(): void {
-    if (this.#fd !== -1) c.close(this.#fd);
+    closeFd(this.#fd);
     this.#fd = -1;
   }
 }

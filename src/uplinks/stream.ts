@@ -1,4 +1,4 @@
-import { c } from '../os/libc.ts';
+import { closeFd } from '../os/descriptor.ts';
 import type { Poller } from '../os/poller.ts';
 import { ClientEndpoint, type Endpoint, ServerEndpoint } from '../vhost-user/endpoint.ts';
 import { nextConnection } from './stream-wire.ts';
@@ -80,7 +80,7 @@ export class StreamSource implements UplinkSource {
   }
 
   #close(): void {
-    if (this.#fd !== -1) c.close(this.#fd);
+    closeFd(this.#fd);
     this.#fd = -1;
   }
 }

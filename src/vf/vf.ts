@@ -3,6 +3,7 @@ import { readQueues, sumRx, sumTx } from '../counters/read.ts';
 import { LifeCycle, type Transitions } from '../life-cycle.ts';
 import type { Fabric, SwitchPort } from '../nic/fabric.ts';
 import type { NicEventName, NicEvents, VfInfo, VfState, VfStats } from '../nic/types.ts';
+import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
 import type { Command } from '../processor/commands.ts';
@@ -227,7 +228,7 @@ export class Vf implements SessionDevice, SwitchPort {
   }
 
   #dropWaiting(): void {
-    if (this.#waitingFd !== -1) c.close(this.#waitingFd);
+    closeFd(this.#waitingFd);
     this.#waitingFd = -1;
   }
 

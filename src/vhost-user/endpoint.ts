@@ -1,6 +1,7 @@
 import { lstatSync, unlinkSync } from 'node:fs';
 import { operatorError } from '../errors.ts';
 import { ECONNREFUSED, EMFILE, ENFILE } from '../os/constants.ts';
+import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
 import { SystemError } from '../os/system-error.ts';
@@ -125,7 +126,7 @@ export class ClientEndpoint implements Endpoint {
       if (!this.#listener.onConnection(fd)) c.close(fd);
       return;
     }
-    if (fd >= 0) c.close(fd);
+    closeFd(fd);
     this.#delayMs = Math.min(this.#delayMs * 2, RETRY_MS_MAX);
     this.#schedule(this.#delayMs);
   }
@@ -141,7 +142,7 @@ function openListener(path: string): number {
     listenUnixSocket(fd);
     return fd;
   } catch (error) {
-    if (fd !== -1) c.close(fd);
+    closeFd(fd);
     throw explain(error, path);
   }
 }

@@ -1,6 +1,7 @@
 import { NET_STATUS_LINK_UP } from '../../layout/virtio.ts';
 import { operatorError } from '../errors.ts';
 import { MEMORY_SLOTS_MAX } from '../memory/guest-memory.ts';
+import { closeFd } from '../os/descriptor.ts';
 import { makeNonBlocking } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import { baseOf, isAligned, isQueueSize, isRingBase } from '../virtqueue/ring-setup.ts';
@@ -22,7 +23,7 @@ import {
   writeVringState,
 } from './message.ts';
 import { Refusal } from './refusal.ts';
-import { closeFd, type Session } from './session.ts';
+import type { Session } from './session.ts';
 
 // One function a request: check its contents, act, answer. Feature, size and descriptor count have
 // been checked (requests.ts). A descriptor that a handler keeps it takes out of `message.fds`.

@@ -4,6 +4,7 @@ import { VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_F_ACCESS_PLATFORM } from '../../
 import { LifeCycle, type Transitions } from '../life-cycle.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { IOMMU_PAGE_SIZE, pageStart } from '../memory/iotlb.ts';
+import { closeFd } from '../os/descriptor.ts';
 import { raiseEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
@@ -352,8 +353,4 @@ export class Session {
     this.#cycle.to('closed');
     this.#listener.onClosed(reason);
   }
-}
-
-export function closeFd(fd: number): void {
-  if (fd >= 0) c.close(fd);
 }
