@@ -28,7 +28,7 @@ import { chainUntranslated } from './vf/take-chain';
 import { inhale, inhaledBytes, inhaleMissed } from './vf/transmit';
 import { configureLocks } from './virtqueue/lock';
 import { armKicks, suppressKicks } from './virtqueue/notification';
-import { ringAt, vfOf, viewAt } from './virtqueue/ring';
+import { NO_RING, ringAt, vfOf, viewAt } from './virtqueue/ring';
 import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from './wire/frame';
 import { isMember, isVlanPort, portFlags } from './wire/port';
 import { isInVlans, openTags, tagOf, vlanOf } from './wire/tags';
@@ -47,9 +47,6 @@ export { lookAhead } from './vf/look-ahead';
  */
 // @ts-expect-error: injected by the build (asc --use)
 export const layoutHash: u32 = LAYOUT_HASH;
-
-/** No receive ring: what `floodRing` says of a frame that is not for a port. */
-const NO_RING: u32 = 0xffffffff;
 
 /** Marks frames that a batch has already put on a target's list. */
 const LISTED: u32 = 1;
@@ -324,7 +321,7 @@ function floodedAt(place: u32): Frame {
   return frameAt(load<u32>(FLOOD_LIST_BASE + (place << 2)));
 }
 
-/** The receive ring of a port for a flooded frame, or NO_RING. */
+/** The receive ring of a port for a flooded frame; NO_RING if the frame is not for the port. */
 function floodRing(port: u32, place: u32): u32 {
   if (isVlanPort(port) != isInVlans) return NO_RING;
   const frame = floodedAt(place);

@@ -14,15 +14,13 @@ import {
   VF_RECEIVE_QUEUES,
   VF_RECORD_SIZE,
 } from '../../layout/vf';
+import { NO_RING } from '../virtqueue/ring';
+import { destinationOf, isGroup, sourceOf } from '../wire/addresses';
 import { Frame, frameAt, headerLength, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
 import { portFlags } from '../wire/port';
 import { learn, lookup, PORT_UNKNOWN } from './fdb';
 import { flowHash } from './flow';
 import { hasOtherPort } from './ports';
-
-const MAC_MASK: u64 = 0x0000_ffff_ffff_ffff;
-/** The group bit: the lowest bit of the first byte, and so of a little-endian load. */
-const GROUP_BIT: u64 = 1;
 
 /** No receive ring: what `classify` returns for a batch of several targets. */
 export const TARGETS_DIFFER: u32 = 0xffffffff;
@@ -44,10 +42,10 @@ export function classify(vf: u32, frames: u32, isDraining: bool): u32 {
   for (let i: u32 = 0; i < frames; i++) {
     const frame = frameAt(i);
     if (frame.target == 0) {
-      const target = load<u64>(frame.header) & MAC_MASK;
-      const source = load<u64>(frame.header, 4) >> 16;
+      const target = destinationOf(frame.header);
+      const source = sourceOf(frame.header);
       if (source != lastSource) {
-        if (source & GROUP_BIT) {
+        if (isGroup(source)) {
           frame.target = TARGET_DROP + DROP_SOURCE_ADDRESS;
           differences = 1;
           continue;
@@ -57,7 +55,7 @@ export function classify(vf: u32, frames: u32, isDraining: bool): u32 {
       }
       if (target != lastTarget) {
         lastTarget = target;
-        lastPort = target & GROUP_BIT ? PORT_UNKNOWN : lookup(target);
+        lastPort = isGroup(target) ? PORT_UNKNOWN : lookup(target);
         decision = lastPort == PORT_UNKNOWN ? flood(vf) : unicast(vf, u32(lastPort), frame);
         isSpread = lastPort != PORT_UNKNOWN && receiveQueues(u32(lastPort)) > 1;
       }
@@ -83,17 +81,17 @@ function flood(vf: u32): u32 {
 export function unicast(vf: u32, port: u32, frame: Frame): u32 {
   if (port == vf) return TARGET_DROP + DROP_HAIRPIN;
   const ring = receiveRing(port, frame);
-  return ring == 0xffffffff ? TARGET_DROP + downReason(port) : ring;
+  return ring == NO_RING ? TARGET_DROP + downReason(port) : ring;
 }
 
 function downReason(port: u32): u32 {
   return portFlags(port) & VF_F_LINK_DOWN ? DROP_LINK_DOWN : DROP_DESTINATION_DOWN;
 }
 
-/** The receive ring of a VF for a frame, by flow; 0xffffffff if none runs. */
+/** The receive ring of a VF for a frame, by flow; NO_RING if none runs. */
 export function receiveRing(vf: u32, frame: Frame): u32 {
   const queues = receiveQueues(vf);
-  if (queues == 0) return 0xffffffff;
+  if (queues == 0) return NO_RING;
   let place: u32 = 0;
   if (queues > 1) {
     // Multiply-shift instead of modulo: no division.

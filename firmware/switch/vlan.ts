@@ -15,14 +15,12 @@ import {
 import { VLAN_ANY } from '../../layout/switch';
 import { VF_F_LINK_DOWN, VF_F_TRUNK } from '../../layout/vf';
 import { checksumStartOf, isChecksumUndone } from '../offload/metadata';
+import { destinationOf, isGroup, sourceOf } from '../wire/addresses';
 import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
 import { isMember, portFlags, tagPriority, tagType, untaggedVlan } from '../wire/port';
 import { ADDRESSES_SIZE, FrameTag, TAG_SIZE, TAGGED_SIZE_MIN, tagAt, vlanOf } from '../wire/tags';
 import { TARGETS_DIFFER, unicast } from './classify';
 import { learn, lookup, PORT_UNKNOWN } from './fdb';
-
-const MAC_MASK: u64 = 0x0000_ffff_ffff_ffff;
-const GROUP_BIT: u64 = 1;
 
 // The port in hand, and what was last learned and looked up: bursts come from one address and go to
 // one.
@@ -57,9 +55,9 @@ export function classifyFlagged(vf: u32, frames: u32, isDraining: bool): u32 {
 
 function targetOf(vf: u32, frame: Frame, tag: FrameTag): u32 {
   if (flags & VF_F_LINK_DOWN) return TARGET_DROP + DROP_LINK_DOWN;
-  const target = load<u64>(frame.header) & MAC_MASK;
-  const source = load<u64>(frame.header, 4) >> 16;
-  if (source & GROUP_BIT) return TARGET_DROP + DROP_SOURCE_ADDRESS;
+  const target = destinationOf(frame.header);
+  const source = sourceOf(frame.header);
+  if (isGroup(source)) return TARGET_DROP + DROP_SOURCE_ADDRESS;
   const reason = readTag(frame, tag);
   if (reason >= 0) return TARGET_DROP + u32(reason);
   const vlan = vlanOf(tag);
@@ -69,7 +67,7 @@ function targetOf(vf: u32, frame: Frame, tag: FrameTag): u32 {
     learnInVlan(vf, vlan, source);
     lastSource = domain | source;
   }
-  if (target & GROUP_BIT) return TARGET_FLOOD;
+  if (isGroup(target)) return TARGET_FLOOD;
   if ((domain | target) != lastTarget) {
     lastPort = lookUpInVlan(vlan, target);
     lastTarget = domain | target;

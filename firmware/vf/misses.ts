@@ -1,8 +1,7 @@
 // How often a delivery may wait for a window. A receiver that rewrites its descriptors between two
 // looks would otherwise miss another one each time, and hold the processor for ever.
 import { DELIVERY_MISS_STREAK_MAX, DELIVERY_MISSES_MAX } from '../../layout/limits';
-
-const NO_RING: u32 = 0xffffffff;
+import { NO_RING } from '../virtqueue/ring';
 
 let missRing: u32 = NO_RING;
 let streak: u32 = 0;

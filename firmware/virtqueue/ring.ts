@@ -67,6 +67,9 @@ if (offsetof<RingView>('state') != RING_VIEW_STATE) ERROR('RingView.state drifte
 if (offsetof<RingView>('dirty') != RING_VIEW_DIRTY) ERROR('RingView.dirty drifted');
 if (offsetof<RingView>('parked') != RING_VIEW_PARKED) ERROR('RingView.parked drifted');
 
+/** In place of the number of a ring: none. */
+export const NO_RING: u32 = 0xffffffff;
+
 export function ringAt(ring: u32): Ring {
   return changetype<Ring>(SHARED_BASE + SHARED_RINGS + ring * RING_RECORD_SIZE);
 }
