@@ -1,6 +1,6 @@
 // The built command with the real NIC: its sockets, and every way in which they can be refused.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, existsSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ControlClient } from '../api/client.ts';
+import { findProgram } from '../demo/guest/requirements.ts';
 import type { VfInfo } from '../nic/types.ts';
 import { heddle, type Outcome, RunningCommand } from './command-process.ts';
 
@@ -26,7 +27,7 @@ function configFile(vfs: string): string {
   return file;
 }
 
-describe.skipIf(!existsSync(join(root, 'src/nic/nic.ts')))('heddle with the real NIC', () => {
+describe('heddle with the real NIC', () => {
   const running: RunningCommand[] = [];
   const start = async (...words: string[]): Promise<RunningCommand> => {
     const up = new RunningCommand(['up', ...words], session, script);
@@ -182,9 +183,9 @@ describe.skipIf(!existsSync(join(root, 'src/nic/nic.ts')))('heddle with the real
     await start();
   });
 
-  const qemu = 'qemu-system-x86_64';
-  const hasQemu = spawnSync(qemu, ['--version']).status === 0;
-  it.skipIf(!hasQemu)('QEMU takes the arguments that "heddle qemu" prints', async () => {
+  it('QEMU takes the arguments that "heddle qemu" prints', async ({ skip }) => {
+    const qemu = findProgram('qemu-system-x86_64');
+    if (qemu === undefined) return skip('qemu-system-x86_64 is not installed');
     const file = join(base, 'qemu.yaml');
     const rest = 'queuePairs: 2, mtu: 9000, allowUnsealedMemory: false}\n';
     const listens = `  - {name: 1st, socket: ${base}/1st.sock}\n`;

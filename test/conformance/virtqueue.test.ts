@@ -89,13 +89,16 @@ describe.each(FORMATS)('a $title virtqueue', ({ packed, sizes }) => {
     await lab.disconnect(1, second);
   });
 
-  it.runIf(packed)('goes round rings of few slots, down to a single one', async () => {
-    for (const queueSize of [1, 2, 3, 5, 7]) {
-      for (const ringBase of [0, queueSize * 3 - 1]) {
-        await check({ packed, queueSize, ringBase, layout: 'shared' }, 50);
+  // 2.7, 2.8: other sizes than powers of two are of packed rings.
+  if (packed) {
+    it('goes round rings of few slots, down to a single one', async () => {
+      for (const queueSize of [1, 2, 3, 5, 7]) {
+        for (const ringBase of [0, queueSize * 3 - 1]) {
+          await check({ packed, queueSize, ringBase, layout: 'shared' }, 50);
+        }
       }
-    }
-  });
+    });
+  }
 
   it('exchanges frames with one of the other format', async () => {
     const first = await lab.connect(0, { packed });
