@@ -27,6 +27,9 @@ export interface Special {
   readonly guest?: Partial<GuestOptions>;
 }
 
+/** A guest with packed rings. */
+export const PACKED: Special = { guest: { deviceProperties: ['packed=on'] } };
+
 const missing = missingForGuests();
 
 /** Whether this machine can run the VM tests at all. */

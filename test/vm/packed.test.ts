@@ -2,21 +2,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { VIRTIO_F_RING_PACKED, VIRTIO_F_RING_RESET } from '../../layout/virtio.ts';
 import type { Guest } from '../../src/demo/guest/guest.ts';
 import { assertBalanced } from '../support/assert-balanced.ts';
-import {
-  addressOf,
-  canRunGuests,
-  Laboratory,
-  type Special,
-  skipWithoutGuests,
-} from './laboratory.ts';
+import { canRunGuests, Laboratory, PACKED, skipWithoutGuests } from './laboratory.ts';
+import { featureBits } from './offload-traffic.ts';
 import { ping, reach, stream, transfer } from './traffic.ts';
-
-const PACKED: Special = { guest: { deviceProperties: ['packed=on'] } };
 
 /** Whether the guest's driver took a feature, by its own account. */
 async function hasFeature(guest: Guest, bit: number): Promise<boolean> {
-  const bits = await guest.run('cat /sys/bus/virtio/devices/virtio0/features');
-  return bits.trim().charAt(bit) === '1';
+  return (await featureBits(guest)).includes(bit);
 }
 
 describe('guests with packed rings', () => {
@@ -101,41 +93,4 @@ describe('a guest with packed rings', () => {
     expect(await stream(vm1, vm2, { seconds: 2, isReverse: true })).toBeGreaterThan(10);
     assertBalanced(lab.nic.stats());
   }, 120_000);
-});
-
-describe('guests with two pairs of packed rings', () => {
-  let lab: Laboratory;
-
-  beforeEach(skipWithoutGuests);
-  beforeAll(async () => {
-    if (!canRunGuests) return;
-    lab = await Laboratory.open({
-      guests: 2,
-      queuePairs: 2,
-      special: { vm1: PACKED, vm2: PACKED },
-    });
-    await reach(lab.guest('vm1'), 'vm2');
-  }, 120_000);
-  afterAll(() => lab?.close());
-
-  test.each([1, 2])('talk when one of them uses %i', async (pairs) => {
-    const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
-    // Exit code 80: "combined unmodified, ignoring".
-    await vm1.run(`ethtool -L eth0 combined ${pairs} || [ $? = 80 ]`);
-    await reach(vm1, 'vm2');
-    expect(await ping(vm1, 'vm2', 10)).toEqual({ sent: 10, answered: 10 });
-    expect(await stream(vm1, vm2, { seconds: 2, connections: 4 })).toBeGreaterThan(10);
-    expect(await stream(vm2, vm1, { seconds: 2, connections: 4 })).toBeGreaterThan(10);
-    assertBalanced(lab.nic.stats());
-  });
-
-  test('send through both of them', async () => {
-    const vm1 = lab.guest('vm1');
-    await vm1.run('ethtool -L eth0 combined 2 || [ $? = 80 ]');
-    for (const cpu of [1, 2]) await vm1.run(`taskset ${cpu} ping -c 3 ${addressOf('vm2')}`);
-    const queues = lab.nic.stats().vfs[0]?.queues ?? [];
-    const used = queues.filter((queue) => queue.direction === 'tx' && queue.packets > 0);
-    expect(used).toHaveLength(2);
-    assertBalanced(lab.nic.stats());
-  });
 });

@@ -1,15 +1,20 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { assertBalanced } from '../support/assert-balanced.ts';
-import { addressOf, canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
+import { addressOf, canRunGuests, Laboratory, PACKED, skipWithoutGuests } from './laboratory.ts';
 import { ping, reach, stream } from './traffic.ts';
 
-describe('guests with two queue pairs', () => {
+const FORMATS = [
+  { format: 'split', special: {} },
+  { format: 'packed', special: { vm1: PACKED, vm2: PACKED } },
+];
+
+describe.each(FORMATS)('guests with two pairs of $format rings', ({ special }) => {
   let lab: Laboratory;
 
   beforeEach(skipWithoutGuests);
   beforeAll(async () => {
     if (!canRunGuests) return;
-    lab = await Laboratory.open({ guests: 2, queuePairs: 2 });
+    lab = await Laboratory.open({ guests: 2, queuePairs: 2, special });
     await reach(lab.guest('vm1'), 'vm2');
   }, 120_000);
   afterAll(() => lab?.close());
@@ -23,10 +28,10 @@ describe('guests with two queue pairs', () => {
     );
     await reach(vm1, 'vm2');
     expect(await ping(vm1, 'vm2', 10)).toEqual({ sent: 10, answered: 10 });
-    expect(await stream(vm1, vm2, { seconds: 2, connections: 4 })).toBeGreaterThan(10);
-    expect(await stream(vm1, vm2, { seconds: 2, connections: 4, isReverse: true })).toBeGreaterThan(
-      10,
-    );
+    const four = { seconds: 2, connections: 4 };
+    expect(await stream(vm1, vm2, four)).toBeGreaterThan(10);
+    expect(await stream(vm1, vm2, { ...four, isReverse: true })).toBeGreaterThan(10);
+    expect(await stream(vm2, vm1, four)).toBeGreaterThan(10);
     assertBalanced(lab.nic.stats());
   });
 
