@@ -7,12 +7,12 @@ import {
   isPageRange,
   pageStart,
 } from '../memory/iotlb.ts';
-import type { BackendChannel } from './backend-channel.ts';
+import type { BackendChannel, OnReply } from './backend-channel.ts';
 import { BackendRequest, type IotlbMessage, IotlbType, writeIotlb } from './message.ts';
 import { Refusal } from './refusal.ts';
 
-/** Questions that a front-end has not answered yet. What comes beyond is asked again later. */
-const OUTSTANDING_MAX = 256;
+/** Questions that a front-end has not answered yet. What comes beyond waits until it has. */
+export const OUTSTANDING_MAX = 256;
 
 /**
  * How long the connection has to be quiet before the first question after a request, in
@@ -43,12 +43,11 @@ export class Iommu {
   readonly #memory: GuestMemory;
   readonly #listener: IommuListener;
   readonly #iotlb = new Iotlb();
+  // Questions: a page, and the access in its low bits.
+  readonly #unasked = new Set<bigint>();
   readonly #outstanding = new Set<bigint>();
-  /** Questions that wait until some of those have their answer. */
-  readonly #deferred = new Set<bigint>();
   #channel: BackendChannel | null = null;
   #wantsReplies = false;
-  #unasked: { iova: bigint; access: number }[] = [];
   #holds = 0;
   #attemptsLeft = QUIET_ATTEMPTS_MAX;
   #timer: NodeJS.Timeout | null = null;
@@ -62,7 +61,7 @@ export class Iommu {
   connect(channel: BackendChannel, wantsReplies: boolean): void {
     this.#channel = channel;
     this.#wantsReplies = wantsReplies;
-    this.#askSoon();
+    this.#ask();
   }
 
   /** Where a page of I/O virtual addresses lies, if that is known and `access` is allowed. */
@@ -75,7 +74,7 @@ export class Iommu {
   miss(iova: bigint, access: number): void {
     const page = pageStart(iova);
     if ((access & UNTRANSLATED_FORBIDDEN) !== 0) {
-      this.#send(IotlbType.ACCESS_FAIL, page, access & ~UNTRANSLATED_FORBIDDEN);
+      this.#send(IotlbType.ACCESS_FAIL, page | BigInt(access & ~UNTRANSLATED_FORBIDDEN));
       return;
     }
     const known = this.#iotlb.lookUp(ONLY_VF, page);
@@ -86,21 +85,10 @@ export class Iommu {
     }
     const key = page | BigInt(access);
     if (this.#outstanding.has(key)) return;
-    // The processors ask once: what cannot be passed on now must not be forgotten here.
-    this.#deferred.add(key);
-    this.#admitDeferred();
-  }
-
-  /** Each processor has few questions under way, so this cannot grow without bound. */
-  #admitDeferred(): void {
-    for (const key of this.#deferred) {
-      if (this.#outstanding.size >= OUTSTANDING_MAX) break;
-      this.#deferred.delete(key);
-      this.#outstanding.add(key);
-      const iova = pageStart(key);
-      this.#unasked.push({ iova, access: Number(key - iova) });
-    }
-    this.#askSoon();
+    // The processors ask once: what cannot be passed on now must not be forgotten here. Each has
+    // few questions under way, so this cannot grow without bound.
+    this.#unasked.add(key);
+    this.#ask();
   }
 
   /** The front-end waits for an answer, or is about to. To be followed by `release`. */
@@ -132,9 +120,8 @@ export class Iommu {
   close(): void {
     this.#stopTimer();
     this.#channel = null;
-    this.#unasked = [];
+    this.#unasked.clear();
     this.#outstanding.clear();
-    this.#deferred.clear();
     this.flush();
   }
 
@@ -164,19 +151,33 @@ export class Iommu {
   }
 
   #settle(iova: bigint, sizeBytes: bigint): void {
-    for (const key of this.#outstanding) {
-      const page = pageStart(key);
-      if (page >= iova && page < iova + sizeBytes) this.#outstanding.delete(key);
+    for (const questions of [this.#unasked, this.#outstanding]) {
+      for (const key of questions) {
+        const page = pageStart(key);
+        if (page >= iova && page < iova + sizeBytes) questions.delete(key);
+      }
     }
-    this.#admitDeferred();
+    this.#ask();
   }
 
-  #askSoon(): void {
-    const mayAsk = this.#unasked.length > 0 && this.#holds === 0 && this.#timer === null;
-    if (!mayAsk || this.#channel === null) return;
-    for (const { iova, access } of this.#unasked.splice(0)) {
-      this.#send(IotlbType.MISS, iova, access);
+  /** Asks as much as may be asked now. Called whenever that may have become more. */
+  #ask(): void {
+    if (this.#channel === null || this.#holds > 0 || this.#timer !== null) return;
+    for (const key of this.#unasked) {
+      if (this.#outstanding.size >= OUTSTANDING_MAX) return;
+      this.#unasked.delete(key);
+      this.#outstanding.add(key);
+      this.#send(IotlbType.MISS, key, this.#wantsReplies ? this.#onReply(key) : undefined);
     }
+  }
+
+  #onReply(key: bigint): OnReply {
+    return (result) => {
+      this.#outstanding.delete(key);
+      if (result === null) return; // the channel takes no more
+      this.#ask();
+      if (result !== 0n) this.#deny(pageStart(key));
+    };
   }
 
   /** Questions wait for the front-end to have nothing more to say. */
@@ -185,7 +186,7 @@ export class Iommu {
     this.#timer = setTimeout(() => {
       this.#timer = null;
       this.#attemptsLeft = QUIET_ATTEMPTS_MAX;
-      this.#askSoon();
+      this.#ask();
     }, QUIET_MS);
     this.#timer.unref();
   }
@@ -195,16 +196,11 @@ export class Iommu {
     this.#timer = null;
   }
 
-  #send(type: number, iova: bigint, access: number): void {
-    const isMiss = type === IotlbType.MISS;
+  #send(type: number, key: bigint, onReply?: OnReply): void {
+    const iova = pageStart(key);
+    const access = Number(key - iova);
     const payload = writeIotlb({ type, iova, sizeBytes: 0n, userAddress: 0n, access });
-    const onReply = (result: bigint | null) => {
-      this.#outstanding.delete(iova | BigInt(access));
-      this.#admitDeferred();
-      if (result !== null && result !== 0n) this.#deny(iova);
-    };
-    const wantsReply = isMiss && this.#wantsReplies;
-    this.#channel?.send(BackendRequest.IOTLB_MSG, payload, wantsReply ? onReply : undefined);
+    this.#channel?.send(BackendRequest.IOTLB_MSG, payload, onReply);
   }
 
   #deny(iova: bigint): void {
