@@ -10,6 +10,7 @@ const HOST = '10.0.0.254';
 const PAGE = 'a page of the host\n';
 
 let server: Server;
+let iperf: ChildProcess;
 
 beforeAll(async () => {
   if (!canRunGuests || namespaceMissing !== undefined) return;
@@ -22,55 +23,61 @@ beforeAll(async () => {
   ip('route add default via 192.0.2.1');
   server = createServer((_, response) => response.end(PAGE));
   await new Promise<void>((resolve) => server.listen(8080, resolve));
+  iperf = spawn('iperf3', ['-s'], { stdio: 'ignore' });
 });
 
-afterAll(() => server?.close());
+afterAll(() => {
+  iperf?.kill();
+  server?.close();
+});
 
 beforeEach((context: TestContext) => {
   skipWithoutGuests(context);
   if (namespaceMissing !== undefined) context.skip(namespaceMissing);
 });
 
+/** The guest finds the host behind the uplink, and a page there. */
+async function fetchPage(lab: Laboratory): Promise<void> {
+  const vm1 = lab.guest('vm1');
+  await vm1.run(`until ping -c 1 -W 1 ${HOST} >/dev/null; do :; done`, 30);
+  expect(await vm1.run(`wget -q -O - http://${HOST}:8080/`)).toBe(PAGE);
+  assertBalanced(lab.nic.stats());
+}
+
+/** TCP to the host, or from it (-R), passes the uplink in frames that nobody cuts on the way. */
+async function checkSuperFrames(lab: Laboratory, direction: '' | '-R'): Promise<void> {
+  const before = lab.nic.stats().uplinks[0];
+  const output = await lab.guest('vm1').run(`iperf3 -c ${HOST} -t 3 -J ${direction}`, 30);
+  const { end } = JSON.parse(output) as { end: { sum_received: { bits_per_second: number } } };
+  const mbps = Math.round(end.sum_received.bits_per_second / 1e6);
+  const after = lab.nic.stats().uplinks[0];
+  if (before === undefined || after === undefined) throw new Error('no uplink');
+  const way = direction === '' ? 'rx' : 'tx';
+  const bytes = after[way].bytes - before[way].bytes;
+  const frames = after[way].packets - before[way].packets;
+  console.log(`TCP ${direction === '' ? 'to' : 'from'} the host: ${mbps} Mbit/s,`);
+  console.log(`  ${Math.round(bytes / frames)} bytes in a frame on average`);
+  expect(bytes / frames).toBeGreaterThan(3000);
+  expect(after.rx.segments).toBe(0);
+  assertBalanced(lab.nic.stats());
+}
+
 describe('a guest on a TAP', () => {
   let lab: Laboratory;
-  let iperf: ChildProcess;
 
   beforeAll(async () => {
     if (!canRunGuests || namespaceMissing !== undefined) return;
     lab = await Laboratory.open({ guests: 1 });
     await lab.nic.addUplink({ name: 'host', type: 'tap', interface: 'heddle0' });
     ip(`address add ${HOST}/24 dev heddle0`);
-    iperf = spawn('iperf3', ['-s'], { stdio: 'ignore' });
   }, 120_000);
+  afterAll(() => lab?.close());
 
-  afterAll(async () => {
-    iperf?.kill();
-    await lab?.close();
-  });
+  test('reaches the host, and the host it', () => fetchPage(lab));
 
-  test('reaches the host, and the host it', async () => {
-    const vm1 = lab.guest('vm1');
-    await vm1.run(`until ping -c 1 -W 1 ${HOST} >/dev/null; do :; done`, 30);
-    expect(await vm1.run(`wget -q -O - http://${HOST}:8080/`)).toBe(PAGE);
-    assertBalanced(lab.nic.stats());
-  });
-
-  test.each(['', '-R'])('moves TCP in super-frames %s', async (direction) => {
-    const before = lab.nic.stats().uplinks[0];
-    const output = await lab.guest('vm1').run(`iperf3 -c ${HOST} -t 3 -J ${direction}`, 30);
-    const { end } = JSON.parse(output) as { end: { sum_received: { bits_per_second: number } } };
-    const mbps = Math.round(end.sum_received.bits_per_second / 1e6);
-    const after = lab.nic.stats().uplinks[0];
-    if (before === undefined || after === undefined) throw new Error('no uplink');
-    const way = direction === '' ? 'rx' : 'tx';
-    const bytes = after[way].bytes - before[way].bytes;
-    const frames = after[way].packets - before[way].packets;
-    console.log(`TCP ${direction === '' ? 'to' : 'from'} the host: ${mbps} Mbit/s,`);
-    console.log(`  ${Math.round(bytes / frames)} bytes in a frame on average`);
-    expect(bytes / frames).toBeGreaterThan(3000);
-    expect(after.rx.segments).toBe(0);
-    assertBalanced(lab.nic.stats());
-  });
+  test.each(['', '-R'] as const)('moves TCP in super-frames %s', (direction) =>
+    checkSuperFrames(lab, direction),
+  );
 
   test('agrees with the counters of the kernel', async () => {
     await lab.guest('vm1').run(`ping -c 20 -i 0.05 ${HOST}`);
@@ -83,7 +90,6 @@ describe('a guest on a TAP', () => {
 
 describe('a guest on a packet socket', () => {
   let lab: Laboratory;
-  let iperf: ChildProcess;
 
   beforeAll(async () => {
     if (!canRunGuests || namespaceMissing !== undefined) return;
@@ -93,33 +99,18 @@ describe('a guest on a packet socket', () => {
     for (const name of ['near', 'far']) ip(`link set ${name} up`);
     ip(`address add ${HOST}/24 dev far`);
     await lab.nic.addUplink({ name: 'lan', type: 'packet', interface: 'near' });
-    iperf = spawn('iperf3', ['-s'], { stdio: 'ignore' });
   }, 120_000);
 
   afterAll(async () => {
-    iperf?.kill();
     await lab?.close();
     if (lab !== undefined) ip('link delete near');
   });
 
-  test('reaches the network', async () => {
-    const vm1 = lab.guest('vm1');
-    await vm1.run(`until ping -c 1 -W 1 ${HOST} >/dev/null; do :; done`, 30);
-    expect(await vm1.run(`wget -q -O - http://${HOST}:8080/`)).toBe(PAGE);
-    assertBalanced(lab.nic.stats());
-  });
+  test('reaches the network', () => fetchPage(lab));
 
-  test.each(['', '-R'])('moves TCP in super-frames %s', async (direction) => {
-    const before = lab.nic.stats().uplinks[0];
-    await lab.guest('vm1').run(`iperf3 -c ${HOST} -t 3 -J ${direction}`, 30);
-    const after = lab.nic.stats().uplinks[0];
-    if (before === undefined || after === undefined) throw new Error('no uplink');
-    const way = direction === '' ? 'rx' : 'tx';
-    const bytes = after[way].bytes - before[way].bytes;
-    expect(bytes / (after[way].packets - before[way].packets)).toBeGreaterThan(3000);
-    expect(after.rx.segments).toBe(0);
-    assertBalanced(lab.nic.stats());
-  });
+  test.each(['', '-R'] as const)('moves TCP in super-frames %s', (direction) =>
+    checkSuperFrames(lab, direction),
+  );
 
   test('agrees with the counters of the kernel', () => {
     const wire = lab.nic.stats().uplinks[0]?.wire;
