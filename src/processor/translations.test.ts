@@ -1,0 +1,187 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import {
+  CONTROL_BASE,
+  IOTLB_READ,
+  IOTLB_WRITE,
+  UNTRANSLATED_ACCESS,
+  UNTRANSLATED_ADDRESS,
+  UNTRANSLATED_ENTRY_SIZE,
+  UNTRANSLATED_LIST_BASE,
+} from '../../layout/memory.ts';
+import { CONTROL_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
+import type { IotlbChange } from '../memory/iotlb.ts';
+import type { Report } from './commands.ts';
+import type { Firmware } from './firmware.ts';
+import { Translations } from './translations.ts';
+
+const PAGE = 4096n;
+const VF = 3;
+const RING = VF * QUEUE_COUNT_MAX;
+
+/** More than one VF may have under way. */
+const MANY = 1000;
+
+/** A firmware that notes addresses as it is told, and what is done to it. */
+class FakeFirmware {
+  readonly buffer = new ArrayBuffer(UNTRANSLATED_LIST_BASE + MANY * UNTRANSLATED_ENTRY_SIZE);
+  readonly view = new DataView(this.buffer);
+  readonly log: string[] = [];
+  readonly table = new Map<bigint, bigint>();
+  /** What a look at a ring finds. */
+  readonly ahead = new Map<number, bigint[]>();
+
+  note(vf: number, iova: bigint, access: number): void {
+    const at = CONTROL_BASE + CONTROL_UNTRANSLATED_COUNT;
+    const count = this.view.getUint32(at, true);
+    const entry = UNTRANSLATED_LIST_BASE + count * UNTRANSLATED_ENTRY_SIZE;
+    this.view.setUint32(entry, vf, true);
+    this.view.setUint32(entry + UNTRANSLATED_ACCESS, access, true);
+    this.view.setBigUint64(entry + UNTRANSLATED_ADDRESS, iova, true);
+    this.view.setUint32(at, count + 1, true);
+  }
+
+  get noted(): number {
+    return this.view.getUint32(CONTROL_BASE + CONTROL_UNTRANSLATED_COUNT, true);
+  }
+
+  insertTranslation(tag: bigint, value: bigint): void {
+    this.table.set(tag, value);
+  }
+
+  removeTranslation(tag: bigint): void {
+    this.table.delete(tag);
+  }
+
+  unparkRings(vf: number): void {
+    this.log.push(`unpark ${vf}`);
+  }
+
+  lookAhead(ring: number): void {
+    expect(this.noted, 'the list is empty').toBe(0);
+    this.log.push(`look at ${ring}`);
+    const vf = Math.floor(ring / QUEUE_COUNT_MAX);
+    for (const iova of this.ahead.get(ring) ?? []) this.note(vf, iova, IOTLB_WRITE);
+  }
+}
+
+let firmware: FakeFirmware;
+let translations: Translations;
+let asked: string[];
+
+beforeEach(() => {
+  firmware = new FakeFirmware();
+  asked = [];
+  const report = (one: Report): void => {
+    if (one.kind !== 'untranslated') throw new Error(`assertion: reported ${one.kind}`);
+    asked.push(`${one.vf}: ${one.iova.toString(16)} ${one.access}`);
+  };
+  translations = new Translations(firmware as unknown as Firmware, firmware.buffer, report);
+});
+
+function need(iova: bigint, access: number = IOTLB_READ, vf = VF): void {
+  firmware.note(vf, iova, access);
+  translations.drain();
+}
+
+function update(iova: bigint, pages = 1n): IotlbChange {
+  const range = { iova, sizeBytes: pages * PAGE, guestAddress: 0x10000 };
+  return { type: 'update', ...range, access: IOTLB_READ | IOTLB_WRITE };
+}
+
+describe('what the firmware has no translation for', () => {
+  it('is asked for by page, for reading and for writing, and taken from the list', () => {
+    firmware.note(VF, 0x7123n, IOTLB_READ);
+    firmware.note(VF, 0x7456n, IOTLB_WRITE);
+    firmware.note(VF + 1, 0x7123n, IOTLB_READ);
+    translations.drain();
+    expect(asked).toEqual(['3: 7000 1', '3: 7000 2', '4: 7000 1']);
+    expect(firmware.noted).toBe(0);
+    translations.drain();
+    expect(asked).toHaveLength(3);
+  });
+
+  it('is asked for once, until there is an answer', () => {
+    need(0x7000n);
+    need(0x7008n);
+    expect(asked).toHaveLength(1);
+    translations.apply(VF, update(0x7000n));
+    need(0x7000n);
+    expect(asked).toHaveLength(2);
+  });
+
+  it.each<[string, IotlbChange, bigint[]]>([
+    ['an update', update(0x6000n, 3n), [6n, 7n, 8n]],
+    ['an invalidation', { type: 'invalidate', iova: 0x7000n, sizeBytes: 2n * PAGE }, [7n, 8n]],
+    ['a denial', { type: 'deny', iova: 0x7000n }, [7n]],
+  ])('is answered by %s of its page, and no other', (_, change, answered) => {
+    const pages = [5n, 6n, 7n, 8n, 9n];
+    for (const page of pages) need(page * PAGE);
+    translations.apply(VF + 1, change); // another guest's
+    translations.apply(VF, change);
+    asked.length = 0;
+    for (const page of pages) need(page * PAGE);
+    expect(asked).toEqual(answered.map((page) => `3: ${page}000 1`));
+  });
+
+  it('is asked for again when the guest has other memory', () => {
+    need(0x7000n);
+    need(0x7000n, IOTLB_READ, VF + 1);
+    translations.flush(VF);
+    need(0x7000n);
+    need(0x7000n, IOTLB_READ, VF + 1);
+    expect(asked).toEqual(['3: 7000 1', '4: 7000 1', '3: 7000 1']);
+  });
+
+  it('is asked for as far as there is room; with an answer there is room again', () => {
+    for (let page = 0n; page < MANY; page++) need(page * PAGE);
+    const room = asked.length;
+    expect(room).toBeGreaterThan(0);
+    expect(room).toBeLessThan(MANY);
+    need(0n, IOTLB_READ, VF + 1);
+    expect(asked, 'another guest has its own room').toHaveLength(room + 1);
+    translations.apply(VF, { type: 'deny', iova: 0n });
+    need(BigInt(MANY) * PAGE);
+    need(BigInt(MANY + 1) * PAGE);
+    expect(asked.slice(room + 1)).toEqual([`3: ${(MANY * 4096).toString(16)} 1`]);
+  });
+});
+
+describe('a translation', () => {
+  it('is entered before the rings that wait for it go on', () => {
+    firmware.unparkRings = (vf) => firmware.log.push(`unpark ${vf}, ${firmware.table.size} known`);
+    translations.apply(VF, update(0x7000n, 2n));
+    translations.apply(VF, { type: 'invalidate', iova: 0x7000n, sizeBytes: PAGE });
+    translations.flush(VF);
+    expect(firmware.log).toEqual(['unpark 3, 2 known', 'unpark 3, 1 known', 'unpark 3, 0 known']);
+  });
+});
+
+describe('the look ahead', () => {
+  it('asks for the buffers of each ring that is watched', () => {
+    firmware.ahead.set(RING, [0x1000n, 0x2000n]).set(RING + 2, [0x3000n]);
+    translations.lookAhead();
+    expect(firmware.log).toEqual([]);
+    for (const ring of [RING, RING + 2, RING + 4]) translations.watch(ring);
+    translations.unwatch(RING + 4);
+    translations.lookAhead();
+    expect(firmware.log).toEqual([`look at ${RING}`, `look at ${RING + 2}`]);
+    expect(asked).toEqual(['3: 1000 2', '3: 2000 2', '3: 3000 2']);
+  });
+
+  it('is taken now and then while there is work', () => {
+    translations.watch(RING);
+    for (let turn = 1; turn <= 160; turn++) translations.lookAhead(turn);
+    expect(firmware.log).toHaveLength(10);
+  });
+
+  it('leaves a guest alone that has no room for questions', () => {
+    translations.watch(RING);
+    for (let page = 0n; page < MANY; page++) need(page * PAGE);
+    translations.lookAhead();
+    expect(firmware.log).toEqual([]);
+    translations.apply(VF, { type: 'deny', iova: 0n });
+    translations.lookAhead();
+    expect(firmware.log).toEqual(['unpark 3', `look at ${RING}`]);
+  });
+});
