@@ -134,7 +134,7 @@ export interface RingInfo {
   size: number;
 }
 
-export type Link = 'up' | 'down';
+type Link = 'up' | 'down';
 
 export interface VfInfo extends VfConfig {
   state: VfState;
@@ -148,7 +148,7 @@ export interface VfInfo extends VfConfig {
 }
 
 /** down: its interface, its peer or its process is not there. */
-export type UplinkState = 'down' | 'up';
+type UplinkState = 'down' | 'up';
 
 export type UplinkInfo = UplinkConfig & {
   state: UplinkState;

@@ -11,7 +11,7 @@ import {
 } from '../../layout/vf.ts';
 import type { Fabric } from '../nic/fabric.ts';
 
-export type TagProtocol = '802.1Q' | '802.1ad';
+type TagProtocol = '802.1Q' | '802.1ad';
 
 /**
  * The VLANs of a port, in the words of switches. With none of them the port is in no VLAN: it
@@ -33,7 +33,7 @@ export interface VlanSettings {
 /** EtherTypes, as a little-endian load sees them. */
 const TAG_TYPES: Readonly<Record<TagProtocol, number>> = { '802.1Q': 0x0081, '802.1ad': 0xa888 };
 
-export function isInVlans({ access, trunk }: VlanSettings): boolean {
+function isInVlans({ access, trunk }: VlanSettings): boolean {
   return access !== undefined || trunk !== undefined;
 }
 

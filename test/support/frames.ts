@@ -142,7 +142,7 @@ function mixSeed(tag: UdpTag): number {
 }
 
 /** RFC 1071. */
-export function internetChecksum(bytes: Uint8Array): number {
+function internetChecksum(bytes: Uint8Array): number {
   let sum = 0;
   for (let i = 0; i < bytes.length; i += 2) sum += ((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);

@@ -20,7 +20,7 @@ import { acquirePoller, type PollerLease } from './shared-poller.ts';
 const PAGE_SIZE = 4096n;
 export const READ = 1;
 export const WRITE = 2;
-export const READ_WRITE = 3;
+const READ_WRITE = 3;
 
 /** A question of the NIC. */
 export interface Miss {
