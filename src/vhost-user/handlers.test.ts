@@ -1,0 +1,421 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openFdCount } from '../../test/support/file-descriptors.ts';
+import { GuestMemory } from '../memory/guest-memory.ts';
+import { createEventFd } from '../os/event-fd.ts';
+import { c } from '../os/libc.ts';
+import { createMemoryFile } from '../os/memory-file.ts';
+import { createRingSetup, type RingSetup } from '../virtqueue/ring-setup.ts';
+import type { Message } from './connection.ts';
+import * as handlers from './handlers.ts';
+import {
+  IotlbType,
+  VRING_FD_NONE,
+  viewOf,
+  writeIotlb,
+  writeMemoryRegion,
+  writeU64,
+  writeVringAddress,
+  writeVringState,
+} from './message.ts';
+import { Refusal } from './refusal.ts';
+import type { Session } from './session.ts';
+
+const REGION_SIZE = 65536;
+/** Neither virtio 1.3 nor vhost-user has given it a meaning. */
+const NOBODYS_BIT = 1n << 50n;
+
+/** A session that notes what is done to it, in order. */
+class FakeSession {
+  readonly log: string[] = [];
+  readonly memory = new GuestMemory(() => false);
+  readonly running = new Set<number>();
+  readonly setups = new Map<number, RingSetup>();
+  features = 0n;
+  status = 0;
+  isBehindIommu = false;
+  /** A ring lies in memory that is to be removed. */
+  isInUse = false;
+  channelProblem: Error | null = null;
+
+  readonly iommu = {
+    flush: () => this.log.push('flush'),
+    change: async () => this.log.push('change'),
+  };
+
+  readonly device = {
+    name: 'vf0',
+    queuePairs: 1,
+    mac: Uint8Array.of(2, 0, 0, 0, 0, 1),
+    mtu: 1500,
+    isLinkUp: true,
+    disabledFeatures: [],
+    rings: {
+      isRunning: (queue: number) => this.running.has(queue),
+      usesFile: () => this.isInUse,
+      setMemory: async (regions: readonly unknown[]) => {
+        this.log.push(`${regions.length} regions`);
+      },
+      setEnabled: async (queue: number, isEnabled: boolean) => {
+        this.log.push(`${isEnabled ? 'enable' : 'disable'} ${queue}`);
+      },
+      setCallFd: async (_queue: number, fd: number) => {
+        this.log.push(`call ${fd >= 0 ? 'set' : 'none'}, ${openFdCount()} open`);
+      },
+    },
+  };
+
+  setup(queue: number): RingSetup {
+    if (queue > 1) throw new Refusal(`ring ${queue}`);
+    const setup = this.setups.get(queue) ?? createRingSetup();
+    this.setups.set(queue, setup);
+    return setup;
+  }
+
+  async startWhenComplete(queue: number): Promise<void> {
+    this.log.push(`start ${queue}`);
+  }
+
+  async startComplete(): Promise<void> {
+    this.log.push('start all');
+  }
+
+  async stopRing(queue: number): Promise<number> {
+    this.log.push(`stop ${queue}`);
+    this.running.delete(queue);
+    return 7;
+  }
+
+  async stopRingsWithin(): Promise<void> {
+    this.log.push('stop within');
+  }
+
+  async withRingsStopped(change: () => Promise<void>): Promise<void> {
+    this.log.push('stop all');
+    await change();
+    this.log.push('start all');
+  }
+
+  async negotiate(features: bigint): Promise<void> {
+    this.features = features;
+  }
+
+  async negotiateProtocol(): Promise<void> {
+    this.log.push('protocol features');
+  }
+
+  connectBackend(): void {
+    if (this.channelProblem !== null) throw this.channelProblem;
+  }
+
+  async reset(): Promise<void> {
+    this.log.push('reset');
+  }
+}
+
+let fake: FakeSession;
+let session: Session;
+let fdsBefore: number;
+/** What no handler took, and the session would close. */
+let left: number[];
+
+beforeEach(() => {
+  fdsBefore = openFdCount();
+  fake = new FakeSession();
+  session = fake as unknown as Session;
+  left = [];
+});
+
+afterEach(() => {
+  for (const region of fake.memory.takeAll()) c.close(region.fd);
+  for (const setup of fake.setups.values()) {
+    for (const fd of [setup.kickFd, setup.callFd, setup.errorFd]) if (fd >= 0) c.close(fd);
+  }
+  for (const fd of left) c.close(fd);
+  expect(openFdCount(), 'descriptors left open').toBe(fdsBefore);
+});
+
+function message(payload: Uint8Array, fds: number[] = []): Message {
+  left = fds; // a handler takes its own out of the list
+  return { header: { request: 0, flags: 1, size: payload.length }, payload, fds };
+}
+
+/** A refusal, whether it is thrown or rejected. */
+async function refused(act: () => unknown, reason: RegExp | string): Promise<void> {
+  const outcome = (async () => act())();
+  await expect(outcome).rejects.toThrow(Refusal);
+  await expect(outcome).rejects.toThrow(reason);
+}
+
+function regionAt(start: number): Uint8Array {
+  const address = BigInt(start);
+  const sizeBytes = BigInt(REGION_SIZE);
+  const place = { guestAddress: address, userAddress: address, fileOffset: 0n };
+  return writeMemoryRegion({ ...place, sizeBytes });
+}
+
+/** SET_MEM_TABLE, with a count that may be wrong. */
+function table(starts: readonly number[], count = starts.length): Uint8Array {
+  const payload = new Uint8Array(8 + starts.length * 32);
+  viewOf(payload).setUint32(0, count, true);
+  starts.forEach((start, index) => {
+    payload.set(regionAt(start), 8 + index * 32);
+  });
+  return payload;
+}
+
+/** ADD_MEM_REG and REM_MEM_REG. */
+function single(start: number): Uint8Array {
+  return Buffer.concat([new Uint8Array(8), regionAt(start)]);
+}
+
+const file = (sealed = true) => createMemoryFile('guest', REGION_SIZE, { sealed });
+
+describe('SET_FEATURES and SET_PROTOCOL_FEATURES', () => {
+  it('take what is offered, and refuse a bit more', async () => {
+    const offered = viewOf(handlers.getFeatures(session)).getBigUint64(0, true);
+    await handlers.setFeatures(session, message(writeU64(offered)));
+    expect(fake.features).toBe(offered);
+    const more = message(writeU64(offered | NOBODYS_BIT));
+    await refused(() => handlers.setFeatures(session, more), 'not offered');
+    expect(fake.features).toBe(offered);
+    const protocol = viewOf(handlers.getProtocolFeatures()).getBigUint64(0, true);
+    await handlers.setProtocolFeatures(session, message(writeU64(protocol)));
+    const moreProtocol = message(writeU64(protocol | NOBODYS_BIT));
+    await refused(() => handlers.setProtocolFeatures(session, moreProtocol), 'not offered');
+    expect(fake.log).toEqual(['protocol features']);
+  });
+});
+
+describe('SET_MEM_TABLE', () => {
+  it('replaces all memory while rings stand, and closes what was there', async () => {
+    await handlers.setMemoryTable(session, message(table([0, REGION_SIZE]), [file(), file()]));
+    expect(openFdCount()).toBe(fdsBefore + 2);
+    fake.log.length = 0;
+    await handlers.setMemoryTable(session, message(table([0]), [file()]));
+    expect(fake.log).toEqual(['stop all', 'flush', '1 regions', 'start all']);
+    expect(openFdCount()).toBe(fdsBefore + 1);
+  });
+
+  it('is refused if descriptors or bytes are missing, and nothing is stopped', async () => {
+    const set = (payload: Uint8Array, fds: number[]) => () =>
+      handlers.setMemoryTable(session, message(payload, fds));
+    await refused(set(table([0]), []), '1 regions with 0 descriptors');
+    await refused(set(table([], 1), [file()]), '1 regions in 8 bytes');
+    c.close(left.pop() ?? -1);
+    await refused(set(table([], 9), Array.from({ length: 9 }, file)), '9 regions with 9');
+    expect(fake.log).toEqual([]);
+  });
+
+  it('is refused with the first region that cannot be; the rings go on with what there is', async () => {
+    const fds = [file(), file(), file()];
+    const overlapping = message(table([0, 4096, 2 * REGION_SIZE]), fds);
+    await refused(() => handlers.setMemoryTable(session, overlapping), 'overlaps another region');
+    expect(fake.log).toEqual(['stop all', 'flush', '1 regions', 'start all']);
+    expect(left, 'the descriptor behind it').toHaveLength(1);
+  });
+
+  it('says what to do about memory that could shrink', async () => {
+    const unsealed = message(table([0]), [file(false)]);
+    await refused(() => handlers.setMemoryTable(session, unsealed), /seal.*memfd/s);
+  });
+});
+
+describe('ADD_MEM_REG and REM_MEM_REG', () => {
+  it('add and take one region, and forget translations into it', async () => {
+    await handlers.addMemoryRegion(session, message(single(0), [file()]));
+    await handlers.removeMemoryRegion(session, message(single(0)));
+    expect(fake.log).toEqual(['1 regions', 'flush', '0 regions']);
+    expect(openFdCount()).toBe(fdsBefore);
+  });
+
+  it('keep a region as long as it was added more often than removed', async () => {
+    const fd = file();
+    const same = c.fcntl(fd, 0, 0); // F_DUPFD
+    await handlers.addMemoryRegion(session, message(single(0), [fd]));
+    await handlers.addMemoryRegion(session, message(single(0), [same]));
+    await handlers.removeMemoryRegion(session, message(single(0)));
+    expect(fake.memory.regions).toHaveLength(1);
+    expect(openFdCount(), 'its descriptor').toBe(fdsBefore + 1);
+    await handlers.removeMemoryRegion(session, message(single(0)));
+    expect(fake.memory.regions).toHaveLength(0);
+  });
+
+  it('refuse a region without descriptor, one that is not there, and one where a ring lies', async () => {
+    await refused(() => handlers.addMemoryRegion(session, message(single(0))), 'descriptor');
+    await refused(() => handlers.removeMemoryRegion(session, message(single(0))), 'no such region');
+    await handlers.addMemoryRegion(session, message(single(0), [file()]));
+    fake.isInUse = true;
+    await refused(
+      () => handlers.removeMemoryRegion(session, message(single(0))),
+      'a ring that runs',
+    );
+    expect(fake.memory.regions, 'it is still there').toHaveLength(1);
+  });
+});
+
+describe('the set-up of a ring', () => {
+  const addresses = { descriptors: 0x1000n, avail: 0x2000n, used: 0x3000n };
+  const address = { index: 0, flags: 0, ...addresses, log: 0n };
+
+  it('takes size, base and addresses, and starts with whatever was missing', async () => {
+    handlers.setVringSize(session, message(writeVringState(0, 256)));
+    handlers.setVringBase(session, message(writeVringState(0, 65535)));
+    await handlers.setVringAddress(session, message(writeVringAddress(address)));
+    expect(fake.setup(0)).toMatchObject({ size: 256, base: 65535, addresses });
+    expect(fake.log).toEqual(['start 0']);
+  });
+
+  const SET = {
+    size: (number: number, queue = 0) =>
+      handlers.setVringSize(session, message(writeVringState(queue, number))),
+    base: (number: number) => handlers.setVringBase(session, message(writeVringState(0, number))),
+    enable: (number: number) =>
+      handlers.setVringEnable(session, message(writeVringState(0, number))),
+    descriptors: (descriptors: bigint) =>
+      handlers.setVringAddress(session, message(writeVringAddress({ ...address, descriptors }))),
+  };
+
+  it.each([
+    ['a size of 0', () => SET.size(0), 'queue size 0'],
+    ['a size of 3', () => SET.size(3), 'queue size 3'],
+    ['a base of 65536', () => SET.base(65536), 'ring base 65536'],
+    ['descriptors between 16 bytes', () => SET.descriptors(0x1008n), 'ring 0 is not aligned'],
+    ['a queue that the VF has not', () => SET.size(256, 9), 'ring 9'],
+    ['an enable of 2', () => SET.enable(2), 'enable 2'],
+  ])('refuses %s', async (_, act, reason) => {
+    await refused(act, reason);
+    expect(fake.log).toEqual([]);
+  });
+
+  it('does not change while it runs', async () => {
+    fake.running.add(0);
+    const running = 'ring 0 is running';
+    const state = () => message(writeVringState(0, 64));
+    await refused(() => handlers.setVringSize(session, state()), running);
+    await refused(() => handlers.setVringBase(session, state()), running);
+    const moved = message(writeVringAddress(address));
+    await refused(() => handlers.setVringAddress(session, moved), running);
+  });
+
+  it('notes whether it is enabled, and says so to the ring', async () => {
+    await handlers.setVringEnable(session, message(writeVringState(1, 1)));
+    expect(fake.setup(1).isEnabled).toBe(true);
+    await handlers.setVringEnable(session, message(writeVringState(1, 0)));
+    expect(fake.setup(1).isEnabled).toBe(false);
+    expect(fake.log).toEqual(['enable 1', 'disable 1']);
+  });
+
+  it('ends with GET_VRING_BASE, whose answer says where it stands', async () => {
+    const answer = await handlers.getVringBase(session, message(writeVringState(1, 0)));
+    expect(answer).toEqual(writeVringState(1, 7));
+    expect(fake.log).toEqual(['stop 1']);
+  });
+});
+
+describe('the descriptors of a ring', () => {
+  const NONE = BigInt(VRING_FD_NONE);
+
+  it('a kick starts it, and another one starts it again; the old one is closed', async () => {
+    await handlers.setVringKick(session, message(writeU64(0n), [createEventFd()]));
+    expect(fake.log).toEqual(['start 0']);
+    fake.running.add(0);
+    await handlers.setVringKick(session, message(writeU64(0n), [createEventFd()]));
+    expect(fake.log).toEqual(['start 0', 'stop 0', 'start 0']);
+    expect(openFdCount()).toBe(fdsBefore + 1);
+  });
+
+  it('it cannot do without a kick', async () => {
+    const act = () => handlers.setVringKick(session, message(writeU64(NONE)));
+    await refused(act, 'polled');
+  });
+
+  it('a call is closed only when nobody raises it any more', async () => {
+    await handlers.setVringCall(session, message(writeU64(1n), [createEventFd()]));
+    await handlers.setVringCall(session, message(writeU64(1n | NONE)));
+    const open = fdsBefore + 1;
+    expect(fake.log).toEqual([`call set, ${open} open`, `call none, ${open} open`]);
+    expect(openFdCount()).toBe(fdsBefore);
+  });
+
+  it('an error descriptor comes and goes', () => {
+    handlers.setVringError(session, message(writeU64(0n), [createEventFd()]));
+    handlers.setVringError(session, message(writeU64(0n), [createEventFd()]));
+    expect(openFdCount()).toBe(fdsBefore + 1);
+    handlers.setVringError(session, message(writeU64(NONE)));
+    expect(openFdCount()).toBe(fdsBefore);
+  });
+
+  it.each([
+    ['a descriptor with the flag for none', NONE, createEventFd, 'disagree'],
+    ['neither descriptor nor flag', 0n, null, 'disagree'],
+    ['bits above the flag', 0x200n, createEventFd, 'ring 512'],
+    ['a queue that the VF has not', 9n, createEventFd, 'ring 9'],
+    ['what is no eventfd', 0n, file, 'no eventfd'],
+  ] as const)('are refused with %s', async (_, value, create, reason) => {
+    const fds = create === null ? [] : [create()];
+    const sent = fds.length;
+    const act = () => handlers.setVringCall(session, message(writeU64(value), fds));
+    await refused(act, reason);
+    expect(left, 'nobody took it').toHaveLength(sent);
+    expect(fake.log).toEqual([]);
+  });
+});
+
+describe('what else a front-end says', () => {
+  it('an MTU is one of Ethernet', async () => {
+    for (const mtu of [68n, 65535n]) handlers.setMtu(session, message(writeU64(mtu)));
+    for (const mtu of [67n, 65536n, 1n << 40n]) {
+      await refused(() => handlers.setMtu(session, message(writeU64(mtu))), `MTU ${mtu}`);
+    }
+  });
+
+  it('a status is a byte, and 0 is a reset', async () => {
+    await handlers.setStatus(session, message(writeU64(15n)));
+    expect(handlers.getStatus(session)).toEqual(writeU64(15n));
+    expect(fake.log).toEqual([]);
+    await handlers.setStatus(session, message(writeU64(0n)));
+    expect(fake.log).toEqual(['reset']);
+    await refused(() => handlers.setStatus(session, message(writeU64(256n))), 'status 256');
+  });
+
+  it('the configuration space is read in pieces, and no further than it goes', async () => {
+    const read = (offset: number, size: number, room = size) => {
+      const payload = new Uint8Array(12 + room);
+      viewOf(payload).setUint32(0, offset, true);
+      viewOf(payload).setUint32(4, size, true);
+      return [...handlers.getConfig(session, message(payload)).subarray(12)];
+    };
+    expect(read(0, 6)).toEqual([2, 0, 0, 0, 0, 1]);
+    expect(read(6, 6), 'link, pairs, MTU').toEqual([1, 0, 1, 0, 0xdc, 0x05]);
+    fake.device.isLinkUp = false;
+    expect(read(6, 1)).toEqual([0]);
+    expect(read(255, 1)).toEqual([0]);
+    await refused(() => read(255, 2), 'configuration bytes 255+2');
+    await refused(() => read(0, 20, 10), 'configuration bytes 0+20');
+  });
+
+  it('a channel for questions is kept, or closed if it cannot be waited for', async () => {
+    const connect = (fds: number[]) =>
+      handlers.setBackendRequestFd(session, message(new Uint8Array(0), fds));
+    await refused(() => connect([]), 'no descriptor');
+    const kept = createEventFd();
+    connect([kept]);
+    expect(left, 'it belongs to the channel').toEqual([]);
+    c.close(kept);
+    fake.channelProblem = new Error('epoll_ctl');
+    await refused(() => connect([file()]), 'a channel that cannot be waited for: epoll_ctl');
+    expect(left).toEqual([]);
+  });
+
+  it('a translation changes what may run: rings stop before, and start after', async () => {
+    const change = (type: number) => {
+      const range = { iova: 0n, sizeBytes: 4096n, userAddress: 0n, access: 3 };
+      return handlers.changeIotlb(session, message(writeIotlb({ type, ...range })));
+    };
+    await refused(() => change(IotlbType.UPDATE), 'ACCESS_PLATFORM was not negotiated');
+    fake.isBehindIommu = true;
+    await change(IotlbType.UPDATE);
+    await change(IotlbType.INVALIDATE);
+    expect(fake.log).toEqual(['change', 'start all', 'stop within', 'change', 'start all']);
+  });
+});
