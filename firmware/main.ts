@@ -147,8 +147,11 @@ export function unparkRings(vf: u32): void {
   }
 }
 
-/** Moves frames. Returns TURN_ flags. */
-export function turn(): u32 {
+/**
+ * Moves frames. Returns TURN_ flags. `goesOn`: another turn follows soon, and asks for the
+ * interrupts of both.
+ */
+export function turn(goesOn: bool): u32 {
   const words = control();
   let flags: u32 = TURN_IDLE;
   if (batchFrames != 0) {
@@ -177,7 +180,7 @@ export function turn(): u32 {
   }
   cursor = 0;
   const hasReports = words.faultCount != 0 || words.untranslatedCount != 0;
-  if (listInterrupts() || hasReports) flags |= TURN_SIGNALS;
+  if ((!goesOn && listInterrupts()) || hasReports) flags |= TURN_SIGNALS;
   return flags;
 }
 

@@ -93,7 +93,7 @@ export class InProcessLoop {
       const index = this.#indices[i]!;
       index[0] = index[0]! + burst;
     }
-    this.#firmware.turn();
+    this.#firmware.turn(0);
   }
 
   #received(): number {

@@ -17,7 +17,8 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   ): void;
   detachRing(ring: number): void;
   setRingState(ring: number, state: number): void;
-  turn(): number;
+  /** `goesOn`: 1 if another turn follows soon, which asks for the interrupts of both. */
+  turn(goesOn: number): number;
   unparkRings(vf: number): void;
   lookAhead(ring: number): void;
   isMidBatch(): number;

@@ -136,10 +136,8 @@ export class ProcessorLoop {
     this.#updateClock();
     while (!this.#isStopped) {
       if (Atomics.load(this.#record, this.#doorbellAt) !== this.#seenDoorbell) this.#runCommands();
-      const moved = this.#uplinks.count === 0 ? 0 : this.#pullUplinks();
-      const flags = this.#turn();
-      const sent = this.#uplinks.count === 0 ? 0 : this.#uplinks.push();
-      if ((flags & TURN_WORKED) !== 0 || moved + sent !== 0) {
+      const flags = this.#uplinks.count === 0 ? this.#turn(0) : this.#exchange();
+      if ((flags & TURN_WORKED) !== 0) {
         this.#pace.worked();
         this.#translations.lookAhead(this.#turns);
       } else if (this.#pace.isOver()) {
@@ -148,18 +146,29 @@ export class ProcessorLoop {
     }
   }
 
-  #pullUplinks(): number {
+  /**
+   * A turn between what uplinks bring and what they take. A kernel answers much of what it is sent
+   * before the call returns: the answers go along, so that a guest hears of all in one interrupt.
+   */
+  #exchange(): number {
     if (this.#turns % UPLINK_TURNS === 0) this.#takeEvents(0);
-    return this.#uplinks.pull();
+    let moved = this.#uplinks.pull();
+    let flags = this.#turn(1);
+    moved += this.#uplinks.push();
+    if ((flags & TURN_WORKED) !== 0) {
+      moved += this.#uplinks.pull();
+      flags |= this.#turn(0);
+    }
+    return moved === 0 ? flags : flags | TURN_WORKED;
   }
 
   /** One turn, with the windows it misses on the way. */
-  #turn(): number {
-    let flags = this.#firmware.turn();
+  #turn(goesOn: number): number {
+    let flags = this.#firmware.turn(goesOn);
     let seen = flags;
     while ((flags & TURN_MISSED) !== 0) {
       this.#resolveMiss();
-      flags = this.#firmware.turn();
+      flags = this.#firmware.turn(goesOn);
       seen |= flags;
     }
     if ((flags & TURN_SIGNALS) !== 0) {

@@ -37,7 +37,9 @@ export class TapWire implements Wire {
     }
   }
 
+  /** The host's network works within the call: often its answer is there when it returns. */
   send(frames: FrameList): number {
+    this.isReadable = true;
     for (let i = 0; i < frames.count; i++) {
       if (this.#write(frames, i) !== -1) continue;
       const error = errno();

@@ -160,7 +160,7 @@ describe('missing windows', () => {
     wire.send(0, plainFrame({ to: wire.mac(1), from: wire.mac(0) }, 60));
     const asked: bigint[] = [];
     for (let i = 0; i < 20; i++) {
-      const flags = wire.host.firmware.turn();
+      const flags = wire.host.firmware.turn(0);
       if ((flags & TURN_MISSED) === 0) continue;
       asked.push(wire.host.view.getBigUint64(CONTROL_BASE + CONTROL_MISS_ADDRESS, true));
       wire.host.mapMissing();

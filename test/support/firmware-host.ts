@@ -137,7 +137,7 @@ export class FirmwareHost {
 
   /** One call of the firmware, and what the host does after it. Returns the flags. */
   turn(): number {
-    const flags = this.firmware.turn();
+    const flags = this.firmware.turn(0);
     if ((flags & processor.TURN_MISSED) !== 0) this.mapMissing();
     this.#collect(processor.CONTROL_SIGNAL_COUNT, memory.SIGNAL_LIST_BASE, this.signals);
     this.#collect(processor.CONTROL_FAULT_COUNT, memory.FAULT_LIST_BASE, this.faults);
