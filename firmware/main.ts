@@ -40,6 +40,7 @@ export { checksum } from './offload/checksum';
 export { configureAgeing, forgetPort, setStatic } from './switch/fdb';
 export { flowHash } from './switch/flow';
 export { setPort } from './switch/ports';
+export { finishCommand, takeCommand } from './vf/command';
 export { lookAhead } from './vf/look-ahead';
 
 /**

@@ -28,6 +28,12 @@ export const COUNTER_SEGMENTS: u32 = 3;
 /** Receive: checksums completed for a guest that takes only finished frames. */
 export const COUNTER_CHECKSUMS: u32 = 4;
 
+/**
+ * A control queue: commands that were answered with an error. Written by the control plane;
+ * `packets` are the commands, `bytes` what they say.
+ */
+export const COUNTER_REFUSED: u32 = 3;
+
 /** Drop counters start here, at COUNTER_DROPS + reason. */
 export const COUNTER_DROPS: u32 = 8;
 export const DROP_REASON_COUNT: u32 = 24;

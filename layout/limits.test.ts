@@ -11,7 +11,7 @@ import * as vf from './vf.ts';
 import * as virtio from './virtio.ts';
 import * as virtqueue from './virtqueue.ts';
 
-const { BATCH_MAX, RING_COUNT_MAX, SEGMENT_COUNT_MAX, VF_COUNT_MAX } = limits;
+const { BATCH_MAX, RING_COUNT_MAX, RING_NUMBER_COUNT, SEGMENT_COUNT_MAX, VF_COUNT_MAX } = limits;
 
 type Area = readonly [name: string, base: number, sizeBytes: number];
 
@@ -48,8 +48,9 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['source segments', memory.SOURCE_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
   ['target segments', memory.TARGET_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
   ['flow table', memory.FLOW_TABLE_BASE, 36 * 256 * 4],
-  ['ring views', memory.RING_VIEWS_BASE, RING_COUNT_MAX * virtqueue.RING_VIEW_SIZE],
+  ['ring views', memory.RING_VIEWS_BASE, RING_NUMBER_COUNT * virtqueue.RING_VIEW_SIZE],
   ['IOTLB', memory.IOTLB_BASE, memory.IOTLB_TABLE_COUNT * memory.IOTLB_ENTRY_SIZE],
+  ['command', memory.COMMAND_BASE, memory.COMMAND_ANSWER + limits.ANSWER_SIZE_MAX],
 ];
 
 const SHARED_AREAS: readonly Area[] = [
@@ -61,8 +62,8 @@ const SHARED_AREAS: readonly Area[] = [
   ['VFs', memory.SHARED_VFS, VF_COUNT_MAX * vf.VF_RECORD_SIZE],
   ['MAC table', memory.SHARED_FDB, fdb.FDB_SET_COUNT * fdb.FDB_SET_SIZE],
   ['VLANs', memory.SHARED_VLANS, VF_COUNT_MAX * fdb.VLAN_SET_SIZE],
-  ['rings', memory.SHARED_RINGS, RING_COUNT_MAX * virtqueue.RING_RECORD_SIZE],
-  ['counters', memory.SHARED_COUNTERS, RING_COUNT_MAX * counters.COUNTER_RECORD_SIZE],
+  ['rings', memory.SHARED_RINGS, RING_NUMBER_COUNT * virtqueue.RING_RECORD_SIZE],
+  ['counters', memory.SHARED_COUNTERS, RING_NUMBER_COUNT * counters.COUNTER_RECORD_SIZE],
 ];
 
 function expectApart(areas: readonly Area[], end: number): void {
@@ -136,7 +137,15 @@ describe('relations', () => {
   test('a ring number is VF × QUEUE_COUNT_MAX + queue', () => {
     expect(limits.QUEUE_COUNT_MAX).toBe(2 * limits.QUEUE_PAIRS_MAX);
     expect(limits.RING_COUNT_MAX).toBe(VF_COUNT_MAX * limits.QUEUE_COUNT_MAX);
+    expect(RING_NUMBER_COUNT, 'and a control queue each').toBe(RING_COUNT_MAX + VF_COUNT_MAX);
     expect(limits.QUEUE_COUNT_MAX, 'firmware: vfOf is ring >> 5').toBe(2 ** 5);
+  });
+
+  test('a command: its bytes, and the addresses of its answer', () => {
+    const { COMMAND_ADDRESSES, COMMAND_ANSWER, COMMAND_BYTES } = memory;
+    expect(COMMAND_ADDRESSES + limits.ANSWER_SIZE_MAX * 8).toBe(COMMAND_BYTES);
+    expect(COMMAND_BYTES + limits.COMMAND_SIZE_MAX).toBe(COMMAND_ANSWER);
+    expect(2 * limits.COMMAND_LENGTH_MAX).toBeLessThan(SEGMENT_COUNT_MAX);
   });
 
   test('the longest chain fits in the segment table, and the longest ring in the pins', () => {

@@ -14,6 +14,21 @@ export const QUEUE_COUNT_MAX: u32 = 32;
 /** Rings of one NIC, each with a ring number `vf * QUEUE_COUNT_MAX + queue`. */
 export const RING_COUNT_MAX: u32 = 8192;
 
+/**
+ * A VF's control queue has a ring number of its own, RING_COUNT_MAX + VF: with 16 queue pairs it is
+ * virtqueue 32, one more than QUEUE_COUNT_MAX leaves room for.
+ */
+export const RING_NUMBER_COUNT: u32 = 8448;
+
+/** Bytes of a command that are looked at: more than the largest we know, a table of addresses. */
+export const COMMAND_SIZE_MAX: u32 = 4096;
+
+/** Descriptors of a command's chain: Linux sends at most 8. */
+export const COMMAND_LENGTH_MAX: u32 = 64;
+
+/** Bytes of an answer: the ack and the largest result behind it. */
+export const ANSWER_SIZE_MAX: u32 = 16;
+
 /** Entries of a split virtqueue (virtio 1.3, 2.7: the queue size is at most 32768). */
 export const QUEUE_SIZE_MAX: u32 = 32768;
 

@@ -47,8 +47,10 @@ export const TARGET_SEGMENTS_BASE: u32 = 0x160000;
 export const FLOW_TABLE_BASE: u32 = 0x168000;
 export const RING_VIEWS_BASE: u32 = 0x180000;
 /** Translations of guests behind an IOMMU. */
-export const IOTLB_BASE: u32 = 0x1c0000;
-export const PRIVATE_END: u32 = 0x2c0000;
+export const IOTLB_BASE: u32 = 0x1c2000;
+/** The command of a control queue that was taken last. */
+export const COMMAND_BASE: u32 = 0x2c2000;
+export const PRIVATE_END: u32 = 0x2c4000;
 
 export const SHARED_BASE: u32 = 0x400000;
 export const SHARED_SIZE: u32 = 0x400000;
@@ -59,7 +61,7 @@ export const SHARED_FDB: u32 = 0x10000;
 /** A set of VLANs for each port. */
 export const SHARED_VLANS: u32 = 0x20000;
 export const SHARED_RINGS: u32 = 0x80000;
-export const SHARED_COUNTERS: u32 = 0x100000;
+export const SHARED_COUNTERS: u32 = 0x104000;
 
 /** Before alignment. */
 export const PINS_BASE: u32 = 0x1000000;
@@ -129,3 +131,19 @@ export const UNTRANSLATED_ACCESS: u32 = 4;
 export const UNTRANSLATED_ADDRESS: u32 = 8;
 /** Beside the access: there is a translation, but it does not allow that. */
 export const UNTRANSLATED_FORBIDDEN: u32 = 4;
+
+// A command: its chain, where its answer goes, and its bytes.
+//
+//   0      4       8        12         16                    144
+//   ┌──────┬───────┬────────┬──────────┬─────────────────────┬─────────────────────────┬────────┐
+//   │ head │ slots │ length │ writable │ answer: u64 × 16    │ bytes: COMMAND_SIZE_MAX │ answer │
+//   └──────┴───────┴────────┴──────────┴─────────────────────┴─────────────────────────┴────────┘
+//   `answer` first: the guest address of each of its bytes; `writable` of them there are
+export const COMMAND_HEAD: u32 = 0;
+export const COMMAND_SLOTS: u32 = 4;
+/** Of all readable bytes; those beyond COMMAND_SIZE_MAX are not kept. */
+export const COMMAND_LENGTH: u32 = 8;
+export const COMMAND_WRITABLE: u32 = 12;
+export const COMMAND_ADDRESSES: u32 = 16;
+export const COMMAND_BYTES: u32 = 144;
+export const COMMAND_ANSWER: u32 = 4240;

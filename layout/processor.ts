@@ -42,6 +42,17 @@ export const TURN_MISSED: u32 = 2;
 /** Interrupts or faults are listed for the host. */
 export const TURN_SIGNALS: u32 = 4;
 
+// What `takeCommand` returns beside 0: a command was taken. Other negative results are
+// COMMAND_BROKEN − drop reason: a chain that cannot be a command, to be handed back empty.
+export const COMMAND_NONE: i32 = -1;
+/** A window is missing: map it and call again. */
+export const COMMAND_MISSED: i32 = -2;
+/** An address waits for its translation. */
+export const COMMAND_UNTRANSLATED: i32 = -3;
+/** The ring was stopped by a fault. */
+export const COMMAND_FAULTED: i32 = -4;
+export const COMMAND_BROKEN: i32 = -16;
+
 // The shared record, one a processor: read by the control plane at any time.
 export const PROCESSOR_RECORD_SIZE: u32 = 256;
 /** Raised by the control plane after it posted a command. */

@@ -2,6 +2,7 @@
 
 export const VIRTIO_NET_F_CSUM: u32 = 0;
 export const VIRTIO_NET_F_GUEST_CSUM: u32 = 1;
+export const VIRTIO_NET_F_CTRL_GUEST_OFFLOADS: u32 = 2;
 export const VIRTIO_NET_F_MTU: u32 = 3;
 export const VIRTIO_NET_F_MAC: u32 = 5;
 export const VIRTIO_NET_F_GUEST_TSO4: u32 = 7;
@@ -15,8 +16,10 @@ export const VIRTIO_NET_F_HOST_UFO: u32 = 14;
 export const VIRTIO_NET_F_MRG_RXBUF: u32 = 15;
 export const VIRTIO_NET_F_STATUS: u32 = 16;
 export const VIRTIO_NET_F_CTRL_VQ: u32 = 17;
+export const VIRTIO_NET_F_CTRL_RX: u32 = 18;
 export const VIRTIO_NET_F_GUEST_ANNOUNCE: u32 = 21;
 export const VIRTIO_NET_F_MQ: u32 = 22;
+export const VIRTIO_NET_F_CTRL_MAC_ADDR: u32 = 23;
 export const VIRTIO_F_ANY_LAYOUT: u32 = 27;
 export const VIRTIO_F_INDIRECT_DESC: u32 = 28;
 export const VIRTIO_F_EVENT_IDX: u32 = 29;
@@ -48,3 +51,19 @@ export const NET_HEADER_GSO_ECN: u32 = 0x80;
 
 // struct virtio_net_config, status (5.1.4.2).
 export const NET_STATUS_LINK_UP: u32 = 1;
+
+// The control virtqueue (5.1.6.5): u8 class, u8 command, data ‖ u8 ack, result.
+export const CONTROL_OK: u32 = 0;
+export const CONTROL_ERROR: u32 = 1;
+export const CONTROL_RX: u32 = 0;
+export const CONTROL_RX_PROMISCUOUS: u32 = 0;
+export const CONTROL_RX_ALL_MULTICAST: u32 = 1;
+export const CONTROL_MAC: u32 = 1;
+export const CONTROL_MAC_TABLE_SET: u32 = 0;
+export const CONTROL_MAC_ADDRESS_SET: u32 = 1;
+export const CONTROL_ANNOUNCE: u32 = 3;
+export const CONTROL_ANNOUNCE_ACK: u32 = 0;
+export const CONTROL_MQ: u32 = 4;
+export const CONTROL_MQ_PAIRS_SET: u32 = 0;
+export const CONTROL_GUEST_OFFLOADS: u32 = 5;
+export const CONTROL_GUEST_OFFLOADS_SET: u32 = 0;

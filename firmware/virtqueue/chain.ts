@@ -12,7 +12,10 @@ import {
   DROP_UNTRANSLATED,
 } from '../../layout/counters';
 import {
+  ANSWER_SIZE_MAX,
   CHAIN_LENGTH_MAX,
+  COMMAND_LENGTH_MAX,
+  COMMAND_SIZE_MAX,
   SEGMENT_COUNT_MAX,
   WALK_LENGTH_MAX,
   WALK_STEPS_PER_SEGMENT,
@@ -126,6 +129,67 @@ export function walkChain(
   }
   walkedSegments = segmentCount - used;
   return i32(total);
+}
+
+/** Writable bytes that the last `walkCommand` noted. */
+export let writableBytes: u32 = 0;
+
+/**
+ * Walks the chain of a command (5.1.6.5): what can be read becomes segments at `base`, as far as
+ * COMMAND_SIZE_MAX; of what can be written behind it, the guest address of each of the first bytes
+ * is noted at `answer` (u64 each). Returns how many bytes can be read, or what `walkChain` returns
+ * on failure.
+ */
+export function walkCommand(
+  vf: u32,
+  view: RingView,
+  ring: Ring,
+  start: u32,
+  slots: u32,
+  base: u32,
+  answer: u32,
+): i32 {
+  segmentBase = base;
+  segmentCount = 0;
+  isIndirect = false;
+  writableBytes = 0;
+  let total: u32 = 0;
+  let index = start;
+  for (let steps: u32 = 0; steps <= COMMAND_LENGTH_MAX; steps++) {
+    const failure = readDescriptor(vf, view, ring, index);
+    if (failure != 0) return failure;
+    if (flags & DESCRIPTOR_F_INDIRECT) {
+      if (!openIndirect(ring)) return droppedWalk(DROP_INDIRECT_TABLE);
+      index = 0;
+      continue;
+    }
+    if (flags & DESCRIPTOR_F_WRITE) {
+      noteWritable(answer);
+    } else {
+      // 2.7.4.2: all that is written stands behind all that is read.
+      if (writableBytes != 0) return droppedWalk(DROP_BUFFER_DIRECTION);
+      const kept = min(total, COMMAND_SIZE_MAX);
+      const problem = append(vf, address, min(length, COMMAND_SIZE_MAX - kept));
+      if (problem != 0) return problem;
+      total += min(length, COMMAND_SIZE_MAX + 1); // whatever is longer is too long
+    }
+    if (isPacked(ring)) {
+      index += 1;
+      if (isIndirect ? index == tableSize : index == start + slots) return i32(total);
+    } else {
+      if (!(flags & DESCRIPTOR_F_NEXT)) return i32(total);
+      index = next;
+      if (index >= (isIndirect ? tableSize : ring.size)) return droppedWalk(DROP_CHAIN_NEXT);
+    }
+  }
+  return droppedWalk(DROP_CHAIN_LENGTH);
+}
+
+function noteWritable(answer: u32): void {
+  for (let i: u32 = 0; i < length && writableBytes < ANSWER_SIZE_MAX; i++) {
+    store<u64>(answer + (writableBytes << 3), address + i);
+    writableBytes += 1;
+  }
 }
 
 // The descriptor in hand, and the indirect table if the walk is in one.

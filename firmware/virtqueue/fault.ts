@@ -7,13 +7,18 @@ import { control } from '../memory/control';
 import { ringAt, viewAt } from './ring';
 
 export function faultRing(ring: u32, reason: u32): void {
+  stopBroken(ring, reason);
+  const words = control();
+  store<u32>(FAULT_LIST_BASE + (words.faultCount << 2), ring);
+  // A ring stops once until it is attached again, so the list cannot overflow.
+  words.faultCount += 1;
+}
+
+/** The same for a control queue, of which the host hears by what its call returns. */
+export function stopBroken(ring: u32, reason: u32): void {
   const record = ringAt(ring);
   record.state = RING_FAULTED;
   record.fault = reason;
   viewAt(ring).state = RING_STOPPED;
   count(ring, COUNTER_FAULTS, 1);
-  const words = control();
-  store<u32>(FAULT_LIST_BASE + (words.faultCount << 2), ring);
-  // A ring stops once until it is attached again, so the list cannot overflow.
-  words.faultCount += 1;
 }

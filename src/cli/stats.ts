@@ -70,12 +70,14 @@ function totalsText(now: NicStats): string {
     : `${text}\n\n${table(['vf', 'drops', 'reason', 'count'], drops)}`;
 }
 
-function dropRows({ name, tx, rx }: PortStats): [string, string, string, number][] {
+function dropRows(port: PortStats): [string, string, string, number][] {
+  const { name, tx, rx } = port;
+  const control = 'control' in port ? port.control?.drops : undefined;
   const rows = (direction: string, drops: Record<string, number>) =>
     Object.entries(drops)
       .filter(([, count]) => count > 0)
       .map(([reason, count]): [string, string, string, number] => [name, direction, reason, count]);
-  return [...rows('tx', tx.drops), ...rows('rx', rx.drops)];
+  return [...rows('tx', tx.drops), ...rows('rx', rx.drops), ...rows('control', control ?? {})];
 }
 
 function ratesText(before: NicStats, now: NicStats): string {

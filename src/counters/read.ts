@@ -8,13 +8,14 @@ import {
   COUNTER_KICKS,
   COUNTER_OFFERED,
   COUNTER_PACKETS,
+  COUNTER_REFUSED,
   COUNTER_REPLICAS,
   COUNTER_SEGMENTS,
   COUNTER_WINDOW_MISSES,
 } from '../../layout/counters.ts';
-import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
 import type { SharedState } from '../nic/shared-state.ts';
-import type { QueueStats, RxStats, TxStats } from '../nic/types.ts';
+import type { ControlStats, QueueStats, RxStats, TxStats } from '../nic/types.ts';
+import { CONTROL_QUEUE, ringNumber } from '../virtqueue/ring-number.ts';
 import { DROP_NAMES } from './names.ts';
 
 // Reading costs the data path nothing. Settled counters are read before `packets`, which the
@@ -66,11 +67,25 @@ function readRx(shared: SharedState, ring: number): RxStats {
 export function readQueues(shared: SharedState, vf: number, queuePairs: number): QueueStats[] {
   const queues: QueueStats[] = [];
   for (let queue = 0; queue < queuePairs * 2; queue++) {
-    const ring = vf * QUEUE_COUNT_MAX + queue;
+    const ring = ringNumber(vf, queue);
     if (queue % 2 === 1) queues.push({ queue, direction: 'tx', ...readTx(shared, ring) });
     else queues.push({ queue, direction: 'rx', ...readRx(shared, ring) });
   }
   return queues;
+}
+
+/** The counters of a VF's control queue; nothing if it was never used. */
+export function readControl(shared: SharedState, vf: number): ControlStats | undefined {
+  const ring = ringNumber(vf, CONTROL_QUEUE);
+  const stats = {
+    commands: shared.counter(ring, COUNTER_PACKETS),
+    refused: shared.counter(ring, COUNTER_REFUSED),
+    kicks: shared.counter(ring, COUNTER_KICKS),
+    interrupts: shared.counter(ring, COUNTER_INTERRUPTS),
+    faults: shared.counter(ring, COUNTER_FAULTS),
+  };
+  if (Object.values(stats).every((count) => count === 0)) return undefined;
+  return { ...stats, drops: readDrops(shared, ring) };
 }
 
 /** The sum over the queues of one direction. */

@@ -1,5 +1,4 @@
 import { COUNTER_FAULTS } from '../../layout/counters.ts';
-import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
 import {
   PROCESSOR_EVICTIONS,
   PROCESSOR_MISSES,
@@ -19,6 +18,7 @@ import { PinAllocator } from '../memory/pins.ts';
 import type { Command } from '../processor/commands.ts';
 import { readFirmware } from '../processor/firmware.ts';
 import { type Death, Processor } from '../processor/processor.ts';
+import { portOfRing, queueOfRing } from '../virtqueue/ring-number.ts';
 import type { Fabric, SwitchPort } from './fabric.ts';
 import { SharedState } from './shared-state.ts';
 import type { ProcessorStats } from './types.ts';
@@ -133,6 +133,7 @@ export class ProcessorSet implements Fabric {
         const port = this.#owner.ports().find((one) => one.number === vf);
         port?.onUntranslated?.(iova, access);
       },
+      onCommand: (ring, id, bytes) => void this.#carryOut(index, ring, id, bytes),
       onUplinkLost: (number, reason) => this.#owner.onUplinkLost(number, reason),
       onDeath: (death) => {
         // Out of descriptors, say. The NIC goes on with the processors it has.
@@ -172,8 +173,17 @@ export class ProcessorSet implements Fabric {
 
   /** Stops a ring that its driver broke or that the firmware trapped on, and tells its VF. */
   #blame(ring: number, reason: string): void {
-    const number = Math.floor(ring / QUEUE_COUNT_MAX);
-    const port = this.#owner.ports().find((one) => one.number === number);
-    void port?.onRingFault(ring % QUEUE_COUNT_MAX, reason);
+    void this.#portOf(ring)?.onRingFault(queueOfRing(ring), reason);
+  }
+
+  /** A VF that is gone has no queue either: nobody waits for an answer. */
+  async #carryOut(index: number, ring: number, id: number, bytes: Uint8Array): Promise<void> {
+    const answer = await this.#portOf(ring)?.onCommand?.(bytes);
+    if (answer !== undefined) await this.post(index, { kind: 'answer-command', ring, id, answer });
+  }
+
+  #portOf(ring: number): SwitchPort | undefined {
+    const number = portOfRing(ring);
+    return this.#owner.ports().find((one) => one.number === number);
   }
 }

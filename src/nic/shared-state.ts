@@ -1,5 +1,5 @@
 import { COUNTER_COUNT, COUNTER_RECORD_SIZE } from '../../layout/counters.ts';
-import { QUEUE_COUNT_MAX, RING_COUNT_MAX } from '../../layout/limits.ts';
+import { QUEUE_COUNT_MAX, RING_NUMBER_COUNT } from '../../layout/limits.ts';
 import {
   SHARED_COUNTERS,
   SHARED_PROCESSORS,
@@ -15,6 +15,7 @@ import { RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
 import { c } from '../os/libc.ts';
 import { LinearMemory } from '../os/linear-memory.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
+import { CONTROL_QUEUE, ringNumber } from '../virtqueue/ring-number.ts';
 
 /** The memfd that every processor maps, seen from the control plane. */
 export class SharedState {
@@ -28,7 +29,7 @@ export class SharedState {
     memory.map(0, SHARED_SIZE, this.fd, 0);
     this.view = new DataView(memory.buffer);
     this.#words = new Int32Array(memory.buffer);
-    const words = RING_COUNT_MAX * COUNTER_COUNT;
+    const words = RING_NUMBER_COUNT * COUNTER_COUNT;
     this.#counters = new BigUint64Array(memory.buffer, SHARED_COUNTERS, words);
   }
 
@@ -67,14 +68,19 @@ export class SharedState {
 
   /** A VF number that is used again starts from nothing. */
   clearVf(vf: number): void {
-    const rings = vf * QUEUE_COUNT_MAX;
-    this.#counters.fill(0n, rings * COUNTER_COUNT, (rings + QUEUE_COUNT_MAX) * COUNTER_COUNT);
+    this.#clearRings(ringNumber(vf, 0), QUEUE_COUNT_MAX);
+    this.#clearRings(ringNumber(vf, CONTROL_QUEUE), 1);
     const bytes = new Uint8Array(this.view.buffer);
-    const records = SHARED_RINGS + rings * RING_RECORD_SIZE;
-    bytes.fill(0, records, records + QUEUE_COUNT_MAX * RING_RECORD_SIZE);
     bytes.fill(0, this.vfOffset(vf), this.vfOffset(vf) + VF_RECORD_SIZE);
     const vlans = SHARED_VLANS + vf * VLAN_SET_SIZE;
     bytes.fill(0, vlans, vlans + VLAN_SET_SIZE);
+  }
+
+  #clearRings(first: number, rings: number): void {
+    this.#counters.fill(0n, first * COUNTER_COUNT, (first + rings) * COUNTER_COUNT);
+    const records = SHARED_RINGS + first * RING_RECORD_SIZE;
+    const bytes = new Uint8Array(this.view.buffer);
+    bytes.fill(0, records, records + rings * RING_RECORD_SIZE);
   }
 
   close(): void {

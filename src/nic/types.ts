@@ -66,6 +66,18 @@ export type QueueStats =
   | ({ queue: number; direction: 'tx' } & TxStats)
   | ({ queue: number; direction: 'rx' } & RxStats);
 
+/** A control queue that the front-end forwards. */
+export interface ControlStats {
+  commands: number;
+  /** Answered with an error: malformed, not negotiated, or beyond what the VF has. */
+  refused: number;
+  kicks: number;
+  interrupts: number;
+  faults: number;
+  /** Chains that could not be read, and answers that had no place. */
+  drops: Record<string, number>;
+}
+
 export interface VfStats {
   name: string;
   mac: string;
@@ -74,6 +86,8 @@ export interface VfStats {
   tx: TxStats;
   rx: RxStats;
   queues: QueueStats[];
+  /** Left out where the guest never used one. */
+  control?: ControlStats;
 }
 
 /** What an uplink's driver saw of the world. */

@@ -19,6 +19,7 @@ import { distinctPins } from '../memory/pins.ts';
 import type { Windows } from '../memory/windows.ts';
 import type { AddressSpace } from './address-space.ts';
 import type { Command } from './commands.ts';
+import type { ControlQueues } from './control-queues.ts';
 import type { Firmware } from './firmware.ts';
 import type { KickWaiter } from './kick-waiter.ts';
 import type { Translations } from './translations.ts';
@@ -32,6 +33,7 @@ interface Parts {
   waiter: KickWaiter;
   callFds: Int32Array;
   uplinks: UplinkPorts;
+  controlQueues: ControlQueues;
 }
 
 /**
@@ -75,6 +77,9 @@ export class CommandRunner {
       case 'set-call-fd':
         callFds[command.ring] = command.callFd;
         return true;
+      case 'answer-command':
+        this.#parts.controlQueues.answer(command.ring, command.id, command.answer);
+        return true;
       case 'set-port':
         firmware.setPort(command.vf, command.isUp ? 1 : 0);
         return true;
@@ -114,11 +119,13 @@ export class CommandRunner {
       space.addressOf(avail),
       space.addressOf(used),
       command.state,
-      command.isOwned ? 1 : 0,
+      command.role === 'transmit' ? 1 : 0,
     );
     callFds[command.ring] = command.callFd;
     if (command.looksAhead) this.#parts.translations.watch(command.ring);
-    if (command.isOwned && command.kickFd >= 0) waiter.add(command.kickFd, command.ring);
+    if (command.role === 'control') this.#parts.controlQueues.attach(command.ring);
+    const isAwaited = command.role !== 'receive' && command.kickFd >= 0;
+    if (isAwaited) waiter.add(command.kickFd, command.ring);
   }
 
   /**
@@ -160,6 +167,7 @@ export class CommandRunner {
     const { space, firmware, waiter, callFds } = this.#parts;
     if (parks) this.#park(ring, space.addressOf(pins.used));
     firmware.detachRing(ring);
+    this.#parts.controlQueues.detach(ring);
     this.#parts.translations.unwatch(ring);
     waiter.remove(ring);
     callFds[ring] = -1;

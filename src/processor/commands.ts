@@ -14,6 +14,9 @@ export interface RingPins {
   used: Pin;
 }
 
+/** What a ring is for. A VF has at most one for control. */
+export type RingRole = 'receive' | 'transmit' | 'control';
+
 export type Command =
   /** `isBehindIommu`: what the guest names are I/O virtual addresses. Its translations are void. */
   | {
@@ -28,8 +31,8 @@ export type Command =
       ring: number;
       pins: RingPins;
       state: number;
-      /** This processor inhales from it and waits for its kicks. */
-      isOwned: boolean;
+      /** All but receive rings belong to the one processor that they are attached to. */
+      role: RingRole;
       /** This processor asks for the translations of the buffers that its guest posts. */
       looksAhead: boolean;
       /**
@@ -44,6 +47,8 @@ export type Command =
   | { kind: 'detach-ring'; ring: number; pins: RingPins; parks: boolean }
   | { kind: 'set-ring-state'; ring: number; state: number }
   | { kind: 'set-call-fd'; ring: number; callFd: number }
+  /** Of the command with this number: its ack, and what there is to say beside it. */
+  | { kind: 'answer-command'; ring: number; id: number; answer: Uint8Array }
   | { kind: 'set-port'; vf: number; isUp: boolean }
   /** `mac`: with its VLAN, see layout/switch.ts. */
   | { kind: 'set-static-mac'; vf: number; mac: bigint }
@@ -83,6 +88,8 @@ export type Report =
   | { kind: 'done'; id: number; result: boolean }
   | { kind: 'failed'; id: number; message: string }
   | { kind: 'ring-fault'; ring: number; fault: number }
+  /** From a control queue. Empty if it is too long, or has no room for its ack. */
+  | { kind: 'command'; ring: number; id: number; bytes: Uint8Array }
   | { kind: 'uplink-lost'; vf: number; reason: string }
   /** `access`: IOTLB_READ or IOTLB_WRITE, and UNTRANSLATED_FORBIDDEN where it is refused. */
   | { kind: 'untranslated'; vf: number; iova: bigint; access: number }

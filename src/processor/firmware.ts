@@ -21,6 +21,8 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   turn(goesOn: number): number;
   unparkRings(vf: number): void;
   lookAhead(ring: number): void;
+  takeCommand(ring: number): number;
+  finishCommand(ring: number, answered: number): number;
   isMidBatch(): number;
   arm(): number;
   disarm(): void;

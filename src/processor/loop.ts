@@ -1,6 +1,6 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { COUNTER_KICKS, COUNTER_RECORD_SIZE } from '../../layout/counters.ts';
-import { RING_COUNT_MAX } from '../../layout/limits.ts';
+import { RING_COUNT_MAX, RING_NUMBER_COUNT } from '../../layout/limits.ts';
 import {
   CONTROL_BASE,
   FAULT_LIST_BASE,
@@ -40,6 +40,7 @@ import { raiseEventFd } from '../os/event-fd.ts';
 import { AddressSpace } from './address-space.ts';
 import { CommandRunner } from './command-runner.ts';
 import type { CommandEnvelope, ProcessorOptions, Report } from './commands.ts';
+import { ControlQueues } from './control-queues.ts';
 import { type Firmware, loadFirmware } from './firmware.ts';
 import { KickWaiter } from './kick-waiter.ts';
 import { Pace } from './pace.ts';
@@ -62,7 +63,8 @@ export class ProcessorLoop {
   readonly #waiter: KickWaiter;
   readonly #pace = new Pace();
   readonly #uplinks: UplinkPorts;
-  readonly #callFds = new Int32Array(RING_COUNT_MAX).fill(-1);
+  readonly #controlQueues: ControlQueues;
+  readonly #callFds = new Int32Array(RING_NUMBER_COUNT).fill(-1);
   readonly #space: AddressSpace;
   // Views made once: the loop allocates nothing.
   readonly #view: DataView;
@@ -98,6 +100,12 @@ export class ProcessorLoop {
     this.#translations = new Translations(this.#firmware, memory.buffer, (report) =>
       this.#report(report),
     );
+    this.#controlQueues = new ControlQueues(this.#firmware, memory.buffer, {
+      resolveMiss: () => this.#resolveMiss(),
+      onUntranslated: () => this.#translations.drain(),
+      call: (ring) => this.#call(ring),
+      report: (report) => this.#report(report),
+    });
     this.#runner = new CommandRunner({
       space: this.#space,
       firmware: this.#firmware,
@@ -106,10 +114,11 @@ export class ProcessorLoop {
       waiter: this.#waiter,
       callFds: this.#callFds,
       uplinks: this.#uplinks,
+      controlQueues: this.#controlQueues,
     });
     const { buffer } = memory;
     this.#view = new DataView(buffer);
-    const counterWords = (RING_COUNT_MAX * COUNTER_RECORD_SIZE) / 8;
+    const counterWords = (RING_NUMBER_COUNT * COUNTER_RECORD_SIZE) / 8;
     this.#counters = new BigUint64Array(buffer, SHARED_BASE + SHARED_COUNTERS, counterWords);
     this.#control = new Int32Array(buffer, CONTROL_BASE, 64);
     this.#signals = new Uint32Array(buffer, SIGNAL_LIST_BASE, RING_COUNT_MAX);
@@ -136,6 +145,7 @@ export class ProcessorLoop {
     this.#updateClock();
     while (!this.#isStopped) {
       if (Atomics.load(this.#record, this.#doorbellAt) !== this.#seenDoorbell) this.#runCommands();
+      if (this.#controlQueues.count !== 0) this.#controlQueues.look(this.#turns);
       const flags = this.#uplinks.count === 0 ? this.#turn(0) : this.#exchange();
       if ((flags & TURN_WORKED) !== 0) {
         this.#pace.worked();
@@ -198,11 +208,13 @@ export class ProcessorLoop {
 
   #signal(): void {
     const count = this.#control[CONTROL_SIGNAL_COUNT / 4] ?? 0;
-    for (let i = 0; i < count; i++) {
-      const fd = this.#callFds[this.#signals[i] ?? 0] ?? -1;
-      if (fd >= 0) raiseEventFd(fd);
-    }
+    for (let i = 0; i < count; i++) this.#call(this.#signals[i] ?? 0);
     this.#control[CONTROL_SIGNAL_COUNT / 4] = 0;
+  }
+
+  #call(ring: number): void {
+    const fd = this.#callFds[ring] ?? -1;
+    if (fd >= 0) raiseEventFd(fd);
   }
 
   #reportFaults(): void {
@@ -233,6 +245,7 @@ export class ProcessorLoop {
     // Memory may have come where there was none: what a VF was told about an address is forgotten.
     this.#control[CONTROL_INVALID_VF / 4] = 0;
     this.#translations.lookAhead();
+    this.#controlQueues.wake(); // what a command waited for may have come
     this.#publishFigures();
   }
 
@@ -241,11 +254,12 @@ export class ProcessorLoop {
     this.#publishFigures();
     this.#translations.lookAhead();
     this.#reportFaults();
+    this.#controlQueues.serve();
     const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0;
     if (!isBusy && !this.#hasCommands()) {
       this.#sleeps += 1;
       const started = performance.now();
-      this.#takeEvents(this.#uplinks.sleepMilliseconds());
+      this.#takeEvents(this.#sleepMilliseconds());
       this.#pace.slept(performance.now() - started);
     } else {
       this.#pace.worked();
@@ -253,6 +267,13 @@ export class ProcessorLoop {
     this.#firmware.disarm();
     this.#uplinks.disarm();
     this.#updateClock();
+  }
+
+  /** −1: until something happens. */
+  #sleepMilliseconds(): number {
+    const uplinks = this.#uplinks.sleepMilliseconds();
+    const commands = this.#controlQueues.sleepMilliseconds();
+    return uplinks < 0 || commands < 0 ? Math.max(uplinks, commands) : Math.min(uplinks, commands);
   }
 
   #hasCommands(): boolean {
@@ -269,6 +290,7 @@ export class ProcessorLoop {
   }
 
   #countKick(ring: number): void {
+    if (ring >= RING_COUNT_MAX) this.#controlQueues.wake();
     const at = (ring * COUNTER_RECORD_SIZE) / 8 + COUNTER_KICKS;
     this.#counters[at] = (this.#counters[at] ?? 0n) + 1n;
   }

@@ -18,6 +18,7 @@ function start(firmware = readFirmware()): void {
   death = new Promise((resolve) => {
     processor = new Processor({ ...SETTINGS, firmware }, shared, {
       onRingFault: () => undefined,
+      onCommand: () => undefined,
       onUplinkLost: () => undefined,
       onUntranslated: () => undefined,
       onDeath: resolve,

@@ -15,6 +15,8 @@ export interface Death {
 
 export interface ProcessorListener {
   onRingFault(ring: number, fault: number): void;
+  /** A guest's control queue has a command; its answer is posted as `answer-command`. */
+  onCommand(ring: number, id: number, bytes: Uint8Array): void;
   /** An uplink's wire moves nothing any more. */
   onUplinkLost(vf: number, reason: string): void;
   /** A guest behind an IOMMU names an address that nothing is known of. */
@@ -110,6 +112,9 @@ export class Processor {
         return;
       case 'ring-fault':
         this.#listener.onRingFault(report.ring, report.fault);
+        return;
+      case 'command':
+        this.#listener.onCommand(report.ring, report.id, report.bytes);
         return;
       case 'uplink-lost':
         this.#listener.onUplinkLost(report.vf, report.reason);

@@ -1,5 +1,5 @@
 import type { LinkState, VfConfig } from '../config/types.ts';
-import { readQueues, sumRx, sumTx } from '../counters/read.ts';
+import { readControl, readQueues, sumRx, sumTx } from '../counters/read.ts';
 import { LifeCycle, type Transitions } from '../life-cycle.ts';
 import type { Fabric, SwitchPort } from '../nic/fabric.ts';
 import type { NicEventName, NicEvents, VfInfo, VfState, VfStats } from '../nic/types.ts';
@@ -12,7 +12,9 @@ import { changeVlans, initVlans, vlanOfOwnAddress, vlanText } from '../switch/vl
 import { ClientEndpoint, type Endpoint, ServerEndpoint } from '../vhost-user/endpoint.ts';
 import { featureNames } from '../vhost-user/features.ts';
 import { Session, type SessionDevice } from '../vhost-user/session.ts';
+import { CONTROL_QUEUE } from '../virtqueue/ring-number.ts';
 import { RingSet } from '../virtqueue/ring-set.ts';
+import { GuestControl } from './guest-control.ts';
 
 export const VF_TRANSITIONS: Transitions<VfState> = {
   down: ['connected'],
@@ -20,6 +22,8 @@ export const VF_TRANSITIONS: Transitions<VfState> = {
   ready: ['connected', 'faulted', 'down'],
   faulted: ['connected', 'ready', 'down'],
 };
+
+const DIRECTIONS = { receive: 'rx', transmit: 'tx', control: 'control' } as const;
 
 function isLinkUp(state: LinkState, hasUplink: boolean): boolean {
   return state === 'enable' || (state === 'auto' && hasUplink);
@@ -41,6 +45,7 @@ export class Vf implements SessionDevice, SwitchPort {
   readonly #poller: Poller;
   readonly #emit: VfEmit;
   readonly #cycle: LifeCycle<VfState>;
+  readonly #control: GuestControl;
   #endpoint: Endpoint | null = null;
   #session: Session | null = null;
   /** A front-end that came while the last one was still being torn down. */
@@ -67,6 +72,7 @@ export class Vf implements SessionDevice, SwitchPort {
     this.#hasUplink = place.hasUplink;
     this.#isLinkUp = isLinkUp(config.linkState, place.hasUplink);
     this.rings = new RingSet(this.number, this.processor, fabric);
+    this.#control = new GuestControl(this.rings, config.queuePairs);
     this.#cycle = new LifeCycle<VfState>(`VF ${config.name}`, VF_TRANSITIONS, 'down');
   }
 
@@ -83,7 +89,7 @@ export class Vf implements SessionDevice, SwitchPort {
   }
 
   get mac(): Uint8Array {
-    return macBytes(this.#config.mac);
+    return this.rings.settings.mac ?? macBytes(this.#config.mac);
   }
 
   get mtu(): number {
@@ -142,10 +148,16 @@ export class Vf implements SessionDevice, SwitchPort {
   }
 
   /** A processor stopped one of our rings. */
-  async onRingFault(queue: number, reason: string): Promise<void> {
+  async onRingFault(place: number, reason: string): Promise<void> {
+    const queue = place === CONTROL_QUEUE ? this.rings.controlQueue : place;
+    if (queue === null) return;
     await this.rings.fault(queue);
     this.#session?.signalRingError(queue);
     this.#fault(reason, queue);
+  }
+
+  onCommand(bytes: Uint8Array): Promise<Uint8Array> {
+    return this.#control.handle(bytes, this.#session?.features ?? 0n);
   }
 
   onUntranslated(iova: bigint, access: number): void {
@@ -155,7 +167,7 @@ export class Vf implements SessionDevice, SwitchPort {
   info(): VfInfo {
     const rings = this.rings.queues().map((queue) => ({
       queue,
-      direction: queue % 2 === 1 ? 'tx' : 'rx',
+      direction: DIRECTIONS[this.rings.role(queue) ?? 'control'],
       state: this.rings.state(queue),
       size: this.rings.size(queue),
     }));
@@ -176,7 +188,10 @@ export class Vf implements SessionDevice, SwitchPort {
     const { name, mac } = this.#config;
     const link = this.#isLinkUp ? 'up' : 'down';
     const { state } = this.#cycle;
-    return { name, mac, state, link, tx: sumTx(queues), rx: sumRx(queues), queues };
+    const sums = { tx: sumTx(queues), rx: sumRx(queues) };
+    const control = readControl(this.#fabric.shared, this.number);
+    const extra = control === undefined ? {} : { control };
+    return { name, mac, state, link, ...sums, queues, ...extra };
   }
 
   #openEndpoint(): Endpoint {

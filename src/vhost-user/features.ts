@@ -7,11 +7,12 @@ function mask(bits: readonly number[]): bigint {
 
 /**
  * The features that a VF offers unless its configuration disables them, by their names in virtio
- * 1.3. Why each is there, and why others are not (RING_RESET, RSS …): docs/virtio-features.md.
+ * 1.3. Why each is there, and why others are not (RING_RESET …): docs/virtio-features.md.
  */
 export const SWITCHABLE_FEATURES = {
   CSUM: virtio.VIRTIO_NET_F_CSUM,
   GUEST_CSUM: virtio.VIRTIO_NET_F_GUEST_CSUM,
+  CTRL_GUEST_OFFLOADS: virtio.VIRTIO_NET_F_CTRL_GUEST_OFFLOADS,
   MTU: virtio.VIRTIO_NET_F_MTU,
   GUEST_TSO4: virtio.VIRTIO_NET_F_GUEST_TSO4,
   GUEST_TSO6: virtio.VIRTIO_NET_F_GUEST_TSO6,
@@ -22,8 +23,11 @@ export const SWITCHABLE_FEATURES = {
   HOST_ECN: virtio.VIRTIO_NET_F_HOST_ECN,
   HOST_UFO: virtio.VIRTIO_NET_F_HOST_UFO,
   MRG_RXBUF: virtio.VIRTIO_NET_F_MRG_RXBUF,
+  CTRL_VQ: virtio.VIRTIO_NET_F_CTRL_VQ,
+  CTRL_RX: virtio.VIRTIO_NET_F_CTRL_RX,
   GUEST_ANNOUNCE: virtio.VIRTIO_NET_F_GUEST_ANNOUNCE,
   MQ: virtio.VIRTIO_NET_F_MQ,
+  CTRL_MAC_ADDR: virtio.VIRTIO_NET_F_CTRL_MAC_ADDR,
   INDIRECT_DESC: virtio.VIRTIO_F_INDIRECT_DESC,
   EVENT_IDX: virtio.VIRTIO_F_EVENT_IDX,
   ACCESS_PLATFORM: virtio.VIRTIO_F_ACCESS_PLATFORM,
@@ -47,30 +51,39 @@ const ALWAYS = {
   VERSION_1: virtio.VIRTIO_F_VERSION_1,
 } as const;
 
-/**
- * The control queue stays with the front-end, which acknowledges it although it is not ours to
- * offer.
- */
-const CONTROL_QUEUE = { CTRL_VQ: virtio.VIRTIO_NET_F_CTRL_VQ } as const;
+/** What a guest can use only with a control queue that is ours. */
+const OF_CONTROL_QUEUE: readonly SwitchableFeature[] = [
+  'CTRL_VQ',
+  'CTRL_GUEST_OFFLOADS',
+  'CTRL_RX',
+  'CTRL_MAC_ADDR',
+];
 
-const NAMES = Object.entries({ ...SWITCHABLE_FEATURES, ...ALWAYS, ...CONTROL_QUEUE }).sort(
-  ([, a], [, b]) => a - b,
-);
+const NAMES = Object.entries({ ...SWITCHABLE_FEATURES, ...ALWAYS }).sort(([, a], [, b]) => a - b);
 
 /**
  * The feature bits of a VF: the same before and after a restart, since a guest that runs cannot be
- * asked again. MQ is offered always: front-ends with one queue pair ignore it.
+ * asked again. MQ and GUEST_ANNOUNCE are offered whoever serves the control queue: a front-end that
+ * keeps it for itself can do both with its own.
  */
-export function offeredFeatures(disabled: readonly string[] = []): bigint {
+export function offeredFeatures(
+  disabled: readonly string[] = [],
+  keepsControlQueue = false,
+): bigint {
+  const isWithout = keepsControlQueue || disabled.includes('CTRL_VQ');
+  const withheld = isWithout ? [...disabled, ...OF_CONTROL_QUEUE] : disabled;
   const offered = Object.entries(SWITCHABLE_FEATURES)
-    .filter(([name]) => !disabled.includes(name))
+    .filter(([name]) => !withheld.includes(name))
     .map(([, bit]) => bit);
   return mask([...Object.values(ALWAYS), ...offered]);
 }
 
-/** What may come back of what was offered. */
+/**
+ * What may come back of what was offered. Front-ends with a control queue of their own acknowledge
+ * that, too.
+ */
 export function isAcceptable(features: bigint, offered: bigint): boolean {
-  return (features & ~(offered | mask(Object.values(CONTROL_QUEUE)))) === 0n;
+  return (features & ~(offered | mask([virtio.VIRTIO_NET_F_CTRL_VQ]))) === 0n;
 }
 
 export function featureNames(features: bigint): string[] {

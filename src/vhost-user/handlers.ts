@@ -1,16 +1,17 @@
-import { NET_STATUS_LINK_UP } from '../../layout/virtio.ts';
+import { NET_STATUS_LINK_UP, VIRTIO_NET_F_CTRL_VQ } from '../../layout/virtio.ts';
 import { operatorError } from '../errors.ts';
 import { MEMORY_SLOTS_MAX } from '../memory/guest-memory.ts';
 import { closeFd } from '../os/descriptor.ts';
 import { makeNonBlocking } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
-import { baseOf, isAligned, isQueueSize, isRingBase } from '../virtqueue/ring-setup.ts';
+import { baseOf, hasFeature, isAligned, isQueueSize, isRingBase } from '../virtqueue/ring-setup.ts';
 import type { Message } from './connection.ts';
 import { isAcceptable, OFFERED_PROTOCOL_FEATURES, offeredFeatures } from './features.ts';
 import {
   IotlbType,
   MEMORY_REGION_SIZE,
   MEMORY_REGIONS_PER_TABLE_MAX,
+  ProtocolFeature,
   readIotlb,
   readMemoryRegion,
   readU64,
@@ -29,7 +30,8 @@ import type { Session } from './session.ts';
 // been checked (requests.ts). A descriptor that a handler keeps it takes out of `message.fds`.
 
 export function getFeatures(session: Session): Uint8Array {
-  return writeU64(offeredFeatures(session.device.disabledFeatures));
+  const { device, keepsControlQueue } = session;
+  return writeU64(offeredFeatures(device.disabledFeatures, keepsControlQueue));
 }
 
 export async function setFeatures(session: Session, message: Message): Promise<undefined> {
@@ -52,8 +54,18 @@ export async function setProtocolFeatures(session: Session, message: Message): P
   await session.negotiateProtocol(features);
 }
 
+/**
+ * "How many queues" means pairs to front-ends that know what a network device is (QEMU's netdev,
+ * virtio-user), and virtqueues to those that take whatever device is there as it is: these read its
+ * configuration space.
+ */
 export function getQueueCount(session: Session): Uint8Array {
-  return writeU64(BigInt(session.device.queuePairs));
+  const { queuePairs, disabledFeatures } = session.device;
+  if (!hasFeature(session.protocolFeatures, ProtocolFeature.CONFIG)) {
+    return writeU64(BigInt(queuePairs));
+  }
+  const hasControl = hasFeature(offeredFeatures(disabledFeatures), VIRTIO_NET_F_CTRL_VQ);
+  return writeU64(BigInt(2 * queuePairs + (hasControl ? 1 : 0)));
 }
 
 export async function setMemoryTable(session: Session, message: Message): Promise<undefined> {

@@ -63,6 +63,10 @@ class FakeRings {
 
   async setCallFd(): Promise<void> {}
 
+  async resetSettings(): Promise<void> {
+    this.log.push('reset settings');
+  }
+
   usesFile(): boolean {
     return this.running.size > 0;
   }

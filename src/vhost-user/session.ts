@@ -1,4 +1,3 @@
-import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
 import { IOTLB_READ, IOTLB_WRITE } from '../../layout/memory.ts';
 import { VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_F_ACCESS_PLATFORM } from '../../layout/virtio.ts';
 import { LifeCycle, type Transitions } from '../life-cycle.ts';
@@ -10,6 +9,7 @@ import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
 import type { RingSet } from '../virtqueue/ring-set.ts';
 import {
+  controlQueueOf,
   createRingSetup,
   hasFeature,
   isStartable,
@@ -19,6 +19,7 @@ import {
 } from '../virtqueue/ring-setup.ts';
 import { BackendChannel } from './backend-channel.ts';
 import { Connection, type Message } from './connection.ts';
+import { offeredFeatures } from './features.ts';
 import { Iommu } from './iommu.ts';
 import {
   BackendRequest,
@@ -84,6 +85,7 @@ export class Session {
   readonly #connection: Connection;
   readonly #setups = new Map<number, RingSetup>();
   #work: Promise<void> = Promise.resolve();
+  #isProtocolKnown = false;
 
   constructor(fd: number, poller: Poller, device: SessionDevice, listener: SessionListener) {
     this.device = device;
@@ -126,15 +128,24 @@ export class Session {
 
   /** The set-up of a ring; refuses a number beyond what the VF has. */
   setup(queue: number): RingSetup {
-    if (queue >= Math.min(this.device.queuePairs * 2, QUEUE_COUNT_MAX)) {
-      throw new Refusal(`ring ${queue} of a VF with ${this.device.queuePairs * 2}`);
-    }
     let setup = this.#setups.get(queue);
     if (setup === undefined) {
+      this.#checkQueue(queue);
       setup = createRingSetup();
       this.#setups.set(queue, setup);
     }
     return setup;
+  }
+
+  #checkQueue(queue: number): void {
+    const queues = this.device.queuePairs * 2;
+    if (queue < queues || queue === this.#controlQueue) return;
+    throw new Refusal(`ring ${queue} of a VF with ${queues}`);
+  }
+
+  get #controlQueue(): number | null {
+    const offered = offeredFeatures(this.device.disabledFeatures);
+    return controlQueueOf(this.features & offered, this.device.queuePairs);
   }
 
   async negotiate(features: bigint): Promise<void> {
@@ -149,6 +160,16 @@ export class Session {
     await this.#change(() => {
       this.protocolFeatures = features;
     });
+    this.#isProtocolKnown = true;
+  }
+
+  /**
+   * Whether this front-end is known to serve the control queue itself: it has a configuration space
+   * of its own, too. QEMU's netdev asks for our features once more after it has said so, and would
+   * hand RSS on to its guest.
+   */
+  get keepsControlQueue(): boolean {
+    return this.#isProtocolKnown && !hasFeature(this.protocolFeatures, ProtocolFeature.CONFIG);
   }
 
   async #change(change: () => void): Promise<void> {
@@ -188,6 +209,8 @@ export class Session {
     if (!isStartable(setup, this.features)) {
       throw new Refusal(`ring ${queue}: size, base or addresses do not fit its features`);
     }
+    this.#checkQueue(queue);
+    setup.isControl = queue === this.#controlQueue;
     // Without protocol features there is no SET_VRING_ENABLE: rings begin enabled.
     if (!hasFeature(this.features, VHOST_USER_F_PROTOCOL_FEATURES)) setup.isEnabled = true;
     const translate = this.isBehindIommu ? this.#translate : undefined;
@@ -278,6 +301,7 @@ export class Session {
       setup.isEnabled = false;
       setup.base = 0;
     }
+    await this.device.rings.resetSettings();
     await this.#forgetTranslations();
     this.#updateState();
     this.#listener.onReset();

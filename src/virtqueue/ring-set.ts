@@ -1,6 +1,7 @@
-import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import { COUNTER_REFUSED } from '../../layout/counters.ts';
 import { VF_BEHIND_IOMMU, VF_RECEIVE_COUNT, VF_RECEIVE_QUEUES } from '../../layout/vf.ts';
 import {
+  PACKED_WRAP,
   RING_FAULT,
   RING_FAULT_NONE,
   RING_FLAGS,
@@ -18,9 +19,11 @@ import type { GuestMemory, MemoryRegion } from '../memory/guest-memory.ts';
 import type { IotlbChange } from '../memory/iotlb.ts';
 import { isPinOf } from '../memory/pins.ts';
 import type { Fabric } from '../nic/fabric.ts';
-import type { Command, RingPins } from '../processor/commands.ts';
+import type { Command, RingPins, RingRole } from '../processor/commands.ts';
 import { writeLink } from '../switch/vlan.ts';
+import { ControlSettings } from './control-settings.ts';
 import { RING_STATE_NUMBERS, RING_TRANSITIONS, type RingState } from './life-cycle.ts';
+import { CONTROL_QUEUE, ringNumber } from './ring-number.ts';
 import {
   freePins,
   headerSize,
@@ -36,6 +39,7 @@ import {
 interface Ring {
   readonly queue: number;
   readonly number: number;
+  readonly role: RingRole;
   readonly cycle: LifeCycle<RingState>;
   pins: RingPins | null;
   setup: RingSetup | null;
@@ -45,16 +49,18 @@ interface Ring {
 /**
  * The rings of one VF as they run: attached to the processors, published to the switch.
  *
- * A transmit ring (odd) belongs to the VF's own processor; a receive ring (even) is attached to
- * all, since whoever has a frame for it delivers it. What the control plane wants is noted here
- * first and posted second, so that a processor that dies in between is brought up to date by
- * `reattach`.
+ * A transmit ring (odd) belongs to the VF's own processor, and so does the control queue; a receive
+ * ring (even) is attached to all, since whoever has a frame for it delivers it. What the control
+ * plane wants is noted here first and posted second, so that a processor that dies in between is
+ * brought up to date by `reattach`.
  */
 export class RingSet {
   readonly #vf: number;
   readonly #owner: number;
   readonly #fabric: Fabric;
   readonly #rings = new Map<number, Ring>();
+  /** What the guest has set through its control queue. Outlives a lost connection, but no reset. */
+  readonly settings = new ControlSettings();
   #regions: readonly MemoryRegion[] = [];
   #isBehindIommu = false;
   #isLinkUp = true;
@@ -100,6 +106,34 @@ export class RingSet {
     await this.#fabric.broadcast({ kind: 'change-iotlb', vf: this.#vf, change });
   }
 
+  /** The virtqueue number of the control queue, if that runs. */
+  get controlQueue(): number | null {
+    const control = [...this.#rings.values()].find(({ role }) => role === 'control');
+    return control?.queue ?? null;
+  }
+
+  role(queue: number): RingRole | null {
+    return this.#rings.get(queue)?.role ?? null;
+  }
+
+  /** Brings the rings in line with `settings`, which its guest has changed. */
+  async applySettings(): Promise<void> {
+    for (const ring of this.#rings.values()) {
+      this.#fabric.shared.setRingField(ring.number, RING_OFFLOADS, this.#offloadsOf(ring));
+    }
+    await this.#publish();
+  }
+
+  /** The device was reset, and all that its guest had set is void. */
+  async resetSettings(): Promise<void> {
+    this.settings.reset();
+    await this.applySettings();
+  }
+
+  countRefused(): void {
+    this.#fabric.shared.count(ringNumber(this.#vf, CONTROL_QUEUE), COUNTER_REFUSED);
+  }
+
   usesFile(fd: number): boolean {
     return [...this.#rings.values()].some(
       (ring) => ring.pins !== null && Object.values(ring.pins).some((pin) => isPinOf(pin, fd)),
@@ -116,16 +150,18 @@ export class RingSet {
   ): Promise<boolean> {
     const pins = pinRing(setup, memory, this.#fabric.pins, features, translate);
     if (pins === null) return false;
-    const number = this.#vf * QUEUE_COUNT_MAX + queue;
+    const role = setup.isControl ? 'control' : queue % 2 === 1 ? 'transmit' : 'receive';
+    const number = ringNumber(this.#vf, setup.isControl ? CONTROL_QUEUE : queue);
     const cycle = new LifeCycle(`ring ${queue}`, RING_TRANSITIONS, 'stopped');
-    const ring: Ring = { queue, number, cycle, pins, setup, features };
+    const ring: Ring = { queue, number, role, cycle, pins, setup, features };
     this.#rings.set(queue, ring);
     cycle.to(setup.isEnabled ? 'enabled' : 'disabled');
     this.#writeRecord(ring, features);
     // The owner first, alone: it reads in the guest's memory where the ring stands.
-    await this.#fabric.post(this.#owner, this.#attachCommand(ring, this.#owner, true));
-    for (const processor of this.#others(queue)) {
-      await this.#fabric.post(processor, this.#attachCommand(ring, processor, false));
+    await this.#fabric.post(this.#owner, this.#attachCommand(ring, true));
+    if (role === 'control' && this.#standsAtBeginning(ring)) await this.resetSettings();
+    for (const processor of this.#others(ring)) {
+      await this.#fabric.post(processor, this.#attachCommand(ring, false));
     }
     await this.#publish();
     return true;
@@ -145,7 +181,7 @@ export class RingSet {
     const { number, pins } = ring;
     const command: Command = { kind: 'detach-ring', ring: number, pins, parks };
     await this.#fabric.post(this.#owner, command);
-    for (const processor of this.#others(queue)) await this.#fabric.post(processor, command);
+    for (const processor of this.#others(ring)) await this.#fabric.post(processor, command);
     this.#fabric.shared.setRingField(ring.number, RING_STATE, RING_STATE_NUMBERS.stopped);
     freePins(ring.pins, this.#fabric.pins);
     return this.#fabric.shared.ringField(ring.number, RING_LAST_AVAIL);
@@ -216,19 +252,19 @@ export class RingSet {
       await this.#fabric.post(processor, this.#memoryCommand());
     }
     for (const ring of this.#rings.values()) {
-      if ((ring.queue % 2 === 1) !== (direction === 'tx')) continue;
+      if ((ring.role === 'receive') !== (direction === 'rx')) continue;
       const shared = this.#fabric.shared;
       // What the dead thread held is free; the ring goes on from its last published state.
       if (shared.ringField(ring.number, RING_LOCK) === processor + 1) {
         shared.setRingField(ring.number, RING_LOCK, 0);
       }
-      const isHere = processor === this.#owner || this.#others(ring.queue).includes(processor);
+      const isHere = processor === this.#owner || this.#others(ring).includes(processor);
       if (!isHere || ring.cycle.is('faulted')) continue;
       // A transmit ring has one user, so its guest's used index is where it stands. A receive ring
       // may be in use by the other processors right now: its shared record is.
       // A packed ring has no index to read: its record is all there is.
-      const resumes = ring.queue % 2 === 1 && !isPackedRing(ring.features);
-      await this.#fabric.post(processor, this.#attachCommand(ring, processor, resumes));
+      const resumes = ring.role !== 'receive' && !isPackedRing(ring.features);
+      await this.#fabric.post(processor, this.#attachCommand(ring, resumes));
     }
     if (direction === 'rx') await this.#fabric.post(processor, this.#portCommand());
   }
@@ -241,10 +277,21 @@ export class RingSet {
   }
 
   /** The processors beside the owner that the ring is attached to. */
-  #others(queue: number): number[] {
-    if (queue % 2 === 1) return [];
+  #others(ring: Ring): number[] {
+    if (ring.role !== 'receive') return [];
     const all = Array.from({ length: this.#fabric.processorCount }, (_, index) => index);
     return all.filter((index) => index !== this.#owner);
+  }
+
+  /** The driver has given it nothing yet: whatever was set before, was set by another. */
+  #standsAtBeginning(ring: Ring): boolean {
+    const place = this.#fabric.shared.ringField(ring.number, RING_LAST_AVAIL);
+    return place === (isPackedRing(ring.features) ? PACKED_WRAP : 0);
+  }
+
+  #offloadsOf(ring: Ring): number {
+    if (ring.role === 'transmit') return ringOffloads(ring.features, true);
+    return ringOffloads(this.settings.guestFeatures(ring.features), false);
   }
 
   #writeRecord(ring: Ring, features: bigint): void {
@@ -260,21 +307,21 @@ export class RingSet {
       [RING_SIGNALLED_USED, place],
       [RING_FAULT, RING_FAULT_NONE],
       [RING_HEADER_SIZE, headerSize(features)],
-      [RING_OFFLOADS, ringOffloads(features, ring.queue % 2 === 1)],
+      [RING_OFFLOADS, this.#offloadsOf(ring)],
     ];
     for (const [field, value] of fields) shared.setRingField(ring.number, field, value);
   }
 
-  #attachCommand(ring: Ring, processor: number, resumesFromUsed: boolean): Command {
+  #attachCommand(ring: Ring, resumesFromUsed: boolean): Command {
     if (ring.pins === null || ring.setup === null) throw new Error('assertion: ring without pins');
     return {
       kind: 'attach-ring',
       ring: ring.number,
       pins: ring.pins,
       state: RING_STATE_NUMBERS[ring.cycle.state],
-      isOwned: ring.queue % 2 === 1 && processor === this.#owner,
+      role: ring.role,
       // Whoever delivers: the owner may sleep meanwhile.
-      looksAhead: this.#isBehindIommu && ring.queue % 2 === 0,
+      looksAhead: this.#isBehindIommu && ring.role === 'receive',
       resumesFromUsed,
       kickFd: ring.setup.kickFd,
       callFd: ring.setup.callFd,
@@ -288,7 +335,14 @@ export class RingSet {
 
   #receiveQueues(): number[] {
     if (!this.#isLinkUp) return [];
-    return this.queues().filter((queue) => queue % 2 === 0 && this.state(queue) === 'enabled');
+    // Without a control queue it is the front-end that enables those that the guest uses.
+    const pairs = this.controlQueue === null ? this.#rings.size : this.settings.queuePairs;
+    return [...this.#rings.values()]
+      .filter(({ role, queue, cycle }) => {
+        return role === 'receive' && cycle.is('enabled') && queue < 2 * pairs;
+      })
+      .map(({ queue }) => queue)
+      .sort((a, b) => a - b);
   }
 
   #portCommand(): Command {

@@ -8,6 +8,7 @@ import {
   VIRTIO_F_RING_PACKED,
   VIRTIO_F_VERSION_1,
   VIRTIO_NET_F_CSUM,
+  VIRTIO_NET_F_CTRL_VQ,
   VIRTIO_NET_F_GUEST_CSUM,
   VIRTIO_NET_F_GUEST_ECN,
   VIRTIO_NET_F_GUEST_TSO4,
@@ -20,6 +21,7 @@ import {
   VIRTIO_NET_F_HOST_TSO6,
   VIRTIO_NET_F_HOST_UFO,
   VIRTIO_NET_F_HOST_USO,
+  VIRTIO_NET_F_MQ,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
 import {
@@ -82,6 +84,8 @@ export interface RingSetup {
   callFd: number;
   errorFd: number;
   isEnabled: boolean;
+  /** The control queue; known when the ring starts. */
+  isControl: boolean;
 }
 
 export function createRingSetup(): RingSetup {
@@ -93,6 +97,7 @@ export function createRingSetup(): RingSetup {
     callFd: -1,
     errorFd: -1,
     isEnabled: false,
+    isControl: false,
   };
 }
 
@@ -242,6 +247,15 @@ export function freePins(pins: RingPins, allocator: PinAllocator): void {
 
 export function hasFeature(features: bigint, bit: number): boolean {
   return ((features >> BigInt(bit)) & 1n) === 1n;
+}
+
+/**
+ * 5.1.2: the number of the control queue, behind all others that the driver can have. A front-end
+ * that keeps this queue for itself never names a ring of that number.
+ */
+export function controlQueueOf(features: bigint, queuePairs: number): number | null {
+  if (!hasFeature(features, VIRTIO_NET_F_CTRL_VQ)) return null;
+  return hasFeature(features, VIRTIO_NET_F_MQ) ? 2 * queuePairs : 2;
 }
 
 /** The RING_F flags that follow from the negotiated features. */

@@ -315,9 +315,9 @@ const UNOFFERED: readonly SocketCase[] = [
 const FEATURES: readonly SocketCase[] = [
   ['CVE-2023-6693: HASH_REPORT', 57],
   ['CVE-2024-6505: RSS', 60],
-  ['CVE-2014-0150: CTRL_MAC_ADDR', 23],
   ['CVE-2019-14835: LOG_ALL', 26],
-  ['CVE-2020-10724: CTRL_GUEST_OFFLOADS', 2],
+  ['CTRL_VLAN', 19],
+  ['CTRL_RX_EXTRA', 20],
   ['VIRTIO_F_SR_IOV', 37],
   ['bit 62', 62],
 ].map(([title, bit]) => ({

@@ -28,7 +28,7 @@ export class RingOnProcessor {
       ring: this.number,
       pins,
       state: RING_ENABLED,
-      isOwned: true,
+      role: 'transmit',
       looksAhead: false,
       resumesFromUsed: true,
       kickFd: this.#kickFd,

@@ -4,11 +4,13 @@ import {
   VIRTIO_F_INDIRECT_DESC,
   VIRTIO_F_RING_PACKED,
   VIRTIO_F_VERSION_1,
+  VIRTIO_NET_F_CTRL_VQ,
   VIRTIO_NET_F_GUEST_CSUM,
   VIRTIO_NET_F_MQ,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../../layout/virtio.ts';
 import { Random } from '../random.ts';
+import { ControlQueue } from './control-queue.ts';
 import type { DriverQueue } from './driver-queue.ts';
 import { GuestMemory, type GuestMemoryOptions } from './guest-memory.ts';
 import { PackedQueue } from './packed-queue.ts';
@@ -33,6 +35,8 @@ export interface GuestOptions {
   /** Packed rings, where they are offered. */
   packed?: boolean;
   queuePairs?: number;
+  /** Pairs that the device has, where the driver has fewer: the control queue is behind those. */
+  queuePairsMax?: number;
   queueSize?: number;
   layout?: Layout;
   receiveLayout?: Layout;
@@ -65,6 +69,10 @@ export class GuestQueues {
   readonly features: ReadonlySet<number>;
   readonly headerSize: number;
   readonly pairs: QueuePair[] = [];
+  /** With CTRL_VQ. */
+  readonly control: ControlQueue | null;
+  /** Its number (5.1.2), or −1. */
+  readonly controlNumber: number;
   readonly options: GuestOptions;
 
   constructor(options: GuestOptions) {
@@ -80,10 +88,18 @@ export class GuestQueues {
     const isModern = this.features.has(VIRTIO_F_VERSION_1);
     this.headerSize = isModern || this.features.has(VIRTIO_NET_F_MRG_RXBUF) ? 12 : 10;
     for (let i = 0; i < (options.queuePairs ?? 1); i++) this.pairs.push(this.#createPair());
+    const hasControl = this.features.has(VIRTIO_NET_F_CTRL_VQ);
+    const pairs = options.queuePairsMax ?? options.queuePairs ?? 1;
+    this.control = hasControl
+      ? new ControlQueue(this.memory, this.#createRing(), this.random)
+      : null;
+    const number = this.features.has(VIRTIO_NET_F_MQ) ? pairs * 2 : 2;
+    this.controlNumber = hasControl ? number : -1;
   }
 
   /** The ring of a virtqueue by its number: receive 0, 2, 4 …, transmit 1, 3, 5 … */
   queue(queue: number): DriverQueue {
+    if (this.control !== null && queue === this.controlNumber) return this.control.ring;
     const pair = this.pair(queue >> 1);
     return (queue & 1) === 0 ? pair.receive.ring : pair.transmit.ring;
   }
@@ -120,6 +136,7 @@ export class GuestQueues {
       transmit.ring.reset(base);
       transmit.forget();
     }
+    this.control?.reset(base);
   }
 
   /** Closes the memory, unless it was handed in. */

@@ -1,5 +1,6 @@
 import { VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_F_RING_PACKED } from '../../../layout/virtio.ts';
 import { createEventFd, drainEventFd, raiseEventFd } from '../../../src/os/event-fd.ts';
+import type { Answer } from './control-queue.ts';
 import { FrontEnd } from './front-end.ts';
 import type { Span } from './guest-memory.ts';
 import { type GuestOptions, GuestQueues, MODERN_FEATURES } from './guest-queues.ts';
@@ -65,6 +66,9 @@ export class MockGuest {
   readonly #lease: PollerLease = acquirePoller();
   readonly #waiters: Waiter[] = [];
   #failure: Error | null = null;
+  #break: (error: Error) => void = () => {};
+  /** Rejects when a check fails. */
+  readonly #broken: Promise<never>;
 
   private constructor(
     frontEnd: FrontEnd,
@@ -78,6 +82,10 @@ export class MockGuest {
     const features = [...negotiated.features];
     this.queues = queues ?? new GuestQueues({ ...options, features, packed: false });
     this.inbox = new Inbox(options.onFrame);
+    this.#broken = new Promise((_, reject) => {
+      this.#break = reject;
+    });
+    this.#broken.catch(() => undefined); // told to whoever waits
   }
 
   /** Connects to a NIC that listens on `path`, and starts. */
@@ -125,7 +133,8 @@ export class MockGuest {
     this.#fds.set(queue, fds);
     this.#lease.poller.add(fds.call, () => this.#onCall(queue));
     const ring = this.queues.queue(queue);
-    if ((queue & 1) === 0 && this.options.isRaw !== true) {
+    const isReceive = (queue & 1) === 0 && queue !== this.queues.controlNumber;
+    if (isReceive && this.options.isRaw !== true) {
       this.queues.pair(queue >> 1).receive.post(this.options.receiveBuffers);
       ring.publish();
     }
@@ -190,6 +199,15 @@ export class MockGuest {
       }
     }
     this.flush(pair);
+  }
+
+  /** Sends a command on the control queue; resolves with the device's answer. */
+  command(bytes: Uint8Array, resultBytes = 0): Promise<Answer> {
+    const { control, controlNumber } = this.queues;
+    if (control === null) throw new Error('assertion: no control queue');
+    const answer = control.send(bytes, resultBytes);
+    if (control.ring.publish()) this.kick(controlNumber);
+    return Promise.race([answer, this.#broken]);
   }
 
   /** Resolves when the device has returned every transmitted buffer. */
@@ -265,7 +283,9 @@ export class MockGuest {
   }
 
   #startedQueues(): readonly number[] {
-    return this.options.queues ?? Array.from({ length: this.queues.queueCount }, (_, i) => i);
+    const data = Array.from({ length: this.queues.queueCount }, (_, i) => i);
+    const { control, controlNumber } = this.queues;
+    return this.options.queues ?? (control === null ? data : [...data, controlNumber]);
   }
 
   #forgetFds(queue: number): void {
@@ -305,6 +325,7 @@ export class MockGuest {
     try {
       do {
         if (this.options.isRaw === true) ring.skipUsed();
+        else if (queue === this.queues.controlNumber) this.queues.control?.reclaim();
         else if ((queue & 1) === 0) this.#receive(queue >> 1);
         else this.queues.pair(queue >> 1).transmit.reclaim();
       } while (ring.armCall());
@@ -334,6 +355,7 @@ export class MockGuest {
   #fail(error: Error): void {
     this.#failure ??= error;
     this.inbox.fail(error);
+    this.#break(error);
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
   }
 }

@@ -1,0 +1,160 @@
+// Commands of a control queue (5.1.6.5): takes one as a copy that its guest cannot rewrite, and
+// hands it back with its answer. What it says is the control plane's matter.
+//
+//   takeCommand ─► COMMAND_BASE: chain, where the answer goes, bytes ─► (host) ─► finishCommand
+import {
+  COUNTER_BYTES,
+  COUNTER_DROPS,
+  COUNTER_INTERRUPTS,
+  COUNTER_PACKETS,
+  DROP_UNTRANSLATED,
+} from '../../layout/counters';
+import { COMMAND_SIZE_MAX, RING_COUNT_MAX } from '../../layout/limits';
+import {
+  COMMAND_ADDRESSES,
+  COMMAND_ANSWER,
+  COMMAND_BASE,
+  COMMAND_BYTES,
+  COMMAND_HEAD,
+  COMMAND_LENGTH,
+  COMMAND_SLOTS,
+  COMMAND_WRITABLE,
+  IOTLB_READ,
+  SOURCE_SEGMENTS_BASE,
+} from '../../layout/memory';
+import {
+  COMMAND_BROKEN,
+  COMMAND_FAULTED,
+  COMMAND_MISSED,
+  COMMAND_NONE,
+  COMMAND_UNTRANSLATED,
+} from '../../layout/processor';
+import {
+  RING_FAULT_AVAIL_INDEX,
+  RING_FAULT_CHAIN,
+  RING_FAULT_HEAD_INDEX,
+  RING_FAULT_NONE,
+  RING_STOPPED,
+} from '../../layout/virtqueue';
+import { count } from '../counters/counters';
+import { control } from '../memory/control';
+import { setAccess } from '../memory/iotlb';
+import { gather } from '../memory/segments';
+import {
+  beginDelivery,
+  settleExhausted,
+  TRANSLATE_MISSED,
+  translate,
+  translateError,
+} from '../memory/windows';
+import {
+  dropOf,
+  WALK_MISSED,
+  WALK_UNTRANSLATED,
+  walkCommand,
+  writableBytes,
+} from '../virtqueue/chain';
+import { stopBroken } from '../virtqueue/fault';
+import { armKicks, wantsInterrupt } from '../virtqueue/notification';
+import { availableFlags, chainId, measureChain } from '../virtqueue/packed';
+import { hasChains, isPacked, publishUsed, putUsed } from '../virtqueue/queue';
+import { Ring, RingView, ringAt, viewAt } from '../virtqueue/ring';
+import { availableCount, availableHead } from '../virtqueue/split';
+
+/**
+ * Host: between two turns, for the ring of a control queue. 0: its next command stands at
+ * COMMAND_BASE; else a COMMAND_ number. The command stays on the ring until it is finished. With
+ * nothing there the driver is asked to kick.
+ */
+export function takeCommand(ringNumber: u32): i32 {
+  const view = viewAt(ringNumber);
+  if (view.state == RING_STOPPED) return COMMAND_NONE;
+  const ring = ringAt(ringNumber);
+  control().currentRing = ringNumber; // before the first access that could trap
+  if (!hasChains(view, ring) && !armKicks(view, ring)) return COMMAND_NONE;
+  const fault = findChain(view, ring);
+  if (fault != RING_FAULT_NONE) {
+    stopBroken(ringNumber, fault);
+    return COMMAND_FAULTED;
+  }
+  beginDelivery();
+  setAccess(IOTLB_READ);
+  const base = SOURCE_SEGMENTS_BASE;
+  const answer = COMMAND_BASE + COMMAND_ADDRESSES;
+  const vf = ringNumber - RING_COUNT_MAX;
+  const total = walkCommand(vf, view, ring, chainStart, chainSlots, base, answer);
+  if (total == WALK_MISSED) {
+    control().missRing = ringNumber;
+    return COMMAND_MISSED;
+  }
+  if (total == WALK_UNTRANSLATED) return COMMAND_UNTRANSLATED;
+  store<u32>(COMMAND_BASE, chainHead, COMMAND_HEAD);
+  store<u32>(COMMAND_BASE, chainSlots, COMMAND_SLOTS);
+  store<u32>(COMMAND_BASE, writableBytes, COMMAND_WRITABLE);
+  if (total < 0) {
+    settleExhausted();
+    count(ringNumber, COUNTER_DROPS + dropOf(total), 1);
+    return COMMAND_BROKEN - i32(dropOf(total));
+  }
+  store<u32>(COMMAND_BASE, u32(total), COMMAND_LENGTH);
+  gather(COMMAND_BASE + COMMAND_BYTES, base, min(u32(total), COMMAND_SIZE_MAX));
+  return 0;
+}
+
+// The chain in hand: where the walk starts, the slots it takes, and what names it when it is used.
+let chainStart: u32 = 0;
+let chainSlots: u32 = 1;
+let chainHead: u32 = 0;
+
+/** Looks at the next chain; there is one. Returns what its driver broke, or RING_FAULT_NONE. */
+function findChain(view: RingView, ring: Ring): u32 {
+  if (isPacked(ring)) {
+    const flags = availableFlags(view, ring, 0);
+    chainSlots = flags < 0 ? 0 : measureChain(view, ring, 0, u32(flags));
+    if (chainSlots == 0) return RING_FAULT_CHAIN;
+    chainStart = 0;
+    chainHead = chainId;
+    return RING_FAULT_NONE;
+  }
+  if (availableCount(view, ring) > ring.size) return RING_FAULT_AVAIL_INDEX;
+  chainHead = availableHead(view, ring, 0);
+  if (chainHead >= ring.size) return RING_FAULT_HEAD_INDEX;
+  chainStart = chainHead;
+  chainSlots = 1;
+  return RING_FAULT_NONE;
+}
+
+/**
+ * Host: hands the command at COMMAND_BASE back, `answered` bytes of its answer written. 1: its
+ * driver wants an interrupt; 0: it does not; COMMAND_MISSED or COMMAND_UNTRANSLATED: call again
+ * later. An answer that has no place in the guest's memory is left out.
+ */
+export function finishCommand(ringNumber: u32, answered: u32): i32 {
+  const view = viewAt(ringNumber);
+  if (view.state == RING_STOPPED) return 0;
+  const ring = ringAt(ringNumber);
+  control().currentRing = ringNumber;
+  beginDelivery();
+  let written: u32 = 0;
+  while (written < answered) {
+    const address = load<u64>(COMMAND_BASE + COMMAND_ADDRESSES + (written << 3));
+    const linear = translate(ringNumber - RING_COUNT_MAX, address, 1);
+    if (linear == 0) {
+      if (translateError == TRANSLATE_MISSED) return COMMAND_MISSED;
+      if (translateError == DROP_UNTRANSLATED) return COMMAND_UNTRANSLATED;
+      settleExhausted();
+      count(ringNumber, COUNTER_DROPS + u32(translateError), 1);
+      break;
+    }
+    store<u8>(linear, load<u8>(COMMAND_BASE + COMMAND_ANSWER + written));
+    written += 1;
+  }
+  const slots = load<u32>(COMMAND_BASE, COMMAND_SLOTS);
+  putUsed(view, ring, 0, load<u32>(COMMAND_BASE, COMMAND_HEAD), written);
+  publishUsed(view, ring, slots);
+  count(ringNumber, COUNTER_PACKETS, 1);
+  count(ringNumber, COUNTER_BYTES, load<u32>(COMMAND_BASE, COMMAND_LENGTH));
+  if (!wantsInterrupt(view, ring)) return 0;
+  count(ringNumber, COUNTER_INTERRUPTS, 1);
+  return 1;
+}

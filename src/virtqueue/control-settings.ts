@@ -1,0 +1,41 @@
+import * as virtio from '../../layout/virtio.ts';
+
+/** What a receive ring's guest may take undone, and switch on and off while it runs. */
+const GUEST_OFFLOADS = [
+  virtio.VIRTIO_NET_F_GUEST_CSUM,
+  virtio.VIRTIO_NET_F_GUEST_TSO4,
+  virtio.VIRTIO_NET_F_GUEST_TSO6,
+  virtio.VIRTIO_NET_F_GUEST_ECN,
+  virtio.VIRTIO_NET_F_GUEST_UFO,
+  virtio.VIRTIO_NET_F_GUEST_USO4,
+  virtio.VIRTIO_NET_F_GUEST_USO6,
+].reduce((mask, bit) => mask | (1n << BigInt(bit)), 0n);
+
+/** What a guest sets through its control queue (5.1.6.5); as the specification has it at reset. */
+export class ControlSettings {
+  /** Queue pairs in use. */
+  queuePairs = 1;
+  /** Its own choice in place of the configured address. */
+  mac: Uint8Array | null = null;
+  isPromiscuous = false;
+  isAllMulticast = false;
+  /** Addresses beside its own: the switch forwards by what it has learned, and needs none. */
+  filteredAddresses = 0;
+  /** Feature bits of the offloads that it takes; null: all that were negotiated. */
+  guestOffloads: bigint | null = null;
+
+  reset(): void {
+    Object.assign(this, new ControlSettings());
+  }
+
+  /** The negotiated features less the offloads that the guest does not want for now. */
+  guestFeatures(features: bigint): bigint {
+    if (this.guestOffloads === null) return features;
+    return features & (this.guestOffloads | ~GUEST_OFFLOADS);
+  }
+
+  /** Whether these are offloads, and all negotiated. */
+  areGuestOffloads(offloads: bigint, features: bigint): boolean {
+    return (offloads & ~(GUEST_OFFLOADS & features)) === 0n;
+  }
+}
