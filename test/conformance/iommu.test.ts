@@ -27,9 +27,7 @@ describe('a guest behind an IOMMU', () => {
       iommu.close();
       guest.close();
     }
-    lab.checkGuests();
-    lab.assertBalanced();
-    await lab.close();
+    await lab.finish();
   });
 
   async function connect(number: number, options: MockGuestOptions = {}): Promise<Translated> {

@@ -31,9 +31,7 @@ describe('guest memory', () => {
   let lab: TestNic | undefined;
 
   afterEach(async () => {
-    lab?.checkGuests();
-    lab?.assertBalanced();
-    await lab?.close();
+    await lab?.finish();
     lab = undefined;
   });
 
@@ -80,9 +78,7 @@ describe('guest memory', () => {
       await exchange(lab, [0, first], [1, second], { count: 300, seed: 1 });
       await exchange(lab, [1, second], [0, first], { count: 300, seed: 2 });
     } finally {
-      lab?.checkGuests();
-      lab?.assertBalanced();
-      await lab?.close();
+      await lab?.finish();
       lab = undefined;
       pages.release();
     }

@@ -10,9 +10,7 @@ describe('a NIC', () => {
   let lab: TestNic | undefined;
 
   afterEach(async () => {
-    lab?.checkGuests();
-    lab?.assertBalanced();
-    await lab?.close();
+    await lab?.finish();
     lab = undefined;
   });
 

@@ -15,9 +15,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
   let lab: TestNic | undefined;
 
   afterEach(async () => {
-    lab?.checkGuests();
-    lab?.assertBalanced();
-    await lab?.close();
+    await lab?.finish();
     lab = undefined;
   });
 

@@ -8,7 +8,7 @@ import {
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
 import { exchange } from '../support/exchange.ts';
-import type { MockGuestOptions } from '../support/mock-driver/mock-guest.ts';
+import type { MockGuest, MockGuestOptions } from '../support/mock-driver/mock-guest.ts';
 import type { Layout } from '../support/mock-driver/slot.ts';
 import { TestNic } from '../support/test-nic.ts';
 
@@ -47,6 +47,14 @@ describe.each(FORMATS)('a $title virtqueue', ({ packed, sizes }) => {
     await lab.close();
   });
 
+  /** The guests of VF 0 and VF 1 go; every counter adds up. */
+  async function part(first: MockGuest, second: MockGuest): Promise<void> {
+    lab.checkGuests();
+    lab.assertBalanced();
+    await lab.disconnect(0, first);
+    await lab.disconnect(1, second);
+  }
+
   /** Two new guests exchange frames both ways; every counter adds up afterwards. */
   async function check(options: MockGuestOptions, count: number, buffersPerFrame = 1) {
     const before = lab.counter(0, 'tx.forwarded') + lab.counter(1, 'tx.forwarded');
@@ -54,10 +62,7 @@ describe.each(FORMATS)('a $title virtqueue', ({ packed, sizes }) => {
     const second = await lab.connect(1, options);
     await exchange(lab, [0, first], [1, second], { count, buffersPerFrame, seed: 1 });
     await exchange(lab, [1, second], [0, first], { count, buffersPerFrame, seed: 2 });
-    lab.checkGuests();
-    lab.assertBalanced();
-    await lab.disconnect(0, first);
-    await lab.disconnect(1, second);
+    await part(first, second);
     const after = lab.counter(0, 'tx.forwarded') + lab.counter(1, 'tx.forwarded');
     expect(after - before).toBe(count * 2);
   }
@@ -83,10 +88,7 @@ describe.each(FORMATS)('a $title virtqueue', ({ packed, sizes }) => {
     const second = await lab.connect(1, options);
     const lengths = { count: 40, lengthMin: 60_000, lengthMax: FRAME_SIZE_MAX };
     await exchange(lab, [0, first], [1, second], lengths);
-    lab.checkGuests();
-    lab.assertBalanced();
-    await lab.disconnect(0, first);
-    await lab.disconnect(1, second);
+    await part(first, second);
   });
 
   // 2.7, 2.8: other sizes than powers of two are of packed rings.
@@ -105,9 +107,6 @@ describe.each(FORMATS)('a $title virtqueue', ({ packed, sizes }) => {
     const second = await lab.connect(1, { packed: !packed });
     await exchange(lab, [0, first], [1, second], { count: 300, seed: 1 });
     await exchange(lab, [1, second], [0, first], { count: 300, seed: 2 });
-    lab.checkGuests();
-    lab.assertBalanced();
-    await lab.disconnect(0, first);
-    await lab.disconnect(1, second);
+    await part(first, second);
   });
 });

@@ -126,6 +126,13 @@ export class TestNic {
     for (const guest of this.#guests) if (!guest.frontEnd.isClosed) guest.poll();
   }
 
+  /** The end of a test: every guest and every counter is looked at once more. */
+  async finish(): Promise<void> {
+    this.checkGuests();
+    this.assertBalanced();
+    await this.close();
+  }
+
   async close(): Promise<void> {
     for (const guest of this.#guests) if (!guest.frontEnd.isClosed) guest.close();
     for (const frontEnd of this.#strangers) frontEnd.close();

@@ -46,9 +46,7 @@ beforeEach(({ skip }) => {
 afterEach(async () => {
   if (namespaceMissing !== undefined) return;
   far?.close();
-  lab.checkGuests();
-  lab.assertBalanced();
-  await lab.close();
+  await lab.finish();
   if (ip('link').includes('near')) ip('link delete near');
 });
 
