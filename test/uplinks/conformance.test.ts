@@ -20,6 +20,7 @@ import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { enterNamespace, namespaceMissing } from '../support/namespace.ts';
 import { Random } from '../support/random.ts';
 import { TestNic } from '../support/test-nic.ts';
+import { waitUntil } from '../support/wait-until.ts';
 import {
   dgramSpecimen,
   packetSpecimen,
@@ -69,13 +70,8 @@ describe.each(specimens)('an uplink of type $type', (specimen) => {
     if (stats === undefined) throw new Error('no uplink');
     return stats;
   };
-  const until = async (what: string, isTrue: () => boolean): Promise<void> => {
-    const end = Date.now() + 10_000;
-    while (!isTrue()) {
-      if (Date.now() > end) throw new Error(`${what}: ${JSON.stringify(uplink())}`);
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-  };
+  const until = (what: string, isTrue: () => boolean): Promise<void> =>
+    waitUntil(isTrue, () => ({ what, ...uplink() }));
   const skipIf = ({ skip }: TestContext, name: string): void => {
     const reason = specimen.skips?.[name];
     if (reason !== undefined) skip(reason);

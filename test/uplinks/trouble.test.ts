@@ -16,6 +16,7 @@ import { openFdCount } from '../support/file-descriptors.ts';
 import { BROADCAST, plainFrame } from '../support/frames.ts';
 import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
 import { TestNic } from '../support/test-nic.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 const FAR_MAC = '02:00:00:00:ff:01';
 
@@ -35,12 +36,8 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-async function until(isTrue: () => boolean): Promise<void> {
-  const end = Date.now() + 10_000;
-  while (!isTrue()) {
-    if (Date.now() > end) throw new Error(JSON.stringify(lab.nic.uplinks()));
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
+function until(isTrue: () => boolean): Promise<void> {
+  return waitUntil(isTrue, () => lab.nic.uplinks());
 }
 
 describe('an uplink that cannot be', () => {

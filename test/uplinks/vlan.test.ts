@@ -14,6 +14,7 @@ import { type FarEnd, openInterfaceEnd, openTapEnd } from '../support/far-end.ts
 import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
 import { TestNic } from '../support/test-nic.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 // The kernel takes the outer tag off before a packet socket sees a frame, and keeps it beside it.
 // Between guest and network nothing of this may be seen.
@@ -69,12 +70,8 @@ function send(made: Packet): void {
   expect(far.send(made.frame, netHeaderBytes(made.header, 10)), 'the kernel takes it').toBe(true);
 }
 
-async function until(isTrue: () => boolean): Promise<void> {
-  const end = Date.now() + 10_000;
-  while (!isTrue()) {
-    if (Date.now() > end) throw new Error(JSON.stringify(lab.nic.stats().uplinks));
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
+function until(isTrue: () => boolean): Promise<void> {
+  return waitUntil(isTrue, () => lab.nic.stats().uplinks);
 }
 
 describe('frames from the network', () => {

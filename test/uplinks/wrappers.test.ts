@@ -10,6 +10,7 @@ import { type FarEnd, openDgramEnd } from '../support/far-end.ts';
 import { BROADCAST, plainFrame } from '../support/frames.ts';
 import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { TestNic } from '../support/test-nic.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 const FAR_MAC = '02:00:00:00:ff:01';
 
@@ -46,12 +47,8 @@ function uplink(): UplinkStats {
   return stats;
 }
 
-async function until(isTrue: () => boolean): Promise<void> {
-  const end = Date.now() + 10_000;
-  while (!isTrue()) {
-    if (Date.now() > end) throw new Error(JSON.stringify(uplink()));
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
+function until(isTrue: () => boolean): Promise<void> {
+  return waitUntil(isTrue, () => uplink());
 }
 
 function frames(count: number, to: string, from: string): Uint8Array[] {
