@@ -205,6 +205,12 @@ export const ERROR_TABLE = {
     message: 'Cannot use AF_XDP because another XDP program or socket is there: received {name}',
     hint: 'Stop its owner; "ip link set dev {name} xdp off" takes a program off that has none.',
   },
+  HEDDLE_UPLINK_XDP_MODE: {
+    status: 409,
+    message:
+      'Cannot use AF_XDP so because the driver of the interface cannot: received {wish} on {name}',
+    hint: 'Without that key Heddle takes the best that there is; "heddle uplink show" says what.',
+  },
   HEDDLE_PASST_MISSING: {
     status: 503,
     message: 'Cannot start passt because there is no such program: received {program}',

@@ -72,12 +72,14 @@ function totalsText(now: NicStats): string {
 
 function dropRows(port: PortStats): [string, string, string, number][] {
   const { name, tx, rx } = port;
-  const control = 'control' in port ? port.control?.drops : undefined;
-  const rows = (direction: string, drops: Record<string, number>) =>
+  const rows = (direction: string, drops: Record<string, number> = {}) =>
     Object.entries(drops)
       .filter(([, count]) => count > 0)
       .map(([reason, count]): [string, string, string, number] => [name, direction, reason, count]);
-  return [...rows('tx', tx.drops), ...rows('rx', rx.drops), ...rows('control', control ?? {})];
+  const all = [...rows('tx', tx.drops), ...rows('rx', rx.drops)];
+  if ('control' in port) return [...all, ...rows('control', port.control?.drops)];
+  if (!('wire' in port)) return all;
+  return [...all, ...rows('wire', port.wire.drops), ...rows('kernel', port.kernel?.drops)];
 }
 
 function ratesText(before: NicStats, now: NicStats): string {

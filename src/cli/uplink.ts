@@ -72,7 +72,7 @@ function addAdd(uplink: Command): void {
     'heddle uplink add wan passt',
     'heddle uplink add host tap --interface heddle0',
     'heddle uplink add lan packet --interface eth0',
-    'heddle uplink add fast xdp --interface eth1 --queues 2',
+    'heddle uplink add fast xdp --interface eth1 --queues 2 --attach native',
   ]);
   addUplinkOptions(command).action(async (name: string, type: string, options: UplinkOptions) => {
     if (!UPLINK_TYPES.includes(type)) {
@@ -110,6 +110,8 @@ function addUplinkOptions(command: Command): Command {
   );
   const peer = new Option('--peer <path>', "path of the peer's end (dgram)");
   const mode = new Option('--mode <mode>', 'who listens (stream): the NIC (server) or the peer');
+  const attach = new Option('--attach <place>', 'where the program goes (xdp)');
+  const zeroCopy = new Option('--zero-copy <wish>', 'whether the driver moves frames itself (xdp)');
   addJsonOption(command)
     .option('--interface <name>', 'network interface (tap, packet, xdp)')
     .option('--mtu <bytes>', 'largest IP packet', wholeNumber)
@@ -117,6 +119,8 @@ function addUplinkOptions(command: Command): Command {
     .addOption(socket.argParser(absolutePath))
     .addOption(peer.argParser(absolutePath))
     .addOption(mode.choices(['server', 'client']))
+    .addOption(attach.choices(['auto', 'native', 'generic']))
+    .addOption(zeroCopy.choices(['auto', 'required', 'never']))
     .option('--program <path>', 'the program (passt)')
     .option('--arguments <words...>', 'further words for the program (passt)');
   return addVlanOptions(command);

@@ -7,6 +7,12 @@ import type { SwitchableFeature } from '../vhost-user/features.ts';
 
 type VfMode = 'server' | 'client';
 
+/** Where an XDP program goes: into the driver, the kernel's generic place, or the better one. */
+export type XdpAttach = 'auto' | 'native' | 'generic';
+
+/** Whether the driver moves an AF_XDP socket's frames itself. */
+export type XdpZeroCopy = 'auto' | 'required' | 'never';
+
 /** As SR-IOV has it: the link is up while an uplink is, always, or never. */
 export type LinkState = 'auto' | 'enable' | 'disable';
 
@@ -48,7 +54,13 @@ export type UplinkConfig =
   | (UplinkBase & { type: 'dgram'; socket: string; peer: string })
   | (UplinkBase & { type: 'vde'; socket: string })
   /** The MTU is the interface's own. */
-  | (UplinkName & { type: 'packet' | 'xdp'; interface: string; queues: number });
+  | (UplinkName & { type: 'packet'; interface: string; queues: number })
+  | (UplinkName & { type: 'xdp'; interface: string; queues: number } & XdpChoices);
+
+export interface XdpChoices {
+  attach: XdpAttach;
+  zeroCopy: XdpZeroCopy;
+}
 
 type UplinkType = UplinkConfig['type'];
 
@@ -61,6 +73,8 @@ export interface UplinkConfigInput {
   socket?: string | undefined;
   peer?: string | undefined;
   mode?: VfMode | undefined;
+  attach?: XdpAttach | undefined;
+  zeroCopy?: XdpZeroCopy | undefined;
   program?: string | undefined;
   arguments?: string[] | undefined;
   faults?: Partial<FaultSettings> | undefined;

@@ -15,6 +15,8 @@ const MTU_MAX = 65521;
 const interfaceAllowed = 'the name of a network interface, 1 to 15 characters without "/" or space';
 
 const modeAllowed = '"server" (the NIC listens) or "client" (the NIC connects)';
+const attachAllowed = '"auto", "native" (in the driver) or "generic" (in the kernel)';
+const zeroCopyAllowed = '"auto", "required" or "never"';
 const programAllowed = 'the name or the path of a program';
 const wordAllowed = 'a word, in quotes if it looks like a number';
 
@@ -34,6 +36,14 @@ const fields = {
     .enum(['server', 'client'], modeAllowed)
     .default('server')
     .meta({ description: 'server: the NIC listens. client: the NIC connects, and reconnects.' }),
+  attach: z
+    .enum(['auto', 'native', 'generic'], attachAllowed)
+    .default('auto')
+    .meta({ description: 'Where the XDP program goes. auto: into the driver, if that can.' }),
+  zeroCopy: z
+    .enum(['auto', 'required', 'never'], zeroCopyAllowed)
+    .default('auto')
+    .meta({ description: 'Whether the driver moves frames itself. auto: if it can.' }),
   program: z
     .string(programAllowed)
     .min(1, programAllowed)
@@ -98,6 +108,8 @@ const kinds = [
       type: z.literal('xdp'),
       interface: fields.interface,
       queues: fields.queues,
+      attach: fields.attach,
+      zeroCopy: fields.zeroCopy,
     },
     allowed,
   ),

@@ -11,6 +11,7 @@ import type {
   VfConfig,
   VfConfigInput,
 } from '../config/types.ts';
+import type { XdpStatistics } from '../os/xdp-socket.ts';
 import type { UplinkCapabilities } from '../uplinks/uplink.ts';
 
 export type {
@@ -122,6 +123,8 @@ export interface UplinkStats {
   rx: RxStats;
   queues: QueueStats[];
   wire: WireStats;
+  /** What the kernel has counted of AF_XDP sockets since they were opened. */
+  kernel?: XdpStatistics;
 }
 
 export interface ProcessorStats {

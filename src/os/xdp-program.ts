@@ -60,13 +60,20 @@ export class XdpProgram {
 
   /**
    * In the driver where it can, which is faster and before the kernel makes packets of its own of
-   * the frames; else in the kernel's generic place. Throws a SystemError: EBUSY if another is
-   * there.
+   * the frames; else in the kernel's generic place; or only where the wish says. Throws a
+   * SystemError: EBUSY if another is there, EOPNOTSUPP if the wish cannot be met.
    */
-  attach(interfaceIndex: number): 'native' | 'generic' {
-    const inDriver = this.#link(interfaceIndex, XDP_FLAGS_DRV_MODE);
-    if (inDriver >= 0) return 'native';
-    if (inDriver !== -EOPNOTSUPP && inDriver !== -EINVAL) throw linkError(inDriver);
+  attach(
+    interfaceIndex: number,
+    wish: 'auto' | 'native' | 'generic' = 'auto',
+  ): 'native' | 'generic' {
+    if (wish !== 'generic') {
+      const inDriver = this.#link(interfaceIndex, XDP_FLAGS_DRV_MODE);
+      if (inDriver >= 0) return 'native';
+      const cannot = inDriver === -EOPNOTSUPP || inDriver === -EINVAL;
+      if (cannot && wish === 'native') throw linkError(-EOPNOTSUPP);
+      if (!cannot) throw linkError(inDriver);
+    }
     const inKernel = this.#link(interfaceIndex, XDP_FLAGS_SKB_MODE);
     if (inKernel < 0) throw linkError(inKernel);
     return 'generic';

@@ -19,9 +19,12 @@ import { scratch } from './scratch.ts';
 import { SystemError } from './system-error.ts';
 
 const XDP_MMAP_OFFSETS = 1;
+const XDP_STATISTICS = 7;
 const XDP_OPTIONS = 8;
 const XDP_OPTIONS_ZEROCOPY = 1;
 const XSK_LIBXDP_FLAGS_INHIBIT_PROG_LOAD = 1;
+const XDP_COPY = 2;
+const XDP_ZEROCOPY = 4;
 const XDP_USE_NEED_WAKEUP = 8;
 const XDP_USE_SG = 16;
 
@@ -64,6 +67,29 @@ export interface XdpSocketOptions {
   ringSize: number;
   /** Whether frames may take several chunks, where the kernel knows of that (6.6). */
   wantsFragments: boolean;
+  /** `auto`: if the driver can. */
+  zeroCopy: 'auto' | 'required' | 'never';
+}
+
+const ZERO_COPY_FLAGS = { auto: 0, required: XDP_ZEROCOPY, never: XDP_COPY } as const;
+
+/** What the kernel counts of a socket (struct xdp_statistics: u64 each). */
+const STATISTICS_COUNT = 6;
+
+/** Frames that the kernel dropped, by reason, and how often it found a ring of ours empty. */
+export interface XdpStatistics {
+  drops: {
+    /** From the world: no chunk to put it into, or another reason of the kernel's. */
+    receiveDropped: number;
+    /** From the world: the fill ring named no chunk. */
+    receiveInvalid: number;
+    /** From the world: we did not keep up. */
+    receiveRingFull: number;
+    /** To the world: the descriptor was refused. */
+    transmitInvalid: number;
+  };
+  fillRingEmpty: number;
+  transmitRingEmpty: number;
 }
 
 // What libxdp writes into the memory of a socket, and what it is told there.
@@ -106,7 +132,10 @@ export class XdpSocket {
     this.isZeroCopy = (readOptions(this.fd) & XDP_OPTIONS_ZEROCOPY) !== 0;
   }
 
-  /** Throws a SystemError: EBUSY if the queue has a socket, EINVAL if there is no such queue. */
+  /**
+   * Throws a SystemError: EBUSY if the queue has a socket, EINVAL if there is no such queue,
+   * EOPNOTSUPP if zero-copy is required and the driver cannot.
+   */
   static open(options: XdpSocketOptions): XdpSocket {
     const xdp = loadXdpLibrary();
     const { wantsFragments } = options;
@@ -145,7 +174,8 @@ function create(
   // The kernel holds the pages themselves from here on; where we saw them does not matter.
   c.munmap(area, memorySize);
   if (made < 0) return made;
-  const flags = XDP_USE_NEED_WAKEUP | (hasFragments ? XDP_USE_SG : 0);
+  const wishes = ZERO_COPY_FLAGS[options.zeroCopy] | (hasFragments ? XDP_USE_SG : 0);
+  const flags = XDP_USE_NEED_WAKEUP | wishes;
   words.set([options.ringSize, options.ringSize, XSK_LIBXDP_FLAGS_INHIBIT_PROG_LOAD, 0, flags]);
   const umem = Number(new DataView(buffer).getBigUint64(HANDLES, true));
   const bound = xdp.createSocket(
@@ -169,6 +199,22 @@ function readOffsets(fd: number): XdpOffsets {
     return { producer: at(0), consumer: at(1), entries: at(2), flags: at(3) };
   };
   return { receive: ring(0), transmit: ring(1), fill: ring(2), completion: ring(3) };
+}
+
+/** What the kernel has counted since the sockets were opened, over all of them. */
+export function sumStatistics(sockets: readonly XdpSocket[]): XdpStatistics {
+  const size = STATISTICS_COUNT * 8;
+  const sums = new Array<number>(STATISTICS_COUNT).fill(0);
+  for (const { fd } of sockets) {
+    readOption(fd, XDP_STATISTICS, size);
+    for (const [i, sum] of sums.entries()) {
+      sums[i] = sum + Number(scratch.view.getBigUint64(i * 8, true));
+    }
+  }
+  const [receiveDropped = 0, receiveInvalid = 0, transmitInvalid = 0, ...rest] = sums;
+  const [receiveRingFull = 0, fillRingEmpty = 0, transmitRingEmpty = 0] = rest;
+  const drops = { receiveDropped, receiveInvalid, receiveRingFull, transmitInvalid };
+  return { drops, fillRingEmpty, transmitRingEmpty };
 }
 
 function readOptions(fd: number): number {

@@ -163,6 +163,7 @@ export class Uplink implements SwitchPort {
   stats(): UplinkStats {
     const queues = readQueues(this.#fabric.shared, this.number, this.#pairs);
     const fd = this.#memory.regions[0]?.fd ?? -1;
+    const kernel = this.#source.kernelStats?.();
     return {
       name: this.name,
       type: this.config.type,
@@ -171,6 +172,7 @@ export class Uplink implements SwitchPort {
       rx: sumRx(queues),
       queues,
       wire: readWireStats(fd, this.#pairs),
+      ...(kernel === undefined ? {} : { kernel }),
     };
   }
 

@@ -1,13 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { XdpChoices } from '../config/types.ts';
 import { OperatorError, operatorError } from '../errors.ts';
-import { EACCES, EBUSY, EINVAL, EMFILE, ENFILE, ENODEV, ENOENT, EPERM } from '../os/constants.ts';
+import {
+  EACCES,
+  EBUSY,
+  EINVAL,
+  EMFILE,
+  ENFILE,
+  ENODEV,
+  ENOENT,
+  EOPNOTSUPP,
+  EPERM,
+} from '../os/constants.ts';
 import { c } from '../os/libc.ts';
 import { loadXdpLibrary } from '../os/libxdp.ts';
 import { countReceiveQueues, type NetDevice } from '../os/net-device.ts';
 import { holdPromiscuity } from '../os/packet-socket.ts';
 import { SystemError } from '../os/system-error.ts';
 import { XdpProgram } from '../os/xdp-program.ts';
-import { XDP_HEADROOM, XdpSocket } from '../os/xdp-socket.ts';
+import { sumStatistics, XDP_HEADROOM, XdpSocket, type XdpStatistics } from '../os/xdp-socket.ts';
 import { InterfaceSource } from './interface-source.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
 import { PAIR_SIZE } from './port-memory.ts';
@@ -15,7 +26,7 @@ import type { PortFile, SourceListener, Wires } from './uplink.ts';
 import { BURST_MAX } from './wire.ts';
 import { XDP_CHUNK_SIZE, XDP_RING_SIZE } from './xdp-wire.ts';
 
-export interface XdpOptions {
+export interface XdpOptions extends XdpChoices {
   interface: string;
   queues: number;
 }
@@ -137,6 +148,10 @@ export class XdpSource extends InterfaceSource {
     return { capabilities, settings };
   }
 
+  kernelStats(): XdpStatistics | undefined {
+    return this.#opened === null ? undefined : sumStatistics(this.#opened.sockets);
+  }
+
   /** Throws a SystemError, and leaves nothing open then. */
   #openAll(device: NetDevice): Opened {
     const program = XdpProgram.load();
@@ -150,7 +165,7 @@ export class XdpSource extends InterfaceSource {
       for (const socket of sockets) program.insert(socket);
       promiscuityFd = holdPromiscuity(device.index);
       if (promiscuityFd < 0) throw new SystemError('packet socket', -promiscuityFd);
-      const place = program.attach(device.index);
+      const place = program.attach(device.index, this.#options.attach);
       lastGeneration += 1;
       return { program, sockets, promiscuityFd, place, generation: lastGeneration };
     } catch (error) {
@@ -171,11 +186,13 @@ export class XdpSource extends InterfaceSource {
       chunkSize: XDP_CHUNK_SIZE,
       ringSize: XDP_RING_SIZE,
       wantsFragments,
+      zeroCopy: this.#options.zeroCopy,
     });
   }
 }
 
-function explain(error: unknown, { interface: name, queues }: XdpOptions): unknown {
+function explain(error: unknown, options: XdpOptions): unknown {
+  const { interface: name, queues, attach, zeroCopy } = options;
   if (!(error instanceof SystemError)) return error;
   switch (error.errno) {
     case EPERM:
@@ -184,6 +201,10 @@ function explain(error: unknown, { interface: name, queues }: XdpOptions): unkno
       const capabilities = 'cap_net_raw,cap_net_admin,cap_bpf+ep';
       const way = `setcap ${capabilities} "$(readlink -f "$(command -v node)")"`;
       return operatorError('HEDDLE_UPLINK_RIGHTS', { operation, way, name });
+    }
+    case EOPNOTSUPP: {
+      const wish = `attach: ${attach}, zeroCopy: ${zeroCopy}`;
+      return operatorError('HEDDLE_UPLINK_XDP_MODE', { wish, name });
     }
     case EBUSY:
       return operatorError('HEDDLE_UPLINK_XDP_BUSY', { name });

@@ -148,6 +148,56 @@ describe('the program on the interface', () => {
   });
 });
 
+describe('what an operator asks for', () => {
+  const modeOf = () => lab.nic.uplink('fast').capabilities?.mode;
+
+  test('the generic place and copies: frames pass there, too', async () => {
+    await lab.nic.addUplink({ ...fast, attach: 'generic', zeroCopy: 'never' });
+    expect(modeOf()).toBe('generic, copy');
+    await exchange(await lab.connect(0), 50);
+    await lab.nic.setUplink('fast', { attach: 'native' });
+    expect(modeOf()).toBe('native, copy');
+  });
+
+  test('zero-copy of a driver that has none is refused, and leaves nothing', async () => {
+    const before = openFdCount();
+    await expect(lab.nic.addUplink({ ...fast, zeroCopy: 'required' })).rejects.toMatchObject({
+      code: 'HEDDLE_UPLINK_XDP_MODE',
+      message: expect.stringContaining('zeroCopy: required on near'),
+    });
+    expect(hasProgram()).toBe(false);
+    await until(() => openFdCount() <= before);
+  });
+
+  test('the driver of an interface whose driver has no place is refused', async () => {
+    ip('link add name plain type bridge');
+    ip('link set plain up');
+    const adding = lab.nic.addUplink({ ...fast, interface: 'plain', attach: 'native' });
+    await expect(adding).rejects.toMatchObject({ code: 'HEDDLE_UPLINK_XDP_MODE' });
+    ip('link del plain');
+  });
+});
+
+test('the kernel says what it could not put anywhere', async () => {
+  // Whoever holds all frames for long leaves the kernel no chunks.
+  await lab.nic.addUplink({ ...fast, faults: { delayMilliseconds: 10_000 } });
+  const kernel = () => lab.nic.stats().uplinks[0]?.kernel;
+  expect(kernel()?.drops).toEqual({
+    receiveDropped: 0,
+    receiveInvalid: 0,
+    receiveRingFull: 0,
+    transmitInvalid: 0,
+  });
+  far = openInterfaceEnd('far');
+  const end = far;
+  for (let i = 0; i < 2000; i++) {
+    await until(() => end.send(plainFrame({ to: lab.mac(0), from: FAR_MAC }, 60, i)));
+  }
+  await until(() => (kernel()?.drops.receiveDropped ?? 0) > 0);
+  expect(kernel()?.fillRingEmpty).toBeGreaterThan(0);
+  expect(kernel()?.drops).toMatchObject({ receiveInvalid: 0, transmitInvalid: 0 });
+});
+
 function indexOf(name: string): number {
   return Number(ip(`-o link show ${name}`).split(':')[0]);
 }

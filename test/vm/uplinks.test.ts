@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, te
 import { findProgram } from '../../src/demo/guest/requirements.ts';
 import { assertBalanced } from '../support/assert-balanced.ts';
 import { enterNamespace, ip, linkStats, namespaceMissing } from '../support/namespace.ts';
+import { xdpMissing } from '../support/xdp.ts';
 import { canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
 
 const HOST = '10.0.0.254';
@@ -117,6 +118,60 @@ describe('a guest on a packet socket', () => {
     const { rx, tx } = linkStats('near');
     expect(tx.packets).toBe(wire?.sent);
     expect(rx.packets).toBe(wire?.received);
+  });
+});
+
+describe('a guest on AF_XDP', () => {
+  let lab: Laboratory;
+  let iperf: ChildProcess;
+  const missing = xdpMissing();
+
+  beforeEach(({ skip }) => {
+    if (missing !== undefined) skip(missing);
+  });
+  beforeAll(async () => {
+    if (!canRunGuests || namespaceMissing !== undefined || missing !== undefined) return;
+    lab = await Laboratory.open({ guests: 1 });
+    ip('link add near type veth peer name far');
+    for (const name of ['near', 'far']) ip(`link set ${name} up`);
+    ip(`address add ${HOST}/24 dev far`);
+    await lab.nic.addUplink({ name: 'fast', type: 'xdp', interface: 'near' });
+    iperf = spawn('iperf3', ['-s'], { stdio: 'ignore' });
+  }, 120_000);
+
+  afterAll(async () => {
+    iperf?.kill();
+    await lab?.close();
+    if (lab !== undefined) ip('link delete near');
+  });
+
+  test('reaches the network', async () => {
+    const vm1 = lab.guest('vm1');
+    await vm1.run(`until ping -c 1 -W 1 ${HOST} >/dev/null; do :; done`, 30);
+    expect(await vm1.run(`wget -q -O - http://${HOST}:8080/`)).toBe(PAGE);
+    assertBalanced(lab.nic.stats());
+  });
+
+  test.each(['', '-R'])('moves TCP in whole frames %s', async (direction) => {
+    const before = lab.nic.stats().uplinks[0];
+    const output = await lab.guest('vm1').run(`iperf3 -c ${HOST} -t 3 -J ${direction}`, 30);
+    const { end } = JSON.parse(output) as { end: { sum_received: { bits_per_second: number } } };
+    const mbps = Math.round(end.sum_received.bits_per_second / 1e6);
+    console.log(`AF_XDP, TCP ${direction === '' ? 'to' : 'from'} the network: ${mbps} Mbit/s`);
+    const after = lab.nic.stats().uplinks[0];
+    if (before === undefined || after === undefined) throw new Error('no uplink');
+    // A guest's super-frames are cut here, and the network's are cut before the program.
+    if (direction === '') expect(after.rx.segments).toBeGreaterThan(before.rx.segments);
+    expect(after.wire.drops).toEqual({ ...before.wire.drops });
+    assertBalanced(lab.nic.stats());
+  });
+
+  test('agrees with the counters of the kernel', () => {
+    const { wire, kernel } = lab.nic.stats().uplinks[0] ?? {};
+    const { rx, tx } = linkStats('near');
+    expect(tx.packets).toBe(wire?.sent);
+    const dropped = (kernel?.drops.receiveDropped ?? 0) + (kernel?.drops.receiveRingFull ?? 0);
+    expect(rx.packets).toBe((wire?.received ?? 0) + dropped);
   });
 });
 
