@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import {
   VIRTIO_NET_F_GUEST_CSUM,
   VIRTIO_NET_F_GUEST_TSO4,
@@ -7,7 +7,7 @@ import {
 import type { Guest } from '../../src/demo/guest/guest.ts';
 import type { SwitchableFeature } from '../../src/vhost-user/features.ts';
 import { assertBalanced } from '../support/assert-balanced.ts';
-import { canRunGuests, Laboratory, type Special, skipWithoutGuests } from './laboratory.ts';
+import { canRunGuests, type Laboratory, type Special } from './laboratory.ts';
 import {
   addressSix,
   datagrams,
@@ -18,7 +18,7 @@ import {
   offloadsOf,
   tcpMbps,
 } from './offload-traffic.ts';
-import { reach } from './traffic.ts';
+import { openLaboratory } from './suite.ts';
 
 /** Not ours to offer: QEMU serves the control queue. */
 const VIRTIO_NET_F_CTRL_GUEST_OFFLOADS = 2;
@@ -46,14 +46,11 @@ const OFF_BY_QEMU: Special = {
 describe('Linux guests with unlike offloads', () => {
   let lab: Laboratory;
 
-  beforeEach(skipWithoutGuests);
-  beforeAll(async () => {
-    if (!canRunGuests) return;
-    const special = { vm1: ON, vm2: OFF_BY_VF, vm3: ON, vm4: OFF_BY_QEMU };
-    lab = await Laboratory.open({ guests: 4, special });
+  const special = { vm1: ON, vm2: OFF_BY_VF, vm3: ON, vm4: OFF_BY_QEMU };
+  openLaboratory({ guests: 4, special }, async (opened) => {
+    lab = opened;
     for (const name of ['vm1', 'vm2', 'vm3', 'vm4']) await giveAddressSix(lab.guest(name));
-    for (const name of ['vm2', 'vm3', 'vm4']) await reach(lab.guest('vm1'), name);
-  }, 120_000);
+  });
   afterEach(() => {
     if (!canRunGuests) return;
     assertBalanced(lab.nic.stats());
@@ -64,7 +61,6 @@ describe('Linux guests with unlike offloads', () => {
       expect(reasons.filter((reason) => !harmless.includes(reason))).toEqual([]);
     }
   });
-  afterAll(() => lab?.close());
 
   function pair(from: string, to: string): readonly [Guest, Guest] {
     return [lab.guest(from), lab.guest(to)];

@@ -1,9 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { VIRTIO_F_RING_PACKED, VIRTIO_F_RING_RESET } from '../../layout/virtio.ts';
 import type { Guest } from '../../src/demo/guest/guest.ts';
 import { assertBalanced } from '../support/assert-balanced.ts';
-import { canRunGuests, Laboratory, PACKED, skipWithoutGuests } from './laboratory.ts';
+import { canRunGuests, type Laboratory, PACKED } from './laboratory.ts';
 import { featureBits } from './offload-traffic.ts';
+import { openLaboratory } from './suite.ts';
 import { ping, reach, stream, transfer } from './traffic.ts';
 
 /** Whether the guest's driver took a feature, by its own account. */
@@ -14,17 +15,13 @@ async function hasFeature(guest: Guest, bit: number): Promise<boolean> {
 describe('guests with packed rings', () => {
   let lab: Laboratory;
 
-  beforeEach(skipWithoutGuests);
-  beforeAll(async () => {
-    if (!canRunGuests) return;
-    // vm3 has split rings, as all others in these tests.
-    lab = await Laboratory.open({ guests: 3, special: { vm1: PACKED, vm2: PACKED } });
-    for (const name of ['vm2', 'vm3']) await reach(lab.guest('vm1'), name);
-  }, 120_000);
+  // vm3 has split rings, as all others in these tests.
+  openLaboratory({ guests: 3, special: { vm1: PACKED, vm2: PACKED } }, (opened) => {
+    lab = opened;
+  });
   afterEach(() => {
     if (canRunGuests) assertBalanced(lab.nic.stats());
   });
-  afterAll(() => lab?.close());
 
   test('have them', async () => {
     const packed = ['vm1', 'vm2', 'vm3'].map((name) =>
@@ -73,13 +70,9 @@ describe('guests with packed rings', () => {
 describe('a guest with packed rings', () => {
   let lab: Laboratory;
 
-  beforeEach(skipWithoutGuests);
-  beforeAll(async () => {
-    if (!canRunGuests) return;
-    lab = await Laboratory.open({ guests: 2, special: { vm1: PACKED } });
-    await reach(lab.guest('vm1'), 'vm2');
-  }, 120_000);
-  afterAll(() => lab?.close());
+  openLaboratory({ guests: 2, special: { vm1: PACKED } }, (opened) => {
+    lab = opened;
+  });
 
   // QEMU names the place where the rings once began; the NIC left them elsewhere, and noted where.
   test('outlives a restart of the NIC', async () => {

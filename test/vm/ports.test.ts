@@ -1,6 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { assertBalanced } from '../support/assert-balanced.ts';
-import { canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
+import { canRunGuests, type Laboratory } from './laboratory.ts';
+import { openLaboratory } from './suite.ts';
 import { ping, reach, stream } from './traffic.ts';
 
 const NONE = { sent: 3, answered: 0 };
@@ -9,16 +10,12 @@ const ALL = { sent: 3, answered: 3 };
 describe('two Linux guests whose ports are configured while they run', () => {
   let lab: Laboratory;
 
-  beforeEach(skipWithoutGuests);
-  beforeAll(async () => {
-    if (!canRunGuests) return;
-    lab = await Laboratory.open({ guests: 2 });
-    await reach(lab.guest('vm1'), 'vm2');
-  }, 120_000);
+  openLaboratory({ guests: 2 }, (opened) => {
+    lab = opened;
+  });
   afterEach(() => {
     if (canRunGuests) assertBalanced(lab.nic.stats());
   });
-  afterAll(() => lab?.close());
 
   test('reach each other in the same VLAN only', async () => {
     const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];

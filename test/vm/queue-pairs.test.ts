@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { assertBalanced } from '../support/assert-balanced.ts';
-import { addressOf, canRunGuests, Laboratory, PACKED, skipWithoutGuests } from './laboratory.ts';
+import { addressOf, type Laboratory, PACKED } from './laboratory.ts';
+import { openLaboratory } from './suite.ts';
 import { ping, reach, stream } from './traffic.ts';
 
 const FORMATS = [
@@ -11,13 +12,9 @@ const FORMATS = [
 describe.each(FORMATS)('guests with two pairs of $format rings', ({ special }) => {
   let lab: Laboratory;
 
-  beforeEach(skipWithoutGuests);
-  beforeAll(async () => {
-    if (!canRunGuests) return;
-    lab = await Laboratory.open({ guests: 2, queuePairs: 2, special });
-    await reach(lab.guest('vm1'), 'vm2');
-  }, 120_000);
-  afterAll(() => lab?.close());
+  openLaboratory({ guests: 2, queuePairs: 2, special }, (opened) => {
+    lab = opened;
+  });
 
   test.each([1, 2])('talk when one of them uses %i', async (pairs) => {
     const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];

@@ -1,18 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { assertBalanced, imbalances } from '../support/assert-balanced.ts';
-import { canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
+import type { Laboratory } from './laboratory.ts';
+import { openLaboratory } from './suite.ts';
 import { ping, reach, stream } from './traffic.ts';
 
 describe('a VF that a running NIC gets and loses', () => {
   let lab: Laboratory;
 
-  beforeEach(skipWithoutGuests);
-  beforeAll(async () => {
-    if (!canRunGuests) return;
-    lab = await Laboratory.open({ guests: 2 });
-    await reach(lab.guest('vm1'), 'vm2');
-  }, 120_000);
-  afterAll(() => lab?.close());
+  openLaboratory({ guests: 2 }, (opened) => {
+    lab = opened;
+  });
 
   test('serves a third guest while the other two talk', async () => {
     const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];

@@ -1,22 +1,19 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { assertBalanced } from '../support/assert-balanced.ts';
-import { canRunGuests, freeHugePagesMiB, Laboratory, skipWithoutGuests } from './laboratory.ts';
+import { canRunGuests, freeHugePagesMiB, type Laboratory } from './laboratory.ts';
+import { openLaboratory } from './suite.ts';
 import { ping, reach, stream, transfer } from './traffic.ts';
 
 describe('two Linux guests on one NIC', () => {
   let lab: Laboratory;
 
-  beforeEach(skipWithoutGuests);
-  beforeAll(async () => {
-    if (!canRunGuests) return;
-    // Room for the file that one of the tests moves.
-    lab = await Laboratory.open({ guests: 2, memoryMiB: 640 });
-    await reach(lab.guest('vm1'), 'vm2');
-  }, 120_000);
+  // Room for the file that one of the tests moves.
+  openLaboratory({ guests: 2, memoryMiB: 640 }, (opened) => {
+    lab = opened;
+  });
   afterEach(() => {
     if (canRunGuests) assertBalanced(lab.nic.stats());
   });
-  afterAll(() => lab?.close());
 
   test('ping each other without a loss', async () => {
     expect(await ping(lab.guest('vm1'), 'vm2', 20)).toEqual({ sent: 20, answered: 20 });
