@@ -13,8 +13,9 @@ import {
 } from '../layout/memory';
 import { TURN_IDLE, TURN_MISSED, TURN_SIGNALS, TURN_WORKED } from '../layout/processor';
 import { VF_F_VLAN } from '../layout/vf';
-import { RING_DISABLED, RING_STOPPED } from '../layout/virtqueue';
+import { RING_DISABLED, RING_F_COALESCE, RING_STOPPED } from '../layout/virtqueue';
 import { control } from './memory/control';
+import { coalesce } from './offload/coalesce';
 import { configureFragments } from './offload/segment';
 import { classify, receiveRing, TARGETS_DIFFER } from './switch/classify';
 import { configureAgeing } from './switch/fdb';
@@ -22,6 +23,7 @@ import { portAt, portCount } from './switch/ports';
 import { fillFlowTable } from './switch/toeplitz';
 import { classifyFlagged } from './switch/vlan';
 import { complete, listInterrupts } from './vf/complete';
+import { openJoined } from './vf/joined';
 import { openMisses } from './vf/misses';
 import { deliver } from './vf/receive';
 import { chainUntranslated } from './vf/take-chain';
@@ -239,6 +241,7 @@ function openBatch(ring: u32, frames: u32): void {
     targetList = WHOLE_LIST_BASE;
     targetCount = frames;
     nextFrame = frames;
+    coalesceTarget();
     return;
   }
   targetList = TARGET_LIST_BASE;
@@ -277,6 +280,7 @@ function nextTarget(): bool {
     if (frame.target >= TARGET_DROP) continue;
     targetRing = frame.target;
     listTarget();
+    coalesceTarget();
     nextFrame += 1;
     return true;
   }
@@ -291,6 +295,16 @@ function listTarget(): void {
     store<u32>(TARGET_LIST_BASE + (targetCount << 2), i);
     targetCount += 1;
   }
+}
+
+/** Joins frames of the target's list, where its guest takes such. */
+function coalesceTarget(): void {
+  const ring = ringAt(targetRing);
+  if ((ring.flags & RING_F_COALESCE) == 0 || targetCount < 2) return;
+  const left = coalesce(targetList, targetCount, ring.offloads);
+  openJoined(targetCount - left);
+  targetList = TARGET_LIST_BASE;
+  targetCount = left;
 }
 
 /** Delivers the flooded frames port by port, each run of frames for one ring at once. */

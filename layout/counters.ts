@@ -2,7 +2,7 @@
 // the processor that owns the transmit ring, or whoever holds the receive ring's lock.
 //
 // Transmit (from the guest):  packets = forwarded + Σ drops
-// Receive  (to the guest):    offered = packets + Σ drops
+// Receive  (to the guest):    offered = packets + coalesced + Σ drops
 // The NIC as a whole:         Σ forwarded + Σ replicas + Σ segments = Σ offered
 export const COUNTER_RECORD_SIZE: u32 = 256;
 export const COUNTER_COUNT: u32 = 32;
@@ -36,7 +36,10 @@ export const COUNTER_REFUSED: u32 = 3;
 
 /** Drop counters start here, at COUNTER_DROPS + reason. */
 export const COUNTER_DROPS: u32 = 8;
-export const DROP_REASON_COUNT: u32 = 24;
+export const DROP_REASON_COUNT: u32 = 23;
+
+/** Receive: frames that were joined to one before them (GRO), and delivered as part of it. */
+export const COUNTER_COALESCED: u32 = 31;
 
 /** A buffer lies outside the guest's memory. */
 export const DROP_BUFFER_ADDRESS: u32 = 0;

@@ -29,6 +29,9 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['posted buffers', memory.POSTED_BASE, limits.POSTED_COUNT_MAX * 16],
   ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
   ['frame tags', memory.FRAME_TAGS_BASE, BATCH_MAX * 8],
+  ['runs', memory.RUNS_BASE, limits.RUN_COUNT_MAX * 64],
+  ['run links', memory.RUN_LINKS_BASE, BATCH_MAX * 4],
+  ['run segments', memory.RUN_SEGMENTS_BASE, limits.RUN_SEGMENTS_MAX * 8],
   ['target list', memory.TARGET_LIST_BASE, BATCH_MAX * 4],
   ['whole list', memory.WHOLE_LIST_BASE, BATCH_MAX * 4],
   ['flood list', memory.FLOOD_LIST_BASE, BATCH_MAX * 4],
@@ -163,6 +166,12 @@ describe('relations', () => {
     expect(limits.HEADER_SCRATCH_SIZE - 16).toBeGreaterThanOrEqual(14 + 4 + 40 + 4);
   });
 
+  test('what is looked at of a frame to join it holds all headers, and fits in scratch', () => {
+    expect(limits.RUN_HEADERS_SIZE).toBeGreaterThanOrEqual(14 + 2 * 4 + 40 + 60);
+    expect(limits.RUN_HEADERS_SIZE).toBeLessThanOrEqual(limits.HEADER_SCRATCH_SIZE - 16);
+    expect(limits.RUN_SEGMENTS_MAX).toBeGreaterThanOrEqual(BATCH_MAX * 2);
+  });
+
   test('records are whole cache lines, or divide one', () => {
     expect(virtqueue.RING_RECORD_SIZE % 64).toBe(0);
     expect(vf.VF_RECORD_SIZE % 64).toBe(0);
@@ -194,6 +203,9 @@ describe('relations', () => {
       .sort((a, b) => a - b);
     expect(reasons).toEqual(reasons.map((_, index) => index));
     expect(reasons.length).toBeLessThanOrEqual(counters.DROP_REASON_COUNT);
+    const dropsEnd = counters.COUNTER_DROPS + counters.DROP_REASON_COUNT;
+    expect(counters.COUNTER_COALESCED).toBeGreaterThanOrEqual(dropsEnd);
+    expect(counters.COUNTER_COALESCED).toBeLessThan(counters.COUNTER_COUNT);
   });
 });
 

@@ -98,6 +98,18 @@ export const HEADER_SCRATCH_SIZE: u32 = 256;
 export const SEGMENT_SIZE_MIN: u32 = 8;
 
 /**
+ * Flows of a batch that frames are joined of at once: with more, a batch of BATCH_MAX frames has
+ * little to join.
+ */
+export const RUN_COUNT_MAX: u32 = 16;
+
+/** Pieces of memory that all joined frames of a batch may lie in: several for each frame. */
+export const RUN_SEGMENTS_MAX: u32 = 512;
+
+/** Bytes of a frame that are looked at to join it: two VLAN tags, IPv6, TCP with all options. */
+export const RUN_HEADERS_SIZE: u32 = 128;
+
+/**
  * Misses in a row that one frame may cause before it is dropped: below the number of window slots.
  */
 export const MISS_STREAK_MAX: u32 = 512;

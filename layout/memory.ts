@@ -27,6 +27,12 @@ export const POSTED_BASE: u32 = 0x103000;
 export const HEADER_SCRATCH_BASE: u32 = 0x104000;
 /** Beside each frame of the batch: its VLAN. */
 export const FRAME_TAGS_BASE: u32 = 0x108000;
+/** The runs of frames that are being joined. */
+export const RUNS_BASE: u32 = 0x108400;
+/** Beside each frame of the batch: the next one of its run. */
+export const RUN_LINKS_BASE: u32 = 0x108800;
+/** What joined frames consist of: (address u32, length u32) each. */
+export const RUN_SEGMENTS_BASE: u32 = 0x109000;
 export const TARGET_LIST_BASE: u32 = 0x110000;
 /** 0, 1, 2 …: the list of a batch that goes to one target as a whole. */
 export const WHOLE_LIST_BASE: u32 = 0x110800;

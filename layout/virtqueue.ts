@@ -75,6 +75,8 @@ export const RING_F_EVENT_INDEX: u32 = 2;
 export const RING_F_IN_ORDER: u32 = 4;
 export const RING_F_INDIRECT: u32 = 8;
 export const RING_F_PACKED: u32 = 16;
+/** A receive ring whose guest takes super-frames: what comes in a burst is joined (GRO). */
+export const RING_F_COALESCE: u32 = 32;
 
 // What a transmit ring's guest may leave undone, and what a receive ring's guest takes undone.
 export const OFFLOAD_CHECKSUM: u32 = 1;

@@ -25,7 +25,7 @@ import {
   OFFLOAD_USO4,
   OFFLOAD_USO6,
 } from '../../layout/virtqueue';
-import { Frame, headerLength, TARGET_DROP } from '../wire/frame';
+import { Frame, headerLength, IPV4, TARGET_DROP } from '../wire/frame';
 import { findTransport, isIpv6, networkOffset, protocol, transportOffset } from '../wire/headers';
 
 /** Headers that are rewritten are copied to a scratch of this size. */
@@ -129,7 +129,7 @@ function checkSegmentation(frame: Frame, gsoType: u32, may: u32): i32 {
   }
   frame.l3 = u16(networkOffset);
   frame.l4 = u16(transportOffset);
-  frame.isV4 = isIpv6() ? 0 : 1;
+  frame.isV4 = isIpv6() ? 0 : IPV4;
   if (gsoSizeOf(frame.metadata) < SEGMENT_SIZE_MIN) return DROP_SEGMENTATION;
   if (headerLengthOf(frame.metadata) > frame.length) return DROP_SEGMENTATION; // hdr_len lies
   // The length field of IPv4 counts its own header, that of IPv6 not: there nothing is too long.

@@ -8,7 +8,7 @@
 import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
 import { OFFLOAD_CHECKSUM, OFFLOAD_TSO4, OFFLOAD_TSO6, OFFLOAD_UFO } from '../../layout/virtqueue';
 import { copy } from '../memory/copy';
-import { Frame } from '../wire/frame';
+import { Frame, IPV4_ONE_IDENTIFICATION } from '../wire/frame';
 import { fold, sumBytes, sumFrame, swap } from './checksum';
 import { checksumStartOf, isChecksumUndone, segmentUnit } from './metadata';
 
@@ -168,7 +168,8 @@ function writeNetworkHeader(frame: Frame, index: u32, length: u32): void {
     return;
   }
   store<u16>(ip, u16(swap(length)), 2);
-  store<u16>(ip, u16(swap((identifier + index) & 0xffff)), 4);
+  const further = frame.isV4 == IPV4_ONE_IDENTIFICATION ? 0 : index;
+  store<u16>(ip, u16(swap((identifier + further) & 0xffff)), 4);
   store<u16>(ip, 0, 10);
   store<u16>(ip, u16(~fold(sumBytes(ip, frame.l4 - frame.l3))), 10);
 }

@@ -14,7 +14,7 @@ import { lock, unlock } from '../virtqueue/lock';
 import { isPacked } from '../virtqueue/queue';
 import { Ring, RingView, ringAt, vfOf, viewAt } from '../virtqueue/ring';
 import { availableCount } from '../virtqueue/split';
-import { frameAt } from '../wire/frame';
+import { frameAt, OFFLOAD_JOINED } from '../wire/frame';
 import { isInVlans } from '../wire/tags';
 import {
   closeDelivery,
@@ -24,6 +24,7 @@ import {
   EMITTED,
   openDelivery,
 } from './emit';
+import { abandonJoined, settleJoined } from './joined';
 import { look } from './look';
 import { putPlainPacked } from './posted-packed';
 import { putPlainSplit } from './posted-split';
@@ -51,6 +52,7 @@ export function deliver(ringNumber: u32, list: u32, start: u32, frames: u32): u3
     forgetResumed(ringNumber);
     count(ringNumber, COUNTER_OFFERED, frames - start);
     dropHere(ringNumber, DROP_RING_STOPPED, frames - start);
+    abandonJoined(ringNumber);
   }
   unlock(ring);
   return done;
@@ -87,9 +89,11 @@ function deliverEach(
     if (result == EMIT_MISSED) return i;
     if (result == EMIT_FAULTED) {
       dropHere(ringNumber, DROP_RING_STOPPED, frames - i);
+      abandonJoined(ringNumber);
       return frames;
     }
     if (result != EMITTED) dropHere(ringNumber, u32(EMIT_DROPPED - result), 1);
+    if (frame.offload & OFFLOAD_JOINED) settleJoined(ringNumber, frame, result);
     i += 1;
   }
   return frames;

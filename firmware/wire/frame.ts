@@ -30,13 +30,13 @@ export class Frame {
   /** flags, gso_type, hdr_len, gso_size, csum_start of its virtio-net header; read once. */
   metadata: u64;
   checksumOffset: u32;
-  /** What is left undone: one OFFLOAD_ bit; 0 for a finished frame. */
+  /** What is left undone: one OFFLOAD_ bit, 0 for a finished frame; and OFFLOAD_JOINED. */
   offload: u32;
   /** Offsets of the network header, the transport header and what follows, of a super-frame. */
   l3: u16;
   l4: u16;
   payload: u16;
-  /** 1 for IPv4, of a super-frame. */
+  /** Of a super-frame: 0, IPV4, or IPV4_ONE_IDENTIFICATION. */
   isV4: u16;
   /** Its place on the ring, in slots behind the last one taken, and how many it takes. */
   ahead: u32;
@@ -45,10 +45,18 @@ export class Frame {
 
 if (offsetof<Frame>() != 64) ERROR('Frame is not 64 bytes');
 
+/** An IPv4 super-frame, whose segments count their identification on … */
+export const IPV4: u16 = 1;
+/** … or all have the same: one that was joined from such frames (RFC 6864, 4.1). */
+export const IPV4_ONE_IDENTIFICATION: u16 = 2;
+
 /** To everyone but the sender. */
 export const TARGET_FLOOD: u32 = 0xffffffff;
 /** TARGET_DROP + reason. */
 export const TARGET_DROP: u32 = 0x80000000;
+
+/** In `frame.offload`: it was joined from several frames. */
+export const OFFLOAD_JOINED: u32 = 0x40000000;
 
 export function frameAt(index: u32): Frame {
   return changetype<Frame>(FRAMES_BASE + (index << 6));

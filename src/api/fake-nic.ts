@@ -41,7 +41,14 @@ function txStats(): TxStats {
 
 function rxStats(): RxStats {
   const drops = { 'ring-full': 2 };
-  const traffic = { offered: 12, segments: 0, checksums: 0, packets: 10, bytes: 1000 };
+  const traffic = {
+    offered: 12,
+    segments: 0,
+    coalesced: 0,
+    checksums: 0,
+    packets: 10,
+    bytes: 1000,
+  };
   return { ...traffic, interrupts: 5, windowMisses: 1, faults: 0, drops };
 }
 

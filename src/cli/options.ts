@@ -50,6 +50,12 @@ export function absolutePath(text: string): string {
   return resolve(text);
 }
 
+export function addGroOptions(command: Command): Command {
+  return command
+    .option('--gro', 'join TCP frames of a burst where large ones are taken')
+    .option('--no-gro', 'leave frames as they come');
+}
+
 /** Only the shape: the validator knows the range, and says so better. */
 export function wholeNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Give a whole number.');

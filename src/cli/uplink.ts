@@ -6,6 +6,7 @@ import type { UplinkChanges, UplinkConfigInput, UplinkInfo } from '../nic/types.
 import { vlanText } from '../switch/vlan.ts';
 import {
   absolutePath,
+  addGroOptions,
   addGroup,
   addJsonOption,
   addSubcommand,
@@ -84,7 +85,8 @@ function addAdd(uplink: Command): void {
 }
 
 function addSet(uplink: Command): void {
-  const text = 'Change an uplink. Its link goes down for a moment, unless only its VLANs change.';
+  const text =
+    'Change an uplink. Its link goes down for a moment, unless only VLANs or GRO change.';
   const command = addSubcommand(uplink, 'set <name>', text, [
     'heddle uplink set host --mtu 9000',
     'heddle uplink set lan --trunk 10,20 --native 10',
@@ -123,6 +125,7 @@ function addUplinkOptions(command: Command): Command {
     .addOption(zeroCopy.choices(['auto', 'required', 'never']))
     .option('--program <path>', 'the program (passt)')
     .option('--arguments <words...>', 'further words for the program (passt)');
+  addGroOptions(command);
   return addVlanOptions(command);
 }
 

@@ -5,6 +5,7 @@ import type { VfChanges, VfInfo } from '../nic/types.ts';
 import { vlanText } from '../switch/vlan.ts';
 import {
   absolutePath,
+  addGroOptions,
   addGroup,
   addJsonOption,
   addSubcommand,
@@ -68,7 +69,8 @@ function addAdd(vf: Command): void {
 
 function addSet(vf: Command): void {
   const text =
-    'Change a VF. MAC, VLANs, link state and trust in memory change in place; the rest reconnects.';
+    'Change a VF. MAC, VLANs, link state, GRO and trust in memory change in place; the rest ' +
+    'reconnects.';
   const command = addSubcommand(vf, 'set <name>', text, [
     'heddle vf set vm1 --mac 02:00:00:00:00:0a',
     'heddle vf set vm1 --queue-pairs 4',
@@ -106,6 +108,7 @@ function addVfOptions(command: Command): Command {
     .option('--mtu <bytes>', 'largest IP packet', wholeNumber)
     .addOption(linkState.choices(['auto', 'enable', 'disable']))
     .option('--allow-unsealed-memory', 'accept memory that its owner could truncate');
+  addGroOptions(command);
   return addVlanOptions(command);
 }
 

@@ -11,6 +11,7 @@ const CHANGED_IN_PLACE: ReadonlySet<string> = new Set<keyof VfConfig>([
   'allowUnsealedMemory',
   'vlan',
   'linkState',
+  'gro',
 ]);
 
 const VF_FIELDS = [
@@ -23,6 +24,7 @@ const VF_FIELDS = [
   'disabledFeatures',
   'vlan',
   'linkState',
+  'gro',
 ] as const;
 
 /** Whatever the order of the keys. */
@@ -57,9 +59,13 @@ export function diffVf(running: VfConfig, wanted: VfConfig): Action | undefined 
 /** The action that gives an uplink the wanted form. Its wires are opened anew, if they differ. */
 export function diffUplink(running: UplinkConfig, wanted: UplinkConfig): Action | undefined {
   if (isSame(running, wanted)) return undefined;
-  const { vlan } = wanted;
-  if (isSame({ ...running, vlan }, wanted)) {
-    return { type: 'set-uplink', name: wanted.name, uplink: wanted, changes: { vlan } };
+  const { vlan, gro } = wanted;
+  if (isSame({ ...running, vlan, gro }, wanted)) {
+    const changes = {
+      ...(isSame(running.vlan, vlan) ? {} : { vlan }),
+      ...(running.gro === gro ? {} : { gro }),
+    };
+    return { type: 'set-uplink', name: wanted.name, uplink: wanted, changes };
   }
   return { type: 'replace-uplink', name: wanted.name, uplink: wanted, old: running };
 }

@@ -21,3 +21,9 @@ export const socketPath = z
   .max(SOCKET_PATH_BYTES_MAX, pathAllowed)
   .refine((path) => Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX, pathAllowed)
   .refine((path) => !path.includes('\0'), pathAllowed);
+
+export const flagAllowed = 'true or false';
+
+export const gro = z.boolean(flagAllowed).meta({
+  description: 'Join TCP frames of one flow that come in one burst, if the port takes large ones.',
+});

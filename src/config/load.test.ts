@@ -42,6 +42,7 @@ describe('a configuration file', () => {
         disabledFeatures: [],
         vlan: {},
         linkState: 'enable',
+        gro: true,
       })),
       uplinks: [],
     });
@@ -212,7 +213,7 @@ describe('a configuration is refused with its line, key, value and what is allow
   it('suggests the key that was meant', () => {
     expect(refusal(`${twoVfs}    queue_pairs: 2\n`).hint).toBe(
       'Did you mean "queuePairs"? Allowed are name, socket, mode, mac, queuePairs, mtu, ' +
-        'allowUnsealedMemory, disabledFeatures, vlan, linkState.',
+        'allowUnsealedMemory, disabledFeatures, vlan, linkState, gro.',
     );
   });
 

@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import { PROCESSOR_COUNT_MAX, QUEUE_PAIRS_MAX, VF_COUNT_MAX } from '../../layout/limits.ts';
 import { SWITCHABLE_FEATURES, type SwitchableFeature } from '../vhost-user/features.ts';
-import { name, socketPath, wholeNumber } from './fields.ts';
+import { flagAllowed, gro, name, socketPath, wholeNumber } from './fields.ts';
 import { MAC_PATTERN } from './mac.ts';
 import { uplinkSchema } from './uplink-schema.ts';
 import { vlanSchema } from './vlan-schema.ts';
@@ -15,10 +15,12 @@ const MTU_DEFAULT = 1500;
 const MAC_AGE_SECONDS_DEFAULT = 300; // IEEE 802.1Q, table 8-6.
 const MAC_AGE_SECONDS_MAX = 1_000_000; // IEEE 802.1Q, table 8-6.
 
+/** Measured: docs/performance.md. */
+const GRO_DEFAULT = true;
+
 const macAllowed = 'a unicast MAC address';
 const modeAllowed = '"server" (the NIC listens) or "client" (the VMM listens)';
 const linkStateAllowed = '"auto" (up while an uplink is), "enable" (always) or "disable" (never)';
-const flagAllowed = 'true or false';
 const featureNames = Object.keys(SWITCHABLE_FEATURES) as [SwitchableFeature];
 const featureAllowed = `a virtio feature: ${featureNames.join(', ')}`;
 
@@ -48,6 +50,7 @@ const vfFields = {
   linkState: z.enum(['auto', 'enable', 'disable'], linkStateAllowed).meta({
     description: 'auto: the link is up while an uplink is. enable: always. disable: never.',
   }),
+  gro,
 };
 
 export const vfSchema = z.strictObject(
@@ -62,6 +65,7 @@ export const vfSchema = z.strictObject(
     disabledFeatures: vfFields.disabledFeatures.default([]),
     vlan: vfFields.vlan.default({}),
     linkState: vfFields.linkState.default('enable'),
+    gro: gro.default(GRO_DEFAULT),
   },
   'a mapping with the keys of a VF',
 );

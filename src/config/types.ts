@@ -29,11 +29,15 @@ export interface VfConfig {
   disabledFeatures: SwitchableFeature[];
   vlan: VlanSettings;
   linkState: LinkState;
+  /** TCP frames that come for the VF in one burst are joined, if its guest takes super-frames. */
+  gro: boolean;
 }
 
 interface UplinkName {
   name: string;
   vlan: VlanSettings;
+  /** As for a VF: of what goes to the world. */
+  gro: boolean;
   /** For tests of what is above: see docs/uplinks.md. */
   faults?: FaultSettings | undefined;
   /** A pcapng file of what passes. */
@@ -80,9 +84,10 @@ export interface UplinkConfigInput {
   faults?: Partial<FaultSettings> | undefined;
   trace?: string | undefined;
   vlan?: VlanSettings | undefined;
+  gro?: boolean | undefined;
 }
 
-/** What can change about an uplink that exists; its wires are opened anew, but for its VLANs. */
+/** What can change about an uplink that exists; its wires are opened anew, but for VLANs and GRO. */
 export type UplinkChanges = Partial<Omit<UplinkConfigInput, 'name' | 'type'>>;
 
 export interface NicConfig {
@@ -106,6 +111,7 @@ export interface VfConfigInput {
   disabledFeatures?: SwitchableFeature[] | undefined;
   vlan?: VlanSettings | undefined;
   linkState?: LinkState | undefined;
+  gro?: boolean | undefined;
 }
 
 export interface NicConfigInput {

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { QUEUE_PAIRS_MAX } from '../../layout/limits.ts';
-import { name, socketPath, wholeNumber } from './fields.ts';
+import { gro, name, socketPath, wholeNumber } from './fields.ts';
 import { vlanSchema } from './vlan-schema.ts';
 
 const MTU_MIN = 68;
@@ -77,7 +77,13 @@ const trace = z
   .optional()
   .meta({ description: 'A pcapng file that records what passes.' });
 
-const named = { name: fields.name, faults, trace, vlan: vlanSchema.default({}) };
+const named = {
+  name: fields.name,
+  faults,
+  trace,
+  vlan: vlanSchema.default({}),
+  gro: gro.default(false),
+};
 const common = { ...named, mtu: fields.mtu };
 
 const allowed = 'a mapping with the keys of an uplink';

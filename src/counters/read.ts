@@ -1,6 +1,7 @@
 import {
   COUNTER_BYTES,
   COUNTER_CHECKSUMS,
+  COUNTER_COALESCED,
   COUNTER_DROPS,
   COUNTER_FAULTS,
   COUNTER_FORWARDED,
@@ -51,6 +52,7 @@ function readRx(shared: SharedState, ring: number): RxStats {
   return {
     packets: shared.counter(ring, COUNTER_PACKETS),
     segments: shared.counter(ring, COUNTER_SEGMENTS),
+    coalesced: shared.counter(ring, COUNTER_COALESCED),
     checksums: shared.counter(ring, COUNTER_CHECKSUMS),
     offered: shared.counter(ring, COUNTER_OFFERED),
     bytes: shared.counter(ring, COUNTER_BYTES),
@@ -109,6 +111,7 @@ export function sumRx(queues: readonly QueueStats[]): RxStats {
   return {
     offered: sum(rx, 'offered'),
     segments: sum(rx, 'segments'),
+    coalesced: sum(rx, 'coalesced'),
     checksums: sum(rx, 'checksums'),
     packets: sum(rx, 'packets'),
     bytes: sum(rx, 'bytes'),

@@ -13,7 +13,7 @@ function vfStats(name: string, packets: number, drops: Record<string, number>): 
     state: 'ready',
     link: 'up',
     tx: { ...common, forwarded: packets, replicas: 0, kicks: 0, drops: {} },
-    rx: { ...common, offered: packets + dropped, segments: 0, checksums: 0, drops },
+    rx: { ...common, offered: packets + dropped, segments: 0, coalesced: 0, checksums: 0, drops },
     queues: [],
   };
 }

@@ -47,12 +47,14 @@ export interface TxStats {
   drops: Record<string, number>;
 }
 
-/** To the guest: offered = packets + Σ drops. */
+/** To the guest: offered = packets + coalesced + Σ drops. */
 export interface RxStats {
   /** Frames that the switch meant for this VF. */
   offered: number;
   /** Further frames that segmentation made of super-frames, among `offered`. */
   segments: number;
+  /** Frames that were joined to one before them (GRO), and arrived as part of it. */
+  coalesced: number;
   /** Checksums completed for this VF. */
   checksums: number;
   packets: number;

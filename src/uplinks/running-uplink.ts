@@ -7,7 +7,7 @@ import type { UplinkInfo, UplinkStats } from '../nic/types.ts';
 import { createEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
-import { changeVlans, initVlans } from '../switch/vlan.ts';
+import { changeVlans, initVlans, vlanText } from '../switch/vlan.ts';
 import { RingSet } from '../virtqueue/ring-set.ts';
 import { createRingSetup, type RingSetup } from '../virtqueue/ring-setup.ts';
 import {
@@ -74,6 +74,7 @@ export class Uplink implements SwitchPort {
     this.#emit = emit;
     this.#pairs = 'queues' in config ? config.queues : 1;
     this.rings = new RingSet(this.number, this.processor, fabric);
+    this.rings.setCoalescing(config.gro);
   }
 
   get name(): string {
@@ -108,10 +109,12 @@ export class Uplink implements SwitchPort {
     }
   }
 
-  /** What changes while its wires stay open: the VLANs. */
+  /** What changes while its wires stay open: the VLANs, and GRO. */
   async change(config: UplinkConfig): Promise<void> {
     const { vlan } = this.#config;
     this.#config = config;
+    this.rings.setCoalescing(config.gro);
+    if (vlanText(vlan) === vlanText(config.vlan)) return;
     await changeVlans(this.#fabric, this, vlan, config.vlan);
   }
 

@@ -73,6 +73,7 @@ export class Vf implements SessionDevice, SwitchPort {
     this.#isLinkUp = isLinkUp(config.linkState, place.hasUplink);
     this.rings = new RingSet(this.number, this.processor, fabric);
     this.#control = new GuestControl(this.rings, config.queuePairs);
+    this.rings.setCoalescing(config.gro);
     this.#cycle = new LifeCycle<VfState>(`VF ${config.name}`, VF_TRANSITIONS, 'down');
   }
 
@@ -124,7 +125,7 @@ export class Vf implements SessionDevice, SwitchPort {
     await this.#fabric.post(this.processor, this.#forgetCommand());
   }
 
-  /** What changes in place: MAC, VLANs, link state, and the trust in unsealed memory. */
+  /** What changes in place: MAC, VLANs, link state, GRO, and the trust in unsealed memory. */
   async change(config: VfConfig): Promise<void> {
     const { mac, vlan } = this.#config;
     const isNewMac = config.mac !== mac;
@@ -134,6 +135,7 @@ export class Vf implements SessionDevice, SwitchPort {
     else if (isNewMac) await this.#fabric.post(this.processor, this.#forgetCommand());
     if (isNewMac || hasNewVlans) await this.#announceMac();
     if (isNewMac) this.#session?.notifyConfigChange();
+    this.rings.setCoalescing(config.gro);
     await this.#updateLink();
   }
 

@@ -25,6 +25,7 @@ import { ControlSettings } from './control-settings.ts';
 import { RING_STATE_NUMBERS, RING_TRANSITIONS, type RingState } from './life-cycle.ts';
 import { CONTROL_QUEUE, ringNumber } from './ring-number.ts';
 import {
+  coalesceFlag,
   freePins,
   headerSize,
   isPackedRing,
@@ -64,6 +65,7 @@ export class RingSet {
   #regions: readonly MemoryRegion[] = [];
   #isBehindIommu = false;
   #isLinkUp = true;
+  #coalesces = false;
 
   constructor(vf: number, owner: number, fabric: Fabric) {
     this.#vf = vf;
@@ -213,6 +215,14 @@ export class RingSet {
     await this.#publish();
   }
 
+  /** Whether frames for this port are joined (GRO), where its guest takes super-frames. */
+  setCoalescing(coalesces: boolean): void {
+    this.#coalesces = coalesces;
+    for (const ring of this.#rings.values()) {
+      this.#fabric.shared.setRingField(ring.number, RING_FLAGS, this.#flags(ring));
+    }
+  }
+
   async setCallFd(queue: number, callFd: number): Promise<void> {
     const ring = this.#rings.get(queue);
     if (ring === undefined) return;
@@ -301,7 +311,7 @@ export class RingSet {
       [RING_LOCK, 0],
       [RING_STATE, RING_STATE_NUMBERS[ring.cycle.state]],
       [RING_SIZE, ring.setup?.size ?? 0],
-      [RING_FLAGS, ringFlags(features)],
+      [RING_FLAGS, this.#flags(ring)],
       [RING_LAST_AVAIL, place],
       [RING_USED_INDEX, place],
       [RING_SIGNALLED_USED, place],
@@ -310,6 +320,11 @@ export class RingSet {
       [RING_OFFLOADS, this.#offloadsOf(ring)],
     ];
     for (const [field, value] of fields) shared.setRingField(ring.number, field, value);
+  }
+
+  #flags({ features, role }: Ring): number {
+    const coalesce = this.#coalesces && role === 'receive' ? coalesceFlag(features) : 0;
+    return ringFlags(features) | coalesce;
   }
 
   #attachCommand(ring: Ring, resumesFromUsed: boolean): Command {

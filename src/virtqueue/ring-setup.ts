@@ -36,6 +36,7 @@ import {
   OFFLOAD_USO6,
   PACKED_EVENT_SIZE,
   PACKED_WRAP,
+  RING_F_COALESCE,
   RING_F_EVENT_INDEX,
   RING_F_IN_ORDER,
   RING_F_INDIRECT,
@@ -277,6 +278,16 @@ export function ringFlags(features: bigint): number {
 export function ringOffloads(features: bigint, isTransmit: boolean): number {
   const bits: readonly (readonly [number, number])[] = isTransmit ? HOST_OFFLOADS : GUEST_OFFLOADS;
   return bits.reduce((sum, [bit, value]) => sum | (hasFeature(features, bit) ? value : 0), 0);
+}
+
+/**
+ * RING_F_COALESCE for a receive ring whose guest takes TCP's super-frames, else 0: what is joined
+ * for it would only have to be cut again.
+ */
+export function coalesceFlag(features: bigint): number {
+  const offloads = ringOffloads(features, false);
+  const takesSuperFrames = (offloads & (OFFLOAD_TSO4 | OFFLOAD_TSO6)) !== 0;
+  return takesSuperFrames && (offloads & OFFLOAD_CHECKSUM) !== 0 ? RING_F_COALESCE : 0;
 }
 
 /**

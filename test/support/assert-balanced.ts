@@ -14,9 +14,9 @@ export function imbalances(stats: NicStats): string[] {
     if (tx.packets !== settled) {
       problems.push(`${name}: tx.packets ${tx.packets} ≠ forwarded + drops ${settled}`);
     }
-    const taken = rx.packets + sum(rx.drops);
+    const taken = rx.packets + rx.coalesced + sum(rx.drops);
     if (rx.offered !== taken) {
-      problems.push(`${name}: rx.offered ${rx.offered} ≠ packets + drops ${taken}`);
+      problems.push(`${name}: rx.offered ${rx.offered} ≠ packets + coalesced + drops ${taken}`);
     }
     forwarded += tx.forwarded + tx.replicas + rx.segments;
     offered += rx.offered;

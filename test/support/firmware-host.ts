@@ -127,6 +127,17 @@ export class FirmwareHost {
     );
   }
 
+  /** Whether frames for a VF are joined, as the control plane says it. */
+  setCoalescing(number: number, isOn: boolean): void {
+    for (let queue = 0; queue < this.#guest(number).queues.queueCount; queue += 2) {
+      const flags = this.ringWord(number, queue, virtqueue.RING_FLAGS);
+      const rest = flags & ~virtqueue.RING_F_COALESCE;
+      const record = this.ringNumber(number, queue) * virtqueue.RING_RECORD_SIZE;
+      const at = memory.SHARED_BASE + memory.SHARED_RINGS + record + virtqueue.RING_FLAGS;
+      this.view.setUint32(at, isOn ? rest | virtqueue.RING_F_COALESCE : rest, true);
+    }
+  }
+
   ringNumber(number: number, queue: number): number {
     return number * QUEUE_COUNT_MAX + queue;
   }
@@ -241,7 +252,8 @@ export class FirmwareHost {
     const offered = total(0, counters.COUNTER_OFFERED);
     const segments = total(0, counters.COUNTER_SEGMENTS);
     const checksums = total(0, counters.COUNTER_CHECKSUMS);
-    const rx = { ...side(0), offered, segments, checksums };
+    const coalesced = total(0, counters.COUNTER_COALESCED);
+    const rx = { ...side(0), offered, segments, coalesced, checksums };
     return { name: `vf${number}`, mac: guest.mac, state: 'ready', link: 'up', tx, rx, queues: [] };
   }
 

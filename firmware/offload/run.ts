@@ -1,0 +1,44 @@
+// A run: frames of one flow, each of which goes on where the one before it ends.
+import { RUNS_BASE } from '../../layout/memory';
+
+/** How the identifications of IPv4 go on; 0 while there is but one. */
+export const ONE_MORE_EACH: u32 = 1;
+export const ONE_IDENTIFICATION: u32 = 2;
+
+@unmanaged
+export class Run {
+  /** Numbers of its first and its last frame in the batch; RUN_LINKS_BASE has those between. */
+  first: u32;
+  last: u32;
+  count: u32;
+  /** The headers of the first frame, in scratch, and where they stand there. */
+  header: u32;
+  l3: u32;
+  l4: u32;
+  dataOffset: u32;
+  isV6: u32;
+  /** Bytes of the frame that they make together. */
+  length: u32;
+  /** Bytes of data in each frame, but for the last. */
+  unit: u32;
+  nextSequence: u32;
+  identification: u32;
+  /** The checksums of the first frame are right. */
+  isIntact: u32;
+  /** Nothing may be joined any more. */
+  isOver: u32;
+  /** FIN and PSH, where the last frame has them. */
+  lastFlags: u32;
+
+  takeFrom(other: Run): void {
+    const to = changetype<u32>(this);
+    const from = changetype<u32>(other);
+    for (let at: u32 = 0; at < 64; at += 16) v128.store(to + at, v128.load(from + at));
+  }
+}
+
+if (offsetof<Run>() > 64) ERROR('a Run is more than 64 bytes');
+
+export function runAt(place: u32): Run {
+  return changetype<Run>(RUNS_BASE + (place << 6));
+}

@@ -1,0 +1,32 @@
+// What becomes of frames that were joined to others (GRO): each is counted as the one that it is
+// part of.
+import { COUNTER_COALESCED, COUNTER_OFFERED, DROP_RING_STOPPED } from '../../layout/counters';
+import { count, countDrop } from '../counters/counters';
+import { segmentCount } from '../offload/metadata';
+import { Frame } from '../wire/frame';
+import { EMIT_DROPPED, EMITTED } from './emit';
+
+/** Of the target in hand: frames joined to others that were neither delivered nor dropped yet. */
+let left: u32 = 0;
+
+/** Before the delivery to a target. */
+export function openJoined(frames: u32): void {
+  left = frames;
+}
+
+/** A joined frame was delivered, whole or in segments, or dropped: `result` is what `emit` said. */
+export function settleJoined(ringNumber: u32, frame: Frame, result: i32): void {
+  const others = segmentCount(frame) - 1;
+  left -= others;
+  count(ringNumber, COUNTER_OFFERED, others);
+  if (result == EMITTED) count(ringNumber, COUNTER_COALESCED, others);
+  else countDrop(ringNumber, u32(EMIT_DROPPED - result), others);
+}
+
+/** The ring has stopped: whatever was left for it is dropped. */
+export function abandonJoined(ringNumber: u32): void {
+  if (left == 0) return;
+  count(ringNumber, COUNTER_OFFERED, left);
+  countDrop(ringNumber, DROP_RING_STOPPED, left);
+  left = 0;
+}

@@ -1,0 +1,186 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { VIRTIO_NET_F_GUEST_ECN, VIRTIO_NET_F_MRG_RXBUF } from '../../layout/virtio.ts';
+import { seedFromEnvironment } from '../support/random.ts';
+import { ALL_FEATURES, PLAIN_FEATURES } from './feature-sets.ts';
+import { FORMATS } from './matrix.ts';
+import { OffloadWire } from './offload-wire.ts';
+import { type Arrival, difference, FINISHED, type Packet } from './packets.ts';
+import { finishedTcp, groupsOf, joined } from './reference-coalescer.ts';
+import { finishedFrames } from './reference-frames.ts';
+import { burst, CHANGES, type Flow, flow, type Step, step } from './tcp-streams.ts';
+
+const SEED = seedFromEnvironment(5);
+const FRAMES_MAX = 30;
+const SMALL_BUFFER = 3000;
+const FLOW: Flow = {
+  ...{ version: 4, tags: 0, hasTimestamps: true, step: 1 },
+  ...{ sequence: 0xffffff00, id: 0xfff0, size: 1000 },
+};
+
+// Who receives: with mergeable buffers, with one large buffer for each frame, with one that has no
+// room for most super-frames, and two that do not take all of them.
+const [MERGING, LARGE, SMALL, NO_ECN, PLAIN] = [1, 2, 3, 4, 5];
+const WITHOUT_ECN = ALL_FEATURES.filter((feature) => feature !== VIRTIO_NET_F_GUEST_ECN);
+
+/** Where the headers of an arrival stand is found anew. */
+const FRAME = { l3: 0, l4: 0, payload: 0 };
+
+describe.each(FORMATS)('receive coalescing into %s rings', (format) => {
+  let wire: OffloadWire;
+
+  beforeAll(() => {
+    const common = { queueSize: 1024, slots: 130, packed: format === 'packed' };
+    const mergeable = { bufferBytesMin: 200, bufferBytesMax: 900, slots: 900 };
+    wire = new OffloadWire([
+      { ...common, features: ALL_FEATURES, frameSizeMax: 9000 },
+      { ...common, ...mergeable, features: [...ALL_FEATURES, VIRTIO_NET_F_MRG_RXBUF] },
+      { ...common, features: ALL_FEATURES, frameSizeMax: 65553, slots: 40 },
+      { ...common, features: ALL_FEATURES, frameSizeMax: SMALL_BUFFER },
+      { ...common, features: WITHOUT_ECN, frameSizeMax: 65553, slots: 40 },
+      { ...common, features: PLAIN_FEATURES, frameSizeMax: SMALL_BUFFER },
+    ]);
+    wire.postAll();
+    for (const number of [MERGING, LARGE, SMALL, NO_ECN, PLAIN]) {
+      wire.host.setCoalescing(number, true);
+      // Until every window is open: then a burst is one batch.
+      for (let i = 0; i < 10; i++) {
+        send(make(number, [FLOW], steady(FRAMES_MAX)));
+        wire.arrivals(number);
+      }
+    }
+  });
+  afterAll(() => wire.close());
+
+  function make(to: number, flows: readonly Flow[], steps: readonly Step[]): Packet[] {
+    return burst({ to: wire.mac(to), from: wire.mac(0) }, flows, steps);
+  }
+
+  function send(packets: readonly Packet[]): void {
+    for (const made of packets) wire.sendPacket(0, made);
+    wire.run();
+  }
+
+  /** What must come of a burst at one of the receivers. */
+  function expected(number: number, packets: readonly Packet[]): Arrival[] {
+    const room = number === SMALL ? SMALL_BUFFER : 65553;
+    const finished = (frame: Uint8Array) => ({ frame, header: FINISHED });
+    return groupsOf(packets, number !== NO_ECN).flatMap((group) => {
+      const parts = group.map((index) => packets[index] as Packet);
+      const [only] = parts as [Packet];
+      if (parts.length > 1) {
+        const whole = joined(parts);
+        return whole.frame.length <= room ? [whole] : parts.map(finishedTcp).map(finished);
+      }
+      if (only.header.gsoType !== 0 && only.frame.length > room) {
+        return finishedFrames(only).map(finished);
+      }
+      return [{ frame: only.frame, header: only.header }];
+    });
+  }
+
+  function check(number: number, packets: readonly Packet[]): void {
+    send(packets);
+    const arrivals = wire.arrivals(number);
+    const wanted = expected(number, packets);
+    const frames = (list: readonly Arrival[]) => list.map(({ frame }) => frame);
+    expect(difference(frames(arrivals), frames(wanted))).toBe('');
+    expect(arrivals.map(({ header }) => header)).toEqual(wanted.map(({ header }) => header));
+    expect(wire.allDrops(number)).toEqual({});
+    wire.guest(number).pair(0).receive.checkIdleBuffers();
+  }
+
+  it.each([MERGING, LARGE, SMALL])(
+    'does what the reference does: guest %i',
+    (number) => {
+      const bursts = fc.record({
+        flows: fc.array(flow, { minLength: 1, maxLength: 4 }),
+        steps: fc.array(step, { minLength: 1, maxLength: FRAMES_MAX }),
+      });
+      fc.assert(
+        fc.property(bursts, ({ flows, steps }) => check(number, make(number, flows, steps))),
+        { numRuns: 300, seed: SEED },
+      );
+    },
+    120_000,
+  );
+
+  it('what is joined can be cut into the very frames again', () => {
+    const flows = fc.array(flow, { minLength: 1, maxLength: 3 });
+    const steps = fc.array(step, { minLength: 2, maxLength: FRAMES_MAX });
+    fc.assert(
+      fc.property(flows, steps, (some, few) => {
+        // Identifications that do not count on are not to be had back from a super-frame.
+        const counting = some.map((one) => ({ ...one, step: 1 as const }));
+        const packets = make(MERGING, counting, few);
+        send(packets);
+        const arrivals = wire.arrivals(MERGING);
+        const cut = arrivals.flatMap(({ frame, header }) =>
+          finishedFrames({ ...FRAME, frame, header }),
+        );
+        const sent = groupsOf(packets).flatMap((group) =>
+          group.flatMap((index) => {
+            const one = packets[index] as Packet;
+            return one.header.gsoType === 0 && group.length > 1
+              ? [finishedTcp(one)]
+              : finishedFrames(one);
+          }),
+        );
+        expect(difference(cut, sent)).toBe('');
+      }),
+      { numRuns: 300, seed: SEED },
+    );
+  }, 120_000);
+
+  it.each(CHANGES)('a frame in the midst of a flow: %s', (change) => {
+    for (const version of [4, 6] as const) {
+      const steps = steady(7);
+      (steps[3] as Step).change = change;
+      for (const number of [LARGE, NO_ECN]) {
+        check(number, make(number, [{ ...FLOW, version }], steps));
+      }
+    }
+  });
+
+  it('one super-frame of a burst, and two where 64 KiB are not enough', () => {
+    check(MERGING, make(MERGING, [FLOW], steady(FRAMES_MAX)));
+    const large = make(LARGE, [{ ...FLOW, size: 8900 }], steady(10));
+    expect(groupsOf(large).map(({ length }) => length)).toEqual([7, 3]);
+    check(LARGE, large);
+  });
+
+  it('counts the frames that were joined, apart from those that arrive', () => {
+    const before = wire.host.stats().vfs[LARGE]?.rx;
+    check(LARGE, make(LARGE, [FLOW], steady(FRAMES_MAX)));
+    const after = wire.host.stats().vfs[LARGE]?.rx;
+    const grown = (key: 'offered' | 'coalesced' | 'packets') =>
+      (after?.[key] ?? 0) - (before?.[key] ?? 0);
+    expect(['offered', 'coalesced', 'packets'].map((key) => grown(key as 'offered'))).toEqual([
+      FRAMES_MAX,
+      FRAMES_MAX - 1,
+      1,
+    ]);
+  });
+
+  it('leaves frames as they are for a guest that takes no super-frames, or is not asked to', () => {
+    const plain = make(PLAIN, [FLOW], steady(FRAMES_MAX));
+    send(plain);
+    const frames = wire.arrivals(PLAIN).map(({ frame }) => frame);
+    expect(
+      difference(
+        frames,
+        plain.map(({ frame }) => frame),
+      ),
+    ).toBe('');
+    wire.host.setCoalescing(LARGE, false);
+    const packets = make(LARGE, [FLOW], steady(FRAMES_MAX));
+    send(packets);
+    expect(wire.arrivals(LARGE).length).toBe(FRAMES_MAX);
+    wire.host.setCoalescing(LARGE, true);
+  });
+});
+
+/** Frames of one flow, each where the one before it ends. */
+function steady(count: number): Step[] {
+  return Array.from({ length: count }, () => ({ flow: 0, share: 1, change: 'none' }));
+}
