@@ -21,6 +21,7 @@ export const TCP_FLAGS: u32 = 13;
 export const TCP_CHECKSUM: u32 = 16;
 const TCP_URGENT: u32 = 18;
 const TCP_HEADER_SIZE: u32 = 20;
+const TYPE_IPV4: u16 = 0x0008; // as a little-endian load sees it
 const PROTOCOL_TCP: u32 = 6;
 const IPV4_HEADER_SIZE: u32 = 20;
 const IPV6_HEADER_SIZE: u32 = 40;
@@ -48,6 +49,7 @@ export let isPlain: bool = false;
 /** Looks at the frame with this number. */
 export function readCandidate(frame: Frame, index: u32): u32 {
   const readable = min(headerLength(frame), RUN_HEADERS_SIZE);
+  if (isOtherIpv4(frame.header, readable)) return NOT_TCP;
   header = frame.header;
   if (frame.address != 0) {
     header = headerScratch(index) + 16;
@@ -69,6 +71,12 @@ export function readCandidate(frame: Frame, index: u32): u32 {
     isPlainIp(frame.length - l3);
   dataLength = frame.length - dataOffset;
   return TCP;
+}
+
+/** A look where it lies, for the many that are certainly not TCP. */
+function isOtherIpv4(at: u32, readable: u32): bool {
+  if (readable < 24 || load<u16>(at, 12) != TYPE_IPV4) return false;
+  return u32(load<u8>(at, 23)) != PROTOCOL_TCP;
 }
 
 /** A frame that was padded is longer than its packet: not plain. */
@@ -180,7 +188,7 @@ function isIpv4Intact(ip: u32): bool {
   return (~fold(sum) & 0xffff) == u32(found);
 }
 
-/** The sum of the pseudo-header of a TCP segment of `length` bytes (RFC 9293, 3.1; RFC 8200, 8.1). */
+/** The sum of a TCP segment's pseudo-header (RFC 9293, 3.1; RFC 8200, 8.1). */
 export function pseudoHeaderSum(headers: u32, network: u32, isV6: bool, length: u32): u64 {
   const addresses = isV6
     ? sumBytes(headers + network + 8, 32)

@@ -87,7 +87,7 @@ export interface UplinkConfigInput {
   gro?: boolean | undefined;
 }
 
-/** What can change about an uplink that exists; its wires are opened anew, but for VLANs and GRO. */
+/** What can change about an uplink; its wires are opened anew, but for VLANs and GRO. */
 export type UplinkChanges = Partial<Omit<UplinkConfigInput, 'name' | 'type'>>;
 
 export interface NicConfig {

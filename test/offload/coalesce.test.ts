@@ -132,6 +132,46 @@ describe.each(FORMATS)('receive coalescing into %s rings', (format) => {
     );
   }, 120_000);
 
+  it('survives headers that say anything', () => {
+    const mutation = fc.record({
+      frame: fc.nat(9),
+      at: fc.integer({ min: 12, max: 80 }),
+      value: fc.nat(255),
+      length: fc.option(fc.integer({ min: 14, max: 90 }), { freq: 9 }),
+    });
+    const hex = (frames: readonly Uint8Array[]) =>
+      frames.map((frame) => Buffer.from(frame).toString('hex')).sort();
+    fc.assert(
+      fc.property(flow, fc.array(mutation, { maxLength: 4 }), (one, mutations) => {
+        const packets = make(MERGING, [{ ...one, step: 1 }], steady(10));
+        for (const { frame, at, value, length } of mutations) {
+          const made = packets[frame] as Packet;
+          if (at < made.frame.length) made.frame[at] = value;
+          if (length !== null) packets[frame] = { ...made, frame: made.frame.slice(0, length) };
+        }
+        send(packets);
+        const cut = wire
+          .arrivals(MERGING)
+          .flatMap(({ frame, header }) => finishedFrames({ ...FRAME, frame, header }));
+        expect(hex(cut)).toEqual(hex(packets.map(({ frame }) => frame)));
+      }),
+      { numRuns: 500, seed: SEED },
+    );
+  }, 120_000);
+
+  it('counts all frames of one that finds no room', () => {
+    const number = wire.addGuest({
+      ...{ features: [...ALL_FEATURES, VIRTIO_NET_F_MRG_RXBUF], packed: format === 'packed' },
+      ...{ bufferBytesMin: 1514, bufferBytesMax: 1514 },
+    });
+    wire.host.setCoalescing(number, true);
+    wire.post(number, 3);
+    send(make(number, [FLOW], steady(20)));
+    const rx = wire.host.stats().vfs[number]?.rx;
+    expect([rx?.offered, rx?.packets, rx?.coalesced]).toEqual([20, 0, 0]);
+    expect(wire.allDrops(number)).toEqual({ 'rx.ringFull': 20 });
+  });
+
   it.each(CHANGES)('a frame in the midst of a flow: %s', (change) => {
     for (const version of [4, 6] as const) {
       const steps = steady(7);

@@ -57,6 +57,7 @@ function parse(made: Packet): Segment | 'other' | null {
   if (type !== 0x0800 && type !== 0x86dd) return null;
   const version = type === 0x0800 ? 4 : 6;
   const isFragment = version === 4 && (at.getUint16(l3 + 6) & 0xbfff) !== 0;
+  if (version === 4 && at.getUint8(l3 + 9) !== TCP) return 'other';
   if (isFragment) return null;
   const { l4, payload, protocol } = findHeaders(frame);
   if (protocol !== TCP) return 'other';
@@ -106,7 +107,7 @@ function mayBegin(one: Segment, isEcnTaken: boolean): boolean {
   return one.isPlain && (one.flags & (FIN | SYN | RST | PSH | URG)) === 0 && one.length >= 8;
 }
 
-/** What must be the same in all: everything but lengths, checksums, IDs, sequence and some flags. */
+/** What must be the same in all: all but lengths, checksums, IDs, sequence and some flags. */
 function commonPart({ frame, l3, l4, payload, version }: Segment): string {
   const headers = frame.slice(0, payload);
   const lengths = version === 4 ? [l3 + 2, l3 + 3] : [l3 + 4, l3 + 5];
