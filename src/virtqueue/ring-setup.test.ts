@@ -7,9 +7,14 @@ import {
   VIRTIO_F_IN_ORDER,
   VIRTIO_F_INDIRECT_DESC,
   VIRTIO_F_VERSION_1,
+  VIRTIO_NET_F_GUEST_CSUM,
+  VIRTIO_NET_F_GUEST_TSO4,
+  VIRTIO_NET_F_GUEST_TSO6,
+  VIRTIO_NET_F_HOST_TSO4,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
 import {
+  RING_F_COALESCE,
   RING_F_EVENT_INDEX,
   RING_F_IN_ORDER,
   RING_F_INDIRECT,
@@ -20,6 +25,7 @@ import { PinAllocator } from '../memory/pins.ts';
 import { c } from '../os/libc.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
 import {
+  coalesceFlag,
   createRingSetup,
   freePins,
   hasFeature,
@@ -74,6 +80,19 @@ describe('features', () => {
     expect(ringFlags(~bit(feature) & (2n ** 64n - 1n)) & flag).toBe(0);
     expect(hasFeature(bit(feature), feature)).toBe(true);
     expect(hasFeature(0n, feature)).toBe(false);
+  });
+
+  it.each([
+    { features: [], flag: 0 },
+    { features: [VIRTIO_NET_F_GUEST_CSUM], flag: 0 },
+    { features: [VIRTIO_NET_F_GUEST_TSO4], flag: 0 },
+    { features: [VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_HOST_TSO4], flag: 0 },
+    { features: [VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO4], flag: RING_F_COALESCE },
+    { features: [VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO6], flag: RING_F_COALESCE },
+  ])('let frames be joined for a guest that takes super-frames: $features', (one) => {
+    expect(coalesceFlag(one.features.reduce((sum, number) => sum | bit(number), 0n))).toBe(
+      one.flag,
+    );
   });
 
   it('make the header 12 bytes with VERSION_1 or MRG_RXBUF, else 10', () => {

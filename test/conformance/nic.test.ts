@@ -77,16 +77,17 @@ describe('a NIC', () => {
     return over?.mac(number) ?? '';
   }
 
-  it('spreads flows over queue pairs, each flow in order', async () => {
-    lab = await TestNic.start({ vf: { queuePairs: 4 } });
+  it.each([4, 16])('spreads flows over %i queue pairs, each flow in order', async (queuePairs) => {
+    lab = await TestNic.start({ vf: { queuePairs } });
     const pairs = new Map<number, Set<number>>();
-    const sender = await lab.connect(0, { queuePairs: 4 });
+    const sender = await lab.connect(0, { queuePairs, slots: 64 });
     let count = 0;
     let wanted = 0;
     let done = (): void => {};
     const next = new Map<number, number>();
     const receiver = await lab.connect(1, {
-      queuePairs: 4,
+      queuePairs,
+      slots: 64,
       onFrame: (frame, pair) => {
         const view = new DataView(frame.buffer, frame.byteOffset);
         const flow = view.getUint32(42);
@@ -97,22 +98,33 @@ describe('a NIC', () => {
         if (count === wanted) done();
       },
     });
-    for (let flow = 1; flow <= 32; flow++) {
+    for (let flow = 1; flow <= queuePairs * 8; flow++) {
       const frames = flowFrames(lab.mac(1), lab.mac(0), { count: 20, seed: flow });
       // One flow at a time: two thirds of them may choose one queue, and more than its ring holds.
       wanted += frames.length;
       const arrived = new Promise<void>((resolve) => {
         done = resolve;
       });
-      await sender.sendAll(frames, 'random', flow % 4);
+      await sender.sendAll(frames, 'random', flow % queuePairs);
       await arrived;
     }
-    expect(count).toBe(640);
+    expect(count).toBe(queuePairs * 160);
     receiver.poll();
     for (const used of pairs.values()) expect(used.size).toBe(1);
-    expect(new Set([...pairs.values()].map((used) => [...used][0])).size).toBe(4);
+    expect(new Set([...pairs.values()].map((used) => [...used][0])).size).toBe(queuePairs);
     const queues = lab.stats(1).queues.filter(({ direction }) => direction === 'rx');
-    expect(queues.filter(({ packets }) => packets > 0).length).toBe(4);
+    expect(queues.filter(({ packets }) => packets > 0).length).toBe(queuePairs);
+  });
+
+  it('carries frames of an MTU of 65535 bytes', async () => {
+    lab = await TestNic.start({ vf: { mtu: 65535 } });
+    const large = { frameSizeMax: 65549, slots: 16 };
+    const first = await lab.connect(0, large);
+    const second = await lab.connect(1, large);
+    const options = { count: 12, lengthMin: 65500, lengthMax: 65549 };
+    await exchange(lab, [0, first], [1, second], options);
+    await exchange(lab, [1, second], [0, first], options);
+    expect([lab.drops(0), lab.drops(1)]).toEqual([{}, {}]);
   });
 
   it('serves firmware that uses queue pair 0 of four only', async () => {

@@ -99,6 +99,36 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     }
   });
 
+  // What a reset of one virtqueue is to a back end (2.6.1): stopped, and begun anew.
+  it('starts over alone, while frames come for it and the other ring runs', async () => {
+    lab = await TestNic.start();
+    const first = await lab.connect(0, { packed });
+    const second = await lab.connect(1);
+    const frames = flowFrames(lab.mac(0), lab.mac(1), { count: 600, lengthMax: 300 });
+    const { receive } = first.queues.pair(0);
+    for (let round = 0; round < 5; round++) {
+      const sent = second.sendAll(frames);
+      await first.stopQueue(0);
+      receive.ring.reset(0);
+      receive.forget();
+      await first.startQueue(0);
+      await exchangeBack(first, second, round);
+      await sent;
+      await second.waitTransmitted();
+      first.poll();
+      first.inbox.drain();
+      receive.checkIdleBuffers();
+    }
+    await exchange(lab, [1, second], [0, first], { count: 20 });
+    const { rx } = lab.stats(0);
+    expect(rx.faults).toBe(0);
+  });
+
+  async function exchangeBack(from: MockGuest, to: MockGuest, seed: number): Promise<void> {
+    if (lab === undefined) throw new Error('assertion: no laboratory');
+    await exchange(lab, [0, from], [1, to], { count: 20, seed: seed + 1 });
+  }
+
   for (const request of ['RESET_DEVICE', 'SET_STATUS'] as const) {
     it(`starts over after a reset by ${request}: a guest that reboots`, async () => {
       lab = await TestNic.start();

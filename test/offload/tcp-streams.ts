@@ -32,7 +32,7 @@ const WRONG = ['tcp checksum', 'ip checksum', 'length', 'wrongly undone', 'padde
 const ODD = ['no data', 'ip options', 'fragment', 'fragmentable', 'udp', 'arp', 'super'] as const;
 const ORDER = ['lost', 'again', 'undone'] as const;
 export const CHANGES = ['none', ...FLAGS, ...FIELDS, ...WRONG, ...ODD, ...ORDER] as const;
-export type Change = (typeof CHANGES)[number];
+type Change = (typeof CHANGES)[number];
 
 export interface Step {
   flow: number;

@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest';
+import { VIRTIO_F_RING_RESET } from '../../layout/virtio.ts';
+import { featureNames, isAcceptable, offeredFeatures, SWITCHABLE_FEATURES } from './features.ts';
+
+const bit = (number: number) => 1n << BigInt(number);
+
+describe('what a VF offers', () => {
+  it.each(Object.entries(SWITCHABLE_FEATURES))(
+    'has %s (bit %i), unless it is off',
+    (name, number) => {
+      const all = offeredFeatures();
+      expect(all & bit(number)).toBe(bit(number));
+      const without = offeredFeatures([name]);
+      expect(without & bit(number)).toBe(0n);
+      expect(isAcceptable(bit(number), all)).toBe(true);
+      // The control queue takes with it what is commanded there.
+      const gone = featureNames(all & ~without);
+      if (name === 'CTRL_VQ') expect(gone).toContain(name);
+      else expect(gone).toEqual([name]);
+    },
+  );
+
+  it('has nothing more than what cannot be switched off once all is', () => {
+    const names = featureNames(offeredFeatures(Object.keys(SWITCHABLE_FEATURES)));
+    expect(names).toEqual(['MAC', 'STATUS', 'ANY_LAYOUT', 'PROTOCOL_FEATURES', 'VERSION_1']);
+  });
+
+  it('has no RING_RESET: the front-ends that know it do not tell of a reset', () => {
+    expect(offeredFeatures() & bit(VIRTIO_F_RING_RESET)).toBe(0n);
+    expect(isAcceptable(bit(VIRTIO_F_RING_RESET), offeredFeatures())).toBe(false);
+  });
+});
