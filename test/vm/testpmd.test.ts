@@ -37,6 +37,7 @@ const SPLIT: readonly Variant[] = [
     expected: ['IN_ORDER'],
   },
   { name: 'queues=4', rings: { queuePairs: 4 }, expected: ['MQ'] },
+  { name: 'queues=8', rings: { queuePairs: 8 }, expected: ['MQ'] },
 ];
 const PACKED: readonly Variant[] = [
   { name: 'packed_vq=1', rings: { isPacked: true }, expected: ['RING_PACKED'] },
