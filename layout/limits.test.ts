@@ -25,7 +25,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ],
   ['frames', memory.FRAMES_BASE, BATCH_MAX * 64],
   ['segment scratch', memory.SEGMENT_SCRATCH_BASE, limits.HEADER_SCRATCH_SIZE + 8],
-  ['emit scratch', memory.EMIT_SCRATCH_BASE, virtio.NET_HEADER_SIZE],
+  ['emit scratch', memory.EMIT_SCRATCH_BASE, virtio.NET_HEADER_SIZE_HASH],
   ['posted buffers', memory.POSTED_BASE, limits.POSTED_COUNT_MAX * 16],
   ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
   ['frame tags', memory.FRAME_TAGS_BASE, BATCH_MAX * 8],
@@ -67,6 +67,7 @@ const SHARED_AREAS: readonly Area[] = [
   ['VLANs', memory.SHARED_VLANS, VF_COUNT_MAX * fdb.VLAN_SET_SIZE],
   ['rings', memory.SHARED_RINGS, RING_NUMBER_COUNT * virtqueue.RING_RECORD_SIZE],
   ['counters', memory.SHARED_COUNTERS, RING_NUMBER_COUNT * counters.COUNTER_RECORD_SIZE],
+  ['flows', memory.SHARED_FLOWS, VF_COUNT_MAX * vf.FLOW_RECORD_SIZE],
 ];
 
 function expectApart(areas: readonly Area[], end: number): void {
@@ -162,8 +163,9 @@ describe('relations', () => {
     expect(limits.FRAME_SIZE_MAX).toBe(65535 + 14 + 4);
     expect(limits.FRAME_SIZE_MIN).toBe(14);
     expect(virtio.NET_HEADER_SIZE).toBe(virtio.NET_HEADER_NUM_BUFFERS + 2);
-    expect(virtio.NET_HEADER_SIZE).toBeLessThanOrEqual(16);
-    expect(limits.HEADER_SCRATCH_SIZE - 16).toBeGreaterThanOrEqual(14 + 4 + 40 + 4);
+    const { HEADER_BYTES_MAX, HEADER_SCRATCH_SIZE } = limits;
+    expect(HEADER_BYTES_MAX + virtio.NET_HEADER_SIZE_HASH).toBe(HEADER_SCRATCH_SIZE);
+    expect(HEADER_BYTES_MAX).toBeGreaterThanOrEqual(14 + 4 + 40 + 4);
   });
 
   test('what is looked at of a frame to join it holds all headers, and fits in scratch', () => {
@@ -179,6 +181,17 @@ describe('relations', () => {
     expect(fdb.FDB_SET_SIZE).toBe(64);
     expect(64 % memory.WINDOW_ENTRY_SIZE).toBe(0);
     expect(vf.VF_RECEIVE_QUEUES + limits.QUEUE_PAIRS_MAX).toBeLessThanOrEqual(vf.VF_RECORD_SIZE);
+  });
+
+  test('a flow record: a table, and what each half byte adds to a hash', () => {
+    expect(vf.FLOW_UNCLASSIFIED + 4).toBeLessThanOrEqual(vf.FLOW_QUEUES);
+    expect(vf.FLOW_QUEUES + virtio.RSS_TABLE_LENGTH_MAX).toBeLessThanOrEqual(vf.FLOW_TOEPLITZ);
+    const end = vf.FLOW_TOEPLITZ + vf.FLOW_NIBBLES * 16 * 4;
+    expect(end).toBeLessThanOrEqual(vf.FLOW_RECORD_SIZE);
+    expect(vf.RECEIVE_BY_TABLE).toBeGreaterThan(limits.QUEUE_PAIRS_MAX);
+    expect((vf.FLOW_NIBBLES / 2 - 1) * 8 + 7 + 32, 'windows of the key').toBeLessThanOrEqual(
+      virtio.RSS_KEY_SIZE * 8,
+    );
   });
 
   test('the MAC table: sets of ways, and no VF can fill it alone', () => {

@@ -90,9 +90,12 @@ export const FRAME_SIZE_MAX: u32 = 65553;
 
 /**
  * Leading bytes of a scattered frame that are copied to scratch, so that headers can be read in one
- * piece: a virtio-net header, two VLAN tags, IPv6 with extension headers, TCP with all options.
+ * piece: two VLAN tags, IPv6 with extension headers, TCP with all options.
  */
-export const HEADER_SCRATCH_SIZE: u32 = 256;
+export const HEADER_BYTES_MAX: u32 = 240;
+
+/** Those, and the longest virtio-net header before them. */
+export const HEADER_SCRATCH_SIZE: u32 = 260;
 
 /** The smallest gso_size: the unit of IP fragments, and less than any protocol's useful segment. */
 export const SEGMENT_SIZE_MIN: u32 = 8;

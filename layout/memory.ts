@@ -26,7 +26,7 @@ export const EMIT_SCRATCH_BASE: u32 = 0x102c00;
 export const POSTED_BASE: u32 = 0x103000;
 export const HEADER_SCRATCH_BASE: u32 = 0x104000;
 /** Beside each frame of the batch: its VLAN. */
-export const FRAME_TAGS_BASE: u32 = 0x108000;
+export const FRAME_TAGS_BASE: u32 = 0x108200;
 /** The runs of frames that are being joined. */
 export const RUNS_BASE: u32 = 0x108400;
 /** Beside each frame of the batch: the next one of its run. */
@@ -59,7 +59,7 @@ export const COMMAND_BASE: u32 = 0x2c2000;
 export const PRIVATE_END: u32 = 0x2c4000;
 
 export const SHARED_BASE: u32 = 0x400000;
-export const SHARED_SIZE: u32 = 0x400000;
+export const SHARED_SIZE: u32 = 0x600000;
 /** Offsets in the shared state. */
 export const SHARED_PROCESSORS: u32 = 0x1000;
 export const SHARED_VFS: u32 = 0x2000;
@@ -68,6 +68,7 @@ export const SHARED_FDB: u32 = 0x10000;
 export const SHARED_VLANS: u32 = 0x20000;
 export const SHARED_RINGS: u32 = 0x80000;
 export const SHARED_COUNTERS: u32 = 0x104000;
+export const SHARED_FLOWS: u32 = 0x400000;
 
 /** Before alignment. */
 export const PINS_BASE: u32 = 0x1000000;

@@ -8,8 +8,12 @@
 //                                      └─ the port's word: stored at once ─┘
 export const VF_RECORD_SIZE: u32 = 64;
 export const VF_MAC: u32 = 0;
-/** Enabled receive queues; 0 means that nothing can be delivered to this VF. */
+/**
+ * Enabled receive queues; 0 means that nothing can be delivered to this VF. RECEIVE_BY_TABLE: its
+ * guest has set a table, in the flow record, which says where each flow goes.
+ */
 export const VF_RECEIVE_COUNT: u32 = 8;
+export const RECEIVE_BY_TABLE: u32 = 0x100;
 /** MAC table entries that this VF taught; the firmware counts it. */
 export const VF_LEARNED_COUNT: u32 = 12;
 /**
@@ -33,3 +37,21 @@ export const VF_F_LINK_DOWN: u32 = 4;
 export const VF_BEHIND_IOMMU: u32 = 24;
 /** The enabled receive queues' numbers; the flow hash picks among the first VF_RECEIVE_COUNT. */
 export const VF_RECEIVE_QUEUES: u32 = 32;
+
+// The flow record: how a guest wants its received flows hashed (5.1.6.4.3) and spread over its
+// receive queues (5.1.6.5.7). Written by the control plane alone.
+//
+//   0            4            8              64                       512                   5120
+//   ┌────────────┬────────────┬──────────────┬────────────────────────┬─────────────────────┐
+//   │ hash types │ table mask │ unclassified │ queue numbers, u8 × 128│ Toeplitz, u32 × 1152│
+//   └────────────┴────────────┴──────────────┴────────────────────────┴─────────────────────┘
+//   Toeplitz: for each half byte of the input and each value of it, what it adds to the hash
+export const FLOW_RECORD_SIZE: u32 = 8192;
+/** The types that are hashed; 0: none is. */
+export const FLOW_HASH_TYPES: u32 = 0;
+export const FLOW_TABLE_MASK: u32 = 4;
+export const FLOW_UNCLASSIFIED: u32 = 8;
+export const FLOW_QUEUES: u32 = 64;
+export const FLOW_TOEPLITZ: u32 = 512;
+/** Half bytes of the input: source and destination of IPv6, and two ports. */
+export const FLOW_NIBBLES: u32 = 72;

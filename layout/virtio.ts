@@ -33,6 +33,8 @@ export const VIRTIO_F_RING_RESET: u32 = 40;
 export const VIRTIO_NET_F_GUEST_USO4: u32 = 54;
 export const VIRTIO_NET_F_GUEST_USO6: u32 = 55;
 export const VIRTIO_NET_F_HOST_USO: u32 = 56;
+export const VIRTIO_NET_F_HASH_REPORT: u32 = 57;
+export const VIRTIO_NET_F_RSS: u32 = 60;
 export const VIRTIO_NET_F_SPEED_DUPLEX: u32 = 63;
 
 // struct virtio_net_hdr (5.1.6): flags, gso_type, hdr_len, gso_size, csum_start, csum_offset,
@@ -40,6 +42,10 @@ export const VIRTIO_NET_F_SPEED_DUPLEX: u32 = 63;
 export const NET_HEADER_SIZE_LEGACY: u32 = 10;
 export const NET_HEADER_SIZE: u32 = 12;
 export const NET_HEADER_NUM_BUFFERS: u32 = 10;
+/** With HASH_REPORT: le32 hash_value, le16 hash_report, le16 padding behind that. */
+export const NET_HEADER_SIZE_HASH: u32 = 20;
+export const NET_HEADER_HASH_VALUE: u32 = 12;
+export const NET_HEADER_HASH_REPORT: u32 = 16;
 
 // flags and gso_type of the header (5.1.6).
 export const NET_HEADER_F_NEEDS_CSUM: u32 = 1;
@@ -65,5 +71,17 @@ export const CONTROL_ANNOUNCE: u32 = 3;
 export const CONTROL_ANNOUNCE_ACK: u32 = 0;
 export const CONTROL_MQ: u32 = 4;
 export const CONTROL_MQ_PAIRS_SET: u32 = 0;
+export const CONTROL_MQ_RSS_CONFIG: u32 = 1;
+export const CONTROL_MQ_HASH_CONFIG: u32 = 2;
 export const CONTROL_GUEST_OFFLOADS: u32 = 5;
 export const CONTROL_GUEST_OFFLOADS_SET: u32 = 0;
+
+// Hash types (5.1.6.4.3): IPv4, with TCP, with UDP, and the same of IPv6. A packet is reported as 1
+// + the number of its bit.
+export const HASH_TYPE_IPV4: u32 = 1;
+export const HASH_TYPE_TCPV4: u32 = 2;
+export const HASH_TYPE_IPV6: u32 = 8;
+/** All of them, without those for extension headers of IPv6. */
+export const HASH_TYPES: u32 = 63;
+export const RSS_KEY_SIZE: u32 = 40;
+export const RSS_TABLE_LENGTH_MAX: u32 = 128;

@@ -4,7 +4,7 @@
 import { DROP_CHECKSUM_FIELD, DROP_HEADER_OFFLOAD, DROP_SEGMENTATION } from '../../layout/counters';
 import {
   FRAME_SIZE_MIN,
-  HEADER_SCRATCH_SIZE,
+  HEADER_BYTES_MAX,
   SEGMENT_SIZE_MIN,
   SEGMENTS_PER_FRAME_MAX,
 } from '../../layout/limits';
@@ -29,7 +29,7 @@ import { Frame, headerLength, IPV4, TARGET_DROP } from '../wire/frame';
 import { findTransport, isIpv6, networkOffset, protocol, transportOffset } from '../wire/headers';
 
 /** Headers that are rewritten are copied to a scratch of this size. */
-export const HEADERS_SIZE_MAX: u32 = HEADER_SCRATCH_SIZE - 16;
+export const HEADERS_SIZE_MAX: u32 = HEADER_BYTES_MAX;
 
 const TCP_CHECKSUM: u32 = 16;
 const UDP_CHECKSUM: u32 = 6;

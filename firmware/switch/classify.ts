@@ -9,11 +9,13 @@ import {
 } from '../../layout/counters';
 import { SHARED_BASE, SHARED_VFS } from '../../layout/memory';
 import {
+  RECEIVE_BY_TABLE,
   VF_F_LINK_DOWN,
   VF_RECEIVE_COUNT,
   VF_RECEIVE_QUEUES,
   VF_RECORD_SIZE,
 } from '../../layout/vf';
+import { queueByTable } from '../offload/flow-hash';
 import { NO_RING } from '../virtqueue/ring';
 import { destinationOf, isGroup, sourceOf } from '../wire/addresses';
 import { Frame, frameAt, headerLength, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
@@ -94,6 +96,9 @@ export function receiveRing(vf: u32, frame: Frame): u32 {
   if (queues == 0) return NO_RING;
   let place: u32 = 0;
   if (queues > 1) {
+    if (queues == RECEIVE_BY_TABLE) {
+      return (vf << 5) + queueByTable(vf, frame.header, headerLength(frame));
+    }
     // Multiply-shift instead of modulo: no division.
     place = u32((u64(flowHash(frame.header, headerLength(frame))) * u64(queues)) >> 32);
   }

@@ -18,9 +18,16 @@ import {
   GATHERED_ENTRY_SIZE,
   TARGET_SEGMENTS_BASE,
 } from '../../layout/memory';
-import { NET_HEADER_NUM_BUFFERS, NET_HEADER_SIZE } from '../../layout/virtio';
+import {
+  NET_HEADER_HASH_REPORT,
+  NET_HEADER_HASH_VALUE,
+  NET_HEADER_NUM_BUFFERS,
+  NET_HEADER_SIZE,
+  NET_HEADER_SIZE_HASH,
+} from '../../layout/virtio';
 import {
   DESCRIPTOR_F_WRITE,
+  OFFLOAD_UFO,
   RING_F_MERGEABLE,
   RING_FAULT_CHAIN,
   RING_FAULT_HEAD_INDEX,
@@ -29,6 +36,7 @@ import { count } from '../counters/counters';
 import { control } from '../memory/control';
 import { appendToTargets, openTargets } from '../memory/segments';
 import { settleExhausted } from '../memory/windows';
+import { hashFlow, hashType, reportOf } from '../offload/flow-hash';
 import {
   dropOf,
   droppedWalk,
@@ -42,7 +50,7 @@ import { availableFlags, chainId, measureChain } from '../virtqueue/packed';
 import { isPacked, publishUsed, putUsed } from '../virtqueue/queue';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
 import { availableHead } from '../virtqueue/split';
-import { Frame } from '../wire/frame';
+import { Frame, headerLength } from '../wire/frame';
 import { markDirty } from './dirty';
 import { look, looked, openLook } from './look';
 import { endMissStreak, mayMiss } from './misses';
@@ -129,6 +137,7 @@ export function emit(
   store<u16>(EMIT_SCRATCH_BASE, u16(checksumOffset), 8);
   const isMergeable = (ring.flags & RING_F_MERGEABLE) != 0;
   store<u16>(EMIT_SCRATCH_BASE, u16(isMergeable ? gatheredBuffers : 1), NET_HEADER_NUM_BUFFERS);
+  if (ring.headerSize == NET_HEADER_SIZE_HASH) putHash(ringNumber, ring, frame);
   openTargets(TARGET_SEGMENTS_BASE);
   appendToTargets(EMIT_SCRATCH_BASE, ring.headerSize);
   appendToTargets(headersAt, headers);
@@ -137,6 +146,17 @@ export function emit(
   tookSlots(gatheredSlots, headers + length);
   endMissStreak();
   return EMITTED;
+}
+
+/**
+ * 5.1.6.4.4: the hash of the frame's flow. A datagram that its receiver gets in fragments is hashed
+ * as those are: by its addresses.
+ */
+function putHash(ringNumber: u32, ring: Ring, frame: Frame): void {
+  const isFragmented = frame.offload == OFFLOAD_UFO && !(ring.offloads & OFFLOAD_UFO);
+  const hash = hashFlow(vfOf(ringNumber), frame.header, headerLength(frame), !isFragmented);
+  store<u32>(EMIT_SCRATCH_BASE, hash, NET_HEADER_HASH_VALUE);
+  store<u32>(EMIT_SCRATCH_BASE, reportOf(hashType), NET_HEADER_HASH_REPORT);
 }
 
 // The buffers of one frame, noted until it is sure that the frame fits: a used descriptor of a

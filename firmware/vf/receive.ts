@@ -5,6 +5,7 @@
 // the list there: what was delivered is published, the host maps the window, and the list goes on
 // with that same frame.
 import { COUNTER_DROPS, COUNTER_OFFERED, DROP_RING_STOPPED } from '../../layout/counters';
+import { NET_HEADER_SIZE_HASH } from '../../layout/virtio';
 import { RING_ENABLED, RING_FAULT_AVAIL_INDEX } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
 import { control } from '../memory/control';
@@ -80,10 +81,13 @@ function deliverEach(
 ): u32 {
   let i = start;
   while (i < frames) {
-    i = isPacked(ring)
-      ? putPlainPacked(view, ring, list, i, frames)
-      : putPlainSplit(view, ring, list, i, frames);
-    if (i == frames) break;
+    // A header with a hash in it is none of the plain ones.
+    if (ring.headerSize != NET_HEADER_SIZE_HASH) {
+      i = isPacked(ring)
+        ? putPlainPacked(view, ring, list, i, frames)
+        : putPlainSplit(view, ring, list, i, frames);
+      if (i == frames) break;
+    }
     const frame = frameAt(load<u32>(list + (i << 2)));
     const result = deliverTranslated(ringNumber, view, ring, frame);
     if (result == EMIT_MISSED) return i;

@@ -9,11 +9,12 @@ import {
 import {
   FRAME_SIZE_MAX,
   FRAME_SIZE_MIN,
-  HEADER_SCRATCH_SIZE,
+  HEADER_BYTES_MAX,
   LENGTH_COST_SHIFT,
   MISS_STREAK_MAX,
 } from '../../layout/limits';
 import { SOURCE_SEGMENTS_BASE } from '../../layout/memory';
+import { NET_HEADER_SIZE_HASH } from '../../layout/virtio';
 import { isNoted } from '../memory/iotlb';
 import { gather } from '../memory/segments';
 import {
@@ -99,13 +100,13 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
 
 /**
  * Fills in a frame that lies in several pieces. Its virtio-net header and leading bytes are copied
- * to scratch: the header in the 16 bytes before, so that both kinds of frame have it at `header -
+ * to scratch: the header right before, so that both kinds of frame have it at `header -
  * size`.
  */
 function scatter(frame: Frame, index: u32, segments: u32, headerSize: u32): void {
   const scratch = headerScratch(index);
-  const leading = min(frame.length, HEADER_SCRATCH_SIZE - 16);
-  gather(scratch + 16 - headerSize, segments, headerSize + leading);
+  const leading = min(frame.length, HEADER_BYTES_MAX);
+  gather(scratch + NET_HEADER_SIZE_HASH - headerSize, segments, headerSize + leading);
   let first = segments;
   let skip = headerSize;
   while (skip >= load<u32>(first, 4)) {
@@ -117,7 +118,7 @@ function scatter(frame: Frame, index: u32, segments: u32, headerSize: u32): void
   frame.address = 0;
   frame.segments = first;
   frame.segmentCount = walkedSegments - ((first - segments) >> 3);
-  frame.header = scratch + 16;
+  frame.header = scratch + NET_HEADER_SIZE_HASH;
 }
 
 function drop(frame: Frame, reason: u32): u32 {

@@ -1,5 +1,5 @@
 // The batch: frames that wait in guest memory while the switch decides. Nothing is copied yet.
-import { HEADER_SCRATCH_SIZE } from '../../layout/limits';
+import { HEADER_BYTES_MAX, HEADER_SCRATCH_SIZE } from '../../layout/limits';
 import { FRAMES_BASE, HEADER_SCRATCH_BASE } from '../../layout/memory';
 
 //   0         4        8          12             16     20       24       28
@@ -66,10 +66,7 @@ export function headerScratch(index: u32): u32 {
   return HEADER_SCRATCH_BASE + index * HEADER_SCRATCH_SIZE;
 }
 
-/**
- * Bytes that can be read at `frame.header`: scratch keeps 16 of its bytes for the virtio-net
- * header.
- */
+/** Bytes that can be read at `frame.header`. */
 export function headerLength(frame: Frame): u32 {
-  return frame.address != 0 ? frame.length : min(frame.length, HEADER_SCRATCH_SIZE - 16);
+  return frame.address != 0 ? frame.length : min(frame.length, HEADER_BYTES_MAX);
 }

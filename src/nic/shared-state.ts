@@ -2,6 +2,7 @@ import { COUNTER_COUNT, COUNTER_RECORD_SIZE } from '../../layout/counters.ts';
 import { QUEUE_COUNT_MAX, RING_NUMBER_COUNT } from '../../layout/limits.ts';
 import {
   SHARED_COUNTERS,
+  SHARED_FLOWS,
   SHARED_PROCESSORS,
   SHARED_RINGS,
   SHARED_SIZE,
@@ -10,7 +11,7 @@ import {
 } from '../../layout/memory.ts';
 import { PROCESSOR_RECORD_SIZE } from '../../layout/processor.ts';
 import { VLAN_SET_SIZE } from '../../layout/switch.ts';
-import { VF_RECORD_SIZE } from '../../layout/vf.ts';
+import { FLOW_RECORD_SIZE, VF_RECORD_SIZE } from '../../layout/vf.ts';
 import { RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
 import { c } from '../os/libc.ts';
 import { LinearMemory } from '../os/linear-memory.ts';
@@ -45,6 +46,10 @@ export class SharedState {
     return SHARED_VFS + vf * VF_RECORD_SIZE;
   }
 
+  flowOffset(vf: number): number {
+    return SHARED_FLOWS + vf * FLOW_RECORD_SIZE;
+  }
+
   processorField(processor: number, field: number): number {
     const at = SHARED_PROCESSORS + processor * PROCESSOR_RECORD_SIZE + field;
     return this.view.getUint32(at, true);
@@ -72,6 +77,7 @@ export class SharedState {
     this.#clearRings(ringNumber(vf, CONTROL_QUEUE), 1);
     const bytes = new Uint8Array(this.view.buffer);
     bytes.fill(0, this.vfOffset(vf), this.vfOffset(vf) + VF_RECORD_SIZE);
+    bytes.fill(0, this.flowOffset(vf), this.flowOffset(vf) + FLOW_RECORD_SIZE);
     const vlans = SHARED_VLANS + vf * VLAN_SET_SIZE;
     bytes.fill(0, vlans, vlans + VLAN_SET_SIZE);
   }

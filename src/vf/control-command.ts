@@ -1,4 +1,5 @@
 import * as virtio from '../../layout/virtio.ts';
+import type { FlowHashing, SteeringTable } from '../virtqueue/control-settings.ts';
 
 /** A command of the control queue (virtio 1.3, 5.1.6.5), read and found well-formed. */
 export type ControlCommand =
@@ -7,6 +8,8 @@ export type ControlCommand =
   | { kind: 'mac-address'; mac: Uint8Array }
   | { kind: 'announce-ack' }
   | { kind: 'queue-pairs'; pairs: number }
+  | { kind: 'hashing'; hashing: FlowHashing }
+  | { kind: 'steering'; hashing: FlowHashing; table: SteeringTable; transmitQueues: number }
   | { kind: 'guest-offloads'; offloads: bigint };
 
 const MAC_SIZE = 6;
@@ -50,6 +53,14 @@ const FORMATS: ReadonlyMap<number, Format> = new Map([
   [
     key(virtio.CONTROL_MQ, virtio.CONTROL_MQ_PAIRS_SET),
     { feature: virtio.VIRTIO_NET_F_MQ, read: queuePairs },
+  ],
+  [
+    key(virtio.CONTROL_MQ, virtio.CONTROL_MQ_RSS_CONFIG),
+    { feature: virtio.VIRTIO_NET_F_RSS, read: steering },
+  ],
+  [
+    key(virtio.CONTROL_MQ, virtio.CONTROL_MQ_HASH_CONFIG),
+    { feature: virtio.VIRTIO_NET_F_HASH_REPORT, read: hashing },
   ],
   [
     key(virtio.CONTROL_GUEST_OFFLOADS, virtio.CONTROL_GUEST_OFFLOADS_SET),
@@ -109,4 +120,38 @@ function queuePairs(data: DataView): ControlCommand | null {
 function guestOffloads(data: DataView): ControlCommand | null {
   if (data.byteLength !== 8) return null;
   return { kind: 'guest-offloads', offloads: data.getBigUint64(0, true) };
+}
+
+/** le32 hash_types, le16 indirection_table_mask, le16 unclassified_queue, le16 table[mask + 1] … */
+function steering(data: DataView): ControlCommand | null {
+  if (data.byteLength < 8) return null;
+  const length = data.getUint16(4, true) + 1;
+  const end = 8 + length * 2;
+  const isTable = length <= virtio.RSS_TABLE_LENGTH_MAX && (length & (length - 1)) === 0;
+  if (!isTable || end + 2 > data.byteLength) return null;
+  const unclassified = data.getUint16(6, true);
+  const pairs = Array.from({ length }, (_, index) => data.getUint16(8 + index * 2, true));
+  const transmitQueues = data.getUint16(end, true);
+  const read = hashingAt(data, end + 2);
+  if (read === null) return null;
+  return { kind: 'steering', hashing: read, table: { pairs, unclassified }, transmitQueues };
+}
+
+/** le32 hash_types, le16 reserved[4] … */
+function hashing(data: DataView): ControlCommand | null {
+  if (data.byteLength < 12 || data.getBigUint64(4, true) !== 0n) return null;
+  const read = hashingAt(data, 12);
+  return read === null ? null : { kind: 'hashing', hashing: read };
+}
+
+/** … u8 hash_key_length, hash_key_data[]. A shorter key goes on with zeros. */
+function hashingAt(data: DataView, at: number): FlowHashing | null {
+  const types = data.getUint32(0, true);
+  if ((types & ~virtio.HASH_TYPES) !== 0 || at >= data.byteLength) return null;
+  const length = data.getUint8(at);
+  if (length > virtio.RSS_KEY_SIZE || data.byteLength !== at + 1 + length) return null;
+  if (length === 0 && types !== 0) return null;
+  const key = new Uint8Array(virtio.RSS_KEY_SIZE);
+  key.set(new Uint8Array(data.buffer, data.byteOffset + at + 1, length));
+  return { types, key };
 }

@@ -49,11 +49,25 @@ export class GuestControl {
       case 'queue-pairs':
         if (command.pairs < 1 || command.pairs > this.#queuePairs) return false;
         settings.queuePairs = command.pairs;
+        settings.table = null;
+        return true;
+      case 'hashing':
+        settings.hashing = command.hashing;
+        return true;
+      case 'steering':
+        if (!this.#isWithin(command)) return false;
+        settings.hashing = command.hashing;
+        settings.table = command.table;
         return true;
       case 'guest-offloads':
         if (!settings.areGuestOffloads(command.offloads, features)) return false;
         settings.guestOffloads = command.offloads;
         return true;
     }
+  }
+
+  #isWithin({ table, transmitQueues }: Extract<ControlCommand, { kind: 'steering' }>): boolean {
+    if (transmitQueues < 1 || transmitQueues > this.#queuePairs) return false;
+    return [table.unclassified, ...table.pairs].every((pair) => pair < this.#queuePairs);
   }
 }

@@ -37,6 +37,8 @@ export const SWITCHABLE_FEATURES = {
   GUEST_USO4: virtio.VIRTIO_NET_F_GUEST_USO4,
   GUEST_USO6: virtio.VIRTIO_NET_F_GUEST_USO6,
   HOST_USO: virtio.VIRTIO_NET_F_HOST_USO,
+  HASH_REPORT: virtio.VIRTIO_NET_F_HASH_REPORT,
+  RSS: virtio.VIRTIO_NET_F_RSS,
   SPEED_DUPLEX: virtio.VIRTIO_NET_F_SPEED_DUPLEX,
 } as const;
 
@@ -57,6 +59,8 @@ const OF_CONTROL_QUEUE: readonly SwitchableFeature[] = [
   'CTRL_GUEST_OFFLOADS',
   'CTRL_RX',
   'CTRL_MAC_ADDR',
+  'HASH_REPORT',
+  'RSS',
 ];
 
 const NAMES = Object.entries({ ...SWITCHABLE_FEATURES, ...ALWAYS }).sort(([, a], [, b]) => a - b);

@@ -1,4 +1,10 @@
-import { NET_STATUS_LINK_UP, VIRTIO_NET_F_CTRL_VQ } from '../../layout/virtio.ts';
+import {
+  HASH_TYPES,
+  NET_STATUS_LINK_UP,
+  RSS_KEY_SIZE,
+  RSS_TABLE_LENGTH_MAX,
+  VIRTIO_NET_F_CTRL_VQ,
+} from '../../layout/virtio.ts';
 import { operatorError } from '../errors.ts';
 import { MEMORY_SLOTS_MAX } from '../memory/guest-memory.ts';
 import { closeFd } from '../os/descriptor.ts';
@@ -208,8 +214,8 @@ const SPEED_MBPS = 10_000;
 const FULL_DUPLEX = 1;
 
 /**
- * struct virtio_net_config (5.1.4): mac[6], status, max_virtqueue_pairs, mtu, speed, duplex; the
- * rest reads as zero.
+ * struct virtio_net_config (5.1.4): mac[6], status, max_virtqueue_pairs, mtu, speed, duplex,
+ * rss_max_key_size, rss_max_indirection_table_length, supported_hash_types; the rest reads as zero.
  */
 export function getConfig(session: Session, message: Message): Uint8Array {
   const request = viewOf(message.payload);
@@ -226,6 +232,9 @@ export function getConfig(session: Session, message: Message): Uint8Array {
   view.setUint16(10, session.device.mtu, true);
   view.setUint32(12, SPEED_MBPS, true);
   view.setUint8(16, FULL_DUPLEX);
+  view.setUint8(17, RSS_KEY_SIZE);
+  view.setUint16(18, RSS_TABLE_LENGTH_MAX, true);
+  view.setUint32(20, HASH_TYPES, true);
   const reply = message.payload.slice(0, 12 + size);
   reply.set(space.subarray(offset, offset + size), 12);
   return reply;

@@ -11,10 +11,28 @@ const GUEST_OFFLOADS = [
   virtio.VIRTIO_NET_F_GUEST_USO6,
 ].reduce((mask, bit) => mask | (1n << BigInt(bit)), 0n);
 
+/** How received flows are hashed. */
+export interface FlowHashing {
+  /** HASH_TYPE_ bits. */
+  types: number;
+  /** RSS_KEY_SIZE bytes. */
+  key: Uint8Array;
+}
+
+/** Which queue pair receives a flow, by the lower bits of its hash. */
+export interface SteeringTable {
+  pairs: readonly number[];
+  /** For what has no hash. */
+  unclassified: number;
+}
+
 /** What a guest sets through its control queue (5.1.6.5); as the specification has it at reset. */
 export class ControlSettings {
   /** Queue pairs in use. */
   queuePairs = 1;
+  /** In place of automatic steering over those pairs (RSS). */
+  table: SteeringTable | null = null;
+  hashing: FlowHashing | null = null;
   /** Its own choice in place of the configured address. */
   mac: Uint8Array | null = null;
   isPromiscuous = false;

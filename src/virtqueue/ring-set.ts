@@ -1,5 +1,10 @@
 import { COUNTER_REFUSED } from '../../layout/counters.ts';
-import { VF_BEHIND_IOMMU, VF_RECEIVE_COUNT, VF_RECEIVE_QUEUES } from '../../layout/vf.ts';
+import {
+  RECEIVE_BY_TABLE,
+  VF_BEHIND_IOMMU,
+  VF_RECEIVE_COUNT,
+  VF_RECEIVE_QUEUES,
+} from '../../layout/vf.ts';
 import {
   PACKED_WRAP,
   RING_FAULT,
@@ -22,6 +27,7 @@ import type { Fabric } from '../nic/fabric.ts';
 import type { Command, RingPins, RingRole } from '../processor/commands.ts';
 import { writeLink } from '../switch/vlan.ts';
 import { ControlSettings } from './control-settings.ts';
+import { writeFlowRecord } from './flow-record.ts';
 import { RING_STATE_NUMBERS, RING_TRANSITIONS, type RingState } from './life-cycle.ts';
 import { CONTROL_QUEUE, ringNumber } from './ring-number.ts';
 import {
@@ -123,6 +129,8 @@ export class RingSet {
     for (const ring of this.#rings.values()) {
       this.#fabric.shared.setRingField(ring.number, RING_OFFLOADS, this.#offloadsOf(ring));
     }
+    const { view } = this.#fabric.shared;
+    writeFlowRecord(view, this.#fabric.shared.flowOffset(this.#vf), this.settings);
     await this.#publish();
   }
 
@@ -360,6 +368,11 @@ export class RingSet {
       .sort((a, b) => a - b);
   }
 
+  #receiveCount(queues: readonly number[]): number {
+    const hasTable = this.settings.table !== null && this.controlQueue !== null;
+    return hasTable && queues.length > 0 ? RECEIVE_BY_TABLE : queues.length;
+  }
+
   #portCommand(): Command {
     return { kind: 'set-port', vf: this.#vf, isUp: this.#receiveQueues().length > 0 };
   }
@@ -375,7 +388,7 @@ export class RingSet {
     queues.forEach((queue, index) => {
       view.setUint8(record + VF_RECEIVE_QUEUES + index, queue);
     });
-    view.setUint32(record + VF_RECEIVE_COUNT, queues.length, true);
+    view.setUint32(record + VF_RECEIVE_COUNT, this.#receiveCount(queues), true);
     await this.#fabric.broadcast(this.#portCommand());
   }
 }

@@ -1,6 +1,7 @@
 import { QUEUE_SIZE_MAX } from '../../layout/limits.ts';
 import {
   NET_HEADER_SIZE,
+  NET_HEADER_SIZE_HASH,
   NET_HEADER_SIZE_LEGACY,
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_IN_ORDER,
@@ -16,6 +17,7 @@ import {
   VIRTIO_NET_F_GUEST_UFO,
   VIRTIO_NET_F_GUEST_USO4,
   VIRTIO_NET_F_GUEST_USO6,
+  VIRTIO_NET_F_HASH_REPORT,
   VIRTIO_NET_F_HOST_ECN,
   VIRTIO_NET_F_HOST_TSO4,
   VIRTIO_NET_F_HOST_TSO6,
@@ -23,6 +25,7 @@ import {
   VIRTIO_NET_F_HOST_USO,
   VIRTIO_NET_F_MQ,
   VIRTIO_NET_F_MRG_RXBUF,
+  VIRTIO_NET_F_RSS,
 } from '../../layout/virtio.ts';
 import {
   AVAIL_RING,
@@ -256,7 +259,8 @@ export function hasFeature(features: bigint, bit: number): boolean {
  */
 export function controlQueueOf(features: bigint, queuePairs: number): number | null {
   if (!hasFeature(features, VIRTIO_NET_F_CTRL_VQ)) return null;
-  return hasFeature(features, VIRTIO_NET_F_MQ) ? 2 * queuePairs : 2;
+  const isMulti = hasFeature(features, VIRTIO_NET_F_MQ) || hasFeature(features, VIRTIO_NET_F_RSS);
+  return isMulti ? 2 * queuePairs : 2;
 }
 
 /** The RING_F flags that follow from the negotiated features. */
@@ -321,8 +325,12 @@ export function isStartable(setup: RingSetup, features: bigint): boolean {
   return isQueueSize(size, features) && isRingBase(base, size, features);
 }
 
-/** 5.1.6: num_buffers is there with VERSION_1 or MRG_RXBUF. */
+/**
+ * 5.1.6: num_buffers is there with VERSION_1 or MRG_RXBUF, room for a hash with HASH_REPORT,
+ * whoever has the control queue and whether or not hashes were asked for.
+ */
 export function headerSize(features: bigint): number {
+  if (hasFeature(features, VIRTIO_NET_F_HASH_REPORT)) return NET_HEADER_SIZE_HASH;
   const isLong =
     hasFeature(features, VIRTIO_F_VERSION_1) || hasFeature(features, VIRTIO_NET_F_MRG_RXBUF);
   return isLong ? NET_HEADER_SIZE : NET_HEADER_SIZE_LEGACY;

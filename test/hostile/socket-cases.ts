@@ -313,8 +313,8 @@ const UNOFFERED: readonly SocketCase[] = [
 }));
 
 const FEATURES: readonly SocketCase[] = [
-  ['CVE-2023-6693: HASH_REPORT', 57],
-  ['CVE-2024-6505: RSS', 60],
+  ['GUEST_HDRLEN', 59],
+  ['RSC_EXT', 61],
   ['CVE-2019-14835: LOG_ALL', 26],
   ['CTRL_VLAN', 19],
   ['CTRL_RX_EXTRA', 20],

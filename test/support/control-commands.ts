@@ -56,3 +56,34 @@ export function setGuestOffloads(bits: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(new BigUint64Array([mask]).buffer);
   return command(virtio.CONTROL_GUEST_OFFLOADS, virtio.CONTROL_GUEST_OFFLOADS_SET, bytes);
 }
+
+export interface RssConfig {
+  types: number;
+  /** One less than the entries, unless said otherwise. */
+  mask?: number;
+  unclassified: number;
+  table: readonly number[];
+  transmitQueues: number;
+  key: Iterable<number>;
+  keyLength?: number;
+}
+
+export function setRss(config: RssConfig): Uint8Array {
+  const key = [...config.key];
+  return command(virtio.CONTROL_MQ, virtio.CONTROL_MQ_RSS_CONFIG, [
+    ...le32(config.types),
+    ...le16(config.mask ?? config.table.length - 1),
+    ...le16(config.unclassified),
+    ...config.table.flatMap(le16),
+    ...le16(config.transmitQueues),
+    config.keyLength ?? key.length,
+    ...key,
+  ]);
+}
+
+export function setHashing(types: number, key: Iterable<number>, reserved = 0): Uint8Array {
+  const bytes = [...key];
+  const head = [...le32(types), ...le32(reserved), ...le32(0)];
+  const data = [...head, bytes.length, ...bytes];
+  return command(virtio.CONTROL_MQ, virtio.CONTROL_MQ_HASH_CONFIG, data);
+}

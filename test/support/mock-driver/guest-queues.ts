@@ -6,8 +6,10 @@ import {
   VIRTIO_F_VERSION_1,
   VIRTIO_NET_F_CTRL_VQ,
   VIRTIO_NET_F_GUEST_CSUM,
+  VIRTIO_NET_F_HASH_REPORT,
   VIRTIO_NET_F_MQ,
   VIRTIO_NET_F_MRG_RXBUF,
+  VIRTIO_NET_F_RSS,
 } from '../../../layout/virtio.ts';
 import { Random } from '../random.ts';
 import { ControlQueue } from './control-queue.ts';
@@ -86,14 +88,17 @@ export class GuestQueues {
         ? memory
         : new GuestMemory({ seed: this.random.next(), ...memory });
     const isModern = this.features.has(VIRTIO_F_VERSION_1);
-    this.headerSize = isModern || this.features.has(VIRTIO_NET_F_MRG_RXBUF) ? 12 : 10;
+    const isLong = isModern || this.features.has(VIRTIO_NET_F_MRG_RXBUF);
+    const hasHash = this.features.has(VIRTIO_NET_F_HASH_REPORT);
+    this.headerSize = hasHash ? 20 : isLong ? 12 : 10;
     for (let i = 0; i < (options.queuePairs ?? 1); i++) this.pairs.push(this.#createPair());
     const hasControl = this.features.has(VIRTIO_NET_F_CTRL_VQ);
     const pairs = options.queuePairsMax ?? options.queuePairs ?? 1;
     this.control = hasControl
       ? new ControlQueue(this.memory, this.#createRing(), this.random)
       : null;
-    const number = this.features.has(VIRTIO_NET_F_MQ) ? pairs * 2 : 2;
+    const isMulti = this.features.has(VIRTIO_NET_F_MQ) || this.features.has(VIRTIO_NET_F_RSS);
+    const number = isMulti ? pairs * 2 : 2;
     this.controlNumber = hasControl ? number : -1;
   }
 

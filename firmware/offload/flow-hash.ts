@@ -1,0 +1,122 @@
+// The hash of a flow as its receiver wants it (5.1.6.4.3), and the queue that its table names.
+//
+//   frame ─► type: TCP, UDP or IP, as far as enabled ─► Toeplitz over addresses (and ports)
+import { SHARED_BASE, SHARED_FLOWS } from '../../layout/memory';
+import {
+  FLOW_HASH_TYPES,
+  FLOW_QUEUES,
+  FLOW_RECORD_SIZE,
+  FLOW_TABLE_MASK,
+  FLOW_TOEPLITZ,
+  FLOW_UNCLASSIFIED,
+} from '../../layout/vf';
+import { HASH_TYPE_IPV4, HASH_TYPE_IPV6 } from '../../layout/virtio';
+
+const ETHERTYPE: u32 = 12;
+const VLAN_TAGS_MAX: u32 = 2;
+const TYPE_IPV4: u32 = 0x0008; // as little-endian loads see them
+const TYPE_IPV6: u32 = 0xdd86;
+const TYPE_VLAN: u32 = 0x0081;
+const TYPE_QINQ: u32 = 0xa888;
+const PROTOCOL_TCP: u32 = 6;
+const PROTOCOL_UDP: u32 = 17;
+/** No protocol with ports. */
+const PROTOCOL_NONE: u32 = 59;
+const FRAGMENT_MASK: u32 = 0xff3f;
+const EXTENSION_HEADERS_MAX: u32 = 8;
+const HOP_BY_HOP: u32 = 0;
+const ROUTING: u32 = 43;
+const DESTINATION_OPTIONS: u32 = 60;
+
+/** The type of the last hash: one bit of HASH_TYPES, or 0 if there is no hash. */
+export let hashType: u32 = 0;
+
+/** What `hash_report` says of a type. */
+export function reportOf(type: u32): u32 {
+  return type == 0 ? 0 : ctz(type) + 1;
+}
+
+/** The receive queue of a VF whose guest has set a table. */
+export function queueByTable(vf: u32, header: u32, length: u32): u32 {
+  const record = recordOf(vf);
+  const hash = hashFlow(vf, header, length, true);
+  if (hashType == 0) return load<u32>(record, FLOW_UNCLASSIFIED);
+  return u32(load<u8>(record + (hash & load<u32>(record, FLOW_TABLE_MASK)), FLOW_QUEUES));
+}
+
+/** The hash of a frame for a VF, and `hashType`. `length`: the bytes that can be read. */
+export function hashFlow(vf: u32, header: u32, length: u32, hasPorts: bool): u32 {
+  const record = recordOf(vf);
+  const types = load<u32>(record, FLOW_HASH_TYPES);
+  hashType = 0;
+  if (types == 0) return 0;
+  let offset = ETHERTYPE;
+  let type = u32(load<u16>(header + offset));
+  for (let tags: u32 = 0; tags < VLAN_TAGS_MAX && offset + 6 <= length; tags++) {
+    if (type != TYPE_VLAN && type != TYPE_QINQ) break;
+    offset += 4;
+    type = u32(load<u16>(header + offset));
+  }
+  const ip = header + offset + 2;
+  const room = length - offset - 2;
+  if (type == TYPE_IPV4 && room >= 20) return hashIpv4(record, types, ip, room, hasPorts);
+  if (type == TYPE_IPV6 && room >= 40) return hashIpv6(record, types, ip, room, hasPorts);
+  return 0;
+}
+
+function hashIpv4(record: u32, types: u32, ip: u32, room: u32, hasPorts: bool): u32 {
+  const size = (u32(load<u8>(ip)) & 15) << 2;
+  // Only the first fragment has ports: all of a datagram go by its addresses.
+  const isFragment = (u32(load<u16>(ip, 6)) & FRAGMENT_MASK) != 0;
+  const isReadable = hasPorts && !isFragment && size >= 20 && size + 4 <= room;
+  const protocol = isReadable ? u32(load<u8>(ip, 9)) : PROTOCOL_NONE;
+  hashType = chooseType(types, HASH_TYPE_IPV4, protocol);
+  if (hashType == 0) return 0;
+  const hash = add(record, 0, ip + 12, 8, 0);
+  return hashType == HASH_TYPE_IPV4 ? hash : add(record, hash, ip + size, 4, 8);
+}
+
+/** Extension headers are skipped: types that look at them (IP_EX …) are not among ours. */
+function hashIpv6(record: u32, types: u32, ip: u32, room: u32, hasPorts: bool): u32 {
+  let protocol = hasPorts ? u32(load<u8>(ip, 6)) : PROTOCOL_NONE;
+  let offset: u32 = 40;
+  for (let count: u32 = 0; isExtension(protocol) && offset + 8 <= room; count++) {
+    if (count == EXTENSION_HEADERS_MAX) break;
+    protocol = u32(load<u8>(ip + offset));
+    offset += (u32(load<u8>(ip + offset, 1)) + 1) << 3;
+  }
+  if (offset + 4 > room) protocol = PROTOCOL_NONE;
+  hashType = chooseType(types, HASH_TYPE_IPV6, protocol);
+  if (hashType == 0) return 0;
+  const hash = add(record, 0, ip + 8, 32, 0);
+  return hashType == HASH_TYPE_IPV6 ? hash : add(record, hash, ip + offset, 4, 32);
+}
+
+function isExtension(protocol: u32): bool {
+  return protocol == HOP_BY_HOP || protocol == ROUTING || protocol == DESTINATION_OPTIONS;
+}
+
+/** TCP and UDP of an IP version follow its own type, one bit each. */
+function chooseType(types: u32, ipType: u32, protocol: u32): u32 {
+  const tcp = ipType << 1;
+  const udp = ipType << 2;
+  if (protocol == PROTOCOL_TCP && (types & tcp) != 0) return tcp;
+  if (protocol == PROTOCOL_UDP && (types & udp) != 0) return udp;
+  return types & ipType;
+}
+
+/** Adds bytes, which are the input's from `place` on, to a hash. */
+function add(record: u32, hash: u32, address: u32, length: u32, place: u32): u32 {
+  let entries = record + (place << 7); // two half bytes of 16 entries of 4 bytes
+  for (let i: u32 = 0; i < length; i++) {
+    const byte = u32(load<u8>(address + i));
+    hash ^= load<u32>(entries + ((byte >> 4) << 2), FLOW_TOEPLITZ);
+    hash ^= load<u32>(entries + ((byte & 15) << 2), FLOW_TOEPLITZ + 64);
+    entries += 128;
+  }
+  return hash;
+}
+
+function recordOf(vf: u32): u32 {
+  return SHARED_BASE + SHARED_FLOWS + vf * FLOW_RECORD_SIZE;
+}
