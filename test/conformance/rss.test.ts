@@ -263,12 +263,12 @@ describe.each(FORMATS)('receive-side scaling on $title rings', ({ packed }) => {
     }
   });
 
-  it('carries longer headers both ways, whatever pieces frames and buffers are in', async () => {
+  it('CVE-2023-6693: carries longer headers both ways, in whatever pieces', async () => {
     lab = await TestNic.start();
-    const small = { bufferBytesMin: 60, bufferBytesMax: 300 };
+    const small = { bufferBytesMin: 300, bufferBytesMax: 700 };
     const first = await lab.connect(0, { packed, features: HASHES, ...small });
     const second = await lab.connect(1);
-    const options = { count: 60, lengthMax: 1514 };
+    const options = { count: 40, lengthMax: 1514 };
     await first.command(setHashing(ALL, SUITE_KEY));
     await exchange(lab, [0, first], [1, second], options);
     await exchange(lab, [1, second], [0, first], options);
@@ -276,7 +276,7 @@ describe.each(FORMATS)('receive-side scaling on $title rings', ({ packed }) => {
 });
 
 describe('the features of receive-side scaling', () => {
-  it('refuse what is malformed or beyond what the VF has, and stay as they were', async () => {
+  it('CVE-2024-6505: refuse what is malformed or more than there is, and stay as they were', async () => {
     lab = await TestNic.start({ vf: VF });
     const sender = await lab.connect(0);
     const seen = new Map<string, Seen>();
