@@ -230,12 +230,14 @@ describe('a session', () => {
 
   it('shows the configuration space, and lets nobody write to it', async () => {
     await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
-    const size = 20; // … mtu, speed, duplex, and what reads as zero
+    const size = 28; // … mtu, speed, duplex, what RSS may have, and what reads as zero
     const request = new Uint8Array(12 + size);
     viewOf(request).setUint32(4, size, true);
     const config = (await frontEnd.ask('GET_CONFIG', request)).subarray(12);
     const speed = [0x10, 0x27, 0, 0, 1];
-    expect([...config]).toEqual([2, 0, 0, 0, 0, 1, 1, 0, 1, 0, 0xdc, 5, ...speed, 0, 0, 0]);
+    const rss = [40, 128, 0, 0x3f, 0, 0, 0];
+    const end = [0, 0, 0, 0];
+    expect([...config]).toEqual([2, 0, 0, 0, 0, 1, 1, 0, 1, 0, 0xdc, 5, ...speed, ...rss, ...end]);
     await expect(frontEnd.send('SET_CONFIG', request)).rejects.toThrow(RequestRefused);
   });
 });
