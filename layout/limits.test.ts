@@ -170,7 +170,7 @@ describe('relations', () => {
 
   test('what is looked at of a frame to join it holds all headers, and fits in scratch', () => {
     expect(limits.RUN_HEADERS_SIZE).toBeGreaterThanOrEqual(14 + 2 * 4 + 40 + 60);
-    expect(limits.RUN_HEADERS_SIZE).toBeLessThanOrEqual(limits.HEADER_SCRATCH_SIZE - 16);
+    expect(limits.RUN_HEADERS_SIZE).toBeLessThanOrEqual(limits.HEADER_BYTES_MAX);
     expect(limits.RUN_SEGMENTS_MAX).toBeGreaterThanOrEqual(BATCH_MAX * 2);
   });
 
