@@ -98,7 +98,7 @@ export function attachRing(
   view.avail = avail;
   view.used = used;
   view.state = state;
-  view.dirty = 0;
+  // `dirty` stays: the list of dirty rings may still hold this one from before it was detached.
   view.missStreak = 0;
   view.parked = 0;
   suppressKicks(view, ringAt(ringNumber));

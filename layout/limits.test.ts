@@ -17,7 +17,7 @@ type Area = readonly [name: string, base: number, sizeBytes: number];
 
 /** What each private area has to hold, in the order of the addresses. */
 const PRIVATE_AREAS: readonly Area[] = [
-  ['control', memory.CONTROL_BASE, processor.CONTROL_UNTRANSLATED_COUNT + 4],
+  ['control', memory.CONTROL_BASE, processor.CONTROL_NOW_MICROSECONDS + 4],
   [
     'untranslated list',
     memory.UNTRANSLATED_LIST_BASE,

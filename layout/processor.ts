@@ -32,6 +32,11 @@ export const CONTROL_CURRENT_RING: u32 = 60;
  * host clears it.
  */
 export const CONTROL_UNTRANSLATED_COUNT: u32 = 64;
+/**
+ * The lower 32 bits of the monotonic clock. The host sets it before a turn while an interrupt is
+ * held back, that is while CONTROL_DIRTY_COUNT is not 0.
+ */
+export const CONTROL_NOW_MICROSECONDS: u32 = 68;
 
 // What a turn returns: flags.
 export const TURN_IDLE: u32 = 0;

@@ -30,6 +30,8 @@ export const VIRTIO_F_RING_PACKED: u32 = 34;
 export const VIRTIO_F_IN_ORDER: u32 = 35;
 export const VIRTIO_F_NOTIFICATION_DATA: u32 = 38;
 export const VIRTIO_F_RING_RESET: u32 = 40;
+export const VIRTIO_NET_F_VQ_NOTF_COAL: u32 = 52;
+export const VIRTIO_NET_F_NOTF_COAL: u32 = 53;
 export const VIRTIO_NET_F_GUEST_USO4: u32 = 54;
 export const VIRTIO_NET_F_GUEST_USO6: u32 = 55;
 export const VIRTIO_NET_F_HOST_USO: u32 = 56;
@@ -75,6 +77,11 @@ export const CONTROL_MQ_RSS_CONFIG: u32 = 1;
 export const CONTROL_MQ_HASH_CONFIG: u32 = 2;
 export const CONTROL_GUEST_OFFLOADS: u32 = 5;
 export const CONTROL_GUEST_OFFLOADS_SET: u32 = 0;
+export const CONTROL_COALESCING: u32 = 6;
+export const CONTROL_COALESCING_TX_SET: u32 = 0;
+export const CONTROL_COALESCING_RX_SET: u32 = 1;
+export const CONTROL_COALESCING_VQ_SET: u32 = 2;
+export const CONTROL_COALESCING_VQ_GET: u32 = 3;
 
 // Hash types (5.1.6.4.3): IPv4, with TCP, with UDP, and the same of IPv6. A packet is reported as 1
 // + the number of its bit.

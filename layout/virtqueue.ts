@@ -40,16 +40,13 @@ export const PACKED_EVENT_DESCRIPTOR: u32 = 2;
 
 // The shared ring record: one cache line in the shared state, the same for every processor.
 //
-//   0      4       8      12      16          20         24               28      32           36
-//
-// ┌──────┬───────┬──────┬───────┬───────────┬──────────┬────────────────┬───────┬────────────┬─────┐
-//
-//
-//   │ lock │ state │ size │ flags │ lastAvail │ usedIndex│ signalledUsed  │ fault │ headerSize │
-// offloads │  …  │
-//
-// └──────┴───────┴──────┴───────┴───────────┴──────────┴────────────────┴───────┴────────────┴─────┘
-//
+//   0      4       8      12      16          20          24              28      32
+//   ┌──────┬───────┬──────┬───────┬───────────┬───────────┬───────────────┬───────┬────────────┐
+//   │ lock │ state │ size │ flags │ lastAvail │ usedIndex │ signalledUsed │ fault │ headerSize │
+//   ├──────┴───┬───┴──────┴──────┬┴───────────┴───────────┼───────────────┴──┬────┴──────┬─────┘
+//   │ offloads │ holdPackets     │ holdMicroseconds       │ signalledPackets │ heldSince │
+//   └──────────┴─────────────────┴────────────────────────┴──────────────────┴───────────┘
+//   36         40                44                       48                 52          56
 //
 //   lock: 0, or processor + 1 of the holder; taken only where several processors deliver to it
 export const RING_RECORD_SIZE: u32 = 64;
@@ -63,6 +60,17 @@ export const RING_SIGNALLED_USED: u32 = 24;
 export const RING_FAULT: u32 = 28;
 export const RING_HEADER_SIZE: u32 = 32;
 export const RING_OFFLOADS: u32 = 36;
+/** An interrupt is due after so many packets, or so long after the first; 0 packets: at once. */
+export const RING_HOLD_PACKETS: u32 = 40;
+export const RING_HOLD_MICROSECONDS: u32 = 44;
+/** The lower half of the counter of packets when the guest was called last. */
+export const RING_SIGNALLED_PACKETS: u32 = 48;
+/**
+ * Since when an interrupt is held back, on the clock of CONTROL_NOW_MICROSECONDS. 0: none is;
+ * HELD_JUST_NOW: the clock was not read yet.
+ */
+export const RING_HELD_SINCE: u32 = 52;
+export const HELD_JUST_NOW: u32 = 1;
 
 // The ring's life cycle; its table of transitions is src/virtqueue/life-cycle.ts.
 export const RING_STOPPED: u32 = 0;

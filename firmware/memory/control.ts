@@ -12,6 +12,7 @@ import {
   CONTROL_MISS_ADDRESS,
   CONTROL_MISS_RING,
   CONTROL_MISS_VF,
+  CONTROL_NOW_MICROSECONDS,
   CONTROL_NOW_SECONDS,
   CONTROL_PORT_COUNT,
   CONTROL_SIGNAL_COUNT,
@@ -36,6 +37,7 @@ export class Control {
   dirtyCount: u32;
   currentRing: u32;
   untranslatedCount: u32;
+  nowMicroseconds: u32;
 }
 
 if (offsetof<Control>('missVf') != CONTROL_MISS_VF) ERROR('Control.missVf drifted');
@@ -53,6 +55,7 @@ if (offsetof<Control>('portCount') != CONTROL_PORT_COUNT) ERROR('Control.portCou
 if (offsetof<Control>('dirtyCount') != CONTROL_DIRTY_COUNT) ERROR('Control.dirtyCount drifted');
 if (offsetof<Control>('currentRing') != CONTROL_CURRENT_RING) ERROR('Control.currentRing drifted');
 if (offsetof<Control>('untranslatedCount') != CONTROL_UNTRANSLATED_COUNT) ERROR('Control');
+if (offsetof<Control>('nowMicroseconds') != CONTROL_NOW_MICROSECONDS) ERROR('Control drifted');
 
 export function control(): Control {
   return changetype<Control>(CONTROL_BASE);

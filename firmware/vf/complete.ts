@@ -11,6 +11,7 @@ import { DIRTY_LIST_BASE, SIGNAL_LIST_BASE } from '../../layout/memory';
 import { RING_STOPPED, USED_ELEMENT_SIZE, USED_RING } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
 import { control } from '../memory/control';
+import { isHeld } from '../virtqueue/hold';
 import { lock, unlock } from '../virtqueue/lock';
 import { wantsInterrupt } from '../virtqueue/notification';
 import { isPacked, publishUsed, putUsed } from '../virtqueue/queue';
@@ -77,9 +78,13 @@ function countDrops(ringNumber: u32, frames: u32): u32 {
   return dropped;
 }
 
-/** The end of a turn: lists the rings whose drivers want an interrupt. True if there are any. */
+/**
+ * The end of a turn: lists the rings whose drivers want an interrupt. True if there are any. What
+ * is held back stays in the list of dirty rings, for the next turn to look at.
+ */
 export function listInterrupts(): bool {
   const words = control();
+  let held: u32 = 0;
   for (let i: u32 = 0; i < words.dirtyCount; i++) {
     const ringNumber = load<u32>(DIRTY_LIST_BASE + (i << 2));
     const view = viewAt(ringNumber);
@@ -88,13 +93,17 @@ export function listInterrupts(): bool {
     if (view.state == RING_STOPPED) continue;
     words.currentRing = ringNumber;
     lock(ring);
-    if (wantsInterrupt(view, ring)) {
+    if (ring.holdPackets != 0 && isHeld(ringNumber, ring)) {
+      view.dirty = 1;
+      store<u32>(DIRTY_LIST_BASE + (held << 2), ringNumber);
+      held += 1;
+    } else if (wantsInterrupt(view, ring)) {
       store<u32>(SIGNAL_LIST_BASE + (words.signalCount << 2), ringNumber);
       words.signalCount += 1;
       count(ringNumber, COUNTER_INTERRUPTS, 1);
     }
     unlock(ring);
   }
-  words.dirtyCount = 0;
+  words.dirtyCount = held;
   return words.signalCount != 0;
 }

@@ -6,10 +6,14 @@ import {
   RING_FAULT,
   RING_FLAGS,
   RING_HEADER_SIZE,
+  RING_HELD_SINCE,
+  RING_HOLD_MICROSECONDS,
+  RING_HOLD_PACKETS,
   RING_LAST_AVAIL,
   RING_LOCK,
   RING_OFFLOADS,
   RING_RECORD_SIZE,
+  RING_SIGNALLED_PACKETS,
   RING_SIGNALLED_USED,
   RING_SIZE,
   RING_STATE,
@@ -35,6 +39,10 @@ export class Ring {
   fault: u32;
   headerSize: u32;
   offloads: u32;
+  holdPackets: u32;
+  holdMicroseconds: u32;
+  signalledPackets: u32;
+  heldSince: u32;
 }
 
 if (offsetof<Ring>('lock') != RING_LOCK) ERROR('Ring.lock drifted');
@@ -47,6 +55,10 @@ if (offsetof<Ring>('signalledUsed') != RING_SIGNALLED_USED) ERROR('Ring.signalle
 if (offsetof<Ring>('fault') != RING_FAULT) ERROR('Ring.fault drifted');
 if (offsetof<Ring>('offloads') != RING_OFFLOADS) ERROR('Ring.offloads drifted');
 if (offsetof<Ring>('headerSize') != RING_HEADER_SIZE) ERROR('Ring.headerSize drifted');
+if (offsetof<Ring>('holdPackets') != RING_HOLD_PACKETS) ERROR('Ring.holdPackets');
+if (offsetof<Ring>('holdMicroseconds') != RING_HOLD_MICROSECONDS) ERROR('Ring drifted');
+if (offsetof<Ring>('signalledPackets') != RING_SIGNALLED_PACKETS) ERROR('Ring drifted');
+if (offsetof<Ring>('heldSince') != RING_HELD_SINCE) ERROR('Ring.heldSince drifted');
 
 @unmanaged
 export class RingView {

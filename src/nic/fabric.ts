@@ -12,8 +12,8 @@ export interface SwitchPort {
   reattach(processor: number, direction: 'rx' | 'tx'): Promise<void>;
   /** A processor stopped one of its rings: a virtqueue, or CONTROL_QUEUE. */
   onRingFault(queue: number, reason: string): Promise<void>;
-  /** A command of its guest's control queue; resolves with the answer. */
-  onCommand?(bytes: Uint8Array): Promise<Uint8Array>;
+  /** A command of its guest's control queue; resolves with the answer, of at most `room` bytes. */
+  onCommand?(bytes: Uint8Array, room: number): Promise<Uint8Array>;
   /** A processor lacks the translation of an address that its guest named. */
   onUntranslated?(iova: bigint, access: number): void;
 }

@@ -133,7 +133,12 @@ export class ProcessorSet implements Fabric {
         const port = this.#owner.ports().find((one) => one.number === vf);
         port?.onUntranslated?.(iova, access);
       },
-      onCommand: (ring, id, bytes) => void this.#carryOut(index, ring, id, bytes),
+      onCommand: (ring, id, bytes, room) => {
+        // A VF that is gone has no queue either: nobody waits for an answer.
+        void this.#portOf(ring)
+          ?.onCommand?.(bytes, room)
+          .then((answer) => this.post(index, { kind: 'answer-command', ring, id, answer }));
+      },
       onUplinkLost: (number, reason) => this.#owner.onUplinkLost(number, reason),
       onDeath: (death) => {
         // Out of descriptors, say. The NIC goes on with the processors it has.
@@ -174,12 +179,6 @@ export class ProcessorSet implements Fabric {
   /** Stops a ring that its driver broke or that the firmware trapped on, and tells its VF. */
   #blame(ring: number, reason: string): void {
     void this.#portOf(ring)?.onRingFault(queueOfRing(ring), reason);
-  }
-
-  /** A VF that is gone has no queue either: nobody waits for an answer. */
-  async #carryOut(index: number, ring: number, id: number, bytes: Uint8Array): Promise<void> {
-    const answer = await this.#portOf(ring)?.onCommand?.(bytes);
-    if (answer !== undefined) await this.post(index, { kind: 'answer-command', ring, id, answer });
   }
 
   #portOf(ring: number): SwitchPort | undefined {

@@ -88,8 +88,11 @@ export type Report =
   | { kind: 'done'; id: number; result: boolean }
   | { kind: 'failed'; id: number; message: string }
   | { kind: 'ring-fault'; ring: number; fault: number }
-  /** From a control queue. Empty if it is too long, or has no room for its ack. */
-  | { kind: 'command'; ring: number; id: number; bytes: Uint8Array }
+  /**
+   * From a control queue, with the bytes that there is room for in its answer. Empty if it is too
+   * long, or has no room for its ack.
+   */
+  | { kind: 'command'; ring: number; id: number; bytes: Uint8Array; room: number }
   | { kind: 'uplink-lost'; vf: number; reason: string }
   /** `access`: IOTLB_READ or IOTLB_WRITE, and UNTRANSLATED_FORBIDDEN where it is refused. */
   | { kind: 'untranslated'; vf: number; iova: bigint; access: number }

@@ -159,13 +159,14 @@ export class ControlQueues {
 
   #ask(queue: ControlQueue): void {
     const length = this.#view.getUint32(COMMAND_BASE + COMMAND_LENGTH, true);
-    const isTakable = length <= COMMAND_SIZE_MAX && writableOf(queue) > 0;
+    const room = writableOf(queue);
+    const isTakable = length <= COMMAND_SIZE_MAX && room > 0;
     const start = COMMAND_BASE + COMMAND_BYTES;
     const bytes = isTakable ? this.#bytes.slice(start, start + length) : NOTHING;
     this.#lastId += 1;
     queue.id = this.#lastId;
     queue.state = 'asked';
-    this.#around.report({ kind: 'command', ring: queue.ring, id: queue.id, bytes });
+    this.#around.report({ kind: 'command', ring: queue.ring, id: queue.id, bytes, room });
   }
 
   #settle(queue: ControlQueue, answer: Uint8Array): void {

@@ -42,6 +42,7 @@ import { CommandRunner } from './command-runner.ts';
 import type { CommandEnvelope, ProcessorOptions, Report } from './commands.ts';
 import { ControlQueues } from './control-queues.ts';
 import { type Firmware, loadFirmware } from './firmware.ts';
+import { HeldInterrupts } from './held-interrupts.ts';
 import { KickWaiter } from './kick-waiter.ts';
 import { Pace } from './pace.ts';
 import { Translations } from './translations.ts';
@@ -64,6 +65,7 @@ export class ProcessorLoop {
   readonly #pace = new Pace();
   readonly #uplinks: UplinkPorts;
   readonly #controlQueues: ControlQueues;
+  readonly #held: HeldInterrupts;
   readonly #callFds = new Int32Array(RING_NUMBER_COUNT).fill(-1);
   readonly #space: AddressSpace;
   // Views made once: the loop allocates nothing.
@@ -100,6 +102,7 @@ export class ProcessorLoop {
     this.#translations = new Translations(this.#firmware, memory.buffer, (report) =>
       this.#report(report),
     );
+    this.#held = new HeldInterrupts(memory.buffer, () => this.#monotonicSeconds());
     this.#controlQueues = new ControlQueues(this.#firmware, memory.buffer, {
       resolveMiss: () => this.#resolveMiss(),
       onUntranslated: () => this.#translations.drain(),
@@ -174,6 +177,7 @@ export class ProcessorLoop {
 
   /** One turn, with the windows it misses on the way. */
   #turn(goesOn: number): number {
+    if (this.#held.count !== 0) this.#held.updateClock();
     let flags = this.#firmware.turn(goesOn);
     let seen = flags;
     while ((flags & TURN_MISSED) !== 0) {
@@ -273,7 +277,7 @@ export class ProcessorLoop {
   #sleepMilliseconds(): number {
     const uplinks = this.#uplinks.sleepMilliseconds();
     const commands = this.#controlQueues.sleepMilliseconds();
-    return uplinks < 0 || commands < 0 ? Math.max(uplinks, commands) : Math.min(uplinks, commands);
+    return sooner(sooner(uplinks, commands), this.#held.sleepMilliseconds());
   }
 
   #hasCommands(): boolean {
@@ -295,9 +299,12 @@ export class ProcessorLoop {
     this.#counters[at] = (this.#counters[at] ?? 0n) + 1n;
   }
 
+  #monotonicSeconds(): number {
+    return this.#clockStartSeconds + performance.now() / 1000;
+  }
+
   #updateClock(): void {
-    const seconds = this.#clockStartSeconds + performance.now() / 1000;
-    this.#control[CONTROL_NOW_SECONDS / 4] = Math.floor(seconds);
+    this.#control[CONTROL_NOW_SECONDS / 4] = Math.floor(this.#monotonicSeconds());
     this.#publishFigures();
   }
 
@@ -313,4 +320,9 @@ export class ProcessorLoop {
   #report(report: Report): void {
     this.#port.postMessage(report);
   }
+}
+
+/** The earlier of two times, where −1 is never. */
+function sooner(a: number, b: number): number {
+  return a < 0 || b < 0 ? Math.max(a, b) : Math.min(a, b);
 }

@@ -16,7 +16,7 @@ export interface Death {
 export interface ProcessorListener {
   onRingFault(ring: number, fault: number): void;
   /** A guest's control queue has a command; its answer is posted as `answer-command`. */
-  onCommand(ring: number, id: number, bytes: Uint8Array): void;
+  onCommand(ring: number, id: number, bytes: Uint8Array, room: number): void;
   /** An uplink's wire moves nothing any more. */
   onUplinkLost(vf: number, reason: string): void;
   /** A guest behind an IOMMU names an address that nothing is known of. */
@@ -114,7 +114,7 @@ export class Processor {
         this.#listener.onRingFault(report.ring, report.fault);
         return;
       case 'command':
-        this.#listener.onCommand(report.ring, report.id, report.bytes);
+        this.#listener.onCommand(report.ring, report.id, report.bytes, report.room);
         return;
       case 'uplink-lost':
         this.#listener.onUplinkLost(report.vf, report.reason);

@@ -1,5 +1,5 @@
 import * as virtio from '../../layout/virtio.ts';
-import type { FlowHashing, SteeringTable } from '../virtqueue/control-settings.ts';
+import type { Coalescing, FlowHashing, SteeringTable } from '../virtqueue/control-settings.ts';
 
 /** A command of the control queue (virtio 1.3, 5.1.6.5), read and found well-formed. */
 export type ControlCommand =
@@ -10,7 +10,10 @@ export type ControlCommand =
   | { kind: 'queue-pairs'; pairs: number }
   | { kind: 'hashing'; hashing: FlowHashing }
   | { kind: 'steering'; hashing: FlowHashing; table: SteeringTable; transmitQueues: number }
-  | { kind: 'guest-offloads'; offloads: bigint };
+  | { kind: 'guest-offloads'; offloads: bigint }
+  | { kind: 'coalescing'; of: 'receive' | 'transmit'; coalescing: Coalescing }
+  | { kind: 'queue-coalescing'; queue: number; coalescing: Coalescing }
+  | { kind: 'get-queue-coalescing'; queue: number };
 
 const MAC_SIZE = 6;
 
@@ -65,6 +68,22 @@ const FORMATS: ReadonlyMap<number, Format> = new Map([
   [
     key(virtio.CONTROL_GUEST_OFFLOADS, virtio.CONTROL_GUEST_OFFLOADS_SET),
     { feature: virtio.VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, read: guestOffloads },
+  ],
+  [
+    key(virtio.CONTROL_COALESCING, virtio.CONTROL_COALESCING_TX_SET),
+    { feature: virtio.VIRTIO_NET_F_NOTF_COAL, read: coalescing('transmit') },
+  ],
+  [
+    key(virtio.CONTROL_COALESCING, virtio.CONTROL_COALESCING_RX_SET),
+    { feature: virtio.VIRTIO_NET_F_NOTF_COAL, read: coalescing('receive') },
+  ],
+  [
+    key(virtio.CONTROL_COALESCING, virtio.CONTROL_COALESCING_VQ_SET),
+    { feature: virtio.VIRTIO_NET_F_VQ_NOTF_COAL, read: queueCoalescing },
+  ],
+  [
+    key(virtio.CONTROL_COALESCING, virtio.CONTROL_COALESCING_VQ_GET),
+    { feature: virtio.VIRTIO_NET_F_VQ_NOTF_COAL, read: getQueueCoalescing },
   ],
 ]);
 
@@ -154,4 +173,28 @@ function hashingAt(data: DataView, at: number): FlowHashing | null {
   const key = new Uint8Array(virtio.RSS_KEY_SIZE);
   key.set(new Uint8Array(data.buffer, data.byteOffset + at + 1, length));
   return { types, key };
+}
+
+/** le32 max_packets, le32 max_usecs. */
+function coalescingAt(data: DataView, at: number): Coalescing {
+  return { packets: data.getUint32(at, true), microseconds: data.getUint32(at + 4, true) };
+}
+
+function coalescing(of: 'receive' | 'transmit'): Read {
+  return (data) => {
+    if (data.byteLength !== 8) return null;
+    return { kind: 'coalescing', of, coalescing: coalescingAt(data, 0) };
+  };
+}
+
+/** le16 vq_index, le16 reserved (to be ignored), and the same. */
+function queueCoalescing(data: DataView): ControlCommand | null {
+  if (data.byteLength !== 12) return null;
+  const queue = data.getUint16(0, true);
+  return { kind: 'queue-coalescing', queue, coalescing: coalescingAt(data, 4) };
+}
+
+function getQueueCoalescing(data: DataView): ControlCommand | null {
+  if (data.byteLength !== 4) return null;
+  return { kind: 'get-queue-coalescing', queue: data.getUint16(0, true) };
 }

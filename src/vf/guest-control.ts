@@ -2,6 +2,9 @@ import { CONTROL_ERROR, CONTROL_OK } from '../../layout/virtio.ts';
 import type { RingSet } from '../virtqueue/ring-set.ts';
 import { type ControlCommand, readControlCommand } from './control-command.ts';
 
+/** le32 max_packets, le32 max_usecs. */
+const COALESCING_SIZE = 8;
+
 /**
  * The device's side of a VF's control queue (virtio 1.3, 5.1.6.5), where the front-end forwards it:
  *
@@ -19,15 +22,44 @@ export class GuestControl {
     this.#queuePairs = queuePairs;
   }
 
-  /** Carries a command out; resolves with its ack when it has taken effect. */
-  async handle(bytes: Uint8Array, features: bigint): Promise<Uint8Array> {
+  /** Carries a command out; resolves with its answer when it has taken effect. */
+  async handle(bytes: Uint8Array, room: number, features: bigint): Promise<Uint8Array> {
     const command = readControlCommand(bytes, features);
+    if (command?.kind === 'get-queue-coalescing') return this.#getCoalescing(command.queue, room);
     if (command !== null && this.#set(command, features)) {
       await this.#rings.applySettings();
       return Uint8Array.of(CONTROL_OK);
     }
+    return this.#refuse();
+  }
+
+  #refuse(): Uint8Array {
     this.#rings.countRefused();
     return Uint8Array.of(CONTROL_ERROR);
+  }
+
+  /**
+   * What is asked for is the end of the command's own data (5.1.6.5.9), so it stands before the ack
+   * and not, as a result would, behind it.
+   */
+  #getCoalescing(queue: number, room: number): Uint8Array {
+    if (room < COALESCING_SIZE + 1) return this.#refuse();
+    const answer = new Uint8Array(COALESCING_SIZE + 1);
+    if (!this.#isEnabled(queue)) {
+      answer.set(this.#refuse(), COALESCING_SIZE);
+      return answer;
+    }
+    const view = new DataView(answer.buffer);
+    const { packets, microseconds } = this.#rings.settings.coalescingOf(queue);
+    view.setUint32(0, packets, true);
+    view.setUint32(4, microseconds, true);
+    view.setUint8(COALESCING_SIZE, CONTROL_OK);
+    return answer;
+  }
+
+  /** An enabled transmit or receive queue. */
+  #isEnabled(queue: number): boolean {
+    return this.#rings.role(queue) !== 'control' && this.#rings.state(queue) === 'enabled';
   }
 
   /** False if it asks for more than there is. */
@@ -63,6 +95,15 @@ export class GuestControl {
         if (!settings.areGuestOffloads(command.offloads, features)) return false;
         settings.guestOffloads = command.offloads;
         return true;
+      case 'coalescing':
+        settings.setCoalescing(command.of, command.coalescing);
+        return true;
+      case 'queue-coalescing':
+        if (!this.#isEnabled(command.queue)) return false;
+        settings.setCoalescingOf(command.queue, command.coalescing);
+        return true;
+      case 'get-queue-coalescing':
+        return false; // sets nothing
     }
   }
 

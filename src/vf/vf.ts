@@ -158,8 +158,8 @@ export class Vf implements SessionDevice, SwitchPort {
     this.#fault(reason, queue);
   }
 
-  onCommand(bytes: Uint8Array): Promise<Uint8Array> {
-    return this.#control.handle(bytes, this.#session?.features ?? 0n);
+  onCommand(bytes: Uint8Array, room: number): Promise<Uint8Array> {
+    return this.#control.handle(bytes, room, this.#session?.features ?? 0n);
   }
 
   onUntranslated(iova: bigint, access: number): void {

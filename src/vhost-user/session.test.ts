@@ -63,6 +63,8 @@ class FakeRings {
 
   async setCallFd(): Promise<void> {}
 
+  forgetQueue(): void {}
+
   async resetSettings(): Promise<void> {
     this.log.push('reset settings');
   }

@@ -266,6 +266,7 @@ export class Session {
     const wasRunning = this.device.rings.isRunning(queue);
     const base = wasRunning ? await this.device.rings.stop(queue) : setup.base;
     await this.#forgetTranslations();
+    this.device.rings.forgetQueue(queue);
     setup.base = base;
     closeFd(setup.kickFd);
     setup.kickFd = -1;

@@ -26,6 +26,14 @@ export interface SteeringTable {
   unclassified: number;
 }
 
+/** When an interrupt is due: after so many packets, or so long after the first. */
+export interface Coalescing {
+  packets: number;
+  microseconds: number;
+}
+
+const AT_ONCE: Coalescing = { packets: 0, microseconds: 0 };
+
 /** What a guest sets through its control queue (5.1.6.5); as the specification has it at reset. */
 export class ControlSettings {
   /** Queue pairs in use. */
@@ -42,8 +50,34 @@ export class ControlSettings {
   /** Feature bits of the offloads that it takes; null: all that were negotiated. */
   guestOffloads: bigint | null = null;
 
+  readonly #coalescing = { receive: AT_ONCE, transmit: AT_ONCE };
+  readonly #coalescingOfQueues = new Map<number, Coalescing>();
+
   reset(): void {
+    this.setCoalescing('receive', AT_ONCE);
+    this.setCoalescing('transmit', AT_ONCE);
     Object.assign(this, new ControlSettings());
+  }
+
+  /** The last one to be set for a queue counts, for it alone or for all of its kind. */
+  coalescingOf(queue: number): Coalescing {
+    return this.#coalescingOfQueues.get(queue) ?? this.#coalescing[kindOf(queue)];
+  }
+
+  setCoalescing(kind: 'receive' | 'transmit', coalescing: Coalescing): void {
+    this.#coalescing[kind] = coalescing;
+    for (const queue of this.#coalescingOfQueues.keys()) {
+      if (kindOf(queue) === kind) this.#coalescingOfQueues.delete(queue);
+    }
+  }
+
+  setCoalescingOf(queue: number, coalescing: Coalescing): void {
+    this.#coalescingOfQueues.set(queue, coalescing);
+  }
+
+  /** The guest has stopped a queue: in its next life it is like all others of its kind. */
+  forgetQueue(queue: number): void {
+    this.#coalescingOfQueues.delete(queue);
   }
 
   /** The negotiated features less the offloads that the guest does not want for now. */
@@ -56,4 +90,8 @@ export class ControlSettings {
   areGuestOffloads(offloads: bigint, features: bigint): boolean {
     return (offloads & ~(GUEST_OFFLOADS & features)) === 0n;
   }
+}
+
+function kindOf(queue: number): 'receive' | 'transmit' {
+  return queue % 2 === 1 ? 'transmit' : 'receive';
 }

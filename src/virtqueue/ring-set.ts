@@ -5,20 +5,7 @@ import {
   VF_RECEIVE_COUNT,
   VF_RECEIVE_QUEUES,
 } from '../../layout/vf.ts';
-import {
-  PACKED_WRAP,
-  RING_FAULT,
-  RING_FAULT_NONE,
-  RING_FLAGS,
-  RING_HEADER_SIZE,
-  RING_LAST_AVAIL,
-  RING_LOCK,
-  RING_OFFLOADS,
-  RING_SIGNALLED_USED,
-  RING_SIZE,
-  RING_STATE,
-  RING_USED_INDEX,
-} from '../../layout/virtqueue.ts';
+import { PACKED_WRAP, RING_LAST_AVAIL, RING_LOCK, RING_STATE } from '../../layout/virtqueue.ts';
 import { LifeCycle } from '../life-cycle.ts';
 import type { GuestMemory, MemoryRegion } from '../memory/guest-memory.ts';
 import type { IotlbChange } from '../memory/iotlb.ts';
@@ -30,16 +17,12 @@ import { ControlSettings } from './control-settings.ts';
 import { writeFlowRecord } from './flow-record.ts';
 import { RING_STATE_NUMBERS, RING_TRANSITIONS, type RingState } from './life-cycle.ts';
 import { CONTROL_QUEUE, ringNumber } from './ring-number.ts';
+import { type RingSettings, writeRingRecord, writeRingSettings } from './ring-record.ts';
 import {
-  coalesceFlag,
   freePins,
-  headerSize,
   isPackedRing,
   pinRing,
   type RingSetup,
-  ringFlags,
-  ringOffloads,
-  startPlace,
   type TranslatePage,
 } from './ring-setup.ts';
 
@@ -127,7 +110,7 @@ export class RingSet {
   /** Brings the rings in line with `settings`, which its guest has changed. */
   async applySettings(): Promise<void> {
     for (const ring of this.#rings.values()) {
-      this.#fabric.shared.setRingField(ring.number, RING_OFFLOADS, this.#offloadsOf(ring));
+      writeRingSettings(this.#fabric.shared, ring, this.#ringSettings);
     }
     const { view } = this.#fabric.shared;
     writeFlowRecord(view, this.#fabric.shared.flowOffset(this.#vf), this.settings);
@@ -138,6 +121,11 @@ export class RingSet {
   async resetSettings(): Promise<void> {
     this.settings.reset();
     await this.applySettings();
+  }
+
+  /** A front-end has stopped a queue for good, or its driver has reset it. */
+  forgetQueue(queue: number): void {
+    this.settings.forgetQueue(queue);
   }
 
   countRefused(): void {
@@ -166,7 +154,7 @@ export class RingSet {
     const ring: Ring = { queue, number, role, cycle, pins, setup, features };
     this.#rings.set(queue, ring);
     cycle.to(setup.isEnabled ? 'enabled' : 'disabled');
-    this.#writeRecord(ring, features);
+    writeRingRecord(this.#fabric.shared, ring, this.#ringSettings);
     // The owner first, alone: it reads in the guest's memory where the ring stands.
     await this.#fabric.post(this.#owner, this.#attachCommand(ring, true));
     if (role === 'control' && this.#standsAtBeginning(ring)) await this.resetSettings();
@@ -227,7 +215,7 @@ export class RingSet {
   setCoalescing(coalesces: boolean): void {
     this.#coalesces = coalesces;
     for (const ring of this.#rings.values()) {
-      this.#fabric.shared.setRingField(ring.number, RING_FLAGS, this.#flags(ring));
+      writeRingSettings(this.#fabric.shared, ring, this.#ringSettings);
     }
   }
 
@@ -301,38 +289,14 @@ export class RingSet {
     return all.filter((index) => index !== this.#owner);
   }
 
+  get #ringSettings(): RingSettings {
+    return { guest: this.settings, coalesces: this.#coalesces };
+  }
+
   /** The driver has given it nothing yet: whatever was set before, was set by another. */
   #standsAtBeginning(ring: Ring): boolean {
     const place = this.#fabric.shared.ringField(ring.number, RING_LAST_AVAIL);
     return place === (isPackedRing(ring.features) ? PACKED_WRAP : 0);
-  }
-
-  #offloadsOf(ring: Ring): number {
-    if (ring.role === 'transmit') return ringOffloads(ring.features, true);
-    return ringOffloads(this.settings.guestFeatures(ring.features), false);
-  }
-
-  #writeRecord(ring: Ring, features: bigint): void {
-    const { shared } = this.#fabric;
-    const place = startPlace(ring.setup?.base ?? 0, features);
-    const fields: [number, number][] = [
-      [RING_LOCK, 0],
-      [RING_STATE, RING_STATE_NUMBERS[ring.cycle.state]],
-      [RING_SIZE, ring.setup?.size ?? 0],
-      [RING_FLAGS, this.#flags(ring)],
-      [RING_LAST_AVAIL, place],
-      [RING_USED_INDEX, place],
-      [RING_SIGNALLED_USED, place],
-      [RING_FAULT, RING_FAULT_NONE],
-      [RING_HEADER_SIZE, headerSize(features)],
-      [RING_OFFLOADS, this.#offloadsOf(ring)],
-    ];
-    for (const [field, value] of fields) shared.setRingField(ring.number, field, value);
-  }
-
-  #flags({ features, role }: Ring): number {
-    const coalesce = this.#coalesces && role === 'receive' ? coalesceFlag(features) : 0;
-    return ringFlags(features) | coalesce;
   }
 
   #attachCommand(ring: Ring, resumesFromUsed: boolean): Command {

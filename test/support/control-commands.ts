@@ -87,3 +87,23 @@ export function setHashing(types: number, key: Iterable<number>, reserved = 0): 
   const data = [...head, bytes.length, ...bytes];
   return command(virtio.CONTROL_MQ, virtio.CONTROL_MQ_HASH_CONFIG, data);
 }
+
+export function setCoalescing(of: 'rx' | 'tx', packets: number, microseconds: number): Uint8Array {
+  const { CONTROL_COALESCING_RX_SET, CONTROL_COALESCING_TX_SET } = virtio;
+  const number = of === 'rx' ? CONTROL_COALESCING_RX_SET : CONTROL_COALESCING_TX_SET;
+  return command(virtio.CONTROL_COALESCING, number, [...le32(packets), ...le32(microseconds)]);
+}
+
+export function setQueueCoalescing(
+  queue: number,
+  packets: number,
+  microseconds: number,
+): Uint8Array {
+  const data = [...le16(queue), 0xee, 0xee, ...le32(packets), ...le32(microseconds)];
+  return command(virtio.CONTROL_COALESCING, virtio.CONTROL_COALESCING_VQ_SET, data);
+}
+
+export function getQueueCoalescing(queue: number): Uint8Array {
+  const { CONTROL_COALESCING, CONTROL_COALESCING_VQ_GET } = virtio;
+  return command(CONTROL_COALESCING, CONTROL_COALESCING_VQ_GET, [...le16(queue), 0, 0]);
+}

@@ -1,0 +1,54 @@
+import { RING_COUNT_MAX } from '../../layout/limits.ts';
+import { CONTROL_BASE, DIRTY_LIST_BASE, SHARED_BASE, SHARED_RINGS } from '../../layout/memory.ts';
+import { CONTROL_DIRTY_COUNT, CONTROL_NOW_MICROSECONDS } from '../../layout/processor.ts';
+import {
+  HELD_JUST_NOW,
+  RING_HELD_SINCE,
+  RING_HOLD_MICROSECONDS,
+  RING_RECORD_SIZE,
+} from '../../layout/virtqueue.ts';
+
+/**
+ * The interrupts that guests want held back (5.1.6.5.9), as one processor's firmware lists them: it
+ * is told the time while there are any, and sleeps no longer than until the first is due.
+ */
+export class HeldInterrupts {
+  readonly #control: Uint32Array;
+  readonly #rings: Uint32Array;
+  readonly #view: DataView;
+  readonly #now: () => number;
+
+  /** `now`: seconds of the machine's monotonic clock, the same for all processors. */
+  constructor(buffer: ArrayBuffer, now: () => number) {
+    this.#control = new Uint32Array(buffer, CONTROL_BASE, 64);
+    this.#rings = new Uint32Array(buffer, DIRTY_LIST_BASE, RING_COUNT_MAX);
+    this.#view = new DataView(buffer);
+    this.#now = now;
+  }
+
+  /** Between two turns, the rings that are still dirty are those that are held. */
+  get count(): number {
+    return this.#control[CONTROL_DIRTY_COUNT / 4] ?? 0;
+  }
+
+  updateClock(): void {
+    this.#control[CONTROL_NOW_MICROSECONDS / 4] = Math.floor(this.#now() * 1e6) % 2 ** 32;
+  }
+
+  /** −1: none is held. 0: one is due in less than a millisecond. */
+  sleepMilliseconds(): number {
+    const { count } = this;
+    if (count === 0) return -1;
+    this.updateClock();
+    const now = this.#control[CONTROL_NOW_MICROSECONDS / 4] ?? 0;
+    let soonest = Number.POSITIVE_INFINITY;
+    for (let index = 0; index < count; index++) {
+      const record = SHARED_BASE + SHARED_RINGS + (this.#rings[index] ?? 0) * RING_RECORD_SIZE;
+      const since = this.#view.getUint32(record + RING_HELD_SINCE, true);
+      const limit = this.#view.getUint32(record + RING_HOLD_MICROSECONDS, true);
+      const waited = since <= HELD_JUST_NOW ? 0 : (now - since) >>> 0;
+      soonest = Math.min(soonest, Math.max(limit - waited, 0));
+    }
+    return Math.min(Math.floor(soonest / 1000), 2 ** 31 - 1);
+  }
+}

@@ -1,0 +1,127 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import * as memory from '../../layout/memory.ts';
+import { CONTROL_DIRTY_COUNT, CONTROL_NOW_MICROSECONDS } from '../../layout/processor.ts';
+import {
+  RING_HOLD_MICROSECONDS,
+  RING_HOLD_PACKETS,
+  RING_RECORD_SIZE,
+} from '../../layout/virtqueue.ts';
+import { FirmwareHost } from '../support/firmware-host.ts';
+import { macOf, plainFrame } from '../support/frames.ts';
+import { GuestQueues } from '../support/mock-driver/guest-queues.ts';
+
+// Interrupts by a clock that the test sets, microsecond by microsecond.
+
+const RECEIVE = 32; // the receive ring of VF 1
+
+let host: FirmwareHost;
+let sender: GuestQueues;
+let receiver: GuestQueues;
+
+beforeEach(() => {
+  host = new FirmwareHost();
+  sender = new GuestQueues({ seed: 1 });
+  receiver = new GuestQueues({ seed: 2 });
+  host.addGuest(0, sender, macOf(1));
+  host.addGuest(1, receiver, macOf(2));
+  const { receive } = receiver.pair(0);
+  receive.post();
+  receive.ring.publish();
+  receive.ring.armCall();
+  sender.pair(0).transmit.ring.suppressCall();
+  return () => {
+    sender.close();
+    receiver.close();
+  };
+});
+
+function setCoalescing(packets: number, microseconds: number): void {
+  const record = memory.SHARED_BASE + memory.SHARED_RINGS + RECEIVE * RING_RECORD_SIZE;
+  host.view.setUint32(record + RING_HOLD_PACKETS, packets, true);
+  host.view.setUint32(record + RING_HOLD_MICROSECONDS, microseconds, true);
+}
+
+/** Delivers frames, and takes what has come, at a time. Returns how often the guest was called. */
+function deliverAt(microseconds: number, frames: number): number {
+  const { transmit } = sender.pair(0);
+  for (let index = 0; index < frames; index++) {
+    transmit.trySend(plainFrame({ to: macOf(2), from: macOf(1) }, 100, index));
+  }
+  transmit.ring.publish();
+  return callsAt(microseconds);
+}
+
+function callsAt(microseconds: number): number {
+  host.setControl(CONTROL_NOW_MICROSECONDS, microseconds >>> 0);
+  host.signals.length = 0;
+  host.run();
+  sender.pair(0).transmit.reclaim();
+  const calls = host.signals.filter((ring) => ring === RECEIVE).length;
+  if (calls > 0) {
+    while (receiver.pair(0).receive.take() !== null);
+    receiver.pair(0).receive.ring.armCall();
+  }
+  return calls;
+}
+
+function heldCount(): number {
+  return host.control(CONTROL_DIRTY_COUNT);
+}
+
+describe('coalescing', () => {
+  it('calls for each turn with packets where nothing is set', () => {
+    expect(deliverAt(100, 1)).toBe(1);
+    expect(deliverAt(101, 3)).toBe(1);
+    expect(heldCount()).toBe(0);
+  });
+
+  it('calls when the count is reached, and counts anew', () => {
+    setCoalescing(10, 1000);
+    expect(deliverAt(100, 9)).toBe(0);
+    expect(heldCount()).toBe(1);
+    expect(deliverAt(101, 1)).toBe(1);
+    expect(heldCount()).toBe(0);
+    expect(deliverAt(102, 4)).toBe(0);
+    expect(deliverAt(103, 4)).toBe(0);
+    expect(deliverAt(104, 4)).toBe(1);
+  });
+
+  it('calls when the time is over, counted from the first packet', () => {
+    setCoalescing(100, 1000);
+    expect(deliverAt(5000, 1)).toBe(0);
+    expect(deliverAt(5500, 1)).toBe(0);
+    expect(callsAt(5999)).toBe(0);
+    expect(callsAt(6000)).toBe(1);
+    expect(heldCount()).toBe(0);
+    expect(deliverAt(7000, 1)).toBe(0);
+    expect(callsAt(8000)).toBe(1);
+  });
+
+  it('does not mind that the clock wraps', () => {
+    setCoalescing(100, 1000);
+    expect(deliverAt(2 ** 32 - 500, 1)).toBe(0);
+    expect(callsAt(400)).toBe(0);
+    expect(callsAt(500)).toBe(1);
+  });
+
+  it('lets go at once of what is held when nothing is set any more', () => {
+    setCoalescing(100, 1000);
+    expect(deliverAt(100, 5)).toBe(0);
+    setCoalescing(0, 0);
+    expect(callsAt(101)).toBe(1);
+  });
+
+  it('forgets what it held of a ring that is taken away, and holds it once when it comes back', () => {
+    setCoalescing(100, 1000);
+    for (let round = 0; round < 5; round++) {
+      deliverAt(100, 1);
+      host.firmware.detachRing(RECEIVE);
+      host.attach(1, 0);
+      setCoalescing(100, 1000);
+    }
+    expect(heldCount()).toBeLessThanOrEqual(1);
+    host.firmware.detachRing(RECEIVE);
+    host.run();
+    expect(heldCount()).toBe(0);
+  });
+});
