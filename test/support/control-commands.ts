@@ -18,11 +18,11 @@ export function command(commandClass: number, number: number, data: Iterable<num
   return Uint8Array.of(commandClass, number, ...data);
 }
 
-export function le16(value: number): number[] {
+function le16(value: number): number[] {
   return [value & 0xff, (value >> 8) & 0xff];
 }
 
-export function le32(value: number): number[] {
+function le32(value: number): number[] {
   return [...le16(value & 0xffff), ...le16(value >>> 16)];
 }
 

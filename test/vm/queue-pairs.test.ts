@@ -43,3 +43,22 @@ describe.each(FORMATS)('guests with two pairs of $format rings', ({ special }) =
     assertBalanced(lab.nic.stats());
   });
 });
+
+describe('a guest whose QEMU is told rss=on,hash=on', () => {
+  let lab: Laboratory;
+
+  const special = { vm1: { guest: { deviceProperties: ['rss=on', 'hash=on'] } } };
+  openLaboratory({ guests: 2, queuePairs: 2, special }, (opened) => {
+    lab = opened;
+  });
+
+  test('has neither: QEMU keeps the commands, so it is not offered what they command', async () => {
+    const vm1 = lab.guest('vm1');
+    const { features } = lab.nic.vf('vm1');
+    expect(features).toContain('MQ');
+    for (const name of ['RSS', 'HASH_REPORT', 'CTRL_VQ']) expect(features).not.toContain(name);
+    await reach(vm1, 'vm2');
+    expect(await ping(vm1, 'vm2', 10)).toEqual({ sent: 10, answered: 10 });
+    expect(lab.nic.stats().vfs[0]?.control).toBeUndefined();
+  });
+});
