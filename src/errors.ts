@@ -221,6 +221,11 @@ export const ERROR_TABLE = {
     message: 'Cannot start passt because {reason}: received {program}',
     hint: 'Run it by hand with --foreground; with no default route, give it "-a" and "-g".',
   },
+  HEDDLE_PASST_VERSION: {
+    status: 503,
+    message: 'Cannot start passt because this one does not know {option}: received {version}',
+    hint: 'Install one that is as new as that of Debian 12 (2023_03_09), or name it with "program:".',
+  },
   HEDDLE_UPLINK_TRACE: {
     status: 400,
     message: 'Cannot write the trace because the system refuses ({reason}): received {file}',

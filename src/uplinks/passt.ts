@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { operatorError } from '../errors.ts';
 import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
@@ -15,6 +15,12 @@ const STOP_MILLISECONDS = 1000;
 /** Where the child finds its end of the socket pair. */
 const CHILD_FD = 3;
 const COMPLAINT_LENGTH_MAX = 500;
+const VERSION_MILLISECONDS = 1000;
+
+/** Words that make it pleasanter, and that a passt older or newer than ours may not know. */
+const DISPENSABLE = ['--quiet', '--stderr'];
+/** As getopt_long of the C library says it, glibc's or musl's. */
+const UNKNOWN_OPTION = /unrecognized option:? '?(?:--)?([\w-]+)/;
 
 export interface PasstOptions {
   program: string;
@@ -38,6 +44,8 @@ export class PasstSource implements UplinkSource {
   #complaint = '';
   #retry: NodeJS.Timeout | null = null;
   #delay = RETRY_MILLISECONDS_MIN;
+  #dispensable: readonly string[] = DISPENSABLE;
+  #version: string | undefined;
 
   constructor(options: PasstOptions) {
     this.#options = options;
@@ -45,11 +53,16 @@ export class PasstSource implements UplinkSource {
 
   async start(listener: SourceListener): Promise<void> {
     const { program } = this.#options;
-    const failure = await this.#launch();
+    const version = askVersion(program);
+    let failure = await this.#launch();
+    while (failure !== null && this.#dispenseWith(unknownOption(this.#complaint))) {
+      this.#closeSocket();
+      failure = await this.#launch();
+    }
+    this.#version = await version;
     if (failure !== null) {
       this.#closeSocket();
-      if (failure === 'ENOENT') throw operatorError('HEDDLE_PASST_MISSING', { program });
-      throw operatorError('HEDDLE_PASST_FAILED', { reason: failure, program });
+      throw this.#explain(failure);
     }
     this.#listener = listener;
     this.#up();
@@ -94,13 +107,37 @@ export class PasstSource implements UplinkSource {
     else this.release();
   }
 
+  /** Whether there is a word less to try it with. */
+  #dispenseWith(option: string | null): boolean {
+    const left = this.#dispensable.filter((word) => word !== option);
+    const isLess = left.length < this.#dispensable.length;
+    this.#dispensable = left;
+    return isLess;
+  }
+
+  #explain(failure: string): Error {
+    const { program } = this.#options;
+    if (failure === 'ENOENT') return operatorError('HEDDLE_PASST_MISSING', { program });
+    const option = unknownOption(this.#complaint);
+    // One of the user's own words may be the one that is not known.
+    if (option === null || !this.#needed().includes(option)) {
+      return operatorError('HEDDLE_PASST_FAILED', { reason: failure, program });
+    }
+    const version = this.#version ?? program;
+    return operatorError('HEDDLE_PASST_VERSION', { option, version });
+  }
+
+  #needed(): string[] {
+    return ['--foreground', '--fd', `${CHILD_FD}`, '--mtu', `${this.#options.mtu}`];
+  }
+
   /** Starts passt. Resolves with null once it runs, or with why it does not. */
   #launch(): Promise<string | null> {
-    const { program, mtu, arguments: words } = this.#options;
+    const { program, arguments: words } = this.#options;
     const [ours, theirs] = createSocketPair();
     this.#fd = ours;
     this.#complaint = '';
-    const fixed = ['--foreground', '--quiet', '--stderr', '--fd', `${CHILD_FD}`, '--mtu', `${mtu}`];
+    const fixed = [...this.#needed(), ...this.#dispensable];
     const child = spawn(program, [...fixed, ...words], {
       stdio: ['ignore', 'ignore', 'pipe', theirs],
     });
@@ -132,7 +169,8 @@ export class PasstSource implements UplinkSource {
     if (this.#child === null) return; // it has just ended, and been reported
     this.#isUp = true;
     this.#delay = RETRY_MILLISECONDS_MIN;
-    const capabilities = plainCapabilities(this.#options.mtu, 64);
+    const plain = plainCapabilities(this.#options.mtu, 64);
+    const capabilities = this.#version === undefined ? plain : { ...plain, mode: this.#version };
     const settings = [{ kind: 'stream', fd: this.#fd, connection: nextConnection() }] as const;
     this.#listener?.onUp({ capabilities, settings });
   }
@@ -153,4 +191,21 @@ export class PasstSource implements UplinkSource {
 function lastLine(text: string): string {
   const lines = text.split('\n').filter((line) => line !== '' && !/syslog/.test(line));
   return lines.at(-1)?.trim() ?? '';
+}
+
+/** The option that a passt of another version complained about, or null. */
+function unknownOption(complaint: string): string | null {
+  const [, name] = UNKNOWN_OPTION.exec(complaint) ?? [];
+  return name === undefined ? null : `--${name}`;
+}
+
+/** Such as `passt 0.0~git20230309.7c7625d`; undefined if it does not say. */
+function askVersion(program: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const options = { timeout: VERSION_MILLISECONDS };
+    execFile(program, ['--version'], options, (_error, output) => {
+      const line = output.split('\n')[0]?.trim() ?? '';
+      resolve(/^passt\b/.test(line) ? line : undefined);
+    });
+  });
 }

@@ -174,6 +174,7 @@ export class StreamEnd implements FarEnd {
 
   #adopt(socket: Socket): void {
     this.#socket = socket;
+    this.#rest = Buffer.alloc(0);
     socket.on('error', () => undefined);
     socket.on('data', (data: Buffer) => this.#read(data));
   }

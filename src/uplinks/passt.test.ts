@@ -1,0 +1,74 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type FakePasst, readJournal, writeFakePasst } from '../../test/support/fake-passt.ts';
+import { PasstSource } from './passt.ts';
+import type { UplinkCapabilities } from './uplink.ts';
+
+let directory: string;
+let program: string;
+let journal: string;
+let source: PasstSource;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'heddle-passt-'));
+  [program, journal] = [join(directory, 'passt'), join(directory, 'journal')];
+});
+
+afterEach(async () => {
+  await source.stop();
+  rmSync(directory, { recursive: true });
+});
+
+async function start(behaviour: FakePasst, words: string[] = []): Promise<UplinkCapabilities> {
+  writeFakePasst(program, { journal, ...behaviour });
+  source = new PasstSource({ program, mtu: 1400, arguments: words });
+  return new Promise((resolve, reject) => {
+    const onUp = (wires: { capabilities: UplinkCapabilities }) => resolve(wires.capabilities);
+    source.start({ onUp, onDown: () => undefined }).catch(reject);
+  });
+}
+
+describe('a passt of another version', () => {
+  test('is shown', async () => {
+    const { mode } = await start({ version: 'passt 2031_01_02.abcdef' });
+    expect(mode).toBe('passt 2031_01_02.abcdef');
+  });
+
+  test('that does not tell its version runs all the same', async () => {
+    expect(await start({ version: 'what?' })).not.toHaveProperty('mode');
+  });
+
+  test('is started without what it does not know and can be done without', async () => {
+    await start({ version: 'passt 9', unknown: ['--stderr', '--quiet'] }, ['-t', '80']);
+    const starts = readJournal(journal).map(({ words }) => words);
+    expect(starts).toHaveLength(3);
+    const needed = ['--foreground', '--fd', '3', '--mtu', '1400'];
+    expect(starts[0]).toEqual([...needed, '--quiet', '--stderr', '-t', '80']);
+    expect(starts[2]).toEqual([...needed, '-t', '80']);
+  });
+
+  test('that lacks what is needed is refused, with its version', async () => {
+    const starting = start({ version: 'passt 2021_01_01', unknown: ['--fd'] });
+    await expect(starting).rejects.toMatchObject({
+      code: 'HEDDLE_PASST_VERSION',
+      message: expect.stringMatching(/does not know --fd: received passt 2021_01_01/),
+    });
+    expect(readJournal(journal)).toHaveLength(1);
+  });
+
+  test('says which of the user’s own words it does not know', async () => {
+    const starting = start({ version: 'passt 9', unknown: ['--host'] }, ['--host']);
+    await expect(starting).rejects.toMatchObject({ code: 'HEDDLE_PASST_FAILED' });
+  });
+});
+
+test('no passt at all is a clear error', async () => {
+  source = new PasstSource({ program: join(directory, 'none'), mtu: 1500, arguments: [] });
+  const starting = source.start({ onUp: () => undefined, onDown: () => undefined });
+  await expect(starting).rejects.toMatchObject({
+    code: 'HEDDLE_PASST_MISSING',
+    hint: expect.stringContaining('apt install passt'),
+  });
+});
