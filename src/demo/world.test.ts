@@ -1,0 +1,101 @@
+import { get } from 'node:http';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { enterNamespace, ip, namespaceMissing } from '../../test/support/namespace.ts';
+import { operatorError } from '../errors.ts';
+import type { Nic, UplinkConfigInput } from '../nic/types.ts';
+import type { Cleanups } from './demo.ts';
+import { findProgram } from './guest/requirements.ts';
+import type { GuestPair, PageServer } from './guest-pair.ts';
+import { reachWorld } from './world.ts';
+
+// Which uplink `npm start` takes, with a guest that is this process: the VMs' own way is tested
+// with them.
+
+vi.mock('./guest/requirements.ts', { spy: true });
+
+const cleanups: Cleanups = [];
+const added: UplinkConfigInput[] = [];
+const said: string[] = [];
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  for (const clean of cleanups.splice(0)) await clean();
+  added.length = 0;
+  said.length = 0;
+});
+
+function have({ passt, root }: { passt: boolean; root: boolean }): void {
+  vi.mocked(findProgram).mockImplementation((name) =>
+    name === 'passt' && passt ? '/usr/bin/passt' : undefined,
+  );
+  vi.spyOn(process, 'getuid').mockReturnValue(root ? 0 : 1000);
+}
+
+function reach(addUplink: (config: UplinkConfigInput) => void, address: string) {
+  const nic = {
+    addUplink: async (config: UplinkConfigInput) => {
+      added.push(config);
+      addUplink(config);
+    },
+  } as unknown as Nic;
+  const fetchPage = async ({ port, host = '127.0.0.1' }: PageServer) => ({
+    address,
+    page: await fetchText(`http://${host}:${port}/`),
+  });
+  const pair = { fetchPage } as unknown as GuestPair;
+  return reachWorld(nic, pair, cleanups, (line) => said.push(line));
+}
+
+function fetchText(url: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get(url, (response) => {
+      response.setEncoding('utf8');
+      let text = '';
+      response.on('data', (part: string) => {
+        text += part;
+      });
+      response.on('end', () => resolve(text));
+    }).on('error', reject);
+  });
+}
+
+describe('the way to the world', () => {
+  test.each([true, false])('is passt where there is one (root: %s)', async (root) => {
+    have({ passt: true, root });
+    const report = await reach(() => undefined, '192.0.2.7');
+    expect(added).toEqual([{ name: 'world', type: 'passt' }]);
+    expect(report).toMatchObject({ uplink: 'passt', address: '192.0.2.7' });
+    expect(said).toEqual([expect.stringMatching(/through passt.*192\.0\.2\.7 got by DHCP/)]);
+  });
+
+  test('is a TAP for root where there is no passt', async ({ skip }) => {
+    if (namespaceMissing !== undefined) return skip(namespaceMissing);
+    enterNamespace();
+    have({ passt: false, root: true });
+    const makeInterface = (config: UplinkConfigInput): void => {
+      const name = 'interface' in config ? config.interface : '';
+      ip(`link add ${name} type dummy`);
+      ip(`link set ${name} up`);
+    };
+    const report = await reach(makeInterface, '10.0.0.1');
+    expect(added).toEqual([{ name: 'world', type: 'tap', interface: 'heddle-demo' }]);
+    expect(report).toMatchObject({ uplink: 'tap', address: '10.0.0.1' });
+    expect(said).toEqual([expect.stringMatching(/through tap.*10\.0\.0\.1 of its own/)]);
+  });
+
+  test('is none for an ordinary user without passt, who is told why', async () => {
+    have({ passt: false, root: false });
+    expect(await reach(() => undefined, '')).toBeUndefined();
+    expect(added).toEqual([]);
+    expect(said).toEqual(['No uplink: passt is not installed, and a TAP needs root.']);
+  });
+
+  test('is none where the uplink cannot be opened, and the way out is told', async () => {
+    have({ passt: true, root: false });
+    const refuse = () => {
+      throw operatorError('HEDDLE_PASST_MISSING', { program: 'passt' });
+    };
+    expect(await reach(refuse, '')).toBeUndefined();
+    expect(said).toEqual([expect.stringMatching(/through passt: Cannot start.*Install it/)]);
+  });
+});

@@ -1,0 +1,122 @@
+import { execFileSync } from 'node:child_process';
+import { accessSync, chmodSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { UplinkConfigInput } from '../../src/nic/types.ts';
+import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
+import { xdpMissing } from '../support/xdp.ts';
+
+// What a user without rights may do, and what is said where rights are missing: a NIC in a process
+// of that user, in the same network namespace.
+
+const USER = 65534;
+const library = fileURLToPath(new URL('../../dist/src/index.js', import.meta.url));
+
+interface Outcome {
+  state?: string;
+  code?: string;
+  message?: string;
+  hint?: string;
+}
+
+let directory: string;
+
+beforeAll(() => {
+  if (namespaceMissing === undefined) enterNamespace();
+});
+
+beforeEach(({ skip }) => {
+  directory = mkdtempSync(join(tmpdir(), 'heddle-user-'));
+  chmodSync(directory, 0o777);
+  const reason = namespaceMissing ?? missingForUser();
+  if (reason !== undefined) return skip(reason);
+});
+
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+function asUser(script: string): string {
+  const file = join(directory, 'script.mjs');
+  writeFileSync(file, script);
+  return execFileSync(process.execPath, [file], {
+    ...{ cwd: '/', uid: USER, gid: USER, encoding: 'utf8', timeout: 30_000 },
+    env: { ...process.env, HOME: directory, NODE_OPTIONS: '' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+/** Why an ordinary user cannot run a NIC here, or undefined. */
+function missingForUser(): string | undefined {
+  try {
+    asUser(`await import(${JSON.stringify(library)})`);
+    return undefined;
+  } catch {
+    return 'an ordinary user cannot read this directory';
+  }
+}
+
+function addUplink(config: UplinkConfigInput): Outcome {
+  const vf = { name: 'vf0', socket: join(directory, 'vf0.sock') };
+  const nic = { name: 'plain', processors: 1, vfs: [vf] };
+  const output = asUser(`
+    import { createNic } from ${JSON.stringify(library)};
+    const nic = await createNic(${JSON.stringify(nic)});
+    let outcome;
+    try {
+      await nic.addUplink(${JSON.stringify(config)});
+      const isUp = () => nic.uplinks()[0].state === 'up';
+      if (!isUp()) await new Promise((resolve) => nic.on('uplink-up', resolve));
+      outcome = { state: nic.uplinks()[0].state };
+    } catch ({ code, message, hint }) {
+      outcome = { code, message, hint };
+    }
+    await nic.close();
+    console.log(JSON.stringify(outcome));
+  `);
+  return JSON.parse(output) as Outcome;
+}
+
+describe('an ordinary user', () => {
+  test('has an uplink through a TAP of their own, which stays', ({ skip }) => {
+    try {
+      accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
+    } catch {
+      return skip('there is no /dev/net/tun');
+    }
+    ip(`tuntap add mode tap name owned user ${USER}`);
+    ip('link set owned up');
+    try {
+      expect(addUplink({ name: 'up', type: 'tap', interface: 'owned' })).toEqual({ state: 'up' });
+      expect(ip('link')).toContain('owned');
+    } finally {
+      ip('link delete owned');
+    }
+  });
+
+  test('is told what an administrator must do for a TAP', () => {
+    ip('tuntap add mode tap name foreign user 0');
+    try {
+      const outcome = addUplink({ name: 'up', type: 'tap', interface: 'foreign' });
+      expect(outcome.code).toBe('HEDDLE_UPLINK_RIGHTS');
+      expect(outcome.hint).toContain('ip tuntap add');
+    } finally {
+      ip('link delete foreign');
+    }
+  });
+
+  test('is told what an administrator must do for a packet socket', () => {
+    const outcome = addUplink({ name: 'up', type: 'packet', interface: 'lo' });
+    expect(outcome.code).toBe('HEDDLE_UPLINK_RIGHTS');
+    expect(outcome.message).toContain('open a packet socket');
+    expect(outcome.hint).toContain('cap_net_raw');
+  });
+
+  test('is told what an administrator must do for AF_XDP', ({ skip }) => {
+    const missing = xdpMissing();
+    if (missing !== undefined) return skip(missing);
+    const outcome = addUplink({ name: 'up', type: 'xdp', interface: 'lo' });
+    expect(outcome.code).toBe('HEDDLE_UPLINK_RIGHTS');
+    expect(outcome.hint).toContain('cap_bpf');
+  });
+});
