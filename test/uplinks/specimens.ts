@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { findProgram } from '../../src/demo/guest/requirements.ts';
 import type { UplinkConfigInput } from '../../src/nic/types.ts';
+import { readJournal, writeFakePasst } from '../support/fake-passt.ts';
 import {
   type FarEnd,
   openDgramEnd,
@@ -12,6 +13,7 @@ import {
   VdeEnd,
 } from '../support/far-end.ts';
 import { ip, linkStats } from '../support/namespace.ts';
+import { TraceEnd } from '../support/trace-end.ts';
 import { xdpMissing } from '../support/xdp.ts';
 
 export interface Specimen {
@@ -152,6 +154,46 @@ export function vdeSpecimen(directory: string): Specimen {
     cleanUp: () => {
       child?.kill('SIGKILL');
       rmSync(socket, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Nothing is at the other end: what is sent is read from the uplink's trace. */
+export function internalSpecimen(directory: string, type: 'loopback' | 'null'): Specimen {
+  const trace = `${directory}/${type}.pcapng`;
+  return {
+    type,
+    config: { name: 'up', type, trace },
+    mtu: 1500,
+    skips: {
+      fromWorld: `nothing comes from a ${type} but what was sent to it`,
+      backPressure: `a ${type} has no peer that could be slow`,
+    },
+    openFarEnd: () => new TraceEnd(trace),
+    cleanUp: () => rmSync(trace, { force: true }),
+  };
+}
+
+/** A program in place of passt that hands the stream on, to be looked at as a whole. */
+export function passtSpecimen(directory: string): Specimen {
+  const [program, relay, journal] = ['passt', 'relay.sock', 'journal'].map(
+    (name) => `${directory}/${name}`,
+  ) as [string, string, string];
+  return {
+    type: 'passt (another program in its place)',
+    config: { name: 'up', type: 'passt', program },
+    mtu: 1500,
+    skips: { backPressure: 'the program in its place holds more than the ring: see stream' },
+    prepare: () => writeFakePasst(program, { relay, journal, version: 'passt 0.0' }),
+    openFarEnd: () => new StreamEnd(relay, 'client'),
+    loseLink: () => {
+      const last = readJournal(journal).at(-1);
+      if (last !== undefined) process.kill(last.pid, 'SIGKILL');
+    },
+    // Heddle starts another one.
+    returnLink: () => undefined,
+    cleanUp: () => {
+      for (const file of [program, relay, journal]) rmSync(file, { force: true });
     },
   };
 }
