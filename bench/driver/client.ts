@@ -17,6 +17,8 @@ import type {
   OfferRequest,
   PingAnswer,
   PingRequest,
+  SinkAnswer,
+  SinkRequest,
 } from './protocol.ts';
 
 const script = fileURLToPath(new URL('./main.js', import.meta.url));
@@ -67,6 +69,10 @@ export class Driver {
 
   async flood(request: Omit<FloodRequest, 'command'>): Promise<FloodAnswer> {
     return (await this.#ask({ command: 'flood', ...request })) as FloodAnswer;
+  }
+
+  async sink(request: Omit<SinkRequest, 'command'>): Promise<SinkAnswer> {
+    return (await this.#ask({ command: 'sink', ...request })) as SinkAnswer;
   }
 
   async copy(request: Omit<CopyRequest, 'command'>): Promise<CopyAnswer> {

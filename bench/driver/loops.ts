@@ -11,6 +11,8 @@ import type {
   OfferRequest,
   PingAnswer,
   PingRequest,
+  SinkAnswer,
+  SinkRequest,
 } from './protocol.ts';
 
 /** As many frames as a guest's driver hands over at once. */
@@ -133,6 +135,19 @@ export function flood(ports: readonly Port[], request: FloodRequest): FloodAnswe
   const used = cores();
   settle(ports);
   return { framesPerSecond, ...used };
+}
+
+/** Takes what comes from the world, until there is enough of it. */
+export function sink(ports: readonly Port[], request: SinkRequest): SinkAnswer {
+  const port = ports[0]!;
+  const end = microseconds() + request.seconds * 1e6;
+  let frames = 0;
+  let lastAt = microseconds();
+  while (frames < request.frames && lastAt < end) {
+    frames += port.receive();
+    lastAt = microseconds();
+  }
+  return { frames, lastAt };
 }
 
 /** A rate that is kept up between other things. */

@@ -6,7 +6,7 @@ import { FrontEnd, FrontEndListener } from '../../test/support/mock-driver/front
 import { macs } from './addresses.ts';
 import { watchSwitch } from './clock.ts';
 import { copy } from './copy.ts';
-import { flood, introduce, loop, offer, ping } from './loops.ts';
+import { flood, introduce, loop, offer, ping, sink } from './loops.ts';
 import { Port } from './port.ts';
 import type { ConnectAnswer, ConnectRequest, DriverRequest } from './protocol.ts';
 
@@ -43,6 +43,8 @@ async function answer(request: DriverRequest): Promise<object> {
       return ping(ports, request);
     case 'flood':
       return flood(ports, request);
+    case 'sink':
+      return sink(ports, request);
     case 'copy':
       return copy(request);
   }

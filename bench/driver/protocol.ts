@@ -58,6 +58,14 @@ export interface FloodRequest {
   readonly seconds: number;
 }
 
+/** Into port 0, so many frames from the world. */
+export interface SinkRequest {
+  readonly command: 'sink';
+  readonly frames: number;
+  /** How long to wait for them at most. */
+  readonly seconds: number;
+}
+
 /** No switch at all: this process copies from one set of buffers to another, one by one. */
 export interface CopyRequest {
   readonly command: 'copy';
@@ -75,6 +83,7 @@ export type DriverRequest =
   | OfferRequest
   | PingRequest
   | FloodRequest
+  | SinkRequest
   | CopyRequest;
 
 /** CPU seconds per second of both sides, while the measurement lasted. */
@@ -115,6 +124,12 @@ export interface PingAnswer extends Cores {
 export interface FloodAnswer extends Cores {
   /** Buffers that the switch gave back, per second. */
   readonly framesPerSecond: number;
+}
+
+export interface SinkAnswer {
+  readonly frames: number;
+  /** When the last had come, on the clock of all processes (clock.ts). */
+  readonly lastAt: number;
 }
 
 export interface CopyAnswer {

@@ -11,7 +11,7 @@ export const suiteTitles: Readonly<Record<SuiteName, string>> = {
   idle: 'Idle: VFs with nothing to say',
   allocation: 'Allocation: what the garbage collector has to do',
   offload: 'Offload: super-frames and packed rings',
-  uplinks: 'Uplinks: from a guest to the world',
+  uplinks: 'Uplinks: between a guest and the world',
   vm: 'Virtual machines: two Linux guests under QEMU',
   checks: 'Checks: what safety costs',
 };
@@ -56,7 +56,8 @@ export const suiteTexts: Readonly<Record<SuiteName, string>> = {
     'veth to another network namespace, whose counters tell the rate; “bridge-tap” writes the ' +
     'same frames to a TAP that a bridge connects with another veth. 64 B to the world: AF_XDP ' +
     '(“heddle”) and a packet socket, each over a veth in copy mode; the far end works on the ' +
-    'driver’s core, as a network does not take the sender’s, or where a veth leaves it. TAP: one ' +
+    'driver’s core, as a network does not take the sender’s, or where a veth leaves it. From the ' +
+    'world: frames that were sent while Heddle stood still, until the guest has them. TAP: one ' +
     'TCP stream between a Linux guest under QEMU and the host, through Heddle’s TAP and through ' +
     'QEMU’s own. Idle: 8 silent VFs with four silent uplinks, beside a NIC without.',
   vm:

@@ -19,6 +19,7 @@ import { warmUpSeconds } from './forward.ts';
 import { withDriver } from './session.ts';
 import type { SuiteContext } from './suite.ts';
 import { runIdleUplinks } from './uplinks-idle.ts';
+import { runUplinksInward } from './uplinks-inward.ts';
 import { missingForXdp, outwardWorkload, runUplinksXdp } from './uplinks-xdp.ts';
 
 export const packetWorkload = 'packet, 64 KiB';
@@ -41,6 +42,7 @@ export async function runUplinks(context: SuiteContext): Promise<void> {
     return;
   }
   await context.attempt(`uplinks, ${packetWorkload}`, () => runPacket(context));
+  await runUplinksInward(context);
   const noXdp = missingForXdp();
   if (noXdp === null) await runUplinksXdp(context);
   else context.omit(`uplinks, ${outwardWorkload}`, noXdp);

@@ -13,6 +13,8 @@ export interface MemoryRegion {
   pageSizeBytes: number;
   /** How often the front-end has added it: QEMU 7.2 does so once for each queue pair. */
   uses: number;
+  /** Where it is mapped already, in the pins of the one processor that looks there. */
+  pinOffset?: number;
 }
 
 /** Why a region is refused; the words become part of the fault that the operator reads. */

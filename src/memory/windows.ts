@@ -19,6 +19,13 @@ export interface WindowFirmware {
 
 export type MissResult = 'mapped' | 'invalid' | 'exhausted';
 
+interface Piece {
+  region: MemoryRegion;
+  low: number;
+  high: number;
+  linear: number;
+}
+
 /**
  * The host half of the software IOTLB of one processor: maps the window that the firmware misses.
  *
@@ -30,6 +37,7 @@ export class Windows {
   readonly #memory: LinearMemory;
   readonly #firmware: WindowFirmware;
   readonly #slotsOffset: number;
+  readonly #pinsOffset: number;
   readonly #slotKeys: BigUint64Array;
   readonly #regions = new Map<number, readonly MemoryRegion[]>();
   readonly #behindIommu = new Set<number>();
@@ -39,12 +47,14 @@ export class Windows {
   used = 0;
 
   /**
-   * `slotsOffset`: where the slots begin, so that their absolute address is a multiple of 2 MiB.
+   * `slotsOffset`: where the slots begin, so that their absolute address is a multiple of 2 MiB;
+   * `pinsOffset`: where the pins begin.
    */
-  constructor(memory: LinearMemory, firmware: WindowFirmware, slotsOffset: number) {
+  constructor(memory: LinearMemory, firmware: WindowFirmware, slotsOffset: number, pinsOffset = 0) {
     this.#memory = memory;
     this.#firmware = firmware;
     this.#slotsOffset = slotsOffset;
+    this.#pinsOffset = pinsOffset;
     const words = (SLOT_COUNT_MAX * SLOT_RECORD_SIZE) / 8;
     this.#slotKeys = new BigUint64Array(memory.buffer, WINDOW_SLOTS_BASE + SLOT_KEY, words);
   }
@@ -99,6 +109,16 @@ export class Windows {
     const chunk = Math.floor(address / SLOT_SIZE);
     const first = Math.max(chunk * SLOT_SIZE, region.guestAddress);
     const last = Math.min((chunk + 1) * SLOT_SIZE, region.guestAddress + region.sizeBytes);
+    if (region.pinOffset !== undefined) {
+      const pinned = this.#pinsOffset + region.pinOffset;
+      this.#enter(vf, slot, {
+        region,
+        low: first,
+        high: last,
+        linear: pinned + first - region.guestAddress,
+      });
+      return;
+    }
     const page = region.pageSizeBytes;
     // Start on a page of the file. With huge pages that are shifted against guest addresses the
     // slot may not hold the whole piece: the window then begins at the page that holds the address.
@@ -113,6 +133,12 @@ export class Windows {
     const offset = this.#slotsOffset + slot * SLOT_SIZE;
     this.#memory.map(offset, length, region.fd, start);
     const linear = offset + (region.fileOffset + (low - region.guestAddress) - start);
+    this.#enter(vf, slot, { region, low, high, linear });
+  }
+
+  /** Tells the firmware of guest addresses `low` to `high`, which begin at `linear`. */
+  #enter(vf: number, slot: number, { region, low, high, linear }: Piece): void {
+    const chunk = Math.floor(low / SLOT_SIZE);
     const chunkOffset = low - chunk * SLOT_SIZE;
     const owner = this.#behindIommu.has(vf) ? vf + WINDOW_BEHIND_IOMMU : vf;
     const key = windowKey(owner, chunk);

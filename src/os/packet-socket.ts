@@ -7,11 +7,15 @@ import { scratch } from './scratch.ts';
 export const SOL_PACKET = 263;
 export const PACKET_AUXDATA = 8;
 const PACKET_ADD_MEMBERSHIP = 1;
+const PACKET_RX_RING = 5;
+const PACKET_VERSION = 10;
 const PACKET_VNET_HDR = 15;
 const PACKET_FANOUT = 18;
 const PACKET_IGNORE_OUTGOING = 23;
 const PACKET_MR_PROMISC = 1;
 const PACKET_FANOUT_HASH = 0;
+const TPACKET_V2 = 1;
+const SO_ERROR = 4;
 const SO_RCVBUF = 8;
 const SO_RCVBUFFORCE = 33;
 const ETH_P_ALL_BIG_ENDIAN = 0x0300;
@@ -49,6 +53,37 @@ export function openPacketSocket(interfaceIndex: number, fanoutGroup: number | n
     setOption(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
   }
   return fd;
+}
+
+/** Blocks side by side, each of as many slots as fit, which hold a frame each. */
+export interface PacketRing {
+  blockSize: number;
+  blockCount: number;
+  slotSize: number;
+}
+
+/**
+ * Gives a socket a ring to receive into: from then on its file can be mapped, as a whole, and what
+ * is longer than a slot is cut. Returns 0, or −errno: the socket is then as it was.
+ */
+export function addReceiveRing(fd: number, ring: PacketRing): number {
+  const isTold = setOption(fd, SOL_PACKET, PACKET_VERSION, TPACKET_V2);
+  // struct tpacket_req
+  const { blockSize, blockCount, slotSize } = ring;
+  const slotCount = Math.floor(blockSize / slotSize) * blockCount;
+  const request = [blockSize, blockCount, slotSize, slotCount];
+  for (const [at, value] of request.entries()) scratch.view.setUint32(at * 4, value, true);
+  const isMade = isTold && c.setsockopt(fd, SOL_PACKET, PACKET_RX_RING, scratch.address, 16) === 0;
+  return isMade ? 0 : -errno();
+}
+
+/**
+ * Forgets an error that waits for the next call on a socket: that its interface went down, which a
+ * frame sent after it is up again would be refused for.
+ */
+export function forgetError(fd: number): void {
+  scratch.view.setUint32(4, 4, true);
+  c.getsockopt(fd, SOL_SOCKET, SO_ERROR, scratch.address, scratch.address + 4);
 }
 
 /**

@@ -94,7 +94,12 @@ export class ProcessorLoop {
       throw new Error('assertion: the firmware was built from another layout; run the build');
     }
     this.#firmware.configure(options.index, options.processorCount, options.macAgeSeconds);
-    this.#windows = new Windows(memory, this.#firmware, this.#space.slotsOffset);
+    this.#windows = new Windows(
+      memory,
+      this.#firmware,
+      this.#space.slotsOffset,
+      this.#space.pinsOffset,
+    );
     this.#waiter = new KickWaiter(options.wakeFd);
     this.#uplinks = new UplinkPorts(this.#space, this.#waiter, (vf, reason) =>
       this.#report({ kind: 'uplink-lost', vf, reason }),

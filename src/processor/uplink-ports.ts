@@ -48,15 +48,16 @@ export class UplinkPorts {
   attach({ vf, pair, pin, wire, mtu, callFd }: AttachPort): void {
     this.#space.mapPin(pin);
     const { memory } = this.#space;
-    const region = pairMemory(memory.buffer, memory.base, this.#space.addressOf(pin), pair);
+    const place = { start: this.#space.addressOf(pin), sizeBytes: pin.lengthBytes };
+    const region = pairMemory(memory.buffer, memory.base, place, pair);
     const port = new Port(region, createWire(wire, region), mtu);
     port.disarm();
     const free = this.#places.indexOf(null);
-    const place = free === -1 ? this.#places.length : free;
-    this.#places[place] = { vf, pair, port, callFd, waitsForRoom: false, isReported: false };
+    const number = free === -1 ? this.#places.length : free;
+    this.#places[number] = { vf, pair, port, callFd, waitsForRoom: false, isReported: false };
     const { fd } = port.wire;
-    if (fd >= 0) this.#waiter.watch(fd, TOKEN_FIRST - place, EPOLLIN | EPOLLET);
-    this.#waiter.watch(callFd, TOKEN_FIRST - place, EPOLLIN | EPOLLET);
+    if (fd >= 0) this.#waiter.watch(fd, TOKEN_FIRST - number, EPOLLIN | EPOLLET);
+    this.#waiter.watch(callFd, TOKEN_FIRST - number, EPOLLIN | EPOLLET);
     this.#list();
   }
 

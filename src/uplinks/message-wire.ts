@@ -4,7 +4,7 @@
 //   place ─► │ 4 free │ virtio-net header, 12 │ frame …      a VLAN tag that the kernel took off is
 //            └────────┴───────────────────────┴──────        put back into the 4 free bytes
 
-import { NET_HEADER_F_NEEDS_CSUM, NET_HEADER_SIZE } from '../../layout/virtio.ts';
+import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import {
   EAGAIN,
   EINTR,
@@ -22,9 +22,9 @@ import { PACKET_AUXDATA, SOL_PACKET } from '../os/packet-socket.ts';
 import { errorName } from '../os/system-error.ts';
 import { IoVector, putAddress } from './io-vector.ts';
 import { BUFFERS, FRAME_ROOM, type PairMemory, STRUCTURES, WIRE_MALFORMED } from './port-memory.ts';
+import { hasStrippedTag, restoreTag, VLAN_TAG_SIZE } from './stripped-tag.ts';
 import { BURST_MAX, countRefused, type FrameList, type Wire } from './wire.ts';
 
-const VLAN_TAG_SIZE = 4;
 const FRAME_OFFSET = VLAN_TAG_SIZE + NET_HEADER_SIZE;
 
 // struct mmsghdr: msghdr of 56 bytes, then the length of the message.
@@ -42,9 +42,6 @@ const CONTROL_SIZE = 64;
 const AUX_STATUS = 16;
 const AUX_TCI = 32;
 const AUX_TPID = 34;
-const TP_STATUS_VLAN_VALID = 0x10;
-const TP_STATUS_VLAN_TPID_VALID = 0x40;
-const TPID_CUSTOMER = 0x8100;
 
 const RECEIVED_MESSAGES = STRUCTURES;
 const SENT_MESSAGES = RECEIVED_MESSAGES + BURST_MAX * MESSAGE_SIZE;
@@ -156,21 +153,15 @@ export class MessageWire implements Wire {
 
   /** The kernel keeps a VLAN tag beside the frame. Puts it back behind the addresses. */
   #restoreTag(index: number, place: number): boolean {
-    const { view, bytes } = this.#memory;
+    const { view } = this.#memory;
     const control = CONTROLS + index * CONTROL_SIZE;
     const isAux =
       view.getUint32(control + 8, true) === SOL_PACKET &&
       view.getUint32(control + 12, true) === PACKET_AUXDATA;
     const status = view.getUint32(control + AUX_STATUS, true);
-    if (!isAux || (status & TP_STATUS_VLAN_VALID) === 0) return false;
-    const hasType = (status & TP_STATUS_VLAN_TPID_VALID) !== 0;
-    const type = hasType ? view.getUint16(control + AUX_TPID, true) : TPID_CUSTOMER;
-    // The header and the two addresses move into the free bytes.
-    const moved = NET_HEADER_SIZE + 12;
-    bytes.copyWithin(place, place + VLAN_TAG_SIZE, place + VLAN_TAG_SIZE + moved);
-    view.setUint16(place + moved, type);
-    view.setUint16(place + moved + 2, view.getUint16(control + AUX_TCI, true));
-    shiftMetadata(view, place);
+    if (!isAux || !hasStrippedTag(status)) return false;
+    const tci = view.getUint16(control + AUX_TCI, true);
+    restoreTag(view, place, status, tci, view.getUint16(control + AUX_TPID, true));
     return true;
   }
 
@@ -197,16 +188,4 @@ export class MessageWire implements Wire {
     if (error === EAGAIN || error === EINTR || error === ENETDOWN) return;
     this.failure = `receiving failed (${errorName(error)})`;
   }
-}
-
-/**
- * A tag makes the headers 4 bytes longer: hdr_len and csum_start of the virtio-net header follow.
- */
-function shiftMetadata(view: DataView, header: number): void {
-  const needsChecksum = (view.getUint8(header) & NET_HEADER_F_NEEDS_CSUM) !== 0;
-  const isSuperFrame = view.getUint8(header + 1) !== 0;
-  const add = (offset: number): void =>
-    view.setUint16(header + offset, view.getUint16(header + offset, true) + VLAN_TAG_SIZE, true);
-  if (isSuperFrame) add(2);
-  if (needsChecksum) add(6);
 }

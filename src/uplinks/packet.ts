@@ -2,12 +2,19 @@ import { operatorError } from '../errors.ts';
 import { EACCES, EMFILE, ENFILE, EPERM } from '../os/constants.ts';
 import { c } from '../os/libc.ts';
 import type { NetDevice } from '../os/net-device.ts';
-import { hasUdpSegmentation, openPacketSocket, PACKET_HEADER_SIZE } from '../os/packet-socket.ts';
-import { SystemError } from '../os/system-error.ts';
+import {
+  addReceiveRing,
+  hasUdpSegmentation,
+  openPacketSocket,
+  PACKET_HEADER_SIZE,
+} from '../os/packet-socket.ts';
+import { errorName, SystemError } from '../os/system-error.ts';
 import { InterfaceSource } from './interface-source.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
+import { packetRing, packetRingSize } from './packet-ring-wire.ts';
 import type { Wires } from './uplink.ts';
 import { BURST_MAX } from './wire.ts';
+import type { WireSettings } from './wires.ts';
 
 export interface PacketOptions {
   interface: string;
@@ -16,6 +23,7 @@ export interface PacketOptions {
 
 /** Fanout groups are named by 16 bits in a network namespace: ours follow from the process. */
 let lastGroup = process.pid & 0xfff0;
+let lastGeneration = 0;
 
 /**
  * A packet socket on an interface that exists: a physical card, a veth. The guests are beside the
@@ -25,6 +33,9 @@ let lastGroup = process.pid & 0xfff0;
 export class PacketSource extends InterfaceSource {
   readonly #options: PacketOptions;
   #fds: number[] = [];
+  /** Why the sockets have no rings, or 0. */
+  #ringError = 0;
+  #generation = 0;
 
   constructor(options: PacketOptions, watch: InterfaceWatch) {
     super(options.interface, watch);
@@ -43,6 +54,7 @@ export class PacketSource extends InterfaceSource {
       }
       this.#fds.push(fd);
     }
+    this.#addRings();
     return device.index;
   }
 
@@ -52,9 +64,8 @@ export class PacketSource extends InterfaceSource {
   }
 
   protected wires({ mtu }: NetDevice): Wires {
-    const settings = this.#fds.map(
-      (fd) => ({ kind: 'message', fd, headerSize: PACKET_HEADER_SIZE }) as const,
-    );
+    const settings = this.#fds.map((fd) => this.#wireOf(fd));
+    const hasRings = this.#ringError === 0;
     const capabilities = {
       mtu,
       checksum: true,
@@ -62,8 +73,26 @@ export class PacketSource extends InterfaceSource {
       vnetHeader: true,
       burst: BURST_MAX,
       queues: this.#fds.length,
+      mode: hasRings ? 'mapped ring' : `messages (no ring: ${errorName(this.#ringError)})`,
     } as const;
     return { capabilities, settings };
+  }
+
+  /** All of them or none: a socket without is read as it always can be. */
+  #addRings(): void {
+    lastGeneration += 1;
+    this.#generation = lastGeneration;
+    this.#ringError = 0;
+    for (const fd of this.#fds) {
+      const result = addReceiveRing(fd, packetRing(this.#options.queues));
+      if (result < 0) this.#ringError = -result;
+    }
+  }
+
+  #wireOf(fd: number): WireSettings {
+    if (this.#ringError !== 0) return { kind: 'message', fd, headerSize: PACKET_HEADER_SIZE };
+    const sizeBytes = packetRingSize(this.#options.queues);
+    return { kind: 'packet-ring', fd, sizeBytes, generation: this.#generation };
   }
 }
 

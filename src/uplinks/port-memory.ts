@@ -7,11 +7,14 @@
 //   │ words   │ available, used      │ for libc   │ of wires  │ world           │ buffers        │
 //   └─────────┴──────────────────────┴────────────┴───────────┴─────────────────┴────────────────┘
 //
-// Guest addresses are offsets in this file. The frames and the buffers lie in one window each.
+// Guest addresses are offsets in a pair's part of the file, PAIR_STRIDE from pair to pair. The
+// frames and the buffers lie in one window each.
 
 import { FRAME_SIZE_MAX } from '../../layout/limits.ts';
 
 export const PAIR_SIZE = 0x800000;
+/** From one pair's guest addresses to the next one's: what a wire adds follows its pair. */
+export const PAIR_STRIDE = 0x4000000;
 
 /** Frames that the NIC has for the world wait here at most; and frames from the world. */
 export const PORT_RING_SIZE = 1024;
@@ -58,6 +61,12 @@ export const STREAM_HEAD = 0x10c;
 export const STREAM_TAIL = 0x110;
 export const STREAM_PARTIAL = 0x114;
 
+/**
+ * u32 words of a packet socket's ring: of which socket it is, and the slot that is looked at next.
+ */
+export const PACKET_GENERATION = 0x128;
+export const PACKET_NEXT = 0x12c;
+
 export const TX_DESCRIPTORS = 0x1000;
 export const TX_AVAIL = 0x5000;
 export const TX_USED = 0x6000;
@@ -97,20 +106,23 @@ export interface PairMemory {
   readonly counters: Float64Array;
 }
 
-/** The memory of a pair that lies at `start` of a linear memory at `base`. */
+/**
+ * The memory of a pair that lies in a linear memory at `base`: PAIR_SIZE bytes, and what a wire has
+ * added.
+ */
 export function pairMemory(
   buffer: ArrayBufferLike,
   base: number,
-  start: number,
+  { start, sizeBytes }: { start: number; sizeBytes: number },
   pair: number,
 ): PairMemory {
   return {
     address: base + start,
-    guestAddress: pair * PAIR_SIZE,
-    bytes: new Uint8Array(buffer, start, PAIR_SIZE),
-    view: new DataView(buffer, start, PAIR_SIZE),
-    halves: new Uint16Array(buffer, start, PAIR_SIZE / 2),
-    words: new Uint32Array(buffer, start, PAIR_SIZE / 4),
+    guestAddress: pair * PAIR_STRIDE,
+    bytes: new Uint8Array(buffer, start, sizeBytes),
+    view: new DataView(buffer, start, sizeBytes),
+    halves: new Uint16Array(buffer, start, sizeBytes / 2),
+    words: new Uint32Array(buffer, start, sizeBytes / 4),
     counters: new Float64Array(buffer, start, WIRE_COUNTER_COUNT),
   };
 }

@@ -1,7 +1,8 @@
+import { PIN_CELL_SIZE } from '../../layout/memory.ts';
 import type { UplinkConfig } from '../config/types.ts';
 import { readQueues, sumRx, sumTx } from '../counters/read.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
-import { type Pin, planPins } from '../memory/pins.ts';
+import type { Pin } from '../memory/pins.ts';
 import type { Fabric, SwitchPort } from '../nic/fabric.ts';
 import type { UplinkInfo, UplinkStats } from '../nic/types.ts';
 import { createEventFd } from '../os/event-fd.ts';
@@ -10,6 +11,7 @@ import { createMemoryFile } from '../os/memory-file.ts';
 import { changeVlans, initVlans, vlanText } from '../switch/vlan.ts';
 import { RingSet } from '../virtqueue/ring-set.ts';
 import { createRingSetup, type RingSetup } from '../virtqueue/ring-setup.ts';
+import { packetRingSize } from './packet-ring-wire.ts';
 import {
   PAIR_SIZE,
   PORT_RING_SIZE,
@@ -20,6 +22,7 @@ import {
   TX_DESCRIPTORS,
   TX_USED,
 } from './port-memory.ts';
+import { pinOfPair, regionsOfPair } from './port-regions.ts';
 import { openTrace } from './trace-file.ts';
 import { featuresOf, type UplinkSource, type Wires } from './uplink.ts';
 import { readWireStats } from './wire-stats.ts';
@@ -41,6 +44,7 @@ interface UplinkEvent {
  */
 export class Uplink implements SwitchPort {
   readonly number: number;
+  /** Of the first queue pair. */
   readonly processor: number;
   readonly rings: RingSet;
   #config: UplinkConfig;
@@ -48,6 +52,8 @@ export class Uplink implements SwitchPort {
   readonly #source: UplinkSource;
   readonly #emit: UplinkEmit;
   readonly #pairs: number;
+  /** Bytes of a ring of the kernel's that a wire may add to each pair. */
+  readonly #ringSize: number;
   readonly #memory = new GuestMemory(() => false);
   readonly #pins: Pin[] = [];
   readonly #callFds: number[] = [];
@@ -73,7 +79,8 @@ export class Uplink implements SwitchPort {
     this.#source = source;
     this.#emit = emit;
     this.#pairs = 'queues' in config ? config.queues : 1;
-    this.rings = new RingSet(this.number, this.processor, fabric);
+    this.#ringSize = config.type === 'packet' ? packetRingSize(this.#pairs) : 0;
+    this.rings = new RingSet(this.number, (queue) => this.#processorOf(queue >> 1), fabric);
     this.rings.setCoalescing(config.gro);
   }
 
@@ -93,7 +100,6 @@ export class Uplink implements SwitchPort {
   async open(): Promise<void> {
     this.#allocate();
     initVlans(this.#fabric, this.number, this.#config.vlan);
-    await this.rings.setMemory(this.#memory.regions);
     try {
       if (this.config.trace !== undefined) this.#traceFd = openTrace(this.config.trace, this.name);
       const listener = {
@@ -123,7 +129,6 @@ export class Uplink implements SwitchPort {
     this.#change(() => this.#letGo());
     await this.#lastChange;
     await this.#source.stop();
-    await this.rings.setMemory([]);
     await this.#fabric.post(this.processor, { kind: 'forget-port', vf: this.number });
     for (const pin of this.#pins) this.#fabric.pins.free(pin.pinOffset, pin.lengthBytes);
     for (const { fd } of this.#memory.takeAll()) c.close(fd);
@@ -148,7 +153,7 @@ export class Uplink implements SwitchPort {
 
   /** A new processor knows nothing of this port. */
   async reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
-    if (direction === 'rx' && processor === this.processor) await this.#attachPorts();
+    if (direction === 'rx') await this.#attachPorts(processor);
     await this.rings.reattach(processor, direction);
   }
 
@@ -186,10 +191,11 @@ export class Uplink implements SwitchPort {
     const problem = this.#memory.add({ ...zero, sizeBytes: BigInt(sizeBytes) }, fd);
     if (problem !== null) throw new Error(`assertion: memory of an uplink: ${problem}`);
     for (let pair = 0; pair < this.#pairs; pair++) {
-      const part = { fd, offset: pair * PAIR_SIZE, lengthBytes: PAIR_SIZE, pageSizeBytes: 4096 };
-      const [pin] = planPins(this.#fabric.pins, [part]) ?? [];
-      if (pin === undefined) throw new Error('assertion: no room for the memory of an uplink');
-      this.#pins.push(pin);
+      const lengthBytes = PAIR_SIZE + this.#ringSize;
+      const pinOffset = this.#fabric.pins.allocate(lengthBytes, PIN_CELL_SIZE);
+      if (pinOffset === null) throw new Error('assertion: no room for the memory of an uplink');
+      const place = { pinOffset, lengthBytes, partOffset: 0 };
+      this.#pins.push({ ...place, fd, fileOffset: pair * PAIR_SIZE });
       this.#callFds.push(createEventFd());
     }
   }
@@ -206,6 +212,10 @@ export class Uplink implements SwitchPort {
   async #up(wires: Wires): Promise<void> {
     if (this.#isClosed) return;
     this.#wires = wires;
+    const regions = wires.settings.flatMap((wire, pair) =>
+      regionsOfPair(this.#roomOf(pair), pair, wire),
+    );
+    await this.rings.setMemory(regions);
     await this.#attachPorts();
     const features = featuresOf(wires.capabilities);
     for (let queue = 0; queue < this.#pairs * 2; queue++) {
@@ -224,27 +234,45 @@ export class Uplink implements SwitchPort {
   }
 
   async #letGo(): Promise<void> {
-    if (this.#wires === null) return;
+    const wires = this.#wires;
+    if (wires === null) return;
     this.#wires = null;
     await this.rings.stopAll();
-    for (const [pair, pin] of this.#pins.entries()) {
+    for (const [pair, wire] of wires.settings.entries()) {
+      const pin = pinOfPair(this.#roomOf(pair), wire);
       const command = { kind: 'detach-port', vf: this.number, pair, pin } as const;
-      await this.#fabric.post(this.processor, command);
+      await this.#fabric.post(this.#processorOf(pair), command);
     }
+    // Nothing holds on to what the source may close now: a ring of the kernel's, say.
+    await this.rings.setMemory([]);
     this.#isUp = false;
   }
 
-  async #attachPorts(): Promise<void> {
+  /** All of them, or those that one processor serves. */
+  async #attachPorts(processor?: number): Promise<void> {
     for (const [pair, wire] of (this.#wires?.settings ?? []).entries()) {
-      const pin = this.#pins[pair];
+      const owner = this.#processorOf(pair);
+      if (processor !== undefined && processor !== owner) continue;
+      const pin = pinOfPair(this.#roomOf(pair), wire);
       const callFd = this.#callFds[pair];
-      if (pin === undefined || callFd === undefined)
-        throw new Error('assertion: wire without a pair');
+      if (callFd === undefined) throw new Error('assertion: wire without a pair');
       const mtu = this.#wires?.capabilities.mtu ?? 0;
       const wrapped = { ...wire, faults: this.config.faults, traceFd: this.#traceFd };
       const place = { vf: this.number, pair, pin, wire: wrapped, mtu, callFd };
-      await this.#fabric.post(this.processor, { kind: 'attach-port', ...place });
+      await this.#fabric.post(owner, { kind: 'attach-port', ...place });
     }
+  }
+
+  /** The queue pairs are spread over the processors, from the uplink's own on. */
+  #processorOf(pair: number): number {
+    return (this.processor + pair) % this.#fabric.processorCount;
+  }
+
+  /** The place of a queue pair in the pins. */
+  #roomOf(pair: number): Pin {
+    const room = this.#pins[pair];
+    if (room === undefined) throw new Error('assertion: wire without a pair');
+    return room;
   }
 
   /** Ring numbers go as virtio-net has them: even ones receive, odd ones transmit. */

@@ -2,6 +2,7 @@ import { FaultInjector, type FaultSettings } from './fault-injector.ts';
 import { LoopbackWire } from './loopback.ts';
 import { MessageWire } from './message-wire.ts';
 import { NullWire } from './null.ts';
+import { type PacketRingSettings, PacketRingWire } from './packet-ring-wire.ts';
 import type { PairMemory } from './port-memory.ts';
 import { StreamWire } from './stream-wire.ts';
 import { TapWire } from './tap-wire.ts';
@@ -18,6 +19,7 @@ export type WireSettings = WireWrappers &
     | { kind: 'stream'; fd: number; connection: number }
     /** `headerSize`: bytes of virtio-net header before each frame, 0 or 10. */
     | { kind: 'message'; fd: number; headerSize: number }
+    | PacketRingSettings
     | XdpWireSettings
   );
 
@@ -48,6 +50,8 @@ function createPlainWire(settings: WireSettings, memory: PairMemory): Wire {
       return new StreamWire(settings.fd, settings.connection, memory);
     case 'message':
       return new MessageWire(settings.fd, settings.headerSize, memory);
+    case 'packet-ring':
+      return new PacketRingWire(settings, memory);
     case 'xdp':
       return new XdpWire(settings, memory);
   }

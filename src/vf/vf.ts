@@ -71,7 +71,7 @@ export class Vf implements SessionDevice, SwitchPort {
     this.#emit = emit;
     this.#hasUplink = place.hasUplink;
     this.#isLinkUp = isLinkUp(config.linkState, place.hasUplink);
-    this.rings = new RingSet(this.number, this.processor, fabric);
+    this.rings = new RingSet(this.number, () => this.processor, fabric);
     this.#control = new GuestControl(this.rings, config.queuePairs);
     this.rings.setCoalescing(config.gro);
     this.#cycle = new LifeCycle<VfState>(`VF ${config.name}`, VF_TRANSITIONS, 'down');

@@ -39,14 +39,14 @@ interface Ring {
 /**
  * The rings of one VF as they run: attached to the processors, published to the switch.
  *
- * A transmit ring (odd) belongs to the VF's own processor, and so does the control queue; a receive
- * ring (even) is attached to all, since whoever has a frame for it delivers it. What the control
- * plane wants is noted here first and posted second, so that a processor that dies in between is
- * brought up to date by `reattach`.
+ * A transmit ring (odd) belongs to one processor, its owner, and so does the control queue; a
+ * receive ring (even) is attached to all, since whoever has a frame for it delivers it. What the
+ * control plane wants is noted here first and posted second, so that a processor that dies in
+ * between is brought up to date by `reattach`.
  */
 export class RingSet {
   readonly #vf: number;
-  readonly #owner: number;
+  readonly #ownerOf: (queue: number) => number;
   readonly #fabric: Fabric;
   readonly #rings = new Map<number, Ring>();
   /** What the guest has set through its control queue. Outlives a lost connection, but no reset. */
@@ -56,9 +56,10 @@ export class RingSet {
   #isLinkUp = true;
   #coalesces = false;
 
-  constructor(vf: number, owner: number, fabric: Fabric) {
+  /** `ownerOf`: the processor that a queue's pair belongs to, always the same. */
+  constructor(vf: number, ownerOf: (queue: number) => number, fabric: Fabric) {
     this.#vf = vf;
-    this.#owner = owner;
+    this.#ownerOf = ownerOf;
     this.#fabric = fabric;
   }
 
@@ -156,7 +157,7 @@ export class RingSet {
     cycle.to(setup.isEnabled ? 'enabled' : 'disabled');
     writeRingRecord(this.#fabric.shared, ring, this.#ringSettings);
     // The owner first, alone: it reads in the guest's memory where the ring stands.
-    await this.#fabric.post(this.#owner, this.#attachCommand(ring, true));
+    await this.#fabric.post(this.#ownerOf(queue), this.#attachCommand(ring, true));
     if (role === 'control' && this.#standsAtBeginning(ring)) await this.resetSettings();
     for (const processor of this.#others(ring)) {
       await this.#fabric.post(processor, this.#attachCommand(ring, false));
@@ -178,7 +179,7 @@ export class RingSet {
     await this.#publish();
     const { number, pins } = ring;
     const command: Command = { kind: 'detach-ring', ring: number, pins, parks };
-    await this.#fabric.post(this.#owner, command);
+    await this.#fabric.post(this.#ownerOf(queue), command);
     for (const processor of this.#others(ring)) await this.#fabric.post(processor, command);
     this.#fabric.shared.setRingField(ring.number, RING_STATE, RING_STATE_NUMBERS.stopped);
     freePins(ring.pins, this.#fabric.pins);
@@ -264,7 +265,7 @@ export class RingSet {
       if (shared.ringField(ring.number, RING_LOCK) === processor + 1) {
         shared.setRingField(ring.number, RING_LOCK, 0);
       }
-      const isHere = processor === this.#owner || this.#others(ring).includes(processor);
+      const isHere = ring.role === 'receive' || processor === this.#ownerOf(ring.queue);
       if (!isHere || ring.cycle.is('faulted')) continue;
       // A transmit ring has one user, so its guest's used index is where it stands. A receive ring
       // may be in use by the other processors right now: its shared record is.
@@ -279,14 +280,14 @@ export class RingSet {
     const ring = this.#rings.get(queue);
     if (ring === undefined || ring.pins === null) return false;
     const command: Command = { kind: 'inject-trap', ring: ring.number, pins: ring.pins };
-    return this.#fabric.post(this.#owner, command);
+    return this.#fabric.post(this.#ownerOf(queue), command);
   }
 
   /** The processors beside the owner that the ring is attached to. */
   #others(ring: Ring): number[] {
     if (ring.role !== 'receive') return [];
     const all = Array.from({ length: this.#fabric.processorCount }, (_, index) => index);
-    return all.filter((index) => index !== this.#owner);
+    return all.filter((index) => index !== this.#ownerOf(ring.queue));
   }
 
   get #ringSettings(): RingSettings {

@@ -1,0 +1,40 @@
+import type { MemoryRegion } from '../memory/guest-memory.ts';
+import type { FilePart, Pin } from '../memory/pins.ts';
+import { PAIR_SIZE, PAIR_STRIDE } from './port-memory.ts';
+import type { WireSettings } from './wires.ts';
+
+/**
+ * What the processor maps for a queue pair: its part of the uplink's file and, behind it, the ring
+ * of its wire, if that has one. `room`: the pair's place in the pins.
+ */
+export function pinOfPair(room: Pin, wire: WireSettings): Pin {
+  if (wire.kind !== 'packet-ring') return { ...room, lengthBytes: PAIR_SIZE };
+  const page = { pageSizeBytes: 4096 };
+  const file: FilePart = { fd: room.fd, offset: room.fileOffset, lengthBytes: PAIR_SIZE, ...page };
+  const ring: FilePart = { fd: wire.fd, offset: 0, lengthBytes: wire.sizeBytes, ...page };
+  return { ...room, lengthBytes: PAIR_SIZE + wire.sizeBytes, pieces: [file, ring] };
+}
+
+/** Where the firmware finds the frames of a queue pair. */
+export function regionsOfPair(room: Pin, pair: number, wire: WireSettings): MemoryRegion[] {
+  const start = pair * PAIR_STRIDE;
+  const common = { pageSizeBytes: 4096, uses: 1, userAddress: 0 };
+  const file: MemoryRegion = {
+    ...common,
+    guestAddress: start,
+    sizeBytes: PAIR_SIZE,
+    fd: room.fd,
+    fileOffset: room.fileOffset,
+  };
+  if (wire.kind !== 'packet-ring') return [file];
+  const ring: MemoryRegion = {
+    ...common,
+    guestAddress: start + PAIR_SIZE,
+    sizeBytes: wire.sizeBytes,
+    fd: wire.fd,
+    fileOffset: 0,
+    // A packet socket's ring is mapped as a whole or not at all: no window does that.
+    pinOffset: room.pinOffset + PAIR_SIZE,
+  };
+  return [file, ring];
+}

@@ -1,0 +1,49 @@
+// The kernel takes the outermost VLAN tag off a frame and keeps it beside it; here it is put back.
+
+import { NET_HEADER_F_NEEDS_CSUM, NET_HEADER_SIZE } from '../../layout/virtio.ts';
+
+export const VLAN_TAG_SIZE = 4;
+
+// Bits of tp_status, and the tag's own type where none is given.
+const TP_STATUS_VLAN_VALID = 0x10;
+const TP_STATUS_VLAN_TPID_VALID = 0x40;
+const TPID_CUSTOMER = 0x8100;
+const ADDRESSES_SIZE = 12;
+
+export function hasStrippedTag(status: number): boolean {
+  return (status & TP_STATUS_VLAN_VALID) !== 0;
+}
+
+/**
+ * Puts a tag behind the addresses of a frame whose virtio-net header begins at `place` + 4: header
+ * and addresses move into the 4 bytes before. `status`, `tci` and `type` are tp_status,
+ * tp_vlan_tci and tp_vlan_tpid of packet(7).
+ */
+export function restoreTag(
+  view: DataView,
+  place: number,
+  status: number,
+  tci: number,
+  type: number,
+): void {
+  const moved = NET_HEADER_SIZE + ADDRESSES_SIZE;
+  for (let at = place; at < place + moved; at += 4) {
+    view.setUint32(at, view.getUint32(at + VLAN_TAG_SIZE));
+  }
+  const hasType = (status & TP_STATUS_VLAN_TPID_VALID) !== 0;
+  view.setUint16(place + moved, hasType ? type : TPID_CUSTOMER);
+  view.setUint16(place + moved + 2, tci);
+  shiftMetadata(view, place);
+}
+
+/**
+ * A tag makes the headers 4 bytes longer: hdr_len and csum_start of the virtio-net header follow.
+ */
+function shiftMetadata(view: DataView, header: number): void {
+  const needsChecksum = (view.getUint8(header) & NET_HEADER_F_NEEDS_CSUM) !== 0;
+  const isSuperFrame = view.getUint8(header + 1) !== 0;
+  const add = (offset: number): void =>
+    view.setUint16(header + offset, view.getUint16(header + offset, true) + VLAN_TAG_SIZE, true);
+  if (isSuperFrame) add(2);
+  if (needsChecksum) add(6);
+}
