@@ -74,8 +74,8 @@ describe('the way to the world', () => {
     have({ passt: false, root: true });
     const makeInterface = (config: UplinkConfigInput): void => {
       const name = 'interface' in config ? config.interface : '';
-      ip(`link add ${name} type dummy`);
-      ip(`link set ${name} up`);
+      ip(`link add ${name} type veth peer name other`);
+      for (const end of [name, 'other']) ip(`link set ${end} up`);
     };
     const report = await reach(makeInterface, '10.0.0.1');
     expect(added).toEqual([{ name: 'world', type: 'tap', interface: 'heddle-demo' }]);

@@ -11,11 +11,26 @@ export interface FakePasst {
   relay?: string;
 }
 
-/** Writes a program that behaves towards Heddle as passt does. */
+/**
+ * Writes a program that behaves towards Heddle as passt does. A shell's script, since it must find
+ * fault as fast as passt; only what passes frames on is JavaScript, beside it.
+ */
 export function writeFakePasst(file: string, behaviour: FakePasst): void {
-  writeFileSync(file, `#!${process.execPath}\n(${program})(${JSON.stringify(behaviour)});\n`, {
-    mode: 0o755,
-  });
+  const { version = '', unknown = [], journal, relay } = behaviour;
+  const lines = ['#!/bin/sh', `[ "$1" = --version ] && { echo '${version}'; exit 0; }`];
+  if (journal !== undefined) {
+    lines.push('words=', 'for word; do words="$words,\\"$word\\""; done');
+    lines.push(`echo "{\\"pid\\":$$,\\"words\\":[\${words#,}]}" >>'${journal}'`);
+  }
+  for (const word of unknown) {
+    const complaint = `passt: unrecognized option '${word}'`;
+    lines.push(
+      `for word; do [ "$word" = '${word}' ] && { echo "${complaint}" >&2; exit 1; }; done`,
+    );
+  }
+  lines.push(`exec '${process.execPath}' '${file}.mjs'`);
+  writeFileSync(`${file}.mjs`, streamProgram(relay));
+  writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o755 });
 }
 
 export function readJournal(file: string): { pid: number; words: string[] }[] {
@@ -23,34 +38,22 @@ export function readJournal(file: string): { pid: number; words: string[] }[] {
   return lines.map((line) => JSON.parse(line) as { pid: number; words: string[] });
 }
 
-/** Runs in a process of its own, as text: it may use nothing of this file. */
-function program({ version, unknown = [], journal, relay }: FakePasst): void {
-  const { appendFileSync } = process.getBuiltinModule('node:fs');
-  const { Socket, connect } = process.getBuiltinModule('node:net');
-  const words = process.argv.slice(2);
-  if (words[0] === '--version') {
-    process.stdout.write(`${version}\n`);
-    process.exit(0);
-  }
-  if (journal !== undefined) {
-    appendFileSync(journal, `${JSON.stringify({ pid: process.pid, words })}\n`);
-  }
-  const refused = words.find((word) => unknown.includes(word));
-  if (refused !== undefined) {
-    process.stderr.write(`passt: unrecognized option '${refused}'\nUsage: passt [OPTION]...\n`);
-    process.exit(1);
-  }
-  const stream = new Socket({ fd: Number(words[words.indexOf('--fd') + 1]) });
-  stream.on('close', () => process.exit(0));
-  stream.on('error', () => process.exit(0));
-  const reach = (): void => {
-    if (relay === undefined) return void stream.resume();
-    const far = connect(relay);
-    far.on('error', () => setTimeout(reach, 5));
-    far.on('connect', () => {
-      stream.pipe(far);
-      far.pipe(stream);
-    });
-  };
-  reach();
+function streamProgram(relay: string | undefined): string {
+  return `
+    import { connect, Socket } from 'node:net';
+    const stream = new Socket({ fd: 3 });
+    stream.on('close', () => process.exit(0));
+    stream.on('error', () => process.exit(0));
+    const relay = ${JSON.stringify(relay ?? null)};
+    const reach = () => {
+      const far = connect(relay);
+      far.on('error', () => setTimeout(reach, 5));
+      far.on('connect', () => {
+        stream.pipe(far);
+        far.pipe(stream);
+      });
+    };
+    if (relay === null) stream.resume();
+    else reach();
+  `;
 }

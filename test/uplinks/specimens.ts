@@ -193,7 +193,7 @@ export function passtSpecimen(directory: string): Specimen {
     // Heddle starts another one.
     returnLink: () => undefined,
     cleanUp: () => {
-      for (const file of [program, relay, journal]) rmSync(file, { force: true });
+      for (const file of [program, `${program}.mjs`, relay, journal]) rmSync(file, { force: true });
     },
   };
 }
