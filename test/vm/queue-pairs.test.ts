@@ -62,3 +62,35 @@ describe('a guest whose QEMU is told rss=on,hash=on', () => {
     expect(lab.nic.stats().vfs[0]?.control).toBeUndefined();
   });
 });
+
+// More queue pairs than virtual CPUs: each flow has one all the same.
+describe('a guest with sixteen queue pairs', () => {
+  let lab: Laboratory;
+
+  const sixteen = { vf: { queuePairs: 16 }, guest: { processors: 2 } };
+  openLaboratory({ guests: 2, special: { vm1: sixteen } }, (opened) => {
+    lab = opened;
+  });
+
+  function used(direction: 'rx' | 'tx'): number {
+    const queues = lab.nic.stats().vfs[0]?.queues ?? [];
+    return queues.filter((one) => one.direction === direction && one.packets > 0).length;
+  }
+
+  test('receives and sends through most of them', async () => {
+    const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
+    await vm1.run('ethtool -L eth0 combined 16 || [ $? = 80 ]');
+    expect(await vm1.run('ethtool -l eth0 | tail -5')).toMatch(/Combined:\s+16\n/);
+    await reach(vm1, 'vm2');
+    const many = { seconds: 3, connections: 40 };
+    expect(await stream(vm1, vm2, many)).toBeGreaterThan(10);
+    console.log(`of 16 queue pairs, ${used('rx')} have received, ${used('tx')} have sent`);
+    expect(used('rx')).toBeGreaterThan(8);
+    expect(used('tx')).toBeGreaterThan(1);
+    for (const pairs of [3, 16, 1]) {
+      await vm1.run(`ethtool -L eth0 combined ${pairs}`);
+      expect(await ping(vm1, 'vm2', 5)).toEqual({ sent: 5, answered: 5 });
+    }
+    assertBalanced(lab.nic.stats());
+  });
+});
