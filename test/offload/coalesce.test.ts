@@ -189,6 +189,30 @@ describe.each(FORMATS)('receive coalescing into %s rings', (format) => {
     check(LARGE, large);
   });
 
+  it.each([
+    { title: 'taken away', sender: { trunk: [7] }, receiver: { access: 7 }, tags: [1, 0] },
+    { title: 'added', sender: { access: 7 }, receiver: { trunk: [7] }, tags: [0, 1] },
+    { title: 'left', sender: { trunk: [7] }, receiver: { trunk: [7] }, tags: [1, 1] },
+  ])('joins frames whose VLAN tag is $title', ({ sender, receiver, tags: [before, after] }) => {
+    wire.host.setVlans(0, sender);
+    for (const number of [MERGING, SMALL]) {
+      wire.host.setVlans(number, receiver);
+      const tagged = (tags: number | undefined) =>
+        make(number, [{ ...FLOW, tags: tags ?? 0 }], steady(FRAMES_MAX));
+      const joinedBefore = wire.host.stats().vfs[number]?.rx.coalesced ?? 0;
+      send(tagged(before));
+      const arrivals = wire.arrivals(number);
+      const wanted = expected(number, tagged(after));
+      const frames = (list: readonly Arrival[]) => list.map(({ frame }) => frame);
+      expect(difference(frames(arrivals), frames(wanted))).toBe('');
+      expect(arrivals.map(({ header }) => header)).toEqual(wanted.map(({ header }) => header));
+      const joinedAfter = wire.host.stats().vfs[number]?.rx.coalesced ?? 0;
+      expect(joinedAfter - joinedBefore).toBe(FRAMES_MAX - 1);
+      wire.host.setVlans(number, {});
+    }
+    wire.host.setVlans(0, {});
+  });
+
   it('counts the frames that were joined, apart from those that arrive', () => {
     const before = wire.host.stats().vfs[LARGE]?.rx;
     check(LARGE, make(LARGE, [FLOW], steady(FRAMES_MAX)));
