@@ -8,6 +8,12 @@ export const commandFd = 4;
 /** Invalidations reach the back end by way of ATS: that is what `device-iotlb` is for. */
 const iommuDevice = 'intel-iommu,intremap=off,device-iotlb=on,caching-mode=on';
 
+/**
+ * All that TCG can emulate, but for the hint that `rep movsb` is the fastest copy there is: TCG
+ * moves one byte at a time, and a guest that does without copies two to three times as fast.
+ */
+const processor = 'max,erms=off,fsrm=off';
+
 /** QEMU's command line for a guest whose only NIC is a VF. */
 export function qemuArguments(options: GuestOptions, kernel: Kernel, image: string): string[] {
   return [
@@ -28,7 +34,7 @@ function machineArguments(options: GuestOptions): string[] {
   const machine = ['q35', ...(isShared ? ['memory-backend=ram'] : []), 'usb=off', 'vmport=off'];
   return [
     ...['-nodefaults', '-no-user-config', '-nographic', '-name', options.name],
-    ...['-machine', machine.join(','), '-accel', 'tcg', '-cpu', 'max'],
+    ...['-machine', machine.join(','), '-accel', 'tcg', '-cpu', processor],
     ...['-smp', String(options.processors ?? options.queuePairs ?? 1), '-m', `${size}M`],
     ...(isShared ? ['-object', backend] : []),
     ...(options.iommu === true ? ['-device', iommuDevice] : []),
