@@ -37,6 +37,7 @@ import { RING_FAULT, RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
 import { Windows } from '../memory/windows.ts';
 import { monotonicSeconds } from '../os/clock.ts';
 import { raiseEventFd } from '../os/event-fd.ts';
+import { Load } from '../os/load.ts';
 import { AddressSpace } from './address-space.ts';
 import { CommandRunner } from './command-runner.ts';
 import type { CommandEnvelope, ProcessorOptions, Report } from './commands.ts';
@@ -62,7 +63,11 @@ export class ProcessorLoop {
   readonly #translations: Translations;
   readonly #runner: CommandRunner;
   readonly #waiter: KickWaiter;
-  readonly #pace = new Pace();
+  readonly #load = new Load();
+  readonly #pace = new Pace({
+    now: () => performance.now(),
+    isContested: () => this.#load.isContested(),
+  });
   readonly #uplinks: UplinkPorts;
   readonly #controlQueues: ControlQueues;
   readonly #held: HeldInterrupts;
@@ -146,6 +151,7 @@ export class ProcessorLoop {
       this.#report({ kind: 'trap', ring, message: error.message });
     } finally {
       this.#waiter.close();
+      this.#load.close();
     }
   }
 

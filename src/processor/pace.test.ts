@@ -3,15 +3,21 @@ import { Pace } from './pace.ts';
 
 /** A pace with a clock that each look moves on by so many milliseconds a turn. */
 function paceOf(millisecondsPerTurn: number) {
-  let now = 0;
-  const pace = new Pace(() => now);
+  const machine = { time: 0, isBusy: false, looks: 0 };
+  const pace = new Pace({
+    now: () => machine.time,
+    isContested: () => {
+      machine.looks += 1;
+      return machine.isBusy;
+    },
+  });
   /** Milliseconds that it looks before it would sleep. */
   const spin = (): number => {
-    const started = now;
-    while (!pace.isOver()) now += millisecondsPerTurn;
-    return now - started;
+    const started = machine.time;
+    while (!pace.isOver()) machine.time += millisecondsPerTurn;
+    return machine.time - started;
   };
-  return { pace, spin };
+  return { pace, spin, machine };
 }
 
 describe('the pace of an idle processor', () => {
@@ -43,5 +49,36 @@ describe('the pace of an idle processor', () => {
       pace.worked();
       expect(pace.isOver()).toBe(false);
     }
+  });
+
+  it('leaves the processor to others who want it, however soon its sleeps end', () => {
+    const { pace, spin, machine } = paceOf(0.0001);
+    for (let i = 0; i < 20; i++) pace.slept(0.1);
+    machine.isBusy = true;
+    expect(spin()).toBeLessThan(0.02);
+    machine.isBusy = false;
+    pace.slept(0.1);
+    expect(spin()).toBeGreaterThan(0.2);
+  });
+
+  it('notices when somebody comes while it looks', () => {
+    const { pace, machine } = paceOf(0);
+    for (let i = 0; i < 20; i++) pace.slept(0.1);
+    const until = (time: number): boolean => {
+      let isOver = false;
+      for (; machine.time < time && !isOver; machine.time += 0.0001) isOver = pace.isOver();
+      return isOver;
+    };
+    expect(until(0.1)).toBe(false);
+    machine.isBusy = true;
+    expect(until(0.12)).toBe(true);
+  });
+
+  it('looks at the machine now and then, not at each turn', () => {
+    const { pace, spin, machine } = paceOf(0.0001);
+    for (let i = 0; i < 20; i++) pace.slept(0.1);
+    spin();
+    expect(machine.looks).toBeGreaterThan(10);
+    expect(machine.looks).toBeLessThan(30);
   });
 });
