@@ -11,7 +11,14 @@ import {
   TX_RING_LIST_BASE,
   WHOLE_LIST_BASE,
 } from '../layout/memory';
-import { TURN_IDLE, TURN_MISSED, TURN_SIGNALS, TURN_WORKED } from '../layout/processor';
+import {
+  INTERRUPT_ALL,
+  INTERRUPT_NOBODY,
+  TURN_IDLE,
+  TURN_MISSED,
+  TURN_SIGNALS,
+  TURN_WORKED,
+} from '../layout/processor';
 import { VF_F_VLAN } from '../layout/vf';
 import { RING_DISABLED, RING_F_COALESCE, RING_STOPPED } from '../layout/virtqueue';
 import { control } from './memory/control';
@@ -151,10 +158,10 @@ export function unparkRings(vf: u32): void {
 }
 
 /**
- * Moves frames. Returns TURN_ flags. `goesOn`: another turn follows soon, and asks for the
- * interrupts of both.
+ * Moves frames. Returns TURN_ flags. `whom`, INTERRUPT_…: who hears of it at its end. A later turn
+ * must be for the others.
  */
-export function turn(goesOn: bool): u32 {
+export function turn(whom: u32): u32 {
   const words = control();
   let flags: u32 = TURN_IDLE;
   if (batchFrames != 0) {
@@ -183,8 +190,13 @@ export function turn(goesOn: bool): u32 {
   }
   cursor = 0;
   const hasReports = words.faultCount != 0 || words.untranslatedCount != 0;
-  if ((!goesOn && listInterrupts()) || hasReports) flags |= TURN_SIGNALS;
+  if ((whom != INTERRUPT_NOBODY && listInterrupts(whom)) || hasReports) flags |= TURN_SIGNALS;
   return flags;
+}
+
+/** Host: lists those for interrupts that turns left out. True if there are any. */
+export function interruptRest(): bool {
+  return listInterrupts(INTERRUPT_ALL);
 }
 
 /**

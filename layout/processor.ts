@@ -37,6 +37,14 @@ export const CONTROL_UNTRANSLATED_COUNT: u32 = 64;
  * held back, that is while CONTROL_DIRTY_COUNT is not 0.
  */
 export const CONTROL_NOW_MICROSECONDS: u32 = 68;
+/** Bytes that guests sent, modulo 2^32. */
+export const CONTROL_SENT_BYTES: u32 = 72;
+
+// Whom a turn, at its end, lists for interrupts. Who is not listed is remembered for a later turn.
+export const INTERRUPT_NOBODY: u32 = 0;
+/** Those whom frames went to. Who sent some can wait: it only gets its buffers back. */
+export const INTERRUPT_RECEIVERS: u32 = 1;
+export const INTERRUPT_ALL: u32 = 2;
 
 // What a turn returns: flags.
 export const TURN_IDLE: u32 = 0;

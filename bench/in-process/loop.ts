@@ -15,6 +15,7 @@ import {
   SLOT_SIZE,
   SLOTS_BASE,
 } from '../../layout/memory.ts';
+import { INTERRUPT_ALL } from '../../layout/processor.ts';
 import { VF_RECEIVE_COUNT, VF_RECORD_SIZE } from '../../layout/vf.ts';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import {
@@ -93,7 +94,7 @@ export class InProcessLoop {
       const index = this.#indices[i]!;
       index[0] = index[0]! + burst;
     }
-    this.#firmware.turn(0);
+    this.#firmware.turn(INTERRUPT_ALL);
   }
 
   #received(): number {

@@ -15,6 +15,7 @@ import {
   CONTROL_NOW_MICROSECONDS,
   CONTROL_NOW_SECONDS,
   CONTROL_PORT_COUNT,
+  CONTROL_SENT_BYTES,
   CONTROL_SIGNAL_COUNT,
   CONTROL_TX_RING_COUNT,
   CONTROL_UNTRANSLATED_COUNT,
@@ -38,6 +39,7 @@ export class Control {
   currentRing: u32;
   untranslatedCount: u32;
   nowMicroseconds: u32;
+  sentBytes: u32;
 }
 
 if (offsetof<Control>('missVf') != CONTROL_MISS_VF) ERROR('Control.missVf drifted');
@@ -56,6 +58,7 @@ if (offsetof<Control>('dirtyCount') != CONTROL_DIRTY_COUNT) ERROR('Control.dirty
 if (offsetof<Control>('currentRing') != CONTROL_CURRENT_RING) ERROR('Control.currentRing drifted');
 if (offsetof<Control>('untranslatedCount') != CONTROL_UNTRANSLATED_COUNT) ERROR('Control');
 if (offsetof<Control>('nowMicroseconds') != CONTROL_NOW_MICROSECONDS) ERROR('Control drifted');
+if (offsetof<Control>('sentBytes') != CONTROL_SENT_BYTES) ERROR('Control.sentBytes drifted');
 
 export function control(): Control {
   return changetype<Control>(CONTROL_BASE);

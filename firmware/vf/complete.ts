@@ -8,6 +8,7 @@ import {
   COUNTER_REPLICAS,
 } from '../../layout/counters';
 import { DIRTY_LIST_BASE, SIGNAL_LIST_BASE } from '../../layout/memory';
+import { INTERRUPT_RECEIVERS } from '../../layout/processor';
 import { RING_STOPPED, USED_ELEMENT_SIZE, USED_RING } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
 import { control } from '../memory/control';
@@ -15,7 +16,7 @@ import { isHeld } from '../virtqueue/hold';
 import { lock, unlock } from '../virtqueue/lock';
 import { wantsInterrupt } from '../virtqueue/notification';
 import { isPacked, publishUsed, putUsed } from '../virtqueue/queue';
-import { Ring, RingView, ringAt, viewAt } from '../virtqueue/ring';
+import { isTransmit, Ring, RingView, ringAt, viewAt } from '../virtqueue/ring';
 import { frameAt, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
 import { markDirty } from './dirty';
 
@@ -43,6 +44,7 @@ export function complete(
   count(ringNumber, COUNTER_FORWARDED, frames - dropped);
   if (replicas != 0) count(ringNumber, COUNTER_REPLICAS, replicas);
   publishUsed(view, ring, slots);
+  control().sentBytes += bytes;
   markDirty(ringNumber, view);
 }
 
@@ -79,14 +81,21 @@ function countDrops(ringNumber: u32, frames: u32): u32 {
 }
 
 /**
+/**
  * The end of a turn: lists the rings whose drivers want an interrupt. True if there are any. What
- * is held back stays in the list of dirty rings, for the next turn to look at.
+ * is held back stays in the list of dirty rings, for the next turn to look at; so do transmit rings
+ * if `whom` is INTERRUPT_RECEIVERS, not INTERRUPT_ALL.
  */
-export function listInterrupts(): bool {
+export function listInterrupts(whom: u32): bool {
   const words = control();
   let held: u32 = 0;
   for (let i: u32 = 0; i < words.dirtyCount; i++) {
     const ringNumber = load<u32>(DIRTY_LIST_BASE + (i << 2));
+    if (whom == INTERRUPT_RECEIVERS && isTransmit(ringNumber)) {
+      store<u32>(DIRTY_LIST_BASE + (held << 2), ringNumber);
+      held += 1;
+      continue;
+    }
     const view = viewAt(ringNumber);
     const ring = ringAt(ringNumber);
     view.dirty = 0;

@@ -82,6 +82,11 @@ if (offsetof<RingView>('parked') != RING_VIEW_PARKED) ERROR('RingView.parked dri
 /** In place of the number of a ring: none. */
 export const NO_RING: u32 = 0xffffffff;
 
+/** Of a VF's queues, those with odd numbers are transmitq1, transmitq2 … (virtio 1.3, 5.1.2). */
+export function isTransmit(ringNumber: u32): bool {
+  return (ringNumber & 1) != 0;
+}
+
 export function ringAt(ring: u32): Ring {
   return changetype<Ring>(SHARED_BASE + SHARED_RINGS + ring * RING_RECORD_SIZE);
 }

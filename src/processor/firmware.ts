@@ -17,8 +17,9 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   ): void;
   detachRing(ring: number): void;
   setRingState(ring: number, state: number): void;
-  /** `goesOn`: 1 if another turn follows soon, which asks for the interrupts of both. */
-  turn(goesOn: number): number;
+  /** `whom`: INTERRUPT_…, those who hear of it. */
+  turn(whom: number): number;
+  interruptRest(): number;
   unparkRings(vf: number): void;
   lookAhead(ring: number): void;
   takeCommand(ring: number): number;

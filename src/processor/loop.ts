@@ -20,7 +20,11 @@ import {
   CONTROL_MISS_ADDRESS,
   CONTROL_MISS_VF,
   CONTROL_NOW_SECONDS,
+  CONTROL_SENT_BYTES,
   CONTROL_SIGNAL_COUNT,
+  INTERRUPT_ALL,
+  INTERRUPT_NOBODY,
+  INTERRUPT_RECEIVERS,
   PROCESSOR_DOORBELL,
   PROCESSOR_EVICTIONS,
   PROCESSOR_MISSES,
@@ -38,6 +42,7 @@ import { Windows } from '../memory/windows.ts';
 import { monotonicSeconds } from '../os/clock.ts';
 import { raiseEventFd } from '../os/event-fd.ts';
 import { Load } from '../os/load.ts';
+import { nap, sleepPrecisely } from '../os/nap.ts';
 import { AddressSpace } from './address-space.ts';
 import { CommandRunner } from './command-runner.ts';
 import type { CommandEnvelope, ProcessorOptions, Report } from './commands.ts';
@@ -45,7 +50,7 @@ import { ControlQueues } from './control-queues.ts';
 import { type Firmware, loadFirmware } from './firmware.ts';
 import { HeldInterrupts } from './held-interrupts.ts';
 import { KickWaiter } from './kick-waiter.ts';
-import { Pace } from './pace.ts';
+import { NAP_MICROSECONDS, Pace } from './pace.ts';
 import { Translations } from './translations.ts';
 import { UplinkPorts } from './uplink-ports.ts';
 
@@ -67,6 +72,7 @@ export class ProcessorLoop {
   readonly #pace = new Pace({
     now: () => performance.now(),
     isContested: () => this.#load.isContested(),
+    sentBytes: () => this.#control[CONTROL_SENT_BYTES / 4] ?? 0,
   });
   readonly #uplinks: UplinkPorts;
   readonly #controlQueues: ControlQueues;
@@ -156,18 +162,23 @@ export class ProcessorLoop {
   }
 
   #loop(): void {
+    sleepPrecisely();
     this.#updateClock();
     while (!this.#isStopped) {
       if (Atomics.load(this.#record, this.#doorbellAt) !== this.#seenDoorbell) this.#runCommands();
       if (this.#controlQueues.count !== 0) this.#controlQueues.look(this.#turns);
-      const flags = this.#uplinks.count === 0 ? this.#turn(0) : this.#exchange();
+      const flags = this.#uplinks.count === 0 ? this.#turn(this.#whom()) : this.#exchange();
       if ((flags & TURN_WORKED) !== 0) {
         this.#pace.worked();
         this.#translations.lookAhead(this.#turns);
-      } else if (this.#pace.isOver()) {
-        this.#sleep();
+      } else {
+        this.#rest();
       }
     }
+  }
+
+  #whom(): number {
+    return this.#pace.putsOff ? INTERRUPT_RECEIVERS : INTERRUPT_ALL;
   }
 
   /**
@@ -177,23 +188,23 @@ export class ProcessorLoop {
   #exchange(): number {
     if (this.#turns % UPLINK_TURNS === 0) this.#takeEvents(0);
     let moved = this.#uplinks.pull();
-    let flags = this.#turn(1);
+    let flags = this.#turn(INTERRUPT_NOBODY);
     moved += this.#uplinks.push();
     if ((flags & TURN_WORKED) !== 0) {
       moved += this.#uplinks.pull();
-      flags |= this.#turn(0);
+      flags |= this.#turn(this.#whom());
     }
     return moved === 0 ? flags : flags | TURN_WORKED;
   }
 
   /** One turn, with the windows it misses on the way. */
-  #turn(goesOn: number): number {
+  #turn(whom: number): number {
     if (this.#held.count !== 0) this.#held.updateClock();
-    let flags = this.#firmware.turn(goesOn);
+    let flags = this.#firmware.turn(whom);
     let seen = flags;
     while ((flags & TURN_MISSED) !== 0) {
       this.#resolveMiss();
-      flags = this.#firmware.turn(goesOn);
+      flags = this.#firmware.turn(whom);
       seen |= flags;
     }
     if ((flags & TURN_SIGNALS) !== 0) {
@@ -244,6 +255,7 @@ export class ProcessorLoop {
   }
 
   #runCommands(): void {
+    this.#interruptRest(); // while their rings are what they were
     this.#seenDoorbell = Atomics.load(this.#record, this.#doorbellAt);
     for (;;) {
       const received = receiveMessageOnPort(this.#port);
@@ -264,8 +276,19 @@ export class ProcessorLoop {
     this.#publishFigures();
   }
 
+  #rest(): void {
+    const rest = this.#pace.rest();
+    if (rest === 'nap') nap(NAP_MICROSECONDS);
+    if (rest === 'sleep') this.#sleep();
+  }
+
+  #interruptRest(): void {
+    if (this.#firmware.interruptRest() !== 0) this.#signal();
+  }
+
   /** Idle pacing: ask for kicks, look once more, then sleep until a kick or a command. */
   #sleep(): void {
+    this.#interruptRest();
     this.#publishFigures();
     this.#translations.lookAhead();
     this.#reportFaults();

@@ -1,23 +1,41 @@
 import { describe, expect, it } from 'vitest';
-import { Pace } from './pace.ts';
+import { Pace, type Rest } from './pace.ts';
 
 /** A pace with a clock that each look moves on by so many milliseconds a turn. */
 function paceOf(millisecondsPerTurn: number) {
-  const machine = { time: 0, isBusy: false, looks: 0 };
+  const machine = { time: 0, isBusy: false, looks: 0, sentBytes: 0 };
   const pace = new Pace({
     now: () => machine.time,
     isContested: () => {
       machine.looks += 1;
       return machine.isBusy;
     },
+    sentBytes: () => machine.sentBytes,
   });
+  /** Looks until it is time for something else. */
+  const next = (): Rest => {
+    let rest = pace.rest();
+    for (; rest === 'look'; rest = pace.rest()) machine.time += millisecondsPerTurn;
+    return rest;
+  };
   /** Milliseconds that it looks before it would sleep. */
   const spin = (): number => {
     const started = machine.time;
-    while (!pace.isOver()) machine.time += millisecondsPerTurn;
+    expect(next()).toBe('sleep');
     return machine.time - started;
   };
-  return { pace, spin, machine };
+  const send = (bytes: number) => {
+    machine.sentBytes = (machine.sentBytes + bytes) >>> 0;
+    pace.worked();
+  };
+  return { pace, spin, next, send, machine };
+}
+
+/** It has learned to look for long. */
+function patientPace() {
+  const parts = paceOf(0.0001);
+  for (let i = 0; i < 20; i++) parts.pace.slept(0.1);
+  return parts;
 }
 
 describe('the pace of an idle processor', () => {
@@ -37,8 +55,7 @@ describe('the pace of an idle processor', () => {
   });
 
   it('is short again after long sleeps', () => {
-    const { pace, spin } = paceOf(0.0001);
-    for (let i = 0; i < 20; i++) pace.slept(0.1);
+    const { pace, spin } = patientPace();
     for (let i = 0; i < 20; i++) pace.slept(50);
     expect(spin()).toBeLessThan(0.04);
   });
@@ -47,13 +64,14 @@ describe('the pace of an idle processor', () => {
     const { pace } = paceOf(0);
     for (let i = 0; i < 1000; i++) {
       pace.worked();
-      expect(pace.isOver()).toBe(false);
+      expect(pace.rest()).toBe('look');
     }
   });
+});
 
-  it('leaves the processor to others who want it, however soon its sleeps end', () => {
-    const { pace, spin, machine } = paceOf(0.0001);
-    for (let i = 0; i < 20; i++) pace.slept(0.1);
+describe('the pace of a processor whose core others want', () => {
+  it('sleeps at once, however soon its sleeps end', () => {
+    const { pace, spin, machine } = patientPace();
     machine.isBusy = true;
     expect(spin()).toBeLessThan(0.02);
     machine.isBusy = false;
@@ -61,24 +79,83 @@ describe('the pace of an idle processor', () => {
     expect(spin()).toBeGreaterThan(0.2);
   });
 
-  it('notices when somebody comes while it looks', () => {
-    const { pace, machine } = paceOf(0);
-    for (let i = 0; i < 20; i++) pace.slept(0.1);
-    const until = (time: number): boolean => {
-      let isOver = false;
-      for (; machine.time < time && !isOver; machine.time += 0.0001) isOver = pace.isOver();
-      return isOver;
-    };
-    expect(until(0.1)).toBe(false);
+  it('notices who comes while it looks', () => {
+    const { pace, machine } = patientPace();
+    while (machine.time < 0.1) {
+      expect(pace.rest()).toBe('look');
+      machine.time += 0.0001;
+    }
     machine.isBusy = true;
-    expect(until(0.12)).toBe(true);
+    while (pace.rest() === 'look') machine.time += 0.0001;
+    expect(machine.time).toBeLessThan(0.12);
   });
 
-  it('looks at the machine now and then, not at each turn', () => {
-    const { pace, spin, machine } = paceOf(0.0001);
-    for (let i = 0; i < 20; i++) pace.slept(0.1);
+  it('asks the kernel now and then, not at each turn', () => {
+    const { spin, machine } = patientPace();
     spin();
     expect(machine.looks).toBeGreaterThan(10);
     expect(machine.looks).toBeLessThan(30);
+  });
+
+  it('naps while much is sent, and sleeps when nothing came of a nap', () => {
+    const { next, send, machine } = patientPace();
+    machine.isBusy = true;
+    send(60_000);
+    expect(next()).toBe('nap');
+    send(60_000);
+    expect(next()).toBe('nap');
+    expect(next()).toBe('sleep');
+  });
+
+  it('never naps after a question or an answer', () => {
+    const { next, send, machine } = patientPace();
+    machine.isBusy = true;
+    for (let i = 0; i < 10; i++) {
+      send(1514);
+      expect(next()).toBe('sleep');
+    }
+  });
+
+  it('goes on with naps while the kernel names nobody for a moment', () => {
+    const { next, send, machine } = patientPace();
+    machine.isBusy = true;
+    send(60_000);
+    expect(next()).toBe('nap');
+    machine.isBusy = false;
+    send(60_000);
+    expect(next()).toBe('nap');
+    machine.time += 20;
+    send(60_000);
+    expect(next()).toBe('sleep');
+  });
+
+  it('counts bytes modulo 2^32', () => {
+    const { next, send, machine } = patientPace();
+    machine.sentBytes = 0xffff_f000;
+    expect(next()).toBe('sleep');
+    machine.isBusy = true;
+    send(0x1800);
+    expect(machine.sentBytes).toBe(0x800);
+    expect(next()).toBe('nap');
+  });
+
+  it('lets senders wait during naps, but for few turns, and not into a sleep', () => {
+    const { pace, next, send, machine } = patientPace();
+    machine.isBusy = true;
+    expect(pace.putsOff).toBe(false);
+    send(60_000);
+    expect(next()).toBe('nap');
+    const heard: boolean[] = [];
+    for (let i = 0; i < 40; i++) {
+      send(60_000);
+      heard.push(!pace.putsOff);
+      expect(next()).toBe('nap');
+    }
+    // From one time that they hear to the next.
+    expect(heard.indexOf(true)).toBeLessThanOrEqual(8);
+    expect(heard.filter(Boolean).length).toBeGreaterThanOrEqual(4);
+    expect(heard.filter(Boolean).length).toBeLessThan(10);
+    expect(next()).toBe('sleep');
+    expect(pace.putsOff).toBe(false);
   });
 });

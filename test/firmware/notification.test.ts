@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { TURN_MISSED, TURN_WORKED } from '../../layout/processor.ts';
+import {
+  CONTROL_SENT_BYTES,
+  INTERRUPT_ALL,
+  INTERRUPT_RECEIVERS,
+  TURN_MISSED,
+  TURN_WORKED,
+} from '../../layout/processor.ts';
 import { VIRTIO_F_EVENT_IDX, VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
 import { plainFrame } from '../support/frames.ts';
@@ -165,5 +171,47 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
     }
     const receiver = wire.host.ringNumber(1, 0);
     expect(wire.host.signals.filter((ring) => ring === receiver).length).toBe(1);
+  });
+
+  it('to senders: later, where the host says so, and then once for all their frames', () => {
+    const frame = start(EVENT_IDX);
+    const [sender, receiver] = [wire.host.ringNumber(0, 1), wire.host.ringNumber(1, 0)];
+    const { transmit } = wire.guest(0).pair(0);
+    const { receive } = wire.guest(1).pair(0);
+    const send = (whom: number) => {
+      expect(transmit.trySend(frame)).toBe(true);
+      transmit.ring.publish();
+      let flags = TURN_MISSED;
+      while ((flags & (TURN_MISSED | TURN_WORKED)) !== 0) flags = wire.host.turn(whom);
+      wire.received(1);
+      receive.ring.armCall();
+      return wire.host.signals.splice(0);
+    };
+    const armSender = () => {
+      transmit.reclaim();
+      expect(transmit.ring.armCall()).toBe(false);
+    };
+    send(INTERRUPT_ALL);
+    armSender();
+    expect(send(INTERRUPT_RECEIVERS)).toEqual([receiver]);
+    expect(send(INTERRUPT_RECEIVERS)).toEqual([receiver]);
+    expect(wire.host.firmware.interruptRest()).toBe(1);
+    wire.host.collect();
+    expect(wire.host.signals.splice(0)).toEqual([sender]);
+    expect(wire.host.firmware.interruptRest()).toBe(0);
+
+    armSender();
+    expect(send(INTERRUPT_RECEIVERS)).toEqual([receiver]);
+    expect(send(INTERRUPT_ALL).toSorted()).toEqual([sender, receiver].toSorted());
+    expect(wire.host.firmware.interruptRest()).toBe(0);
+  });
+
+  it('counts what was sent', () => {
+    const frame = start(FLAGS);
+    const before = wire.host.control(CONTROL_SENT_BYTES);
+    for (let i = 0; i < 10; i++) expect(wire.guest(0).pair(0).transmit.trySend(frame)).toBe(true);
+    wire.guest(0).pair(0).transmit.ring.publish();
+    wire.run();
+    expect(wire.host.control(CONTROL_SENT_BYTES) - before).toBe(10 * frame.length);
   });
 });

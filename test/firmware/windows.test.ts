@@ -9,7 +9,7 @@ import {
   WINDOW_TABLE_BASE,
   WINDOW_TABLE_COUNT,
 } from '../../layout/memory.ts';
-import { CONTROL_MISS_ADDRESS, TURN_MISSED } from '../../layout/processor.ts';
+import { CONTROL_MISS_ADDRESS, INTERRUPT_ALL, TURN_MISSED } from '../../layout/processor.ts';
 import { FirmwareHost } from '../support/firmware-host.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
 import { BROADCAST, plainFrame } from '../support/frames.ts';
@@ -160,7 +160,7 @@ describe('missing windows', () => {
     wire.send(0, plainFrame({ to: wire.mac(1), from: wire.mac(0) }, 60));
     const asked: bigint[] = [];
     for (let i = 0; i < 20; i++) {
-      const flags = wire.host.firmware.turn(0);
+      const flags = wire.host.firmware.turn(INTERRUPT_ALL);
       if ((flags & TURN_MISSED) === 0) continue;
       asked.push(wire.host.view.getBigUint64(CONTROL_BASE + CONTROL_MISS_ADDRESS, true));
       wire.host.mapMissing();

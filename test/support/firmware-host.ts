@@ -147,12 +147,17 @@ export class FirmwareHost {
   }
 
   /** One call of the firmware, and what the host does after it. Returns the flags. */
-  turn(): number {
-    const flags = this.firmware.turn(0);
+  turn(whom: number = processor.INTERRUPT_ALL): number {
+    const flags = this.firmware.turn(whom);
     if ((flags & processor.TURN_MISSED) !== 0) this.mapMissing();
+    this.collect();
+    return flags;
+  }
+
+  /** Takes what the firmware has listed for the host. */
+  collect(): void {
     this.#collect(processor.CONTROL_SIGNAL_COUNT, memory.SIGNAL_LIST_BASE, this.signals);
     this.#collect(processor.CONTROL_FAULT_COUNT, memory.FAULT_LIST_BASE, this.faults);
-    return flags;
   }
 
   /** Turns until nothing is left to do. Returns the number of turns. */
