@@ -15,6 +15,7 @@ import {
   INTERRUPT_ALL,
   INTERRUPT_NOBODY,
   TURN_IDLE,
+  TURN_LENT,
   TURN_MISSED,
   TURN_SIGNALS,
   TURN_WORKED,
@@ -31,6 +32,7 @@ import { fillFlowTable } from './switch/toeplitz';
 import { classifyFlagged } from './switch/vlan';
 import { complete, listInterrupts } from './vf/complete';
 import { openJoined } from './vf/joined';
+import { takeLent } from './vf/lend';
 import { openMisses } from './vf/misses';
 import { deliver } from './vf/receive';
 import { chainUntranslated } from './vf/take-chain';
@@ -76,6 +78,8 @@ let nextFrame: u32 = 0;
 let floodCount: u32 = 0;
 let floodPort: u32 = 0;
 let floodFrame: u32 = 0;
+/** All is delivered, but some of it only lent. */
+let isLent: bool = false;
 /**
  * The receive ring of the flooded frame that waits for a window. What was decided for it holds,
  * whatever the port has become meanwhile: it may be half delivered.
@@ -138,6 +142,11 @@ export function setRingState(ringNumber: u32, state: u32): void {
   if (view.state != RING_STOPPED) view.state = state;
 }
 
+/** Host: whether the driver of a receive ring, in this processor, takes what is lent to it. */
+export function setLending(ringNumber: u32, lends: bool): void {
+  viewAt(ringNumber).lends = u32(lends);
+}
+
 /** A ring that waits for its guest's IOMMU is looked at no more until there is news. */
 function parkRing(ringNumber: u32): void {
   const words = control();
@@ -165,7 +174,7 @@ export function turn(whom: u32): u32 {
   const words = control();
   let flags: u32 = TURN_IDLE;
   if (batchFrames != 0) {
-    if (!deliverBatch()) return TURN_WORKED | TURN_MISSED;
+    if (!deliverBatch()) return waiting();
     flags = TURN_WORKED;
     cursor += 1;
   }
@@ -178,7 +187,7 @@ export function turn(whom: u32): u32 {
     const frames = inhale(ring);
     if (frames != 0) {
       openBatch(ring, frames);
-      if (!deliverBatch()) return TURN_WORKED | TURN_MISSED;
+      if (!deliverBatch()) return waiting();
       flags = TURN_WORKED;
     } else if (chainUntranslated) {
       parkRing(ring);
@@ -262,7 +271,15 @@ function openBatch(ring: u32, frames: u32): void {
   for (let i: u32 = 0; i < frames; i++) frameAt(i).mark = 0;
 }
 
-/** Delivers target by target, then what is flooded. False if it waits for a window. */
+/** What the batch in hand waits for. */
+function waiting(): u32 {
+  return TURN_WORKED | (isLent ? TURN_LENT : TURN_MISSED);
+}
+
+/**
+ * Delivers target by target, then what is flooded. False if it waits: for a window, or until what
+ * is lent has been sent, since its sender gets the buffers back when the batch completes.
+ */
 function deliverBatch(): bool {
   for (;;) {
     if (targetDone < targetCount) {
@@ -272,6 +289,8 @@ function deliverBatch(): bool {
     if (!nextTarget()) break;
   }
   if (floodCount != 0 && !deliverFlood()) return false;
+  isLent = takeLent();
+  if (isLent) return false;
   complete(batchRing, batchFrames, inhaledBytes, batchReplicas, isUniform);
   batchFrames = 0;
   return true;

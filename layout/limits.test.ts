@@ -26,6 +26,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['frames', memory.FRAMES_BASE, BATCH_MAX * 64],
   ['segment scratch', memory.SEGMENT_SCRATCH_BASE, limits.HEADER_SCRATCH_SIZE + 8],
   ['emit scratch', memory.EMIT_SCRATCH_BASE, virtio.NET_HEADER_SIZE_HASH],
+  ['piece of a lent frame', memory.LENT_PIECE_BASE, 8],
   ['posted buffers', memory.POSTED_BASE, limits.POSTED_COUNT_MAX * 16],
   ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
   ['frame tags', memory.FRAME_TAGS_BASE, BATCH_MAX * 8],

@@ -22,6 +22,8 @@ export const FRAMES_BASE: u32 = 0x101000;
 export const SEGMENT_SCRATCH_BASE: u32 = 0x102800;
 /** The virtio-net header of the frame in the making. */
 export const EMIT_SCRATCH_BASE: u32 = 0x102c00;
+/** The list of pieces of a lent frame that is in one piece. */
+export const LENT_PIECE_BASE: u32 = 0x102c40;
 /** What a delivery knows of the buffers of its ring. */
 export const POSTED_BASE: u32 = 0x103000;
 export const HEADER_SCRATCH_BASE: u32 = 0x104000;

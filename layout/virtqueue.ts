@@ -117,3 +117,11 @@ export const RING_VIEW_STATE: u32 = 12;
 export const RING_VIEW_DIRTY: u32 = 16;
 /** 1 while a transmit ring waits for a translation, out of the list of rings to look at. */
 export const RING_VIEW_PARKED: u32 = 24;
+/** 1 while the ring's driver, in this very processor, takes large frames from where they lie. */
+export const RING_VIEW_LENDS: u32 = 28;
+
+/**
+ * In the length of a used element: the buffer has a virtio-net header and then a list of segments
+ * (linear address u32, length u32) in place of the frame. They are lent until the next turn.
+ */
+export const USED_LENT: u32 = 0x80000000;

@@ -31,6 +31,7 @@ import {
   RING_F_MERGEABLE,
   RING_FAULT_CHAIN,
   RING_FAULT_HEAD_INDEX,
+  USED_LENT,
 } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
 import { control } from '../memory/control';
@@ -52,6 +53,7 @@ import { Ring, RingView, vfOf } from '../virtqueue/ring';
 import { availableHead } from '../virtqueue/split';
 import { Frame, headerLength } from '../wire/frame';
 import { markDirty } from './dirty';
+import { appendPieces, lentSize, mayLend } from './lend';
 import { look, looked, openLook } from './look';
 import { endMissStreak, mayMiss } from './misses';
 import { postedAt } from './posted';
@@ -130,7 +132,8 @@ export function emit(
   metadata: u64,
   checksumOffset: u32,
 ): i32 {
-  const needed = ring.headerSize + headers + length;
+  const isLent = mayLend(view, frame, headers, length);
+  const needed = isLent ? lentSize(frame) : ring.headerSize + headers + length;
   const failure = gatherBuffers(ringNumber, view, ring, needed);
   if (failure != 0) return failure;
   store<u64>(EMIT_SCRATCH_BASE, metadata);
@@ -140,8 +143,13 @@ export function emit(
   if (ring.headerSize == NET_HEADER_SIZE_HASH) putHash(ringNumber, ring, frame);
   openTargets(TARGET_SEGMENTS_BASE);
   appendToTargets(EMIT_SCRATCH_BASE, ring.headerSize);
-  appendToTargets(headersAt, headers);
-  appendPart(frame, offset, length);
+  if (isLent) {
+    appendPieces(frame);
+    markLent();
+  } else {
+    appendToTargets(headersAt, headers);
+    appendPart(frame, offset, length);
+  }
   putGathered(view, ring, false);
   tookSlots(gatheredSlots, headers + length);
   endMissStreak();
@@ -271,6 +279,11 @@ function noteBuffer(ahead: u32, bytes: u32): void {
   store<u32>(entry, bytes, 8);
   gatheredBuffers += 1;
   gatheredSlots += bufferSlots;
+}
+
+/** What is in the one buffer that was gathered is no frame. */
+function markLent(): void {
+  store<u32>(GATHERED_BASE, load<u32>(GATHERED_BASE, 8) | USED_LENT, 8);
 }
 
 function putGathered(view: RingView, ring: Ring, areEmpty: bool): void {

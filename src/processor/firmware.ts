@@ -20,6 +20,8 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   /** `whom`: INTERRUPT_…, those who hear of it. */
   turn(whom: number): number;
   interruptRest(): number;
+  /** Whether the driver of a receive ring, in this processor, takes what is lent to it. */
+  setLending(ring: number, lends: number): void;
   unparkRings(vf: number): void;
   lookAhead(ring: number): void;
   takeCommand(ring: number): number;

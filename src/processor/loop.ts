@@ -33,6 +33,7 @@ import {
   PROCESSOR_SLOTS,
   PROCESSOR_SLOTS_USED,
   PROCESSOR_TURNS,
+  TURN_LENT,
   TURN_MISSED,
   TURN_SIGNALS,
   TURN_WORKED,
@@ -112,7 +113,7 @@ export class ProcessorLoop {
       this.#space.pinsOffset,
     );
     this.#waiter = new KickWaiter(options.wakeFd);
-    this.#uplinks = new UplinkPorts(this.#space, this.#waiter, (vf, reason) =>
+    this.#uplinks = new UplinkPorts(this.#space, this.#firmware, this.#waiter, (vf, reason) =>
       this.#report({ kind: 'uplink-lost', vf, reason }),
     );
     this.#translations = new Translations(this.#firmware, memory.buffer, (report) =>
@@ -202,8 +203,9 @@ export class ProcessorLoop {
     if (this.#held.count !== 0) this.#held.updateClock();
     let flags = this.#firmware.turn(whom);
     let seen = flags;
-    while ((flags & TURN_MISSED) !== 0) {
-      this.#resolveMiss();
+    while ((flags & (TURN_MISSED | TURN_LENT)) !== 0) {
+      if ((flags & TURN_LENT) !== 0) this.#uplinks.sendLent();
+      else this.#resolveMiss();
       flags = this.#firmware.turn(whom);
       seen |= flags;
     }

@@ -1,9 +1,11 @@
+import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
 import { EPOLLET, EPOLLIN, EPOLLOUT } from '../os/constants.ts';
 import { Port } from '../uplinks/port.ts';
 import { pairMemory } from '../uplinks/port-memory.ts';
 import { createWire } from '../uplinks/wires.ts';
 import type { AddressSpace } from './address-space.ts';
 import type { Command } from './commands.ts';
+import type { Firmware } from './firmware.ts';
 import type { KickWaiter } from './kick-waiter.ts';
 
 type AttachPort = Extract<Command, { kind: 'attach-port' }>;
@@ -18,12 +20,17 @@ interface Attached {
   isReported: boolean;
 }
 
+function receiveRing(vf: number, pair: number): number {
+  return vf * QUEUE_COUNT_MAX + pair * 2;
+}
+
 /** Tokens of the waiter from here on downwards name ports. */
 const TOKEN_FIRST = -2;
 
 /** The ports of uplinks that this processor serves: their drivers run between its turns. */
 export class UplinkPorts {
   readonly #space: AddressSpace;
+  readonly #firmware: Firmware;
   readonly #waiter: KickWaiter;
   readonly #onLost: (vf: number, reason: string) => void;
   /** A place keeps its number while it is used: it is the token of its descriptor. */
@@ -33,10 +40,12 @@ export class UplinkPorts {
 
   constructor(
     space: AddressSpace,
+    firmware: Firmware,
     waiter: KickWaiter,
     onLost: (vf: number, reason: string) => void,
   ) {
     this.#space = space;
+    this.#firmware = firmware;
     this.#waiter = waiter;
     this.#onLost = onLost;
   }
@@ -52,6 +61,7 @@ export class UplinkPorts {
     const region = pairMemory(memory.buffer, memory.base, place, pair);
     const port = new Port(region, createWire(wire, region), mtu);
     port.disarm();
+    this.#firmware.setLending(receiveRing(vf, pair), port.wire.takesLent === true ? 1 : 0);
     const free = this.#places.indexOf(null);
     const number = free === -1 ? this.#places.length : free;
     this.#places[number] = { vf, pair, port, callFd, waitsForRoom: false, isReported: false };
@@ -67,6 +77,7 @@ export class UplinkPorts {
     const attached = this.#places[place];
     if (attached === undefined || attached === null) return;
     const { port, callFd } = attached;
+    this.#firmware.setLending(receiveRing(vf, pair), 0);
     port.discard();
     port.wire.close?.();
     if (port.wire.fd >= 0) this.#waiter.unwatch(port.wire.fd);
@@ -92,6 +103,12 @@ export class UplinkPorts {
       if (attached.port.wire.failure !== null) this.#lose(attached);
     }
     return frames;
+  }
+
+  /** In mid-turn: what is lent goes now, or not at all. */
+  sendLent(): void {
+    this.push();
+    for (const { port } of this.#ports) port.endLoan();
   }
 
   /** Before sleep. True if a port has work. */

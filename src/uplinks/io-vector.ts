@@ -28,6 +28,16 @@ export class IoVector {
     this.count += 1;
     return address;
   }
+
+  /** Pieces of a lent frame, as their list in the port's memory has them. */
+  addPieces(list: number, count: number): void {
+    const { words, start } = this.#memory;
+    for (let i = 0; i < count; i++) {
+      const piece = (list + i * 8) / 4;
+      // Their addresses are linear, and so are those of this memory from its own start on.
+      this.add((words[piece] ?? 0) - start, words[piece + 1] ?? 0);
+    }
+  }
 }
 
 /** Stores a 64-bit number below 2^53 as two words: a bigint would be allocated. */

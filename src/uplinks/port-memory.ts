@@ -97,6 +97,8 @@ export const FRAME_ROOM = 1027 * 64;
 export interface PairMemory {
   /** Absolute address of the pair's first byte: for libc. */
   readonly address: number;
+  /** Linear address of the pair's first byte. */
+  readonly start: number;
   /** Guest address of the pair's first byte. */
   readonly guestAddress: number;
   readonly bytes: Uint8Array;
@@ -118,6 +120,7 @@ export function pairMemory(
 ): PairMemory {
   return {
     address: base + start,
+    start,
     guestAddress: pair * PAIR_STRIDE,
     bytes: new Uint8Array(buffer, start, sizeBytes),
     view: new DataView(buffer, start, sizeBytes),

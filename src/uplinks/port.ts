@@ -16,6 +16,7 @@ import {
   DESCRIPTOR_SIZE,
   USED_ELEMENT_SIZE,
   USED_INDEX,
+  USED_LENT,
   USED_RING,
 } from '../../layout/virtqueue.ts';
 import {
@@ -39,6 +40,7 @@ import {
   WIRE_LINK_LOST,
   WIRE_RECEIVED,
   WIRE_RECEIVED_BYTES,
+  WIRE_REFUSED,
   WIRE_SENT,
   WIRE_SENT_BYTES,
   WIRE_TOO_LONG,
@@ -47,6 +49,8 @@ import { alignUp, BURST_MAX, FrameList, type SharedMemory, type Wire } from './w
 
 /** Behind the address and the length of a descriptor (virtio 1.3, 2.7.5). */
 const DESCRIPTOR_FLAGS = 12;
+/** A piece of a lent frame: linear address and length, u32 each. */
+const PIECE_SIZE = 8;
 const MASK = PORT_RING_SIZE - 1;
 /** Destination, source, EtherType and one VLAN tag: what an MTU does not count. */
 const LINK_HEADER_SIZE_MAX = 18;
@@ -87,6 +91,7 @@ export class Port {
     this.#returned = memory.words[DRIVER_RETURNED / 4] ?? 0;
     this.#reclaimed = memory.words[DRIVER_RECLAIMED / 4] ?? 0;
     if (this.#outstanding() !== 0) this.#cursor = this.#arenaEnd; // where they lie is not known
+    this.endLoan(); // the memory was another processor's
   }
 
   /** Whether the port would have work if it were called. */
@@ -152,6 +157,16 @@ export class Port {
     this.#memory.halves[(RX_AVAIL + AVAIL_FLAGS) / 2] = AVAIL_F_NO_INTERRUPT;
   }
 
+  /** What is lent and has not been sent will not be: its sender gets it back. */
+  endLoan(): void {
+    const end = this.#used();
+    for (let place = this.#taken; place !== end; place = (place + 1) & 0xffff) {
+      const element = RX_USED + USED_RING + (place & MASK) * USED_ELEMENT_SIZE;
+      const length = this.#memory.view.getUint32(element + 4, true);
+      if (length >= USED_LENT) this.#memory.view.setUint32(element + 4, USED_LENT, true);
+    }
+  }
+
   /** The wire is lost: what waits for it will not go. */
   discard(): void {
     while (this.#used() !== this.#taken) {
@@ -212,16 +227,21 @@ export class Port {
       const start = BUFFERS + (place & MASK) * this.#bufferSize;
       const wanted = view.getUint16(start + NET_HEADER_NUM_BUFFERS, true);
       const buffers = Math.min(Math.max(wanted, 1), left);
-      const length = this.#lengthOf(place, buffers);
-      if (this.#isTooLong(start, length)) {
+      const used = this.#lengthOf(place, buffers);
+      const pieces = used > USED_LENT ? (used - USED_LENT - NET_HEADER_SIZE) / PIECE_SIZE : 0;
+      const length = pieces === 0 ? used : NET_HEADER_SIZE + this.#lentBytes(start, pieces);
+      const isBack = used === USED_LENT;
+      if (isBack || this.#isTooLong(start, length)) {
         if (frames.count > 0) return;
-        this.#count(WIRE_TOO_LONG, 1);
+        this.#count(isBack ? WIRE_REFUSED : WIRE_TOO_LONG, 1);
         this.#take(buffers);
         this.#repost();
       } else {
         const toEnd = BUFFERS + PORT_RING_SIZE * this.#bufferSize - start;
+        const whole = pieces > 0 ? length : Math.min(length, toEnd);
         this.#buffers[frames.count] = buffers;
-        frames.add(start, Math.min(length, toEnd), Math.max(0, length - toEnd));
+        frames.add(start, whole, length - whole);
+        frames.pieces[frames.count - 1] = pieces;
       }
       place = (place + buffers) & 0xffff;
       left -= buffers;
@@ -236,6 +256,16 @@ export class Port {
       length += view.getUint32(element + 4, true);
     }
     return length;
+  }
+
+  /** What the pieces of a lent frame hold. */
+  #lentBytes(start: number, pieces: number): number {
+    let bytes = 0;
+    for (let i = 0; i < pieces; i++) {
+      const piece = start + NET_HEADER_SIZE + i * PIECE_SIZE;
+      bytes += this.#memory.words[piece / 4 + 1] ?? 0;
+    }
+    return bytes;
   }
 
   /** A super-frame is cut by whoever takes it; any other must fit the MTU as it is. */

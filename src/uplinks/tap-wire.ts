@@ -14,6 +14,7 @@ export class TapWire implements Wire {
   readonly fd: number;
   isReadable = true;
   failure: string | null = null;
+  readonly takesLent = true;
   readonly #memory: PairMemory;
   readonly #parts: IoVector;
 
@@ -62,10 +63,16 @@ export class TapWire implements Wire {
     const start = frames.starts[index] ?? 0;
     const length = frames.lengths[index] ?? 0;
     const wrapped = frames.wrapped[index] ?? 0;
-    if (wrapped === 0) return c.write(this.fd, address + start, length);
+    const pieces = frames.pieces[index] ?? 0;
+    if (wrapped + pieces === 0) return c.write(this.fd, address + start, length);
     this.#parts.clear();
-    this.#parts.add(start, length);
-    this.#parts.add(BUFFERS, wrapped);
+    if (pieces > 0) {
+      this.#parts.add(start, NET_HEADER_SIZE);
+      this.#parts.addPieces(start + NET_HEADER_SIZE, pieces);
+    } else {
+      this.#parts.add(start, length);
+      this.#parts.add(BUFFERS, wrapped);
+    }
     return c.writev(this.fd, this.#parts.address, this.#parts.count);
   }
 

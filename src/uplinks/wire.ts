@@ -19,11 +19,14 @@ export class FrameList {
   /** Header and frame, in bytes, without what is wrapped. */
   readonly lengths = new Uint32Array(BURST_MAX);
   readonly wrapped = new Uint32Array(BURST_MAX);
+  /** Pieces that the frame lies in, if it is lent: its start has their list behind the header. */
+  readonly pieces = new Uint32Array(BURST_MAX);
 
   add(start: number, length: number, wrapped: number): void {
     this.starts[this.count] = start;
     this.lengths[this.count] = length;
     this.wrapped[this.count] = wrapped;
+    this.pieces[this.count] = 0;
     this.count += 1;
   }
 }
@@ -65,6 +68,8 @@ export interface Wire {
    */
   send(frames: FrameList): number;
   readonly shared?: SharedMemory | undefined;
+  /** Large frames need not be copied for it: it sends them from where their senders have them. */
+  readonly takesLent?: boolean;
   /** When it wants to be called although nothing came, on the clock of performance.now(). */
   readonly wakeAt?: number;
   close?(): void;

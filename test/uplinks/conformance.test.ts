@@ -43,8 +43,8 @@ const ROUNDS = Number(process.env.HEDDLE_UPLINK_ROUNDS ?? 1);
 const directory = mkdtempSync(join(tmpdir(), 'heddle-uplinks-'));
 
 const specimens: Specimen[] = [
-  tapSpecimen(namespaceMissing, 1),
-  tapSpecimen(namespaceMissing, 2),
+  tapSpecimen(namespaceMissing, 1, 1500),
+  tapSpecimen(namespaceMissing, 2, 9000),
   packetSpecimen(namespaceMissing),
   xdpSpecimen(namespaceMissing, 1, 1500),
   xdpSpecimen(namespaceMissing, 2, 1500),

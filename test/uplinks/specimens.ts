@@ -38,12 +38,13 @@ export interface Specimen {
   kernelCounters?(): { toWorld: number; toNic: number };
 }
 
-export function tapSpecimen(missing: string | undefined, queues: number): Specimen {
+/** `mtu`: above 4096, frames to the world are sent from where the guest has them. */
+export function tapSpecimen(missing: string | undefined, queues: number, mtu: number): Specimen {
   const name = `tap${queues}`;
   return {
-    type: queues > 1 ? `tap with ${queues} queues` : 'tap',
-    config: { name: 'up', type: 'tap', interface: name, queues },
-    mtu: 1500,
+    type: `tap with ${queues} ${queues > 1 ? 'queues' : 'queue'}, MTU ${mtu}`,
+    config: { name: 'up', type: 'tap', interface: name, queues, mtu },
+    mtu,
     missing,
     skips: { backPressure: 'a TAP drops where the host is slow: its queue is the kernel’s' },
     openFarEnd: () => openInterfaceEnd(name),

@@ -1,0 +1,50 @@
+// Frames that are lent: the driver of an uplink, in this very processor, gets a list of the pieces
+// that a large frame lies in, and hands them to the kernel, which copies them where they go. So the
+// copy into the port's memory is saved.
+//
+//   buffer:  [virtio-net header, 12][address u32, length u32] …      used length: USED_LENT + bytes
+//
+// The sender's buffers are complete only when the driver has sent (TURN_LENT).
+import { LENT_PIECE_BASE } from '../../layout/memory';
+import { NET_HEADER_SIZE } from '../../layout/virtio';
+import { appendToTargets } from '../memory/segments';
+import { RingView } from '../virtqueue/ring';
+import { Frame } from '../wire/frame';
+
+/** Below, a copy is cheaper than the list. A frame of this length takes several buffers. */
+const LENGTH_MIN: u32 = 4096;
+
+/** More do not fit into one buffer of a port. */
+const PIECES_MAX: u32 = 400;
+
+let lentFrames: u32 = 0;
+
+export function mayLend(view: RingView, frame: Frame, headers: u32, length: u32): bool {
+  if (view.lends == 0 || headers != 0 || length != frame.length || length < LENGTH_MIN)
+    return false;
+  return frame.address != 0 || frame.segmentCount <= PIECES_MAX;
+}
+
+/** Bytes that the list takes, with the virtio-net header. */
+export function lentSize(frame: Frame): u32 {
+  return NET_HEADER_SIZE + (frame.address != 0 ? 8 : frame.segmentCount << 3);
+}
+
+/** Writes the list behind the header. */
+export function appendPieces(frame: Frame): void {
+  lentFrames += 1;
+  if (frame.address == 0) {
+    appendToTargets(frame.segments, frame.segmentCount << 3);
+    return;
+  }
+  store<u32>(LENT_PIECE_BASE, frame.address);
+  store<u32>(LENT_PIECE_BASE, frame.length, 4);
+  appendToTargets(LENT_PIECE_BASE, 8);
+}
+
+/** Whether anything was lent since the last time this was asked. */
+export function takeLent(): bool {
+  const wasLent = lentFrames != 0;
+  lentFrames = 0;
+  return wasLent;
+}

@@ -1,0 +1,68 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { TURN_LENT } from '../../layout/processor.ts';
+import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
+import { DESCRIPTOR_F_WRITE, USED_LENT } from '../../layout/virtqueue.ts';
+import { FirmwareWire } from '../support/firmware-wire.ts';
+import { plainFrame } from '../support/frames.ts';
+
+describe('a ring whose driver takes what is lent', () => {
+  let wire: FirmwareWire;
+
+  afterEach(() => {
+    wire.close();
+  });
+
+  /** Guest 1 is the driver: one buffer, which is posted by hand. */
+  function open() {
+    wire = new FirmwareWire([{ slots: 4, frameSizeMax: 9000 }, {}]);
+    wire.host.firmware.setLending(wire.host.ringNumber(1, 0), 1);
+    const { memory } = wire.guest(1);
+    const ring = wire.guest(1).ring(0);
+    const span = memory.allocate(4032);
+    const address = BigInt(span.address);
+    ring.writeDescriptor(0, { address, length: 4032, flags: DESCRIPTOR_F_WRITE });
+    ring.offerRaw(0);
+    ring.publish();
+    return { ring, span, memory };
+  }
+
+  function turnsUntilLent(): boolean {
+    for (let turns = 0; turns < 10; turns++) {
+      if ((wire.host.turn() & TURN_LENT) !== 0) return true;
+    }
+    return false;
+  }
+
+  it('gets the pieces of a large frame, whose sender waits until the next turn', () => {
+    const { ring, span, memory } = open();
+    const frame = plainFrame({ to: wire.mac(1), from: wire.mac(0) }, 8000, 7);
+    expect(wire.send(0, frame, 'split')).toBe(true);
+    expect(turnsUntilLent()).toBe(true);
+    const used = ring.popRaw();
+    const pieces = ((used?.length ?? 0) - USED_LENT - NET_HEADER_SIZE) / 8;
+    expect(pieces).toBeGreaterThan(0);
+    const bytes: number[] = [];
+    for (let i = 0; i < pieces; i++) {
+      const at = span.offset + NET_HEADER_SIZE + i * 8;
+      const start = memory.view.getUint32(at, true);
+      bytes.push(...wire.host.bytes.subarray(start, start + memory.view.getUint32(at + 4, true)));
+    }
+    expect(Uint8Array.from(bytes)).toEqual(frame);
+    const sender = wire.guest(0).ring(1);
+    expect(sender.usedIndex).toBe(0);
+    wire.host.turn();
+    expect(sender.usedIndex).toBe(1);
+    wire.run();
+  });
+
+  it('gets small frames as ever', () => {
+    const { ring, span, memory } = open();
+    const frame = plainFrame({ to: wire.mac(1), from: wire.mac(0) }, 1000, 8);
+    wire.send(0, frame, 'split');
+    expect(turnsUntilLent()).toBe(false);
+    expect(ring.popRaw()?.length).toBe(NET_HEADER_SIZE + 1000);
+    const start = span.offset + NET_HEADER_SIZE;
+    expect(memory.bytes.slice(start, start + 1000)).toEqual(frame);
+    wire.run();
+  });
+});
