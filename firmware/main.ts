@@ -288,7 +288,10 @@ function deliverBatch(): bool {
     }
     if (!nextTarget()) break;
   }
-  if (floodCount != 0 && !deliverFlood()) return false;
+  if (floodCount != 0) {
+    if (!deliverFlood()) return false;
+    floodCount = 0; // settled once, also where the batch waits for a loan
+  }
   isLent = takeLent();
   if (isLent) return false;
   complete(batchRing, batchFrames, inhaledBytes, batchReplicas, isUniform);
