@@ -191,7 +191,8 @@ export class ProcessorLoop {
     let moved = this.#uplinks.pull();
     let flags = this.#turn(INTERRUPT_NOBODY);
     moved += this.#uplinks.push();
-    if ((flags & TURN_WORKED) !== 0) {
+    // Also where nothing moved: an interrupt that was held back may be due.
+    if (this.#held.count !== 0) {
       moved += this.#uplinks.pull();
       flags |= this.#turn(this.#whom());
     }
