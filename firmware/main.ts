@@ -52,6 +52,7 @@ export { configureAgeing, forgetPort, setStatic } from './switch/fdb';
 export { flowHash } from './switch/flow';
 export { setPort } from './switch/ports';
 export { finishCommand, takeCommand } from './vf/command';
+export { setLending } from './vf/lend';
 export { lookAhead } from './vf/look-ahead';
 
 /**
@@ -78,8 +79,8 @@ let nextFrame: u32 = 0;
 let floodCount: u32 = 0;
 let floodPort: u32 = 0;
 let floodFrame: u32 = 0;
-/** All is delivered, but some of it only lent. */
-let isLent: bool = false;
+/** What the batch waits for: a window, or that what is delivered but only lent has been sent. */
+let waitsFor: u32 = TURN_MISSED;
 /**
  * The receive ring of the flooded frame that waits for a window. What was decided for it holds,
  * whatever the port has become meanwhile: it may be half delivered.
@@ -142,11 +143,6 @@ export function setRingState(ringNumber: u32, state: u32): void {
   if (view.state != RING_STOPPED) view.state = state;
 }
 
-/** Host: whether the driver of a receive ring, in this processor, takes what is lent to it. */
-export function setLending(ringNumber: u32, lends: bool): void {
-  viewAt(ringNumber).lends = u32(lends);
-}
-
 /** A ring that waits for its guest's IOMMU is looked at no more until there is news. */
 function parkRing(ringNumber: u32): void {
   const words = control();
@@ -174,7 +170,7 @@ export function turn(whom: u32): u32 {
   const words = control();
   let flags: u32 = TURN_IDLE;
   if (batchFrames != 0) {
-    if (!deliverBatch()) return waiting();
+    if (!deliverBatch()) return TURN_WORKED | waitsFor;
     flags = TURN_WORKED;
     cursor += 1;
   }
@@ -187,7 +183,7 @@ export function turn(whom: u32): u32 {
     const frames = inhale(ring);
     if (frames != 0) {
       openBatch(ring, frames);
-      if (!deliverBatch()) return waiting();
+      if (!deliverBatch()) return TURN_WORKED | waitsFor;
       flags = TURN_WORKED;
     } else if (chainUntranslated) {
       parkRing(ring);
@@ -271,11 +267,6 @@ function openBatch(ring: u32, frames: u32): void {
   for (let i: u32 = 0; i < frames; i++) frameAt(i).mark = 0;
 }
 
-/** What the batch in hand waits for. */
-function waiting(): u32 {
-  return TURN_WORKED | (isLent ? TURN_LENT : TURN_MISSED);
-}
-
 /**
  * Delivers target by target, then what is flooded. False if it waits: for a window, or until what
  * is lent has been sent, since its sender gets the buffers back when the batch completes.
@@ -292,8 +283,8 @@ function deliverBatch(): bool {
     if (!deliverFlood()) return false;
     floodCount = 0; // settled once, also where the batch waits for a loan
   }
-  isLent = takeLent();
-  if (isLent) return false;
+  waitsFor = takeLent() ? TURN_LENT : TURN_MISSED;
+  if (waitsFor == TURN_LENT) return false;
   complete(batchRing, batchFrames, inhaledBytes, batchReplicas, isUniform);
   batchFrames = 0;
   return true;

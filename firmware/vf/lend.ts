@@ -8,7 +8,7 @@
 import { LENT_PIECE_BASE } from '../../layout/memory';
 import { NET_HEADER_SIZE } from '../../layout/virtio';
 import { appendToTargets } from '../memory/segments';
-import { RingView } from '../virtqueue/ring';
+import { RingView, viewAt } from '../virtqueue/ring';
 import { Frame } from '../wire/frame';
 
 /** Below, a copy is cheaper than the list. A frame of this length takes several buffers. */
@@ -18,6 +18,11 @@ const LENGTH_MIN: u32 = 4096;
 const PIECES_MAX: u32 = 400;
 
 let lentFrames: u32 = 0;
+
+/** Host: whether the driver of a receive ring, in this processor, takes what is lent to it. */
+export function setLending(ringNumber: u32, lends: bool): void {
+  viewAt(ringNumber).lends = u32(lends);
+}
 
 export function mayLend(view: RingView, frame: Frame, headers: u32, length: u32): bool {
   if (view.lends == 0 || headers != 0 || length != frame.length || length < LENGTH_MIN)
