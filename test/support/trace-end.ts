@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { FarEnd } from './far-end.ts';
 
 const ENHANCED_PACKET = 6;
+/** Type and length. */
+const BLOCK_HEADER_SIZE = 8;
 const HEADER_SIZE = 28;
 const TRAILER_SIZE = 16;
 const OUTBOUND = 2;
@@ -32,12 +34,16 @@ export class TraceEnd implements FarEnd {
     clearInterval(this.#timer);
   }
 
-  /** A block is written in one call: what is in the file is whole. */
+  /**
+   * A block is written in one call, but where that crosses a page, the file grows in between: what
+   * is not there as a whole is read the next time.
+   */
   #read(): void {
     const file = readFileSync(this.#file);
-    while (this.#seen < file.length) {
-      const block = file.subarray(this.#seen);
-      const total = block.readUInt32LE(4);
+    while (this.#seen + BLOCK_HEADER_SIZE <= file.length) {
+      const total = file.readUInt32LE(this.#seen + 4);
+      if (this.#seen + total > file.length) return;
+      const block = file.subarray(this.#seen, this.#seen + total);
       this.#seen += total;
       if (block.readUInt32LE(0) !== ENHANCED_PACKET) continue;
       const direction = block.readUInt32LE(total - TRAILER_SIZE + 4);
