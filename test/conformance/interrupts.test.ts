@@ -79,6 +79,20 @@ for (const processors of [1, 2]) {
       }
     });
 
+    it('come so long after the first packet, beside an uplink where nothing moves', async () => {
+      lab = await TestNic.start({ processors });
+      await lab.nic.addUplink({ name: 'up', type: 'null' });
+      const sender = await lab.connect(0);
+      const guest = await lab.connect(1, { packed, features: FEATURES });
+      for (const microseconds of [300, 20_000]) {
+        await guest.command(setCoalescing('rx', 1000, microseconds));
+        for (let round = 0; round < 3; round++) {
+          await send(sender, 5);
+          await guest.waitReceived(5);
+        }
+      }
+    });
+
     it('come at once when what holds them back is taken away', async () => {
       lab = await TestNic.start({ processors });
       const sender = await lab.connect(0);
