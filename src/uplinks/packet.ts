@@ -12,7 +12,7 @@ import { errorName, SystemError } from '../os/system-error.ts';
 import { InterfaceSource } from './interface-source.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
 import { packetRing, packetRingSize } from './packet-ring-wire.ts';
-import type { Wires } from './uplink.ts';
+import type { PortFile, SourceListener, Wires } from './uplink.ts';
 import { BURST_MAX } from './wire.ts';
 import type { WireSettings } from './wires.ts';
 
@@ -33,13 +33,19 @@ let lastGeneration = 0;
 export class PacketSource extends InterfaceSource {
   readonly #options: PacketOptions;
   #fds: number[] = [];
-  /** Why the sockets have no rings, or 0. */
-  #ringError = 0;
+  /** Why the sockets have no rings. */
+  #ringProblem: string | null = null;
+  #hasRingRoom = false;
   #generation = 0;
 
   constructor(options: PacketOptions, watch: InterfaceWatch) {
     super(options.interface, watch);
     this.#options = options;
+  }
+
+  override start(listener: SourceListener, file: PortFile): Promise<void> {
+    this.#hasRingRoom = file.hasRingRoom;
+    return super.start(listener, file);
   }
 
   protected open(device: NetDevice | null): number {
@@ -65,7 +71,7 @@ export class PacketSource extends InterfaceSource {
 
   protected wires({ mtu }: NetDevice): Wires {
     const settings = this.#fds.map((fd) => this.#wireOf(fd));
-    const hasRings = this.#ringError === 0;
+    const problem = this.#ringProblem;
     const capabilities = {
       mtu,
       checksum: true,
@@ -73,7 +79,7 @@ export class PacketSource extends InterfaceSource {
       vnetHeader: true,
       burst: BURST_MAX,
       queues: this.#fds.length,
-      mode: hasRings ? 'mapped ring' : `messages (no ring: ${errorName(this.#ringError)})`,
+      mode: problem === null ? 'mapped ring' : `messages (no ring: ${problem})`,
     } as const;
     return { capabilities, settings };
   }
@@ -82,15 +88,16 @@ export class PacketSource extends InterfaceSource {
   #addRings(): void {
     lastGeneration += 1;
     this.#generation = lastGeneration;
-    this.#ringError = 0;
+    this.#ringProblem = this.#hasRingRoom ? null : 'no address space left';
+    if (!this.#hasRingRoom) return;
     for (const fd of this.#fds) {
       const result = addReceiveRing(fd, packetRing(this.#options.queues));
-      if (result < 0) this.#ringError = -result;
+      if (result < 0) this.#ringProblem = errorName(-result);
     }
   }
 
   #wireOf(fd: number): WireSettings {
-    if (this.#ringError !== 0) return { kind: 'message', fd, headerSize: PACKET_HEADER_SIZE };
+    if (this.#ringProblem !== null) return { kind: 'message', fd, headerSize: PACKET_HEADER_SIZE };
     const sizeBytes = packetRingSize(this.#options.queues);
     return { kind: 'packet-ring', fd, sizeBytes, generation: this.#generation };
   }

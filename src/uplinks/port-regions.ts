@@ -1,7 +1,37 @@
+import { PIN_CELL_SIZE } from '../../layout/memory.ts';
 import type { MemoryRegion } from '../memory/guest-memory.ts';
-import type { FilePart, Pin } from '../memory/pins.ts';
+import type { FilePart, Pin, PinAllocator } from '../memory/pins.ts';
 import { PAIR_SIZE, PAIR_STRIDE } from './port-memory.ts';
 import type { WireSettings } from './wires.ts';
+
+/** Room in the pins for the queue pairs of an uplink. */
+export interface Rooms {
+  pinOffsets: number[];
+  /** Of each: the pair's memory and, if there is room for all of them, its wire's ring. */
+  lengthBytes: number;
+}
+
+/**
+ * Takes room for each queue pair, with `ringBytes` for the ring that its wire may have, or without
+ * if that does not fit: no wire needs its ring. Null if there is no room for the pairs alone.
+ */
+export function allocateRooms(
+  allocator: PinAllocator,
+  pairs: number,
+  ringBytes: number,
+): Rooms | null {
+  const lengthBytes = PAIR_SIZE + ringBytes;
+  const pinOffsets: number[] = [];
+  while (pinOffsets.length < pairs) {
+    const pinOffset = allocator.allocate(lengthBytes, PIN_CELL_SIZE);
+    if (pinOffset === null) {
+      for (const taken of pinOffsets) allocator.free(taken, lengthBytes);
+      return ringBytes === 0 ? null : allocateRooms(allocator, pairs, 0);
+    }
+    pinOffsets.push(pinOffset);
+  }
+  return { pinOffsets, lengthBytes };
+}
 
 /**
  * What the processor maps for a queue pair: its part of the uplink's file and, behind it, the ring

@@ -1,4 +1,3 @@
-import { PIN_CELL_SIZE } from '../../layout/memory.ts';
 import type { UplinkConfig } from '../config/types.ts';
 import { readQueues, sumRx, sumTx } from '../counters/read.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
@@ -22,7 +21,7 @@ import {
   TX_DESCRIPTORS,
   TX_USED,
 } from './port-memory.ts';
-import { pinOfPair, regionsOfPair } from './port-regions.ts';
+import { allocateRooms, pinOfPair, regionsOfPair } from './port-regions.ts';
 import { openTrace } from './trace-file.ts';
 import { featuresOf, type UplinkSource, type Wires } from './uplink.ts';
 import { readWireStats } from './wire-stats.ts';
@@ -52,8 +51,6 @@ export class Uplink implements SwitchPort {
   readonly #source: UplinkSource;
   readonly #emit: UplinkEmit;
   readonly #pairs: number;
-  /** Bytes of a ring of the kernel's that a wire may add to each pair. */
-  readonly #ringSize: number;
   readonly #memory = new GuestMemory(() => false);
   readonly #pins: Pin[] = [];
   readonly #callFds: number[] = [];
@@ -79,7 +76,6 @@ export class Uplink implements SwitchPort {
     this.#source = source;
     this.#emit = emit;
     this.#pairs = 'queues' in config ? config.queues : 1;
-    this.#ringSize = config.type === 'packet' ? packetRingSize(this.#pairs) : 0;
     this.rings = new RingSet(this.number, (queue) => this.#processorOf(queue >> 1), fabric);
     this.rings.setCoalescing(config.gro);
   }
@@ -107,7 +103,9 @@ export class Uplink implements SwitchPort {
         onDown: (reason: string) => this.#change(() => this.#down(reason)),
       };
       const fd = this.#memory.regions[0]?.fd ?? -1;
-      await this.#source.start(listener, { fd, pairs: this.#pairs });
+      const [room] = this.#pins;
+      const hasRingRoom = room !== undefined && room.lengthBytes > PAIR_SIZE;
+      await this.#source.start(listener, { fd, pairs: this.#pairs, hasRingRoom });
       await this.#lastChange;
     } catch (error) {
       await this.close();
@@ -190,10 +188,11 @@ export class Uplink implements SwitchPort {
     const zero = { guestAddress: 0n, userAddress: 0n, fileOffset: 0n };
     const problem = this.#memory.add({ ...zero, sizeBytes: BigInt(sizeBytes) }, fd);
     if (problem !== null) throw new Error(`assertion: memory of an uplink: ${problem}`);
-    for (let pair = 0; pair < this.#pairs; pair++) {
-      const lengthBytes = PAIR_SIZE + this.#ringSize;
-      const pinOffset = this.#fabric.pins.allocate(lengthBytes, PIN_CELL_SIZE);
-      if (pinOffset === null) throw new Error('assertion: no room for the memory of an uplink');
+    const ringBytes = this.#config.type === 'packet' ? packetRingSize(this.#pairs) : 0;
+    const rooms = allocateRooms(this.#fabric.pins, this.#pairs, ringBytes);
+    if (rooms === null) throw new Error('assertion: no room for the memory of an uplink');
+    const { lengthBytes } = rooms;
+    for (const [pair, pinOffset] of rooms.pinOffsets.entries()) {
       const place = { pinOffset, lengthBytes, partOffset: 0 };
       this.#pins.push({ ...place, fd, fileOffset: pair * PAIR_SIZE });
       this.#callFds.push(createEventFd());

@@ -54,6 +54,8 @@ export interface SourceListener {
 export interface PortFile {
   fd: number;
   pairs: number;
+  /** Whether the processors can map a ring of the kernel's beside each pair. */
+  hasRingRoom: boolean;
 }
 
 /** One kind of uplink: opens its wires, watches over them, and closes them. */

@@ -1,6 +1,8 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { PinAllocator } from '../../src/memory/pins.ts';
 import { c } from '../../src/os/libc.ts';
 import { SOL_PACKET } from '../../src/os/packet-socket.ts';
+import { PAIR_SIZE } from '../../src/uplinks/port-memory.ts';
 import { ALL_FEATURES } from '../offload/feature-sets.ts';
 import { netHeaderBytes, packet, superPacket } from '../offload/packets.ts';
 import { checkSame } from '../support/exchange.ts';
@@ -142,6 +144,20 @@ describe('the ring of a packet socket', () => {
     expect(await open()).toMatch(/^messages \(no ring: E[A-Z]+\)$/);
     await toGuest(200, 3);
     await toWorld(4);
+  });
+
+  test('is done without where the processors have no room to map it', async () => {
+    const { allocate } = PinAllocator.prototype;
+    vi.spyOn(PinAllocator.prototype, 'allocate').mockImplementation(function (
+      this: PinAllocator,
+      bytes,
+      align,
+    ) {
+      return bytes > PAIR_SIZE ? null : allocate.call(this, bytes, align);
+    });
+    expect(await open(2)).toBe('messages (no ring: no address space left)');
+    await toGuest(200, 11);
+    await toWorld(12);
   });
 
   test('goes on where it was when its processor is replaced', async () => {
