@@ -154,7 +154,8 @@ export class PasstSource implements UplinkSource {
         resolve(failure);
       };
       child.once('error', (error: NodeJS.ErrnoException) => settle(error.code ?? error.message));
-      child.once('exit', (code, signal) => {
+      // Not `exit`: what it complained of may come after that.
+      child.once('close', (code, signal) => {
         const how = signal ?? `exit code ${code}`;
         const reason = [`passt ended (${how})`, lastLine(this.#complaint)]
           .filter(Boolean)
