@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cpuSecondsOf } from './proc.ts';
+import { cpuSecondsOf } from '../src/os/cpu-time.ts';
 import { releaseAtExit } from './resources.ts';
 
 /** What a failure shows of a child's output. */

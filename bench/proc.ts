@@ -1,18 +1,7 @@
 // What the kernel says about a process, by its id.
 
 import { readdirSync, readFileSync } from 'node:fs';
-
-/** USER_HZ, the unit of the times in /proc/PID/stat: 100 on every Linux that Node supports. */
-const clockTicksPerSecond = 100;
-
-/** CPU time of all its threads since it started. */
-export function cpuSecondsOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The second field is the name in parentheses, which may itself hold blanks.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [user, system] = [Number(fields[11]), Number(fields[12])];
-  return (user + system) / clockTicksPerSecond;
-}
+import { CLOCK_TICKS_PER_SECOND } from '../src/os/cpu-time.ts';
 
 /** How often its threads went to sleep so far: each time, something woke them again. */
 export function sleepsOf(pid: number): number {
@@ -40,5 +29,5 @@ export function busySeconds(): number {
     .split(/\s+/)
     .map(Number);
   const ticks = user! + nice! + system! + irq! + softIrq!;
-  return ticks / clockTicksPerSecond;
+  return ticks / CLOCK_TICKS_PER_SECOND;
 }

@@ -1,6 +1,6 @@
 // A clock for hot loops: optimised, it allocates nothing, which `performance.now` does.
 
-import { cpuSecondsOf } from '../proc.ts';
+import { cpuSecondsOf } from '../../src/os/cpu-time.ts';
 import type { Cores } from './protocol.ts';
 
 /** Microseconds since some time in the past. */

@@ -3,11 +3,12 @@
 import { join } from 'node:path';
 import { findKernel } from '../../src/demo/guest/kernel.ts';
 import { missingForGuests } from '../../src/demo/guest/requirements.ts';
+import { cpuSecondsOf } from '../../src/os/cpu-time.ts';
 import { Child } from '../child.ts';
 import { CoreClock } from '../disturbance.ts';
 import { NetworkNamespace } from '../namespace.ts';
 import { createHeddle, heddleName } from '../peers/heddle.ts';
-import { busySeconds, cpuSecondsOf } from '../proc.ts';
+import { busySeconds } from '../proc.ts';
 import { makeTemporaryDirectory } from '../resources.ts';
 import type { SuiteContext } from '../suites/suite.ts';
 import { buildImage } from './image.ts';

@@ -2,10 +2,11 @@
 
 import { findKernel, type Kernel } from '../../src/demo/guest/kernel.ts';
 import { missingForGuests } from '../../src/demo/guest/requirements.ts';
+import { cpuSecondsOf } from '../../src/os/cpu-time.ts';
 import { CoreClock } from '../disturbance.ts';
 import { reserveHugePages } from '../huge-pages.ts';
 import { heddleName } from '../peers/heddle.ts';
-import { busySeconds, cpuSecondsOf } from '../proc.ts';
+import { busySeconds } from '../proc.ts';
 import { makeTemporaryDirectory } from '../resources.ts';
 import type { SuiteContext } from '../suites/suite.ts';
 import { buildImage } from './image.ts';

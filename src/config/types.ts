@@ -8,10 +8,10 @@ import type { SwitchableFeature } from '../vhost-user/features.ts';
 type VfMode = 'server' | 'client';
 
 /** Where an XDP program goes: into the driver, the kernel's generic place, or the better one. */
-export type XdpAttach = 'auto' | 'native' | 'generic';
+type XdpAttach = 'auto' | 'native' | 'generic';
 
 /** Whether the driver moves an AF_XDP socket's frames itself. */
-export type XdpZeroCopy = 'auto' | 'required' | 'never';
+type XdpZeroCopy = 'auto' | 'required' | 'never';
 
 /** As SR-IOV has it: the link is up while an uplink is, always, or never. */
 export type LinkState = 'auto' | 'enable' | 'disable';

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
+import { cpuSecondsOf } from '../../os/cpu-time.ts';
 import { CommandChannel, type CommandResult } from './command-channel.ts';
 import { ConsoleLog } from './console-log.ts';
 import { guestImage } from './image.ts';
@@ -138,16 +139,23 @@ export class Guest {
         settle();
         reject(error);
       };
-      const timer = setTimeout(
-        () => fail(this.#describe(`no ${what} within ${seconds} s`)),
-        seconds * 1000,
-      );
+      const before = this.#cpuSeconds();
+      const timer = setTimeout(() => {
+        // Whether it waits or runs in circles is the first question about a guest that is silent.
+        const used = (this.#cpuSeconds() - before).toFixed(1);
+        const reason = `no ${what} within ${seconds} s, in which QEMU used ${used} s of CPU time`;
+        fail(this.#describe(reason));
+      }, seconds * 1000);
       this.#onFailure.add(fail);
       start((value) => {
         settle();
         resolve(value);
       }, fail);
     });
+  }
+
+  #cpuSeconds(): number {
+    return this.#hasExited || this.#qemu.pid === undefined ? 0 : cpuSecondsOf(this.#qemu.pid);
   }
 
   #fail(reason: string): void {
