@@ -58,6 +58,14 @@ test('a frame that vanished shows in the summary', () => {
   expect(summaryLines(makeReport(measured, nicStats(9, vf))).join('\n')).toContain('UNACCOUNTED');
 });
 
+test('frames that were joined to others are accounted for', () => {
+  const vf = vfStats('vm1', 10, {});
+  vf.rx.offered += 5;
+  vf.rx.coalesced = 5;
+  const lines = summaryLines(makeReport(measured, nicStats(9, vf))).join('\n');
+  expect(lines).not.toContain('UNACCOUNTED');
+});
+
 test('rates are what happened between two looks, drops are the sum', () => {
   const before = nicStats(1, vfStats('vm1', 1000, { ringFull: 1 }));
   const after = nicStats(3, vfStats('vm1', 3000, { ringFull: 4 }));
