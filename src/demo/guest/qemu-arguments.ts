@@ -43,8 +43,8 @@ function machineArguments(options: GuestOptions): string[] {
 
 /**
  * Never one at most: TCG then leaves out memory barriers and atomic operations, as if nobody else
- * saw the guest's memory. A back end does, and a kick or an interrupt is lost now and then: for
- * good, since with event indices neither side asks again.
+ * saw the guest's memory. A back end does, and a kick or an interrupt can be lost: for good, since
+ * with event indices neither side asks again.
  */
 function processorsOf({ processors, queuePairs }: GuestOptions): string {
   const count = processors ?? queuePairs ?? 1;
