@@ -11,22 +11,20 @@ import {
   FLOW_UNCLASSIFIED,
 } from '../../layout/vf';
 import { HASH_TYPE_IPV4, HASH_TYPE_IPV6 } from '../../layout/virtio';
+import {
+  EXTENSION_HEADERS_MAX,
+  etherType,
+  FRAGMENT_MASK,
+  findNetwork,
+  isExtension,
+  TYPE_IPV4,
+  TYPE_IPV6,
+} from '../wire/headers';
 
-const ETHERTYPE: u32 = 12;
-const VLAN_TAGS_MAX: u32 = 2;
-const TYPE_IPV4: u32 = 0x0008; // as little-endian loads see them
-const TYPE_IPV6: u32 = 0xdd86;
-const TYPE_VLAN: u32 = 0x0081;
-const TYPE_QINQ: u32 = 0xa888;
 const PROTOCOL_TCP: u32 = 6;
 const PROTOCOL_UDP: u32 = 17;
 /** No protocol with ports. */
 const PROTOCOL_NONE: u32 = 59;
-const FRAGMENT_MASK: u32 = 0xff3f;
-const EXTENSION_HEADERS_MAX: u32 = 8;
-const HOP_BY_HOP: u32 = 0;
-const ROUTING: u32 = 43;
-const DESTINATION_OPTIONS: u32 = 60;
 
 /** The type of the last hash: one bit of HASH_TYPES, or 0 if there is no hash. */
 export let hashType: u32 = 0;
@@ -50,17 +48,11 @@ export function hashFlow(vf: u32, header: u32, length: u32, hasPorts: bool): u32
   const types = load<u32>(record, FLOW_HASH_TYPES);
   hashType = 0;
   if (types == 0) return 0;
-  let offset = ETHERTYPE;
-  let type = u32(load<u16>(header + offset));
-  for (let tags: u32 = 0; tags < VLAN_TAGS_MAX && offset + 6 <= length; tags++) {
-    if (type != TYPE_VLAN && type != TYPE_QINQ) break;
-    offset += 4;
-    type = u32(load<u16>(header + offset));
-  }
-  const ip = header + offset + 2;
-  const room = length - offset - 2;
-  if (type == TYPE_IPV4 && room >= 20) return hashIpv4(record, types, ip, room, hasPorts);
-  if (type == TYPE_IPV6 && room >= 40) return hashIpv6(record, types, ip, room, hasPorts);
+  const offset = findNetwork(header, length);
+  const ip = header + offset;
+  const room = length - offset;
+  if (etherType == TYPE_IPV4 && room >= 20) return hashIpv4(record, types, ip, room, hasPorts);
+  if (etherType == TYPE_IPV6 && room >= 40) return hashIpv6(record, types, ip, room, hasPorts);
   return 0;
 }
 
@@ -90,10 +82,6 @@ function hashIpv6(record: u32, types: u32, ip: u32, room: u32, hasPorts: bool): 
   if (hashType == 0) return 0;
   const hash = add(record, 0, ip + 8, 32, 0);
   return hashType == HASH_TYPE_IPV6 ? hash : add(record, hash, ip + offset, 4, 32);
-}
-
-function isExtension(protocol: u32): bool {
-  return protocol == HOP_BY_HOP || protocol == ROUTING || protocol == DESTINATION_OPTIONS;
 }
 
 /** TCP and UDP of an IP version follow its own type, one bit each. */

@@ -81,7 +81,6 @@ function countDrops(ringNumber: u32, frames: u32): u32 {
 }
 
 /**
-/**
  * The end of a turn: lists the rings whose drivers want an interrupt. True if there are any. What
  * is held back stays in the list of dirty rings, for the next turn to look at; so do transmit rings
  * if `whom` is INTERRUPT_RECEIVERS, not INTERRUPT_ALL.

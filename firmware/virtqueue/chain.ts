@@ -116,19 +116,32 @@ export function walkChain(
     if (problem != 0) return problem;
     total += take;
     if (total >= wanted) break;
-    if (isPacked(ring)) {
-      // The chain is what was measured, whatever its flags say now; a table is used to its end
-      // (2.8.7).
-      index += 1;
-      if (isIndirect ? index == tableSize : index == start + slots) break;
-    } else {
-      if (!(flags & DESCRIPTOR_F_NEXT)) break;
-      index = next;
-      if (index >= (isIndirect ? tableSize : ring.size)) return droppedWalk(DROP_CHAIN_NEXT);
-    }
+    const following = indexBehind(ring, index, start + slots);
+    if (following == CHAIN_END) break;
+    if (following < 0) return following;
+    index = u32(following);
   }
   walkedSegments = segmentCount - used;
   return i32(total);
+}
+
+/** No index: the chain ends here. */
+const CHAIN_END: i32 = -1;
+
+/**
+ * Where the chain goes on behind the descriptor in hand, in the ring or the indirect table; or
+ * CHAIN_END, or the drop. `end`: of a chain on a packed ring, the slot behind its last.
+ */
+function indexBehind(ring: Ring, index: u32, end: u32): i32 {
+  if (isPacked(ring)) {
+    // The chain is what was measured, whatever its flags say now; a table is used to its end
+    // (2.8.7).
+    const following = index + 1;
+    return following == (isIndirect ? tableSize : end) ? CHAIN_END : i32(following);
+  }
+  if (!(flags & DESCRIPTOR_F_NEXT)) return CHAIN_END;
+  const size = isIndirect ? tableSize : ring.size;
+  return next >= size ? droppedWalk(DROP_CHAIN_NEXT) : i32(next);
 }
 
 /** Writable bytes that the last `walkCommand` noted. */
@@ -173,14 +186,10 @@ export function walkCommand(
       if (problem != 0) return problem;
       total += min(length, COMMAND_SIZE_MAX + 1); // whatever is longer is too long
     }
-    if (isPacked(ring)) {
-      index += 1;
-      if (isIndirect ? index == tableSize : index == start + slots) return i32(total);
-    } else {
-      if (!(flags & DESCRIPTOR_F_NEXT)) return i32(total);
-      index = next;
-      if (index >= (isIndirect ? tableSize : ring.size)) return droppedWalk(DROP_CHAIN_NEXT);
-    }
+    const following = indexBehind(ring, index, start + slots);
+    if (following == CHAIN_END) return i32(total);
+    if (following < 0) return following;
+    index = u32(following);
   }
   return droppedWalk(DROP_CHAIN_LENGTH);
 }

@@ -1,14 +1,14 @@
 // Finds the network and transport headers of a frame: up to two VLAN tags, IPv4 with options, IPv6
 // with extension headers. Reads each field once; what it finds stands in the variables below.
 
-const TYPE_IPV4: u32 = 0x0008; // as little-endian loads see them
-const TYPE_IPV6: u32 = 0xdd86;
+export const TYPE_IPV4: u32 = 0x0008; // as little-endian loads see them
+export const TYPE_IPV6: u32 = 0xdd86;
 const TYPE_VLAN: u32 = 0x0081;
 const TYPE_QINQ: u32 = 0xa888;
 const VLAN_TAGS_MAX: u32 = 2;
-const EXTENSION_HEADERS_MAX: u32 = 8;
+export const EXTENSION_HEADERS_MAX: u32 = 8;
 /** IPv4: more fragments, or an offset (without "don't fragment"). */
-const FRAGMENT_MASK: u32 = 0xff3f;
+export const FRAGMENT_MASK: u32 = 0xff3f;
 
 const HOP_BY_HOP: u32 = 0;
 const ROUTING: u32 = 43;
@@ -19,23 +19,31 @@ export let transportOffset: u32 = 0;
 /** The IP protocol of the transport header. */
 export let protocol: u32 = 0;
 let version: u32 = 0;
+/** The EtherType behind the VLAN tags, as a little-endian load sees it: see `findNetwork`. */
+export let etherType: u32 = 0;
 
 export function isIpv6(): bool {
   return version == 6;
 }
 
-/** False if the frame is no whole IP packet that we parse. `length`: the bytes that can be read. */
-export function findTransport(header: u32, length: u32): bool {
+/** Where what `etherType` names begins, behind the VLAN tags that can be read, two at most. */
+export function findNetwork(header: u32, length: u32): u32 {
   let offset: u32 = 12;
   let type = u32(load<u16>(header + offset));
-  for (let tags: u32 = 0; type == TYPE_VLAN || type == TYPE_QINQ; tags++) {
-    if (tags == VLAN_TAGS_MAX || offset + 6 > length) return false;
+  for (let tags: u32 = 0; tags < VLAN_TAGS_MAX && offset + 6 <= length; tags++) {
+    if (type != TYPE_VLAN && type != TYPE_QINQ) break;
     offset += 4;
     type = u32(load<u16>(header + offset));
   }
-  networkOffset = offset + 2;
-  if (type == TYPE_IPV4) return findIpv4(header + networkOffset, length - networkOffset);
-  if (type == TYPE_IPV6) return findIpv6(header + networkOffset, length - networkOffset);
+  etherType = type;
+  return offset + 2;
+}
+
+/** False if the frame is no whole IP packet that we parse. `length`: the bytes that can be read. */
+export function findTransport(header: u32, length: u32): bool {
+  networkOffset = findNetwork(header, length);
+  if (etherType == TYPE_IPV4) return findIpv4(header + networkOffset, length - networkOffset);
+  if (etherType == TYPE_IPV6) return findIpv6(header + networkOffset, length - networkOffset);
   return false;
 }
 
@@ -68,6 +76,6 @@ function findIpv6(ip: u32, room: u32): bool {
   return true;
 }
 
-function isExtension(next: u32): bool {
+export function isExtension(next: u32): bool {
   return next == HOP_BY_HOP || next == ROUTING || next == DESTINATION_OPTIONS;
 }

@@ -26,7 +26,10 @@ export class HeldInterrupts {
     this.#now = now;
   }
 
-  /** Between two turns, the rings that are still dirty are those that are held. */
+  /**
+   * Between two turns, the rings that are still dirty are those that are held, and during naps the
+   * transmit rings whose guests hear later.
+   */
   get count(): number {
     return this.#control[CONTROL_DIRTY_COUNT / 4] ?? 0;
   }

@@ -66,22 +66,12 @@ for (const processors of [1, 2]) {
       }
     });
 
-    it('come so long after the first packet, though the processor sleeps', async () => {
+    it.each([
+      { where: 'though the processor sleeps', hasUplink: false },
+      { where: 'beside an uplink where nothing moves', hasUplink: true },
+    ])('come so long after the first packet, $where', async ({ hasUplink }) => {
       lab = await TestNic.start({ processors });
-      const sender = await lab.connect(0);
-      const guest = await lab.connect(1, { packed, features: FEATURES });
-      for (const microseconds of [300, 20_000]) {
-        await guest.command(setCoalescing('rx', 1000, microseconds));
-        for (let round = 0; round < 3; round++) {
-          await send(sender, 5);
-          await guest.waitReceived(5);
-        }
-      }
-    });
-
-    it('come so long after the first packet, beside an uplink where nothing moves', async () => {
-      lab = await TestNic.start({ processors });
-      await lab.nic.addUplink({ name: 'up', type: 'null' });
+      if (hasUplink) await lab.nic.addUplink({ name: 'up', type: 'null' });
       const sender = await lab.connect(0);
       const guest = await lab.connect(1, { packed, features: FEATURES });
       for (const microseconds of [300, 20_000]) {
