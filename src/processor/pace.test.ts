@@ -119,14 +119,31 @@ describe('the pace of a processor whose core others want', () => {
   it('goes on with naps while the kernel names nobody for a moment', () => {
     const { next, send, machine } = patientPace();
     machine.isBusy = true;
+    for (let i = 0; i < 4; i++) {
+      send(60_000);
+      expect(next()).toBe('nap');
+    }
+    machine.isBusy = false;
+    for (const rest of ['nap', 'nap', 'sleep']) {
+      send(60_000);
+      expect(next()).toBe(rest);
+    }
+  });
+
+  it('is not taken in by a thread of the kernel that runs for a moment', () => {
+    const { pace, send, machine } = patientPace();
     send(60_000);
-    expect(next()).toBe('nap');
+    machine.isBusy = true;
+    while (machine.looks === 0) {
+      expect(pace.rest()).toBe('look');
+      machine.time += 0.0001;
+    }
     machine.isBusy = false;
     send(60_000);
-    expect(next()).toBe('nap');
-    machine.time += 20;
-    send(60_000);
-    expect(next()).toBe('sleep');
+    for (let turn = 0; turn < 500; turn++) {
+      expect(pace.rest()).toBe('look');
+      machine.time += 0.0001;
+    }
   });
 
   it('counts bytes modulo 2^32', () => {

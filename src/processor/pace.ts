@@ -4,8 +4,11 @@ const SPIN_MIN = 0.03;
 const SPIN_MAX = 0.24;
 /** Milliseconds between two looks at whether others want the core: 2 µs each. */
 const CONTEST_LOOK = 0.01;
-/** Milliseconds for which bulk traffic takes a core for contested that was so a moment ago. */
-const CONTEST_MEMORY = 10;
+/** Milliseconds until a look that found others is confirmed: the kernel's own threads are gone. */
+const CONTEST_CONFIRM = 0.005;
+/** Looks of late that found others: so many make a core contested, and more are not remembered. */
+const CONTESTED_SCORE = 2;
+const CONTEST_SCORE_MAX = 4;
 /** Bytes since the last rest: less is a question or an answer, which a nap would only delay. */
 const BULK_BYTES = 4096;
 /** Turns with work whose senders hear of it later, while naps go on. */
@@ -43,7 +46,8 @@ export class Pace {
   #idleTurns = 0;
   #idleSince = 0;
   #nextLook = 0;
-  #contestedUntil = Number.NEGATIVE_INFINITY;
+  /** Up with each look that found others, down with each that found nobody. */
+  #contestScore = 0;
   #sentBeforeRest = 0;
   #hasNapped = false;
   #putOffTurns = 0;
@@ -69,14 +73,9 @@ export class Pace {
     if (this.#idleTurns === 1) this.#begin();
     if (this.#idleTurns % CLOCK_TURNS !== 0) return 'look';
     const now = this.#surroundings.now();
-    const mayNap = this.#hasNapped || this.#isBulk();
-    if (mayNap && now < this.#contestedUntil) return this.#napOrSleep();
     if (now - this.#idleSince >= this.#spinMilliseconds) return this.#end('sleep');
     if (now < this.#nextLook) return 'look';
-    this.#nextLook = now + CONTEST_LOOK;
-    if (!this.#surroundings.isContested()) return 'look';
-    this.#contestedUntil = now + CONTEST_MEMORY;
-    return this.#napOrSleep();
+    return this.#lookForOthers(now) ? this.#end(this.#isBulk() ? 'nap' : 'sleep') : 'look';
   }
 
   /** After a sleep of so many milliseconds. */
@@ -88,15 +87,26 @@ export class Pace {
 
   #begin(): void {
     this.#idleSince = this.#surroundings.now();
-    this.#nextLook = this.#idleSince + CONTEST_LOOK;
+    const mayNap = this.#hasNapped || this.#isBulk();
+    // Bulk traffic on a contested core: every moment of looking is taken from a guest.
+    const isUrgent = mayNap && this.#contestScore >= CONTESTED_SCORE;
+    this.#nextLook = this.#idleSince + (isUrgent ? 0 : CONTEST_LOOK);
+  }
+
+  /**
+   * One look alone says little: a thread of the kernel that ran for a moment must not send a
+   * processor to sleep that has its core for itself, nor its absence keep guests waiting.
+   */
+  #lookForOthers(now: number): boolean {
+    const isContested = this.#surroundings.isContested();
+    const score = this.#contestScore + (isContested ? 1 : -1);
+    this.#contestScore = Math.min(Math.max(score, 0), CONTEST_SCORE_MAX);
+    this.#nextLook = now + (isContested ? CONTEST_CONFIRM : CONTEST_LOOK);
+    return this.#contestScore >= CONTESTED_SCORE;
   }
 
   #isBulk(): boolean {
     return (this.#surroundings.sentBytes() - this.#sentBeforeRest) >>> 0 >= BULK_BYTES;
-  }
-
-  #napOrSleep(): Rest {
-    return this.#end(this.#isBulk() ? 'nap' : 'sleep');
   }
 
   #end(rest: Rest): Rest {
