@@ -60,6 +60,21 @@ describe('the pace of an idle processor', () => {
     expect(spin()).toBeLessThan(0.04);
   });
 
+  it('looks for longer after much work, in proportion and up to a bound', () => {
+    const { pace, spin, machine, send } = paceOf(0.001);
+    const spinAfter = (milliseconds: number) => {
+      pace.slept(50);
+      machine.time += milliseconds;
+      send(64);
+      return spin();
+    };
+    expect(spinAfter(0.1)).toBeLessThan(0.05);
+    expect(spinAfter(10)).toBeGreaterThan(0.49);
+    expect(spinAfter(10)).toBeLessThan(0.53);
+    expect(spinAfter(10_000)).toBeLessThan(1.03);
+    expect(spinAfter(0.1)).toBeLessThan(0.05);
+  });
+
   it('begins anew with every turn that has work in it', () => {
     const { pace } = paceOf(0);
     for (let i = 0; i < 1000; i++) {

@@ -2,6 +2,13 @@
 const SPIN_MIN = 0.03;
 /** About what it costs to sleep and be woken: nothing is gained by looking for longer. */
 const SPIN_MAX = 0.24;
+/**
+ * Whoever was busy for long may look for longer, this share of that time, up to so many
+ * milliseconds: a gap in heavy traffic is a guest whose core was away for a moment, and a switch
+ * that sleeps then fills the guest's ring while it is woken.
+ */
+const SPIN_SHARE = 0.05;
+const SPIN_BUSY_MAX = 1;
 /** Milliseconds between two looks at whether others want the core: 2 µs each. */
 const CONTEST_LOOK = 0.01;
 /** Milliseconds until a look that found others is confirmed: the kernel's own threads are gone. */
@@ -45,6 +52,7 @@ export class Pace {
   #spinMilliseconds = SPIN_MIN;
   #idleTurns = 0;
   #idleSince = 0;
+  #awakeSince: number;
   #nextLook = 0;
   /** Up with each look that found others, down with each that found nobody. */
   #contestScore = 0;
@@ -54,6 +62,7 @@ export class Pace {
 
   constructor(surroundings: Surroundings) {
     this.#surroundings = surroundings;
+    this.#awakeSince = surroundings.now();
   }
 
   /** After a turn with work in it. */
@@ -73,7 +82,7 @@ export class Pace {
     if (this.#idleTurns === 1) this.#begin();
     if (this.#idleTurns % CLOCK_TURNS !== 0) return 'look';
     const now = this.#surroundings.now();
-    if (now - this.#idleSince >= this.#spinMilliseconds) return this.#end('sleep');
+    if (now - this.#idleSince >= this.#spinLimit()) return this.#end('sleep');
     if (now < this.#nextLook) return 'look';
     return this.#lookForOthers(now) ? this.#end(this.#isBulk() ? 'nap' : 'sleep') : 'look';
   }
@@ -83,6 +92,12 @@ export class Pace {
     const factor = milliseconds < SPIN_MAX ? 2 : 0.5;
     const wanted = this.#spinMilliseconds * factor;
     this.#spinMilliseconds = Math.min(Math.max(wanted, SPIN_MIN), SPIN_MAX);
+    this.#awakeSince = this.#surroundings.now();
+  }
+
+  #spinLimit(): number {
+    const earned = (this.#idleSince - this.#awakeSince) * SPIN_SHARE;
+    return Math.max(this.#spinMilliseconds, Math.min(earned, SPIN_BUSY_MAX));
   }
 
   #begin(): void {
