@@ -275,19 +275,24 @@ function deliverBatch(): bool {
   for (;;) {
     if (targetDone < targetCount) {
       targetDone = deliver(targetRing, targetList, targetDone, targetCount);
-      if (targetDone < targetCount) return false;
+      if (targetDone < targetCount) return pause(takeLent());
     }
     if (!nextTarget()) break;
   }
   if (floodCount != 0) {
-    if (!deliverFlood()) return false;
+    if (!deliverFlood()) return pause(takeLent());
     floodCount = 0; // settled once, also where the batch waits for a loan
   }
-  waitsFor = takeLent() ? TURN_LENT : TURN_MISSED;
-  if (waitsFor == TURN_LENT) return false;
+  if (takeLent()) return pause(true);
   complete(batchRing, batchFrames, inhaledBytes, batchReplicas, isUniform);
   batchFrames = 0;
   return true;
+}
+
+/** Says what the batch waits for. Always false: it is not done. */
+function pause(isLent: bool): bool {
+  waitsFor = isLent ? TURN_LENT : TURN_MISSED;
+  return false;
 }
 
 /** Lists the frames of the next target that has any. Flooded ones are set aside. */

@@ -117,8 +117,8 @@ export const RING_VIEW_STATE: u32 = 12;
 export const RING_VIEW_DIRTY: u32 = 16;
 /** 1 while a transmit ring waits for a translation, out of the list of rings to look at. */
 export const RING_VIEW_PARKED: u32 = 24;
-/** 1 while the ring's driver, in this very processor, takes large frames from where they lie. */
-export const RING_VIEW_LENDS: u32 = 28;
+/** How much the ring's driver, in this very processor, takes of large frames where they lie. */
+export const RING_VIEW_LENDABLE_BYTES: u32 = 28;
 
 /**
  * In the length of a used element: the buffer has a virtio-net header and then a list of segments

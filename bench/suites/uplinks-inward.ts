@@ -21,6 +21,8 @@ const senderScript = fileURLToPath(new URL('../driver/frame-sender.js', import.m
 const answerSeconds = 20;
 const drainSeconds = 2;
 const drains = 10;
+/** V8 compiles what the frames pass when it is warm: some fifty thousand frames. */
+const warmUpDrains = 150;
 /** So that the driver looks at its ring already when Heddle goes on. */
 const settleMilliseconds = 10;
 /** Frames of the driver's own, so that the switch knows where it is. */
@@ -82,6 +84,7 @@ async function visit(context: SuiteContext, load: Load, round: number): Promise<
 
 /** Nanoseconds for each frame but the first, which stands for waking up: medians. */
 async function drain(side: Side, count: number): Promise<{ taken: number; sent: number }> {
+  for (let turn = 0; turn < warmUpDrains; turn += 1) await drainOnce(side, count);
   const times = { one: [] as number[], all: [] as number[], sent: [] as number[] };
   for (let turn = 0; turn < drains; turn += 1) {
     times.one.push((await drainOnce(side, 1)).taken);

@@ -53,12 +53,15 @@ import { Ring, RingView, vfOf } from '../virtqueue/ring';
 import { availableHead } from '../virtqueue/split';
 import { Frame, headerLength } from '../wire/frame';
 import { markDirty } from './dirty';
-import { appendPieces, lentSize, mayLend } from './lend';
+import { appendPieces, LEND_LATER, LEND_NOW, lentSize, mayLend } from './lend';
 import { look, looked, openLook } from './look';
 import { endMissStreak, mayMiss } from './misses';
 import { postedAt } from './posted';
 
-/** What `emit` returns: done, wait for a window, the ring is broken; or EMIT_DROPPED − reason. */
+/**
+ * What `emit` returns: done; wait, for a window or until what is lent has been sent; the ring is
+ * broken; or EMIT_DROPPED − reason.
+ */
 export const EMITTED: i32 = 0;
 export const EMIT_MISSED: i32 = -1;
 export const EMIT_FAULTED: i32 = -2;
@@ -132,7 +135,9 @@ export function emit(
   metadata: u64,
   checksumOffset: u32,
 ): i32 {
-  const isLent = mayLend(view, frame, headers, length);
+  const lending = mayLend(view, frame, headers, length);
+  if (lending == LEND_LATER) return EMIT_MISSED;
+  const isLent = lending == LEND_NOW;
   const needed = isLent ? lentSize(frame) : ring.headerSize + headers + length;
   const failure = gatherBuffers(ringNumber, view, ring, needed);
   if (failure != 0) return failure;
@@ -144,7 +149,7 @@ export function emit(
   openTargets(TARGET_SEGMENTS_BASE);
   appendToTargets(EMIT_SCRATCH_BASE, ring.headerSize);
   if (isLent) {
-    appendPieces(frame);
+    appendPieces(view, frame);
     markLent();
   } else {
     appendToTargets(headersAt, headers);

@@ -4,7 +4,8 @@
 //
 //   buffer:  [virtio-net header, 12][address u32, length u32] …      used length: USED_LENT + bytes
 //
-// The sender's buffers are complete only when the driver has sent (TURN_LENT).
+// The sender's buffers are complete only when the driver has sent (TURN_LENT). It says how many
+// bytes it can send at once: what is beyond them waits until what was lent before is gone.
 import { LENT_PIECE_BASE } from '../../layout/memory';
 import { NET_HEADER_SIZE } from '../../layout/virtio';
 import { appendToTargets } from '../memory/segments';
@@ -19,15 +20,24 @@ const PIECES_MAX: u32 = 400;
 
 let lentFrames: u32 = 0;
 
-/** Host: whether the driver of a receive ring, in this processor, takes what is lent to it. */
-export function setLending(ringNumber: u32, lends: bool): void {
-  viewAt(ringNumber).lends = u32(lends);
+/**
+ * Host: so many bytes of frames may be lent to the driver of a receive ring, in this processor,
+ * before it has sent them: 0 where it takes none, or has no room.
+ */
+export function setLending(ringNumber: u32, bytes: u32): void {
+  viewAt(ringNumber).lendableBytes = bytes;
 }
 
-export function mayLend(view: RingView, frame: Frame, headers: u32, length: u32): bool {
-  if (view.lends == 0 || headers != 0 || length != frame.length || length < LENGTH_MIN)
-    return false;
-  return frame.address != 0 || frame.segmentCount <= PIECES_MAX;
+export const LEND_NOT: u32 = 0;
+export const LEND_NOW: u32 = 1;
+/** When what was lent before has been sent. */
+export const LEND_LATER: u32 = 2;
+
+export function mayLend(view: RingView, frame: Frame, headers: u32, length: u32): u32 {
+  if (headers != 0 || length != frame.length || length < LENGTH_MIN) return LEND_NOT;
+  if (frame.address == 0 && frame.segmentCount > PIECES_MAX) return LEND_NOT;
+  if (length <= view.lendableBytes) return LEND_NOW;
+  return lentFrames != 0 ? LEND_LATER : LEND_NOT;
 }
 
 /** Bytes that the list takes, with the virtio-net header. */
@@ -36,8 +46,9 @@ export function lentSize(frame: Frame): u32 {
 }
 
 /** Writes the list behind the header. */
-export function appendPieces(frame: Frame): void {
+export function appendPieces(view: RingView, frame: Frame): void {
   lentFrames += 1;
+  view.lendableBytes -= frame.length;
   if (frame.address == 0) {
     appendToTargets(frame.segments, frame.segmentCount << 3);
     return;

@@ -21,7 +21,7 @@ import {
   RING_VIEW_AVAIL,
   RING_VIEW_DESCRIPTORS,
   RING_VIEW_DIRTY,
-  RING_VIEW_LENDS,
+  RING_VIEW_LENDABLE_BYTES,
   RING_VIEW_PARKED,
   RING_VIEW_SIZE,
   RING_VIEW_STATE,
@@ -71,8 +71,8 @@ export class RingView {
   /** Batches in a row that a missing window kept from their first frame. */
   missStreak: u32;
   parked: u32;
-  /** Large frames to this ring are lent, not copied. */
-  lends: u32;
+  /** Bytes of large frames to this ring that may be lent, not copied. */
+  lendableBytes: u32;
 }
 
 if (offsetof<RingView>('descriptors') != RING_VIEW_DESCRIPTORS) ERROR('RingView.descriptors');
@@ -81,7 +81,7 @@ if (offsetof<RingView>('used') != RING_VIEW_USED) ERROR('RingView.used drifted')
 if (offsetof<RingView>('state') != RING_VIEW_STATE) ERROR('RingView.state drifted');
 if (offsetof<RingView>('dirty') != RING_VIEW_DIRTY) ERROR('RingView.dirty drifted');
 if (offsetof<RingView>('parked') != RING_VIEW_PARKED) ERROR('RingView.parked drifted');
-if (offsetof<RingView>('lends') != RING_VIEW_LENDS) ERROR('RingView.lends drifted');
+if (offsetof<RingView>('lendableBytes') != RING_VIEW_LENDABLE_BYTES) ERROR('RingView drifted');
 
 /** In place of the number of a ring: none. */
 export const NO_RING: u32 = 0xffffffff;

@@ -16,11 +16,17 @@ const PACKET_MR_PROMISC = 1;
 const PACKET_FANOUT_HASH = 0;
 const TPACKET_V2 = 1;
 const SO_ERROR = 4;
+const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
+const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
+const SIOCOUTQ = 0x5411;
 const ETH_P_ALL_BIG_ENDIAN = 0x0300;
 /** Some hundred super-frames: what arrives while a guest has the processor. */
 const RECEIVE_BUFFER_BYTES = 8 << 20;
+
+/** Some super-frames in one call, where the system's own limit has room for three. */
+const SEND_BUFFER_BYTES = 1 << 20;
 
 /** struct virtio_net_hdr without num_buffers: what PACKET_VNET_HDR puts before each frame. */
 export const PACKET_HEADER_SIZE = 10;
@@ -48,11 +54,26 @@ export function openPacketSocket(interfaceIndex: number, fanoutGroup: number | n
     c.close(fd);
     return -error;
   }
-  // Only root may go beyond the system's limit; whoever may not gets what the limit allows.
-  if (!setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)) {
-    setOption(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
-  }
+  setBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
+  setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER_BYTES);
   return fd;
+}
+
+/** Only root may go beyond the system's limit; whoever may not gets what the limit allows. */
+function setBuffer(fd: number, forced: number, usual: number, bytes: number): void {
+  if (!setOption(fd, SOL_SOCKET, forced, bytes)) setOption(fd, SOL_SOCKET, usual, bytes);
+}
+
+/** What a socket's frames on their way may take, the kernel's own part of them counted. */
+export function sendBufferBytes(fd: number): number {
+  scratch.view.setUint32(4, 4, true);
+  c.getsockopt(fd, SOL_SOCKET, SO_SNDBUF, scratch.address, scratch.address + 4);
+  return scratch.view.getUint32(0, true);
+}
+
+/** What a socket's frames on their way take. */
+export function unsentBytes(fd: number): number {
+  return c.ioctl(fd, SIOCOUTQ, scratch.address) === -1 ? 0 : scratch.view.getUint32(0, true);
 }
 
 /** Blocks side by side, each of as many slots as fit, which hold a frame each. */

@@ -21,7 +21,7 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   turn(whom: number): number;
   interruptRest(): number;
   /** Whether the driver of a receive ring, in this processor, takes what is lent to it. */
-  setLending(ring: number, lends: number): void;
+  setLending(ring: number, bytes: number): void;
   unparkRings(vf: number): void;
   lookAhead(ring: number): void;
   takeCommand(ring: number): number;

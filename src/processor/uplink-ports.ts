@@ -61,10 +61,11 @@ export class UplinkPorts {
     const region = pairMemory(memory.buffer, memory.base, place, pair);
     const port = new Port(region, createWire(wire, region), mtu);
     port.disarm();
-    this.#firmware.setLending(receiveRing(vf, pair), port.wire.takesLent === true ? 1 : 0);
     const free = this.#places.indexOf(null);
     const number = free === -1 ? this.#places.length : free;
-    this.#places[number] = { vf, pair, port, callFd, waitsForRoom: false, isReported: false };
+    const attached = { vf, pair, port, callFd, waitsForRoom: false, isReported: false };
+    this.#places[number] = attached;
+    this.#lend(attached);
     const { fd } = port.wire;
     if (fd >= 0) this.#waiter.watch(fd, TOKEN_FIRST - number, EPOLLIN | EPOLLET);
     this.#waiter.watch(callFd, TOKEN_FIRST - number, EPOLLIN | EPOLLET);
@@ -101,8 +102,14 @@ export class UplinkPorts {
       const isFull = attached.port.isBlocked && attached.port.sleepMilliseconds === Infinity;
       if (isFull && !attached.waitsForRoom) this.#watchRoom(attached, true);
       if (attached.port.wire.failure !== null) this.#lose(attached);
+      this.#lend(attached);
     }
     return frames;
+  }
+
+  /** Afresh each time: the firmware takes off what it has lent. */
+  #lend({ vf, pair, port }: Attached): void {
+    this.#firmware.setLending(receiveRing(vf, pair), port.lendableBytes);
   }
 
   /** In mid-turn: what is lent goes now, or not at all. */

@@ -15,6 +15,11 @@ export class IoVector {
     this.#first = offset / 4;
   }
 
+  /** Absolute address of the entry that is added next. */
+  get nextAddress(): number {
+    return this.address + this.count * ENTRY_WORDS * 4;
+  }
+
   clear(): void {
     this.count = 0;
   }
@@ -24,7 +29,7 @@ export class IoVector {
     const entry = this.#first + this.count * ENTRY_WORDS;
     putAddress(this.#memory.words, entry, this.#memory.address + offset);
     putAddress(this.#memory.words, entry + 2, length);
-    const address = this.address + this.count * ENTRY_WORDS * 4;
+    const address = this.nextAddress;
     this.count += 1;
     return address;
   }

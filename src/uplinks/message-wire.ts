@@ -18,10 +18,17 @@ import {
   MSG_NOSIGNAL,
 } from '../os/constants.ts';
 import { c, errno } from '../os/libc.ts';
-import { PACKET_AUXDATA, SOL_PACKET } from '../os/packet-socket.ts';
+import { PACKET_AUXDATA, SOL_PACKET, sendBufferBytes, unsentBytes } from '../os/packet-socket.ts';
 import { errorName } from '../os/system-error.ts';
 import { IoVector, putAddress } from './io-vector.ts';
-import { BUFFERS, FRAME_ROOM, type PairMemory, STRUCTURES, WIRE_MALFORMED } from './port-memory.ts';
+import {
+  BUFFERS,
+  FRAME_ROOM,
+  type PairMemory,
+  STAGING,
+  STRUCTURES,
+  WIRE_MALFORMED,
+} from './port-memory.ts';
 import { hasStrippedTag, restoreTag, VLAN_TAG_SIZE } from './stripped-tag.ts';
 import { BURST_MAX, countRefused, type FrameList, type Wire } from './wire.ts';
 
@@ -48,6 +55,9 @@ const SENT_MESSAGES = RECEIVED_MESSAGES + BURST_MAX * MESSAGE_SIZE;
 const CONTROLS = SENT_MESSAGES + BURST_MAX * MESSAGE_SIZE;
 const RECEIVED_PARTS = CONTROLS + BURST_MAX * CONTROL_SIZE;
 const SENT_PARTS = RECEIVED_PARTS + BURST_MAX * 32;
+const SENT_PARTS_MAX = (STAGING - SENT_PARTS) / 16;
+/** Of one frame: those of the largest list of pieces, and the header. */
+const FRAME_PARTS_MAX = 512;
 
 export class MessageWire implements Wire {
   readonly fd: number;
@@ -58,6 +68,10 @@ export class MessageWire implements Wire {
   readonly #headerSize: number;
   readonly #received: IoVector;
   readonly #sent: IoVector;
+  readonly #sendBufferBytes: number;
+  /** How full the send buffer was when it was last looked at, and whether that may have changed. */
+  #unsentBytes = 0;
+  #hasSent = false;
 
   constructor(fd: number, headerSize: number, memory: PairMemory) {
     this.fd = fd;
@@ -65,6 +79,18 @@ export class MessageWire implements Wire {
     this.#memory = memory;
     this.#received = new IoVector(memory, RECEIVED_PARTS);
     this.#sent = new IoVector(memory, SENT_PARTS);
+    this.#sendBufferBytes = headerSize > 0 ? sendBufferBytes(fd) : 0;
+  }
+
+  /**
+   * The kernel's own part of a large frame is less than its data, so half of what is free does.
+   * Only sockets with a virtio-net header have large frames that are worth it.
+   */
+  get lendableBytes(): number {
+    if (this.#headerSize === 0) return 0;
+    if (this.#hasSent) this.#unsentBytes = unsentBytes(this.fd);
+    this.#hasSent = this.#unsentBytes > 0;
+    return Math.max(0, (this.#sendBufferBytes - this.#unsentBytes) >> 1);
   }
 
   receive(frames: FrameList, from: number, to: number, limit: number): void {
@@ -82,13 +108,22 @@ export class MessageWire implements Wire {
   }
 
   send(frames: FrameList): number {
-    this.#describe(frames);
+    this.#hasSent = true;
+    for (let done = 0; done < frames.count; ) {
+      const end = this.#describe(frames, done);
+      const reached = this.#sendDescribed(frames, done, end);
+      if (reached < end) return reached;
+      done = end;
+    }
+    return frames.count;
+  }
+
+  #sendDescribed(frames: FrameList, from: number, end: number): number {
     const messages = this.#memory.address + SENT_MESSAGES;
-    let done = 0;
-    while (done < frames.count) {
-      const left = frames.count - done;
+    let done = from;
+    while (done < end) {
       const at = messages + done * MESSAGE_SIZE;
-      const count = c.sendmmsg(this.fd, at, left, MSG_DONTWAIT | MSG_NOSIGNAL);
+      const count = c.sendmmsg(this.fd, at, end - done, MSG_DONTWAIT | MSG_NOSIGNAL);
       if (count > 0) {
         done += count;
         continue;
@@ -165,22 +200,33 @@ export class MessageWire implements Wire {
     return true;
   }
 
-  #describe(frames: FrameList): void {
+  /** Fills in the messages from a frame on. Returns the first that has no room. */
+  #describe(frames: FrameList, from: number): number {
     const { words } = this.#memory;
     this.#sent.clear();
-    for (let i = 0; i < frames.count; i++) {
-      const start = frames.starts[i] ?? 0;
-      const length = frames.lengths[i] ?? 0;
-      const wrapped = frames.wrapped[i] ?? 0;
+    let i = from;
+    for (; i < frames.count && this.#sent.count + FRAME_PARTS_MAX <= SENT_PARTS_MAX; i++) {
       const before = this.#sent.count;
-      let parts = 0;
-      if (this.#headerSize > 0) parts = this.#sent.add(start, this.#headerSize);
-      const frame = this.#sent.add(start + NET_HEADER_SIZE, length - NET_HEADER_SIZE);
-      if (wrapped > 0) this.#sent.add(BUFFERS, wrapped);
       const message = (SENT_MESSAGES + i * MESSAGE_SIZE) / 4;
-      putAddress(words, message + MESSAGE_PARTS / 4, parts === 0 ? frame : parts);
+      putAddress(words, message + MESSAGE_PARTS / 4, this.#sent.nextAddress);
+      this.#describeParts(frames, i);
       putAddress(words, message + MESSAGE_PARTS_COUNT / 4, this.#sent.count - before);
     }
+    return i;
+  }
+
+  #describeParts(frames: FrameList, index: number): void {
+    const start = frames.starts[index] ?? 0;
+    const length = frames.lengths[index] ?? 0;
+    const wrapped = frames.wrapped[index] ?? 0;
+    const pieces = frames.pieces[index] ?? 0;
+    if (this.#headerSize > 0) this.#sent.add(start, this.#headerSize);
+    if (pieces > 0) {
+      this.#sent.addPieces(start + NET_HEADER_SIZE, pieces);
+      return;
+    }
+    this.#sent.add(start + NET_HEADER_SIZE, length - NET_HEADER_SIZE);
+    if (wrapped > 0) this.#sent.add(BUFFERS, wrapped);
   }
 
   #judge(error: number): void {

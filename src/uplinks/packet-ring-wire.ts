@@ -96,6 +96,10 @@ export class PacketRingWire implements Wire, SharedMemory {
 
   set isReadable(_value: boolean) {}
 
+  get lendableBytes(): number {
+    return this.#messages.lendableBytes;
+  }
+
   get failure(): string | null {
     return this.#messages.failure;
   }

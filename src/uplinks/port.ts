@@ -100,6 +100,13 @@ export class Port {
     return this.wire.isReadable || (!this.isBlocked && this.#used() !== this.#taken);
   }
 
+  /** Nothing is lent while frames wait: it would have to wait behind them, and cannot. */
+  get lendableBytes(): number {
+    const isWaiting = this.isBlocked || this.#used() !== this.#taken;
+    if (isWaiting || this.wire.failure !== null) return 0;
+    return this.wire.lendableBytes ?? 0;
+  }
+
   /** Milliseconds until the wire wants to be called; Infinity if it does not. */
   get sleepMilliseconds(): number {
     const { wakeAt } = this.wire;

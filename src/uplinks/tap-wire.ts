@@ -14,7 +14,8 @@ export class TapWire implements Wire {
   readonly fd: number;
   isReadable = true;
   failure: string | null = null;
-  readonly takesLent = true;
+  /** A TAP has all that it is sent. */
+  readonly lendableBytes = 0xffff_ffff;
   readonly #memory: PairMemory;
   readonly #parts: IoVector;
 

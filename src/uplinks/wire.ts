@@ -68,8 +68,11 @@ export interface Wire {
    */
   send(frames: FrameList): number;
   readonly shared?: SharedMemory | undefined;
-  /** Large frames need not be copied for it: it sends them from where their senders have them. */
-  readonly takesLent?: boolean;
+  /**
+   * Large frames need not be copied for it: it sends them from where their senders have them. So
+   * many bytes of them can be sent now, for certain: what cannot is dropped.
+   */
+  readonly lendableBytes?: number;
   /** When it wants to be called although nothing came, on the clock of performance.now(). */
   readonly wakeAt?: number;
   close?(): void;

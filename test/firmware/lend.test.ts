@@ -5,6 +5,9 @@ import { DESCRIPTOR_F_WRITE, USED_LENT } from '../../layout/virtqueue.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
 import { plainFrame } from '../support/frames.ts';
 
+/** Of a buffer: as those of an uplink's port. */
+const SIZE = 4032;
+
 describe('a ring whose driver takes what is lent', () => {
   let wire: FirmwareWire;
 
@@ -12,18 +15,24 @@ describe('a ring whose driver takes what is lent', () => {
     wire.close();
   });
 
-  /** Guest 1 is the driver: one buffer, which is posted by hand. */
-  function open() {
+  /** Guest 1 is the driver: buffers that are posted by hand. */
+  function open(lendableBytes = 0xffff_ffff, buffers = 1) {
     wire = new FirmwareWire([{ slots: 4, frameSizeMax: 9000 }, {}]);
-    wire.host.firmware.setLending(wire.host.ringNumber(1, 0), 1);
+    lend(lendableBytes);
     const { memory } = wire.guest(1);
     const ring = wire.guest(1).ring(0);
-    const span = memory.allocate(4032);
-    const address = BigInt(span.address);
-    ring.writeDescriptor(0, { address, length: 4032, flags: DESCRIPTOR_F_WRITE });
-    ring.offerRaw(0);
+    const span = memory.allocate(SIZE * buffers);
+    for (let i = 0; i < buffers; i++) {
+      const address = BigInt(span.address + i * SIZE);
+      ring.writeDescriptor(i, { address, length: SIZE, flags: DESCRIPTOR_F_WRITE });
+      ring.offerRaw(i);
+    }
     ring.publish();
     return { ring, span, memory };
+  }
+
+  function lend(bytes: number): void {
+    wire.host.firmware.setLending(wire.host.ringNumber(1, 0), bytes);
   }
 
   function turnsUntilLent(): boolean {
@@ -52,6 +61,28 @@ describe('a ring whose driver takes what is lent', () => {
     expect(sender.usedIndex).toBe(0);
     wire.host.turn();
     expect(sender.usedIndex).toBe(1);
+    wire.run();
+  });
+
+  it('gets no more than it can send at once: the rest of the batch waits for that', () => {
+    const { ring } = open(17_000, 6);
+    const frame = (seed: number) => plainFrame({ to: wire.mac(1), from: wire.mac(0) }, 8000, seed);
+    for (let i = 0; i < 4; i++) expect(wire.send(0, frame(i), 'whole')).toBe(true);
+    const sender = wire.guest(0).ring(1);
+    const isLent = () => (ring.popRaw()?.length ?? 0) > USED_LENT;
+    expect(turnsUntilLent()).toBe(true);
+    expect([isLent(), isLent()]).toEqual([true, true]);
+    expect(ring.popRaw()).toBeNull();
+    expect(sender.usedIndex).toBe(0);
+    // Room for one, and then for none: what cannot be lent is copied.
+    lend(9000);
+    expect(turnsUntilLent()).toBe(true);
+    expect(isLent()).toBe(true);
+    lend(0);
+    wire.host.turn();
+    const parts = [ring.popRaw(), ring.popRaw()].map((one) => one?.length ?? 0);
+    expect(parts.reduce((sum, length) => sum + length)).toBe(NET_HEADER_SIZE + 8000);
+    expect(sender.usedIndex).toBe(4);
     wire.run();
   });
 

@@ -31,6 +31,11 @@ export function ip(line: string): string {
   return run('ip', ...line.split(' '));
 }
 
+/** Runs `tc` with the words of one line. */
+export function tc(line: string): string {
+  return run('tc', ...line.split(' '));
+}
+
 interface LinkStats {
   stats64: { rx: { packets: number }; tx: { packets: number } };
 }

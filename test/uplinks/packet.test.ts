@@ -9,7 +9,7 @@ import { checkSame } from '../support/exchange.ts';
 import { type FarEnd, openInterfaceEnd } from '../support/far-end.ts';
 import { BROADCAST, plainFrame } from '../support/frames.ts';
 import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
-import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
+import { enterNamespace, ip, namespaceMissing, tc } from '../support/namespace.ts';
 import { TestNic } from '../support/test-nic.ts';
 
 // What is a packet socket's own: the ring it receives into, and what it does to the interface.
@@ -169,6 +169,28 @@ describe('the ring of a packet socket', () => {
     await until(() => lab.nic.stats().processors[0]?.restarts === 1);
     await toGuest(MANY, 7);
     await toWorld(8);
+  });
+});
+
+describe('large frames to a packet socket', () => {
+  test('wait in order where the line is slow, those that are lent and those that are not', async () => {
+    for (const name of ['near', 'far']) ip(`link set ${name} mtu 9000`);
+    await open();
+    const frames = Array.from({ length: 650 }, (_, i) =>
+      plainFrame({ to: FAR_MAC, from: lab.mac(0) }, i % 4 === 0 ? 500 : 5000 + i, 100 + i),
+    );
+    const loose = frames.slice(0, 20);
+    await guest.sendAll(loose);
+    await until(() => far.frames.length === loose.length);
+    expect(lab.nic.stats().uplinks[0]?.wire.blocked).toBe(0);
+    // More than the buffer of the socket holds, and less than that and the ring together.
+    tc('qdisc add dev near root tbf rate 200mbit burst 16kb limit 64mb');
+    await guest.sendAll(frames);
+    await until(() => far.frames.length === loose.length + frames.length);
+    checkSame(far.frames, [...loose, ...frames]);
+    const wire = lab.nic.stats().uplinks[0]?.wire;
+    expect(wire?.blocked).toBeGreaterThan(0);
+    expect(wire?.drops.refused).toBe(0);
   });
 });
 
