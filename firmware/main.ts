@@ -3,14 +3,8 @@
 //   turn = for each transmit ring: inhale → classify → deliver per target → complete;  then notify
 //
 // A missing window returns TURN_MISSED from wherever it was; the next call goes on from there.
-import { DROP_NO_DESTINATION } from '../layout/counters';
 import { BATCH_MAX, QUEUE_COUNT_MAX } from '../layout/limits';
-import {
-  FLOOD_LIST_BASE,
-  TARGET_LIST_BASE,
-  TX_RING_LIST_BASE,
-  WHOLE_LIST_BASE,
-} from '../layout/memory';
+import { TARGET_LIST_BASE, TX_RING_LIST_BASE, WHOLE_LIST_BASE } from '../layout/memory';
 import {
   INTERRUPT_ALL,
   INTERRUPT_NOBODY,
@@ -25,9 +19,9 @@ import { RING_DISABLED, RING_F_COALESCE, RING_STOPPED } from '../layout/virtqueu
 import { control } from './memory/control';
 import { coalesce } from './offload/coalesce';
 import { configureFragments } from './offload/segment';
-import { classify, receiveRing, TARGETS_DIFFER } from './switch/classify';
+import { classify, TARGETS_DIFFER } from './switch/classify';
 import { configureAgeing } from './switch/fdb';
-import { portAt, portCount } from './switch/ports';
+import { addFlooded, deliverFlood, floodReplicas, openFlood } from './switch/flood';
 import { fillFlowTable } from './switch/toeplitz';
 import { classifyFlagged } from './switch/vlan';
 import { complete, listInterrupts } from './vf/complete';
@@ -39,10 +33,10 @@ import { chainUntranslated } from './vf/take-chain';
 import { inhale, inhaledBytes, inhaleMissed } from './vf/transmit';
 import { configureLocks } from './virtqueue/lock';
 import { armKicks, suppressKicks } from './virtqueue/notification';
-import { NO_RING, ringAt, vfOf, viewAt } from './virtqueue/ring';
-import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from './wire/frame';
-import { isMember, isVlanPort, portFlags } from './wire/port';
-import { isInVlans, openTags, tagOf, vlanOf } from './wire/tags';
+import { ringAt, vfOf, viewAt } from './virtqueue/ring';
+import { frameAt, TARGET_DROP, TARGET_FLOOD } from './wire/frame';
+import { portFlags } from './wire/port';
+import { openTags } from './wire/tags';
 
 export { copy } from './memory/copy';
 export { insertTranslation, removeTranslation } from './memory/iotlb';
@@ -68,7 +62,6 @@ const LISTED: u32 = 1;
 let cursor: u32 = 0;
 let batchRing: u32 = 0;
 let batchFrames: u32 = 0;
-let batchReplicas: u32 = 0;
 let targetRing: u32 = 0;
 let targetList: u32 = 0;
 /** All frames of the batch go to one receive ring. */
@@ -76,16 +69,8 @@ let isUniform: bool = false;
 let targetCount: u32 = 0;
 let targetDone: u32 = 0;
 let nextFrame: u32 = 0;
-let floodCount: u32 = 0;
-let floodPort: u32 = 0;
-let floodFrame: u32 = 0;
 /** What the batch waits for: a window, or that what is delivered but only lent has been sent. */
 let waitsFor: u32 = TURN_MISSED;
-/**
- * The receive ring of the flooded frame that waits for a window. What was decided for it holds,
- * whatever the port has become meanwhile: it may be half delivered.
- */
-let floodWaits: u32 = NO_RING;
 
 /** Host: once, before all else. */
 export function configure(processor: u32, processorCount: u32, macAgeSeconds: u32): void {
@@ -245,12 +230,9 @@ function openBatch(ring: u32, frames: u32): void {
     flags != 0 ? classifyFlagged(vf, frames, isDraining) : classify(vf, frames, isDraining);
   batchRing = ring;
   batchFrames = frames;
-  batchReplicas = 0;
   openMisses();
   targetDone = 0;
-  floodCount = 0;
-  floodPort = 0;
-  floodFrame = 0;
+  openFlood();
   isUniform = common != TARGETS_DIFFER;
   if (isUniform) {
     // The frequent case: one list of all frames, and nothing to look for behind it.
@@ -279,12 +261,9 @@ function deliverBatch(): bool {
     }
     if (!nextTarget()) break;
   }
-  if (floodCount != 0) {
-    if (!deliverFlood()) return pause(takeLent());
-    floodCount = 0; // settled once, also where the batch waits for a loan
-  }
+  if (!deliverFlood(batchRing)) return pause(takeLent());
   if (takeLent()) return pause(true);
-  complete(batchRing, batchFrames, inhaledBytes, batchReplicas, isUniform);
+  complete(batchRing, batchFrames, inhaledBytes, floodReplicas, isUniform);
   batchFrames = 0;
   return true;
 }
@@ -303,8 +282,7 @@ function nextTarget(): bool {
     const frame = frameAt(nextFrame);
     if (frame.mark == LISTED) continue;
     if (frame.target == TARGET_FLOOD) {
-      store<u32>(FLOOD_LIST_BASE + (floodCount << 2), nextFrame);
-      floodCount += 1;
+      addFlooded(nextFrame);
       continue;
     }
     if (frame.target >= TARGET_DROP) continue;
@@ -335,69 +313,4 @@ function coalesceTarget(): void {
   openJoined(targetCount - left);
   targetList = TARGET_LIST_BASE;
   targetCount = left;
-}
-
-/** Delivers the flooded frames port by port, each run of frames for one ring at once. */
-function deliverFlood(): bool {
-  for (; floodPort < portCount(); floodPort++) {
-    const port = portAt(floodPort);
-    if (port == vfOf(batchRing)) continue;
-    while (floodFrame < floodCount) {
-      const isWaiting = floodWaits != NO_RING;
-      const ring = isWaiting ? floodWaits : floodRing(port, floodFrame);
-      const end = isWaiting ? floodFrame + 1 : endOfRun(port, ring);
-      floodWaits = NO_RING;
-      if (ring == NO_RING) {
-        floodFrame = end; // not in the VLAN, or down since the decision
-        continue;
-      }
-      const reached = deliver(ring, FLOOD_LIST_BASE, floodFrame, end);
-      noteCopies(floodFrame, reached);
-      floodFrame = reached;
-      if (reached < end) {
-        floodWaits = ring;
-        return false;
-      }
-    }
-    floodFrame = 0;
-  }
-  settleFlood();
-  return true;
-}
-
-function floodedAt(place: u32): Frame {
-  return frameAt(load<u32>(FLOOD_LIST_BASE + (place << 2)));
-}
-
-/** The receive ring of a port for a flooded frame; NO_RING if the frame is not for the port. */
-function floodRing(port: u32, place: u32): u32 {
-  if (isVlanPort(port) != isInVlans) return NO_RING;
-  const frame = floodedAt(place);
-  if (isInVlans && !isMember(port, vlanOf(tagOf(frame)))) return NO_RING;
-  return receiveRing(port, frame);
-}
-
-function endOfRun(port: u32, ring: u32): u32 {
-  let end = floodFrame + 1;
-  while (end < floodCount && floodRing(port, end) == ring) end++;
-  return end;
-}
-
-/**
- * `mark` counts the copies of a flooded frame: the first is the frame itself, the others are
- * replicas.
- */
-function noteCopies(from: u32, to: u32): void {
-  for (let place = from; place < to; place++) {
-    const frame = floodedAt(place);
-    if (frame.mark != 0) batchReplicas += 1;
-    frame.mark += 1;
-  }
-}
-
-function settleFlood(): void {
-  for (let place: u32 = 0; place < floodCount; place++) {
-    const frame = floodedAt(place);
-    if (frame.mark == 0) frame.target = TARGET_DROP + DROP_NO_DESTINATION;
-  }
 }
