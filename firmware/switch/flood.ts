@@ -1,5 +1,5 @@
-// Frames for everybody: those whose destination nobody has learned, broadcasts, multicasts. They are
-// set aside while the others of their batch are delivered, and then go to one port after another.
+// Frames for everybody: those whose destination nobody has learned, broadcasts, multicasts. They
+// are set aside while the others of their batch are delivered, and then go to port after port.
 import { DROP_NO_DESTINATION } from '../../layout/counters';
 import { FLOOD_LIST_BASE } from '../../layout/memory';
 import { deliver } from '../vf/receive';
