@@ -23,15 +23,14 @@ const PRIVATE_AREAS: readonly Area[] = [
     memory.UNTRANSLATED_LIST_BASE,
     limits.UNTRANSLATED_COUNT_MAX * memory.UNTRANSLATED_ENTRY_SIZE,
   ],
-  ['frames', memory.FRAMES_BASE, BATCH_MAX * 64],
   ['segment scratch', memory.SEGMENT_SCRATCH_BASE, limits.HEADER_SCRATCH_SIZE + 8],
   ['emit scratch', memory.EMIT_SCRATCH_BASE, virtio.NET_HEADER_SIZE_HASH],
   ['piece of a lent frame', memory.LENT_PIECE_BASE, 8],
   ['posted buffers', memory.POSTED_BASE, limits.POSTED_COUNT_MAX * 16],
-  ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
+  ['frames', memory.FRAMES_BASE, BATCH_MAX * 64],
   ['frame tags', memory.FRAME_TAGS_BASE, BATCH_MAX * 8],
-  ['runs', memory.RUNS_BASE, limits.RUN_COUNT_MAX * 64],
   ['run links', memory.RUN_LINKS_BASE, BATCH_MAX * 4],
+  ['runs', memory.RUNS_BASE, limits.RUN_COUNT_MAX * 64],
   ['run segments', memory.RUN_SEGMENTS_BASE, limits.RUN_SEGMENTS_MAX * 8],
   ['target list', memory.TARGET_LIST_BASE, BATCH_MAX * 4],
   ['whole list', memory.WHOLE_LIST_BASE, BATCH_MAX * 4],
@@ -55,6 +54,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['ring views', memory.RING_VIEWS_BASE, RING_NUMBER_COUNT * virtqueue.RING_VIEW_SIZE],
   ['IOTLB', memory.IOTLB_BASE, memory.IOTLB_TABLE_COUNT * memory.IOTLB_ENTRY_SIZE],
   ['command', memory.COMMAND_BASE, memory.COMMAND_ANSWER + limits.ANSWER_SIZE_MAX],
+  ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
 ];
 
 const SHARED_AREAS: readonly Area[] = [

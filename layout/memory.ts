@@ -14,7 +14,6 @@ export const GUARD_SIZE: u32 = 0x10000;
 export const CONTROL_BASE: u32 = 0x100000;
 /** Addresses that the firmware has no translation for (see CONTROL_UNTRANSLATED_COUNT). */
 export const UNTRANSLATED_LIST_BASE: u32 = 0x100400;
-export const FRAMES_BASE: u32 = 0x101000;
 /**
  * The headers of the segment in the making. The 4 bytes before it are free: a tag that is pushed
  * takes room there.
@@ -26,13 +25,13 @@ export const EMIT_SCRATCH_BASE: u32 = 0x102c00;
 export const LENT_PIECE_BASE: u32 = 0x102c40;
 /** What a delivery knows of the buffers of its ring. */
 export const POSTED_BASE: u32 = 0x103000;
-export const HEADER_SCRATCH_BASE: u32 = 0x104000;
+export const FRAMES_BASE: u32 = 0x104000;
 /** Beside each frame of the batch: its VLAN. */
-export const FRAME_TAGS_BASE: u32 = 0x108200;
+export const FRAME_TAGS_BASE: u32 = 0x106000;
 /** The runs of frames that are being joined. */
 export const RUNS_BASE: u32 = 0x108400;
 /** Beside each frame of the batch: the next one of its run. */
-export const RUN_LINKS_BASE: u32 = 0x108800;
+export const RUN_LINKS_BASE: u32 = 0x106400;
 /** What joined frames consist of: (address u32, length u32) each. */
 export const RUN_SEGMENTS_BASE: u32 = 0x109000;
 export const TARGET_LIST_BASE: u32 = 0x110000;
@@ -58,7 +57,9 @@ export const RING_VIEWS_BASE: u32 = 0x180000;
 export const IOTLB_BASE: u32 = 0x1c2000;
 /** The command of a control queue that was taken last. */
 export const COMMAND_BASE: u32 = 0x2c2000;
-export const PRIVATE_END: u32 = 0x2c4000;
+/** The leading bytes of each frame of the batch that lies in pieces. */
+export const HEADER_SCRATCH_BASE: u32 = 0x2c4000;
+export const PRIVATE_END: u32 = 0x2ce000;
 
 export const SHARED_BASE: u32 = 0x400000;
 export const SHARED_SIZE: u32 = 0x600000;

@@ -89,8 +89,12 @@ describe('missing windows', () => {
     wire = undefined;
   });
 
-  /** Four regions of 64 MiB with holes between them, buffers wherever they like. */
+  /**
+   * Four regions of 64 MiB with holes between them, buffers wherever they like, and enough of them
+   * for a batch.
+   */
   const scattered: GuestOptions = {
+    ...{ queueSize: 1024, slots: 600 },
     memory: {
       sparse: true,
       regions: [0, 1, 2, 3].map((n) => ({ guestAddress: n * 0x10000000, sizeBytes: 0x4000000 })),
@@ -125,7 +129,7 @@ describe('missing windows', () => {
   it('in the middle of inhale and of delivery lose, double and mix nothing', () => {
     wire = new FirmwareWire([scattered, { ...scattered, bufferBytesMin: 100 }], { slotCount: 400 });
     wire.postAll();
-    exchangeBatches(wire, 20, (i) => 60 + i * 20);
+    exchangeBatches(wire, 20, (i) => 60 + (i % 64) * 20);
     expect(wire.host.misses).toBeGreaterThan(60);
   });
 
@@ -133,7 +137,7 @@ describe('missing windows', () => {
     const guest = { ...scattered, indirectShare: 0.3 };
     wire = new FirmwareWire([guest, { ...guest, seed: 5 }], { slotCount: 80 });
     wire.postAll();
-    exchangeBatches(wire, 20, (i) => 60 + i * 20);
+    exchangeBatches(wire, 20, (i) => 60 + (i % 64) * 20);
     expect(wire.host.evictions).toBeGreaterThan(100);
   });
 
