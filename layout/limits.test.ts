@@ -30,6 +30,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['frames', memory.FRAMES_BASE, BATCH_MAX * 64],
   ['frame tags', memory.FRAME_TAGS_BASE, BATCH_MAX * 8],
   ['run links', memory.RUN_LINKS_BASE, BATCH_MAX * 4],
+  ['frame addresses', memory.FRAME_ADDRESSES_BASE, BATCH_MAX * 16],
   ['runs', memory.RUNS_BASE, limits.RUN_COUNT_MAX * 64],
   ['run segments', memory.RUN_SEGMENTS_BASE, limits.RUN_SEGMENTS_MAX * 8],
   ['target list', memory.TARGET_LIST_BASE, BATCH_MAX * 4],

@@ -32,6 +32,8 @@ export const FRAME_TAGS_BASE: u32 = 0x106000;
 export const RUNS_BASE: u32 = 0x108400;
 /** Beside each frame of the batch: the next one of its run. */
 export const RUN_LINKS_BASE: u32 = 0x106400;
+/** Beside each frame of the batch: its MAC addresses, as u64 from its bytes 0 and 4 on. */
+export const FRAME_ADDRESSES_BASE: u32 = 0x106800;
 /** What joined frames consist of: (address u32, length u32) each. */
 export const RUN_SEGMENTS_BASE: u32 = 0x109000;
 export const TARGET_LIST_BASE: u32 = 0x110000;

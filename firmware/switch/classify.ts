@@ -17,7 +17,7 @@ import {
 } from '../../layout/vf';
 import { queueByTable } from '../offload/flow-hash';
 import { NO_RING } from '../virtqueue/ring';
-import { destinationOf, isGroup, sourceOf } from '../wire/addresses';
+import { destinationAt, isGroup, sourceAt } from '../wire/addresses';
 import { Frame, frameAt, headerLength, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
 import { portFlags } from '../wire/port';
 import { learn, lookup, PORT_UNKNOWN } from './fdb';
@@ -44,8 +44,8 @@ export function classify(vf: u32, frames: u32, isDraining: bool): u32 {
   for (let i: u32 = 0; i < frames; i++) {
     const frame = frameAt(i);
     if (frame.target == 0) {
-      const target = destinationOf(frame.header);
-      const source = sourceOf(frame.header);
+      const target = destinationAt(i);
+      const source = sourceAt(i);
       if (source != lastSource) {
         if (isGroup(source)) {
           frame.target = TARGET_DROP + DROP_SOURCE_ADDRESS;

@@ -15,7 +15,7 @@ import {
 import { VLAN_ANY } from '../../layout/switch';
 import { VF_F_LINK_DOWN, VF_F_TRUNK } from '../../layout/vf';
 import { checksumStartOf, isChecksumUndone } from '../offload/metadata';
-import { destinationOf, isGroup, sourceOf } from '../wire/addresses';
+import { destinationAt, isGroup, sourceAt } from '../wire/addresses';
 import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
 import { isMember, portFlags, tagPriority, tagType, untaggedVlan } from '../wire/port';
 import { ADDRESSES_SIZE, FrameTag, TAG_SIZE, TAGGED_SIZE_MIN, tagAt, vlanOf } from '../wire/tags';
@@ -45,7 +45,7 @@ export function classifyFlagged(vf: u32, frames: u32, isDraining: bool): u32 {
   for (let i: u32 = 0; i < frames; i++) {
     const frame = frameAt(i);
     if (frame.target == 0) {
-      frame.target = isDraining ? TARGET_DROP + DROP_QUEUE_DISABLED : targetOf(vf, frame, tagAt(i));
+      frame.target = isDraining ? TARGET_DROP + DROP_QUEUE_DISABLED : targetOf(vf, frame, i);
     }
     if (i == 0) common = frame.target;
     else if (frame.target != common) common = TARGETS_DIFFER;
@@ -53,10 +53,11 @@ export function classifyFlagged(vf: u32, frames: u32, isDraining: bool): u32 {
   return common >= TARGET_DROP ? TARGETS_DIFFER : common;
 }
 
-function targetOf(vf: u32, frame: Frame, tag: FrameTag): u32 {
+function targetOf(vf: u32, frame: Frame, index: u32): u32 {
   if (flags & VF_F_LINK_DOWN) return TARGET_DROP + DROP_LINK_DOWN;
-  const target = destinationOf(frame.header);
-  const source = sourceOf(frame.header);
+  const target = destinationAt(index);
+  const source = sourceAt(index);
+  const tag = tagAt(index);
   if (isGroup(source)) return TARGET_DROP + DROP_SOURCE_ADDRESS;
   const reason = readTag(frame, tag);
   if (reason >= 0) return TARGET_DROP + u32(reason);

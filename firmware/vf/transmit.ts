@@ -10,6 +10,7 @@ import { control } from '../memory/control';
 import { readMetadata } from '../offload/metadata';
 import { isPacked } from '../virtqueue/queue';
 import { RingView, ringAt, viewAt } from '../virtqueue/ring';
+import { noteAddresses } from '../wire/addresses';
 import { frameAt } from '../wire/frame';
 import { chainMissed, openChains } from './take-chain';
 import { takePacked } from './take-packed';
@@ -39,7 +40,10 @@ export function inhale(ringNumber: u32): u32 {
   // Tiny segments by the ten thousand would hold up all others: the rest stays in the guest.
   while (taken < reached && segments < SEGMENTS_PER_FRAME_MAX) {
     const frame = frameAt(taken);
-    if (frame.target == 0) segments += readMetadata(frame, headerSize, offloads);
+    if (frame.target == 0) {
+      segments += readMetadata(frame, headerSize, offloads);
+      noteAddresses(taken, frame.header);
+    }
     bytes += frame.length;
     taken += 1;
   }
