@@ -204,7 +204,7 @@ describe('heddle check', () => {
       '  Add the key.',
       `heddle: Cannot use ${file}:3:17 because vfs[0] has no such key: received "sockt"`,
       '  Did you mean "socket"? Allowed are name, socket, mode, mac, queuePairs, mtu, ' +
-        'allowUnsealedMemory, disabledFeatures, vlan, linkState, gro.',
+        'allowUnsealedMemory, disabledFeatures, enabledFeatures, vlan, linkState, gro.',
       '',
     ]);
   });

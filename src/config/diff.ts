@@ -22,6 +22,7 @@ const VF_FIELDS = [
   'mtu',
   'allowUnsealedMemory',
   'disabledFeatures',
+  'enabledFeatures',
   'vlan',
   'linkState',
   'gro',

@@ -40,6 +40,7 @@ describe('a configuration file', () => {
         mtu: 1500,
         allowUnsealedMemory: false,
         disabledFeatures: [],
+        enabledFeatures: [],
         vlan: {},
         linkState: 'enable',
         gro: true,
@@ -213,7 +214,7 @@ describe('a configuration is refused with its line, key, value and what is allow
   it('suggests the key that was meant', () => {
     expect(refusal(`${twoVfs}    queue_pairs: 2\n`).hint).toBe(
       'Did you mean "queuePairs"? Allowed are name, socket, mode, mac, queuePairs, mtu, ' +
-        'allowUnsealedMemory, disabledFeatures, vlan, linkState, gro.',
+        'allowUnsealedMemory, disabledFeatures, enabledFeatures, vlan, linkState, gro.',
     );
   });
 

@@ -3,7 +3,12 @@
 
 import { z } from 'zod';
 import { PROCESSOR_COUNT_MAX, QUEUE_PAIRS_MAX, VF_COUNT_MAX } from '../../layout/limits.ts';
-import { SWITCHABLE_FEATURES, type SwitchableFeature } from '../vhost-user/features.ts';
+import {
+  OPTIONAL_FEATURES,
+  type OptionalFeature,
+  SWITCHABLE_FEATURES,
+  type SwitchableFeature,
+} from '../vhost-user/features.ts';
 import { flagAllowed, gro, name, socketPath, wholeNumber } from './fields.ts';
 import { MAC_PATTERN } from './mac.ts';
 import { uplinkSchema } from './uplink-schema.ts';
@@ -22,7 +27,9 @@ const macAllowed = 'a unicast MAC address';
 const modeAllowed = '"server" (the NIC listens) or "client" (the VMM listens)';
 const linkStateAllowed = '"auto" (up while an uplink is), "enable" (always) or "disable" (never)';
 const featureNames = Object.keys(SWITCHABLE_FEATURES) as [SwitchableFeature];
+const optionalNames = Object.keys(OPTIONAL_FEATURES) as [OptionalFeature];
 const featureAllowed = `a virtio feature: ${featureNames.join(', ')}`;
+const optionalAllowed = `one of ${optionalNames.join(', ')}`;
 
 const vfFields = {
   name: name.meta({ description: 'Name of the VF, one of a kind in its NIC.' }),
@@ -46,6 +53,9 @@ const vfFields = {
   disabledFeatures: z.array(z.enum(featureNames, featureAllowed), 'a list of features').meta({
     description: 'Virtio features that the VF does not offer, for guests that misuse them.',
   }),
+  enabledFeatures: z.array(z.enum(optionalNames, optionalAllowed), 'a list of features').meta({
+    description: 'Virtio features that only some VMMs can do: see docs/virtio-features.md.',
+  }),
   vlan: vlanSchema,
   linkState: z.enum(['auto', 'enable', 'disable'], linkStateAllowed).meta({
     description: 'auto: the link is up while an uplink is. enable: always. disable: never.',
@@ -63,6 +73,7 @@ export const vfSchema = z.strictObject(
     mtu: vfFields.mtu.default(MTU_DEFAULT),
     allowUnsealedMemory: vfFields.allowUnsealedMemory.default(false),
     disabledFeatures: vfFields.disabledFeatures.default([]),
+    enabledFeatures: vfFields.enabledFeatures.default([]),
     vlan: vfFields.vlan.default({}),
     linkState: vfFields.linkState.default('enable'),
     gro: gro.default(GRO_DEFAULT),

@@ -3,7 +3,7 @@
 
 import type { VlanSettings } from '../switch/vlan.ts';
 import type { FaultSettings } from '../uplinks/fault-injector.ts';
-import type { SwitchableFeature } from '../vhost-user/features.ts';
+import type { OptionalFeature, SwitchableFeature } from '../vhost-user/features.ts';
 
 type VfMode = 'server' | 'client';
 
@@ -27,6 +27,8 @@ export interface VfConfig {
   allowUnsealedMemory: boolean;
   /** Names of virtio features that the VF does not offer. */
   disabledFeatures: SwitchableFeature[];
+  /** Names of those that it offers only if it is told to. */
+  enabledFeatures: OptionalFeature[];
   vlan: VlanSettings;
   linkState: LinkState;
   /** TCP frames that come for the VF in one burst are joined, if its guest takes super-frames. */
@@ -109,6 +111,7 @@ export interface VfConfigInput {
   mtu?: number | undefined;
   allowUnsealedMemory?: boolean | undefined;
   disabledFeatures?: SwitchableFeature[] | undefined;
+  enabledFeatures?: OptionalFeature[] | undefined;
   vlan?: VlanSettings | undefined;
   linkState?: LinkState | undefined;
   gro?: boolean | undefined;

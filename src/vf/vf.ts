@@ -101,6 +101,10 @@ export class Vf implements SessionDevice, SwitchPort {
     return this.#config.disabledFeatures;
   }
 
+  get enabledFeatures(): readonly string[] {
+    return this.#config.enabledFeatures;
+  }
+
   get allowUnsealedMemory(): boolean {
     return this.#config.allowUnsealedMemory;
   }

@@ -10,7 +10,7 @@ describe('what a VF offers', () => {
     (name, number) => {
       const all = offeredFeatures();
       expect(all & bit(number)).toBe(bit(number));
-      const without = offeredFeatures([name]);
+      const without = offeredFeatures({ disabledFeatures: [name] });
       expect(without & bit(number)).toBe(0n);
       expect(isAcceptable(bit(number), all)).toBe(true);
       // The control queue takes with it what is commanded there.
@@ -21,12 +21,16 @@ describe('what a VF offers', () => {
   );
 
   it('has nothing more than what cannot be switched off once all is', () => {
-    const names = featureNames(offeredFeatures(Object.keys(SWITCHABLE_FEATURES)));
+    const disabledFeatures = Object.keys(SWITCHABLE_FEATURES);
+    const names = featureNames(offeredFeatures({ disabledFeatures }));
     expect(names).toEqual(['MAC', 'STATUS', 'ANY_LAYOUT', 'PROTOCOL_FEATURES', 'VERSION_1']);
   });
 
-  it('has no RING_RESET: the front-ends that know it do not tell of a reset', () => {
+  it('has no RING_RESET unless it is told to: QEMU, which knows it, does not tell of a reset', () => {
     expect(offeredFeatures() & bit(VIRTIO_F_RING_RESET)).toBe(0n);
     expect(isAcceptable(bit(VIRTIO_F_RING_RESET), offeredFeatures())).toBe(false);
+    const told = offeredFeatures({ enabledFeatures: ['RING_RESET'] });
+    expect(featureNames(told & ~offeredFeatures())).toEqual(['RING_RESET']);
+    expect(isAcceptable(bit(VIRTIO_F_RING_RESET), told)).toBe(true);
   });
 });

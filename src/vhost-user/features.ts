@@ -7,7 +7,7 @@ function mask(bits: readonly number[]): bigint {
 
 /**
  * The features that a VF offers unless its configuration disables them, by their names in virtio
- * 1.3. Why each is there, and why others are not (RING_RESET …): docs/virtio-features.md.
+ * 1.3. Why each is there, and why others are not: docs/virtio-features.md.
  */
 export const SWITCHABLE_FEATURES = {
   CSUM: virtio.VIRTIO_NET_F_CSUM,
@@ -46,6 +46,20 @@ export const SWITCHABLE_FEATURES = {
 
 export type SwitchableFeature = keyof typeof SWITCHABLE_FEATURES;
 
+/**
+ * What a VF offers only if its configuration says so: QEMU hands RING_RESET on to its guest, but
+ * not the guest's resets to a vhost-user back end.
+ */
+export const OPTIONAL_FEATURES = { RING_RESET: virtio.VIRTIO_F_RING_RESET } as const;
+
+export type OptionalFeature = keyof typeof OPTIONAL_FEATURES;
+
+/** Names of features, as a VF's configuration has them. */
+export interface FeatureChoice {
+  readonly disabledFeatures?: readonly string[];
+  readonly enabledFeatures?: readonly string[];
+}
+
 /** What no front-end can do without, or what costs nothing. */
 const ALWAYS = {
   MAC: virtio.VIRTIO_NET_F_MAC,
@@ -67,23 +81,25 @@ const OF_CONTROL_QUEUE: readonly SwitchableFeature[] = [
   'RSS',
 ];
 
-const NAMES = Object.entries({ ...SWITCHABLE_FEATURES, ...ALWAYS }).sort(([, a], [, b]) => a - b);
+const ALL = { ...SWITCHABLE_FEATURES, ...OPTIONAL_FEATURES, ...ALWAYS };
+const NAMES = Object.entries(ALL).sort(([, a], [, b]) => a - b);
 
 /**
  * The feature bits of a VF: the same before and after a restart, since a guest that runs cannot be
  * asked again. MQ and GUEST_ANNOUNCE are offered whoever serves the control queue: a front-end that
  * keeps it for itself can do both with its own.
  */
-export function offeredFeatures(
-  disabled: readonly string[] = [],
-  keepsControlQueue = false,
-): bigint {
+export function offeredFeatures(choice: FeatureChoice = {}, keepsControlQueue = false): bigint {
+  const { disabledFeatures: disabled = [], enabledFeatures: enabled = [] } = choice;
   const isWithout = keepsControlQueue || disabled.includes('CTRL_VQ');
   const withheld = isWithout ? [...disabled, ...OF_CONTROL_QUEUE] : disabled;
   const offered = Object.entries(SWITCHABLE_FEATURES)
     .filter(([name]) => !withheld.includes(name))
     .map(([, bit]) => bit);
-  return mask([...Object.values(ALWAYS), ...offered]);
+  const added = Object.entries(OPTIONAL_FEATURES)
+    .filter(([name]) => enabled.includes(name))
+    .map(([, bit]) => bit);
+  return mask([...Object.values(ALWAYS), ...offered, ...added]);
 }
 
 /**

@@ -37,12 +37,12 @@ import type { Session } from './session.ts';
 
 export function getFeatures(session: Session): Uint8Array {
   const { device, keepsControlQueue } = session;
-  return writeU64(offeredFeatures(device.disabledFeatures, keepsControlQueue));
+  return writeU64(offeredFeatures(device, keepsControlQueue));
 }
 
 export async function setFeatures(session: Session, message: Message): Promise<undefined> {
   const features = readU64(message.payload);
-  const offered = offeredFeatures(session.device.disabledFeatures);
+  const offered = offeredFeatures(session.device);
   if (!isAcceptable(features, offered))
     throw new Refusal(`features ${features.toString(16)} not offered`);
   await session.negotiate(features);
@@ -66,11 +66,11 @@ export async function setProtocolFeatures(session: Session, message: Message): P
  * configuration space.
  */
 export function getQueueCount(session: Session): Uint8Array {
-  const { queuePairs, disabledFeatures } = session.device;
+  const { queuePairs } = session.device;
   if (!hasFeature(session.protocolFeatures, ProtocolFeature.CONFIG)) {
     return writeU64(BigInt(queuePairs));
   }
-  const hasControl = hasFeature(offeredFeatures(disabledFeatures), VIRTIO_NET_F_CTRL_VQ);
+  const hasControl = hasFeature(offeredFeatures(session.device), VIRTIO_NET_F_CTRL_VQ);
   return writeU64(BigInt(2 * queuePairs + (hasControl ? 1 : 0)));
 }
 

@@ -86,7 +86,7 @@ describe('features', () => {
   });
 
   it('that a VF has switched off are neither offered nor acceptable', () => {
-    const fewer = offeredFeatures(['MRG_RXBUF']);
+    const fewer = offeredFeatures({ disabledFeatures: ['MRG_RXBUF'] });
     expect(offered & ~fewer).toBe(1n << 15n);
     expect(isAcceptable(1n << 15n, fewer)).toBe(false);
   });

@@ -19,7 +19,7 @@ import {
 } from '../virtqueue/ring-setup.ts';
 import { BackendChannel } from './backend-channel.ts';
 import { Connection, type Message } from './connection.ts';
-import { offeredFeatures } from './features.ts';
+import { type FeatureChoice, offeredFeatures } from './features.ts';
 import { Iommu } from './iommu.ts';
 import {
   BackendRequest,
@@ -47,7 +47,7 @@ export const SESSION_TRANSITIONS: Transitions<SessionState> = {
 };
 
 /** What a session needs to know of its VF. */
-export interface SessionDevice {
+export interface SessionDevice extends FeatureChoice {
   readonly name: string;
   readonly rings: RingSet;
   readonly queuePairs: number;
@@ -55,7 +55,6 @@ export interface SessionDevice {
   readonly mtu: number;
   readonly isLinkUp: boolean;
   readonly allowUnsealedMemory: boolean;
-  readonly disabledFeatures: readonly string[];
 }
 
 export interface SessionListener {
@@ -144,7 +143,7 @@ export class Session {
   }
 
   get #controlQueue(): number | null {
-    const offered = offeredFeatures(this.device.disabledFeatures);
+    const offered = offeredFeatures(this.device);
     return controlQueueOf(this.features & offered, this.device.queuePairs);
   }
 

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { VIRTIO_F_RING_RESET } from '../../layout/virtio.ts';
 import { checkSame, exchange, flowFrames } from '../support/exchange.ts';
 import { BROADCAST, plainFrame } from '../support/frames.ts';
+import { MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
 import { addRegion, enableRing, removeRegion } from '../support/mock-driver/handshake.ts';
 import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { TestNic } from '../support/test-nic.ts';
@@ -101,8 +103,10 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
 
   // What a reset of one virtqueue is to a back end (2.6.1): stopped, and begun anew.
   it('starts over alone, while frames come for it and the other ring runs', async () => {
-    lab = await TestNic.start();
-    const first = await lab.connect(0, { packed });
+    lab = await TestNic.start({ vf: { enabledFeatures: ['RING_RESET'] } });
+    const features = [...MODERN_FEATURES, VIRTIO_F_RING_RESET];
+    const first = await lab.connect(0, { packed, features });
+    expect(lab.nic.vf('vf0').features).toContain('RING_RESET');
     const second = await lab.connect(1);
     const frames = flowFrames(lab.mac(0), lab.mac(1), { count: 600, lengthMax: 300 });
     const { receive } = first.queues.pair(0);

@@ -5,6 +5,8 @@ import { DESCRIPTOR_F_WRITE, USED_LENT } from '../../layout/virtqueue.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
 import { plainFrame } from '../support/frames.ts';
 
+/** One window shows all of it. */
+const memory = { regions: [{ guestAddress: 0, sizeBytes: 0x400000 }] };
 /** Of a buffer: as those of an uplink's port. */
 const SIZE = 4032;
 
@@ -17,18 +19,18 @@ describe('a ring whose driver takes what is lent', () => {
 
   /** Guest 1 is the driver: buffers that are posted by hand. */
   function open(lendableBytes = 0xffff_ffff, buffers = 1) {
-    wire = new FirmwareWire([{ slots: 4, frameSizeMax: 9000 }, {}]);
+    wire = new FirmwareWire([{ slots: 4, frameSizeMax: 9000, memory }, { memory }]);
     lend(lendableBytes);
-    const { memory } = wire.guest(1);
+    const driver = wire.guest(1).memory;
     const ring = wire.guest(1).ring(0);
-    const span = memory.allocate(SIZE * buffers);
+    const span = driver.allocate(SIZE * buffers);
     for (let i = 0; i < buffers; i++) {
       const address = BigInt(span.address + i * SIZE);
       ring.writeDescriptor(i, { address, length: SIZE, flags: DESCRIPTOR_F_WRITE });
       ring.offerRaw(i);
     }
     ring.publish();
-    return { ring, span, memory };
+    return { ring, span, memory: driver };
   }
 
   function lend(bytes: number): void {
@@ -67,7 +69,7 @@ describe('a ring whose driver takes what is lent', () => {
   it('gets no more than it can send at once: the rest of the batch waits for that', () => {
     const { ring } = open(17_000, 6);
     const frame = (seed: number) => plainFrame({ to: wire.mac(1), from: wire.mac(0) }, 8000, seed);
-    for (let i = 0; i < 4; i++) expect(wire.send(0, frame(i), 'whole')).toBe(true);
+    for (let i = 0; i < 4; i++) expect(wire.send(0, frame(i), 'shared')).toBe(true);
     const sender = wire.guest(0).ring(1);
     const isLent = () => (ring.popRaw()?.length ?? 0) > USED_LENT;
     expect(turnsUntilLent()).toBe(true);
