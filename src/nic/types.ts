@@ -125,8 +125,12 @@ export interface UplinkStats {
   rx: RxStats;
   queues: QueueStats[];
   wire: WireStats;
-  /** What the kernel has counted of AF_XDP sockets since they were opened. */
-  kernel?: XdpStatistics;
+  kernel?: KernelStats;
+}
+
+/** What the kernel has counted of sockets that are mapped: AF_XDP's and packet sockets'. */
+export interface KernelStats extends Partial<Omit<XdpStatistics, 'drops'>> {
+  drops: Partial<XdpStatistics['drops']>;
 }
 
 export interface ProcessorStats {

@@ -8,6 +8,7 @@ export const SOL_PACKET = 263;
 export const PACKET_AUXDATA = 8;
 const PACKET_ADD_MEMBERSHIP = 1;
 const PACKET_RX_RING = 5;
+const PACKET_STATISTICS = 6;
 const PACKET_VERSION = 10;
 const PACKET_VNET_HDR = 15;
 const PACKET_FANOUT = 18;
@@ -62,6 +63,17 @@ export function openPacketSocket(interfaceIndex: number, fanoutGroup: number | n
 /** Only root may go beyond the system's limit; whoever may not gets what the limit allows. */
 function setBuffer(fd: number, forced: number, usual: number, bytes: number): void {
   if (!setOption(fd, SOL_SOCKET, forced, bytes)) setOption(fd, SOL_SOCKET, usual, bytes);
+}
+
+/**
+ * Frames that the kernel had for a socket and dropped, because there was no room in its ring or its
+ * buffer, since the last time that this was asked (struct tpacket_stats).
+ */
+export function takeDropCount(fd: number): number {
+  scratch.view.setUint32(8, 8, true);
+  const { address } = scratch;
+  const result = c.getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, address, address + 8);
+  return result === -1 ? 0 : scratch.view.getUint32(4, true);
 }
 
 /** What a socket's frames on their way may take, the kernel's own part of them counted. */

@@ -1,4 +1,5 @@
 import { operatorError } from '../errors.ts';
+import type { KernelStats } from '../nic/types.ts';
 import { EACCES, EMFILE, ENFILE, EPERM } from '../os/constants.ts';
 import { c } from '../os/libc.ts';
 import type { NetDevice } from '../os/net-device.ts';
@@ -7,6 +8,7 @@ import {
   hasUdpSegmentation,
   openPacketSocket,
   PACKET_HEADER_SIZE,
+  takeDropCount,
 } from '../os/packet-socket.ts';
 import { errorName, SystemError } from '../os/system-error.ts';
 import { InterfaceSource } from './interface-source.ts';
@@ -37,6 +39,8 @@ export class PacketSource extends InterfaceSource {
   #ringProblem: string | null = null;
   #hasRingRoom = false;
   #generation = 0;
+  /** The kernel forgets what it has told. */
+  #ringFull = 0;
 
   constructor(options: PacketOptions, watch: InterfaceWatch) {
     super(options.interface, watch);
@@ -64,7 +68,17 @@ export class PacketSource extends InterfaceSource {
     return device.index;
   }
 
+  kernelStats(): KernelStats {
+    this.#countDrops();
+    return { drops: { receiveRingFull: this.#ringFull } };
+  }
+
+  #countDrops(): void {
+    for (const fd of this.#fds) this.#ringFull += takeDropCount(fd);
+  }
+
   protected close(): void {
+    this.#countDrops();
     for (const fd of this.#fds) c.close(fd);
     this.#fds = [];
   }

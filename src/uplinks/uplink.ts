@@ -15,7 +15,7 @@ import {
   VIRTIO_NET_F_HOST_USO,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
-import type { XdpStatistics } from '../os/xdp-socket.ts';
+import type { KernelStats } from '../nic/types.ts';
 import type { WireSettings } from './wires.ts';
 
 /** What an uplink can do; the switch adapts each frame to it, as to a guest's features. */
@@ -69,7 +69,7 @@ export interface UplinkSource {
   /** Nobody uses the wires of the last `onUp` any more: close what is broken, and try again. */
   release(): void;
   /** What the kernel counts of what is open, where it does. */
-  kernelStats?(): XdpStatistics | undefined;
+  kernelStats?(): KernelStats | undefined;
   /** Closes everything; nobody uses the wires. */
   stop(): Promise<void>;
 }

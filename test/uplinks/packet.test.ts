@@ -134,6 +134,21 @@ describe('the ring of a packet socket', () => {
     expect(queues.filter((one) => one.direction === 'tx' && one.packets > 0)).toHaveLength(4);
   });
 
+  test('loses what comes too fast, and the kernel’s count of it is shown', async () => {
+    await open();
+    const count = 5000;
+    for (let i = 0; i < count; i++) {
+      await until(() => far.send(plainFrame({ to: lab.mac(0), from: FAR_MAC }, 60, i)));
+    }
+    const lost = () => lab.nic.stats().uplinks[0]?.kernel?.drops.receiveRingFull ?? -1;
+    await until(() => (lab.nic.stats().uplinks[0]?.wire.received ?? 0) + lost() === count);
+    // Asked again, the kernel begins at zero; the uplink does not, not even with other sockets.
+    const before = lost();
+    ip('link set near down');
+    await until(() => lab.nic.uplink('up').state === 'down');
+    expect(lost()).toBe(before);
+  });
+
   test('is done without where the kernel refuses it, and the reason is shown', async () => {
     const { setsockopt } = c;
     vi.spyOn(c, 'setsockopt').mockImplementation((...words) => {
