@@ -76,17 +76,30 @@ function readPackages(path) {
 async function installDebianPackages(missing) {
   for (const one of missing) console.log(`Missing: ${one.name} (${one.purpose})`);
   const names = missing.map((one) => one.name);
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const update = () => apt(['update', '-q']);
+  if (!(await attempt('Reading the list of Debian packages', update))) return;
+  if (await attempt(`Installing ${names.join(', ')}`, () => install(names))) return;
+  // One that this distribution does not have must not keep the others away.
+  for (const name of names) await attempt(`Installing ${name}`, () => install([name]));
+}
+
+/** False if it failed, which has been said. */
+async function attempt(title, work) {
   try {
-    await step('Reading the list of Debian packages', () =>
-      run('apt-get', ['update', '-q'], { env }),
-    );
-    await step(`Installing ${names.join(', ')}`, () =>
-      run('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...names], { env }),
-    );
+    await step(title, work);
+    return true;
   } catch (error) {
     console.error(`${error.message}\nCarrying on without.`);
+    return false;
   }
+}
+
+function install(names) {
+  return apt(['install', '-q', '-y', '--no-install-recommends', ...names]);
+}
+
+function apt(words) {
+  return run('apt-get', words, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
 }
 
 if (process.argv[1] === import.meta.filename) {

@@ -49,9 +49,21 @@ export const packages = [
     isInstalled: () => hasProgram('dpdk-testpmd'),
   },
   {
+    name: 'passt',
+    purpose: 'the way to the Internet for virtual machines, without rights',
+    neededBy: ['start', 'test'],
+    isInstalled: () => hasProgram('passt'),
+  },
+  {
+    name: 'tcpdump',
+    purpose: 'reads the traces that uplinks write',
+    neededBy: ['test'],
+    isInstalled: () => hasProgram('tcpdump'),
+  },
+  {
     name: 'vde2',
-    purpose: 'a switch in user space to compare virtual machines with',
-    neededBy: ['bench'],
+    purpose: 'a switch in user space, to connect to and to compare virtual machines with',
+    neededBy: ['test', 'bench'],
     isInstalled: () => hasProgram('vde_switch'),
   },
   {
