@@ -8,6 +8,11 @@ const pageKiBExpected = 2048;
 /** Two processes of 512 MiB, and room for what DPDK rounds up: the next peer and its load. */
 const pagesNeeded = 640;
 const pagesReserved = 1024;
+/**
+ * Times that the kernel is asked before it is believed: a signal to this process, as its stopped
+ * children cause, ends the kernel's search early and without an error (set_max_huge_pages).
+ */
+const asksMax = 10;
 
 /** What the setting was before this process changed it, or null: it has not. */
 let pagesBefore: number | null = null;
@@ -21,7 +26,9 @@ export function reserveHugePages(): void {
   if (free >= pagesNeeded) return;
   const wanted = total - free + pagesReserved;
   try {
-    writeFileSync(setting, String(wanted));
+    for (let ask = 0; ask < asksMax && readHugePages().total < wanted; ask += 1) {
+      writeFileSync(setting, String(wanted));
+    }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`Cannot reserve huge pages as this user: ${free} are free. ${hint}\n${reason}`);
