@@ -70,6 +70,7 @@ export class ProcessorSet implements Fabric {
       this.#processors.push(this.#create(index));
       this.#restarts.push(0);
     }
+    process.once('exit', this.#leave);
   }
 
   get processorCount(): number {
@@ -81,10 +82,16 @@ export class ProcessorSet implements Fabric {
   }
 
   async stop(): Promise<void> {
+    process.off('exit', this.#leave);
     this.#isStopping = true;
     await Promise.all(this.#processors.map((processor) => processor.stop()));
     this.shared.close();
   }
+
+  /** Node joins its threads when it exits, and waits for ever for one that sleeps in the kernel. */
+  readonly #leave = (): void => {
+    for (const processor of this.#processors) void processor.stop();
+  };
 
   async post(index: number, command: Command): Promise<boolean> {
     return (await this.#processors[index]?.post(command)) ?? false;

@@ -29,6 +29,7 @@ export class Poller {
 
   constructor() {
     controlEpoll(this.#epoll, EPOLL_CTL_ADD, this.#wake, EPOLLIN);
+    process.once('exit', this.#leave);
     this.#wait();
   }
 
@@ -51,9 +52,13 @@ export class Poller {
   }
 
   close(): void {
+    process.off('exit', this.#leave);
     this.#isClosed = true;
-    raiseEventFd(this.#wake);
+    this.#leave();
   }
+
+  /** Node joins its threads when it exits: this one returns only when there is something to read. */
+  readonly #leave = (): void => raiseEventFd(this.#wake);
 
   #wait(): void {
     c.epollWaitAsync(this.#epoll, this.#events.base, EVENT_COUNT_MAX, -1, (error, count) => {

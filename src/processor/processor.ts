@@ -59,7 +59,11 @@ export class Processor {
       wakeFd: this.#wakeFd,
       layoutHash: layoutHash(),
     };
-    this.#worker = new Worker(workerUrl(), { workerData: options, name: `heddle/${this.index}` });
+    this.#worker = new Worker(workerUrl(), {
+      workerData: options,
+      name: `heddle/${this.index}`,
+      execArgv: [], // the program's own may not fit a file of plain JavaScript: --input-type, loaders
+    });
     this.#started = new Promise((settle, fail) => {
       this.#worker.once('message', () => settle());
       this.#worker.once('error', fail);
