@@ -15,6 +15,17 @@ describe('two Linux guests on one NIC', () => {
     if (canRunGuests) assertBalanced(lab.nic.stats());
   });
 
+  test('take one command after the other', async () => {
+    const count = 200;
+    const take = async (name: string): Promise<void> => {
+      for (let n = 0; n < count; n++) {
+        const text = 'x'.repeat(n);
+        expect(await lab.guest(name).run(`echo ${text}`, 10)).toBe(`${text}\n`);
+      }
+    };
+    await Promise.all([take('vm1'), take('vm2')]);
+  }, 60_000);
+
   test('ping each other without a loss', async () => {
     expect(await ping(lab.guest('vm1'), 'vm2', 20)).toEqual({ sent: 20, answered: 20 });
     expect(await ping(lab.guest('vm2'), 'vm1', 20)).toEqual({ sent: 20, answered: 20 });

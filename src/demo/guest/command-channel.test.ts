@@ -30,7 +30,7 @@ test('a command travels in one line and its answer comes back in pieces', async 
 test('answers find their commands in any order, and none is no output', async () => {
   const { channel, port } = openChannel();
   const answers = [channel.send('a', 5), channel.send('b', 5)];
-  port.push(`done 2 0 ${base64('B')}\ndone 9 0 \ndone 1 0 \n`);
+  port.push(`done 2 0 ${base64('B')}\ndone 1 0 \n`);
   expect(await Promise.all(answers)).toEqual([
     { exitCode: 0, output: '' },
     { exitCode: 0, output: 'B' },
@@ -49,4 +49,11 @@ test('an abandoned command rejects with the reason', async () => {
   const answer = channel.send('a', 5);
   channel.abandon(new Error('it burnt'));
   await expect(answer).rejects.toThrow('it burnt');
+});
+
+test('an answer to no command means that one was misread', async () => {
+  const { channel, port } = openChannel();
+  const answer = channel.send('a', 5);
+  port.push('done A= 1 \n');
+  await expect(answer).rejects.toThrow('The guest answered: done A= 1');
 });

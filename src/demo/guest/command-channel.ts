@@ -60,8 +60,11 @@ export class CommandChannel extends EventEmitter<ChannelEvents> {
     if (verb === 'ready') this.emit('ready', words[0] ?? '');
     if (verb !== 'done') return; // Noise of the firmware or of a terminal not yet in raw mode.
     const id = Number(words[0]);
-    const output = Buffer.from(words[2] ?? '', 'base64').toString();
-    this.#waiters.get(id)?.resolve({ exitCode: Number(words[1]), output });
+    const waiter = this.#waiters.get(id);
     this.#waiters.delete(id);
+    const output = Buffer.from(words[2] ?? '', 'base64').toString();
+    if (waiter !== undefined) waiter.resolve({ exitCode: Number(words[1]), output });
+    // It misread a command, which would else be waited for until time is up.
+    else this.abandon(new Error(`The guest answered: ${line}`));
   }
 }

@@ -5,6 +5,9 @@
 //   host → guest   <id> <seconds> <base64 of a shell script>
 //   guest → host   ready <kernel version>
 //                  done <id> <exit code> <base64 of its output>
+//
+// They are not read by the first process itself: all orphans are its own, and a shell whose child
+// ends forgets the half of a line that `read` has by then. A command would be lost now and then.
 
 export const initScript = `#!/bin/sh
 mount -t proc proc /proc
@@ -15,16 +18,20 @@ hostname "$guest_name"
 ip link set lo up
 load-drivers
 network
-exec 3<>/dev/ttyS1
-stty raw -echo <&3
-echo "ready $(uname -r)" >&3
-while read -r id seconds script <&3; do
-  echo "$script" | base64 -d >/tmp/$id.sh
-  timeout -s KILL "$seconds" sh /tmp/$id.sh >/tmp/$id.out 2>&1 3>&- </dev/null
-  status=$?
-  { echo -n "done $id $status "; base64 -w 0 /tmp/$id.out; echo; } >&3
-  rm -f /tmp/$id.sh /tmp/$id.out
-done
+serve() {
+  exec 3<>/dev/ttyS1
+  stty raw -echo <&3
+  echo "ready $(uname -r)" >&3
+  while read -r id seconds script <&3; do
+    echo "$script" | base64 -d >/tmp/$id.sh
+    timeout -s KILL "$seconds" sh /tmp/$id.sh >/tmp/$id.out 2>&1 3>&- </dev/null
+    status=$?
+    { echo -n "done $id $status "; base64 -w 0 /tmp/$id.out; echo; } >&3
+    rm -f /tmp/$id.sh /tmp/$id.out
+  done
+}
+serve &
+wait
 `;
 
 /** Loads virtio and the network driver; does nothing for modules that are there already. */
