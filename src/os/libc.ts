@@ -44,6 +44,7 @@ export const c = {
   eventfd: call('int eventfd(uint32_t value, int flags)'),
   eventfdWrite: call('int eventfd_write(int fd, uint64_t value)'),
   read: call('intptr_t read(int fd, uintptr_t buffer, size_t n)'),
+  pread: call('intptr_t pread(int fd, uintptr_t buffer, size_t n, int64_t offset)'),
   write: call('intptr_t write(int fd, uintptr_t buffer, size_t n)'),
   epollCreate: call('int epoll_create1(int flags)'),
   epollControl: call('int epoll_ctl(int ep, int op, int fd, uintptr_t event)'),

@@ -1,18 +1,20 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { c } from './libc.ts';
+import { scratch } from './scratch.ts';
 
 const SPACE = 0x20;
 const SLASH = 0x2f;
 const DIGIT_ZERO = 0x30;
+const LINE_SIZE = 64;
 
 /**
  * Whether more threads want to run than the machine has processors: `1.00 0.80 0.70 3/412 9731` in
- * proc(5)'s loadavg is three of 412. About 2 µs a look; allocates nothing that lasts.
+ * proc(5)'s loadavg is three of 412. About 2 µs a look, and no allocation.
  */
 export class Load {
   readonly #path: string;
   readonly #processorCount: number;
-  readonly #line = new Uint8Array(64);
   #file = -1;
 
   constructor(path = '/proc/loadavg', processorCount = cpus().length) {
@@ -23,7 +25,7 @@ export class Load {
   /** False too where nobody can tell: no /proc. */
   isContested(): boolean {
     if (this.#file < 0 && !this.#open()) return false;
-    const length = readSync(this.#file, this.#line, 0, this.#line.length, 0);
+    const length = c.pread(this.#file, scratch.address, LINE_SIZE, 0);
     return this.#runnable(length) > this.#processorCount;
   }
 
@@ -45,7 +47,7 @@ export class Load {
   #runnable(length: number): number {
     let count = 0;
     for (let i = 0; i < length; i++) {
-      const byte = this.#line[i] ?? 0;
+      const byte = scratch.bytes[i] ?? 0;
       if (byte === SLASH) return count;
       count = byte === SPACE ? 0 : count * 10 + byte - DIGIT_ZERO;
     }

@@ -40,7 +40,7 @@ import {
 } from '../../layout/processor.ts';
 import { RING_FAULT, RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
 import { Windows } from '../memory/windows.ts';
-import { monotonicSeconds } from '../os/clock.ts';
+import { monotonicMilliseconds, monotonicSeconds } from '../os/clock.ts';
 import { raiseEventFd } from '../os/event-fd.ts';
 import { Load } from '../os/load.ts';
 import { nap, sleepPrecisely } from '../os/nap.ts';
@@ -71,7 +71,7 @@ export class ProcessorLoop {
   readonly #waiter: KickWaiter;
   readonly #load = new Load();
   readonly #pace = new Pace({
-    now: () => performance.now(),
+    now: monotonicMilliseconds,
     isContested: () => this.#load.isContested(),
     sentBytes: () => this.#control[CONTROL_SENT_BYTES / 4] ?? 0,
   });
@@ -88,10 +88,6 @@ export class ProcessorLoop {
   readonly #faults: Uint32Array;
   readonly #record: Int32Array;
   readonly #doorbellAt = PROCESSOR_DOORBELL / 4;
-  /**
-   * Seconds of the machine's monotonic clock, which all processors share, at this thread's zero.
-   */
-  readonly #clockStartSeconds = monotonicSeconds() - performance.now() / 1000;
   #seenDoorbell = 0;
   #turns = 0;
   #sleeps = 0;
@@ -119,7 +115,7 @@ export class ProcessorLoop {
     this.#translations = new Translations(this.#firmware, memory.buffer, (report) =>
       this.#report(report),
     );
-    this.#held = new HeldInterrupts(memory.buffer, () => this.#monotonicSeconds());
+    this.#held = new HeldInterrupts(memory.buffer, monotonicSeconds);
     this.#controlQueues = new ControlQueues(this.#firmware, memory.buffer, {
       resolveMiss: () => this.#resolveMiss(),
       onUntranslated: () => this.#translations.drain(),
@@ -299,9 +295,9 @@ export class ProcessorLoop {
     const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0;
     if (!isBusy && !this.#hasCommands()) {
       this.#sleeps += 1;
-      const started = performance.now();
+      const started = monotonicMilliseconds();
       this.#takeEvents(this.#sleepMilliseconds());
-      this.#pace.slept(performance.now() - started);
+      this.#pace.slept(monotonicMilliseconds() - started);
     } else {
       this.#pace.worked();
     }
@@ -336,12 +332,8 @@ export class ProcessorLoop {
     this.#counters[at] = (this.#counters[at] ?? 0n) + 1n;
   }
 
-  #monotonicSeconds(): number {
-    return this.#clockStartSeconds + performance.now() / 1000;
-  }
-
   #updateClock(): void {
-    this.#control[CONTROL_NOW_SECONDS / 4] = Math.floor(this.#monotonicSeconds());
+    this.#control[CONTROL_NOW_SECONDS / 4] = Math.floor(monotonicSeconds());
     this.#publishFigures();
   }
 
