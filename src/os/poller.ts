@@ -57,7 +57,7 @@ export class Poller {
     this.#leave();
   }
 
-  /** Node joins its threads when it exits: this one returns only when there is something to read. */
+  /** Node joins its threads when it exits: this one returns when there is something to read. */
   readonly #leave = (): void => raiseEventFd(this.#wake);
 
   #wait(): void {

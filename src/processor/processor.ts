@@ -62,7 +62,7 @@ export class Processor {
     this.#worker = new Worker(workerUrl(), {
       workerData: options,
       name: `heddle/${this.index}`,
-      execArgv: [], // the program's own may not fit a file of plain JavaScript: --input-type, loaders
+      execArgv: [], // the program's own, such as --input-type, may not fit the worker's file
     });
     this.#started = new Promise((settle, fail) => {
       this.#worker.once('message', () => settle());
