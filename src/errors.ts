@@ -138,6 +138,12 @@ export const ERROR_TABLE = {
       'Use memory-backend-memfd (sealed by default). If you trust its owner never to truncate ' +
       'it, set allowUnsealedMemory: true on the VF.',
   },
+  HEDDLE_CPU_NOT_AVAILABLE: {
+    status: 400,
+    message:
+      'Cannot keep a processor on a CPU because this process may not run there: received {cpu}',
+    hint: 'Name CPUs that are online ("lscpu -e") and in the cpuset of the process (its cgroup).',
+  },
   HEDDLE_KERNEL_REFUSED: {
     status: 500,
     message: 'Cannot {operation} because the kernel refuses: received {errno}',

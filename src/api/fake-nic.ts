@@ -176,7 +176,8 @@ export class FakeNic implements Nic {
       };
     });
     const windows = { slots: 240, used: 8, misses: 1, evictions: 0 };
-    const processor = { index: 0, turns: 100, sleeps: 7, restarts: 0, vfs: vfs.length, windows };
+    const figures = { turns: 100, sleeps: 7, restarts: 0, vfs: vfs.length, windows };
+    const processor = { index: 0, cpu: null, ...figures };
     return { name: this.name, uptimeSeconds: 61.5, vfs, uplinks: [], processors: [processor] };
   }
 

@@ -107,13 +107,14 @@ export function diffConfig(running: NicConfig, wanted: NicConfig): Action[] {
 
 /** The control socket counts only if both name one: --control may have chosen it instead. */
 function refuseRestart(running: NicConfig, wanted: NicConfig): void {
-  for (const key of ['name', 'processors', 'control'] as const) {
+  for (const key of ['name', 'processors', 'processorCpus', 'control'] as const) {
     const isBound = key !== 'control' || (running.control && wanted.control);
-    if (!isBound || running[key] === wanted[key]) continue;
+    const [before, after] = [running, wanted].map((config) => String(config[key] ?? ''));
+    if (!isBound || before === after) continue;
     throw operatorError('HEDDLE_RESTART_NEEDED', {
       key,
-      received: wanted[key] ?? 'nothing',
-      running: running[key] ?? 'none',
+      received: after || 'nothing',
+      running: before || 'none',
     });
   }
 }

@@ -30,6 +30,7 @@ describe('a configuration file', () => {
     expect(config).toEqual({
       name: 'nic0',
       processors: 1,
+      processorCpus: [],
       macAgeSeconds: 300,
       vfs: ['vm1', 'vm2'].map((name) => ({
         name,

@@ -2,7 +2,12 @@
 // Each rule carries the words for what it allows; the error messages are built from them.
 
 import { z } from 'zod';
-import { PROCESSOR_COUNT_MAX, QUEUE_PAIRS_MAX, VF_COUNT_MAX } from '../../layout/limits.ts';
+import {
+  CPU_COUNT_MAX,
+  PROCESSOR_COUNT_MAX,
+  QUEUE_PAIRS_MAX,
+  VF_COUNT_MAX,
+} from '../../layout/limits.ts';
 import {
   OPTIONAL_FEATURES,
   type OptionalFeature,
@@ -90,6 +95,8 @@ export const vfChangesSchema = z
 /** Their memory, 8 MiB for each queue pair, must leave room for the rings of the VFs. */
 const UPLINK_COUNT_MAX = 16;
 const uplinkListAllowed = `a list of at most ${UPLINK_COUNT_MAX} uplinks`;
+const cpu = wholeNumber(0, CPU_COUNT_MAX - 1);
+const cpusAllowed = 'a list of CPU numbers, each once';
 const vfListAllowed = `a list of at most ${VF_COUNT_MAX} VFs`;
 
 export const nicSchema = z
@@ -99,6 +106,11 @@ export const nicSchema = z
       processors: wholeNumber(1, PROCESSOR_COUNT_MAX)
         .default(1)
         .meta({ description: 'Worker threads that run the firmware.' }),
+      processorCpus: z
+        .array(cpu, cpusAllowed)
+        .refine((cpus) => new Set(cpus).size === cpus.length, cpusAllowed)
+        .default([])
+        .meta({ description: 'CPUs that the processors have for themselves, one for each.' }),
       macAgeSeconds: wholeNumber(1, MAC_AGE_SECONDS_MAX)
         .default(MAC_AGE_SECONDS_DEFAULT)
         .meta({ description: 'A learned address that stays silent this long is forgotten.' }),

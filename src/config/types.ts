@@ -95,6 +95,8 @@ export type UplinkChanges = Partial<Omit<UplinkConfigInput, 'name' | 'type'>>;
 export interface NicConfig {
   name: string;
   processors: number;
+  /** One CPU for each processor, or none: they share what there is. */
+  processorCpus: number[];
   macAgeSeconds: number;
   /** Path of the control socket, when the configuration names one. */
   control?: string | undefined;
@@ -120,6 +122,7 @@ export interface VfConfigInput {
 export interface NicConfigInput {
   name?: string | undefined;
   processors?: number | undefined;
+  processorCpus?: number[] | undefined;
   macAgeSeconds?: number | undefined;
   control?: string | undefined;
   vfs?: VfConfigInput[] | undefined;

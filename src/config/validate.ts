@@ -70,7 +70,7 @@ export function completeNic(input: unknown, locate: Locate = inCode): NicConfig 
   const { control, vfs, ...rest } = parsed.data!;
   const config: NicConfig = { ...rest, vfs: vfs.map((vf) => withMac(vf, rest.name)) };
   if (control !== undefined) config.control = control;
-  throwProblems(conflictsOf(config, locate));
+  throwProblems([...cpuConflicts(config, locate), ...conflictsOf(config, locate)]);
   return config;
 }
 
@@ -119,6 +119,14 @@ export function checkNewVf(vf: VfConfig, nic: NicConfig, locate: Locate = inCode
     throw operatorError('HEDDLE_VF_EXISTS', { vf: vf.name });
   }
   checkRoomFor(vf, nic, locate);
+}
+
+function cpuConflicts({ processors, processorCpus }: NicConfig, locate: Locate): OperatorError[] {
+  if (processorCpus.length === 0 || processorCpus.length === processors) return [];
+  const path = ['processorCpus'];
+  const allowed = `one CPU for each processor, which "processors" says are ${processors}`;
+  const parameters = { key: keyText(path, 'the NIC'), allowed, received: processorCpus.join(', ') };
+  return [operatorError('HEDDLE_CONFIG_VALUE', { where: locate(path, 'value'), ...parameters })];
 }
 
 /** Duplicates, each reported at its second appearance. */

@@ -34,7 +34,7 @@ beforeEach(async () => {
   vfs = [new FakeVf(0, 0), new FakeVf(1, 1), new FakeVf(2, 0)];
   broken = new Promise((onBroken) => {
     const owner = { ports: () => vfs, onUplinkLost: () => undefined, onBroken };
-    set = new ProcessorSet({ processors: 2, macAgeSeconds: 300 }, owner);
+    set = new ProcessorSet({ processors: 2, processorCpus: [], macAgeSeconds: 300 }, owner);
   });
   await set.start();
 });

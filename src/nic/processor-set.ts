@@ -20,6 +20,7 @@ import { readFirmware } from '../processor/firmware.ts';
 import { type Death, Processor } from '../processor/processor.ts';
 import { portOfRing, queueOfRing } from '../virtqueue/ring-number.ts';
 import type { Fabric, SwitchPort } from './fabric.ts';
+import { ReservedCpus } from './reserved-cpus.ts';
 import { SharedState } from './shared-state.ts';
 import type { ProcessorStats } from './types.ts';
 
@@ -44,6 +45,8 @@ interface Owner {
 
 interface Settings {
   processors: number;
+  /** One for each processor, or none. */
+  processorCpus: readonly number[];
   macAgeSeconds: number;
 }
 
@@ -59,6 +62,7 @@ export class ProcessorSet implements Fabric {
   readonly #owner: Owner;
   readonly #firmware = readFirmware();
   readonly #processors: Processor[] = [];
+  readonly #reservedCpus = new ReservedCpus();
   readonly #restarts: number[] = [];
   #blamelessDeaths = 0;
   #isStopping = false;
@@ -66,18 +70,21 @@ export class ProcessorSet implements Fabric {
   constructor(settings: Settings, owner: Owner) {
     this.#settings = settings;
     this.#owner = owner;
-    for (let index = 0; index < settings.processors; index++) {
-      this.#processors.push(this.#create(index));
-      this.#restarts.push(0);
-    }
-    process.once('exit', this.#leave);
   }
 
   get processorCount(): number {
     return this.#settings.processors;
   }
 
+  /** Throws an OperatorError if a processor may not run where it should. */
   async start(): Promise<void> {
+    // Before there are processors: threads that begin later run where this one does.
+    this.#reservedCpus.reserve(this.#settings.processorCpus);
+    process.once('exit', this.#leave);
+    for (let index = 0; index < this.#settings.processors; index++) {
+      this.#processors.push(this.#create(index));
+      this.#restarts.push(0);
+    }
     await Promise.all(this.#processors.map((processor) => processor.started()));
   }
 
@@ -86,6 +93,7 @@ export class ProcessorSet implements Fabric {
     this.#isStopping = true;
     await Promise.all(this.#processors.map((processor) => processor.stop()));
     this.shared.close();
+    this.#reservedCpus.release();
   }
 
   /** Node joins its threads when it exits, and waits for ever for one that sleeps in the kernel. */
@@ -110,6 +118,7 @@ export class ProcessorSet implements Fabric {
   stats(): ProcessorStats[] {
     return this.#processors.map((_, index) => ({
       index,
+      cpu: this.#settings.processorCpus[index] ?? null,
       turns: this.shared.processorField(index, PROCESSOR_TURNS),
       sleeps: this.shared.processorField(index, PROCESSOR_SLEEPS),
       restarts: this.#restarts[index] ?? 0,
@@ -132,6 +141,7 @@ export class ProcessorSet implements Fabric {
       index,
       processorCount: this.#settings.processors,
       macAgeSeconds: this.#settings.macAgeSeconds,
+      cpu: this.#settings.processorCpus[index] ?? null,
       firmware: this.#firmware,
     };
     return new Processor(settings, this.shared, {

@@ -135,6 +135,8 @@ export interface KernelStats extends Partial<Omit<XdpStatistics, 'drops'>> {
 
 export interface ProcessorStats {
   index: number;
+  /** The CPU that it has for itself, or null. */
+  cpu: number | null;
   turns: number;
   sleeps: number;
   restarts: number;

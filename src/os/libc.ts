@@ -34,6 +34,8 @@ export const c = {
   memset,
   memfdCreate,
   open,
+  getAffinity: call('int sched_getaffinity(int tid, size_t n, uintptr_t mask)'),
+  setAffinity: call('int sched_setaffinity(int tid, size_t n, uintptr_t mask)'),
   usleep: call('int usleep(uint32_t microseconds)'),
   prctl: call('int prctl(int op, uint64_t a, uint64_t b, uint64_t c, uint64_t d)'),
   munmap: call('int munmap(uintptr_t a, size_t n)'),

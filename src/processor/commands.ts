@@ -104,6 +104,8 @@ export interface ProcessorOptions {
   sharedFd: number;
   wakeFd: number;
   macAgeSeconds: number;
+  /** The CPU that it has for itself; null: it shares what there is with whoever else runs. */
+  cpu: number | null;
   firmware: Uint8Array;
   layoutHash: number;
 }

@@ -70,11 +70,7 @@ export class ProcessorLoop {
   readonly #runner: CommandRunner;
   readonly #waiter: KickWaiter;
   readonly #load = new Load();
-  readonly #pace = new Pace({
-    now: monotonicMilliseconds,
-    isContested: () => this.#load.isContested(),
-    sentBytes: () => this.#control[CONTROL_SENT_BYTES / 4] ?? 0,
-  });
+  readonly #pace: Pace;
   readonly #uplinks: UplinkPorts;
   readonly #controlQueues: ControlQueues;
   readonly #held: HeldInterrupts;
@@ -108,6 +104,12 @@ export class ProcessorLoop {
       this.#space.slotsOffset,
       this.#space.pinsOffset,
     );
+    this.#pace = new Pace({
+      now: monotonicMilliseconds,
+      // Nobody else wants a CPU of its own, however busy the machine is.
+      isContested: () => options.cpu === null && this.#load.isContested(),
+      sentBytes: () => this.#control[CONTROL_SENT_BYTES / 4] ?? 0,
+    });
     this.#waiter = new KickWaiter(options.wakeFd);
     this.#uplinks = new UplinkPorts(this.#space, this.#firmware, this.#waiter, (vf, reason) =>
       this.#report({ kind: 'uplink-lost', vf, reason }),

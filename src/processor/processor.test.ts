@@ -8,7 +8,7 @@ import type { Command } from './commands.ts';
 import { readFirmware } from './firmware.ts';
 import { type Death, Processor } from './processor.ts';
 
-const SETTINGS = { index: 0, processorCount: 1, macAgeSeconds: 300 };
+const SETTINGS = { index: 0, processorCount: 1, macAgeSeconds: 300, cpu: null };
 
 let shared: SharedState;
 let processor: Processor;

@@ -29,6 +29,7 @@ export interface ProcessorSettings {
   index: number;
   processorCount: number;
   macAgeSeconds: number;
+  cpu: number | null;
   firmware: Uint8Array;
 }
 

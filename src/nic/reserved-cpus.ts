@@ -1,0 +1,57 @@
+import { operatorError } from '../errors.ts';
+import { cpusOf, keepOnCpus, THIS_THREAD, threadIds } from '../os/cpu-affinity.ts';
+import { SystemError } from '../os/system-error.ts';
+
+/**
+ * The CPUs that a NIC's processors have for themselves: while they are reserved, the other threads
+ * of this process (the control plane, V8's helpers, the pool) keep off them, if there are others.
+ * Threads that somebody keeps on CPUs of their choice are left there.
+ */
+export class ReservedCpus {
+  #cpus: readonly number[] = [];
+  #given: readonly number[] = [];
+
+  /** Throws an OperatorError if this process may not run on one of them. */
+  reserve(cpus: readonly number[]): void {
+    this.#cpus = cpus;
+    if (cpus.length === 0) return;
+    const before = cpusOf(THIS_THREAD);
+    for (const cpu of cpus) tryCpu(cpu, before);
+    this.#given = before.filter((cpu) => cpus.includes(cpu));
+    if (this.#given.length < before.length) moveFrom(before, without(before, cpus));
+    else this.#given = []; // nowhere to go
+  }
+
+  release(): void {
+    if (this.#given.length === 0) return;
+    const now = cpusOf(THIS_THREAD);
+    moveFrom(now, [...without(now, this.#cpus), ...this.#given]);
+    this.#given = [];
+  }
+}
+
+/** Only the kernel knows what the cpuset allows. */
+function tryCpu(cpu: number, before: readonly number[]): void {
+  try {
+    keepOnCpus(THIS_THREAD, [cpu]);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw operatorError('HEDDLE_CPU_NOT_AVAILABLE', { cpu }, { cause: error });
+  } finally {
+    keepOnCpus(THIS_THREAD, before);
+  }
+}
+
+function moveFrom(before: readonly number[], after: readonly number[]): void {
+  for (const thread of threadIds()) {
+    try {
+      if (cpusOf(thread).join() === before.join()) keepOnCpus(thread, after);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error; // a thread that has ended meanwhile
+    }
+  }
+}
+
+function without(cpus: readonly number[], others: readonly number[]): number[] {
+  return cpus.filter((cpu) => !others.includes(cpu));
+}
