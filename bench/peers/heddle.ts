@@ -7,7 +7,7 @@ import { ControlClient } from '../../src/api/client.ts';
 import type { UplinkConfigInput } from '../../src/nic/types.ts';
 import { Child } from '../child.ts';
 import { makeTemporaryDirectory, type TemporaryDirectory } from '../resources.ts';
-import { type Peer, switchCore } from './peer.ts';
+import { generatorCore, type Peer, switchCore } from './peer.ts';
 
 // This file runs as dist/bench/peers/heddle.js.
 const cli = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
@@ -40,14 +40,14 @@ export function createHeddle(options: HeddleOptions = {}): HeddlePeer {
     socketRole: 'listens',
     available: () => (existsSync(cli) ? null : 'dist/src/cli/main.js is not built'),
     version: () => `${packageVersion()}, Node ${process.versions.node}`,
-    async start(sockets, { queuePairs = 1 } = {}) {
+    async start(sockets, { queuePairs = 1, sharesCore = uplinks.length > 0 } = {}) {
       directory = makeTemporaryDirectory('nic');
       const config = join(directory.path, 'nic.yaml');
-      writeFileSync(config, configuration(sockets, queuePairs, uplinks));
+      writeFileSync(config, configuration(sockets, { queuePairs, uplinks, sharesCore }));
       const control = controlSocket(directory);
       const words = [cli, 'up', '--config', config, '--control', control];
       const [command, ...args] = [...prefix, process.execPath, ...nodeArguments, ...words];
-      child = new Child(heddleName, command!, args, { cores: String(switchCore) });
+      child = new Child(heddleName, command!, args, { cores: coresOf(sharesCore) });
       await child.waitFor(readyLine, 0, readySeconds);
     },
     async stop() {
@@ -73,12 +73,20 @@ function controlSocket(directory: TemporaryDirectory): string {
   return join(directory.path, 'control.sock');
 }
 
+/** As Open vSwitch: what moves frames has the core for itself, other threads the other one. */
+function coresOf(sharesCore: boolean): string {
+  return sharesCore ? String(switchCore) : `${switchCore},${generatorCore}`;
+}
+
+interface Configuration {
+  readonly queuePairs: number;
+  readonly uplinks: readonly UplinkConfigInput[];
+  readonly sharesCore: boolean;
+}
+
 /** JSON is YAML. */
-function configuration(
-  sockets: readonly string[],
-  queuePairs: number,
-  uplinks: readonly UplinkConfigInput[],
-): string {
+function configuration(sockets: readonly string[], wanted: Configuration): string {
+  const { queuePairs, uplinks, sharesCore } = wanted;
   const vfs = sockets.map((socket, index) => ({
     name: `vm${index}`,
     socket,
@@ -87,7 +95,8 @@ function configuration(
     // DPDK's virtio-user does not seal its memory; QEMU does.
     allowUnsealedMemory: true,
   }));
-  return JSON.stringify({ name: 'bench', processors: 1, vfs, uplinks }, null, 2);
+  const processorCpus = sharesCore ? [] : [switchCore];
+  return JSON.stringify({ name: 'bench', processors: 1, processorCpus, vfs, uplinks }, null, 2);
 }
 
 function packageVersion(): string {

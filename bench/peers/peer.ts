@@ -12,6 +12,8 @@ interface StartOptions {
   readonly queuePairs?: number;
   /** Guests will leave segments to the switch: one that has a switch for this turns it on. */
   readonly hasOffloads?: boolean;
+  /** Virtual machines run on the switch's core too, which it then does not keep for itself. */
+  readonly sharesCore?: boolean;
 }
 
 export interface Peer {

@@ -19,8 +19,7 @@ const latencyQuantiles = [
 ] as const;
 
 /**
- * About half a second, the same for all. By then V8 has optimised both the firmware and the driver,
- * and its compiler's threads, which share the switch's core, have come to rest.
+ * About half a second, the same for all. By then V8 has optimised both the firmware and the driver.
  */
 const warmUpTrips = 500_000;
 const capacitySeconds = 0.3;

@@ -60,7 +60,7 @@ export function vhostUserLink(peer: Peer): Link {
       const directory = makeTemporaryDirectory('vm');
       remove = () => directory.remove();
       const sockets = [0, 1].map((port) => join(directory.path, `${port}.sock`));
-      await peer.start(sockets, { hasOffloads: offloads !== 'none' });
+      await peer.start(sockets, { hasOffloads: offloads !== 'none', sharesCore: true });
       const role = peer.socketRole === 'connects' ? 'server=on,wait=off' : 'reconnect=1';
       const end = (socket: string, index: number) => ({
         chardev: `socket,id=vf,path=${socket},${role}`,
