@@ -80,7 +80,6 @@ export class ProcessorSet implements Fabric {
   async start(): Promise<void> {
     // Before there are processors: threads that begin later run where this one does.
     this.#reservedCpus.reserve(this.#settings.processorCpus);
-    process.once('exit', this.#leave);
     for (let index = 0; index < this.#settings.processors; index++) {
       this.#processors.push(this.#create(index));
       this.#restarts.push(0);
@@ -89,17 +88,11 @@ export class ProcessorSet implements Fabric {
   }
 
   async stop(): Promise<void> {
-    process.off('exit', this.#leave);
     this.#isStopping = true;
     await Promise.all(this.#processors.map((processor) => processor.stop()));
     this.shared.close();
     this.#reservedCpus.release();
   }
-
-  /** Node joins its threads when it exits, and waits for ever for one that sleeps in the kernel. */
-  readonly #leave = (): void => {
-    for (const processor of this.#processors) void processor.stop();
-  };
 
   async post(index: number, command: Command): Promise<boolean> {
     return (await this.#processors[index]?.post(command)) ?? false;

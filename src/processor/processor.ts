@@ -36,6 +36,12 @@ export interface ProcessorSettings {
 type Settle = (result: boolean) => void;
 type Fail = (error: Error) => void;
 
+/** Node joins its threads when it exits, and waits for ever for one that sleeps in the kernel. */
+const alive = new Set<Processor>();
+process.once('exit', () => {
+  for (const processor of alive) void processor.stop();
+});
+
 /** The control plane's handle of one processor thread: posts commands and awaits their answers. */
 export class Processor {
   readonly index: number;
@@ -65,6 +71,7 @@ export class Processor {
       name: `heddle/${this.index}`,
       execArgv: [], // the program's own, such as --input-type, may not fit the worker's file
     });
+    alive.add(this);
     this.#started = new Promise((settle, fail) => {
       this.#worker.once('message', () => settle());
       this.#worker.once('error', fail);
@@ -76,6 +83,7 @@ export class Processor {
     });
     this.#ended = new Promise((settle) => {
       this.#worker.on('exit', () => {
+        alive.delete(this);
         this.#exited();
         settle();
       });

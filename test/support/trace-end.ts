@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { FarEnd } from './far-end.ts';
 
 const ENHANCED_PACKET = 6;
@@ -15,12 +15,12 @@ const LOOK_MILLISECONDS = 1;
  */
 export class TraceEnd implements FarEnd {
   readonly frames: Uint8Array[] = [];
-  readonly #file: string;
+  readonly #file: number;
   readonly #timer: NodeJS.Timeout;
-  #seen = 0;
+  #seen = 0; // bytes of the file
 
   constructor(file: string) {
-    this.#file = file;
+    this.#file = openSync(file, 'r');
     this.#timer = setInterval(() => this.#read(), LOOK_MILLISECONDS);
   }
 
@@ -32,6 +32,7 @@ export class TraceEnd implements FarEnd {
 
   close(): void {
     clearInterval(this.#timer);
+    closeSync(this.#file);
   }
 
   /**
@@ -39,11 +40,13 @@ export class TraceEnd implements FarEnd {
    * is not there as a whole is read the next time.
    */
   #read(): void {
-    const file = readFileSync(this.#file);
-    while (this.#seen + BLOCK_HEADER_SIZE <= file.length) {
-      const total = file.readUInt32LE(this.#seen + 4);
-      if (this.#seen + total > file.length) return;
-      const block = file.subarray(this.#seen, this.#seen + total);
+    const fresh = Buffer.alloc(fstatSync(this.#file).size - this.#seen);
+    const bytes = fresh.subarray(0, readSync(this.#file, fresh, 0, fresh.length, this.#seen));
+    for (let at = 0; at + BLOCK_HEADER_SIZE <= bytes.length; ) {
+      const total = bytes.readUInt32LE(at + 4);
+      if (at + total > bytes.length) return;
+      const block = bytes.subarray(at, at + total);
+      at += total;
       this.#seen += total;
       if (block.readUInt32LE(0) !== ENHANCED_PACKET) continue;
       const direction = block.readUInt32LE(total - TRAILER_SIZE + 4);
