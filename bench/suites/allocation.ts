@@ -20,9 +20,10 @@ export async function runAllocation(context: SuiteContext): Promise<void> {
 async function measure(context: SuiteContext): Promise<void> {
   const peer = createHeddle({ nodeArguments: ['--trace-gc'] });
   await withDriver(peer, 2, {}, async (driver) => {
-    await driver.loop({ framesInFlight, warmUpSeconds, seconds: 2 * warmUpSeconds });
-    const before = peer.output().length;
     const seconds = context.profile.allocation.windowSeconds;
+    // What was allocated until V8 had compiled everything is collected some seconds later.
+    await driver.loop({ framesInFlight, warmUpSeconds, seconds });
+    const before = peer.output().length;
     const { switchCores, generatorCores } = await driver.loop({
       ...{ framesInFlight, warmUpSeconds: 0, seconds },
     });

@@ -18,7 +18,7 @@ export class HeldInterrupts {
   readonly #view: DataView;
   readonly #now: () => number;
 
-  /** `now`: seconds of the machine's monotonic clock, the same for all processors. */
+  /** `now`: microseconds of a clock that is the same for all processors, modulo 2^32. */
   constructor(buffer: ArrayBuffer, now: () => number) {
     this.#control = new Uint32Array(buffer, CONTROL_BASE, 64);
     this.#rings = new Uint32Array(buffer, DIRTY_LIST_BASE, RING_COUNT_MAX);
@@ -35,7 +35,7 @@ export class HeldInterrupts {
   }
 
   updateClock(): void {
-    this.#control[CONTROL_NOW_MICROSECONDS / 4] = Math.floor(this.#now() * 1e6) % 2 ** 32;
+    this.#control[CONTROL_NOW_MICROSECONDS / 4] = this.#now();
   }
 
   /** −1: none is held. 0: one is due in less than a millisecond. */

@@ -40,7 +40,7 @@ import {
 } from '../../layout/processor.ts';
 import { RING_FAULT, RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
 import { Windows } from '../memory/windows.ts';
-import { monotonicMilliseconds, monotonicSeconds } from '../os/clock.ts';
+import { elapsedMicroseconds, monotonicMicroseconds, monotonicWholeSeconds } from '../os/clock.ts';
 import { raiseEventFd } from '../os/event-fd.ts';
 import { Load } from '../os/load.ts';
 import { nap, sleepPrecisely } from '../os/nap.ts';
@@ -105,7 +105,7 @@ export class ProcessorLoop {
       this.#space.pinsOffset,
     );
     this.#pace = new Pace({
-      now: monotonicMilliseconds,
+      now: monotonicMicroseconds,
       // Nobody else wants a CPU of its own, however busy the machine is.
       isContested: () => options.cpu === null && this.#load.isContested(),
       sentBytes: () => this.#control[CONTROL_SENT_BYTES / 4] ?? 0,
@@ -117,7 +117,7 @@ export class ProcessorLoop {
     this.#translations = new Translations(this.#firmware, memory.buffer, (report) =>
       this.#report(report),
     );
-    this.#held = new HeldInterrupts(memory.buffer, monotonicSeconds);
+    this.#held = new HeldInterrupts(memory.buffer, monotonicMicroseconds);
     this.#controlQueues = new ControlQueues(this.#firmware, memory.buffer, {
       resolveMiss: () => this.#resolveMiss(),
       onUntranslated: () => this.#translations.drain(),
@@ -297,9 +297,9 @@ export class ProcessorLoop {
     const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0;
     if (!isBusy && !this.#hasCommands()) {
       this.#sleeps += 1;
-      const started = monotonicMilliseconds();
+      const started = monotonicMicroseconds();
       this.#takeEvents(this.#sleepMilliseconds());
-      this.#pace.slept(monotonicMilliseconds() - started);
+      this.#pace.slept(elapsedMicroseconds(started, monotonicMicroseconds()));
     } else {
       this.#pace.worked();
     }
@@ -335,7 +335,7 @@ export class ProcessorLoop {
   }
 
   #updateClock(): void {
-    this.#control[CONTROL_NOW_SECONDS / 4] = Math.floor(monotonicSeconds());
+    this.#control[CONTROL_NOW_SECONDS / 4] = monotonicWholeSeconds();
     this.#publishFigures();
   }
 

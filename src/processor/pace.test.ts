@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Pace, type Rest } from './pace.ts';
 
-/** A pace with a clock that each look moves on by so many milliseconds a turn. */
-function paceOf(millisecondsPerTurn: number) {
+/** A pace with a clock that each look moves on by so many microseconds a turn. */
+function paceOf(microsecondsPerTurn: number) {
   const machine = { time: 0, isBusy: false, looks: 0, sentBytes: 0 };
   const pace = new Pace({
     now: () => machine.time,
@@ -15,10 +15,10 @@ function paceOf(millisecondsPerTurn: number) {
   /** Looks until it is time for something else. */
   const next = (): Rest => {
     let rest = pace.rest();
-    for (; rest === 'look'; rest = pace.rest()) machine.time += millisecondsPerTurn;
+    for (; rest === 'look'; rest = pace.rest()) machine.time += microsecondsPerTurn;
     return rest;
   };
-  /** Milliseconds that it looks before it would sleep. */
+  /** Microseconds that it looks before it would sleep. */
   const spin = (): number => {
     const started = machine.time;
     expect(next()).toBe('sleep');
@@ -33,46 +33,46 @@ function paceOf(millisecondsPerTurn: number) {
 
 /** It has learned to look for long. */
 function patientPace() {
-  const parts = paceOf(0.0001);
-  for (let i = 0; i < 20; i++) parts.pace.slept(0.1);
+  const parts = paceOf(0.1);
+  for (let i = 0; i < 20; i++) parts.pace.slept(100);
   return parts;
 }
 
 describe('the pace of an idle processor', () => {
   it('begins with a short look', () => {
-    const { spin } = paceOf(0.0001);
-    expect(spin()).toBeGreaterThanOrEqual(0.03);
-    expect(paceOf(0.0001).spin()).toBeLessThan(0.04);
+    const { spin } = paceOf(0.1);
+    expect(spin()).toBeGreaterThanOrEqual(30);
+    expect(paceOf(0.1).spin()).toBeLessThan(40);
   });
 
   it('looks for longer after sleeps that ended soon, up to a bound', () => {
-    const { pace, spin } = paceOf(0.0001);
+    const { pace, spin } = paceOf(0.1);
     const first = spin();
-    pace.slept(0.1);
+    pace.slept(100);
     expect(spin()).toBeGreaterThan(1.5 * first);
-    for (let i = 0; i < 20; i++) pace.slept(0.1);
-    expect(spin()).toBeLessThan(0.3);
+    for (let i = 0; i < 20; i++) pace.slept(100);
+    expect(spin()).toBeLessThan(300);
   });
 
   it('is short again after long sleeps', () => {
     const { pace, spin } = patientPace();
-    for (let i = 0; i < 20; i++) pace.slept(50);
-    expect(spin()).toBeLessThan(0.04);
+    for (let i = 0; i < 20; i++) pace.slept(50000);
+    expect(spin()).toBeLessThan(40);
   });
 
   it('looks for longer after much work, in proportion and up to a bound', () => {
-    const { pace, spin, machine, send } = paceOf(0.001);
-    const spinAfter = (milliseconds: number) => {
-      pace.slept(50);
-      machine.time += milliseconds;
+    const { pace, spin, machine, send } = paceOf(1);
+    const spinAfter = (microseconds: number) => {
+      pace.slept(50000);
+      machine.time += microseconds;
       send(64);
       return spin();
     };
-    expect(spinAfter(0.1)).toBeLessThan(0.05);
-    expect(spinAfter(10)).toBeGreaterThan(0.49);
-    expect(spinAfter(10)).toBeLessThan(0.53);
-    expect(spinAfter(10_000)).toBeLessThan(1.03);
-    expect(spinAfter(0.1)).toBeLessThan(0.05);
+    expect(spinAfter(100)).toBeLessThan(50);
+    expect(spinAfter(10000)).toBeGreaterThan(490);
+    expect(spinAfter(10000)).toBeLessThan(530);
+    expect(spinAfter(10000000)).toBeLessThan(1030);
+    expect(spinAfter(100)).toBeLessThan(50);
   });
 
   it('begins anew with every turn that has work in it', () => {
@@ -88,21 +88,21 @@ describe('the pace of a processor whose core others want', () => {
   it('sleeps at once, however soon its sleeps end', () => {
     const { pace, spin, machine } = patientPace();
     machine.isBusy = true;
-    expect(spin()).toBeLessThan(0.02);
+    expect(spin()).toBeLessThan(20);
     machine.isBusy = false;
-    pace.slept(0.1);
-    expect(spin()).toBeGreaterThan(0.2);
+    pace.slept(100);
+    expect(spin()).toBeGreaterThan(200);
   });
 
   it('notices who comes while it looks', () => {
     const { pace, machine } = patientPace();
-    while (machine.time < 0.1) {
+    while (machine.time < 100) {
       expect(pace.rest()).toBe('look');
-      machine.time += 0.0001;
+      machine.time += 0.1;
     }
     machine.isBusy = true;
-    while (pace.rest() === 'look') machine.time += 0.0001;
-    expect(machine.time).toBeLessThan(0.12);
+    while (pace.rest() === 'look') machine.time += 0.1;
+    expect(machine.time).toBeLessThan(120);
   });
 
   it('asks the kernel now and then, not at each turn', () => {
@@ -151,13 +151,13 @@ describe('the pace of a processor whose core others want', () => {
     machine.isBusy = true;
     while (machine.looks === 0) {
       expect(pace.rest()).toBe('look');
-      machine.time += 0.0001;
+      machine.time += 0.1;
     }
     machine.isBusy = false;
     send(60_000);
     for (let turn = 0; turn < 500; turn++) {
       expect(pace.rest()).toBe('look');
-      machine.time += 0.0001;
+      machine.time += 0.1;
     }
   });
 

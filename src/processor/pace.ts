@@ -1,18 +1,22 @@
-/** Milliseconds: what a busy guest takes between bursts. Less costs sleeps, more idle CPU time. */
-const SPIN_MIN = 0.03;
+import { elapsedMicroseconds } from '../os/clock.ts';
+
+// Times are whole microseconds: fractions would be put on the heap.
+
+/** What a busy guest takes between bursts. Less costs sleeps, more idle CPU time. */
+const SPIN_MIN = 30;
 /** About what it costs to sleep and be woken: nothing is gained by looking for longer. */
-const SPIN_MAX = 0.24;
+const SPIN_MAX = 240;
 /**
- * Whoever was busy for long may look for longer, this share of that time, up to so many
- * milliseconds: a gap in heavy traffic is a guest whose core was away for a moment, and a switch
+ * Whoever was busy for long may look for longer, one part in so many of that time, up to a
+ * millisecond: a gap in heavy traffic is a guest whose core was away for a moment, and a switch
  * that sleeps then fills the guest's ring while it is woken.
  */
-const SPIN_SHARE = 0.05;
-const SPIN_BUSY_MAX = 1;
-/** Milliseconds between two looks at whether others want the core: 2 µs each. */
-const CONTEST_LOOK = 0.01;
-/** Milliseconds until a look that found others is confirmed: the kernel's own threads are gone. */
-const CONTEST_CONFIRM = 0.005;
+const SPIN_SHARE = 20;
+const SPIN_BUSY_MAX = 1000;
+/** Between two looks at whether others want the core: 2 µs each. */
+const CONTEST_LOOK = 10;
+/** Until a look that found others is confirmed: the kernel's own threads are gone. */
+const CONTEST_CONFIRM = 5;
 /** Looks of late that found others: so many make a core contested, and more are not remembered. */
 const CONTESTED_SCORE = 2;
 const CONTEST_SCORE_MAX = 4;
@@ -23,12 +27,12 @@ const PUT_OFF_TURNS = 8;
 /** Turns between two looks at the clock: with many rings each takes a while. */
 const CLOCK_TURNS = 16;
 
-/** Microseconds. Less than a guest under TCG takes for a super-frame. */
+/** Less than a guest under TCG takes for a super-frame. */
 export const NAP_MICROSECONDS = 60;
 
 /** What a pace must know of the machine and the processor. */
 export interface Surroundings {
-  /** Milliseconds of a monotonic clock. */
+  /** Microseconds of a monotonic clock, modulo 2^32. */
   now(): number;
   /** Whether more threads want to run than there are cores. */
   isContested(): boolean;
@@ -49,10 +53,11 @@ export type Rest = 'look' | 'nap' | 'sleep';
  */
 export class Pace {
   readonly #surroundings: Surroundings;
-  #spinMilliseconds = SPIN_MIN;
+  #spinMicroseconds = SPIN_MIN;
   #idleTurns = 0;
   #idleSince = 0;
   #awakeSince: number;
+  /** Microseconds from the beginning of the rest. */
   #nextLook = 0;
   /** Up with each look that found others, down with each that found nobody. */
   #contestScore = 0;
@@ -81,23 +86,24 @@ export class Pace {
     this.#idleTurns += 1;
     if (this.#idleTurns === 1) this.#begin();
     if (this.#idleTurns % CLOCK_TURNS !== 0) return 'look';
-    const now = this.#surroundings.now();
-    if (now - this.#idleSince >= this.#spinLimit()) return this.#end('sleep');
-    if (now < this.#nextLook) return 'look';
-    return this.#lookForOthers(now) ? this.#end(this.#isBulk() ? 'nap' : 'sleep') : 'look';
+    const idle = elapsedMicroseconds(this.#idleSince, this.#surroundings.now());
+    if (idle >= this.#spinLimit()) return this.#end('sleep');
+    if (idle < this.#nextLook) return 'look';
+    return this.#lookForOthers(idle) ? this.#end(this.#isBulk() ? 'nap' : 'sleep') : 'look';
   }
 
-  /** After a sleep of so many milliseconds. */
-  slept(milliseconds: number): void {
-    const factor = milliseconds < SPIN_MAX ? 2 : 0.5;
-    const wanted = this.#spinMilliseconds * factor;
-    this.#spinMilliseconds = Math.min(Math.max(wanted, SPIN_MIN), SPIN_MAX);
+  /** After a sleep of so many microseconds. */
+  slept(microseconds: number): void {
+    const factor = microseconds < SPIN_MAX ? 2 : 0.5;
+    const wanted = this.#spinMicroseconds * factor;
+    this.#spinMicroseconds = Math.min(Math.max(wanted, SPIN_MIN), SPIN_MAX);
     this.#awakeSince = this.#surroundings.now();
   }
 
   #spinLimit(): number {
-    const earned = (this.#idleSince - this.#awakeSince) * SPIN_SHARE;
-    return Math.max(this.#spinMilliseconds, Math.min(earned, SPIN_BUSY_MAX));
+    const busy = elapsedMicroseconds(this.#awakeSince, this.#idleSince);
+    const earned = Math.floor(busy / SPIN_SHARE);
+    return Math.max(this.#spinMicroseconds, Math.min(earned, SPIN_BUSY_MAX));
   }
 
   #begin(): void {
@@ -105,18 +111,18 @@ export class Pace {
     const mayNap = this.#hasNapped || this.#isBulk();
     // Bulk traffic on a contested core: every moment of looking is taken from a guest.
     const isUrgent = mayNap && this.#contestScore >= CONTESTED_SCORE;
-    this.#nextLook = this.#idleSince + (isUrgent ? 0 : CONTEST_LOOK);
+    this.#nextLook = isUrgent ? 0 : CONTEST_LOOK;
   }
 
   /**
    * One look alone says little: a thread of the kernel that ran for a moment must not send a
    * processor to sleep that has its core for itself, nor its absence keep guests waiting.
    */
-  #lookForOthers(now: number): boolean {
+  #lookForOthers(idle: number): boolean {
     const isContested = this.#surroundings.isContested();
     const score = this.#contestScore + (isContested ? 1 : -1);
     this.#contestScore = Math.min(Math.max(score, 0), CONTEST_SCORE_MAX);
-    this.#nextLook = now + (isContested ? CONTEST_CONFIRM : CONTEST_LOOK);
+    this.#nextLook = idle + (isContested ? CONTEST_CONFIRM : CONTEST_LOOK);
     return this.#contestScore >= CONTESTED_SCORE;
   }
 
