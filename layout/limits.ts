@@ -41,9 +41,6 @@ export const CHAIN_LENGTH_MAX: u32 = 1024;
 /** Network processors (worker threads) of one NIC. */
 export const PROCESSOR_COUNT_MAX: u32 = 16;
 
-/** Numbers of CPUs, from 0 up: as many as Linux can be built for (CONFIG_NR_CPUS). */
-export const CPU_COUNT_MAX: u32 = 8192;
-
 /**
  * Frames taken from one ring in one go: enough to overlap cache misses and to share what a look at
  * a ring costs, few enough to stay fair (some 5 µs of small frames).

@@ -2,12 +2,8 @@
 // Each rule carries the words for what it allows; the error messages are built from them.
 
 import { z } from 'zod';
-import {
-  CPU_COUNT_MAX,
-  PROCESSOR_COUNT_MAX,
-  QUEUE_PAIRS_MAX,
-  VF_COUNT_MAX,
-} from '../../layout/limits.ts';
+import { PROCESSOR_COUNT_MAX, QUEUE_PAIRS_MAX, VF_COUNT_MAX } from '../../layout/limits.ts';
+import { CPU_COUNT_MAX } from '../os/constants.ts';
 import {
   OPTIONAL_FEATURES,
   type OptionalFeature,

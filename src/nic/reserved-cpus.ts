@@ -8,24 +8,24 @@ import { SystemError } from '../os/system-error.ts';
  * Threads that somebody keeps on CPUs of their choice are left there.
  */
 export class ReservedCpus {
-  #cpus: readonly number[] = [];
+  /** What the other threads have given up. */
   #given: readonly number[] = [];
 
   /** Throws an OperatorError if this process may not run on one of them. */
   reserve(cpus: readonly number[]): void {
-    this.#cpus = cpus;
     if (cpus.length === 0) return;
     const before = cpusOf(THIS_THREAD);
     for (const cpu of cpus) tryCpu(cpu, before);
+    const others = before.filter((cpu) => !cpus.includes(cpu));
+    if (others.length === 0) return; // nowhere to go
     this.#given = before.filter((cpu) => cpus.includes(cpu));
-    if (this.#given.length < before.length) moveFrom(before, without(before, cpus));
-    else this.#given = []; // nowhere to go
+    moveFrom(before, others);
   }
 
   release(): void {
     if (this.#given.length === 0) return;
     const now = cpusOf(THIS_THREAD);
-    moveFrom(now, [...without(now, this.#cpus), ...this.#given]);
+    moveFrom(now, [...now, ...this.#given]);
     this.#given = [];
   }
 }
@@ -50,8 +50,4 @@ function moveFrom(before: readonly number[], after: readonly number[]): void {
       if (!(error instanceof SystemError)) throw error; // a thread that has ended meanwhile
     }
   }
-}
-
-function without(cpus: readonly number[], others: readonly number[]): number[] {
-  return cpus.filter((cpu) => !others.includes(cpu));
 }

@@ -12,6 +12,9 @@ export const MAP_POPULATE = 0x8000;
 
 export const PR_SET_TIMERSLACK = 29;
 
+/** As many as Linux can be built for (CONFIG_NR_CPUS). */
+export const CPU_COUNT_MAX = 8192;
+
 export const MFD_CLOEXEC = 1;
 export const MFD_ALLOW_SEALING = 2;
 export const MFD_HUGETLB = 4;

@@ -1,10 +1,11 @@
 import { readdirSync } from 'node:fs';
+import { CPU_COUNT_MAX } from './constants.ts';
 import { c } from './libc.ts';
 import { scratch } from './scratch.ts';
 import { checked } from './system-error.ts';
 
-/** Bytes: a bit for each CPU that Linux can be built for (CONFIG_NR_CPUS, 8192 at most). */
-const MASK_SIZE = 1024;
+/** Bytes: a bit for each CPU. */
+const MASK_SIZE = CPU_COUNT_MAX / 8;
 /** The calling thread, where the kernel takes a thread's number. */
 export const THIS_THREAD = 0;
 
@@ -17,7 +18,7 @@ export function threadIds(): number[] {
 export function cpusOf(thread: number): number[] {
   checked('sched_getaffinity', c.getAffinity(thread, MASK_SIZE, scratch.address));
   const cpus: number[] = [];
-  for (let cpu = 0; cpu < MASK_SIZE * 8; cpu++) {
+  for (let cpu = 0; cpu < CPU_COUNT_MAX; cpu++) {
     if (((scratch.bytes[cpu >> 3] ?? 0) & (1 << (cpu & 7))) !== 0) cpus.push(cpu);
   }
   return cpus;

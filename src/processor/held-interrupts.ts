@@ -7,6 +7,7 @@ import {
   RING_HOLD_MICROSECONDS,
   RING_RECORD_SIZE,
 } from '../../layout/virtqueue.ts';
+import { elapsedMicroseconds, monotonicMicroseconds } from '../os/clock.ts';
 
 /**
  * The interrupts that guests want held back (5.1.6.5.9), as one processor's firmware lists them: it
@@ -16,14 +17,11 @@ export class HeldInterrupts {
   readonly #control: Uint32Array;
   readonly #rings: Uint32Array;
   readonly #view: DataView;
-  readonly #now: () => number;
 
-  /** `now`: microseconds of a clock that is the same for all processors, modulo 2^32. */
-  constructor(buffer: ArrayBuffer, now: () => number) {
+  constructor(buffer: ArrayBuffer) {
     this.#control = new Uint32Array(buffer, CONTROL_BASE, 64);
     this.#rings = new Uint32Array(buffer, DIRTY_LIST_BASE, RING_COUNT_MAX);
     this.#view = new DataView(buffer);
-    this.#now = now;
   }
 
   /**
@@ -35,7 +33,7 @@ export class HeldInterrupts {
   }
 
   updateClock(): void {
-    this.#control[CONTROL_NOW_MICROSECONDS / 4] = this.#now();
+    this.#control[CONTROL_NOW_MICROSECONDS / 4] = monotonicMicroseconds();
   }
 
   /** −1: none is held. 0: one is due in less than a millisecond. */
@@ -49,7 +47,7 @@ export class HeldInterrupts {
       const record = SHARED_BASE + SHARED_RINGS + (this.#rings[index] ?? 0) * RING_RECORD_SIZE;
       const since = this.#view.getUint32(record + RING_HELD_SINCE, true);
       const limit = this.#view.getUint32(record + RING_HOLD_MICROSECONDS, true);
-      const waited = since <= HELD_JUST_NOW ? 0 : (now - since) >>> 0;
+      const waited = since <= HELD_JUST_NOW ? 0 : elapsedMicroseconds(since, now);
       soonest = Math.min(soonest, Math.max(limit - waited, 0));
     }
     return Math.min(Math.floor(soonest / 1000), 2 ** 31 - 1);

@@ -117,7 +117,7 @@ export class ProcessorLoop {
     this.#translations = new Translations(this.#firmware, memory.buffer, (report) =>
       this.#report(report),
     );
-    this.#held = new HeldInterrupts(memory.buffer, monotonicMicroseconds);
+    this.#held = new HeldInterrupts(memory.buffer);
     this.#controlQueues = new ControlQueues(this.#firmware, memory.buffer, {
       resolveMiss: () => this.#resolveMiss(),
       onUntranslated: () => this.#translations.drain(),

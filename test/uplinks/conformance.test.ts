@@ -39,7 +39,7 @@ const FAR_MAC = '02:00:00:00:ff:01';
 const CHUNK = 100;
 /** Of 2000 random frames each way: a million in all. HEDDLE_UPLINK_ROUNDS=1 is for the hasty. */
 const ROUNDS = Number(process.env.HEDDLE_UPLINK_ROUNDS ?? 250);
-const RANDOM_TIMEOUT_MS = 600_000;
+const MINUTES = { timeout: 600_000 };
 
 const directory = mkdtempSync(join(tmpdir(), 'heddle-uplinks-'));
 
@@ -142,28 +142,20 @@ describe.each(specimens)('an uplink of type $type', (specimen) => {
     expect(problems.filter((problem) => !problem.startsWith('NIC:'))).toEqual([]);
   });
 
-  test(
-    'carries random frames to the world byte by byte, in order',
-    async () => {
-      for (let round = 0; round < ROUNDS; round++) await sendToWorld(toWorld(2000, round * 2 + 1));
-      expect(uplink().wire.sent).toBe(ROUNDS * 2000);
-      expect(uplink().rx.packets).toBe(ROUNDS * 2000);
-      expect(Object.values(uplink().wire.drops).every((count) => count === 0)).toBe(true);
-    },
-    RANDOM_TIMEOUT_MS,
-  );
+  test('carries random frames to the world byte by byte, in order', MINUTES, async () => {
+    for (let round = 0; round < ROUNDS; round++) await sendToWorld(toWorld(2000, round * 2 + 1));
+    expect(uplink().wire.sent).toBe(ROUNDS * 2000);
+    expect(uplink().rx.packets).toBe(ROUNDS * 2000);
+    expect(Object.values(uplink().wire.drops).every((count) => count === 0)).toBe(true);
+  });
 
-  test(
-    'carries random frames from the world byte by byte, in order',
-    async (context) => {
-      skipIf(context, 'fromWorld');
-      for (let round = 0; round < ROUNDS; round++) await sendToGuest(toGuest(2000, round * 2 + 2));
-      expect(uplink().wire.received).toBe(ROUNDS * 2000);
-      expect(uplink().tx.packets).toBe(ROUNDS * 2000);
-      expect(Object.values(uplink().wire.drops).every((count) => count === 0)).toBe(true);
-    },
-    RANDOM_TIMEOUT_MS,
-  );
+  test('carries random frames from the world byte by byte, in order', MINUTES, async (context) => {
+    skipIf(context, 'fromWorld');
+    for (let round = 0; round < ROUNDS; round++) await sendToGuest(toGuest(2000, round * 2 + 2));
+    expect(uplink().wire.received).toBe(ROUNDS * 2000);
+    expect(uplink().tx.packets).toBe(ROUNDS * 2000);
+    expect(Object.values(uplink().wire.drops).every((count) => count === 0)).toBe(true);
+  });
 
   test('counts what the kernel counts', async (context) => {
     if (specimen.kernelCounters === undefined) return context.skip('the kernel does not see it');
