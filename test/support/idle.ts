@@ -1,0 +1,20 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect } from 'vitest';
+import type { Nic } from '../../src/nic/types.ts';
+
+/** How long a processor looks on before it sleeps is far less. */
+const SETTLE_MS = 300;
+
+/**
+ * That a NIC where nothing flows costs nothing: no processor takes a turn or wakes in a second, and
+ * no thread spins. How much CPU that is stays for the benchmark: the test runner itself takes some.
+ */
+export async function expectIdle(nic: Nic): Promise<void> {
+  const work = () => nic.stats().processors.map(({ turns, sleeps }) => ({ turns, sleeps }));
+  await delay(SETTLE_MS);
+  const [before, cpu] = [work(), process.cpuUsage()];
+  await delay(1000);
+  const { user, system } = process.cpuUsage(cpu);
+  expect(work()).toEqual(before);
+  expect((user + system) / 1e6, 'seconds of CPU in one second').toBeLessThan(0.5);
+}
