@@ -13,12 +13,7 @@ import { generatorCore, type SocketRole } from './peers/peer.ts';
 import { type PortStatistics, parseForwardTotals, parsePortStatistics } from './port-statistics.ts';
 import { missingTestpmd, Testpmd } from './testpmd.ts';
 
-const ringSize = 1024;
 const burstSize = 32;
-/** Of all queue pairs of a port together, each of which sends as many as testpmd is told. */
-const firstBursts = 8;
-/** Both directions: 8 bursts of 32 from each of the two ports. */
-const framesInFlight = 2 * firstBursts * burstSize;
 
 /** OVS retries a connection once a second, and does so for one port after the other. */
 const connectSeconds = 30;
@@ -48,6 +43,10 @@ export interface MeasureOptions {
 
 /** What the generator's driver asks for; the switch may refuse. */
 export interface RingOptions {
+  /** Entries of each ring. */
+  readonly ringSize?: number;
+  /** Bursts of 32 frames with which each port begins, over all its queue pairs. */
+  readonly firstBursts?: number;
   readonly queuePairs?: number;
   /** One buffer may be the continuation of another: what Linux guests use. On by default. */
   readonly isMergeable?: boolean;
@@ -70,14 +69,18 @@ function ringWords(rings: RingOptions): string {
 export class Generator {
   readonly #testpmd: Testpmd;
   readonly #sockets: readonly string[];
-  readonly #queuePairs: number;
+  /** For each queue pair, which all send as many as testpmd is told. */
+  readonly #firstBursts: number;
+  /** Of both ports. */
+  readonly #framesInFlight: number;
 
   /** One port per socket. `switchRole` says what the switch does with the sockets. */
   constructor(sockets: readonly string[], switchRole: SocketRole, rings: RingOptions = {}) {
     this.#sockets = sockets;
-    const { queuePairs = 1 } = rings;
+    const { queuePairs = 1, ringSize = 1024, firstBursts = 8 } = rings;
     if (firstBursts % queuePairs !== 0) throw new Error(`no load for ${queuePairs} queue pairs`);
-    this.#queuePairs = queuePairs;
+    this.#firstBursts = firstBursts / queuePairs;
+    this.#framesInFlight = 2 * firstBursts * burstSize;
     const server = switchRole === 'connects' ? 1 : 0;
     this.#testpmd = new Testpmd({
       name: 'the generator',
@@ -104,7 +107,7 @@ export class Generator {
   async measure(options: MeasureOptions): Promise<LoopSample> {
     await this.#testpmd.command(`set txpkts ${options.frameBytes}`);
     await this.#testpmd.command('set fwd mac');
-    await this.#testpmd.command(`start tx_first ${firstBursts / this.#queuePairs}`);
+    await this.#testpmd.command(`start tx_first ${this.#firstBursts}`);
     await sleep(options.warmUpSeconds * 1000);
 
     const before = await this.#statistics();
@@ -119,8 +122,8 @@ export class Generator {
 
     const rate = this.#rate(before, after, windowSeconds);
     const dropped = parseForwardTotals(await this.#testpmd.command('stop')).txDropped;
-    const lost = framesInFlight - (await this.#drain());
-    if (lost === framesInFlight) {
+    const lost = this.#framesInFlight - (await this.#drain());
+    if (lost === this.#framesInFlight) {
       throw this.#testpmd.child.failure('got no frame back at the end: the switch lost them all');
     }
     return {
@@ -157,7 +160,7 @@ export class Generator {
     const end = performance.now() + drainSecondsMax * 1000;
     let drained = 0;
     // A busy machine may not run the switch for a while: frames that wait are not lost.
-    while (drained < framesInFlight && performance.now() < end) {
+    while (drained < this.#framesInFlight && performance.now() < end) {
       await sleep(drainStepMs);
       drained = received(await this.#statistics()) - before;
     }

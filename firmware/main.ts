@@ -29,6 +29,7 @@ import { openJoined } from './vf/joined';
 import { takeLent } from './vf/lend';
 import { openMisses } from './vf/misses';
 import { deliver } from './vf/receive';
+import { stepOf } from './vf/step';
 import { chainUntranslated } from './vf/take-chain';
 import { inhale, inhaledBytes, inhaleMissed } from './vf/transmit';
 import { configureLocks } from './virtqueue/lock';
@@ -62,6 +63,8 @@ const LISTED: u32 = 1;
 let cursor: u32 = 0;
 let batchRing: u32 = 0;
 let batchFrames: u32 = 0;
+/** As many of them a target gets before it hears of them. */
+let stepFrames: u32 = 0;
 let targetRing: u32 = 0;
 let targetList: u32 = 0;
 /** All frames of the batch go to one receive ring. */
@@ -230,6 +233,7 @@ function openBatch(ring: u32, frames: u32): void {
     flags != 0 ? classifyFlagged(vf, frames, isDraining) : classify(vf, frames, isDraining);
   batchRing = ring;
   batchFrames = frames;
+  stepFrames = stepOf(frames, inhaledBytes);
   openMisses();
   targetDone = 0;
   openFlood();
@@ -256,8 +260,10 @@ function openBatch(ring: u32, frames: u32): void {
 function deliverBatch(): bool {
   for (;;) {
     if (targetDone < targetCount) {
-      targetDone = deliver(targetRing, targetList, targetDone, targetCount);
-      if (targetDone < targetCount) return pause(takeLent());
+      const end = min(targetCount, targetDone + stepFrames);
+      targetDone = deliver(targetRing, targetList, targetDone, end);
+      if (targetDone < end) return pause(takeLent());
+      continue; // with the next step, if there is one
     }
     if (!nextTarget()) break;
   }

@@ -47,6 +47,12 @@ export const PROCESSOR_COUNT_MAX: u32 = 16;
  */
 export const BATCH_MAX: u32 = 128;
 
+/** Fewer frames than these are delivered in one step, unless they are more than STEP_BYTES. */
+export const STEP_FRAMES_MIN: u32 = 32;
+
+/** Of large frames as many make a step: some 5 µs. */
+export const STEP_BYTES: u32 = 48 * 1024;
+
 /**
  * Descriptors read for one frame, over all buffers that it takes: two of the longest chains.
  * Without it a ring of long chains that hold next to nothing would cost millions of steps a frame.

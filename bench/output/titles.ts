@@ -21,8 +21,8 @@ export const suiteTexts: Readonly<Record<SuiteName, string>> = {
     'Two virtio-user ports of testpmd send to each other what they receive; 512 frames ' +
     'circulate. Rates count both directions. Sizes are without the checksum of 4 bytes. IMIX ' +
     '(7 × 64 B, 4 × 576 B, 1 × 1500 B of 12 frames) is sent by the project’s own driver, ' +
-    'because testpmd sends one size at a time. Rings are split, with mergeable buffers, in ' +
-    'order, one queue pair, unless the row says otherwise.',
+    'because testpmd sends one size at a time. Rings are split, of 1024 entries, with mergeable ' +
+    'buffers, in order, one queue pair, unless the row says otherwise.',
   'open-loop':
     'One port sends at a fixed rate and the other counts: the highest rate without a single ' +
     'loss, found by halves; a rate is held if one of four trials is without loss. Sizes are ' +

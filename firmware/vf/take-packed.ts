@@ -29,12 +29,14 @@ import { faultRing } from '../virtqueue/fault';
 import { availableFlags, chainId, measureChain } from '../virtqueue/packed';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
 import { frameAt } from '../wire/frame';
+import { noteBacklog } from './step';
 import { CHAIN_MISSED, takeChain } from './take-chain';
 
 /** Fills in the batch; returns the number of frames. */
 export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
   if (availableFlags(view, ring, 0) < 0) return 0;
   beginBatch();
+  noteBacklog(false);
   const vf = vfOf(ringNumber);
   const size = ring.size;
   const headerSize = ring.headerSize;
@@ -100,5 +102,6 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
       available ^= PACKED_F_AVAIL | PACKED_F_USED;
     }
   }
+  noteBacklog(availableFlags(view, ring, ahead) >= 0);
   return BATCH_MAX;
 }

@@ -27,6 +27,7 @@ import { faultRing } from '../virtqueue/fault';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
 import { availableCount } from '../virtqueue/split';
 import { frameAt } from '../wire/frame';
+import { noteBacklog } from './step';
 import { CHAIN_MISSED, takeChain } from './take-chain';
 
 /** Fills in the batch; returns the number of frames. */
@@ -41,6 +42,7 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
   beginBatch();
   const vf = vfOf(ringNumber);
   const heads = min(available, BATCH_MAX);
+  noteBacklog(available > heads);
   const headerSize = ring.headerSize;
   const entries = view.avail + AVAIL_RING;
   const descriptors = view.descriptors;
