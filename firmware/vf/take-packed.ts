@@ -36,7 +36,6 @@ import { CHAIN_MISSED, takeChain } from './take-chain';
 export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
   if (availableFlags(view, ring, 0) < 0) return 0;
   beginBatch();
-  noteBacklog(false);
   const vf = vfOf(ringNumber);
   const size = ring.size;
   const headerSize = ring.headerSize;
@@ -50,8 +49,7 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
   let cost: u32 = 0;
   let ahead: u32 = 0;
   for (let i: u32 = 0; i < BATCH_MAX; i++) {
-    // Each slot is a segment at least, or next to one: beyond the budget nothing would be taken
-    // now, and what is only measured is measured again at the next turn.
+    // Each slot is a segment at least, or next to one: beyond the budget it is for the next turn.
     if (ahead >= min(size, SEGMENT_BUDGET)) return i;
     const slot = descriptors + position * DESCRIPTOR_SIZE;
     touch(slot);

@@ -12,6 +12,7 @@ import { isPacked } from '../virtqueue/queue';
 import { RingView, ringAt, viewAt } from '../virtqueue/ring';
 import { noteAddresses } from '../wire/addresses';
 import { frameAt } from '../wire/frame';
+import { noteBacklog } from './step';
 import { chainMissed, openChains } from './take-chain';
 import { takePacked } from './take-packed';
 import { takeSplit } from './take-split';
@@ -29,6 +30,7 @@ export function inhale(ringNumber: u32): u32 {
   const ring = ringAt(ringNumber);
   control().currentRing = ringNumber; // before the first access that could trap
   openChains();
+  noteBacklog(false);
   const reached = isPacked(ring)
     ? takePacked(ringNumber, view, ring)
     : takeSplit(ringNumber, view, ring);
