@@ -53,7 +53,13 @@ describe('the driver on a NIC', () => {
     expect(answer.framesLost).toBe(0);
   });
   test('asks and is answered', () => {
-    const question = { count: 50, pauseMicroseconds: 0, loadMpps: 0, quantiles: [0.5, 1] };
+    const question = {
+      count: 50,
+      pauseMicroseconds: 0,
+      loadMpps: 0,
+      busyFrames: 0,
+      quantiles: [0.5, 1],
+    };
     const { quantiles, lost } = ping(ports, { command: 'ping', ...question });
     expect(lost).toBe(0);
     expect(quantiles[0]).toBeGreaterThan(0);

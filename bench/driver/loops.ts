@@ -69,24 +69,28 @@ export function loop(ports: readonly Port[], request: LoopRequest): LoopAnswer {
   return { mpps: frames / elapsed, seconds: elapsed / 1e6, framesLost, ...used };
 }
 
-/** Each frame that arrives lets its sender send another. Returns how many arrived. */
 function circulate(ports: readonly Port[], credit: Int32Array, seconds: number): number {
   const end = microseconds() + seconds * 1e6;
   let frames = 0;
   do {
-    for (let turn = 0; turn < burst; turn += 1) {
-      for (let at = 0; at < ports.length; at += 1) {
-        const port = ports[at]!;
-        const arrived = port.receive();
-        frames += arrived;
-        credit[at ^ 1]! += arrived;
-        const count = Math.min(credit[at]!, port.room);
-        if (count === 0) continue;
-        port.transmit(count);
-        credit[at]! -= count;
-      }
-    }
+    for (let turn = 0; turn < burst; turn += 1) frames += passOn(ports, credit);
   } while (microseconds() < end);
+  return frames;
+}
+
+/** Each frame that arrives lets its sender send another. Returns how many arrived. */
+function passOn(ports: readonly Port[], credit: Int32Array): number {
+  let frames = 0;
+  for (let at = 0; at < ports.length; at += 1) {
+    const port = ports[at]!;
+    const arrived = port.receive();
+    frames += arrived;
+    credit[at ^ 1]! += arrived;
+    const count = Math.min(credit[at]!, port.room);
+    if (count === 0) continue;
+    port.transmit(count);
+    credit[at]! -= count;
+  }
   return frames;
 }
 
@@ -150,19 +154,24 @@ export function sink(ports: readonly Port[], request: SinkRequest): SinkAnswer {
   return { frames, lastAt };
 }
 
-/** A rate that is kept up between other things. */
+/** What the ports from number 2 on do between other things: keep up a rate, or all they can. */
 class Load {
   readonly #from: Port | undefined;
   readonly #to: Port | undefined;
   readonly #mpps: number;
+  readonly #busy: readonly Port[];
+  readonly #credit: Int32Array;
   readonly #started = microseconds();
   #offered = 0;
   arrived = 0;
 
-  constructor(ports: readonly Port[], mpps: number) {
+  constructor(ports: readonly Port[], { loadMpps, busyFrames }: PingRequest) {
     [this.#from, this.#to] = [ports[2], ports[3]];
-    this.#mpps = mpps;
-    if (mpps > 0 && this.#to === undefined) throw new Error('a load needs ports 2 and 3');
+    this.#mpps = loadMpps;
+    const isWanted = loadMpps > 0 || busyFrames > 0;
+    if (isWanted && this.#to === undefined) throw new Error('a load needs ports 2 and 3');
+    this.#busy = busyFrames > 0 ? ports.slice(2) : [];
+    this.#credit = new Int32Array(this.#busy.length).fill(busyFrames);
   }
 
   get mpps(): number {
@@ -170,6 +179,7 @@ class Load {
   }
 
   keepUp(): void {
+    this.arrived += passOn(this.#busy, this.#credit);
     if (this.#from === undefined || this.#to === undefined || this.#mpps === 0) return;
     this.arrived += this.#to.receive();
     const due = Math.floor((microseconds() - this.#started) * this.#mpps) - this.#offered;
@@ -183,7 +193,7 @@ class Load {
 export function ping(ports: readonly Port[], request: PingRequest): PingAnswer {
   const [near, far] = [ports[0]!, ports[1]!];
   const trips = new Float64Array(request.count);
-  const load = new Load(ports, request.loadMpps);
+  const load = new Load(ports, request);
   const cores = startCoreClock();
   let lost = 0;
   for (let trip = 0; trip < request.count; ) {

@@ -48,6 +48,8 @@ export interface PingRequest {
   readonly pauseMicroseconds: number;
   /** From port 2 to port 3 meanwhile; 0 for none. */
   readonly loadMpps: number;
+  /** Frames that each port from number 2 on keeps under way meanwhile; 0 for none. */
+  readonly busyFrames: number;
   /** Greater than 0, up to 1. */
   readonly quantiles: readonly number[];
 }

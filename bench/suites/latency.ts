@@ -41,7 +41,7 @@ async function visit(
   driver: Driver,
 ): Promise<void> {
   const { trips, idleTrips } = context.profile.latency;
-  const busy = { count: trips, pauseMicroseconds: 0, loadMpps: 0 };
+  const busy = { count: trips, pauseMicroseconds: 0, loadMpps: 0, busyFrames: 0 };
   await ask(driver, { ...busy, count: warmUpTrips });
   const record = async (workload: string, request: PingPlan, isPolled: boolean) => {
     const answer = await ask(driver, request);
@@ -60,7 +60,7 @@ async function visit(
   const capacity = (await driver.loop(all)).mpps;
   // One of the four directions carries the load.
   await record('50 % load', { ...busy, loadMpps: capacity * loadShare }, true);
-  await record('idle', { count: idleTrips, pauseMicroseconds, loadMpps: 0 }, false);
+  await record('idle', { ...busy, count: idleTrips, pauseMicroseconds }, false);
 }
 
 type PingPlan = Omit<PingRequest, 'command' | 'quantiles'>;
