@@ -1,6 +1,6 @@
 // The firmware of a network processor: what the host calls, and the turn.
 //
-//   turn = for each transmit ring: inhale → classify → deliver per target → complete;  then notify
+//   turn = for some transmit rings: inhale → classify → deliver per target → complete;  then notify
 //
 // A missing window returns TURN_MISSED from wherever it was; the next call goes on from there.
 import { BATCH_MAX, QUEUE_COUNT_MAX } from '../layout/limits';
@@ -29,12 +29,21 @@ import { openJoined } from './vf/joined';
 import { takeLent } from './vf/lend';
 import { openMisses } from './vf/misses';
 import { deliver } from './vf/receive';
+import {
+  leaveRing,
+  listTransmitRing,
+  nextRing,
+  openTurn,
+  parkRing,
+  spend,
+  unlistTransmitRing,
+} from './vf/rounds';
 import { stepOf } from './vf/step';
 import { chainUntranslated } from './vf/take-chain';
 import { inhale, inhaledBytes, inhaleMissed } from './vf/transmit';
 import { configureLocks } from './virtqueue/lock';
 import { armKicks, suppressKicks } from './virtqueue/notification';
-import { ringAt, vfOf, viewAt } from './virtqueue/ring';
+import { NO_RING, ringAt, vfOf, viewAt } from './virtqueue/ring';
 import { frameAt, TARGET_DROP, TARGET_FLOOD } from './wire/frame';
 import { portFlags } from './wire/port';
 import { openTags } from './wire/tags';
@@ -60,7 +69,6 @@ export const layoutHash: u32 = LAYOUT_HASH;
 const LISTED: u32 = 1;
 
 // Where the turn stands. A batch that waits for a window keeps all of this.
-let cursor: u32 = 0;
 let batchRing: u32 = 0;
 let batchFrames: u32 = 0;
 /** As many of them a target gets before it hears of them. */
@@ -105,39 +113,17 @@ export function attachRing(
   if (isOwned) listTransmitRing(ringNumber);
 }
 
-function listTransmitRing(ringNumber: u32): void {
-  const words = control();
-  store<u32>(TX_RING_LIST_BASE + (words.txRingCount << 2), ringNumber);
-  words.txRingCount += 1;
-}
-
 /** Host: the ring's memory is about to go. */
 export function detachRing(ringNumber: u32): void {
   viewAt(ringNumber).state = RING_STOPPED;
   viewAt(ringNumber).parked = 0;
-  const words = control();
-  for (let i: u32 = 0; i < words.txRingCount; i++) {
-    const entry = TX_RING_LIST_BASE + (i << 2);
-    if (load<u32>(entry) != ringNumber) continue;
-    words.txRingCount -= 1;
-    store<u32>(entry, load<u32>(TX_RING_LIST_BASE + (words.txRingCount << 2)));
-    return;
-  }
+  unlistTransmitRing(ringNumber);
 }
 
 /** Host: RING_ENABLED or RING_DISABLED. A ring that a fault stopped stays so. */
 export function setRingState(ringNumber: u32, state: u32): void {
   const view = viewAt(ringNumber);
   if (view.state != RING_STOPPED) view.state = state;
-}
-
-/** A ring that waits for its guest's IOMMU is looked at no more until there is news. */
-function parkRing(ringNumber: u32): void {
-  const words = control();
-  viewAt(ringNumber).parked = 1;
-  words.txRingCount -= 1;
-  const last = load<u32>(TX_RING_LIST_BASE + (words.txRingCount << 2));
-  store<u32>(TX_RING_LIST_BASE + (cursor << 2), last);
 }
 
 /** Host: there is news of a VF's translations. */
@@ -160,28 +146,24 @@ export function turn(whom: u32): u32 {
   if (batchFrames != 0) {
     if (!deliverBatch()) return TURN_WORKED | waitsFor;
     flags = TURN_WORKED;
-    cursor += 1;
+    leaveRing();
+  } else {
+    openTurn();
   }
-  while (cursor < words.txRingCount) {
-    const ring = load<u32>(TX_RING_LIST_BASE + (cursor << 2));
-    if (viewAt(ring).state == RING_STOPPED) {
-      cursor += 1; // and whatever an earlier ring missed has been answered: ask nothing again
-      continue;
-    }
+  for (let ring = nextRing(); ring != NO_RING; ring = nextRing()) {
     const frames = inhale(ring);
     if (frames != 0) {
       openBatch(ring, frames);
       if (!deliverBatch()) return TURN_WORKED | waitsFor;
       flags = TURN_WORKED;
     } else if (chainUntranslated) {
-      parkRing(ring);
+      parkRing();
       continue; // another ring stands here now
     }
-    cursor += 1;
+    leaveRing();
     // The ring's next turn finds the window mapped; the other rings need not wait for it.
     if (inhaleMissed) return flags | TURN_WORKED | TURN_MISSED;
   }
-  cursor = 0;
   const hasReports = words.faultCount != 0 || words.untranslatedCount != 0;
   if ((whom != INTERRUPT_NOBODY && listInterrupts(whom)) || hasReports) flags |= TURN_SIGNALS;
   return flags;
@@ -234,6 +216,7 @@ function openBatch(ring: u32, frames: u32): void {
   batchRing = ring;
   batchFrames = frames;
   stepFrames = stepOf(frames, inhaledBytes);
+  spend(frames, inhaledBytes);
   openMisses();
   targetDone = 0;
   openFlood();

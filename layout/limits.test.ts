@@ -52,6 +52,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['source segments', memory.SOURCE_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
   ['target segments', memory.TARGET_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
   ['flow table', memory.FLOW_TABLE_BASE, 36 * 256 * 4],
+  ['transmit rings’ costs', memory.TX_RING_SPENT_BASE, (RING_COUNT_MAX / 2) * 4],
   ['ring views', memory.RING_VIEWS_BASE, RING_NUMBER_COUNT * virtqueue.RING_VIEW_SIZE],
   ['IOTLB', memory.IOTLB_BASE, memory.IOTLB_TABLE_COUNT * memory.IOTLB_ENTRY_SIZE],
   ['command', memory.COMMAND_BASE, memory.COMMAND_ANSWER + limits.ANSWER_SIZE_MAX],

@@ -47,6 +47,22 @@ export const PROCESSOR_COUNT_MAX: u32 = 16;
  */
 export const BATCH_MAX: u32 = 128;
 
+/** What a frame costs, and what eight bytes of it cost: nanoseconds, about. */
+export const FRAME_COST: u32 = 25;
+export const BYTES_COST_SHIFT: u32 = 3;
+
+/** After batches of this cost a turn ends, and the next one goes on with the round. */
+export const TURN_COST_MAX: u32 = 10_000;
+
+/** A ring that has cost less in a round may have its turn before the next one, … */
+export const DETOUR_COST_MAX: u32 = 1000;
+
+/** … unless it has more than this to send. */
+export const DETOUR_SLOTS_MAX: u32 = 32;
+
+/** Rings that are looked at for that before each turn: some 0.3 µs. */
+export const DETOURS_MAX: u32 = 32;
+
 /** Fewer frames than these are delivered in one step, unless they are more than STEP_BYTES. */
 export const STEP_FRAMES_MIN: u32 = 32;
 
@@ -88,6 +104,12 @@ export const SEGMENT_BUDGET: u32 = 256;
 
 /** Every 2 KiB of a frame cost as much as a segment: eight super-frames are a batch. */
 export const LENGTH_COST_SHIFT: u32 = 11;
+
+/** Every 256 bytes, while others have questions: some 64 KiB are a batch. */
+export const LENGTH_COST_SHIFT_SHORT: u32 = 8;
+
+/** Turns for which one question lets more be expected. */
+export const QUESTION_TURNS: u32 = 64;
 
 /** Destination, source and EtherType. */
 export const FRAME_SIZE_MIN: u32 = 14;

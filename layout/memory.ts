@@ -54,6 +54,8 @@ export const SOURCE_SEGMENTS_BASE: u32 = 0x158000;
 export const TARGET_SEGMENTS_BASE: u32 = 0x160000;
 /** Tables of the Toeplitz hash: 36 × 256 × u32. */
 export const FLOW_TABLE_BASE: u32 = 0x168000;
+/** What each ring of the list of transmit rings has cost in this round. */
+export const TX_RING_SPENT_BASE: u32 = 0x174000;
 export const RING_VIEWS_BASE: u32 = 0x180000;
 /** Translations of guests behind an IOMMU. */
 export const IOTLB_BASE: u32 = 0x1c2000;

@@ -46,8 +46,17 @@ export function introduce(ports: readonly Port[]): void {
 
 /** Takes what still comes, until nothing has come for a while. */
 function settle(ports: readonly Port[]): void {
+  settleUntil(ports, () => false, settleMicroseconds);
+}
+
+/** The same where it is known when all is there. What has not come after long patience is lost. */
+function settleUntil(
+  ports: readonly Port[],
+  isComplete: () => boolean,
+  patience = patienceMicroseconds,
+): void {
   let quietSince = microseconds();
-  while (microseconds() - quietSince < settleMicroseconds) {
+  while (!isComplete() && microseconds() - quietSince < patience) {
     for (const port of ports) if (port.receive() > 0) quietSince = microseconds();
   }
 }
@@ -62,11 +71,10 @@ export function loop(ports: readonly Port[], request: LoopRequest): LoopAnswer {
   const frames = circulate(ports, credit, request.seconds);
   const elapsed = microseconds() - started;
   const used = cores();
-  settle(ports);
+  const missing = () => ports.reduce((sum, { sent, received }) => sum + sent - received, -before);
+  settleUntil(ports, () => missing() === 0);
   if (frames === 0) throw new Error('no frame arrived');
-  const sum = (of: (port: Port) => number) => ports.reduce((total, port) => total + of(port), 0);
-  const framesLost = sum(({ sent }) => sent) - sum(({ received }) => received) - before;
-  return { mpps: frames / elapsed, seconds: elapsed / 1e6, framesLost, ...used };
+  return { mpps: frames / elapsed, seconds: elapsed / 1e6, framesLost: missing(), ...used };
 }
 
 function circulate(ports: readonly Port[], credit: Int32Array, seconds: number): number {
@@ -118,7 +126,7 @@ export function offer(ports: readonly Port[], request: OfferRequest): OfferAnswe
     to.receive();
   }
   const used = cores();
-  settle(ports);
+  settleUntil(ports, () => to.received - before === offered - refused);
   const delivered = to.received - before;
   return { offered, delivered, refused, seconds: (last - absent) / 1e6, ...used };
 }

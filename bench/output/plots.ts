@@ -65,7 +65,7 @@ function curveSeries(summaries: readonly Summary[], { suite, metric }: Curve): S
 function latencyPlots(summaries: readonly Summary[]): PlotFile[] {
   const own = summaries.filter(({ suite }) => suite === 'latency');
   return distinct(own.map(({ workload }) => workload)).map((workload) => {
-    const name = workload === '50 % load' ? 'load' : workload;
+    const name = workload === '50 % load' ? 'load' : workload.replace(/[ ,]+/g, '-');
     const svg = renderBars(
       own.filter((summary) => summary.workload === workload),
       ({ metric }) => metric,

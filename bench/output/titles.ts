@@ -32,7 +32,9 @@ export const suiteTexts: Readonly<Record<SuiteName, string>> = {
     'Port 0 sends a frame, port 1 answers when it sees it, both by polling in one process on ' +
     'the other core; a trip crosses the switch twice. “50 % load”: ports 2 to 3 carry half of ' +
     'what this switch can do with all four ports. “idle”: 10 ms of silence before each ' +
-    'question, so that a switch that sleeps must be woken.',
+    'question, so that a switch that sleeps must be woken. “busy ports”: further ports keep ' +
+    '128 frames under way to each other, as fast as this switch can; how many that were stands ' +
+    'in the samples (loadMpps).',
   scale:
     'Pairs of VFs in a closed loop with 128 frames of 60 bytes under way in each direction; ' +
     'ring size 256. Memory is the anonymous memory of the process, without what it maps of ' +

@@ -9,7 +9,7 @@ import type { Driver } from '../driver/client.ts';
 import type { PingRequest } from '../driver/protocol.ts';
 import type { Peer } from '../peers/peer.ts';
 import { withDriver } from './session.ts';
-import { interleave, type SuiteContext } from './suite.ts';
+import { interleave, type SuiteContext, withPorts } from './suite.ts';
 
 const latencyQuantiles = [
   ['p50', 0.5],
@@ -28,10 +28,23 @@ const loadShare = 0.5;
 /** Long enough for a switch that sleeps when it is idle to have fallen asleep. */
 const pauseMicroseconds = 10_000;
 
+/** Ports that send all they can beside those that measure, as guests do: rings as QEMU has them. */
+const busyPorts = 6;
+const busyFrames = 128;
+const busySizes = [60, 1496];
+/** Each trip takes that much longer there. */
+const busyTripsDivisor = 20;
+
 export async function runLatency(context: SuiteContext): Promise<void> {
-  await interleave(context, context.profile.rounds, 'latency', (peer, round) =>
+  const { rounds } = context.profile;
+  await interleave(context, rounds, 'latency', (peer, round) =>
     withDriver(peer, 4, {}, async (driver) => visit(context, peer, round, driver)),
   );
+  const what = `latency, ${busyPorts} busy ports`;
+  const able = withPorts(context, what, 2 + busyPorts);
+  await interleave(able, rounds, what, async (peer, round) => {
+    for (const size of busySizes) await visitBusy(context, peer, round, size);
+  });
 }
 
 async function visit(
@@ -43,24 +56,58 @@ async function visit(
   const { trips, idleTrips } = context.profile.latency;
   const busy = { count: trips, pauseMicroseconds: 0, loadMpps: 0, busyFrames: 0 };
   await ask(driver, { ...busy, count: warmUpTrips });
-  const record = async (workload: string, request: PingPlan, isPolled: boolean) => {
-    const answer = await ask(driver, request);
-    const { switchCores, generatorCores, loadMpps, lost } = answer;
-    for (const [index, [metric]] of latencyQuantiles.entries()) {
-      context.record({
-        ...{ suite: 'latency', peer: peer.name, round, workload, x: null },
-        ...{ metric, unit: 'µs', value: answer.quantiles[index] ?? Number.NaN },
-        isDisturbed: isPolled ? isDisturbed(switchCores, generatorCores) : generatorCores < 0.95,
-        ...{ switchCores, generatorCores, details: { loadMpps, lost, trips: request.count } },
-      });
-    }
-  };
+  const record = (workload: string, plan: PingPlan, isPolled: boolean) =>
+    measure(context, peer, round, driver, { workload, plan, isPolled });
   await record('polling', busy, true);
   const all = { framesInFlight, warmUpSeconds: capacitySeconds, seconds: capacitySeconds };
   const capacity = (await driver.loop(all)).mpps;
   // One of the four directions carries the load.
   await record('50 % load', { ...busy, loadMpps: capacity * loadShare }, true);
   await record('idle', { ...busy, count: idleTrips, pauseMicroseconds }, false);
+}
+
+/** With frames of one size, those that are measured too. */
+function visitBusy(
+  context: SuiteContext,
+  peer: Peer,
+  round: number,
+  frameBytes: number,
+): Promise<void> {
+  const options = { ringSize: 256, frameBytes: [frameBytes] };
+  return withDriver(peer, 2 + busyPorts, options, async (driver) => {
+    const quiet = { pauseMicroseconds: 0, loadMpps: 0, busyFrames: 0 };
+    await ask(driver, { ...quiet, count: warmUpTrips });
+    const count = context.profile.latency.trips / busyTripsDivisor;
+    const workload = `beside ${busyPorts} busy ports, ${frameBytes} B`;
+    const plan = { ...quiet, count, busyFrames };
+    await measure(context, peer, round, driver, { workload, plan, isPolled: true });
+  });
+}
+
+interface Work {
+  readonly workload: string;
+  readonly plan: PingPlan;
+  /** The switch has no cause to sleep. */
+  readonly isPolled: boolean;
+}
+
+async function measure(
+  context: SuiteContext,
+  peer: Peer,
+  round: number,
+  driver: Driver,
+  { workload, plan, isPolled }: Work,
+): Promise<void> {
+  const answer = await ask(driver, plan);
+  const { switchCores, generatorCores, loadMpps, lost } = answer;
+  for (const [index, [metric]] of latencyQuantiles.entries()) {
+    context.record({
+      ...{ suite: 'latency', peer: peer.name, round, workload, x: null },
+      ...{ metric, unit: 'µs', value: answer.quantiles[index] ?? Number.NaN },
+      isDisturbed: isPolled ? isDisturbed(switchCores, generatorCores) : generatorCores < 0.95,
+      ...{ switchCores, generatorCores, details: { loadMpps, lost, trips: plan.count } },
+    });
+  }
 }
 
 type PingPlan = Omit<PingRequest, 'command' | 'quantiles'>;

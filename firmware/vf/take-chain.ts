@@ -10,7 +10,6 @@ import {
   FRAME_SIZE_MAX,
   FRAME_SIZE_MIN,
   HEADER_BYTES_MAX,
-  LENGTH_COST_SHIFT,
   MISS_STREAK_MAX,
 } from '../../layout/limits';
 import { SOURCE_SEGMENTS_BASE } from '../../layout/memory';
@@ -28,6 +27,7 @@ import {
 import { isPacked } from '../virtqueue/queue';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
 import { Frame, frameAt, headerScratch, TARGET_DROP } from '../wire/frame';
+import { lengthCostShift } from './rounds';
 
 /** The frame stays in the guest until the host has mapped or learned what it needs. */
 export const CHAIN_MISSED: u32 = 0xffffffff;
@@ -95,7 +95,7 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
   } else {
     scatter(frame, index, segments, headerSize);
   }
-  return walkedSegments + (length >> LENGTH_COST_SHIFT);
+  return walkedSegments + (length >> lengthCostShift);
 }
 
 /**

@@ -1,11 +1,5 @@
 // The same for a packed ring, where availability stands in each descriptor.
-import {
-  BATCH_MAX,
-  FRAME_SIZE_MAX,
-  FRAME_SIZE_MIN,
-  LENGTH_COST_SHIFT,
-  SEGMENT_BUDGET,
-} from '../../layout/limits';
+import { BATCH_MAX, FRAME_SIZE_MAX, FRAME_SIZE_MIN, SEGMENT_BUDGET } from '../../layout/limits';
 import {
   DESCRIPTOR_LENGTH,
   DESCRIPTOR_SIZE,
@@ -29,6 +23,7 @@ import { faultRing } from '../virtqueue/fault';
 import { availableFlags, chainId, measureChain } from '../virtqueue/packed';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
 import { frameAt } from '../wire/frame';
+import { lengthCostShift } from './rounds';
 import { noteBacklog } from './step';
 import { CHAIN_MISSED, takeChain } from './take-chain';
 
@@ -36,9 +31,9 @@ import { CHAIN_MISSED, takeChain } from './take-chain';
 export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
   if (availableFlags(view, ring, 0) < 0) return 0;
   beginBatch();
-  const vf = vfOf(ringNumber);
   const size = ring.size;
   const headerSize = ring.headerSize;
+  const costShift = lengthCostShift;
   const descriptors = view.descriptors;
   let position = ring.lastAvail & ~PACKED_WRAP;
   // 2.8.1: available means AVAIL as the driver's wrap counter, USED not.
@@ -59,7 +54,7 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
     const address = load<u64>(slot);
     const rest = load<u64>(slot, DESCRIPTOR_LENGTH); // its flags are not looked at again
     const bytes = u32(rest);
-    if (HAS_WINDOWS && address - start >= span && openWindow(vf, address)) {
+    if (HAS_WINDOWS && address - start >= span && openWindow(vfOf(ringNumber), address)) {
       start = windowStart;
       span = windowSize;
       linear = windowLinear;
@@ -79,7 +74,7 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
       frame.address = at;
       frame.header = at;
       frame.length = length;
-      cost += length >> LENGTH_COST_SHIFT;
+      cost += length >> costShift;
     } else {
       slots = measureChain(view, ring, ahead, flags);
       if (slots == 0) {

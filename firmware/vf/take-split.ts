@@ -1,13 +1,7 @@
 // Takes frames from a split transmit ring. One loop for all that a frame in one piece needs from
 // ring and descriptor, so that the window in hand stays in registers and the misses of many frames
 // overlap; nothing here waits for the frame itself.
-import {
-  BATCH_MAX,
-  FRAME_SIZE_MAX,
-  FRAME_SIZE_MIN,
-  LENGTH_COST_SHIFT,
-  SEGMENT_BUDGET,
-} from '../../layout/limits';
+import { BATCH_MAX, FRAME_SIZE_MAX, FRAME_SIZE_MIN, SEGMENT_BUDGET } from '../../layout/limits';
 import {
   AVAIL_RING,
   DESCRIPTOR_LENGTH,
@@ -27,6 +21,7 @@ import { faultRing } from '../virtqueue/fault';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
 import { availableCount } from '../virtqueue/split';
 import { frameAt } from '../wire/frame';
+import { lengthCostShift } from './rounds';
 import { noteBacklog } from './step';
 import { CHAIN_MISSED, takeChain } from './take-chain';
 
@@ -44,6 +39,7 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
   const heads = min(available, BATCH_MAX);
   noteBacklog(available > heads);
   const headerSize = ring.headerSize;
+  const costShift = lengthCostShift;
   const entries = view.avail + AVAIL_RING;
   const descriptors = view.descriptors;
   const first = ring.lastAvail;
@@ -79,7 +75,7 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
       frame.address = at;
       frame.header = at;
       frame.length = length;
-      cost += length >> LENGTH_COST_SHIFT;
+      cost += length >> costShift;
     } else {
       frame.ahead = i;
       frame.slots = 1;

@@ -15,6 +15,13 @@ export function hasChains(view: RingView, ring: Ring): bool {
   return isPacked(ring) ? availableFlags(view, ring, 0) >= 0 : availableCount(view, ring) != 0;
 }
 
+/** Whether the driver has made more than `slots` slots available. */
+export function hasMoreThan(view: RingView, ring: Ring, slots: u32): bool {
+  return isPacked(ring)
+    ? availableFlags(view, ring, slots) >= 0
+    : availableCount(view, ring) > slots;
+}
+
 /** Notes that the chain `ahead` slots on is used; `publishUsed` hands it over. */
 export function putUsed(view: RingView, ring: Ring, ahead: u32, id: u32, length: u32): void {
   if (isPacked(ring)) putPacked(view, ring, ahead, id, length);

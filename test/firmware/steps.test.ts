@@ -31,7 +31,7 @@ describe.each([false, true])('a batch, on packed rings: %s', (packed) => {
     wire = new FirmwareWire([guest, guest]);
     wire.postAll();
     sendAll(256, length); // maps all windows
-    wire.run();
+    wire.host.settle();
     wire.received(1, { repost: false });
     wire.post(1, trap - 1);
     const { ring } = wire.guest(1).pair(0).receive;

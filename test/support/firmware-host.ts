@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import * as counters from '../../layout/counters.ts';
-import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import { QUESTION_TURNS, QUEUE_COUNT_MAX } from '../../layout/limits.ts';
 import * as memory from '../../layout/memory.ts';
 import * as processor from '../../layout/processor.ts';
 import * as vf from '../../layout/vf.ts';
@@ -171,6 +171,12 @@ export class FirmwareHost {
       if (idle === 2) return turns;
     }
     throw new Error(`the firmware is still busy after ${turnsMax} turns`);
+  }
+
+  /** Turns until nothing is left to do, and for so long that no question is remembered. */
+  settle(): void {
+    this.run();
+    for (let turns = 0; turns <= QUESTION_TURNS; turns++) this.turn();
   }
 
   /** Answers a miss: a window, "there is no such memory", or "no slot is free". */

@@ -1,0 +1,159 @@
+// Whose turn it is. All transmit rings of this processor have theirs, a batch each: a round.
+//
+//   turn        turn      turn            A round of many busy rings takes long, so it is done in
+//   ┌─────────┐ ┌───────┐ ┌───────┐       parts: a turn ends after some 10 µs of batches. Before it
+//   │ 0  1  2 │q│ 3  4  │q│ 5  6  │ …     goes on (q), rings with few frames are looked at: whoever
+//   └─────────┘ └───────┘ └───────┘       asks or answers waits for a batch or two, not for all.
+//
+// What a ring has that way counts: after DETOUR_COST_MAX it has had its turn in this round.
+import {
+  BYTES_COST_SHIFT,
+  DETOUR_COST_MAX,
+  DETOUR_SLOTS_MAX,
+  DETOURS_MAX,
+  FRAME_COST,
+  LENGTH_COST_SHIFT,
+  LENGTH_COST_SHIFT_SHORT,
+  QUESTION_TURNS,
+  TURN_COST_MAX,
+} from '../../layout/limits';
+import { TX_RING_LIST_BASE, TX_RING_SPENT_BASE } from '../../layout/memory';
+import { RING_STOPPED } from '../../layout/virtqueue';
+import { control } from '../memory/control';
+import { hasChains, hasMoreThan } from '../virtqueue/queue';
+import { NO_RING, ringAt, viewAt } from '../virtqueue/ring';
+
+/** Instead of a cost: of a ring that had a whole batch between two parts of a round. */
+const HAD_ITS_TURN: u32 = 0xffffffff;
+
+/** The place in the list where the round stands. */
+let cursor: u32 = 0;
+/** The place that was looked at last between two parts of a round. */
+let detour: u32 = 0;
+let detoursLeft: u32 = 0;
+/** The ring in hand is not the one at the cursor. */
+let isDetour: bool = false;
+let turnCost: u32 = 0;
+/** The turn began in the midst of a round, and has not come back to where it began. */
+let mayStartOver: bool = false;
+/** Turns that are still to be short for the sake of rings with little to send. */
+let questionTurns: u32 = 0;
+
+/** What part of a frame's length costs as much as a segment of a batch. */
+export let lengthCostShift: u32 = LENGTH_COST_SHIFT;
+
+function ringOf(place: u32): u32 {
+  return load<u32>(TX_RING_LIST_BASE + (place << 2));
+}
+
+function spentOf(place: u32): u32 {
+  return load<u32>(TX_RING_SPENT_BASE + (place << 2));
+}
+
+function setEntry(place: u32, ring: u32, spent: u32): void {
+  store<u32>(TX_RING_LIST_BASE + (place << 2), ring);
+  store<u32>(TX_RING_SPENT_BASE + (place << 2), spent);
+}
+
+export function listTransmitRing(ring: u32): void {
+  const words = control();
+  setEntry(words.txRingCount, ring, 0);
+  words.txRingCount += 1;
+}
+
+export function unlistTransmitRing(ring: u32): void {
+  const count = control().txRingCount;
+  for (let place: u32 = 0; place < count; place++) {
+    if (ringOf(place) != ring) continue;
+    removeEntry(place);
+    return;
+  }
+}
+
+function removeEntry(place: u32): void {
+  const words = control();
+  words.txRingCount -= 1;
+  setEntry(place, ringOf(words.txRingCount), spentOf(words.txRingCount));
+}
+
+/** Before a turn, unless it goes on with a batch that waited. */
+export function openTurn(): void {
+  turnCost = 0;
+  if (questionTurns != 0) questionTurns -= 1;
+  else lengthCostShift = LENGTH_COST_SHIFT;
+  mayStartOver = cursor != 0;
+  // At the beginning of a round everybody is looked at soon.
+  detoursLeft = mayStartOver ? min(DETOURS_MAX, control().txRingCount) : 0;
+}
+
+/** The ring whose turn it is, or NO_RING: the turn is over. */
+export function nextRing(): u32 {
+  const ring = nextDetour();
+  isDetour = ring != NO_RING;
+  if (isDetour) return ring;
+  let next = nextOfRound();
+  if (next != NO_RING || cursor != 0) return next;
+  // The rest of the round was silent: only a whole one says that there is nothing to do.
+  if (turnCost == 0 && mayStartOver) next = nextOfRound();
+  mayStartOver = false;
+  return next;
+}
+
+function nextDetour(): u32 {
+  const words = control();
+  while (detoursLeft != 0 && turnCost < TURN_COST_MAX) {
+    detoursLeft -= 1;
+    detour = detour + 1 < words.txRingCount ? detour + 1 : 0;
+    if (spentOf(detour) < DETOUR_COST_MAX && hasFew(ringOf(detour))) return ringOf(detour);
+  }
+  return NO_RING;
+}
+
+function nextOfRound(): u32 {
+  const words = control();
+  for (; cursor < words.txRingCount; cursor++) {
+    const ring = ringOf(cursor);
+    if (viewAt(ring).state == RING_STOPPED) continue;
+    if (turnCost >= TURN_COST_MAX) return NO_RING;
+    const hadItsTurn = spentOf(cursor) == HAD_ITS_TURN;
+    setEntry(cursor, ring, hadItsTurn ? DETOUR_COST_MAX : 0);
+    if (!hadItsTurn) return ring;
+  }
+  cursor = 0;
+  return NO_RING;
+}
+
+function hasFew(ringNumber: u32): bool {
+  const view = viewAt(ringNumber);
+  if (view.state == RING_STOPPED) return false;
+  const ring = ringAt(ringNumber);
+  control().currentRing = ringNumber; // before the first access that could trap
+  return hasChains(view, ring) && !hasMoreThan(view, ring, DETOUR_SLOTS_MAX);
+}
+
+/** Notes what the ring in hand has taken. */
+export function spend(frames: u32, bytes: u32): void {
+  const cost = frames * FRAME_COST + (bytes >> BYTES_COST_SHIFT);
+  turnCost += cost;
+  if (!isDetour) {
+    setEntry(cursor, ringOf(cursor), cost);
+    return;
+  }
+  const spent = spentOf(detour) + cost;
+  setEntry(detour, ringOf(detour), spent < DETOUR_COST_MAX ? spent : HAD_ITS_TURN);
+  if (spent >= DETOUR_COST_MAX) return;
+  questionTurns = QUESTION_TURNS;
+  lengthCostShift = LENGTH_COST_SHIFT_SHORT;
+}
+
+/** The ring in hand has had its turn. */
+export function leaveRing(): void {
+  if (!isDetour) cursor += 1;
+}
+
+/** The ring in hand waits for its guest's IOMMU: it is looked at no more until there is news. */
+export function parkRing(): void {
+  const place = isDetour ? detour : cursor;
+  viewAt(ringOf(place)).parked = 1;
+  removeEntry(place);
+}

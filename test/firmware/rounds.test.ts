@@ -1,0 +1,128 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { BATCH_MAX } from '../../layout/limits.ts';
+import { VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
+import { FirmwareWire } from '../support/firmware-wire.ts';
+import { plainFrame } from '../support/frames.ts';
+import type { GuestOptions } from '../support/mock-driver/guest-queues.ts';
+
+const GUESTS = 10;
+/** Who has little to say. Its ring is the last of a round. */
+const QUIET = GUESTS - 1;
+/** The batches of 60 bytes that fill a turn: some 10 µs. */
+const BATCHES = 3;
+
+describe('a round of busy rings', () => {
+  let wire: FirmwareWire;
+
+  beforeEach(() => {
+    const rings: GuestOptions = { queueSize: 512, slots: 300, indirectShare: 0, layout: 'shared' };
+    // Without event indices: every batch is worth an interrupt.
+    const guest = { ...rings, features: [VIRTIO_F_VERSION_1] };
+    wire = new FirmwareWire(Array.from({ length: GUESTS }, () => guest));
+    wire.postAll();
+    // Maps all windows, so that no turn ends for want of one.
+    for (let from = 0; from < GUESTS; from++) send(from, 290, 1500);
+    wire.host.settle();
+    for (let to = 0; to < GUESTS; to++) wire.received(to);
+  });
+
+  afterEach(() => wire.close());
+
+  /** To the neighbour with the next lower number. */
+  function send(from: number, frames: number, length = 60): void {
+    const to = wire.mac((from + GUESTS - 1) % GUESTS);
+    for (let i = 0; i < frames; i++) {
+      const isSent = wire.send(from, plainFrame({ to, from: wire.mac(from) }, length, i));
+      if (!isSent) throw new Error('assertion: the ring is full');
+    }
+  }
+
+  /** Frames that each guest has sent since the last look. */
+  let before: number[] = [];
+  function sent(): number[] {
+    const now = wire.host.stats().vfs.map(({ tx }) => tx.packets);
+    const since = now.map((count, vf) => count - (before[vf] ?? 0));
+    before = now;
+    return since;
+  }
+
+  function sendAll(length = 60): void {
+    for (let from = 0; from < QUIET; from++) send(from, 290, length);
+    sent();
+  }
+
+  it('is done in turns of some batches, each of which goes on where the last one stood', () => {
+    sendAll();
+    const order: number[] = [];
+    for (let turn = 0; turn < QUIET / BATCHES; turn++) {
+      wire.host.turn();
+      const counts = sent();
+      const served = counts.flatMap((count, vf) => (count > 0 ? [vf] : []));
+      expect(served.map((vf) => counts[vf])).toEqual([BATCH_MAX, BATCH_MAX, BATCH_MAX]);
+      order.push(...served);
+    }
+    expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  it('lets a ring with little to send have its turn before the next part', () => {
+    sendAll();
+    wire.host.turn();
+    expect(sent()[QUIET]).toBe(0);
+    wire.host.signals.length = 0;
+    send(QUIET, 1);
+    wire.host.turn();
+    expect(sent()[QUIET]).toBe(1);
+    // And whoever it is for hears of it now, not at the end of the round.
+    expect(wire.host.signals).toContain(wire.host.ringNumber(QUIET - 1, 0));
+    send(QUIET, 5);
+    wire.host.turn();
+    expect(sent()[QUIET]).toBe(5);
+  });
+
+  it.each([
+    ['little', 30, [30, 1, 0, 0, 0, 10, 0, 0]],
+    ['much', 33, [0, 0, 44, 0, 0, 0, 0, 0]],
+  ])('lets none have more than its share by that: %s', (_, frames, wanted) => {
+    sendAll();
+    wire.host.turn();
+    sent();
+    // The round comes to it in the third turn and in the sixth: not if it had its turn before.
+    const turns = wanted.map((_, turn) => {
+      if (turn === 0) send(QUIET, frames);
+      if (turn === 1) send(QUIET, 1);
+      if (turn === 2) send(QUIET, 10);
+      wire.host.turn();
+      return sent()[QUIET];
+    });
+    expect(turns).toEqual(wanted);
+  });
+
+  it('takes shorter batches of large frames while there are questions', () => {
+    sendAll(1500);
+    wire.host.turn();
+    expect(sent()[0]).toBe(BATCH_MAX);
+    send(QUIET, 1);
+    wire.host.turn();
+    wire.host.turn();
+    const short = sent().filter((count) => count > 1);
+    expect(Math.max(...short.slice(1))).toBeLessThanOrEqual(64);
+    expect(Math.max(...short.slice(1))).toBeGreaterThan(32);
+    wire.host.settle();
+    for (let to = 0; to < GUESTS; to++) wire.received(to);
+    sendAll(1500);
+    wire.host.turn();
+    expect(sent()[0]).toBe(BATCH_MAX);
+  });
+
+  it('forgets a ring that is gone, and goes on with the others', () => {
+    sendAll();
+    wire.host.turn();
+    sent();
+    for (const vf of [0, 4, QUIET]) wire.host.firmware.detachRing(wire.host.ringNumber(vf, 1));
+    for (let turn = 0; turn < 12; turn++) wire.host.turn();
+    const counts = sent();
+    expect([0, 4, QUIET].map((vf) => counts[vf])).toEqual([0, 0, 0]);
+    for (const vf of [3, 5, 6, 7, 8]) expect(counts[vf]).toBe(290);
+    for (const vf of [1, 2]) expect(counts[vf]).toBe(290 - BATCH_MAX);
+  });
+});
