@@ -36,7 +36,7 @@ let isDetour: bool = false;
 let turnCost: u32 = 0;
 /** The turn began in the midst of a round, and has not come back to where it began. */
 let mayStartOver: bool = false;
-/** Turns that are still to be short for the sake of rings with little to send. */
+/** Turns whose batches are still to be short, for the sake of rings with few frames. */
 let questionTurns: u32 = 0;
 
 /** What part of a frame's length costs as much as a segment of a batch. */
