@@ -13,18 +13,18 @@ const LINE_SIZE = 64;
  * proc(5)'s loadavg is three of 412. About 2 µs a look, and no allocation.
  */
 export class Load {
-  readonly #path: string;
   readonly #processorCount: number;
-  #file = -1;
+  #file: number;
 
+  /** Opens the file at once: the first look is made by a loop that has frames to move. */
   constructor(path = '/proc/loadavg', processorCount = cpus().length) {
-    this.#path = path;
     this.#processorCount = processorCount;
+    this.#file = openIfThere(path);
   }
 
   /** False too where nobody can tell: no /proc. */
   isContested(): boolean {
-    if (this.#file < 0 && !this.#open()) return false;
+    if (this.#file < 0) return false;
     const length = c.pread(this.#file, scratch.address, LINE_SIZE, 0);
     return this.#runnable(length) > this.#processorCount;
   }
@@ -32,15 +32,6 @@ export class Load {
   close(): void {
     if (this.#file >= 0) closeSync(this.#file);
     this.#file = -1;
-  }
-
-  #open(): boolean {
-    try {
-      this.#file = openSync(this.#path, 'r');
-      return true;
-    } catch {
-      return false;
-    }
   }
 
   /** The number before the slash, this thread among them. */
@@ -52,5 +43,13 @@ export class Load {
       count = byte === SPACE ? 0 : count * 10 + byte - DIGIT_ZERO;
     }
     return 0;
+  }
+}
+
+function openIfThere(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch {
+    return -1;
   }
 }
