@@ -4,7 +4,7 @@
 //
 // A missing window returns TURN_MISSED from wherever it was; the next call goes on from there.
 import { BATCH_MAX, QUEUE_COUNT_MAX } from '../layout/limits';
-import { TARGET_LIST_BASE, TX_RING_LIST_BASE, WHOLE_LIST_BASE } from '../layout/memory';
+import { TARGET_LIST_BASE, WHOLE_LIST_BASE } from '../layout/memory';
 import {
   INTERRUPT_ALL,
   INTERRUPT_NOBODY,
@@ -35,6 +35,7 @@ import {
   nextRing,
   openTurn,
   parkRing,
+  ringOf,
   spend,
   unlistTransmitRing,
 } from './vf/rounds';
@@ -187,7 +188,7 @@ export function arm(): bool {
   const words = control();
   let isBusy = false;
   for (let i: u32 = 0; i < words.txRingCount; i++) {
-    const ring = load<u32>(TX_RING_LIST_BASE + (i << 2));
+    const ring = ringOf(i);
     if (viewAt(ring).state == RING_STOPPED) continue;
     words.currentRing = ring;
     if (armKicks(viewAt(ring), ringAt(ring))) isBusy = true;
@@ -199,7 +200,7 @@ export function arm(): bool {
 export function disarm(): void {
   const words = control();
   for (let i: u32 = 0; i < words.txRingCount; i++) {
-    const ring = load<u32>(TX_RING_LIST_BASE + (i << 2));
+    const ring = ringOf(i);
     if (viewAt(ring).state == RING_STOPPED) continue;
     words.currentRing = ring;
     suppressKicks(viewAt(ring), ringAt(ring));

@@ -108,8 +108,8 @@ export const LENGTH_COST_SHIFT: u32 = 11;
 /** Every 256 bytes, while others have questions: some 64 KiB are a batch. */
 export const LENGTH_COST_SHIFT_SHORT: u32 = 8;
 
-/** Turns for which one question lets more be expected. */
-export const QUESTION_TURNS: u32 = 64;
+/** Turns for which one question lets more be expected: the rest of its own, and 64 more. */
+export const QUESTION_TURNS: u32 = 65;
 
 /** Destination, source and EtherType. */
 export const FRAME_SIZE_MIN: u32 = 14;

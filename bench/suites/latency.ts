@@ -28,6 +28,9 @@ const loadShare = 0.5;
 /** Long enough for a switch that sleeps when it is idle to have fallen asleep. */
 const pauseMicroseconds = 10_000;
 
+/** One question after the other, and nothing else. */
+const alone = { pauseMicroseconds: 0, loadMpps: 0, busyFrames: 0 };
+
 /** Ports that send all they can beside those that measure, as guests do: rings as QEMU has them. */
 const busyPorts = 6;
 const busyFrames = 128;
@@ -54,7 +57,7 @@ async function visit(
   driver: Driver,
 ): Promise<void> {
   const { trips, idleTrips } = context.profile.latency;
-  const busy = { count: trips, pauseMicroseconds: 0, loadMpps: 0, busyFrames: 0 };
+  const busy = { ...alone, count: trips };
   await ask(driver, { ...busy, count: warmUpTrips });
   const record = (workload: string, plan: PingPlan, isPolled: boolean) =>
     measure(context, peer, round, driver, { workload, plan, isPolled });
@@ -75,11 +78,10 @@ function visitBusy(
 ): Promise<void> {
   const options = { ringSize: 256, frameBytes: [frameBytes] };
   return withDriver(peer, 2 + busyPorts, options, async (driver) => {
-    const quiet = { pauseMicroseconds: 0, loadMpps: 0, busyFrames: 0 };
-    await ask(driver, { ...quiet, count: warmUpTrips });
+    await ask(driver, { ...alone, count: warmUpTrips });
     const count = context.profile.latency.trips / busyTripsDivisor;
     const workload = `beside ${busyPorts} busy ports, ${frameBytes} B`;
-    const plan = { ...quiet, count, busyFrames };
+    const plan = { ...alone, count, busyFrames };
     await measure(context, peer, round, driver, { workload, plan, isPolled: true });
   });
 }

@@ -40,9 +40,12 @@ let mayStartOver: bool = false;
 let questionTurns: u32 = 0;
 
 /** What part of a frame's length costs as much as a segment of a batch. */
-export let lengthCostShift: u32 = LENGTH_COST_SHIFT;
+export function lengthCostShift(): u32 {
+  return questionTurns != 0 ? LENGTH_COST_SHIFT_SHORT : LENGTH_COST_SHIFT;
+}
 
-function ringOf(place: u32): u32 {
+/** The ring at a place of the list, of which there are `txRingCount` (see the control words). */
+export function ringOf(place: u32): u32 {
   return load<u32>(TX_RING_LIST_BASE + (place << 2));
 }
 
@@ -80,7 +83,6 @@ function removeEntry(place: u32): void {
 export function openTurn(): void {
   turnCost = 0;
   if (questionTurns != 0) questionTurns -= 1;
-  else lengthCostShift = LENGTH_COST_SHIFT;
   mayStartOver = cursor != 0;
   // At the beginning of a round everybody is looked at soon.
   detoursLeft = mayStartOver ? min(DETOURS_MAX, control().txRingCount) : 0;
@@ -141,9 +143,7 @@ export function spend(frames: u32, bytes: u32): void {
   }
   const spent = spentOf(detour) + cost;
   setEntry(detour, ringOf(detour), spent < DETOUR_COST_MAX ? spent : HAD_ITS_TURN);
-  if (spent >= DETOUR_COST_MAX) return;
-  questionTurns = QUESTION_TURNS;
-  lengthCostShift = LENGTH_COST_SHIFT_SHORT;
+  if (spent < DETOUR_COST_MAX) questionTurns = QUESTION_TURNS;
 }
 
 /** The ring in hand has had its turn. */

@@ -95,7 +95,7 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
   } else {
     scatter(frame, index, segments, headerSize);
   }
-  return walkedSegments + (length >> lengthCostShift);
+  return walkedSegments + (length >> lengthCostShift());
 }
 
 /**

@@ -33,7 +33,7 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
   beginBatch();
   const size = ring.size;
   const headerSize = ring.headerSize;
-  const costShift = lengthCostShift;
+  const costShift = lengthCostShift();
   const descriptors = view.descriptors;
   let position = ring.lastAvail & ~PACKED_WRAP;
   // 2.8.1: available means AVAIL as the driver's wrap counter, USED not.

@@ -39,7 +39,7 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
   const heads = min(available, BATCH_MAX);
   noteBacklog(available > heads);
   const headerSize = ring.headerSize;
-  const costShift = lengthCostShift;
+  const costShift = lengthCostShift();
   const entries = view.avail + AVAIL_RING;
   const descriptors = view.descriptors;
   const first = ring.lastAvail;

@@ -12,7 +12,7 @@ export function isPacked(ring: Ring): bool {
 
 /** Whether the driver has made anything available. */
 export function hasChains(view: RingView, ring: Ring): bool {
-  return isPacked(ring) ? availableFlags(view, ring, 0) >= 0 : availableCount(view, ring) != 0;
+  return hasMoreThan(view, ring, 0);
 }
 
 /** Whether the driver has made more than `slots` slots available. */
