@@ -25,6 +25,12 @@ export const packages = [
     isInstalled: hasKernel,
   },
   {
+    name: 'xz-utils',
+    purpose: "unpacks that kernel's modules, which Debian compresses since its release 13",
+    neededBy: ['start', 'test', 'bench'],
+    isInstalled: () => hasProgram('xz'),
+  },
+  {
     name: 'busybox-static',
     purpose: 'the programs inside the virtual machines',
     neededBy: ['start', 'test', 'bench'],

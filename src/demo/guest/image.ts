@@ -5,15 +5,15 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { cacheDirectory } from './cache.ts';
 import { type ArchiveEntry, archive, directory, file, symbolicLink } from './cpio.ts';
 import { initScript, loadDriversScript, networkScript } from './init-script.ts';
-import { driverModules, type Kernel, moduleName } from './kernel.ts';
+import { driverModules, type Kernel, moduleName, unpackerOf } from './kernel.ts';
 import { findProgram } from './requirements.ts';
 
 /** Raise it when this file changes what an image contains. */
-const recipe = 1;
+const recipe = 2;
 
 /** The path of an image for this kernel: made now, or kept from an earlier time. */
 export function guestImage(kernel: Kernel): string {
@@ -62,7 +62,10 @@ function dynamicProgramEntries(names: readonly string[]): ArchiveEntry[] {
 
 function sharedLibraries(program: string): string[] {
   const listing = execFileSync('ldd', [program], { encoding: 'utf8' });
-  return [...listing.matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] as string);
+  const linked = [...listing.matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] as string);
+  // iperf3 cancels its threads (since 3.16), for which glibc loads a library that no list names.
+  const beside = linked.map((path) => join(dirname(path), 'libgcc_s.so.1')).filter(existsSync);
+  return [...linked, ...beside];
 }
 
 function moduleEntries(kernel: Kernel): ArchiveEntry[] {
@@ -73,10 +76,9 @@ function moduleEntries(kernel: Kernel): ArchiveEntry[] {
 }
 
 function moduleBytes(path: string): Buffer {
-  const unpackers: Record<string, string> = { '.xz': 'xz', '.zst': 'zstd', '.gz': 'gzip' };
-  const unpacker = unpackers[path.slice(path.lastIndexOf('.'))];
+  const unpacker = unpackerOf(path);
   if (unpacker === undefined) return readFileSync(path);
-  return execFileSync(unpacker, ['-dc', path], { maxBuffer: 64 << 20 });
+  return execFileSync(programPath(unpacker), ['-dc', path], { maxBuffer: 64 << 20 });
 }
 
 function imageKey(kernel: Kernel): string {

@@ -46,6 +46,13 @@ export function driverModules(kernel: Kernel): string[] {
   return [...ordered].map((path) => join(kernel.modules, path));
 }
 
+const unpackers: Readonly<Record<string, string>> = { '.xz': 'xz', '.zst': 'zstd', '.gz': 'gzip' };
+
+/** The program that unpacks a module to its standard output with `-dc`; undefined: it is plain. */
+export function unpackerOf(path: string): string | undefined {
+  return unpackers[path.slice(path.lastIndexOf('.'))];
+}
+
 /** `…/virtio-rng.ko.xz` is the module `virtio_rng`. */
 export function moduleName(path: string): string {
   const base = path.slice(path.lastIndexOf('/') + 1);

@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { findKernel } from './kernel.ts';
+import { driverModules, findKernel, type Kernel, unpackerOf } from './kernel.ts';
 
 /** Debian keeps some programs where an ordinary user's PATH does not look. */
 const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
@@ -19,9 +19,16 @@ export function findProgram(name: string): string | undefined {
 
 /** What keeps this machine from running a real Linux guest; empty when nothing does. */
 export function missingForGuests(): string[] {
-  const missing = guestPrograms.filter((name) => findProgram(name) === undefined);
-  if (findKernel() === undefined) missing.push('a kernel image that may be read, in /boot');
+  const kernel = findKernel();
+  const needed = [...guestPrograms, ...(kernel === undefined ? [] : unpackers(kernel))];
+  const missing = needed.filter((name) => findProgram(name) === undefined);
+  if (kernel === undefined) missing.push('a kernel image that may be read, in /boot');
   return missing;
+}
+
+function unpackers(kernel: Kernel): Set<string> {
+  const names = driverModules(kernel).map(unpackerOf);
+  return new Set(names.filter((name) => name !== undefined));
 }
 
 function isExecutable(path: string): boolean {
