@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { installedQemuVersion, reconnectOption } from '../../src/api/qemu-version.ts';
 import { Child } from '../child.ts';
 import { findCommand } from '../commands.ts';
 import { missingForNamespaces, NetworkNamespace } from '../namespace.ts';
@@ -61,7 +62,8 @@ export function vhostUserLink(peer: Peer): Link {
       remove = () => directory.remove();
       const sockets = [0, 1].map((port) => join(directory.path, `${port}.sock`));
       await peer.start(sockets, { hasOffloads: offloads !== 'none', sharesCore: true });
-      const role = peer.socketRole === 'connects' ? 'server=on,wait=off' : 'reconnect=1';
+      const isServer = peer.socketRole === 'connects';
+      const role = isServer ? 'server=on,wait=off' : reconnectOption(installedQemuVersion());
       const end = (socket: string, index: number) => ({
         chardev: `socket,id=vf,path=${socket},${role}`,
         netdev: 'vhost-user,id=net,chardev=vf',

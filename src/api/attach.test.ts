@@ -12,7 +12,7 @@ describe('QEMU', () => {
         '-m 1G \\',
         '-object memory-backend-memfd,id=mem,size=1G,share=on \\',
         '-machine memory-backend=mem \\',
-        '-chardev socket,id=socket-vm1,path=/h/vm1.sock,reconnect=1 \\',
+        '-chardev socket,id=socket-vm1,path=/h/vm1.sock,reconnect-ms=1000 \\',
         '-netdev vhost-user,id=net-vm1,chardev=socket-vm1,queues=1 \\',
         '-device virtio-net-pci,netdev=net-vm1,mac=02:00:00:00:00:0a,ctrl_guest_offloads=off',
       ].join('\n'),
@@ -29,7 +29,12 @@ describe('QEMU', () => {
 
   it('reads a path with commas and spaces as one', () => {
     const text = shellText(qemuArguments({ ...plain, socket: "/a b/it's,1" }));
-    expect(text).toContain("'socket,id=socket-vm1,path=/a b/it'\\''s,,1,reconnect=1'");
+    expect(text).toContain("'socket,id=socket-vm1,path=/a b/it'\\''s,,1,reconnect-ms=1000'");
+  });
+
+  it('connects again in the words of the version at hand', () => {
+    const text = qemuArguments(plain, { qemuVersion: '7.2.22' }).join(' ');
+    expect(text).toContain('path=/h/vm1.sock,reconnect=1 ');
   });
 });
 

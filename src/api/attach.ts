@@ -1,6 +1,7 @@
 // How a VM attaches to a VF: the words that each VMM wants, ready to paste.
 
 import type { VfConfig } from '../nic/types.ts';
+import { reconnectOption } from './qemu-version.ts';
 
 /** What attaching depends on. */
 export type Attachable = Pick<VfConfig, 'name' | 'socket' | 'mode' | 'mac' | 'queuePairs' | 'mtu'>;
@@ -8,6 +9,8 @@ export type Attachable = Pick<VfConfig, 'name' | 'socket' | 'mode' | 'mac' | 'qu
 export interface AttachOptions {
   /** Guest memory as the VMM writes it, for example 1G. */
   memory?: string;
+  /** Which QEMU, for example 7.2: words differ. Without it, a new one (9.2 or later). */
+  qemuVersion?: string | undefined;
 }
 
 const MEMORY_DEFAULT = '1G';
@@ -19,8 +22,7 @@ const qemuValue = (text: string): string => text.replaceAll(',', ',,');
 /** Arguments of qemu-system-*, one array element per word. */
 export function qemuArguments(vf: Attachable, options: AttachOptions = {}): string[] {
   const size = options.memory ?? MEMORY_DEFAULT;
-  // What QEMU has known since 2.2. Its successor, reconnect-ms, came with 9.2.
-  const end = vf.mode === 'server' ? 'reconnect=1' : 'server=on,wait=off';
+  const end = vf.mode === 'server' ? reconnectOption(options.qemuVersion) : 'server=on,wait=off';
   // The prefixes: an id must begin with a letter, the name of a VF need not.
   const device = ['virtio-net-pci', `netdev=net-${vf.name}`, `mac=${vf.mac}`];
   // Two vectors per pair, one for the control queue, one for changes of the configuration.

@@ -174,8 +174,8 @@ describe('heddle qemu', () => {
   it('works from a file, without a NIC', async () => {
     await server.close();
     writeFileSync(file, `vfs:\n${vm1}`);
-    const fromFile = await printed('qemu', 'vm1', '--config', file);
-    expect(fromFile).toContain('path=/s/1,reconnect=1');
+    const fromFile = await printed('qemu', 'vm1', '--config', file, '--qemu-version', '7.2');
+    expect(fromFile).toContain('path=/s/1,reconnect=1 ');
     const { code, stderr } = await run('qemu', 'vm9', '--config', file);
     expect({ code, first: stderr.split('\n')[0] }).toEqual({
       code: 1,

@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import { cloudHypervisorArguments, libvirtXml, qemuArguments, shellText } from '../api/attach.ts';
+import { installedQemuVersion } from '../api/qemu-version.ts';
 import { loadConfig } from '../config/load.ts';
 import { operatorError } from '../errors.ts';
 import type { VfConfig } from '../nic/types.ts';
@@ -19,12 +20,12 @@ interface QemuOptions extends ControlOptions {
   libvirt?: true;
   cloudHypervisor?: true;
   memory: string;
+  qemuVersion?: string;
   json?: true;
 }
 
 const notes = `
-A QEMU that refuses reconnect=1 wants reconnect-ms=1000 instead (known since 9.2). The NIC
-refuses memory that is not sealed against shrinking: "heddle vf show" then says so, and
+The NIC refuses memory that is not sealed against shrinking: "heddle vf show" then says so, and
 allowUnsealedMemory is the way out if you trust the VMM.
 `;
 
@@ -36,6 +37,7 @@ export function addQemu(program: Command): void {
     .addOption(new Option('--libvirt', 'XML of a libvirt domain').conflicts('cloudHypervisor'))
     .option('--cloud-hypervisor', 'flags of Cloud Hypervisor')
     .option('--memory <size>', 'memory of the VM', '1G')
+    .option('--qemu-version <version>', 'for which QEMU (default: the one in the PATH)')
     .option('--config <file>', 'take the VF from a file: no NIC needs to run')
     .addHelpText('after', `${notes}${example('heddle qemu vm1', 'heddle qemu vm1 --libvirt')}`);
   addControlOption(addJsonOption(command)).action(async (name: string, options: QemuOptions) => {
@@ -45,7 +47,8 @@ export function addQemu(program: Command): void {
       return options.json ? printJson(xml) : print(xml);
     }
     const build = options.cloudHypervisor ? cloudHypervisorArguments : qemuArguments;
-    const words = build(vf, { memory: options.memory });
+    const { memory, qemuVersion = installedQemuVersion() } = options;
+    const words = build(vf, { memory, qemuVersion });
     if (options.json) printJson(words);
     else print(shellText(words));
   });

@@ -6,6 +6,7 @@ import { createApi } from '../api/app.ts';
 import { qemuArguments, shellText } from '../api/attach.ts';
 import { makeWay, openControlSocket } from '../api/control-socket.ts';
 import { EVENT_NAMES } from '../api/events.ts';
+import { installedQemuVersion } from '../api/qemu-version.ts';
 import {
   defaultConfig,
   defaultControlSocket,
@@ -114,10 +115,12 @@ function announce(config: NicConfig, control: string, options: UpOptions): void 
   print(`${config.name}: control socket ${control}`);
   if (vfs.length > ATTACH_SHOWN_MAX)
     print('attach a VM: heddle qemu VF, for each of the VFs below');
+  const qemuVersion = installedQemuVersion();
   for (const vf of vfs) {
     print(`\n${vf.name}  ${vf.mac}  ${vf.socket}`);
     if (vfs.length > ATTACH_SHOWN_MAX) continue;
-    print(shellText(['qemu-system-x86_64', ...qemuArguments(vf)]).replace(/^/gm, '  '));
+    const words = ['qemu-system-x86_64', ...qemuArguments(vf, { qemuVersion })];
+    print(shellText(words).replace(/^/gm, '  '));
   }
   print('\nready');
 }

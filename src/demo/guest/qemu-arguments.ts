@@ -1,3 +1,4 @@
+import { installedQemuVersion, reconnectOption } from '../../api/qemu-version.ts';
 import type { GuestOptions } from './guest.ts';
 import type { Kernel } from './kernel.ts';
 
@@ -53,8 +54,8 @@ function processorsOf({ processors, queuePairs }: GuestOptions): string {
 
 function nicArguments(options: GuestOptions): string[] {
   const pairs = options.queuePairs ?? 1;
-  const socket =
-    (options.socketMode ?? 'client') === 'server' ? 'server=on,wait=off' : 'reconnect=1';
+  const isServer = options.socketMode === 'server';
+  const socket = isServer ? 'server=on,wait=off' : reconnectOption(installedQemuVersion());
   const device = ['virtio-net-pci', 'netdev=net', `mac=${options.mac}`, 'romfile='];
   if (pairs > 1) device.push('mq=on');
   // Under TCG, QEMU 7.2 crashes when vhost-user meets MSI-X; newer ones only lose a little speed.
