@@ -31,6 +31,8 @@ export interface GuestOptions {
   readonly iommu?: boolean;
   /** What QEMU's virtio-net-pci is told besides, like `mrg_rxbuf=off`. */
   readonly deviceProperties?: readonly string[];
+  /** Where QEMU listens for commands of its own (QMP). */
+  readonly monitorSocket?: string;
 }
 
 const bootSeconds = 60;

@@ -23,7 +23,12 @@ export function qemuArguments(options: GuestOptions, kernel: Kernel, image: stri
     ...['-chardev', `socket,id=console,fd=${consoleFd}`, '-serial', 'chardev:console'],
     ...['-chardev', `socket,id=command,fd=${commandFd}`, '-serial', 'chardev:command'],
     ...nicArguments(options),
+    ...(options.monitorSocket === undefined ? [] : monitorArguments(options.monitorSocket)),
   ];
+}
+
+function monitorArguments(socket: string): string[] {
+  return ['-qmp', `unix:${socket},server=on,wait=off`];
 }
 
 function machineArguments(options: GuestOptions): string[] {
