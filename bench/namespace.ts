@@ -26,8 +26,9 @@ export class NetworkNamespace {
     run('ip', ['netns', 'add', this.name]);
     this.#forget = releaseAtExit(() => this.#erase());
     // IPv6 would announce itself on every interface: frames that nobody measures.
-    const setting = ['sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1'];
-    run('ip', ['netns', 'exec', this.name, ...setting]);
+    const setting = 'net/ipv6/conf/default/disable_ipv6';
+    const script = `[ ! -e /proc/sys/${setting} ] || echo 1 > /proc/sys/${setting}`;
+    run('ip', ['netns', 'exec', this.name, 'sh', '-c', script]);
   }
 
   /** Runs `ip` with the words of one line, in the namespace. */

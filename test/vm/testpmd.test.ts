@@ -84,7 +84,8 @@ async function untilEnabled(lab: TestNic, queuePairs: number): Promise<void> {
     if (isReady('vf0') && isReady('vf1')) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  throw new Error(`not all ${queuePairs} queue pairs were enabled`);
+  const states = ['vf0', 'vf1'].map((vf) => lab.nic.vf(vf).rings.map(({ state }) => state));
+  throw new Error(`not all ${queuePairs} queue pairs are enabled: ${JSON.stringify(states)}`);
 }
 
 // Two virtio-user ports of one testpmd send the same frames back and forth: whatever is missing at
