@@ -16,6 +16,7 @@ export interface XdpLibrary {
   createLink: Call;
   createUmem: Call;
   deleteUmem: Call;
+  umemFd: Call;
   createSocket(
     socket: number,
     interfaceName: string,
@@ -69,6 +70,7 @@ function load(): XdpLibrary {
         'uintptr_t completion, uintptr_t options)',
     ),
     deleteUmem: call(xdp, 'int xsk_umem__delete(uintptr_t umem)'),
+    umemFd: call(xdp, 'int xsk_umem__fd(uintptr_t umem)'),
     createSocket: xdp.func(
       'int xsk_socket__create(uintptr_t socket, const char *name, uint32_t queue, ' +
         'uintptr_t umem, uintptr_t receive, uintptr_t transmit, uintptr_t options)',

@@ -2,6 +2,8 @@
 // (Documentation/networking/af_xdp.rst).
 import {
   EINVAL,
+  ENOENT,
+  EOPNOTSUPP,
   F_SETFD,
   FD_CLOEXEC,
   MAP_FIXED,
@@ -65,6 +67,8 @@ export interface XdpSocketOptions {
   chunkSize: number;
   /** Entries of each of the four rings. */
   ringSize: number;
+  /** Chunks (offsets in the memory) that the driver has for what comes, from the start. */
+  freeChunks: readonly number[];
   /** Whether frames may take several chunks, where the kernel knows of that (6.6). */
   wantsFragments: boolean;
   /** `auto`: if the driver can. */
@@ -143,7 +147,7 @@ export class XdpSocket {
       const structures = new LinearMemory(65536);
       const result = create(xdp, structures, options, hasFragments);
       if (result === 0) return new XdpSocket(xdp, structures, wantsFragments, hasFragments);
-      if (result !== -EINVAL || !hasFragments) throw new SystemError('AF_XDP socket', -result);
+      if (result !== -EINVAL || !hasFragments) throw refusal(-result, options);
     }
     throw new Error('assertion: the last try returns or throws');
   }
@@ -155,7 +159,13 @@ export class XdpSocket {
   }
 }
 
-/** Registers the memory and binds the socket: 0 or −errno. */
+/** Where only zero-copy will do, virtio-net says with ENOENT that its rings cannot be reset. */
+function refusal(error: number, { zeroCopy }: XdpSocketOptions): SystemError {
+  const isUnable = zeroCopy === 'required' && error === ENOENT;
+  return new SystemError('AF_XDP socket', isUnable ? EOPNOTSUPP : error);
+}
+
+/** Registers the memory and binds the socket: 0 or −errno. Throws a SystemError of the rings'. */
 function create(
   xdp: XdpLibrary,
   { base, buffer }: LinearMemory,
@@ -174,10 +184,16 @@ function create(
   // The kernel holds the pages themselves from here on; where we saw them does not matter.
   c.munmap(area, memorySize);
   if (made < 0) return made;
+  const umem = Number(new DataView(buffer).getBigUint64(HANDLES, true));
+  try {
+    fillBeforehand(xdp.umemFd(umem), options);
+  } catch (error) {
+    xdp.deleteUmem(umem);
+    throw error;
+  }
   const wishes = ZERO_COPY_FLAGS[options.zeroCopy] | (hasFragments ? XDP_USE_SG : 0);
   const flags = XDP_USE_NEED_WAKEUP | wishes;
   words.set([options.ringSize, options.ringSize, XSK_LIBXDP_FLAGS_INHIBIT_PROG_LOAD, 0, flags]);
-  const umem = Number(new DataView(buffer).getBigUint64(HANDLES, true));
   const bound = xdp.createSocket(
     base + HANDLES + 8,
     options.interface,
@@ -189,6 +205,20 @@ function create(
   );
   if (bound < 0) xdp.deleteUmem(umem);
   return bound;
+}
+
+/**
+ * Fills the fill ring. A driver that finds it empty when it is bound may never look again (igb), as
+ * others have it filled by then.
+ */
+function fillBeforehand(fd: number, { freeChunks, ringSize }: XdpSocketOptions): void {
+  const { entries, producer } = readOffsets(fd).fill;
+  const memory = new LinearMemory(65536);
+  mapXdpRing(memory.base, entries + ringSize * 8, fd, XDP_RING_FILE_OFFSETS.fill);
+  const words = new Uint32Array(memory.buffer);
+  for (const [i, address] of freeChunks.entries()) words[entries / 4 + i * 2] = address;
+  Atomics.store(words, producer / 4, freeChunks.length);
+  memory.unmap(0, memory.sizeBytes);
 }
 
 function readOffsets(fd: number): XdpOffsets {

@@ -20,6 +20,8 @@ export abstract class InterfaceSource implements UplinkSource {
   #mtu = 0;
   #isUp = false;
   #isLost = false;
+  /** Downs that the listener was told of and has not carried out yet. */
+  #downs = 0;
   #stopWatching = () => {};
   #retry: NodeJS.Timeout | undefined;
 
@@ -59,7 +61,13 @@ export abstract class InterfaceSource implements UplinkSource {
   }
 
   release(): void {
-    if (!this.#isLost) return;
+    this.#downs -= 1;
+    this.#openAnew();
+  }
+
+  /** Only when the processors have let go of all wires: what they use must not be closed. */
+  #openAnew(): void {
+    if (!this.#isLost || this.#downs > 0) return;
     this.#isLost = false;
     this.#close();
     this.#look();
@@ -104,7 +112,7 @@ export abstract class InterfaceSource implements UplinkSource {
     const { mtu } = wires.capabilities;
     if (this.#isUp && mtu === this.#mtu) return;
     // The wires stay; what sends on them must learn what the interface takes now.
-    if (this.#isUp) this.#listener?.onDown(`the MTU of the interface became ${mtu}`);
+    if (this.#isUp) this.#tell(`the MTU of the interface became ${mtu}`);
     this.#isUp = true;
     this.#mtu = mtu;
     this.#listener?.onUp(wires);
@@ -115,8 +123,13 @@ export abstract class InterfaceSource implements UplinkSource {
     this.#isLost = isLost;
     const wasUp = this.#isUp;
     this.#isUp = false;
-    if (wasUp) this.#listener?.onDown(reason);
-    else this.release();
+    if (wasUp) this.#tell(reason);
+    else this.#openAnew();
+  }
+
+  #tell(reason: string): void {
+    this.#downs += 1;
+    this.#listener?.onDown(reason);
   }
 
   #close(): void {

@@ -10,6 +10,7 @@
 //
 // The kernel leaves 256 bytes before each frame: the virtio-net header goes there.
 
+import { readSync } from 'node:fs';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { EAGAIN, EBUSY, EINTR, ENETDOWN, ENOBUFS, ENOMEM, ENXIO } from '../os/constants.ts';
 import { errorName } from '../os/system-error.ts';
@@ -23,6 +24,7 @@ import {
   ARENA_END,
   BUFFERS,
   FRAME_ROOM,
+  PAIR_SIZE,
   type PairMemory,
   PORT_RING_SIZE,
   STAGING,
@@ -76,6 +78,17 @@ export interface XdpWireSettings {
   /** Differs whenever the socket is another. */
   generation: number;
   isZeroCopy: boolean;
+}
+
+/**
+ * The chunks that a socket may have from the start: all but those whose frames are still with the
+ * port. Nothing changes them as long as no wire of the port is open.
+ */
+export function freeChunks(file: number, pair: number): number[] {
+  const owners = new Uint8Array(CHUNK_COUNT);
+  readSync(file, owners, 0, CHUNK_COUNT, pair * PAIR_SIZE + OWNERS);
+  const chunks = Array.from(owners, (_, chunk) => XDP_CHUNKS + chunk * XDP_CHUNK_SIZE);
+  return chunks.filter((_, chunk) => owners[chunk] !== PORTS);
 }
 
 export class XdpWire implements Wire, SharedMemory {
@@ -219,11 +232,16 @@ export class XdpWire implements Wire, SharedMemory {
     this.#transmit.producer = taken;
   }
 
-  /** The kernel knows nothing of these sockets yet, whatever became of those before. */
+  /** Of these sockets the kernel has what `freeChunks` was, whatever became of those before. */
   #begin(generation: number): void {
     this.lent.fill(0);
     for (let chunk = 0; chunk < CHUNK_COUNT; chunk++) {
       if (this.#owners[chunk] === KERNELS) this.#owners[chunk] = OURS;
+    }
+    const { entries, producer } = this.#fill;
+    for (let i = 0; i < producer; i++) {
+      const address = this.#memory.words[entries + i * ADDRESS_WORDS] ?? 0;
+      this.#owners[(address - XDP_CHUNKS) >>> CHUNK_SHIFT] = KERNELS;
     }
     this.#memory.words[GENERATION / 4] = generation;
   }

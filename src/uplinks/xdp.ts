@@ -24,7 +24,7 @@ import type { InterfaceWatch } from './interface-watch.ts';
 import { PAIR_SIZE } from './port-memory.ts';
 import type { PortFile, SourceListener, Wires } from './uplink.ts';
 import { BURST_MAX } from './wire.ts';
-import { XDP_CHUNK_SIZE, XDP_RING_SIZE } from './xdp-wire.ts';
+import { freeChunks, XDP_CHUNK_SIZE, XDP_RING_SIZE } from './xdp-wire.ts';
 
 export interface XdpOptions extends XdpChoices {
   interface: string;
@@ -177,14 +177,16 @@ export class XdpSource extends InterfaceSource {
   }
 
   #openSocket(queue: number, wantsFragments: boolean): XdpSocket {
+    const memoryFd = this.#file?.fd ?? -1;
     return XdpSocket.open({
       interface: this.#options.interface,
       queue,
-      memoryFd: this.#file?.fd ?? -1,
+      memoryFd,
       memoryOffset: queue * PAIR_SIZE,
       memorySize: PAIR_SIZE,
       chunkSize: XDP_CHUNK_SIZE,
       ringSize: XDP_RING_SIZE,
+      freeChunks: freeChunks(memoryFd, queue),
       wantsFragments,
       zeroCopy: this.#options.zeroCopy,
     });

@@ -5,8 +5,19 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { bringUp } from '../../src/os/net-device.ts';
+import { c } from '../../src/os/libc.ts';
+import { LinearMemory } from '../../src/os/linear-memory.ts';
+import { createMemoryFile } from '../../src/os/memory-file.ts';
+import { bringUp, findNetDevice } from '../../src/os/net-device.ts';
 import { XdpProgram } from '../../src/os/xdp-program.ts';
+import {
+  mapXdpRing,
+  XDP_HEADROOM,
+  XDP_RING_FILE_OFFSETS,
+  XdpSocket,
+} from '../../src/os/xdp-socket.ts';
+import { PAIR_SIZE } from '../../src/uplinks/port-memory.ts';
+import { freeChunks, XDP_CHUNK_SIZE, XDP_RING_SIZE } from '../../src/uplinks/xdp-wire.ts';
 import { onesSum, pseudoSum } from '../offload/internet-checksum.ts';
 import { checkSame } from '../support/exchange.ts';
 import { type FarEnd, openInterfaceEnd } from '../support/far-end.ts';
@@ -368,4 +379,36 @@ test('costs no processor time while nothing flows', async () => {
   await lab.nic.addUplink(fast);
   await exchange(await lab.connect(0), 10);
   await expectIdle(lab.nic);
+});
+
+// igb looks at the fill ring when it is bound, and not again if there is nothing in it.
+test('a socket has chunks for what comes before a wire is there', async () => {
+  const sizeBytes = PAIR_SIZE;
+  const memoryFd = createMemoryFile('heddle-test', sizeBytes);
+  const chunks = freeChunks(memoryFd, 0);
+  const program = XdpProgram.load();
+  const socket = XdpSocket.open({
+    ...{ interface: 'near', queue: 0, memoryFd, memoryOffset: 0, memorySize: sizeBytes },
+    ...{ chunkSize: XDP_CHUNK_SIZE, ringSize: XDP_RING_SIZE, freeChunks: chunks },
+    ...{ wantsFragments: false, zeroCopy: 'auto' },
+  });
+  const ring = new LinearMemory(65536);
+  const { entries, producer } = socket.offsets.receive;
+  const words = new Uint32Array(ring.buffer);
+  try {
+    program.insert(socket);
+    program.attach(findNetDevice('near')?.index ?? 0, 'auto');
+    const ringSize = entries + XDP_RING_SIZE * 16;
+    mapXdpRing(ring.base, ringSize, socket.fd, XDP_RING_FILE_OFFSETS.receive);
+    far = openInterfaceEnd('far');
+    for (const i of [1, 2, 3]) far.send(plainFrame({ to: BROADCAST, from: FAR_MAC }, 100, i));
+    await until(() => words[producer / 4] === 3);
+    const addresses = [0, 1, 2].map((i) => (words[entries / 4 + i * 4] ?? 0) - XDP_HEADROOM);
+    expect(chunks).toEqual(expect.arrayContaining(addresses));
+  } finally {
+    program.close();
+    socket.close();
+    ring.unmap(0, ring.sizeBytes);
+    c.close(memoryFd);
+  }
 });
