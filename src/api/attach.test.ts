@@ -58,18 +58,30 @@ describe('libvirt', () => {
 </memoryBacking>
 
 <interface type='vhostuser'>
+  <alias name='ua-vm1'/>
   <mac address='02:00:00:00:00:0a'/>
   <source type='unix' path='/h/vm1.sock' mode='client'>
     <reconnect enabled='yes' timeout='1'/>
   </source>
   <model type='virtio'/>
-</interface>`);
+</interface>
+
+<qemu:override xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+  <qemu:device alias='ua-vm1'>
+    <qemu:frontend>
+      <qemu:property name='ctrl_guest_offloads' type='bool' value='false'/>
+    </qemu:frontend>
+  </qemu:device>
+</qemu:override>`);
   });
 
   it('listens, with queues, MTU and an escaped path', () => {
-    const xml = libvirtXml({ ...wide, socket: "/a&'<b" });
+    const xml = libvirtXml({ ...wide, name: 'vm.1', socket: "/a&'<b" });
     expect(xml).toContain("path='/a&#38;&#39;&#60;b' mode='server'/>");
-    expect(xml).toContain("<mtu size='9000'/>");
+    // Libvirt's own <mtu> would keep the VM from starting.
+    expect(xml).not.toContain('<mtu');
+    expect(xml).toContain("<qemu:property name='host_mtu' type='unsigned' value='9000'/>");
+    expect(xml.match(/ua-vm-1/g)).toHaveLength(2);
     expect(xml).toContain("<driver queues='2'/>");
   });
 });

@@ -61,9 +61,14 @@ export function cloudHypervisorArguments(vf: Attachable, options: AttachOptions 
 const xmlValue = (text: string): string =>
   text.replace(/[&<>']/g, (character) => `&#${character.charCodeAt(0)};`);
 
-/** Two elements of a libvirt domain: one belongs under <domain>, the other under <devices>. */
+/**
+ * Three elements of a libvirt domain (8.2 or later): the one in the middle belongs under <devices>,
+ * the others under <domain>.
+ */
 export function libvirtXml(vf: Attachable): string {
   const source = `type='unix' path='${xmlValue(vf.socket)}'`;
+  // The prefix is the user's own, for which libvirt wants letters, digits, _ and -.
+  const alias = `ua-${vf.name.replaceAll(/[^\w-]/g, '-')}`;
   return [
     '<memoryBacking>',
     "  <source type='memfd'/>",
@@ -71,6 +76,7 @@ export function libvirtXml(vf: Attachable): string {
     '</memoryBacking>',
     '',
     "<interface type='vhostuser'>",
+    `  <alias name='${alias}'/>`,
     `  <mac address='${vf.mac}'/>`,
     ...(vf.mode === 'server'
       ? [
@@ -79,11 +85,28 @@ export function libvirtXml(vf: Attachable): string {
           '  </source>',
         ]
       : [`  <source ${source} mode='server'/>`]),
-    ...(vf.mtu === MTU_ETHERNET ? [] : [`  <mtu size='${vf.mtu}'/>`]),
     "  <model type='virtio'/>",
     ...(vf.queuePairs > 1 ? [`  <driver queues='${vf.queuePairs}'/>`] : []),
     '</interface>',
+    '',
+    "<qemu:override xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>",
+    `  <qemu:device alias='${alias}'>`,
+    '    <qemu:frontend>',
+    ...qemuProperties(vf).map((property) => `      <qemu:property ${property}/>`),
+    '    </qemu:frontend>',
+    '  </qemu:device>',
+    '</qemu:override>',
   ].join('\n');
+}
+
+/**
+ * What libvirt has no words for. Its <mtu> it would set on an interface of the host, which a
+ * vhost-user device has only with Open vSwitch: the VM would not start.
+ */
+function qemuProperties({ mtu }: Attachable): string[] {
+  const controls = "name='ctrl_guest_offloads' type='bool' value='false'";
+  if (mtu === MTU_ETHERNET) return [controls];
+  return [controls, `name='host_mtu' type='unsigned' value='${mtu}'`];
 }
 
 /** Words for a shell, quoted where it would read them otherwise, one option per line. */

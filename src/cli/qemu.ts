@@ -34,7 +34,11 @@ export function addQemu(program: Command): void {
     .command('qemu <vf>')
     .summary('print how a VM attaches to a VF')
     .description('Print the arguments with which a VM attaches to a VF, ready to paste.')
-    .addOption(new Option('--libvirt', 'XML of a libvirt domain').conflicts('cloudHypervisor'))
+    .addOption(
+      new Option('--libvirt', 'XML of a libvirt domain (libvirt 8.2 or later)').conflicts(
+        'cloudHypervisor',
+      ),
+    )
     .option('--cloud-hypervisor', 'flags of Cloud Hypervisor')
     .option('--memory <size>', 'memory of the VM', '1G')
     .option('--qemu-version <version>', 'for which QEMU (default: the one in the PATH)')
