@@ -1,7 +1,7 @@
 // DPDK's testpmd, driven through its prompt: a command is over when the next prompt appears.
 
 import { Child } from './child.ts';
-import { findCommand } from './commands.ts';
+import { findCommand, run } from './commands.ts';
 import { dpdkEnvironment } from './dpdk.ts';
 import { makeTemporaryDirectory } from './resources.ts';
 
@@ -18,6 +18,12 @@ const testpmdCommand = 'dpdk-testpmd';
 export function missingTestpmd(): string | null {
   if (findCommand(testpmdCommand) !== null) return null;
   return `${testpmdCommand} is not installed (Debian package dpdk-dev)`;
+}
+
+/** The year of the DPDK that testpmd is from: its libraries count one version a year. */
+export function testpmdYear(): number {
+  const libraries = run('ldd', [findCommand(testpmdCommand) ?? '']);
+  return 2000 + Number(/librte_eal\.so\.(\d+)/.exec(libraries)?.[1]) - 1;
 }
 
 export interface TestpmdOptions {
