@@ -74,8 +74,8 @@ export const packages = [
   },
   {
     name: 'iproute2',
-    purpose: 'network namespaces, for the kernel as a peer in tests and benchmarks',
-    neededBy: ['test', 'bench'],
+    purpose: 'an address for a TAP; network namespaces for tests and benchmarks',
+    neededBy: ['start', 'test', 'bench'],
     isInstalled: () => hasProgram('ip'),
   },
   {

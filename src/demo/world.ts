@@ -18,7 +18,10 @@ export interface WorldReport {
 const PAGE = 'A page from a web server on the host.\n';
 const TAP = { interface: 'heddle-demo', hostAddress: '10.0.0.254', guestAddress: '10.0.0.1' };
 
-/** Adds an uplink and uses it; says why if it cannot. */
+/**
+ * Adds an uplink and uses it; says why if it cannot. passt needs user namespaces, which a container
+ * may not give it: then root has a TAP still.
+ */
 export async function reachWorld(
   nic: Nic,
   pair: GuestPair,
@@ -27,27 +30,28 @@ export async function reachWorld(
 ): Promise<WorldReport | undefined> {
   const { fetchPage } = pair;
   if (fetchPage === undefined) return undefined;
-  const isRoot = process.getuid?.() === 0;
-  const type = findProgram('passt') !== undefined ? 'passt' : 'tap';
-  if (type === 'tap' && !isRoot) {
-    say('No uplink: passt is not installed, and a TAP needs root.');
-    return undefined;
+  const types: WorldReport['uplink'][] = [];
+  if (findProgram('passt') !== undefined) types.push('passt');
+  if (process.getuid?.() === 0) types.push('tap');
+  if (types.length === 0) say('No uplink: passt is not installed, and a TAP needs root.');
+  for (const type of types) {
+    try {
+      const { port, host } = await openUplink(nic, type, cleanups);
+      const { address, page } = await fetchPage.call(pair, { port, host });
+      if (page !== PAGE) throw new Error(`the page came as ${JSON.stringify(page.slice(0, 80))}`);
+      const source = type === 'passt' ? 'got by DHCP' : 'of its own';
+      const what = `a page fetched with the address ${address} ${source}`;
+      say(`vm1 reaches the host through ${type}: ${what}.`);
+      return { uplink: type, address, pageBytes: page.length };
+    } catch (error) {
+      const { message } = error as Error;
+      const isRefused = error instanceof OperatorError;
+      say(`No way to the world through ${type}: ${message}.${isRefused ? ` ${error.hint}` : ''}`);
+      // Only an uplink that was refused has left the guest as it was.
+      if (!isRefused) return undefined;
+    }
   }
-  try {
-    const { port, host } = await openUplink(nic, type, cleanups);
-    const { address, page } = await fetchPage.call(pair, { port, host });
-    if (page !== PAGE) throw new Error(`the page came as ${JSON.stringify(page.slice(0, 80))}`);
-    const source = type === 'passt' ? 'got by DHCP' : 'of its own';
-    say(
-      `vm1 reaches the host through ${type}: a page fetched with the address ${address} ${source}.`,
-    );
-    return { uplink: type, address, pageBytes: page.length };
-  } catch (error) {
-    const { message } = error as Error;
-    const hint = error instanceof OperatorError ? ` ${error.hint}` : '';
-    say(`No way to the world through ${type}: ${message}.${hint}`);
-    return undefined;
-  }
+  return undefined;
 }
 
 /** `host`: where the server is, as the guest sees it; undefined: at its router. */
