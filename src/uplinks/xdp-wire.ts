@@ -60,13 +60,11 @@ const OPTIONS = 3;
 const XDP_PKT_CONTD = 1;
 
 // What must outlive a wire, since the kernel goes on with what it has: which opening of the
-// sockets it was (u32), which receive buffers and which chunks the kernel has.
+// sockets it was (u32), which receive buffers the kernel has, and which chunks the port has. All
+// other chunks are the kernel's.
 const GENERATION = STRUCTURES;
 const LENT = STRUCTURES + 0x1000;
-const OWNERS = STRUCTURES + 0x2000;
-const OURS = 0;
-const KERNELS = 1;
-const PORTS = 2;
+const PORTS = STRUCTURES + 0x2000;
 
 /** How soon to ask again when the kernel takes nothing: it has no way to tell. */
 const RETRY_MILLISECONDS = 1;
@@ -85,10 +83,10 @@ export interface XdpWireSettings {
  * port. Nothing changes them as long as no wire of the port is open.
  */
 export function freeChunks(file: number, pair: number): number[] {
-  const owners = new Uint8Array(CHUNK_COUNT);
-  readSync(file, owners, 0, CHUNK_COUNT, pair * PAIR_SIZE + OWNERS);
-  const chunks = Array.from(owners, (_, chunk) => XDP_CHUNKS + chunk * XDP_CHUNK_SIZE);
-  return chunks.filter((_, chunk) => owners[chunk] !== PORTS);
+  const ports = new Uint8Array(CHUNK_COUNT);
+  readSync(file, ports, 0, CHUNK_COUNT, pair * PAIR_SIZE + PORTS);
+  const chunks = Array.from(ports, (_, chunk) => XDP_CHUNKS + chunk * XDP_CHUNK_SIZE);
+  return chunks.filter((_, chunk) => ports[chunk] === 0);
 }
 
 export class XdpWire implements Wire, SharedMemory {
@@ -105,7 +103,7 @@ export class XdpWire implements Wire, SharedMemory {
   readonly #transmit: XdpRing;
   readonly #fill: XdpRing;
   readonly #completion: XdpRing;
-  readonly #owners: Uint8Array;
+  readonly #ports: Uint8Array;
   // Our sides of the rings; the kernel's are read from them.
   #receivedTo: number;
   #transmitTo: number;
@@ -131,16 +129,12 @@ export class XdpWire implements Wire, SharedMemory {
     this.#fill = ring(2, 'fill', ADDRESS_WORDS);
     this.#completion = ring(3, 'completion', ADDRESS_WORDS);
     this.lent = memory.bytes.subarray(LENT, LENT + PORT_RING_SIZE);
-    this.#owners = memory.bytes.subarray(OWNERS, OWNERS + CHUNK_COUNT);
+    this.#ports = memory.bytes.subarray(PORTS, PORTS + CHUNK_COUNT);
     if (memory.words[GENERATION / 4] !== settings.generation) this.#begin(settings.generation);
     this.#receivedTo = this.#received.consumer;
     this.#transmitTo = this.#transmit.producer;
     this.#fillTo = this.#fill.producer;
     this.#completedTo = this.#completion.consumer;
-    for (let chunk = 0; chunk < CHUNK_COUNT; chunk++) {
-      if (this.#owners[chunk] === OURS) this.#offer(XDP_CHUNKS + chunk * XDP_CHUNK_SIZE);
-    }
-    this.#publishFill();
   }
 
   /** The ring itself tells: no event is needed while the processor is awake. */
@@ -170,7 +164,7 @@ export class XdpWire implements Wire, SharedMemory {
       }
       const start = address - NET_HEADER_SIZE;
       this.#writeHeader(start, length);
-      this.#owners[(address - XDP_CHUNKS) >>> CHUNK_SHIFT] = PORTS;
+      this.#ports[(address - XDP_CHUNKS) >>> CHUNK_SHIFT] = 1;
       frames.add(start, NET_HEADER_SIZE + length, 0);
     }
     this.#receivedTo = next;
@@ -232,17 +226,9 @@ export class XdpWire implements Wire, SharedMemory {
     this.#transmit.producer = taken;
   }
 
-  /** Of these sockets the kernel has what `freeChunks` was, whatever became of those before. */
+  /** These sockets were lent no buffer yet; the chunks that the kernel has, `freeChunks` named. */
   #begin(generation: number): void {
     this.lent.fill(0);
-    for (let chunk = 0; chunk < CHUNK_COUNT; chunk++) {
-      if (this.#owners[chunk] === KERNELS) this.#owners[chunk] = OURS;
-    }
-    const { entries, producer } = this.#fill;
-    for (let i = 0; i < producer; i++) {
-      const address = this.#memory.words[entries + i * ADDRESS_WORDS] ?? 0;
-      this.#owners[(address - XDP_CHUNKS) >>> CHUNK_SHIFT] = KERNELS;
-    }
     this.#memory.words[GENERATION / 4] = generation;
   }
 
@@ -252,7 +238,7 @@ export class XdpWire implements Wire, SharedMemory {
     this.#memory.words[entry] = address;
     this.#memory.words[entry + 1] = 0;
     this.#fillTo = (this.#fillTo + 1) | 0;
-    this.#owners[(address - XDP_CHUNKS) >>> CHUNK_SHIFT] = KERNELS;
+    this.#ports[(address - XDP_CHUNKS) >>> CHUNK_SHIFT] = 0;
   }
 
   #publishFill(): void {
