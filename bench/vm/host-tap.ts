@@ -1,7 +1,7 @@
 // TCP between a guest and its host, over a TAP: Heddle's uplink, and QEMU's own back end.
 
 import { join } from 'node:path';
-import { installedQemuVersion, reconnectOption } from '../../src/api/qemu-version.ts';
+import { chardevRole, installedQemuVersion } from '../../src/api/qemu-version.ts';
 import { findKernel } from '../../src/demo/guest/kernel.ts';
 import { missingForGuests } from '../../src/demo/guest/requirements.ts';
 import { cpuSecondsOf } from '../../src/os/cpu-time.ts';
@@ -79,7 +79,7 @@ async function throughHeddle(socket: string, boot: Boot): Promise<Place> {
   const nic = createHeddle({ prefix: host.prefix, uplinks: [uplink] });
   await nic.start([socket]);
   const server = await serve(host);
-  const chardev = `socket,id=vf,path=${socket},${reconnectOption(installedQemuVersion())}`;
+  const chardev = `socket,id=vf,path=${socket},${chardevRole('server', installedQemuVersion())}`;
   const guest = boot({ chardev, netdev: 'vhost-user,id=net,chardev=vf' }, []);
   return {
     ...{ name: heddleName, guest },

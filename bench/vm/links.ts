@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { installedQemuVersion, reconnectOption } from '../../src/api/qemu-version.ts';
+import { chardevRole, installedQemuVersion } from '../../src/api/qemu-version.ts';
 import { Child } from '../child.ts';
 import { findCommand } from '../commands.ts';
 import { missingForNamespaces, NetworkNamespace } from '../namespace.ts';
@@ -62,8 +62,8 @@ export function vhostUserLink(peer: Peer): Link {
       remove = () => directory.remove();
       const sockets = [0, 1].map((port) => join(directory.path, `${port}.sock`));
       await peer.start(sockets, { hasOffloads: offloads !== 'none', sharesCore: true });
-      const isServer = peer.socketRole === 'connects';
-      const role = isServer ? 'server=on,wait=off' : reconnectOption(installedQemuVersion());
+      const mode = peer.socketRole === 'connects' ? 'client' : 'server';
+      const role = chardevRole(mode, installedQemuVersion());
       const end = (socket: string, index: number) => ({
         chardev: `socket,id=vf,path=${socket},${role}`,
         netdev: 'vhost-user,id=net,chardev=vf',

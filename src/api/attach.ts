@@ -1,7 +1,7 @@
 // How a VM attaches to a VF: the words that each VMM wants, ready to paste.
 
 import type { VfConfig } from '../nic/types.ts';
-import { reconnectOption } from './qemu-version.ts';
+import { chardevRole } from './qemu-version.ts';
 
 /** What attaching depends on. */
 export type Attachable = Pick<VfConfig, 'name' | 'socket' | 'mode' | 'mac' | 'queuePairs' | 'mtu'>;
@@ -22,7 +22,7 @@ const qemuValue = (text: string): string => text.replaceAll(',', ',,');
 /** Arguments of qemu-system-*, one array element per word. */
 export function qemuArguments(vf: Attachable, options: AttachOptions = {}): string[] {
   const size = options.memory ?? MEMORY_DEFAULT;
-  const end = vf.mode === 'server' ? reconnectOption(options.qemuVersion) : 'server=on,wait=off';
+  const end = chardevRole(vf.mode, options.qemuVersion);
   // The prefixes: an id must begin with a letter, the name of a VF need not.
   const device = ['virtio-net-pci', `netdev=net-${vf.name}`, `mac=${vf.mac}`];
   // Two vectors per pair, one for the control queue, one for changes of the configuration.

@@ -1,10 +1,12 @@
 import { expect, it } from 'vitest';
-import { reconnectOption, versionIn } from './qemu-version.ts';
+import { chardevRole, versionIn } from './qemu-version.ts';
 
 it('says in which words QEMU connects again', () => {
-  const words = ['7.2.22', '9.1.3', '9.2', '10.0.13', '11.1.3', undefined].map(reconnectOption);
+  const versions = ['7.2.22', '9.1.3', '9.2', '10.0.13', '11.1.3', undefined];
+  const words = versions.map((version) => chardevRole('server', version));
   const [old, recent] = ['reconnect=1', 'reconnect-ms=1000'];
   expect(words).toEqual([old, old, recent, recent, recent, recent]);
+  expect(chardevRole('client', '7.2.22')).toBe('server=on,wait=off');
 });
 
 it('reads the version that QEMU prints', () => {

@@ -7,11 +7,13 @@ const ANSWER_MS = 5000;
 let installed: { version: string | undefined } | undefined;
 
 /**
- * What makes QEMU connect again, each second, to a socket that went away: `reconnect` before QEMU
- * 9.2, then `reconnect-ms`; QEMU 11 no longer knows the former. `version`: `7.2.22`, for example;
- * undefined is taken for a new one.
+ * What QEMU's `-chardev socket` is told of its part, by that of the NIC: to listen, or to connect,
+ * and again each second when the socket went away. That is `reconnect` before QEMU 9.2, and then
+ * `reconnect-ms`; QEMU 11 no longer knows the former. `version`: `7.2.22`, for example. Undefined
+ * is taken for a new one.
  */
-export function reconnectOption(version: string | undefined): string {
+export function chardevRole(nicMode: 'server' | 'client', version: string | undefined): string {
+  if (nicMode === 'client') return 'server=on,wait=off';
   const [major = 0, minor = 0] = (version ?? '').split('.').map(Number);
   const isOld = version !== undefined && (major < 9 || (major === 9 && minor < 2));
   return isOld ? 'reconnect=1' : 'reconnect-ms=1000';

@@ -109,10 +109,12 @@ describe('a closed loop through DPDK, ring by ring', () => {
     lab = undefined;
   });
 
-  for (const { name, rings, expected, unexpected = [], dpdkYear = 0 } of VARIANTS) {
+  for (const { name, rings, expected, unexpected = [], dpdkYear } of VARIANTS) {
     test(`${name}: no frame lost`, async ({ skip }) => {
       skip(reason !== '', reason);
-      skip(testpmdYear() < dpdkYear, `virtio-user of DPDK before ${dpdkYear} refuses ${name}`);
+      if (dpdkYear !== undefined && testpmdYear() < dpdkYear) {
+        skip(`virtio-user of DPDK before ${dpdkYear} refuses ${name}`);
+      }
       // DPDK seals no memory.
       const vf = { allowUnsealedMemory: true, queuePairs: rings.queuePairs ?? 1 };
       lab = await TestNic.start({ vf });

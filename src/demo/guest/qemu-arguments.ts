@@ -1,4 +1,4 @@
-import { installedQemuVersion, reconnectOption } from '../../api/qemu-version.ts';
+import { chardevRole, installedQemuVersion } from '../../api/qemu-version.ts';
 import type { GuestOptions } from './guest.ts';
 import type { Kernel } from './kernel.ts';
 
@@ -59,8 +59,8 @@ function processorsOf({ processors, queuePairs }: GuestOptions): string {
 
 function nicArguments(options: GuestOptions): string[] {
   const pairs = options.queuePairs ?? 1;
-  const isServer = options.socketMode === 'server';
-  const socket = isServer ? 'server=on,wait=off' : reconnectOption(installedQemuVersion());
+  const nicMode = options.socketMode === 'server' ? 'client' : 'server';
+  const socket = chardevRole(nicMode, installedQemuVersion());
   const device = ['virtio-net-pci', 'netdev=net', `mac=${options.mac}`, 'romfile='];
   if (pairs > 1) device.push('mq=on');
   // Under TCG, QEMU 7.2 crashes when vhost-user meets MSI-X; newer ones only lose a little speed.
