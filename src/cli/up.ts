@@ -115,12 +115,11 @@ function announce(config: NicConfig, control: string, options: UpOptions): void 
   print(`${config.name}: control socket ${control}`);
   if (vfs.length > ATTACH_SHOWN_MAX)
     print('attach a VM: heddle qemu VF, for each of the VFs below');
-  const qemuVersion = installedQemuVersion();
   for (const vf of vfs) {
     print(`\n${vf.name}  ${vf.mac}  ${vf.socket}`);
     if (vfs.length > ATTACH_SHOWN_MAX) continue;
-    const words = ['qemu-system-x86_64', ...qemuArguments(vf, { qemuVersion })];
-    print(shellText(words).replace(/^/gm, '  '));
+    const words = qemuArguments(vf, { qemuVersion: installedQemuVersion() });
+    print(shellText(['qemu-system-x86_64', ...words]).replace(/^/gm, '  '));
   }
   print('\nready');
 }
