@@ -1,11 +1,11 @@
-// Counters of one queue: 32 × u64 in the shared state, at the ring's number. One writer at a time:
+// Counters of one queue: 64 × u64 in the shared state, at the ring's number. One writer at a time:
 // the processor that owns the transmit ring, or whoever holds the receive ring's lock.
 //
 // Transmit (from the guest):  packets = forwarded + Σ drops
 // Receive  (to the guest):    offered = packets + coalesced + Σ drops
 // The NIC as a whole:         Σ forwarded + Σ replicas + Σ segments = Σ offered
-export const COUNTER_RECORD_SIZE: u32 = 256;
-export const COUNTER_COUNT: u32 = 32;
+export const COUNTER_RECORD_SIZE: u32 = 512;
+export const COUNTER_COUNT: u32 = 64;
 
 export const COUNTER_PACKETS: u32 = 0;
 export const COUNTER_BYTES: u32 = 1;
@@ -36,10 +36,10 @@ export const COUNTER_REFUSED: u32 = 3;
 
 /** Drop counters start here, at COUNTER_DROPS + reason. */
 export const COUNTER_DROPS: u32 = 8;
-export const DROP_REASON_COUNT: u32 = 23;
+export const DROP_REASON_COUNT: u32 = 44;
 
 /** Receive: frames that were joined to one before them (GRO), and delivered as part of it. */
-export const COUNTER_COALESCED: u32 = 31;
+export const COUNTER_COALESCED: u32 = 52;
 
 /** A buffer lies outside the guest's memory. */
 export const DROP_BUFFER_ADDRESS: u32 = 0;

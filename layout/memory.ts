@@ -66,7 +66,7 @@ export const HEADER_SCRATCH_BASE: u32 = 0x2c4000;
 export const PRIVATE_END: u32 = 0x2ce000;
 
 export const SHARED_BASE: u32 = 0x400000;
-export const SHARED_SIZE: u32 = 0x600000;
+export const SHARED_SIZE: u32 = 0x800000;
 /** Offsets in the shared state. */
 export const SHARED_PROCESSORS: u32 = 0x1000;
 export const SHARED_VFS: u32 = 0x2000;
@@ -75,7 +75,7 @@ export const SHARED_FDB: u32 = 0x10000;
 export const SHARED_VLANS: u32 = 0x20000;
 export const SHARED_RINGS: u32 = 0x80000;
 export const SHARED_COUNTERS: u32 = 0x104000;
-export const SHARED_FLOWS: u32 = 0x400000;
+export const SHARED_FLOWS: u32 = 0x530000;
 
 /** Before alignment. */
 export const PINS_BASE: u32 = 0x1000000;
