@@ -7,6 +7,7 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
+import { inBackground } from '../background.ts';
 import { SOCKET_PATH_BYTES_MAX } from '../config/fields.ts';
 import { asOperatorError, type OperatorError, operatorError } from '../errors.ts';
 
@@ -19,7 +20,9 @@ export interface ControlSocket {
 export async function openControlSocket(app: Hono, path: string): Promise<ControlSocket> {
   await makeWay(path);
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
-  const server = createServer((request, response) => void listener(request, response));
+  const server = createServer((request, response) =>
+    inBackground('answer a request', listener(request, response)),
+  );
   await listen(server, path);
   return {
     path,

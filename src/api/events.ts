@@ -2,6 +2,7 @@
 
 import type { Context } from 'hono';
 import { streamSSE } from 'hono/streaming';
+import { inBackground } from '../background.ts';
 import type { Nic, NicEventName } from '../nic/types.ts';
 
 /** A reader that falls this far behind is disconnected: events must not pile up in the NIC. */
@@ -41,7 +42,10 @@ export function eventStream(c: Context, nic: Nic): Response {
       return { name, listener };
     });
     stream.onAbort(close);
-    const heartbeat = setInterval(() => void stream.write(': \n\n'), HEARTBEAT_MILLISECONDS);
+    const heartbeat = setInterval(
+      () => inBackground('keep a stream of events alive', stream.write(': \n\n')),
+      HEARTBEAT_MILLISECONDS,
+    );
     heartbeat.unref();
     try {
       // The first bytes tell the reader that from here on it misses nothing.

@@ -142,12 +142,16 @@ export class FakeNic implements Nic {
     if (options.dryRun) return actions;
     await applyActions(actions, {
       removeVf: (name) => this.removeVf(name),
-      addVf: async (vf) => void this.#config.vfs.push(vf),
+      addVf: async (vf) => {
+        this.#config.vfs.push(vf);
+      },
       setVf: async (vf) => {
         this.#config.vfs = this.#config.vfs.map((old) => (old.name === vf.name ? vf : old));
       },
       removeUplink: (name) => this.removeUplink(name),
-      addUplink: async (uplink) => void this.#config.uplinks.push(uplink),
+      addUplink: async (uplink) => {
+        this.#config.uplinks.push(uplink);
+      },
       setUplink: async (uplink) => {
         const { uplinks } = this.#config;
         this.#config.uplinks = uplinks.map((old) => (old.name === uplink.name ? uplink : old));

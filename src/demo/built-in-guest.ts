@@ -2,6 +2,7 @@
 
 import { ethernetFrame } from '../../test/support/frames.ts';
 import { MockGuest } from '../../test/support/mock-driver/mock-guest.ts';
+import { inBackground } from '../background.ts';
 
 /** What the parent asks, and (with the same id) what it is told. */
 export type GuestRequest =
@@ -106,14 +107,15 @@ async function main(): Promise<void> {
   const guest = new BuiltInGuest(mac);
   await guest.start(socket);
   process.on('message', (request: GuestRequest) => {
-    void guest.answer(request).then((value) => {
+    const answering = guest.answer(request).then((value) => {
       const reply: GuestReply = { id: request.id, value };
       process.send?.(reply);
     });
+    inBackground('answer the demo', answering);
   });
   // Without its parent nobody would end it.
   process.on('disconnect', () => process.exit(0));
   process.send?.({ id: 0, value: 0 } satisfies GuestReply);
 }
 
-void main();
+await main();

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { VF_COUNT_MAX } from '../../layout/limits.ts';
 import { VLAN_ANY } from '../../layout/switch.ts';
+import { guarded, inBackground } from '../background.ts';
 import { applyActions, diffConfig, diffUplink, diffVf } from '../config/diff.ts';
 import type { Action, NicConfig, UplinkConfig, VfChanges, VfConfig } from '../config/types.ts';
 import {
@@ -67,7 +68,7 @@ class SoftwareNic implements Nic {
     });
     this.#uplinks = new UplinkSet(this.#processors, this.#poller, (event, detail) => {
       this.#emit(event, detail);
-      void this.#followUplinks();
+      inBackground('tell the VFs of the uplinks', this.#followUplinks());
     });
   }
 
@@ -279,6 +280,9 @@ class SoftwareNic implements Nic {
   }
 
   #emit<Name extends NicEventName>(event: Name, detail: NicEvents[Name]): void {
-    this.#events.emit(event, detail);
+    // Each for itself: the listeners are not ours.
+    for (const listener of this.#events.listeners(event)) {
+      guarded(`tell a listener of "${event}"`, () => listener(detail));
+    }
   }
 }

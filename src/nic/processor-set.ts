@@ -14,6 +14,7 @@ import {
   RING_FAULT_HEAD_INDEX,
   RING_FAULT_TRAP,
 } from '../../layout/virtqueue.ts';
+import { inBackground } from '../background.ts';
 import { PinAllocator } from '../memory/pins.ts';
 import type { Command } from '../processor/commands.ts';
 import { readFirmware } from '../processor/firmware.ts';
@@ -145,9 +146,11 @@ export class ProcessorSet implements Fabric {
       },
       onCommand: (ring, id, bytes, room) => {
         // A VF that is gone has no queue either: nobody waits for an answer.
-        void this.#portOf(ring)
-          ?.onCommand?.(bytes, room)
-          .then((answer) => this.post(index, { kind: 'answer-command', ring, id, answer }));
+        const answer = this.#portOf(ring)?.onCommand?.(bytes, room);
+        const posting = answer?.then((bytes) =>
+          this.post(index, { kind: 'answer-command', ring, id, answer: bytes }),
+        );
+        inBackground('answer a command of a control queue', posting);
       },
       onUplinkLost: (number, reason) => this.#owner.onUplinkLost(number, reason),
       onDeath: (death) => {
@@ -188,7 +191,8 @@ export class ProcessorSet implements Fabric {
 
   /** Stops a ring that its driver broke or that the firmware trapped on, and tells its VF. */
   #blame(ring: number, reason: string): void {
-    void this.#portOf(ring)?.onRingFault(queueOfRing(ring), reason);
+    const telling = this.#portOf(ring)?.onRingFault(queueOfRing(ring), reason);
+    inBackground('stop a ring that a fault stopped', telling);
   }
 
   #portOf(ring: number): SwitchPort | undefined {

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openFdCount } from '../../test/support/file-descriptors.ts';
+import { onFailure } from '../background.ts';
 import { EPOLLHUP, EPOLLIN, EPOLLOUT } from './constants.ts';
 import { createEventFd, drainEventFd, makeNonBlocking, raiseEventFd } from './event-fd.ts';
 import { c } from './libc.ts';
-import { Poller } from './poller.ts';
+import { Poller, THROWS_MAX } from './poller.ts';
 import { createSocketPair, receiveMessage, sendMessage } from './unix-socket.ts';
 
 let poller: Poller;
@@ -57,6 +58,46 @@ describe('a poller', () => {
     const events = nextEvents(ours);
     poller.watch(ours, { read: false, write: true });
     expect(await events).toBe(EPOLLOUT);
+  });
+
+  it('goes on when a listener throws: for the others, and for itself', async () => {
+    const failures: string[] = [];
+    const stop = onFailure(({ error }) => failures.push(error.message));
+    const [second, peer] = createSocketPair();
+    let calls = 0;
+    const recovered = new Promise<void>((resolve) => {
+      poller.add(ours, () => {
+        calls += 1;
+        if (calls === 1) throw new Error('once');
+        poller.remove(ours);
+        resolve();
+      });
+    });
+    sendMessage(theirs, Uint8Array.of(1));
+    sendMessage(peer, Uint8Array.of(1)); // in the same batch of events, behind the one that throws
+    await nextEvents(second);
+    await recovered;
+    stop();
+    for (const fd of [second, peer]) c.close(fd);
+    expect(failures).toEqual(['once']);
+  });
+
+  it('leaves a descriptor alone whose listener only throws', async () => {
+    let calls = 0;
+    const given = new Promise<string>((resolve) => {
+      const stop = onFailure(({ what, error }) => {
+        if (what !== 'serve a descriptor') return;
+        stop();
+        resolve(error.message);
+      });
+    });
+    poller.add(ours, () => {
+      calls += 1;
+      throw new Error('always');
+    });
+    sendMessage(theirs, Uint8Array.of(1));
+    expect(await given).toBe(`its listener failed ${THROWS_MAX} times in a row`);
+    expect(calls).toBe(THROWS_MAX);
   });
 
   it('calls no listener that another one of the same batch has removed', async () => {

@@ -1,3 +1,4 @@
+import { guarded, reportFailure } from '../background.ts';
 import {
   EPOLL_CLOEXEC,
   EPOLL_CTL_ADD,
@@ -13,6 +14,8 @@ import { LinearMemory } from './linear-memory.ts';
 import { checked } from './system-error.ts';
 
 const EVENT_COUNT_MAX = 64;
+/** A listener that throws this often in a row is not called any more: it would only spin. */
+export const THROWS_MAX = 16;
 type Listener = (events: number) => void;
 
 /**
@@ -25,6 +28,8 @@ export class Poller {
   readonly #events = new LinearMemory(65536);
   readonly #view = new DataView(this.#events.buffer);
   readonly #listeners = new Map<number, Listener>();
+  /** How often in a row the listener of a descriptor has thrown. */
+  readonly #throws = new Map<number, number>();
   #isClosed = false;
 
   constructor() {
@@ -47,6 +52,7 @@ export class Poller {
 
   /** To be called before `fd` is closed, so that a reused number meets no old listener. */
   remove(fd: number): void {
+    this.#throws.delete(fd);
     if (!this.#listeners.delete(fd)) return;
     controlEpoll(this.#epoll, EPOLL_CTL_DEL, fd, 0);
   }
@@ -68,11 +74,8 @@ export class Poller {
         c.close(this.#wake);
         return;
       }
-      try {
-        this.#dispatch(count);
-      } finally {
-        this.#wait();
-      }
+      this.#dispatch(count);
+      this.#wait();
     });
   }
 
@@ -81,8 +84,23 @@ export class Poller {
       const fd = Number(this.#view.getBigUint64(i * EPOLL_EVENT_SIZE + EPOLL_EVENT_DATA, true));
       if (fd === this.#wake) drainEventFd(fd);
       // A listener earlier in this loop may have removed a later one.
-      else this.#listeners.get(fd)?.(this.#view.getUint32(i * EPOLL_EVENT_SIZE, true));
+      else this.#tell(fd, this.#view.getUint32(i * EPOLL_EVENT_SIZE, true));
     }
+  }
+
+  /** One listener that throws must not keep the events of the others from them. */
+  #tell(fd: number, events: number): void {
+    const listener = this.#listeners.get(fd);
+    if (listener === undefined) return;
+    if (guarded('handle an event of a descriptor', () => listener(events))) {
+      if (this.#throws.size > 0) this.#throws.delete(fd);
+      return;
+    }
+    const throws = (this.#throws.get(fd) ?? 0) + 1;
+    this.#throws.set(fd, throws);
+    if (throws < THROWS_MAX || this.#listeners.get(fd) !== listener) return;
+    guarded('leave a descriptor alone', () => this.remove(fd));
+    reportFailure('serve a descriptor', new Error(`its listener failed ${throws} times in a row`));
   }
 }
 

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { PROCESSOR_DOORBELL } from '../../layout/processor.ts';
+import { inBackground } from '../background.ts';
 import type { SharedState } from '../nic/shared-state.ts';
 import { createEventFd, raiseEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
@@ -39,7 +40,7 @@ type Fail = (error: Error) => void;
 /** Node joins its threads when it exits, and waits for ever for one that sleeps in the kernel. */
 const alive = new Set<Processor>();
 process.once('exit', () => {
-  for (const processor of alive) void processor.stop();
+  for (const processor of alive) inBackground('stop a processor', processor.stop());
 });
 
 /** The control plane's handle of one processor thread: posts commands and awaits their answers. */
@@ -114,7 +115,7 @@ export class Processor {
   }
 
   async stop(): Promise<void> {
-    void this.post({ kind: 'stop' });
+    inBackground('stop a processor', this.post({ kind: 'stop' }));
     this.#isStopping = true;
     await this.#ended;
   }

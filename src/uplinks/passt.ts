@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { inBackground } from '../background.ts';
 import { operatorError } from '../errors.ts';
 import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
@@ -77,7 +78,10 @@ export class PasstSource implements UplinkSource {
     if (this.#isUp || this.#listener === null) return;
     this.#closeSocket();
     this.#child?.kill('SIGKILL');
-    this.#retry ??= setTimeout(() => void this.#relaunch(), this.#delay);
+    this.#retry ??= setTimeout(
+      () => inBackground('start passt again', this.#relaunch()),
+      this.#delay,
+    );
     this.#delay = Math.min(this.#delay * 2, RETRY_MILLISECONDS_MAX);
   }
 

@@ -1,3 +1,4 @@
+import { inBackground } from '../background.ts';
 import { EPOLLHUP } from '../os/constants.ts';
 import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
@@ -143,12 +144,11 @@ export class Connection {
     this.#stopTimer();
     this.#isBusy = true;
     this.#poller.watch(this.#fd, { read: false, write: false });
-    this.#listener.onMessage({ header, payload, fds }).then(
-      () => this.#resume(),
-      (error: Error) => {
-        this.close(error.message);
-      },
-    );
+    const handling = this.#listener
+      .onMessage({ header, payload, fds })
+      .then(() => this.#resume())
+      .catch((error: Error) => this.close(error.message));
+    inBackground('close the connection of a front-end', handling);
   }
 
   #resume(): void {

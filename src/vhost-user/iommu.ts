@@ -1,4 +1,5 @@
 import { IOTLB_READ, IOTLB_WRITE, UNTRANSLATED_FORBIDDEN } from '../../layout/memory.ts';
+import { inBackground } from '../background.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import {
   IOMMU_PAGE_SIZE,
@@ -80,7 +81,8 @@ export class Iommu {
     const known = this.#iotlb.lookUp(ONLY_VF, page);
     if (known !== null) {
       const sizeBytes = BigInt(IOMMU_PAGE_SIZE);
-      void this.#listener.publish({ type: 'update', iova: page, sizeBytes, ...known });
+      const update = { type: 'update', iova: page, sizeBytes, ...known } as const;
+      inBackground('pass on a translation', this.#listener.publish(update));
       return;
     }
     const key = page | BigInt(access);
@@ -204,7 +206,7 @@ export class Iommu {
   }
 
   #deny(iova: bigint): void {
-    void this.#listener.publish({ type: 'deny', iova });
+    inBackground('pass on a refusal', this.#listener.publish({ type: 'deny', iova }));
     this.#listener.onDenied(iova);
   }
 }
