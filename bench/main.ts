@@ -62,7 +62,7 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 async function measure(options: Options): Promise<Run> {
-  const chosen = choosePeers(options.peers);
+  const chosen = choosePeers(options.peers, options.before);
   requireGenerator();
   requireCores();
   const started = performance.now();

@@ -9,6 +9,7 @@ describe('parseOptions', () => {
       profile: { name: 'full', rounds: 5 },
       suites: suiteNames,
       peers: [],
+      before: null,
       reportDirectory: '/report',
       jsonFile: null,
       mustMeet: false,
@@ -27,6 +28,7 @@ describe('parseOptions', () => {
   test('a part of a run does not replace the report, unless told so', () => {
     expect(parse('--suite', 'idle').reportDirectory).toBeNull();
     expect(parse('--peer', 'heddle').reportDirectory).toBeNull();
+    expect(parse('--before', '../old').reportDirectory).toBeNull();
     expect(parse('--peer', 'heddle', '--report', 'here').reportDirectory).toBe('here');
   });
   test('repeatable options collect', () => {

@@ -25,6 +25,8 @@ export interface Options {
   readonly suites: readonly SuiteName[];
   /** Names of peers; all when empty. */
   readonly peers: readonly string[];
+  /** A built checkout of Heddle to compare with; null: none. */
+  readonly before: string | null;
   readonly jsonFile: string | null;
   /** Where the report goes: Markdown, JSON and plots. */
   readonly reportDirectory: string | null;
@@ -43,6 +45,7 @@ Measures Heddle beside its peers on this machine, in turns, and prints Markdown.
                     ${suiteNames.join(', ')}
   --peer NAME       only this peer (repeatable): heddle, ovs-dpdk, testpmd-vhost; and of virtual
                     machines also bridge-tap, qemu-stream, vde-switch
+  --before DIR      one more peer, heddle-before: the build in another checkout of Heddle
   --size BYTES      forward: only this frame size (repeatable)
   --rounds N        how often each peer has its turn
   --seconds S       length of a measured window
@@ -58,6 +61,7 @@ with --check not be judged.
 const words = {
   suite: { type: 'string', multiple: true },
   peer: { type: 'string', multiple: true },
+  before: { type: 'string' },
   size: { type: 'string', multiple: true },
   rounds: { type: 'string' },
   seconds: { type: 'string' },
@@ -80,11 +84,14 @@ export function parseOptions(args: readonly string[], defaultReport: string): Op
   const isSmoke = positionals.length > 0;
   if (isSmoke && values.quick) throw new Error('Cannot run smoke and --quick at once: choose one.');
   const base = isSmoke ? profiles.smoke : values.quick ? profiles.quick : profiles.full;
-  const isWhole = base.name === 'full' && values.suite === undefined && values.peer === undefined;
+  const isWhole =
+    base.name === 'full' &&
+    ![values.suite, values.peer, values.before].some((word) => word !== undefined);
   return {
     profile: withChanges(base, values),
     suites: values.suite?.map(parseSuite) ?? (isSmoke ? smokeSuites : suiteNames),
     peers: values.peer ?? [],
+    before: values.before ?? null,
     jsonFile: values.json ?? null,
     // A part of a run must not replace the report of a whole one.
     reportDirectory: values.report ?? (isWhole ? defaultReport : null),

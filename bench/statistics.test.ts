@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { interquartileRange, median, pairedRatios, quantile, spread } from './statistics.ts';
+import {
+  interquartileRange,
+  median,
+  medianInterval,
+  pairedRatios,
+  quantile,
+  spread,
+} from './statistics.ts';
 
 describe('median', () => {
   test('is the middle of an odd count, whatever the order', () => {
@@ -59,5 +66,26 @@ describe('pairedRatios', () => {
   });
   test('refuses a zero, which is a measurement that failed', () => {
     expect(() => pairedRatios([1], [0])).toThrow('no ratio to 0 in round 0');
+  });
+});
+
+describe('the interval of the median', () => {
+  const upTo = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
+
+  test('has the ranks of the binomial tables', () => {
+    // n = 6: 1 and 6; 10: 2 and 9; 30: 10 and 21 (95.7 %); 100: 40 and 61.
+    for (const [count, low] of [
+      [6, 1],
+      [10, 2],
+      [30, 10],
+      [100, 40],
+    ] as const) {
+      expect(medianInterval(upTo(count).toReversed())).toEqual({ low, high: count + 1 - low });
+    }
+  });
+
+  test('does not exist for five values: their range covers the median in 94 % only', () => {
+    expect(medianInterval(upTo(5))).toBeNull();
+    expect(medianInterval([])).toBeNull();
   });
 });

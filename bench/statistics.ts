@@ -56,3 +56,23 @@ export function pairedRatios(
     return numerator / denominator;
   });
 }
+
+/**
+ * The 95 % interval of the median, from ranks alone: no assumption about how noise is distributed.
+ * The rank is the largest r with P(Binomial(n, ½) < r) ≤ 2.5 %. Null for fewer than six values:
+ * even their whole range says less.
+ */
+export function medianInterval(values: readonly number[]): { low: number; high: number } | null {
+  const count = values.length;
+  let probability = 0.5 ** count;
+  let below = 0;
+  let rank = 0;
+  while (below + probability <= 0.025) {
+    below += probability;
+    rank += 1;
+    probability *= (count - rank + 1) / rank;
+  }
+  if (rank === 0) return null;
+  const sorted = values.toSorted((a, b) => a - b);
+  return { low: sorted[rank - 1]!, high: sorted[count - rank]! };
+}

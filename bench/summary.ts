@@ -1,7 +1,7 @@
 // Samples brought together: per peer their spread, per pair of peers the ratios of their rounds.
 
 import type { Sample, SuiteName } from './sample.ts';
-import { pairedRatios, type Spread, spread } from './statistics.ts';
+import { medianInterval, pairedRatios, type Spread, spread } from './statistics.ts';
 
 /** What samples must share to be compared. */
 interface Subject {
@@ -24,6 +24,8 @@ export interface RatioSummary extends Subject {
   readonly peer: string;
   readonly against: string;
   readonly ratio: Spread;
+  /** The 95 % interval of the ratios' median; null: too few rounds. */
+  readonly interval: { readonly low: number; readonly high: number } | null;
   /** Rounds in which the sample of either was disturbed. */
   readonly disturbedCount: number;
 }
@@ -71,6 +73,7 @@ function compare(own: readonly Sample[], theirs: readonly Sample[]): RatioSummar
       peer: first.peer,
       against: against.peer,
       ratio: spread(ratios),
+      interval: medianInterval(ratios),
       disturbedCount: pairs.filter(([a, b]) => a.isDisturbed || b.isDisturbed).length,
     },
   ];

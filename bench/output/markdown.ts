@@ -4,7 +4,7 @@ import { suiteNames } from '../options.ts';
 import { heddleName } from '../peers/heddle.ts';
 import type { Sample, SuiteName } from '../sample.ts';
 import { interquartileRange, type Spread } from '../statistics.ts';
-import { type Summary, summarize, summarizeRatios } from '../summary.ts';
+import { type RatioSummary, type Summary, summarize, summarizeRatios } from '../summary.ts';
 import type { Judgement, Verdict } from '../thresholds.ts';
 import type { Run } from './run.ts';
 import { suiteTexts, suiteTitles } from './titles.ts';
@@ -90,10 +90,12 @@ function renderRatios(samples: readonly Sample[]): string {
     `${summary.peer} / ${summary.against}`,
     number(summary.ratio.median),
     renderSpread(summary.ratio),
+    renderInterval(summary.interval),
     `${summary.disturbedCount} of ${summary.ratio.count}`,
   ]);
   if (rows.length === 0) return '';
-  const columns = ['work', 'figure', 'ratio', 'median', 'min … max (IQR)', 'disturbed'];
+  const spreads = ['median', 'min … max (IQR)', '95 % of the median'];
+  const columns = ['work', 'figure', 'ratio', ...spreads, 'disturbed'];
   return `Ratios, paired by round:\n\n${table(columns, rows)}`;
 }
 
@@ -116,6 +118,10 @@ function renderVerdicts({ verdicts }: Pick<Run, 'verdicts'>): string {
 function renderSpread(values: Spread): string {
   const range = `${number(values.min)} … ${number(values.max)}`;
   return `${range} (${number(interquartileRange(values))})`;
+}
+
+function renderInterval(interval: RatioSummary['interval']): string {
+  return interval === null ? '–' : `${interval.low.toFixed(3)} … ${interval.high.toFixed(3)}`;
 }
 
 function renderCores(cores: Spread | null): string {

@@ -1,6 +1,6 @@
 // The peers of the benchmark, in the order in which each round runs them.
 
-import { createHeddle, heddleName } from './heddle.ts';
+import { beforeName, createHeddle, heddleName } from './heddle.ts';
 import { createOvsDpdk } from './ovs-dpdk.ts';
 import type { Peer } from './peer.ts';
 import { createTestpmdVhost } from './testpmd-vhost.ts';
@@ -16,15 +16,22 @@ export interface ChosenPeers {
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
 }
 
-/** The peers named, or all, split by whether they can run here. */
-export function choosePeers(names: readonly string[]): ChosenPeers {
-  const all = [createHeddle(), createOvsDpdk(), createTestpmdVhost()];
+/**
+ * The peers named, or all, split by whether they can run here. `before`: another build of Heddle,
+ * which has its turn beside this one whatever peers are named.
+ */
+export function choosePeers(names: readonly string[], before: string | null): ChosenPeers {
+  const earlier: readonly Peer[] =
+    before === null ? [] : [createHeddle({ name: beforeName, checkout: before })];
+  const all = [createHeddle(), ...earlier, createOvsDpdk(), createTestpmdVhost()];
   const unknown = names.find((name) => !peerNames.includes(name));
   if (unknown !== undefined) {
     const known = peerNames.join(', ');
     throw new Error(`Unknown peer ${unknown}: allowed are ${known}.`);
   }
-  const wanted = all.filter(({ name }) => names.length === 0 || names.includes(name));
+  const wanted = all.filter(
+    (peer) => names.length === 0 || names.includes(peer.name) || earlier.includes(peer),
+  );
   const usable: Peer[] = [];
   const skipped: { name: string; reason: string }[] = [];
   for (const peer of wanted) {
@@ -33,8 +40,12 @@ export function choosePeers(names: readonly string[]): ChosenPeers {
     else skipped.push({ name: peer.name, reason });
   }
   // Whoever is named must be measured; Heddle always is meant, unless others are named.
-  const required = names.length === 0 ? [heddleName] : names;
+  const required = [...(names.length === 0 ? [heddleName] : names), ...earlier.map(nameOf)];
   const absent = skipped.find(({ name }) => required.includes(name));
   if (absent !== undefined) throw new Error(`Cannot measure ${absent.name}: ${absent.reason}.`);
   return { usable, skipped };
+}
+
+function nameOf({ name }: Peer): string {
+  return name;
 }

@@ -10,13 +10,14 @@ import { makeTemporaryDirectory, type TemporaryDirectory } from '../resources.ts
 import { generatorCore, type Peer, switchCore } from './peer.ts';
 
 // This file runs as dist/bench/peers/heddle.js.
-const cli = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
-const packageFile = fileURLToPath(new URL('../../../package.json', import.meta.url));
+const ownCheckout = fileURLToPath(new URL('../../..', import.meta.url));
 const readySeconds = 20;
 /** At the beginning of its line: “already in use” is something else. */
 const readyLine = /^ready\b/m;
 
 export const heddleName = 'heddle';
+/** Another build, to compare with. */
+export const beforeName = 'heddle-before';
 
 export interface HeddlePeer extends Peer {
   /** Everything it printed so far. */
@@ -24,6 +25,9 @@ export interface HeddlePeer extends Peer {
 }
 
 export interface HeddleOptions {
+  readonly name?: string;
+  /** The checkout whose build runs; this one when left out. */
+  readonly checkout?: string;
   /** Node's own, for tracing. */
   readonly nodeArguments?: readonly string[];
   /** What the command begins with, to run somewhere else: in a network namespace. */
@@ -33,13 +37,15 @@ export interface HeddleOptions {
 
 export function createHeddle(options: HeddleOptions = {}): HeddlePeer {
   const { nodeArguments = [], prefix = [], uplinks = [] } = options;
+  const { name = heddleName, checkout = ownCheckout } = options;
+  const cli = join(checkout, 'dist/src/cli/main.js');
   let child: Child | null = null;
   let directory: TemporaryDirectory | null = null;
   return {
-    name: heddleName,
+    name,
     socketRole: 'listens',
-    available: () => (existsSync(cli) ? null : 'dist/src/cli/main.js is not built'),
-    version: () => `${packageVersion()}, Node ${process.versions.node}`,
+    available: () => (existsSync(cli) ? null : `${cli} is not built`),
+    version: () => `${packageVersion(checkout)}, Node ${process.versions.node}`,
     async start(sockets, { queuePairs = 1, sharesCore = uplinks.length > 0 } = {}) {
       directory = makeTemporaryDirectory('nic');
       const config = join(directory.path, 'nic.yaml');
@@ -47,7 +53,7 @@ export function createHeddle(options: HeddleOptions = {}): HeddlePeer {
       const control = controlSocket(directory);
       const words = [cli, 'up', '--config', config, '--control', control];
       const [command, ...args] = [...prefix, process.execPath, ...nodeArguments, ...words];
-      child = new Child(heddleName, command!, args, { cores: coresOf(sharesCore) });
+      child = new Child(name, command!, args, { cores: coresOf(sharesCore) });
       await child.waitFor(readyLine, 0, readySeconds);
     },
     async stop() {
@@ -58,9 +64,9 @@ export function createHeddle(options: HeddleOptions = {}): HeddlePeer {
     },
     async addPort(socket) {
       if (directory === null) throw new Error('heddle was not started');
-      const name = `added${basename(socket, '.sock')}`;
+      const vf = `added${basename(socket, '.sock')}`;
       const client = new ControlClient(controlSocket(directory));
-      await client.addVf({ name, socket, allowUnsealedMemory: true });
+      await client.addVf({ name: vf, socket, allowUnsealedMemory: true });
     },
     pids: () => (child === null ? [] : [child.pid]),
     cpuSeconds: () => child?.cpuSeconds() ?? 0,
@@ -99,8 +105,9 @@ function configuration(sockets: readonly string[], wanted: Configuration): strin
   return JSON.stringify({ name: 'bench', processors: 1, processorCpus, vfs, uplinks }, null, 2);
 }
 
-function packageVersion(): string {
-  const parsed: unknown = JSON.parse(readFileSync(packageFile, 'utf8'));
+function packageVersion(checkout: string): string {
+  const text = readFileSync(join(checkout, 'package.json'), 'utf8');
+  const parsed: unknown = JSON.parse(text);
   const hasVersion = typeof parsed === 'object' && parsed !== null && 'version' in parsed;
   return hasVersion ? String(parsed.version) : 'unknown version';
 }
