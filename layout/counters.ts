@@ -91,3 +91,5 @@ export const DROP_VLAN_FILTER: u32 = 20;
 export const DROP_UNTRANSLATED: u32 = 21;
 /** The link of the sender, or of the destination, is down. */
 export const DROP_LINK_DOWN: u32 = 22;
+/** Sent to a link-local group: 01:80:c2:00:00:00 to 0f stay on their link (IEEE 802.1Q, 8.6.3). */
+export const DROP_LINK_LOCAL: u32 = 23;

@@ -3,6 +3,7 @@ import {
   DROP_DESTINATION_DOWN,
   DROP_HAIRPIN,
   DROP_LINK_DOWN,
+  DROP_LINK_LOCAL,
   DROP_NO_DESTINATION,
   DROP_QUEUE_DISABLED,
   DROP_SOURCE_ADDRESS,
@@ -17,7 +18,7 @@ import {
 } from '../../layout/vf';
 import { queueByTable } from '../offload/flow-hash';
 import { NO_RING } from '../virtqueue/ring';
-import { destinationAt, isGroup, sourceAt } from '../wire/addresses';
+import { destinationAt, isGroup, isLinkLocal, sourceAt } from '../wire/addresses';
 import { Frame, frameAt, headerLength, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
 import { portFlags } from '../wire/port';
 import { learn, lookup, PORT_UNKNOWN } from './fdb';
@@ -58,7 +59,7 @@ export function classify(vf: u32, frames: u32, isDraining: bool): u32 {
       if (target != lastTarget) {
         lastTarget = target;
         lastPort = isGroup(target) ? PORT_UNKNOWN : lookup(target);
-        decision = lastPort == PORT_UNKNOWN ? flood(vf) : unicast(vf, u32(lastPort), frame);
+        decision = lastPort == PORT_UNKNOWN ? flood(vf, target) : unicast(vf, u32(lastPort), frame);
         isSpread = lastPort != PORT_UNKNOWN && receiveQueues(u32(lastPort)) > 1;
       }
       frame.target = isSpread ? unicast(vf, u32(lastPort), frame) : decision;
@@ -76,7 +77,9 @@ function drain(frames: u32): u32 {
   return TARGETS_DIFFER;
 }
 
-function flood(vf: u32): u32 {
+/** Looked up once a burst, as destinations are. */
+function flood(vf: u32, target: u64): u32 {
+  if (isLinkLocal(target)) return TARGET_DROP + DROP_LINK_LOCAL;
   return hasOtherPort(vf) ? TARGET_FLOOD : TARGET_DROP + DROP_NO_DESTINATION;
 }
 

@@ -7,6 +7,7 @@
 import {
   DROP_CHECKSUM_FIELD,
   DROP_LINK_DOWN,
+  DROP_LINK_LOCAL,
   DROP_QUEUE_DISABLED,
   DROP_RUNT,
   DROP_SOURCE_ADDRESS,
@@ -15,7 +16,7 @@ import {
 import { VLAN_ANY } from '../../layout/switch';
 import { VF_F_LINK_DOWN, VF_F_TRUNK } from '../../layout/vf';
 import { checksumStartOf, isChecksumUndone } from '../offload/metadata';
-import { destinationAt, isGroup, sourceAt } from '../wire/addresses';
+import { destinationAt, isGroup, isLinkLocal, sourceAt } from '../wire/addresses';
 import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
 import { isMember, portFlags, tagPriority, tagType, untaggedVlan } from '../wire/port';
 import { ADDRESSES_SIZE, FrameTag, TAG_SIZE, TAGGED_SIZE_MIN, tagAt, vlanOf } from '../wire/tags';
@@ -68,7 +69,9 @@ function targetOf(vf: u32, frame: Frame, index: u32): u32 {
     learnInVlan(vf, vlan, source);
     lastSource = domain | source;
   }
-  if (isGroup(target)) return TARGET_FLOOD;
+  if (isGroup(target)) {
+    return isLinkLocal(target) ? TARGET_DROP + DROP_LINK_LOCAL : TARGET_FLOOD;
+  }
   if ((domain | target) != lastTarget) {
     lastPort = lookUpInVlan(vlan, target);
     lastTarget = domain | target;

@@ -6,6 +6,9 @@ import { FRAME_ADDRESSES_BASE } from '../../layout/memory';
 const MAC_MASK: u64 = 0x0000_ffff_ffff_ffff;
 /** The lowest bit of the first byte that is sent. */
 const GROUP_BIT: u64 = 1;
+/** 01:80:c2:00:00:00, and the bits in which the sixteen link-local groups agree. */
+const LINK_LOCAL: u64 = 0x0000_0000_00c2_8001;
+const LINK_LOCAL_MASK: u64 = 0x0000_f0ff_ffff_ffff;
 
 /** Of the frame with this number, whose leading bytes are at `header`. */
 export function noteAddresses(index: u32, header: u32): void {
@@ -25,4 +28,9 @@ export function sourceAt(index: u32): u64 {
 
 export function isGroup(address: u64): bool {
   return (address & GROUP_BIT) != 0;
+}
+
+/** A group that no bridge forwards: STP, LACP, LLDP and their like (IEEE 802.1Q, table 8-1). */
+export function isLinkLocal(address: u64): bool {
+  return (address & LINK_LOCAL_MASK) == LINK_LOCAL;
 }
