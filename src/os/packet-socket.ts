@@ -3,6 +3,7 @@ import { release } from 'node:os';
 import { AF_PACKET, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW, SOL_SOCKET } from './constants.ts';
 import { c, errno } from './libc.ts';
 import { scratch } from './scratch.ts';
+import { checked } from './system-error.ts';
 
 export const SOL_PACKET = 263;
 export const PACKET_AUXDATA = 8;
@@ -15,6 +16,7 @@ const PACKET_FANOUT = 18;
 const PACKET_IGNORE_OUTGOING = 23;
 const PACKET_MR_PROMISC = 1;
 const PACKET_FANOUT_HASH = 0;
+const PACKET_FANOUT_FLAG_UNIQUEID = 0x2000;
 const TPACKET_V2 = 1;
 const SO_ERROR = 4;
 const SO_SNDBUF = 7;
@@ -32,10 +34,14 @@ const SEND_BUFFER_BYTES = 1 << 20;
 /** struct virtio_net_hdr without num_buffers: what PACKET_VNET_HDR puts before each frame. */
 export const PACKET_HEADER_SIZE = 10;
 
+/** What PACKET_FANOUT takes to begin a group: 0 for the group, and the kernel picks a free one. */
+export const NEW_FANOUT_GROUP = (PACKET_FANOUT_FLAG_UNIQUEID | PACKET_FANOUT_HASH) << 16;
+
 /**
  * Opens a socket on an interface: everything that comes in on it, nothing that it sends itself.
- * Frames carry a virtio-net header of 10 bytes. Sockets of one `fanoutGroup` share the flows.
- * Returns −errno if the kernel refuses.
+ * Frames carry a virtio-net header of 10 bytes. Sockets of one `fanoutGroup` share the flows: the
+ * first takes NEW_FANOUT_GROUP, the others what `fanoutGroupOf` says of it. Returns −errno if the
+ * kernel refuses.
  */
 export function openPacketSocket(interfaceIndex: number, fanoutGroup: number | null): number {
   // Protocol 0: nothing comes before it is bound to the interface.
@@ -48,8 +54,7 @@ export function openPacketSocket(interfaceIndex: number, fanoutGroup: number | n
     setOption(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1) &&
     addPromiscuity(fd, interfaceIndex) &&
     bindTo(fd, interfaceIndex) &&
-    (fanoutGroup === null ||
-      setOption(fd, SOL_PACKET, PACKET_FANOUT, fanoutGroup | (PACKET_FANOUT_HASH << 16)));
+    (fanoutGroup === null || setOption(fd, SOL_PACKET, PACKET_FANOUT, fanoutGroup));
   if (!isReady) {
     const error = errno();
     c.close(fd);
@@ -58,6 +63,18 @@ export function openPacketSocket(interfaceIndex: number, fanoutGroup: number | n
   setBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
   setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER_BYTES);
   return fd;
+}
+
+/**
+ * The group that a socket is in, as its next member has to name it. Groups are numbered by 16 bits
+ * within a network namespace, which processes share that know nothing of each other; so only the
+ * kernel can number them.
+ */
+export function fanoutGroupOf(fd: number): number {
+  scratch.view.setUint32(4, 4, true);
+  const { address } = scratch;
+  checked('getsockopt', c.getsockopt(fd, SOL_PACKET, PACKET_FANOUT, address, address + 4));
+  return scratch.view.getInt32(0, true);
 }
 
 /** Only root may go beyond the system's limit; whoever may not gets what the limit allows. */

@@ -5,7 +5,9 @@ import { c } from '../os/libc.ts';
 import type { NetDevice } from '../os/net-device.ts';
 import {
   addReceiveRing,
+  fanoutGroupOf,
   hasUdpSegmentation,
+  NEW_FANOUT_GROUP,
   openPacketSocket,
   PACKET_HEADER_SIZE,
   takeDropCount,
@@ -23,8 +25,6 @@ export interface PacketOptions {
   queues: number;
 }
 
-/** Fanout groups are named by 16 bits in a network namespace: ours follow from the process. */
-let lastGroup = process.pid & 0xfff0;
 let lastGeneration = 0;
 
 /**
@@ -55,14 +55,15 @@ export class PacketSource extends InterfaceSource {
   protected open(device: NetDevice | null): number {
     const { interface: name, queues } = this.#options;
     if (device === null) throw operatorError('HEDDLE_UPLINK_INTERFACE_MISSING', { name });
-    lastGroup = (lastGroup + 1) & 0xffff;
+    let group = queues > 1 ? NEW_FANOUT_GROUP : null;
     for (let i = 0; i < queues; i++) {
-      const fd = openPacketSocket(device.index, queues > 1 ? lastGroup : null);
+      const fd = openPacketSocket(device.index, group);
       if (fd < 0) {
         this.close();
         throw explain(-fd, name);
       }
       this.#fds.push(fd);
+      if (group === NEW_FANOUT_GROUP) group = fanoutGroupOf(fd);
     }
     this.#addRings();
     return device.index;

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { unlinkSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { operatorError } from '../errors.ts';
@@ -18,8 +19,6 @@ const REQUEST_NEW_CONTROL = 0;
 const ADDRESS_SIZE = 110;
 const DESCRIPTION_SIZE = 128;
 const AF_UNIX = 1;
-
-let lastSocket = 0;
 
 export interface VdeOptions {
   /** The directory that `vde_switch -s` made. */
@@ -99,8 +98,8 @@ export class VdeSource implements UplinkSource {
 
   /** Beside the switch's own sockets, as its library does, or where anybody may write. */
   #bind(): void {
-    lastSocket += 1;
-    const name = `.heddle-${process.pid}-${lastSocket}`;
+    // No number of ours is one of a kind where containers share a directory, not even the PID.
+    const name = `.heddle-${randomBytes(8).toString('hex')}`;
     let fd = -1;
     for (const directory of [this.#options.socket, '/tmp']) {
       this.#path = `${directory}/${name}`;

@@ -3,7 +3,7 @@
 // kept, named by the hash of what went in, so that a second start has nothing to do.
 
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cacheDirectory } from './cache.ts';
@@ -21,7 +21,7 @@ export function guestImage(kernel: Kernel): string {
   if (existsSync(path)) return path;
   mkdirSync(cacheDirectory(), { recursive: true });
   // Another process may build the same image now: whoever is last replaces it by an equal one.
-  const draft = `${path}.${process.pid}`;
+  const draft = `${path}.${randomUUID()}`;
   writeFileSync(draft, archive(imageEntries(kernel)));
   renameSync(draft, path);
   return path;
