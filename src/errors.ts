@@ -23,6 +23,13 @@ export const ERROR_TABLE = {
     message: 'Cannot read the configuration because the system refuses ({reason}): received {file}',
     hint: 'Name a YAML file that this user may read.',
   },
+  HEDDLE_CONFIG_NO_FILE: {
+    status: 409,
+    message:
+      'Cannot apply the configuration again because the NIC was started without a file: ' +
+      'received {received}',
+    hint: 'Start it with --config, or change it with "heddle vf", "heddle uplink", "heddle apply".',
+  },
   HEDDLE_CONFIG_SYNTAX: {
     status: 400,
     message: 'Cannot read {where} because it is not valid YAML ({reason}): received {received}',

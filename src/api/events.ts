@@ -21,6 +21,8 @@ export const EVENT_NAMES: readonly NicEventName[] = [
   'link-down',
   'uplink-up',
   'uplink-down',
+  'config-applied',
+  'config-refused',
 ];
 
 export function eventStream(c: Context, nic: Nic): Response {

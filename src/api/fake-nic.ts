@@ -1,7 +1,8 @@
 // A NIC that keeps its promises but moves no frames: the API and the CLI are tested against it.
 
 import { EventEmitter } from 'node:events';
-import { applyActions, diffConfig, diffUplink, diffVf } from '../config/diff.ts';
+import { actionText, applyActions, diffConfig, diffUplink, diffVf } from '../config/diff.ts';
+import { withAdded } from '../config/reload.ts';
 import {
   checkNewUplink,
   checkNewVf,
@@ -59,9 +60,11 @@ export class FakeNic implements Nic {
   readonly disconnected: string[] = [];
   readonly #events = new EventEmitter();
   #config: NicConfig;
+  #fileConfig: NicConfig;
 
   constructor(config: NicConfigInput) {
     this.#config = completeNic(config);
+    this.#fileConfig = this.config();
     this.name = this.#config.name;
   }
 
@@ -161,6 +164,18 @@ export class FakeNic implements Nic {
       },
     });
     return actions;
+  }
+
+  async reload(read: () => NicConfigInput): Promise<void> {
+    const nic = this.name;
+    try {
+      const file = completeNic(read());
+      const actions = await this.apply(withAdded(file, this.#fileConfig, this.#config));
+      this.#fileConfig = file;
+      this.emit('config-applied', { nic, changes: actions.map(actionText) });
+    } catch (error) {
+      this.emit('config-refused', { nic, reason: (error as Error).message });
+    }
   }
 
   stats(): NicStats {

@@ -42,13 +42,14 @@ export function createProgram(context: ProgramContext): Command {
 }
 
 export async function run(words: readonly string[], context: ProgramContext): Promise<number> {
-  // A reader that has seen enough (`heddle stats | head -1`) is no error, and no reason for a NIC
-  // to stop.
-  const isServing = words[0] === 'up';
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    if (!isServing) process.exit(0);
-  });
+  // A reader that has seen enough (`heddle stats | head -1`) is no error. `up` has a writer of its
+  // own and keeps away from Node's streams: to touch them is to have them opened.
+  if (words[0] !== 'up') {
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      process.exit(0);
+    });
+  }
   try {
     await createProgram(context).parseAsync(words, { from: 'user' });
     return 0;

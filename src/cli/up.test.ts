@@ -114,6 +114,35 @@ describe('heddle up with a file', () => {
     expect(existsSync(chosen)).toBe(false);
   });
 
+  it('reads it again at SIGHUP: what was added since stays, a mistake changes nothing', async () => {
+    const file = join(base, 'again.yaml');
+    const chosen = join(base, 'again.sock');
+    const write = (...names: string[]): void =>
+      writeFileSync(
+        file,
+        `vfs:\n${names.map((name) => `  - {name: ${name}, socket: ${base}/${name}}\n`).join('')}`,
+      );
+    write('a', 'b');
+    // As nohup and service managers start it: with no terminal.
+    const up = new RunningCommand(['up', '--config', file, '--control', chosen], session);
+    await up.said(/^ready$/m);
+    const client = new ControlClient(chosen);
+    const names = async (): Promise<string[]> => (await client.vfs()).map(({ name }) => name);
+    await client.addVf({ name: 'added', socket: `${base}/added` });
+    write('b', 'c');
+    up.process.kill('SIGHUP');
+    await up.said(/nic0 {2}config-applied: - a, \+ c /);
+    expect((await names()).sort()).toEqual(['added', 'b', 'c']);
+    writeFileSync(file, 'vfs: 3\n');
+    up.process.kill('SIGHUP');
+    await up.said(/nic0 {2}config-refused: Cannot use .*again.yaml:1:6 because/);
+    writeFileSync(file, 'name: other\nvfs: []\n');
+    up.process.kill('SIGHUP');
+    await up.said(/config-refused: Cannot change name of a running NIC/);
+    expect((await names()).sort()).toEqual(['added', 'b', 'c']);
+    expect((await up.stop('SIGTERM')).code).toBe(0);
+  });
+
   it('does not start with a mistake in it', async () => {
     const file = join(base, 'wrong.yaml');
     writeFileSync(file, 'vfs: 3\n');

@@ -3,10 +3,8 @@
 import { type Command, Option } from 'commander';
 import { type Logger, pino } from 'pino';
 import { createApi } from '../api/app.ts';
-import { qemuArguments, shellText } from '../api/attach.ts';
 import { makeWay, openControlSocket } from '../api/control-socket.ts';
-import { EVENT_NAMES } from '../api/events.ts';
-import { installedQemuVersion } from '../api/qemu-version.ts';
+import { inBackground } from '../background.ts';
 import {
   defaultConfig,
   defaultControlSocket,
@@ -14,16 +12,19 @@ import {
   runtimeDirectory,
 } from '../config/default.ts';
 import { loadConfig } from '../config/load.ts';
+import { operatorError } from '../errors.ts';
 import type { Nic, NicConfig } from '../nic/types.ts';
 import { absolutePath, example } from './options.ts';
-import { print, printJsonLine } from './output.ts';
+import { errorText } from './output.ts';
 import type { ProgramContext } from './program.ts';
-
-/** With more VFs than this, `heddle qemu` tells about each better than a screenful at the start. */
-const ATTACH_SHOWN_MAX = 4;
+import { watchSignals } from './signals.ts';
+import { announce, droppedText, type Say, sayEvents } from './up-lines.ts';
 
 /** A stop must end within 2 s, whatever a guest is doing; the rest is for Node to exit. */
 const CLOSE_MILLISECONDS_MAX = 1200;
+
+/** A reader of what is said last has this long to read it. */
+const LAST_WORDS_MILLISECONDS_MAX = 200;
 
 const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'];
 
@@ -38,7 +39,10 @@ export function addUp(program: Command, context: ProgramContext): void {
   program
     .command('up')
     .summary('run a NIC in the foreground')
-    .description('Run a NIC in the foreground: with two VFs, or with those of a configuration.')
+    .description(
+      'Run a NIC in the foreground: with two VFs, or with those of a configuration. SIGTERM and ' +
+        'SIGINT end it; SIGHUP applies the configuration file again.',
+    )
     .option('--config <file>', 'YAML file with the NIC and its VFs')
     .addOption(
       new Option('--control <socket>', 'where the other commands reach this NIC').argParser(
@@ -53,32 +57,65 @@ export function addUp(program: Command, context: ProgramContext): void {
     .action((options: UpOptions) => up(options, context));
 }
 
+/**
+ * Everything that a running NIC says goes through two writers that never wait. Node's own streams
+ * would: Ctrl-S in the terminal must not stop the control plane, nor keep the process from ending.
+ */
 async function up(options: UpOptions, context: ProgramContext): Promise<void> {
-  const log = pino({ level: options.logLevel }, pino.destination({ fd: 2, sync: true }));
-  const stopped = stopSignal();
+  const { LineWriter } = await import('../os/line-writer.ts');
+  const { exitAtOnce } = await import('../os/exit.ts');
+  const isJson = options.json === true;
+  const out = new LineWriter(1, { droppedText: (lines) => droppedText(lines, isJson) });
+  const err = new LineWriter(2, { droppedText: (lines) => droppedText(lines, false) });
+  const log = pino({ level: options.logLevel }, { write: (line) => err.write(line.trimEnd()) });
+  process.removeAllListeners('warning'); // Node's own prints, and would wait
+  process.on('warning', (warning) => log.warn(warning));
+  let exitCode = 0;
+  try {
+    await serve(options, context, log, (text) => out.write(text));
+  } catch (error) {
+    err.write(errorText(error));
+    exitCode = 1;
+  }
+  await within(LAST_WORDS_MILLISECONDS_MAX, Promise.all([out.drained(), err.drained()]));
+  exitAtOnce(exitCode);
+}
+
+async function serve(
+  options: UpOptions,
+  context: ProgramContext,
+  log: Logger,
+  say: Say,
+): Promise<void> {
+  let nic: Nic | null = null;
+  const reload = (): void => {
+    if (nic !== null)
+      inBackground(
+        'apply the configuration',
+        nic.reload(() => readAgain(options)),
+      );
+  };
+  const stopped = watchSignals(reload);
   const config = configOf(options);
   const control = options.control ?? config.control ?? defaultControlSocket();
   if (control.startsWith(`${runtimeDirectory()}/`)) ensureRuntimeDirectory(runtimeDirectory());
   // Before the NIC touches any socket: a second `heddle up` must say that the first one runs.
   await makeWay(control);
-  const nic = await context.createNic(config);
+  nic = await context.createNic(config);
   try {
     const onInternalError = (error: unknown): void => log.error(error, 'request failed');
     const server = await openControlSocket(createApi(nic, { onInternalError }), control);
-    if (options.json) printEventsAsJson(nic);
-    else printEvents(nic);
-    announce(nic.config(), control, options);
+    sayEvents(nic, options.json === true, say);
+    announce(nic.config(), control, options.json === true, say);
     log.info({ control }, 'ready');
     const signal = await stopped;
     log.info({ signal }, 'stopping');
-    await atMost(CLOSE_MILLISECONDS_MAX, Promise.all([server.close(), nic.close()]), log);
+    await closeInTime(Promise.all([server.close(), nic.close()]), log);
   } catch (error) {
-    await atMost(CLOSE_MILLISECONDS_MAX, nic.close(), log);
+    await closeInTime(nic.close(), log);
     throw error;
   }
-  if (options.json) printJsonLine({ event: 'stopped' });
-  // A guest's thread or a half-closed connection must not keep the process alive.
-  process.exit(0);
+  if (options.json) say(JSON.stringify({ event: 'stopped' }));
 }
 
 function configOf(options: UpOptions): NicConfig {
@@ -87,55 +124,23 @@ function configOf(options: UpOptions): NicConfig {
   return defaultConfig();
 }
 
-function stopSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, resolve);
-  });
+function readAgain({ config }: UpOptions): NicConfig {
+  if (config === undefined) throw operatorError('HEDDLE_CONFIG_NO_FILE', { received: 'SIGHUP' });
+  return loadConfig(config);
 }
 
-async function atMost(milliseconds: number, work: Promise<unknown>, log: Logger): Promise<void> {
+async function closeInTime(closing: Promise<unknown>, log: Logger): Promise<void> {
+  if (await within(CLOSE_MILLISECONDS_MAX, closing)) return;
+  log.warn({ milliseconds: CLOSE_MILLISECONDS_MAX }, 'still closing; leaving anyway');
+}
+
+/** False if the work is not done by then. */
+async function within(milliseconds: number, work: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(() => {
-      log.warn({ milliseconds }, 'still closing; leaving anyway');
-      resolve();
-    }, milliseconds);
+  const timeout = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), milliseconds);
   });
-  await Promise.race([work, timeout]);
+  const isDone = await Promise.race([work.then(() => true), timeout]);
   clearTimeout(timer);
-}
-
-function announce(config: NicConfig, control: string, options: UpOptions): void {
-  if (options.json) {
-    const vfs = config.vfs.map(({ name, socket, mode, mac }) => ({ name, socket, mode, mac }));
-    printJsonLine({ event: 'ready', name: config.name, control, vfs });
-    return;
-  }
-  const { vfs } = config;
-  print(`${config.name}: control socket ${control}`);
-  if (vfs.length > ATTACH_SHOWN_MAX)
-    print('attach a VM: heddle qemu VF, for each of the VFs below');
-  for (const vf of vfs) {
-    print(`\n${vf.name}  ${vf.mac}  ${vf.socket}`);
-    if (vfs.length > ATTACH_SHOWN_MAX) continue;
-    const words = qemuArguments(vf, { qemuVersion: installedQemuVersion() });
-    print(shellText(['qemu-system-x86_64', ...words]).replace(/^/gm, '  '));
-  }
-  print('\nready');
-}
-
-function printEvents(nic: Nic): void {
-  for (const name of EVENT_NAMES) {
-    nic.on(name, (event) => {
-      const time = new Date().toTimeString().slice(0, 8);
-      const queue = 'queue' in event ? ` queue ${event.queue}` : '';
-      const reason = 'reason' in event ? `: ${event.reason}` : '';
-      const who = 'vf' in event ? event.vf : event.uplink;
-      print(`${time}  ${who}${queue}  ${name}${reason}`);
-    });
-  }
-}
-
-function printEventsAsJson(nic: Nic): void {
-  for (const name of EVENT_NAMES) nic.on(name, (event) => printJsonLine({ event: name, ...event }));
+  return isDone;
 }

@@ -2,7 +2,8 @@ import { EventEmitter } from 'node:events';
 import { VF_COUNT_MAX } from '../../layout/limits.ts';
 import { VLAN_ANY } from '../../layout/switch.ts';
 import { guarded, inBackground } from '../background.ts';
-import { applyActions, diffConfig, diffUplink, diffVf } from '../config/diff.ts';
+import { actionText, applyActions, diffConfig, diffUplink, diffVf } from '../config/diff.ts';
+import { withAdded } from '../config/reload.ts';
 import type { Action, NicConfig, UplinkConfig, VfChanges, VfConfig } from '../config/types.ts';
 import {
   checkNewUplink,
@@ -13,7 +14,7 @@ import {
   completeUplink,
   completeVf,
 } from '../config/validate.ts';
-import { operatorError } from '../errors.ts';
+import { asOperatorError, operatorError } from '../errors.ts';
 import { monotonicSeconds } from '../os/clock.ts';
 import { acquirePoller, releasePoller } from '../os/poller.ts';
 import { readMacTable } from '../switch/mac-table.ts';
@@ -53,12 +54,15 @@ class SoftwareNic implements Nic {
   readonly #processors: ProcessorSet;
   readonly #uplinks: UplinkSet;
   readonly #startSeconds = monotonicSeconds();
+  /** What the configuration file said when it was last applied. */
+  #fileConfig: NicConfig;
   #lastChange: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
   constructor(config: NicConfig) {
     const { vfs: _, uplinks: __, ...settings } = config;
     this.#settings = settings;
+    this.#fileConfig = config;
     this.#processors = new ProcessorSet(settings, {
       ports: () => [...this.#vfs.values(), ...this.#uplinks.all()],
       onUplinkLost: (number, reason) => this.#uplinks.onLost(number, reason),
@@ -149,8 +153,28 @@ class SoftwareNic implements Nic {
     return this.#change(async () => {
       const wanted = completeNic(input);
       const actions = diffConfig(this.config(), wanted);
-      if (options.dryRun !== true) await this.#carryOut(actions);
+      if (options.dryRun === true) return actions;
+      this.#fileConfig = wanted;
+      await this.#carryOut(actions);
       return actions;
+    });
+  }
+
+  reload(read: () => unknown): Promise<void> {
+    return this.#change(async () => {
+      try {
+        const file = completeNic(read());
+        const wanted = completeNic(withAdded(file, this.#fileConfig, this.config()));
+        const actions = diffConfig(this.config(), wanted);
+        this.#fileConfig = file;
+        await this.#carryOut(actions);
+        this.#emit('config-applied', { nic: this.name, changes: actions.map(actionText) });
+      } catch (error) {
+        const known = asOperatorError(error);
+        if (known === undefined) throw error;
+        const reason = [known, ...known.also].map(({ message }) => message).join('; ');
+        this.#emit('config-refused', { nic: this.name, reason });
+      }
     });
   }
 

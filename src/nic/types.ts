@@ -206,6 +206,10 @@ export interface NicEvents {
   'link-down': { vf: string };
   'uplink-up': { uplink: string };
   'uplink-down': { uplink: string; reason?: string };
+  /** The configuration file was read again. `changes`: a line for each thing that changed. */
+  'config-applied': { nic: string; changes: string[] };
+  /** It was read again, and changed nothing. */
+  'config-refused': { nic: string; reason: string };
 }
 
 export type NicEventName = keyof NicEvents;
@@ -229,6 +233,11 @@ export interface Nic {
   setUplink(name: string, changes: UplinkChanges): Promise<UplinkInfo>;
   /** Makes the NIC what the configuration says, and touches only the VFs that differ. */
   apply(config: NicConfigInput, options?: { dryRun?: boolean }): Promise<Action[]>;
+  /**
+   * Applies another reading of the configuration file that the NIC came from, and tells by an event
+   * what came of it. VFs and uplinks that were added since stay; a bad file changes nothing.
+   */
+  reload(read: () => NicConfigInput): Promise<void>;
   stats(): NicStats;
   fdb(): FdbEntry[];
   config(): NicConfig;

@@ -29,7 +29,9 @@ export const F_SEAL_SHRINK = 2;
 export const F_SEAL_WRITE = 8;
 export const F_SEAL_FUTURE_WRITE = 0x10;
 export const O_ACCMODE = 3;
+export const O_WRONLY = 1;
 export const O_RDWR = 2;
+export const O_NOCTTY = 0x100;
 export const O_NONBLOCK = 0x800;
 export const O_CLOEXEC = 0x80000;
 
@@ -46,6 +48,8 @@ export const EPOLLIN = 1;
 export const EPOLLOUT = 4;
 export const EPOLLHUP = 0x10;
 export const EPOLLET = 0x80000000;
+
+export const POLLOUT = 4;
 
 export const AF_UNIX = 1;
 export const AF_INET = 2;

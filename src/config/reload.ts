@@ -1,0 +1,17 @@
+import type { NicConfig } from './types.ts';
+
+/**
+ * What a NIC becomes when its configuration file is read again: what the file says, and what was
+ * added to the running NIC by other ways. `before` is what the file said last time: what was in it
+ * and is no more, goes.
+ */
+export function withAdded(file: NicConfig, before: NicConfig, running: NicConfig): NicConfig {
+  const known = [...file.vfs, ...file.uplinks, ...before.vfs, ...before.uplinks];
+  const names = new Set(known.map(({ name }) => name));
+  const isAdded = ({ name }: { name: string }): boolean => !names.has(name);
+  return {
+    ...file,
+    vfs: [...file.vfs, ...running.vfs.filter(isAdded)],
+    uplinks: [...file.uplinks, ...running.uplinks.filter(isAdded)],
+  };
+}

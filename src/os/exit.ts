@@ -1,0 +1,11 @@
+import { c } from './libc.ts';
+
+/**
+ * Ends the process. Node's own end would first join its threads, one of which may be stuck, and
+ * reset the terminal; Node 20 to 24 crash there if the terminal has gone.
+ */
+export function exitAtOnce(code: number): never {
+  process.emit('exit', code);
+  c.exit(code);
+  throw new Error('assertion: _exit() returned');
+}

@@ -1,0 +1,250 @@
+import { fstatSync, readFileSync } from 'node:fs';
+import {
+  EAGAIN,
+  EINTR,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  O_CLOEXEC,
+  O_NOCTTY,
+  O_NONBLOCK,
+  O_WRONLY,
+  POLLOUT,
+} from './constants.ts';
+import { closeFd } from './descriptor.ts';
+import { c, errno } from './libc.ts';
+import { acquirePoller, type Poller, releasePoller } from './poller.ts';
+import { scratch } from './scratch.ts';
+
+/** What waits for a reader: some thousand lines. */
+const QUEUE_BYTES_MAX = 256 * 1024;
+
+/** A pipe that is writable takes this much at once (PIPE_BUF, pipe(7)). */
+const POLLED_BYTES_MAX = 4096;
+
+const WRITE_BYTES_MAX = 32 * 1024;
+
+const NEWLINE = 0x0a;
+
+/** Writes that many bytes of the scratch page: returns the bytes taken, or −errno. Never waits. */
+type Write = (length: number) => number;
+
+interface Queued {
+  bytes: Buffer;
+  /** Lines that are lost if it is dropped. */
+  lines: number;
+  isBegun: boolean;
+}
+
+export interface LineWriterOptions {
+  /** The line that takes the place of those that were dropped. */
+  droppedText: (lines: number) => string;
+  queueBytesMax?: number;
+}
+
+/**
+ * Lines to a standard descriptor whose reader may be asleep: a terminal after Ctrl-S, a pipe that
+ * nobody reads. Node writes to these on the main thread, and would wait there for ever. This writer
+ * keeps what does not fit up to a limit. Lines beyond it are dropped and counted, and as soon as
+ * there is room again a line says how many.
+ *
+ *     write ─► queue (bounded) ─► descriptor
+ *         └─► full: dropped + 1
+ *
+ * What the system refuses for another reason (ENOSPC, EPIPE, EIO) is dropped at once. The next line
+ * is tried again: the disk may have room by then.
+ */
+export class LineWriter {
+  readonly #options: LineWriterOptions;
+  readonly #queueBytesMax: number;
+  /** A description of our own, or −1 where the one we were given is used. */
+  readonly #ownFd: number;
+  readonly #fd: number;
+  readonly #write: Write;
+  /** Held while the descriptor takes nothing. */
+  #poller: Poller | null = null;
+  readonly #queue: Queued[] = [];
+  #queueBytes = 0;
+  #dropped = 0;
+  /** The rest of a line was dropped. */
+  #isMidLine = false;
+  #isClosed = false;
+  #onDrained: (() => void)[] = [];
+
+  constructor(fd: number, options: LineWriterOptions) {
+    this.#options = options;
+    this.#queueBytesMax = options.queueBytesMax ?? QUEUE_BYTES_MAX;
+    const stat = fstatSync(fd);
+    // A file has no reader to wait for. Opened anew it would have an offset of its own, and write
+    // over what others have written.
+    this.#ownFd = stat.isFile() || stat.isSocket() ? -1 : openAnew(fd, stat.rdev);
+    this.#fd = this.#ownFd >= 0 ? this.#ownFd : fd;
+    if (stat.isSocket()) this.#write = (length) => sendNow(this.#fd, length);
+    else if (stat.isFile() || this.#ownFd >= 0) this.#write = (length) => writeTo(this.#fd, length);
+    else this.#write = (length) => writeIfReady(this.#fd, length);
+  }
+
+  /** Takes one or more lines, without the last end of line. Never waits, never throws. */
+  write(text: string): void {
+    if (this.#isClosed) return;
+    const bytes = Buffer.from(`${text}\n`);
+    const note = this.#dropped === 0 ? null : this.#note();
+    const total = bytes.length + (note?.bytes.length ?? 0);
+    const lines = countLines(bytes);
+    if (this.#queue.length > 0 && this.#queueBytes + total > this.#queueBytesMax) {
+      this.#dropped += lines;
+      return;
+    }
+    if (note !== null) this.#pushNote(note);
+    this.#push({ bytes, lines, isBegun: false });
+    if (this.#poller === null) this.#flush();
+  }
+
+  /** Lines that were dropped and not yet told of. */
+  get droppedLines(): number {
+    return this.#dropped;
+  }
+
+  /** Resolves when nothing waits any more. */
+  drained(): Promise<void> {
+    if (this.#queue.length === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onDrained.push(resolve));
+  }
+
+  /** What still waits is lost. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#queue.length = 0;
+    this.#stopWaiting();
+    closeFd(this.#ownFd);
+  }
+
+  #note(): Queued {
+    const bytes = Buffer.from(`${this.#options.droppedText(this.#dropped)}\n`);
+    return { bytes, lines: this.#dropped, isBegun: false };
+  }
+
+  #pushNote(note: Queued): void {
+    this.#dropped = 0;
+    this.#push(note);
+  }
+
+  #push(item: Queued): void {
+    this.#queue.push(item);
+    this.#queueBytes += item.bytes.length;
+  }
+
+  #flush(): void {
+    const wasWaiting = this.#poller !== null;
+    for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
+      const problem = this.#writeSome(first);
+      if (problem === EAGAIN && this.#wait()) return;
+      if (problem !== 0) this.#drop(first);
+    }
+    this.#stopWaiting();
+    // The way is free again: say what was lost, even if no line follows.
+    if (wasWaiting && this.#dropped > 0) {
+      this.#pushNote(this.#note());
+      this.#flush();
+    }
+  }
+
+  /** Returns 0, or errno. */
+  #writeSome(first: Queued): number {
+    const prefix = this.#isMidLine && !first.isBegun ? 1 : 0;
+    const length = Math.min(first.bytes.length, WRITE_BYTES_MAX - 1);
+    scratch.bytes[0] = NEWLINE;
+    scratch.bytes.set(first.bytes.subarray(0, length), prefix);
+    const written = this.#write(length + prefix);
+    if (written < 0) return written === -EINTR ? 0 : -written;
+    this.#isMidLine = false;
+    if (written > prefix) first.isBegun = true;
+    const taken = Math.max(written - prefix, 0);
+    this.#queueBytes -= taken;
+    first.bytes = first.bytes.subarray(taken);
+    if (first.bytes.length === 0) this.#queue.shift();
+    return 0;
+  }
+
+  #drop(first: Queued): void {
+    this.#queue.shift();
+    this.#queueBytes -= first.bytes.length;
+    this.#dropped += first.lines;
+    this.#isMidLine ||= first.isBegun;
+  }
+
+  /** Goes on when the descriptor is writable. False if it cannot be waited for. */
+  #wait(): boolean {
+    if (this.#poller !== null) return true;
+    const poller = acquirePoller();
+    try {
+      poller.add(this.#fd, () => this.#flush());
+      poller.watch(this.#fd, { read: false, write: true });
+    } catch {
+      releasePoller();
+      return false;
+    }
+    this.#poller = poller;
+    return true;
+  }
+
+  #stopWaiting(): void {
+    if (this.#poller !== null) {
+      this.#poller.remove(this.#fd);
+      this.#poller = null;
+      releasePoller();
+    }
+    const waiting = this.#onDrained;
+    this.#onDrained = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+const OPEN_FLAGS = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+
+/**
+ * Opens what a descriptor shows once more. O_NONBLOCK belongs to the open description, which the
+ * shell and others share: set on theirs, it would make their writes fail. −1 if that fails: a pipe
+ * may belong to another user, or have no reader.
+ */
+function openAnew(fd: number, device: number): number {
+  const own = c.open(`/proc/self/fd/${fd}`, OPEN_FLAGS);
+  if (own >= 0 || controllingTerminal() !== device) return own;
+  // After `su` the terminal belongs to another user. Under this name everyone may open their own.
+  return c.open('/dev/tty', OPEN_FLAGS);
+}
+
+/** Its device number, or −1: the fifth field behind the name of the program, proc(5). */
+function controllingTerminal(): number {
+  const text = readFileSync('/proc/self/stat', 'latin1');
+  return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[4]) || -1;
+}
+
+function writeTo(fd: number, length: number): number {
+  const written = c.write(fd, scratch.address, length);
+  return written === -1 ? -errno() : written;
+}
+
+function sendNow(fd: number, length: number): number {
+  const sent = c.send(fd, scratch.address, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return sent === -1 ? -errno() : sent;
+}
+
+/**
+ * For a blocking description that cannot be opened anew. Another process that writes between the
+ * question and our write could still make it wait.
+ */
+function writeIfReady(fd: number, length: number): number {
+  // struct pollfd, behind the bytes to be written: fd, events, revents.
+  const at = WRITE_BYTES_MAX;
+  scratch.view.setInt32(at, fd, true);
+  scratch.view.setUint32(at + 4, POLLOUT, true);
+  if (c.poll(scratch.address + at, 1, 0) <= 0) return -EAGAIN;
+  return writeTo(fd, Math.min(length, POLLED_BYTES_MAX));
+}
+
+function countLines(bytes: Buffer): number {
+  let lines = 0;
+  for (const byte of bytes) if (byte === NEWLINE) lines += 1;
+  return lines;
+}
