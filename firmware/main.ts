@@ -58,7 +58,7 @@ export { flowHash } from './switch/flow';
 export { setPort } from './switch/ports';
 export { finishCommand, takeCommand } from './vf/command';
 export { setLending } from './vf/lend';
-export { lookAhead } from './vf/look-ahead';
+export { lookAhead, openLookAhead } from './vf/look-ahead';
 
 /**
  * The hash of layout/ that this build was made from: the host refuses another (see scripts/build).

@@ -57,6 +57,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['IOTLB', memory.IOTLB_BASE, memory.IOTLB_TABLE_COUNT * memory.IOTLB_ENTRY_SIZE],
   ['command', memory.COMMAND_BASE, memory.COMMAND_ANSWER + limits.ANSWER_SIZE_MAX],
   ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
+  ['look places', memory.LOOK_PLACES_BASE, RING_COUNT_MAX * 4],
 ];
 
 const SHARED_AREAS: readonly Area[] = [

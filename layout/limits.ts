@@ -158,8 +158,11 @@ export const IOTLB_ENTRIES_MAX: u32 = 49152;
 /** Untranslated addresses that the firmware notes in one turn. */
 export const UNTRANSLATED_COUNT_MAX: u32 = 64;
 
-/** Posted buffers that the firmware looks at before frames come for them. */
+/** Posted buffers of a ring that the firmware looks at before frames come for them. */
 export const LOOK_AHEAD_MAX: u32 = 128;
+
+/** Descriptors that one such look reads, over all rings: some 20 µs. */
+export const LOOK_AHEAD_STEPS_MAX: u32 = 1024;
 
 /**
  * Misses in a row that the delivery of one frame may cause: a super-frame in buffers of 1536 bytes,

@@ -63,7 +63,9 @@ export const IOTLB_BASE: u32 = 0x1c2000;
 export const COMMAND_BASE: u32 = 0x2c2000;
 /** The leading bytes of each frame of the batch that lies in pieces. */
 export const HEADER_SCRATCH_BASE: u32 = 0x2c4000;
-export const PRIVATE_END: u32 = 0x2ce000;
+/** Beside each ring: where the last look at its buffers stopped, and where the ring stood then. */
+export const LOOK_PLACES_BASE: u32 = 0x2ce000;
+export const PRIVATE_END: u32 = 0x2d6000;
 
 export const SHARED_BASE: u32 = 0x400000;
 export const SHARED_SIZE: u32 = 0x800000;

@@ -1,22 +1,36 @@
 // Looks at posted buffers before frames come for them, where a guest is behind an IOMMU: what is
 // not translated yet is asked for now, and there by then.
-import { FRAME_SIZE_MAX, LOOK_AHEAD_MAX } from '../../layout/limits';
-import { TARGET_SEGMENTS_BASE } from '../../layout/memory';
+//
+// A look has one budget of descriptors for all rings. A ring whose buffers take more is left where
+// the budget ends, and a later look goes on there.
+import { FRAME_SIZE_MAX, LOOK_AHEAD_MAX, LOOK_AHEAD_STEPS_MAX } from '../../layout/limits';
+import { LOOK_PLACES_BASE, TARGET_SEGMENTS_BASE } from '../../layout/memory';
 import { DESCRIPTOR_F_WRITE, RING_STOPPED } from '../../layout/virtqueue';
 import { control } from '../memory/control';
 import { setLookingAhead } from '../memory/iotlb';
 import { beginDelivery } from '../memory/windows';
-import { openWalk, walkChain } from '../virtqueue/chain';
+import { openShortWalk, walkChain, walkRest } from '../virtqueue/chain';
 import { lock, unlock } from '../virtqueue/lock';
 import { isPacked } from '../virtqueue/queue';
 import { Ring, RingView, ringAt, vfOf, viewAt } from '../virtqueue/ring';
 import { availableCount } from '../virtqueue/split';
 import { bufferSlots, bufferStart, findBuffer, openDelivery } from './emit';
 
-/** Host: between two turns, for a receive ring. What it lacks stands in the control words. */
-export function lookAhead(ringNumber: u32): void {
+/** Descriptors that the look in hand may still read. */
+let stepsLeft: u32 = 0;
+
+/** Host: a look begins. */
+export function openLookAhead(): void {
+  stepsLeft = LOOK_AHEAD_STEPS_MAX;
+}
+
+/**
+ * Host: between two turns, never in the midst of a batch, for a receive ring. What it lacks stands
+ * in the control words. False if the look ends here, for want of steps.
+ */
+export function lookAhead(ringNumber: u32): bool {
   const view = viewAt(ringNumber);
-  if (view.state == RING_STOPPED) return;
+  if (view.state == RING_STOPPED) return true;
   const ring = ringAt(ringNumber);
   control().currentRing = ringNumber;
   setLookingAhead(true);
@@ -24,17 +38,20 @@ export function lookAhead(ringNumber: u32): void {
   lock(ring);
   const available: u32 = isPacked(ring) ? 0 : availableCount(view, ring);
   // More than there can be: the next delivery finds that out, and has the say on it.
-  if (available <= ring.size) lookAtBuffers(ringNumber, view, ring, available);
+  const isDone = available > ring.size || lookAtBuffers(ringNumber, view, ring, available);
   unlock(ring);
   setLookingAhead(false);
+  return isDone;
 }
 
-function lookAtBuffers(ringNumber: u32, view: RingView, ring: Ring, available: u32): void {
+function lookAtBuffers(ringNumber: u32, view: RingView, ring: Ring, available: u32): bool {
   openDelivery(available);
-  let ahead: u32 = 0;
+  let ahead = placeLeft(ringNumber, ring);
   for (let i: u32 = 0; i < LOOK_AHEAD_MAX; i++) {
-    if (findBuffer(ringNumber, view, ring, ahead) != 0) return;
-    openWalk();
+    if (findBuffer(ringNumber, view, ring, ahead) != 0) break;
+    const isFirst = stepsLeft == LOOK_AHEAD_STEPS_MAX;
+    // To find it took as many steps where the ring is packed: its chain was measured.
+    openShortWalk(stepsLeft - min(stepsLeft, bufferSlots));
     // Whatever it returns: an address without a translation is noted where it is met.
     walkChain(
       vfOf(ringNumber),
@@ -47,6 +64,24 @@ function lookAtBuffers(ringNumber: u32, view: RingView, ring: Ring, available: u
       TARGET_SEGMENTS_BASE,
       0,
     );
+    stepsLeft = walkRest();
+    if (stepsLeft == 0) {
+      // A buffer that takes a whole look is not looked at again.
+      leavePlace(ringNumber, ring, isFirst ? ahead + bufferSlots : ahead);
+      return false;
+    }
     ahead += bufferSlots;
   }
+  leavePlace(ringNumber, ring, 0);
+  return true;
+}
+
+/** How many slots on the last look at the ring stopped; 0 if the ring has moved on since. */
+function placeLeft(ringNumber: u32, ring: Ring): u32 {
+  const place = load<u32>(LOOK_PLACES_BASE + (ringNumber << 2));
+  return place >> 16 == (ring.lastAvail & 0xffff) ? place & 0xffff : 0;
+}
+
+function leavePlace(ringNumber: u32, ring: Ring, ahead: u32): void {
+  store<u32>(LOOK_PLACES_BASE + (ringNumber << 2), (ring.lastAvail << 16) | (ahead & 0xffff));
 }

@@ -58,6 +58,15 @@ export function openWalk(): void {
   stepsLeft = WALK_LENGTH_MAX;
 }
 
+/** The same for a walk that may read only so many descriptors; `walkRest` says what is left. */
+export function openShortWalk(steps: u32): void {
+  stepsLeft = min(steps, WALK_LENGTH_MAX);
+}
+
+export function walkRest(): u32 {
+  return stepsLeft;
+}
+
 /** A further segment of a super-frame: what an honest guest's buffer for it costs. */
 export function extendWalk(): void {
   stepsLeft = min(stepsLeft + WALK_STEPS_PER_SEGMENT, WALK_LENGTH_MAX);

@@ -16,10 +16,17 @@ import {
 } from '../../layout/processor.ts';
 import { RING_FAULT, RING_FAULT_CHAIN, RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
 import type { Report } from './commands.ts';
+import { Countdown } from './countdown.ts';
 import type { Firmware } from './firmware.ts';
 
-/** Turns between two looks while there is work. */
-const LOOK_TURNS = 64;
+/** The loop's rounds between two looks while there is work. */
+const LOOK_ROUNDS = 64;
+
+/**
+ * What one look may cost, over all guests: a command or a missing window each, some 10 µs. What is
+ * left over waits for the next look, so that rings have a turn in between.
+ */
+const LOOK_COST_MAX = 16;
 
 /**
  * Windows that one command may miss: each descriptor in two, and some. Only a guest that moves its
@@ -27,8 +34,11 @@ const LOOK_TURNS = 64;
  */
 const MISSES_MAX = 256;
 
-/** Each command is work for the control plane, which no guest may have for itself. */
-const COMMANDS_PER_PERIOD_MAX = 100;
+/**
+ * Each command is work for the control plane, which no guest may have for itself; each window that
+ * it misses is work for the processor, and counts as much.
+ */
+const COST_PER_PERIOD_MAX = 100;
 const PERIOD_MILLISECONDS = 100;
 
 const NOTHING = new Uint8Array(0);
@@ -42,7 +52,10 @@ interface ControlQueue {
   readonly place: Uint8Array;
   answer: Uint8Array;
   periodStart: number;
-  taken: number;
+  /** Commands and missing windows of this period. */
+  spent: number;
+  /** Windows that the command in hand has missed. */
+  misses: number;
 }
 
 interface Surroundings {
@@ -63,7 +76,12 @@ export class ControlQueues {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #around: Surroundings;
+  /** By ring, and the same side by side: a look goes from where the last one stopped. */
   readonly #queues = new Map<number, ControlQueue>();
+  #list: ControlQueue[] = [];
+  #next = 0;
+  #costLeft = 0;
+  readonly #countdown = new Countdown(LOOK_ROUNDS);
   #lastId = 0;
   #isDue = false;
 
@@ -80,12 +98,14 @@ export class ControlQueues {
 
   attach(ring: number): void {
     const place = new Uint8Array(COMMAND_BYTES);
-    const period = { periodStart: 0, taken: 0 };
-    this.#queues.set(ring, { ring, state: 'idle', id: 0, place, answer: NOTHING, ...period });
+    const account = { periodStart: 0, spent: 0, misses: 0 };
+    this.#queues.set(ring, { ring, state: 'idle', id: 0, place, answer: NOTHING, ...account });
+    this.#list = [...this.#queues.values()];
   }
 
   detach(ring: number): void {
     this.#queues.delete(ring);
+    this.#list = [...this.#queues.values()];
   }
 
   /** A guest kicked, or something changed: looks at the next opportunity. */
@@ -93,15 +113,30 @@ export class ControlQueues {
     this.#isDue = true;
   }
 
-  /** Now and then while there is work, and after a kick. */
-  look(turns: number): void {
-    if (this.#isDue || turns % LOOK_TURNS === 0) this.serve();
+  /** True if the last look could not afford all that there was to do. */
+  get isDue(): boolean {
+    return this.#isDue;
   }
 
-  /** Does what there is to do. Afterwards each guest with an idle queue kicks for its next one. */
+  /** Now and then while there is work, and after a kick. */
+  look(): void {
+    if (this.#isDue || this.#countdown.isOver()) this.serve();
+  }
+
+  /**
+   * Does what there is to do, as far as one look may. Afterwards each guest with an idle queue
+   * kicks for its next command.
+   */
   serve(): void {
     this.#isDue = false;
-    for (const queue of this.#queues.values()) this.#serve(queue);
+    this.#costLeft = LOOK_COST_MAX;
+    const now = performance.now();
+    for (let count = this.#list.length; count > 0 && this.#costLeft > 0; count--) {
+      this.#next = this.#next + 1 < this.#list.length ? this.#next + 1 : 0;
+      const queue = this.#list[this.#next];
+      if (queue !== undefined) this.#serve(queue, now);
+    }
+    if (this.#costLeft <= 0) this.#isDue = true;
   }
 
   /** The control plane has carried a command out, if that is still the one under way. */
@@ -110,40 +145,47 @@ export class ControlQueues {
     if (queue === undefined || queue.state !== 'asked' || queue.id !== id) return;
     queue.answer = answer;
     queue.state = 'answered';
-    this.#serve(queue);
+    this.#isDue = true;
   }
 
   /** How long until a guest that asked too often may ask again; −1: there is none. */
   sleepMilliseconds(): number {
     let wait = -1;
-    for (const { state, taken, periodStart } of this.#queues.values()) {
-      if (state !== 'idle' || taken < COMMANDS_PER_PERIOD_MAX) continue;
+    for (const { state, spent, periodStart } of this.#list) {
+      const isWaiting = state === 'idle' || state === 'answered';
+      if (!isWaiting || spent < COST_PER_PERIOD_MAX) continue;
       const left = Math.ceil(periodStart + PERIOD_MILLISECONDS - performance.now());
       wait = Math.max(0, wait < 0 ? left : Math.min(wait, left));
     }
     return wait;
   }
 
-  #serve(queue: ControlQueue): void {
-    if (queue.state === 'answered') this.#finish(queue);
-    while (queue.state === 'idle' && this.#mayTake(queue) && this.#take(queue)) {
-      queue.taken += 1;
-    }
-  }
-
-  #mayTake(queue: ControlQueue): boolean {
-    const now = performance.now();
+  /** The period is renewed here and nowhere else: a look that takes long earns nothing by that. */
+  #serve(queue: ControlQueue, now: number): void {
     if (now - queue.periodStart >= PERIOD_MILLISECONDS) {
       queue.periodStart = now;
-      queue.taken = 0;
+      queue.spent = 0;
     }
-    return queue.taken < COMMANDS_PER_PERIOD_MAX;
+    if (queue.state === 'answered') this.#finish(queue);
+    while (queue.state === 'idle' && this.#mayPay(queue) && this.#take(queue)) this.#pay(queue);
+  }
+
+  #mayPay(queue: ControlQueue): boolean {
+    return this.#costLeft > 0 && queue.spent < COST_PER_PERIOD_MAX;
+  }
+
+  #pay(queue: ControlQueue): void {
+    this.#costLeft -= 1;
+    queue.spent += 1;
   }
 
   /** True if there was a command. */
   #take(queue: ControlQueue): boolean {
     const { ring } = queue;
-    const result = this.#withWindows(() => this.#firmware.takeCommand(ring));
+    const result = this.#withWindows(queue, () => this.#firmware.takeCommand(ring));
+    // Its windows stay open: a later look comes further.
+    if (result === COMMAND_MISSED && queue.misses < MISSES_MAX) return false;
+    queue.misses = 0;
     if (result === COMMAND_MISSED || result === COMMAND_FAULTED) {
       queue.state = 'broken';
       this.#around.report({ kind: 'ring-fault', ring, fault: this.#faultOf(ring, result) });
@@ -179,16 +221,23 @@ export class ControlQueues {
     const answer = queue.answer.subarray(0, Math.min(writableOf(queue), ANSWER_SIZE_MAX));
     this.#bytes.set(queue.place, COMMAND_BASE);
     this.#bytes.set(answer, COMMAND_BASE + COMMAND_ANSWER);
-    const result = this.#withWindows(() => this.#firmware.finishCommand(queue.ring, answer.length));
+    const { ring } = queue;
+    const result = this.#withWindows(queue, () =>
+      this.#firmware.finishCommand(ring, answer.length),
+    );
     if (result === COMMAND_UNTRANSLATED) this.#around.onUntranslated();
     if (result < 0) return; // tried again at the next opportunity
     queue.state = 'idle';
-    if (result === 1) this.#around.call(queue.ring);
+    queue.misses = 0;
+    if (result === 1) this.#around.call(ring);
   }
 
-  #withWindows(call: () => number): number {
+  /** COMMAND_MISSED: neither this look nor the guest's account can pay for what it still misses. */
+  #withWindows(queue: ControlQueue, call: () => number): number {
     let result = call();
-    for (let misses = 0; result === COMMAND_MISSED && misses < MISSES_MAX; misses++) {
+    while (result === COMMAND_MISSED && this.#mayPay(queue) && queue.misses < MISSES_MAX) {
+      this.#pay(queue);
+      queue.misses += 1;
       this.#around.resolveMiss();
       result = call();
     }

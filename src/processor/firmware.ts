@@ -23,7 +23,9 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   /** Whether the driver of a receive ring, in this processor, takes what is lent to it. */
   setLending(ring: number, bytes: number): void;
   unparkRings(vf: number): void;
-  lookAhead(ring: number): void;
+  openLookAhead(): void;
+  /** 0: the look may walk no further. */
+  lookAhead(ring: number): number;
   takeCommand(ring: number): number;
   finishCommand(ring: number, answered: number): number;
   isMidBatch(): number;

@@ -48,6 +48,7 @@ import { AddressSpace } from './address-space.ts';
 import { CommandRunner } from './command-runner.ts';
 import type { CommandEnvelope, ProcessorOptions, Report } from './commands.ts';
 import { ControlQueues } from './control-queues.ts';
+import { Countdown } from './countdown.ts';
 import { type Firmware, loadFirmware } from './firmware.ts';
 import { HeldInterrupts } from './held-interrupts.ts';
 import { KickWaiter } from './kick-waiter.ts';
@@ -58,8 +59,11 @@ import { UplinkPorts } from './uplink-ports.ts';
 /** Turns between two looks at the clock while busy; ageing counts in seconds. */
 const CLOCK_TURNS = 4096;
 
-/** Turns between two looks for what uplinks have, while busy: a system call each. */
-const UPLINK_TURNS = 16;
+/** Exchanges between two looks for what uplinks have, while busy: a system call each. */
+const UPLINK_EXCHANGES = 16;
+
+/** Commands taken in one go: whoever posts them without end leaves time for the rings. */
+const COMMANDS_PER_ROUND = 32;
 
 /** The life of a network processor: commands, turn, windows, interrupts, pace. */
 export class ProcessorLoop {
@@ -84,6 +88,8 @@ export class ProcessorLoop {
   readonly #faults: Uint32Array;
   readonly #record: Int32Array;
   readonly #doorbellAt = PROCESSOR_DOORBELL / 4;
+  readonly #clockCountdown = new Countdown(CLOCK_TURNS);
+  readonly #uplinkCountdown = new Countdown(UPLINK_EXCHANGES);
   #seenDoorbell = 0;
   #turns = 0;
   #sleeps = 0;
@@ -165,11 +171,11 @@ export class ProcessorLoop {
     this.#updateClock();
     while (!this.#isStopped) {
       if (Atomics.load(this.#record, this.#doorbellAt) !== this.#seenDoorbell) this.#runCommands();
-      if (this.#controlQueues.count !== 0) this.#controlQueues.look(this.#turns);
+      if (this.#controlQueues.count !== 0) this.#controlQueues.look();
       const flags = this.#uplinks.count === 0 ? this.#turn(this.#whom()) : this.#exchange();
       if ((flags & TURN_WORKED) !== 0) {
         this.#pace.worked();
-        this.#translations.lookAhead(this.#turns);
+        this.#translations.lookNowAndThen();
       } else {
         this.#rest();
       }
@@ -185,7 +191,7 @@ export class ProcessorLoop {
    * before the call returns: the answers go along, so that a guest hears of all in one interrupt.
    */
   #exchange(): number {
-    if (this.#turns % UPLINK_TURNS === 0) this.#takeEvents(0);
+    if (this.#uplinkCountdown.isOver()) this.#takeEvents(0);
     let moved = this.#uplinks.pull();
     let flags = this.#turn(INTERRUPT_NOBODY);
     moved += this.#uplinks.push();
@@ -214,7 +220,7 @@ export class ProcessorLoop {
       this.#translations.drain();
     }
     this.#turns += 1;
-    if (this.#turns % CLOCK_TURNS === 0) this.#updateClock();
+    if (this.#clockCountdown.isOver()) this.#updateClock();
     return seen;
   }
 
@@ -257,10 +263,13 @@ export class ProcessorLoop {
 
   #runCommands(): void {
     this.#interruptRest(); // while their rings are what they were
-    this.#seenDoorbell = Atomics.load(this.#record, this.#doorbellAt);
-    for (;;) {
+    const doorbell = Atomics.load(this.#record, this.#doorbellAt);
+    for (let taken = 0; taken < COMMANDS_PER_ROUND; taken++) {
       const received = receiveMessageOnPort(this.#port);
-      if (received === undefined) break;
+      if (received === undefined) {
+        this.#seenDoorbell = doorbell; // unseen, it brings us back for the rest
+        break;
+      }
       const { id, command } = received.message as CommandEnvelope;
       if (command.kind === 'stop') this.#isStopped = true;
       try {
@@ -294,7 +303,7 @@ export class ProcessorLoop {
     this.#translations.lookAhead();
     this.#reportFaults();
     this.#controlQueues.serve();
-    const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0;
+    const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0 || this.#controlQueues.isDue;
     if (!isBusy && !this.#hasCommands()) {
       this.#sleeps += 1;
       const started = monotonicMicroseconds();

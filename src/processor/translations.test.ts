@@ -57,11 +57,21 @@ class FakeFirmware {
     this.log.push(`unpark ${vf}`);
   }
 
-  lookAhead(ring: number): void {
+  /** Rings that a look can afford. */
+  budget = Number.POSITIVE_INFINITY;
+  left = 0;
+
+  openLookAhead(): void {
+    this.left = this.budget;
+  }
+
+  lookAhead(ring: number): number {
     expect(this.noted, 'the list is empty').toBe(0);
     this.log.push(`look at ${ring}`);
     const vf = Math.floor(ring / QUEUE_COUNT_MAX);
     for (const iova of this.ahead.get(ring) ?? []) this.note(vf, iova, IOTLB_WRITE);
+    this.left -= 1;
+    return this.left > 0 ? 1 : 0;
   }
 }
 
@@ -165,13 +175,30 @@ describe('the look ahead', () => {
     for (const ring of [RING, RING + 2, RING + 4]) translations.watch(ring);
     translations.unwatch(RING + 4);
     translations.lookAhead();
-    expect(firmware.log).toEqual([`look at ${RING}`, `look at ${RING + 2}`]);
-    expect(asked).toEqual(['3: 1000 2', '3: 2000 2', '3: 3000 2']);
+    expect(firmware.log.sort()).toEqual([`look at ${RING}`, `look at ${RING + 2}`]);
+    expect(asked.sort()).toEqual(['3: 1000 2', '3: 2000 2', '3: 3000 2']);
+  });
+
+  it('has one budget for all rings, and goes on where it stopped', () => {
+    const rings = [RING, RING + 2, RING + 4, RING + 6, RING + 8];
+    for (const ring of rings) translations.watch(ring);
+    firmware.budget = 2;
+    for (let look = 0; look < 5; look++) {
+      firmware.log.length = 0;
+      translations.lookAhead();
+      expect(firmware.log).toHaveLength(2);
+    }
+    firmware.log.length = 0;
+    for (let look = 0; look < 5; look++) translations.lookAhead();
+    // Ten looks at five rings: each had its two.
+    for (const ring of rings) {
+      expect(firmware.log.filter((line) => line === `look at ${ring}`)).toHaveLength(2);
+    }
   });
 
   it('is taken now and then while there is work', () => {
     translations.watch(RING);
-    for (let turn = 1; turn <= 160; turn++) translations.lookAhead(turn);
+    for (let round = 0; round < 160; round++) translations.lookNowAndThen();
     expect(firmware.log).toHaveLength(10);
   });
 

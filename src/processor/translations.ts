@@ -9,13 +9,14 @@ import {
 import { CONTROL_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
 import { Iotlb, type IotlbChange, pageStart } from '../memory/iotlb.ts';
 import type { Report } from './commands.ts';
+import { Countdown } from './countdown.ts';
 import type { Firmware } from './firmware.ts';
 
 /** Questions of one VF that wait for their answer; what comes beyond is asked when some have it. */
 const PENDING_MAX = 64;
 
-/** Turns with work between two looks at the buffers that guests have posted. */
-const LOOK_AHEAD_TURNS = 16;
+/** The loop's rounds with work between two looks at the buffers that guests have posted. */
+const LOOK_AHEAD_ROUNDS = 16;
 
 /**
  * The guests behind an IOMMU, as one processor sees them: hands translations to the firmware, and
@@ -27,7 +28,10 @@ export class Translations {
   readonly #report: (report: Report) => void;
   readonly #iotlb: Iotlb;
   readonly #pending = new Map<number, Set<bigint>>();
-  readonly #rings = new Set<number>();
+  /** Receive rings whose buffers are looked at, and the place of the one that comes next. */
+  #rings: number[] = [];
+  #next = 0;
+  readonly #countdown = new Countdown(LOOK_AHEAD_ROUNDS);
 
   constructor(firmware: Firmware, buffer: ArrayBuffer, report: (report: Report) => void) {
     this.#firmware = firmware;
@@ -51,20 +55,35 @@ export class Translations {
 
   /** A receive ring whose buffers are looked at before frames come for them. */
   watch(ring: number): void {
-    this.#rings.add(ring);
+    if (!this.#rings.includes(ring)) this.#rings.push(ring);
   }
 
   unwatch(ring: number): void {
-    this.#rings.delete(ring);
+    this.#rings = this.#rings.filter((one) => one !== ring);
   }
 
-  /** After commands, before sleep, and now and then while there is work. */
-  lookAhead(turns = 0): void {
-    if (this.#rings.size === 0 || turns % LOOK_AHEAD_TURNS !== 0) return;
-    for (const ring of this.#rings) {
+  /** While there is work. */
+  lookNowAndThen(): void {
+    if (this.#rings.length !== 0 && this.#countdown.isOver()) this.lookAhead();
+  }
+
+  /**
+   * After commands, before sleep, and now and then while there is work: ring by ring, as far as one
+   * look may walk. The next one goes on with the ring behind, and comes back to where this one
+   * stopped.
+   */
+  lookAhead(): void {
+    const count = this.#rings.length;
+    if (count === 0) return;
+    this.#firmware.openLookAhead();
+    for (let looked = 0; looked < count; looked++) {
+      this.#next = this.#next + 1 < count ? this.#next + 1 : 0;
+      const ring = this.#rings[this.#next] ?? 0;
+      if (!this.#hasRoom(Math.floor(ring / QUEUE_COUNT_MAX))) continue;
+      const isDone = this.#firmware.lookAhead(ring) !== 0;
       // Nothing is listed that would not be reported, so the next ring has the list for itself.
-      if (this.#hasRoom(Math.floor(ring / QUEUE_COUNT_MAX))) this.#firmware.lookAhead(ring);
       this.drain();
+      if (!isDone) return;
     }
   }
 

@@ -1,0 +1,127 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { RING_COUNT_MAX } from '../../layout/limits.ts';
+import { COMMAND_ANSWER, COMMAND_BASE } from '../../layout/memory.ts';
+import { COMMAND_BROKEN, COMMAND_MISSED, COMMAND_NONE } from '../../layout/processor.ts';
+import type { Report } from './commands.ts';
+import { ControlQueues } from './control-queues.ts';
+import type { Firmware } from './firmware.ts';
+
+/** What one look may do, and what is to be caught does without end. */
+const LOOK_MAX = 20;
+const WITHOUT_END = 1000;
+
+/** Guests whose every command takes so many windows that are not open, and is broken then. */
+class FakeFirmware {
+  windows = 0;
+  /** Commands that each ring still has. */
+  readonly waiting = new Map<number, number>();
+  readonly taken = new Map<number, number>();
+  work = 0;
+  #open = 0;
+
+  takeCommand(ring: number): number {
+    if ((this.waiting.get(ring) ?? 0) === 0) return COMMAND_NONE;
+    this.work += 1;
+    if (this.work > WITHOUT_END) throw new Error('one look went on and on');
+    if (this.#open < this.windows) return COMMAND_MISSED;
+    return COMMAND_BROKEN;
+  }
+
+  finishCommand(ring: number): number {
+    this.#open = 0;
+    this.waiting.set(ring, (this.waiting.get(ring) ?? 0) - 1);
+    this.taken.set(ring, (this.taken.get(ring) ?? 0) + 1);
+    return 0;
+  }
+
+  resolveMiss(): void {
+    this.#open += 1;
+  }
+}
+
+let firmware: FakeFirmware;
+let queues: ControlQueues;
+let reports: Report[];
+
+beforeEach(() => {
+  firmware = new FakeFirmware();
+  reports = [];
+  const buffer = new ArrayBuffer(COMMAND_BASE + COMMAND_ANSWER + 64);
+  queues = new ControlQueues(firmware as unknown as Firmware, buffer, {
+    resolveMiss: () => firmware.resolveMiss(),
+    onUntranslated: () => undefined,
+    call: () => undefined,
+    report: (report) => reports.push(report),
+  });
+});
+
+/** Commands and windows of the next look. */
+function look(): number {
+  firmware.work = 0;
+  queues.serve();
+  return firmware.work;
+}
+
+function attach(count: number, commands: number): void {
+  for (let vf = 0; vf < count; vf++) {
+    queues.attach(RING_COUNT_MAX + vf);
+    firmware.waiting.set(RING_COUNT_MAX + vf, commands);
+  }
+}
+
+describe('a look at the control queues', () => {
+  it.each([0, 1, 140])('ends soon, whatever one guest asks: %s missing windows each', (windows) => {
+    firmware.windows = windows;
+    attach(1, 10_000);
+    for (let looks = 0; looks < 20; looks++) expect(look()).toBeLessThanOrEqual(LOOK_MAX);
+  });
+
+  it('ends as soon when all guests ask at once, and each has its turn', () => {
+    attach(255, 3);
+    expect(look()).toBeLessThanOrEqual(LOOK_MAX);
+    expect(queues.isDue, 'there is more').toBe(true);
+    for (let looks = 0; looks < 255; looks++) expect(look()).toBeLessThanOrEqual(LOOK_MAX);
+    expect(firmware.taken.size).toBe(255);
+    expect(new Set(firmware.taken.values())).toEqual(new Set([3]));
+    expect(queues.isDue).toBe(false);
+  });
+
+  it('goes on with a command that needs more windows than a look may open', () => {
+    firmware.windows = 60;
+    attach(1, 1);
+    for (let looks = 0; looks < 10; looks++) look();
+    expect(firmware.taken.get(RING_COUNT_MAX)).toBe(1);
+    expect(reports).toEqual([]);
+  });
+
+  it('counts a missing window as a command: a guest has so many in its period', () => {
+    firmware.windows = 9;
+    attach(1, 10_000);
+    for (let looks = 0; looks < 40; looks++) look();
+    // 100 in all, of which every tenth is a command.
+    expect(firmware.taken.get(RING_COUNT_MAX)).toBeLessThanOrEqual(20);
+    expect(queues.sleepMilliseconds()).toBeGreaterThanOrEqual(0);
+    expect(queues.isDue, 'nothing is due before its next period').toBe(false);
+  });
+
+  it('stops the queue of a guest whose command never has its windows', () => {
+    firmware.windows = Number.POSITIVE_INFINITY;
+    attach(1, 1);
+    const far = performance.now();
+    let period = 0;
+    const { now } = performance;
+    performance.now = () => far + period * 1000;
+    try {
+      for (; period < 10; period++) for (let looks = 0; looks < 10; looks++) look();
+    } finally {
+      performance.now = now;
+    }
+    expect(reports).toMatchObject([{ kind: 'ring-fault', ring: RING_COUNT_MAX }]);
+  });
+
+  it('comes once in so many rounds, however many turns these have', () => {
+    attach(1, 1);
+    for (let round = 0; round < 64; round++) queues.look();
+    expect(firmware.taken.get(RING_COUNT_MAX)).toBe(1);
+  });
+});
