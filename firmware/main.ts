@@ -10,6 +10,7 @@ import {
   INTERRUPT_NOBODY,
   TURN_IDLE,
   TURN_LENT,
+  TURN_LOCKED,
   TURN_MISSED,
   TURN_SIGNALS,
   TURN_WORKED,
@@ -28,7 +29,7 @@ import { complete, listInterrupts } from './vf/complete';
 import { openJoined } from './vf/joined';
 import { takeLent } from './vf/lend';
 import { openMisses } from './vf/misses';
-import { deliver } from './vf/receive';
+import { deliver, isLockedOut } from './vf/receive';
 import {
   leaveRing,
   listTransmitRing,
@@ -81,7 +82,7 @@ let isUniform: bool = false;
 let targetCount: u32 = 0;
 let targetDone: u32 = 0;
 let nextFrame: u32 = 0;
-/** What the batch waits for: a window, or that what is delivered but only lent has been sent. */
+/** What the batch waits for: a window, a ring's lock, or that what is only lent has been sent. */
 let waitsFor: u32 = TURN_MISSED;
 
 /** Host: once, before all else. */
@@ -260,7 +261,7 @@ function deliverBatch(): bool {
 
 /** Says what the batch waits for. Always false: it is not done. */
 function pause(isLent: bool): bool {
-  waitsFor = isLent ? TURN_LENT : TURN_MISSED;
+  waitsFor = isLent ? TURN_LENT : isLockedOut ? TURN_LOCKED : TURN_MISSED;
   return false;
 }
 

@@ -41,6 +41,12 @@ export const DROP_REASON_COUNT: u32 = 44;
 /** Receive: frames that were joined to one before them (GRO), and delivered as part of it. */
 export const COUNTER_COALESCED: u32 = 52;
 
+/**
+ * Faults by reason: one counter for each RING_FAULT_…, at COUNTER_FAULT_REASONS + fault − 1. Their
+ * sum is COUNTER_FAULTS.
+ */
+export const COUNTER_FAULT_REASONS: u32 = 53;
+
 /** A buffer lies outside the guest's memory. */
 export const DROP_BUFFER_ADDRESS: u32 = 0;
 /** A chain is longer than it can be: a cycle, or more descriptors than the queue. */

@@ -42,6 +42,12 @@ export const CHAIN_LENGTH_MAX: u32 = 1024;
 export const PROCESSOR_COUNT_MAX: u32 = 16;
 
 /**
+ * Looks at a lock that another processor holds before this one lets it have the CPU: some 0.1 ms,
+ * more than most deliveries take.
+ */
+export const LOCK_SPINS_MAX: u32 = 10_000;
+
+/**
  * Frames taken from one ring in one go: enough to overlap cache misses and to share what a look at
  * a ring costs, few enough to stay fair (some 5 µs of small frames).
  */

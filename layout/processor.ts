@@ -56,6 +56,8 @@ export const TURN_MISSED: u32 = 2;
 export const TURN_SIGNALS: u32 = 4;
 /** Frames are lent to drivers of uplinks: let them send, and call again. The batch waits. */
 export const TURN_LENT: u32 = 8;
+/** Another processor holds the lock of a ring: give it time, and call again. The batch waits. */
+export const TURN_LOCKED: u32 = 16;
 
 // What `takeCommand` returns beside 0: a command was taken. Other negative results are
 // COMMAND_BROKEN − drop reason: a chain that cannot be a command, to be handed back empty.

@@ -49,6 +49,7 @@ export const PACKED_EVENT_DESCRIPTOR: u32 = 2;
 //   36         40                44                       48                 52          56
 //
 //   lock: 0, or processor + 1 of the holder; taken only where several processors deliver to it
+//   state: what all processors go by once they have the lock; a view's own state may be older
 export const RING_RECORD_SIZE: u32 = 64;
 export const RING_LOCK: u32 = 0;
 export const RING_STATE: u32 = 4;

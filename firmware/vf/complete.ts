@@ -13,7 +13,7 @@ import { RING_STOPPED, USED_ELEMENT_SIZE, USED_RING } from '../../layout/virtque
 import { count } from '../counters/counters';
 import { control } from '../memory/control';
 import { isHeld } from '../virtqueue/hold';
-import { lock, unlock } from '../virtqueue/lock';
+import { isStopped, lock, unlock } from '../virtqueue/lock';
 import { wantsInterrupt } from '../virtqueue/notification';
 import { isPacked, publishUsed, putUsed } from '../virtqueue/queue';
 import { isTransmit, Ring, RingView, ringAt, viewAt } from '../virtqueue/ring';
@@ -97,15 +97,21 @@ export function listInterrupts(whom: u32): bool {
     }
     const view = viewAt(ringNumber);
     const ring = ringAt(ringNumber);
-    view.dirty = 0;
-    if (view.state == RING_STOPPED) continue;
+    if (view.state == RING_STOPPED) {
+      view.dirty = 0;
+      continue;
+    }
     words.currentRing = ringNumber;
-    lock(ring);
-    if (ring.holdPackets != 0 && isHeld(ringNumber, ring)) {
-      view.dirty = 1;
+    const isOurs = lock(ring);
+    const isStill = isOurs && isStopped(ring);
+    if (!isOurs || (!isStill && ring.holdPackets != 0 && isHeld(ringNumber, ring))) {
       store<u32>(DIRTY_LIST_BASE + (held << 2), ringNumber);
       held += 1;
-    } else if (wantsInterrupt(view, ring)) {
+      if (isOurs) unlock(ring);
+      continue;
+    }
+    view.dirty = 0;
+    if (!isStill && wantsInterrupt(view, ring)) {
       store<u32>(SIGNAL_LIST_BASE + (words.signalCount << 2), ringNumber);
       words.signalCount += 1;
       count(ringNumber, COUNTER_INTERRUPTS, 1);

@@ -10,7 +10,7 @@ import { control } from '../memory/control';
 import { setLookingAhead } from '../memory/iotlb';
 import { beginDelivery } from '../memory/windows';
 import { openShortWalk, walkChain, walkRest } from '../virtqueue/chain';
-import { lock, unlock } from '../virtqueue/lock';
+import { isStopped, lock, unlock } from '../virtqueue/lock';
 import { isPacked } from '../virtqueue/queue';
 import { Ring, RingView, ringAt, vfOf, viewAt } from '../virtqueue/ring';
 import { availableCount } from '../virtqueue/split';
@@ -33,12 +33,15 @@ export function lookAhead(ringNumber: u32): bool {
   if (view.state == RING_STOPPED) return true;
   const ring = ringAt(ringNumber);
   control().currentRing = ringNumber;
+  if (!lock(ring)) return true; // whoever holds it delivers: it will have asked
   setLookingAhead(true);
   beginDelivery();
-  lock(ring);
-  const available: u32 = isPacked(ring) ? 0 : availableCount(view, ring);
-  // More than there can be: the next delivery finds that out, and has the say on it.
-  const isDone = available > ring.size || lookAtBuffers(ringNumber, view, ring, available);
+  let isDone = true;
+  if (!isStopped(ring)) {
+    const available: u32 = isPacked(ring) ? 0 : availableCount(view, ring);
+    // More than there can be: the next delivery finds that out, and has the say on it.
+    isDone = available > ring.size || lookAtBuffers(ringNumber, view, ring, available);
+  }
   unlock(ring);
   setLookingAhead(false);
   return isDone;

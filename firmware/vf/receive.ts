@@ -11,7 +11,7 @@ import { count } from '../counters/counters';
 import { control } from '../memory/control';
 import { beginDelivery } from '../memory/windows';
 import { faultRing } from '../virtqueue/fault';
-import { lock, unlock } from '../virtqueue/lock';
+import { isStopped, lock, unlock } from '../virtqueue/lock';
 import { isPacked } from '../virtqueue/queue';
 import { Ring, RingView, ringAt, vfOf, viewAt } from '../virtqueue/ring';
 import { availableCount } from '../virtqueue/split';
@@ -32,9 +32,12 @@ import { putPlainSplit } from './posted-split';
 import { markRetagged } from './retag';
 import { deliverTranslated, forgetResumed } from './translate';
 
+/** The last `deliver` waits because another processor holds the ring. */
+export let isLockedOut: bool = false;
+
 /**
  * Delivers the frames whose numbers stand at `list` (u32 each), from `start` on. Returns how far it
- * came: `frames`, or less if it waits for a window (see the control words).
+ * came: `frames`, or less if it waits for a window (see the control words) or for the ring's lock.
  */
 export function deliver(ringNumber: u32, list: u32, start: u32, frames: u32): u32 {
   const view = viewAt(ringNumber);
@@ -42,9 +45,11 @@ export function deliver(ringNumber: u32, list: u32, start: u32, frames: u32): u3
   control().currentRing = ringNumber;
   beginDelivery();
   if (isInVlans) markRetagged(vfOf(ringNumber), list, start, frames);
-  lock(ring);
+  isLockedOut = !lock(ring);
+  if (isLockedOut) return start;
   let done = start;
-  if (view.state == RING_ENABLED && prepare(ringNumber, view, ring, frames - start)) {
+  const isEnabled = view.state == RING_ENABLED && !isStopped(ring);
+  if (isEnabled && prepare(ringNumber, view, ring, frames - start)) {
     done = deliverEach(ringNumber, view, ring, list, start, frames);
     closeDelivery(ringNumber, view, ring);
     count(ringNumber, COUNTER_OFFERED, done - start);

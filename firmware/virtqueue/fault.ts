@@ -1,5 +1,5 @@
 // A ring whose driver broke it stands still until it is reset. The others carry on.
-import { COUNTER_FAULTS } from '../../layout/counters';
+import { COUNTER_FAULT_REASONS, COUNTER_FAULTS } from '../../layout/counters';
 import { FAULT_LIST_BASE } from '../../layout/memory';
 import { RING_FAULTED, RING_STOPPED } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
@@ -21,4 +21,5 @@ export function stopBroken(ring: u32, reason: u32): void {
   record.fault = reason;
   viewAt(ring).state = RING_STOPPED;
   count(ring, COUNTER_FAULTS, 1);
+  count(ring, COUNTER_FAULT_REASONS + reason - 1, 1);
 }

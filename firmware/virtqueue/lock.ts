@@ -1,22 +1,40 @@
 // The lock of a receive ring. Taken only where more than one processor may deliver to it; held for
 // one batch.
+//
+// Whoever holds it may have lost its CPU, or be about to die of this very ring. So nobody waits
+// here for long: the turn ends, the host gives up its CPU for a moment, and asks again.
+import { LOCK_SPINS_MAX } from '../../layout/limits';
+import { RING_FAULTED, RING_STOPPED } from '../../layout/virtqueue';
 import { Ring } from './ring';
 
 let holder: u32 = 1;
 let isShared: bool = false;
 
 export function configureLocks(processor: u32, processorCount: u32): void {
-  holder = processor + 1; // the supervisor frees what a dead processor held by this number
+  holder = processor + 1; // what a dead processor held is freed by this number
   isShared = processorCount > 1;
 }
 
-export function lock(ring: Ring): void {
-  if (!isShared) return;
-  const address = changetype<u32>(ring);
-  while (atomic.cmpxchg<u32>(address, 0, holder) != 0) {}
+/** False if another processor keeps holding it. */
+export function lock(ring: Ring): bool {
+  if (!isShared) return true;
+  const address = changetype<u32>(ring); // RING_LOCK is the first word
+  for (let spins: u32 = 0; spins < LOCK_SPINS_MAX; spins++) {
+    if (atomic.load<u32>(address) != 0) continue;
+    if (atomic.cmpxchg<u32>(address, 0, holder) == 0) return true;
+  }
+  return false;
 }
 
 export function unlock(ring: Ring): void {
   if (!isShared) return;
-  atomic.store<u32>(changetype<u32>(ring), 0); // RING_LOCK is the first word
+  atomic.store<u32>(changetype<u32>(ring), 0);
+}
+
+/**
+ * With the lock in hand: whether the ring has been stopped meanwhile, by a fault or a trap in
+ * another processor. The news of it reaches this one only between two turns.
+ */
+export function isStopped(ring: Ring): bool {
+  return ring.state == RING_FAULTED || ring.state == RING_STOPPED;
 }

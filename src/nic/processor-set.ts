@@ -1,4 +1,3 @@
-import { COUNTER_FAULTS } from '../../layout/counters.ts';
 import {
   PROCESSOR_EVICTIONS,
   PROCESSOR_MISSES,
@@ -164,10 +163,13 @@ export class ProcessorSet implements Fabric {
 
   async #replace(index: number, death: Death): Promise<void> {
     if (this.#isStopping) return;
+    // Before all else: the others may wait for what it held, and would trap on the same ring.
+    if (death.ring >= 0) this.shared.markFaulted(death.ring);
+    this.shared.freeLocks(index);
     this.#restarts[index] = (this.#restarts[index] ?? 0) + 1;
     if (death.ring >= 0) {
       this.shared.setRingField(death.ring, RING_FAULT, RING_FAULT_TRAP);
-      this.shared.count(death.ring, COUNTER_FAULTS); // its writer is dead
+      this.shared.countFault(death.ring, RING_FAULT_TRAP); // its writer is dead
       this.#blame(death.ring, `${FAULT_REASONS[RING_FAULT_TRAP]}: ${death.message}`);
     } else {
       this.#blamelessDeaths += 1;

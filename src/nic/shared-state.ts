@@ -1,4 +1,9 @@
-import { COUNTER_COUNT, COUNTER_RECORD_SIZE } from '../../layout/counters.ts';
+import {
+  COUNTER_COUNT,
+  COUNTER_FAULT_REASONS,
+  COUNTER_FAULTS,
+  COUNTER_RECORD_SIZE,
+} from '../../layout/counters.ts';
 import { QUEUE_COUNT_MAX, RING_NUMBER_COUNT } from '../../layout/limits.ts';
 import {
   SHARED_COUNTERS,
@@ -16,6 +21,7 @@ import { RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
 import { c } from '../os/libc.ts';
 import { LinearMemory } from '../os/linear-memory.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
+import { freeLocks, markFaulted } from '../processor/last-will.ts';
 import { CONTROL_QUEUE, ringNumber } from '../virtqueue/ring-number.ts';
 
 /** The memfd that every processor maps, seen from the control plane. */
@@ -40,6 +46,16 @@ export class SharedState {
 
   setRingField(ring: number, field: number, value: number): void {
     this.view.setUint32(SHARED_RINGS + ring * RING_RECORD_SIZE + field, value, true);
+  }
+
+  /** Whoever held them is dead. */
+  freeLocks(processor: number): void {
+    freeLocks(this.#words, SHARED_RINGS, processor);
+  }
+
+  /** All processors leave a ring alone from now on. */
+  markFaulted(ring: number): void {
+    markFaulted(this.#words, SHARED_RINGS, ring);
   }
 
   vfOffset(vf: number): number {
@@ -69,6 +85,12 @@ export class SharedState {
   count(ring: number, counter: number): void {
     const at = ring * COUNTER_COUNT + counter;
     this.#counters[at] = (this.#counters[at] ?? 0n) + 1n;
+  }
+
+  /** A fault that no processor counts: of a ring that none of them has, or that one died of. */
+  countFault(ring: number, fault: number): void {
+    this.count(ring, COUNTER_FAULTS);
+    this.count(ring, COUNTER_FAULT_REASONS + fault - 1);
   }
 
   /** A VF number that is used again starts from nothing. */

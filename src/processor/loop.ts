@@ -34,6 +34,7 @@ import {
   PROCESSOR_SLOTS_USED,
   PROCESSOR_TURNS,
   TURN_LENT,
+  TURN_LOCKED,
   TURN_MISSED,
   TURN_SIGNALS,
   TURN_WORKED,
@@ -52,12 +53,16 @@ import { Countdown } from './countdown.ts';
 import { type Firmware, loadFirmware } from './firmware.ts';
 import { HeldInterrupts } from './held-interrupts.ts';
 import { KickWaiter } from './kick-waiter.ts';
+import { freeLocks, markFaulted } from './last-will.ts';
 import { NAP_MICROSECONDS, Pace } from './pace.ts';
 import { Translations } from './translations.ts';
 import { UplinkPorts } from './uplink-ports.ts';
 
 /** Turns between two looks at the clock while busy; ageing counts in seconds. */
 const CLOCK_TURNS = 4096;
+
+/** How long a turn waits at a time for a ring that another processor holds. */
+const LOCKED_MICROSECONDS = 50;
 
 /** Exchanges between two looks for what uplinks have, while busy: a system call each. */
 const UPLINK_EXCHANGES = 16;
@@ -86,6 +91,7 @@ export class ProcessorLoop {
   readonly #counters: BigUint64Array;
   readonly #signals: Uint32Array;
   readonly #faults: Uint32Array;
+  readonly #index: number;
   readonly #record: Int32Array;
   readonly #doorbellAt = PROCESSOR_DOORBELL / 4;
   readonly #clockCountdown = new Countdown(CLOCK_TURNS);
@@ -97,6 +103,7 @@ export class ProcessorLoop {
 
   constructor(options: ProcessorOptions, port: MessagePort) {
     this.#port = port;
+    this.#index = options.index;
     this.#space = new AddressSpace(options.sharedFd);
     const { memory } = this.#space;
     this.#firmware = loadFirmware(options.firmware, memory);
@@ -159,8 +166,10 @@ export class ProcessorLoop {
     } catch (error) {
       if (!(error instanceof WebAssembly.RuntimeError)) throw error;
       const ring = this.#control[CONTROL_CURRENT_RING / 4] ?? 0;
+      markFaulted(new Int32Array(this.#view.buffer), SHARED_BASE + SHARED_RINGS, ring);
       this.#report({ kind: 'trap', ring, message: error.message });
     } finally {
+      freeLocks(new Int32Array(this.#view.buffer), SHARED_BASE + SHARED_RINGS, this.#index);
       this.#waiter.close();
       this.#load.close();
     }
@@ -208,8 +217,9 @@ export class ProcessorLoop {
     if (this.#held.count !== 0) this.#held.updateClock();
     let flags = this.#firmware.turn(whom);
     let seen = flags;
-    while ((flags & (TURN_MISSED | TURN_LENT)) !== 0) {
+    while ((flags & (TURN_MISSED | TURN_LENT | TURN_LOCKED)) !== 0) {
       if ((flags & TURN_LENT) !== 0) this.#uplinks.sendLent();
+      else if ((flags & TURN_LOCKED) !== 0) nap(LOCKED_MICROSECONDS);
       else this.#resolveMiss();
       flags = this.#firmware.turn(whom);
       seen |= flags;

@@ -5,7 +5,7 @@ import {
   VF_RECEIVE_COUNT,
   VF_RECEIVE_QUEUES,
 } from '../../layout/vf.ts';
-import { PACKED_WRAP, RING_LAST_AVAIL, RING_LOCK, RING_STATE } from '../../layout/virtqueue.ts';
+import { PACKED_WRAP, RING_LAST_AVAIL, RING_STATE } from '../../layout/virtqueue.ts';
 import { LifeCycle } from '../life-cycle.ts';
 import type { GuestMemory, MemoryRegion } from '../memory/guest-memory.ts';
 import type { IotlbChange } from '../memory/iotlb.ts';
@@ -260,11 +260,6 @@ export class RingSet {
     }
     for (const ring of this.#rings.values()) {
       if ((ring.role === 'receive') !== (direction === 'rx')) continue;
-      const shared = this.#fabric.shared;
-      // What the dead thread held is free; the ring goes on from its last published state.
-      if (shared.ringField(ring.number, RING_LOCK) === processor + 1) {
-        shared.setRingField(ring.number, RING_LOCK, 0);
-      }
       const isHere = ring.role === 'receive' || processor === this.#ownerOf(ring.queue);
       if (!isHere || ring.cycle.is('faulted')) continue;
       // A transmit ring has one user, so its guest's used index is where it stands. A receive ring
@@ -280,6 +275,8 @@ export class RingSet {
     const ring = this.#rings.get(queue);
     if (ring === undefined || ring.pins === null) return false;
     const command: Command = { kind: 'inject-trap', ring: ring.number, pins: ring.pins };
+    const others = this.#others(ring).map((processor) => this.#fabric.post(processor, command));
+    await Promise.all(others);
     return this.#fabric.post(this.#ownerOf(queue), command);
   }
 

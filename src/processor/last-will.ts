@@ -1,0 +1,20 @@
+import { RING_NUMBER_COUNT } from '../../layout/limits.ts';
+import { RING_FAULTED, RING_LOCK, RING_RECORD_SIZE, RING_STATE } from '../../layout/virtqueue.ts';
+
+// What a processor that dies leaves to the others in the shared ring records. It does so itself, in
+// its last moments, and its supervisor once more before it starts another: whoever waits for a lock
+// meanwhile waits for nothing.
+
+/** Frees every lock that this processor holds. `start`: of the ring records, in bytes. */
+export function freeLocks(words: Int32Array, start: number, processor: number): void {
+  for (let ring = 0; ring < RING_NUMBER_COUNT; ring++) {
+    const at = (start + ring * RING_RECORD_SIZE + RING_LOCK) / 4;
+    // Only if it is still ours: another processor may take one as soon as it is free.
+    Atomics.compareExchange(words, at, processor + 1, 0);
+  }
+}
+
+/** Notes that a ring is not to be touched any more. Before its lock is freed. */
+export function markFaulted(words: Int32Array, start: number, ring: number): void {
+  Atomics.store(words, (start + ring * RING_RECORD_SIZE + RING_STATE) / 4, RING_FAULTED);
+}
