@@ -1,5 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { everyStep, type Failure, guarded, inBackground, onFailure } from './background.ts';
+import {
+  everyStep,
+  type Failure,
+  guarded,
+  inBackground,
+  onFailure,
+  reportFailure,
+} from './background.ts';
 
 const failures: Failure[] = [];
 let stop = () => {};
@@ -52,6 +59,19 @@ describe('a listener', () => {
     stopOther();
     expect(told()).toEqual(['tell: no']);
     await warned;
+  });
+
+  it('of failures that fails again and again is not told of itself', async () => {
+    let calls = 0;
+    const stopOther = onFailure(() => {
+      calls += 1;
+      reportFailure('tell more', new Error('mine'));
+    });
+    const warned = new Promise((resolve) => process.once('warning', resolve));
+    reportFailure('tell', new Error('no'));
+    stopOther();
+    await warned;
+    expect(calls).toBe(1);
   });
 
   it('of failures is not needed: they become warnings', async () => {

@@ -11,6 +11,7 @@ export interface Failure {
 type FailureListener = (failure: Failure) => void;
 
 const listeners = new Set<FailureListener>();
+let isReporting = false;
 
 /** Calls `listener` for each failure in this process. Returns how to stop it. */
 export function onFailure(listener: FailureListener): () => void {
@@ -21,15 +22,25 @@ export function onFailure(listener: FailureListener): () => void {
 /** Tells whoever listens; without a listener it becomes a warning of the process. Never throws. */
 export function reportFailure(what: string, cause: unknown): void {
   const error = cause instanceof Error ? cause : new Error(String(cause));
-  if (listeners.size === 0)
-    process.emitWarning(`cannot ${what}: ${error.message}`, 'HeddleFailure');
+  // A failure of those who are told is not told to them: that would never end.
+  if (listeners.size === 0 || isReporting) {
+    warn(what, error);
+    return;
+  }
+  isReporting = true;
   for (const listener of listeners) {
     try {
       listener({ what, error });
     } catch (failed) {
-      process.emitWarning(`cannot report "${what}": ${failed}`, 'HeddleFailure');
+      warn(`report "${what}"`, failed);
     }
   }
+  isReporting = false;
+}
+
+function warn(what: string, error: unknown): void {
+  const reason = error instanceof Error ? error.message : String(error);
+  process.emitWarning(`cannot ${what}: ${reason}`, 'HeddleFailure');
 }
 
 /** Lets a promise go its own way. This is the only place that may: its failure is reported. */

@@ -90,6 +90,18 @@ export const ERROR_TABLE = {
     message: 'Cannot change {key} of a running NIC because it needs a restart: received {received}',
     hint: 'It runs with {running}. Stop the NIC and start it again with the new configuration.',
   },
+  HEDDLE_CHANGE_OVERDUE: {
+    status: 503,
+    message:
+      'Cannot wait any longer because a change has not ended after {limit} ("{waitsFor}"): ' +
+      'received {change}',
+    hint: 'What has begun goes on, and an event tells when it ends; what waited is not done.',
+  },
+  HEDDLE_NIC_CLOSED: {
+    status: 503,
+    message: 'Cannot change the NIC because it is closing: received {change}',
+    hint: 'Start it again with "heddle up".',
+  },
   // Sockets
   HEDDLE_SOCKET_PATH_TOO_LONG: {
     status: 400,

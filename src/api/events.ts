@@ -23,6 +23,8 @@ export const EVENT_NAMES: readonly NicEventName[] = [
   'uplink-down',
   'config-applied',
   'config-refused',
+  'change-overdue',
+  'internal-error',
 ];
 
 export function eventStream(c: Context, nic: Nic): Response {

@@ -11,7 +11,10 @@ const built = `${root}node_modules/.cache/heddle-cli-test`;
 /** The real command; only `up` needs more than what is compiled here. */
 export const mainScript = `${built}/src/cli/main.js`;
 
-/** The command with a NIC that moves no frames. SIGUSR2 makes it report two events. */
+/**
+ * The command with a NIC that moves no frames. SIGUSR2 makes it report two events; with FAKE_FAILS
+ * two mistakes come before them that nobody catches.
+ */
 export const fakeScript = `${built}/fake-main.js`;
 
 const fakeSource = `
@@ -21,6 +24,12 @@ const createNic = async (config) => {
   const nic = new FakeNic(config);
   if (process.env.FAKE_HANGS) nic.close = () => new Promise(() => {});
   process.on('SIGUSR2', () => {
+    if (process.env.FAKE_FAILS) {
+      setImmediate(() => {
+        throw new Error('thrown where nobody catches');
+      });
+      Promise.reject(new Error('rejected where nobody catches'));
+    }
     nic.emit('connect', { vf: 'vm1' });
     nic.emit('fault', { vf: 'vm1', queue: 1, reason: 'chain-length' });
   });

@@ -72,6 +72,20 @@ describe('heddle up without a file', () => {
     expect(existsSync(control)).toBe(false);
   });
 
+  it('goes on after mistakes that nobody caught, and says so', async () => {
+    const up = new RunningCommand(['up'], { ...session, FAKE_FAILS: '1' });
+    await up.said(/^ready$/m);
+    for (let times = 0; times < 2; times++) {
+      up.process.kill('SIGUSR2');
+      await up.said(new RegExp(`(fault: chain-length\n[^]*){${times + 1}}`));
+      expect((await heddle(['vf', 'list'], session)).stdout).toContain('vm2');
+    }
+    expect((await up.stop('SIGTERM')).code).toBe(0);
+    for (const how of ['thrown', 'rejected']) {
+      expect(up.stderr).toContain(`${how} where nobody catches`);
+    }
+  });
+
   it('is refused while another one runs, which goes on', async () => {
     const up = new RunningCommand(['up'], session);
     await up.said(/^ready$/m);

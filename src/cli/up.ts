@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 import { type Logger, pino } from 'pino';
 import { createApi } from '../api/app.ts';
 import { makeWay, openControlSocket } from '../api/control-socket.ts';
-import { inBackground } from '../background.ts';
+import { inBackground, onFailure } from '../background.ts';
 import {
   defaultConfig,
   defaultControlSocket,
@@ -14,6 +14,7 @@ import {
 import { loadConfig } from '../config/load.ts';
 import { operatorError } from '../errors.ts';
 import type { Nic, NicConfig } from '../nic/types.ts';
+import { installLastResort } from './last-resort.ts';
 import { absolutePath, example } from './options.ts';
 import { errorText } from './output.ts';
 import type { ProgramContext } from './program.ts';
@@ -70,23 +71,27 @@ async function up(options: UpOptions, context: ProgramContext): Promise<void> {
   const log = pino({ level: options.logLevel }, { write: (line) => err.write(line.trimEnd()) });
   process.removeAllListeners('warning'); // Node's own prints, and would wait
   process.on('warning', (warning) => log.warn(warning));
-  let exitCode = 0;
-  try {
-    await serve(options, context, log, (text) => out.write(text));
-  } catch (error) {
-    err.write(errorText(error));
-    exitCode = 1;
-  }
-  await within(LAST_WORDS_MILLISECONDS_MAX, Promise.all([out.drained(), err.drained()]));
-  exitAtOnce(exitCode);
+  onFailure(({ what, error }) => log.error(error, `cannot ${what}`));
+  const end = async (error?: unknown): Promise<never> => {
+    if (error !== undefined) err.write(errorText(error));
+    await within(LAST_WORDS_MILLISECONDS_MAX, Promise.all([out.drained(), err.drained()]));
+    return exitAtOnce(error === undefined ? 0 : 1);
+  };
+  const onReady = installLastResort(process, (error) => inBackground('end', end(error)));
+  const say: Say = (text) => out.write(text);
+  await serve({ options, context, log, say, onReady }).then(() => end(), end);
 }
 
-async function serve(
-  options: UpOptions,
-  context: ProgramContext,
-  log: Logger,
-  say: Say,
-): Promise<void> {
+interface Service {
+  options: UpOptions;
+  context: ProgramContext;
+  log: Logger;
+  say: Say;
+  /** From now on the NIC serves, and goes on whatever happens. */
+  onReady(): void;
+}
+
+async function serve({ options, context, log, say, onReady }: Service): Promise<void> {
   let nic: Nic | null = null;
   const reload = (): void => {
     if (nic !== null)
@@ -106,6 +111,7 @@ async function serve(
     const onInternalError = (error: unknown): void => log.error(error, 'request failed');
     const server = await openControlSocket(createApi(nic, { onInternalError }), control);
     sayEvents(nic, options.json === true, say);
+    onReady();
     announce(nic.config(), control, options.json === true, say);
     log.info({ control }, 'ready');
     const signal = await stopped;

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { VF_COUNT_MAX } from '../../layout/limits.ts';
 import { VLAN_ANY } from '../../layout/switch.ts';
-import { guarded, inBackground } from '../background.ts';
+import { everyStep, type Failure, guarded, inBackground, onFailure } from '../background.ts';
 import { actionText, applyActions, diffConfig, diffUplink, diffVf } from '../config/diff.ts';
 import { withAdded } from '../config/reload.ts';
 import type { Action, NicConfig, UplinkConfig, VfChanges, VfConfig } from '../config/types.ts';
@@ -17,8 +17,10 @@ import {
 import { asOperatorError, operatorError } from '../errors.ts';
 import { monotonicSeconds } from '../os/clock.ts';
 import { acquirePoller, releasePoller } from '../os/poller.ts';
+import { RateLimit, withHeldBack } from '../rate-limit.ts';
 import { readMacTable } from '../switch/mac-table.ts';
 import { Vf } from '../vf/vf.ts';
+import { ChangeQueue } from './change-queue.ts';
 import { ProcessorSet } from './processor-set.ts';
 import type {
   FdbEntry,
@@ -31,6 +33,9 @@ import type {
   VfInfo,
 } from './types.ts';
 import { UplinkSet } from './uplink-set.ts';
+
+/** Mistakes of ours come in swarms, too: the first few say what there is to know. */
+const FAILURE_LIMIT = { burst: 16, seconds: 10 };
 
 /** Builds a NIC from a configuration and opens it: every socket listens when this resolves. */
 export async function createNic(input: unknown): Promise<Nic> {
@@ -45,6 +50,12 @@ export async function createNic(input: unknown): Promise<Nic> {
   return nic;
 }
 
+/** The name that somebody gave to what is to be added; it has not been checked. */
+function nameIn(input: unknown): string {
+  const name = (input as { name?: unknown } | null | undefined)?.name;
+  return typeof name === 'string' ? name : '?';
+}
+
 /** One NIC: its processors, its VFs, and one change at a time. */
 class SoftwareNic implements Nic {
   readonly #settings: Omit<NicConfig, 'vfs' | 'uplinks'>;
@@ -56,8 +67,11 @@ class SoftwareNic implements Nic {
   readonly #startSeconds = monotonicSeconds();
   /** What the configuration file said when it was last applied. */
   #fileConfig: NicConfig;
-  #lastChange: Promise<unknown> = Promise.resolve();
-  #isClosed = false;
+  readonly #changes = new ChangeQueue({
+    onOverdue: (reason) => this.#emit('change-overdue', { nic: this.name, reason }),
+  });
+  readonly #failureLimit = new RateLimit({ ...FAILURE_LIMIT, now: monotonicSeconds });
+  readonly #stopListening = onFailure((failure) => this.#tellFailure(failure));
 
   constructor(config: NicConfig) {
     const { vfs: _, uplinks: __, ...settings } = config;
@@ -95,7 +109,7 @@ class SoftwareNic implements Nic {
   }
 
   addVf(input: unknown): Promise<VfInfo> {
-    return this.#change(async () => {
+    return this.#changes.run(`add VF ${nameIn(input)}`, async () => {
       const config = completeVf(input, this.name);
       checkNewVf(config, this.config());
       await this.#add(config);
@@ -104,11 +118,11 @@ class SoftwareNic implements Nic {
   }
 
   removeVf(name: string): Promise<void> {
-    return this.#change(() => this.#remove(name));
+    return this.#changes.run(`remove VF ${name}`, () => this.#remove(name));
   }
 
   setVf(name: string, input: unknown): Promise<VfInfo> {
-    return this.#change(async () => {
+    return this.#changes.run(`change VF ${name}`, async () => {
       const running = this.#find(name).config;
       const wanted = { ...running, ...completeChanges(input) };
       checkRoomFor(wanted, this.config());
@@ -127,7 +141,7 @@ class SoftwareNic implements Nic {
   }
 
   addUplink(input: unknown): Promise<UplinkInfo> {
-    return this.#change(async () => {
+    return this.#changes.run(`add uplink ${nameIn(input)}`, async () => {
       const config = completeUplink(input);
       checkNewUplink(config, this.config());
       await this.#addUplink(config);
@@ -136,11 +150,11 @@ class SoftwareNic implements Nic {
   }
 
   removeUplink(name: string): Promise<void> {
-    return this.#change(() => this.#removeUplink(name));
+    return this.#changes.run(`remove uplink ${name}`, () => this.#removeUplink(name));
   }
 
   setUplink(name: string, changes: object): Promise<UplinkInfo> {
-    return this.#change(async () => {
+    return this.#changes.run(`change uplink ${name}`, async () => {
       const running = this.#uplinks.find(name).config;
       const wanted = completeUplink({ ...running, ...changes, name, type: running.type });
       const action = diffUplink(running, wanted);
@@ -150,7 +164,7 @@ class SoftwareNic implements Nic {
   }
 
   apply(input: unknown, options: { dryRun?: boolean } = {}): Promise<Action[]> {
-    return this.#change(async () => {
+    return this.#changes.run('apply a configuration', async () => {
       const wanted = completeNic(input);
       const actions = diffConfig(this.config(), wanted);
       if (options.dryRun === true) return actions;
@@ -161,7 +175,7 @@ class SoftwareNic implements Nic {
   }
 
   reload(read: () => unknown): Promise<void> {
-    return this.#change(async () => {
+    return this.#changes.run('apply the configuration file', async () => {
       try {
         const file = completeNic(read());
         const wanted = completeNic(withAdded(file, this.#fileConfig, this.config()));
@@ -220,21 +234,17 @@ class SoftwareNic implements Nic {
   }
 
   close(): Promise<void> {
-    return this.#change(async () => {
-      if (this.#isClosed) return;
-      this.#isClosed = true;
-      for (const name of [...this.#vfs.keys()]) await this.#remove(name);
-      for (const { name } of this.#uplinks.configs()) await this.#uplinks.remove(name);
-      await this.#processors.stop();
-      releasePoller();
+    return this.#changes.close(async () => {
+      const vfs = [...this.#vfs.keys()].map((name) => () => this.#remove(name));
+      const uplinks = this.#uplinks.configs().map(
+        ({ name }) =>
+          () =>
+            this.#uplinks.remove(name),
+      );
+      const stop = () => this.#processors.stop();
+      await everyStep('close the NIC', [...vfs, ...uplinks, stop, releasePoller]);
+      this.#stopListening();
     });
-  }
-
-  /** Changes come one after another, whoever asks for them. */
-  #change<Result>(work: () => Promise<Result>): Promise<Result> {
-    const result = this.#lastChange.then(work, work);
-    this.#lastChange = result.catch(() => undefined);
-    return result;
   }
 
   #carryOut(actions: readonly Action[]): Promise<void> {
@@ -301,6 +311,13 @@ class SoftwareNic implements Nic {
   async #followUplinks(): Promise<void> {
     const hasUplink = this.#uplinks.isAnyUp;
     await Promise.all([...this.#vfs.values()].map((vf) => vf.follow(hasUplink)));
+  }
+
+  #tellFailure({ what, error }: Failure): void {
+    const heldBack = this.#failureLimit.admit();
+    if (heldBack === null) return;
+    const reason = withHeldBack(`cannot ${what}: ${error.message}`, heldBack);
+    this.#emit('internal-error', { nic: this.name, reason });
   }
 
   #emit<Name extends NicEventName>(event: Name, detail: NicEvents[Name]): void {

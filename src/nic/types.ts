@@ -210,6 +210,10 @@ export interface NicEvents {
   'config-applied': { nic: string; changes: string[] };
   /** It was read again, and changed nothing. */
   'config-refused': { nic: string; reason: string };
+  /** A change (of the API) takes longer than it may, or has ended after it did. */
+  'change-overdue': { nic: string; reason: string };
+  /** A mistake of Heddle's own: the NIC goes on without what it was about to do. */
+  'internal-error': { nic: string; reason: string };
 }
 
 export type NicEventName = keyof NicEvents;

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -61,6 +61,30 @@ describe('a passt of another version', () => {
   test('says which of the user’s own words it does not know', async () => {
     const starting = start({ version: 'passt 9', unknown: ['--host'] }, ['--host']);
     await expect(starting).rejects.toMatchObject({ code: 'HEDDLE_PASST_FAILED' });
+  });
+});
+
+describe('the end of a passt is not waited for in vain', () => {
+  async function startScript(lines: string[]): Promise<void> {
+    const script = ['#!/bin/sh', '[ "$1" = --version ] && exit 0', ...lines].join('\n');
+    writeFileSync(program, `${script}\n`, { mode: 0o755 });
+    source = new PasstSource({ program, mtu: 1400, arguments: [] });
+    await source.start({ onUp: () => undefined, onDown: () => undefined });
+  }
+
+  test('where it has come already, and something of it still holds its error output', async () => {
+    await startScript(['sleep 20 &', `echo $! >'${journal}'`, 'exit 1']);
+    const isEnded = await Promise.race([
+      source.stop().then(() => true),
+      new Promise((resolve) => setTimeout(resolve, 4000, false)),
+    ]);
+    process.kill(Number(readFileSync(journal, 'utf8')));
+    expect(isEnded).toBe(true);
+  });
+
+  test('where it ignores to be asked', async () => {
+    await startScript(["trap '' TERM", 'exec sleep 60']);
+    await source.stop();
   });
 });
 

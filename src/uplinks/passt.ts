@@ -40,6 +40,8 @@ export class PasstSource implements UplinkSource {
   readonly #options: PasstOptions;
   #listener: SourceListener | null = null;
   #child: ChildProcess | null = null;
+  /** Settles when the child has ended, if it ever began. */
+  #childEnd: Promise<void> = Promise.resolve();
   #fd = -1;
   #isUp = false;
   #complaint = '';
@@ -92,14 +94,10 @@ export class PasstSource implements UplinkSource {
     this.#closeSocket(); // which ends it
     const child = this.#child;
     if (child === null) return;
-    await new Promise<void>((resolve) => {
-      const force = setTimeout(() => child.kill('SIGKILL'), STOP_MILLISECONDS);
-      child.once('exit', () => {
-        clearTimeout(force);
-        resolve();
-      });
-      child.kill('SIGTERM');
-    });
+    child.kill('SIGTERM');
+    const force = setTimeout(() => child.kill('SIGKILL'), STOP_MILLISECONDS);
+    await this.#childEnd;
+    clearTimeout(force);
   }
 
   async #relaunch(): Promise<void> {
@@ -146,6 +144,11 @@ export class PasstSource implements UplinkSource {
       stdio: ['ignore', 'ignore', 'pipe', theirs],
     });
     this.#child = child;
+    // Noted from the start: it may have ended long before anybody waits for that.
+    this.#childEnd = new Promise((resolve) => {
+      child.once('exit', () => resolve());
+      child.once('error', () => resolve());
+    });
     c.close(theirs);
     child.stderr?.on('data', (data: Buffer) => {
       this.#complaint = (this.#complaint + data.toString()).slice(-COMPLAINT_LENGTH_MAX);

@@ -1,3 +1,4 @@
+import { everyStep } from '../background.ts';
 import type { UplinkConfig } from '../config/types.ts';
 import { readQueues, sumRx, sumTx } from '../counters/read.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
@@ -125,9 +126,15 @@ export class Uplink implements SwitchPort {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#change(() => this.#letGo());
-    await this.#lastChange;
-    await this.#source.stop();
-    await this.#fabric.post(this.processor, { kind: 'forget-port', vf: this.number });
+    await everyStep(`close uplink ${this.name}`, [
+      () => this.#lastChange,
+      () => this.#source.stop(),
+      () => this.#fabric.post(this.processor, { kind: 'forget-port', vf: this.number }),
+      () => this.#free(),
+    ]);
+  }
+
+  #free(): void {
     for (const pin of this.#pins) this.#fabric.pins.free(pin.pinOffset, pin.lengthBytes);
     for (const { fd } of this.#memory.takeAll()) c.close(fd);
     for (const fd of this.#callFds) c.close(fd);
@@ -236,14 +243,17 @@ export class Uplink implements SwitchPort {
     const wires = this.#wires;
     if (wires === null) return;
     this.#wires = null;
-    await this.rings.stopAll();
-    for (const [pair, wire] of wires.settings.entries()) {
+    const detach = wires.settings.map((wire, pair) => () => {
       const pin = pinOfPair(this.#roomOf(pair), wire);
       const command = { kind: 'detach-port', vf: this.number, pair, pin } as const;
-      await this.#fabric.post(this.#processorOf(pair), command);
-    }
-    // Nothing holds on to what the source may close now: a ring of the kernel's, say.
-    await this.rings.setMemory([]);
+      return this.#fabric.post(this.#processorOf(pair), command);
+    });
+    // In the end nothing holds on to what the source may close: a ring of the kernel's, say.
+    await everyStep(`let go of the wires of ${this.name}`, [
+      () => this.rings.stopAll(),
+      ...detach,
+      () => this.rings.setMemory([]),
+    ]);
     this.#isUp = false;
   }
 

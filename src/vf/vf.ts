@@ -1,3 +1,4 @@
+import { everyStep } from '../background.ts';
 import type { LinkState, VfConfig } from '../config/types.ts';
 import { readControl, readQueues, sumRx, sumTx } from '../counters/read.ts';
 import { LifeCycle, type Transitions } from '../life-cycle.ts';
@@ -122,11 +123,14 @@ export class Vf implements SessionDevice, SwitchPort {
   }
 
   async close(): Promise<void> {
-    this.#endpoint?.close();
+    const endpoint = this.#endpoint;
     this.#endpoint = null;
-    this.#dropWaiting();
-    await this.#session?.close();
-    await this.#fabric.post(this.processor, this.#forgetCommand());
+    await everyStep(`close VF ${this.name}`, [
+      () => endpoint?.close(),
+      () => this.#dropWaiting(),
+      () => this.#session?.close(),
+      () => this.#fabric.post(this.processor, this.#forgetCommand()),
+    ]);
   }
 
   /** What changes in place: MAC, VLANs, link state, GRO, and the trust in unsealed memory. */
@@ -215,11 +219,13 @@ export class Vf implements SessionDevice, SwitchPort {
     const isUp = isLinkUp(this.#config.linkState, this.#hasUplink);
     if (isUp === this.#isLinkUp) return this.#linkChange;
     this.#isLinkUp = isUp;
-    this.#linkChange = this.#linkChange.then(async () => {
+    const change = async (): Promise<void> => {
       await this.rings.setLink(isUp);
       this.#session?.notifyConfigChange();
       this.#emit(isUp ? 'link-up' : 'link-down', { vf: this.name });
-    });
+    };
+    // One that failed does not keep the next from being carried out.
+    this.#linkChange = this.#linkChange.then(change, change);
     return this.#linkChange;
   }
 

@@ -1,5 +1,6 @@
 import { IOTLB_READ, IOTLB_WRITE } from '../../layout/memory.ts';
 import { VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_F_ACCESS_PLATFORM } from '../../layout/virtio.ts';
+import { everyStep } from '../background.ts';
 import { LifeCycle, type Transitions } from '../life-cycle.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { IOMMU_PAGE_SIZE, pageStart } from '../memory/iotlb.ts';
@@ -102,10 +103,8 @@ export class Session {
       },
       onClose: (reason) => {
         // After the request in hand, so that nothing is torn down under it.
-        this.#work = this.#work.then(
-          () => this.#tearDown(reason),
-          () => this.#tearDown(reason),
-        );
+        const tearDown = (): Promise<void> => this.#tearDown(reason);
+        this.#work = this.#work.then(tearDown, tearDown);
       },
     });
   }
@@ -364,17 +363,24 @@ export class Session {
   }
 
   async #tearDown(reason: string | null): Promise<void> {
-    await this.device.rings.stopAll();
-    await this.device.rings.setMemory([]);
-    await this.device.rings.setBehindIommu(false);
-    this.iommu.close();
+    const { rings } = this.device;
+    await everyStep(`end the session of ${this.device.name}`, [
+      () => rings.stopAll(),
+      () => rings.setMemory([]),
+      () => rings.setBehindIommu(false),
+      () => this.iommu.close(),
+      () => this.#closeDescriptors(),
+      () => this.#backend?.close(),
+      () => this.#cycle.to('closed'),
+      () => this.#listener.onClosed(reason),
+    ]);
+  }
+
+  #closeDescriptors(): void {
     for (const region of this.memory.takeAll()) c.close(region.fd);
     for (const setup of this.#setups.values()) {
       for (const fd of [setup.kickFd, setup.callFd, setup.errorFd]) closeFd(fd);
     }
     this.#setups.clear();
-    this.#backend?.close();
-    this.#cycle.to('closed');
-    this.#listener.onClosed(reason);
   }
 }

@@ -6,6 +6,7 @@ import {
   VF_RECEIVE_QUEUES,
 } from '../../layout/vf.ts';
 import { PACKED_WRAP, RING_LAST_AVAIL, RING_STATE } from '../../layout/virtqueue.ts';
+import { everyStep } from '../background.ts';
 import { LifeCycle } from '../life-cycle.ts';
 import type { GuestMemory, MemoryRegion } from '../memory/guest-memory.ts';
 import type { IotlbChange } from '../memory/iotlb.ts';
@@ -176,11 +177,11 @@ export class RingSet {
     if (ring === undefined || ring.pins === null) return 0;
     this.#rings.delete(queue);
     ring.cycle.to('stopped');
-    await this.#publish();
     const { number, pins } = ring;
     const command: Command = { kind: 'detach-ring', ring: number, pins, parks };
-    await this.#fabric.post(this.#ownerOf(queue), command);
-    for (const processor of this.#others(ring)) await this.#fabric.post(processor, command);
+    const detach = (processor: number) => () => this.#fabric.post(processor, command);
+    const processors = [this.#ownerOf(queue), ...this.#others(ring)];
+    await everyStep(`stop ring ${queue}`, [() => this.#publish(), ...processors.map(detach)]);
     this.#fabric.shared.setRingField(ring.number, RING_STATE, RING_STATE_NUMBERS.stopped);
     freePins(ring.pins, this.#fabric.pins);
     return this.#fabric.shared.ringField(ring.number, RING_LAST_AVAIL);

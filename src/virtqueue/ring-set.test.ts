@@ -1,0 +1,53 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { onFailure } from '../background.ts';
+import { GuestMemory } from '../memory/guest-memory.ts';
+import { PinAllocator } from '../memory/pins.ts';
+import type { Fabric } from '../nic/fabric.ts';
+import { SharedState } from '../nic/shared-state.ts';
+import { c } from '../os/libc.ts';
+import { createMemoryFile } from '../os/memory-file.ts';
+import { RingSet } from './ring-set.ts';
+import { createRingSetup } from './ring-setup.ts';
+
+const SIZE = 0x10000;
+const memory = new GuestMemory(() => false);
+const shared = new SharedState();
+
+afterEach(() => {
+  for (const { fd } of memory.takeAll()) c.close(fd);
+});
+
+describe('the rings of a port', () => {
+  it('stop although a processor fails to let go of them, and their place is free again', async () => {
+    const posted: string[] = [];
+    const fabric: Fabric = {
+      shared,
+      pins: new PinAllocator(),
+      processorCount: 2,
+      broadcast: async () => undefined,
+      post: async (processor, { kind }) => {
+        posted.push(`${kind} ${processor}`);
+        if (kind === 'detach-ring') throw new Error('out of memory');
+        return true;
+      },
+    };
+    const whole = { guestAddress: 0n, userAddress: 0n, fileOffset: 0n, sizeBytes: BigInt(SIZE) };
+    memory.add(whole, createMemoryFile('ring', SIZE));
+    const rings = new RingSet(0, () => 0, fabric);
+    const addresses = { descriptors: 0n, avail: 0x2000n, used: 0x4000n };
+    const setup = { ...createRingSetup(), size: 16, addresses, isEnabled: true };
+    for (const queue of [0, 1]) await rings.start(queue, setup, memory, 0n);
+    const failures: string[] = [];
+    const stop = onFailure(({ what }) => failures.push(what));
+    await rings.stopAll();
+    stop();
+    expect(posted.filter((line) => line.startsWith('detach'))).toEqual([
+      'detach-ring 0',
+      'detach-ring 1', // of the receive ring, which is attached to both
+      'detach-ring 0',
+    ]);
+    expect(failures).toEqual(['stop ring 0', 'stop ring 0', 'stop ring 1']);
+    expect(fabric.pins.usedCells).toBe(0);
+    expect(rings.queues()).toEqual([]);
+  });
+});
