@@ -27,7 +27,7 @@ if (fd < 0) throw new Error(`cannot open a packet socket: errno ${-fd}`);
 
 const linear = new LinearMemory(PAIR_SIZE);
 const memory = pairMemory(linear.buffer, linear.base, { start: 0, sizeBytes: PAIR_SIZE }, 0);
-const wire = new MessageWire(fd, PACKET_HEADER_SIZE, memory);
+const wire = new MessageWire({ fd, headerSize: PACKET_HEADER_SIZE }, memory);
 const frame = createFrame(Number(size));
 const stride = Math.ceil(frame.length / 64) * 64;
 const frames = new FrameList();

@@ -12,7 +12,7 @@ import { c } from './libc.ts';
 import { checked } from './system-error.ts';
 import { bindErrno, connectUnixSocket } from './unix-socket.ts';
 
-function createDatagramSocket(): number {
+export function createDatagramSocket(): number {
   const type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
   return checked('socket', c.socket(AF_UNIX, type, 0));
 }

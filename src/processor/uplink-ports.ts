@@ -11,12 +11,14 @@ import type { KickWaiter } from './kick-waiter.ts';
 type AttachPort = Extract<Command, { kind: 'attach-port' }>;
 
 interface Attached {
+  /** The name of its descriptors at the waiter. */
+  readonly token: number;
   readonly vf: number;
   readonly pair: number;
   readonly port: Port;
   readonly callFd: number;
-  /** Whether its descriptor is watched for room, too. */
-  waitsForRoom: boolean;
+  /** The descriptor that is watched for room, or −1. */
+  roomFd: number;
   isReported: boolean;
 }
 
@@ -63,12 +65,13 @@ export class UplinkPorts {
     port.disarm();
     const free = this.#places.indexOf(null);
     const number = free === -1 ? this.#places.length : free;
-    const attached = { vf, pair, port, callFd, waitsForRoom: false, isReported: false };
+    const token = TOKEN_FIRST - number;
+    const attached = { token, vf, pair, port, callFd, roomFd: -1, isReported: false };
     this.#places[number] = attached;
     this.#lend(attached);
     const { fd } = port.wire;
-    if (fd >= 0) this.#waiter.watch(fd, TOKEN_FIRST - number, EPOLLIN | EPOLLET);
-    this.#waiter.watch(callFd, TOKEN_FIRST - number, EPOLLIN | EPOLLET);
+    if (fd >= 0) this.#waiter.watch(fd, token, EPOLLIN | EPOLLET);
+    this.#waiter.watch(callFd, token, EPOLLIN | EPOLLET);
     this.#list();
   }
 
@@ -80,6 +83,7 @@ export class UplinkPorts {
     const { port, callFd } = attached;
     this.#firmware.setLending(receiveRing(vf, pair), 0);
     port.discard();
+    if (attached.roomFd !== -1) this.#forgetRoom(attached);
     port.wire.close?.();
     if (port.wire.fd >= 0) this.#waiter.unwatch(port.wire.fd);
     this.#waiter.unwatch(callFd);
@@ -100,7 +104,7 @@ export class UplinkPorts {
     for (const attached of this.#ports) {
       frames += attached.port.push();
       const isFull = attached.port.isBlocked && attached.port.sleepMilliseconds === Infinity;
-      if (isFull && !attached.waitsForRoom) this.#watchRoom(attached, true);
+      if (isFull && attached.roomFd === -1) this.#watchRoom(attached);
       if (attached.port.wire.failure !== null) this.#lose(attached);
       this.#lend(attached);
     }
@@ -144,17 +148,25 @@ export class UplinkPorts {
     const attached = this.#places[TOKEN_FIRST - token];
     if (attached === undefined || attached === null) return;
     if ((events & ~EPOLLOUT) !== 0) attached.port.wire.isReadable = true;
-    if ((events & EPOLLOUT) === 0 || !attached.waitsForRoom) return;
+    if ((events & EPOLLOUT) === 0 || attached.roomFd === -1) return;
     attached.port.isBlocked = false;
-    this.#watchRoom(attached, false);
+    this.#forgetRoom(attached);
   }
 
-  #watchRoom(attached: Attached, isWanted: boolean): void {
-    attached.waitsForRoom = isWanted;
-    const { fd } = attached.port.wire;
+  /** A watch that begins or changes looks at the state as it is: no edge is missed before. */
+  #watchRoom(attached: Attached): void {
+    const { fd, roomFd = fd } = attached.port.wire;
     if (fd < 0) return;
-    // A change looks at the state as it is: no edge is missed in between.
-    this.#waiter.change(fd, EPOLLIN | (isWanted ? EPOLLOUT : 0) | EPOLLET);
+    attached.roomFd = roomFd;
+    if (roomFd === fd) this.#waiter.change(fd, EPOLLIN | EPOLLOUT | EPOLLET);
+    else this.#waiter.watch(roomFd, attached.token, EPOLLOUT | EPOLLET);
+  }
+
+  #forgetRoom(attached: Attached): void {
+    const { fd } = attached.port.wire;
+    if (attached.roomFd === fd) this.#waiter.change(fd, EPOLLIN | EPOLLET);
+    else this.#waiter.unwatch(attached.roomFd);
+    attached.roomFd = -1;
   }
 
   #lose(attached: Attached): void {

@@ -1,8 +1,10 @@
 import { unlinkSync } from 'node:fs';
 import { operatorError } from '../errors.ts';
-import { EADDRINUSE } from '../os/constants.ts';
-import { bindDatagramSocket } from '../os/datagram-socket.ts';
+import { EADDRINUSE, EPERM } from '../os/constants.ts';
+import { bindDatagramSocket, createDatagramSocket } from '../os/datagram-socket.ts';
+import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
+import type { Poller } from '../os/poller.ts';
 import { errorName } from '../os/system-error.ts';
 import { connectUnixSocket } from '../os/unix-socket.ts';
 import { plainCapabilities } from './stream.ts';
@@ -19,16 +21,27 @@ export interface DgramOptions {
   mtu: number;
 }
 
-/** QEMU's `-netdev dgram` on Unix sockets: each frame a datagram, either side may come and go. */
+/**
+ * QEMU's `-netdev dgram` on Unix sockets: each frame a datagram, either side may come and go.
+ *
+ * The socket is not connected, as QEMU's is not. So a peer that restarts is heard with its first
+ * frame, and what is sent to its path reaches it. Who may send to us is for the rights of our path
+ * to say, and for its directory's.
+ */
 export class DgramSource implements UplinkSource {
   readonly #options: DgramOptions;
+  readonly #poller: Poller;
   #listener: SourceListener | null = null;
   #fd = -1;
+  /** Connects to the peer, to see if it is there; in the processor, to wait for room. */
+  #probeFd = -1;
   #timer: NodeJS.Timeout | null = null;
+  #isListening = false;
   #isUp = false;
 
-  constructor(options: DgramOptions) {
+  constructor(options: DgramOptions, poller: Poller) {
     this.#options = options;
+    this.#poller = poller;
   }
 
   async start(listener: SourceListener): Promise<void> {
@@ -36,8 +49,9 @@ export class DgramSource implements UplinkSource {
     const fd = bindDatagramSocket(socket);
     if (fd < 0) throw explain(-fd, socket);
     this.#fd = fd;
+    this.#probeFd = createDatagramSocket();
     this.#listener = listener;
-    this.#connect();
+    this.#look();
   }
 
   lose(reason: string): void {
@@ -46,15 +60,16 @@ export class DgramSource implements UplinkSource {
     this.#listener?.onDown(reason);
   }
 
-  /** The socket itself is whole: its peer may come back. */
+  /** The sockets themselves are whole: the peer may come back. */
   release(): void {
-    if (!this.#isUp && this.#listener !== null) this.#connect();
+    if (!this.#isUp && this.#listener !== null) this.#look();
   }
 
   async stop(): Promise<void> {
     this.#listener = null;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#rest();
     if (this.#fd === -1) return;
+    closeFd(this.#probeFd);
     c.close(this.#fd);
     this.#fd = -1;
     try {
@@ -64,16 +79,48 @@ export class DgramSource implements UplinkSource {
     }
   }
 
-  #connect(): void {
-    if (this.#listener === null || this.#isUp) return;
-    if (connectUnixSocket(this.#fd, this.#options.peer) !== 0) {
-      this.#timer = setTimeout(() => this.#connect(), RETRY_MILLISECONDS);
-      return;
-    }
+  #look(): void {
+    this.#rest();
+    if (this.#isPeerThere()) this.#up();
+    else this.#wait();
+  }
+
+  #isPeerThere(): boolean {
+    const error = connectUnixSocket(this.#probeFd, this.#options.peer);
+    // Connected to somebody: to us, one hopes. If not, it refuses frames, and they are counted.
+    return error === 0 || error === EPERM;
+  }
+
+  /** Looks again in a while, and at once when a frame comes. */
+  #wait(): void {
+    this.#timer = setTimeout(() => this.#look(), RETRY_MILLISECONDS);
+    this.#isListening = true;
+    this.#poller.add(this.#fd, () => {
+      this.#deafen(); // it waits in the socket, and would be told of again and again
+      if (!this.#isPeerThere()) return;
+      this.#rest();
+      this.#up();
+    });
+  }
+
+  #rest(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#deafen();
+  }
+
+  #deafen(): void {
+    if (this.#isListening) this.#poller.remove(this.#fd);
+    this.#isListening = false;
+  }
+
+  #up(): void {
     this.#isUp = true;
-    const capabilities = plainCapabilities(this.#options.mtu, BURST_MAX);
-    const settings = [{ kind: 'message', fd: this.#fd, headerSize: 0 }] as const;
-    this.#listener.onUp({ capabilities, settings });
+    const { mtu, peer: path } = this.#options;
+    const capabilities = plainCapabilities(mtu, BURST_MAX);
+    const peer = { path, roomFd: this.#probeFd };
+    const settings = [{ kind: 'message', fd: this.#fd, headerSize: 0, peer }] as const;
+    this.#listener?.onUp({ capabilities, settings });
   }
 }
 

@@ -14,12 +14,14 @@ import {
   ENOBUFS,
   ENOMEM,
   ENXIO,
+  EPERM,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
 } from '../os/constants.ts';
 import { c, errno } from '../os/libc.ts';
 import { PACKET_AUXDATA, SOL_PACKET, sendBufferBytes, unsentBytes } from '../os/packet-socket.ts';
 import { errorName } from '../os/system-error.ts';
+import { DatagramPeer, type DatagramPeerSettings, PEER_ADDRESS_SIZE } from './datagram-peer.ts';
 import { IoVector, putAddress } from './io-vector.ts';
 import {
   BUFFERS,
@@ -36,6 +38,8 @@ const FRAME_OFFSET = VLAN_TAG_SIZE + NET_HEADER_SIZE;
 
 // struct mmsghdr: msghdr of 56 bytes, then the length of the message.
 const MESSAGE_SIZE = 64;
+const MESSAGE_NAME = 0;
+const MESSAGE_NAME_SIZE = 8;
 const MESSAGE_PARTS = 16;
 const MESSAGE_PARTS_COUNT = 24;
 const MESSAGE_CONTROL = 32;
@@ -54,18 +58,32 @@ const RECEIVED_MESSAGES = STRUCTURES;
 const SENT_MESSAGES = RECEIVED_MESSAGES + BURST_MAX * MESSAGE_SIZE;
 const CONTROLS = SENT_MESSAGES + BURST_MAX * MESSAGE_SIZE;
 const RECEIVED_PARTS = CONTROLS + BURST_MAX * CONTROL_SIZE;
-const SENT_PARTS = RECEIVED_PARTS + BURST_MAX * 32;
+const PEER_ADDRESS = RECEIVED_PARTS + BURST_MAX * 32;
+const SENT_PARTS = PEER_ADDRESS + PEER_ADDRESS_SIZE;
 const SENT_PARTS_MAX = (STAGING - SENT_PARTS) / 16;
 /** Of one frame: those of the largest list of pieces, and the header. */
 const FRAME_PARTS_MAX = 512;
 
+/** What means that this frame does not go, and that the next one may. */
+const REFUSALS: readonly number[] = [EMSGSIZE, EINVAL, ENOBUFS, ENOMEM, ENETDOWN, ENXIO, EPERM];
+
+export interface MessageSettings {
+  kind: 'message';
+  fd: number;
+  /** Bytes of virtio-net header before each frame in the socket: 0, or 10. */
+  headerSize: number;
+  /** Who is sent to, if the socket is not connected. */
+  peer?: DatagramPeerSettings;
+}
+
 export class MessageWire implements Wire {
   readonly fd: number;
+  roomFd: number;
   isReadable = true;
   failure: string | null = null;
   readonly #memory: PairMemory;
-  /** Bytes of virtio-net header before each frame in the socket: 0, or 10. */
   readonly #headerSize: number;
+  readonly #peer: DatagramPeer | null;
   readonly #received: IoVector;
   readonly #sent: IoVector;
   readonly #sendBufferBytes: number;
@@ -73,9 +91,11 @@ export class MessageWire implements Wire {
   #unsentBytes = 0;
   #hasSent = false;
 
-  constructor(fd: number, headerSize: number, memory: PairMemory) {
+  constructor({ fd, headerSize, peer }: Omit<MessageSettings, 'kind'>, memory: PairMemory) {
     this.fd = fd;
+    this.roomFd = fd;
     this.#headerSize = headerSize;
+    this.#peer = peer === undefined ? null : new DatagramPeer(fd, peer, memory, PEER_ADDRESS);
     this.#memory = memory;
     this.#received = new IoVector(memory, RECEIVED_PARTS);
     this.#sent = new IoVector(memory, SENT_PARTS);
@@ -129,10 +149,11 @@ export class MessageWire implements Wire {
         continue;
       }
       const error = errno();
-      if (error === EAGAIN || error === EINTR) return done;
-      // The kernel refuses this frame, or has no room for it in the interface's queue: on to the
-      // next.
-      if (![EMSGSIZE, EINVAL, ENOBUFS, ENOMEM, ENETDOWN, ENXIO].includes(error)) {
+      if (error === EAGAIN || error === EINTR) {
+        this.#findRoom();
+        return done;
+      }
+      if (!REFUSALS.includes(error)) {
         this.failure = `sending failed (${errorName(error)})`;
         return done;
       }
@@ -141,6 +162,13 @@ export class MessageWire implements Wire {
       done += 1;
     }
     return done;
+  }
+
+  #findRoom(): void {
+    if (this.#peer === null) return;
+    const roomFd = this.#peer.findRoomFd();
+    if (roomFd >= 0) this.roomFd = roomFd;
+    else this.failure = `sending failed (${errorName(-roomFd)})`;
   }
 
   #offerPlaces(from: number, places: number): void {
@@ -203,11 +231,15 @@ export class MessageWire implements Wire {
   /** Fills in the messages from a frame on. Returns the first that has no room. */
   #describe(frames: FrameList, from: number): number {
     const { words } = this.#memory;
+    const peer = this.#peer?.address ?? 0;
+    const peerSize = this.#peer?.addressSize ?? 0;
     this.#sent.clear();
     let i = from;
     for (; i < frames.count && this.#sent.count + FRAME_PARTS_MAX <= SENT_PARTS_MAX; i++) {
       const before = this.#sent.count;
       const message = (SENT_MESSAGES + i * MESSAGE_SIZE) / 4;
+      putAddress(words, message + MESSAGE_NAME / 4, peer);
+      words[message + MESSAGE_NAME_SIZE / 4] = peerSize;
       putAddress(words, message + MESSAGE_PARTS / 4, this.#sent.nextAddress);
       this.#describeParts(frames, i);
       putAddress(words, message + MESSAGE_PARTS_COUNT / 4, this.#sent.count - before);

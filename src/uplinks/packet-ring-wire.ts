@@ -82,7 +82,7 @@ export class PacketRingWire implements Wire, SharedMemory {
   constructor({ fd, sizeBytes, generation }: PacketRingSettings, memory: PairMemory) {
     this.fd = fd;
     this.#memory = memory;
-    this.#messages = new MessageWire(fd, PACKET_HEADER_SIZE, memory);
+    this.#messages = new MessageWire({ fd, headerSize: PACKET_HEADER_SIZE }, memory);
     this.#end = RING + sizeBytes;
     forgetError(fd);
     if (memory.words[PACKET_GENERATION / 4] !== generation) this.#begin(generation);

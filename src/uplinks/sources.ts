@@ -24,7 +24,7 @@ export function createSource(config: UplinkConfig, around: Surroundings): Uplink
     case 'stream':
       return new StreamSource(config, around.poller);
     case 'dgram':
-      return new DgramSource(config);
+      return new DgramSource(config, around.poller);
     case 'passt':
       return new PasstSource(config);
     case 'vde':

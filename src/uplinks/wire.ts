@@ -67,6 +67,8 @@ export interface Wire {
    * under a reason. Fewer than there are: it waits until the descriptor is writable.
    */
   send(frames: FrameList): number;
+  /** The descriptor that tells of room after such a `send`, where it may be another than `fd`. */
+  readonly roomFd?: number;
   readonly shared?: SharedMemory | undefined;
   /**
    * Large frames need not be copied for it: it sends them from where their senders have them. So

@@ -1,6 +1,6 @@
 import { FaultInjector, type FaultSettings } from './fault-injector.ts';
 import { LoopbackWire } from './loopback.ts';
-import { MessageWire } from './message-wire.ts';
+import { type MessageSettings, MessageWire } from './message-wire.ts';
 import { NullWire } from './null.ts';
 import { type PacketRingSettings, PacketRingWire } from './packet-ring-wire.ts';
 import type { PairMemory } from './port-memory.ts';
@@ -17,8 +17,7 @@ export type WireSettings = WireWrappers &
     | { kind: 'tap'; fd: number }
     /** `connection`: the same number as long as it is the same byte stream. */
     | { kind: 'stream'; fd: number; connection: number }
-    /** `headerSize`: bytes of virtio-net header before each frame, 0 or 10. */
-    | { kind: 'message'; fd: number; headerSize: number }
+    | MessageSettings
     | PacketRingSettings
     | XdpWireSettings
   );
@@ -49,7 +48,7 @@ function createPlainWire(settings: WireSettings, memory: PairMemory): Wire {
     case 'stream':
       return new StreamWire(settings.fd, settings.connection, memory);
     case 'message':
-      return new MessageWire(settings.fd, settings.headerSize, memory);
+      return new MessageWire(settings, memory);
     case 'packet-ring':
       return new PacketRingWire(settings, memory);
     case 'xdp':

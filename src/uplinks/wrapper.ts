@@ -25,6 +25,10 @@ export abstract class Wrapper implements Wire {
     return this.inner.failure;
   }
 
+  get roomFd(): number {
+    return this.inner.roomFd ?? this.inner.fd;
+  }
+
   get shared(): SharedMemory | undefined {
     return this.inner.shared;
   }

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { MSG_DONTWAIT } from '../../src/os/constants.ts';
-import { bindDatagramSocket } from '../../src/os/datagram-socket.ts';
+import { bindDatagramSocket, createDatagramSocket } from '../../src/os/datagram-socket.ts';
 import { c, errno } from '../../src/os/libc.ts';
 import { LinearMemory } from '../../src/os/linear-memory.ts';
 import { findNetDevice } from '../../src/os/net-device.ts';
@@ -31,14 +31,14 @@ const ENOTSOCK = 88;
  */
 class MessageEnd implements FarEnd {
   readonly frames: Uint8Array[];
-  readonly #fd: number;
+  readonly fd: number;
   readonly #headerSize: number;
   readonly #memory = new LinearMemory(ROOM);
   readonly #bytes = new Uint8Array(this.#memory.buffer);
   readonly #lease: PollerLease = acquirePoller();
 
   constructor(fd: number, headerSize: number, frames: Uint8Array[] = []) {
-    this.#fd = fd;
+    this.fd = fd;
     this.frames = frames;
     this.#headerSize = headerSize;
     this.#lease.poller.add(fd, () => this.#read());
@@ -49,29 +49,29 @@ class MessageEnd implements FarEnd {
     if (header !== undefined) this.#bytes.set(header);
     this.#bytes.set(frame, this.#headerSize);
     const length = this.#headerSize + frame.length;
-    return c.write(this.#fd, this.#memory.base, length) === length;
+    return c.write(this.fd, this.#memory.base, length) === length;
   }
 
   setReading(isReading: boolean): void {
-    this.#lease.poller.watch(this.#fd, { read: isReading, write: false });
+    this.#lease.poller.watch(this.fd, { read: isReading, write: false });
   }
 
   close(): void {
     this.detach();
-    c.close(this.#fd);
+    c.close(this.fd);
   }
 
   /** Lets go of the descriptor, which is another's to close. */
   detach(): void {
-    this.#lease.poller.remove(this.#fd);
+    this.#lease.poller.remove(this.fd);
     this.#lease.release();
   }
 
   /** A TAP is no socket; its descriptor does not block anyway. */
   #readOne(): number {
     const { base } = this.#memory;
-    const length = c.recv(this.#fd, base, ROOM, MSG_DONTWAIT);
-    return length === -1 && errno() === ENOTSOCK ? c.read(this.#fd, base, ROOM) : length;
+    const length = c.recv(this.fd, base, ROOM, MSG_DONTWAIT);
+    return length === -1 && errno() === ENOTSOCK ? c.read(this.fd, base, ROOM) : length;
   }
 
   #read(): void {
@@ -99,21 +99,26 @@ export function openTapEnd(name: string): FarEnd {
   return new MessageEnd(queue.fd, NET_HEADER_SIZE);
 }
 
-/** A peer of QEMU's dgram: bound to `path`, sending to `peer`. */
-export function openDgramEnd(path: string, peer: string): FarEnd {
+/**
+ * A peer of QEMU's dgram: bound to `path`, sending to `peer`. QEMU's own socket is not connected.
+ * One that is hears nobody but `peer`.
+ */
+export function openDgramEnd(path: string, peer: string, { isConnected = false } = {}): FarEnd {
   const fd = bindDatagramSocket(path);
   if (fd < 0) throw new Error(`cannot bind ${path}: errno ${-fd}`);
-  let isConnected = false;
-  const end = new MessageEnd(fd, 0);
+  const receiver = new MessageEnd(fd, 0);
+  const sender = isConnected ? receiver : new MessageEnd(createDatagramSocket(), 0);
+  let isReady = false;
   return {
-    frames: end.frames,
+    frames: receiver.frames,
     send: (frame) => {
-      isConnected ||= connectUnixSocket(fd, peer) === 0;
-      return isConnected && end.send(frame);
+      isReady ||= connectUnixSocket(sender.fd, peer) === 0;
+      return isReady && sender.send(frame);
     },
-    setReading: (isReading) => end.setReading(isReading),
+    setReading: (isReading) => receiver.setReading(isReading),
     close: () => {
-      end.close();
+      receiver.close();
+      if (sender !== receiver) sender.close();
       rmSync(path, { force: true });
     },
   };

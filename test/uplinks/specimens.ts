@@ -117,14 +117,14 @@ export function streamSpecimen(directory: string, mode: 'server' | 'client'): Sp
   };
 }
 
-export function dgramSpecimen(directory: string): Specimen {
+export function dgramSpecimen(directory: string, isConnected: boolean): Specimen {
   const [socket, peer] = [`${directory}/ours.sock`, `${directory}/peer.sock`];
   return {
-    type: 'dgram',
+    type: isConnected ? 'dgram, its peer connected' : 'dgram',
     config: { name: 'up', type: 'dgram', socket, peer },
     mtu: 1500,
     needsFarEndFirst: true,
-    openFarEnd: () => openDgramEnd(peer, socket),
+    openFarEnd: () => openDgramEnd(peer, socket, { isConnected }),
   };
 }
 
