@@ -22,7 +22,15 @@ import { coalesce } from './offload/coalesce';
 import { configureFragments } from './offload/segment';
 import { classify, TARGETS_DIFFER } from './switch/classify';
 import { configureAgeing } from './switch/fdb';
-import { addFlooded, deliverFlood, floodReplicas, openFlood } from './switch/flood';
+import {
+  addFlooded,
+  deliverFlood,
+  floodReplicas,
+  isFloodCut,
+  limitFlood,
+  openFlood,
+  resumeFlood,
+} from './switch/flood';
 import { fillFlowTable } from './switch/toeplitz';
 import { classifyFlagged } from './switch/vlan';
 import { complete, listInterrupts } from './vf/complete';
@@ -40,12 +48,13 @@ import {
   spend,
   unlistTransmitRing,
 } from './vf/rounds';
-import { stepOf } from './vf/step';
+import { noteBacklog, stepOf } from './vf/step';
 import { chainUntranslated } from './vf/take-chain';
 import { inhale, inhaledBytes, inhaleMissed } from './vf/transmit';
+import { batchCost } from './vf/work';
 import { configureLocks } from './virtqueue/lock';
 import { armKicks, suppressKicks } from './virtqueue/notification';
-import { NO_RING, ringAt, vfOf, viewAt } from './virtqueue/ring';
+import { NO_RING, Ring, ringAt, vfOf, viewAt } from './virtqueue/ring';
 import { frameAt, TARGET_DROP, TARGET_FLOOD } from './wire/frame';
 import { portFlags } from './wire/port';
 import { openTags } from './wire/tags';
@@ -73,6 +82,7 @@ const LISTED: u32 = 1;
 // Where the turn stands. A batch that waits for a window keeps all of this.
 let batchRing: u32 = 0;
 let batchFrames: u32 = 0;
+let batchBytes: u32 = 0;
 /** As many of them a target gets before it hears of them. */
 let stepFrames: u32 = 0;
 let targetRing: u32 = 0;
@@ -217,25 +227,37 @@ function openBatch(ring: u32, frames: u32): void {
     flags != 0 ? classifyFlagged(vf, frames, isDraining) : classify(vf, frames, isDraining);
   batchRing = ring;
   batchFrames = frames;
-  stepFrames = stepOf(frames, inhaledBytes);
-  spend(frames, inhaledBytes);
+  batchBytes = inhaledBytes;
   openMisses();
   targetDone = 0;
-  openFlood();
-  isUniform = common != TARGETS_DIFFER;
-  if (isUniform) {
-    // The frequent case: one list of all frames, and nothing to look for behind it.
-    targetRing = common;
-    targetList = WHOLE_LIST_BASE;
-    targetCount = frames;
-    nextFrame = frames;
-    coalesceTarget();
-    return;
-  }
+  openFlood(frames);
+  isUniform = common != TARGETS_DIFFER && ringAt(ring).floodNext == 0;
+  if (!isUniform) openMixedBatch(ringAt(ring), frames);
+  stepFrames = stepOf(batchFrames, batchBytes);
+  if (!isUniform) return;
+  // The frequent case: one list of all frames, and nothing to look for behind it.
+  targetRing = common;
+  targetList = WHOLE_LIST_BASE;
+  targetCount = frames;
+  nextFrame = frames;
+  coalesceTarget();
+}
+
+/** The frames go to several targets, or to everybody: those may be fewer than were taken. */
+function openMixedBatch(ring: Ring, frames: u32): void {
   targetList = TARGET_LIST_BASE;
   targetCount = 0;
   nextFrame = 0;
-  for (let i: u32 = 0; i < frames; i++) frameAt(i).mark = 0;
+  const floodNext = ring.floodNext;
+  const left = limitFlood(floodNext != 0 ? 1 : frames);
+  if (floodNext == 0 && left == frames) return;
+  noteBacklog(true);
+  openFlood(left);
+  if (floodNext != 0) resumeFlood(floodNext);
+  ring.floodNext = 0;
+  batchFrames = left;
+  batchBytes = 0;
+  for (let i: u32 = 0; i < left; i++) batchBytes += frameAt(i).length;
 }
 
 /**
@@ -254,7 +276,8 @@ function deliverBatch(): bool {
   }
   if (!deliverFlood(batchRing)) return pause(takeLent());
   if (takeLent()) return pause(true);
-  complete(batchRing, batchFrames, inhaledBytes, floodReplicas, isUniform);
+  spend(batchCost(batchFrames, batchBytes));
+  if (!isFloodCut) complete(batchRing, batchFrames, batchBytes, floodReplicas, isUniform);
   batchFrames = 0;
   return true;
 }

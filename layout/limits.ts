@@ -57,6 +57,22 @@ export const BATCH_MAX: u32 = 128;
 export const FRAME_COST: u32 = 25;
 export const BYTES_COST_SHIFT: u32 = 3;
 
+/**
+ * What each further copy of a frame costs, one for everybody or one that is cut up: nanoseconds,
+ * about. Unlike the first it is made for a ring of its own, or with headers of its own.
+ */
+export const COPY_COST: u32 = 100;
+/** Four bytes of such a copy: it finds its target in no cache. */
+export const COPY_BYTES_SHIFT: u32 = 2;
+/** One descriptor of a chain that is walked. */
+export const WALK_STEP_COST: u32 = 4;
+
+/**
+ * A batch takes no further frame for everybody once its copies cost this much (a quarter of a
+ * millisecond). A single frame that costs more goes to some of the ports in each batch.
+ */
+export const FLOOD_COST_MAX: u32 = 250_000;
+
 /** After batches of this cost a turn ends, and the next one goes on with the round. */
 export const TURN_COST_MAX: u32 = 10_000;
 
@@ -80,6 +96,18 @@ export const STEP_BYTES: u32 = 48 * 1024;
  * Without it a ring of long chains that hold next to nothing would cost millions of steps a frame.
  */
 export const WALK_LENGTH_MAX: u32 = 2048;
+
+/**
+ * Of that, what every frame may cost of its receivers' buffers: honest guests post pages, and no
+ * frame takes more of those.
+ */
+export const WALK_STEPS_PER_FRAME: u32 = 64;
+
+/**
+ * What all frames of a batch may cost beyond that. With 255 receivers that post chains as long as
+ * they can, it is gone after 64 of them; who posts ordinary buffers never notices.
+ */
+export const WALK_STEPS_PER_BATCH: u32 = 65536;
 
 /**
  * What each segment of a super-frame adds to that: a chain of header and pages, as guests post

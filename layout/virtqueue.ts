@@ -43,9 +43,9 @@ export const PACKED_EVENT_DESCRIPTOR: u32 = 2;
 //   0      4       8      12      16          20          24              28      32
 //   ┌──────┬───────┬──────┬───────┬───────────┬───────────┬───────────────┬───────┬────────────┐
 //   │ lock │ state │ size │ flags │ lastAvail │ usedIndex │ signalledUsed │ fault │ headerSize │
-//   ├──────┴───┬───┴──────┴──────┬┴───────────┴───────────┼───────────────┴──┬────┴──────┬─────┘
-//   │ offloads │ holdPackets     │ holdMicroseconds       │ signalledPackets │ heldSince │
-//   └──────────┴─────────────────┴────────────────────────┴──────────────────┴───────────┘
+//   ├──────┴───┬───┴──────┴──────┬┴───────────┴───────────┼───────────────┴──┬────┴──────┬─────┴─┐
+//   │ offloads │ holdPackets     │ holdMicroseconds       │ signalledPackets │ heldSince │ flood │
+//   └──────────┴─────────────────┴────────────────────────┴──────────────────┴───────────┴───────┘
 //   36         40                44                       48                 52          56
 //
 //   lock: 0, or processor + 1 of the holder; taken only where several processors deliver to it
@@ -72,6 +72,11 @@ export const RING_SIGNALLED_PACKETS: u32 = 48;
  */
 export const RING_HELD_SINCE: u32 = 52;
 export const HELD_JUST_NOW: u32 = 1;
+/**
+ * Of a transmit ring whose next frame is for everybody and has been delivered to some: the first VF
+ * that it has not gone to. 0: there is no such frame.
+ */
+export const RING_FLOOD_NEXT: u32 = 56;
 
 // The ring's life cycle; its table of transitions is src/virtqueue/life-cycle.ts.
 export const RING_STOPPED: u32 = 0;

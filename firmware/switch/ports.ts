@@ -15,16 +15,29 @@ export function hasOtherPort(vf: u32): bool {
   return ports > 1 || (ports == 1 && portAt(0) != vf);
 }
 
-/** Host: a VF begins or ceases to receive. */
+/** Host: a VF begins or ceases to receive. The list is in order: a flood goes on behind a VF. */
 export function setPort(vf: u32, isUp: bool): void {
   const words = control();
-  let place: u32 = 0;
-  while (place < words.portCount && portAt(place) != vf) place++;
-  if (isUp && place == words.portCount) {
-    store<u32>(PORT_LIST_BASE + (place << 2), vf);
+  const place = placeOf(vf);
+  const isListed = place < words.portCount && portAt(place) == vf;
+  if (isUp == isListed) return;
+  if (isUp) {
+    for (let i = words.portCount; i > place; i--) setPortAt(i, portAt(i - 1));
+    setPortAt(place, vf);
     words.portCount += 1;
-  } else if (!isUp && place < words.portCount) {
+  } else {
     words.portCount -= 1;
-    store<u32>(PORT_LIST_BASE + (place << 2), portAt(words.portCount));
+    for (let i = place; i < words.portCount; i++) setPortAt(i, portAt(i + 1));
   }
+}
+
+/** The place of the first port from this VF on. */
+export function placeOf(vf: u32): u32 {
+  let place: u32 = 0;
+  while (place < portCount() && portAt(place) < vf) place++;
+  return place;
+}
+
+function setPortAt(place: u32, vf: u32): void {
+  store<u32>(PORT_LIST_BASE + (place << 2), vf);
 }

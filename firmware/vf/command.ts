@@ -9,7 +9,7 @@ import {
   COUNTER_PACKETS,
   DROP_UNTRANSLATED,
 } from '../../layout/counters';
-import { COMMAND_SIZE_MAX, RING_COUNT_MAX } from '../../layout/limits';
+import { CHAIN_LENGTH_MAX, COMMAND_SIZE_MAX, RING_COUNT_MAX } from '../../layout/limits';
 import {
   COMMAND_ADDRESSES,
   COMMAND_ANSWER,
@@ -110,7 +110,7 @@ let chainHead: u32 = 0;
 function findChain(view: RingView, ring: Ring): u32 {
   if (isPacked(ring)) {
     const flags = availableFlags(view, ring, 0);
-    chainSlots = flags < 0 ? 0 : measureChain(view, ring, 0, u32(flags));
+    chainSlots = flags < 0 ? 0 : measureChain(view, ring, 0, u32(flags), CHAIN_LENGTH_MAX);
     if (chainSlots == 0) return RING_FAULT_CHAIN;
     chainStart = 0;
     chainHead = chainId;

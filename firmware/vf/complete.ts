@@ -28,7 +28,7 @@ export function complete(
   ringNumber: u32,
   frames: u32,
   bytes: u32,
-  replicas: u32,
+  replicas: i32,
   isUniform: bool,
 ): void {
   const view = viewAt(ringNumber);
@@ -42,7 +42,7 @@ export function complete(
   count(ringNumber, COUNTER_BYTES, bytes);
   const dropped = isUniform ? 0 : countDrops(ringNumber, frames);
   count(ringNumber, COUNTER_FORWARDED, frames - dropped);
-  if (replicas != 0) count(ringNumber, COUNTER_REPLICAS, replicas);
+  if (replicas != 0) count(ringNumber, COUNTER_REPLICAS, u64(i64(replicas)));
   publishUsed(view, ring, slots);
   control().sentBytes += bytes;
   markDirty(ringNumber, view);

@@ -8,6 +8,7 @@ import {
   COUNTER_PACKETS,
   COUNTER_WINDOW_MISSES,
   DROP_BUFFER_TOO_SMALL,
+  DROP_CHAIN_LENGTH,
   DROP_RING_FULL,
   DROP_WINDOW_EXHAUSTED,
 } from '../../layout/counters';
@@ -47,16 +48,18 @@ import {
   walkedSegments,
 } from '../virtqueue/chain';
 import { faultRing } from '../virtqueue/fault';
-import { availableFlags, chainId, measureChain } from '../virtqueue/packed';
+import { availableFlags, CHAIN_TOO_DEAR, chainId, measureChain } from '../virtqueue/packed';
 import { isPacked, publishUsed, putUsed } from '../virtqueue/queue';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
 import { availableHead } from '../virtqueue/split';
+import { measurableSlots, payMeasured } from '../virtqueue/walk-budget';
 import { Frame, headerLength } from '../wire/frame';
 import { markDirty } from './dirty';
 import { appendPieces, LEND_LATER, LEND_NOW, lentSize, mayLend } from './lend';
 import { look, looked, openLook } from './look';
 import { endMissStreak, mayMiss } from './misses';
 import { postedAt } from './posted';
+import { noteCopies } from './work';
 
 /**
  * What `emit` returns: done; wait, for a window or until what is lent has been sent; the ring is
@@ -109,6 +112,7 @@ export function closeDelivery(ringNumber: u32, view: RingView, ring: Ring): void
   publishUsed(view, ring, takenSlots);
   count(ringNumber, COUNTER_PACKETS, deliveredFrames);
   count(ringNumber, COUNTER_BYTES, deliveredBytes);
+  noteCopies(deliveredFrames, deliveredBytes);
   markDirty(ringNumber, view);
 }
 
@@ -256,11 +260,13 @@ export function findBuffer(ringNumber: u32, view: RingView, ring: Ring, ahead: u
   if (isPacked(ring)) {
     const flags = availableFlags(view, ring, ahead);
     if (flags < 0) return EMIT_DROPPED - i32(DROP_RING_FULL);
-    bufferSlots = measureChain(view, ring, ahead, u32(flags));
+    bufferSlots = measureChain(view, ring, ahead, u32(flags), measurableSlots());
+    if (bufferSlots == CHAIN_TOO_DEAR) return EMIT_DROPPED - i32(DROP_CHAIN_LENGTH);
     if (bufferSlots == 0) {
       faultRing(ringNumber, RING_FAULT_CHAIN);
       return EMIT_FAULTED;
     }
+    if (bufferSlots > 1) payMeasured(bufferSlots);
     bufferStart = ahead;
     bufferId = chainId;
     return 0;

@@ -9,11 +9,12 @@ import { DESCRIPTOR_F_WRITE, RING_STOPPED } from '../../layout/virtqueue';
 import { control } from '../memory/control';
 import { setLookingAhead } from '../memory/iotlb';
 import { beginDelivery } from '../memory/windows';
-import { openShortWalk, walkChain, walkRest } from '../virtqueue/chain';
+import { walkChain } from '../virtqueue/chain';
 import { isStopped, lock, unlock } from '../virtqueue/lock';
 import { isPacked } from '../virtqueue/queue';
 import { Ring, RingView, ringAt, vfOf, viewAt } from '../virtqueue/ring';
 import { availableCount } from '../virtqueue/split';
+import { openShortWalk, openWalk, walkRest } from '../virtqueue/walk-budget';
 import { bufferSlots, bufferStart, findBuffer, openDelivery } from './emit';
 
 /** Descriptors that the look in hand may still read. */
@@ -51,6 +52,7 @@ function lookAtBuffers(ringNumber: u32, view: RingView, ring: Ring, available: u
   openDelivery(available);
   let ahead = placeLeft(ringNumber, ring);
   for (let i: u32 = 0; i < LOOK_AHEAD_MAX; i++) {
+    openWalk();
     if (findBuffer(ringNumber, view, ring, ahead) != 0) break;
     const isFirst = stepsLeft == LOOK_AHEAD_STEPS_MAX;
     // To find it took as many steps where the ring is packed: its chain was measured.

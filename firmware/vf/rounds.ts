@@ -7,11 +7,9 @@
 //
 // What a ring has that way counts: after DETOUR_COST_MAX it has had its turn in this round.
 import {
-  BYTES_COST_SHIFT,
   DETOUR_COST_MAX,
   DETOUR_SLOTS_MAX,
   DETOURS_MAX,
-  FRAME_COST,
   LENGTH_COST_SHIFT,
   LENGTH_COST_SHIFT_SHORT,
   QUESTION_TURNS,
@@ -133,9 +131,8 @@ function hasFew(ringNumber: u32): bool {
   return hasChains(view, ring) && !hasMoreThan(view, ring, DETOUR_SLOTS_MAX);
 }
 
-/** Notes what the ring in hand has taken. */
-export function spend(frames: u32, bytes: u32): void {
-  const cost = frames * FRAME_COST + (bytes >> BYTES_COST_SHIFT);
+/** Notes what the batch of the ring in hand has cost. */
+export function spend(cost: u32): void {
   turnCost += cost;
   if (!isDetour) {
     setEntry(cursor, ringOf(cursor), cost);

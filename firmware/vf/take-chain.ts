@@ -18,7 +18,6 @@ import { isNoted } from '../memory/iotlb';
 import { gather } from '../memory/segments';
 import {
   dropOf,
-  openWalk,
   WALK_MISSED,
   WALK_UNTRANSLATED,
   walkChain,
@@ -26,8 +25,10 @@ import {
 } from '../virtqueue/chain';
 import { isPacked } from '../virtqueue/queue';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
+import { openWalk, walkedSteps } from '../virtqueue/walk-budget';
 import { Frame, frameAt, headerScratch, TARGET_DROP } from '../wire/frame';
 import { lengthCostShift } from './rounds';
+import { openWork } from './work';
 
 /** The frame stays in the guest until the host has mapped or learned what it needs. */
 export const CHAIN_MISSED: u32 = 0xffffffff;
@@ -37,11 +38,15 @@ export let chainMissed: bool = false;
 /** … or because an address of the next frame waits for its translation. */
 export let chainUntranslated: bool = false;
 
+/** Descriptors that hold nothing make no segments, but eight of them cost as much as one. */
+const STEPS_PER_SEGMENT_SHIFT: u32 = 3;
+
 let segmentsUsed: u32 = 0;
 
 /** Before the first frame of a batch. */
 export function openChains(): void {
   segmentsUsed = 0;
+  openWork();
   chainMissed = false;
   chainUntranslated = false;
 }
@@ -57,6 +62,7 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
   const base = SOURCE_SEGMENTS_BASE;
   frame.target = 0;
   openWalk();
+  const stepsBefore = walkedSteps;
   const start = isPacked(ring) ? frame.ahead : frame.head;
   const total = walkChain(
     vfOf(ringNumber),
@@ -95,7 +101,8 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
   } else {
     scatter(frame, index, segments, headerSize);
   }
-  return walkedSegments + (length >> lengthCostShift());
+  const steps = (walkedSteps - stepsBefore) >> STEPS_PER_SEGMENT_SHIFT;
+  return max(walkedSegments, steps) + (length >> lengthCostShift());
 }
 
 /**

@@ -1,5 +1,11 @@
 // The same for a packed ring, where availability stands in each descriptor.
-import { BATCH_MAX, FRAME_SIZE_MAX, FRAME_SIZE_MIN, SEGMENT_BUDGET } from '../../layout/limits';
+import {
+  BATCH_MAX,
+  CHAIN_LENGTH_MAX,
+  FRAME_SIZE_MAX,
+  FRAME_SIZE_MIN,
+  SEGMENT_BUDGET,
+} from '../../layout/limits';
 import {
   DESCRIPTOR_LENGTH,
   DESCRIPTOR_SIZE,
@@ -76,7 +82,7 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
       frame.length = length;
       cost += length >> costShift;
     } else {
-      slots = measureChain(view, ring, ahead, flags);
+      slots = measureChain(view, ring, ahead, flags, CHAIN_LENGTH_MAX);
       if (slots == 0) {
         if (i == 0) faultRing(ringNumber, RING_FAULT_CHAIN);
         return i;

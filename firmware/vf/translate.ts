@@ -24,8 +24,8 @@ import {
   segmentLength,
   segmentOffset,
 } from '../offload/segment';
-import { extendWalk, openWalk } from '../virtqueue/chain';
 import { Ring, RingView } from '../virtqueue/ring';
+import { extendWalk, openDeliveryWalk } from '../virtqueue/walk-budget';
 import { Frame } from '../wire/frame';
 import { OFFLOAD_TAG } from '../wire/tags';
 import { EMIT_DROPPED, EMIT_FAULTED, EMIT_MISSED, EMITTED, emit } from './emit';
@@ -48,7 +48,7 @@ let resumeFrame: u32 = 0;
 
 /** Delivers one frame in the form that the ring's guest takes. Returns what `emit` returns. */
 export function deliverTranslated(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
-  openWalk();
+  openDeliveryWalk();
   if (!(frame.offload & OFFLOAD_TAG)) return deliverOne(ringNumber, view, ring, frame);
   openTag(frame);
   const result = deliverOne(ringNumber, view, ring, frame);

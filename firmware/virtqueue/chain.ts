@@ -17,8 +17,6 @@ import {
   COMMAND_LENGTH_MAX,
   COMMAND_SIZE_MAX,
   SEGMENT_COUNT_MAX,
-  WALK_LENGTH_MAX,
-  WALK_STEPS_PER_SEGMENT,
 } from '../../layout/limits';
 import {
   DESCRIPTOR_F_INDIRECT,
@@ -39,6 +37,7 @@ import { packedDescriptor } from './packed';
 import { isPacked } from './queue';
 import { Ring, RingView } from './ring';
 import { descriptorAt } from './split';
+import { takeStep } from './walk-budget';
 
 /** The walk needs a window; nothing was consumed. Other negative results are −2 − drop reason. */
 export const WALK_MISSED: i32 = -1;
@@ -51,26 +50,6 @@ export let walkedSegments: u32 = 0;
 
 let segmentBase: u32 = 0;
 let segmentCount: u32 = 0;
-let stepsLeft: u32 = 0;
-
-/** Before the first chain of each frame: what all its chains together may cost. */
-export function openWalk(): void {
-  stepsLeft = WALK_LENGTH_MAX;
-}
-
-/** The same for a walk that may read only so many descriptors; `walkRest` says what is left. */
-export function openShortWalk(steps: u32): void {
-  stepsLeft = min(steps, WALK_LENGTH_MAX);
-}
-
-export function walkRest(): u32 {
-  return stepsLeft;
-}
-
-/** A further segment of a super-frame: what an honest guest's buffer for it costs. */
-export function extendWalk(): void {
-  stepsLeft = min(stepsLeft + WALK_STEPS_PER_SEGMENT, WALK_LENGTH_MAX);
-}
 
 export function dropOf(result: i32): u32 {
   return u32(-2 - result);
@@ -110,8 +89,7 @@ export function walkChain(
   for (let steps: u32 = 0; ; steps++) {
     // One more than the size: the descriptor that names an indirect table is not part of the chain.
     if (steps > min(ring.size, CHAIN_LENGTH_MAX)) return droppedWalk(DROP_CHAIN_LENGTH);
-    if (stepsLeft == 0) return droppedWalk(DROP_CHAIN_LENGTH);
-    stepsLeft -= 1;
+    if (!takeStep()) return droppedWalk(DROP_CHAIN_LENGTH);
     const failure = readDescriptor(vf, view, ring, index);
     if (failure != 0) return failure;
     if (flags & DESCRIPTOR_F_INDIRECT) {

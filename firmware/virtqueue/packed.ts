@@ -28,6 +28,9 @@ import { Ring, RingView } from './ring';
 /** What `measureChain` found: the buffer id, which stands in the chain's last descriptor. */
 export let chainId: u32 = 0;
 
+/** No number of slots: see `measureChain`. */
+export const CHAIN_TOO_DEAR: u32 = 0xffffffff;
+
 /**
  * The flags of the first used descriptor of a delivery: written last, they hand over all of them.
  */
@@ -78,13 +81,21 @@ export function availableFlags(view: RingView, ring: Ring, ahead: u32): i32 {
  * 2.8.6: the slots that the chain `ahead` takes, given the flags of its first; 0 if it is longer
  * than a chain can be, and so where the next one begins cannot be known. All that is under way fits
  * on the ring: a chain that runs into what was taken before it is too long as well. Sets `chainId`.
+ * CHAIN_TOO_DEAR if it is longer than `limit`, and how long was not looked at.
  */
-export function measureChain(view: RingView, ring: Ring, ahead: u32, firstChainFlags: u32): u32 {
+export function measureChain(
+  view: RingView,
+  ring: Ring,
+  ahead: u32,
+  firstChainFlags: u32,
+  limit: u32,
+): u32 {
   let flags = firstChainFlags;
   let slots: u32 = 1;
   const slotsMax = min(ring.size - ahead, CHAIN_LENGTH_MAX);
   while (flags & DESCRIPTOR_F_NEXT) {
     if (slots >= slotsMax) return 0;
+    if (slots >= limit) return CHAIN_TOO_DEAR;
     flags = u32(load<u16>(packedDescriptor(view, ring, ahead + slots), PACKED_FLAGS));
     slots += 1;
   }

@@ -5,6 +5,7 @@ import { RING_VIEWS_BASE, SHARED_BASE, SHARED_RINGS } from '../../layout/memory'
 import {
   RING_FAULT,
   RING_FLAGS,
+  RING_FLOOD_NEXT,
   RING_HEADER_SIZE,
   RING_HELD_SINCE,
   RING_HOLD_MICROSECONDS,
@@ -44,6 +45,7 @@ export class Ring {
   holdMicroseconds: u32;
   signalledPackets: u32;
   heldSince: u32;
+  floodNext: u32;
 }
 
 if (offsetof<Ring>('lock') != RING_LOCK) ERROR('Ring.lock drifted');
@@ -60,6 +62,7 @@ if (offsetof<Ring>('holdPackets') != RING_HOLD_PACKETS) ERROR('Ring.holdPackets'
 if (offsetof<Ring>('holdMicroseconds') != RING_HOLD_MICROSECONDS) ERROR('Ring drifted');
 if (offsetof<Ring>('signalledPackets') != RING_SIGNALLED_PACKETS) ERROR('Ring drifted');
 if (offsetof<Ring>('heldSince') != RING_HELD_SINCE) ERROR('Ring.heldSince drifted');
+if (offsetof<Ring>('floodNext') != RING_FLOOD_NEXT) ERROR('Ring.floodNext drifted');
 
 @unmanaged
 export class RingView {

@@ -3,6 +3,7 @@ import {
   RING_FAULT,
   RING_FAULT_NONE,
   RING_FLAGS,
+  RING_FLOOD_NEXT,
   RING_HEADER_SIZE,
   RING_HELD_SINCE,
   RING_HOLD_MICROSECONDS,
@@ -65,6 +66,7 @@ export function writeRingRecord(
     [RING_HEADER_SIZE, headerSize(features)],
     [RING_SIGNALLED_PACKETS, shared.counter(ring.number, COUNTER_PACKETS) % 2 ** 32],
     [RING_HELD_SINCE, 0],
+    [RING_FLOOD_NEXT, 0],
   ];
   for (const [field, value] of fields) shared.setRingField(ring.number, field, value);
   writeRingSettings(shared, ring, settings);

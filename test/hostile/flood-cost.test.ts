@@ -1,0 +1,257 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  COPY_COST,
+  FLOOD_COST_MAX,
+  SEGMENTS_PER_FRAME_MAX,
+  WALK_STEPS_PER_BATCH,
+  WALK_STEPS_PER_FRAME,
+} from '../../layout/limits.ts';
+import { VIRTIO_F_RING_PACKED, VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
+import { DESCRIPTOR_F_NEXT, DESCRIPTOR_F_WRITE, RING_FLOOD_NEXT } from '../../layout/virtqueue.ts';
+import type { VfStats } from '../../src/nic/types.ts';
+import { ALL_FEATURES } from '../offload/feature-sets.ts';
+import { OffloadWire } from '../offload/offload-wire.ts';
+import { type Packet, superPacket } from '../offload/packets.ts';
+import { assertBalanced } from '../support/assert-balanced.ts';
+import { BROADCAST, plainFrame } from '../support/frames.ts';
+import type { GuestOptions } from '../support/mock-driver/guest-queues.ts';
+
+/** Copies that one turn may make: those of a batch, and one more delivery of the dearest frame. */
+const COPIES_MAX = FLOOD_COST_MAX / COPY_COST + SEGMENTS_PER_FRAME_MAX;
+const HOSTILE = 100;
+/** Descriptors of each buffer that a hostile receiver posts. */
+const CHAIN = 1024;
+/** Such buffers that a batch pays for. */
+const AFFORDABLE = WALK_STEPS_PER_BATCH / (CHAIN - WALK_STEPS_PER_FRAME);
+
+const memory = { regions: [{ guestAddress: 0, sizeBytes: 0x400000 }], gapBytesMax: 0 };
+const slots = SEGMENTS_PER_FRAME_MAX;
+const RECEIVER: GuestOptions = {
+  ...{ memory, slots, queueSize: 4096, frameSizeMax: 128, canaries: false },
+  ...{
+    layout: 'shared',
+    receiveLayout: 'shared',
+    indirectShare: 0,
+    features: [VIRTIO_F_VERSION_1],
+  },
+};
+const SENDER: GuestOptions = {
+  ...RECEIVER,
+  features: ALL_FEATURES,
+  frameSizeMax: 20_000,
+  slots: 8,
+};
+
+describe('frames for everybody that are dear', () => {
+  let wire: OffloadWire;
+  /** What had been counted when all windows were there. */
+  let before: VfStats[] = [];
+
+  afterEach(() => wire.close());
+
+  function start(receivers: number, options: GuestOptions = {}): void {
+    const receiver = { ...RECEIVER, ...options };
+    const guests = Array.from({ length: receivers }, () => receiver);
+    wire = new OffloadWire([SENDER, ...guests], { slotCount: 2 * receivers + 16 });
+    wire.postAll();
+    // So that no turn ends early, at a window that is missing.
+    const everybody = plainFrame({ to: BROADCAST, from: wire.mac(0) }, 60);
+    for (let from = 0; from < 2; from++) wire.send(from, everybody);
+    wire.run();
+    for (let guest = 0; guest <= receivers; guest++) wire.received(guest);
+    before = Array.from({ length: receivers + 1 }, (_, guest) => vfStats(guest));
+  }
+
+  function vfStats(guest: number): VfStats {
+    const stats = wire.host.stats().vfs[guest];
+    if (stats === undefined) throw new Error(`assertion: no guest ${guest}`);
+    return stats;
+  }
+
+  const packetsOf = (guest: number) => vfStats(guest).rx.packets - (before[guest]?.rx.packets ?? 0);
+
+  function offered(): number {
+    return wire.host.stats().vfs.reduce((sum, { rx }) => sum + rx.offered, 0);
+  }
+
+  /** Turns until nothing is left; how many copies each turn made. */
+  function copiesOfTurns(): number[] {
+    const copies: number[] = [];
+    for (let idle = 0, sum = offered(); idle < 3; ) {
+      wire.host.turn();
+      const made = offered() - sum;
+      sum += made;
+      idle = made === 0 ? idle + 1 : 0;
+      if (made !== 0) copies.push(made);
+    }
+    return copies;
+  }
+
+  /** A super-frame of the smallest segments. */
+  function dearest(to = BROADCAST): Packet {
+    const shape = { version: 4, transport: 'tcp', payloadLength: 8 * 2000 } as const;
+    return superPacket({ ...shape, to, from: wire.mac(0) }, 8);
+  }
+
+  /** Sends a super-frame, and turns until some ports have it. Returns the next one. */
+  function floodSome(to?: string): number {
+    wire.sendPacket(0, dearest(to));
+    while (nextOf() === 0) wire.host.turn();
+    return nextOf();
+  }
+
+  const nextOf = () => wire.host.ringWord(0, 1, RING_FLOOD_NEXT);
+
+  it('small ones go to many ports in turns that are all short', () => {
+    const receivers = 100;
+    start(receivers, { slots: 128, queueSize: 128 });
+    const frames = Array.from({ length: 128 }, (_, i) =>
+      plainFrame({ to: BROADCAST, from: wire.mac(1) }, 60, i),
+    );
+    for (const frame of frames) wire.send(1, frame);
+    const copies = copiesOfTurns();
+    expect(Math.max(...copies)).toBeLessThanOrEqual(FLOOD_COST_MAX / COPY_COST);
+    for (const guest of [2, receivers]) expect(wire.received(guest)).toEqual(frames);
+    wire.run();
+    expect(vfStats(1).tx).toMatchObject({ packets: 129, forwarded: 129 });
+  });
+
+  it('one super-frame goes to some ports at a time, and everybody gets all of it once', () => {
+    const receivers = 12;
+    start(receivers);
+    wire.sendPacket(0, dearest());
+    const copies = copiesOfTurns();
+    expect(copies.length).toBeGreaterThan(3);
+    expect(Math.max(...copies)).toBeLessThanOrEqual(COPIES_MAX);
+    const first = wire.received(1);
+    expect(first.length).toBe(2000);
+    for (let guest = 2; guest <= receivers; guest++) {
+      const frames = wire.received(guest);
+      expect(frames.length).toBe(2000);
+      expect(Buffer.compare(Buffer.concat(frames), Buffer.concat(first))).toBe(0);
+    }
+    wire.run();
+    const { forwarded, replicas } = vfStats(0).tx;
+    expect({ forwarded, replicas }).toEqual({ forwarded: 2, replicas: 2 * (receivers - 1) });
+    expect(nextOf()).toBe(0);
+  });
+
+  it('others have their turn in between', () => {
+    start(12);
+    floodSome();
+    const frame = plainFrame({ to: wire.mac(12), from: wire.mac(11) }, 60, 5);
+    wire.send(11, frame);
+    let arrived = wire.received(12);
+    while (arrived.length === 0 && nextOf() !== 0) {
+      wire.host.turn();
+      arrived = wire.received(12);
+    }
+    expect(arrived).toEqual([frame]);
+    expect(nextOf(), 'the flood is not over').not.toBe(0);
+    wire.run();
+    expect(wire.received(12).length).toBe(2000);
+  });
+
+  it('ports that come and go meanwhile change nothing for the others', () => {
+    start(12);
+    const { firmware } = wire.host;
+    firmware.setPort(4, 0);
+    const next = floodSome();
+    expect(next).toBeGreaterThan(1);
+    firmware.setPort(1, 0); // has got it
+    firmware.setPort(12, 0); // has not, and never will
+    firmware.setPort(4, 1);
+    wire.run();
+    for (let guest = 1; guest <= 12; guest++) {
+      const isLeftOut = guest === 12 || (guest === 4 && next > 4);
+      expect(wire.received(guest).length, `guest ${guest}`).toBe(isLeftOut ? 0 : 2000);
+    }
+  });
+
+  it('a destination that is learned meanwhile gets it once', () => {
+    start(12);
+    const stranger = '02:aa:00:00:00:01';
+    const next = floodSome(stranger);
+    wire.send(1, plainFrame({ to: wire.mac(0), from: stranger }, 60));
+    wire.run();
+    expect(next).toBeGreaterThan(1);
+    for (let guest = 1; guest <= 12; guest++) expect(wire.received(guest).length).toBe(2000);
+  });
+
+  it.each([
+    ['is for one only', 0, 0],
+    ['comes from everybody', 6, 1],
+  ])('a sender that rewrites it, so that it %s, unbalances nothing', (_, offset, drops) => {
+    start(12);
+    floodSome();
+    const { memory: sent, pairs } = wire.guest(0);
+    const head = Buffer.from(sent.bytes.buffer).indexOf(Buffer.from('ffffffffffff', 'hex'));
+    const address = offset === 0 ? wire.mac(3) : BROADCAST;
+    sent.bytes.set(Buffer.from(address.replaceAll(':', ''), 'hex'), head + offset);
+    wire.run(); // and says if it is unbalanced
+    expect(wire.drops(0, 'tx', 'sourceAddress')).toBe(drops);
+    expect(pairs[0]?.transmit.outstanding).toBe(0);
+  });
+
+  it('a ring that stops in the midst of it leaves nothing behind', () => {
+    start(12);
+    floodSome();
+    wire.host.firmware.detachRing(wire.host.ringNumber(0, 1));
+    assertBalanced(wire.host.stats());
+  });
+
+  /** Receivers that are hostile, and the number of an honest one behind them. */
+  function startEndless(packed: boolean, frames: number): number {
+    const features = packed ? [VIRTIO_F_VERSION_1, VIRTIO_F_RING_PACKED] : [VIRTIO_F_VERSION_1];
+    start(HOSTILE, { packed, features, queueSize: CHAIN, slots: 0 });
+    for (let guest = 1; guest <= HOSTILE; guest++) postEndless(guest, packed, frames);
+    const honest = wire.addGuest({ ...RECEIVER, slots: 8 });
+    wire.post(honest);
+    for (let i = 0; i < frames; i++) {
+      wire.send(0, plainFrame({ to: BROADCAST, from: wire.mac(0) }, 60));
+    }
+    return honest;
+  }
+
+  it.each([false, true])('one meets endless chains of some at a time, packed: %s', (packed) => {
+    const honest = startEndless(packed, 1);
+    wire.run(); // maps the windows onto the buffers
+    for (let guest = 1; guest <= HOSTILE; guest++) postEndless(guest, packed, 1);
+    wire.send(0, plainFrame({ to: BROADCAST, from: wire.mac(0) }, 60));
+    expect(Math.max(...copiesOfTurns())).toBeLessThanOrEqual(Math.ceil(AFFORDABLE));
+    for (let guest = 1; guest <= honest; guest++) expect(packetsOf(guest)).toBe(2);
+  });
+
+  it('several at once pay for a part of the endless chains that they meet', () => {
+    const honest = startEndless(false, 8);
+    wire.run();
+    let delivered = 0;
+    for (let guest = 1; guest < honest; guest++) delivered += packetsOf(guest);
+    expect(delivered).toBeGreaterThan(AFFORDABLE / 2);
+    expect(delivered).toBeLessThanOrEqual(Math.ceil(AFFORDABLE));
+    expect(wire.drops(HOSTILE, 'rx', 'chainLength')).toBe(8);
+    expect(wire.received(honest).length).toBe(8);
+  });
+
+  /** Buffers whose first descriptors hold nothing. */
+  function postEndless(guest: number, packed: boolean, buffers: number): void {
+    const buffer = wire.guest(guest).memory.allocate(2048);
+    const fields = (i: number) => ({
+      address: BigInt(buffer.address),
+      length: i < CHAIN - 1 ? 0 : 2048,
+      flags: DESCRIPTOR_F_WRITE | (i < CHAIN - 1 ? DESCRIPTOR_F_NEXT : 0),
+    });
+    if (packed) {
+      const descriptors = Array.from({ length: CHAIN }, (_, i) => ({ ...fields(i), id: 0 }));
+      wire
+        .guest(guest)
+        .packedRing(0)
+        .offerRaw(...descriptors);
+      return;
+    }
+    const ring = wire.guest(guest).ring(0);
+    for (let i = 0; i < CHAIN; i++) ring.writeDescriptor(i, { ...fields(i), next: i + 1 });
+    ring.offerRaw(0, buffers);
+    ring.publish();
+  }
+});
