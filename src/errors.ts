@@ -23,6 +23,12 @@ export const ERROR_TABLE = {
     message: 'Cannot read the configuration because the system refuses ({reason}): received {file}',
     hint: 'Name a YAML file that this user may read.',
   },
+  HEDDLE_CONFIG_DIRECTORY: {
+    status: 400,
+    message:
+      'Cannot use {where} because the directory of {key} does not exist: received {received}',
+    hint: 'Create the directory, or change the path.',
+  },
   HEDDLE_CONFIG_NO_FILE: {
     status: 409,
     message:
@@ -313,17 +319,20 @@ export class OperatorError extends Error {
   readonly code: string;
   readonly status: number;
   readonly hint: string;
+  /** The place in a file that is at fault, where the sentence names one. */
+  readonly where: string | undefined;
   /** Further problems of the same input: a configuration reports all of them at once. */
   readonly also: readonly OperatorError[];
 
   constructor(
-    fields: { code: string; status: number; message: string; hint: string },
+    fields: { code: string; status: number; message: string; hint: string; where?: string },
     options: { cause?: unknown; also?: readonly OperatorError[] } = {},
   ) {
     super(fields.message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = fields.code;
     this.status = fields.status;
     this.hint = fields.hint;
+    this.where = fields.where;
     this.also = options.also ?? [];
   }
 
@@ -342,7 +351,9 @@ export function operatorError<Code extends ErrorCode>(
   const values: Record<string, string | number> = parameters;
   const fill = (template: string): string =>
     template.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name]));
-  return new OperatorError({ code, status, message: fill(message), hint: fill(hint) }, options);
+  const where = typeof values.where === 'string' ? { where: values.where } : {};
+  const fields = { code, status, message: fill(message), hint: fill(hint), ...where };
+  return new OperatorError(fields, options);
 }
 
 /**

@@ -1,7 +1,7 @@
 // How a VM attaches to a VF: the words that each VMM wants, ready to paste.
 
 import type { VfConfig } from '../nic/types.ts';
-import { chardevRole } from './qemu-version.ts';
+import { type Accelerator, chardevRole, isOlder } from './qemu-version.ts';
 
 /** What attaching depends on. */
 export type Attachable = Pick<VfConfig, 'name' | 'socket' | 'mode' | 'mac' | 'queuePairs' | 'mtu'>;
@@ -11,6 +11,8 @@ export interface AttachOptions {
   memory?: string;
   /** Which QEMU, for example 7.2: words differ. Without it, a new one (9.2 or later). */
   qemuVersion?: string | undefined;
+  /** What runs the guest's code. Without it nothing is said, and QEMU's default is TCG. */
+  accelerator?: Accelerator | undefined;
 }
 
 const MEMORY_DEFAULT = '1G';
@@ -25,8 +27,11 @@ export function qemuArguments(vf: Attachable, options: AttachOptions = {}): stri
   const end = chardevRole(vf.mode, options.qemuVersion);
   // The prefixes: an id must begin with a letter, the name of a VF need not.
   const device = ['virtio-net-pci', `netdev=net-${vf.name}`, `mac=${vf.mac}`];
+  if (vf.queuePairs > 1) device.push('mq=on');
+  // Under TCG, QEMU 7.2 crashes as soon as a guest's driver uses MSI-X with vhost-user.
+  if (options.accelerator === 'tcg' && isOlder(options.qemuVersion, 8, 0)) device.push('vectors=0');
   // Two vectors per pair, one for the control queue, one for changes of the configuration.
-  if (vf.queuePairs > 1) device.push('mq=on', `vectors=${2 * vf.queuePairs + 2}`);
+  else if (vf.queuePairs > 1) device.push(`vectors=${2 * vf.queuePairs + 2}`);
   if (vf.mtu !== MTU_ETHERNET) device.push(`host_mtu=${vf.mtu}`);
   // QEMU keeps the control queue: what a guest turned off there, the NIC would never hear of.
   device.push('ctrl_guest_offloads=off');
@@ -41,7 +46,17 @@ export function qemuArguments(vf: Attachable, options: AttachOptions = {}): stri
       `vhost-user,id=net-${vf.name},chardev=socket-${vf.name},queues=${vf.queuePairs}`,
     ],
     ...['-device', device.join(',')],
+    ...acceleratorArguments(options.accelerator),
   ];
+}
+
+/**
+ * With one CPU at most, TCG leaves out memory barriers and atomic operations, as if nobody else saw
+ * the guest's memory. The NIC does see it, and a kick or an interrupt could be lost for good.
+ */
+function acceleratorArguments(accelerator: Accelerator | undefined): string[] {
+  if (accelerator === undefined) return [];
+  return accelerator === 'kvm' ? ['-accel', 'kvm'] : ['-accel', 'tcg', '-smp', '1,maxcpus=2'];
 }
 
 /** Flags of cloud-hypervisor. */

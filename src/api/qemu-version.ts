@@ -1,6 +1,7 @@
-// Words that differ between versions of QEMU.
+// Words that differ between versions of QEMU, and between machines with and without KVM.
 
 import { execFileSync } from 'node:child_process';
+import { accessSync, constants, readFileSync } from 'node:fs';
 
 const ANSWER_MS = 5000;
 
@@ -14,9 +15,27 @@ let installed: { version: string | undefined } | undefined;
  */
 export function chardevRole(nicMode: 'server' | 'client', version: string | undefined): string {
   if (nicMode === 'client') return 'server=on,wait=off';
+  return isOlder(version, 9, 2) ? 'reconnect=1' : 'reconnect-ms=1000';
+}
+
+/** Whether a version comes before another. Undefined is taken for a new one. */
+export function isOlder(version: string | undefined, wanted: number, wantedMinor: number): boolean {
   const [major = 0, minor = 0] = (version ?? '').split('.').map(Number);
-  const isOld = version !== undefined && (major < 9 || (major === 9 && minor < 2));
-  return isOld ? 'reconnect=1' : 'reconnect-ms=1000';
+  return version !== undefined && (major < wanted || (major === wanted && minor < wantedMinor));
+}
+
+export type Accelerator = 'kvm' | 'tcg';
+
+/** What QEMU can run a guest's code with on this machine, for this user. */
+export function availableAccelerator(): Accelerator {
+  try {
+    accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
+    // The device may be there without the CPU's part of it, as in some containers and VMs.
+    const hasExtension = /\b(vmx|svm)\b/.test(readFileSync('/proc/cpuinfo', 'latin1'));
+    return process.arch !== 'x64' || hasExtension ? 'kvm' : 'tcg';
+  } catch {
+    return 'tcg';
+  }
 }
 
 /** The version of the qemu-system-x86_64 that is in the PATH; undefined if none answers. */

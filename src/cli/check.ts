@@ -1,6 +1,7 @@
 // `heddle check`: is this file a configuration?
 
 import type { Command } from 'commander';
+import { missingDirectories } from '../config/directories.ts';
 import { loadConfig } from '../config/load.ts';
 import { addJsonOption, example } from './options.ts';
 import { print, printJson } from './output.ts';
@@ -9,10 +10,13 @@ export function addCheck(program: Command): void {
   const command = program
     .command('check <file>')
     .summary('check a configuration file')
-    .description('Check a configuration file. Every mistake is shown with its line and column.')
+    .description(
+      'Check a configuration file. Every mistake is shown with its line and column, and so is ' +
+        'every socket and trace whose directory is not there.',
+    )
     .addHelpText('after', example('heddle check nic.yaml', 'heddle check nic.yaml --json'));
   addJsonOption(command).action((file: string, options: { json?: true }) => {
-    const config = loadConfig(file);
+    const config = loadConfig(file, missingDirectories);
     if (options.json) return printJson(config);
     const { name, processors, vfs } = config;
     const count = (number: number, noun: string): string =>

@@ -33,8 +33,8 @@ async function printed(...words: string[]): Promise<string> {
 describe('heddle vf', () => {
   it('lists', async () => {
     expect(await printed('vf', 'list')).toBe(
-      'NAME  STATE  LINK  MAC                VLAN  PAIRS  MODE    SOCKET\n' +
-        'vm1   down   up    02:00:00:00:00:01  none      1  server  /s/1\n',
+      'NAME  VMM   LINK  MAC                VLAN  PAIRS  MODE    SOCKET\n' +
+        'vm1   none  up    02:00:00:00:00:01  none      1  server  /s/1\n',
     );
     expect(JSON.parse(await printed('vf', 'list', '--json'))).toEqual(nic.vfs());
   });
@@ -127,10 +127,10 @@ describe('heddle stats and fdb', () => {
   });
 
   it('prints the addresses', async () => {
-    const header = 'MAC                VLAN  VF   ORIGIN  AGE\n';
-    expect(await printed('fdb')).toBe(`${header}02:00:00:00:00:01  -     vm1  static  -\n`);
+    const header = 'MAC                VLAN  PORT  ORIGIN  AGE\n';
+    expect(await printed('fdb')).toBe(`${header}02:00:00:00:00:01  -     vm1   static  -\n`);
     await nic.setVf('vm1', { vlan: { access: 10 } });
-    expect(await printed('fdb')).toBe(`${header}02:00:00:00:00:01    10  vm1  static  -\n`);
+    expect(await printed('fdb')).toBe(`${header}02:00:00:00:00:01    10  vm1   static  -\n`);
     expect(JSON.parse(await printed('fdb', '--json'))).toEqual(nic.fdb());
   });
 });
@@ -169,6 +169,10 @@ describe('heddle qemu', () => {
     expect(await printed('qemu', 'vm1', '--libvirt')).toContain("<interface type='vhostuser'>");
     expect(await printed('qemu', 'vm1', '--cloud-hypervisor')).toContain('vhost_user=true');
     expect(JSON.parse(await printed('qemu', 'vm1', '--json'))).toContain('memory-backend=mem');
+    // MiB to QEMU's -m, and bytes to its memory back end: both get the unit.
+    expect(await printed('qemu', 'vm1', '--memory', '512')).toMatch(/^-m 512M .*\n.*size=512M,/);
+    const emulated = await printed('qemu', 'vm1', '--accel', 'tcg', '--qemu-version', '7.2');
+    expect(emulated).toMatch(/vectors=0.* \\\n-accel tcg \\\n-smp 1,maxcpus=2\n$/);
   });
 
   it('works from a file, without a NIC', async () => {
@@ -186,9 +190,23 @@ describe('heddle qemu', () => {
 
 describe('heddle check', () => {
   it('accepts', async () => {
-    writeFileSync(file, `processors: 2\nvfs:\n${vm1}`);
+    writeFileSync(file, `processors: 2\nvfs:\n  - {name: vm1, socket: ${file}.1}\n`);
     expect(await printed('check', file)).toBe(`${file}: valid: nic0, 1 VF, 2 processors\n`);
     expect(JSON.parse(await printed('check', file, '--json'))).toMatchObject({ processors: 2 });
+  });
+
+  it('looks for the directories of sockets and traces', async () => {
+    const uplink = '{name: w, type: stream, socket: /nowhere/w, trace: /nowhere/w.pcapng}';
+    writeFileSync(file, `vfs:\n${vm1}control: /nowhere/c\nuplinks:\n  - ${uplink}\n`);
+    const { code, stderr } = await run('check', file);
+    expect(code).toBe(1);
+    const found = [...stderr.matchAll(/:(\d+:\d+) because the directory of (\S+) does not exist/g)];
+    expect(found.map(([, where, key]) => `${where} ${key}`)).toEqual([
+      '2:25 vfs[0].socket',
+      '3:10 control',
+      '5:37 uplinks[0].socket',
+      '5:56 uplinks[0].trace',
+    ]);
   });
 
   it('shows every mistake', async () => {
@@ -230,6 +248,7 @@ describe('help and wrong usage', () => {
     ['no socket', ['vf', 'add', 'vm2'], 'heddle: vf add needs --socket <path>'],
     ['nothing to set', ['vf', 'set', 'vm1'], 'heddle: vf set needs something to set'],
     ['a word for a number', ['vf', 'set', 'vm1', '--mtu', 'big'], 'Give a whole number.'],
+    ['no size', ['qemu', 'vm1', '--memory', '7x'], 'Give a size such as 512M or 4G.'],
     ['two formats', ['qemu', 'vm1', '--libvirt', '--cloud-hypervisor'], 'cannot be used with'],
     ['no command', [], 'Usage: heddle'],
   ])('%s ends with 2', async (_, words, message) => {

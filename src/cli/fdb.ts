@@ -26,7 +26,7 @@ export function addFdb(program: Command): void {
         ...[mac, vlan ?? '-', vf, isStatic ? 'static' : 'learned'],
         isStatic ? '-' : `${Math.round(ageSeconds)} s`,
       ]);
-      print(table(['mac', 'vlan', 'vf', 'origin', 'age'], rows));
+      print(table(['mac', 'vlan', 'port', 'origin', 'age'], rows));
     },
   );
 }

@@ -1,8 +1,12 @@
 // `heddle qemu`: how a VM attaches to a VF, for QEMU, libvirt and Cloud Hypervisor.
 
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { cloudHypervisorArguments, libvirtXml, qemuArguments, shellText } from '../api/attach.ts';
-import { installedQemuVersion } from '../api/qemu-version.ts';
+import {
+  type Accelerator,
+  availableAccelerator,
+  installedQemuVersion,
+} from '../api/qemu-version.ts';
 import { loadConfig } from '../config/load.ts';
 import { operatorError } from '../errors.ts';
 import type { VfConfig } from '../nic/types.ts';
@@ -21,6 +25,7 @@ interface QemuOptions extends ControlOptions {
   cloudHypervisor?: true;
   memory: string;
   qemuVersion?: string;
+  accel?: Accelerator;
   json?: true;
 }
 
@@ -40,8 +45,18 @@ export function addQemu(program: Command): void {
       ),
     )
     .option('--cloud-hypervisor', 'flags of Cloud Hypervisor')
-    .option('--memory <size>', 'memory of the VM', '1G')
+    .addOption(
+      new Option('--memory <size>', 'memory of the VM: 512M, 4G; a plain number is MiB')
+        .argParser(memorySize)
+        .default('1G'),
+    )
     .option('--qemu-version <version>', 'for which QEMU (default: the one in the PATH)')
+    .addOption(
+      new Option('--accel <name>', 'for which accelerator (default: kvm where it works)').choices([
+        'kvm',
+        'tcg',
+      ]),
+    )
     .option('--config <file>', 'take the VF from a file: no NIC needs to run')
     .addHelpText('after', `${notes}${example('heddle qemu vm1', 'heddle qemu vm1 --libvirt')}`);
   addControlOption(addJsonOption(command)).action(async (name: string, options: QemuOptions) => {
@@ -52,10 +67,18 @@ export function addQemu(program: Command): void {
     }
     const build = options.cloudHypervisor ? cloudHypervisorArguments : qemuArguments;
     const { memory, qemuVersion = installedQemuVersion() } = options;
-    const words = build(vf, { memory, qemuVersion });
+    const accelerator = options.accel ?? availableAccelerator();
+    const words = build(vf, { memory, qemuVersion, accelerator });
     if (options.json) printJson(words);
     else print(shellText(words));
   });
+}
+
+/** With its unit: QEMU reads a plain number as MiB after -m, and as bytes in a memory back end. */
+function memorySize(text: string): string {
+  const [, number, unit] = /^([1-9]\d{0,8})([KMGT]?)$/i.exec(text) ?? [];
+  if (number === undefined) throw new InvalidArgumentError('Give a size such as 512M or 4G.');
+  return `${number}${unit?.toUpperCase() || 'M'}`;
 }
 
 async function findVf(name: string, options: QemuOptions): Promise<VfConfig> {

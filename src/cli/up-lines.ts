@@ -2,7 +2,7 @@
 
 import { qemuArguments, shellText } from '../api/attach.ts';
 import { EVENT_NAMES } from '../api/events.ts';
-import { installedQemuVersion } from '../api/qemu-version.ts';
+import { availableAccelerator, installedQemuVersion } from '../api/qemu-version.ts';
 import type { Nic, NicConfig, NicEventName, NicEvents } from '../nic/types.ts';
 
 /** With more VFs than this, `heddle qemu` tells about each better than a screenful at the start. */
@@ -27,7 +27,8 @@ export function announce(config: NicConfig, control: string, isJson: boolean, sa
   for (const vf of vfs) {
     say(`\n${vf.name}  ${vf.mac}  ${vf.socket}`);
     if (vfs.length > ATTACH_SHOWN_MAX) continue;
-    const words = qemuArguments(vf, { qemuVersion: installedQemuVersion() });
+    const accelerator = availableAccelerator();
+    const words = qemuArguments(vf, { qemuVersion: installedQemuVersion(), accelerator });
     say(shellText(['qemu-system-x86_64', ...words]).replace(/^/gm, '  '));
   }
   say('\nready');

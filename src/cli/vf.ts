@@ -40,10 +40,11 @@ function addList(vf: Command): void {
     const vfs = await clientOf(options).vfs();
     if (options.json) return printJson(vfs);
     const rows = vfs.map((vf) => [
-      ...[vf.name, vf.state, vf.link, vf.mac, vlanText(vf.vlan)],
+      // "down" beside a link that is "up" would leave open what is down.
+      ...[vf.name, vf.state === 'down' ? 'none' : vf.state, vf.link, vf.mac, vlanText(vf.vlan)],
       ...[vf.queuePairs, vf.mode, vf.socket],
     ]);
-    print(table(['name', 'state', 'link', 'mac', 'vlan', 'pairs', 'mode', 'socket'], rows));
+    print(table(['name', 'vmm', 'link', 'mac', 'vlan', 'pairs', 'mode', 'socket'], rows));
   });
 }
 

@@ -219,12 +219,12 @@ describe('a configuration is refused with its line, key, value and what is allow
     );
   });
 
-  it('reports every problem, not only the first', () => {
+  it('reports every problem, not only the first, in the order of the file', () => {
     const { code, also } = refusal(`colour: red\n${twoVfs}    mtu: 1\n    mac: none\n`);
     expect([code, ...also.map((other) => other.code)]).toEqual([
-      'HEDDLE_CONFIG_MAC',
-      'HEDDLE_CONFIG_VALUE',
       'HEDDLE_CONFIG_UNKNOWN_KEY',
+      'HEDDLE_CONFIG_VALUE',
+      'HEDDLE_CONFIG_MAC',
     ]);
   });
 

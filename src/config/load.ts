@@ -2,16 +2,19 @@
 
 import { readFileSync } from 'node:fs';
 import { type Document, isMap, isNode, LineCounter, type Node, parseDocument } from 'yaml';
-import { operatorError } from '../errors.ts';
-import type { KeyPath, Locate } from './problems.ts';
+import { OperatorError, operatorError } from '../errors.ts';
+import { joined, type KeyPath, type Locate, throwProblems } from './problems.ts';
 import type { NicConfig } from './types.ts';
 import { completeNic } from './validate.ts';
 
 /** Aliases may expand to this many nodes: a small file must not become a huge configuration. */
 const ALIAS_COUNT_MAX = 1000;
 
-export function loadConfig(file: string): NicConfig {
-  return parseConfig(readConfig(file), file);
+/** A further look at a configuration that is valid by itself. */
+type Check = (config: NicConfig, locate: Locate) => OperatorError[];
+
+export function loadConfig(file: string, check?: Check): NicConfig {
+  return parseConfig(readConfig(file), file, check);
 }
 
 function readConfig(file: string): string {
@@ -25,7 +28,7 @@ function readConfig(file: string): string {
 }
 
 /** `file` is only the name that messages show. */
-export function parseConfig(text: string, file: string): NicConfig {
+export function parseConfig(text: string, file: string, check: Check = () => []): NicConfig {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const problem = document.errors[0] ?? document.warnings[0];
@@ -37,11 +40,29 @@ export function parseConfig(text: string, file: string): NicConfig {
       text.split(/\r?\n/)[line - 1] ?? '',
     );
   }
+  const offsets = new Map<string, number>();
   const locate: Locate = (path, part) => {
-    const { line, col } = lines.linePos(offsetOf(document, path, part));
-    return `${file}:${line}:${col}`;
+    const offset = offsetOf(document, path, part);
+    const { line, col } = lines.linePos(offset);
+    const where = `${file}:${line}:${col}`;
+    offsets.set(where, offset);
+    return where;
   };
-  return completeNic(toValue(document, file), locate);
+  try {
+    const config = completeNic(toValue(document, file), locate);
+    throwProblems(check(config, locate));
+    return config;
+  } catch (error) {
+    throw inOrder(error, offsets);
+  }
+}
+
+/** The problems of an error as a reader meets them in the file, from its top to its end. */
+function inOrder(error: unknown, offsets: ReadonlyMap<string, number>): unknown {
+  if (!(error instanceof OperatorError) || error.also.length === 0) return error;
+  const offset = ({ where }: OperatorError): number => offsets.get(where ?? '') ?? 0;
+  const problems = [error, ...error.also].sort((a, b) => offset(a) - offset(b));
+  return joined(problems);
 }
 
 function toValue(document: Document, file: string): unknown {

@@ -123,8 +123,15 @@ export function problemsOf(
 
 /** Throws the first problem, which carries the others. */
 export function throwProblems(problems: readonly OperatorError[]): void {
+  const error = joined(problems);
+  if (error !== undefined) throw error;
+}
+
+/** The first problem, which carries the others. */
+export function joined(problems: readonly OperatorError[]): OperatorError | undefined {
   const [first, ...also] = problems;
-  if (first === undefined) return;
-  const { code, status, message, hint } = first;
-  throw new OperatorError({ code, status, message, hint }, { also });
+  if (first === undefined) return undefined;
+  const { code, status, message, hint, where } = first;
+  const fields = { code, status, message, hint, ...(where === undefined ? {} : { where }) };
+  return new OperatorError(fields, { also });
 }

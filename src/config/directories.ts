@@ -1,0 +1,31 @@
+// What only a look at this machine can tell of a configuration: whether the directories of its
+// sockets and traces are there.
+
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { type OperatorError, operatorError } from '../errors.ts';
+import { type KeyPath, keyText, type Locate } from './problems.ts';
+import type { NicConfig } from './types.ts';
+
+export function missingDirectories(config: NicConfig, locate: Locate): OperatorError[] {
+  return pathsOf(config).flatMap(({ key, path }) => {
+    const directory = dirname(path);
+    if (statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return [];
+    const parameters = { key: keyText(key, 'the NIC'), received: path };
+    return [
+      operatorError('HEDDLE_CONFIG_DIRECTORY', { where: locate(key, 'value'), ...parameters }),
+    ];
+  });
+}
+
+function pathsOf({ control, vfs, uplinks }: NicConfig): { key: KeyPath; path: string }[] {
+  const given: [KeyPath, string | undefined][] = [
+    [['control'], control],
+    ...vfs.map(({ socket }, i): [KeyPath, string] => [['vfs', i, 'socket'], socket]),
+    ...uplinks.flatMap((uplink, i): [KeyPath, string | undefined][] => [
+      [['uplinks', i, 'socket'], 'socket' in uplink ? uplink.socket : undefined],
+      [['uplinks', i, 'trace'], uplink.trace],
+    ]),
+  ];
+  return given.flatMap(([key, path]) => (path === undefined ? [] : [{ key, path }]));
+}
