@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ERROR_TABLE, OperatorError, operatorError } from './errors.ts';
+import { asOperatorError, ERROR_TABLE, OperatorError, operatorError } from './errors.ts';
 
 const entries = Object.entries(ERROR_TABLE);
 
@@ -40,6 +40,14 @@ describe('the table of errors', () => {
 });
 
 describe('an operator error', () => {
+  it('stands behind what the system refuses wherever it is asked', () => {
+    const known = (message: string, code: string) =>
+      asOperatorError(Object.assign(new Error(message), { code }))?.code;
+    expect(known('socket failed: EMFILE', 'EMFILE')).toBe('HEDDLE_FILE_DESCRIPTORS');
+    expect(known('io_setup failed: EAGAIN', 'EAGAIN')).toBe('HEDDLE_AIO_MISSING');
+    expect(known('bind failed: EAGAIN', 'EAGAIN')).toBeUndefined();
+  });
+
   it('carries its parameters in the sentence, and its fields', () => {
     const cause = new Error('ENOENT');
     const error = operatorError('HEDDLE_CONFIG_MISSING', { file: '/a{b}' }, { cause });

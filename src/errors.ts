@@ -169,6 +169,14 @@ export const ERROR_TABLE = {
       'Cannot keep a processor on a CPU because this process may not run there: received {cpu}',
     hint: 'Name CPUs that are online ("lscpu -e") and in the cpuset of the process (its cgroup).',
   },
+  HEDDLE_AIO_MISSING: {
+    status: 503,
+    message:
+      'Cannot raise interrupts because the kernel gives no asynchronous I/O: received {errno}',
+    hint:
+      'EAGAIN: raise the limit ("sysctl fs.aio-max-nr=1048576"). ENOSYS or EPERM: the kernel lacks ' +
+      'CONFIG_AIO, or a sandbox (seccomp) forbids io_setup.',
+  },
   HEDDLE_KERNEL_REFUSED: {
     status: 500,
     message: 'Cannot {operation} because the kernel refuses: received {errno}',
@@ -363,7 +371,10 @@ export function operatorError<Code extends ErrorCode>(
 export function asOperatorError(error: unknown): OperatorError | undefined {
   if (error instanceof OperatorError) return error;
   if (!(error instanceof Error) || !('code' in error)) return undefined;
-  if (error.code !== 'EMFILE' && error.code !== 'ENFILE') return undefined;
   const operation = error.message;
+  if (operation.startsWith('io_setup ')) {
+    return operatorError('HEDDLE_AIO_MISSING', { errno: String(error.code) }, { cause: error });
+  }
+  if (error.code !== 'EMFILE' && error.code !== 'ENFILE') return undefined;
   return operatorError('HEDDLE_FILE_DESCRIPTORS', { operation }, { cause: error });
 }

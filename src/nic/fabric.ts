@@ -1,4 +1,5 @@
 import type { PinAllocator } from '../memory/pins.ts';
+import type { Raiser } from '../os/raiser.ts';
 import type { Command } from '../processor/commands.ts';
 import type { SharedState } from './shared-state.ts';
 
@@ -22,6 +23,8 @@ export interface SwitchPort {
 export interface Fabric {
   readonly shared: SharedState;
   readonly pins: PinAllocator;
+  /** For descriptors of peers that the control plane raises. */
+  readonly raiser: Raiser;
   /** Posts to one processor. */
   post(processor: number, command: Command): Promise<boolean>;
   /** Posts to all; resolves when the last has answered. */

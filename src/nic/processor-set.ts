@@ -15,6 +15,7 @@ import {
 } from '../../layout/virtqueue.ts';
 import { inBackground } from '../background.ts';
 import { PinAllocator } from '../memory/pins.ts';
+import { Raiser } from '../os/raiser.ts';
 import type { Command } from '../processor/commands.ts';
 import { readFirmware } from '../processor/firmware.ts';
 import { type Death, Processor } from '../processor/processor.ts';
@@ -65,6 +66,7 @@ export class ProcessorSet implements Fabric {
   readonly #reservedCpus = new ReservedCpus();
   readonly #restarts: number[] = [];
   #blamelessDeaths = 0;
+  #raiser: Raiser | null = null;
   #isStopping = false;
 
   constructor(settings: Settings, owner: Owner) {
@@ -76,8 +78,14 @@ export class ProcessorSet implements Fabric {
     return this.#settings.processors;
   }
 
+  get raiser(): Raiser {
+    if (this.#raiser === null) throw new Error('assertion: no NIC raises before it starts');
+    return this.#raiser;
+  }
+
   /** Throws an OperatorError if a processor may not run where it should. */
   async start(): Promise<void> {
+    this.#raiser = new Raiser(this.shared.fd);
     // Before there are processors: threads that begin later run where this one does.
     this.#reservedCpus.reserve(this.#settings.processorCpus);
     for (let index = 0; index < this.#settings.processors; index++) {
@@ -90,6 +98,7 @@ export class ProcessorSet implements Fabric {
   async stop(): Promise<void> {
     this.#isStopping = true;
     await Promise.all(this.#processors.map((processor) => processor.stop()));
+    this.#raiser?.close();
     this.shared.close();
     this.#reservedCpus.release();
   }

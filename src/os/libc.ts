@@ -50,6 +50,11 @@ export const c = {
   pread: call('intptr_t pread(int fd, uintptr_t buffer, size_t n, int64_t offset)'),
   write: call('intptr_t write(int fd, uintptr_t buffer, size_t n)'),
   poll: call('int poll(uintptr_t fds, uint64_t n, int ms)'),
+  pipe: call('int pipe(uintptr_t pair)'),
+  vmsplice: call('intptr_t vmsplice(int fd, uintptr_t parts, size_t n, unsigned int flags)'),
+  syscall: call(
+    'intptr_t syscall(int64_t n, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e)',
+  ),
   epollCreate: call('int epoll_create1(int flags)'),
   epollControl: call('int epoll_ctl(int ep, int op, int fd, uintptr_t event)'),
   epollWait: epollWait as unknown as Call,

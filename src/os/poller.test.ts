@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openFdCount } from '../../test/support/file-descriptors.ts';
 import { onFailure } from '../background.ts';
 import { EPOLLHUP, EPOLLIN, EPOLLOUT } from './constants.ts';
-import { createEventFd, drainEventFd, makeNonBlocking, raiseEventFd } from './event-fd.ts';
+import { createEventFd, drainEventFd, raiseEventFd } from './event-fd.ts';
 import { c } from './libc.ts';
 import { Poller, THROWS_MAX } from './poller.ts';
 import { createSocketPair, receiveMessage, sendMessage } from './unix-socket.ts';
@@ -141,22 +141,6 @@ describe('an eventfd', () => {
     expect(await nextEvents(fd)).toBe(EPOLLIN);
     drainEventFd(fd);
     raiseEventFd(-1);
-    c.close(fd);
-  });
-
-  it('is the only kind of file that is made non-blocking', () => {
-    const fd = createEventFd();
-    expect(makeNonBlocking(fd)).toBe(true);
-    expect(makeNonBlocking(ours)).toBe(false);
-    expect(makeNonBlocking(-1)).toBe(false);
-    c.close(fd);
-  });
-
-  it('that came as a blocking one no longer blocks', () => {
-    const fd = c.eventfd(0, 0);
-    expect(makeNonBlocking(fd)).toBe(true);
-    drainEventFd(fd); // would wait for ever
-    for (let i = 0; i < 3; i++) c.eventfdWrite(fd, 0x7fff_ffff);
     c.close(fd);
   });
 });

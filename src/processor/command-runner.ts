@@ -18,6 +18,7 @@ import {
 import { distinctPins } from '../memory/pins.ts';
 import type { Windows } from '../memory/windows.ts';
 import type { AddressSpace } from './address-space.ts';
+import type { Calls } from './calls.ts';
 import type { Command } from './commands.ts';
 import type { ControlQueues } from './control-queues.ts';
 import type { Firmware } from './firmware.ts';
@@ -31,7 +32,7 @@ interface Parts {
   windows: Windows;
   translations: Translations;
   waiter: KickWaiter;
-  callFds: Int32Array;
+  calls: Calls;
   uplinks: UplinkPorts;
   controlQueues: ControlQueues;
 }
@@ -56,7 +57,7 @@ export class CommandRunner {
   }
 
   run(command: Command): boolean {
-    const { firmware, windows, translations, callFds } = this.#parts;
+    const { firmware, windows, translations, calls } = this.#parts;
     switch (command.kind) {
       case 'set-memory':
         translations.flush(command.vf);
@@ -74,8 +75,8 @@ export class CommandRunner {
       case 'set-ring-state':
         firmware.setRingState(command.ring, command.state);
         return true;
-      case 'set-call-fd':
-        callFds[command.ring] = command.callFd;
+      case 'set-call':
+        calls.set(command.ring, command.call);
         return true;
       case 'answer-command':
         this.#parts.controlQueues.answer(command.ring, command.id, command.answer);
@@ -109,7 +110,7 @@ export class CommandRunner {
   }
 
   #attach(command: AttachRing): void {
-    const { space, firmware, waiter, callFds } = this.#parts;
+    const { space, firmware, waiter, calls } = this.#parts;
     const { descriptors, avail, used } = command.pins;
     for (const pin of distinctPins([descriptors, avail, used])) space.mapPin(pin);
     if (command.resumesFromUsed) this.#resume(command.ring, space.addressOf(used));
@@ -121,7 +122,7 @@ export class CommandRunner {
       command.state,
       command.role === 'transmit' ? 1 : 0,
     );
-    callFds[command.ring] = command.callFd;
+    calls.set(command.ring, command.call);
     if (command.looksAhead) this.#parts.translations.watch(command.ring);
     if (command.role === 'control') this.#parts.controlQueues.attach(command.ring);
     const isAwaited = command.role !== 'receive' && command.kickFd >= 0;
@@ -164,13 +165,13 @@ export class CommandRunner {
   }
 
   #detach({ ring, pins, parks }: DetachRing): void {
-    const { space, firmware, waiter, callFds } = this.#parts;
+    const { space, firmware, waiter, calls } = this.#parts;
     if (parks) this.#park(ring, space.addressOf(pins.used));
     firmware.detachRing(ring);
     this.#parts.controlQueues.detach(ring);
     this.#parts.translations.unwatch(ring);
     waiter.remove(ring);
-    callFds[ring] = -1;
+    calls.set(ring, null);
     for (const pin of distinctPins(Object.values(pins))) space.unmapPin(pin);
   }
 }

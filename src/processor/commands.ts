@@ -1,6 +1,7 @@
 import type { MemoryRegion } from '../memory/guest-memory.ts';
 import type { IotlbChange } from '../memory/iotlb.ts';
 import type { Pin } from '../memory/pins.ts';
+import type { PeerSignal } from '../os/peer-signal.ts';
 import type { WireSettings } from '../uplinks/wires.ts';
 
 // The mailbox: what the control plane asks of a processor. A command is posted, the doorbell
@@ -41,12 +42,12 @@ export type Command =
        */
       resumesFromUsed: boolean;
       kickFd: number;
-      callFd: number;
+      call: PeerSignal | null;
     }
   /** `parks`: the front-end is lost, and the next may not know where the ring stands. */
   | { kind: 'detach-ring'; ring: number; pins: RingPins; parks: boolean }
   | { kind: 'set-ring-state'; ring: number; state: number }
-  | { kind: 'set-call-fd'; ring: number; callFd: number }
+  | { kind: 'set-call'; ring: number; call: PeerSignal | null }
   /** Of the command with this number: its ack, and what there is to say beside it. */
   | { kind: 'answer-command'; ring: number; id: number; answer: Uint8Array }
   | { kind: 'set-port'; vf: number; isUp: boolean }

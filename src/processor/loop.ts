@@ -8,7 +8,6 @@ import {
   SHARED_COUNTERS,
   SHARED_PROCESSORS,
   SHARED_RINGS,
-  SIGNAL_LIST_BASE,
   SLOT_COUNT_MAX,
 } from '../../layout/memory.ts';
 import {
@@ -21,7 +20,6 @@ import {
   CONTROL_MISS_VF,
   CONTROL_NOW_SECONDS,
   CONTROL_SENT_BYTES,
-  CONTROL_SIGNAL_COUNT,
   INTERRUPT_ALL,
   INTERRUPT_NOBODY,
   INTERRUPT_RECEIVERS,
@@ -42,10 +40,10 @@ import {
 import { RING_FAULT, RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
 import { Windows } from '../memory/windows.ts';
 import { elapsedMicroseconds, monotonicMicroseconds, monotonicWholeSeconds } from '../os/clock.ts';
-import { raiseEventFd } from '../os/event-fd.ts';
 import { Load } from '../os/load.ts';
 import { nap, sleepPrecisely } from '../os/nap.ts';
 import { AddressSpace } from './address-space.ts';
+import { Calls } from './calls.ts';
 import { CommandRunner } from './command-runner.ts';
 import type { CommandEnvelope, ProcessorOptions, Report } from './commands.ts';
 import { ControlQueues } from './control-queues.ts';
@@ -83,13 +81,12 @@ export class ProcessorLoop {
   readonly #uplinks: UplinkPorts;
   readonly #controlQueues: ControlQueues;
   readonly #held: HeldInterrupts;
-  readonly #callFds = new Int32Array(RING_NUMBER_COUNT).fill(-1);
+  readonly #calls: Calls;
   readonly #space: AddressSpace;
   // Views made once: the loop allocates nothing.
   readonly #view: DataView;
   readonly #control: Int32Array;
   readonly #counters: BigUint64Array;
-  readonly #signals: Uint32Array;
   readonly #faults: Uint32Array;
   readonly #index: number;
   readonly #record: Int32Array;
@@ -130,11 +127,12 @@ export class ProcessorLoop {
     this.#translations = new Translations(this.#firmware, memory.buffer, (report) =>
       this.#report(report),
     );
+    this.#calls = new Calls(memory.buffer, options.sharedFd);
     this.#held = new HeldInterrupts(memory.buffer);
     this.#controlQueues = new ControlQueues(this.#firmware, memory.buffer, {
       resolveMiss: () => this.#resolveMiss(),
       onUntranslated: () => this.#translations.drain(),
-      call: (ring) => this.#call(ring),
+      call: (ring) => this.#calls.raise(ring),
       report: (report) => this.#report(report),
     });
     this.#runner = new CommandRunner({
@@ -143,7 +141,7 @@ export class ProcessorLoop {
       windows: this.#windows,
       translations: this.#translations,
       waiter: this.#waiter,
-      callFds: this.#callFds,
+      calls: this.#calls,
       uplinks: this.#uplinks,
       controlQueues: this.#controlQueues,
     });
@@ -152,7 +150,6 @@ export class ProcessorLoop {
     const counterWords = (RING_NUMBER_COUNT * COUNTER_RECORD_SIZE) / 8;
     this.#counters = new BigUint64Array(buffer, SHARED_BASE + SHARED_COUNTERS, counterWords);
     this.#control = new Int32Array(buffer, CONTROL_BASE, 64);
-    this.#signals = new Uint32Array(buffer, SIGNAL_LIST_BASE, RING_COUNT_MAX);
     this.#faults = new Uint32Array(buffer, FAULT_LIST_BASE, RING_COUNT_MAX);
     const record = SHARED_BASE + SHARED_PROCESSORS + options.index * PROCESSOR_RECORD_SIZE;
     this.#record = new Int32Array(buffer, record, PROCESSOR_RECORD_SIZE / 4);
@@ -172,6 +169,7 @@ export class ProcessorLoop {
       freeLocks(new Int32Array(this.#view.buffer), SHARED_BASE + SHARED_RINGS, this.#index);
       this.#waiter.close();
       this.#load.close();
+      this.#calls.close();
     }
   }
 
@@ -225,7 +223,7 @@ export class ProcessorLoop {
       seen |= flags;
     }
     if ((flags & TURN_SIGNALS) !== 0) {
-      this.#signal();
+      this.#calls.raiseListed();
       this.#reportFaults();
       this.#translations.drain();
     }
@@ -247,17 +245,6 @@ export class ProcessorLoop {
     } else if (result === 'exhausted') {
       words[CONTROL_EXHAUSTED / 4] = 1;
     }
-  }
-
-  #signal(): void {
-    const count = this.#control[CONTROL_SIGNAL_COUNT / 4] ?? 0;
-    for (let i = 0; i < count; i++) this.#call(this.#signals[i] ?? 0);
-    this.#control[CONTROL_SIGNAL_COUNT / 4] = 0;
-  }
-
-  #call(ring: number): void {
-    const fd = this.#callFds[ring] ?? -1;
-    if (fd >= 0) raiseEventFd(fd);
   }
 
   #reportFaults(): void {
@@ -303,7 +290,7 @@ export class ProcessorLoop {
   }
 
   #interruptRest(): void {
-    if (this.#firmware.interruptRest() !== 0) this.#signal();
+    if (this.#firmware.interruptRest() !== 0) this.#calls.raiseListed();
   }
 
   /** Idle pacing: ask for kicks, look once more, then sleep until a kick or a command. */

@@ -293,7 +293,8 @@ export class Uplink implements SwitchPort {
       ? { descriptors: at(TX_DESCRIPTORS), avail: at(TX_AVAIL), used: at(TX_USED) }
       : { descriptors: at(RX_DESCRIPTORS), avail: at(RX_AVAIL), used: at(RX_USED) };
     // Nobody kicks: the driver runs between the turns of the processor that owns the ring.
-    const callFd = isTransmit ? -1 : (this.#callFds[queue >> 1] ?? -1);
-    return { ...createRingSetup(), size: PORT_RING_SIZE, addresses, callFd, isEnabled: true };
+    const fd = this.#callFds[queue >> 1];
+    const call = isTransmit || fd === undefined ? null : { fd, kind: 'eventfd' as const };
+    return { ...createRingSetup(), size: PORT_RING_SIZE, addresses, call, isEnabled: true };
   }
 }

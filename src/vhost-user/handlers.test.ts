@@ -1,9 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openFdCount } from '../../test/support/file-descriptors.ts';
+import { createPipe } from '../../test/support/pipe.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
+import { closeFd } from '../os/descriptor.ts';
 import { createEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
+import { closeSignal, type PeerSignal } from '../os/peer-signal.ts';
+import { createSocketPair } from '../os/unix-socket.ts';
 import { createRingSetup, type RingSetup } from '../virtqueue/ring-setup.ts';
 import type { Message } from './connection.ts';
 import * as handlers from './handlers.ts';
@@ -48,6 +52,7 @@ class FakeSession {
     mac: Uint8Array.of(2, 0, 0, 0, 0, 1),
     mtu: 1500,
     isLinkUp: true,
+    allowUnsealedMemory: false,
     disabledFeatures: [],
     rings: {
       isRunning: (queue: number) => this.running.has(queue),
@@ -58,8 +63,8 @@ class FakeSession {
       setEnabled: async (queue: number, isEnabled: boolean) => {
         this.log.push(`${isEnabled ? 'enable' : 'disable'} ${queue}`);
       },
-      setCallFd: async (_queue: number, fd: number) => {
-        this.log.push(`call ${fd >= 0 ? 'set' : 'none'}, ${openFdCount()} open`);
+      setCall: async (_queue: number, call: PeerSignal | null) => {
+        this.log.push(`call ${call?.kind ?? 'none'}, ${openFdCount()} open`);
       },
     },
   };
@@ -128,7 +133,8 @@ beforeEach(() => {
 afterEach(() => {
   for (const region of fake.memory.takeAll()) c.close(region.fd);
   for (const setup of fake.setups.values()) {
-    for (const fd of [setup.kickFd, setup.callFd, setup.errorFd]) if (fd >= 0) c.close(fd);
+    closeFd(setup.kickFd);
+    for (const signal of [setup.call, setup.error]) closeSignal(signal);
   }
   for (const fd of left) c.close(fd);
   expect(openFdCount(), 'descriptors left open').toBe(fdsBefore);
@@ -168,6 +174,12 @@ function single(start: number): Uint8Array {
   return Buffer.concat([new Uint8Array(8), regionAt(start)]);
 }
 
+/** The end that is written to; the other one is gone. */
+function pipe(): number {
+  const [reader, writer] = createPipe();
+  c.close(reader);
+  return writer;
+}
 const file = (sealed = true) => createMemoryFile('guest', REGION_SIZE, { sealed });
 
 describe('SET_FEATURES and SET_PROTOCOL_FEATURES', () => {
@@ -333,7 +345,7 @@ describe('the descriptors of a ring', () => {
     await handlers.setVringCall(session, message(writeU64(1n), [createEventFd()]));
     await handlers.setVringCall(session, message(writeU64(1n | NONE)));
     const open = fdsBefore + 1;
-    expect(fake.log).toEqual([`call set, ${open} open`, `call none, ${open} open`]);
+    expect(fake.log).toEqual([`call eventfd, ${open} open`, `call none, ${open} open`]);
     expect(openFdCount()).toBe(fdsBefore);
   });
 
@@ -351,6 +363,7 @@ describe('the descriptors of a ring', () => {
     ['bits above the flag', 0x200n, createEventFd, 'ring 512'],
     ['a queue that the VF has not', 9n, createEventFd, 'ring 9'],
     ['what is no eventfd', 0n, file, 'no eventfd'],
+    ['a pipe of somebody who is not trusted', 0n, pipe, 'allowUnsealedMemory'],
   ] as const)('are refused with %s', async (_, value, create, reason) => {
     const fds = create === null ? [] : [create()];
     const sent = fds.length;
@@ -398,12 +411,17 @@ describe('what else a front-end says', () => {
     const connect = (fds: number[]) =>
       handlers.setBackendRequestFd(session, message(new Uint8Array(0), fds));
     await refused(() => connect([]), 'no descriptor');
-    const kept = createEventFd();
+    await refused(() => connect([file()]), 'no Unix socket');
+    expect(
+      left.splice(0).map((fd) => c.close(fd)),
+      'nobody took it',
+    ).toEqual([0]);
+    const [kept, given] = createSocketPair();
     connect([kept]);
     expect(left, 'it belongs to the channel').toEqual([]);
     c.close(kept);
     fake.channelProblem = new Error('epoll_ctl');
-    await refused(() => connect([file()]), 'a channel that cannot be waited for: epoll_ctl');
+    await refused(() => connect([given]), 'a channel that cannot be waited for: epoll_ctl');
     expect(left).toEqual([]);
   });
 

@@ -8,8 +8,8 @@ import {
 import { operatorError } from '../errors.ts';
 import { MEMORY_SLOTS_MAX } from '../memory/guest-memory.ts';
 import { closeFd } from '../os/descriptor.ts';
-import { makeNonBlocking } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
+import { closeSignal, type PeerSignal, type SignalKind, signalKind } from '../os/peer-signal.ts';
 import { baseOf, hasFeature, isAligned, isQueueSize, isRingBase } from '../virtqueue/ring-setup.ts';
 import type { Message } from './connection.ts';
 import { isAcceptable, OFFERED_PROTOCOL_FEATURES, offeredFeatures } from './features.ts';
@@ -151,30 +151,30 @@ export async function getVringBase(session: Session, message: Message): Promise<
 }
 
 export async function setVringKick(session: Session, message: Message): Promise<undefined> {
-  const { queue, fd } = takeEventFd(session, message);
-  if (fd < 0)
+  const { queue, signal } = takeSignal(session, message, ['eventfd']);
+  if (signal === null)
     throw new Refusal('a ring without a kick descriptor would have to be polled for ever');
   if (session.device.rings.isRunning(queue)) await session.stopRing(queue);
   const setup = session.setup(queue);
   closeFd(setup.kickFd);
-  setup.kickFd = fd;
+  setup.kickFd = signal.fd;
   await session.startWhenComplete(queue);
 }
 
 export async function setVringCall(session: Session, message: Message): Promise<undefined> {
-  const { queue, fd } = takeEventFd(session, message);
+  const { queue, signal } = takeSignal(session, message);
   const setup = session.setup(queue);
-  const old = setup.callFd;
-  setup.callFd = fd;
-  await session.device.rings.setCallFd(queue, fd);
-  closeFd(old); // only now does no processor raise it any more
+  const old = setup.call;
+  setup.call = signal;
+  await session.device.rings.setCall(queue, signal, old);
+  closeSignal(old); // only now does no processor raise it any more
 }
 
 export function setVringError(session: Session, message: Message): undefined {
-  const { queue, fd } = takeEventFd(session, message);
+  const { queue, signal } = takeSignal(session, message);
   const setup = session.setup(queue);
-  closeFd(setup.errorFd);
-  setup.errorFd = fd;
+  closeSignal(setup.error);
+  setup.error = signal;
 }
 
 export async function setVringEnable(session: Session, message: Message): Promise<undefined> {
@@ -190,8 +190,10 @@ export function setMtu(_session: Session, message: Message): undefined {
 }
 
 export function setBackendRequestFd(session: Session, message: Message): undefined {
-  const fd = message.fds.shift();
+  const [fd] = message.fds;
   if (fd === undefined) throw new Refusal('no descriptor');
+  if (signalKind(fd) !== 'socket') throw new Refusal('the channel is no Unix socket');
+  message.fds.shift();
   try {
     session.connectBackend(fd);
   } catch (error) {
@@ -265,18 +267,39 @@ function stoppedSetup(session: Session, queue: number): ReturnType<Session['setu
   return setup;
 }
 
-/** The index of a KICK, CALL or ERR message (all 64 bits count) and its descriptor, or −1. */
-function takeEventFd(session: Session, message: Message): { queue: number; fd: number } {
+interface RingSignal {
+  queue: number;
+  signal: PeerSignal | null;
+}
+
+/** The index of a KICK, CALL or ERR message (all 64 bits count) and its descriptor, if any. */
+function takeSignal(
+  session: Session,
+  message: Message,
+  kinds: readonly SignalKind[] = ['eventfd', 'socket', 'pipe'],
+): RingSignal {
   const value = readU64(message.payload);
   if (value > BigInt(VRING_FD_INDEX_MASK | VRING_FD_NONE)) throw new Refusal(`ring ${value}`);
   const queue = Number(value) & VRING_FD_INDEX_MASK;
   session.setup(queue);
   const isNone = (Number(value) & VRING_FD_NONE) !== 0;
   if (isNone !== (message.fds.length === 0)) throw new Refusal('descriptor and flag disagree');
-  if (isNone) return { queue, fd: -1 };
-  // Any other kind of file could block whoever raises it.
-  if (!makeNonBlocking(message.fds[0] ?? -1)) throw new Refusal('the descriptor is no eventfd');
-  return { queue, fd: message.fds.shift() ?? -1 };
+  if (isNone) return { queue, signal: null };
+  const [fd = -1] = message.fds;
+  const kind = signalKind(fd);
+  if (kind === null || !kinds.includes(kind)) {
+    throw new Refusal(`the descriptor is no ${kinds.slice(0, 2).join(' or ')}`);
+  }
+  // A write to a pipe takes its lock, and the owner can keep that for as long as it likes: it
+  // writes from memory that a file system of its own serves. No flag helps.
+  if (kind === 'pipe' && !session.device.allowUnsealedMemory) {
+    throw new Refusal(
+      'the descriptor is a pipe, with which its owner can make the NIC wait. If you trust it, ' +
+        'set allowUnsealedMemory: true on the VF',
+    );
+  }
+  message.fds.shift();
+  return { queue, signal: { fd, kind } };
 }
 
 /** Adds the region at an offset of the payload, with the first descriptor left. */

@@ -61,7 +61,7 @@ class FakeRings {
     this.log.push(`${isEnabled ? 'enable' : 'disable'} ${queue}`);
   }
 
-  async setCallFd(): Promise<void> {}
+  async setCall(): Promise<void> {}
 
   forgetQueue(): void {}
 

@@ -5,8 +5,8 @@ import { LifeCycle, type Transitions } from '../life-cycle.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { IOMMU_PAGE_SIZE, pageStart } from '../memory/iotlb.ts';
 import { closeFd } from '../os/descriptor.ts';
-import { raiseEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
+import { closeSignal } from '../os/peer-signal.ts';
 import type { Poller } from '../os/poller.ts';
 import type { RingSet } from '../virtqueue/ring-set.ts';
 import {
@@ -312,10 +312,9 @@ export class Session {
     this.#backend?.send(BackendRequest.CONFIG_CHANGE_MSG, new Uint8Array(0));
   }
 
-  /** Raises the error eventfd of a ring, if the front-end gave one. */
+  /** Raises the error descriptor of a ring, if the front-end gave one. */
   signalRingError(queue: number): void {
-    const fd = this.#setups.get(queue)?.errorFd ?? -1;
-    if (fd >= 0) raiseEventFd(fd);
+    this.device.rings.raise(this.#setups.get(queue)?.error ?? null);
   }
 
   async #receive(message: Message): Promise<void> {
@@ -379,7 +378,9 @@ export class Session {
   #closeDescriptors(): void {
     for (const region of this.memory.takeAll()) c.close(region.fd);
     for (const setup of this.#setups.values()) {
-      for (const fd of [setup.kickFd, setup.callFd, setup.errorFd]) closeFd(fd);
+      closeFd(setup.kickFd);
+      closeSignal(setup.call);
+      closeSignal(setup.error);
     }
     this.#setups.clear();
   }

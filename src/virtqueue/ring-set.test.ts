@@ -6,6 +6,7 @@ import type { Fabric } from '../nic/fabric.ts';
 import { SharedState } from '../nic/shared-state.ts';
 import { c } from '../os/libc.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
+import { Raiser } from '../os/raiser.ts';
 import { RingSet } from './ring-set.ts';
 import { createRingSetup } from './ring-setup.ts';
 
@@ -23,6 +24,7 @@ describe('the rings of a port', () => {
     const fabric: Fabric = {
       shared,
       pins: new PinAllocator(),
+      raiser: new Raiser(shared.fd),
       processorCount: 2,
       broadcast: async () => undefined,
       post: async (processor, { kind }) => {

@@ -12,6 +12,7 @@ import type { GuestMemory, MemoryRegion } from '../memory/guest-memory.ts';
 import type { IotlbChange } from '../memory/iotlb.ts';
 import { isPinOf } from '../memory/pins.ts';
 import type { Fabric } from '../nic/fabric.ts';
+import type { PeerSignal } from '../os/peer-signal.ts';
 import type { Command, RingPins, RingRole } from '../processor/commands.ts';
 import { writeLink } from '../switch/vlan.ts';
 import { ControlSettings } from './control-settings.ts';
@@ -164,6 +165,8 @@ export class RingSet {
       await this.#fabric.post(processor, this.#attachCommand(ring, false));
     }
     await this.#publish();
+    // A NIC that served this ring before may have owed its driver an interrupt.
+    this.#fabric.raiser.raise(setup.call);
     return true;
   }
 
@@ -221,10 +224,17 @@ export class RingSet {
     }
   }
 
-  async setCallFd(queue: number, callFd: number): Promise<void> {
+  /** Names the descriptor for interrupts. Afterwards no processor raises the old one. */
+  async setCall(queue: number, call: PeerSignal | null, old: PeerSignal | null): Promise<void> {
     const ring = this.#rings.get(queue);
     if (ring === undefined) return;
-    await this.#fabric.broadcast({ kind: 'set-call-fd', ring: ring.number, callFd });
+    await this.#fabric.broadcast({ kind: 'set-call', ring: ring.number, call });
+    // While there was none, interrupts fell, and the driver may wait for one of them.
+    if (old === null) this.#fabric.raiser.raise(call);
+  }
+
+  raise(signal: PeerSignal | null): void {
+    this.#fabric.raiser.raise(signal);
   }
 
   /** A processor reports that it stopped this ring. */
@@ -241,10 +251,6 @@ export class RingSet {
       ring: ring.number,
       state: RING_STATE_NUMBERS.stopped,
     });
-  }
-
-  errorFd(queue: number): number {
-    return this.#rings.get(queue)?.setup?.errorFd ?? -1;
   }
 
   size(queue: number): number {
@@ -310,7 +316,7 @@ export class RingSet {
       looksAhead: this.#isBehindIommu && ring.role === 'receive',
       resumesFromUsed,
       kickFd: ring.setup.kickFd,
-      callFd: ring.setup.callFd,
+      call: ring.setup.call,
     };
   }
 

@@ -58,6 +58,7 @@ import {
   planPieces,
   planPins,
 } from '../memory/pins.ts';
+import type { PeerSignal } from '../os/peer-signal.ts';
 import type { RingPins } from '../processor/commands.ts';
 
 const HOST_OFFLOADS = [
@@ -85,8 +86,8 @@ export interface RingSetup {
   addresses: { descriptors: bigint; avail: bigint; used: bigint } | null;
   base: number;
   kickFd: number;
-  callFd: number;
-  errorFd: number;
+  call: PeerSignal | null;
+  error: PeerSignal | null;
   isEnabled: boolean;
   /** The control queue; known when the ring starts. */
   isControl: boolean;
@@ -98,8 +99,8 @@ export function createRingSetup(): RingSetup {
     addresses: null,
     base: 0,
     kickFd: -1,
-    callFd: -1,
-    errorFd: -1,
+    call: null,
+    error: null,
     isEnabled: false,
     isControl: false,
   };

@@ -1,6 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import * as virtio from '../../layout/virtio.ts';
-import { viewOf } from '../../src/vhost-user/message.ts';
+import { createEventFd } from '../../src/os/event-fd.ts';
+import { c } from '../../src/os/libc.ts';
+import { scratch } from '../../src/os/scratch.ts';
+import { VRING_FD_NONE, viewOf, writeU64, writeVringState } from '../../src/vhost-user/message.ts';
 import {
   CONTROL_FEATURES,
   command,
@@ -12,6 +15,7 @@ import {
 } from '../support/control-commands.ts';
 import { plainFrame } from '../support/frames.ts';
 import { MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
+import { stopRing } from '../support/mock-driver/handshake.ts';
 import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { TestNic } from '../support/test-nic.ts';
 
@@ -46,6 +50,39 @@ async function coalescingOf(guest: MockGuest, queue: number): Promise<[number, n
   const view = viewOf(Uint8Array.of(ack, ...result));
   return [view.getUint32(0, true), view.getUint32(4, true), view.getUint8(8)];
 }
+
+describe.each([
+  ['split', false],
+  ['packed', true],
+])('a driver that may be owed an interrupt, on %s rings', (_, packed) => {
+  /** How often a descriptor was raised since the last look. */
+  function taken(fd: number): number {
+    return c.read(fd, scratch.address, 8) === 8 ? scratch.view.getUint32(0, true) : 0;
+  }
+
+  // What happened before is unknown: another NIC served the ring, or it ran without a descriptor.
+  it('hears once of a ring that starts, and of a descriptor where there was none', async () => {
+    lab = await TestNic.start();
+    const guest = await lab.connect(0, { packed, isRaw: true });
+    const { frontEnd } = guest;
+    const fd = createEventFd();
+    for (const queue of [0, 1]) {
+      await frontEnd.send('SET_VRING_CALL', writeU64(BigInt(queue)), [fd]);
+      expect(taken(fd), 'nothing was lost').toBe(0);
+      await frontEnd.send('SET_VRING_CALL', writeU64(BigInt(queue | VRING_FD_NONE)));
+      await frontEnd.send('SET_VRING_CALL', writeU64(BigInt(queue)), [fd]);
+      expect(taken(fd), 'there was none').toBe(1);
+      const base = await stopRing(frontEnd, queue);
+      expect(taken(fd)).toBe(0);
+      await frontEnd.send('SET_VRING_BASE', writeVringState(queue, base));
+      await frontEnd.send('SET_VRING_KICK', writeU64(BigInt(queue)), [guest.fdsOf(queue).kick]);
+      expect(taken(fd), 'a ring that starts').toBe(1);
+      await frontEnd.ask('GET_FEATURES');
+      expect(taken(fd), 'no more than once').toBe(0);
+    }
+    c.close(fd);
+  });
+});
 
 for (const processors of [1, 2]) {
   describe.each([

@@ -32,7 +32,7 @@ export class RingOnProcessor {
       looksAhead: false,
       resumesFromUsed: true,
       kickFd: this.#kickFd,
-      callFd: -1,
+      call: null,
     };
   }
 

@@ -1,0 +1,98 @@
+import { arch } from 'node:process';
+import { EAGAIN } from './constants.ts';
+import { c, errno } from './libc.ts';
+import { LinearMemory } from './linear-memory.ts';
+import { checked, SystemError } from './system-error.ts';
+
+// Numbers of the calls that libc has no functions for: x86-64 has its own, arm64 the generic ones.
+const IO_SETUP = arch === 'x64' ? 206 : 0;
+const IO_DESTROY = arch === 'x64' ? 207 : 1;
+const IO_GETEVENTS = arch === 'x64' ? 208 : 4;
+const IO_SUBMIT = arch === 'x64' ? 209 : 2;
+
+/** Requests that are submitted in one call. */
+const BATCH_MAX = 64;
+/** Completions that may lie in the kernel's ring: it has room for more than that. */
+const UNREAPED_MAX = 128;
+
+// Our page: the id of the context, pointers to the requests, the requests, room for completions.
+const CONTEXT = 0;
+const POINTERS = 1024;
+const REQUESTS = 4096;
+const EVENTS = 16384;
+const EVENT_ROOM = 512;
+
+// struct iocb: what is set of it. All else is zero: a read (IOCB_CMD_PREAD) of no bytes.
+const REQUEST_SIZE = 64;
+const REQUEST_FD = 20;
+const REQUEST_FLAGS = 56;
+const REQUEST_EVENT_FD = 60;
+const IOCB_FLAG_RESFD = 1;
+
+/**
+ * Raises eventfds of others without ever waiting. A write would wait where the counter is full and
+ * the descriptor blocks, and its owner decides on both at any time: O_NONBLOCK belongs to the open
+ * file, which we share. So the kernel raises them, as the completion of a read of no bytes: that
+ * never sleeps, and a full counter stays full. Many are raised by one call, which makes each about
+ * as cheap as a write.
+ */
+export class AioSignals {
+  readonly #page = new LinearMemory(65536);
+  readonly #view = new DataView(this.#page.buffer);
+  readonly #context: number;
+  #count = 0;
+  #unreaped = 0;
+
+  /** `file`: one that can be read. Throws a SystemError where there is no AIO to be had. */
+  constructor(file: number) {
+    const { base } = this.#page;
+    checked('io_setup', c.syscall(IO_SETUP, UNREAPED_MAX + BATCH_MAX, base + CONTEXT, 0, 0, 0));
+    this.#context = Number(this.#view.getBigUint64(CONTEXT, true));
+    for (let index = 0; index < BATCH_MAX; index++) {
+      const at = REQUESTS + index * REQUEST_SIZE;
+      this.#view.setBigUint64(POINTERS + 8 * index, BigInt(base + at), true);
+      this.#view.setUint32(at + REQUEST_FD, file, true);
+      this.#view.setUint32(at + REQUEST_FLAGS, IOCB_FLAG_RESFD, true);
+    }
+  }
+
+  /** Notes an eventfd for `flush`. */
+  add(fd: number): void {
+    if (this.#count === BATCH_MAX) this.flush();
+    const at = REQUESTS + this.#count * REQUEST_SIZE;
+    this.#view.setUint32(at + REQUEST_EVENT_FD, fd, true);
+    this.#count += 1;
+  }
+
+  /** Raises what was noted. */
+  flush(): void {
+    let done = 0;
+    while (done < this.#count) done += this.#submit(done);
+    this.#count = 0;
+    if (this.#unreaped > UNREAPED_MAX - BATCH_MAX) this.#reap();
+  }
+
+  close(): void {
+    c.syscall(IO_DESTROY, this.#context, 0, 0, 0, 0);
+  }
+
+  /** Returns how many are dealt with. */
+  #submit(first: number): number {
+    const pointers = this.#page.base + POINTERS + 8 * first;
+    const taken = c.syscall(IO_SUBMIT, this.#context, this.#count - first, pointers, 0, 0);
+    if (taken > 0) {
+      this.#unreaped += taken;
+      return taken;
+    }
+    // There is room for all of a batch: this is a lack of kernel memory, and an interrupt may not
+    // get lost. The processor that comes after this one raises it.
+    if (errno() === EAGAIN) throw new SystemError('io_submit', EAGAIN);
+    return 1; // the descriptor is no eventfd: its owner's loss
+  }
+
+  #reap(): void {
+    const events = this.#page.base + EVENTS;
+    c.syscall(IO_GETEVENTS, this.#context, 0, EVENT_ROOM, events, 0);
+    this.#unreaped = 0;
+  }
+}
