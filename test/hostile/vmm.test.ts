@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { plainFrame } from '../support/frames.ts';
+import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
+import { VMM_CASES, type VmmCase } from './vmm-cases.ts';
+
+// The handshake was honest, the guest runs; then its VMM turns on the NIC. Whatever it does, the
+// bystanders go on, and the VF serves the next VMM.
+
+for (const processors of [1, 2]) {
+  describe(`a VMM after the handshake, with ${processors} processors`, () => {
+    let hostile: HostileLab;
+
+    beforeAll(async () => {
+      hostile = await HostileLab.start({ processors });
+    });
+
+    afterAll(async () => {
+      await hostile.close();
+    });
+
+    async function run({ attack, isTurnedOut = false }: VmmCase): Promise<void> {
+      const { lab } = hostile;
+      const guest = await lab.connect(ATTACKER, { isRaw: false });
+      const gone = lab.next('disconnect', ATTACKER);
+      await attack({ guest, mac: lab.mac(ATTACKER), to: lab.mac(TARGET) });
+      if (isTurnedOut) await gone; // the NIC ends it by itself
+      guest.close();
+      await gone;
+    }
+
+    /** A guest that is new there sends a frame, and gets one. */
+    async function expectService(): Promise<void> {
+      const { lab, target } = hostile;
+      target.received();
+      const guest = await lab.connect(ATTACKER);
+      const addresses = { to: lab.mac(TARGET), from: lab.mac(ATTACKER) };
+      const ping = plainFrame(addresses, 777);
+      guest.send(ping);
+      for (;;) if (Buffer.from(await target.nextFrame()).equals(ping)) break;
+      const pong = plainFrame({ to: addresses.from, from: addresses.to }, 778);
+      target.send(pong);
+      expect(Buffer.from(await guest.nextFrame()).equals(pong)).toBe(true);
+      await lab.disconnect(ATTACKER, guest);
+    }
+
+    for (const vmmCase of VMM_CASES) {
+      it(vmmCase.title, async () => {
+        await hostile.withBystanders(() => run(vmmCase));
+        await expectService();
+      });
+    }
+  });
+}
