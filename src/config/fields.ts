@@ -2,8 +2,10 @@
 
 import { z } from 'zod';
 
-export function wholeNumber(minimum: number, maximum: number): z.ZodInt {
-  const allowed = `a whole number from ${minimum} to ${maximum}`;
+/** `reason`: why there is nothing above, where that is not plain. */
+export function wholeNumber(minimum: number, maximum: number, reason?: string): z.ZodInt {
+  const limits = `a whole number from ${minimum} to ${maximum}`;
+  const allowed = reason === undefined ? limits : `${limits} (${reason})`;
   return z.int(allowed).min(minimum, allowed).max(maximum, allowed);
 }
 

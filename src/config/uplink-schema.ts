@@ -11,6 +11,11 @@ const MTU_MIN = 68;
  */
 const MTU_DEFAULT = 1500;
 const MTU_MAX = 65521;
+/**
+ * vde_switch has room for 1518 bytes: an Ethernet header, a VLAN tag, and this. It drops what is
+ * longer, and tells nobody.
+ */
+const VDE_MTU_MAX = 1500;
 
 const interfaceAllowed = 'the name of a network interface, 1 to 15 characters without "/" or space';
 
@@ -23,6 +28,9 @@ const wordAllowed = 'a word, in quotes if it looks like a number';
 const fields = {
   name: name.meta({ description: 'Name of the uplink, one of a kind in its NIC.' }),
   mtu: wholeNumber(MTU_MIN, MTU_MAX)
+    .default(MTU_DEFAULT)
+    .meta({ description: 'Largest IP packet that it carries.' }),
+  vdeMtu: wholeNumber(MTU_MIN, VDE_MTU_MAX, 'a VDE switch carries no more')
     .default(MTU_DEFAULT)
     .meta({ description: 'Largest IP packet that it carries.' }),
   interface: z
@@ -136,7 +144,10 @@ const kinds = [
     { ...common, type: z.literal('dgram'), socket: fields.socket, peer: fields.peer },
     allowed,
   ),
-  z.strictObject({ ...common, type: z.literal('vde'), socket: fields.socket }, allowed),
+  z.strictObject(
+    { ...named, mtu: fields.vdeMtu, type: z.literal('vde'), socket: fields.socket },
+    allowed,
+  ),
 ] as const;
 
 export const UPLINK_TYPES: readonly string[] = kinds.map((kind) => kind.shape.type.value);

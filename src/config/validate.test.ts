@@ -4,7 +4,13 @@ import { describe, expect, it } from 'vitest';
 import { deriveMac, MAC_PATTERN } from './mac.ts';
 import { nearest } from './nearest.ts';
 import { NIC_KEYS, VF_KEYS } from './schema.ts';
-import { checkRoomFor, completeChanges, completeNic, completeVf } from './validate.ts';
+import {
+  checkRoomFor,
+  completeChanges,
+  completeNic,
+  completeUplink,
+  completeVf,
+} from './validate.ts';
 import { jsonSchema } from './write-schema.ts';
 
 describe('a VF by itself', () => {
@@ -70,6 +76,21 @@ describe('a derived MAC', () => {
 
   it('keeps names apart that read the same together', () => {
     expect(deriveMac('ab', 'c')).not.toBe(deriveMac('a', 'bc'));
+  });
+});
+
+describe('the MTU of an uplink', () => {
+  it('is no larger than what a VDE switch carries', () => {
+    const vde = { name: 'v', type: 'vde', socket: '/run/vde' } as const;
+    expect(completeUplink({ ...vde, mtu: 1500 })).toMatchObject({ mtu: 1500 });
+    expect(completeUplink(vde)).toMatchObject({ mtu: 1500 });
+    expect(() => completeUplink({ ...vde, mtu: 1501 })).toThrow(
+      'mtu takes a whole number from 68 to 1500 (a VDE switch carries no more): received 1501',
+    );
+  });
+
+  it('is no concern of VDE’s anywhere else', () => {
+    expect(completeUplink({ name: 'n', type: 'null', mtu: 9000 })).toMatchObject({ mtu: 9000 });
   });
 });
 
