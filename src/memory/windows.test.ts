@@ -137,6 +137,19 @@ describe('a miss', () => {
     expect(windows.resolve(VF + 1, BigInt(MIB))).toBe('invalid');
   });
 
+  it('outside of all regions is told once for each table of regions', () => {
+    const told: string[] = [];
+    windows.onOutside = (vf, address) => told.push(`${vf - VF} ${address / BigInt(MIB)}`);
+    const ram = region({ guestAddress: MIB, sizeBytes: MIB }, MIB);
+    windows.setRegions(VF, [ram]);
+    for (const address of [3, 4, 5]) windows.resolve(VF, BigInt(address * MIB));
+    windows.resolve(VF + 1, 0n);
+    expectMapped(ram, MIB);
+    windows.setRegions(VF, [ram]);
+    windows.resolve(VF, BigInt(6 * MIB));
+    expect(told).toEqual(['0 3', '1 0', '0 6']);
+  });
+
   it('reaches the first and the last byte of a region that fills no whole chunk', () => {
     const ram = region({ guestAddress: 3 * MIB, sizeBytes: 2 * MIB, fileOffset: MIB });
     windows.setRegions(VF, [ram]);

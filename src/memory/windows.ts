@@ -42,6 +42,10 @@ export class Windows {
   readonly #regions = new Map<number, readonly MemoryRegion[]>();
   readonly #behindIommu = new Set<number>();
   readonly #files = new Int32Array(SLOT_COUNT_MAX).fill(-1);
+  /** VFs whose guest has named an address that is in none of its regions. */
+  readonly #told = new Set<number>();
+  /** Called for the first such address of a VF after its regions were set. */
+  onOutside: (vf: number, address: bigint) => void = () => undefined;
   misses = 0;
   evictions = 0;
   used = 0;
@@ -65,6 +69,7 @@ export class Windows {
    */
   setRegions(vf: number, regions: readonly MemoryRegion[], isBehindIommu = false): void {
     this.#regions.set(vf, regions);
+    this.#told.delete(vf);
     const isSame = this.#behindIommu.has(vf) === isBehindIommu;
     const kept = new Set(isSame ? regions.map((region) => region.fd) : []);
     if (isBehindIommu) this.#behindIommu.add(vf);
@@ -79,7 +84,12 @@ export class Windows {
   resolve(vf: number, address: bigint): MissResult {
     this.misses += 1;
     const region = this.#find(vf, address);
-    if (region === null) return 'invalid';
+    if (region === null) {
+      // Once for each table of regions: it is the table that lacks something, or the guest errs.
+      if (!this.#told.has(vf)) this.onOutside(vf, address);
+      this.#told.add(vf);
+      return 'invalid';
+    }
     const slot = this.#firmware.chooseSlot(SLOT_COUNT_MAX);
     if (slot < 0) return 'exhausted';
     if (this.#vfOf(slot) >= 0) {

@@ -17,6 +17,8 @@ export interface SwitchPort {
   onCommand?(bytes: Uint8Array, room: number): Promise<Uint8Array>;
   /** A processor lacks the translation of an address that its guest named. */
   onUntranslated?(iova: bigint, access: number): void;
+  /** Its guest named an address outside of the memory that the front-end has shared. */
+  onOutside?(address: bigint): void;
 }
 
 /** What VFs need of the NIC around them: the shared state, room for rings, and the processors. */

@@ -152,6 +152,10 @@ export class ProcessorSet implements Fabric {
         const port = this.#owner.ports().find((one) => one.number === vf);
         port?.onUntranslated?.(iova, access);
       },
+      onOutside: (vf, address) => {
+        const port = this.#owner.ports().find((one) => one.number === vf);
+        port?.onOutside?.(address);
+      },
       onCommand: (ring, id, bytes, room) => {
         // A VF that is gone has no queue either: nobody waits for an answer.
         const answer = this.#portOf(ring)?.onCommand?.(bytes, room);

@@ -169,6 +169,8 @@ export interface VfInfo extends VfConfig {
   memoryBytes: number;
   /** What the link state comes to, with the uplinks as they are. */
   link: Link;
+  /** The MTU that the VMM tells its guest, where it is not that of the VF. */
+  vmmMtu?: number;
   lastFault?: string;
 }
 

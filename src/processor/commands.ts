@@ -97,6 +97,8 @@ export type Report =
   | { kind: 'uplink-lost'; vf: number; reason: string }
   /** `access`: IOTLB_READ or IOTLB_WRITE, and UNTRANSLATED_FORBIDDEN where it is refused. */
   | { kind: 'untranslated'; vf: number; iova: bigint; access: number }
+  /** A buffer lies outside of the memory that the front-end has shared. */
+  | { kind: 'outside'; vf: number; address: bigint }
   | { kind: 'trap'; ring: number; message: string };
 
 export interface ProcessorOptions {

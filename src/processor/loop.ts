@@ -114,6 +114,7 @@ export class ProcessorLoop {
       this.#space.slotsOffset,
       this.#space.pinsOffset,
     );
+    this.#windows.onOutside = (vf, address) => this.#report({ kind: 'outside', vf, address });
     this.#pace = new Pace({
       now: monotonicMicroseconds,
       // Nobody else wants a CPU of its own, however busy the machine is.

@@ -21,6 +21,7 @@ function start(firmware = readFirmware()): void {
       onCommand: () => undefined,
       onUplinkLost: () => undefined,
       onUntranslated: () => undefined,
+      onOutside: () => undefined,
       onDeath: resolve,
     });
   });

@@ -22,6 +22,7 @@ export interface ProcessorListener {
   onUplinkLost(vf: number, reason: string): void;
   /** A guest behind an IOMMU names an address that nothing is known of. */
   onUntranslated(vf: number, iova: bigint, access: number): void;
+  onOutside(vf: number, address: bigint): void;
   /** The thread has ended without being asked to. */
   onDeath(death: Death): void;
 }
@@ -135,6 +136,9 @@ export class Processor {
         return;
       case 'untranslated':
         this.#listener.onUntranslated(report.vf, report.iova, report.access);
+        return;
+      case 'outside':
+        this.#listener.onOutside(report.vf, report.address);
         return;
       case 'trap':
         this.#death = { ring: report.ring, message: report.message };

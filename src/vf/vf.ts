@@ -12,6 +12,7 @@ import { addressNumber, macBytes } from '../switch/mac-table.ts';
 import { changeVlans, initVlans, vlanOfOwnAddress, vlanText } from '../switch/vlan.ts';
 import { ClientEndpoint, type Endpoint, ServerEndpoint } from '../vhost-user/endpoint.ts';
 import { featureNames } from '../vhost-user/features.ts';
+import { NOT_SHARED } from '../vhost-user/not-shared.ts';
 import { Session, type SessionDevice } from '../vhost-user/session.ts';
 import { CONTROL_QUEUE } from '../virtqueue/ring-number.ts';
 import { RingSet } from '../virtqueue/ring-set.ts';
@@ -53,6 +54,7 @@ export class Vf implements SessionDevice, SwitchPort {
   #waitingFd = -1;
   #lastFault: string | undefined;
   #isFaulted = false;
+  #isOutsideTold = false;
   #hasUplink: boolean;
   #isLinkUp: boolean;
   #linkChange: Promise<void> = Promise.resolve();
@@ -174,6 +176,12 @@ export class Vf implements SessionDevice, SwitchPort {
     this.#session?.iommu.miss(iova, access);
   }
 
+  onOutside(address: bigint): void {
+    if (this.#isOutsideTold) return;
+    this.#isOutsideTold = true;
+    this.#warn(`a buffer at guest address 0x${address.toString(16)} lies ${NOT_SHARED}`);
+  }
+
   info(): VfInfo {
     const rings = this.rings.queues().map((queue) => ({
       queue,
@@ -181,6 +189,7 @@ export class Vf implements SessionDevice, SwitchPort {
       state: this.rings.state(queue),
       size: this.rings.size(queue),
     }));
+    const vmmMtu = this.#session?.vmmMtu ?? 0;
     return {
       ...this.#config,
       state: this.#cycle.state,
@@ -189,6 +198,7 @@ export class Vf implements SessionDevice, SwitchPort {
       rings,
       memoryBytes: this.#session?.memory.sizeBytes ?? 0,
       link: this.#isLinkUp ? 'up' : 'down',
+      ...(vmmMtu === 0 || vmmMtu === this.mtu ? {} : { vmmMtu }),
       ...(this.#lastFault === undefined ? {} : { lastFault: this.#lastFault }),
     };
   }
@@ -261,6 +271,7 @@ export class Vf implements SessionDevice, SwitchPort {
 
   #begin(fd: number): void {
     this.#isFaulted = false;
+    this.#isOutsideTold = false;
     this.#session = new Session(fd, this.#poller, this, {
       onStateChange: () => this.#update(),
       onReset: () => {
@@ -269,6 +280,7 @@ export class Vf implements SessionDevice, SwitchPort {
         this.#emit('reset', { vf: this.name });
       },
       onRefusal: (reason) => this.#fault(reason),
+      onOddity: (reason) => this.#warn(reason),
       onUntranslatable: (iova) => {
         this.#lastFault = `address ${iova.toString(16)} is not translated by the guest's IOMMU`;
       },
@@ -295,6 +307,12 @@ export class Vf implements SessionDevice, SwitchPort {
     this.#isFaulted = this.#session !== null;
     this.#update();
     this.#emit('fault', { vf: this.name, reason, ...(queue === undefined ? {} : { queue }) });
+  }
+
+  /** Something is wrong that stops nothing of ours. */
+  #warn(reason: string): void {
+    this.#lastFault = reason;
+    this.#emit('fault', { vf: this.name, reason });
   }
 
   /** The state follows from the session and its rings. */

@@ -12,7 +12,9 @@ import { createRingSetup, type RingSetup } from '../virtqueue/ring-setup.ts';
 import type { Message } from './connection.ts';
 import * as handlers from './handlers.ts';
 import {
+  FLAG_NEED_REPLY,
   IotlbType,
+  ProtocolFeature,
   VRING_FD_NONE,
   viewOf,
   writeIotlb,
@@ -35,6 +37,8 @@ class FakeSession {
   readonly running = new Set<number>();
   readonly setups = new Map<number, RingSetup>();
   features = 0n;
+  protocolFeatures = 0n;
+  vmmMtu = 0;
   status = 0;
   isBehindIommu = false;
   /** A ring lies in memory that is to be removed. */
@@ -110,6 +114,10 @@ class FakeSession {
 
   connectBackend(): void {
     if (this.channelProblem !== null) throw this.channelProblem;
+  }
+
+  tellOddity(reason: string): void {
+    this.log.push(`oddity: ${reason}`);
   }
 
   async reset(): Promise<void> {
@@ -375,6 +383,24 @@ describe('the descriptors of a ring', () => {
 });
 
 describe('what else a front-end says', () => {
+  it('an MTU that is not that of the VF is told, and refused where it is larger', async () => {
+    const set = (mtu: bigint, flags: number): void => {
+      const asked = message(writeU64(mtu));
+      asked.header.flags = flags;
+      handlers.setMtu(session, asked);
+    };
+    fake.protocolFeatures = 1n << BigInt(ProtocolFeature.REPLY_ACK);
+    set(1500n, FLAG_NEED_REPLY);
+    expect(fake.log).toEqual([]);
+    await refused(() => set(9000n, FLAG_NEED_REPLY), /MTU of 9000, and the VF has 1500/);
+    expect(fake.log).toEqual([]);
+    // A connection that is not asked for an answer goes on.
+    set(9000n, 0);
+    set(1400n, FLAG_NEED_REPLY);
+    expect(fake.log.map((line) => line.match(/^oddity: .* (\d+),/)?.[1])).toEqual(['9000', '1400']);
+    expect(fake.vmmMtu).toBe(1400);
+  });
+
   it('an MTU is one of Ethernet', async () => {
     for (const mtu of [68n, 65535n]) handlers.setMtu(session, message(writeU64(mtu)));
     for (const mtu of [67n, 65536n, 1n << 40n]) {

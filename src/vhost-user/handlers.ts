@@ -26,6 +26,7 @@ import {
   VRING_FD_INDEX_MASK,
   VRING_FD_NONE,
   viewOf,
+  wantsAnswer,
   writeU64,
   writeVringState,
 } from './message.ts';
@@ -184,9 +185,18 @@ export async function setVringEnable(session: Session, message: Message): Promis
   await session.device.rings.setEnabled(index, number === 1);
 }
 
-export function setMtu(_session: Session, message: Message): undefined {
+/** What the VMM tells its guest. Beyond that of the VF, frames would be lost for their length. */
+export function setMtu(session: Session, message: Message): undefined {
   const mtu = readU64(message.payload);
   if (mtu < 68n || mtu > 65535n) throw new Refusal(`MTU ${mtu}`);
+  session.vmmMtu = Number(mtu);
+  const { device } = session;
+  if (session.vmmMtu === device.mtu) return;
+  const reason = `the VMM tells its guest an MTU of ${mtu}, and the VF has ${device.mtu}: make them equal`;
+  // A front-end that asks for no answer has decided already.
+  if (session.vmmMtu > device.mtu && wantsAnswer(message.header, session.protocolFeatures))
+    throw new Refusal(reason);
+  session.tellOddity(reason);
 }
 
 export function setBackendRequestFd(session: Session, message: Message): undefined {

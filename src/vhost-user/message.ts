@@ -237,3 +237,9 @@ export function readU64(payload: Uint8Array): bigint {
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
+
+/** Whether a message that has no reply of its own is to be answered with its outcome. */
+export function wantsAnswer({ flags }: Header, protocolFeatures: bigint): boolean {
+  const knowsAnswers = ((protocolFeatures >> BigInt(ProtocolFeature.REPLY_ACK)) & 1n) === 1n;
+  return knowsAnswers && (flags & FLAG_NEED_REPLY) !== 0;
+}

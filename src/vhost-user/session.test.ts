@@ -104,6 +104,7 @@ describe('a session', () => {
       onStateChange: () => undefined,
       onReset: () => heard.push('reset'),
       onRefusal: (reason) => heard.push(reason),
+      onOddity: (reason) => heard.push(`oddity: ${reason}`),
       onUntranslatable: (iova) => heard.push(`untranslatable: ${iova}`),
       onClosed: (reason) => heard.push(`closed: ${reason}`),
     });

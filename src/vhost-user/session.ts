@@ -24,13 +24,14 @@ import { type FeatureChoice, offeredFeatures } from './features.ts';
 import { Iommu } from './iommu.ts';
 import {
   BackendRequest,
-  FLAG_NEED_REPLY,
   FLAG_REPLY,
   ProtocolFeature,
   requestName,
+  wantsAnswer,
   writeMessage,
   writeU64,
 } from './message.ts';
+import { placeProblem } from './not-shared.ts';
 import { Refusal } from './refusal.ts';
 import { admit } from './requests.ts';
 
@@ -63,6 +64,8 @@ export interface SessionListener {
   /** The front-end reset its device. */
   onReset(): void;
   onRefusal(reason: string): void;
+  /** Nothing is refused, but the operator should know. */
+  onOddity(reason: string): void;
   /** The guest named an address that its IOMMU does not translate. */
   onUntranslatable(iova: bigint): void;
   onClosed(reason: string | null): void;
@@ -77,6 +80,8 @@ export class Session {
   features = 0n;
   protocolFeatures = 0n;
   status = 0;
+  /** What the front-end said its guest's MTU is; 0 if it said nothing. */
+  vmmMtu = 0;
   readonly iommu: Iommu;
   readonly #poller: Poller;
   #backend: BackendChannel | null = null;
@@ -217,10 +222,15 @@ export class Session {
     const { rings } = this.device;
     const isStarted = await rings.start(queue, setup, this.memory, this.features, translate);
     if (!isStarted) {
-      const reason = "lies outside of the guest's memory, or the NIC has no room for more rings";
-      throw new Refusal(`ring ${queue} ${reason}`);
+      const parts = ringParts(setup, this.features);
+      throw new Refusal(`ring ${queue} ${placeProblem(parts, this.memory, this.isBehindIommu)}`);
     }
     this.#updateState();
+  }
+
+  /** Said beside what happens, which goes on. */
+  tellOddity(reason: string): void {
+    this.#listener.onOddity(reason);
   }
 
   /** Starts whatever is complete by now. */
@@ -344,11 +354,8 @@ export class Session {
   }
 
   #acknowledge(message: Message, result: bigint): boolean {
-    const { request, flags } = message.header;
-    const isWanted =
-      (flags & FLAG_NEED_REPLY) !== 0 &&
-      hasFeature(this.protocolFeatures, ProtocolFeature.REPLY_ACK);
-    if (isWanted) this.#reply(request, writeU64(result));
+    const isWanted = wantsAnswer(message.header, this.protocolFeatures);
+    if (isWanted) this.#reply(message.header.request, writeU64(result));
     return isWanted;
   }
 

@@ -137,7 +137,7 @@ function partSizes(size: number, features: bigint): [number, number, number] {
 }
 
 /** A part of a ring as the front-end names it; `isWritten` by the NIC. */
-interface RingPart {
+export interface RingPart {
   address: bigint;
   lengthBytes: number;
   isWritten: boolean;

@@ -59,6 +59,27 @@ describe('guest memory', () => {
     expect(processor?.windows.used).toBeLessThanOrEqual(processor?.windows.slots ?? 0);
   });
 
+  it('that its VMM does not share is named, and only the frames are lost', async () => {
+    lab = await TestNic.start();
+    const guest = await lab.connect(0, { isRaw: true, features: [] });
+    const reasons: string[] = [];
+    lab.nic.on('fault', ({ reason }) => reasons.push(reason));
+    const ring = guest.queues.ring(1);
+    for (let i = 0; i < 3; i++) {
+      const isTold = i === 0 ? lab.next('fault', 0) : undefined;
+      ring.writeDescriptor(i, { address: BigInt(1 + i) << 45n, length: 72, flags: 0 });
+      ring.offerRaw(i);
+      ring.publish();
+      guest.kick(1);
+      await guest.waitUsed(1, i + 1);
+      await isTold;
+    }
+    expect(reasons).toEqual([expect.stringMatching(/guest address 0x2.*outside.*share=on/)]);
+    expect(lab.nic.vf('vf0')).toMatchObject({ state: 'ready', lastFault: reasons[0] });
+    expect(lab.drops(0)).toEqual({ 'tx.bufferAddress': 3 });
+    await lab.disconnect(0, guest);
+  });
+
   it('of huge pages', async (context) => {
     const pages = reserveHugePages();
     if (typeof pages === 'string') {

@@ -1,0 +1,21 @@
+// Rings and buffers that lie outside of all regions: the guest errs, or its VMM does not share all
+// of its memory.
+
+import type { GuestMemory } from '../memory/guest-memory.ts';
+import type { RingPart } from '../virtqueue/ring-setup.ts';
+
+export const NOT_SHARED =
+  'outside of the memory that the VMM shares: QEMU needs share=on for each memory backend, ' +
+  'those of NUMA nodes and DIMMs included';
+
+/** Why a ring found no place. Behind an IOMMU its parts are named by addresses of another kind. */
+export function placeProblem(
+  parts: readonly RingPart[],
+  memory: GuestMemory,
+  isBehindIommu: boolean,
+): string {
+  const isOutside = ({ address, lengthBytes }: RingPart): boolean =>
+    memory.findUser(address, lengthBytes) === null;
+  if (isBehindIommu || parts.some(isOutside)) return `lies ${NOT_SHARED}`;
+  return 'is one too many: the NIC has no room for more rings';
+}
