@@ -113,6 +113,7 @@ export function attachRing(
   state: u32,
   isOwned: bool,
 ): void {
+  control().currentRing = ringNumber; // before the first access that could trap
   const view = viewAt(ringNumber);
   view.descriptors = descriptors;
   view.avail = avail;

@@ -111,6 +111,12 @@ export const RING_FAULT_HEAD_INDEX: u32 = 2;
 export const RING_FAULT_CHAIN: u32 = 4;
 /** The firmware trapped while it worked on this ring. */
 export const RING_FAULT_TRAP: u32 = 3;
+/** Packed: a NIC that was killed has served it, and left no note of where it stands. */
+export const RING_FAULT_PLACE: u32 = 5;
+/** Its size, its base or its addresses cannot be right. */
+export const RING_FAULT_SETUP: u32 = 6;
+/** Its memory cannot be mapped. */
+export const RING_FAULT_MEMORY: u32 = 7;
 
 // The ring view: private to each processor, since each maps guest memory at its own addresses.
 export const RING_VIEW_SIZE: u32 = 32;

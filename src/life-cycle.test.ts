@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LifeCycle, type Transitions } from './life-cycle.ts';
 import { VF_TRANSITIONS } from './vf/vf.ts';
-import { SESSION_TRANSITIONS } from './vhost-user/session.ts';
+import { SESSION_TRANSITIONS } from './vhost-user/session-state.ts';
 import { RING_TRANSITIONS } from './virtqueue/life-cycle.ts';
 
 const TABLES: readonly [string, Transitions<string>][] = [

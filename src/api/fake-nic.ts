@@ -37,7 +37,15 @@ import type {
 function txStats(): TxStats {
   const drops = { 'no-destination': 1 };
   const traffic = { packets: 11, bytes: 1100, forwarded: 10, replicas: 2 };
-  return { ...traffic, kicks: 3, interrupts: 4, windowMisses: 0, faults: 0, drops };
+  return {
+    ...traffic,
+    kicks: 3,
+    interrupts: 4,
+    windowMisses: 0,
+    faults: 0,
+    faultReasons: {},
+    drops,
+  };
 }
 
 function rxStats(): RxStats {
@@ -50,7 +58,7 @@ function rxStats(): RxStats {
     packets: 10,
     bytes: 1000,
   };
-  return { ...traffic, interrupts: 5, windowMisses: 1, faults: 0, drops };
+  return { ...traffic, interrupts: 5, windowMisses: 1, faults: 0, faultReasons: {}, drops };
 }
 
 export class FakeNic implements Nic {

@@ -65,9 +65,22 @@ function totalsText(now: NicStats): string {
   ]);
   const text = table([...header, 'rx packets', 'rx bytes', 'rx drops'], rows);
   const drops = portsOf(now).flatMap(dropRows);
-  return drops.length === 0
-    ? text
-    : `${text}\n\n${table(['vf', 'drops', 'reason', 'count'], drops)}`;
+  const faults = portsOf(now).flatMap(faultRows);
+  const tables = [
+    ...(drops.length === 0 ? [] : [table(['vf', 'drops', 'reason', 'count'], drops)]),
+    ...(faults.length === 0 ? [] : [table(['vf', 'queue', 'ring faults', 'count'], faults)]),
+  ];
+  return [text, ...tables].join('\n\n');
+}
+
+/** The rings that were stopped, and why. */
+function faultRows(port: PortStats): [string, string, string, number][] {
+  const control = 'control' in port && port.control !== undefined ? [port.control] : [];
+  return [...port.queues, ...control].flatMap((one) =>
+    Object.entries(one.faultReasons).map(([reason, count]): [string, string, string, number] => {
+      return [port.name, 'queue' in one ? `${one.queue}` : 'control', reason, count];
+    }),
+  );
 }
 
 function dropRows(port: PortStats): [string, string, string, number][] {

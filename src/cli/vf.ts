@@ -125,6 +125,11 @@ function printVf(vf: VfInfo, options: VfOptions): void {
   if (lastFault !== undefined) entries.push(['lastFault', lastFault]);
   print(list(entries));
   if (rings.length === 0) return;
-  const rows = rings.map((ring) => [ring.queue, ring.direction, ring.state, ring.size]);
-  print(`\n${table(['queue', 'direction', 'state', 'size'], rows)}`);
+  const rows = rings.map(({ queue, direction, state, size, fault }) => [
+    ...[queue, direction, state, size],
+    ...(fault === undefined ? [] : [fault]),
+  ]);
+  const header = ['queue', 'direction', 'state', 'size'];
+  if (rings.some(({ fault }) => fault !== undefined)) header.push('fault');
+  print(`\n${table(header, rows)}`);
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as layout from '../../layout/counters.ts';
-import { DROP_NAMES } from './names.ts';
+import { RING_FAULT_AVAIL_INDEX, RING_FAULT_NONE } from '../../layout/virtqueue.ts';
+import { DROP_NAMES, FAULT_NAMES } from './names.ts';
 
 describe('the drop reasons', () => {
   it('have a name each, without holes, each its own', () => {
@@ -22,5 +23,17 @@ describe('the drop reasons', () => {
   it('are as many as the constants', () => {
     const constants = Object.keys(layout).filter((name) => /^DROP_(?!REASON_COUNT)/.test(name));
     expect(DROP_NAMES.length).toBe(constants.length);
+  });
+});
+
+describe('the reasons of ring faults', () => {
+  it('have a name each, and a place behind the other counters', () => {
+    expect(FAULT_NAMES[RING_FAULT_NONE]).toBeUndefined();
+    expect(FAULT_NAMES[RING_FAULT_AVAIL_INDEX]).toBe('availIndex');
+    const names = FAULT_NAMES.slice(1);
+    for (const name of names) expect(name).toMatch(/^[a-zA-Z]+$/);
+    expect(new Set(names).size).toBe(names.length);
+    expect(layout.COUNTER_FAULT_REASONS).toBeGreaterThan(layout.COUNTER_COALESCED);
+    expect(layout.COUNTER_FAULT_REASONS + names.length).toBeLessThanOrEqual(layout.COUNTER_COUNT);
   });
 });

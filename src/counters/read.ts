@@ -3,6 +3,7 @@ import {
   COUNTER_CHECKSUMS,
   COUNTER_COALESCED,
   COUNTER_DROPS,
+  COUNTER_FAULT_REASONS,
   COUNTER_FAULTS,
   COUNTER_FORWARDED,
   COUNTER_INTERRUPTS,
@@ -15,9 +16,9 @@ import {
   COUNTER_WINDOW_MISSES,
 } from '../../layout/counters.ts';
 import type { SharedState } from '../nic/shared-state.ts';
-import type { ControlStats, QueueStats, RxStats, TxStats } from '../nic/types.ts';
+import type { ControlStats, QueueStats, RingFaults, RxStats, TxStats } from '../nic/types.ts';
 import { CONTROL_QUEUE, ringNumber } from '../virtqueue/ring-number.ts';
-import { DROP_NAMES } from './names.ts';
+import { DROP_NAMES, FAULT_NAMES } from './names.ts';
 
 // Reading costs the data path nothing. Settled counters are read before `packets`, which the
 // firmware raises first: a reader in mid-batch sees frames on their way, never more settled than
@@ -32,6 +33,16 @@ function readDrops(shared: SharedState, ring: number): Record<string, number> {
   return drops;
 }
 
+/** How often a ring was stopped, and why: their sum is `faults`. */
+function readFaults(shared: SharedState, ring: number): RingFaults {
+  const faultReasons: Record<string, number> = {};
+  FAULT_NAMES.forEach((name, fault) => {
+    const count = shared.counter(ring, COUNTER_FAULT_REASONS + fault - 1);
+    if (count > 0) faultReasons[name] = count;
+  });
+  return { faults: shared.counter(ring, COUNTER_FAULTS), faultReasons };
+}
+
 function readTx(shared: SharedState, ring: number): TxStats {
   const drops = readDrops(shared, ring);
   return {
@@ -42,7 +53,7 @@ function readTx(shared: SharedState, ring: number): TxStats {
     kicks: shared.counter(ring, COUNTER_KICKS),
     interrupts: shared.counter(ring, COUNTER_INTERRUPTS),
     windowMisses: shared.counter(ring, COUNTER_WINDOW_MISSES),
-    faults: shared.counter(ring, COUNTER_FAULTS),
+    ...readFaults(shared, ring),
     drops,
   };
 }
@@ -58,7 +69,7 @@ function readRx(shared: SharedState, ring: number): RxStats {
     bytes: shared.counter(ring, COUNTER_BYTES),
     interrupts: shared.counter(ring, COUNTER_INTERRUPTS),
     windowMisses: shared.counter(ring, COUNTER_WINDOW_MISSES),
-    faults: shared.counter(ring, COUNTER_FAULTS),
+    ...readFaults(shared, ring),
     drops,
   };
 }
@@ -84,10 +95,10 @@ export function readControl(shared: SharedState, vf: number): ControlStats | und
     refused: shared.counter(ring, COUNTER_REFUSED),
     kicks: shared.counter(ring, COUNTER_KICKS),
     interrupts: shared.counter(ring, COUNTER_INTERRUPTS),
-    faults: shared.counter(ring, COUNTER_FAULTS),
   };
-  if (Object.values(stats).every((count) => count === 0)) return undefined;
-  return { ...stats, drops: readDrops(shared, ring) };
+  const faults = readFaults(shared, ring);
+  if ([...Object.values(stats), faults.faults].every((count) => count === 0)) return undefined;
+  return { ...stats, ...faults, drops: readDrops(shared, ring) };
 }
 
 /** The sum over the queues of one direction. */
@@ -102,7 +113,8 @@ export function sumTx(queues: readonly QueueStats[]): TxStats {
     interrupts: sum(tx, 'interrupts'),
     windowMisses: sum(tx, 'windowMisses'),
     faults: sum(tx, 'faults'),
-    drops: sumDrops(tx),
+    faultReasons: sumRecords(tx.map(({ faultReasons }) => faultReasons)),
+    drops: sumRecords(tx.map(({ drops }) => drops)),
   };
 }
 
@@ -118,7 +130,8 @@ export function sumRx(queues: readonly QueueStats[]): RxStats {
     interrupts: sum(rx, 'interrupts'),
     windowMisses: sum(rx, 'windowMisses'),
     faults: sum(rx, 'faults'),
-    drops: sumDrops(rx),
+    faultReasons: sumRecords(rx.map(({ faultReasons }) => faultReasons)),
+    drops: sumRecords(rx.map(({ drops }) => drops)),
   };
 }
 
@@ -126,10 +139,10 @@ function sum<Key extends string>(stats: readonly Record<Key, number>[], key: Key
   return stats.reduce((total, one) => total + one[key], 0);
 }
 
-function sumDrops(stats: readonly { drops: Record<string, number> }[]): Record<string, number> {
+function sumRecords(records: readonly Record<string, number>[]): Record<string, number> {
   const total: Record<string, number> = {};
-  for (const { drops } of stats) {
-    for (const [name, frames] of Object.entries(drops)) total[name] = (total[name] ?? 0) + frames;
+  for (const record of records) {
+    for (const [name, count] of Object.entries(record)) total[name] = (total[name] ?? 0) + count;
   }
   return total;
 }

@@ -6,7 +6,14 @@ import { hasTrafficBothWays, type Measurements, makeReport, summaryLines } from 
 
 function vfStats(name: string, packets: number, drops: Record<string, number>): VfStats {
   const dropped = Object.values(drops).reduce((sum, count) => sum + count, 0);
-  const common = { packets, bytes: packets * 1000, interrupts: 0, windowMisses: 0, faults: 0 };
+  const common = {
+    packets,
+    bytes: packets * 1000,
+    interrupts: 0,
+    windowMisses: 0,
+    faults: 0,
+    faultReasons: {},
+  };
   return {
     name,
     mac: '02:00:00:00:00:01',

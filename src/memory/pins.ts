@@ -89,14 +89,14 @@ export function planPins(allocator: PinAllocator, parts: readonly FilePart[]): P
 
 /**
  * Plans the pin of one part that lies in several pieces, each of whole pages. Null when there is no
- * room left, or where pages are too large to be put side by side.
+ * room left, or where pages are too large, or too oddly placed, to be put side by side.
  */
 export function planPieces(
   allocator: PinAllocator,
   pieces: readonly FilePart[],
   partOffset: number,
 ): Pin | null {
-  if (pieces.some((piece) => piece.pageSizeBytes > 4096)) return null;
+  if (pieces.some((piece) => piece.pageSizeBytes > 4096 || piece.offset % 4096 !== 0)) return null;
   const lengthBytes = pieces.reduce((sum, piece) => sum + piece.lengthBytes, 0);
   const pinOffset = allocator.allocate(lengthBytes, PIN_CELL_SIZE);
   if (pinOffset === null) return null;

@@ -1,6 +1,7 @@
 import type { PinAllocator } from '../memory/pins.ts';
 import type { Raiser } from '../os/raiser.ts';
 import type { Command } from '../processor/commands.ts';
+import type { RingProblem } from '../virtqueue/ring-problem.ts';
 import type { SharedState } from './shared-state.ts';
 
 /**
@@ -11,8 +12,10 @@ export interface SwitchPort {
   readonly processor: number;
   /** Brings a new processor up to date. */
   reattach(processor: number, direction: 'rx' | 'tx'): Promise<void>;
+  /** A processor could not be brought up to date about this port. It says so, and why. */
+  setAside(reason: string): Promise<void>;
   /** A processor stopped one of its rings: a virtqueue, or CONTROL_QUEUE. */
-  onRingFault(queue: number, reason: string): Promise<void>;
+  onRingFault(queue: number, problem: RingProblem): Promise<void>;
   /** A command of its guest's control queue; resolves with the answer, of at most `room` bytes. */
   onCommand?(bytes: Uint8Array, room: number): Promise<Uint8Array>;
   /** A processor lacks the translation of an address that its guest named. */

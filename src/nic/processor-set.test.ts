@@ -3,6 +3,8 @@ import { COUNTER_FAULTS } from '../../layout/counters.ts';
 import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
 import { RING_FAULT, RING_FAULT_TRAP } from '../../layout/virtqueue.ts';
 import { RingOnProcessor } from '../../test/support/ring-on-processor.ts';
+import { inBackground } from '../background.ts';
+import type { RingProblem } from '../virtqueue/ring-problem.ts';
 import { ProcessorSet } from './processor-set.ts';
 
 /** What the set asks of a VF, with its calls noted. */
@@ -10,6 +12,7 @@ class FakeVf {
   readonly number: number;
   readonly processor: number;
   readonly faults: [queue: number, reason: string][] = [];
+  readonly asides: string[] = [];
   reattach = async (index: number): Promise<void> => this.#reattached(index);
   #reattached: (index: number) => void = () => undefined;
   readonly reattached = new Promise<number>((resolve) => {
@@ -21,21 +24,22 @@ class FakeVf {
     this.processor = processor;
   }
 
-  async onRingFault(queue: number, reason: string): Promise<void> {
+  async setAside(reason: string): Promise<void> {
+    this.asides.push(reason);
+  }
+
+  async onRingFault(queue: number, { reason }: RingProblem): Promise<void> {
     this.faults.push([queue, reason]);
   }
 }
 
 let vfs: FakeVf[];
 let set: ProcessorSet;
-let broken: Promise<string>;
 
 beforeEach(async () => {
   vfs = [new FakeVf(0, 0), new FakeVf(1, 1), new FakeVf(2, 0)];
-  broken = new Promise((onBroken) => {
-    const owner = { ports: () => vfs, onUplinkLost: () => undefined, onBroken };
-    set = new ProcessorSet({ processors: 2, processorCpus: [], macAgeSeconds: 300 }, owner);
-  });
+  const owner = { ports: () => vfs, onUplinkLost: () => undefined, onBroken: () => undefined };
+  set = new ProcessorSet({ processors: 2, processorCpus: [], macAgeSeconds: 300 }, owner);
   await set.start();
 });
 
@@ -79,13 +83,15 @@ describe('a set of processors', () => {
     ring.close();
   });
 
-  it('that cannot attach a VF again says so, and the process lives', async () => {
+  it('sets a VF aside that it cannot attach again, and attaches the others', async () => {
     const [, vf] = vfs;
     vf!.reattach = () => Promise.reject(new Error('mmap failed: EPERM'));
     const ring = new RingOnProcessor(set.shared, 1);
     await set.post(1, ring.attach);
-    void set.post(1, ring.injectTrap);
-    expect(await broken).toBe('processor 1 cannot be replaced: mmap failed: EPERM');
+    inBackground('trap', set.post(1, ring.injectTrap));
+    await Promise.all([vfs[0]?.reattached, vfs[2]?.reattached]);
+    expect(vf?.asides[0]).toBe('processor 1 cannot attach it: mmap failed: EPERM');
+    expect(vfs.map(({ asides }) => asides.length > 0)).toEqual([false, true, false]);
     ring.close();
   });
 });

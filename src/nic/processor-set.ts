@@ -6,20 +6,15 @@ import {
   PROCESSOR_SLOTS_USED,
   PROCESSOR_TURNS,
 } from '../../layout/processor.ts';
-import {
-  RING_FAULT,
-  RING_FAULT_AVAIL_INDEX,
-  RING_FAULT_CHAIN,
-  RING_FAULT_HEAD_INDEX,
-  RING_FAULT_TRAP,
-} from '../../layout/virtqueue.ts';
-import { inBackground } from '../background.ts';
+import { RING_FAULT, RING_FAULT_TRAP } from '../../layout/virtqueue.ts';
+import { everyStep, inBackground } from '../background.ts';
 import { PinAllocator } from '../memory/pins.ts';
 import { Raiser } from '../os/raiser.ts';
 import type { Command } from '../processor/commands.ts';
 import { readFirmware } from '../processor/firmware.ts';
 import { type Death, Processor } from '../processor/processor.ts';
 import { portOfRing, queueOfRing } from '../virtqueue/ring-number.ts';
+import { type RingProblem, ringProblem } from '../virtqueue/ring-problem.ts';
 import type { Fabric, SwitchPort } from './fabric.ts';
 import { ReservedCpus } from './reserved-cpus.ts';
 import { SharedState } from './shared-state.ts';
@@ -27,13 +22,6 @@ import type { ProcessorStats } from './types.ts';
 
 /** A processor that dies this often without a ring to blame has a bug that restarts do not cure. */
 const BLAMELESS_DEATHS_MAX = 5;
-
-const FAULT_REASONS: Readonly<Record<number, string>> = {
-  [RING_FAULT_AVAIL_INDEX]: 'avail index ahead by more than the queue size',
-  [RING_FAULT_HEAD_INDEX]: 'available ring names a descriptor beyond the table',
-  [RING_FAULT_CHAIN]: 'chain runs on beyond the ring or the longest there may be',
-  [RING_FAULT_TRAP]: 'the firmware trapped',
-};
 
 interface Owner {
   /** VFs and uplinks. */
@@ -147,7 +135,7 @@ export class ProcessorSet implements Fabric {
       firmware: this.#firmware,
     };
     return new Processor(settings, this.shared, {
-      onRingFault: (ring, fault) => this.#blame(ring, FAULT_REASONS[fault] ?? `fault ${fault}`),
+      onRingFault: (ring, fault) => this.#blame(ring, ringProblem(fault)),
       onUntranslated: (vf, iova, access) => {
         const port = this.#owner.ports().find((one) => one.number === vf);
         port?.onUntranslated?.(iova, access);
@@ -183,7 +171,7 @@ export class ProcessorSet implements Fabric {
     if (death.ring >= 0) {
       this.shared.setRingField(death.ring, RING_FAULT, RING_FAULT_TRAP);
       this.shared.countFault(death.ring, RING_FAULT_TRAP); // its writer is dead
-      this.#blame(death.ring, `${FAULT_REASONS[RING_FAULT_TRAP]}: ${death.message}`);
+      this.#blame(death.ring, ringProblem(RING_FAULT_TRAP, death.message));
     } else {
       this.#blamelessDeaths += 1;
     }
@@ -200,13 +188,26 @@ export class ProcessorSet implements Fabric {
     if (!isUp) return; // it reports its own death, and is replaced for that
     // First all that receive, then those that send: no frame meets a receiver that is not back yet.
     for (const direction of ['rx', 'tx'] as const) {
-      for (const port of this.#owner.ports()) await port.reattach(index, direction);
+      for (const port of this.#owner.ports()) {
+        if (this.#processors[index] !== processor) return; // it has died as well, and is replaced
+        await this.#reattach(port, index, direction);
+      }
+    }
+  }
+
+  /** Each port for itself: one that cannot be attached any more keeps nobody else from it. */
+  async #reattach(port: SwitchPort, index: number, direction: 'rx' | 'tx'): Promise<void> {
+    try {
+      await port.reattach(index, direction);
+    } catch (error) {
+      const reason = `processor ${index} cannot attach it: ${(error as Error).message}`;
+      await everyStep('set a port aside', [() => port.setAside(reason)]);
     }
   }
 
   /** Stops a ring that its driver broke or that the firmware trapped on, and tells its VF. */
-  #blame(ring: number, reason: string): void {
-    const telling = this.#portOf(ring)?.onRingFault(queueOfRing(ring), reason);
+  #blame(ring: number, problem: RingProblem): void {
+    const telling = this.#portOf(ring)?.onRingFault(queueOfRing(ring), problem);
     inBackground('stop a ring that a fault stopped', telling);
   }
 

@@ -32,8 +32,15 @@ export type {
  */
 export type VfState = 'down' | 'connected' | 'ready' | 'faulted';
 
+/** Times that a ring was stopped, or could not start, because of what its guest or VMM did. */
+export interface RingFaults {
+  faults: number;
+  /** By reason, as docs/errors.md has them; those that are not 0. */
+  faultReasons: Record<string, number>;
+}
+
 /** From the guest: packets = forwarded + Σ drops. */
-export interface TxStats {
+export interface TxStats extends RingFaults {
   packets: number;
   bytes: number;
   /** Frames that went to one destination at least. */
@@ -43,12 +50,11 @@ export interface TxStats {
   kicks: number;
   interrupts: number;
   windowMisses: number;
-  faults: number;
   drops: Record<string, number>;
 }
 
 /** To the guest: offered = packets + coalesced + Σ drops. */
-export interface RxStats {
+export interface RxStats extends RingFaults {
   /** Frames that the switch meant for this VF. */
   offered: number;
   /** Further frames that segmentation made of super-frames, among `offered`. */
@@ -61,7 +67,6 @@ export interface RxStats {
   bytes: number;
   interrupts: number;
   windowMisses: number;
-  faults: number;
   drops: Record<string, number>;
 }
 
@@ -70,13 +75,12 @@ export type QueueStats =
   | ({ queue: number; direction: 'rx' } & RxStats);
 
 /** A control queue that the front-end forwards. */
-export interface ControlStats {
+export interface ControlStats extends RingFaults {
   commands: number;
   /** Answered with an error: malformed, not negotiated, or beyond what the VF has. */
   refused: number;
   kicks: number;
   interrupts: number;
-  faults: number;
   /** Chains that could not be read, and answers that had no place. */
   drops: Record<string, number>;
 }
@@ -157,6 +161,8 @@ export interface RingInfo {
   direction: string;
   state: string;
   size: number;
+  /** Why it is faulted. */
+  fault?: string;
 }
 
 type Link = 'up' | 'down';

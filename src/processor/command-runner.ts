@@ -51,6 +51,7 @@ type DetachRing = Extract<Command, { kind: 'detach-ring' }>;
  */
 export class CommandRunner {
   readonly #parts: Parts;
+  readonly #attached = new Set<number>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -109,7 +110,23 @@ export class CommandRunner {
     }
   }
 
+  /**
+   * Brings a ring to the wished state, from whatever it is in: one that starts while its processor
+   * is being replaced is attached by both. All or nothing of it is done.
+   */
   #attach(command: AttachRing): void {
+    if (this.#attached.has(command.ring)) this.#detach({ ...command, parks: false });
+    this.#attached.add(command.ring);
+    try {
+      this.#connect(command);
+    } catch (error) {
+      // After a trap the thread ends; its supervisor takes care of the ring.
+      if (!(error instanceof WebAssembly.RuntimeError)) this.#detach({ ...command, parks: false });
+      throw error;
+    }
+  }
+
+  #connect(command: AttachRing): void {
     const { space, firmware, waiter, calls } = this.#parts;
     const { descriptors, avail, used } = command.pins;
     for (const pin of distinctPins([descriptors, avail, used])) space.mapPin(pin);
@@ -164,7 +181,8 @@ export class CommandRunner {
     view.setUint16(used + PACKED_EVENT_FLAGS, PARKED, true);
   }
 
-  #detach({ ring, pins, parks }: DetachRing): void {
+  #detach({ ring, pins, parks }: Pick<DetachRing, 'ring' | 'pins' | 'parks'>): void {
+    this.#attached.delete(ring);
     const { space, firmware, waiter, calls } = this.#parts;
     if (parks) this.#park(ring, space.addressOf(pins.used));
     firmware.detachRing(ring);

@@ -56,8 +56,25 @@ export class UplinkPorts {
     return this.#ports.length;
   }
 
-  attach({ vf, pair, pin, wire, mtu, callFd }: AttachPort): void {
+  /** Nothing if it is attached: an uplink that comes up while its processor is replaced, say. */
+  attach(command: AttachPort): void {
+    const { vf, pair, pin } = command;
+    if (this.#placeOf(vf, pair) !== -1) return;
     this.#space.mapPin(pin);
+    try {
+      this.#open(command);
+    } catch (error) {
+      this.detach(vf, pair);
+      this.#space.unmapPin(pin);
+      throw error;
+    }
+  }
+
+  #placeOf(vf: number, pair: number): number {
+    return this.#places.findIndex((one) => one?.vf === vf && one.pair === pair);
+  }
+
+  #open({ vf, pair, pin, wire, mtu, callFd }: AttachPort): void {
     const { memory } = this.#space;
     const place = { start: this.#space.addressOf(pin), sizeBytes: pin.lengthBytes };
     const region = pairMemory(memory.buffer, memory.base, place, pair);
@@ -77,7 +94,7 @@ export class UplinkPorts {
 
   /** Lets go of a port's wire. What waits for it is counted as lost. */
   detach(vf: number, pair: number): void {
-    const place = this.#places.findIndex((one) => one?.vf === vf && one.pair === pair);
+    const place = this.#placeOf(vf, pair);
     const attached = this.#places[place];
     if (attached === undefined || attached === null) return;
     const { port, callFd } = attached;

@@ -9,6 +9,7 @@ import { createEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
 import { changeVlans, initVlans, vlanText } from '../switch/vlan.ts';
+import type { RingProblem } from '../virtqueue/ring-problem.ts';
 import { RingSet } from '../virtqueue/ring-set.ts';
 import { createRingSetup, type RingSetup } from '../virtqueue/ring-setup.ts';
 import { packetRingSize } from './packet-ring-wire.ts';
@@ -147,19 +148,25 @@ export class Uplink implements SwitchPort {
   }
 
   /** Our own driver broke a ring, or the firmware trapped on it: start over. */
-  async onRingFault(_queue: number, reason: string): Promise<void> {
+  onRingFault(_queue: number, { reason }: RingProblem): Promise<void> {
+    return this.setAside(reason);
+  }
+
+  /** A new processor knows nothing of this port. */
+  async reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
+    if (direction === 'rx') await this.#attachPorts(processor);
+    const [lost] = await this.rings.reattach(processor, direction);
+    if (lost !== undefined) await this.setAside(lost.reason);
+  }
+
+  /** Starts over; where that fails, the uplink is down and says why. */
+  async setAside(reason: string): Promise<void> {
     const wires = this.#wires;
     if (wires === null) return;
     this.#change(() => this.#letGo());
     this.#change(() => this.#up(wires));
     this.#reason = reason;
     await this.#lastChange;
-  }
-
-  /** A new processor knows nothing of this port. */
-  async reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
-    if (direction === 'rx') await this.#attachPorts(processor);
-    await this.rings.reattach(processor, direction);
   }
 
   info(): UplinkInfo {
@@ -225,7 +232,8 @@ export class Uplink implements SwitchPort {
     await this.#attachPorts();
     const features = featuresOf(wires.capabilities);
     for (let queue = 0; queue < this.#pairs * 2; queue++) {
-      await this.rings.start(queue, this.#setup(queue), this.#memory, features);
+      const problem = await this.rings.start(queue, this.#setup(queue), this.#memory, features);
+      if (problem !== null) throw new Error(problem === 'nowhere' ? problem : problem.reason);
     }
     this.#reason = undefined;
     this.#isUp = true;

@@ -15,6 +15,7 @@ import { featureNames } from '../vhost-user/features.ts';
 import { NOT_SHARED } from '../vhost-user/not-shared.ts';
 import { Session, type SessionDevice } from '../vhost-user/session.ts';
 import { CONTROL_QUEUE } from '../virtqueue/ring-number.ts';
+import type { RingProblem } from '../virtqueue/ring-problem.ts';
 import { RingSet } from '../virtqueue/ring-set.ts';
 import { GuestControl } from './guest-control.ts';
 
@@ -29,6 +30,10 @@ const DIRECTIONS = { receive: 'rx', transmit: 'tx', control: 'control' } as cons
 
 function isLinkUp(state: LinkState, hasUplink: boolean): boolean {
   return state === 'enable' || (state === 'auto' && hasUplink);
+}
+
+function faultOf(fault: string | undefined): { fault?: string } {
+  return fault === undefined ? {} : { fault };
 }
 
 export type VfEmit = <Name extends NicEventName>(event: Name, detail: NicEvents[Name]) => void;
@@ -155,15 +160,28 @@ export class Vf implements SessionDevice, SwitchPort {
     return this.#updateLink();
   }
 
-  reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
-    return this.rings.reattach(processor, direction);
+  async reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
+    const lost = await this.rings.reattach(processor, direction);
+    for (const { queue, reason } of lost) this.#tellRingFault(queue, reason);
+  }
+
+  async setAside(reason: string): Promise<void> {
+    for (const queue of this.rings.queues()) {
+      await this.rings.fault(queue, reason);
+      this.#session?.signalRingError(queue);
+    }
+    this.#fault(reason);
   }
 
   /** A processor stopped one of our rings. */
-  async onRingFault(place: number, reason: string): Promise<void> {
+  async onRingFault(place: number, { reason }: RingProblem): Promise<void> {
     const queue = place === CONTROL_QUEUE ? this.rings.controlQueue : place;
     if (queue === null) return;
-    await this.rings.fault(queue);
+    await this.rings.fault(queue, reason);
+    this.#tellRingFault(queue, reason);
+  }
+
+  #tellRingFault(queue: number, reason: string): void {
     this.#session?.signalRingError(queue);
     this.#fault(reason, queue);
   }
@@ -188,6 +206,7 @@ export class Vf implements SessionDevice, SwitchPort {
       direction: DIRECTIONS[this.rings.role(queue) ?? 'control'],
       state: this.rings.state(queue),
       size: this.rings.size(queue),
+      ...faultOf(this.rings.faultOf(queue)),
     }));
     const vmmMtu = this.#session?.vmmMtu ?? 0;
     return {
@@ -281,6 +300,7 @@ export class Vf implements SessionDevice, SwitchPort {
       },
       onRefusal: (reason) => this.#fault(reason),
       onOddity: (reason) => this.#warn(reason),
+      onRingFault: (queue, reason) => this.#tellRingFault(queue, reason),
       onUntranslatable: (iova) => {
         this.#lastFault = `address ${iova.toString(16)} is not translated by the guest's IOMMU`;
       },
@@ -304,7 +324,8 @@ export class Vf implements SessionDevice, SwitchPort {
 
   #fault(reason: string, queue?: number): void {
     this.#lastFault = reason;
-    this.#isFaulted = this.#session !== null;
+    // A ring that is faulted says so itself, and for as long as it is.
+    if (queue === undefined) this.#isFaulted = this.#session !== null;
     this.#update();
     this.#emit('fault', { vf: this.name, reason, ...(queue === undefined ? {} : { queue }) });
   }

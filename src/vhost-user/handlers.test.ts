@@ -84,6 +84,10 @@ class FakeSession {
     this.log.push(`start ${queue}`);
   }
 
+  async review(queue: number): Promise<void> {
+    this.log.push(`review ${queue}`);
+  }
+
   async startComplete(): Promise<void> {
     this.log.push('start all');
   }
@@ -278,32 +282,43 @@ describe('the set-up of a ring', () => {
   const address = { index: 0, flags: 0, ...addresses, log: 0n };
 
   it('takes size, base and addresses, and starts with whatever was missing', async () => {
-    handlers.setVringSize(session, message(writeVringState(0, 256)));
-    handlers.setVringBase(session, message(writeVringState(0, 65535)));
+    await handlers.setVringSize(session, message(writeVringState(0, 256)));
+    await handlers.setVringBase(session, message(writeVringState(0, 65535)));
     await handlers.setVringAddress(session, message(writeVringAddress(address)));
     expect(fake.setup(0)).toMatchObject({ size: 256, base: 65535, addresses });
-    expect(fake.log).toEqual(['start 0']);
+    expect(fake.log).toEqual(['review 0', 'review 0', 'start 0']);
   });
 
   const SET = {
     size: (number: number, queue = 0) =>
       handlers.setVringSize(session, message(writeVringState(queue, number))),
-    base: (number: number) => handlers.setVringBase(session, message(writeVringState(0, number))),
     enable: (number: number) =>
       handlers.setVringEnable(session, message(writeVringState(0, number))),
-    descriptors: (descriptors: bigint) =>
-      handlers.setVringAddress(session, message(writeVringAddress({ ...address, descriptors }))),
   };
 
   it.each([
-    ['a size of 0', () => SET.size(0), 'queue size 0'],
-    ['a size of 3', () => SET.size(3), 'queue size 3'],
-    ['a base of 65536', () => SET.base(65536), 'ring base 65536'],
-    ['descriptors between 16 bytes', () => SET.descriptors(0x1008n), 'ring 0 is not aligned'],
     ['a queue that the VF has not', () => SET.size(256, 9), 'ring 9'],
     ['an enable of 2', () => SET.enable(2), 'enable 2'],
   ])('refuses %s', async (_, act, reason) => {
     await refused(act, reason);
+    expect(fake.log).toEqual([]);
+  });
+
+  it('takes whatever is said, right or wrong: the session judges it', async () => {
+    await handlers.setVringSize(session, message(writeVringState(0, 17)));
+    await handlers.setVringBase(session, message(writeVringState(0, 65536)));
+    expect(fake.setup(0)).toMatchObject({ size: 17, hasSize: true, base: 65536 });
+    expect(fake.log).toEqual(['review 0', 'review 0']);
+  });
+
+  it('may be said again while it runs, and starts nothing', async () => {
+    const parts = { size: 64, base: 7, addresses };
+    Object.assign(fake.setup(0), parts);
+    fake.running.add(0);
+    await handlers.setVringSize(session, message(writeVringState(0, 64)));
+    await handlers.setVringBase(session, message(writeVringState(0, 7)));
+    await handlers.setVringAddress(session, message(writeVringAddress(address)));
+    expect(fake.setup(0)).toMatchObject(parts);
     expect(fake.log).toEqual([]);
   });
 

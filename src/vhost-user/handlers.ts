@@ -10,7 +10,7 @@ import { MEMORY_SLOTS_MAX } from '../memory/guest-memory.ts';
 import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
 import { closeSignal, type PeerSignal, type SignalKind, signalKind } from '../os/peer-signal.ts';
-import { baseOf, hasFeature, isAligned, isQueueSize, isRingBase } from '../virtqueue/ring-setup.ts';
+import { baseOf, hasFeature, type RingSetup } from '../virtqueue/ring-setup.ts';
 import type { Message } from './connection.ts';
 import { isAcceptable, OFFERED_PROTOCOL_FEATURES, offeredFeatures } from './features.ts';
 import {
@@ -121,28 +121,41 @@ export async function removeMemoryRegion(session: Session, message: Message): Pr
   c.close(region.fd);
 }
 
-export function setVringSize(session: Session, message: Message): undefined {
+// What a front-end says of a ring is taken as it is said: the guest's driver has chosen it, and a
+// VMM whose connection is closed for it may be without its device until it is started again. A ring
+// that cannot be right is set aside, and mended by the next word about it.
+
+export async function setVringSize(session: Session, message: Message): Promise<undefined> {
   const { index, number } = readVringState(message.payload);
-  const setup = stoppedSetup(session, index);
-  if (!isQueueSize(number, session.features)) throw new Refusal(`queue size ${number}`);
+  const setup = stoppedSetup(session, index, ({ size }) => size === number);
+  if (setup === null) return;
   setup.size = number;
+  setup.hasSize = true;
+  await session.review(index);
 }
 
 export async function setVringAddress(session: Session, message: Message): Promise<undefined> {
   const address = readVringAddress(message.payload);
-  const setup = stoppedSetup(session, address.index);
   const { descriptors, avail, used } = address;
-  if (!isAligned(address, session.features))
-    throw new Refusal(`ring ${address.index} is not aligned`);
+  const setup = stoppedSetup(
+    session,
+    address.index,
+    ({ addresses }) =>
+      addresses?.descriptors === descriptors &&
+      addresses.avail === avail &&
+      addresses.used === used,
+  );
+  if (setup === null) return;
   setup.addresses = { descriptors, avail, used };
   await session.startWhenComplete(address.index);
 }
 
-export function setVringBase(session: Session, message: Message): undefined {
+export async function setVringBase(session: Session, message: Message): Promise<undefined> {
   const { index, number } = readVringState(message.payload);
-  const setup = stoppedSetup(session, index);
-  if (!isRingBase(number, setup.size, session.features)) throw new Refusal(`ring base ${number}`);
+  const setup = stoppedSetup(session, index, ({ base }) => base === number);
+  if (setup === null) return;
   setup.base = number;
+  await session.review(index);
 }
 
 export async function getVringBase(session: Session, message: Message): Promise<Uint8Array> {
@@ -271,10 +284,19 @@ export function getStatus(session: Session): Uint8Array {
   return writeU64(BigInt(session.status));
 }
 
-function stoppedSetup(session: Session, queue: number): ReturnType<Session['setup']> {
+/**
+ * The set-up of a ring that does not run; null if it runs and `isSame`: a front-end that mends a
+ * ring says all of it again, and has started it by its first word.
+ */
+function stoppedSetup(
+  session: Session,
+  queue: number,
+  isSame: (setup: RingSetup) => boolean,
+): RingSetup | null {
   const setup = session.setup(queue);
-  if (session.device.rings.isRunning(queue)) throw new Refusal(`ring ${queue} is running`);
-  return setup;
+  if (!session.device.rings.isRunning(queue)) return setup;
+  if (isSame(setup)) return null;
+  throw new Refusal(`ring ${queue} is running`);
 }
 
 interface RingSignal {

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
+import { RING_FAULT_MEMORY, RING_FAULT_SETUP } from '../../layout/virtqueue.ts';
 import { openFdCount } from '../../test/support/file-descriptors.ts';
 import { FrontEnd, RequestRefused } from '../../test/support/mock-driver/front-end.ts';
 import { GuestMemory } from '../../test/support/mock-driver/guest-memory.ts';
@@ -9,6 +10,8 @@ import { createEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import { Poller } from '../os/poller.ts';
 import { createSocketPair } from '../os/unix-socket.ts';
+import type { RingState } from '../virtqueue/life-cycle.ts';
+import type { RingProblem } from '../virtqueue/ring-problem.ts';
 import type { RingSet } from '../virtqueue/ring-set.ts';
 import type { RingSetup } from '../virtqueue/ring-setup.ts';
 import { viewOf, writeU64, writeVringAddress, writeVringState } from './message.ts';
@@ -21,22 +24,46 @@ class FakeRings {
   regions = 0;
   place = 7;
 
+  readonly aside = new Map<number, string>();
+  problem: RingProblem | null = null;
+
   isRunning(queue: number): boolean {
     return this.running.has(queue);
+  }
+
+  state(queue: number): RingState {
+    if (this.aside.has(queue)) return 'faulted';
+    return this.running.has(queue) ? 'enabled' : 'stopped';
+  }
+
+  setAside(queue: number, _setup: RingSetup, reason: string): boolean {
+    const isNews = this.aside.get(queue) !== reason;
+    this.aside.set(queue, reason);
+    return isNews;
+  }
+
+  forgive(queue: number): void {
+    this.aside.delete(queue);
+  }
+
+  countFault(queue: number, fault: number): void {
+    this.log.push(`fault ${fault} of ${queue}`);
   }
 
   queues(): number[] {
     return [...this.running.keys()];
   }
 
-  async start(queue: number, setup: RingSetup): Promise<boolean> {
+  async start(queue: number, setup: RingSetup): Promise<RingProblem | null> {
     this.log.push(`start ${queue} at ${setup.base}`);
+    if (this.problem !== null) return this.problem;
     this.running.set(queue, setup);
-    return true;
+    return null;
   }
 
   async stop(queue: number): Promise<number> {
     this.log.push(`stop ${queue}`);
+    this.aside.delete(queue);
     this.running.delete(queue);
     return this.place;
   }
@@ -105,6 +132,7 @@ describe('a session', () => {
       onReset: () => heard.push('reset'),
       onRefusal: (reason) => heard.push(reason),
       onOddity: (reason) => heard.push(`oddity: ${reason}`),
+      onRingFault: (queue, reason) => heard.push(`ring ${queue}: ${reason}`),
       onUntranslatable: (iova) => heard.push(`untranslatable: ${iova}`),
       onClosed: (reason) => heard.push(`closed: ${reason}`),
     });
@@ -209,6 +237,34 @@ describe('a session', () => {
     expect(heard).toHaveLength(2);
   });
 
+  it('sets a ring aside that cannot be right, once, until the next word mends it', async () => {
+    await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
+    await shareMemory();
+    await frontEnd.send('SET_VRING_NUM', writeVringState(0, 17));
+    await frontEnd.send('SET_VRING_BASE', writeVringState(0, 0));
+    const reason = 'queue size 17 is not a power of two up to 32768';
+    expect(heard).toEqual([`ring 0: ${reason}`]);
+    expect(rings.aside.get(0)).toBe(reason);
+    expect(rings.log).toEqual([`fault ${RING_FAULT_SETUP} of 0`]);
+    await run(0);
+    expect(rings.aside.size).toBe(0);
+    expect(session.state).toBe('running');
+  });
+
+  it('sets a ring aside that no processor can attach; a stop and a start try again', async () => {
+    await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
+    await shareMemory();
+    rings.problem = { fault: RING_FAULT_MEMORY, reason: 'mmap failed' };
+    await run(0, 5);
+    expect(heard).toEqual(['ring 0: mmap failed']);
+    expect(session.state).toBe('negotiated');
+    rings.problem = null;
+    await frontEnd.ask('GET_VRING_BASE', writeVringState(0, 0));
+    await run(0, 5);
+    expect(rings.aside.size).toBe(0);
+    expect(session.state).toBe('running');
+  });
+
   it('forgets kicks, bases and enables at a reset, and keeps memory and features', async () => {
     await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
     await shareMemory();
@@ -225,10 +281,10 @@ describe('a session', () => {
 
   it('closes at a refusal where the front-end wants no acknowledgement', async () => {
     await negotiate(frontEnd, [VIRTIO_F_VERSION_1], []);
-    await frontEnd.send('SET_VRING_NUM', writeVringState(0, 3));
+    await frontEnd.send('SET_VRING_ENABLE', writeVringState(0, 3));
     await frontEnd.closed;
     await expect.poll(() => session.state).toBe('closed');
-    expect(heard).toEqual(['SET_VRING_NUM: queue size 3', 'closed: queue size 3']);
+    expect(heard).toEqual(['SET_VRING_ENABLE: enable 3', 'closed: enable 3']);
   });
 
   it('shows the configuration space, and lets nobody write to it', async () => {

@@ -1,21 +1,21 @@
 import { IOTLB_READ, IOTLB_WRITE } from '../../layout/memory.ts';
 import { VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_F_ACCESS_PLATFORM } from '../../layout/virtio.ts';
 import { everyStep } from '../background.ts';
-import { LifeCycle, type Transitions } from '../life-cycle.ts';
+import { LifeCycle } from '../life-cycle.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
-import { IOMMU_PAGE_SIZE, pageStart } from '../memory/iotlb.ts';
 import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
 import { closeSignal } from '../os/peer-signal.ts';
 import type { Poller } from '../os/poller.ts';
+import type { RingProblem } from '../virtqueue/ring-problem.ts';
 import type { RingSet } from '../virtqueue/ring-set.ts';
 import {
   controlQueueOf,
   createRingSetup,
   hasFeature,
-  isStartable,
   type RingSetup,
   ringParts,
+  setupProblem,
   type TranslatePage,
 } from '../virtqueue/ring-setup.ts';
 import { BackendChannel } from './backend-channel.ts';
@@ -34,19 +34,8 @@ import {
 import { placeProblem } from './not-shared.ts';
 import { Refusal } from './refusal.ts';
 import { admit } from './requests.ts';
-
-/**
- * connected: the socket is open. negotiated: features are acknowledged. running: a ring runs.
- * closed: the socket and all that came through it are gone.
- */
-export type SessionState = 'connected' | 'negotiated' | 'running' | 'closed';
-
-export const SESSION_TRANSITIONS: Transitions<SessionState> = {
-  connected: ['negotiated', 'closed'],
-  negotiated: ['running', 'closed'],
-  running: ['negotiated', 'closed'],
-  closed: [],
-};
+import { askForParts } from './ring-translations.ts';
+import { SESSION_TRANSITIONS, type SessionListener, type SessionState } from './session-state.ts';
 
 /** What a session needs to know of its VF. */
 export interface SessionDevice extends FeatureChoice {
@@ -57,18 +46,6 @@ export interface SessionDevice extends FeatureChoice {
   readonly mtu: number;
   readonly isLinkUp: boolean;
   readonly allowUnsealedMemory: boolean;
-}
-
-export interface SessionListener {
-  onStateChange(): void;
-  /** The front-end reset its device. */
-  onReset(): void;
-  onRefusal(reason: string): void;
-  /** Nothing is refused, but the operator should know. */
-  onOddity(reason: string): void;
-  /** The guest named an address that its IOMMU does not translate. */
-  onUntranslatable(iova: bigint): void;
-  onClosed(reason: string | null): void;
 }
 
 /**
@@ -103,8 +80,7 @@ export class Session {
     });
     this.#connection = new Connection(fd, poller, {
       onMessage: (message) => {
-        this.#work = this.#receive(message);
-        return this.#work;
+        return this.#enqueue(() => this.#receive(message));
       },
       onClose: (reason) => {
         // After the request in hand, so that nothing is torn down under it.
@@ -112,6 +88,12 @@ export class Session {
         this.#work = this.#work.then(tearDown, tearDown);
       },
     });
+  }
+
+  /** One piece of work at a time: requests, and what the NIC itself wants of the rings. */
+  #enqueue(work: () => Promise<void>): Promise<void> {
+    this.#work = this.#work.then(work, work);
+    return this.#work;
   }
 
   get state(): SessionState {
@@ -202,30 +184,62 @@ export class Session {
     this.iommu.connect(channel, wantsReplies);
   }
 
-  /** Starts a ring as soon as everything about it is known. */
+  /**
+   * Starts a ring as soon as everything about it is known. What can be seen to be wrong before is
+   * said at once: the ring is set aside until the front-end mends it.
+   */
   async startWhenComplete(queue: number): Promise<void> {
     const setup = this.setup(queue);
-    const isComplete = setup.size > 0 && setup.addresses !== null && setup.kickFd >= 0;
-    if (!isComplete || this.memory.regions.length === 0) return;
     if (this.device.rings.isRunning(queue)) return;
-    // Each part was checked when it came, but features, size and base may come in any order.
-    if (!isStartable(setup, this.features)) {
-      throw new Refusal(`ring ${queue}: size, base or addresses do not fit its features`);
+    const isComplete = setup.size > 0 && setup.addresses !== null && setup.kickFd >= 0;
+    const problem = setupProblem(setup, this.features);
+    if (problem !== null) {
+      // Before the features are known, some of this may yet become right.
+      if (isComplete || !this.#cycle.is('connected')) this.#setAside(queue, problem);
+      return;
     }
+    if (this.device.rings.state(queue) === 'faulted') {
+      this.device.rings.forgive(queue);
+      this.#updateState();
+    }
+    if (!isComplete || this.memory.regions.length === 0) return;
+    await this.#start(queue, setup);
+  }
+
+  /** After a word about a ring that starts none by itself: it may set it aside, or mend it. */
+  async review(queue: number): Promise<void> {
+    const wasAside = this.device.rings.state(queue) === 'faulted';
+    const isWrong = setupProblem(this.setup(queue), this.features) !== null;
+    if (wasAside || isWrong) await this.startWhenComplete(queue);
+  }
+
+  async #start(queue: number, setup: RingSetup): Promise<void> {
     this.#checkQueue(queue);
     setup.isControl = queue === this.#controlQueue;
     // Without protocol features there is no SET_VRING_ENABLE: rings begin enabled.
     if (!hasFeature(this.features, VHOST_USER_F_PROTOCOL_FEATURES)) setup.isEnabled = true;
     const translate = this.isBehindIommu ? this.#translate : undefined;
     // Its addresses are asked for; it starts when the last of them is known.
-    if (translate !== undefined && !this.#askForRing(setup)) return;
+    const parts = ringParts(setup, this.features);
+    if (translate !== undefined && !askForParts(this.iommu, parts)) return;
     const { rings } = this.device;
-    const isStarted = await rings.start(queue, setup, this.memory, this.features, translate);
-    if (!isStarted) {
-      const parts = ringParts(setup, this.features);
+    const problem = await rings.start(queue, setup, this.memory, this.features, translate);
+    if (problem === 'nowhere') {
       throw new Refusal(`ring ${queue} ${placeProblem(parts, this.memory, this.isBehindIommu)}`);
     }
+    if (problem === null) this.#updateState();
+    else this.#setAside(queue, problem);
+  }
+
+  /** A ring cannot start: the others, and the connection, go on. */
+  #setAside(queue: number, { fault, reason }: RingProblem): void {
+    const { rings } = this.device;
+    const setup = this.setup(queue);
+    setup.isControl = queue === this.#controlQueue;
+    if (!rings.setAside(queue, setup, reason)) return;
+    rings.countFault(queue, fault);
     this.#updateState();
+    this.#listener.onRingFault(queue, reason);
   }
 
   /** Said beside what happens, which goes on. */
@@ -243,7 +257,7 @@ export class Session {
     const end = iova + sizeBytes;
     const isInside = (part: { address: bigint; lengthBytes: number }) =>
       sizeBytes === 0n || (part.address < end && part.address + BigInt(part.lengthBytes) > iova);
-    for (const queue of this.device.rings.queues()) {
+    for (const queue of this.#runningQueues()) {
       const setup = this.setup(queue);
       if (!ringParts(setup, this.features).some(isInside)) continue;
       setup.base = await this.device.rings.stop(queue);
@@ -254,25 +268,11 @@ export class Session {
   readonly #translate: TranslatePage = (iova, isWritten) =>
     this.iommu.lookUp(iova, isWritten ? IOTLB_WRITE : IOTLB_READ);
 
-  /** Whether all parts of a ring are translated. Asks for those that are not. */
-  #askForRing(setup: RingSetup): boolean {
-    let isComplete = true;
-    for (const { address, lengthBytes, isWritten } of ringParts(setup, this.features)) {
-      const end = address + BigInt(lengthBytes);
-      for (let iova = pageStart(address); iova < end; iova += BigInt(IOMMU_PAGE_SIZE)) {
-        if (this.#translate(iova, isWritten) !== null) continue;
-        this.iommu.miss(iova, isWritten ? IOTLB_WRITE : IOTLB_READ);
-        isComplete = false;
-      }
-    }
-    return isComplete;
-  }
-
   /** Stops a ring and forgets its kick; returns where it stands. */
   async stopRing(queue: number): Promise<number> {
     const setup = this.setup(queue);
-    const wasRunning = this.device.rings.isRunning(queue);
-    const base = wasRunning ? await this.device.rings.stop(queue) : setup.base;
+    const isKnown = this.device.rings.state(queue) !== 'stopped';
+    const base = isKnown ? await this.device.rings.stop(queue) : setup.base;
     await this.#forgetTranslations();
     this.device.rings.forgetQueue(queue);
     setup.base = base;
@@ -284,11 +284,15 @@ export class Session {
 
   /** Stops what runs, does something that rings must not see, and starts them again. */
   async withRingsStopped(change: () => Promise<void>): Promise<void> {
-    const running = this.device.rings.queues();
+    const running = this.#runningQueues();
     for (const queue of running) this.setup(queue).base = await this.device.rings.stop(queue);
     await change();
     for (const queue of running) await this.startWhenComplete(queue);
     this.#updateState();
+  }
+
+  #runningQueues(): number[] {
+    return this.device.rings.queues().filter((queue) => this.device.rings.isRunning(queue));
   }
 
   /**
@@ -304,7 +308,7 @@ export class Session {
 
   async reset(): Promise<void> {
     for (const [queue, setup] of this.#setups) {
-      if (this.device.rings.isRunning(queue)) await this.device.rings.stop(queue);
+      if (this.device.rings.state(queue) !== 'stopped') await this.device.rings.stop(queue);
       closeFd(setup.kickFd);
       setup.kickFd = -1;
       setup.isEnabled = false;
@@ -361,7 +365,7 @@ export class Session {
 
   #updateState(): void {
     if (this.#cycle.is('closed')) return;
-    const isRunning = this.device.rings.queues().length > 0;
+    const isRunning = this.#runningQueues().length > 0;
     if (this.#cycle.is('connected') && isRunning) this.#cycle.to('negotiated');
     if (isRunning) this.#cycle.to('running');
     else if (this.#cycle.is('running')) this.#cycle.to('negotiated');

@@ -3,12 +3,13 @@ import type { Transitions } from '../life-cycle.ts';
 
 /**
  * stopped: no memory of it is mapped. disabled: it runs, but receives nothing and what it transmits
- * is discarded. faulted: its driver broke it (or the firmware trapped on it); only a stop helps.
+ * is discarded. faulted: its driver broke it, the firmware trapped on it, or it could not start;
+ * only a stop helps.
  */
 export type RingState = 'stopped' | 'disabled' | 'enabled' | 'faulted';
 
 export const RING_TRANSITIONS: Transitions<RingState> = {
-  stopped: ['disabled', 'enabled'],
+  stopped: ['disabled', 'enabled', 'faulted'],
   disabled: ['enabled', 'stopped', 'faulted'],
   enabled: ['disabled', 'stopped', 'faulted'],
   faulted: ['stopped'],

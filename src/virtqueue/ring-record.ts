@@ -37,7 +37,7 @@ interface RecordedRing {
   readonly number: number;
   readonly role: RingRole;
   readonly cycle: LifeCycle<RingState>;
-  readonly setup: RingSetup | null;
+  readonly setup: RingSetup;
   readonly features: bigint;
 }
 
@@ -54,11 +54,11 @@ export function writeRingRecord(
   settings: RingSettings,
 ): void {
   const { features } = ring;
-  const place = startPlace(ring.setup?.base ?? 0, features);
+  const place = startPlace(ring.setup.base, features);
   const fields: [number, number][] = [
     [RING_LOCK, 0],
     [RING_STATE, RING_STATE_NUMBERS[ring.cycle.state]],
-    [RING_SIZE, ring.setup?.size ?? 0],
+    [RING_SIZE, ring.setup.size],
     [RING_LAST_AVAIL, place],
     [RING_USED_INDEX, place],
     [RING_SIGNALLED_USED, place],

@@ -1,42 +1,36 @@
 import { COUNTER_REFUSED } from '../../layout/counters.ts';
-import {
-  RECEIVE_BY_TABLE,
-  VF_BEHIND_IOMMU,
-  VF_RECEIVE_COUNT,
-  VF_RECEIVE_QUEUES,
-} from '../../layout/vf.ts';
-import { PACKED_WRAP, RING_LAST_AVAIL, RING_STATE } from '../../layout/virtqueue.ts';
+import { RECEIVE_BY_TABLE, VF_BEHIND_IOMMU } from '../../layout/vf.ts';
+import { RING_FAULT_MEMORY, RING_LAST_AVAIL, RING_STATE } from '../../layout/virtqueue.ts';
 import { everyStep } from '../background.ts';
-import { LifeCycle } from '../life-cycle.ts';
 import type { GuestMemory, MemoryRegion } from '../memory/guest-memory.ts';
 import type { IotlbChange } from '../memory/iotlb.ts';
-import { isPinOf } from '../memory/pins.ts';
 import type { Fabric } from '../nic/fabric.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
 import type { Command, RingPins, RingRole } from '../processor/commands.ts';
 import { writeLink } from '../switch/vlan.ts';
 import { ControlSettings } from './control-settings.ts';
 import { writeFlowRecord } from './flow-record.ts';
-import { RING_STATE_NUMBERS, RING_TRANSITIONS, type RingState } from './life-cycle.ts';
+import { RING_STATE_NUMBERS, type RingState } from './life-cycle.ts';
+import { enabledReceiveQueues, writeReceiveQueues } from './receive-queues.ts';
+import {
+  attachCommand,
+  createRing,
+  type LostRing,
+  liesInFile,
+  type Ring,
+  standsAtBeginning,
+} from './ring.ts';
 import { CONTROL_QUEUE, ringNumber } from './ring-number.ts';
+import { ODD_PLACE, type RingProblem, ringProblem } from './ring-problem.ts';
 import { type RingSettings, writeRingRecord, writeRingSettings } from './ring-record.ts';
 import {
   freePins,
+  isAlignedWhereMapped,
   isPackedRing,
   pinRing,
   type RingSetup,
   type TranslatePage,
 } from './ring-setup.ts';
-
-interface Ring {
-  readonly queue: number;
-  readonly number: number;
-  readonly role: RingRole;
-  readonly cycle: LifeCycle<RingState>;
-  pins: RingPins | null;
-  setup: RingSetup | null;
-  readonly features: bigint;
-}
 
 /**
  * The rings of one VF as they run: attached to the processors, published to the switch.
@@ -69,10 +63,17 @@ export class RingSet {
     return this.#rings.get(queue)?.cycle.state ?? 'stopped';
   }
 
-  isRunning(queue: number): boolean {
-    return this.state(queue) !== 'stopped';
+  /** Why a ring is faulted. */
+  faultOf(queue: number): string | undefined {
+    return this.#rings.get(queue)?.fault;
   }
 
+  /** Whether a ring has started, whatever has become of it since. */
+  isRunning(queue: number): boolean {
+    return (this.#rings.get(queue)?.pins ?? null) !== null;
+  }
+
+  /** Those that run, and those that are set aside. */
   queues(): number[] {
     return [...this.#rings.keys()].sort((a, b) => a - b);
   }
@@ -103,7 +104,7 @@ export class RingSet {
   /** The virtqueue number of the control queue, if that runs. */
   get controlQueue(): number | null {
     const control = [...this.#rings.values()].find(({ role }) => role === 'control');
-    return control?.queue ?? null;
+    return control === undefined || control.pins === null ? null : control.queue;
   }
 
   role(queue: number): RingRole | null {
@@ -136,38 +137,79 @@ export class RingSet {
   }
 
   usesFile(fd: number): boolean {
-    return [...this.#rings.values()].some(
-      (ring) => ring.pins !== null && Object.values(ring.pins).some((pin) => isPinOf(pin, fd)),
-    );
+    return [...this.#rings.values()].some((ring) => liesInFile(ring, fd));
   }
 
-  /** Starts a ring. False if its parts do not lie in the guest's memory. */
+  /**
+   * Starts a ring. Returns why it cannot start: 'nowhere' if its parts do not lie in the guest's
+   * memory, or there is no room for it.
+   */
   async start(
     queue: number,
     setup: RingSetup,
     memory: GuestMemory,
     features: bigint,
     translate?: TranslatePage,
-  ): Promise<boolean> {
+  ): Promise<RingProblem | 'nowhere' | null> {
     const pins = pinRing(setup, memory, this.#fabric.pins, features, translate);
-    if (pins === null) return false;
-    const role = setup.isControl ? 'control' : queue % 2 === 1 ? 'transmit' : 'receive';
-    const number = ringNumber(this.#vf, setup.isControl ? CONTROL_QUEUE : queue);
-    const cycle = new LifeCycle(`ring ${queue}`, RING_TRANSITIONS, 'stopped');
-    const ring: Ring = { queue, number, role, cycle, pins, setup, features };
-    this.#rings.set(queue, ring);
-    cycle.to(setup.isEnabled ? 'enabled' : 'disabled');
+    if (pins === null) return 'nowhere';
+    if (!isAlignedWhereMapped(pins)) {
+      freePins(pins, this.#fabric.pins);
+      return ODD_PLACE;
+    }
+    const ring = this.#note(queue, setup, features, pins);
+    ring.cycle.to(setup.isEnabled ? 'enabled' : 'disabled');
     writeRingRecord(this.#fabric.shared, ring, this.#ringSettings);
-    // The owner first, alone: it reads in the guest's memory where the ring stands.
-    await this.#fabric.post(this.#ownerOf(queue), this.#attachCommand(ring, true));
-    if (role === 'control' && this.#standsAtBeginning(ring)) await this.resetSettings();
-    for (const processor of this.#others(ring)) {
-      await this.#fabric.post(processor, this.#attachCommand(ring, false));
+    try {
+      await this.#attach(ring);
+    } catch (error) {
+      // Of some processors it may have become known: none keeps anything of it.
+      this.#rings.delete(queue);
+      ring.cycle.to('stopped');
+      await this.#detach(ring, pins, false);
+      return ringProblem(RING_FAULT_MEMORY, (error as Error).message);
     }
     await this.#publish();
     // A NIC that served this ring before may have owed its driver an interrupt.
     this.#fabric.raiser.raise(setup.call);
-    return true;
+    return null;
+  }
+
+  #note(queue: number, setup: RingSetup, features: bigint, pins: RingPins | null): Ring {
+    const ring = createRing(this.#vf, queue, { setup, features, pins });
+    this.#rings.set(queue, ring);
+    return ring;
+  }
+
+  async #attach(ring: Ring): Promise<void> {
+    // The owner first, alone: it reads in the guest's memory where the ring stands.
+    await this.#fabric.post(this.#ownerOf(ring.queue), this.#attachCommand(ring, true));
+    if (ring.role === 'control' && standsAtBeginning(this.#fabric.shared, ring))
+      await this.resetSettings();
+    for (const processor of this.#others(ring)) {
+      await this.#fabric.post(processor, this.#attachCommand(ring, false));
+    }
+  }
+
+  /** Notes why a ring cannot start. It must not run. False if that is known already. */
+  setAside(queue: number, setup: RingSetup, reason: string): boolean {
+    const isNews = this.#rings.get(queue)?.fault !== reason;
+    const ring = this.#note(queue, setup, 0n, null);
+    ring.cycle.to('faulted');
+    ring.fault = reason;
+    this.#fabric.shared.markFaulted(ring.number);
+    return isNews;
+  }
+
+  /** A ring that was set aside may start again. */
+  forgive(queue: number): void {
+    if (!this.isRunning(queue)) this.#rings.delete(queue);
+  }
+
+  /** Counts a fault that no processor has counted. */
+  countFault(queue: number, fault: number): void {
+    const number = this.#rings.get(queue)?.number;
+    if (number !== undefined) this.#fabric.shared.countFault(number, fault);
   }
 
   /**
@@ -177,17 +219,23 @@ export class RingSet {
    */
   async stop(queue: number, parks = false): Promise<number> {
     const ring = this.#rings.get(queue);
-    if (ring === undefined || ring.pins === null) return 0;
+    if (ring === undefined) return 0;
     this.#rings.delete(queue);
     ring.cycle.to('stopped');
-    const { number, pins } = ring;
-    const command: Command = { kind: 'detach-ring', ring: number, pins, parks };
-    const detach = (processor: number) => () => this.#fabric.post(processor, command);
-    const processors = [this.#ownerOf(queue), ...this.#others(ring)];
-    await everyStep(`stop ring ${queue}`, [() => this.#publish(), ...processors.map(detach)]);
-    this.#fabric.shared.setRingField(ring.number, RING_STATE, RING_STATE_NUMBERS.stopped);
-    freePins(ring.pins, this.#fabric.pins);
+    if (ring.pins === null) return ring.setup.base;
+    await this.#detach(ring, ring.pins, parks);
     return this.#fabric.shared.ringField(ring.number, RING_LAST_AVAIL);
+  }
+
+  /** Takes a ring from all processors. It is off the list. */
+  async #detach(ring: Ring, pins: RingPins, parks: boolean): Promise<void> {
+    const { number, queue } = ring;
+    const command: Command = { kind: 'detach-ring', ring: number, pins, parks };
+    const processors = [this.#ownerOf(queue), ...this.#others(ring)];
+    const steps = processors.map((processor) => () => this.#fabric.post(processor, command));
+    await everyStep(`stop ring ${queue}`, [() => this.#publish(), ...steps]);
+    this.#fabric.shared.setRingField(number, RING_STATE, RING_STATE_NUMBERS.stopped);
+    freePins(pins, this.#fabric.pins);
   }
 
   /** The front-end has gone. */
@@ -238,12 +286,12 @@ export class RingSet {
   }
 
   /** A processor reports that it stopped this ring. */
-  async fault(queue: number): Promise<void> {
+  async fault(queue: number, reason: string): Promise<void> {
     const ring = this.#rings.get(queue);
     if (ring === undefined || ring.cycle.is('faulted')) return;
     ring.cycle.to('faulted');
-    const state = RING_STATE_NUMBERS.faulted;
-    this.#fabric.shared.setRingField(ring.number, RING_STATE, state);
+    ring.fault = reason;
+    this.#fabric.shared.markFaulted(ring.number);
     await this.#publish();
     // The processors that did not find it out themselves leave it alone from now on.
     await this.#fabric.broadcast({
@@ -254,37 +302,48 @@ export class RingSet {
   }
 
   size(queue: number): number {
-    return this.#rings.get(queue)?.setup?.size ?? 0;
+    return this.#rings.get(queue)?.setup.size ?? 0;
   }
 
   /**
    * Brings a new processor up to date: memory, receive rings and the port first; transmit rings in
-   * a second round, when all VFs can receive again. Rings that a fault stopped stay away.
+   * a second round, when all VFs can receive again. Rings that a fault stopped stay away. A ring
+   * that cannot be attached any more is stopped, the others go on; returns those.
    */
-  async reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
+  async reattach(processor: number, direction: 'rx' | 'tx'): Promise<LostRing[]> {
+    const lost: LostRing[] = [];
     if (direction === 'rx' && this.#regions.length > 0) {
       await this.#fabric.post(processor, this.#memoryCommand());
     }
     for (const ring of this.#rings.values()) {
       if ((ring.role === 'receive') !== (direction === 'rx')) continue;
       const isHere = ring.role === 'receive' || processor === this.#ownerOf(ring.queue);
-      if (!isHere || ring.cycle.is('faulted')) continue;
+      if (!isHere || ring.pins === null || ring.cycle.is('faulted')) continue;
       // A transmit ring has one user, so its guest's used index is where it stands. A receive ring
       // may be in use by the other processors right now: its shared record is.
       // A packed ring has no index to read: its record is all there is.
       const resumes = ring.role !== 'receive' && !isPackedRing(ring.features);
-      await this.#fabric.post(processor, this.#attachCommand(ring, resumes));
+      try {
+        await this.#fabric.post(processor, this.#attachCommand(ring, resumes));
+      } catch (error) {
+        if (this.#rings.get(ring.queue) !== ring) continue; // it has been stopped meanwhile
+        const { fault, reason } = ringProblem(RING_FAULT_MEMORY, (error as Error).message);
+        await this.fault(ring.queue, reason);
+        this.#fabric.shared.countFault(ring.number, fault);
+        lost.push({ queue: ring.queue, reason });
+      }
     }
     if (direction === 'rx') await this.#fabric.post(processor, this.#portCommand());
+    return lost;
   }
 
   async injectTrap(queue: number): Promise<boolean> {
     const ring = this.#rings.get(queue);
     if (ring === undefined || ring.pins === null) return false;
     const command: Command = { kind: 'inject-trap', ring: ring.number, pins: ring.pins };
-    const others = this.#others(ring).map((processor) => this.#fabric.post(processor, command));
-    await Promise.all(others);
-    return this.#fabric.post(this.#ownerOf(queue), command);
+    const owners = [this.#ownerOf(queue), ...this.#others(ring)];
+    const done = await Promise.all(owners.map((owner) => this.#fabric.post(owner, command)));
+    return done.every((isDone) => isDone);
   }
 
   /** The processors beside the owner that the ring is attached to. */
@@ -298,26 +357,10 @@ export class RingSet {
     return { guest: this.settings, coalesces: this.#coalesces };
   }
 
-  /** The driver has given it nothing yet: whatever was set before, was set by another. */
-  #standsAtBeginning(ring: Ring): boolean {
-    const place = this.#fabric.shared.ringField(ring.number, RING_LAST_AVAIL);
-    return place === (isPackedRing(ring.features) ? PACKED_WRAP : 0);
-  }
-
   #attachCommand(ring: Ring, resumesFromUsed: boolean): Command {
-    if (ring.pins === null || ring.setup === null) throw new Error('assertion: ring without pins');
-    return {
-      kind: 'attach-ring',
-      ring: ring.number,
-      pins: ring.pins,
-      state: RING_STATE_NUMBERS[ring.cycle.state],
-      role: ring.role,
-      // Whoever delivers: the owner may sleep meanwhile.
-      looksAhead: this.#isBehindIommu && ring.role === 'receive',
-      resumesFromUsed,
-      kickFd: ring.setup.kickFd,
-      call: ring.setup.call,
-    };
+    // Whoever delivers looks ahead: the owner may sleep meanwhile.
+    const looksAhead = this.#isBehindIommu && ring.role === 'receive';
+    return attachCommand(ring, { looksAhead, resumesFromUsed });
   }
 
   #memoryCommand(): Command {
@@ -329,12 +372,7 @@ export class RingSet {
     if (!this.#isLinkUp) return [];
     // Without a control queue it is the front-end that enables those that the guest uses.
     const pairs = this.controlQueue === null ? this.#rings.size : this.settings.queuePairs;
-    return [...this.#rings.values()]
-      .filter(({ role, queue, cycle }) => {
-        return role === 'receive' && cycle.is('enabled') && queue < 2 * pairs;
-      })
-      .map(({ queue }) => queue)
-      .sort((a, b) => a - b);
+    return enabledReceiveQueues(this.#rings.values(), pairs);
   }
 
   #receiveCount(queues: readonly number[]): number {
@@ -349,15 +387,9 @@ export class RingSet {
   /** Tells the switch which receive queues take frames. */
   async #publish(): Promise<void> {
     const { view } = this.#fabric.shared;
-    const record = this.#fabric.shared.vfOffset(this.#vf);
     const queues = this.#receiveQueues();
-    // Never more counted than listed: the count shrinks before the list changes and grows after.
-    const before = view.getUint32(record + VF_RECEIVE_COUNT, true);
-    view.setUint32(record + VF_RECEIVE_COUNT, Math.min(before, queues.length), true);
-    queues.forEach((queue, index) => {
-      view.setUint8(record + VF_RECEIVE_QUEUES + index, queue);
-    });
-    view.setUint32(record + VF_RECEIVE_COUNT, this.#receiveCount(queues), true);
+    const count = this.#receiveCount(queues);
+    writeReceiveQueues(view, this.#fabric.shared.vfOffset(this.#vf), queues, count);
     await this.#fabric.broadcast(this.#portCommand());
   }
 }

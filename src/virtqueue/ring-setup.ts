@@ -45,6 +45,7 @@ import {
   RING_F_INDIRECT,
   RING_F_MERGEABLE,
   RING_F_PACKED,
+  RING_FAULT_SETUP,
   USED_ELEMENT_SIZE,
   USED_RING,
 } from '../../layout/virtqueue.ts';
@@ -60,6 +61,7 @@ import {
 } from '../memory/pins.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
 import type { RingPins } from '../processor/commands.ts';
+import type { RingProblem } from './ring-problem.ts';
 
 const HOST_OFFLOADS = [
   [VIRTIO_NET_F_CSUM, OFFLOAD_CHECKSUM],
@@ -83,6 +85,8 @@ const GUEST_OFFLOADS = [
 /** What the front-end says of one ring, in its own addresses. Grows message by message. */
 export interface RingSetup {
   size: number;
+  /** Whether the front-end has said the size. */
+  hasSize: boolean;
   addresses: { descriptors: bigint; avail: bigint; used: bigint } | null;
   base: number;
   kickFd: number;
@@ -96,6 +100,7 @@ export interface RingSetup {
 export function createRingSetup(): RingSetup {
   return {
     size: 0,
+    hasSize: false,
     addresses: null,
     base: 0,
     kickFd: -1,
@@ -116,7 +121,7 @@ export function isQueueSize(size: number, features: bigint): boolean {
   return isPackedRing(features) || (size & (size - 1)) === 0;
 }
 
-/** 2.7, 2.8: the parts' alignments. The firmware's atomic accesses would trap on anything else. */
+/** 2.7, 2.8: the parts' alignments, in the addresses of whoever names them. */
 export function isAligned(
   addresses: NonNullable<RingSetup['addresses']>,
   features: bigint,
@@ -317,13 +322,34 @@ export function isRingBase(base: number, size: number, features: bigint): boolea
 }
 
 /**
- * Whether all parts of a ring fit together: the firmware takes size and base at their word, and
- * would leave the ring's memory if the one lay beyond the other.
+ * What is wrong with what is known of a ring so far, or null. The firmware takes size and base at
+ * their word, and would leave the ring's memory if the one lay beyond the other.
  */
-export function isStartable(setup: RingSetup, features: bigint): boolean {
+export function setupProblem(setup: RingSetup, features: bigint): RingProblem | null {
   const { addresses, base, size } = setup;
-  if (addresses === null || !isAligned(addresses, features)) return false;
-  return isQueueSize(size, features) && isRingBase(base, size, features);
+  const wrong = (reason: string) => ({ fault: RING_FAULT_SETUP, reason });
+  if (setup.hasSize && !isQueueSize(size, features)) {
+    const rule = isPackedRing(features) ? 'from 1 to 32768' : 'a power of two up to 32768';
+    return wrong(`queue size ${size} is not ${rule}`);
+  }
+  if (!isRingBase(base, size, features)) {
+    return wrong(`ring base ${base} is no place of the ring`);
+  }
+  if (addresses !== null && !isAligned(addresses, features)) {
+    return wrong('a part of the ring is not aligned as virtio demands');
+  }
+  return null;
+}
+
+/** Bytes: the firmware reads and writes indexes and flags with atomic instructions of 16 bits. */
+const ATOMIC_ALIGNMENT = 2;
+
+/**
+ * Whether the parts really lie where atomic instructions work. A front-end may shift the addresses
+ * of a region against its file as it likes: what is aligned for it may be odd here, and trap.
+ */
+export function isAlignedWhereMapped(pins: RingPins): boolean {
+  return Object.values(pins).every((pin: Pin) => pin.partOffset % ATOMIC_ALIGNMENT === 0);
 }
 
 /**

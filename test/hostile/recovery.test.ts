@@ -1,9 +1,21 @@
+import { closeSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
+import { VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
+import { F_ADD_SEALS, F_SEAL_FUTURE_WRITE } from '../../src/os/constants.ts';
+import { createEventFd } from '../../src/os/event-fd.ts';
+import { c } from '../../src/os/libc.ts';
+import { createMemoryFile } from '../../src/os/memory-file.ts';
+import { writeU64, writeVringAddress, writeVringState } from '../../src/vhost-user/message.ts';
+import { isRaised } from '../support/event-fd.ts';
 import { plainFrame } from '../support/frames.ts';
+import { FrontEnd } from '../support/mock-driver/front-end.ts';
+import { memoryTable, negotiate } from '../support/mock-driver/handshake.ts';
 import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { TestNic } from '../support/test-nic.ts';
 
 // A processor that dies, seen from the guests: whoever is not to blame goes on after a moment.
+
+const SEALED = expect.stringMatching(/cannot be mapped: mmap failed: EPERM/);
 
 let lab: TestNic | undefined;
 
@@ -41,5 +53,105 @@ describe('a ring that two processors deliver to, and one of them dies of', () =>
     await pass(nic, guests, 1, 0);
     expect(restarts(nic)).toBe(1);
     expect(nic.nic.vf('vf2')).toMatchObject({ state: 'faulted' });
+  });
+});
+
+describe('a ring that is aligned for its front-end and not in its file', () => {
+  it('is set aside, and no processor traps on it', async () => {
+    const nic = await TestNic.start({ vfs: 3 });
+    lab = nic;
+    const frontEnd = FrontEnd.connect(nic.socket(0));
+    await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
+    const sizeBytes = 0x100000;
+    const userAddress = 0x7e00_0000_0001; // one more than where its file has it
+    const fd = createMemoryFile('odd', sizeBytes);
+    const region = { guestAddress: 0, sizeBytes, userAddress, fileOffset: 0, fd };
+    await frontEnd.send('SET_MEM_TABLE', memoryTable([region]).payload, [fd]);
+    const error = createEventFd();
+    const kick = createEventFd();
+    const at = BigInt(userAddress) + 0xfn;
+    const parts = { descriptors: at, avail: at + 0x10000n, used: at + 0x20000n, log: 0n };
+    await frontEnd.send('SET_VRING_ERR', writeU64(1n), [error]);
+    await frontEnd.send('SET_VRING_NUM', writeVringState(1, 256));
+    await frontEnd.send('SET_VRING_ADDR', writeVringAddress({ index: 1, flags: 0, ...parts }));
+    await frontEnd.send('SET_VRING_KICK', writeU64(1n), [kick]);
+    const { state, rings } = nic.nic.vf('vf0');
+    expect(state).toBe('faulted');
+    expect(rings).toMatchObject([
+      { queue: 1, state: 'faulted', fault: expect.stringMatching(/odd address/) },
+    ]);
+    await expect.poll(() => isRaised(error)).toBe(true);
+    // Whatever the ring's processor does from now on, it works for the others.
+    const guests = [await nic.connect(1), await nic.connect(2)];
+    guests[0]?.send(plainFrame({ to: nic.mac(2), from: nic.mac(1) }, 100));
+    await guests[1]?.nextFrame();
+    expect(restarts(nic)).toBe(0);
+    expect(nic.stats(0).tx).toMatchObject({ faults: 1, faultReasons: { setup: 1 } });
+    frontEnd.close();
+    for (const one of [fd, error, kick]) closeSync(one);
+  });
+});
+
+describe('memory that is sealed against mapping after its rings have started', () => {
+  it('costs its own rings when the processor is replaced, and nobody else', async () => {
+    const nic = await TestNic.start({ vfs: 4 });
+    lab = nic;
+    const hostage = await nic.connect(0);
+    const guests = [hostage, await nic.connect(1), await nic.connect(2), await nic.connect(3)];
+    for (const { fd } of hostage.queues.memory.regions) {
+      expect(c.fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE)).toBe(0);
+    }
+    const faults = new Set<string>();
+    nic.nic.on('fault', ({ vf, queue }) => faults.add(`${vf} queue ${queue}`));
+    await nic.nic.injectTrap('vf1', 1);
+    await pass(nic, guests, 2, 3);
+    await pass(nic, guests, 3, 2);
+    await expect
+      .poll(() => [...faults].sort())
+      .toEqual(['vf0 queue 0', 'vf0 queue 1', 'vf1 queue 1']);
+    expect(nic.nic.vf('vf0')).toMatchObject({ state: 'faulted', lastFault: SEALED });
+    expect(nic.nic.vf('vf0').rings.map(({ state }) => state)).toEqual(['faulted', 'faulted']);
+    expect(nic.nic.vf('vf2').state).toBe('ready');
+    expect(nic.stats(0).rx.faultReasons).toEqual({ memory: 1 });
+    expect(restarts(nic)).toBe(1);
+  });
+
+  it('keeps a further ring from starting, which leaves nothing behind', async () => {
+    const nic = await TestNic.start({ vfs: 3 });
+    lab = nic;
+    const hostage = await nic.connect(0, { queues: [1] });
+    for (const { fd } of hostage.queues.memory.regions) {
+      expect(c.fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE)).toBe(0);
+    }
+    await hostage.startQueue(0);
+    expect(nic.nic.vf('vf0')).toMatchObject({ state: 'faulted', lastFault: SEALED });
+    const states = nic.nic.vf('vf0').rings.map(({ queue, state }) => `${queue} ${state}`);
+    expect(states).toEqual(['0 faulted', '1 enabled']);
+    const guests = [hostage, await nic.connect(1), await nic.connect(2)];
+    await pass(nic, guests, 1, 2);
+    await nic.disconnect(0, hostage);
+    const again = await nic.connect(0);
+    await pass(nic, [again, ...guests.slice(1)], 1, 0);
+    await pass(nic, [again, ...guests.slice(1)], 0, 1);
+    expect(restarts(nic)).toBe(0);
+  });
+});
+
+describe('a ring that starts while its processor is being replaced', () => {
+  it('is attached once, by whoever comes first, and the others come back', async () => {
+    const nic = await TestNic.start({ vfs: 4 });
+    lab = nic;
+    const victim = await nic.connect(0);
+    const late = await nic.connect(1, { queues: [0] });
+    const guests = [victim, late, await nic.connect(2), await nic.connect(3)];
+    const fault = nic.next('fault', 0);
+    await nic.nic.injectTrap('vf0', 1);
+    await fault; // the processor is dead, and the next one is starting
+    await late.startQueue(1);
+    await pass(nic, guests, 2, 3);
+    await pass(nic, guests, 1, 2);
+    await pass(nic, guests, 2, 1);
+    expect(nic.nic.vf('vf1').rings.map(({ state }) => state)).toEqual(['enabled', 'enabled']);
+    expect(restarts(nic)).toBe(1);
   });
 });

@@ -13,13 +13,15 @@ import {
   viewOf,
   writeMessage,
   writeU64,
+  writeVringAddress,
   writeVringState,
 } from '../../src/vhost-user/message.ts';
+import { isRaised } from '../support/event-fd.ts';
 import { FrontEnd, RequestRefused } from '../support/mock-driver/front-end.ts';
 import { MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
 import { maskOf, negotiate } from '../support/mock-driver/handshake.ts';
 import { ATTACKER, HostileLab, openFdCount } from './hostile-lab.ts';
-import { SOCKET_CASES, type SocketCase } from './socket-cases.ts';
+import { SOCKET_CASES, type SocketCase, WRONG_RINGS } from './socket-cases.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -69,6 +71,47 @@ describe('a malicious front-end', () => {
   for (const socketCase of SOCKET_CASES) {
     it(socketCase.title, async () => {
       await hostile.withBystanders(() => expectRefusal(socketCase));
+    });
+  }
+
+  const MENDED = {
+    SET_VRING_NUM: writeVringState(0, 256),
+    SET_VRING_BASE: writeVringState(0, 0),
+    SET_VRING_ADDR: writeVringAddress({
+      ...{ index: 0, flags: 0, descriptors: 0x1000n, avail: 0x2000n, used: 0x3000n, log: 0n },
+    }),
+  };
+
+  /** The request is taken, its ring is faulted and says why, and another word mends it. */
+  async function expectSetAside({ request, payload, says }: SocketCase): Promise<void> {
+    const { lab } = hostile;
+    const before = lab.stats(ATTACKER).rx;
+    const frontEnd = connect();
+    // Without acknowledgements a refusal would be the end of the connection.
+    await negotiate(frontEnd, MODERN_FEATURES, []);
+    const error = createEventFd();
+    frontEnd.sendRaw(writeMessage(FrontendRequest.SET_VRING_ERR, 0, writeU64(0n)), [error]);
+    frontEnd.sendRaw(writeMessage(FrontendRequest[request], 0, payload()));
+    await frontEnd.ask('GET_FEATURES');
+    const { state, rings, lastFault } = lab.nic.vf('vf0');
+    expect(state).toBe('faulted');
+    expect(lastFault).toMatch(says);
+    expect(rings).toMatchObject([{ queue: 0, state: 'faulted', fault: lastFault }]);
+    await expect.poll(() => isRaised(error)).toBe(true);
+    const { faults, faultReasons } = lab.stats(ATTACKER).rx;
+    expect(faults - before.faults).toBe(1);
+    expect((faultReasons.setup ?? 0) - (before.faultReasons.setup ?? 0)).toBe(1);
+    const mended = MENDED[request as keyof typeof MENDED];
+    frontEnd.sendRaw(writeMessage(FrontendRequest[request], 0, mended));
+    await frontEnd.ask('GET_FEATURES');
+    expect(lab.nic.vf('vf0')).toMatchObject({ state: 'connected', rings: [] });
+    await disconnect(frontEnd);
+    closeSync(error);
+  }
+
+  for (const wrong of WRONG_RINGS) {
+    it(`${wrong.title}: that ring is set aside, and mended`, async () => {
+      await hostile.withBystanders(() => expectSetAside(wrong));
     });
   }
 

@@ -252,6 +252,7 @@ export class FirmwareHost {
       interrupts: total(direction, counters.COUNTER_INTERRUPTS),
       windowMisses: total(direction, counters.COUNTER_WINDOW_MISSES),
       faults: total(direction, counters.COUNTER_FAULTS),
+      faultReasons: {},
       drops: Object.fromEntries(
         DROP_NAMES.map((name, reason) => [name, total(direction, counters.COUNTER_DROPS + reason)]),
       ),

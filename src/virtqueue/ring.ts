@@ -1,0 +1,70 @@
+import { PACKED_WRAP, RING_LAST_AVAIL } from '../../layout/virtqueue.ts';
+import { LifeCycle } from '../life-cycle.ts';
+import { isPinOf, type Pin } from '../memory/pins.ts';
+import type { SharedState } from '../nic/shared-state.ts';
+import type { Command, RingPins, RingRole } from '../processor/commands.ts';
+import { RING_STATE_NUMBERS, RING_TRANSITIONS, type RingState } from './life-cycle.ts';
+import { CONTROL_QUEUE, ringNumber } from './ring-number.ts';
+import { isPackedRing, type RingSetup } from './ring-setup.ts';
+
+/** A ring as the control plane knows it. */
+export interface Ring {
+  readonly queue: number;
+  readonly number: number;
+  readonly role: RingRole;
+  readonly cycle: LifeCycle<RingState>;
+  /** None of a ring that is set aside. */
+  readonly pins: RingPins | null;
+  readonly setup: RingSetup;
+  readonly features: bigint;
+  /** Why it is faulted. */
+  fault?: string;
+}
+
+/** A ring that was set aside. */
+export interface LostRing {
+  queue: number;
+  reason: string;
+}
+
+interface RingParts {
+  setup: RingSetup;
+  features: bigint;
+  pins: RingPins | null;
+}
+
+export function createRing(vf: number, queue: number, parts: RingParts): Ring {
+  const { isControl } = parts.setup;
+  const role = isControl ? 'control' : queue % 2 === 1 ? 'transmit' : 'receive';
+  const number = ringNumber(vf, isControl ? CONTROL_QUEUE : queue);
+  const cycle = new LifeCycle<RingState>(`ring ${queue}`, RING_TRANSITIONS, 'stopped');
+  return { queue, number, role, cycle, ...parts };
+}
+
+/** What a processor has to know of a ring. */
+export function attachCommand(
+  ring: Ring,
+  flags: { looksAhead: boolean; resumesFromUsed: boolean },
+): Command {
+  if (ring.pins === null) throw new Error('assertion: ring without pins');
+  return {
+    kind: 'attach-ring',
+    ring: ring.number,
+    pins: ring.pins,
+    state: RING_STATE_NUMBERS[ring.cycle.state],
+    role: ring.role,
+    ...flags,
+    kickFd: ring.setup.kickFd,
+    call: ring.setup.call,
+  };
+}
+
+/** The driver has given it nothing yet: whatever was set before, was set by another. */
+export function standsAtBeginning(shared: SharedState, ring: Ring): boolean {
+  const place = shared.ringField(ring.number, RING_LAST_AVAIL);
+  return place === (isPackedRing(ring.features) ? PACKED_WRAP : 0);
+}
+
+export function liesInFile({ pins }: Ring, fd: number): boolean {
+  return pins !== null && Object.values(pins).some((pin: Pin) => isPinOf(pin, fd));
+}
