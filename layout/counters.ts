@@ -99,3 +99,5 @@ export const DROP_UNTRANSLATED: u32 = 21;
 export const DROP_LINK_DOWN: u32 = 22;
 /** Sent to a link-local group: 01:80:c2:00:00:00 to 0f stay on their link (IEEE 802.1Q, 8.6.3). */
 export const DROP_LINK_LOCAL: u32 = 23;
+/** Receive: a packet longer than the MTU that its guest has negotiated (virtio 1.2, 5.1.4.1). */
+export const DROP_MTU: u32 = 24;

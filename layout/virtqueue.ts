@@ -43,10 +43,12 @@ export const PACKED_EVENT_DESCRIPTOR: u32 = 2;
 //   0      4       8      12      16          20          24              28      32
 //   ┌──────┬───────┬──────┬───────┬───────────┬───────────┬───────────────┬───────┬────────────┐
 //   │ lock │ state │ size │ flags │ lastAvail │ usedIndex │ signalledUsed │ fault │ headerSize │
-//   ├──────┴───┬───┴──────┴──────┬┴───────────┴───────────┼───────────────┴──┬────┴──────┬─────┴─┐
-//   │ offloads │ holdPackets     │ holdMicroseconds       │ signalledPackets │ heldSince │ flood │
-//   └──────────┴─────────────────┴────────────────────────┴──────────────────┴───────────┴───────┘
-//   36         40                44                       48                 52          56
+//   ├──────┴───┬───┴──────┴──────┬┴───────────┴───────────┼───────────────┴──┬────┴──────┬─────┘
+//   │ offloads │ holdPackets     │ holdMicroseconds       │ signalledPackets │ heldSince │
+//   ├──────────┼─────┬───────────┴────────────────────────┴──────────────────┴───────────┘
+//   │ flood    │ MTU │            36, 40, 44, 48, 52
+//   └──────────┴─────┘
+//   56         60    64
 //
 //   lock: 0, or processor + 1 of the holder; taken only where several processors deliver to it
 //   state: what all processors go by once they have the lock; a view's own state may be older
@@ -77,6 +79,8 @@ export const HELD_JUST_NOW: u32 = 1;
  * that it has not gone to. 0: there is no such frame.
  */
 export const RING_FLOOD_NEXT: u32 = 56;
+/** The largest IP packet that a receive ring's guest takes; 0: it has not negotiated any. */
+export const RING_MTU: u32 = 60;
 
 // The ring's life cycle; its table of transitions is src/virtqueue/life-cycle.ts.
 export const RING_STOPPED: u32 = 0;

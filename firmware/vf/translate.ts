@@ -4,16 +4,19 @@
 //
 //   receiver takes it ─► as it is, under its own virtio-net header
 //   checksum missing  ─► completed          super-frame ─► segmented, each segment finished
+//   DHCP reply        ─► completed in any case: its receiver looks at it without its kernel
 import {
   COUNTER_CHECKSUMS,
   COUNTER_OFFERED,
   COUNTER_SEGMENTS,
   DROP_BUFFER_TOO_SMALL,
+  DROP_MTU,
 } from '../../layout/counters';
 import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
 import { NET_HEADER_GSO_ECN } from '../../layout/virtio';
 import { OFFLOAD_CHECKSUM, OFFLOAD_ECN } from '../../layout/virtqueue';
 import { count, countDrop } from '../counters/counters';
+import { isDhcpReply } from '../offload/dhcp';
 import { gsoTypeOf, isChecksumUndone, segmentCount } from '../offload/metadata';
 import {
   isSuperFrame,
@@ -29,6 +32,7 @@ import { extendWalk, openDeliveryWalk } from '../virtqueue/walk-budget';
 import { Frame } from '../wire/frame';
 import { OFFLOAD_TAG } from '../wire/tags';
 import { EMIT_DROPPED, EMIT_FAULTED, EMIT_MISSED, EMITTED, emit } from './emit';
+import { exceedsMtu } from './mtu';
 import {
   closeTag,
   isRetagging,
@@ -59,6 +63,7 @@ export function deliverTranslated(ringNumber: u32, view: RingView, ring: Ring, f
 function deliverOne(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
   if (!isResumed(ringNumber, frame)) resumeSegment = 0;
   if (resumeSegment == 0) {
+    if (exceedsMtu(ring, frame)) return EMIT_DROPPED - i32(DROP_MTU);
     const result = deliverWhole(ringNumber, view, ring, frame);
     // A guest that takes super-frames may have posted buffers too small for this one.
     const isTooSmall = result == EMIT_DROPPED - i32(DROP_BUFFER_TOO_SMALL);
@@ -72,7 +77,7 @@ function isResumed(ringNumber: u32, frame: Frame): bool {
 }
 
 function deliverWhole(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
-  if (accepts(ring.offloads, frame)) {
+  if (accepts(ring.offloads, frame) && !isDhcpReply(frame)) {
     const isFinished = frame.offload == 0;
     const metadata = isFinished ? 0 : frame.metadata & KNOWN_METADATA;
     const offset = isFinished ? 0 : frame.checksumOffset;

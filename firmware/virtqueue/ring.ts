@@ -12,6 +12,7 @@ import {
   RING_HOLD_PACKETS,
   RING_LAST_AVAIL,
   RING_LOCK,
+  RING_MTU,
   RING_OFFLOADS,
   RING_RECORD_SIZE,
   RING_SIGNALLED_PACKETS,
@@ -46,6 +47,7 @@ export class Ring {
   signalledPackets: u32;
   heldSince: u32;
   floodNext: u32;
+  mtu: u32;
 }
 
 if (offsetof<Ring>('lock') != RING_LOCK) ERROR('Ring.lock drifted');
@@ -63,6 +65,7 @@ if (offsetof<Ring>('holdMicroseconds') != RING_HOLD_MICROSECONDS) ERROR('Ring dr
 if (offsetof<Ring>('signalledPackets') != RING_SIGNALLED_PACKETS) ERROR('Ring drifted');
 if (offsetof<Ring>('heldSince') != RING_HELD_SINCE) ERROR('Ring.heldSince drifted');
 if (offsetof<Ring>('floodNext') != RING_FLOOD_NEXT) ERROR('Ring.floodNext drifted');
+if (offsetof<Ring>('mtu') != RING_MTU) ERROR('Ring.mtu drifted');
 
 @unmanaged
 export class RingView {

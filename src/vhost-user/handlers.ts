@@ -204,6 +204,7 @@ export function setMtu(session: Session, message: Message): undefined {
   if (mtu < 68n || mtu > 65535n) throw new Refusal(`MTU ${mtu}`);
   session.vmmMtu = Number(mtu);
   const { device } = session;
+  device.rings.mtu = session.vmmMtu;
   if (session.vmmMtu === device.mtu) return;
   const reason = `the VMM tells its guest an MTU of ${mtu}, and the VF has ${device.mtu}: make them equal`;
   // A front-end that asks for no answer has decided already.

@@ -71,6 +71,7 @@ export class Session {
 
   constructor(fd: number, poller: Poller, device: SessionDevice, listener: SessionListener) {
     this.device = device;
+    device.rings.mtu = device.mtu;
     this.memory = new GuestMemory(() => device.allowUnsealedMemory);
     this.#listener = listener;
     this.#poller = poller;

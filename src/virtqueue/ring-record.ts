@@ -1,4 +1,5 @@
 import { COUNTER_PACKETS } from '../../layout/counters.ts';
+import { VIRTIO_NET_F_MTU } from '../../layout/virtio.ts';
 import {
   RING_FAULT,
   RING_FAULT_NONE,
@@ -10,6 +11,7 @@ import {
   RING_HOLD_PACKETS,
   RING_LAST_AVAIL,
   RING_LOCK,
+  RING_MTU,
   RING_OFFLOADS,
   RING_SIGNALLED_PACKETS,
   RING_SIGNALLED_USED,
@@ -24,6 +26,7 @@ import type { ControlSettings } from './control-settings.ts';
 import { RING_STATE_NUMBERS, type RingState } from './life-cycle.ts';
 import {
   coalesceFlag,
+  hasFeature,
   headerSize,
   type RingSetup,
   ringFlags,
@@ -45,6 +48,8 @@ export interface RingSettings {
   guest: ControlSettings;
   /** Whether frames are joined (GRO), where the guest takes super-frames. */
   coalesces: boolean;
+  /** What the guest takes for its MTU, if it negotiates one. */
+  mtu: number;
 }
 
 /** Before a ring is attached anywhere: all of its record. */
@@ -78,13 +83,15 @@ export function writeRingSettings(
   ring: RecordedRing,
   settings: RingSettings,
 ): void {
-  const { guest, coalesces } = settings;
+  const { guest, coalesces, mtu } = settings;
   const isTransmit = ring.role === 'transmit';
   const features = isTransmit ? ring.features : guest.guestFeatures(ring.features);
   const isJoining = coalesces && ring.role === 'receive';
   const flags = ringFlags(features) | (isJoining ? coalesceFlag(features) : 0);
   shared.setRingField(ring.number, RING_FLAGS, flags);
   shared.setRingField(ring.number, RING_OFFLOADS, ringOffloads(features, isTransmit));
+  const isLimited = ring.role === 'receive' && hasFeature(features, VIRTIO_NET_F_MTU);
+  shared.setRingField(ring.number, RING_MTU, isLimited ? mtu : 0);
   if (ring.role === 'control') return;
   // With one of them 0, each packet is worth an interrupt (5.1.6.5.9.1).
   const { packets, microseconds } = guest.coalescingOf(ring.queue);

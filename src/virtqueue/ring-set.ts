@@ -47,6 +47,8 @@ export class RingSet {
   readonly #rings = new Map<number, Ring>();
   /** What the guest has set through its control queue. Outlives a lost connection, but no reset. */
   readonly settings = new ControlSettings();
+  /** What the front-end tells its guest, for the rings that start from now on. */
+  mtu = 0;
   #regions: readonly MemoryRegion[] = [];
   #isBehindIommu = false;
   #isLinkUp = true;
@@ -354,7 +356,7 @@ export class RingSet {
   }
 
   get #ringSettings(): RingSettings {
-    return { guest: this.settings, coalesces: this.#coalesces };
+    return { guest: this.settings, coalesces: this.#coalesces, mtu: this.mtu };
   }
 
   #attachCommand(ring: Ring, resumesFromUsed: boolean): Command {

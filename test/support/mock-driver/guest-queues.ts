@@ -36,6 +36,8 @@ export interface GuestOptions {
   features?: readonly number[];
   /** Packed rings, where they are offered. */
   packed?: boolean;
+  /** The MTU that its driver has negotiated, where the firmware is tested alone. */
+  mtu?: number;
   queuePairs?: number;
   /** Pairs that the device has, where the driver has fewer: the control queue is behind those. */
   queuePairsMax?: number;

@@ -1,0 +1,24 @@
+// Replies of DHCP servers. DHCP clients read them through packet sockets, and many (ISC's dhclient,
+// udhcpc) do not ask whether the checksum is still to be made: they call it wrong, and the guest
+// gets no address. So no such reply is left undone, as in QEMU (`work_around_broken_dhclient`).
+import { OFFLOAD_CHECKSUM } from '../../layout/virtqueue';
+import { Frame, headerLength } from '../wire/frame';
+import { etherType, findNetwork, TYPE_IPV4 } from '../wire/headers';
+import { checksumStartOf } from './metadata';
+
+const UDP_CHECKSUM: u32 = 6;
+const PROTOCOL_UDP: u8 = 17;
+const IPV4_HEADER_SIZE: u32 = 20;
+const IPV4_PROTOCOL: u32 = 9;
+/** Port 67 as a little-endian load sees it. */
+const SERVER_PORT: u16 = 0x4300;
+
+/** Whether a frame is one, and its checksum is undone. */
+export function isDhcpReply(frame: Frame): bool {
+  if (frame.offload != OFFLOAD_CHECKSUM || frame.checksumOffset != UDP_CHECKSUM) return false;
+  const start = checksumStartOf(frame.metadata);
+  if (load<u16>(frame.header + start) != SERVER_PORT) return false;
+  const ip = findNetwork(frame.header, headerLength(frame));
+  if (etherType != TYPE_IPV4 || ip + IPV4_HEADER_SIZE > start) return false;
+  return load<u8>(frame.header + ip, IPV4_PROTOCOL) == PROTOCOL_UDP;
+}
