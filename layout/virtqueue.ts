@@ -79,6 +79,8 @@ export const HELD_JUST_NOW: u32 = 1;
  * that it has not gone to. 0: there is no such frame.
  */
 export const RING_FLOOD_NEXT: u32 = 56;
+/** In the same word of a receive ring: 1 once its guest has posted a buffer since it started. */
+export const RING_FILLED: u32 = 56;
 /** The largest IP packet that a receive ring's guest takes; 0: it has not negotiated any. */
 export const RING_MTU: u32 = 60;
 

@@ -17,6 +17,7 @@ import {
   VF_RECORD_SIZE,
 } from '../../layout/vf';
 import { queueByTable } from '../offload/flow-hash';
+import { isFilled } from '../virtqueue/filled';
 import { NO_RING } from '../virtqueue/ring';
 import { destinationAt, isGroup, isLinkLocal, sourceAt } from '../wire/addresses';
 import { Frame, frameAt, headerLength, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
@@ -97,14 +98,38 @@ function downReason(port: u32): u32 {
 export function receiveRing(vf: u32, frame: Frame): u32 {
   const queues = receiveQueues(vf);
   if (queues == 0) return NO_RING;
-  let place: u32 = 0;
-  if (queues > 1) {
-    if (queues == RECEIVE_BY_TABLE) {
-      return (vf << 5) + queueByTable(vf, frame.header, headerLength(frame));
-    }
-    // Multiply-shift instead of modulo: no division.
-    place = u32((u64(flowHash(frame.header, headerLength(frame))) * u64(queues)) >> 32);
+  if (queues == 1) return queueAt(vf, 0);
+  if (queues == RECEIVE_BY_TABLE) {
+    return (vf << 5) + queueByTable(vf, frame.header, headerLength(frame));
   }
+  const hash = flowHash(frame.header, headerLength(frame));
+  const ring = queueAt(vf, share(hash, queues));
+  return isFilled(ring) ? ring : otherRing(vf, queues, hash, ring);
+}
+
+/**
+ * For a flow whose own receive ring has never had a buffer: one that has, as long as that is so.
+ * The flows of all other rings stay where they are.
+ */
+function otherRing(vf: u32, queues: u32, hash: u32, own: u32): u32 {
+  let filled: u32 = 0;
+  for (let place: u32 = 0; place < queues; place++) if (isFilled(queueAt(vf, place))) filled += 1;
+  let before = share(hash, filled);
+  for (let place: u32 = 0; place < queues; place++) {
+    const ring = queueAt(vf, place);
+    if (!isFilled(ring)) continue;
+    if (before == 0) return ring;
+    before -= 1;
+  }
+  return own; // nobody has filled any: the frame is dropped there
+}
+
+/** Multiply-shift instead of modulo: no division. */
+function share(hash: u32, parts: u32): u32 {
+  return u32((u64(hash) * u64(parts)) >> 32);
+}
+
+function queueAt(vf: u32, place: u32): u32 {
   return (vf << 5) + u32(load<u8>(recordOf(vf) + place, VF_RECEIVE_QUEUES));
 }
 

@@ -327,6 +327,7 @@ export class FirmwareHost {
     view.setUint32(at + virtqueue.RING_USED_INDEX, place, true);
     view.setUint32(at + virtqueue.RING_SIGNALLED_USED, place, true);
     view.setUint32(at + virtqueue.RING_FAULT, 0, true);
+    view.setUint32(at + virtqueue.RING_FLOOD_NEXT, 0, true);
     view.setUint32(at + virtqueue.RING_MTU, queues.options.mtu ?? 0, true);
     view.setUint32(at + virtqueue.RING_HEADER_SIZE, queues.headerSize, true);
     const features = [...queues.features].reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);

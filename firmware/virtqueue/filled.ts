@@ -1,0 +1,21 @@
+// Whether a receive ring's guest has ever posted a buffer. A driver that uses fewer queues than the
+// front-end enables leaves the others empty for good.
+import { RING_ENABLED } from '../../layout/virtqueue';
+import { control } from '../memory/control';
+import { hasChains } from './queue';
+import { ringAt, viewAt } from './ring';
+
+/** True for ever from the first buffer on, until the ring starts anew. */
+export function isFilled(ringNumber: u32): bool {
+  const ring = ringAt(ringNumber);
+  if (ring.floodNext != 0) return true;
+  const view = viewAt(ringNumber);
+  // Not known here: what becomes of its frames is for the delivery to say.
+  if (view.state != RING_ENABLED) return true;
+  const words = control();
+  const sender = words.currentRing;
+  words.currentRing = ringNumber; // before an access that could trap
+  if (hasChains(view, ring)) ring.floodNext = 1;
+  words.currentRing = sender;
+  return ring.floodNext != 0;
+}
