@@ -19,6 +19,7 @@ const memset = libc.func('uintptr_t memset(void *p, int c, size_t n)') as unknow
   value: number,
   length: number,
 ) => number;
+const memcpy = call('uintptr_t memcpy(uintptr_t to, uintptr_t from, size_t n)');
 const memfdCreate = libc.func('int memfd_create(const char *name, uint32_t flags)') as unknown as (
   name: string,
   flags: number,
@@ -32,6 +33,7 @@ const epollWait = libc.func('int epoll_wait(int ep, uintptr_t events, int max, i
 export const c = {
   mmap,
   memset,
+  memcpy,
   memfdCreate,
   open,
   getAffinity: call('int sched_getaffinity(int tid, size_t n, uintptr_t mask)'),

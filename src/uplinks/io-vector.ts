@@ -50,3 +50,8 @@ export function putAddress(words: Uint32Array, at: number, value: number): void 
   words[at] = value >>> 0;
   words[at + 1] = Math.floor(value / 0x100000000);
 }
+
+/** What `putAddress` has stored. */
+export function takeAddress(words: Uint32Array, at: number): number {
+  return (words[at] ?? 0) + (words[at + 1] ?? 0) * 0x100000000;
+}

@@ -22,7 +22,8 @@ import { c, errno } from '../os/libc.ts';
 import { PACKET_AUXDATA, SOL_PACKET, sendBufferBytes, unsentBytes } from '../os/packet-socket.ts';
 import { errorName } from '../os/system-error.ts';
 import { DatagramPeer, type DatagramPeerSettings, PEER_ADDRESS_SIZE } from './datagram-peer.ts';
-import { IoVector, putAddress } from './io-vector.ts';
+import { IoVector, putAddress, takeAddress } from './io-vector.ts';
+import { type LongFrameSettings, LongFrames, SLOT_WORDS_SIZE } from './long-frames.ts';
 import {
   BUFFERS,
   FRAME_ROOM,
@@ -32,7 +33,7 @@ import {
   WIRE_MALFORMED,
 } from './port-memory.ts';
 import { hasStrippedTag, restoreTag, VLAN_TAG_SIZE } from './stripped-tag.ts';
-import { BURST_MAX, countRefused, type FrameList, type Wire } from './wire.ts';
+import { BURST_MAX, countRefused, countTooLong, type FrameList, type Wire } from './wire.ts';
 
 const FRAME_OFFSET = VLAN_TAG_SIZE + NET_HEADER_SIZE;
 
@@ -59,13 +60,14 @@ const SENT_MESSAGES = RECEIVED_MESSAGES + BURST_MAX * MESSAGE_SIZE;
 const CONTROLS = SENT_MESSAGES + BURST_MAX * MESSAGE_SIZE;
 const RECEIVED_PARTS = CONTROLS + BURST_MAX * CONTROL_SIZE;
 const PEER_ADDRESS = RECEIVED_PARTS + BURST_MAX * 32;
-const SENT_PARTS = PEER_ADDRESS + PEER_ADDRESS_SIZE;
+const LONG_WORDS = PEER_ADDRESS + PEER_ADDRESS_SIZE;
+const SENT_PARTS = LONG_WORDS + SLOT_WORDS_SIZE * 2;
 const SENT_PARTS_MAX = (STAGING - SENT_PARTS) / 16;
 /** Of one frame: those of the largest list of pieces, and the header. */
 const FRAME_PARTS_MAX = 512;
 
 /** What means that this frame does not go, and that the next one may. */
-const REFUSALS: readonly number[] = [EMSGSIZE, EINVAL, ENOBUFS, ENOMEM, ENETDOWN, ENXIO, EPERM];
+const REFUSALS: readonly number[] = [EINVAL, ENOBUFS, ENOMEM, ENETDOWN, ENXIO, EPERM];
 
 export interface MessageSettings {
   kind: 'message';
@@ -74,6 +76,8 @@ export interface MessageSettings {
   headerSize: number;
   /** Who is sent to, if the socket is not connected. */
   peer?: DatagramPeerSettings;
+  /** How frames go that messages cannot carry. */
+  long?: LongFrameSettings | undefined;
 }
 
 export class MessageWire implements Wire {
@@ -84,6 +88,7 @@ export class MessageWire implements Wire {
   readonly #memory: PairMemory;
   readonly #headerSize: number;
   readonly #peer: DatagramPeer | null;
+  readonly #long: LongFrames | null;
   readonly #received: IoVector;
   readonly #sent: IoVector;
   readonly #sendBufferBytes: number;
@@ -91,11 +96,13 @@ export class MessageWire implements Wire {
   #unsentBytes = 0;
   #hasSent = false;
 
-  constructor({ fd, headerSize, peer }: Omit<MessageSettings, 'kind'>, memory: PairMemory) {
+  constructor(settings: Omit<MessageSettings, 'kind'>, memory: PairMemory) {
+    const { fd, headerSize, peer, long } = settings;
     this.fd = fd;
     this.roomFd = fd;
     this.#headerSize = headerSize;
     this.#peer = peer === undefined ? null : new DatagramPeer(fd, peer, memory, PEER_ADDRESS);
+    this.#long = long === undefined ? null : new LongFrames(long, memory, LONG_WORDS);
     this.#memory = memory;
     this.#received = new IoVector(memory, RECEIVED_PARTS);
     this.#sent = new IoVector(memory, SENT_PARTS);
@@ -148,23 +155,40 @@ export class MessageWire implements Wire {
         done += count;
         continue;
       }
-      const error = errno();
+      let error = errno();
       if (error === EAGAIN || error === EINTR) {
         this.#findRoom();
         return done;
       }
-      if (!REFUSALS.includes(error)) {
-        this.failure = `sending failed (${errorName(error)})`;
-        return done;
-      }
-      const size = (frames.lengths[done] ?? 0) + (frames.wrapped[done] ?? 0) - NET_HEADER_SIZE;
-      countRefused(this.#memory.counters, size);
+      if (error === EMSGSIZE && this.#long !== null) error = this.#sendLong(this.#long, done);
+      if (error === EAGAIN) return done;
+      if (error !== 0 && !this.#refuse(frames, done, error)) return done;
       done += 1;
     }
     return done;
   }
 
+  /** Returns 0, or an error. */
+  #sendLong(long: LongFrames, index: number): number {
+    const { words, address } = this.#memory;
+    const message = (SENT_MESSAGES + index * MESSAGE_SIZE) / 4;
+    const parts = takeAddress(words, message + MESSAGE_PARTS / 4) - address;
+    const error = long.send(parts / 4, words[message + MESSAGE_PARTS_COUNT / 4] ?? 0);
+    if (error === EAGAIN) this.roomFd = long.fd;
+    return error;
+  }
+
+  /** Counts a frame that does not go. False if nothing goes any more. */
+  #refuse(frames: FrameList, index: number, error: number): boolean {
+    const size = (frames.lengths[index] ?? 0) + (frames.wrapped[index] ?? 0) - NET_HEADER_SIZE;
+    if (error === EMSGSIZE) countTooLong(this.#memory.counters, size);
+    else if (REFUSALS.includes(error)) countRefused(this.#memory.counters, size);
+    else this.failure = `sending failed (${errorName(error)})`;
+    return this.failure === null;
+  }
+
   #findRoom(): void {
+    this.roomFd = this.fd;
     if (this.#peer === null) return;
     const roomFd = this.#peer.findRoomFd();
     if (roomFd >= 0) this.roomFd = roomFd;

@@ -13,6 +13,7 @@
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { DESCRIPTOR_LENGTH, DESCRIPTOR_SIZE } from '../../layout/virtqueue.ts';
 import { forgetError, PACKET_HEADER_SIZE, type PacketRing } from '../os/packet-socket.ts';
+import type { LongFrameSettings } from './long-frames.ts';
 import { MessageWire } from './message-wire.ts';
 import {
   ARENA_END,
@@ -65,6 +66,7 @@ export interface PacketRingSettings {
   sizeBytes: number;
   /** Differs whenever the socket is another. */
   generation: number;
+  long?: LongFrameSettings | undefined;
 }
 
 export class PacketRingWire implements Wire, SharedMemory {
@@ -79,10 +81,10 @@ export class PacketRingWire implements Wire, SharedMemory {
   readonly #end: number;
   #next: number;
 
-  constructor({ fd, sizeBytes, generation }: PacketRingSettings, memory: PairMemory) {
+  constructor({ fd, sizeBytes, generation, long }: PacketRingSettings, memory: PairMemory) {
     this.fd = fd;
     this.#memory = memory;
-    this.#messages = new MessageWire({ fd, headerSize: PACKET_HEADER_SIZE }, memory);
+    this.#messages = new MessageWire({ fd, headerSize: PACKET_HEADER_SIZE, long }, memory);
     this.#end = RING + sizeBytes;
     forgetError(fd);
     if (memory.words[PACKET_GENERATION / 4] !== generation) this.#begin(generation);
@@ -95,6 +97,10 @@ export class PacketRingWire implements Wire, SharedMemory {
   }
 
   set isReadable(_value: boolean) {}
+
+  get roomFd(): number {
+    return this.#messages.roomFd;
+  }
 
   get lendableBytes(): number {
     return this.#messages.lendableBytes;

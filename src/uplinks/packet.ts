@@ -13,6 +13,7 @@ import {
   takeDropCount,
 } from '../os/packet-socket.ts';
 import { errorName, SystemError } from '../os/system-error.ts';
+import { closeTransmitRing, openTransmitRing, type TransmitRing } from '../os/transmit-ring.ts';
 import { InterfaceSource } from './interface-source.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
 import { packetRing, packetRingSize } from './packet-ring-wire.ts';
@@ -35,6 +36,8 @@ let lastGeneration = 0;
 export class PacketSource extends InterfaceSource {
   readonly #options: PacketOptions;
   #fds: number[] = [];
+  /** For frames that the sockets themselves refuse: see transmit-ring.ts. */
+  #longRings: (TransmitRing | null)[] = [];
   /** Why the sockets have no rings. */
   #ringProblem: string | null = null;
   #hasRingRoom = false;
@@ -63,6 +66,7 @@ export class PacketSource extends InterfaceSource {
         throw explain(-fd, name);
       }
       this.#fds.push(fd);
+      this.#longRings.push(openTransmitRing(device.index));
       if (group === NEW_FANOUT_GROUP) group = fanoutGroupOf(fd);
     }
     this.#addRings();
@@ -81,11 +85,13 @@ export class PacketSource extends InterfaceSource {
   protected close(): void {
     this.#countDrops();
     for (const fd of this.#fds) c.close(fd);
+    for (const ring of this.#longRings) if (ring !== null) closeTransmitRing(ring);
     this.#fds = [];
+    this.#longRings = [];
   }
 
   protected wires({ mtu }: NetDevice): Wires {
-    const settings = this.#fds.map((fd) => this.#wireOf(fd));
+    const settings = this.#fds.map((fd, pair) => this.#wireOf(fd, this.#longRings[pair]));
     const problem = this.#ringProblem;
     const capabilities = {
       mtu,
@@ -111,10 +117,14 @@ export class PacketSource extends InterfaceSource {
     }
   }
 
-  #wireOf(fd: number): WireSettings {
-    if (this.#ringProblem !== null) return { kind: 'message', fd, headerSize: PACKET_HEADER_SIZE };
+  #wireOf(fd: number, ring: TransmitRing | null | undefined): WireSettings {
+    const generation = this.#generation;
+    const long = ring ? { ...ring, generation } : undefined;
+    if (this.#ringProblem !== null) {
+      return { kind: 'message', fd, headerSize: PACKET_HEADER_SIZE, long };
+    }
     const sizeBytes = packetRingSize(this.#options.queues);
-    return { kind: 'packet-ring', fd, sizeBytes, generation: this.#generation };
+    return { kind: 'packet-ring', fd, sizeBytes, generation, long };
   }
 }
 

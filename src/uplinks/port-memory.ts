@@ -67,6 +67,10 @@ export const STREAM_PARTIAL = 0x114;
 export const PACKET_GENERATION = 0x128;
 export const PACKET_NEXT = 0x12c;
 
+/** The same of the ring that it sends long frames from. */
+export const LONG_GENERATION = 0x130;
+export const LONG_NEXT = 0x134;
+
 export const TX_DESCRIPTORS = 0x1000;
 export const TX_AVAIL = 0x5000;
 export const TX_USED = 0x6000;

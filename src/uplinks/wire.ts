@@ -2,7 +2,7 @@
 // port's memory and the world. docs/write-an-uplink.md tells how to write one; loopback.ts is the
 // specimen.
 
-import { WIRE_REFUSED, WIRE_SENT, WIRE_SENT_BYTES } from './port-memory.ts';
+import { WIRE_REFUSED, WIRE_SENT, WIRE_SENT_BYTES, WIRE_TOO_LONG } from './port-memory.ts';
 
 /** Frames that one call moves at most. */
 export const BURST_MAX = 64;
@@ -82,7 +82,16 @@ export interface Wire {
 
 /** Counts a frame that the world refused, which its port will count as sent. */
 export function countRefused(counters: Float64Array, frameBytes: number): void {
-  counters[WIRE_REFUSED] = (counters[WIRE_REFUSED] ?? 0) + 1;
+  countUnsent(counters, frameBytes, WIRE_REFUSED);
+}
+
+/** The same for one that is longer than the world takes. */
+export function countTooLong(counters: Float64Array, frameBytes: number): void {
+  countUnsent(counters, frameBytes, WIRE_TOO_LONG);
+}
+
+function countUnsent(counters: Float64Array, frameBytes: number, reason: number): void {
+  counters[reason] = (counters[reason] ?? 0) + 1;
   counters[WIRE_SENT] = (counters[WIRE_SENT] ?? 0) - 1;
   counters[WIRE_SENT_BYTES] = (counters[WIRE_SENT_BYTES] ?? 0) - frameBytes;
 }
