@@ -21,7 +21,7 @@ import { control } from './memory/control';
 import { coalesce } from './offload/coalesce';
 import { configureFragments } from './offload/segment';
 import { classify, TARGETS_DIFFER } from './switch/classify';
-import { configureAgeing } from './switch/fdb';
+import { configureAgeing } from './switch/fdb-set';
 import {
   addFlooded,
   deliverFlood,
@@ -63,7 +63,8 @@ export { copy } from './memory/copy';
 export { insertTranslation, removeTranslation } from './memory/iotlb';
 export { chooseSlot, insertWindow, removeWindow } from './memory/windows';
 export { checksum } from './offload/checksum';
-export { configureAgeing, forgetPort, setStatic } from './switch/fdb';
+export { forgetPort, learn, lookup, setStatic } from './switch/fdb';
+export { configureAgeing } from './switch/fdb-set';
 export { flowHash } from './switch/flow';
 export { setPort } from './switch/ports';
 export { finishCommand, takeCommand } from './vf/command';

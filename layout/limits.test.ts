@@ -57,6 +57,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['IOTLB', memory.IOTLB_BASE, memory.IOTLB_TABLE_COUNT * memory.IOTLB_ENTRY_SIZE],
   ['command', memory.COMMAND_BASE, memory.COMMAND_ANSWER + limits.ANSWER_SIZE_MAX],
   ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
+  ['recount', memory.RECOUNT_BASE, VF_COUNT_MAX * memory.RECOUNT_ENTRY_SIZE],
   ['look places', memory.LOOK_PLACES_BASE, RING_COUNT_MAX * 4],
 ];
 
@@ -67,11 +68,11 @@ const SHARED_AREAS: readonly Area[] = [
     limits.PROCESSOR_COUNT_MAX * processor.PROCESSOR_RECORD_SIZE,
   ],
   ['VFs', memory.SHARED_VFS, VF_COUNT_MAX * vf.VF_RECORD_SIZE],
-  ['MAC table', memory.SHARED_FDB, fdb.FDB_SET_COUNT * fdb.FDB_SET_SIZE],
   ['VLANs', memory.SHARED_VLANS, VF_COUNT_MAX * fdb.VLAN_SET_SIZE],
   ['rings', memory.SHARED_RINGS, RING_NUMBER_COUNT * virtqueue.RING_RECORD_SIZE],
   ['counters', memory.SHARED_COUNTERS, RING_NUMBER_COUNT * counters.COUNTER_RECORD_SIZE],
   ['flows', memory.SHARED_FLOWS, VF_COUNT_MAX * vf.FLOW_RECORD_SIZE],
+  ['MAC table', memory.SHARED_FDB, fdb.FDB_SET_COUNT * fdb.FDB_SET_SIZE],
 ];
 
 function expectApart(areas: readonly Area[], end: number): void {
@@ -184,7 +185,10 @@ describe('relations', () => {
     expect(processor.PROCESSOR_RECORD_SIZE % 64).toBe(0);
     expect(fdb.FDB_SET_SIZE).toBe(64);
     expect(64 % memory.WINDOW_ENTRY_SIZE).toBe(0);
-    expect(vf.VF_RECEIVE_QUEUES + limits.QUEUE_PAIRS_MAX).toBeLessThanOrEqual(vf.VF_RECORD_SIZE);
+    expect(vf.VF_RECEIVE_QUEUES + limits.QUEUE_PAIRS_MAX).toBeLessThanOrEqual(vf.VF_LEARNED);
+    expect(vf.VF_LEARNED_COUNT).toBe(vf.VF_LEARNED + 1);
+    expect(vf.VF_LEARNED + 8).toBeLessThanOrEqual(vf.VF_UNLEARNED);
+    expect(vf.VF_UNLEARNED + 8).toBeLessThanOrEqual(vf.VF_RECORD_SIZE);
   });
 
   test('a flow record: a table, and what each half byte adds to a hash', () => {
@@ -199,12 +203,19 @@ describe('relations', () => {
   });
 
   test('the MAC table: sets of ways, and no VF can fill it alone', () => {
-    expect(fdb.FDB_SET_COUNT, 'the upper 10 bits of the hash').toBe(2 ** 10);
-    expect(fdb.FDB_STAMPS + fdb.FDB_WAYS * 4).toBeLessThanOrEqual(fdb.FDB_SET_SIZE);
-    expect(limits.LEARNED_PER_VF_MAX).toBe((fdb.FDB_SET_COUNT * fdb.FDB_WAYS) / 4);
-    const portBits = 64 - fdb.FDB_TAG_BITS;
-    expect(VF_COUNT_MAX, 'a key has room for the port + 1').toBeLessThan(2 ** portBits);
+    const entries = fdb.FDB_SET_COUNT * fdb.FDB_WAYS;
+    expect(fdb.FDB_STAMPS + fdb.FDB_WAYS * 4).toBeLessThanOrEqual(fdb.FDB_FAR);
+    expect(fdb.FDB_FAR + 8).toBeLessThanOrEqual(fdb.FDB_SET_SIZE);
+    expect(limits.LEARNED_PER_VF_MAX).toBeLessThan(entries / 100);
+    expect(VF_COUNT_MAX, 'a key has room for the port + 1').toBeLessThan(2 ** fdb.FDB_PORT_BITS);
     expect(fdb.FDB_SET_COUNT, 'a VLAN and a MAC: 60 bits').toBe(2 ** (60 - fdb.FDB_TAG_BITS));
+    expect(fdb.FDB_TAG_BITS + fdb.FDB_PORT_BITS).toBe(fdb.FDB_DISTANCE_SHIFT);
+    const distances = 2 ** fdb.FDB_DISTANCE_BITS;
+    expect(fdb.FDB_DISTANCE_SHIFT + fdb.FDB_DISTANCE_BITS).toBeLessThan(fdb.FDB_STATIC_BIT);
+    expect(fdb.FDB_DISTANCE_MAX).toBeLessThan(distances);
+    // However the own addresses of all VFs are chosen, each finds a place.
+    expect(distances * fdb.FDB_WAYS).toBeGreaterThanOrEqual(VF_COUNT_MAX);
+    expect(fdb.FDB_SET_COUNT % limits.SWEEP_SETS, 'a pass ends').toBe(0);
     expect(fdb.FDB_MULTIPLIER_LOW % 2, 'only odd numbers can be divided by').toBe(1);
     expect(fdb.FDB_MULTIPLIER_HIGH).toBeLessThan(2 ** 28);
   });

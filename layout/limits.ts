@@ -210,8 +210,8 @@ export const DELIVERY_MISS_STREAK_MAX: u32 = 64;
  */
 export const DELIVERY_MISSES_MAX: u32 = 512;
 
-/**
- * Addresses that one VF may teach the MAC table: a quarter of it, so that no guest can fill it
- * alone.
- */
+/** Addresses that one VF may teach the MAC table: far from enough to fill it. */
 export const LEARNED_PER_VF_MAX: u32 = 1024;
+
+/** Sets of the MAC table that are swept in one go, at most once a batch: about 2 µs. */
+export const SWEEP_SETS: u32 = 256;

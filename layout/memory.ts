@@ -63,21 +63,25 @@ export const IOTLB_BASE: u32 = 0x1c2000;
 export const COMMAND_BASE: u32 = 0x2c2000;
 /** The leading bytes of each frame of the batch that lies in pieces. */
 export const HEADER_SCRATCH_BASE: u32 = 0x2c4000;
+/** The recount of learned addresses, port by port: see firmware/switch/sweep.ts. */
+export const RECOUNT_BASE: u32 = 0x2cd000;
+export const RECOUNT_ENTRY_SIZE: u32 = 16;
 /** Beside each ring: where the last look at its buffers stopped, and where the ring stood then. */
 export const LOOK_PLACES_BASE: u32 = 0x2ce000;
 export const PRIVATE_END: u32 = 0x2d6000;
 
 export const SHARED_BASE: u32 = 0x400000;
-export const SHARED_SIZE: u32 = 0x800000;
+export const SHARED_SIZE: u32 = 0xa00000;
 /** Offsets in the shared state. */
 export const SHARED_PROCESSORS: u32 = 0x1000;
 export const SHARED_VFS: u32 = 0x2000;
-export const SHARED_FDB: u32 = 0x10000;
 /** A set of VLANs for each port. */
 export const SHARED_VLANS: u32 = 0x20000;
 export const SHARED_RINGS: u32 = 0x80000;
 export const SHARED_COUNTERS: u32 = 0x104000;
 export const SHARED_FLOWS: u32 = 0x530000;
+/** The MAC table. */
+export const SHARED_FDB: u32 = 0x800000;
 
 /** Before alignment. */
 export const PINS_BASE: u32 = 0x1000000;

@@ -1,12 +1,17 @@
-// The VF record in the shared state. Written by the control plane alone, read by every processor.
+// The VF record in the shared state. Written by the control plane, read by every processor; what is
+// learned is counted by the firmware.
 //
-//   0     8            12              16      18        20     22        24       32
-//   ┌─────┬────────────┬───────────────┬───────┬─────────┬──────┬─────────┬────────┬─────────────────┐
-//   │ MAC │ receive    │ learned       │ flags │ untagged│ tag  │ priority│ behind │ receive queues  │
-//   │ u64 │ count u32  │ count u32     │ u16   │ VLAN u16│ type │ u16     │ IOMMU  │ u8 × 16     …   │
-//   └─────┴────────────┴───────────────┴───────┴─────────┴──────┴─────────┴────────┴─────────────────┘
-//                                      └─ the port's word: stored at once ─┘
+//   0     8            12              16      18        20     22        24       28
+//   ┌─────┬────────────┬───────────────┬───────┬─────────┬──────┬─────────┬────────┬───────────┐
+//   │ MAC │ receive    │ learned       │ flags │ untagged│ tag  │ priority│ behind │ is an     │
+//   │ u64 │ count u32  │ at most, u32  │ u16   │ VLAN u16│ type │ u16     │ IOMMU  │ uplink u32│
+//   ├─────┴────────────┴─┬─────────────┼───────┴─────────┴──────┴─────────┼────────┴───────────┘
+//   │ receive queues     │ learned     │  └─ the port's word: stored at once ─┘
+//   │ u8 × 16            │ u64         │ unlearned u64
+//   └────────────────────┴─────────────┴───────────────
+//   32                   48            56             64
 export const VF_RECORD_SIZE: u32 = 64;
+/** The port's own address, with its VLAN, as the MAC table has it; 0: it has none. */
 export const VF_MAC: u32 = 0;
 /**
  * Enabled receive queues; 0 means that nothing can be delivered to this VF. RECEIVE_BY_TABLE: its
@@ -14,8 +19,8 @@ export const VF_MAC: u32 = 0;
  */
 export const VF_RECEIVE_COUNT: u32 = 8;
 export const RECEIVE_BY_TABLE: u32 = 0x100;
-/** MAC table entries that this VF taught; the firmware counts it. */
-export const VF_LEARNED_COUNT: u32 = 12;
+/** Addresses that this port may teach the MAC table; 0: LEARNED_PER_VF_MAX. */
+export const VF_LEARNED_MAX: u32 = 12;
 /**
  * The port's word, 8 bytes. 0: no VLAN configuration, the port shares its frames with all others of
  * that kind, tags and all.
@@ -37,6 +42,18 @@ export const VF_F_LINK_DOWN: u32 = 4;
 export const VF_BEHIND_IOMMU: u32 = 24;
 /** The enabled receive queues' numbers; the flow hash picks among the first VF_RECEIVE_COUNT. */
 export const VF_RECEIVE_QUEUES: u32 = 32;
+/**
+ * MAC table entries that this port taught, with what a recount has to know: a word of the
+ * firmware's.
+ *
+ *     0         8                                   40         64
+ *     exchanges │ count: i32, at VF_LEARNED_COUNT   │ exchanges
+ *     under way │ for those who read bytes          │ that there were
+ */
+export const VF_LEARNED: u32 = 48;
+export const VF_LEARNED_COUNT: u32 = 49;
+/** Times that an address behind this port found no place in the MAC table; the firmware's, too. */
+export const VF_UNLEARNED: u32 = 56;
 
 // The flow record: how a guest wants its received flows hashed (5.1.6.4.3) and spread over its
 // receive queues (5.1.6.5.7). Written by the control plane alone.

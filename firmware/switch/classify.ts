@@ -87,7 +87,9 @@ function flood(vf: u32, target: u64): u32 {
 export function unicast(vf: u32, port: u32, frame: Frame): u32 {
   if (port == vf) return TARGET_DROP + DROP_HAIRPIN;
   const ring = receiveRing(port, frame);
-  return ring == NO_RING ? TARGET_DROP + downReason(port) : ring;
+  if (ring != NO_RING) return ring;
+  // As a switch that has forgotten the address: whoever uses it by now is among the others.
+  return hasOtherPort(vf) ? TARGET_FLOOD : TARGET_DROP + downReason(port);
 }
 
 function downReason(port: u32): u32 {

@@ -1,177 +1,247 @@
 // The MAC table: learning, ageing, moves. All processors read and write it; every key is one atomic
 // 64-bit word (port and address together), so a race can lose a lesson but never mix two.
-import { LEARNED_PER_VF_MAX } from '../../layout/limits';
-import { SHARED_BASE, SHARED_FDB, SHARED_VFS } from '../../layout/memory';
-import {
-  FDB_MULTIPLIER_HIGH,
-  FDB_MULTIPLIER_LOW,
-  FDB_SET_COUNT,
-  FDB_SET_SIZE,
-  FDB_STAMPS,
-  FDB_STATIC,
-  FDB_TAG_BITS,
-  FDB_WAYS,
-} from '../../layout/switch';
-import { VF_LEARNED_COUNT, VF_RECORD_SIZE } from '../../layout/vf';
+import { FDB_DISTANCE_BITS, FDB_DISTANCE_MAX, FDB_WAYS } from '../../layout/switch';
 import { control } from '../memory/control';
+import {
+  atDistance,
+  countUnlearned,
+  exchange,
+  farOf,
+  hasRoom,
+  homeOf,
+  isExpired,
+  isKeyOf,
+  isLearned,
+  isStatic,
+  keyAt,
+  keyFor,
+  noteFar,
+  portOf,
+  STATIC,
+  scatter,
+  setAt,
+  setNumbered,
+  stamp,
+  stampOf,
+  tagOf,
+} from './fdb-set';
+import { sweep } from './sweep';
 
-const HASH_MASK: u64 = 0x0fff_ffff_ffff_ffff;
-const TAG_MASK: u64 = 0x0003_ffff_ffff_ffff;
-const MULTIPLIER: u64 = ((<u64>FDB_MULTIPLIER_HIGH) << 32) | <u64>FDB_MULTIPLIER_LOW;
 export const PORT_UNKNOWN: i32 = -1;
 
-let ageSecondsMax: u32 = 300;
-let sweptAt: u32 = 0;
-
-export function configureAgeing(seconds: u32): void {
-  ageSecondsMax = seconds;
-}
+const STATIC_DISTANCES: u32 = 1 << FDB_DISTANCE_BITS;
 
 /** The VF behind an address (VLAN << 48 | MAC), or PORT_UNKNOWN. */
 export function lookup(address: u64): i32 {
   const hash = scatter(address);
-  const set = setOf(hash);
-  const tag = hash & TAG_MASK;
+  const home = homeOf(hash);
+  const tag = tagOf(hash);
   for (let way: u32 = 0; way < FDB_WAYS; way++) {
-    const key = atomic.load<u64>(set + (way << 3));
-    if ((key & TAG_MASK) == tag && key != 0) {
-      return isExpired(set, way) ? PORT_UNKNOWN : i32(portOf(key));
-    }
+    const key = keyAt(home, way);
+    if (isKeyOf(key, tag)) return isExpired(home, way, key) ? PORT_UNKNOWN : i32(portOf(key));
   }
-  return PORT_UNKNOWN;
+  if (farOf(home) == 0 || !findFar(home, tag)) return PORT_UNKNOWN;
+  return isExpired(foundSet, foundWay, foundKey) ? PORT_UNKNOWN : i32(portOf(foundKey));
 }
 
 /**
- * Notes that `address` was seen as a source at `vf`. A full set or a VF over its share learns
- * nothing.
+ * Notes that `address` was seen as a source at `vf`. Where there is no place, or the port has
+ * taught as many as it may, nothing is learned.
  */
 export function learn(address: u64, vf: u32): void {
   const hash = scatter(address);
-  const set = setOf(hash);
-  const tag = hash & TAG_MASK;
-  let free: i32 = -1;
+  const home = homeOf(hash);
+  const tag = tagOf(hash);
   for (let way: u32 = 0; way < FDB_WAYS; way++) {
-    const key = atomic.load<u64>(set + (way << 3));
-    if (key != 0 && (key & TAG_MASK) == tag) {
-      refresh(set, way, key, vf);
+    const key = keyAt(home, way);
+    if (isKeyOf(key, tag)) {
+      refresh(home, way, key, vf);
       return;
     }
-    if (free < 0 && (key == 0 || isExpired(set, way))) free = i32(way);
   }
-  if (free < 0 || !mayLearn(vf)) return;
-  forget(set, u32(free));
-  stamp(set, u32(free), control().nowSeconds);
-  atomic.store<u64>(set + (u32(free) << 3), keyOf(tag, vf));
-  countLearned(vf, 1);
+  if (farOf(home) != 0 && findFar(home, tag)) refresh(foundSet, foundWay, foundKey, vf);
+  else if (!mayLearn(vf) || !(settle(home, tag, vf) || displace(home, tag, vf))) countUnlearned(vf);
 }
 
 function refresh(set: u32, way: u32, key: u64, vf: u32): void {
-  if (stampOf(set, way) == FDB_STATIC) return; // a VF's own address never moves
   const now = control().nowSeconds;
-  if (stampOf(set, way) != now) stamp(set, way, now); // one write a second, not one a frame
-  const old = portOf(key);
-  if (old == vf) return;
-  countLearned(old, -1);
-  countLearned(vf, 1);
-  atomic.store<u64>(set + (way << 3), keyOf(key & TAG_MASK, vf));
+  if (portOf(key) == vf) {
+    // One write a second, not one a frame.
+    if (!isStatic(key) && stampOf(set, way) != now) stamp(set, way, now);
+    return;
+  }
+  if (isStatic(key)) return; // a VF's own address never moves
+  if (mayLearn(vf)) {
+    stamp(set, way, now);
+    exchange(set, way, key, keyFor(key, vf));
+  } else {
+    exchange(set, way, key, 0); // it is where it was no more
+    countUnlearned(vf);
+  }
+}
+
+// What `findFar` found.
+let foundSet: u32 = 0;
+let foundWay: u32 = 0;
+let foundKey: u64 = 0;
+
+/** Looks where an address may live that found no place at home. */
+function findFar(home: u32, tag: u64): bool {
+  for (let far = farOf(home); far != 0; far &= far - 1) {
+    const distance = u32(ctz(far));
+    if (findIn(setAt(home, distance), atDistance(tag, distance))) return true;
+  }
+  return false;
+}
+
+function findIn(set: u32, wanted: u64): bool {
+  for (let way: u32 = 0; way < FDB_WAYS; way++) {
+    const key = keyAt(set, way);
+    if (!isKeyOf(key, wanted)) continue;
+    foundSet = set;
+    foundWay = way;
+    foundKey = key;
+    return true;
+  }
+  return false;
+}
+
+/** Learns an address where there is room, at home or nearby. */
+function settle(home: u32, tag: u64, vf: u32): bool {
+  for (let distance: u32 = 0; distance <= FDB_DISTANCE_MAX; distance++) {
+    const set = setAt(home, distance);
+    for (let way: u32 = 0; way < FDB_WAYS; way++) {
+      const key = keyAt(set, way);
+      if (key != 0 && !isExpired(set, way, key)) continue;
+      if (put(home, distance, way, key, keyFor(atDistance(tag, distance), vf))) return true;
+    }
+  }
+  return false;
 }
 
 /**
- * Host: a VF's own address (VLAN << 48 | MAC). It takes the place of whatever stands in the way.
- * False if it cannot.
+ * Takes a place at home from a port that has more of them than it leaves to `vf`: who fills the
+ * places of an address on purpose does not keep it from being learned.
  */
-export function setStatic(address: u64, vf: u32): bool {
-  const hash = scatter(address);
-  const set = setOf(hash);
-  const tag = hash & TAG_MASK;
-  let place: i32 = -1;
+function displace(home: u32, tag: u64, vf: u32): bool {
+  const own = waysOf(home, vf);
   for (let way: u32 = 0; way < FDB_WAYS; way++) {
-    const key = atomic.load<u64>(set + (way << 3));
-    if (key != 0 && (key & TAG_MASK) == tag) place = i32(way);
+    const key = keyAt(home, way);
+    if (!isLearned(key) || waysOf(home, portOf(key)) < own + 2) continue;
+    if (put(home, 0, way, key, keyFor(tag, vf))) return true;
   }
-  for (let way: u32 = 0; way < FDB_WAYS && place < 0; way++) {
-    if (stampOf(set, way) != FDB_STATIC || atomic.load<u64>(set + (way << 3)) == 0)
-      place = i32(way);
+  return false;
+}
+
+function waysOf(set: u32, vf: u32): u32 {
+  let ways: u32 = 0;
+  for (let way: u32 = 0; way < FDB_WAYS; way++) {
+    const key = keyAt(set, way);
+    if (isLearned(key) && portOf(key) == vf) ways += 1;
   }
-  if (place < 0) return false;
-  forget(set, u32(place));
-  stamp(set, u32(place), FDB_STATIC);
-  atomic.store<u64>(set + (u32(place) << 3), keyOf(tag, vf));
+  return ways;
+}
+
+function put(home: u32, distance: u32, way: u32, old: u64, key: u64): bool {
+  const set = setAt(home, distance);
+  noteFar(home, distance);
+  stamp(set, way, control().nowSeconds);
+  if (!exchange(set, way, old, key)) return false;
+  dropTwins(home, tagOf(key));
   return true;
 }
 
-/** Host: a VF has gone, or its address changes: everything that leads to it is forgotten. */
-export function forgetPort(vf: u32): void {
-  for (let set: u32 = 0; set < FDB_SET_COUNT; set++) {
-    const address = SHARED_BASE + SHARED_FDB + set * FDB_SET_SIZE;
+/**
+ * Two processors may have given one address two places. A VF's own wins, and else what is found
+ * first; whoever comes last sees both.
+ */
+function dropTwins(home: u32, tag: u64): void {
+  let keptSet: u32 = 0;
+  let keptWay: u32 = 0;
+  let kept: u64 = 0;
+  for (let far = farOf(home) | 1; far != 0; far &= far - 1) {
+    const distance = u32(ctz(far));
+    const set = setAt(home, distance);
     for (let way: u32 = 0; way < FDB_WAYS; way++) {
-      const key = atomic.load<u64>(address + (way << 3));
-      if (key != 0 && portOf(key) == vf) forget(address, way);
+      const key = keyAt(set, way);
+      if (!isKeyOf(key, atDistance(tag, distance))) continue;
+      const isBetter = kept == 0 || (isStatic(key) && !isStatic(kept));
+      if (!isBetter) exchange(set, way, key, 0);
+      else if (kept != 0) exchange(keptSet, keptWay, kept, 0);
+      if (!isBetter) continue;
+      keptSet = set;
+      keptWay = way;
+      kept = key;
+    }
+  }
+}
+
+/**
+ * A VF's own address (VLAN << 48 | MAC). It takes the place of whatever stands in the way, and
+ * finds one: there are as many places within reach as there can be such addresses.
+ */
+export function setStatic(address: u64, vf: u32): bool {
+  const hash = scatter(address);
+  const home = homeOf(hash);
+  const tag = tagOf(hash);
+  if (findIn(home, tag) || findFar(home, tag)) {
+    if (exchange(foundSet, foundWay, foundKey, keyFor(foundKey, vf) | STATIC)) {
+      dropTwins(home, tag);
+      return true;
+    }
+  }
+  for (let distance: u32 = 0; distance < STATIC_DISTANCES; distance++) {
+    const key = keyFor(atDistance(tag, distance), vf) | STATIC;
+    if (putStatic(home, distance, key, false) || putStatic(home, distance, key, true)) return true;
+  }
+  return false;
+}
+
+function putStatic(home: u32, distance: u32, key: u64, evicts: bool): bool {
+  const set = setAt(home, distance);
+  for (let way: u32 = 0; way < FDB_WAYS; way++) {
+    const old = keyAt(set, way);
+    if (isStatic(old) || (!evicts && old != 0 && !isExpired(set, way, old))) continue;
+    if (put(home, distance, way, old, key)) return true;
+  }
+  return false;
+}
+
+/** Undoes `setStatic`. */
+export function clearStatic(address: u64, vf: u32): void {
+  if (!find(address) || !isStatic(foundKey) || portOf(foundKey) != vf) return;
+  exchange(foundSet, foundWay, foundKey, 0);
+}
+
+/** Whether the address is this VF's own. */
+export function isOwn(address: u64, vf: u32): bool {
+  return find(address) && isStatic(foundKey) && portOf(foundKey) == vf;
+}
+
+/** Forgets an address that was learned. */
+export function forget(address: u64): void {
+  if (find(address) && isLearned(foundKey)) exchange(foundSet, foundWay, foundKey, 0);
+}
+
+function find(address: u64): bool {
+  const hash = scatter(address);
+  const home = homeOf(hash);
+  return findIn(home, tagOf(hash)) || findFar(home, tagOf(hash));
+}
+
+/** Host: forgets what leads to a port, in so many sets from one on. */
+export function forgetPort(vf: u32, firstSet: u32, sets: u32): void {
+  for (let number = firstSet; number < firstSet + sets; number++) {
+    const set = setNumbered(number);
+    for (let way: u32 = 0; way < FDB_WAYS; way++) {
+      const key = keyAt(set, way);
+      if (key != 0 && portOf(key) == vf) exchange(set, way, key, 0);
     }
   }
 }
 
 function mayLearn(vf: u32): bool {
-  if (learnedCount(vf) < LEARNED_PER_VF_MAX) return true;
-  const now = control().nowSeconds;
-  if (sweptAt == now) return false; // a sweep a second bounds what a flood of addresses costs
-  sweptAt = now;
-  for (let set: u32 = 0; set < FDB_SET_COUNT; set++) {
-    const address = SHARED_BASE + SHARED_FDB + set * FDB_SET_SIZE;
-    for (let way: u32 = 0; way < FDB_WAYS; way++) {
-      if (isExpired(address, way)) forget(address, way);
-    }
-  }
-  return learnedCount(vf) < LEARNED_PER_VF_MAX;
-}
-
-function forget(set: u32, way: u32): void {
-  const key = atomic.load<u64>(set + (way << 3));
-  if (key == 0) return;
-  if (stampOf(set, way) != FDB_STATIC) countLearned(portOf(key), -1);
-  atomic.store<u64>(set + (way << 3), 0);
-  stamp(set, way, 0);
-}
-
-function isExpired(set: u32, way: u32): bool {
-  const seen = stampOf(set, way);
-  // Signed: another processor's clock may be a second ahead of ours.
-  return seen != FDB_STATIC && i32(control().nowSeconds - seen) > i32(ageSecondsMax);
-}
-
-/** One to one: 10 bits that name the set, and FDB_TAG_BITS that tell its addresses apart. */
-function scatter(address: u64): u64 {
-  return (address * MULTIPLIER) & HASH_MASK;
-}
-
-function setOf(hash: u64): u32 {
-  return SHARED_BASE + SHARED_FDB + u32(hash >> FDB_TAG_BITS) * FDB_SET_SIZE;
-}
-
-function keyOf(tag: u64, vf: u32): u64 {
-  return ((u64(vf) + 1) << FDB_TAG_BITS) | tag;
-}
-
-function portOf(key: u64): u32 {
-  return u32(key >> FDB_TAG_BITS) - 1;
-}
-
-function stampOf(set: u32, way: u32): u32 {
-  return atomic.load<u32>(set + FDB_STAMPS + (way << 2));
-}
-
-function stamp(set: u32, way: u32, seconds: u32): void {
-  atomic.store<u32>(set + FDB_STAMPS + (way << 2), seconds);
-}
-
-function learnedAddress(vf: u32): u32 {
-  return SHARED_BASE + SHARED_VFS + vf * VF_RECORD_SIZE + VF_LEARNED_COUNT;
-}
-
-function learnedCount(vf: u32): u32 {
-  return atomic.load<u32>(learnedAddress(vf));
-}
-
-function countLearned(vf: u32, amount: i32): void {
-  atomic.add<u32>(learnedAddress(vf), u32(amount));
+  if (hasRoom(vf)) return true;
+  sweep();
+  return hasRoom(vf);
 }

@@ -1,6 +1,7 @@
 // The VFs that can receive: whom flooding reaches. Private to the processor, changed between turns.
 import { PORT_LIST_BASE } from '../../layout/memory';
 import { control } from '../memory/control';
+import { claimAddress, releaseAddress } from './own-address';
 
 export function portCount(): u32 {
   return control().portCount;
@@ -15,11 +16,16 @@ export function hasOtherPort(vf: u32): bool {
   return ports > 1 || (ports == 1 && portAt(0) != vf);
 }
 
-/** Host: a VF begins or ceases to receive. The list is in order: a flood goes on behind a VF. */
+/**
+ * Host: a VF begins or ceases to receive, or has another address of its own. The list is in order:
+ * a flood goes on behind a VF.
+ */
 export function setPort(vf: u32, isUp: bool): void {
   const words = control();
   const place = placeOf(vf);
   const isListed = place < words.portCount && portAt(place) == vf;
+  if (isUp) claimAddress(vf, !isListed);
+  else releaseAddress(vf);
   if (isUp == isListed) return;
   if (isUp) {
     for (let i = words.portCount; i > place; i--) setPortAt(i, portAt(i - 1));

@@ -206,14 +206,16 @@ class SoftwareNic implements Nic {
   fdb(): FdbEntry[] {
     const ports = [...this.#vfs.values(), ...this.#uplinks.all()];
     const names = new Map(ports.map((port) => [port.number, port.name]));
-    const { view } = this.#processors.shared;
-    return readMacTable(view, monotonicSeconds(), this.#settings.macAgeSeconds).map(
-      ({ port, vlan, ...entry }) => ({
+    const { shared } = this.#processors;
+    const entries = readMacTable(shared.view, monotonicSeconds(), this.#settings.macAgeSeconds);
+    // Frames for a port that is down are flooded, whatever was learned there.
+    return entries
+      .filter(({ port }) => shared.isReceiving(port))
+      .map(({ port, vlan, ...entry }) => ({
         ...entry,
         ...(vlan === 0 ? {} : { vlan: vlan === VLAN_ANY ? 'trunk' : vlan }),
         vf: names.get(port) ?? `#${port}`,
-      }),
-    );
+      }));
   }
 
   config(): NicConfig {

@@ -85,10 +85,8 @@ export class CommandRunner {
       case 'set-port':
         firmware.setPort(command.vf, command.isUp ? 1 : 0);
         return true;
-      case 'set-static-mac':
-        return firmware.setStatic(command.mac, command.vf) !== 0;
       case 'forget-port':
-        firmware.forgetPort(command.vf);
+        firmware.forgetPort(command.vf, command.firstSet, command.sets);
         return true;
       case 'set-mac-age':
         firmware.configureAgeing(command.seconds);

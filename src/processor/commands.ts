@@ -51,9 +51,8 @@ export type Command =
   /** Of the command with this number: its ack, and what there is to say beside it. */
   | { kind: 'answer-command'; ring: number; id: number; answer: Uint8Array }
   | { kind: 'set-port'; vf: number; isUp: boolean }
-  /** `mac`: with its VLAN, see layout/switch.ts. */
-  | { kind: 'set-static-mac'; vf: number; mac: bigint }
-  | { kind: 'forget-port'; vf: number }
+  /** What the MAC table knows of a port in so many sets, from one on. */
+  | { kind: 'forget-port'; vf: number; firstSet: number; sets: number }
   | { kind: 'set-mac-age'; seconds: number }
   /** Nothing but the answer: what the processor decided before it is delivered by then. */
   | { kind: 'settle' }

@@ -33,7 +33,7 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   disarm(): void;
   setPort(vf: number, isUp: number): void;
   setStatic(mac: bigint, vf: number): number;
-  forgetPort(vf: number): void;
+  forgetPort(vf: number, firstSet: number, sets: number): void;
   configureAgeing(seconds: number): void;
 }
 

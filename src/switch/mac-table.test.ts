@@ -2,10 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SHARED_FDB, SHARED_SIZE } from '../../layout/memory.ts';
 import {
+  FDB_DISTANCE_SHIFT,
   FDB_SET_COUNT,
   FDB_SET_SIZE,
   FDB_STAMPS,
-  FDB_STATIC,
+  FDB_STATIC_BIT,
   FDB_TAG_BITS,
   VLAN_ANY,
 } from '../../layout/switch.ts';
@@ -15,11 +16,23 @@ function table(): DataView {
   return new DataView(new ArrayBuffer(SHARED_SIZE));
 }
 
-function put(view: DataView, way: number, address: bigint, port: number, stamp: number): void {
+const STATIC = 'static';
+
+function put(
+  view: DataView,
+  place: { way: number; distance?: number },
+  address: bigint,
+  port: number,
+  stamp: number | typeof STATIC,
+): void {
+  const { way, distance = 0 } = place;
   const { set, tag } = placeOf(address);
-  const at = SHARED_FDB + set * FDB_SET_SIZE;
-  view.setBigUint64(at + way * 8, (BigInt(port + 1) << BigInt(FDB_TAG_BITS)) | tag, true);
-  view.setUint32(at + FDB_STAMPS + way * 4, stamp, true);
+  const at = SHARED_FDB + ((set + distance) % FDB_SET_COUNT) * FDB_SET_SIZE;
+  const far = BigInt(distance) << BigInt(FDB_DISTANCE_SHIFT);
+  const key = (BigInt(port + 1) << BigInt(FDB_TAG_BITS)) | tag | far;
+  const flag = stamp === STATIC ? 1n << BigInt(FDB_STATIC_BIT) : 0n;
+  view.setBigUint64(at + way * 8, key | flag, true);
+  if (stamp !== STATIC) view.setUint32(at + FDB_STAMPS + way * 4, stamp, true);
 }
 
 describe('a MAC address', () => {
@@ -43,13 +56,19 @@ describe('a MAC address', () => {
   it('comes out as it went in with its VLAN, whatever they are', () => {
     const bytes = fc.uint8Array({ minLength: 6, maxLength: 6 });
     fc.assert(
-      fc.property(bytes, fc.nat(VLAN_ANY), fc.nat(255), (address, vlan, port) => {
-        const mac = [...address].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
-        const view = table();
-        put(view, 0, addressNumber(mac, vlan), port, 5);
-        const entry = { mac, vlan, port, ageSeconds: 0, isStatic: false };
-        expect(readMacTable(view, 5, 300)).toEqual([entry]);
-      }),
+      fc.property(
+        bytes,
+        fc.nat(VLAN_ANY),
+        fc.nat(255),
+        fc.nat(63),
+        (address, vlan, port, distance) => {
+          const mac = [...address].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+          const view = table();
+          put(view, { way: 0, distance }, addressNumber(mac, vlan), port, 5);
+          const entry = { mac, vlan, port, ageSeconds: 0, isStatic: false };
+          expect(readMacTable(view, 5, 300)).toEqual([entry]);
+        },
+      ),
     );
   });
 });
@@ -67,8 +86,8 @@ describe('the table', () => {
 
   it('shows the ways of all sets, with the VLAN and the age of each', () => {
     const view = table();
-    put(view, 3, macNumber(FIRST), 0, 990);
-    put(view, 0, addressNumber(SECOND, 10), 255, FDB_STATIC);
+    put(view, { way: 3 }, macNumber(FIRST), 0, 990);
+    put(view, { way: 0 }, addressNumber(SECOND, 10), 255, STATIC);
     const entries = readMacTable(view, 1000.9, 300).sort((a, b) => a.port - b.port);
     expect(entries).toEqual([
       { mac: FIRST, vlan: 0, port: 0, ageSeconds: 10, isStatic: false },
@@ -87,16 +106,16 @@ describe('the table', () => {
 
   it('leaves out what has aged, never what is static', () => {
     const view = table();
-    put(view, 0, macNumber(FIRST), 1, 700);
-    put(view, 1, macNumber(SECOND), 1, 699);
-    put(view, 2, macNumber(THIRD), 1, FDB_STATIC);
+    put(view, { way: 0 }, macNumber(FIRST), 1, 700);
+    put(view, { way: 1 }, macNumber(SECOND), 1, 699);
+    put(view, { way: 2 }, macNumber(THIRD), 1, STATIC);
     const macs = readMacTable(view, 1000, 300).map((entry) => entry.mac);
     expect(macs.sort()).toEqual([FIRST, THIRD]);
   });
 
   it('shows no negative age when a processor’s clock is ahead', () => {
     const view = table();
-    put(view, 0, macNumber(FIRST), 1, 1001);
+    put(view, { way: 0 }, macNumber(FIRST), 1, 1001);
     expect(readMacTable(view, 1000, 300)[0]?.ageSeconds).toBe(0);
   });
 });

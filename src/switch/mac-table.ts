@@ -1,14 +1,18 @@
 import { SHARED_FDB } from '../../layout/memory.ts';
 import {
+  FDB_DISTANCE_BITS,
+  FDB_DISTANCE_SHIFT,
   FDB_MULTIPLIER_HIGH,
   FDB_MULTIPLIER_LOW,
+  FDB_PORT_BITS,
   FDB_SET_COUNT,
   FDB_SET_SIZE,
   FDB_STAMPS,
-  FDB_STATIC,
+  FDB_STATIC_BIT,
   FDB_TAG_BITS,
   FDB_WAYS,
 } from '../../layout/switch.ts';
+import { VF_MAC } from '../../layout/vf.ts';
 
 export interface MacTableEntry {
   mac: string;
@@ -30,14 +34,12 @@ export function readMacTable(
   for (let set = 0; set < FDB_SET_COUNT; set++) {
     const at = SHARED_FDB + set * FDB_SET_SIZE;
     for (let way = 0; way < FDB_WAYS; way++) {
-      const key = shared.getBigUint64(at + way * 8, true);
-      if (key === 0n) continue;
+      // Most are free, which half of the key tells: a port is in the upper one.
+      if (shared.getUint32(at + way * 8 + 4, true) === 0) continue;
+      const { isStatic, ...entry } = readKey(set, shared.getBigUint64(at + way * 8, true));
       const stamp = shared.getUint32(at + FDB_STAMPS + way * 4, true);
-      const isStatic = stamp === FDB_STATIC;
       const ageSeconds = isStatic ? 0 : Math.max(0, Math.floor(nowSeconds) - stamp);
-      if (ageSeconds > ageSecondsMax) continue;
-      const { mac, vlan, port } = readKey(set, key);
-      entries.push({ mac, vlan, port, ageSeconds, isStatic });
+      if (ageSeconds <= ageSecondsMax) entries.push({ ...entry, ageSeconds, isStatic });
     }
   }
   return entries;
@@ -55,17 +57,23 @@ function inverseOf(odd: bigint): bigint {
   return BigInt.asUintN(ADDRESS_BITS, inverse);
 }
 
-/** Where the MAC table keeps an address (VLAN << 48 | MAC): its set, and the tag in its key. */
+/** Where the MAC table keeps an address (VLAN << 48 | MAC): its home, and the tag in its key. */
 export function placeOf(address: bigint): { set: number; tag: bigint } {
   const hash = BigInt.asUintN(ADDRESS_BITS, address * MULTIPLIER);
   return { set: Number(hash >> TAG_BITS), tag: BigInt.asUintN(FDB_TAG_BITS, hash) };
 }
 
-function readKey(set: number, key: bigint): { mac: string; vlan: number; port: number } {
-  const hash = (BigInt(set) << TAG_BITS) | BigInt.asUintN(FDB_TAG_BITS, key);
+type Key = Omit<MacTableEntry, 'ageSeconds'>;
+
+function readKey(set: number, key: bigint): Key {
+  const bits = (from: number, count: number) => BigInt.asUintN(count, key >> BigInt(from));
+  const distance = Number(bits(FDB_DISTANCE_SHIFT, FDB_DISTANCE_BITS));
+  const home = (set - distance + FDB_SET_COUNT) % FDB_SET_COUNT;
+  const hash = (BigInt(home) << TAG_BITS) | bits(0, FDB_TAG_BITS);
   const address = BigInt.asUintN(ADDRESS_BITS, hash * INVERSE);
-  const port = Number(key >> TAG_BITS) - 1;
-  return { mac: formatMac(address), vlan: Number(address >> 48n), port };
+  const port = Number(bits(FDB_TAG_BITS, FDB_PORT_BITS)) - 1;
+  const isStatic = bits(FDB_STATIC_BIT, 1) === 1n;
+  return { mac: formatMac(address), vlan: Number(address >> 48n), port, isStatic };
 }
 
 /** A MAC and its VLAN as one number. */
@@ -87,4 +95,9 @@ function formatMac(address: bigint): string {
     Number((address >> BigInt(index * 8)) & 0xffn),
   );
   return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+}
+
+/** A port's own address (VLAN << 48 | MAC), 0 for none: the switch keeps it while that receives. */
+export function writeOwnAddress(shared: DataView, record: number, address: bigint): void {
+  shared.setBigUint64(record + VF_MAC, address, true);
 }

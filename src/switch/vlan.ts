@@ -10,6 +10,7 @@ import {
   VF_VLAN_UNTAGGED,
 } from '../../layout/vf.ts';
 import type { Fabric } from '../nic/fabric.ts';
+import { forgetPort } from './forget-port.ts';
 
 type TagProtocol = '802.1Q' | '802.1ad';
 
@@ -107,17 +108,18 @@ export function initVlans(fabric: Fabric, port: number, settings: VlanSettings):
  */
 export async function changeVlans(
   fabric: Fabric,
-  { number: port, processor }: { number: number; processor: number },
+  place: { number: number; processor: number },
   from: VlanSettings,
   to: VlanSettings,
 ): Promise<void> {
   const { shared } = fabric;
+  const port = place.number;
   const settle = () => fabric.broadcast({ kind: 'settle' });
   const nowhere = isInVlans(from) ? from : to;
   writeVlanSet(shared.view, 0, port, {});
   writePortWord(shared.view, shared.vfOffset(port), nowhere);
   await settle();
-  await fabric.post(processor, { kind: 'forget-port', vf: port });
+  await forgetPort(fabric, place);
   writePortWord(shared.view, shared.vfOffset(port), to);
   await settle();
   writeVlanSet(shared.view, 0, port, to);

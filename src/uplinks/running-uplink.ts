@@ -8,6 +8,7 @@ import type { UplinkInfo, UplinkStats } from '../nic/types.ts';
 import { createEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
+import { forgetPort } from '../switch/forget-port.ts';
 import { changeVlans, initVlans, vlanText } from '../switch/vlan.ts';
 import type { RingProblem } from '../virtqueue/ring-problem.ts';
 import { RingSet } from '../virtqueue/ring-set.ts';
@@ -40,8 +41,8 @@ interface UplinkEvent {
  *
  *     source ─wires─► ports (in the processor) ─► rings ─► switch
  *
- * While its source is down, its rings do not run: the switch counts what is meant for it under
- * `destinationDown`.
+ * While its source is down, its rings do not run, and the switch floods what is meant for stations
+ * behind it.
  */
 export class Uplink implements SwitchPort {
   readonly number: number;
@@ -130,7 +131,7 @@ export class Uplink implements SwitchPort {
     await everyStep(`close uplink ${this.name}`, [
       () => this.#lastChange,
       () => this.#source.stop(),
-      () => this.#fabric.post(this.processor, { kind: 'forget-port', vf: this.number }),
+      () => forgetPort(this.#fabric, this),
       () => this.#free(),
     ]);
   }

@@ -7,8 +7,8 @@ import type { NicEventName, NicEvents, VfInfo, VfState, VfStats } from '../nic/t
 import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
-import type { Command } from '../processor/commands.ts';
-import { addressNumber, macBytes } from '../switch/mac-table.ts';
+import { forgetPort } from '../switch/forget-port.ts';
+import { addressNumber, macBytes, writeOwnAddress } from '../switch/mac-table.ts';
 import { changeVlans, initVlans, vlanOfOwnAddress, vlanText } from '../switch/vlan.ts';
 import { ClientEndpoint, type Endpoint, ServerEndpoint } from '../vhost-user/endpoint.ts';
 import { featureNames } from '../vhost-user/features.ts';
@@ -136,7 +136,7 @@ export class Vf implements SessionDevice, SwitchPort {
       () => endpoint?.close(),
       () => this.#dropWaiting(),
       () => this.#session?.close(),
-      () => this.#fabric.post(this.processor, this.#forgetCommand()),
+      () => forgetPort(this.#fabric, this),
     ]);
   }
 
@@ -146,8 +146,10 @@ export class Vf implements SessionDevice, SwitchPort {
     const isNewMac = config.mac !== mac;
     const hasNewVlans = vlanText(config.vlan) !== vlanText(vlan);
     this.#config = config;
+    // First it has no address at all: a ring that starts meanwhile must not claim the old one.
+    if (isNewMac || hasNewVlans) await this.#setOwnAddress(0n);
     if (hasNewVlans) await changeVlans(this.#fabric, this, vlan, config.vlan);
-    else if (isNewMac) await this.#fabric.post(this.processor, this.#forgetCommand());
+    else if (isNewMac) await forgetPort(this.#fabric, this);
     if (isNewMac || hasNewVlans) await this.#announceMac();
     if (isNewMac) this.#session?.notifyConfigChange();
     this.rings.setCoalescing(config.gro);
@@ -258,14 +260,15 @@ export class Vf implements SessionDevice, SwitchPort {
     return this.#linkChange;
   }
 
-  async #announceMac(): Promise<void> {
+  #announceMac(): Promise<void> {
     const vlan = vlanOfOwnAddress(this.#config.vlan);
-    const mac = addressNumber(this.#config.mac, vlan);
-    await this.#fabric.post(this.processor, { kind: 'set-static-mac', vf: this.number, mac });
+    return this.#setOwnAddress(addressNumber(this.#config.mac, vlan));
   }
 
-  #forgetCommand(): Command {
-    return { kind: 'forget-port', vf: this.number };
+  #setOwnAddress(address: bigint): Promise<void> {
+    const { shared } = this.#fabric;
+    writeOwnAddress(shared.view, shared.vfOffset(this.number), address);
+    return this.rings.publish();
   }
 
   #meet(fd: number): boolean {

@@ -120,7 +120,7 @@ export class RingSet {
     }
     const { view } = this.#fabric.shared;
     writeFlowRecord(view, this.#fabric.shared.flowOffset(this.#vf), this.settings);
-    await this.#publish();
+    await this.publish();
   }
 
   /** The device was reset, and all that its guest had set is void. */
@@ -171,7 +171,7 @@ export class RingSet {
       await this.#detach(ring, pins, false);
       return ringProblem(RING_FAULT_MEMORY, (error as Error).message);
     }
-    await this.#publish();
+    await this.publish();
     // A NIC that served this ring before may have owed its driver an interrupt.
     this.#fabric.raiser.raise(setup.call);
     return null;
@@ -235,7 +235,7 @@ export class RingSet {
     const command: Command = { kind: 'detach-ring', ring: number, pins, parks };
     const processors = [this.#ownerOf(queue), ...this.#others(ring)];
     const steps = processors.map((processor) => () => this.#fabric.post(processor, command));
-    await everyStep(`stop ring ${queue}`, [() => this.#publish(), ...steps]);
+    await everyStep(`stop ring ${queue}`, [() => this.publish(), ...steps]);
     this.#fabric.shared.setRingField(number, RING_STATE, RING_STATE_NUMBERS.stopped);
     freePins(pins, this.#fabric.pins);
   }
@@ -253,9 +253,9 @@ export class RingSet {
     this.#fabric.shared.setRingField(ring.number, RING_STATE, state);
     // Out of the switch before it is disabled, into it after it is enabled: no frame meets it
     // half-way.
-    if (!isEnabled) await this.#publish();
+    if (!isEnabled) await this.publish();
     await this.#fabric.broadcast({ kind: 'set-ring-state', ring: ring.number, state });
-    if (isEnabled) await this.#publish();
+    if (isEnabled) await this.publish();
   }
 
   /** A port whose link is down has no receive queue, however many run. */
@@ -263,7 +263,7 @@ export class RingSet {
     const { view } = this.#fabric.shared;
     writeLink(view, this.#fabric.shared.vfOffset(this.#vf), isUp);
     this.#isLinkUp = isUp;
-    await this.#publish();
+    await this.publish();
   }
 
   /** Whether frames for this port are joined (GRO), where its guest takes super-frames. */
@@ -294,7 +294,7 @@ export class RingSet {
     ring.cycle.to('faulted');
     ring.fault = reason;
     this.#fabric.shared.markFaulted(ring.number);
-    await this.#publish();
+    await this.publish();
     // The processors that did not find it out themselves leave it alone from now on.
     await this.#fabric.broadcast({
       kind: 'set-ring-state',
@@ -387,7 +387,7 @@ export class RingSet {
   }
 
   /** Tells the switch which receive queues take frames. */
-  async #publish(): Promise<void> {
+  async publish(): Promise<void> {
     const { view } = this.#fabric.shared;
     const queues = this.#receiveQueues();
     const count = this.#receiveCount(queues);

@@ -81,7 +81,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     await enableRing(second.frontEnd, 0, false);
     first.send(plainFrame({ to: lab.mac(1), from: lab.mac(0) }, 100));
     await first.waitTransmitted();
-    expect(lab.drops(0)).toEqual({ 'tx.destinationDown': 1 });
+    expect(lab.drops(0)).toEqual({ 'tx.noDestination': 1 });
     await enableRing(second.frontEnd, 0, true);
     await exchange(lab, [0, first], [1, second], { count: 20 });
   });

@@ -1,8 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LEARNED_PER_VF_MAX } from '../../layout/limits.ts';
-import { SHARED_BASE, SHARED_FDB, SHARED_VFS } from '../../layout/memory.ts';
-import { FDB_ENTRY_COUNT, FDB_SET_COUNT, FDB_SET_SIZE, FDB_WAYS } from '../../layout/switch.ts';
-import { VF_LEARNED_COUNT, VF_RECORD_SIZE } from '../../layout/vf.ts';
+import { SHARED_BASE, SHARED_FDB } from '../../layout/memory.ts';
+import {
+  FDB_PORT_BITS,
+  FDB_SET_COUNT,
+  FDB_SET_SIZE,
+  FDB_TAG_BITS,
+  FDB_WAYS,
+} from '../../layout/switch.ts';
+import { VF_LEARNED_COUNT, VF_UNLEARNED } from '../../layout/vf.ts';
 import { RING_DISABLED, RING_ENABLED } from '../../layout/virtqueue.ts';
 import { placeOf } from '../../src/switch/mac-table.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
@@ -32,8 +38,15 @@ describe('the embedded switch', () => {
   }
 
   function learned(vf: number): number {
-    const at = SHARED_BASE + SHARED_VFS + vf * VF_RECORD_SIZE + VF_LEARNED_COUNT;
-    return wire.host.view.getUint32(at, true);
+    return wire.host.view.getUint32(wire.host.vfRecord(vf) + VF_LEARNED_COUNT, true);
+  }
+
+  function unlearned(vf: number): number {
+    return Number(wire.host.view.getBigUint64(wire.host.vfRecord(vf) + VF_UNLEARNED, true));
+  }
+
+  function portOf(key: bigint): number {
+    return Number(BigInt.asUintN(FDB_PORT_BITS, key >> BigInt(FDB_TAG_BITS))) - 1;
   }
 
   /** Every key of the MAC table: port and address. */
@@ -110,29 +123,32 @@ describe('the embedded switch', () => {
     expect(reach(0, wire.mac(1))).toEqual([0, 1, 0, 0]);
   });
 
-  it('learns no more of one VF than its share, and the others are still found', () => {
-    for (let i = 0; i < FDB_ENTRY_COUNT * 2; i++) {
+  it('learns no more of one VF than its share, counts the rest, and finds the others', () => {
+    const sources = LEARNED_PER_VF_MAX + 500;
+    for (let i = 0; i < sources; i++) {
       const hex = i.toString(16).padStart(4, '0');
       const source = `02:aa:00:00:${hex.slice(0, 2)}:${hex.slice(2)}`;
       wire.send(3, plainFrame({ to: wire.mac(0), from: source }, 60));
       wire.run();
       wire.received(0);
     }
-    expect(learned(3)).toBeLessThanOrEqual(LEARNED_PER_VF_MAX);
-    expect(entries().filter((key) => key >> 50n === 4n).length).toBe(learned(3) + 1);
+    expect(learned(3)).toBe(LEARNED_PER_VF_MAX);
+    expect(entries().filter((key) => portOf(key) === 3).length).toBe(learned(3) + 1);
+    expect(unlearned(3)).toBe(500);
     reach(2, wire.mac(0), STRANGER);
     expect(reach(0, STRANGER)).toEqual([0, 0, 1, 0]);
     wire.host.setNow(1000 + AGE * 2); // the flood ages out and makes room again
     reach(3, wire.mac(0), '02:bb:00:00:00:01');
     expect(reach(0, '02:bb:00:00:00:01')).toEqual([0, 0, 0, 1]);
-    expect(learned(3)).toBe(1);
+    expect(learned(3)).toBeLessThan(LEARNED_PER_VF_MAX);
+    expect(unlearned(3)).toBe(500);
   });
 
   it('forgets all that leads to a VF that goes', () => {
     reach(3, wire.mac(0), STRANGER);
-    wire.host.firmware.forgetPort(3);
+    wire.host.firmware.forgetPort(3, 0, FDB_SET_COUNT);
     wire.host.firmware.setPort(3, 0);
-    expect(entries().filter((key) => key >> 50n === 4n)).toEqual([]);
+    expect(entries().filter((key) => portOf(key) === 3)).toEqual([]);
     expect(reach(0, STRANGER)).toEqual([0, 1, 1, 0]);
     expect(reach(0, wire.mac(3))).toEqual([0, 1, 1, 0]);
   });
@@ -147,17 +163,29 @@ describe('the embedded switch', () => {
     const last = addresses.pop() ?? '';
     for (const source of addresses) reach(3, wire.mac(0), source);
     expect(learned(3)).toBe(FDB_WAYS);
-    reach(3, wire.mac(0), last); // the set is full: not learned, only flooded
-    expect(reach(0, last)).toEqual([0, 1, 1, 1]);
     expect(wire.host.firmware.setStatic(macNumber(last), 2)).toBe(1);
     expect(reach(0, last)).toEqual([0, 0, 1, 0]);
     expect(learned(3)).toBe(FDB_WAYS - 1);
   });
 
-  it('counts a frame for a VF without a running receive queue', () => {
+  it('floods a frame for a VF without a running receive queue', () => {
     wire.host.setReceiveQueues(2, []);
+    expect(reach(0, wire.mac(2))).toEqual([0, 1, 0, 1]);
+    wire.host.firmware.setPort(2, 0);
+    expect(reach(0, wire.mac(2))).toEqual([0, 1, 0, 1]);
+    expect(wire.allDrops(0)).toEqual({});
+  });
+
+  it('counts it where nobody else could hear', () => {
+    for (const vf of [1, 3]) wire.host.firmware.setPort(vf, 0);
+    wire.host.setReceiveQueues(2, []); // it is about to go
+    wire.host.firmware.setPort(1, 1);
+    wire.host.firmware.setPort(1, 0);
     expect(reach(0, wire.mac(2))).toEqual([0, 0, 0, 0]);
-    expect(wire.allDrops(0)).toEqual({ 'tx.destinationDown': 1 });
+    expect(wire.allDrops(0)).toEqual({ 'tx.noDestination': 1 });
+    wire.host.firmware.setPort(2, 0);
+    reach(0, wire.mac(2));
+    expect(wire.allDrops(0)).toEqual({ 'tx.noDestination': 2 });
   });
 
   it('counts a frame that nobody else could hear', () => {

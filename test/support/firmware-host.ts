@@ -3,6 +3,7 @@ import * as counters from '../../layout/counters.ts';
 import { QUESTION_TURNS, QUEUE_COUNT_MAX } from '../../layout/limits.ts';
 import * as memory from '../../layout/memory.ts';
 import * as processor from '../../layout/processor.ts';
+import { FDB_SET_COUNT } from '../../layout/switch.ts';
 import * as vf from '../../layout/vf.ts';
 import { VIRTIO_F_INDIRECT_DESC, VIRTIO_NET_F_MRG_RXBUF } from '../../layout/virtio.ts';
 import * as virtqueue from '../../layout/virtqueue.ts';
@@ -31,6 +32,8 @@ export interface Firmware extends ProcessorFirmware {
   copy(to: number, from: number, length: number): void;
   flowHash(header: number, length: number): number;
   checksum(address: number, length: number): number;
+  learn(address: bigint, vf: number): void;
+  lookup(address: bigint): number;
 }
 
 interface HostedGuest {
@@ -87,30 +90,30 @@ export class FirmwareHost {
   addGuest(number: number, queues: GuestQueues, mac: string): void {
     this.guests.set(number, { queues, mac, regions: queues.memory.regions });
     for (let queue = 0; queue < queues.queueCount; queue++) this.attach(number, queue);
-    const record = memory.SHARED_BASE + memory.SHARED_VFS + number * vf.VF_RECORD_SIZE;
+    const record = this.vfRecord(number);
     this.view.setBigUint64(record + vf.VF_MAC, macNumber(mac), true);
     this.setReceiveQueues(
       number,
       queues.pairs.map((_, pair) => pair * 2),
     );
     this.firmware.setPort(number, 1);
-    if (this.firmware.setStatic(macNumber(mac), number) === 0) throw new Error('no room for MAC');
   }
 
   setReceiveQueues(number: number, receive: readonly number[]): void {
-    const record = memory.SHARED_BASE + memory.SHARED_VFS + number * vf.VF_RECORD_SIZE;
+    const record = this.vfRecord(number);
     this.bytes.set(receive, record + vf.VF_RECEIVE_QUEUES);
     this.view.setUint32(record + vf.VF_RECEIVE_COUNT, receive.length, true);
   }
 
   /** Moves a VF to other VLANs, as the control plane does between two turns. */
   setVlans(number: number, settings: VlanSettings): void {
-    this.firmware.forgetPort(number);
-    const record = memory.SHARED_BASE + memory.SHARED_VFS + number * vf.VF_RECORD_SIZE;
+    this.firmware.forgetPort(number, 0, FDB_SET_COUNT);
+    const record = this.vfRecord(number);
     writePortWord(this.view, record, settings);
     writeVlanSet(this.view, memory.SHARED_BASE, number, settings);
     const address = addressNumber(this.#guest(number).mac, vlanOfOwnAddress(settings));
-    if (this.firmware.setStatic(address, number) === 0) throw new Error('no room for MAC');
+    this.view.setBigUint64(record + vf.VF_MAC, address, true);
+    this.firmware.setPort(number, 1);
   }
 
   attach(number: number, queue: number, state: number = virtqueue.RING_ENABLED): void {
@@ -216,6 +219,20 @@ export class FirmwareHost {
 
   setControl(word: number, value: number): void {
     this.view.setUint32(memory.CONTROL_BASE + word, value, true);
+  }
+
+  sharedAddress(offset: number): number {
+    return memory.SHARED_BASE + offset;
+  }
+
+  vfRecord(number: number): number {
+    return this.sharedAddress(memory.SHARED_VFS + number * vf.VF_RECORD_SIZE);
+  }
+
+  /** As if a batch had passed. */
+  nextBatch(): void {
+    const stamp = this.control(processor.CONTROL_BATCH_STAMP);
+    this.setControl(processor.CONTROL_BATCH_STAMP, stamp + 1);
   }
 
   setNow(seconds: number): void {

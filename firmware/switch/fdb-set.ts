@@ -1,0 +1,163 @@
+// The words of the MAC table (layout/switch.ts). A key changes in `exchange` alone: whoever wins
+// the compare-and-swap counts, so that the counts of all ports hold whatever the processors do at
+// once.
+import { LEARNED_PER_VF_MAX } from '../../layout/limits';
+import { SHARED_BASE, SHARED_FDB, SHARED_VFS } from '../../layout/memory';
+import {
+  FDB_DISTANCE_BITS,
+  FDB_DISTANCE_SHIFT,
+  FDB_FAR,
+  FDB_MULTIPLIER_HIGH,
+  FDB_MULTIPLIER_LOW,
+  FDB_PORT_BITS,
+  FDB_SET_COUNT,
+  FDB_SET_SIZE,
+  FDB_STAMPS,
+  FDB_STATIC_BIT,
+  FDB_TAG_BITS,
+} from '../../layout/switch';
+import { VF_LEARNED, VF_LEARNED_MAX, VF_RECORD_SIZE, VF_UNLEARNED } from '../../layout/vf';
+import { control } from '../memory/control';
+
+const HASH_MASK: u64 = 0x0fff_ffff_ffff_ffff;
+const MULTIPLIER: u64 = ((<u64>FDB_MULTIPLIER_HIGH) << 32) | <u64>FDB_MULTIPLIER_LOW;
+const TAG_MASK: u64 = ((<u64>1) << FDB_TAG_BITS) - 1;
+const PORT_MASK: u32 = (1 << FDB_PORT_BITS) - 1;
+const DISTANCE_MASK: u64 = (((<u64>1) << FDB_DISTANCE_BITS) - 1) << FDB_DISTANCE_SHIFT;
+const TABLE_BASE: u32 = SHARED_BASE + SHARED_FDB;
+const TABLE_MASK: u32 = FDB_SET_COUNT * FDB_SET_SIZE - 1;
+/** What tells the addresses of one set apart. */
+const MATCH_MASK: u64 = TAG_MASK | DISTANCE_MASK;
+export const STATIC: u64 = (<u64>1) << FDB_STATIC_BIT;
+
+let ageSecondsMax: u32 = 300;
+
+export function configureAgeing(seconds: u32): void {
+  ageSecondsMax = seconds;
+}
+
+/** One to one: the upper bits name the home, FDB_TAG_BITS tell its addresses apart. */
+export function scatter(address: u64): u64 {
+  return (address * MULTIPLIER) & HASH_MASK;
+}
+
+export function homeOf(hash: u64): u32 {
+  return TABLE_BASE + u32(hash >> FDB_TAG_BITS) * FDB_SET_SIZE;
+}
+
+export function tagOf(hash: u64): u64 {
+  return hash & TAG_MASK;
+}
+
+export function setNumbered(number: u32): u32 {
+  return TABLE_BASE + number * FDB_SET_SIZE;
+}
+
+/** The set at a distance from home, around the end of the table. */
+export function setAt(home: u32, distance: u32): u32 {
+  return TABLE_BASE + ((home - TABLE_BASE + distance * FDB_SET_SIZE) & TABLE_MASK);
+}
+
+/** A bit for each distance from this home at which there may be addresses. */
+export function farOf(home: u32): u64 {
+  return atomic.load<u64>(home, FDB_FAR);
+}
+
+/** Before the key is there: who looks for it must find the way. */
+export function noteFar(home: u32, distance: u32): void {
+  if (distance != 0) atomic.or<u64>(home, (<u64>1) << distance, FDB_FAR);
+}
+
+export function keyAt(set: u32, way: u32): u64 {
+  return atomic.load<u64>(set + (way << 3));
+}
+
+/** `wanted`: a tag, and its distance from home. */
+export function isKeyOf(key: u64, wanted: u64): bool {
+  return (key & MATCH_MASK) == wanted && key != 0;
+}
+
+export function atDistance(tag: u64, distance: u32): u64 {
+  return tag | ((<u64>distance) << FDB_DISTANCE_SHIFT);
+}
+
+/** A key for the same address at another port. */
+export function keyFor(wanted: u64, vf: u32): u64 {
+  return (wanted & MATCH_MASK) | ((u64(vf) + 1) << FDB_TAG_BITS);
+}
+
+export function portOf(key: u64): u32 {
+  return (u32(key >> FDB_TAG_BITS) & PORT_MASK) - 1;
+}
+
+export function isStatic(key: u64): bool {
+  return i64(key) < 0;
+}
+
+/** In use, and not a VF's own. */
+export function isLearned(key: u64): bool {
+  return i64(key) > 0;
+}
+
+export function isExpired(set: u32, way: u32, key: u64): bool {
+  // Signed: another processor's clock may be a second ahead of ours.
+  return !isStatic(key) && i32(control().nowSeconds - stampOf(set, way)) > i32(ageSecondsMax);
+}
+
+export function stampOf(set: u32, way: u32): u32 {
+  return atomic.load<u32>(set + (way << 2), FDB_STAMPS);
+}
+
+export function stamp(set: u32, way: u32, seconds: u32): void {
+  atomic.store<u32>(set + (way << 2), seconds, FDB_STAMPS);
+}
+
+/** Puts `key` where `old` stands, and counts it. False if something else stands there by now. */
+export function exchange(set: u32, way: u32, old: u64, key: u64): bool {
+  if (isLearned(old)) addToWord(portOf(old), PENDING);
+  if (isLearned(key)) addToWord(portOf(key), PENDING);
+  const isDone = atomic.cmpxchg<u64>(set + (way << 3), old, key) == old;
+  const amount = isDone ? LEARNED : 0;
+  if (isLearned(old)) addToWord(portOf(old), CHANGE - PENDING - amount);
+  if (isLearned(key)) addToWord(portOf(key), CHANGE - PENDING + amount);
+  return isDone;
+}
+
+// The word of a port (layout/vf.ts). The count may be below nothing for a moment, where who takes
+// an address away counts sooner than who put it there: what that borrows it takes from the changes,
+// which are only ever compared.
+const PENDING: u64 = 1;
+const LEARNED: u64 = (<u64>1) << 8;
+const CHANGE: u64 = (<u64>1) << 40;
+const COUNT_MASK: u64 = 0x0000_00ff_ffff_ff00;
+
+/** No exchange is under way. */
+export function isSettled(word: u64): bool {
+  return (word & 0xff) == 0;
+}
+
+export function countOf(word: u64): u32 {
+  return u32(word >> 8);
+}
+
+export function withCount(word: u64, count: u32): u64 {
+  return (word & ~COUNT_MASK) | ((<u64>count) << 8);
+}
+
+function addToWord(vf: u32, amount: u64): void {
+  atomic.add<u64>(recordOf(vf), amount, VF_LEARNED);
+}
+
+export function hasRoom(vf: u32): bool {
+  const limit = load<u32>(recordOf(vf), VF_LEARNED_MAX);
+  const count = i32(countOf(atomic.load<u64>(recordOf(vf), VF_LEARNED)));
+  return count < i32(limit != 0 ? limit : LEARNED_PER_VF_MAX);
+}
+
+export function countUnlearned(vf: u32): void {
+  atomic.add<u64>(recordOf(vf), 1, VF_UNLEARNED);
+}
+
+export function recordOf(vf: u32): u32 {
+  return SHARED_BASE + SHARED_VFS + vf * VF_RECORD_SIZE;
+}

@@ -1,0 +1,30 @@
+// A VF's own address is the switch's while its guest is there: its link up, a receive queue
+// running. Meanwhile nobody can take it. While the guest is away the table has no such entry, so
+// the address may be learned where it is really used: behind an uplink, say, to which a VM was
+// moved.
+import { VLAN_ANY, VLAN_ID_MAX } from '../../layout/switch';
+import { VF_MAC } from '../../layout/vf';
+import { isMember } from '../wire/port';
+import { clearStatic, forget, isOwn, setStatic } from './fdb';
+import { countUnlearned, recordOf } from './fdb-set';
+
+/** `isNew`: this processor hears for the first time that the guest is there. */
+export function claimAddress(vf: u32, isNew: bool): void {
+  const address = load<u64>(recordOf(vf), VF_MAC);
+  if (address == 0 || (!isNew && isOwn(address, vf))) return;
+  if (!setStatic(address, vf)) countUnlearned(vf);
+  if (u32(address >> 48) == VLAN_ANY) forgetInVlans(address, vf);
+}
+
+export function releaseAddress(vf: u32): void {
+  const address = load<u64>(recordOf(vf), VF_MAC);
+  if (address != 0) clearStatic(address, vf);
+}
+
+/** A trunk's address may have been learned in each of its VLANs, and would be found there first. */
+function forgetInVlans(address: u64, vf: u32): void {
+  const mac = address & 0x0000_ffff_ffff_ffff;
+  for (let vlan: u32 = 1; vlan <= VLAN_ID_MAX; vlan++) {
+    if (isMember(vf, vlan)) forget((u64(vlan) << 48) | mac);
+  }
+}

@@ -1,0 +1,80 @@
+// Sweeps the MAC table for a port that has reached its limit: what has aged goes, and the learned
+// addresses of all ports are counted anew. A pass goes part by part, one a batch at most and one
+// pass a second, so a flood of addresses costs no more than that.
+//
+// A recount holds for a port of whose addresses none has come or gone meanwhile: the word that has
+// the count tells that, too, and is exchanged as a whole.
+import { SWEEP_SETS, VF_COUNT_MAX } from '../../layout/limits';
+import { RECOUNT_BASE, RECOUNT_ENTRY_SIZE } from '../../layout/memory';
+import { FDB_SET_COUNT, FDB_WAYS } from '../../layout/switch';
+import { VF_LEARNED } from '../../layout/vf';
+import { control } from '../memory/control';
+import {
+  countOf,
+  exchange,
+  isExpired,
+  isLearned,
+  isSettled,
+  keyAt,
+  portOf,
+  recordOf,
+  setNumbered,
+  withCount,
+} from './fdb-set';
+
+let nextSet: u32 = 0;
+let sweptBatch: u32 = 0;
+let sweptAt: u32 = 0;
+
+export function sweep(): void {
+  const words = control();
+  if (words.batchStamp == sweptBatch) return;
+  sweptBatch = words.batchStamp;
+  if (nextSet == 0) {
+    if (words.nowSeconds == sweptAt) return;
+    sweptAt = words.nowSeconds;
+    openRecount();
+  }
+  const end = nextSet + SWEEP_SETS;
+  for (; nextSet < end; nextSet++) sweepSet(setNumbered(nextSet));
+  if (nextSet < FDB_SET_COUNT) return;
+  nextSet = 0;
+  closeRecount();
+}
+
+function sweepSet(set: u32): void {
+  for (let way: u32 = 0; way < FDB_WAYS; way++) {
+    const key = keyAt(set, way);
+    if (!isLearned(key)) continue;
+    if (isExpired(set, way, key)) exchange(set, way, key, 0);
+    else recount(portOf(key));
+  }
+}
+
+//   0                       8          12
+//   ┌───────────────────────┬──────────┬────────┐
+//   │ the word at the start │ recount  │ (free) │  of each port
+//   └───────────────────────┴──────────┴────────┘
+function entryOf(vf: u32): u32 {
+  return RECOUNT_BASE + vf * RECOUNT_ENTRY_SIZE;
+}
+
+function openRecount(): void {
+  for (let vf: u32 = 0; vf < VF_COUNT_MAX; vf++) {
+    store<u64>(entryOf(vf), atomic.load<u64>(recordOf(vf), VF_LEARNED));
+    store<u32>(entryOf(vf), 0, 8);
+  }
+}
+
+function recount(vf: u32): void {
+  store<u32>(entryOf(vf), load<u32>(entryOf(vf), 8) + 1, 8);
+}
+
+function closeRecount(): void {
+  for (let vf: u32 = 0; vf < VF_COUNT_MAX; vf++) {
+    const word = load<u64>(entryOf(vf));
+    const count = load<u32>(entryOf(vf), 8);
+    if (countOf(word) == count || !isSettled(word)) continue;
+    atomic.cmpxchg<u64>(recordOf(vf), word, withCount(word, count), VF_LEARNED);
+  }
+}

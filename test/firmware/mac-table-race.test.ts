@@ -1,0 +1,164 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { describe, expect, it } from 'vitest';
+import { VF_COUNT_MAX } from '../../layout/limits.ts';
+import { SHARED_FDB } from '../../layout/memory.ts';
+import { FDB_FAR, FDB_SET_COUNT, FDB_SET_SIZE } from '../../layout/switch.ts';
+import { VF_LEARNED_COUNT, VF_LEARNED_MAX } from '../../layout/vf.ts';
+import { SharedState } from '../../src/nic/shared-state.ts';
+import { placeOf, readMacTable } from '../../src/switch/mac-table.ts';
+import { FirmwareHost } from '../support/firmware-host.ts';
+
+const PROCESSORS = 2;
+const ROUNDS = 400_000;
+const PORTS = 6;
+const AGE = 3;
+
+/** Addresses of a few homes side by side, twice as many as those have places for. */
+function crowd(homes: number, count: number): bigint[] {
+  const addresses: bigint[] = [];
+  for (let number = 0n; addresses.length < count; number++) {
+    const address = (number << 8n) | 2n;
+    if (placeOf(address).set < homes) addresses.push(address);
+  }
+  return addresses;
+}
+
+/** Learns, moves and forgets the same addresses as the others do, as fast as it can. */
+const HAMMER = `
+const { workerData, parentPort } = require('node:worker_threads');
+const { dist, index, processors, sharedFd, addresses, ports, rounds, age } = workerData;
+const load = (path) => import(new URL(path, dist).href);
+(async () => {
+  const { AddressSpace } = await load('src/processor/address-space.js');
+  const { readFirmware, loadFirmware } = await load('src/processor/firmware.js');
+  const { CONTROL_BASE } = await load('layout/memory.js');
+  const { CONTROL_NOW_SECONDS, CONTROL_BATCH_STAMP } = await load('layout/processor.js');
+  const space = new AddressSpace(sharedFd);
+  const firmware = loadFirmware(readFirmware(), space.memory);
+  firmware.configure(index, processors, age);
+  const control = new Uint32Array(space.memory.buffer, CONTROL_BASE, 64);
+  let state = index + 1;
+  const random = (below) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  parentPort.once('message', () => {
+    for (let round = 0; round < rounds; round++) {
+      control[CONTROL_NOW_SECONDS / 4] = 1000 + Math.floor(round / 5000);
+      control[CONTROL_BATCH_STAMP / 4] = round + 1;
+      const address = addresses[random(addresses.length)];
+      const port = 1 + random(ports);
+      const deed = random(100);
+      if (deed === 0) firmware.forgetPort(port, 0, 64);
+      else if (deed === 1) firmware.setStatic(address, port);
+      else firmware.learn(address, port, 0n);
+    }
+    parentPort.postMessage('done');
+    parentPort.close();
+  });
+  parentPort.postMessage('ready');
+})();
+`;
+
+async function hammer(shared: SharedState, addresses: readonly bigint[]): Promise<void> {
+  const common = { dist: new URL('../../dist/', import.meta.url).href, sharedFd: shared.fd };
+  const settings = { ...common, addresses, ports: PORTS, rounds: ROUNDS, age: AGE };
+  const workers = Array.from({ length: PROCESSORS }, (_, index) => {
+    const workerData = { ...settings, index, processors: PROCESSORS };
+    return new Worker(HAMMER, { eval: true, execArgv: [], workerData });
+  });
+  await Promise.all(workers.map((worker) => once(worker, 'message')));
+  const ends = workers.map((worker) => once(worker, 'message'));
+  for (const worker of workers) worker.postMessage('go');
+  await Promise.all(ends);
+  await Promise.all(workers.map((worker) => worker.terminate()));
+}
+
+function counts(shared: SharedState): number[] {
+  return Array.from({ length: VF_COUNT_MAX }, (_, port) =>
+    shared.view.getInt32(shared.vfOffset(port) + VF_LEARNED_COUNT, true),
+  );
+}
+
+function recounted(shared: SharedState): number[] {
+  const learned = readMacTable(shared.view, 0, Number.MAX_SAFE_INTEGER);
+  const totals = new Array<number>(VF_COUNT_MAX).fill(0);
+  for (const { port, isStatic } of learned) {
+    if (!isStatic) totals[port] = (totals[port] ?? 0) + 1;
+  }
+  return totals;
+}
+
+describe('processors that learn, move and forget the same addresses at once', () => {
+  it('count them port by port as they stand in the table, each address once', async () => {
+    const shared = new SharedState();
+    // With limits that are reached, so that sweeps run among the rest.
+    for (let port = 0; port <= PORTS; port++) {
+      shared.view.setUint32(shared.vfOffset(port) + VF_LEARNED_MAX, 8, true);
+    }
+    await hammer(shared, crowd(8, 64));
+    const entries = readMacTable(shared.view, 0, Number.MAX_SAFE_INTEGER);
+    expect(entries.length).toBeGreaterThan(8);
+    expect(counts(shared)).toEqual(recounted(shared));
+    const addresses = entries.map(({ mac, vlan }) => `${vlan} ${mac}`);
+    expect(addresses.length).toBe(new Set(addresses).size);
+    shared.close();
+  });
+});
+
+describe('a count that has gone astray', () => {
+  const LEARNED = 5;
+
+  it('heals where it would keep a port from learning', () => {
+    const host = new FirmwareHost();
+    const count = host.vfRecord(3) + VF_LEARNED_COUNT;
+    host.setNow(1000);
+    for (let number = 0; number < LEARNED; number++) host.firmware.learn(BigInt(number * 2), 3);
+    expect(host.view.getUint32(count, true)).toBe(LEARNED);
+    host.view.setUint32(count, 2000, true);
+    for (let batch = 0; batch < FDB_SET_COUNT; batch++) {
+      host.nextBatch();
+      host.firmware.learn(0x1234_0000n, 3);
+      if (host.firmware.lookup(0x1234_0000n) === 3) break;
+    }
+    expect(host.firmware.lookup(0x1234_0000n)).toBe(3);
+    expect(host.view.getUint32(count, true)).toBe(LEARNED + 1);
+  });
+});
+
+describe('a home that is full', () => {
+  it('has room for all addresses of VFs, however they are chosen', () => {
+    const host = new FirmwareHost();
+    const addresses = crowd(1, VF_COUNT_MAX);
+    for (const address of addresses) host.firmware.learn(address, 7);
+    addresses.forEach((address, vf) => {
+      expect(host.firmware.setStatic(address, vf)).toBe(1);
+    });
+    addresses.forEach((address, vf) => {
+      expect(host.firmware.lookup(address)).toBe(vf);
+    });
+  });
+
+  it('gives up a place to a port that has none of them', () => {
+    const host = new FirmwareHost();
+    const [wanted = 0n, ...others] = crowd(1, 17);
+    for (const address of others) host.firmware.learn(address, 7);
+    for (const address of others) expect(host.firmware.lookup(address)).toBe(7);
+    host.firmware.learn(wanted, 8);
+    expect(host.firmware.lookup(wanted)).toBe(8);
+    for (const address of others) host.firmware.learn(address, 7); // it is not pushed out again
+    expect(host.firmware.lookup(wanted)).toBe(8);
+  });
+
+  it('costs no look elsewhere unless something lives there', () => {
+    const host = new FirmwareHost();
+    const addresses = crowd(1, 5);
+    const home = host.sharedAddress(SHARED_FDB) + FDB_FAR;
+    for (const address of addresses.slice(0, 4)) host.firmware.learn(address, 7);
+    expect(host.view.getBigUint64(home, true)).toBe(0n);
+    host.firmware.learn(addresses[4] ?? 0n, 7);
+    expect(host.view.getBigUint64(home, true)).toBe(2n);
+    expect(FDB_SET_SIZE).toBe(64);
+  });
+});
