@@ -25,8 +25,9 @@ import {
   OFFLOAD_USO4,
   OFFLOAD_USO6,
 } from '../../layout/virtqueue';
-import { Frame, headerLength, IPV4, TARGET_DROP } from '../wire/frame';
+import { Frame, headerLength, IPV4, OFFLOAD_TUNNEL, TARGET_DROP } from '../wire/frame';
 import { findTransport, isIpv6, networkOffset, protocol, transportOffset } from '../wire/headers';
+import { findInner } from './tunnel';
 
 /** Headers that are rewritten are copied to a scratch of this size. */
 export const HEADERS_SIZE_MAX: u32 = HEADER_BYTES_MAX;
@@ -119,14 +120,17 @@ function checkSegmentation(frame: Frame, gsoType: u32, may: u32): i32 {
   const isEcn = (gsoType & NET_HEADER_GSO_ECN) != 0;
   // Every HOST_ feature needs it (5.1.3.1).
   if (!(may & OFFLOAD_CHECKSUM)) return DROP_HEADER_OFFLOAD;
+  const isTcp = kind == NET_HEADER_GSO_TCPV4 || kind == NET_HEADER_GSO_TCPV6;
+  const transport = isTcp ? PROTOCOL_TCP : PROTOCOL_UDP;
+  const readable = min(headerLength(frame), HEADERS_SIZE_MAX);
   if (!findTransport(frame.header, headerLength(frame))) return DROP_SEGMENTATION;
+  const start = checksumStartOf(frame.metadata);
+  const isInTunnel = start > transportOffset && kind != NET_HEADER_GSO_UDP;
+  if (isInTunnel && !findInner(frame, start, readable, transport)) return DROP_SEGMENTATION;
   const offload = offloadOf(kind);
   if (offload == 0) return DROP_SEGMENTATION;
   if (!(may & offload) || (isEcn && !(may & OFFLOAD_ECN))) return DROP_HEADER_OFFLOAD;
-  const isTcp = kind == NET_HEADER_GSO_TCPV4 || kind == NET_HEADER_GSO_TCPV6;
-  if (protocol != (isTcp ? PROTOCOL_TCP : PROTOCOL_UDP) || (isEcn && !isTcp)) {
-    return DROP_SEGMENTATION;
-  }
+  if ((protocol != transport && !isInTunnel) || (isEcn && !isTcp)) return DROP_SEGMENTATION;
   frame.l3 = u16(networkOffset);
   frame.l4 = u16(transportOffset);
   frame.isV4 = isIpv6() ? 0 : IPV4;
@@ -135,7 +139,7 @@ function checkSegmentation(frame: Frame, gsoType: u32, may: u32): i32 {
   // The length field of IPv4 counts its own header, that of IPv6 not: there nothing is too long.
   if (frame.isV4 != 0 && frame.length - frame.l3 > 0xffff) return DROP_SEGMENTATION;
   if (!checkTransport(frame, isTcp, kind == NET_HEADER_GSO_UDP)) return DROP_SEGMENTATION;
-  frame.offload = offload;
+  frame.offload = isInTunnel ? offload | OFFLOAD_TUNNEL : offload;
   if (segmentCount(frame) > SEGMENTS_PER_FRAME_MAX) return DROP_SEGMENTATION;
   // What the receiver is told of the headers is what was found, not what the sender claims.
   frame.metadata = (frame.metadata & ~HEADER_LENGTH_BITS) | (u64(frame.payload) << 16);

@@ -8,9 +8,10 @@
 import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
 import { OFFLOAD_CHECKSUM, OFFLOAD_TSO4, OFFLOAD_TSO6, OFFLOAD_UFO } from '../../layout/virtqueue';
 import { copy } from '../memory/copy';
-import { Frame, IPV4_ONE_IDENTIFICATION } from '../wire/frame';
+import { Frame, IPV4_ONE_IDENTIFICATION, OFFLOAD_TUNNEL } from '../wire/frame';
 import { fold, sumBytes, sumFrame, swap } from './checksum';
 import { checksumStartOf, isChecksumUndone, segmentUnit } from './metadata';
+import { finishOuter } from './tunnel';
 
 const TCP_FIN_PSH: u32 = 0x09;
 const TCP_CWR: u32 = 0x80;
@@ -36,6 +37,8 @@ let tcpFlags: u32 = 0;
 let unit: u32 = 0;
 /** The pseudo-header's sum but for the length. */
 let pseudoSum: u64 = 0;
+/** The sum of the segment's data. */
+let dataSum: u32 = 0;
 /** The finished checksum of a datagram that is fragmented. */
 let datagramChecksum: u32 = 0;
 let fragmentsMade: u32 = 0;
@@ -94,6 +97,9 @@ export function makeSegment(frame: Frame, index: u32, count: u32): void {
   } else {
     store<u16>(l4, u16(swap(frame.payload - frame.l4 + segmentLength)), 4);
     finishTransport(frame, UDP_CHECKSUM);
+  }
+  if (frame.offload & OFFLOAD_TUNNEL) {
+    finishOuter(frame, index, segmentHeaders + segmentLength, dataSum);
   }
 }
 
@@ -178,11 +184,9 @@ function finishTransport(frame: Frame, field: u32): void {
   const l4 = SEGMENT_SCRATCH_BASE + frame.l4;
   const size = frame.payload - frame.l4;
   store<u16>(l4 + field, 0);
+  dataSum = fold(sumFrame(frame, segmentOffset, segmentLength));
   const sum =
-    pseudoSum +
-    u64(swap(size + segmentLength)) +
-    u64(fold(sumBytes(l4, size))) +
-    u64(fold(sumFrame(frame, segmentOffset, segmentLength)));
+    pseudoSum + u64(swap(size + segmentLength)) + u64(fold(sumBytes(l4, size))) + u64(dataSum);
   // For TCP, 0 stays 0 as in Linux (gso_make_checksum): only UDP means "none" by it.
   store<u16>(l4 + field, u16(field == UDP_CHECKSUM ? finished(sum) : ~fold(sum) & 0xffff));
 }

@@ -4,7 +4,7 @@ import { OFFLOAD_UFO } from '../../layout/virtqueue';
 import { segmentUnit } from '../offload/metadata';
 import { isSuperFrame } from '../offload/segment';
 import { Ring } from '../virtqueue/ring';
-import { Frame, headerLength } from '../wire/frame';
+import { Frame, headerLength, OFFLOAD_TUNNEL } from '../wire/frame';
 import { findNetwork } from '../wire/headers';
 
 const IPV6_FRAGMENT_HEADER_SIZE: u32 = 8;
@@ -30,5 +30,7 @@ function segmentSize(frame: Frame): u32 {
     rest = frame.length - frame.l4;
     if (frame.isV4 == 0 && rest > segmentUnit(frame)) headers += IPV6_FRAGMENT_HEADER_SIZE;
   }
-  return headers - frame.l3 + min(rest, segmentUnit(frame));
+  const isInTunnel = (frame.offload & OFFLOAD_TUNNEL) != 0;
+  const network = isInTunnel ? findNetwork(frame.header, headerLength(frame)) : u32(frame.l3);
+  return headers - network + min(rest, segmentUnit(frame));
 }

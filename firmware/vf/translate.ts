@@ -29,7 +29,7 @@ import {
 } from '../offload/segment';
 import { Ring, RingView } from '../virtqueue/ring';
 import { extendWalk, openDeliveryWalk } from '../virtqueue/walk-budget';
-import { Frame } from '../wire/frame';
+import { Frame, OFFLOAD_TUNNEL } from '../wire/frame';
 import { OFFLOAD_TAG } from '../wire/tags';
 import { EMIT_DROPPED, EMIT_FAULTED, EMIT_MISSED, EMITTED, emit } from './emit';
 import { exceedsMtu } from './mtu';
@@ -96,6 +96,7 @@ const KNOWN_METADATA: u64 = ~0xfe;
 
 function accepts(may: u32, frame: Frame): bool {
   if (frame.offload == 0) return true;
+  if (frame.offload & OFFLOAD_TUNNEL) return false;
   if (!(may & frame.offload)) return false;
   const isEcn = (gsoTypeOf(frame.metadata) & NET_HEADER_GSO_ECN) != 0;
   if (isEcn && !(may & OFFLOAD_ECN)) return false;

@@ -30,7 +30,7 @@ export class Frame {
   /** flags, gso_type, hdr_len, gso_size, csum_start of its virtio-net header; read once. */
   metadata: u64;
   checksumOffset: u32;
-  /** What is left undone: one OFFLOAD_ bit, 0 for a finished frame; and OFFLOAD_JOINED. */
+  /** What is left undone: one OFFLOAD_ bit, 0 for a finished frame; OFFLOAD_JOINED, _TUNNEL. */
   offload: u32;
   /** Offsets of the network header, the transport header and what follows, of a super-frame. */
   l3: u16;
@@ -57,6 +57,12 @@ export const TARGET_DROP: u32 = 0x80000000;
 
 /** In `frame.offload`: it was joined from several frames. */
 export const OFFLOAD_JOINED: u32 = 0x40000000;
+
+/**
+ * In `frame.offload`: a super-frame within a tunnel. Its offsets are those of the inner headers.
+ * Virtio has no name for it, so every receiver gets it in segments.
+ */
+export const OFFLOAD_TUNNEL: u32 = 0x20000000;
 
 export function frameAt(index: u32): Frame {
   return changetype<Frame>(FRAMES_BASE + (index << 6));

@@ -47,6 +47,13 @@ export function findTransport(header: u32, length: u32): bool {
   return false;
 }
 
+/** The headers of the packet within the tunnel that was found; the caller has checked them. */
+export function enterTunnel(network: u32, transport: u32, isV6: bool): void {
+  networkOffset = network;
+  transportOffset = transport;
+  version = isV6 ? 6 : 4;
+}
+
 function findIpv4(ip: u32, room: u32): bool {
   if (i32(room) < 20) return false;
   const first = u32(load<u8>(ip));
