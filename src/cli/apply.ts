@@ -23,15 +23,20 @@ export function addApply(program: Command): void {
     .summary('make the running NIC what a file says')
     .description(
       'Make the running NIC what a file says. VFs that do not differ keep their connection and ' +
-        'their traffic. Prints "+" added, "-" removed, "~" changed in place, "!" replaced.',
+        'their traffic. Prints "+" added, "-" removed, "~" changed in place, "!" replaced, and ' +
+        'before it acts what a VMM cannot be given until it is started anew ("pending").',
     )
     .option('--dry-run', 'only print what would change')
     .addHelpText('after', example('heddle apply nic.yaml --dry-run', 'heddle apply nic.yaml'));
   addControlOption(addJsonOption(command)).action(async (file: string, options: ApplyOptions) => {
     // Read here, so that a mistake is reported with its line.
     const config = loadConfig(file);
-    const actions = await clientOf(options).apply(config, { dryRun: options.dryRun === true });
-    if (options.json) return printJson(actions);
-    print(actions.length === 0 ? 'nothing to change' : actions.map(actionText).join('\n'));
+    const client = clientOf(options);
+    // Said before it is done: an action may need its VMM to be started anew.
+    const planned = await client.apply(config, { dryRun: true });
+    const text = planned.length === 0 ? 'nothing to change' : planned.map(actionText).join('\n');
+    if (!options.json) print(text);
+    const actions = options.dryRun ? planned : await client.apply(config);
+    if (options.json) printJson(actions);
   });
 }

@@ -71,7 +71,7 @@ function addAdd(vf: Command): void {
 function addSet(vf: Command): void {
   const text =
     'Change a VF. MAC, VLANs, link state, GRO and trust in memory change in place; the rest ' +
-    'reconnects.';
+    'reconnects, or waits until the VMM is started anew ("pending").';
   const command = addSubcommand(vf, 'set <name>', text, [
     'heddle vf set vm1 --mac 02:00:00:00:00:0a',
     'heddle vf set vm1 --queue-pairs 4',

@@ -57,6 +57,32 @@ export function diffVf(running: VfConfig, wanted: VfConfig): Action | undefined 
   return { type: 'replace-vf', name, vf: wanted, changes, old: running };
 }
 
+/** What the VMM of a VF makes of a new form of it. */
+export interface VmmAtHand {
+  isAttached: boolean;
+  /** It has been given just this already. */
+  isSuited: boolean;
+  /** What it cannot be given while it runs, in words. */
+  heldBack: string | undefined;
+}
+
+/**
+ * An action with regard to the VMM that is attached. What that cannot be given, the next one finds:
+ * the VF keeps its session.
+ */
+export function withVmm(action: Action, vmm: VmmAtHand): Action {
+  if (action.type !== 'replace-vf') return action;
+  const { name, vf, changes, old } = action;
+  if (old.socket !== vf.socket || old.mode !== vf.mode) {
+    if (!vmm.isAttached) return action;
+    return { ...action, pending: 'its VMM must be started anew, for the new socket' };
+  }
+  if (vmm.heldBack !== undefined) {
+    return { type: 'set-vf', name, vf, changes, pending: vmm.heldBack };
+  }
+  return vmm.isSuited ? { type: 'set-vf', name, vf, changes } : action;
+}
+
 /** The action that gives an uplink the wanted form. Its wires are opened anew, if they differ. */
 export function diffUplink(running: UplinkConfig, wanted: UplinkConfig): Action | undefined {
   if (isSame(running, wanted)) return undefined;
@@ -182,6 +208,10 @@ async function addAll(actions: readonly Action[], target: ActionTarget): Promise
   return errors;
 }
 
+function pendingText({ pending }: { pending?: string }): string {
+  return pending === undefined ? '' : `  (pending: ${pending})`;
+}
+
 /** One line per action, for people. */
 export function actionText(action: Action): string {
   const list = (changes: object): string =>
@@ -194,9 +224,9 @@ export function actionText(action: Action): string {
     case 'add-vf':
       return `+ ${action.name}  ${action.vf.socket}  ${action.vf.mac}`;
     case 'set-vf':
-      return `~ ${action.name}  ${list(action.changes)}`;
+      return `~ ${action.name}  ${list(action.changes)}${pendingText(action)}`;
     case 'replace-vf':
-      return `! ${action.name}  ${list(action.changes)}  (reconnects)`;
+      return `! ${action.name}  ${list(action.changes)}${pendingText(action) || '  (reconnects)'}`;
     case 'remove-uplink':
       return `- uplink ${action.name}`;
     case 'add-uplink':

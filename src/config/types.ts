@@ -135,8 +135,16 @@ export type VfChanges = Partial<Omit<VfConfig, 'name'>>;
 /** One step from the running configuration to the wanted one. `vf` is the complete VF after it. */
 export type Action =
   | { type: 'remove-vf'; name: string }
-  | { type: 'replace-vf'; name: string; vf: VfConfig; changes: VfChanges; old: VfConfig }
-  | { type: 'set-vf'; name: string; vf: VfConfig; changes: VfChanges }
+  | {
+      type: 'replace-vf';
+      name: string;
+      vf: VfConfig;
+      changes: VfChanges;
+      old: VfConfig;
+      /** What the VMM that is attached has to do with it. */
+      pending?: string;
+    }
+  | { type: 'set-vf'; name: string; vf: VfConfig; changes: VfChanges; pending?: string }
   | { type: 'add-vf'; name: string; vf: VfConfig }
   | { type: 'remove-uplink'; name: string }
   | { type: 'set-uplink'; name: string; uplink: UplinkConfig; changes: UplinkChanges }

@@ -2,7 +2,14 @@ import { EventEmitter } from 'node:events';
 import { VF_COUNT_MAX } from '../../layout/limits.ts';
 import { VLAN_ANY } from '../../layout/switch.ts';
 import { everyStep, type Failure, guarded, inBackground, onFailure } from '../background.ts';
-import { actionText, applyActions, diffConfig, diffUplink, diffVf } from '../config/diff.ts';
+import {
+  actionText,
+  applyActions,
+  diffConfig,
+  diffUplink,
+  diffVf,
+  withVmm,
+} from '../config/diff.ts';
 import { withAdded } from '../config/reload.ts';
 import type { Action, NicConfig, UplinkConfig, VfChanges, VfConfig } from '../config/types.ts';
 import {
@@ -127,7 +134,7 @@ class SoftwareNic implements Nic {
       const wanted = { ...running, ...completeChanges(input) };
       checkRoomFor(wanted, this.config());
       const action = diffVf(running, wanted);
-      if (action !== undefined) await this.#carryOut([action]);
+      if (action !== undefined) await this.#carryOut([this.#fit(action)]);
       return this.vf(name);
     });
   }
@@ -166,7 +173,7 @@ class SoftwareNic implements Nic {
   apply(input: unknown, options: { dryRun?: boolean } = {}): Promise<Action[]> {
     return this.#changes.run('apply a configuration', async () => {
       const wanted = completeNic(input);
-      const actions = diffConfig(this.config(), wanted);
+      const actions = diffConfig(this.config(), wanted).map((one) => this.#fit(one));
       if (options.dryRun === true) return actions;
       this.#fileConfig = wanted;
       await this.#carryOut(actions);
@@ -179,7 +186,7 @@ class SoftwareNic implements Nic {
       try {
         const file = completeNic(read());
         const wanted = completeNic(withAdded(file, this.#fileConfig, this.config()));
-        const actions = diffConfig(this.config(), wanted);
+        const actions = diffConfig(this.config(), wanted).map((one) => this.#fit(one));
         this.#fileConfig = file;
         await this.#carryOut(actions);
         this.#emit('config-applied', { nic: this.name, changes: actions.map(actionText) });
@@ -247,6 +254,13 @@ class SoftwareNic implements Nic {
       await everyStep('close the NIC', [...vfs, ...uplinks, stop, releasePoller]);
       this.#stopListening();
     });
+  }
+
+  /** An action as the VMM of its VF, if there is one, lets it be. */
+  #fit(action: Action): Action {
+    if (action.type !== 'replace-vf') return action;
+    const vf = this.#find(action.name);
+    return withVmm(action, vf.vmmFor(action.vf));
   }
 
   #carryOut(actions: readonly Action[]): Promise<void> {

@@ -175,6 +175,8 @@ export interface VfInfo extends VfConfig {
   memoryBytes: number;
   /** What the link state comes to, with the uplinks as they are. */
   link: Link;
+  /** What of the configuration the VMM has not been given, and why. */
+  pending?: string;
   /** The MTU that the VMM tells its guest, where it is not that of the VF. */
   vmmMtu?: number;
   lastFault?: string;

@@ -63,6 +63,7 @@ export const SOCK_CLOEXEC = 0x80000;
 export const SOL_SOCKET = 1;
 export const SO_DOMAIN = 39;
 export const SOL_XDP = 283;
+export const SO_PEERCRED = 17;
 export const SCM_RIGHTS = 1;
 export const MSG_CTRUNC = 8;
 export const SPLICE_F_NONBLOCK = 2;

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import {
   AF_UNIX,
   EAGAIN,
@@ -7,6 +8,7 @@ import {
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
   SCM_RIGHTS,
+  SO_PEERCRED,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_STREAM,
@@ -49,6 +51,28 @@ export function createSocketPair(): [number, number] {
   const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
   checked('socketpair', c.socketpair(AF_UNIX, type, 0, scratch.address));
   return [scratch.view.getInt32(0, true), scratch.view.getInt32(4, true)];
+}
+
+/** The process at the other end; of a socket that it listens on, the one that listens. */
+export function peerProcess(fd: number): string {
+  const { view, address } = scratch;
+  view.setUint32(0, 12, true); // struct ucred: pid, uid, gid
+  checked('getsockopt', c.getsockopt(fd, SOL_SOCKET, SO_PEERCRED, address + 4, address));
+  const pid = view.getInt32(4, true);
+  return processIdentity(pid) ?? `${pid}`;
+}
+
+/**
+ * A process by its number and the time of its start, since numbers are used again; null if there is
+ * none, or it belongs to another container. The time is field 22 of proc(5).
+ */
+export function processIdentity(pid: number): string | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return `${pid}:${text.slice(text.lastIndexOf(')') + 2).split(' ')[19]}`;
+  } catch {
+    return null;
+  }
 }
 
 /** 0 when bound, else errno. */

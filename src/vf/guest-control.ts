@@ -15,11 +15,11 @@ const COALESCING_SIZE = 8;
  */
 export class GuestControl {
   readonly #rings: RingSet;
-  readonly #queuePairs: number;
+  readonly #pairsOf: () => number;
 
-  constructor(rings: RingSet, queuePairs: number) {
+  constructor(rings: RingSet, pairsOf: () => number) {
     this.#rings = rings;
-    this.#queuePairs = queuePairs;
+    this.#pairsOf = pairsOf;
   }
 
   /** Carries a command out; resolves with its answer when it has taken effect. */
@@ -79,7 +79,7 @@ export class GuestControl {
       case 'announce-ack':
         return true;
       case 'queue-pairs':
-        if (command.pairs < 1 || command.pairs > this.#queuePairs) return false;
+        if (command.pairs < 1 || command.pairs > this.#pairsOf()) return false;
         settings.queuePairs = command.pairs;
         settings.table = null;
         return true;
@@ -108,7 +108,7 @@ export class GuestControl {
   }
 
   #isWithin({ table, transmitQueues }: Extract<ControlCommand, { kind: 'steering' }>): boolean {
-    if (transmitQueues < 1 || transmitQueues > this.#queuePairs) return false;
-    return [table.unclassified, ...table.pairs].every((pair) => pair < this.#queuePairs);
+    if (transmitQueues < 1 || transmitQueues > this.#pairsOf()) return false;
+    return [table.unclassified, ...table.pairs].every((pair) => pair < this.#pairsOf());
   }
 }

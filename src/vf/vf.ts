@@ -1,4 +1,5 @@
 import { everyStep } from '../background.ts';
+import type { VmmAtHand } from '../config/diff.ts';
 import type { LinkState, VfConfig } from '../config/types.ts';
 import { readControl, readQueues, sumRx, sumTx } from '../counters/read.ts';
 import { LifeCycle, type Transitions } from '../life-cycle.ts';
@@ -7,6 +8,7 @@ import type { NicEventName, NicEvents, VfInfo, VfState, VfStats } from '../nic/t
 import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
+import { peerProcess } from '../os/unix-socket.ts';
 import { forgetPort } from '../switch/forget-port.ts';
 import { addressNumber, macBytes, writeOwnAddress } from '../switch/mac-table.ts';
 import { changeVlans, initVlans, vlanOfOwnAddress, vlanText } from '../switch/vlan.ts';
@@ -17,6 +19,7 @@ import { Session, type SessionDevice } from '../vhost-user/session.ts';
 import { CONTROL_QUEUE } from '../virtqueue/ring-number.ts';
 import type { RingProblem } from '../virtqueue/ring-problem.ts';
 import { RingSet } from '../virtqueue/ring-set.ts';
+import { Grants } from './grants.ts';
 import { GuestControl } from './guest-control.ts';
 
 export const VF_TRANSITIONS: Transitions<VfState> = {
@@ -53,6 +56,7 @@ export class Vf implements SessionDevice, SwitchPort {
   readonly #emit: VfEmit;
   readonly #cycle: LifeCycle<VfState>;
   readonly #control: GuestControl;
+  readonly #grants: Grants;
   #endpoint: Endpoint | null = null;
   #session: Session | null = null;
   /** A front-end that came while the last one was still being torn down. */
@@ -80,7 +84,8 @@ export class Vf implements SessionDevice, SwitchPort {
     this.#hasUplink = place.hasUplink;
     this.#isLinkUp = isLinkUp(config.linkState, place.hasUplink);
     this.rings = new RingSet(this.number, () => this.processor, fabric);
-    this.#control = new GuestControl(this.rings, config.queuePairs);
+    this.#grants = new Grants(config);
+    this.#control = new GuestControl(this.rings, () => this.queuePairs);
     this.rings.setCoalescing(config.gro);
     this.#cycle = new LifeCycle<VfState>(`VF ${config.name}`, VF_TRANSITIONS, 'down');
   }
@@ -94,7 +99,7 @@ export class Vf implements SessionDevice, SwitchPort {
   }
 
   get queuePairs(): number {
-    return this.#config.queuePairs;
+    return this.#grants.terms.queuePairs;
   }
 
   get mac(): Uint8Array {
@@ -102,15 +107,19 @@ export class Vf implements SessionDevice, SwitchPort {
   }
 
   get mtu(): number {
-    return this.#config.mtu;
+    return this.#grants.terms.mtu;
   }
 
   get disabledFeatures(): readonly string[] {
-    return this.#config.disabledFeatures;
+    return this.#grants.terms.disabledFeatures;
   }
 
   get enabledFeatures(): readonly string[] {
-    return this.#config.enabledFeatures;
+    return this.#grants.terms.enabledFeatures;
+  }
+
+  get keptFeatures(): bigint {
+    return this.#grants.terms.keptFeatures;
   }
 
   get allowUnsealedMemory(): boolean {
@@ -140,12 +149,27 @@ export class Vf implements SessionDevice, SwitchPort {
     ]);
   }
 
-  /** What changes in place: MAC, VLANs, link state, GRO, and the trust in unsealed memory. */
+  /** What the VMM at hand, or one that will come back, makes of a changed configuration. */
+  vmmFor(config: VfConfig): VmmAtHand {
+    const held = this.#grants.held(this.#session, config);
+    const heldBack = `its VMM keeps ${held.join(' and ')} until it is started anew`;
+    return {
+      isAttached: this.#session !== null,
+      isSuited: this.#session !== null && this.#grants.suits(this.#session, config),
+      heldBack: held.length === 0 ? undefined : heldBack,
+    };
+  }
+
+  /**
+   * What changes in place: MAC, VLANs, link state, GRO, and the trust in unsealed memory; for the
+   * next VMM also what it is offered.
+   */
   async change(config: VfConfig): Promise<void> {
     const { mac, vlan } = this.#config;
     const isNewMac = config.mac !== mac;
     const hasNewVlans = vlanText(config.vlan) !== vlanText(vlan);
     this.#config = config;
+    if (this.#session === null) this.#grants.settle(config);
     // First it has no address at all: a ring that starts meanwhile must not claim the old one.
     if (isNewMac || hasNewVlans) await this.#setOwnAddress(0n);
     if (hasNewVlans) await changeVlans(this.#fabric, this, vlan, config.vlan);
@@ -211,6 +235,7 @@ export class Vf implements SessionDevice, SwitchPort {
       ...faultOf(this.rings.faultOf(queue)),
     }));
     const vmmMtu = this.#session?.vmmMtu ?? 0;
+    const { isAttached, heldBack } = this.vmmFor(this.#config);
     return {
       ...this.#config,
       state: this.#cycle.state,
@@ -219,6 +244,7 @@ export class Vf implements SessionDevice, SwitchPort {
       rings,
       memoryBytes: this.#session?.memory.sizeBytes ?? 0,
       link: this.#isLinkUp ? 'up' : 'down',
+      ...(isAttached && heldBack !== undefined ? { pending: heldBack } : {}),
       ...(vmmMtu === 0 || vmmMtu === this.mtu ? {} : { vmmMtu }),
       ...(this.#lastFault === undefined ? {} : { lastFault: this.#lastFault }),
     };
@@ -294,6 +320,7 @@ export class Vf implements SessionDevice, SwitchPort {
   #begin(fd: number): void {
     this.#isFaulted = false;
     this.#isOutsideTold = false;
+    this.#grants.begin(peerProcess(fd), this.#config);
     this.#session = new Session(fd, this.#poller, this, {
       onStateChange: () => this.#update(),
       onReset: () => {
@@ -313,7 +340,9 @@ export class Vf implements SessionDevice, SwitchPort {
     this.#emit('connect', { vf: this.name });
   }
 
-  #end(reason: string | null): void {
+  #end(closed: string | null): void {
+    const vain = this.#session === null ? null : this.#grants.end(this.#session);
+    const reason = closed ?? vain;
     this.#session = null;
     if (reason !== null) this.#lastFault = reason;
     this.#cycle.to('down');

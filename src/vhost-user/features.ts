@@ -58,6 +58,8 @@ export type OptionalFeature = keyof typeof OPTIONAL_FEATURES;
 export interface FeatureChoice {
   readonly disabledFeatures?: readonly string[];
   readonly enabledFeatures?: readonly string[];
+  /** Offered whatever else is said: a guest that runs has acknowledged them. */
+  readonly keptFeatures?: bigint;
 }
 
 /** What no front-end can do without, or what costs nothing. */
@@ -99,7 +101,7 @@ export function offeredFeatures(choice: FeatureChoice = {}, keepsControlQueue = 
   const added = Object.entries(OPTIONAL_FEATURES)
     .filter(([name]) => enabled.includes(name))
     .map(([, bit]) => bit);
-  return mask([...Object.values(ALWAYS), ...offered, ...added]);
+  return mask([...Object.values(ALWAYS), ...offered, ...added]) | (choice.keptFeatures ?? 0n);
 }
 
 /**

@@ -38,6 +38,7 @@ import type { Session } from './session.ts';
 
 export function getFeatures(session: Session): Uint8Array {
   const { device, keepsControlQueue } = session;
+  session.wasAsked = true;
   return writeU64(offeredFeatures(device, keepsControlQueue));
 }
 

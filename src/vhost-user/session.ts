@@ -59,6 +59,9 @@ export class Session {
   status = 0;
   /** What the front-end said its guest's MTU is; 0 if it said nothing. */
   vmmMtu = 0;
+  /** The rings that the front-end has named. */
+  readonly knownQueues = new Set<number>();
+  wasAsked = false; // what the VF offers
   readonly iommu: Iommu;
   readonly #poller: Poller;
   #backend: BackendChannel | null = null;
@@ -80,9 +83,7 @@ export class Session {
       onDenied: (iova) => listener.onUntranslatable(iova),
     });
     this.#connection = new Connection(fd, poller, {
-      onMessage: (message) => {
-        return this.#enqueue(() => this.#receive(message));
-      },
+      onMessage: (message) => this.#enqueue(() => this.#receive(message)),
       onClose: (reason) => {
         // After the request in hand, so that nothing is torn down under it.
         const tearDown = (): Promise<void> => this.#tearDown(reason);
@@ -119,17 +120,18 @@ export class Session {
       this.#checkQueue(queue);
       setup = createRingSetup();
       this.#setups.set(queue, setup);
+      this.knownQueues.add(queue);
     }
     return setup;
   }
 
   #checkQueue(queue: number): void {
     const queues = this.device.queuePairs * 2;
-    if (queue < queues || queue === this.#controlQueue) return;
+    if (queue < queues || queue === this.controlQueue) return;
     throw new Refusal(`ring ${queue} of a VF with ${queues}`);
   }
 
-  get #controlQueue(): number | null {
+  get controlQueue(): number | null {
     const offered = offeredFeatures(this.device);
     return controlQueueOf(this.features & offered, this.device.queuePairs);
   }
@@ -216,7 +218,7 @@ export class Session {
 
   async #start(queue: number, setup: RingSetup): Promise<void> {
     this.#checkQueue(queue);
-    setup.isControl = queue === this.#controlQueue;
+    setup.isControl = queue === this.controlQueue;
     // Without protocol features there is no SET_VRING_ENABLE: rings begin enabled.
     if (!hasFeature(this.features, VHOST_USER_F_PROTOCOL_FEATURES)) setup.isEnabled = true;
     const translate = this.isBehindIommu ? this.#translate : undefined;
@@ -236,14 +238,13 @@ export class Session {
   #setAside(queue: number, { fault, reason }: RingProblem): void {
     const { rings } = this.device;
     const setup = this.setup(queue);
-    setup.isControl = queue === this.#controlQueue;
+    setup.isControl = queue === this.controlQueue;
     if (!rings.setAside(queue, setup, reason)) return;
     rings.countFault(queue, fault);
     this.#updateState();
     this.#listener.onRingFault(queue, reason);
   }
 
-  /** Said beside what happens, which goes on. */
   tellOddity(reason: string): void {
     this.#listener.onOddity(reason);
   }
