@@ -220,13 +220,14 @@ function readDescriptor(vf: u32, view: RingView, ring: Ring, index: u32): i32 {
 }
 
 /**
- * 2.7.5.3 and 2.8.7: one table, at the end of the chain, whole descriptors, no longer than the
- * queue.
+ * 2.7.5.3 and 2.8.7: one table, at the end of the chain, whole descriptors. It may be longer than
+ * the queue if its chain is not (2.7.5.3.1); on a packed ring the whole table is the chain.
  */
 function openIndirect(ring: Ring): bool {
   if (isIndirect || flags & DESCRIPTOR_F_NEXT || !(ring.flags & RING_F_INDIRECT)) return false;
   tableSize = length / DESCRIPTOR_SIZE;
-  if (length % DESCRIPTOR_SIZE != 0 || tableSize == 0 || tableSize > ring.size) return false;
+  if (length % DESCRIPTOR_SIZE != 0 || tableSize == 0) return false;
+  if (isPacked(ring) && tableSize > ring.size) return false;
   isIndirect = true;
   tableAddress = address;
   return true;

@@ -1,9 +1,7 @@
 import { RING_VIEWS_BASE, SHARED_BASE, SHARED_RINGS } from '../../layout/memory.ts';
 import {
-  PACKED_EVENT_FLAGS,
-  PACKED_EVENT_OFFSET,
-  PACKED_WRAP,
   RING_F_PACKED,
+  RING_FAULT_PLACE,
   RING_FLAGS,
   RING_LAST_AVAIL,
   RING_RECORD_SIZE,
@@ -17,12 +15,14 @@ import {
 } from '../../layout/virtqueue.ts';
 import { distinctPins } from '../memory/pins.ts';
 import type { Windows } from '../memory/windows.ts';
+import { ringProblem } from '../virtqueue/ring-problem.ts';
 import type { AddressSpace } from './address-space.ts';
 import type { Calls } from './calls.ts';
-import type { Command } from './commands.ts';
+import type { Command, RingPins } from './commands.ts';
 import type { ControlQueues } from './control-queues.ts';
 import type { Firmware } from './firmware.ts';
 import type { KickWaiter } from './kick-waiter.ts';
+import { isServedBeyond, park, parkedPlace } from './packed-place.ts';
 import type { Translations } from './translations.ts';
 import type { UplinkPorts } from './uplink-ports.ts';
 
@@ -36,12 +36,6 @@ interface Parts {
   uplinks: UplinkPorts;
   controlQueues: ControlQueues;
 }
-
-/**
- * The flags of a packed ring's device area that we have left: reserved bits, beside "kick me". No
- * driver writes there; one that starts anew clears it.
- */
-const PARKED = 0x5a00;
 
 type AttachRing = Extract<Command, { kind: 'attach-ring' }>;
 type DetachRing = Extract<Command, { kind: 'detach-ring' }>;
@@ -128,7 +122,7 @@ export class CommandRunner {
     const { space, firmware, waiter, calls } = this.#parts;
     const { descriptors, avail, used } = command.pins;
     for (const pin of distinctPins([descriptors, avail, used])) space.mapPin(pin);
-    if (command.resumesFromUsed) this.#resume(command.ring, space.addressOf(used));
+    if (command.resumesFromUsed) this.#resume(command.ring, command.pins);
     firmware.attachRing(
       command.ring,
       space.addressOf(descriptors),
@@ -147,26 +141,31 @@ export class CommandRunner {
   /**
    * All buffers complete in order, so the guest's own used index is where the ring stands, whatever
    * base the front-end names: after a crash QEMU names it too, and so nothing is lost or done
-   * twice.
+   * twice. Throws if that cannot be known.
    */
-  #resume(ring: number, used: number): void {
-    const view = new DataView(this.#parts.space.memory.buffer);
+  #resume(ring: number, pins: RingPins): void {
+    const { space } = this.#parts;
+    const view = new DataView(space.memory.buffer);
     const record = recordAt(ring);
-    const isPacked = (view.getUint32(record + RING_FLAGS, true) & RING_F_PACKED) !== 0;
-    const place = isPacked
-      ? parkedPlace(view, used, view.getUint32(record + RING_SIZE, true))
-      : view.getUint16(used + USED_INDEX, true);
-    if (place === null) return;
+    const used = space.addressOf(pins.used);
+    let place = view.getUint32(record + RING_LAST_AVAIL, true);
+    if ((view.getUint32(record + RING_FLAGS, true) & RING_F_PACKED) === 0) {
+      place = view.getUint16(used + USED_INDEX, true);
+    } else {
+      const size = view.getUint32(record + RING_SIZE, true);
+      const parked = parkedPlace(view, used, size);
+      const isLost = parked === null;
+      if (isLost && isServedBeyond(view, space.addressOf(pins.descriptors), size, place)) {
+        throw new Error(ringProblem(RING_FAULT_PLACE).reason);
+      }
+      place = parked ?? place;
+    }
     for (const field of [RING_LAST_AVAIL, RING_USED_INDEX, RING_SIGNALLED_USED]) {
       view.setUint32(record + field, place, true);
     }
   }
 
-  /**
-   * A packed ring has no index to read, and QEMU names the place where it last began. So we write
-   * the place where we leave it into the offset of our event structure, which means nothing to the
-   * driver under these flags (2.8.10).
-   */
+  /** A packed ring has no index to read: the next NIC, or session, finds a note. */
   #park(ring: number, used: number): void {
     const view = new DataView(this.#parts.space.memory.buffer);
     const record = recordAt(ring);
@@ -174,9 +173,7 @@ export class CommandRunner {
     // A ring that a fault stopped may not be mapped here any more.
     const state = view.getUint32(RING_VIEWS_BASE + ring * RING_VIEW_SIZE + RING_VIEW_STATE, true);
     if (state === RING_STOPPED) return;
-    const place = view.getUint32(record + RING_LAST_AVAIL, true);
-    view.setUint16(used + PACKED_EVENT_OFFSET, place, true);
-    view.setUint16(used + PACKED_EVENT_FLAGS, PARKED, true);
+    park(view, used, view.getUint32(record + RING_LAST_AVAIL, true));
   }
 
   #detach({ ring, pins, parks }: Pick<DetachRing, 'ring' | 'pins' | 'parks'>): void {
@@ -194,11 +191,4 @@ export class CommandRunner {
 
 function recordAt(ring: number): number {
   return SHARED_BASE + SHARED_RINGS + ring * RING_RECORD_SIZE;
-}
-
-/** Where a packed ring was left, or null. A guest may have written anything there. */
-function parkedPlace(view: DataView, used: number, size: number): number | null {
-  const place = view.getUint16(used + PACKED_EVENT_OFFSET, true);
-  const isParked = view.getUint16(used + PACKED_EVENT_FLAGS, true) === PARKED;
-  return isParked && (place & ~PACKED_WRAP) < size ? place : null;
 }

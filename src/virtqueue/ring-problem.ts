@@ -32,6 +32,12 @@ const SENTENCES: Readonly<Record<number, string>> = {
   [RING_FAULT_MEMORY]: 'its memory cannot be mapped',
 };
 
+/** What a processor failed of when it was to attach a ring. */
+export function attachProblem({ message }: Error): RingProblem {
+  const lost = ringProblem(RING_FAULT_PLACE);
+  return message === lost.reason ? lost : ringProblem(RING_FAULT_MEMORY, message);
+}
+
 export function ringProblem(fault: number, detail?: string): RingProblem {
   const sentence = SENTENCES[fault] ?? `fault ${fault}`;
   return { fault, reason: detail === undefined ? sentence : `${sentence}: ${detail}` };

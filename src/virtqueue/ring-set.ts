@@ -1,6 +1,6 @@
 import { COUNTER_REFUSED } from '../../layout/counters.ts';
 import { RECEIVE_BY_TABLE, VF_BEHIND_IOMMU } from '../../layout/vf.ts';
-import { RING_FAULT_MEMORY, RING_LAST_AVAIL, RING_STATE } from '../../layout/virtqueue.ts';
+import { RING_LAST_AVAIL, RING_STATE } from '../../layout/virtqueue.ts';
 import { everyStep } from '../background.ts';
 import type { GuestMemory, MemoryRegion } from '../memory/guest-memory.ts';
 import type { IotlbChange } from '../memory/iotlb.ts';
@@ -21,7 +21,7 @@ import {
   standsAtBeginning,
 } from './ring.ts';
 import { CONTROL_QUEUE, ringNumber } from './ring-number.ts';
-import { ODD_PLACE, type RingProblem, ringProblem } from './ring-problem.ts';
+import { attachProblem, ODD_PLACE, type RingProblem } from './ring-problem.ts';
 import { type RingSettings, writeRingRecord, writeRingSettings } from './ring-record.ts';
 import {
   freePins,
@@ -169,7 +169,7 @@ export class RingSet {
       this.#rings.delete(queue);
       ring.cycle.to('stopped');
       await this.#detach(ring, pins, false);
-      return ringProblem(RING_FAULT_MEMORY, (error as Error).message);
+      return attachProblem(error as Error);
     }
     await this.publish();
     // A NIC that served this ring before may have owed its driver an interrupt.
@@ -329,7 +329,7 @@ export class RingSet {
         await this.#fabric.post(processor, this.#attachCommand(ring, resumes));
       } catch (error) {
         if (this.#rings.get(ring.queue) !== ring) continue; // it has been stopped meanwhile
-        const { fault, reason } = ringProblem(RING_FAULT_MEMORY, (error as Error).message);
+        const { fault, reason } = attachProblem(error as Error);
         await this.fault(ring.queue, reason);
         this.#fabric.shared.countFault(ring.number, fault);
         lost.push({ queue: ring.queue, reason });

@@ -196,6 +196,40 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     }
   });
 
+  it('says so where its NIC was killed and nobody knows where it stands', async () => {
+    lab = await TestNic.start();
+    const second = await lab.connect(1);
+    const first = await lab.connect(0, { packed, queueSize: 64 });
+    const start = first.queues.queue(0).base;
+    await exchange(lab, [0, first], [1, second], { count: 75 });
+    await exchange(lab, [1, second], [0, first], { count: 75 });
+    const gone = lab.next('disconnect', 0);
+    const orphan = first.orphan();
+    await gone;
+    for (const queue of [0, 1]) {
+      const ring = orphan.queues.queue(queue);
+      // What a NIC that closes leaves in a packed ring, and one that is killed does not.
+      const { memory } = orphan.queues;
+      if (packed) memory.view.setUint32(ring.used.offset, 0, true);
+      vi.spyOn(ring, 'base', 'get').mockReturnValue(start);
+    }
+    const again = await lab.adopt(0, orphan);
+    vi.restoreAllMocks();
+    const { state, rings } = lab.nic.vf('vf0');
+    if (packed) {
+      expect(state).toBe('faulted');
+      expect(rings.map((ring) => ring.fault ?? '')).toEqual([
+        expect.stringMatching(/killed.*reset/),
+        expect.stringMatching(/killed.*reset/),
+      ]);
+      expect(lab.stats(0).tx.faultReasons).toEqual({ place: 1 });
+      await again.frontEnd.send('RESET_DEVICE');
+      await again.restart();
+    }
+    expect(lab.nic.vf('vf0').state).toBe('ready');
+    await exchange(lab, [1, second], [0, again], { count: 20 });
+  });
+
   it('takes memory and gives it back while frames move', async () => {
     lab = await TestNic.start();
     const first = await lab.connect(0, { packed, memory: { mappedBytesMax: 0x20000000 } });

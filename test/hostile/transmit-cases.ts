@@ -12,6 +12,8 @@ import type { SplitQueue } from '../support/mock-driver/split-queue.ts';
 /** Header size of the attacker: legacy, so that every byte counts. */
 const HEADER = 10;
 export const QUEUE_SIZE = 256;
+/** Twice what the ring has. */
+export const TABLE_ENTRIES_MAX = 2 * QUEUE_SIZE;
 const NEXT = DESCRIPTOR_F_NEXT;
 const INDIRECT = DESCRIPTOR_F_INDIRECT;
 
@@ -261,6 +263,46 @@ const ADDRESSES: readonly TransmitCase[] = [
   },
 ];
 
+/** 2.7.5.3.1: what may not be longer than the queue is the chain. */
+const LONG_TABLES: readonly TransmitCase[] = [
+  {
+    title: 'an indirect table of 4 GiB with one descriptor in use',
+    write: indirect(0xffff_fff0, goodEntry),
+    reason: null,
+  },
+  {
+    title: 'an indirect table longer than the ring, whose chain leads beyond its size',
+    write: ({ ring, packet, table }) => {
+      const last = TABLE_ENTRIES_MAX - 1;
+      const first = { address: at(packet), length: 20, flags: NEXT, next: last };
+      const rest = { address: at(packet, 20), length: packet.length - 20, flags: 0 };
+      ring.writeDescriptor(0, first, table);
+      ring.writeDescriptor(last, rest, table);
+      const length = TABLE_ENTRIES_MAX * DESCRIPTOR_SIZE;
+      ring.writeDescriptor(0, { address: at(table), length, flags: INDIRECT });
+      return [0];
+    },
+    reason: null,
+  },
+  ...(
+    [
+      ['as long as the ring', QUEUE_SIZE, null],
+      ['longer than the ring', QUEUE_SIZE + 1, 'chainLength'],
+    ] as const
+  ).map(([what, count, reason]) => ({
+    title: `an indirect table whose chain is ${what}`,
+    write: indirect(TABLE_ENTRIES_MAX * DESCRIPTOR_SIZE, ({ packet }) =>
+      Array.from({ length: count }, (_, index) => ({
+        address: at(packet),
+        length: index === count - 1 ? packet.length : 0,
+        flags: index === count - 1 ? 0 : NEXT,
+        next: index + 1,
+      })),
+    ),
+    reason,
+  })),
+];
+
 const TABLES: readonly TransmitCase[] = [
   {
     title: 'an indirect table within an indirect table',
@@ -271,8 +313,6 @@ const TABLES: readonly TransmitCase[] = [
     ['of length 0', 0],
     ['whose length is no multiple of 16', 17],
     ['shorter than one descriptor', 8],
-    ['longer than the ring', (QUEUE_SIZE + 1) * DESCRIPTOR_SIZE],
-    ['of 4 GiB', 0xffff_fff0],
   ].map(([what, length]) => ({
     title: `an indirect table ${what}`,
     write: indirect(Number(length), goodEntry),
@@ -339,5 +379,6 @@ export const TRANSMIT_CASES: readonly TransmitCase[] = [
   ...CHAINS,
   ...ADDRESSES,
   ...TABLES,
+  ...LONG_TABLES,
   ...HEADERS,
 ];

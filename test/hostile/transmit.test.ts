@@ -4,6 +4,7 @@ import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 import {
   ATTACKER_FEATURES,
   QUEUE_SIZE,
+  TABLE_ENTRIES_MAX,
   TRANSMIT_CASES,
   type TransmitCase,
   writePacket,
@@ -33,7 +34,7 @@ describe('a hostile transmit ring', () => {
     const lastRegion = memory.regions.at(-1);
     if (lastRegion === undefined) throw new Error('assertion: no region');
     const packet = writePacket(memory, lab.mac(TARGET), lab.mac(ATTACKER));
-    const table = memory.allocate(QUEUE_SIZE * 16, 16);
+    const table = memory.allocate(TABLE_ENTRIES_MAX * 16, 16);
     const heads = write({ ring, memory, packet, table, lastRegion });
     const moves = reason === null ? {} : { [`tx.drops.${reason}`]: heads.length };
     await hostile.expectMoves(ATTACKER, moves, async () => {
