@@ -1,15 +1,8 @@
 // Every error that an operator can cause, in one table: docs/errors.md is rendered from it.
-// This file imports nothing and keeps to plain syntax, so that a Node too old for the rest of
+// This file imports only tables and keeps to plain syntax, so that a Node too old for the rest of
 // Heddle still gets far enough to print the message about itself.
 
-interface ErrorEntry {
-  /** What the HTTP API answers with. */
-  readonly status: number;
-  /** "Cannot <do what> because <reason>: received <value>", with {parameters}. */
-  readonly message: string;
-  /** The way out. */
-  readonly hint: string;
-}
+import { type ErrorEntry, UPLINK_ERRORS } from './uplink-errors.ts';
 
 export const ERROR_TABLE = {
   // Configuration
@@ -146,6 +139,35 @@ export const ERROR_TABLE = {
     message: 'Cannot open another file because no file descriptors are left: received {operation}',
     hint: 'Raise the limit ("ulimit -n 65536", or LimitNOFILE= in systemd), or use fewer VFs.',
   },
+  HEDDLE_DESCRIPTOR_SHARE: {
+    status: 503,
+    message:
+      'Cannot keep more file descriptors of VF {vf} because its share is {limit}: received {received}',
+    hint:
+      'Raise the limit that all VFs share ("ulimit -n 65536", or LimitNOFILE= in systemd), give ' +
+      'the VM fewer queues or memory slots, or use fewer VFs.',
+  },
+  HEDDLE_MAPPINGS: {
+    status: 503,
+    message:
+      'Cannot {what} because a process may have {limit} memory mappings (vm.max_map_count): ' +
+      'received {received}',
+    hint: 'Raise it ("sysctl vm.max_map_count=262144"), or use fewer processors, VFs or queues.',
+  },
+  HEDDLE_ADDRESS_SPACE: {
+    status: 503,
+    message:
+      'Cannot start because the process may not have enough address space (RLIMIT_AS): ' +
+      'received {received}',
+    hint:
+      'Set "ulimit -v unlimited" (LimitAS=infinity in systemd): address space is no memory. The ' +
+      'NIC needs some 41 GiB of it, and 31 GiB for each processor.',
+  },
+  HEDDLE_THREADS: {
+    status: 503,
+    message: 'Cannot start a thread because this user or cgroup has too many: received {reason}',
+    hint: 'Raise the limit ("ulimit -u", LimitNPROC= or TasksMax= in systemd, pids.max).',
+  },
   HEDDLE_NODE_VERSION: {
     status: 500,
     message: 'Cannot start because Heddle needs Node {wanted} or newer: received Node {version}',
@@ -193,88 +215,7 @@ export const ERROR_TABLE = {
     message: 'Cannot add the VF because the NIC has one of this name: received {vf}',
     hint: 'Choose another name, or change the one there with "heddle vf set".',
   },
-  // Uplinks
-  HEDDLE_UPLINK_NOT_FOUND: {
-    status: 404,
-    message: 'Cannot find the uplink because the NIC has none of this name: received {uplink}',
-    hint: '"heddle uplink list" shows the uplinks.',
-  },
-  HEDDLE_UPLINK_EXISTS: {
-    status: 409,
-    message: 'Cannot add the uplink because a VF or an uplink has this name: received {uplink}',
-    hint: 'Choose another name, or change the one there with "heddle uplink set".',
-  },
-  HEDDLE_UPLINK_RIGHTS: {
-    status: 403,
-    message: 'Cannot {operation} because this user has not the rights: received {name}',
-    hint: 'Let an administrator run "{way}", or use an uplink that needs no rights (passt).',
-  },
-  HEDDLE_UPLINK_INTERFACE_MISSING: {
-    status: 404,
-    message: 'Cannot open the uplink because there is no such network interface: received {name}',
-    hint: '"ip link" shows the interfaces of this network namespace.',
-  },
-  HEDDLE_UPLINK_INTERFACE_BUSY: {
-    status: 409,
-    message: 'Cannot open the TAP because another process uses it: received {name}',
-    hint: 'Stop that process, or choose another name: a new TAP is made if there is none.',
-  },
-  HEDDLE_UPLINK_NOT_A_TAP: {
-    status: 409,
-    message: 'Cannot open the TAP because the interface is of another kind: received {name}',
-    hint: 'Use "type: packet" for an existing interface, "multi_queue" for a TAP with queues.',
-  },
-  HEDDLE_UPLINK_NO_TUN: {
-    status: 503,
-    message: 'Cannot open the TAP because this system has no /dev/net/tun: received {name}',
-    hint: 'Load the kernel module "tun"; in a container, pass the device in.',
-  },
-  HEDDLE_UPLINK_XDP_MISSING: {
-    status: 503,
-    message: 'Cannot use AF_XDP because libxdp is not installed: received {reason}',
-    hint: 'Install it ("apt install libxdp1"), or use "type: packet", which needs no library.',
-  },
-  HEDDLE_UPLINK_XDP_QUEUES: {
-    status: 409,
-    message: 'Cannot use {queues} queues because the interface has fewer: received {name}',
-    hint: '"ethtool -l {name}" shows its queues, "ethtool -L {name} combined {queues}" sets them.',
-  },
-  HEDDLE_UPLINK_XDP_BUSY: {
-    status: 409,
-    message: 'Cannot use AF_XDP because another XDP program or socket is there: received {name}',
-    hint: 'Stop its owner; "ip link set dev {name} xdp off" takes a program off that has none.',
-  },
-  HEDDLE_UPLINK_XDP_MODE: {
-    status: 409,
-    message:
-      'Cannot use AF_XDP so because the driver of the interface cannot: received {wish} on {name}',
-    hint: 'Without that key Heddle takes the best that there is; "heddle uplink show" says what.',
-  },
-  HEDDLE_PASST_MISSING: {
-    status: 503,
-    message: 'Cannot start passt because there is no such program: received {program}',
-    hint: 'Install it ("apt install passt"), or name its path with "program:".',
-  },
-  HEDDLE_PASST_FAILED: {
-    status: 503,
-    message: 'Cannot start passt because {reason}: received {program}',
-    hint: 'Run it by hand with --foreground; with no default route, give it "-a" and "-g".',
-  },
-  HEDDLE_PASST_VERSION: {
-    status: 503,
-    message: 'Cannot start passt because this one does not know {option}: received {version}',
-    hint: 'Install one that is as new as that of Debian 12 (2023_03_09), or name it with "program:".',
-  },
-  HEDDLE_UPLINK_TRACE: {
-    status: 400,
-    message: 'Cannot write the trace because the system refuses ({reason}): received {file}',
-    hint: 'Name a file in a directory that exists and that this user may write to.',
-  },
-  HEDDLE_UPLINK_VDE: {
-    status: 503,
-    message: 'Cannot join the VDE switch because {reason}: received {socket}',
-    hint: 'Name the directory that "vde_switch -s" made, and see that this user may write there.',
-  },
+  ...UPLINK_ERRORS,
   // The control socket
   HEDDLE_CONTROL_ABSENT: {
     status: 503,
@@ -365,16 +306,26 @@ export function operatorError<Code extends ErrorCode>(
 }
 
 /**
- * The operator's error behind any other, or nothing if it is a mistake of ours. Descriptors can run
- * out wherever something is opened, also in Node itself, so that this is the one place to say it.
+ * The operator's error behind any other, or nothing if it is a mistake of ours. Descriptors,
+ * threads and address space can run out wherever something is opened or begun, also in Node itself,
+ * so that this is the one place to say it.
  */
 export function asOperatorError(error: unknown): OperatorError | undefined {
   if (error instanceof OperatorError) return error;
   if (!(error instanceof Error) || !('code' in error)) return undefined;
-  const operation = error.message;
-  if (operation.startsWith('io_setup ')) {
+  const { message } = error;
+  if (message.startsWith('io_setup ')) {
     return operatorError('HEDDLE_AIO_MISSING', { errno: String(error.code) }, { cause: error });
   }
-  if (error.code !== 'EMFILE' && error.code !== 'ENFILE') return undefined;
-  return operatorError('HEDDLE_FILE_DESCRIPTORS', { operation }, { cause: error });
+  switch (error.code) {
+    case 'EMFILE':
+    case 'ENFILE':
+      return operatorError('HEDDLE_FILE_DESCRIPTORS', { operation: message }, { cause: error });
+    case 'HEDDLE_ADDRESS_SPACE':
+      return operatorError('HEDDLE_ADDRESS_SPACE', { received: message }, { cause: error });
+    case 'ERR_WORKER_INIT_FAILED':
+      return operatorError('HEDDLE_THREADS', { reason: message }, { cause: error });
+    default:
+      return undefined;
+  }
 }

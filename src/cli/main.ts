@@ -7,6 +7,11 @@ import { checkRuntime, currentRuntime } from './runtime.ts';
 
 try {
   checkRuntime(currentRuntime());
+  if (process.argv[2] === 'up') {
+    // Node's own HTTP needs a WebAssembly memory, too: what fails there is no error of anybody's.
+    const { checkAddressSpace } = await import('../nic/budgets.ts');
+    checkAddressSpace(1);
+  }
   const { run } = await import('./program.ts');
   process.exitCode = await run(process.argv.slice(2), {
     createNic: async (config) => (await import('../nic/nic.ts')).createNic(config),

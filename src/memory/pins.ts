@@ -2,6 +2,9 @@ import { HUGE_PAGE_SIZE, PIN_CELL_SIZE, PINS_SIZE } from '../../layout/memory.ts
 
 const CELL_COUNT = PINS_SIZE / PIN_CELL_SIZE;
 
+/** What is kept for the rings of guests, however many uplinks there are. */
+export const GUEST_PINS_MIN = PINS_SIZE / 8;
+
 /** A range of a file to be mapped whole, for as long as a ring runs. */
 export interface Pin {
   /** Offset in the pins area, the same in every processor. */
@@ -41,6 +44,11 @@ export class PinAllocator {
   free(pinOffset: number, lengthBytes: number): void {
     const first = pinOffset / PIN_CELL_SIZE;
     this.#isUsed.fill(0, first, first + Math.ceil(lengthBytes / PIN_CELL_SIZE));
+  }
+
+  /** Whether so much more leaves the guests theirs. For what is no guest's ring. */
+  hasRoomBeside(lengthBytes: number): boolean {
+    return this.usedCells * PIN_CELL_SIZE + lengthBytes <= PINS_SIZE - GUEST_PINS_MIN;
   }
 
   get usedCells(): number {

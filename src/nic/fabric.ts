@@ -2,6 +2,7 @@ import type { PinAllocator } from '../memory/pins.ts';
 import type { Raiser } from '../os/raiser.ts';
 import type { Command } from '../processor/commands.ts';
 import type { RingProblem } from '../virtqueue/ring-problem.ts';
+import type { Budget } from './budgets.ts';
 import type { SharedState } from './shared-state.ts';
 
 /**
@@ -30,6 +31,8 @@ export interface Fabric {
   readonly pins: PinAllocator;
   /** For descriptors of peers that the control plane raises. */
   readonly raiser: Raiser;
+  /** Memory mappings that this process has left. */
+  readonly mappings: Budget;
   /** Posts to one processor. */
   post(processor: number, command: Command): Promise<boolean>;
   /** Posts to all; resolves when the last has answered. */

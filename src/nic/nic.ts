@@ -23,10 +23,16 @@ import {
 } from '../config/validate.ts';
 import { asOperatorError, operatorError } from '../errors.ts';
 import { monotonicSeconds } from '../os/clock.ts';
-import { acquirePoller, releasePoller } from '../os/poller.ts';
+import { acquirePoller, type Poller, releasePoller } from '../os/poller.ts';
 import { RateLimit, withHeldBack } from '../rate-limit.ts';
 import { readMacTable } from '../switch/mac-table.ts';
 import { Vf } from '../vf/vf.ts';
+import {
+  checkAddressSpace,
+  descriptorQuota,
+  mappingBudget,
+  takeProcessorMappings,
+} from './budgets.ts';
 import { ChangeQueue } from './change-queue.ts';
 import { ProcessorSet } from './processor-set.ts';
 import type {
@@ -47,6 +53,7 @@ const FAILURE_LIMIT = { burst: 16, seconds: 10 };
 /** Builds a NIC from a configuration and opens it: every socket listens when this resolves. */
 export async function createNic(input: unknown): Promise<Nic> {
   const config = completeNic(input);
+  checkAddressSpace(config.processors);
   const nic = new SoftwareNic(config);
   try {
     await nic.open(config.vfs, config.uplinks);
@@ -67,7 +74,9 @@ function nameIn(input: unknown): string {
 class SoftwareNic implements Nic {
   readonly #settings: Omit<NicConfig, 'vfs' | 'uplinks'>;
   readonly #vfs = new Map<string, Vf>();
-  readonly #poller = acquirePoller();
+  /** What its processors take of the mappings of this process. */
+  readonly #mappings: number;
+  readonly #poller: Poller;
   readonly #events = new EventEmitter();
   readonly #processors: ProcessorSet;
   readonly #uplinks: UplinkSet;
@@ -81,6 +90,8 @@ class SoftwareNic implements Nic {
   readonly #stopListening = onFailure((failure) => this.#tellFailure(failure));
 
   constructor(config: NicConfig) {
+    this.#mappings = takeProcessorMappings(config.processors);
+    this.#poller = acquirePoller();
     const { vfs: _, uplinks: __, ...settings } = config;
     this.#settings = settings;
     this.#fileConfig = config;
@@ -251,7 +262,8 @@ class SoftwareNic implements Nic {
             this.#uplinks.remove(name),
       );
       const stop = () => this.#processors.stop();
-      await everyStep('close the NIC', [...vfs, ...uplinks, stop, releasePoller]);
+      const giveBack = () => mappingBudget().give(this.#mappings);
+      await everyStep('close the NIC', [...vfs, ...uplinks, stop, giveBack, releasePoller]);
       this.#stopListening();
     });
   }
@@ -294,7 +306,13 @@ class SoftwareNic implements Nic {
     const number = this.#freeNumber();
     const processor = this.#processors.leastLoaded();
     this.#processors.shared.clearVf(number);
-    const place = { number, processor, hasUplink: this.#uplinks.isAnyUp };
+    const place = {
+      number,
+      processor,
+      hasUplink: this.#uplinks.isAnyUp,
+      descriptorQuota: () =>
+        descriptorQuota({ vfs: this.#vfs.size, queuePairs: config.queuePairs }),
+    };
     const vf = new Vf(config, place, this.#processors, this.#poller, (event, detail) =>
       this.#emit(event, detail),
     );

@@ -15,6 +15,7 @@ import { readFirmware } from '../processor/firmware.ts';
 import { type Death, Processor } from '../processor/processor.ts';
 import { portOfRing, queueOfRing } from '../virtqueue/ring-number.ts';
 import { type RingProblem, ringProblem } from '../virtqueue/ring-problem.ts';
+import { mappingBudget } from './budgets.ts';
 import type { Fabric, SwitchPort } from './fabric.ts';
 import { ReservedCpus } from './reserved-cpus.ts';
 import { SharedState } from './shared-state.ts';
@@ -47,6 +48,7 @@ interface Settings {
 export class ProcessorSet implements Fabric {
   readonly shared = new SharedState();
   readonly pins = new PinAllocator();
+  readonly mappings = mappingBudget();
   readonly #settings: Settings;
   readonly #owner: Owner;
   readonly #firmware = readFirmware();

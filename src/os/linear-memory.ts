@@ -29,7 +29,7 @@ export class LinearMemory {
 
   constructor(sizeBytes: number) {
     const pages = Math.ceil(sizeBytes / WASM_PAGE_SIZE);
-    this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    this.memory = createMemory(pages);
     this.buffer = this.memory.buffer as ArrayBuffer;
     this.sizeBytes = pages * WASM_PAGE_SIZE;
     // A call that does nothing but return its pointer: the portable way to learn the address.
@@ -64,5 +64,15 @@ export class LinearMemory {
     if (!(offset >= 0 && length > 0 && offset + length <= this.sizeBytes)) {
       throw new Error(`assertion: mapping ${offset}+${length} outside of ${this.sizeBytes} bytes`);
     }
+  }
+}
+
+/** V8 reserves some 10 GiB of addresses for each memory, so that no access needs a check. */
+function createMemory(pages: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages });
+  } catch (cause) {
+    const error = new Error(`no room for a memory of ${pages} pages`, { cause });
+    throw Object.assign(error, { code: 'HEDDLE_ADDRESS_SPACE' });
   }
 }

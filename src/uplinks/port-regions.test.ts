@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { PIN_CELL_SIZE, PINS_SIZE } from '../../layout/memory.ts';
-import { PinAllocator } from '../memory/pins.ts';
+import { GUEST_PINS_MIN, PinAllocator } from '../memory/pins.ts';
 import { PAIR_SIZE } from './port-memory.ts';
 import { allocateRooms } from './port-regions.ts';
 
 const PAIRS = 2;
 const RING = 4 * PAIR_SIZE;
 
-/** So many bytes are left, in one piece. */
+/** So many bytes are left beside those of the guests, in one piece. */
 function allocatorWith(freeBytes: number): PinAllocator {
   const allocator = new PinAllocator();
-  allocator.allocate(PINS_SIZE - freeBytes, PIN_CELL_SIZE);
+  allocator.allocate(PINS_SIZE - GUEST_PINS_MIN - freeBytes, PIN_CELL_SIZE);
   return allocator;
 }
 
@@ -28,6 +28,15 @@ describe('room for the queue pairs of an uplink', () => {
     expect(rooms?.lengthBytes).toBe(PAIR_SIZE);
     expect(rooms?.pinOffsets).toHaveLength(PAIRS);
     expect(allocator.usedCells - before).toBe((PAIRS * PAIR_SIZE) / PIN_CELL_SIZE);
+  });
+
+  it('leaves some to the rings of guests', () => {
+    const allocator = new PinAllocator();
+    const take = () => allocateRooms(allocator, 1, 0);
+    let pairs = 0;
+    while (take() !== null) pairs += 1;
+    expect(pairs).toBe(56);
+    expect(allocator.allocate(GUEST_PINS_MIN, PIN_CELL_SIZE)).not.toBeNull();
   });
 
   it('is none where not even the pairs fit', () => {

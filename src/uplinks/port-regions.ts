@@ -13,7 +13,8 @@ export interface Rooms {
 
 /**
  * Takes room for each queue pair, with `ringBytes` for the ring that its wire may have, or without
- * if that does not fit: no wire needs its ring. Null if there is no room for the pairs alone.
+ * if that does not fit: no wire needs its ring. Null if there is no room for the pairs alone. Some
+ * room is always left for the rings of guests.
  */
 export function allocateRooms(
   allocator: PinAllocator,
@@ -22,6 +23,9 @@ export function allocateRooms(
 ): Rooms | null {
   const lengthBytes = PAIR_SIZE + ringBytes;
   const pinOffsets: number[] = [];
+  if (!allocator.hasRoomBeside(pairs * lengthBytes)) {
+    return ringBytes === 0 ? null : allocateRooms(allocator, pairs, 0);
+  }
   while (pinOffsets.length < pairs) {
     const pinOffset = allocator.allocate(lengthBytes, PIN_CELL_SIZE);
     if (pinOffset === null) {

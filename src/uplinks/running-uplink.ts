@@ -1,6 +1,7 @@
 import { everyStep } from '../background.ts';
 import type { UplinkConfig } from '../config/types.ts';
 import { readQueues, sumRx, sumTx } from '../counters/read.ts';
+import { operatorError } from '../errors.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import type { Pin } from '../memory/pins.ts';
 import type { Fabric, SwitchPort } from '../nic/fabric.ts';
@@ -97,9 +98,9 @@ export class Uplink implements SwitchPort {
 
   /** Resolves when the uplink is up, or waits for its peer. Throws an OperatorError. */
   async open(): Promise<void> {
-    this.#allocate();
     initVlans(this.#fabric, this.number, this.#config.vlan);
     try {
+      this.#allocate();
       if (this.config.trace !== undefined) this.#traceFd = openTrace(this.config.trace, this.name);
       const listener = {
         onUp: (wires: Wires) => this.#change(() => this.#up(wires)),
@@ -205,7 +206,10 @@ export class Uplink implements SwitchPort {
     if (problem !== null) throw new Error(`assertion: memory of an uplink: ${problem}`);
     const ringBytes = this.#config.type === 'packet' ? packetRingSize(this.#pairs) : 0;
     const rooms = allocateRooms(this.#fabric.pins, this.#pairs, ringBytes);
-    if (rooms === null) throw new Error('assertion: no room for the memory of an uplink');
+    if (rooms === null) {
+      const received = `${this.#pairs} more on ${this.name}`;
+      throw operatorError('HEDDLE_UPLINK_ROOM', { received });
+    }
     const { lengthBytes } = rooms;
     for (const [pair, pinOffset] of rooms.pinOffsets.entries()) {
       const place = { pinOffset, lengthBytes, partOffset: 0 };

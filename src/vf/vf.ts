@@ -41,6 +41,14 @@ function faultOf(fault: string | undefined): { fault?: string } {
 
 export type VfEmit = <Name extends NicEventName>(event: Name, detail: NicEvents[Name]) => void;
 
+/** Where a VF stands in its NIC. */
+interface VfPlace {
+  number: number;
+  processor: number;
+  hasUplink: boolean;
+  descriptorQuota(): number;
+}
+
 /**
  * A virtual function: a socket where a VMM attaches, a port of the switch, and the rings between.
  *
@@ -65,16 +73,11 @@ export class Vf implements SessionDevice, SwitchPort {
   #isFaulted = false;
   #isOutsideTold = false;
   #hasUplink: boolean;
+  readonly #descriptorQuota: () => number;
   #isLinkUp: boolean;
   #linkChange: Promise<void> = Promise.resolve();
 
-  constructor(
-    config: VfConfig,
-    place: { number: number; processor: number; hasUplink: boolean },
-    fabric: Fabric,
-    poller: Poller,
-    emit: VfEmit,
-  ) {
+  constructor(config: VfConfig, place: VfPlace, fabric: Fabric, poller: Poller, emit: VfEmit) {
     this.#config = config;
     this.number = place.number;
     this.processor = place.processor;
@@ -82,6 +85,7 @@ export class Vf implements SessionDevice, SwitchPort {
     this.#poller = poller;
     this.#emit = emit;
     this.#hasUplink = place.hasUplink;
+    this.#descriptorQuota = place.descriptorQuota;
     this.#isLinkUp = isLinkUp(config.linkState, place.hasUplink);
     this.rings = new RingSet(this.number, () => this.processor, fabric);
     this.#grants = new Grants(config);
@@ -124,6 +128,10 @@ export class Vf implements SessionDevice, SwitchPort {
 
   get allowUnsealedMemory(): boolean {
     return this.#config.allowUnsealedMemory;
+  }
+
+  get descriptorQuota(): number {
+    return this.#descriptorQuota();
   }
 
   get isLinkUp(): boolean {

@@ -155,6 +155,15 @@ describe('a peer that breaks the protocol is closed', () => {
     expect(messages[0]?.payload.length).toBe(PAYLOAD_SIZE_MAX);
   });
 
+  it('when it sends descriptors without end, a byte at a time', async () => {
+    const fd = createEventFd();
+    const announced = writeMessage(1, 0, new Uint8Array(PAYLOAD_SIZE_MAX)).subarray(0, 40);
+    const fds = Array.from({ length: 100 }, () => fd);
+    for (const byte of announced.subarray(0, 3)) sendMessage(peer, Uint8Array.of(byte), fds);
+    c.close(fd);
+    await expectClosed('it sends descriptors without end');
+  });
+
   it('and the descriptors of its unfinished message with it', async () => {
     const fd = createEventFd();
     sendMessage(peer, REQUEST.subarray(0, 4), [fd, fd, fd]);

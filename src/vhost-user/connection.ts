@@ -16,6 +16,9 @@ import {
 /** A front-end that begins a message has this long to finish it. */
 const MESSAGE_TIMEOUT_MS = 5000;
 
+/** No message takes more than 8. A hundred with one are refused in words, thousands not kept. */
+const MESSAGE_FDS_MAX = 253;
+
 export interface Message {
   header: Header;
   payload: Uint8Array;
@@ -96,7 +99,8 @@ export class Connection {
       const received = receiveMessage(this.#fd, this.#missing());
       this.#fds.push(...received.fds);
       if (received.length < 0) return;
-      if (received.isTruncated) this.close('its descriptors were cut off');
+      if (this.#fds.length > MESSAGE_FDS_MAX) this.close('it sends descriptors without end');
+      else if (received.isTruncated) this.close('its descriptors were cut off');
       else if (received.length === 0) this.close(null);
       else this.#take(received.bytes);
     }

@@ -30,7 +30,7 @@ import {
   writeU64,
   writeVringState,
 } from './message.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal, refusalOf } from './refusal.ts';
 import type { Session } from './session.ts';
 
 // One function a request: check its contents, act, answer. Feature, size and descriptor count have
@@ -342,9 +342,6 @@ function addRegion(session: Session, message: Message, offset: number): Refusal 
   const problem = session.memory.add(readMemoryRegion(message.payload, offset), fd);
   if (problem === null) return null;
   if (problem !== 'memory not sealed against shrinking') return new Refusal(problem);
-  const { message: sentence, hint } = operatorError('HEDDLE_MEMORY_UNSEALED', {
-    vf: session.device.name,
-    received: problem,
-  });
-  return new Refusal(`${sentence}. ${hint}`);
+  const parameters = { vf: session.device.name, received: problem };
+  return refusalOf(operatorError('HEDDLE_MEMORY_UNSEALED', parameters));
 }

@@ -111,12 +111,15 @@ describe('a session', () => {
   let frontEnd: FrontEnd;
   let memory: GuestMemory;
   let heard: string[];
+  /** Descriptors that the front-end may leave. */
+  let quota = 100;
 
   beforeEach(() => {
     fdsBefore = openFdCount();
     const [ours, theirs] = createSocketPair();
     rings = new FakeRings();
     heard = [];
+    quota = 100;
     const device = {
       name: 'vf0',
       rings: rings as unknown as RingSet,
@@ -125,6 +128,9 @@ describe('a session', () => {
       mtu: 1500,
       isLinkUp: true,
       allowUnsealedMemory: false,
+      get descriptorQuota() {
+        return quota;
+      },
       disabledFeatures: [],
     };
     session = new Session(ours, poller, device, {
@@ -192,6 +198,29 @@ describe('a session', () => {
     frontEnd.close();
     await expect.poll(() => session.state).toBe('closed');
     expect(heard).toEqual(['closed: null']);
+  });
+
+  it('keeps no more descriptors than its VF’s share, and says so', async () => {
+    await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
+    await shareMemory();
+    quota = 6;
+    const room = quota - memory.regions.length;
+    const requests = ['SET_VRING_KICK', 'SET_VRING_CALL', 'SET_VRING_ERR'] as const;
+    const messages = [0, 1].flatMap((queue) => requests.map((request) => ({ request, queue })));
+    const fd = createEventFd();
+    const send = ({ request, queue }: (typeof messages)[number]) =>
+      frontEnd.send(request, writeU64(BigInt(queue)), [fd]);
+    for (const message of messages.slice(0, room)) await send(message);
+    const [beyond] = messages.slice(room);
+    expect(beyond).toBeDefined();
+    if (beyond !== undefined) await expect(send(beyond)).rejects.toThrow(RequestRefused);
+    c.close(fd);
+    expect(heard[0]).toMatch(
+      /Cannot keep more file descriptors of VF vf0 .*share is 6: received 7/,
+    );
+    // What it has goes on, and room that it frees is room again.
+    await frontEnd.send('SET_VRING_CALL', writeU64(0x100n));
+    if (beyond !== undefined) await sendFd('SET_VRING_CALL', 0);
   });
 
   it('starts a ring with its kick', async () => {

@@ -1,17 +1,19 @@
 import { IOTLB_READ, IOTLB_WRITE } from '../../layout/memory.ts';
 import { VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_F_ACCESS_PLATFORM } from '../../layout/virtio.ts';
 import { everyStep } from '../background.ts';
+import { OperatorError } from '../errors.ts';
 import { LifeCycle } from '../life-cycle.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
-import { closeSignal } from '../os/peer-signal.ts';
 import type { Poller } from '../os/poller.ts';
 import type { RingProblem } from '../virtqueue/ring-problem.ts';
 import type { RingSet } from '../virtqueue/ring-set.ts';
 import {
+  closeDescriptors,
   controlQueueOf,
   createRingSetup,
+  descriptorsOf,
   hasFeature,
   type RingSetup,
   ringParts,
@@ -32,7 +34,8 @@ import {
   writeU64,
 } from './message.ts';
 import { placeProblem } from './not-shared.ts';
-import { Refusal } from './refusal.ts';
+import { checkQuota } from './quota.ts';
+import { Refusal, refusalOf } from './refusal.ts';
 import { admit } from './requests.ts';
 import { askForParts } from './ring-translations.ts';
 import { SESSION_TRANSITIONS, type SessionListener, type SessionState } from './session-state.ts';
@@ -46,6 +49,8 @@ export interface SessionDevice extends FeatureChoice {
   readonly mtu: number;
   readonly isLinkUp: boolean;
   readonly allowUnsealedMemory: boolean;
+  /** Descriptors that a front-end may leave with us. */
+  readonly descriptorQuota: number;
 }
 
 /**
@@ -341,10 +346,13 @@ export class Session {
     try {
       if (name === undefined) throw new Refusal(`unknown request ${header.request}`);
       const request = admit(name, message, this.protocolFeatures);
+      const held = this.memory.regions.length + descriptorsOf(this.#setups.values());
+      if (message.fds.length > 0) checkQuota(this.device, held + message.fds.length);
       const reply = await request.handler(this, message);
       if (reply !== undefined) this.#reply(header.request, reply);
       else this.#acknowledge(message, 0n);
-    } catch (error) {
+    } catch (caught) {
+      const error = caught instanceof OperatorError ? refusalOf(caught) : caught;
       if (!(error instanceof Refusal)) throw error;
       this.#listener.onRefusal(`${name ?? 'request'}: ${error.message}`);
       // Without an acknowledgement there is no other way to tell.
@@ -381,20 +389,12 @@ export class Session {
       () => rings.setMemory([]),
       () => rings.setBehindIommu(false),
       () => this.iommu.close(),
-      () => this.#closeDescriptors(),
+      () => this.memory.takeAll().map(({ fd }) => c.close(fd)),
+      () => [...this.#setups.values()].forEach(closeDescriptors),
+      () => this.#setups.clear(),
       () => this.#backend?.close(),
       () => this.#cycle.to('closed'),
       () => this.#listener.onClosed(reason),
     ]);
-  }
-
-  #closeDescriptors(): void {
-    for (const region of this.memory.takeAll()) c.close(region.fd);
-    for (const setup of this.#setups.values()) {
-      closeFd(setup.kickFd);
-      closeSignal(setup.call);
-      closeSignal(setup.error);
-    }
-    this.#setups.clear();
   }
 }

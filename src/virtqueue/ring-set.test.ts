@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { RING_FAULT_MEMORY } from '../../layout/virtqueue.ts';
 import { onFailure } from '../background.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { PinAllocator } from '../memory/pins.ts';
+import { Budget } from '../nic/budgets.ts';
 import type { Fabric } from '../nic/fabric.ts';
 import { SharedState } from '../nic/shared-state.ts';
 import { c } from '../os/libc.ts';
@@ -21,10 +23,12 @@ afterEach(() => {
 describe('the rings of a port', () => {
   it('stop although a processor fails to let go of them, and their place is free again', async () => {
     const posted: string[] = [];
+    const mappings = new Budget(100);
     const fabric: Fabric = {
       shared,
       pins: new PinAllocator(),
       raiser: new Raiser(shared.fd),
+      mappings,
       processorCount: 2,
       broadcast: async () => undefined,
       post: async (processor, { kind }) => {
@@ -50,6 +54,36 @@ describe('the rings of a port', () => {
     ]);
     expect(failures).toEqual(['stop ring 0', 'stop ring 0', 'stop ring 1']);
     expect(fabric.pins.usedCells).toBe(0);
+    expect(mappings.left).toBe(100);
     expect(rings.queues()).toEqual([]);
+  });
+
+  it('do not start beyond the mappings that a process may have, and that is said', async () => {
+    const mappings = new Budget(10);
+    const fabric: Fabric = {
+      shared,
+      pins: new PinAllocator(),
+      raiser: new Raiser(shared.fd),
+      mappings,
+      processorCount: 4,
+      broadcast: async () => undefined,
+      post: async () => true,
+    };
+    const whole = { guestAddress: 0n, userAddress: 0n, fileOffset: 0n, sizeBytes: BigInt(SIZE) };
+    memory.add(whole, createMemoryFile('ring', SIZE));
+    const rings = new RingSet(0, () => 0, fabric);
+    // A page each, apart: a receive ring in four processors takes 3 × 2 × 4 mappings.
+    const addresses = { descriptors: 0n, avail: 0x4000n, used: 0x8000n };
+    const setup = { ...createRingSetup(), size: 16, addresses, isEnabled: true };
+    expect(await rings.start(0, setup, memory, 0n)).toMatchObject({
+      fault: RING_FAULT_MEMORY,
+      reason: expect.stringMatching(/max_map_count.*received 24 mappings more. Raise it/),
+    });
+    expect(fabric.pins.usedCells).toBe(0);
+    expect(rings.queues()).toEqual([]);
+    expect(await rings.start(1, setup, memory, 0n)).toBeNull(); // on one processor
+    expect(mappings.left).toBe(4);
+    await rings.stopAll();
+    expect(mappings.left).toBe(10);
   });
 });

@@ -21,11 +21,11 @@ import {
   standsAtBeginning,
 } from './ring.ts';
 import { CONTROL_QUEUE, ringNumber } from './ring-number.ts';
-import { attachProblem, ODD_PLACE, type RingProblem } from './ring-problem.ts';
+import { mappingsOf, takePlace } from './ring-place.ts';
+import { attachProblem, type RingProblem } from './ring-problem.ts';
 import { type RingSettings, writeRingRecord, writeRingSettings } from './ring-record.ts';
 import {
   freePins,
-  isAlignedWhereMapped,
   isPackedRing,
   pinRing,
   type RingSetup,
@@ -155,11 +155,13 @@ export class RingSet {
   ): Promise<RingProblem | 'nowhere' | null> {
     const pins = pinRing(setup, memory, this.#fabric.pins, features, translate);
     if (pins === null) return 'nowhere';
-    if (!isAlignedWhereMapped(pins)) {
-      freePins(pins, this.#fabric.pins);
-      return ODD_PLACE;
-    }
     const ring = this.#note(queue, setup, features, pins);
+    const problem = takePlace(pins, this.#fabric.mappings, 1 + this.#others(ring).length);
+    if (problem !== null) {
+      this.#rings.delete(queue);
+      freePins(pins, this.#fabric.pins);
+      return problem;
+    }
     ring.cycle.to(setup.isEnabled ? 'enabled' : 'disabled');
     writeRingRecord(this.#fabric.shared, ring, this.#ringSettings);
     try {
@@ -238,6 +240,7 @@ export class RingSet {
     await everyStep(`stop ring ${queue}`, [() => this.publish(), ...steps]);
     this.#fabric.shared.setRingField(number, RING_STATE, RING_STATE_NUMBERS.stopped);
     freePins(pins, this.#fabric.pins);
+    this.#fabric.mappings.give(mappingsOf(pins) * processors.length);
   }
 
   /** The front-end has gone. */

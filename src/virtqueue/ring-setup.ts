@@ -59,6 +59,7 @@ import {
   planPieces,
   planPins,
 } from '../memory/pins.ts';
+import { c } from '../os/libc.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
 import type { RingPins } from '../processor/commands.ts';
 import type { RingProblem } from './ring-problem.ts';
@@ -109,6 +110,19 @@ export function createRingSetup(): RingSetup {
     isEnabled: false,
     isControl: false,
   };
+}
+
+function fdsOf({ kickFd, call, error }: RingSetup): number[] {
+  return [kickFd, call?.fd ?? -1, error?.fd ?? -1].filter((fd) => fd >= 0);
+}
+
+/** How many descriptors came with the set-up of rings. */
+export function descriptorsOf(setups: Iterable<RingSetup>): number {
+  return [...setups].reduce((sum, setup) => sum + fdsOf(setup).length, 0);
+}
+
+export function closeDescriptors(setup: RingSetup): void {
+  for (const fd of fdsOf(setup)) c.close(fd);
 }
 
 export function isPackedRing(features: bigint): boolean {

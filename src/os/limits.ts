@@ -1,0 +1,25 @@
+// What the kernel lets this process have. Where nobody can tell (no /proc), there is no limit.
+import { readFileSync } from 'node:fs';
+
+/** A soft limit as proc(5)'s `limits` names it; Infinity if there is none. */
+export function processLimit(name: 'Max address space' | 'Max open files'): number {
+  const line = readIfThere('/proc/self/limits')
+    .split('\n')
+    .find((text) => text.startsWith(name));
+  const [soft = ''] = line?.slice(name.length).trim().split(/\s+/) ?? [];
+  return /^\d+$/.test(soft) ? Number(soft) : Infinity;
+}
+
+/** Mappings that a process may have: vm.max_map_count. */
+export function mapCountMax(): number {
+  const text = readIfThere('/proc/sys/vm/max_map_count').trim();
+  return /^\d+$/.test(text) ? Number(text) : Infinity;
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

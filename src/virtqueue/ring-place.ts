@@ -1,0 +1,29 @@
+import { RING_FAULT_MEMORY } from '../../layout/virtqueue.ts';
+import { operatorError } from '../errors.ts';
+import { distinctPins } from '../memory/pins.ts';
+import type { Budget } from '../nic/budgets.ts';
+import { mapCountMax } from '../os/limits.ts';
+import type { RingPins } from '../processor/commands.ts';
+import { ODD_PLACE, type RingProblem, ringProblem } from './ring-problem.ts';
+import { isAlignedWhereMapped } from './ring-setup.ts';
+
+/** Memory mappings that the pins of a ring take in a processor: each of their pieces, and a gap. */
+export function mappingsOf(pins: RingPins): number {
+  return distinctPins(Object.values(pins)).reduce(
+    (sum, { pieces }) => sum + (pieces?.length ?? 1) + 1,
+    0,
+  );
+}
+
+/** Takes the mappings of a ring in so many processors, or says why it cannot run where it lies. */
+export function takePlace(pins: RingPins, budget: Budget, processors: number): RingProblem | null {
+  if (!isAlignedWhereMapped(pins)) return ODD_PLACE;
+  const count = mappingsOf(pins) * processors;
+  if (budget.take(count)) return null;
+  const { message, hint } = operatorError('HEDDLE_MAPPINGS', {
+    what: 'map the ring',
+    limit: mapCountMax(),
+    received: `${count} mappings more`,
+  });
+  return ringProblem(RING_FAULT_MEMORY, `${message}. ${hint}`);
+}
