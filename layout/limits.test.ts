@@ -88,6 +88,15 @@ describe('areas', () => {
     expectApart(PRIVATE_AREAS, memory.PRIVATE_END);
   });
 
+  test('that are mapped on their own begin and end where a page of any system does', () => {
+    const LARGEST_PAGE = 0x10000;
+    const { GUARD_SIZE, PRIVATE_END, SHARED_BASE, SHARED_SIZE } = memory;
+    for (const at of [GUARD_SIZE, PRIVATE_END, SHARED_BASE, SHARED_BASE + SHARED_SIZE]) {
+      expect(at % LARGEST_PAGE).toBe(0);
+    }
+    expect(memory.PIN_CELL_SIZE % LARGEST_PAGE).toBe(0);
+  });
+
   test('of the private memory are all listed here', () => {
     const bases = Object.entries(memory).filter(
       ([name, value]) =>

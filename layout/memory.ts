@@ -68,7 +68,8 @@ export const RECOUNT_BASE: u32 = 0x2cd000;
 export const RECOUNT_ENTRY_SIZE: u32 = 16;
 /** Beside each ring: where the last look at its buffers stopped, and where the ring stood then. */
 export const LOOK_PLACES_BASE: u32 = 0x2ce000;
-export const PRIVATE_END: u32 = 0x2d6000;
+/** A multiple of 64 KiB, the largest page of any system: what follows is PROT_NONE. */
+export const PRIVATE_END: u32 = 0x2e0000;
 
 export const SHARED_BASE: u32 = 0x400000;
 export const SHARED_SIZE: u32 = 0xa00000;

@@ -185,6 +185,13 @@ export const ERROR_TABLE = {
       'Use memory-backend-memfd (sealed by default). If you trust its owner never to truncate ' +
       'it, set allowUnsealedMemory: true on the VF.',
   },
+  HEDDLE_MEMORY_HUGE_PAGES: {
+    status: 409,
+    message: 'Cannot map the memory of VF {vf} because it lies in huge pages: received {received}',
+    hint:
+      'Use memory-backend-memfd without hugetlb=on. Huge pages that a VM gives back (balloon) end ' +
+      'the NIC; if you trust this one never to, set allowUnsealedMemory: true on the VF.',
+  },
   HEDDLE_CPU_NOT_AVAILABLE: {
     status: 400,
     message:

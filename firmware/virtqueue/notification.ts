@@ -47,6 +47,8 @@ export function armKicks(view: RingView, ring: Ring): bool {
 
 /**
  * Whether the driver wants an interrupt for what was published since the last time this was asked.
+ * Its wish is read atomically: on arm64 a plain load may overtake the atomic store that published,
+ * and an interrupt would be lost. (On x86-64 both are the same instruction.)
  */
 export function wantsInterrupt(view: RingView, ring: Ring): bool {
   const after = ring.usedIndex;
@@ -54,10 +56,13 @@ export function wantsInterrupt(view: RingView, ring: Ring): bool {
   ring.signalledUsed = after;
   if (isPacked(ring)) return wantsPackedInterrupt(view, ring, before);
   if (ring.flags & RING_F_EVENT_INDEX) {
-    const event = u32(load<u16>(view.avail + (ring.size << 1), AVAIL_RING));
+    const usedEvent = view.avail + AVAIL_RING + (ring.size << 1);
+    touch(usedEvent);
+    const event = u32(atomic.load<u16>(usedEvent));
     return ((after - event - 1) & 0xffff) < ((after - before) & 0xffff);
   }
-  return (load<u16>(view.avail + AVAIL_FLAGS) & AVAIL_F_NO_INTERRUPT) == 0;
+  touch(view.avail);
+  return (atomic.load<u16>(view.avail + AVAIL_FLAGS) & AVAIL_F_NO_INTERRUPT) == 0;
 }
 
 function availEvent(view: RingView, ring: Ring): u32 {

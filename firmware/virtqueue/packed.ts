@@ -149,12 +149,14 @@ export function armPackedKicks(view: RingView, ring: Ring): bool {
  * Whether the driver's event structure asks for an interrupt between two places. A driver that
  * takes buffers and posts them again while we deliver may see its ring go round before it is
  * signalled: two places do not tell any more whether its event lies between them, so it is called.
+ * The loads are atomic, so that none overtakes the store that published (see `wantsInterrupt`).
  */
 export function wantsPackedInterrupt(view: RingView, ring: Ring, before: u32): bool {
-  const flags = u32(load<u16>(view.avail + PACKED_EVENT_FLAGS));
+  touch(view.avail);
+  const flags = u32(atomic.load<u16>(view.avail + PACKED_EVENT_FLAGS));
   if (flags != PACKED_EVENT_DESCRIPTOR) return flags != PACKED_EVENT_DISABLE;
   if (before == LAPPED) return true;
-  const event = u32(load<u16>(view.avail + PACKED_EVENT_OFFSET));
+  const event = u32(atomic.load<u16>(view.avail + PACKED_EVENT_OFFSET));
   let offset = event & ~PACKED_WRAP;
   if ((event ^ ring.usedIndex) & PACKED_WRAP) offset -= ring.size;
   const after = ring.usedIndex & ~PACKED_WRAP;

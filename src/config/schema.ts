@@ -49,7 +49,7 @@ const vfFields = {
   }),
   mtu: wholeNumber(MTU_MIN, MTU_MAX).meta({ description: 'Largest IP packet, as the guest sees.' }),
   allowUnsealedMemory: z.boolean(flagAllowed).meta({
-    description: 'Accept guest memory that its owner could truncate, which would end the NIC.',
+    description: 'Accept guest memory that its owner could take away, which would end the NIC.',
   }),
   disabledFeatures: z.array(z.enum(featureNames, featureAllowed), 'a list of features').meta({
     description: 'Virtio features that the VF does not offer, for guests that misuse them.',

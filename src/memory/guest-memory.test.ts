@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openFdCount } from '../../test/support/file-descriptors.ts';
-import { F_ADD_SEALS, F_SEAL_WRITE, MFD_CLOEXEC, MFD_HUGETLB } from '../os/constants.ts';
+import {
+  F_ADD_SEALS,
+  F_SEAL_SHRINK,
+  F_SEAL_WRITE,
+  MFD_CLOEXEC,
+  MFD_HUGETLB,
+} from '../os/constants.ts';
 import { c } from '../os/libc.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
 import { createSocketPair } from '../os/unix-socket.ts';
@@ -168,6 +174,33 @@ describe('a file', () => {
     expectRefused('memory not sealed against shrinking', file(Number(MIB), false));
     allowUnsealed = true;
     expect(memory.add(request(), file(Number(MIB), false))).toBeNull();
+  });
+
+  it('in huge pages is refused however it is sealed, unless the VF allows it', (context) => {
+    const huge = (sealed: boolean): number => {
+      const fd = c.memfdCreate('huge', MFD_CLOEXEC | 2 | MFD_HUGETLB);
+      if (fd === -1) return fd;
+      c.ftruncate(fd, 2 * Number(MIB));
+      if (sealed) c.fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK);
+      return fd;
+    };
+    const fd = huge(true);
+    if (fd === -1) return context.skip('this kernel has no huge pages');
+    expectRefused('memory in huge pages', fd);
+    expectRefused('memory not sealed against shrinking', huge(false));
+    allowUnsealed = true;
+    expect(memory.add(request(), huge(true))).toBeNull();
+    expect(memory.regions[0]?.pageSizeBytes).toBe(2 * Number(MIB));
+  });
+
+  it.each([16384, 65536])('on a system with pages of %i bytes begins at one', (pageSize) => {
+    const large = new GuestMemory(() => false, pageSize);
+    const sizeBytes = MIB / 2n;
+    const at = (fileOffset: number) => request({ sizeBytes, fileOffset: BigInt(fileOffset) });
+    expect(large.add(at(4096), file())).toBe('offset not a multiple of the page size');
+    expect(large.add(at(pageSize), file())).toBeNull();
+    expect(large.regions[0]?.pageSizeBytes).toBe(pageSize);
+    for (const { fd } of large.takeAll()) c.close(fd);
   });
 
   it('on a disk cannot be sealed, and is refused like any unsealed one', () => {

@@ -1,6 +1,7 @@
 import { HUGE_PAGE_SIZE } from '../../layout/memory.ts';
 import { c } from '../os/libc.ts';
 import { inspectMemoryFile, isSameFile } from '../os/memory-file.ts';
+import { PAGE_SIZE } from '../os/page-size.ts';
 
 /** A range of guest RAM and where it lies in its file. All sizes and addresses in bytes. */
 export interface MemoryRegion {
@@ -28,6 +29,7 @@ export type RegionProblem =
   | 'offset not a multiple of the page size'
   | 'pages larger than 2 MiB'
   | 'memory not sealed against shrinking'
+  | 'memory in huge pages'
   | 'too many regions';
 
 /**
@@ -48,10 +50,16 @@ export interface RegionRequest {
  */
 export class GuestMemory {
   #regions: MemoryRegion[] = [];
-  readonly #allowUnsealed: () => boolean;
+  readonly #isTrusted: () => boolean;
+  readonly #pageSize: number;
 
-  constructor(allowUnsealed: () => boolean) {
-    this.#allowUnsealed = allowUnsealed;
+  /**
+   * `isTrusted`: whether its owner may have memory that it could take away. `pageSize`: of the
+   * system, in bytes.
+   */
+  constructor(isTrusted: () => boolean, pageSize = PAGE_SIZE) {
+    this.#isTrusted = isTrusted;
+    this.#pageSize = pageSize;
   }
 
   get regions(): readonly MemoryRegion[] {
@@ -84,7 +92,7 @@ export class GuestMemory {
       userAddress: Number(request.userAddress),
       fileOffset: Number(request.fileOffset),
       fd,
-      pageSizeBytes: facts?.pageSizeBytes ?? 4096,
+      pageSizeBytes: Math.max(facts?.pageSizeBytes ?? 0, this.#pageSize),
       uses: 1,
     });
     return null;
@@ -164,11 +172,14 @@ export class GuestMemory {
     if (facts === null || !facts.isRegularFile) return 'not a memory file';
     if (!facts.isWritable) return 'file is read-only';
     if (end > facts.sizeBytes) return 'region larger than its file';
-    if (start % 4096 !== 0) return 'offset not a multiple of the page size';
+    if (start % this.#pageSize !== 0) return 'offset not a multiple of the page size';
     // Windows and pins are aligned to 2 MiB: the kernel maps no larger page there.
     if (facts.pageSizeBytes > HUGE_PAGE_SIZE) return 'pages larger than 2 MiB';
-    // A file that shrinks under a mapping raises SIGBUS, which kills the process.
-    if (!facts.isSealed && !this.#allowUnsealed()) return 'memory not sealed against shrinking';
+    if (this.#isTrusted()) return null;
+    // A file that shrinks under a mapping raises SIGBUS, which kills the process. So does a hole in
+    // huge pages when the pool is empty: no seal forbids holes, and a balloon makes them.
+    if (!facts.isSealed) return 'memory not sealed against shrinking';
+    if (facts.pageSizeBytes > this.#pageSize) return 'memory in huge pages';
     return null;
   }
 }

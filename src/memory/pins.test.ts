@@ -180,6 +180,21 @@ describe('a part in pieces', () => {
     expect(pins.usedCells).toBe(1);
   });
 
+  it.each([16384, 65536])('cannot be put together from less than pages of %i bytes', (size) => {
+    const pins = new PinAllocator();
+    const whole = { fd: 3, offset: 2 * size, lengthBytes: size, pageSizeBytes: size };
+    const half = { ...whole, offset: size / 2 };
+    expect(planPieces(pins, [whole, half], 0, size)).toBeNull();
+    expect(pins.usedCells).toBe(0);
+    expect(planPieces(pins, [whole, whole], 0, size)).toMatchObject({ lengthBytes: 2 * size });
+  });
+
+  it.each([16384, 65536])('of pages of %i bytes need no more than their cells', (size) => {
+    const [pin] = planPins(new PinAllocator(), [{ ...piece(3, size), offset: size + 512 }]) ?? [];
+    expect(pin).toMatchObject({ fileOffset: size, partOffset: 512, pinOffset: 0 });
+    expect((pin?.lengthBytes ?? 1) % size).toBe(0);
+  });
+
   it('cannot be put together from huge pages', () => {
     const pins = new PinAllocator();
     expect(planPieces(pins, [piece(3), piece(4, HUGE_PAGE_SIZE)], 0)).toBeNull();

@@ -1,4 +1,5 @@
 import { HUGE_PAGE_SIZE, PIN_CELL_SIZE, PINS_SIZE } from '../../layout/memory.ts';
+import { PAGE_SIZE } from '../os/page-size.ts';
 
 const CELL_COUNT = PINS_SIZE / PIN_CELL_SIZE;
 
@@ -96,15 +97,18 @@ export function planPins(allocator: PinAllocator, parts: readonly FilePart[]): P
 }
 
 /**
- * Plans the pin of one part that lies in several pieces, each of whole pages. Null when there is no
- * room left, or where pages are too large, or too oddly placed, to be put side by side.
+ * Plans the pin of one part that lies in several pieces. Null when there is no room left, or where
+ * a piece is not whole pages of the system: those cannot be put side by side.
  */
 export function planPieces(
   allocator: PinAllocator,
   pieces: readonly FilePart[],
   partOffset: number,
+  pageSize = PAGE_SIZE,
 ): Pin | null {
-  if (pieces.some((piece) => piece.pageSizeBytes > 4096 || piece.offset % 4096 !== 0)) return null;
+  const isWhole = ({ offset, lengthBytes, pageSizeBytes }: FilePart) =>
+    pageSizeBytes <= pageSize && offset % pageSize === 0 && lengthBytes % pageSize === 0;
+  if (!pieces.every(isWhole)) return null;
   const lengthBytes = pieces.reduce((sum, piece) => sum + piece.lengthBytes, 0);
   const pinOffset = allocator.allocate(lengthBytes, PIN_CELL_SIZE);
   if (pinOffset === null) return null;
@@ -125,7 +129,8 @@ export function distinctPins(pins: readonly Pin[]): Pin[] {
 
 function planPin(allocator: PinAllocator, part: FilePart): Pin | null {
   const { fileOffset, lengthBytes } = pageRange(part);
-  const isHuge = part.pageSizeBytes > 4096;
+  // Cells are aligned for every page that a system may have, but not for huge ones.
+  const isHuge = part.pageSizeBytes > PIN_CELL_SIZE;
   const align = isHuge ? Math.max(part.pageSizeBytes, HUGE_PAGE_SIZE) : PIN_CELL_SIZE;
   const pinOffset = allocator.allocate(lengthBytes, align);
   if (pinOffset === null) return null;

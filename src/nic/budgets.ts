@@ -26,7 +26,7 @@ const THREAD_BYTES = GIB;
 const MAIN_MAPPINGS = 2000;
 const PROCESSOR_MAPPINGS = 200;
 /** A file in the middle of memory that is taken away: itself, and the rest behind it. */
-export const MAPPINGS_PER_FILE = 2;
+const MAPPINGS_PER_FILE = 2;
 
 /** Something there is only so much of. */
 export class Budget {

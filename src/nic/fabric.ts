@@ -39,3 +39,11 @@ export interface Fabric {
   broadcast(command: Command): Promise<void>;
   readonly processorCount: number;
 }
+
+/** Where a VF stands in its NIC. */
+export interface VfPlace {
+  number: number;
+  processor: number;
+  hasUplink: boolean;
+  descriptorQuota(): number;
+}

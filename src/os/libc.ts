@@ -41,6 +41,7 @@ export const c = {
   exit: call('void _exit(int status)'),
   usleep: call('int usleep(uint32_t microseconds)'),
   prctl: call('int prctl(int op, uint64_t a, uint64_t b, uint64_t c, uint64_t d)'),
+  getPageSize: call('int getpagesize()'),
   munmap: call('int munmap(uintptr_t a, size_t n)'),
   close: call('int close(int fd)'),
   ftruncate: call('int ftruncate(int fd, int64_t n)'),

@@ -14,6 +14,7 @@ import {
   O_RDWR,
 } from './constants.ts';
 import { c } from './libc.ts';
+import { PAGE_SIZE } from './page-size.ts';
 import { scratch } from './scratch.ts';
 import { checked } from './system-error.ts';
 
@@ -23,10 +24,10 @@ export interface MemoryFileFacts {
    * Open for writing and not sealed against it: a shared mapping that can be written is allowed.
    */
   isWritable: boolean;
-  /** It can never become shorter, so no access to a mapping of it can raise SIGBUS. */
+  /** It can never become shorter. */
   isSealed: boolean;
   sizeBytes: number;
-  /** 4096, or the huge page size of hugetlbfs. */
+  /** The system's, or the huge page size of hugetlbfs. */
   pageSizeBytes: number;
 }
 
@@ -84,7 +85,7 @@ export function isSameFile(a: number, b: number): boolean {
 
 /** struct statfs: f_type and f_bsize are the first two words. */
 function pageSizeOf(fd: number): number {
-  if (c.fstatfs(fd, scratch.address) === -1) return 4096;
+  if (c.fstatfs(fd, scratch.address) === -1) return PAGE_SIZE;
   const type = scratch.view.getUint32(0, true);
-  return type === HUGETLBFS_MAGIC ? scratch.view.getUint32(8, true) : 4096;
+  return type === HUGETLBFS_MAGIC ? scratch.view.getUint32(8, true) : PAGE_SIZE;
 }

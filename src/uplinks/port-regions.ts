@@ -1,6 +1,7 @@
 import { PIN_CELL_SIZE } from '../../layout/memory.ts';
 import type { MemoryRegion } from '../memory/guest-memory.ts';
 import type { FilePart, Pin, PinAllocator } from '../memory/pins.ts';
+import { PAGE_SIZE } from '../os/page-size.ts';
 import { PAIR_SIZE, PAIR_STRIDE } from './port-memory.ts';
 import type { WireSettings } from './wires.ts';
 
@@ -43,7 +44,7 @@ export function allocateRooms(
  */
 export function pinOfPair(room: Pin, wire: WireSettings): Pin {
   if (wire.kind !== 'packet-ring') return { ...room, lengthBytes: PAIR_SIZE };
-  const page = { pageSizeBytes: 4096 };
+  const page = { pageSizeBytes: PAGE_SIZE };
   const file: FilePart = { fd: room.fd, offset: room.fileOffset, lengthBytes: PAIR_SIZE, ...page };
   const ring: FilePart = { fd: wire.fd, offset: 0, lengthBytes: wire.sizeBytes, ...page };
   return { ...room, lengthBytes: PAIR_SIZE + wire.sizeBytes, pieces: [file, ring] };
@@ -52,7 +53,7 @@ export function pinOfPair(room: Pin, wire: WireSettings): Pin {
 /** Where the firmware finds the frames of a queue pair. */
 export function regionsOfPair(room: Pin, pair: number, wire: WireSettings): MemoryRegion[] {
   const start = pair * PAIR_STRIDE;
-  const common = { pageSizeBytes: 4096, uses: 1, userAddress: 0 };
+  const common = { pageSizeBytes: PAGE_SIZE, uses: 1, userAddress: 0 };
   const file: MemoryRegion = {
     ...common,
     guestAddress: start,

@@ -1,8 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FrontEnd } from '../../test/support/mock-driver/front-end.ts';
+import { VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
+import { FrontEnd, RequestRefused } from '../../test/support/mock-driver/front-end.ts';
+import { negotiate } from '../../test/support/mock-driver/handshake.ts';
 import { MockGuest } from '../../test/support/mock-driver/mock-guest.ts';
 import { TestNic } from '../../test/support/test-nic.ts';
 import type { NicEventName, VfState } from '../nic/types.ts';
+import { writeU64 } from '../vhost-user/message.ts';
 
 const EVENTS = ['connect', 'ready', 'fault', 'reset', 'disconnect'] as const;
 
@@ -33,6 +36,26 @@ describe('a VF', () => {
     await lab.disconnect(0, guest);
     expect(state()).toBe('down');
     expect(seen).toEqual(['connect', 'ready', 'disconnect']);
+  });
+
+  it('tells a few of the requests that it refuses, and of the others how many', async () => {
+    const COUNT = 500;
+    const told: string[] = [];
+    lab.nic.on('fault', ({ reason }) => told.push(reason));
+    const frontEnd = FrontEnd.connect(lab.socket(0));
+    await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
+    for (let asked = 0; asked < COUNT; asked++) {
+      await expect(frontEnd.send('NET_SET_MTU', writeU64(1n))).rejects.toThrow(RequestRefused);
+    }
+    expect(lab.nic.vf('vf0').lastFault).toMatch(/MTU 1/);
+    const gone = lab.next('disconnect', 0);
+    frontEnd.close();
+    await gone;
+    const more = told.map((reason) => Number(/(\d+) more/.exec(reason)?.[1] ?? 0));
+    const isOnlyCount = (reason: string) => /^\d+ more/.test(reason);
+    const single = told.filter((reason) => !isOnlyCount(reason)).length;
+    expect(more.reduce((sum, count) => sum + count, single)).toBe(COUNT);
+    expect(told.length).toBeLessThan(COUNT / 5);
   });
 
   it('turns a second front-end away while it has one', async () => {

@@ -3,7 +3,7 @@ import type { VmmAtHand } from '../config/diff.ts';
 import type { LinkState, VfConfig } from '../config/types.ts';
 import { readControl, readQueues, sumRx, sumTx } from '../counters/read.ts';
 import { LifeCycle, type Transitions } from '../life-cycle.ts';
-import type { Fabric, SwitchPort } from '../nic/fabric.ts';
+import type { Fabric, SwitchPort, VfPlace } from '../nic/fabric.ts';
 import type { NicEventName, NicEvents, VfInfo, VfState, VfStats } from '../nic/types.ts';
 import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
@@ -21,6 +21,7 @@ import type { RingProblem } from '../virtqueue/ring-problem.ts';
 import { RingSet } from '../virtqueue/ring-set.ts';
 import { Grants } from './grants.ts';
 import { GuestControl } from './guest-control.ts';
+import { Refusals } from './refusals.ts';
 
 export const VF_TRANSITIONS: Transitions<VfState> = {
   down: ['connected'],
@@ -41,14 +42,6 @@ function faultOf(fault: string | undefined): { fault?: string } {
 
 export type VfEmit = <Name extends NicEventName>(event: Name, detail: NicEvents[Name]) => void;
 
-/** Where a VF stands in its NIC. */
-interface VfPlace {
-  number: number;
-  processor: number;
-  hasUplink: boolean;
-  descriptorQuota(): number;
-}
-
 /**
  * A virtual function: a socket where a VMM attaches, a port of the switch, and the rings between.
  *
@@ -67,6 +60,7 @@ export class Vf implements SessionDevice, SwitchPort {
   readonly #grants: Grants;
   #endpoint: Endpoint | null = null;
   #session: Session | null = null;
+  readonly #refusals = new Refusals();
   /** A front-end that came while the last one was still being torn down. */
   #waitingFd = -1;
   #lastFault: string | undefined;
@@ -336,7 +330,7 @@ export class Vf implements SessionDevice, SwitchPort {
         this.#update();
         this.#emit('reset', { vf: this.name });
       },
-      onRefusal: (reason) => this.#fault(reason),
+      onRefusal: (reason) => this.#fault(reason, undefined, this.#refusals.words(reason)),
       onOddity: (reason) => this.#warn(reason),
       onRingFault: (queue, reason) => this.#tellRingFault(queue, reason),
       onUntranslatable: (iova) => {
@@ -354,6 +348,8 @@ export class Vf implements SessionDevice, SwitchPort {
     this.#session = null;
     if (reason !== null) this.#lastFault = reason;
     this.#cycle.to('down');
+    const untold = this.#refusals.rest();
+    if (untold !== null) this.#emit('fault', { vf: this.name, reason: untold });
     this.#emit('disconnect', { vf: this.name, ...(reason === null ? {} : { reason }) });
     const fd = this.#waitingFd;
     this.#waitingFd = -1;
@@ -362,12 +358,18 @@ export class Vf implements SessionDevice, SwitchPort {
     else this.#endpoint?.resume();
   }
 
-  #fault(reason: string, queue?: number): void {
+  /** `words`: what is told of it; null: nothing. */
+  #fault(reason: string, queue?: number, words: string | null = reason): void {
     this.#lastFault = reason;
     // A ring that is faulted says so itself, and for as long as it is.
     if (queue === undefined) this.#isFaulted = this.#session !== null;
     this.#update();
-    this.#emit('fault', { vf: this.name, reason, ...(queue === undefined ? {} : { queue }) });
+    if (words === null) return;
+    this.#emit('fault', {
+      vf: this.name,
+      reason: words,
+      ...(queue === undefined ? {} : { queue }),
+    });
   }
 
   /** Something is wrong that stops nothing of ours. */

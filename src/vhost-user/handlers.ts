@@ -341,7 +341,12 @@ function addRegion(session: Session, message: Message, offset: number): Refusal 
   const fd = message.fds.shift() ?? -1;
   const problem = session.memory.add(readMemoryRegion(message.payload, offset), fd);
   if (problem === null) return null;
-  if (problem !== 'memory not sealed against shrinking') return new Refusal(problem);
   const parameters = { vf: session.device.name, received: problem };
-  return refusalOf(operatorError('HEDDLE_MEMORY_UNSEALED', parameters));
+  if (problem === 'memory not sealed against shrinking') {
+    return refusalOf(operatorError('HEDDLE_MEMORY_UNSEALED', parameters));
+  }
+  if (problem === 'memory in huge pages') {
+    return refusalOf(operatorError('HEDDLE_MEMORY_HUGE_PAGES', parameters));
+  }
+  return new Refusal(problem);
 }

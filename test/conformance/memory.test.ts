@@ -1,8 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
+import { VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
+import { c } from '../../src/os/libc.ts';
+import { createMemoryFile } from '../../src/os/memory-file.ts';
 import { checkSame, exchange, flowFrames } from '../support/exchange.ts';
-import { RequestRefused } from '../support/mock-driver/front-end.ts';
-import { addRegion } from '../support/mock-driver/handshake.ts';
+import { FrontEnd, RequestRefused } from '../support/mock-driver/front-end.ts';
+import { addRegion, memoryTable, negotiate } from '../support/mock-driver/handshake.ts';
 import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { TestNic } from '../support/test-nic.ts';
 
@@ -88,7 +91,7 @@ describe('guest memory', () => {
       return;
     }
     try {
-      lab = await TestNic.start();
+      lab = await TestNic.start({ vf: { allowUnsealedMemory: true } });
       const regions = [
         { guestAddress: 0, sizeBytes: 0x800000 },
         { guestAddress: 0x1_0000_0000, sizeBytes: 0x1000000 },
@@ -103,6 +106,27 @@ describe('guest memory', () => {
       lab = undefined;
       pages.release();
     }
+  });
+
+  it('of huge pages is refused with the way out, unless the VF allows it', async () => {
+    lab = await TestNic.start();
+    const frontEnd = FrontEnd.connect(lab.socket(0));
+    await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
+    const sizeBytes = 0x400000;
+    // Not a page of it is taken from the pool before something is mapped.
+    const fd = createMemoryFile('huge', sizeBytes, { hugePages: true });
+    const region = { fd, fileOffset: 0, guestAddress: 0, userAddress: 0x10000000, sizeBytes };
+    const { payload, fds } = memoryTable([region]);
+    await expect(frontEnd.send('SET_MEM_TABLE', payload, fds)).rejects.toThrow(RequestRefused);
+    const fault = lab.nic.vf('vf0').lastFault;
+    expect(fault).toMatch(/huge pages.*without hugetlb=on.*allowUnsealedMemory: true/);
+    await lab.nic.setVf('vf0', { allowUnsealedMemory: true });
+    await frontEnd.send('SET_MEM_TABLE', payload, fds);
+    expect(lab.nic.vf('vf0').memoryBytes).toBe(sizeBytes);
+    c.close(fd);
+    const gone = lab.next('disconnect', 0);
+    frontEnd.close();
+    await gone;
   });
 
   it('that is not sealed is refused with the way out, and taken if the VF allows it', async () => {

@@ -78,6 +78,7 @@ describe('two Linux guests on one NIC', () => {
     const memoryMiB = 192;
     skip(freeHugePagesMiB() < memoryMiB, `huge pages need ${memoryMiB} MiB in vm.nr_hugepages`);
     await lab.guest('vm2').close();
+    await lab.nic.setVf('vm2', { allowUnsealedMemory: true });
     const vm2 = await lab.boot('vm2', { memory: 'hugetlb', memoryMiB });
     await reach(vm2, 'vm1');
     expect(await stream(lab.guest('vm1'), vm2, { seconds: 2 })).toBeGreaterThan(10);
