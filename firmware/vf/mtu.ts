@@ -4,19 +4,26 @@ import { OFFLOAD_UFO } from '../../layout/virtqueue';
 import { segmentUnit } from '../offload/metadata';
 import { isSuperFrame } from '../offload/segment';
 import { Ring } from '../virtqueue/ring';
-import { Frame, headerLength, OFFLOAD_TUNNEL } from '../wire/frame';
+import { Frame, frameAt, headerLength, OFFLOAD_LONG, OFFLOAD_TUNNEL } from '../wire/frame';
 import { findNetwork } from '../wire/headers';
 
 const IPV6_FRAGMENT_HEADER_SIZE: u32 = 8;
 
-/** The longest frame that needs no closer look. */
-export function surelyFits(ring: Ring): u32 {
-  return ring.mtu == 0 ? u32.MAX_VALUE : ring.mtu + FRAME_SIZE_MIN;
+/**
+ * Marks those of the listed frames that are long for this receiver: they take the path where that
+ * is looked at. Receivers without an MTU pay nothing for it.
+ */
+export function markLong(ring: Ring, list: u32, start: u32, frames: u32): void {
+  const longest = ring.mtu + FRAME_SIZE_MIN;
+  for (let i = start; i < frames; i++) {
+    const frame = frameAt(load<u32>(list + (i << 2)));
+    if (frame.length > longest) frame.offload |= OFFLOAD_LONG;
+  }
 }
 
 /** Whether a frame, or each segment of a super-frame, is longer than its receiver's MTU. */
 export function exceedsMtu(ring: Ring, frame: Frame): bool {
-  if (frame.length <= surelyFits(ring)) return false;
+  if (ring.mtu == 0 || frame.length <= ring.mtu + FRAME_SIZE_MIN) return false;
   if (isSuperFrame(frame)) return segmentSize(frame) > ring.mtu;
   return frame.length - findNetwork(frame.header, headerLength(frame)) > ring.mtu;
 }

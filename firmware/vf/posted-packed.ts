@@ -5,7 +5,6 @@ import { Ring, RingView } from '../virtqueue/ring';
 import { frameAt } from '../wire/frame';
 import { putPlainHeader, slotsTaken, tookPlain } from './emit';
 import { looked } from './look';
-import { surelyFits } from './mtu';
 import { postedAt } from './posted';
 
 /**
@@ -23,7 +22,6 @@ export function putPlainPacked(
   const firstPlace = slotsTaken();
   if (firstPlace >= looked) return start;
   const end = min(frames, start + looked - firstPlace);
-  const longest = surelyFits(ring);
   let bytes: u32 = 0;
   let i = start;
   for (; i < end; i++) {
@@ -34,7 +32,7 @@ export function putPlainPacked(
     const length = frame.length;
     const needed = length + headerSize;
     if (address == 0 || frame.address == 0 || frame.offload != 0) break;
-    if (posted.length < needed || length > longest) break;
+    if (posted.length < needed) break;
     putPlainHeader(address, headerSize);
     copy(address + headerSize, frame.address, length);
     putPacked(view, ring, place, posted.id, needed);

@@ -5,7 +5,6 @@ import { Ring, RingView } from '../virtqueue/ring';
 import { frameAt } from '../wire/frame';
 import { putPlainHeader, slotsTaken, tookPlain } from './emit';
 import { looked } from './look';
-import { surelyFits } from './mtu';
 import { postedAt } from './posted';
 
 /**
@@ -20,7 +19,6 @@ export function putPlainSplit(view: RingView, ring: Ring, list: u32, start: u32,
   const firstPlace = slotsTaken();
   if (firstPlace >= looked) return start;
   const end = min(frames, start + looked - firstPlace);
-  const longest = surelyFits(ring);
   let bytes: u32 = 0;
   let i = start;
   for (; i < end; i++) {
@@ -31,7 +29,7 @@ export function putPlainSplit(view: RingView, ring: Ring, list: u32, start: u32,
     const length = frame.length;
     const needed = length + headerSize;
     if (address == 0 || frame.address == 0 || frame.offload != 0) break;
-    if (posted.length < needed || length > longest) break;
+    if (posted.length < needed) break;
     putPlainHeader(address, headerSize);
     copy(address + headerSize, frame.address, length);
     const element = u64(posted.id) | (u64(needed) << 32);

@@ -27,6 +27,7 @@ import {
 } from './emit';
 import { abandonJoined, settleJoined } from './joined';
 import { look } from './look';
+import { markLong } from './mtu';
 import { putPlainPacked } from './posted-packed';
 import { putPlainSplit } from './posted-split';
 import { markRetagged } from './retag';
@@ -45,6 +46,7 @@ export function deliver(ringNumber: u32, list: u32, start: u32, frames: u32): u3
   control().currentRing = ringNumber;
   beginDelivery();
   if (isInVlans) markRetagged(vfOf(ringNumber), list, start, frames);
+  if (ring.mtu != 0) markLong(ring, list, start, frames);
   isLockedOut = !lock(ring);
   if (isLockedOut) return start;
   let done = start;

@@ -29,7 +29,7 @@ import {
 } from '../offload/segment';
 import { Ring, RingView } from '../virtqueue/ring';
 import { extendWalk, openDeliveryWalk } from '../virtqueue/walk-budget';
-import { Frame, OFFLOAD_TUNNEL } from '../wire/frame';
+import { Frame, OFFLOAD_LONG, OFFLOAD_TUNNEL } from '../wire/frame';
 import { OFFLOAD_TAG } from '../wire/tags';
 import { EMIT_DROPPED, EMIT_FAULTED, EMIT_MISSED, EMITTED, emit } from './emit';
 import { exceedsMtu } from './mtu';
@@ -53,6 +53,7 @@ let resumeFrame: u32 = 0;
 /** Delivers one frame in the form that the ring's guest takes. Returns what `emit` returns. */
 export function deliverTranslated(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
   openDeliveryWalk();
+  frame.offload &= ~OFFLOAD_LONG; // it was for this look
   if (!(frame.offload & OFFLOAD_TAG)) return deliverOne(ringNumber, view, ring, frame);
   openTag(frame);
   const result = deliverOne(ringNumber, view, ring, frame);

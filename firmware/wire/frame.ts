@@ -64,6 +64,9 @@ export const OFFLOAD_JOINED: u32 = 0x40000000;
  */
 export const OFFLOAD_TUNNEL: u32 = 0x20000000;
 
+/** In `frame.offload`: it may be longer than the MTU of the receiver in hand. */
+export const OFFLOAD_LONG: u32 = 0x10000000;
+
 export function frameAt(index: u32): Frame {
   return changetype<Frame>(FRAMES_BASE + (index << 6));
 }
