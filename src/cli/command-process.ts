@@ -21,6 +21,12 @@ const fakeSource = `
 import { FakeNic } from './src/api/fake-nic.js';
 import { run } from './src/cli/program.js';
 const createNic = async (config) => {
+  if (process.env.FAKE_WAITS) {
+    process.stdout.write('starting\\n');
+    const alive = setInterval(() => undefined, 1000);
+    await new Promise((resolve) => process.once('SIGHUP', resolve));
+    clearInterval(alive);
+  }
   const nic = new FakeNic(config);
   if (process.env.FAKE_HANGS) nic.close = () => new Promise(() => {});
   process.on('SIGUSR2', () => {

@@ -157,6 +157,18 @@ describe('heddle up with a file', () => {
     expect((await up.stop('SIGTERM')).code).toBe(0);
   });
 
+  it('reads it once more if SIGHUP came while it started', async () => {
+    const file = join(base, 'early.yaml');
+    writeFileSync(file, 'vfs: []\n');
+    const words = ['up', '--config', file, '--control', join(base, 'early.sock')];
+    const up = new RunningCommand(words, { ...session, FAKE_WAITS: '1' });
+    await up.said(/^starting$/m);
+    writeFileSync(file, `vfs: [{name: late, socket: ${base}/late}]\n`);
+    up.process.kill('SIGHUP');
+    await up.said(/nic0 {2}config-applied: \+ late /);
+    expect((await up.stop('SIGTERM')).code).toBe(0);
+  });
+
   it('does not start with a mistake in it', async () => {
     const file = join(base, 'wrong.yaml');
     writeFileSync(file, 'vfs: 3\n');

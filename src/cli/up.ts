@@ -93,12 +93,11 @@ interface Service {
 
 async function serve({ options, context, log, say, onReady }: Service): Promise<void> {
   let nic: Nic | null = null;
+  let isChanged = false;
   const reload = (): void => {
-    if (nic !== null)
-      inBackground(
-        'apply the configuration',
-        nic.reload(() => readAgain(options)),
-      );
+    isChanged = nic === null; // SIGHUP while it starts: the file may have been read before
+    const reading = nic?.reload(() => readAgain(options));
+    inBackground('apply the configuration', reading);
   };
   const stopped = watchSignals(reload);
   const config = configOf(options);
@@ -112,6 +111,7 @@ async function serve({ options, context, log, say, onReady }: Service): Promise<
     const server = await openControlSocket(createApi(nic, { onInternalError }), control);
     sayEvents(nic, options.json === true, say);
     onReady();
+    if (isChanged) reload();
     announce(nic.config(), control, options.json === true, say);
     log.info({ control }, 'ready');
     const signal = await stopped;

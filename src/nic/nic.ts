@@ -238,7 +238,8 @@ class SoftwareNic implements Nic {
 
   config(): NicConfig {
     const vfs = [...this.#vfs.values()].map((vf) => vf.config);
-    return { ...this.#settings, vfs, uplinks: this.#uplinks.configs() };
+    // A copy: whoever changes it to apply it must not change what it is compared with.
+    return structuredClone({ ...this.#settings, vfs, uplinks: this.#uplinks.configs() });
   }
 
   injectTrap(name: string, queue: number): Promise<boolean> {
