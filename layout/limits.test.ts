@@ -216,6 +216,7 @@ describe('relations', () => {
     expect(fdb.FDB_STAMPS + fdb.FDB_WAYS * 4).toBeLessThanOrEqual(fdb.FDB_FAR);
     expect(fdb.FDB_FAR + 8).toBeLessThanOrEqual(fdb.FDB_SET_SIZE);
     expect(limits.LEARNED_PER_VF_MAX).toBeLessThan(entries / 100);
+    expect(limits.LEARNED_PER_UPLINK_MAX).toBe(entries / 2);
     expect(VF_COUNT_MAX, 'a key has room for the port + 1').toBeLessThan(2 ** fdb.FDB_PORT_BITS);
     expect(fdb.FDB_SET_COUNT, 'a VLAN and a MAC: 60 bits').toBe(2 ** (60 - fdb.FDB_TAG_BITS));
     expect(fdb.FDB_TAG_BITS + fdb.FDB_PORT_BITS).toBe(fdb.FDB_DISTANCE_SHIFT);

@@ -213,5 +213,8 @@ export const DELIVERY_MISSES_MAX: u32 = 512;
 /** Addresses that one VF may teach the MAC table: far from enough to fill it. */
 export const LEARNED_PER_VF_MAX: u32 = 1024;
 
+/** Addresses that one uplink may teach it: half of the table, if it is configured so. */
+export const LEARNED_PER_UPLINK_MAX: u32 = 65536;
+
 /** Sets of the MAC table that are swept in one go, at most once a batch: about 2 µs. */
 export const SWEEP_SETS: u32 = 256;

@@ -197,6 +197,7 @@ export class FakeNic implements Nic {
         mac,
         state: 'down' as const,
         link: 'up' as const,
+        addresses: { learned: 2, unlearned: 0 },
         tx: txStats(),
         rx: rxStats(),
         queues,

@@ -89,7 +89,8 @@ function dropRows(port: PortStats): [string, string, string, number][] {
     Object.entries(drops)
       .filter(([, count]) => count > 0)
       .map(([reason, count]): [string, string, string, number] => [name, direction, reason, count]);
-  const all = [...rows('tx', tx.drops), ...rows('rx', rx.drops)];
+  const { unlearned } = port.addresses;
+  const all = [...rows('tx', tx.drops), ...rows('rx', rx.drops), ...rows('fdb', { unlearned })];
   if ('control' in port) return [...all, ...rows('control', port.control?.drops)];
   if (!('wire' in port)) return all;
   return [...all, ...rows('wire', port.wire.drops), ...rows('kernel', port.kernel?.drops)];

@@ -86,7 +86,8 @@ function addAdd(uplink: Command): void {
 
 function addSet(uplink: Command): void {
   const text =
-    'Change an uplink. Its link goes down for a moment, unless only VLANs or GRO change.';
+    'Change an uplink. Its link goes down for a moment, unless only VLANs, GRO or the number of ' +
+    'addresses change.';
   const command = addSubcommand(uplink, 'set <name>', text, [
     'heddle uplink set host --mtu 9000',
     'heddle uplink set lan --trunk 10,20 --native 10',
@@ -124,7 +125,8 @@ function addUplinkOptions(command: Command): Command {
     .addOption(attach.choices(['auto', 'native', 'generic']))
     .addOption(zeroCopy.choices(['auto', 'required', 'never']))
     .option('--program <path>', 'the program (passt)')
-    .option('--arguments <words...>', 'further words for the program (passt)');
+    .option('--arguments <words...>', 'further words for the program (passt)')
+    .option('--addresses-max <count>', 'addresses behind it that are learned', wholeNumber);
   addGroOptions(command);
   return addVlanOptions(command);
 }

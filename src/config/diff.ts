@@ -86,11 +86,12 @@ export function withVmm(action: Action, vmm: VmmAtHand): Action {
 /** The action that gives an uplink the wanted form. Its wires are opened anew, if they differ. */
 export function diffUplink(running: UplinkConfig, wanted: UplinkConfig): Action | undefined {
   if (isSame(running, wanted)) return undefined;
-  const { vlan, gro } = wanted;
-  if (isSame({ ...running, vlan, gro }, wanted)) {
+  const { vlan, gro, addressesMax } = wanted;
+  if (isSame({ ...running, vlan, gro, addressesMax }, wanted)) {
     const changes = {
       ...(isSame(running.vlan, vlan) ? {} : { vlan }),
       ...(running.gro === gro ? {} : { gro }),
+      ...(running.addressesMax === addressesMax ? {} : { addressesMax }),
     };
     return { type: 'set-uplink', name: wanted.name, uplink: wanted, changes };
   }

@@ -40,6 +40,8 @@ interface UplinkName {
   vlan: VlanSettings;
   /** As for a VF: of what goes to the world. */
   gro: boolean;
+  /** Of stations behind it, that the switch learns. */
+  addressesMax: number;
   /** For tests of what is above: see docs/uplinks.md. */
   faults?: FaultSettings | undefined;
   /** A pcapng file of what passes. */
@@ -87,9 +89,10 @@ export interface UplinkConfigInput {
   trace?: string | undefined;
   vlan?: VlanSettings | undefined;
   gro?: boolean | undefined;
+  addressesMax?: number | undefined;
 }
 
-/** What can change about an uplink; its wires are opened anew, but for VLANs and GRO. */
+/** What can change about an uplink. Its wires stay open for VLANs, GRO and addressesMax. */
 export type UplinkChanges = Partial<Omit<UplinkConfigInput, 'name' | 'type'>>;
 
 export interface NicConfig {

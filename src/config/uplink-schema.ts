@@ -1,7 +1,7 @@
 // The validator of uplinks: one mapping for each type, told apart by `type`.
 
 import { z } from 'zod';
-import { QUEUE_PAIRS_MAX } from '../../layout/limits.ts';
+import { LEARNED_PER_UPLINK_MAX, QUEUE_PAIRS_MAX } from '../../layout/limits.ts';
 import { gro, name, socketPath, wholeNumber } from './fields.ts';
 import { vlanSchema } from './vlan-schema.ts';
 
@@ -85,12 +85,18 @@ const trace = z
   .optional()
   .meta({ description: 'A pcapng file that records what passes.' });
 
+/** A large site, and an eighth of the table. */
+const ADDRESSES_DEFAULT = 16384;
+
 const named = {
   name: fields.name,
   faults,
   trace,
   vlan: vlanSchema.default({}),
   gro: gro.default(false),
+  addressesMax: wholeNumber(1, LEARNED_PER_UPLINK_MAX).default(ADDRESSES_DEFAULT).meta({
+    description: 'Addresses of stations behind the uplink that the switch learns at most.',
+  }),
 };
 const common = { ...named, mtu: fields.mtu };
 

@@ -15,8 +15,16 @@ import {
   COUNTER_SEGMENTS,
   COUNTER_WINDOW_MISSES,
 } from '../../layout/counters.ts';
+import { VF_LEARNED_COUNT, VF_UNLEARNED } from '../../layout/vf.ts';
 import type { SharedState } from '../nic/shared-state.ts';
-import type { ControlStats, QueueStats, RingFaults, RxStats, TxStats } from '../nic/types.ts';
+import type {
+  AddressStats,
+  ControlStats,
+  QueueStats,
+  RingFaults,
+  RxStats,
+  TxStats,
+} from '../nic/types.ts';
 import { CONTROL_QUEUE, ringNumber } from '../virtqueue/ring-number.ts';
 import { DROP_NAMES, FAULT_NAMES } from './names.ts';
 
@@ -71,6 +79,15 @@ function readRx(shared: SharedState, ring: number): RxStats {
     windowMisses: shared.counter(ring, COUNTER_WINDOW_MISSES),
     ...readFaults(shared, ring),
     drops,
+  };
+}
+
+/** What a port has taught the MAC table, and how often that failed. */
+export function readAddresses(shared: SharedState, port: number): AddressStats {
+  const record = shared.vfOffset(port);
+  return {
+    learned: Math.max(0, shared.view.getInt32(record + VF_LEARNED_COUNT, true)),
+    unlearned: Number(shared.view.getBigUint64(record + VF_UNLEARNED, true)),
   };
 }
 

@@ -19,6 +19,7 @@ function vfStats(name: string, packets: number, drops: Record<string, number>): 
     mac: '02:00:00:00:00:01',
     state: 'ready',
     link: 'up',
+    addresses: { learned: 0, unlearned: 0 },
     tx: { ...common, forwarded: packets, replicas: 0, kicks: 0, drops: {} },
     rx: { ...common, offered: packets + dropped, segments: 0, coalesced: 0, checksums: 0, drops },
     queues: [],

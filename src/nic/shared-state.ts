@@ -16,7 +16,12 @@ import {
 } from '../../layout/memory.ts';
 import { PROCESSOR_RECORD_SIZE } from '../../layout/processor.ts';
 import { VLAN_SET_SIZE } from '../../layout/switch.ts';
-import { FLOW_RECORD_SIZE, VF_RECEIVE_COUNT, VF_RECORD_SIZE } from '../../layout/vf.ts';
+import {
+  FLOW_RECORD_SIZE,
+  VF_LEARNED_MAX,
+  VF_RECEIVE_COUNT,
+  VF_RECORD_SIZE,
+} from '../../layout/vf.ts';
 import { RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
 import { c } from '../os/libc.ts';
 import { LinearMemory } from '../os/linear-memory.ts';
@@ -65,6 +70,11 @@ export class SharedState {
   /** Whether frames can be delivered to a port. */
   isReceiving(vf: number): boolean {
     return this.view.getUint32(this.vfOffset(vf) + VF_RECEIVE_COUNT, true) > 0;
+  }
+
+  /** Addresses that a port may teach the MAC table. */
+  setLearnedMax(vf: number, addresses: number): void {
+    this.view.setUint32(this.vfOffset(vf) + VF_LEARNED_MAX, addresses, true);
   }
 
   flowOffset(vf: number): number {

@@ -74,6 +74,14 @@ export type QueueStats =
   | ({ queue: number; direction: 'tx' } & TxStats)
   | ({ queue: number; direction: 'rx' } & RxStats);
 
+/** Addresses behind a port, as the switch learned them. */
+export interface AddressStats {
+  /** In the MAC table now. The VF's own is not among them. */
+  learned: number;
+  /** Frames from an address that was not learned: the port's limit, or a full table. */
+  unlearned: number;
+}
+
 /** A control queue that the front-end forwards. */
 export interface ControlStats extends RingFaults {
   commands: number;
@@ -90,6 +98,7 @@ export interface VfStats {
   mac: string;
   state: VfState;
   link: Link;
+  addresses: AddressStats;
   tx: TxStats;
   rx: RxStats;
   queues: QueueStats[];
@@ -125,6 +134,7 @@ export interface UplinkStats {
   name: string;
   type: UplinkConfig['type'];
   state: UplinkState;
+  addresses: AddressStats;
   tx: TxStats;
   rx: RxStats;
   queues: QueueStats[];

@@ -1,6 +1,6 @@
 import { everyStep } from '../background.ts';
 import type { UplinkConfig } from '../config/types.ts';
-import { readQueues, sumRx, sumTx } from '../counters/read.ts';
+import { readAddresses, readQueues, sumRx, sumTx } from '../counters/read.ts';
 import { operatorError } from '../errors.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import type { Pin } from '../memory/pins.ts';
@@ -99,6 +99,7 @@ export class Uplink implements SwitchPort {
   /** Resolves when the uplink is up, or waits for its peer. Throws an OperatorError. */
   async open(): Promise<void> {
     initVlans(this.#fabric, this.number, this.#config.vlan);
+    this.#fabric.shared.setLearnedMax(this.number, this.#config.addressesMax);
     try {
       this.#allocate();
       if (this.config.trace !== undefined) this.#traceFd = openTrace(this.config.trace, this.name);
@@ -117,11 +118,12 @@ export class Uplink implements SwitchPort {
     }
   }
 
-  /** What changes while its wires stay open: the VLANs, and GRO. */
+  /** What changes while its wires stay open: VLANs, GRO, and how many addresses are learned. */
   async change(config: UplinkConfig): Promise<void> {
     const { vlan } = this.#config;
     this.#config = config;
     this.rings.setCoalescing(config.gro);
+    this.#fabric.shared.setLearnedMax(this.number, config.addressesMax);
     if (vlanText(vlan) === vlanText(config.vlan)) return;
     await changeVlans(this.#fabric, this, vlan, config.vlan);
   }
@@ -190,6 +192,7 @@ export class Uplink implements SwitchPort {
       name: this.name,
       type: this.config.type,
       state: this.#isUp ? 'up' : 'down',
+      addresses: readAddresses(this.#fabric.shared, this.number),
       tx: sumTx(queues),
       rx: sumRx(queues),
       queues,

@@ -1,7 +1,7 @@
 import { everyStep } from '../background.ts';
 import type { VmmAtHand } from '../config/diff.ts';
 import type { LinkState, VfConfig } from '../config/types.ts';
-import { readControl, readQueues, sumRx, sumTx } from '../counters/read.ts';
+import { readAddresses, readControl, readQueues, sumRx, sumTx } from '../counters/read.ts';
 import { LifeCycle, type Transitions } from '../life-cycle.ts';
 import type { Fabric, SwitchPort, VfPlace } from '../nic/fabric.ts';
 import type { NicEventName, NicEvents, VfInfo, VfState, VfStats } from '../nic/types.ts';
@@ -257,7 +257,8 @@ export class Vf implements SessionDevice, SwitchPort {
     const { name, mac } = this.#config;
     const link = this.#isLinkUp ? 'up' : 'down';
     const { state } = this.#cycle;
-    const sums = { tx: sumTx(queues), rx: sumRx(queues) };
+    const addresses = readAddresses(this.#fabric.shared, this.number);
+    const sums = { addresses, tx: sumTx(queues), rx: sumRx(queues) };
     const control = readControl(this.#fabric.shared, this.number);
     const extra = control === undefined ? {} : { control };
     return { name, mac, state, link, ...sums, queues, ...extra };

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import { VF_COUNT_MAX } from '../../layout/limits.ts';
+import { LEARNED_PER_UPLINK_MAX, VF_COUNT_MAX } from '../../layout/limits.ts';
 import { SHARED_FDB } from '../../layout/memory.ts';
 import { FDB_FAR, FDB_SET_COUNT, FDB_SET_SIZE } from '../../layout/switch.ts';
-import { VF_LEARNED_COUNT, VF_LEARNED_MAX } from '../../layout/vf.ts';
+import { VF_LEARNED_COUNT, VF_LEARNED_MAX, VF_UNLEARNED } from '../../layout/vf.ts';
 import { SharedState } from '../../src/nic/shared-state.ts';
 import { placeOf, readMacTable } from '../../src/switch/mac-table.ts';
 import { FirmwareHost } from '../support/firmware-host.ts';
@@ -160,5 +160,28 @@ describe('a home that is full', () => {
     host.firmware.learn(addresses[4] ?? 0n, 7);
     expect(host.view.getBigUint64(home, true)).toBe(2n);
     expect(FDB_SET_SIZE).toBe(64);
+  });
+});
+
+describe('an uplink', () => {
+  it('teaches as many addresses as it may, and a VF beside it still its own', () => {
+    const host = new FirmwareHost();
+    const limit = LEARNED_PER_UPLINK_MAX;
+    host.view.setUint32(host.vfRecord(9) + VF_LEARNED_MAX, limit, true);
+    const station = (number: number) => (BigInt(number) << 16n) | 0x1a02n;
+    for (let number = 0; number < limit; number++) host.firmware.learn(station(number), 9);
+    let known = 0;
+    for (let number = 0; number < limit; number++) {
+      if (host.firmware.lookup(station(number)) === 9) known += 1;
+    }
+    expect(known).toBeGreaterThan(limit * 0.999);
+    const learned = host.view.getInt32(host.vfRecord(9) + VF_LEARNED_COUNT, true);
+    const unlearned = Number(host.view.getBigUint64(host.vfRecord(9) + VF_UNLEARNED, true));
+    expect([learned, learned + unlearned]).toEqual([known, limit]);
+    for (let number = limit; number < limit + 1000; number++)
+      host.firmware.learn(station(number), 4);
+    for (let number = limit; number < limit + 1000; number++) {
+      expect(host.firmware.lookup(station(number))).toBe(4);
+    }
   });
 });

@@ -283,7 +283,13 @@ export class FirmwareHost {
     const checksums = total(0, counters.COUNTER_CHECKSUMS);
     const coalesced = total(0, counters.COUNTER_COALESCED);
     const rx = { ...side(0), offered, segments, coalesced, checksums };
-    return { name: `vf${number}`, mac: guest.mac, state: 'ready', link: 'up', tx, rx, queues: [] };
+    const addresses = {
+      learned: this.view.getInt32(this.vfRecord(number) + vf.VF_LEARNED_COUNT, true),
+      unlearned: Number(this.view.getBigUint64(this.vfRecord(number) + vf.VF_UNLEARNED, true)),
+    };
+    const name = `vf${number}`;
+    const { mac } = guest;
+    return { name, mac, state: 'ready', link: 'up', addresses, tx, rx, queues: [] };
   }
 
   #guest(number: number): HostedGuest {
