@@ -178,7 +178,7 @@ export function turn(whom: u32): u32 {
     // The ring's next turn finds the window mapped; the other rings need not wait for it.
     if (inhaleMissed) return flags | TURN_WORKED | TURN_MISSED;
   }
-  const hasReports = words.faultCount != 0 || words.untranslatedCount != 0;
+  const hasReports = words.faultCount != 0 || words.untranslatedCount != 0 || words.loopPort != 0;
   if ((whom != INTERRUPT_NOBODY && listInterrupts(whom)) || hasReports) flags |= TURN_SIGNALS;
   return flags;
 }

@@ -17,7 +17,7 @@ type Area = readonly [name: string, base: number, sizeBytes: number];
 
 /** What each private area has to hold, in the order of the addresses. */
 const PRIVATE_AREAS: readonly Area[] = [
-  ['control', memory.CONTROL_BASE, processor.CONTROL_NOW_MICROSECONDS + 4],
+  ['control', memory.CONTROL_BASE, processor.CONTROL_LOOP_OTHER + 4],
   [
     'untranslated list',
     memory.UNTRANSLATED_LIST_BASE,
@@ -214,7 +214,9 @@ describe('relations', () => {
   test('the MAC table: sets of ways, and no VF can fill it alone', () => {
     const entries = fdb.FDB_SET_COUNT * fdb.FDB_WAYS;
     expect(fdb.FDB_STAMPS + fdb.FDB_WAYS * 4).toBeLessThanOrEqual(fdb.FDB_FAR);
-    expect(fdb.FDB_FAR + 8).toBeLessThanOrEqual(fdb.FDB_SET_SIZE);
+    expect(fdb.FDB_FAR + 8).toBeLessThanOrEqual(fdb.FDB_FLAPS);
+    expect(fdb.FDB_FLAPS + fdb.FDB_WAYS * 2).toBeLessThanOrEqual(fdb.FDB_SET_SIZE);
+    expect(limits.FLAPS_MAX, 'a flap word has 8 bits for it').toBeLessThan(256);
     expect(limits.LEARNED_PER_VF_MAX).toBeLessThan(entries / 100);
     expect(limits.LEARNED_PER_UPLINK_MAX).toBe(entries / 2);
     expect(VF_COUNT_MAX, 'a key has room for the port + 1').toBeLessThan(2 ** fdb.FDB_PORT_BITS);

@@ -216,5 +216,11 @@ export const LEARNED_PER_VF_MAX: u32 = 1024;
 /** Addresses that one uplink may teach it: half of the table, if it is configured so. */
 export const LEARNED_PER_UPLINK_MAX: u32 = 65536;
 
+/**
+ * Times a second that an address may change between uplinks, by frames to groups: no host moves so
+ * often, and a loop does it thousands of times.
+ */
+export const FLAPS_MAX: u32 = 50;
+
 /** Sets of the MAC table that are swept in one go, at most once a batch: about 2 µs. */
 export const SWEEP_SETS: u32 = 256;

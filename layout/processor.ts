@@ -39,6 +39,9 @@ export const CONTROL_UNTRANSLATED_COUNT: u32 = 64;
 export const CONTROL_NOW_MICROSECONDS: u32 = 68;
 /** Bytes that guests sent, modulo 2^32. */
 export const CONTROL_SENT_BYTES: u32 = 72;
+/** Two uplinks that seem to be a loop: port + 1 of each (0 = none). The host clears them. */
+export const CONTROL_LOOP_PORT: u32 = 76;
+export const CONTROL_LOOP_OTHER: u32 = 80;
 
 // Whom a turn, at its end, lists for interrupts. Who is not listed is remembered for a later turn.
 export const INTERRUPT_NOBODY: u32 = 0;

@@ -2,12 +2,13 @@
 //
 //   0            32              48         56             64
 //   ┌────────────┬───────────────┬──────────┬──────────────┐
-//   │ key u64 ×4 │ stamp u32 ×4  │ far u64  │ (free)       │
+//   │ key u64 ×4 │ stamp u32 ×4  │ far u64  │ flap u16 ×4  │
 //   └────────────┴───────────────┴──────────┴──────────────┘
 //   key, changed only by compare-and-swap; 0 = free:
 //     63       54 … 59     45 … 53     0 … 44
 //     static   distance    port + 1    tag
-//   stamp: second of the last sight.
+//   stamp: second of the last sight.  flap: the uplink that the address was last seen at, and below
+//   it, how often that changed within the second.
 //
 // An address is VLAN << 48 | MAC, the MAC as the number that a little-endian load from the frame
 // yields: 60 bits. Multiplied by an odd number (modulo 2^60, so nothing is lost) its upper 15 bits
@@ -19,6 +20,7 @@ export const FDB_WAYS: u32 = 4;
 export const FDB_SET_COUNT: u32 = 32768;
 export const FDB_STAMPS: u32 = 32;
 export const FDB_FAR: u32 = 48;
+export const FDB_FLAPS: u32 = 56;
 export const FDB_TAG_BITS: u32 = 45;
 export const FDB_PORT_BITS: u32 = 9;
 export const FDB_DISTANCE_SHIFT: u32 = 54;

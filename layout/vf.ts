@@ -40,6 +40,8 @@ export const VF_F_TRUNK: u32 = 2;
 export const VF_F_LINK_DOWN: u32 = 4;
 /** 1 if what the guest names are I/O virtual addresses (ACCESS_PLATFORM). */
 export const VF_BEHIND_IOMMU: u32 = 24;
+/** 1 for an uplink: others' stations are behind it. */
+export const VF_IS_UPLINK: u32 = 28;
 /** The enabled receive queues' numbers; the flow hash picks among the first VF_RECEIVE_COUNT. */
 export const VF_RECEIVE_QUEUES: u32 = 32;
 /**

@@ -9,6 +9,8 @@ import {
   CONTROL_FAULT_COUNT,
   CONTROL_INVALID_ADDRESS,
   CONTROL_INVALID_VF,
+  CONTROL_LOOP_OTHER,
+  CONTROL_LOOP_PORT,
   CONTROL_MISS_ADDRESS,
   CONTROL_MISS_RING,
   CONTROL_MISS_VF,
@@ -40,6 +42,8 @@ export class Control {
   untranslatedCount: u32;
   nowMicroseconds: u32;
   sentBytes: u32;
+  loopPort: u32;
+  loopOther: u32;
 }
 
 if (offsetof<Control>('missVf') != CONTROL_MISS_VF) ERROR('Control.missVf drifted');
@@ -59,6 +63,8 @@ if (offsetof<Control>('currentRing') != CONTROL_CURRENT_RING) ERROR('Control.cur
 if (offsetof<Control>('untranslatedCount') != CONTROL_UNTRANSLATED_COUNT) ERROR('Control');
 if (offsetof<Control>('nowMicroseconds') != CONTROL_NOW_MICROSECONDS) ERROR('Control drifted');
 if (offsetof<Control>('sentBytes') != CONTROL_SENT_BYTES) ERROR('Control.sentBytes drifted');
+if (offsetof<Control>('loopPort') != CONTROL_LOOP_PORT) ERROR('Control.loopPort drifted');
+if (offsetof<Control>('loopOther') != CONTROL_LOOP_OTHER) ERROR('Control.loopOther drifted');
 
 export function control(): Control {
   return changetype<Control>(CONTROL_BASE);

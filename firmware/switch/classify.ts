@@ -54,7 +54,7 @@ export function classify(vf: u32, frames: u32, isDraining: bool): u32 {
           differences = 1;
           continue;
         }
-        learn(source, vf);
+        learn(source, vf, target);
         lastSource = source;
       }
       if (target != lastTarget) {

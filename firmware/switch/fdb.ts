@@ -25,6 +25,7 @@ import {
   stampOf,
   tagOf,
 } from './fdb-set';
+import { clearFlaps, noteElsewhere } from './loops';
 import { sweep } from './sweep';
 
 export const PORT_UNKNOWN: i32 = -1;
@@ -46,30 +47,34 @@ export function lookup(address: u64): i32 {
 
 /**
  * Notes that `address` was seen as a source at `vf`. Where there is no place, or the port has
- * taught as many as it may, nothing is learned.
+ * taught as many as it may, nothing is learned. `target`: whom the frame is for.
  */
-export function learn(address: u64, vf: u32): void {
+export function learn(address: u64, vf: u32, target: u64): void {
   const hash = scatter(address);
   const home = homeOf(hash);
   const tag = tagOf(hash);
   for (let way: u32 = 0; way < FDB_WAYS; way++) {
     const key = keyAt(home, way);
     if (isKeyOf(key, tag)) {
-      refresh(home, way, key, vf);
+      refresh(home, way, key, vf, target);
       return;
     }
   }
-  if (farOf(home) != 0 && findFar(home, tag)) refresh(foundSet, foundWay, foundKey, vf);
+  if (farOf(home) != 0 && findFar(home, tag)) refresh(foundSet, foundWay, foundKey, vf, target);
   else if (!mayLearn(vf) || !(settle(home, tag, vf) || displace(home, tag, vf))) countUnlearned(vf);
 }
 
-function refresh(set: u32, way: u32, key: u64, vf: u32): void {
+function refresh(set: u32, way: u32, key: u64, vf: u32, target: u64): void {
   const now = control().nowSeconds;
   if (portOf(key) == vf) {
     // One write a second, not one a frame.
-    if (!isStatic(key) && stampOf(set, way) != now) stamp(set, way, now);
+    if (!isStatic(key) && stampOf(set, way) != now) {
+      clearFlaps(set, way);
+      stamp(set, way, now);
+    }
     return;
   }
+  noteElsewhere(set, way, vf, target);
   if (isStatic(key)) return; // a VF's own address never moves
   if (mayLearn(vf)) {
     stamp(set, way, now);
@@ -216,6 +221,11 @@ export function clearStatic(address: u64, vf: u32): void {
 /** Whether the address is this VF's own. */
 export function isOwn(address: u64, vf: u32): bool {
   return find(address) && isStatic(foundKey) && portOf(foundKey) == vf;
+}
+
+/** A VF's own address came as a source by another port, where it is not learned. */
+export function noteOwnElsewhere(address: u64, vf: u32, target: u64): void {
+  if (find(address) && portOf(foundKey) != vf) noteElsewhere(foundSet, foundWay, vf, target);
 }
 
 /** Forgets an address that was learned. */

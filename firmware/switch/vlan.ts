@@ -21,7 +21,7 @@ import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
 import { isMember, portFlags, tagPriority, tagType, untaggedVlan } from '../wire/port';
 import { ADDRESSES_SIZE, FrameTag, TAG_SIZE, TAGGED_SIZE_MIN, tagAt, vlanOf } from '../wire/tags';
 import { TARGETS_DIFFER, unicast } from './classify';
-import { learn, lookup, PORT_UNKNOWN } from './fdb';
+import { learn, lookup, noteOwnElsewhere, PORT_UNKNOWN } from './fdb';
 
 // The port in hand, and what was last learned and looked up: bursts come from one address and go to
 // one.
@@ -66,7 +66,7 @@ function targetOf(vf: u32, frame: Frame, index: u32): u32 {
   if (!isMember(vf, vlan)) return TARGET_DROP + DROP_VLAN_FILTER;
   const domain = u64(vlan) << 48;
   if ((domain | source) != lastSource) {
-    learnInVlan(vf, vlan, source);
+    learnInVlan(vf, vlan, source, target);
     lastSource = domain | source;
   }
   if (isGroup(target)) {
@@ -102,10 +102,11 @@ function readTag(frame: Frame, tag: FrameTag): i32 {
 }
 
 /** A trunk's own address is known in each of its VLANs, and nobody else there may take it. */
-function learnInVlan(vf: u32, vlan: u32, source: u64): void {
-  const owner = lookup((u64(VLAN_ANY) << 48) | source);
-  if (owner != PORT_UNKNOWN && isMember(u32(owner), vlan)) return;
-  learn((u64(vlan) << 48) | source, vf);
+function learnInVlan(vf: u32, vlan: u32, source: u64, target: u64): void {
+  const own = (u64(VLAN_ANY) << 48) | source;
+  const owner = lookup(own);
+  if (owner != PORT_UNKNOWN && isMember(u32(owner), vlan)) noteOwnElsewhere(own, vf, target);
+  else learn((u64(vlan) << 48) | source, vf, target);
 }
 
 function lookUpInVlan(vlan: u32, target: u64): i32 {

@@ -21,6 +21,7 @@ export const EVENT_NAMES: readonly NicEventName[] = [
   'link-down',
   'uplink-up',
   'uplink-down',
+  'uplink-held',
   'config-applied',
   'config-refused',
   'change-overdue',

@@ -98,6 +98,7 @@ class SoftwareNic implements Nic {
     this.#processors = new ProcessorSet(settings, {
       ports: () => [...this.#vfs.values(), ...this.#uplinks.all()],
       onUplinkLost: (number, reason) => this.#uplinks.onLost(number, reason),
+      onUplinkLoop: (number, other) => this.#uplinks.onLoop(number, other),
       onBroken: (reason) => {
         for (const name of this.#vfs.keys()) this.#emit('fault', { vf: name, reason });
       },

@@ -38,7 +38,12 @@ let set: ProcessorSet;
 
 beforeEach(async () => {
   vfs = [new FakeVf(0, 0), new FakeVf(1, 1), new FakeVf(2, 0)];
-  const owner = { ports: () => vfs, onUplinkLost: () => undefined, onBroken: () => undefined };
+  const owner = {
+    ports: () => vfs,
+    onUplinkLost: () => undefined,
+    onUplinkLoop: () => undefined,
+    onBroken: () => undefined,
+  };
   set = new ProcessorSet({ processors: 2, processorCpus: [], macAgeSeconds: 300 }, owner);
   await set.start();
 });

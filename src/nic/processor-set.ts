@@ -29,6 +29,8 @@ interface Owner {
   ports(): SwitchPort[];
   /** An uplink's wire moves nothing any more. */
   onUplinkLost(number: number, reason: string): void;
+  /** Two uplinks lead into one network. */
+  onUplinkLoop(number: number, other: number): void;
   /** A processor has died for good. */
   onBroken(reason: string): void;
 }
@@ -155,6 +157,7 @@ export class ProcessorSet implements Fabric {
         inBackground('answer a command of a control queue', posting);
       },
       onUplinkLost: (number, reason) => this.#owner.onUplinkLost(number, reason),
+      onUplinkLoop: (number, other) => this.#owner.onUplinkLoop(number, other),
       onDeath: (death) => {
         // Out of descriptors, say. The NIC goes on with the processors it has.
         this.#replace(index, death).catch((error: Error) =>

@@ -18,6 +18,7 @@ import { PROCESSOR_RECORD_SIZE } from '../../layout/processor.ts';
 import { VLAN_SET_SIZE } from '../../layout/switch.ts';
 import {
   FLOW_RECORD_SIZE,
+  VF_IS_UPLINK,
   VF_LEARNED_MAX,
   VF_RECEIVE_COUNT,
   VF_RECORD_SIZE,
@@ -70,6 +71,10 @@ export class SharedState {
   /** Whether frames can be delivered to a port. */
   isReceiving(vf: number): boolean {
     return this.view.getUint32(this.vfOffset(vf) + VF_RECEIVE_COUNT, true) > 0;
+  }
+
+  setUplink(vf: number): void {
+    this.view.setUint32(this.vfOffset(vf) + VF_IS_UPLINK, 1, true);
   }
 
   /** Addresses that a port may teach the MAC table. */

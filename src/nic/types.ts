@@ -192,15 +192,17 @@ export interface VfInfo extends VfConfig {
   lastFault?: string;
 }
 
-/** down: its interface, its peer or its process is not there. */
-type UplinkState = 'down' | 'up';
+/**
+ * down: its interface, its peer or its process is not there. held: it makes a loop with another.
+ */
+type UplinkState = 'down' | 'up' | 'held';
 
 export type UplinkInfo = UplinkConfig & {
   state: UplinkState;
   processor: number;
   /** What it can do while it is up. */
   capabilities?: UplinkCapabilities;
-  /** Why it is down. */
+  /** Why it is down, or held. */
   reason?: string;
 };
 
@@ -226,6 +228,8 @@ export interface NicEvents {
   'link-down': { vf: string };
   'uplink-up': { uplink: string };
   'uplink-down': { uplink: string; reason?: string };
+  /** It makes a loop with another uplink. `uplink-up` follows when it is tried again. */
+  'uplink-held': { uplink: string; reason?: string };
   /** The configuration file was read again. `changes`: a line for each thing that changed. */
   'config-applied': { nic: string; changes: string[] };
   /** It was read again, and changed nothing. */

@@ -59,6 +59,12 @@ export class UplinkSet {
     this.#uplinks.delete(name);
   }
 
+  /** Of two that lead into one network, the one that came first goes on. */
+  onLoop(number: number, other: number): void {
+    const [first, second] = this.all().filter((uplink) => [number, other].includes(uplink.number));
+    if (first?.isUp && second?.isUp) second.hold(first.name);
+  }
+
   onLost(number: number, reason: string): void {
     this.all()
       .find((uplink) => uplink.number === number)

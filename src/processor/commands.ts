@@ -94,6 +94,8 @@ export type Report =
    */
   | { kind: 'command'; ring: number; id: number; bytes: Uint8Array; room: number }
   | { kind: 'uplink-lost'; vf: number; reason: string }
+  /** The same sources come by both uplinks, as they do in a loop. */
+  | { kind: 'uplink-loop'; vf: number; other: number }
   /** `access`: IOTLB_READ or IOTLB_WRITE, and UNTRANSLATED_FORBIDDEN where it is refused. */
   | { kind: 'untranslated'; vf: number; iova: bigint; access: number }
   /** A buffer lies outside of the memory that the front-end has shared. */

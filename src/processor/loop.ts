@@ -16,6 +16,8 @@ import {
   CONTROL_FAULT_COUNT,
   CONTROL_INVALID_ADDRESS,
   CONTROL_INVALID_VF,
+  CONTROL_LOOP_OTHER,
+  CONTROL_LOOP_PORT,
   CONTROL_MISS_ADDRESS,
   CONTROL_MISS_VF,
   CONTROL_NOW_SECONDS,
@@ -257,6 +259,11 @@ export class ProcessorLoop {
       this.#report({ kind: 'ring-fault', ring, fault });
     }
     this.#control[CONTROL_FAULT_COUNT / 4] = 0;
+    const loop = this.#control[CONTROL_LOOP_PORT / 4] ?? 0;
+    if (loop === 0) return;
+    const other = (this.#control[CONTROL_LOOP_OTHER / 4] ?? 0) - 1;
+    this.#report({ kind: 'uplink-loop', vf: loop - 1, other });
+    this.#control[CONTROL_LOOP_PORT / 4] = 0;
   }
 
   #runCommands(): void {

@@ -20,6 +20,7 @@ function start(firmware = readFirmware()): void {
       onRingFault: () => undefined,
       onCommand: () => undefined,
       onUplinkLost: () => undefined,
+      onUplinkLoop: () => undefined,
       onUntranslated: () => undefined,
       onOutside: () => undefined,
       onDeath: resolve,

@@ -20,6 +20,8 @@ export interface ProcessorListener {
   onCommand(ring: number, id: number, bytes: Uint8Array, room: number): void;
   /** An uplink's wire moves nothing any more. */
   onUplinkLost(vf: number, reason: string): void;
+  /** Two uplinks lead into one network. */
+  onUplinkLoop(vf: number, other: number): void;
   /** A guest behind an IOMMU names an address that nothing is known of. */
   onUntranslated(vf: number, iova: bigint, access: number): void;
   onOutside(vf: number, address: bigint): void;
@@ -130,6 +132,9 @@ export class Processor {
         return;
       case 'command':
         this.#listener.onCommand(report.ring, report.id, report.bytes, report.room);
+        return;
+      case 'uplink-loop':
+        this.#listener.onUplinkLoop(report.vf, report.other);
         return;
       case 'uplink-lost':
         this.#listener.onUplinkLost(report.vf, report.reason);

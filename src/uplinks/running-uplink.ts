@@ -14,6 +14,7 @@ import { changeVlans, initVlans, vlanText } from '../switch/vlan.ts';
 import type { RingProblem } from '../virtqueue/ring-problem.ts';
 import { RingSet } from '../virtqueue/ring-set.ts';
 import { createRingSetup, type RingSetup } from '../virtqueue/ring-setup.ts';
+import { LoopHold } from './loop-hold.ts';
 import { packetRingSize } from './packet-ring-wire.ts';
 import {
   PAIR_SIZE,
@@ -30,7 +31,9 @@ import { openTrace } from './trace-file.ts';
 import { featuresOf, type UplinkSource, type Wires } from './uplink.ts';
 import { readWireStats } from './wire-stats.ts';
 
-export type UplinkEmit = (event: 'uplink-up' | 'uplink-down', detail: UplinkEvent) => void;
+type UplinkEventName = 'uplink-up' | 'uplink-down' | 'uplink-held';
+
+export type UplinkEmit = (event: UplinkEventName, detail: UplinkEvent) => void;
 
 interface UplinkEvent {
   uplink: string;
@@ -62,6 +65,8 @@ export class Uplink implements SwitchPort {
   #lastChange: Promise<void> = Promise.resolve();
   #wires: Wires | null = null;
   #isUp = false;
+  /** Its link is down in the switch: it makes a loop with another uplink. */
+  readonly #loop = new LoopHold(() => this.#change(() => this.#release()));
   #reason: string | undefined;
   #isClosed = false;
   #traceFd: number | undefined;
@@ -89,7 +94,7 @@ export class Uplink implements SwitchPort {
   }
 
   get isUp(): boolean {
-    return this.#isUp;
+    return this.#isUp && !this.#loop.isOn;
   }
 
   get config(): UplinkConfig {
@@ -100,6 +105,7 @@ export class Uplink implements SwitchPort {
   async open(): Promise<void> {
     initVlans(this.#fabric, this.number, this.#config.vlan);
     this.#fabric.shared.setLearnedMax(this.number, this.#config.addressesMax);
+    this.#fabric.shared.setUplink(this.number);
     try {
       this.#allocate();
       if (this.config.trace !== undefined) this.#traceFd = openTrace(this.config.trace, this.name);
@@ -124,6 +130,10 @@ export class Uplink implements SwitchPort {
     this.#config = config;
     this.rings.setCoalescing(config.gro);
     this.#fabric.shared.setLearnedMax(this.number, config.addressesMax);
+    if (this.#loop.isOn) {
+      this.#loop.cancel();
+      this.#change(() => this.#release());
+    }
     if (vlanText(vlan) === vlanText(config.vlan)) return;
     await changeVlans(this.#fabric, this, vlan, config.vlan);
   }
@@ -156,6 +166,30 @@ export class Uplink implements SwitchPort {
     return this.setAside(reason);
   }
 
+  /** It and another uplink lead into one network: it neither sends nor receives for a while. */
+  hold(other: string): void {
+    this.#change(async () => {
+      if (!this.isUp || this.#isClosed) return;
+      this.#loop.begin();
+      await this.rings.setLink(false);
+      const wait = `tries again after ${this.#loop.seconds} s`;
+      this.#reason = `leads into the same network as ${other}: a loop; ${wait}`;
+      this.#emit('uplink-held', { uplink: this.name, reason: this.#reason });
+    });
+  }
+
+  async #release(): Promise<void> {
+    if (!this.#isUp || this.#loop.isOn) return;
+    this.#reason = undefined;
+    await this.rings.setLink(true);
+    this.#emit('uplink-up', { uplink: this.name });
+  }
+
+  get #state(): UplinkInfo['state'] {
+    if (!this.#isUp) return 'down';
+    return this.#loop.isOn ? 'held' : 'up';
+  }
+
   /** A new processor knows nothing of this port. */
   async reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
     if (direction === 'rx') await this.#attachPorts(processor);
@@ -177,7 +211,7 @@ export class Uplink implements SwitchPort {
     const capabilities = this.#wires?.capabilities;
     return {
       ...this.config,
-      state: this.#isUp ? 'up' : 'down',
+      state: this.#state,
       processor: this.processor,
       ...(capabilities === undefined ? {} : { capabilities }),
       ...(this.#reason === undefined ? {} : { reason: this.#reason }),
@@ -191,7 +225,7 @@ export class Uplink implements SwitchPort {
     return {
       name: this.name,
       type: this.config.type,
-      state: this.#isUp ? 'up' : 'down',
+      state: this.#state,
       addresses: readAddresses(this.#fabric.shared, this.number),
       tx: sumTx(queues),
       rx: sumRx(queues),
@@ -259,6 +293,7 @@ export class Uplink implements SwitchPort {
     const wires = this.#wires;
     if (wires === null) return;
     this.#wires = null;
+    this.#loop.cancel(); // a link that was held begins anew
     const detach = wires.settings.map((wire, pair) => () => {
       const pin = pinOfPair(this.#roomOf(pair), wire);
       const command = { kind: 'detach-port', vf: this.number, pair, pin } as const;
@@ -267,6 +302,7 @@ export class Uplink implements SwitchPort {
     // In the end nothing holds on to what the source may close: a ring of the kernel's, say.
     await everyStep(`let go of the wires of ${this.name}`, [
       () => this.rings.stopAll(),
+      () => this.rings.setLink(true),
       ...detach,
       () => this.rings.setMemory([]),
     ]);

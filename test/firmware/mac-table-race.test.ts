@@ -114,12 +114,12 @@ describe('a count that has gone astray', () => {
     const host = new FirmwareHost();
     const count = host.vfRecord(3) + VF_LEARNED_COUNT;
     host.setNow(1000);
-    for (let number = 0; number < LEARNED; number++) host.firmware.learn(BigInt(number * 2), 3);
+    for (let number = 0; number < LEARNED; number++) host.firmware.learn(BigInt(number * 2), 3, 0n);
     expect(host.view.getUint32(count, true)).toBe(LEARNED);
     host.view.setUint32(count, 2000, true);
     for (let batch = 0; batch < FDB_SET_COUNT; batch++) {
       host.nextBatch();
-      host.firmware.learn(0x1234_0000n, 3);
+      host.firmware.learn(0x1234_0000n, 3, 0n);
       if (host.firmware.lookup(0x1234_0000n) === 3) break;
     }
     expect(host.firmware.lookup(0x1234_0000n)).toBe(3);
@@ -131,7 +131,7 @@ describe('a home that is full', () => {
   it('has room for all addresses of VFs, however they are chosen', () => {
     const host = new FirmwareHost();
     const addresses = crowd(1, VF_COUNT_MAX);
-    for (const address of addresses) host.firmware.learn(address, 7);
+    for (const address of addresses) host.firmware.learn(address, 7, 0n);
     addresses.forEach((address, vf) => {
       expect(host.firmware.setStatic(address, vf)).toBe(1);
     });
@@ -143,11 +143,11 @@ describe('a home that is full', () => {
   it('gives up a place to a port that has none of them', () => {
     const host = new FirmwareHost();
     const [wanted = 0n, ...others] = crowd(1, 17);
-    for (const address of others) host.firmware.learn(address, 7);
+    for (const address of others) host.firmware.learn(address, 7, 0n);
     for (const address of others) expect(host.firmware.lookup(address)).toBe(7);
-    host.firmware.learn(wanted, 8);
+    host.firmware.learn(wanted, 8, 0n);
     expect(host.firmware.lookup(wanted)).toBe(8);
-    for (const address of others) host.firmware.learn(address, 7); // it is not pushed out again
+    for (const address of others) host.firmware.learn(address, 7, 0n); // it is not pushed out again
     expect(host.firmware.lookup(wanted)).toBe(8);
   });
 
@@ -155,9 +155,9 @@ describe('a home that is full', () => {
     const host = new FirmwareHost();
     const addresses = crowd(1, 5);
     const home = host.sharedAddress(SHARED_FDB) + FDB_FAR;
-    for (const address of addresses.slice(0, 4)) host.firmware.learn(address, 7);
+    for (const address of addresses.slice(0, 4)) host.firmware.learn(address, 7, 0n);
     expect(host.view.getBigUint64(home, true)).toBe(0n);
-    host.firmware.learn(addresses[4] ?? 0n, 7);
+    host.firmware.learn(addresses[4] ?? 0n, 7, 0n);
     expect(host.view.getBigUint64(home, true)).toBe(2n);
     expect(FDB_SET_SIZE).toBe(64);
   });
@@ -169,7 +169,7 @@ describe('an uplink', () => {
     const limit = LEARNED_PER_UPLINK_MAX;
     host.view.setUint32(host.vfRecord(9) + VF_LEARNED_MAX, limit, true);
     const station = (number: number) => (BigInt(number) << 16n) | 0x1a02n;
-    for (let number = 0; number < limit; number++) host.firmware.learn(station(number), 9);
+    for (let number = 0; number < limit; number++) host.firmware.learn(station(number), 9, 0n);
     let known = 0;
     for (let number = 0; number < limit; number++) {
       if (host.firmware.lookup(station(number)) === 9) known += 1;
@@ -179,7 +179,7 @@ describe('an uplink', () => {
     const unlearned = Number(host.view.getBigUint64(host.vfRecord(9) + VF_UNLEARNED, true));
     expect([learned, learned + unlearned]).toEqual([known, limit]);
     for (let number = limit; number < limit + 1000; number++)
-      host.firmware.learn(station(number), 4);
+      host.firmware.learn(station(number), 4, 0n);
     for (let number = limit; number < limit + 1000; number++) {
       expect(host.firmware.lookup(station(number))).toBe(4);
     }

@@ -32,7 +32,7 @@ export interface Firmware extends ProcessorFirmware {
   copy(to: number, from: number, length: number): void;
   flowHash(header: number, length: number): number;
   checksum(address: number, length: number): number;
-  learn(address: bigint, vf: number): void;
+  learn(address: bigint, vf: number, target: bigint): void;
   lookup(address: bigint): number;
 }
 

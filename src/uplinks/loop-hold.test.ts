@@ -1,0 +1,47 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { LoopHold } from './loop-hold.ts';
+
+let ends: number;
+let hold: LoopHold;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  ends = 0;
+  hold = new LoopHold(() => {
+    ends += 1;
+  });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+it('ends after 30 s, and each time that the loop is still there after twice as long', () => {
+  for (const seconds of [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]) {
+    hold.begin();
+    hold.begin(); // another processor has noticed it, too
+    expect(hold.seconds).toBe(seconds);
+    const before = ends;
+    vi.advanceTimersByTime(seconds * 1000 - 1);
+    expect([hold.isOn, ends]).toEqual([true, before]);
+    vi.advanceTimersByTime(1);
+    expect([hold.isOn, ends]).toEqual([false, before + 1]);
+    vi.advanceTimersByTime(500);
+  }
+});
+
+it('is short again where the loop was gone for longer than it was held', () => {
+  hold.begin();
+  vi.advanceTimersByTime(30_000);
+  vi.advanceTimersByTime(31_000);
+  hold.begin();
+  expect(hold.seconds).toBe(30);
+});
+
+it('is forgotten when it is cancelled', () => {
+  hold.begin();
+  hold.cancel();
+  vi.advanceTimersByTime(100_000);
+  expect([hold.isOn, ends]).toEqual([false, 0]);
+  hold.begin();
+  expect(hold.seconds).toBe(30);
+});
