@@ -13,6 +13,7 @@ import {
   FDB_WAYS,
 } from '../../layout/switch.ts';
 import { VF_MAC } from '../../layout/vf.ts';
+import type { SharedState } from '../nic/shared-state.ts';
 
 export interface MacTableEntry {
   mac: string;
@@ -98,6 +99,6 @@ function formatMac(address: bigint): string {
 }
 
 /** A port's own address (VLAN << 48 | MAC), 0 for none: the switch keeps it while that receives. */
-export function writeOwnAddress(shared: DataView, record: number, address: bigint): void {
-  shared.setBigUint64(record + VF_MAC, address, true);
+export function writeOwnAddress(shared: SharedState, port: number, address: bigint): void {
+  shared.view.setBigUint64(shared.vfOffset(port) + VF_MAC, address, true);
 }

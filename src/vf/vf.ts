@@ -253,15 +253,14 @@ export class Vf implements SessionDevice, SwitchPort {
   }
 
   stats(): VfStats {
-    const queues = readQueues(this.#fabric.shared, this.number, this.queuePairs);
+    const { shared } = this.#fabric;
+    const queues = readQueues(shared, this.number, this.queuePairs);
     const { name, mac } = this.#config;
-    const link = this.#isLinkUp ? 'up' : 'down';
-    const { state } = this.#cycle;
-    const addresses = readAddresses(this.#fabric.shared, this.number);
+    const states = { state: this.#cycle.state, link: this.#isLinkUp ? 'up' : 'down' } as const;
+    const addresses = readAddresses(shared, this.number);
     const sums = { addresses, tx: sumTx(queues), rx: sumRx(queues) };
-    const control = readControl(this.#fabric.shared, this.number);
-    const extra = control === undefined ? {} : { control };
-    return { name, mac, state, link, ...sums, queues, ...extra };
+    const control = readControl(shared, this.number);
+    return { name, mac, ...states, ...sums, queues, ...(control && { control }) };
   }
 
   #openEndpoint(): Endpoint {
@@ -295,8 +294,7 @@ export class Vf implements SessionDevice, SwitchPort {
   }
 
   #setOwnAddress(address: bigint): Promise<void> {
-    const { shared } = this.#fabric;
-    writeOwnAddress(shared.view, shared.vfOffset(this.number), address);
+    writeOwnAddress(this.#fabric.shared, this.number, address);
     return this.rings.publish();
   }
 
