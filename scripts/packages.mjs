@@ -55,6 +55,12 @@ export const packages = [
     isInstalled: () => hasProgram('dpdk-testpmd'),
   },
   {
+    name: 'user-mode-linux',
+    purpose: 'virtual machines at native speed without KVM',
+    neededBy: ['test'],
+    isInstalled: () => hasProgram('linux.uml'),
+  },
+  {
     name: 'passt',
     purpose: 'the way to the Internet for virtual machines, without rights',
     neededBy: ['start', 'test'],

@@ -206,6 +206,13 @@ export const ERROR_TABLE = {
       'EAGAIN: raise the limit ("sysctl fs.aio-max-nr=1048576"). ENOSYS or EPERM: the kernel lacks ' +
       'CONFIG_AIO, or a sandbox (seccomp) forbids io_setup.',
   },
+  HEDDLE_THREAD_STUCK: {
+    status: 500,
+    message: 'Cannot go on because {thread} hangs, and would hold up others: received {where}',
+    hint:
+      'The process ends with status 70: let a supervisor start it anew (systemd: ' +
+      'Restart=on-failure), guests attach again. Please report it.',
+  },
   HEDDLE_KERNEL_REFUSED: {
     status: 500,
     message: 'Cannot {operation} because the kernel refuses: received {errno}',
@@ -221,6 +228,11 @@ export const ERROR_TABLE = {
     status: 409,
     message: 'Cannot add the VF because the NIC has one of this name: received {vf}',
     hint: 'Choose another name, or change the one there with "heddle vf set".',
+  },
+  HEDDLE_UML_ATTACH: {
+    status: 409,
+    message: 'Cannot attach User-Mode Linux to the VF because {reason}: received {received}',
+    hint: '{suggestion}',
   },
   ...UPLINK_ERRORS,
   // The control socket

@@ -21,6 +21,7 @@ const SRC_ORDER: readonly (readonly string[])[] = [
     'switch',
     'counters',
     'processor',
+    'watchdog',
     'nic',
     'config',
     'uplinks',

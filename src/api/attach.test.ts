@@ -1,9 +1,41 @@
 import { describe, expect, it } from 'vitest';
 import { completeVf } from '../config/validate.ts';
-import { cloudHypervisorArguments, libvirtXml, qemuArguments, shellText } from './attach.ts';
+import {
+  cloudHypervisorArguments,
+  libvirtXml,
+  qemuArguments,
+  shellText,
+  umlArguments,
+} from './attach.ts';
 
 const plain = completeVf({ name: 'vm1', socket: '/h/vm1.sock', mac: '02:00:00:00:00:0a' }, 'nic0');
 const wide = { ...plain, mode: 'client' as const, queuePairs: 2, mtu: 9000 };
+
+describe('User-Mode Linux', () => {
+  const trusted = { ...plain, allowUnsealedMemory: true };
+
+  it('connects to the socket of a network device, with the root of this machine', () => {
+    expect(umlArguments(trusted, { memory: '256M' })).toEqual([
+      'mem=256M',
+      'virtio_uml.device=/h/vm1.sock:1',
+      'root=/dev/root',
+      'rootfstype=hostfs',
+      'rootflags=/',
+      'rw',
+      'init=/bin/sh',
+    ]);
+  });
+
+  it.each([
+    ['memory that is not sealed', plain, '"heddle vf set vm1 --allow-unsealed-memory"'],
+    ['a VF that connects', { ...trusted, mode: 'client' as const }, 'mode: server'],
+    ['a colon in the path', { ...trusted, socket: '/h/a:b' }, 'path without one'],
+  ])('cannot do with %s, and says what can be done', (_, vf, hint) => {
+    const attach = () => umlArguments(vf);
+    expect(attach).toThrow(expect.objectContaining({ code: 'HEDDLE_UML_ATTACH' }));
+    expect(attach).toThrow(expect.objectContaining({ hint: expect.stringContaining(hint) }));
+  });
+});
 
 describe('QEMU', () => {
   it('connects, and again, where the NIC listens', () => {

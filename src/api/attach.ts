@@ -1,5 +1,6 @@
 // How a VM attaches to a VF: the words that each VMM wants, ready to paste.
 
+import { operatorError } from '../errors.ts';
 import type { VfConfig } from '../nic/types.ts';
 import { type Accelerator, chardevRole, isOlder } from './qemu-version.ts';
 
@@ -15,6 +16,11 @@ export interface AttachOptions {
   accelerator?: Accelerator | undefined;
 }
 
+/** A VF as User-Mode Linux must know it. */
+type UmlAttachable = Attachable & Pick<VfConfig, 'allowUnsealedMemory'>;
+
+/** 5.1.1 */
+const VIRTIO_ID_NET = 1;
 const MEMORY_DEFAULT = '1G';
 const MTU_ETHERNET = 1500;
 
@@ -71,6 +77,28 @@ export function cloudHypervisorArguments(vf: Attachable, options: AttachOptions 
   if (vf.mtu !== MTU_ETHERNET) net.push(`mtu=${vf.mtu}`);
   const memory = `size=${options.memory ?? MEMORY_DEFAULT},shared=on`;
   return ['--memory', memory, '--net', net.join(',')];
+}
+
+/** Arguments of a User-Mode Linux kernel. It knows the VF's MAC and queues from the NIC. */
+export function umlArguments(vf: UmlAttachable, options: AttachOptions = {}): string[] {
+  const refuse = (reason: string, received: string, suggestion: string): never => {
+    throw operatorError('HEDDLE_UML_ATTACH', { reason, received, suggestion });
+  };
+  if (!vf.allowUnsealedMemory) {
+    const way = `If you trust the guest: "heddle vf set ${vf.name} --allow-unsealed-memory".`;
+    refuse('its memory is an unsealed file, which the VF refuses', vf.name, way);
+  }
+  if (vf.mode !== 'server') {
+    refuse('it connects, and so does the VF', `mode: ${vf.mode}`, 'Use "mode: server" on the VF.');
+  }
+  if (vf.socket.includes(':')) {
+    refuse('it ends the path of a socket at a colon', vf.socket, 'Choose a path without one.');
+  }
+  return [
+    `mem=${options.memory ?? MEMORY_DEFAULT}`,
+    `virtio_uml.device=${vf.socket}:${VIRTIO_ID_NET}`,
+    ...['root=/dev/root', 'rootfstype=hostfs', 'rootflags=/', 'rw', 'init=/bin/sh'],
+  ];
 }
 
 const xmlValue = (text: string): string =>

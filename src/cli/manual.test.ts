@@ -25,8 +25,8 @@ const introduction = `# The heddle command
 Commands other than \`up\`, \`check\` and \`qemu --config\` talk to the running NIC over its control
 socket: \`--control\`, else \`HEDDLE_CONTROL\`, else \`$XDG_RUNTIME_DIR/heddle/control.sock\`
 (\`/tmp/heddle-UID/control.sock\` where there is no such directory). Exit codes: 0 done, 1 refused
-or failed, 2 wrong usage. An error is one sentence and its way out, on stderr:
-[errors](errors.md).
+or failed, 2 wrong usage, 70 a thread of the NIC hung. An error is one sentence and its way out, on
+stderr: [errors](errors.md).
 
 <!-- Rendered from the help texts by src/cli/manual.test.ts; "npx vitest run src/cli/manual.test.ts
 -u" writes it anew. -->

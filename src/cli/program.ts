@@ -9,6 +9,7 @@ import { addFdb } from './fdb.ts';
 import { errorText } from './output.ts';
 import { addQemu } from './qemu.ts';
 import { addStats } from './stats.ts';
+import { addUml } from './uml.ts';
 import { addUp } from './up.ts';
 import { addUplink } from './uplink.ts';
 import { addVf } from './vf.ts';
@@ -37,6 +38,7 @@ export function createProgram(context: ProgramContext): Command {
   addFdb(program);
   addApply(program);
   addQemu(program);
+  addUml(program);
   addCheck(program);
   return program;
 }

@@ -1,32 +1,21 @@
 // `heddle qemu`: how a VM attaches to a VF, for QEMU, libvirt and Cloud Hypervisor.
 
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { cloudHypervisorArguments, libvirtXml, qemuArguments, shellText } from '../api/attach.ts';
 import {
   type Accelerator,
   availableAccelerator,
   installedQemuVersion,
 } from '../api/qemu-version.ts';
-import { loadConfig } from '../config/load.ts';
-import { operatorError } from '../errors.ts';
-import type { VfConfig } from '../nic/types.ts';
-import {
-  addControlOption,
-  addJsonOption,
-  type ControlOptions,
-  clientOf,
-  example,
-} from './options.ts';
+import { type AttachOptions, findVf, memoryOption } from './attach-options.ts';
+import { addControlOption, addJsonOption, example } from './options.ts';
 import { print, printJson } from './output.ts';
 
-interface QemuOptions extends ControlOptions {
-  config?: string;
+interface QemuOptions extends AttachOptions {
   libvirt?: true;
   cloudHypervisor?: true;
-  memory: string;
   qemuVersion?: string;
   accel?: Accelerator;
-  json?: true;
 }
 
 const notes = `
@@ -45,11 +34,7 @@ export function addQemu(program: Command): void {
       ),
     )
     .option('--cloud-hypervisor', 'flags of Cloud Hypervisor')
-    .addOption(
-      new Option('--memory <size>', 'memory of the VM: 512M, 4G; a plain number is MiB')
-        .argParser(memorySize)
-        .default('1G'),
-    )
+    .addOption(memoryOption())
     .option('--qemu-version <version>', 'for which QEMU (default: the one in the PATH)')
     .addOption(
       new Option('--accel <name>', 'for which accelerator (default: kvm where it works)').choices([
@@ -72,18 +57,4 @@ export function addQemu(program: Command): void {
     if (options.json) printJson(words);
     else print(shellText(words));
   });
-}
-
-/** With its unit: QEMU reads a plain number as MiB after -m, and as bytes in a memory back end. */
-function memorySize(text: string): string {
-  const [, number, unit] = /^([1-9]\d{0,8})([KMGT]?)$/i.exec(text) ?? [];
-  if (number === undefined) throw new InvalidArgumentError('Give a size such as 512M or 4G.');
-  return `${number}${unit?.toUpperCase() || 'M'}`;
-}
-
-async function findVf(name: string, options: QemuOptions): Promise<VfConfig> {
-  if (options.config === undefined) return clientOf(options).vf(name);
-  const vf = loadConfig(options.config).vfs.find((candidate) => candidate.name === name);
-  if (vf === undefined) throw operatorError('HEDDLE_VF_NOT_FOUND', { vf: name });
-  return vf;
 }

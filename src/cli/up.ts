@@ -14,6 +14,7 @@ import {
 import { loadConfig } from '../config/load.ts';
 import { operatorError } from '../errors.ts';
 import type { Nic, NicConfig } from '../nic/types.ts';
+import { watchMainThread } from '../watchdog/watchdog.ts';
 import { installLastResort } from './last-resort.ts';
 import { absolutePath, example } from './options.ts';
 import { errorText } from './output.ts';
@@ -112,9 +113,11 @@ async function serve({ options, context, log, say, onReady }: Service): Promise<
     sayEvents(nic, options.json === true, say);
     onReady();
     if (isChanged) reload();
+    const watch = watchMainThread();
     announce(nic.config(), control, options.json === true, say);
     log.info({ control }, 'ready');
     const signal = await stopped;
+    await watch.end();
     log.info({ signal }, 'stopping');
     await closeInTime(Promise.all([server.close(), nic.close()]), log);
   } catch (error) {

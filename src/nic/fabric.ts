@@ -10,6 +10,7 @@ import type { SharedState } from './shared-state.ts';
  */
 export interface SwitchPort {
   readonly number: number;
+  readonly name: string;
   readonly processor: number;
   /** Brings a new processor up to date. */
   reattach(processor: number, direction: 'rx' | 'tx'): Promise<void>;

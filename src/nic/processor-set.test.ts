@@ -9,6 +9,7 @@ import { ProcessorSet } from './processor-set.ts';
 
 /** What the set asks of a VF, with its calls noted. */
 class FakeVf {
+  readonly name = 'vf';
   readonly number: number;
   readonly processor: number;
   readonly faults: [queue: number, reason: string][] = [];

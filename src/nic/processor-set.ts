@@ -140,6 +140,7 @@ export class ProcessorSet implements Fabric {
     };
     return new Processor(settings, this.shared, {
       onRingFault: (ring, fault) => this.#blame(ring, ringProblem(fault)),
+      describeRing: (ring) => this.#describeRing(ring),
       onUntranslated: (vf, iova, access) => {
         const port = this.#owner.ports().find((one) => one.number === vf);
         port?.onUntranslated?.(iova, access);
@@ -214,6 +215,11 @@ export class ProcessorSet implements Fabric {
   #blame(ring: number, problem: RingProblem): void {
     const telling = this.#portOf(ring)?.onRingFault(queueOfRing(ring), problem);
     inBackground('stop a ring that a fault stopped', telling);
+  }
+
+  #describeRing(ring: number): string {
+    const port = this.#portOf(ring);
+    return port === undefined ? `ring ${ring}` : `queue ${queueOfRing(ring)} of ${port.name}`;
   }
 
   #portOf(ring: number): SwitchPort | undefined {

@@ -1,7 +1,7 @@
 import { arch } from 'node:process';
 import { EAGAIN } from './constants.ts';
 import { c, errno } from './libc.ts';
-import { LinearMemory } from './linear-memory.ts';
+import { NativePage } from './native-page.ts';
 import { checked, SystemError } from './system-error.ts';
 
 // Numbers of the calls that libc has no functions for: x86-64 has its own, arm64 the generic ones.
@@ -37,22 +37,21 @@ const IOCB_FLAG_RESFD = 1;
  * as cheap as a write.
  */
 export class AioSignals {
-  readonly #page = new LinearMemory(65536);
-  readonly #view = new DataView(this.#page.buffer);
+  readonly #page = new NativePage();
   readonly #context: number;
   #count = 0;
   #unreaped = 0;
 
   /** `file`: one that can be read. Throws a SystemError where there is no AIO to be had. */
   constructor(file: number) {
-    const { base } = this.#page;
+    const { address: base, view } = this.#page;
     checked('io_setup', c.syscall(IO_SETUP, UNREAPED_MAX + BATCH_MAX, base + CONTEXT, 0, 0, 0));
-    this.#context = Number(this.#view.getBigUint64(CONTEXT, true));
+    this.#context = Number(view.getBigUint64(CONTEXT, true));
     for (let index = 0; index < BATCH_MAX; index++) {
       const at = REQUESTS + index * REQUEST_SIZE;
-      this.#view.setBigUint64(POINTERS + 8 * index, BigInt(base + at), true);
-      this.#view.setUint32(at + REQUEST_FD, file, true);
-      this.#view.setUint32(at + REQUEST_FLAGS, IOCB_FLAG_RESFD, true);
+      view.setBigUint64(POINTERS + 8 * index, BigInt(base + at), true);
+      view.setUint32(at + REQUEST_FD, file, true);
+      view.setUint32(at + REQUEST_FLAGS, IOCB_FLAG_RESFD, true);
     }
   }
 
@@ -60,7 +59,7 @@ export class AioSignals {
   add(fd: number): void {
     if (this.#count === BATCH_MAX) this.flush();
     const at = REQUESTS + this.#count * REQUEST_SIZE;
-    this.#view.setUint32(at + REQUEST_EVENT_FD, fd, true);
+    this.#page.view.setUint32(at + REQUEST_EVENT_FD, fd, true);
     this.#count += 1;
   }
 
@@ -78,7 +77,7 @@ export class AioSignals {
 
   /** Returns how many are dealt with. */
   #submit(first: number): number {
-    const pointers = this.#page.base + POINTERS + 8 * first;
+    const pointers = this.#page.address + POINTERS + 8 * first;
     const taken = c.syscall(IO_SUBMIT, this.#context, this.#count - first, pointers, 0, 0);
     if (taken > 0) {
       this.#unreaped += taken;
@@ -91,7 +90,7 @@ export class AioSignals {
   }
 
   #reap(): void {
-    const events = this.#page.base + EVENTS;
+    const events = this.#page.address + EVENTS;
     c.syscall(IO_GETEVENTS, this.#context, 0, EVENT_ROOM, events, 0);
     this.#unreaped = 0;
   }

@@ -1,7 +1,7 @@
 import { AioSignals } from './aio.ts';
 import { MSG_DONTWAIT, MSG_NOSIGNAL, SPLICE_F_NONBLOCK } from './constants.ts';
 import { c } from './libc.ts';
-import { LinearMemory } from './linear-memory.ts';
+import { NativePage } from './native-page.ts';
 import type { PeerSignal, SignalKind } from './peer-signal.ts';
 
 /** What is written: one, as an eventfd takes it. */
@@ -15,29 +15,29 @@ const VECTOR = 64;
  */
 export class Raiser {
   readonly #aio: AioSignals;
-  readonly #page = new LinearMemory(65536);
+  readonly #page = new NativePage();
 
   /** `file`: one that can be read. Throws a SystemError: there may be no asynchronous I/O. */
   constructor(file: number) {
     this.#aio = new AioSignals(file);
-    const view = new DataView(this.#page.buffer);
+    const { view, address } = this.#page;
     view.setBigUint64(0, 1n, true);
-    view.setBigUint64(VECTOR, BigInt(this.#page.base), true);
+    view.setBigUint64(VECTOR, BigInt(address), true);
     view.setBigUint64(VECTOR + 8, BigInt(SIGNAL_SIZE), true);
   }
 
   add(fd: number, kind: SignalKind): void {
-    const { base } = this.#page;
+    const { address } = this.#page;
     switch (kind) {
       case 'eventfd':
         this.#aio.add(fd);
         return;
       case 'pipe':
         // Non-blocking by this flag, not by O_NONBLOCK: that belongs to its owner, too.
-        c.vmsplice(fd, base + VECTOR, 1, SPLICE_F_NONBLOCK);
+        c.vmsplice(fd, address + VECTOR, 1, SPLICE_F_NONBLOCK);
         return;
       case 'socket':
-        c.send(fd, base, SIGNAL_SIZE, MSG_DONTWAIT | MSG_NOSIGNAL);
+        c.send(fd, address, SIGNAL_SIZE, MSG_DONTWAIT | MSG_NOSIGNAL);
         return;
     }
   }

@@ -22,7 +22,7 @@ import type { Command, RingPins } from './commands.ts';
 import type { ControlQueues } from './control-queues.ts';
 import type { Firmware } from './firmware.ts';
 import type { KickWaiter } from './kick-waiter.ts';
-import { isServedBeyond, park, parkedPlace } from './packed-place.ts';
+import { firstPlace, isServedBeyond, park, parkedPlace } from './packed-place.ts';
 import type { Translations } from './translations.ts';
 import type { UplinkPorts } from './uplink-ports.ts';
 
@@ -153,12 +153,12 @@ export class CommandRunner {
       place = view.getUint16(used + USED_INDEX, true);
     } else {
       const size = view.getUint32(record + RING_SIZE, true);
+      const descriptors = space.addressOf(pins.descriptors);
       const parked = parkedPlace(view, used, size);
-      const isLost = parked === null;
-      if (isLost && isServedBeyond(view, space.addressOf(pins.descriptors), size, place)) {
+      place = parked ?? firstPlace(view, descriptors, place);
+      if (parked === null && isServedBeyond(view, descriptors, size, place)) {
         throw new Error(ringProblem(RING_FAULT_PLACE).reason);
       }
-      place = parked ?? place;
     }
     for (const field of [RING_LAST_AVAIL, RING_USED_INDEX, RING_SIGNALLED_USED]) {
       view.setUint32(record + field, place, true);

@@ -3,6 +3,7 @@ import type { IotlbChange } from '../memory/iotlb.ts';
 import type { Pin } from '../memory/pins.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
 import type { WireSettings } from '../uplinks/wires.ts';
+import type { PulseSlot } from '../watchdog/pulse.ts';
 
 // The mailbox: what the control plane asks of a processor. A command is posted, the doorbell
 // raised; the processor takes it between two turns and answers. Nothing on the data path waits for
@@ -107,6 +108,8 @@ export interface ProcessorOptions {
   processorCount: number;
   sharedFd: number;
   wakeFd: number;
+  /** Where it shows that it lives. */
+  pulse: PulseSlot;
   macAgeSeconds: number;
   /** The CPU that it has for itself; null: it shares what there is with whoever else runs. */
   cpu: number | null;

@@ -44,6 +44,7 @@ import { Windows } from '../memory/windows.ts';
 import { elapsedMicroseconds, monotonicMicroseconds, monotonicWholeSeconds } from '../os/clock.ts';
 import { Load } from '../os/load.ts';
 import { nap, sleepPrecisely } from '../os/nap.ts';
+import { Pulse } from '../watchdog/pulse.ts';
 import { AddressSpace } from './address-space.ts';
 import { Calls } from './calls.ts';
 import { CommandRunner } from './command-runner.ts';
@@ -85,6 +86,7 @@ export class ProcessorLoop {
   readonly #held: HeldInterrupts;
   readonly #calls: Calls;
   readonly #space: AddressSpace;
+  readonly #pulse: Pulse;
   // Views made once: the loop allocates nothing.
   readonly #view: DataView;
   readonly #control: Int32Array;
@@ -157,6 +159,8 @@ export class ProcessorLoop {
     const record = SHARED_BASE + SHARED_PROCESSORS + options.index * PROCESSOR_RECORD_SIZE;
     this.#record = new Int32Array(buffer, record, PROCESSOR_RECORD_SIZE / 4);
     this.#record[PROCESSOR_SLOTS / 4] = SLOT_COUNT_MAX;
+    this.#pulse = new Pulse(options.pulse);
+    this.#pulse.begin(memory.base + CONTROL_BASE + CONTROL_CURRENT_RING);
     this.#report({ kind: 'started' });
   }
 
@@ -170,6 +174,7 @@ export class ProcessorLoop {
       this.#report({ kind: 'trap', ring, message: error.message });
     } finally {
       freeLocks(new Int32Array(this.#view.buffer), SHARED_BASE + SHARED_RINGS, this.#index);
+      this.#pulse.end();
       this.#waiter.close();
       this.#load.close();
       this.#calls.close();
@@ -231,6 +236,7 @@ export class ProcessorLoop {
       this.#translations.drain();
     }
     this.#turns += 1;
+    this.#pulse.beat();
     if (this.#clockCountdown.isOver()) this.#updateClock();
     return seen;
   }
@@ -277,6 +283,7 @@ export class ProcessorLoop {
       }
       const { id, command } = received.message as CommandEnvelope;
       if (command.kind === 'stop') this.#isStopped = true;
+      this.#pulse.beat(); // many may come at once, and each may map much
       try {
         this.#report({ kind: 'done', id, result: this.#runner.run(command) });
       } catch (error) {
@@ -312,7 +319,9 @@ export class ProcessorLoop {
     if (!isBusy && !this.#hasCommands()) {
       this.#sleeps += 1;
       const started = monotonicMicroseconds();
+      this.#pulse.rest(true);
       this.#takeEvents(this.#sleepMilliseconds());
+      this.#pulse.rest(false);
       this.#pace.slept(elapsedMicroseconds(started, monotonicMicroseconds()));
     } else {
       this.#pace.worked();

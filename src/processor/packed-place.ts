@@ -31,6 +31,18 @@ export function parkedPlace(view: DataView, used: number, size: number): number 
 }
 
 /**
+ * Where a packed ring stands that is said to begin at `base`. A front-end that knows nothing of
+ * wrap counters (User-Mode Linux) begins it at 0, as it would a split one. But position 0 with a
+ * wrap counter of 0 is the second lap, in which the first descriptor has been used (2.8.1). If it
+ * has not, the ring is at its very beginning.
+ */
+export function firstPlace(view: DataView, descriptors: number, base: number): number {
+  if (base !== 0) return base;
+  const isUsed = (view.getUint16(descriptors + PACKED_FLAGS, true) & PACKED_F_USED) !== 0;
+  return isUsed ? base : PACKED_WRAP;
+}
+
+/**
  * Whether a ring has been served beyond a place where it is said to stand. From there to its end
  * the lap before has left its marks: on each chain that of its use, in its first descriptor. Two
  * things cannot be: a descriptor that is used in this very lap, and a chain of another lap that

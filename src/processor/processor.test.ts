@@ -17,6 +17,7 @@ let death: Promise<Death>;
 function start(firmware = readFirmware()): void {
   death = new Promise((resolve) => {
     processor = new Processor({ ...SETTINGS, firmware }, shared, {
+      describeRing: String,
       onRingFault: () => undefined,
       onCommand: () => undefined,
       onUplinkLost: () => undefined,

@@ -4,6 +4,7 @@ import { inBackground } from '../background.ts';
 import type { SharedState } from '../nic/shared-state.ts';
 import { createEventFd, raiseEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
+import { type Watch, watchProcessor } from '../watchdog/watchdog.ts';
 import type { Command, ProcessorOptions, Report } from './commands.ts';
 import { layoutHash } from './layout-hash.ts';
 
@@ -15,6 +16,8 @@ export interface Death {
 }
 
 export interface ProcessorListener {
+  /** What a ring is called. */
+  describeRing(ring: number): string;
   onRingFault(ring: number, fault: number): void;
   /** A guest's control queue has a command; its answer is posted as `answer-command`. */
   onCommand(ring: number, id: number, bytes: Uint8Array, room: number): void;
@@ -52,6 +55,7 @@ export class Processor {
   readonly #shared: SharedState;
   readonly #worker: Worker;
   readonly #wakeFd = createEventFd();
+  readonly #watch: Watch;
   readonly #listener: ProcessorListener;
   readonly #pending = new Map<number, { settle: Settle; fail: Fail }>();
   readonly #started: Promise<void>;
@@ -64,10 +68,15 @@ export class Processor {
     this.index = settings.index;
     this.#shared = shared;
     this.#listener = listener;
+    this.#watch = watchProcessor({
+      name: `processor ${settings.index}`,
+      describeRing: (ring) => listener.describeRing(ring),
+    });
     const options: ProcessorOptions = {
       ...settings,
       sharedFd: shared.fd,
       wakeFd: this.#wakeFd,
+      pulse: this.#watch.pulse,
       layoutHash: layoutHash(),
     };
     this.#worker = new Worker(workerUrl(), {
@@ -121,6 +130,7 @@ export class Processor {
     inBackground('stop a processor', this.post({ kind: 'stop' }));
     this.#isStopping = true;
     await this.#ended;
+    await this.#watch.end();
   }
 
   #receive(report: Report): void {
@@ -168,7 +178,9 @@ export class Processor {
     if (!this.#isStopping) this.#death ??= { ring: -1, message: 'the thread ended by itself' };
     for (const { settle } of this.#pending.values()) settle(false);
     this.#pending.clear();
-    if (this.#death !== null && !this.#isStopping) this.#listener.onDeath(this.#death);
+    if (this.#death === null || this.#isStopping) return;
+    this.#listener.onDeath(this.#death);
+    inBackground('end the watch of a processor', this.#watch.end());
   }
 }
 

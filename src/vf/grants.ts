@@ -88,7 +88,7 @@ export class Grants {
   held(session: Session | null, config: VfConfig): string[] {
     const grant = this.#current(session);
     if (grant === null) return [];
-    const lacking = grant.features & ~offeredFeatures(config, grant.keepsControlQueue);
+    const lacking = grant.features & ~offeredFeatures(config, grant);
     const { fixedPairs } = grant;
     const pairs = fixedPairs === null ? grant.pairs : fixedPairs;
     const isPairsHeld =
@@ -103,9 +103,9 @@ export class Grants {
   /** Whether a session was offered just what a changed configuration offers. */
   suits({ keepsControlQueue }: Session, config: VfConfig): boolean {
     const { queuePairs, mtu } = this.#terms;
-    const offered = offeredFeatures(this.#terms, keepsControlQueue);
+    const offered = offeredFeatures(this.#terms, { keepsControlQueue });
     return (
-      offered === offeredFeatures(config, keepsControlQueue) &&
+      offered === offeredFeatures(config, { keepsControlQueue }) &&
       queuePairs === config.queuePairs &&
       mtu === config.mtu
     );
@@ -139,7 +139,7 @@ function grantOf(session: Session, terms: Terms): Grant {
   const isMtuTold = !keepsControlQueue && hasFeature(features, VIRTIO_NET_F_MTU);
   return {
     // A control queue of its own a front-end acknowledges, too, and some with it: not ours to keep.
-    features: features & offeredFeatures(terms, keepsControlQueue),
+    features: features & offeredFeatures(terms, { keepsControlQueue }),
     keepsControlQueue,
     pairs: Math.max(0, ...pairs),
     fixedPairs: hasControl ? terms.queuePairs : null,

@@ -26,6 +26,14 @@ describe('what a VF offers', () => {
     expect(names).toEqual(['MAC', 'STATUS', 'ANY_LAYOUT', 'PROTOCOL_FEATURES', 'VERSION_1']);
   });
 
+  it('has no ACCESS_PLATFORM for a front-end that has no channel for questions', () => {
+    const offered = offeredFeatures({}, { keepsControlQueue: false, hasChannel: false });
+    expect(featureNames(offeredFeatures() & ~offered)).toEqual(['ACCESS_PLATFORM']);
+    const wanted = { enabledFeatures: ['ACCESS_PLATFORM'] };
+    const told = offeredFeatures(wanted, { keepsControlQueue: false, hasChannel: false });
+    expect(told).toBe(offeredFeatures());
+  });
+
   it('has no RING_RESET unless it is told to: QEMU, which knows it, does not tell of a reset', () => {
     expect(offeredFeatures() & bit(VIRTIO_F_RING_RESET)).toBe(0n);
     expect(isAcceptable(bit(VIRTIO_F_RING_RESET), offeredFeatures())).toBe(false);

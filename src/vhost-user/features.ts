@@ -48,9 +48,13 @@ export type SwitchableFeature = keyof typeof SWITCHABLE_FEATURES;
 
 /**
  * What a VF offers only if its configuration says so: QEMU hands RING_RESET on to its guest, but
- * not the guest's resets to a vhost-user back end.
+ * not the guest's resets to a vhost-user back end. ACCESS_PLATFORM is offered to front-ends with a
+ * channel in any case; a few want it without one (crosvm, for protected VMs).
  */
-export const OPTIONAL_FEATURES = { RING_RESET: virtio.VIRTIO_F_RING_RESET } as const;
+export const OPTIONAL_FEATURES = {
+  ACCESS_PLATFORM: virtio.VIRTIO_F_ACCESS_PLATFORM,
+  RING_RESET: virtio.VIRTIO_F_RING_RESET,
+} as const;
 
 export type OptionalFeature = keyof typeof OPTIONAL_FEATURES;
 
@@ -86,15 +90,34 @@ const OF_CONTROL_QUEUE: readonly SwitchableFeature[] = [
 const ALL = { ...SWITCHABLE_FEATURES, ...OPTIONAL_FEATURES, ...ALWAYS };
 const NAMES = Object.entries(ALL).sort(([, a], [, b]) => a - b);
 
+/** What decides about a feature beside the configuration. */
+export interface FrontEndTraits {
+  /** It serves the control queue itself. */
+  readonly keepsControlQueue?: boolean;
+  /** It has said that there is a channel on which it can be asked for translations. */
+  readonly hasChannel?: boolean;
+}
+
 /**
  * The feature bits of a VF: the same before and after a restart, since a guest that runs cannot be
  * asked again. MQ and GUEST_ANNOUNCE are offered whoever serves the control queue: a front-end that
  * keeps it for itself can do both with its own.
+ *
+ * ACCESS_PLATFORM waits for the channel without which an IOMMU is of no use. QEMU asks for the
+ * features once more after it has named that, and needs the bit then for `iommu_platform=on`.
+ * Front-ends that ask only once would hand it on to guests that cannot do it: User-Mode Linux.
  */
-export function offeredFeatures(choice: FeatureChoice = {}, keepsControlQueue = false): bigint {
+export function offeredFeatures(
+  choice: FeatureChoice = {},
+  { keepsControlQueue = false, hasChannel = true }: FrontEndTraits = {},
+): bigint {
   const { disabledFeatures: disabled = [], enabledFeatures: enabled = [] } = choice;
   const isWithout = keepsControlQueue || disabled.includes('CTRL_VQ');
-  const withheld = isWithout ? [...disabled, ...OF_CONTROL_QUEUE] : disabled;
+  const withheld = [
+    ...disabled,
+    ...(isWithout ? OF_CONTROL_QUEUE : []),
+    ...(hasChannel ? [] : ['ACCESS_PLATFORM']),
+  ];
   const offered = Object.entries(SWITCHABLE_FEATURES)
     .filter(([name]) => !withheld.includes(name))
     .map(([, bit]) => bit);

@@ -37,9 +37,10 @@ import type { Session } from './session.ts';
 // been checked (requests.ts). A descriptor that a handler keeps it takes out of `message.fds`.
 
 export function getFeatures(session: Session): Uint8Array {
-  const { device, keepsControlQueue } = session;
   session.wasAsked = true;
-  return writeU64(offeredFeatures(device, keepsControlQueue));
+  const { device, keepsControlQueue, protocolFeatures } = session;
+  const hasChannel = hasFeature(protocolFeatures, ProtocolFeature.BACKEND_REQ);
+  return writeU64(offeredFeatures(device, { keepsControlQueue, hasChannel }));
 }
 
 export async function setFeatures(session: Session, message: Message): Promise<undefined> {

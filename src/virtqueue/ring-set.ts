@@ -49,6 +49,7 @@ export class RingSet {
   readonly settings = new ControlSettings();
   /** What the front-end tells its guest, for the rings that start from now on. */
   mtu = 0;
+  readonly raise = (signal: PeerSignal | null): void => this.#fabric.raiser.raise(signal);
   #regions: readonly MemoryRegion[] = [];
   #isBehindIommu = false;
   #isLinkUp = true;
@@ -175,7 +176,7 @@ export class RingSet {
     }
     await this.publish();
     // A NIC that served this ring before may have owed its driver an interrupt.
-    this.#fabric.raiser.raise(setup.call);
+    this.raise(setup.call);
     return null;
   }
 
@@ -283,11 +284,7 @@ export class RingSet {
     if (ring === undefined) return;
     await this.#fabric.broadcast({ kind: 'set-call', ring: ring.number, call });
     // While there was none, interrupts fell, and the driver may wait for one of them.
-    if (old === null) this.#fabric.raiser.raise(call);
-  }
-
-  raise(signal: PeerSignal | null): void {
-    this.#fabric.raiser.raise(signal);
+    if (old === null) this.raise(call);
   }
 
   /** A processor reports that it stopped this ring. */
@@ -330,6 +327,8 @@ export class RingSet {
       const resumes = ring.role !== 'receive' && !isPackedRing(ring.features);
       try {
         await this.#fabric.post(processor, this.#attachCommand(ring, resumes));
+        // The dead thread may have owed it an interrupt.
+        if (this.#rings.get(ring.queue) === ring) this.raise(ring.setup?.call ?? null);
       } catch (error) {
         if (this.#rings.get(ring.queue) !== ring) continue; // it has been stopped meanwhile
         const { fault, reason } = attachProblem(error as Error);

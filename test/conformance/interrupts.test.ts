@@ -17,6 +17,7 @@ import { plainFrame } from '../support/frames.ts';
 import { MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
 import { stopRing } from '../support/mock-driver/handshake.ts';
 import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
+import { acquirePoller } from '../support/mock-driver/shared-poller.ts';
 import { TestNic } from '../support/test-nic.ts';
 
 const FEATURES = [
@@ -81,6 +82,31 @@ describe.each([
       expect(taken(fd), 'no more than once').toBe(0);
     }
     c.close(fd);
+  });
+
+  it('hears of a processor that died: its interrupts may have died with it', async () => {
+    lab = await TestNic.start();
+    const guest = await lab.connect(0, { packed, isRaw: true });
+    await lab.connect(1);
+    const fds = [createEventFd(), createEventFd()];
+    for (const [queue, fd] of fds.entries()) {
+      await guest.frontEnd.send('SET_VRING_CALL', writeU64(BigInt(queue)), [fd]);
+    }
+    expect(fds.map(taken)).toEqual([0, 0]);
+    const { poller, release } = acquirePoller();
+    const raised = fds.map((fd) => {
+      return new Promise<void>((resolve) => {
+        poller.add(fd, () => {
+          poller.remove(fd);
+          resolve();
+        });
+      });
+    });
+    await lab.nic.injectTrap('vf1', 1);
+    await Promise.all(raised);
+    release();
+    expect(fds.map(taken)).toEqual([1, 1]);
+    for (const fd of fds) c.close(fd);
   });
 });
 

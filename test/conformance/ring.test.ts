@@ -101,6 +101,31 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     }
   });
 
+  if (packed) {
+    it('begins at the beginning, too, for a front-end that knows no wrap counters', async () => {
+      lab = await TestNic.start();
+      const first = await lab.connect(0, { packed });
+      const second = await lab.connect(1);
+      for (const queue of [0, 1]) {
+        await first.stopQueue(queue);
+        const ring = first.queues.queue(queue);
+        ring.reset();
+        const base = vi.spyOn(ring, 'base', 'get').mockReturnValue(0);
+        await first.startQueue(queue);
+        base.mockRestore();
+      }
+      await exchange(lab, [0, first], [1, second], { count: 30 });
+    });
+
+    it('goes on in its second lap, which begins at 0 as well', async () => {
+      lab = await TestNic.start();
+      const first = await lab.connect(0, { packed, ringBase: 256, queueSize: 256 });
+      const second = await lab.connect(1);
+      expect(first.queues.queue(0).base).toBe(0);
+      await exchange(lab, [0, first], [1, second], { count: 30 });
+    });
+  }
+
   // What a reset of one virtqueue is to a back end (2.6.1): stopped, and begun anew.
   it('starts over alone, while frames come for it and the other ring runs', async () => {
     lab = await TestNic.start({ vf: { enabledFeatures: ['RING_RESET'] } });

@@ -49,17 +49,20 @@ export async function negotiate(
   wanted: readonly number[],
   wantedProtocol: readonly number[] = DEFAULT_PROTOCOL_FEATURES,
 ): Promise<Negotiated> {
-  const offered = bitsOf(readU64(await frontEnd.ask('GET_FEATURES')));
-  const features = new Set(wanted.filter((bit) => offered.has(bit)));
+  let offered = bitsOf(readU64(await frontEnd.ask('GET_FEATURES')));
   let protocolFeatures = new Set<number>();
-  if (offered.has(VHOST_USER_F_PROTOCOL_FEATURES) && wantedProtocol.length > 0) {
-    features.add(VHOST_USER_F_PROTOCOL_FEATURES);
+  const hasProtocol = offered.has(VHOST_USER_F_PROTOCOL_FEATURES) && wantedProtocol.length > 0;
+  if (hasProtocol) {
     const known = bitsOf(readU64(await frontEnd.ask('GET_PROTOCOL_FEATURES')));
     protocolFeatures = new Set(wantedProtocol.filter((bit) => known.has(bit)));
     await frontEnd.send('SET_PROTOCOL_FEATURES', writeU64(maskOf(protocolFeatures)));
     frontEnd.hasReplyAck = protocolFeatures.has(ProtocolFeature.REPLY_ACK);
   }
   await frontEnd.send('SET_OWNER');
+  // Once more: the answer may depend on what this front-end is by now known to be.
+  if (hasProtocol) offered = bitsOf(readU64(await frontEnd.ask('GET_FEATURES')));
+  const features = new Set(wanted.filter((bit) => offered.has(bit)));
+  if (hasProtocol) features.add(VHOST_USER_F_PROTOCOL_FEATURES);
   await frontEnd.send('SET_FEATURES', writeU64(maskOf(features)));
   return { features, protocolFeatures };
 }

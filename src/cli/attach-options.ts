@@ -1,0 +1,34 @@
+// What the commands that print how a machine attaches to a VF have in common.
+
+import { InvalidArgumentError, Option } from 'commander';
+import { loadConfig } from '../config/load.ts';
+import { operatorError } from '../errors.ts';
+import type { VfConfig } from '../nic/types.ts';
+import { type ControlOptions, clientOf } from './options.ts';
+
+export interface AttachOptions extends ControlOptions {
+  config?: string;
+  memory: string;
+  json?: true;
+}
+
+export function memoryOption(): Option {
+  return new Option('--memory <size>', 'memory of the VM: 512M, 4G; a plain number is MiB')
+    .argParser(memorySize)
+    .default('1G');
+}
+
+/** With its unit: QEMU reads a plain number as MiB after -m, and as bytes in a memory back end. */
+function memorySize(text: string): string {
+  const [, number, unit] = /^([1-9]\d{0,8})([KMGT]?)$/i.exec(text) ?? [];
+  if (number === undefined) throw new InvalidArgumentError('Give a size such as 512M or 4G.');
+  return `${number}${unit?.toUpperCase() || 'M'}`;
+}
+
+/** From the file that is named, or the NIC that runs. */
+export async function findVf(name: string, options: AttachOptions): Promise<VfConfig> {
+  if (options.config === undefined) return clientOf(options).vf(name);
+  const vf = loadConfig(options.config).vfs.find((candidate) => candidate.name === name);
+  if (vf === undefined) throw operatorError('HEDDLE_VF_NOT_FOUND', { vf: name });
+  return vf;
+}

@@ -1,0 +1,27 @@
+// `heddle uml`: how a User-Mode Linux attaches to a VF.
+
+import type { Command } from 'commander';
+import { shellText, umlArguments } from '../api/attach.ts';
+import { type AttachOptions, findVf, memoryOption } from './attach-options.ts';
+import { addControlOption, addJsonOption, example } from './options.ts';
+import { print, printJson } from './output.ts';
+
+const notes = `
+The guest sees the file system of this machine, and ends with its first program: give another init=
+than the shell, or a disk image of its own. It finds the driver in /usr/lib/uml/modules (Debian).
+`;
+
+export function addUml(program: Command): void {
+  const command = program
+    .command('uml <vf>')
+    .summary('print how a User-Mode Linux attaches to a VF')
+    .description('Print the command that starts a User-Mode Linux on a VF, ready to paste.')
+    .addOption(memoryOption())
+    .option('--config <file>', 'take the VF from a file: no NIC needs to run')
+    .addHelpText('after', `${notes}${example('heddle uml vm1')}`);
+  addControlOption(addJsonOption(command)).action(async (name: string, options: AttachOptions) => {
+    const words = umlArguments(await findVf(name, options), options);
+    if (options.json) printJson(words);
+    else print(shellText(['linux', ...words]));
+  });
+}

@@ -1,0 +1,74 @@
+import { readlinkSync } from 'node:fs';
+
+// A slot of shared memory for each thread that is watched: one cache line, its own.
+const SLOT_WORDS = 16;
+export const SLOT_COUNT = 128;
+export const PULSES_SIZE_BYTES = SLOT_COUNT * SLOT_WORDS * 4;
+
+/** The kernel's number of the thread; 0 while there is none. */
+const THREAD = 0;
+const BEAT = 1;
+const RESTS = 2;
+/** Where the number of the ring lies that it works on: an address in two words, or 0. */
+const RING_ADDRESS = 4;
+
+/** How to find a slot, to be handed to another thread. */
+export interface PulseSlot {
+  readonly memory: SharedArrayBuffer;
+  readonly slot: number;
+}
+
+/** The signs of life of one thread: it writes them, the watchdog reads them. */
+export class Pulse {
+  readonly #words: Int32Array;
+
+  constructor({ memory, slot }: PulseSlot) {
+    this.#words = new Int32Array(memory, slot * SLOT_WORDS * 4, SLOT_WORDS);
+  }
+
+  /** Called by the thread itself. `ringAddress`: of a word that names the ring in hand. */
+  begin(ringAddress = 0): void {
+    this.#words[BEAT] = 0;
+    this.#words[RESTS] = 0;
+    new BigUint64Array(this.#words.buffer, this.#words.byteOffset + RING_ADDRESS * 4, 1)[0] =
+      BigInt(ringAddress);
+    Atomics.store(this.#words, THREAD, threadId());
+  }
+
+  end(): void {
+    Atomics.store(this.#words, THREAD, 0);
+  }
+
+  /** A turn is done. */
+  beat(): void {
+    this.#words[BEAT] = ((this.#words[BEAT] ?? 0) + 1) | 0;
+  }
+
+  /** From now on it sleeps of its own will, or no longer. */
+  rest(isResting: boolean): void {
+    this.#words[RESTS] = isResting ? 1 : 0;
+    this.beat();
+  }
+
+  get thread(): number {
+    return Atomics.load(this.#words, THREAD);
+  }
+
+  get beats(): number {
+    return this.#words[BEAT] ?? 0;
+  }
+
+  get isResting(): boolean {
+    return this.#words[RESTS] === 1;
+  }
+
+  get ringAddress(): bigint {
+    const at = this.#words.byteOffset + RING_ADDRESS * 4;
+    return new BigUint64Array(this.#words.buffer, at, 1)[0] ?? 0n;
+  }
+}
+
+/** PID/task/TID */
+function threadId(): number {
+  return Number(readlinkSync('/proc/thread-self').split('/').at(-1));
+}

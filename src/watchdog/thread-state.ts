@@ -1,0 +1,60 @@
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { arch } from 'node:process';
+import { CLOCK_TICKS_PER_SECOND } from '../os/cpu-time.ts';
+
+/** What the kernel says of a thread. */
+export interface ThreadState {
+  /** In the kernel, not ready to run. */
+  readonly isBlocked: boolean;
+  /** How often it has left a CPU: the same number means that it has not run meanwhile. */
+  readonly switches: number;
+  readonly cpuSeconds: number;
+  /** The system call that it is in, or −1. */
+  readonly call: number;
+  /** The kernel's function that it sleeps in, as far as that is told. */
+  readonly sleepsIn: string;
+}
+
+/** Waits that are no hanging: for events, and for another thread of this process. */
+export const HARMLESS_CALLS: ReadonlySet<number> = new Set(
+  arch === 'x64'
+    ? [232, 281, 441, 202, 449] // epoll_wait, epoll_pwait, epoll_pwait2, futex, futex_waitv
+    : [22, 441, 98, 449], // epoll_pwait, epoll_pwait2, futex, futex_waitv
+);
+
+/** Null if there is no such thread, or nobody to tell of it: no /proc. */
+export function readThreadState(thread: number): ThreadState | null {
+  const read = (file: string): string => readFileSync(`/proc/self/task/${thread}/${file}`, 'utf8');
+  try {
+    const stat = read('stat');
+    // Behind the name in parentheses, which may itself hold blanks.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const switches = [...read('status').matchAll(/ctxt_switches:\s*(\d+)/g)];
+    const call = /^-?\d+/.exec(read('syscall'));
+    return {
+      isBlocked: fields[0] === 'S' || fields[0] === 'D',
+      switches: switches.reduce((sum, [, count]) => sum + Number(count), 0),
+      cpuSeconds: (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND,
+      call: call === null ? -1 : Number(call[0]),
+      sleepsIn: read('wchan'),
+    };
+  } catch {
+    return null;
+  }
+}
+
+/** A word in the memory of this process; −1 if nothing is there any more. */
+export function readWord(address: bigint): number {
+  if (address === 0n) return -1;
+  const word = Buffer.alloc(4);
+  try {
+    const file = openSync('/proc/self/mem', 'r');
+    try {
+      return readSync(file, word, 0, 4, address) === 4 ? word.readInt32LE(0) : -1;
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return -1;
+  }
+}

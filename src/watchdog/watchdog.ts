@@ -1,0 +1,111 @@
+import { Worker } from 'node:worker_threads';
+import { reportFailure } from '../background.ts';
+import { PULSES_SIZE_BYTES, Pulse, type PulseSlot, SLOT_COUNT } from './pulse.ts';
+
+/** What the watchdog is told. */
+export type WatchdogOrder =
+  | { kind: 'watch'; slot: number; name: string; busySeconds: number; isAsked: boolean }
+  | { kind: 'forget'; slot: number }
+  /** The answer to `hang`. */
+  | { kind: 'work'; work: string };
+
+/** What it says: "are you there?", and that a thread hangs while it works on a ring. */
+export type WatchdogReport =
+  | { kind: 'ask'; slot: number }
+  | { kind: 'hang'; slot: number; ring: number };
+
+export interface Watched {
+  /** As it is named when it hangs. */
+  readonly name: string;
+  /** What a ring is called, for the same purpose. */
+  describeRing?(ring: number): string;
+}
+
+/** A thread that is being watched. */
+export interface Watch {
+  /** For the thread's own `Pulse`. */
+  readonly pulse: PulseSlot;
+  end(): Promise<void>;
+}
+
+/** CPU seconds for a turn: of a processor, and of the control plane, which may have much to do. */
+const PROCESSOR_BUSY_SECONDS = 2;
+const MAIN_BUSY_SECONDS = 10;
+
+/** The one watchdog of this process. Its thread lives as long as there is something to watch. */
+class Watchdog {
+  readonly #memory = new SharedArrayBuffer(PULSES_SIZE_BYTES);
+  readonly #watched = new Map<number, Watched>();
+  readonly #worker = new Worker(workerUrl(), {
+    workerData: this.#memory,
+    name: 'heddle/watchdog',
+    execArgv: [],
+  });
+
+  constructor() {
+    this.#worker.on('message', (report: WatchdogReport) => this.#hear(report));
+    this.#worker.on('error', (error) => reportFailure('watch the threads', error));
+    this.#worker.unref(); // a listener would keep the process alive
+  }
+
+  watch(watched: Watched, busySeconds: number, isAsked: boolean): Watch {
+    const slot = this.#freeSlot();
+    this.#watched.set(slot, watched);
+    this.#order({ kind: 'watch', slot, name: watched.name, busySeconds, isAsked });
+    return { pulse: { memory: this.#memory, slot }, end: () => this.#end(slot) };
+  }
+
+  async #end(slot: number): Promise<void> {
+    if (!this.#watched.delete(slot)) return;
+    new Pulse({ memory: this.#memory, slot }).end();
+    this.#order({ kind: 'forget', slot });
+    if (this.#watched.size > 0) return;
+    if (current === this) current = null;
+    await this.#worker.terminate();
+  }
+
+  #freeSlot(): number {
+    for (let slot = 0; slot < SLOT_COUNT; slot++) if (!this.#watched.has(slot)) return slot;
+    throw new Error(`assertion: more than ${SLOT_COUNT} threads to watch`);
+  }
+
+  #hear(report: WatchdogReport): void {
+    if (report.kind === 'ask') {
+      new Pulse({ memory: this.#memory, slot: report.slot }).rest(true);
+      return;
+    }
+    const work = this.#watched.get(report.slot)?.describeRing?.(report.ring);
+    this.#order({ kind: 'work', work: work ?? `ring ${report.ring}` });
+  }
+
+  #order(order: WatchdogOrder): void {
+    this.#worker.postMessage(order);
+  }
+}
+
+let current: Watchdog | null = null;
+
+/** Watches a processor's thread, from the `begin` of its pulse on. */
+export function watchProcessor(watched: Watched): Watch {
+  current ??= new Watchdog();
+  return current.watch(watched, PROCESSOR_BUSY_SECONDS, false);
+}
+
+/**
+ * Watches the thread that calls this: twice a second it is asked whether it still answers. For
+ * programs only that keep their main thread free.
+ */
+export function watchMainThread(): Watch {
+  current ??= new Watchdog();
+  const watch = current.watch({ name: 'the main thread' }, MAIN_BUSY_SECONDS, true);
+  const pulse = new Pulse(watch.pulse);
+  pulse.begin();
+  pulse.rest(true);
+  return watch;
+}
+
+/** Node 20 runs no TypeScript: a checkout's sources use what the build left in dist/. */
+function workerUrl(): URL {
+  const isSource = import.meta.url.endsWith('.ts');
+  return new URL(isSource ? '../../dist/src/watchdog/worker.js' : './worker.js', import.meta.url);
+}
