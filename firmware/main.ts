@@ -39,13 +39,16 @@ import { takeLent } from './vf/lend';
 import { openMisses } from './vf/misses';
 import { deliver, isLockedOut } from './vf/receive';
 import {
+  isUnfinished,
   leaveRing,
   listTransmitRing,
   nextRing,
   openTurn,
   parkRing,
+  renewDetours,
   ringOf,
   spend,
+  spendMiss,
   unlistTransmitRing,
 } from './vf/rounds';
 import { noteBacklog, stepOf } from './vf/step';
@@ -155,17 +158,18 @@ export function unparkRings(vf: u32): void {
  * must be for the others.
  */
 export function turn(whom: u32): u32 {
-  const words = control();
-  let flags: u32 = TURN_IDLE;
   if (batchFrames != 0) {
+    // What waited has taken its time: it is a turn by itself, whatever else there is to do.
     if (!deliverBatch()) return TURN_WORKED | waitsFor;
-    flags = TURN_WORKED;
+    renewDetours();
     leaveRing();
-  } else {
-    openTurn();
+    return endTurn(TURN_WORKED, whom);
   }
+  openTurn();
+  let flags: u32 = TURN_IDLE;
   for (let ring = nextRing(); ring != NO_RING; ring = nextRing()) {
     const frames = inhale(ring);
+    if (inhaleMissed) spendMiss();
     if (frames != 0) {
       openBatch(ring, frames);
       if (!deliverBatch()) return TURN_WORKED | waitsFor;
@@ -176,10 +180,17 @@ export function turn(whom: u32): u32 {
     }
     leaveRing();
     // The ring's next turn finds the window mapped; the other rings need not wait for it.
-    if (inhaleMissed) return flags | TURN_WORKED | TURN_MISSED;
+    if (inhaleMissed) return endTurn(TURN_WORKED | TURN_MISSED, whom);
   }
+  if (isUnfinished()) flags = TURN_WORKED;
+  return endTurn(flags, whom);
+}
+
+/** Adds TURN_SIGNALS if there is anything for the host to tell. */
+function endTurn(flags: u32, whom: u32): u32 {
+  const words = control();
   const hasReports = words.faultCount != 0 || words.untranslatedCount != 0 || words.loopPort != 0;
-  if ((whom != INTERRUPT_NOBODY && listInterrupts(whom)) || hasReports) flags |= TURN_SIGNALS;
+  if ((whom != INTERRUPT_NOBODY && listInterrupts(whom)) || hasReports) return flags | TURN_SIGNALS;
   return flags;
 }
 

@@ -59,6 +59,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
   ['recount', memory.RECOUNT_BASE, VF_COUNT_MAX * memory.RECOUNT_ENTRY_SIZE],
   ['look places', memory.LOOK_PLACES_BASE, RING_COUNT_MAX * 4],
+  ['VFs in rounds', memory.VF_ROUNDS_BASE, VF_COUNT_MAX * 2],
 ];
 
 const SHARED_AREAS: readonly Area[] = [

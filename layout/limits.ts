@@ -73,6 +73,9 @@ export const WALK_STEP_COST: u32 = 4;
  */
 export const FLOOD_COST_MAX: u32 = 250_000;
 
+/** What a window costs that the host has to open, about: as much as a whole turn. */
+export const MISS_COST: u32 = 14_000;
+
 /** After batches of this cost a turn ends, and the next one goes on with the round. */
 export const TURN_COST_MAX: u32 = 10_000;
 
@@ -205,10 +208,10 @@ export const LOOK_AHEAD_STEPS_MAX: u32 = 1024;
 export const DELIVERY_MISS_STREAK_MAX: u32 = 64;
 
 /**
- * Misses that one receive ring may cause in one batch. At some 15 µs each it is what a guest can
- * hold up the others for.
+ * Misses that one receive ring may cause in one batch: a window for each of its frames. What they
+ * may cost in time, all receive rings together, the host decides.
  */
-export const DELIVERY_MISSES_MAX: u32 = 512;
+export const DELIVERY_MISSES_MAX: u32 = 128;
 
 /** Addresses that one VF may teach the MAC table: far from enough to fill it. */
 export const LEARNED_PER_VF_MAX: u32 = 1024;

@@ -68,6 +68,8 @@ export const RECOUNT_BASE: u32 = 0x2cd000;
 export const RECOUNT_ENTRY_SIZE: u32 = 16;
 /** Beside each ring: where the last look at its buffers stopped, and where the ring stood then. */
 export const LOOK_PLACES_BASE: u32 = 0x2ce000;
+/** Beside each VF: how many transmit rings it has in the list, and how many are left out next. */
+export const VF_ROUNDS_BASE: u32 = 0x2d6000;
 /** A multiple of 64 KiB, the largest page of any system: what follows is PROT_NONE. */
 export const PRIVATE_END: u32 = 0x2e0000;
 

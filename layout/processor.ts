@@ -6,8 +6,12 @@ export const CONTROL_MISS_RING: u32 = 4;
 export const CONTROL_MISS_ADDRESS: u32 = 8;
 /** The host's answer to a miss that no memory region covers: VF + 1 (0 = none) and address. */
 export const CONTROL_INVALID_VF: u32 = 16;
-/** The host's answer when every slot is in use by the batch itself. */
+/** The host's answer when there is no window: 0, or EXHAUSTED_…. */
 export const CONTROL_EXHAUSTED: u32 = 20;
+/** For the frame that needs it: every slot is in use by the batch itself. */
+export const EXHAUSTED_FOR_FRAME: u32 = 1;
+/** For all that is left of the batch: its deliveries have cost enough. */
+export const EXHAUSTED_FOR_BATCH: u32 = 2;
 export const CONTROL_INVALID_ADDRESS: u32 = 24;
 /**
  * Rings whose guests want an interrupt: count, ring numbers at SIGNAL_LIST_BASE. The host clears

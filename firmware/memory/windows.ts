@@ -31,6 +31,7 @@ import {
   WINDOW_TABLE_BITS,
   WINDOW_TABLE_COUNT,
 } from '../../layout/memory';
+import { EXHAUSTED_FOR_FRAME } from '../../layout/processor';
 import { control } from './control';
 import { iovaError, iovaGuest, iovaSpan, isBehindIommu, setAccess, translateIova } from './iotlb';
 
@@ -100,7 +101,7 @@ export function beginDelivery(): void {
 
 /** A frame was dropped because no slot was free; the next one may ask again. */
 export function settleExhausted(): void {
-  control().exhausted = 0;
+  if (control().exhausted == EXHAUSTED_FOR_FRAME) control().exhausted = 0;
 }
 
 /**
@@ -247,20 +248,26 @@ function moveWindow(from: u32, to: u32): void {
 
 /**
  * Host: the slot to map next, a free one or the one unused for longest; −1 if the frames of the
- * batch and this delivery use them all.
+ * batch and this delivery use them all. One of this VF if there is any: whoever looks at its own
+ * windows over and over keeps them young, and would push out all those of quiet guests.
  */
-export function chooseSlot(slotCount: u32): i32 {
+export function chooseSlot(slotCount: u32, vf: u32): i32 {
   const stamp = control().batchStamp;
   let best: i32 = -1;
   let bestAge: u32 = 0;
+  let isBestOfVf = false;
   for (let slot: u32 = 0; slot < slotCount; slot++) {
     const record = slotAt(slot);
-    if (load<u64>(record + SLOT_KEY) == 0) return i32(slot);
+    const key = load<u64>(record + SLOT_KEY);
+    if (key == 0) return i32(slot);
     const used = load<u32>(record + SLOT_STAMP);
     const age = stamp - used;
-    if (age > bestAge && used != sourceStamp) {
+    if (age == 0 || used == sourceStamp) continue;
+    const isOfVf = (u32(key >> 48) & (WINDOW_BEHIND_IOMMU - 1)) == vf + 1;
+    if (isOfVf == isBestOfVf ? age > bestAge : isOfVf) {
       bestAge = age;
       best = i32(slot);
+      isBestOfVf = isOfVf;
     }
   }
   return best;

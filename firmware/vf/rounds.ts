@@ -6,20 +6,24 @@
 //   └─────────┘ └───────┘ └───────┘       asks or answers waits for a batch or two, not for all.
 //
 // What a ring has that way counts: after DETOUR_COST_MAX it has had its turn in this round.
+//
+// A window that the host has to open costs as much as a whole turn. So a VF has one a round: after
+// a miss its rings are left out until the one behind has its turn.
 import {
   DETOUR_COST_MAX,
   DETOUR_SLOTS_MAX,
   DETOURS_MAX,
   LENGTH_COST_SHIFT,
   LENGTH_COST_SHIFT_SHORT,
+  MISS_COST,
   QUESTION_TURNS,
   TURN_COST_MAX,
 } from '../../layout/limits';
-import { TX_RING_LIST_BASE, TX_RING_SPENT_BASE } from '../../layout/memory';
+import { TX_RING_LIST_BASE, TX_RING_SPENT_BASE, VF_ROUNDS_BASE } from '../../layout/memory';
 import { RING_STOPPED } from '../../layout/virtqueue';
 import { control } from '../memory/control';
 import { hasChains, hasMoreThan } from '../virtqueue/queue';
-import { NO_RING, ringAt, viewAt } from '../virtqueue/ring';
+import { NO_RING, ringAt, vfOf, viewAt } from '../virtqueue/ring';
 
 /** Instead of a cost: of a ring that had a whole batch between two parts of a round. */
 const HAD_ITS_TURN: u32 = 0xffffffff;
@@ -34,6 +38,8 @@ let isDetour: bool = false;
 let turnCost: u32 = 0;
 /** The turn began in the midst of a round, and has not come back to where it began. */
 let mayStartOver: bool = false;
+/** A ring was left out that may have frames. */
+let hasLeftOut: bool = false;
 /** Turns whose batches are still to be short, for the sake of rings with few frames. */
 let questionTurns: u32 = 0;
 
@@ -56,10 +62,24 @@ function setEntry(place: u32, ring: u32, spent: u32): void {
   store<u32>(TX_RING_SPENT_BASE + (place << 2), spent);
 }
 
+/** Two bytes beside each VF: its rings in the list, and looks at them that are left out. */
+function roundsOf(ring: u32): u32 {
+  return VF_ROUNDS_BASE + (vfOf(ring) << 1);
+}
+
+function leftOut(ring: u32): u32 {
+  return load<u8>(roundsOf(ring), 1);
+}
+
+function countRing(ring: u32, change: i32): void {
+  store<u8>(roundsOf(ring), u8(i32(load<u8>(roundsOf(ring))) + change));
+}
+
 export function listTransmitRing(ring: u32): void {
   const words = control();
   setEntry(words.txRingCount, ring, 0);
   words.txRingCount += 1;
+  countRing(ring, 1);
 }
 
 export function unlistTransmitRing(ring: u32): void {
@@ -73,6 +93,7 @@ export function unlistTransmitRing(ring: u32): void {
 
 function removeEntry(place: u32): void {
   const words = control();
+  countRing(ringOf(place), -1);
   words.txRingCount -= 1;
   setEntry(place, ringOf(words.txRingCount), spentOf(words.txRingCount));
 }
@@ -80,6 +101,7 @@ function removeEntry(place: u32): void {
 /** Before a turn, unless it goes on with a batch that waited. */
 export function openTurn(): void {
   turnCost = 0;
+  hasLeftOut = false;
   if (questionTurns != 0) questionTurns -= 1;
   mayStartOver = cursor != 0;
   // At the beginning of a round everybody is looked at soon.
@@ -104,7 +126,9 @@ function nextDetour(): u32 {
   while (detoursLeft != 0 && turnCost < TURN_COST_MAX) {
     detoursLeft -= 1;
     detour = detour + 1 < words.txRingCount ? detour + 1 : 0;
-    if (spentOf(detour) < DETOUR_COST_MAX && hasFew(ringOf(detour))) return ringOf(detour);
+    const ring = ringOf(detour);
+    if (spentOf(detour) >= DETOUR_COST_MAX || leftOut(ring) != 0) continue;
+    if (hasFew(ring)) return ring;
   }
   return NO_RING;
 }
@@ -115,6 +139,12 @@ function nextOfRound(): u32 {
     const ring = ringOf(cursor);
     if (viewAt(ring).state == RING_STOPPED) continue;
     if (turnCost >= TURN_COST_MAX) return NO_RING;
+    if (leftOut(ring) != 0) {
+      store<u8>(roundsOf(ring), u8(leftOut(ring) - 1), 1);
+      setEntry(cursor, ring, 0);
+      hasLeftOut = true;
+      continue;
+    }
     const hadItsTurn = spentOf(cursor) == HAD_ITS_TURN;
     setEntry(cursor, ring, hadItsTurn ? DETOUR_COST_MAX : 0);
     if (!hadItsTurn) return ring;
@@ -133,14 +163,47 @@ function hasFew(ringNumber: u32): bool {
 
 /** Notes what the batch of the ring in hand has cost. */
 export function spend(cost: u32): void {
+  const isQuestion = charge(cost);
+  if (isDetour && isQuestion) questionTurns = QUESTION_TURNS;
+}
+
+/**
+ * The ring in hand waits for a window: that was its VF's turn in this round, and this turn has cost
+ * enough.
+ */
+export function spendMiss(): void {
+  charge(MISS_COST);
+  const at = roundsOf(ringOf(isDetour ? detour : cursor));
+  const rings = load<u8>(at);
+  store<u8>(at, rings > 1 ? rings : 0, 1);
+}
+
+/** Whether there may be work that this turn has not looked at. */
+export function isUnfinished(): bool {
+  return hasLeftOut;
+}
+
+/** Returns whether the ring may still have a turn between two parts of the round. */
+function charge(cost: u32): bool {
   turnCost += cost;
-  if (!isDetour) {
-    setEntry(cursor, ringOf(cursor), cost);
-    return;
+  const place = isDetour ? detour : cursor;
+  if (spentOf(place) == HAD_ITS_TURN) return false;
+  const spent = spentOf(place) + cost;
+  const hasTurnsLeft = spent < DETOUR_COST_MAX;
+  setEntry(place, ringOf(place), isDetour && !hasTurnsLeft ? HAD_ITS_TURN : spent);
+  return hasTurnsLeft;
+}
+
+/**
+ * The batch in hand had to wait, and took the time of many turns: whoever had its turn before may
+ * have another one before the next such batch.
+ */
+export function renewDetours(): void {
+  const mine = isDetour ? detour : cursor;
+  const count = control().txRingCount;
+  for (let place: u32 = 0; place < count; place++) {
+    if (place != mine && spentOf(place) >= DETOUR_COST_MAX) setEntry(place, ringOf(place), 0);
   }
-  const spent = spentOf(detour) + cost;
-  setEntry(detour, ringOf(detour), spent < DETOUR_COST_MAX ? spent : HAD_ITS_TURN);
-  if (spent < DETOUR_COST_MAX) questionTurns = QUESTION_TURNS;
 }
 
 /** The ring in hand has had its turn. */

@@ -1,3 +1,4 @@
+import { VF_COUNT_MAX } from '../../layout/limits.ts';
 import {
   SLOT_COUNT_MAX,
   SLOT_KEY,
@@ -14,10 +15,14 @@ import type { MemoryRegion } from './guest-memory.ts';
 export interface WindowFirmware {
   insertWindow(key: bigint, low: number, size: number, base: number, slot: number): void;
   removeWindow(slot: number): void;
-  chooseSlot(slotCount: number): number;
+  /** `vf`: whose window goes first, if none is free. */
+  chooseSlot(slotCount: number, vf: number): number;
 }
 
 export type MissResult = 'mapped' | 'invalid' | 'exhausted';
+
+/** Windows that are unmapped in one go. */
+const SWEEP_COUNT = 2;
 
 interface Piece {
   region: MemoryRegion;
@@ -31,7 +36,7 @@ interface Piece {
  *
  *     guest address ─► region ─► the part of its 4 MiB chunk that lies in the region ─► mmap into a slot
  *
- * Evicts the slot unused for longest, never one of the current batch.
+ * Evicts the slot unused for longest of the VF that has most, never one of the current batch.
  */
 export class Windows {
   readonly #memory: LinearMemory;
@@ -46,6 +51,12 @@ export class Windows {
   readonly #told = new Set<number>();
   /** Called for the first such address of a VF after its regions were set. */
   onOutside: (vf: number, address: bigint) => void = () => undefined;
+  /** Bytes that are mapped at each slot, whether its window is still one or not. */
+  readonly #mapped = new Uint32Array(SLOT_COUNT_MAX);
+  /** Windows of each VF. */
+  readonly #counts = new Uint16Array(VF_COUNT_MAX);
+  /** Slots whose windows are gone, and whose mappings are not yet. */
+  readonly #leftovers: number[] = [];
   misses = 0;
   evictions = 0;
   used = 0;
@@ -65,7 +76,8 @@ export class Windows {
 
   /**
    * The regions of a VF from now on. Windows into files that are gone with it are taken away; all
-   * of them if its guest comes to be, or ceases to be, behind an IOMMU.
+   * of them if its guest comes to be, or ceases to be, behind an IOMMU. From now on nothing leads
+   * to what they mapped; `sweep` unmaps it.
    */
   setRegions(vf: number, regions: readonly MemoryRegion[], isBehindIommu = false): void {
     this.#regions.set(vf, regions);
@@ -75,9 +87,25 @@ export class Windows {
     if (isBehindIommu) this.#behindIommu.add(vf);
     else this.#behindIommu.delete(vf);
     for (let slot = 0; slot < SLOT_COUNT_MAX; slot++) {
-      if (this.#vfOf(slot) === vf && !kept.has(this.#files[slot] ?? -1)) this.#drop(slot);
+      if (this.#vfOf(slot) === vf && !kept.has(this.#files[slot] ?? -1)) {
+        this.#forget(slot);
+        this.#leftovers.push(slot);
+      }
     }
     if (regions.length === 0) this.#regions.delete(vf);
+  }
+
+  get hasLeftovers(): boolean {
+    return this.#leftovers.length !== 0;
+  }
+
+  /** Unmaps some windows that are gone: up to 300 µs each, if all of their pages were in use. */
+  sweep(): void {
+    for (let count = 0; count < SWEEP_COUNT; count++) {
+      const slot = this.#leftovers.pop();
+      if (slot === undefined) return;
+      if (this.#vfOf(slot) < 0) this.#unmapBehind(slot, 0);
+    }
   }
 
   /** Answers a miss: maps the window around a guest address, or says why it cannot. */
@@ -90,15 +118,16 @@ export class Windows {
       this.#told.add(vf);
       return 'invalid';
     }
-    const slot = this.#firmware.chooseSlot(SLOT_COUNT_MAX);
+    const slot = this.#firmware.chooseSlot(SLOT_COUNT_MAX, this.#fullest());
     if (slot < 0) return 'exhausted';
     if (this.#vfOf(slot) >= 0) {
-      this.#drop(slot);
+      this.#forget(slot);
       this.evictions += 1;
     }
     try {
       this.#map(vf, region, Number(address), slot);
     } catch (error) {
+      this.#unmapBehind(slot, 0);
       // The front-end chose the file, and may have sealed it since: its frames are lost, nobody
       // else's.
       if (error instanceof SystemError) return 'invalid';
@@ -120,6 +149,7 @@ export class Windows {
     const first = Math.max(chunk * SLOT_SIZE, region.guestAddress);
     const last = Math.min((chunk + 1) * SLOT_SIZE, region.guestAddress + region.sizeBytes);
     if (region.pinOffset !== undefined) {
+      this.#unmapBehind(slot, 0);
       const pinned = this.#pinsOffset + region.pinOffset;
       this.#enter(vf, slot, {
         region,
@@ -141,7 +171,9 @@ export class Windows {
     const length = Math.min(SLOT_SIZE, mappedLength(region, start, last, page));
     const high = Math.min(last, region.guestAddress + (start + length - region.fileOffset));
     const offset = this.#slotsOffset + slot * SLOT_SIZE;
+    // Right over what was there: half the cost of taking that away first.
     this.#memory.map(offset, length, region.fd, start);
+    this.#unmapBehind(slot, length);
     const linear = offset + (region.fileOffset + (low - region.guestAddress) - start);
     this.#enter(vf, slot, { region, low, high, linear });
   }
@@ -154,14 +186,36 @@ export class Windows {
     const key = windowKey(owner, chunk);
     this.#firmware.insertWindow(key, chunkOffset, high - low, linear - chunkOffset, slot);
     this.#files[slot] = region.fd;
-    this.used += 1;
+    this.#count(vf, 1);
   }
 
-  #drop(slot: number): void {
+  /** The firmware finds the window no more; its mapping is still there. */
+  #forget(slot: number): void {
+    this.#count(this.#vfOf(slot), -1);
     this.#firmware.removeWindow(slot);
-    this.#memory.unmap(this.#slotsOffset + slot * SLOT_SIZE, SLOT_SIZE);
     this.#files[slot] = -1;
-    this.used -= 1;
+  }
+
+  #count(vf: number, change: number): void {
+    this.#counts[vf] = (this.#counts[vf] ?? 0) + change;
+    this.used += change;
+  }
+
+  /** The VF that has most windows: it gives way, so that nobody takes those of all others. */
+  #fullest(): number {
+    let fullest = 0;
+    for (let vf = 1; vf < VF_COUNT_MAX; vf++) {
+      if ((this.#counts[vf] ?? 0) > (this.#counts[fullest] ?? 0)) fullest = vf;
+    }
+    return fullest;
+  }
+
+  /** Leaves nothing mapped in a slot beyond its first `length` bytes. */
+  #unmapBehind(slot: number, length: number): void {
+    const rest = (this.#mapped[slot] ?? 0) - length;
+    this.#mapped[slot] = length;
+    const offset = this.#slotsOffset + slot * SLOT_SIZE;
+    if (rest > 0) this.#memory.unmap(offset + length, rest);
   }
 
   /** The VF whose window a slot holds, or −1. */

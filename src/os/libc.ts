@@ -39,6 +39,7 @@ export const c = {
   getAffinity: call('int sched_getaffinity(int tid, size_t n, uintptr_t mask)'),
   setAffinity: call('int sched_setaffinity(int tid, size_t n, uintptr_t mask)'),
   exit: call('void _exit(int status)'),
+  clockGettime: call('int clock_gettime(int clock, uintptr_t time)'),
   usleep: call('int usleep(uint32_t microseconds)'),
   prctl: call('int prctl(int op, uint64_t a, uint64_t b, uint64_t c, uint64_t d)'),
   getPageSize: call('int getpagesize()'),

@@ -12,27 +12,19 @@ import {
 } from '../../layout/memory.ts';
 import {
   CONTROL_CURRENT_RING,
-  CONTROL_EXHAUSTED,
   CONTROL_FAULT_COUNT,
-  CONTROL_INVALID_ADDRESS,
   CONTROL_INVALID_VF,
   CONTROL_LOOP_OTHER,
   CONTROL_LOOP_PORT,
-  CONTROL_MISS_ADDRESS,
-  CONTROL_MISS_VF,
   CONTROL_NOW_SECONDS,
   CONTROL_SENT_BYTES,
   INTERRUPT_ALL,
   INTERRUPT_NOBODY,
   INTERRUPT_RECEIVERS,
   PROCESSOR_DOORBELL,
-  PROCESSOR_EVICTIONS,
-  PROCESSOR_MISSES,
   PROCESSOR_RECORD_SIZE,
-  PROCESSOR_SLEEPS,
   PROCESSOR_SLOTS,
-  PROCESSOR_SLOTS_USED,
-  PROCESSOR_TURNS,
+  TURN_IDLE,
   TURN_LENT,
   TURN_LOCKED,
   TURN_MISSED,
@@ -51,10 +43,12 @@ import { CommandRunner } from './command-runner.ts';
 import type { CommandEnvelope, ProcessorOptions, Report } from './commands.ts';
 import { ControlQueues } from './control-queues.ts';
 import { Countdown } from './countdown.ts';
+import { publishFigures } from './figures.ts';
 import { type Firmware, loadFirmware } from './firmware.ts';
 import { HeldInterrupts } from './held-interrupts.ts';
 import { KickWaiter } from './kick-waiter.ts';
 import { freeLocks, markFaulted } from './last-will.ts';
+import { Misses } from './misses.ts';
 import { NAP_MICROSECONDS, Pace } from './pace.ts';
 import { Translations } from './translations.ts';
 import { UplinkPorts } from './uplink-ports.ts';
@@ -68,14 +62,19 @@ const LOCKED_MICROSECONDS = 50;
 /** Exchanges between two looks for what uplinks have, while busy: a system call each. */
 const UPLINK_EXCHANGES = 16;
 
+/** The firmware's calls in one turn: each wait of it is for another. */
+const CALLS_PER_TURN_MAX = 8;
+const TURN_WAITS = TURN_MISSED | TURN_LENT | TURN_LOCKED;
+
 /** Commands taken in one go: whoever posts them without end leaves time for the rings. */
-const COMMANDS_PER_ROUND = 32;
+const COMMANDS_PER_ROUND = 8;
 
 /** The life of a network processor: commands, turn, windows, interrupts, pace. */
 export class ProcessorLoop {
   readonly #port: MessagePort;
   readonly #firmware: Firmware;
   readonly #windows: Windows;
+  readonly #misses: Misses;
   readonly #translations: Translations;
   readonly #runner: CommandRunner;
   readonly #waiter: KickWaiter;
@@ -101,6 +100,9 @@ export class ProcessorLoop {
   #turns = 0;
   #sleeps = 0;
   #isStopped = false;
+  #isMidBatch = false;
+  /** Commands that are done when the windows of guests that are gone are. */
+  readonly #late: number[] = [];
 
   constructor(options: ProcessorOptions, port: MessagePort) {
     this.#port = port;
@@ -119,6 +121,7 @@ export class ProcessorLoop {
       this.#space.pinsOffset,
     );
     this.#windows.onOutside = (vf, address) => this.#report({ kind: 'outside', vf, address });
+    this.#misses = new Misses(this.#windows, memory.buffer);
     this.#pace = new Pace({
       now: monotonicMicroseconds,
       // Nobody else wants a CPU of its own, however busy the machine is.
@@ -135,7 +138,7 @@ export class ProcessorLoop {
     this.#calls = new Calls(memory.buffer, options.sharedFd);
     this.#held = new HeldInterrupts(memory.buffer);
     this.#controlQueues = new ControlQueues(this.#firmware, memory.buffer, {
-      resolveMiss: () => this.#resolveMiss(),
+      resolveMiss: () => this.#misses.resolve(),
       onUntranslated: () => this.#translations.drain(),
       call: (ring) => this.#calls.raise(ring),
       report: (report) => this.#report(report),
@@ -185,16 +188,29 @@ export class ProcessorLoop {
     sleepPrecisely();
     this.#updateClock();
     while (!this.#isStopped) {
-      if (Atomics.load(this.#record, this.#doorbellAt) !== this.#seenDoorbell) this.#runCommands();
-      if (this.#controlQueues.count !== 0) this.#controlQueues.look();
+      if (!this.#isMidBatch) this.#lookAround();
       const flags = this.#uplinks.count === 0 ? this.#turn(this.#whom()) : this.#exchange();
       if ((flags & TURN_WORKED) !== 0) {
         this.#pace.worked();
-        this.#translations.lookNowAndThen();
+        if (!this.#isMidBatch) this.#translations.lookNowAndThen();
       } else {
         this.#rest();
       }
     }
+  }
+
+  /** Between two turns, while no batch waits. */
+  #lookAround(): void {
+    if (this.#hasCommands()) this.#runCommands();
+    if (this.#controlQueues.count !== 0) this.#controlQueues.look();
+    if (this.#windows.hasLeftovers) this.#sweep();
+  }
+
+  /** Bit by bit: a guest's windows may hold a million pages. */
+  #sweep(): void {
+    this.#windows.sweep();
+    if (this.#windows.hasLeftovers) return;
+    for (const id of this.#late.splice(0)) this.#report({ kind: 'done', id, result: true });
   }
 
   #whom(): number {
@@ -218,42 +234,42 @@ export class ProcessorLoop {
     return moved === 0 ? flags : flags | TURN_WORKED;
   }
 
-  /** One turn, with the windows it misses on the way. */
+  /**
+   * One turn, and some more where it waits for something. A batch may still wait at its end: what
+   * needs rings and memory at rest comes later then.
+   */
   #turn(whom: number): number {
     if (this.#held.count !== 0) this.#held.updateClock();
-    let flags = this.#firmware.turn(whom);
-    let seen = flags;
-    while ((flags & (TURN_MISSED | TURN_LENT | TURN_LOCKED)) !== 0) {
-      if ((flags & TURN_LENT) !== 0) this.#uplinks.sendLent();
-      else if ((flags & TURN_LOCKED) !== 0) nap(LOCKED_MICROSECONDS);
-      else this.#resolveMiss();
-      flags = this.#firmware.turn(whom);
+    let seen = TURN_IDLE;
+    this.#isMidBatch = false;
+    for (let calls = 0; calls < CALLS_PER_TURN_MAX; calls++) {
+      const flags = this.#firmware.turn(whom);
       seen |= flags;
+      if ((flags & TURN_SIGNALS) !== 0) this.#tell();
+      this.#isMidBatch = (flags & TURN_WAITS) !== 0 && this.#firmware.isMidBatch() !== 0;
+      if (!this.#isMidBatch) this.#misses.endBatch();
+      if ((flags & TURN_WAITS) === 0) break;
+      this.#endWait(flags);
     }
-    if ((flags & TURN_SIGNALS) !== 0) {
-      this.#calls.raiseListed();
-      this.#reportFaults();
-      this.#translations.drain();
-    }
+    // Whoever has got its frames need not wait for the others of the batch.
+    if (this.#isMidBatch && whom !== INTERRUPT_NOBODY) this.#interruptRest();
     this.#turns += 1;
     this.#pulse.beat();
     if (this.#clockCountdown.isOver()) this.#updateClock();
     return seen;
   }
 
-  #resolveMiss(): void {
-    const words = this.#control;
-    const vf = words[CONTROL_MISS_VF / 4] ?? 0;
-    const address = this.#view.getBigUint64(CONTROL_BASE + CONTROL_MISS_ADDRESS, true);
-    words[CONTROL_INVALID_VF / 4] = 0;
-    const result = this.#windows.resolve(vf, address);
-    if (result === 'invalid') {
-      words[CONTROL_INVALID_VF / 4] = vf + 1;
-      words[CONTROL_INVALID_ADDRESS / 4] = words[CONTROL_MISS_ADDRESS / 4] ?? 0;
-      words[CONTROL_INVALID_ADDRESS / 4 + 1] = words[CONTROL_MISS_ADDRESS / 4 + 1] ?? 0;
-    } else if (result === 'exhausted') {
-      words[CONTROL_EXHAUSTED / 4] = 1;
-    }
+  #endWait(flags: number): void {
+    if ((flags & TURN_LENT) !== 0) this.#uplinks.sendLent();
+    else if ((flags & TURN_LOCKED) !== 0) nap(LOCKED_MICROSECONDS);
+    else if (this.#isMidBatch) this.#misses.resolveDelivery();
+    else this.#misses.resolve();
+  }
+
+  #tell(): void {
+    this.#calls.raiseListed();
+    this.#reportFaults();
+    this.#translations.drain();
   }
 
   #reportFaults(): void {
@@ -285,7 +301,10 @@ export class ProcessorLoop {
       if (command.kind === 'stop') this.#isStopped = true;
       this.#pulse.beat(); // many may come at once, and each may map much
       try {
-        this.#report({ kind: 'done', id, result: this.#runner.run(command) });
+        const result = this.#runner.run(command);
+        const isLate = command.kind === 'set-memory' && this.#windows.hasLeftovers;
+        if (isLate) this.#late.push(id);
+        else this.#report({ kind: 'done', id, result });
       } catch (error) {
         if (error instanceof WebAssembly.RuntimeError) throw error;
         this.#report({ kind: 'failed', id, message: (error as Error).message });
@@ -315,7 +334,7 @@ export class ProcessorLoop {
     this.#translations.lookAhead();
     this.#reportFaults();
     this.#controlQueues.serve();
-    const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0 || this.#controlQueues.isDue;
+    const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0 || this.#hasMore();
     if (!isBusy && !this.#hasCommands()) {
       this.#sleeps += 1;
       const started = monotonicMicroseconds();
@@ -336,6 +355,10 @@ export class ProcessorLoop {
     const uplinks = this.#uplinks.sleepMilliseconds();
     const commands = this.#controlQueues.sleepMilliseconds();
     return sooner(sooner(uplinks, commands), this.#held.sleepMilliseconds());
+  }
+
+  #hasMore(): boolean {
+    return this.#controlQueues.isDue || this.#windows.hasLeftovers;
   }
 
   #hasCommands(): boolean {
@@ -362,13 +385,8 @@ export class ProcessorLoop {
     this.#publishFigures();
   }
 
-  /** Figures that anyone may read at any time. 32 bits each: the reader handles the wrap. */
   #publishFigures(): void {
-    this.#record[PROCESSOR_TURNS / 4] = this.#turns;
-    this.#record[PROCESSOR_SLEEPS / 4] = this.#sleeps;
-    this.#record[PROCESSOR_MISSES / 4] = this.#windows.misses;
-    this.#record[PROCESSOR_EVICTIONS / 4] = this.#windows.evictions;
-    this.#record[PROCESSOR_SLOTS_USED / 4] = this.#windows.used;
+    publishFigures(this.#record, this.#turns, this.#sleeps, this.#windows);
   }
 
   #report(report: Report): void {

@@ -1,12 +1,20 @@
 import { readdirSync } from 'node:fs';
 import { expect } from 'vitest';
+import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
 import { plainFrame } from '../support/frames.ts';
 import type { MockGuest, MockGuestOptions } from '../support/mock-driver/mock-guest.ts';
+import { SilenceGauge } from '../support/silence-gauge.ts';
 import { TestNic, type TestNicOptions } from '../support/test-nic.ts';
 
 export const ATTACKER = 0;
 export const TARGET = 1;
 const BYSTANDERS = [2, 3] as const;
+
+/**
+ * What a bystander's ring that is ready may wait for its processor, in that processor's own CPU
+ * time: work of the kernel for it counts, what other processes do does not.
+ */
+const SILENCE_MICROSECONDS_MAX = 5000;
 
 export function openFdCount(): number {
   return readdirSync('/proc/self/fd').length;
@@ -14,26 +22,39 @@ export function openFdCount(): number {
 
 /**
  * A NIC with an attacker, a guest that it may talk to, and two bystanders that exchange frames all
- * the while: whatever the attacker does, each of their frames must arrive.
+ * the while: whatever the attacker does, each of their frames must arrive, and soon.
  */
 export class HostileLab {
   readonly lab: TestNic;
   readonly target: MockGuest;
   readonly #bystanders: readonly [MockGuest, MockGuest];
+  readonly #gauge: SilenceGauge;
   #exchanged = 0;
 
-  private constructor(lab: TestNic, target: MockGuest, bystanders: [MockGuest, MockGuest]) {
+  private constructor(
+    lab: TestNic,
+    target: MockGuest,
+    bystanders: [MockGuest, MockGuest],
+    gauge: SilenceGauge,
+  ) {
     this.lab = lab;
     this.target = target;
     this.#bystanders = bystanders;
+    this.#gauge = gauge;
   }
 
   static async start(options: TestNicOptions = {}): Promise<HostileLab> {
+    const gauge = new SilenceGauge(BYSTANDERS.map((number) => number * QUEUE_COUNT_MAX + 1));
     const lab = await TestNic.start({ ...options, vfs: 4 });
     const target = await lab.connect(TARGET);
     const first = await lab.connect(BYSTANDERS[0]);
     const second = await lab.connect(BYSTANDERS[1]);
-    return new HostileLab(lab, target, [first, second]);
+    return new HostileLab(lab, target, [first, second], gauge);
+  }
+
+  /** Rounds that the bystanders have played. */
+  get rounds(): number {
+    return this.#exchanged;
   }
 
   /** A guest whose rings the test writes itself. */
@@ -42,11 +63,14 @@ export class HostileLab {
   }
 
   /**
-   * Runs an attack while the bystanders exchange frames. Afterwards: they still do, every frame is
-   * accounted for, no canary has changed, no processor was restarted, no descriptor is left over.
+   * Runs an attack while the bystanders exchange frames. Afterwards: they still do, neither had to
+   * wait for long, every frame is accounted for, no canary has changed, no processor was restarted,
+   * no descriptor is left over.
    */
   async withBystanders(attack: () => Promise<void>): Promise<void> {
     const fds = openFdCount();
+    await this.#round(); // what is done once, such as compiling, is nobody's attack
+    this.#gauge.begin();
     let isOver = false;
     const traffic = this.#pingPong(() => isOver);
     try {
@@ -58,6 +82,7 @@ export class HostileLab {
     const before = this.#exchanged;
     await this.#round();
     expect(this.#exchanged).toBe(before + 1);
+    this.#expectNoSilence();
     await this.target.waitTransmitted();
     for (const guest of [this.target, ...this.#bystanders]) {
       guest.poll();
@@ -88,6 +113,15 @@ export class HostileLab {
 
   async close(): Promise<void> {
     await this.lab.close();
+    this.#gauge.close();
+  }
+
+  #expectNoSilence(): void {
+    const { cpuMicroseconds, wallMilliseconds } = this.#gauge.longest();
+    const silence = `${(cpuMicroseconds / 1000).toFixed(2)} ms of the processor's time`;
+    console.log(`bystanders waited ${silence}, ${wallMilliseconds.toFixed(1)} ms by the clock`);
+    expect(cpuMicroseconds, 'the gauge works').toBeGreaterThan(0);
+    expect(cpuMicroseconds, silence).toBeLessThanOrEqual(SILENCE_MICROSECONDS_MAX);
   }
 
   /** Everything that is counted when something goes wrong. */

@@ -195,7 +195,7 @@ export class FirmwareHost {
       this.view.setBigUint64(answer, address, true);
       return;
     }
-    const slot = this.firmware.chooseSlot(this.slotCount);
+    const slot = this.firmware.chooseSlot(this.slotCount, number);
     if (slot < 0) {
       this.setControl(processor.CONTROL_EXHAUSTED, 1);
       return;

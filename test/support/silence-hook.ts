@@ -1,0 +1,128 @@
+import { getEnvironmentData, isMainThread } from 'node:worker_threads';
+import { RING_VIEWS_BASE, SHARED_BASE, SHARED_RINGS } from '../../layout/memory.ts';
+import {
+  AVAIL_INDEX,
+  RING_LAST_AVAIL,
+  RING_RECORD_SIZE,
+  RING_VIEW_AVAIL,
+  RING_VIEW_SIZE,
+} from '../../layout/virtqueue.ts';
+import { threadCpuMicroseconds } from '../../src/os/cpu-time.ts';
+import type { Firmware } from '../../src/processor/firmware.ts';
+import { SILENCE, SILENCE_KEY, silenceOf } from './silence-record.ts';
+
+// Loaded into each processor's thread before its own code (node --import): looks at the rings of
+// bystanders before and after each turn, and notes how much CPU time of this very thread passed
+// between two services of one that was ready.
+//
+//   turn ┤ … commands, control queues, windows … ├ turn ┤ … ├ turn ┤
+//        └─ not ready here          served here ────────────────┘      all of that counts
+//
+// When exactly the guest made it ready nobody knows: it counts from the last look that found it not
+// ready. So what is noted is never too little, and does not depend on what the machine does beside.
+
+interface Watched {
+  readonly ring: number;
+  place: number;
+  cpu: number;
+  wall: number;
+}
+
+class SilenceHook {
+  readonly #record: Float64Array;
+  readonly #view: DataView;
+  readonly #watched: Watched[] = [];
+  #processor = 0;
+  #epoch = 0;
+
+  constructor(record: Float64Array, memory: WebAssembly.Memory) {
+    this.#record = record;
+    this.#view = new DataView(memory.buffer);
+  }
+
+  /** The firmware's exports, with a look at the rings around each turn. */
+  wrap(firmware: Firmware): Firmware {
+    return {
+      ...firmware,
+      configure: (processor, count, seconds) => {
+        this.#processor = processor;
+        firmware.configure(processor, count, seconds);
+      },
+      attachRing: (ring, descriptors, avail, used, state, isOwned) => {
+        firmware.attachRing(ring, descriptors, avail, used, state, isOwned);
+        if (isOwned !== 0 && this.#isBystanders(ring)) this.#watch(ring);
+      },
+      detachRing: (ring) => {
+        const index = this.#watched.findIndex((one) => one.ring === ring);
+        if (index >= 0) this.#watched.splice(index, 1);
+        firmware.detachRing(ring);
+      },
+      turn: (whom) => {
+        this.#look();
+        const flags = firmware.turn(whom);
+        this.#look();
+        return flags;
+      },
+    };
+  }
+
+  #isBystanders(ring: number): boolean {
+    const count = this.#record[SILENCE.RING_COUNT] ?? 0;
+    return this.#record.subarray(SILENCE.RINGS, SILENCE.RINGS + count).includes(ring);
+  }
+
+  #watch(ring: number): void {
+    const place = this.#placeOf(ring);
+    this.#watched.push({ ring, place, cpu: threadCpuMicroseconds(), wall: performance.now() });
+  }
+
+  #placeOf(ring: number): number {
+    const record = SHARED_BASE + SHARED_RINGS + ring * RING_RECORD_SIZE;
+    return this.#view.getUint32(record + RING_LAST_AVAIL, true) & 0xffff;
+  }
+
+  #isReady(ring: number, place: number): boolean {
+    const view = RING_VIEWS_BASE + ring * RING_VIEW_SIZE;
+    const avail = this.#view.getUint32(view + RING_VIEW_AVAIL, true);
+    return this.#view.getUint16(avail + AVAIL_INDEX, true) !== place;
+  }
+
+  #look(): void {
+    const cpu = threadCpuMicroseconds();
+    const wall = performance.now();
+    const epoch = this.#record[SILENCE.EPOCH] ?? 0;
+    const isNew = epoch !== this.#epoch;
+    this.#epoch = epoch;
+    for (const watched of this.#watched) {
+      const place = this.#placeOf(watched.ring);
+      const isReady = this.#isReady(watched.ring, place);
+      const wasServed = place !== watched.place;
+      if ((isReady || wasServed) && !isNew) this.#note(cpu - watched.cpu, wall - watched.wall);
+      if (isReady && !wasServed && !isNew) continue;
+      watched.place = place;
+      watched.cpu = cpu;
+      watched.wall = wall;
+    }
+  }
+
+  #note(cpuMicroseconds: number, wallMilliseconds: number): void {
+    const at = silenceOf(this.#processor);
+    if (cpuMicroseconds <= (this.#record[at] ?? 0)) return;
+    this.#record[at] = cpuMicroseconds;
+    this.#record[at + 1] = wallMilliseconds;
+  }
+}
+
+const shared = isMainThread ? undefined : getEnvironmentData(SILENCE_KEY);
+if (shared instanceof SharedArrayBuffer) {
+  const record = new Float64Array(shared);
+  WebAssembly.Instance = new Proxy(WebAssembly.Instance, {
+    construct(
+      target,
+      [module, imports]: [WebAssembly.Module, { env: { memory: WebAssembly.Memory } }],
+    ) {
+      const firmware = new target(module, imports).exports as unknown as Firmware;
+      return { exports: new SilenceHook(record, imports.env.memory).wrap(firmware) };
+    },
+  });
+}
