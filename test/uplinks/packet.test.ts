@@ -199,7 +199,7 @@ describe('large frames to a packet socket', () => {
     await until(() => far.frames.length === loose.length);
     expect(lab.nic.stats().uplinks[0]?.wire.blocked).toBe(0);
     // More than the buffer of the socket holds, and less than that and the ring together.
-    tc('qdisc add dev near root tbf rate 200mbit burst 16kb limit 64mb');
+    tc('qdisc add dev near root tbf rate 50mbit burst 16kb limit 64mb');
     await guest.sendAll(frames);
     await until(() => far.frames.length === loose.length + frames.length);
     checkSame(far.frames, [...loose, ...frames]);
