@@ -17,6 +17,8 @@ export const EVENT_NAMES: readonly NicEventName[] = [
   'reset',
   'disconnect',
   'fault',
+  'hold',
+  'release',
   'link-up',
   'link-down',
   'uplink-up',

@@ -145,6 +145,7 @@ class SoftwareNic implements Nic {
       const running = this.#find(name).config;
       const wanted = { ...running, ...completeChanges(input) };
       checkRoomFor(wanted, this.config());
+      this.#find(name).quarantine.forgive();
       const action = diffVf(running, wanted);
       if (action !== undefined) await this.#carryOut([this.#fit(action)]);
       return this.vf(name);

@@ -35,7 +35,7 @@ export type VfState = 'down' | 'connected' | 'ready' | 'faulted';
 /** Times that a ring was stopped, or could not start, because of what its guest or VMM did. */
 export interface RingFaults {
   faults: number;
-  /** By reason, as docs/errors.md has them; those that are not 0. */
+  /** By reason (docs/ring-faults.md); those that are not 0. */
   faultReasons: Record<string, number>;
 }
 
@@ -223,6 +223,9 @@ export interface NicEvents {
   /** `reason`: why the NIC closed the connection, when the front-end was to blame. */
   disconnect: { vf: string; reason?: string };
   fault: { vf: string; queue?: number; reason: string };
+  /** Its rings made the firmware trap again and again: none of them runs for so long. */
+  hold: { vf: string; seconds: number; reason: string };
+  release: { vf: string };
   /** The link of a VF changed, by its configuration or with the uplinks. */
   'link-up': { vf: string };
   'link-down': { vf: string };

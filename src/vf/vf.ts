@@ -1,8 +1,9 @@
-import { everyStep } from '../background.ts';
+import { RING_FAULT_TRAP } from '../../layout/virtqueue.ts';
+import { everyStep, inBackground } from '../background.ts';
 import type { VmmAtHand } from '../config/diff.ts';
 import type { LinkState, VfConfig } from '../config/types.ts';
 import { readAddresses, readControl, readQueues, sumRx, sumTx } from '../counters/read.ts';
-import { LifeCycle, type Transitions } from '../life-cycle.ts';
+import { LifeCycle } from '../life-cycle.ts';
 import type { Fabric, SwitchPort, VfPlace } from '../nic/fabric.ts';
 import type { NicEventName, NicEvents, VfInfo, VfState, VfStats } from '../nic/types.ts';
 import { closeFd } from '../os/descriptor.ts';
@@ -14,30 +15,22 @@ import { addressNumber, macBytes, writeOwnAddress } from '../switch/mac-table.ts
 import { changeVlans, initVlans, vlanOfOwnAddress, vlanText } from '../switch/vlan.ts';
 import { ClientEndpoint, type Endpoint, ServerEndpoint } from '../vhost-user/endpoint.ts';
 import { featureNames } from '../vhost-user/features.ts';
+import { followHold } from '../vhost-user/hold.ts';
 import { NOT_SHARED } from '../vhost-user/not-shared.ts';
-import { Session, type SessionDevice } from '../vhost-user/session.ts';
+import { Session } from '../vhost-user/session.ts';
+import type { SessionDevice } from '../vhost-user/session-state.ts';
 import { CONTROL_QUEUE } from '../virtqueue/ring-number.ts';
 import type { RingProblem } from '../virtqueue/ring-problem.ts';
 import { RingSet } from '../virtqueue/ring-set.ts';
 import { Grants } from './grants.ts';
 import { GuestControl } from './guest-control.ts';
+import { type Hold, Quarantine } from './quarantine.ts';
 import { Refusals } from './refusals.ts';
-
-export const VF_TRANSITIONS: Transitions<VfState> = {
-  down: ['connected'],
-  connected: ['ready', 'faulted', 'down'],
-  ready: ['connected', 'faulted', 'down'],
-  faulted: ['connected', 'ready', 'down'],
-};
-
-const DIRECTIONS = { receive: 'rx', transmit: 'tx', control: 'control' } as const;
+import { ringInfos } from './ring-info.ts';
+import { VF_TRANSITIONS } from './vf-state.ts';
 
 function isLinkUp(state: LinkState, hasUplink: boolean): boolean {
   return state === 'enable' || (state === 'auto' && hasUplink);
-}
-
-function faultOf(fault: string | undefined): { fault?: string } {
-  return fault === undefined ? {} : { fault };
 }
 
 export type VfEmit = <Name extends NicEventName>(event: Name, detail: NicEvents[Name]) => void;
@@ -57,6 +50,7 @@ export class Vf implements SessionDevice, SwitchPort {
   readonly #emit: VfEmit;
   readonly #cycle: LifeCycle<VfState>;
   readonly #control: GuestControl;
+  readonly quarantine = new Quarantine((hold) => this.#followHold(hold));
   readonly #grants: Grants;
   #endpoint: Endpoint | null = null;
   #session: Session | null = null;
@@ -146,6 +140,7 @@ export class Vf implements SessionDevice, SwitchPort {
     await everyStep(`close VF ${this.name}`, [
       () => endpoint?.close(),
       () => this.#dropWaiting(),
+      () => this.quarantine.close(),
       () => this.#session?.close(),
       () => forgetPort(this.#fabric, this),
     ]);
@@ -188,6 +183,17 @@ export class Vf implements SessionDevice, SwitchPort {
     return this.#updateLink();
   }
 
+  get heldProblem(): RingProblem | null {
+    return this.quarantine.problem;
+  }
+
+  #followHold(hold: Hold | null): void {
+    this.#lastFault = hold?.reason ?? this.#lastFault;
+    if (hold === null) this.#emit('release', { vf: this.name });
+    else this.#emit('hold', { vf: this.name, ...hold });
+    if (this.#session !== null) inBackground('hold or release rings', followHold(this.#session));
+  }
+
   async reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
     const lost = await this.rings.reattach(processor, direction);
     for (const { queue, reason } of lost) this.#tellRingFault(queue, reason);
@@ -202,11 +208,12 @@ export class Vf implements SessionDevice, SwitchPort {
   }
 
   /** A processor stopped one of our rings. */
-  async onRingFault(place: number, { reason }: RingProblem): Promise<void> {
+  async onRingFault(place: number, { fault, reason }: RingProblem): Promise<void> {
     const queue = place === CONTROL_QUEUE ? this.rings.controlQueue : place;
     if (queue === null) return;
     await this.rings.fault(queue, reason);
     this.#tellRingFault(queue, reason);
+    if (fault === RING_FAULT_TRAP) this.quarantine.noteTrap(performance.now());
   }
 
   #tellRingFault(queue: number, reason: string): void {
@@ -229,13 +236,6 @@ export class Vf implements SessionDevice, SwitchPort {
   }
 
   info(): VfInfo {
-    const rings = this.rings.queues().map((queue) => ({
-      queue,
-      direction: DIRECTIONS[this.rings.role(queue) ?? 'control'],
-      state: this.rings.state(queue),
-      size: this.rings.size(queue),
-      ...faultOf(this.rings.faultOf(queue)),
-    }));
     const vmmMtu = this.#session?.vmmMtu ?? 0;
     const { isAttached, heldBack } = this.vmmFor(this.#config);
     return {
@@ -243,7 +243,7 @@ export class Vf implements SessionDevice, SwitchPort {
       state: this.#cycle.state,
       processor: this.processor,
       features: featureNames(this.#session?.features ?? 0n),
-      rings,
+      rings: ringInfos(this.rings),
       memoryBytes: this.#session?.memory.sizeBytes ?? 0,
       link: this.#isLinkUp ? 'up' : 'down',
       ...(isAttached && heldBack !== undefined ? { pending: heldBack } : {}),

@@ -1,5 +1,5 @@
 import { operatorError } from '../errors.ts';
-import type { SessionDevice } from './session.ts';
+import type { SessionDevice } from './session-state.ts';
 
 /**
  * Throws an OperatorError if a front-end may not leave so many descriptors with us: one must not

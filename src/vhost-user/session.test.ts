@@ -131,6 +131,7 @@ describe('a session', () => {
       get descriptorQuota() {
         return quota;
       },
+      heldProblem: null,
       disabledFeatures: [],
     };
     session = new Session(ours, poller, device, {

@@ -1,5 +1,6 @@
 import { IOTLB_READ, IOTLB_WRITE } from '../../layout/memory.ts';
 import { VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_F_ACCESS_PLATFORM } from '../../layout/virtio.ts';
+import { RING_FAULT_NONE } from '../../layout/virtqueue.ts';
 import { everyStep } from '../background.ts';
 import { OperatorError } from '../errors.ts';
 import { LifeCycle } from '../life-cycle.ts';
@@ -8,7 +9,6 @@ import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
 import type { RingProblem } from '../virtqueue/ring-problem.ts';
-import type { RingSet } from '../virtqueue/ring-set.ts';
 import {
   closeDescriptors,
   controlQueueOf,
@@ -22,7 +22,7 @@ import {
 } from '../virtqueue/ring-setup.ts';
 import { BackendChannel } from './backend-channel.ts';
 import { Connection, type Message } from './connection.ts';
-import { type FeatureChoice, offeredFeatures } from './features.ts';
+import { offeredFeatures } from './features.ts';
 import { Iommu } from './iommu.ts';
 import {
   BackendRequest,
@@ -38,20 +38,12 @@ import { checkQuota } from './quota.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import { admit } from './requests.ts';
 import { askForParts } from './ring-translations.ts';
-import { SESSION_TRANSITIONS, type SessionListener, type SessionState } from './session-state.ts';
-
-/** What a session needs to know of its VF. */
-export interface SessionDevice extends FeatureChoice {
-  readonly name: string;
-  readonly rings: RingSet;
-  readonly queuePairs: number;
-  readonly mac: Uint8Array;
-  readonly mtu: number;
-  readonly isLinkUp: boolean;
-  readonly allowUnsealedMemory: boolean;
-  /** Descriptors that a front-end may leave with us. */
-  readonly descriptorQuota: number;
-}
+import {
+  SESSION_TRANSITIONS,
+  type SessionDevice,
+  type SessionListener,
+  type SessionState,
+} from './session-state.ts';
 
 /**
  * One front-end's connection to a VF: what it negotiated, its memory, and the set-up of its rings.
@@ -88,7 +80,7 @@ export class Session {
       onDenied: (iova) => listener.onUntranslatable(iova),
     });
     this.#connection = new Connection(fd, poller, {
-      onMessage: (message) => this.#enqueue(() => this.#receive(message)),
+      onMessage: (message) => this.inTurn(() => this.#receive(message)),
       onClose: (reason) => {
         // After the request in hand, so that nothing is torn down under it.
         const tearDown = (): Promise<void> => this.#tearDown(reason);
@@ -98,7 +90,7 @@ export class Session {
   }
 
   /** One piece of work at a time: requests, and what the NIC itself wants of the rings. */
-  #enqueue(work: () => Promise<void>): Promise<void> {
+  inTurn(work: () => Promise<void>): Promise<void> {
     this.#work = this.#work.then(work, work);
     return this.#work;
   }
@@ -200,7 +192,8 @@ export class Session {
     const setup = this.setup(queue);
     if (this.device.rings.isRunning(queue)) return;
     const isComplete = setup.size > 0 && setup.addresses !== null && setup.kickFd >= 0;
-    const problem = setupProblem(setup, this.features);
+    const held = isComplete ? this.device.heldProblem : null;
+    const problem = setupProblem(setup, this.features) ?? held;
     if (problem !== null) {
       // Before the features are known, some of this may yet become right.
       if (isComplete || !this.#cycle.is('connected')) this.#setAside(queue, problem);
@@ -245,8 +238,9 @@ export class Session {
     const setup = this.setup(queue);
     setup.isControl = queue === this.controlQueue;
     if (!rings.setAside(queue, setup, reason)) return;
-    rings.countFault(queue, fault);
     this.#updateState();
+    if (fault === RING_FAULT_NONE) return; // held with all others, which was said once
+    rings.countFault(queue, fault);
     this.#listener.onRingFault(queue, reason);
   }
 

@@ -330,7 +330,7 @@ export function baseOf(place: number, features: bigint): number {
 }
 
 /** Whether a base is a place on such a ring. */
-export function isRingBase(base: number, size: number, features: bigint): boolean {
+function isRingBase(base: number, size: number, features: bigint): boolean {
   if (!isPackedRing(features)) return base <= 0xffff;
   return size === 0 || (base & (PACKED_WRAP - 1)) < size;
 }

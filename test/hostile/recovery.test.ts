@@ -5,6 +5,7 @@ import { F_ADD_SEALS, F_SEAL_FUTURE_WRITE } from '../../src/os/constants.ts';
 import { createEventFd } from '../../src/os/event-fd.ts';
 import { c } from '../../src/os/libc.ts';
 import { createMemoryFile } from '../../src/os/memory-file.ts';
+import { TRAPS_MAX } from '../../src/vf/quarantine.ts';
 import { writeU64, writeVringAddress, writeVringState } from '../../src/vhost-user/message.ts';
 import { isRaised } from '../support/event-fd.ts';
 import { plainFrame } from '../support/frames.ts';
@@ -159,5 +160,55 @@ describe('a ring that starts while its processor is being replaced', () => {
     await pass(nic, guests, 2, 1);
     expect(nic.nic.vf('vf1').rings.map(({ state }) => state)).toEqual(['enabled', 'enabled']);
     expect(restarts(nic)).toBe(1);
+  });
+});
+
+describe('a VF whose rings make the firmware trap again and again', () => {
+  /** Makes a ring of the VF trap, and starts it over as its driver would. */
+  async function trap(nic: TestNic, guests: readonly [MockGuest, ...MockGuest[]]): Promise<void> {
+    const [guest] = guests;
+    // The others come back after this VF: their frames say that its rings are attached.
+    await pass(nic, guests, 1, 2);
+    const fault = nic.next('fault', 0);
+    await nic.nic.injectTrap('vf0', 1);
+    await fault;
+    await guest.stopQueue(1);
+    guest.queues.queue(1).reset(0);
+    await guest.startQueue(1);
+  }
+
+  async function connectThree(nic: TestNic): Promise<[MockGuest, MockGuest, MockGuest]> {
+    return [await nic.connect(0), await nic.connect(1), await nic.connect(2)];
+  }
+
+  it('is held, says so, and comes back by itself; the others go on', async () => {
+    const nic = await TestNic.start({ vfs: 3 });
+    lab = nic;
+    const guests = await connectThree(nic);
+    const held = nic.next('hold', 0);
+    const released = nic.next('release', 0);
+    for (let traps = 0; traps < TRAPS_MAX; traps++) await trap(nic, guests);
+    await held;
+    const { state, rings, lastFault } = nic.nic.vf('vf0');
+    expect(lastFault).toMatch(/held for 1 s: .* trap 3 times/);
+    expect([state, ...rings.map((ring) => ring.state)]).toEqual(['faulted', 'faulted', 'faulted']);
+    await pass(nic, guests, 1, 2);
+    await released;
+    await pass(nic, guests, 0, 1);
+    await pass(nic, guests, 1, 0);
+    expect(nic.nic.vf('vf0').state).toBe('ready');
+  });
+
+  it('is let go when its operator changes it', async () => {
+    const nic = await TestNic.start({ vfs: 3 });
+    lab = nic;
+    const guests = await connectThree(nic);
+    const held = nic.next('hold', 0);
+    for (let traps = 0; traps < TRAPS_MAX; traps++) await trap(nic, guests);
+    await held;
+    const released = nic.next('release', 0);
+    await nic.nic.setVf('vf0', {});
+    await released;
+    await pass(nic, guests, 0, 1);
   });
 });

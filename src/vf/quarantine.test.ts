@@ -1,0 +1,59 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { Quarantine, TRAPS_MAX } from './quarantine.ts';
+
+let heard: string[];
+let quarantine: Quarantine;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  heard = [];
+  quarantine = new Quarantine((hold) => {
+    heard.push(hold === null ? 'released' : `held ${hold.seconds} s`);
+  });
+});
+
+afterEach(() => vi.useRealTimers());
+
+function trap(times: number, from = 0): void {
+  for (let count = 0; count < times; count++) quarantine.noteTrap(from + count);
+}
+
+it('takes a few traps for bad luck, and old ones for nothing', () => {
+  for (let minute = 0; minute < 5; minute++) trap(TRAPS_MAX - 1, minute * 61_000);
+  expect(heard).toEqual([]);
+  expect(quarantine.problem).toBeNull();
+});
+
+it('holds, lets go by itself, and holds for twice as long the next time', () => {
+  trap(TRAPS_MAX);
+  expect(quarantine.problem?.reason).toMatch(/held for 1 s: .* trap 3 times/);
+  vi.advanceTimersByTime(999);
+  expect(heard).toEqual(['held 1 s']);
+  vi.advanceTimersByTime(1);
+  expect(quarantine.problem).toBeNull();
+  trap(1, 1000);
+  vi.advanceTimersByTime(2000);
+  trap(1, 3000);
+  expect(heard).toEqual(['held 1 s', 'released', 'held 2 s', 'released', 'held 4 s']);
+});
+
+it('never holds for longer than ten minutes', () => {
+  for (let round = 0; round < 12; round++) {
+    trap(TRAPS_MAX, round * 1_000_000);
+    vi.advanceTimersByTime(600_000);
+  }
+  expect(heard.slice(-2)).toEqual(['held 600 s', 'released']);
+});
+
+it('begins anew after half an hour of calm, and when the operator has changed the VF', () => {
+  trap(TRAPS_MAX);
+  quarantine.forgive();
+  expect(heard).toEqual(['held 1 s', 'released']);
+  trap(TRAPS_MAX, 2000);
+  vi.advanceTimersByTime(1000);
+  trap(TRAPS_MAX, 2_000_000);
+  expect(heard.slice(2)).toEqual(['held 1 s', 'released', 'held 1 s']);
+  quarantine.close();
+  vi.advanceTimersByTime(10_000);
+  expect(heard).toHaveLength(5);
+});

@@ -1,0 +1,16 @@
+import type { Session } from './session.ts';
+
+/**
+ * All rings of a VF are held, or may start again. Between two requests of the front-end; those that
+ * a fault stopped stay so.
+ */
+export function followHold(session: Session): Promise<void> {
+  const { device } = session;
+  return session.inTurn(async () => {
+    for (const queue of device.heldProblem === null ? [] : device.rings.queues()) {
+      if (!device.rings.isRunning(queue) || device.rings.state(queue) === 'faulted') continue;
+      session.setup(queue).base = await device.rings.stop(queue, true);
+    }
+    if (session.state !== 'closed') await session.startComplete();
+  });
+}
