@@ -20,7 +20,7 @@ import { enableRing, memoryTable } from '../support/mock-driver/handshake.ts';
 import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 
 /** A VMM whose guest runs, and which now turns on the NIC. */
-export interface Vmm {
+interface Vmm {
   readonly guest: MockGuest;
   /** MAC addresses of the guest and of the one that it may talk to. */
   readonly mac: string;
