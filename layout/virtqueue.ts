@@ -46,9 +46,9 @@ export const PACKED_EVENT_DESCRIPTOR: u32 = 2;
 //   ├──────┴───┬───┴──────┴──────┬┴───────────┴───────────┼───────────────┴──┬────┴──────┬─────┘
 //   │ offloads │ holdPackets     │ holdMicroseconds       │ signalledPackets │ heldSince │
 //   ├──────────┼─────┬───────────┴────────────────────────┴──────────────────┴───────────┘
-//   │ flood    │ MTU │            36, 40, 44, 48, 52
+//   │ 2 × u16  │ MTU │            36, 40, 44, 48, 52
 //   └──────────┴─────┘
-//   56         60    64
+//   56         60    64             56: floodNext, 58: filled
 //
 //   lock: 0, or processor + 1 of the holder; taken only where several processors deliver to it
 //   state: what all processors go by once they have the lock; a view's own state may be older
@@ -76,11 +76,12 @@ export const RING_HELD_SINCE: u32 = 52;
 export const HELD_JUST_NOW: u32 = 1;
 /**
  * Of a transmit ring whose next frame is for everybody and has been delivered to some: the first VF
- * that it has not gone to. 0: there is no such frame.
+ * that it has not gone to. 0: there is no such frame. u16, cleared with the next one as one word
+ * when the ring starts.
  */
 export const RING_FLOOD_NEXT: u32 = 56;
-/** In the same word of a receive ring: 1 once its guest has posted a buffer since it started. */
-export const RING_FILLED: u32 = 56;
+/** Of a receive ring: 1 once its guest has posted a buffer since the ring started. */
+export const RING_FILLED: u32 = 58;
 /** The largest IP packet that a receive ring's guest takes; 0: it has not negotiated any. */
 export const RING_MTU: u32 = 60;
 

@@ -124,7 +124,7 @@ export function deliverFlood(sender: u32): bool {
 /** The rest of the ports is for another batch, after those of other rings. */
 function cutFlood(sender: u32, next: u32): void {
   isFloodCut = true;
-  ringAt(sender).floodNext = next;
+  ringAt(sender).floodNext = u16(next);
   count(sender, COUNTER_REPLICAS, floodedAt(0).mark);
   floodCount = 0;
 }

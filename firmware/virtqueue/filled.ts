@@ -7,15 +7,19 @@ import { ringAt, viewAt } from './ring';
 
 /** True for ever from the first buffer on, until the ring starts anew. */
 export function isFilled(ringNumber: u32): bool {
+  return ringAt(ringNumber).filled != 0 || becomesFilled(ringNumber);
+}
+
+/** Apart from the test that every frame takes, so that this one is small enough to be inlined. */
+function becomesFilled(ringNumber: u32): bool {
   const ring = ringAt(ringNumber);
-  if (ring.floodNext != 0) return true;
   const view = viewAt(ringNumber);
   // Not known here: what becomes of its frames is for the delivery to say.
   if (view.state != RING_ENABLED) return true;
   const words = control();
   const sender = words.currentRing;
   words.currentRing = ringNumber; // before an access that could trap
-  if (hasChains(view, ring)) ring.floodNext = 1;
+  if (hasChains(view, ring)) ring.filled = 1;
   words.currentRing = sender;
-  return ring.floodNext != 0;
+  return ring.filled != 0;
 }

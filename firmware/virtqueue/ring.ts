@@ -47,8 +47,8 @@ export class Ring {
   holdMicroseconds: u32;
   signalledPackets: u32;
   heldSince: u32;
-  /** Of a transmit ring; in a receive ring, whether it has been filled: see `isFilled`. */
-  floodNext: u32;
+  floodNext: u16;
+  filled: u16;
   mtu: u32;
 }
 
@@ -67,7 +67,7 @@ if (offsetof<Ring>('holdMicroseconds') != RING_HOLD_MICROSECONDS) ERROR('Ring dr
 if (offsetof<Ring>('signalledPackets') != RING_SIGNALLED_PACKETS) ERROR('Ring drifted');
 if (offsetof<Ring>('heldSince') != RING_HELD_SINCE) ERROR('Ring.heldSince drifted');
 if (offsetof<Ring>('floodNext') != RING_FLOOD_NEXT) ERROR('Ring.floodNext drifted');
-if (RING_FILLED != RING_FLOOD_NEXT) ERROR('Ring.floodNext is not RING_FILLED');
+if (offsetof<Ring>('filled') != RING_FILLED) ERROR('Ring.filled drifted');
 if (offsetof<Ring>('mtu') != RING_MTU) ERROR('Ring.mtu drifted');
 
 @unmanaged
