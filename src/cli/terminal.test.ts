@@ -104,10 +104,9 @@ describe('heddle up in a terminal', () => {
     const up = await start();
     up.press(CTRL_S);
     await up.report(1);
-    const begin = performance.now();
     up.process.kill('SIGTERM');
+    // Nobody presses Ctrl-Q: one that waited for its terminal would not end at all.
     expect(await once(up.process, 'exit')).toEqual([0, null]);
-    expect(performance.now() - begin).toBeLessThan(2000);
   });
 
   it('ends by SIGHUP when the terminal is closed', async () => {

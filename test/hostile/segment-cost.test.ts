@@ -6,6 +6,7 @@ import {
   PACKED_WRAP,
   RING_LAST_AVAIL,
 } from '../../layout/virtqueue.ts';
+import { threadCpuMicroseconds } from '../../src/os/cpu-time.ts';
 import { ALL_FEATURES } from '../offload/feature-sets.ts';
 import { OffloadWire } from '../offload/offload-wire.ts';
 import { superPacket } from '../offload/packets.ts';
@@ -17,10 +18,9 @@ const RECEIVER = { features: [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF], queue
 /** What one turn may take of the processor's time: what is to be caught takes ten times as long. */
 const TURN_MS_MAX = 5;
 
-/** The processor's time, which a busy machine does not lengthen. */
+/** CPU time of this thread: other processes and the collector's threads do not lengthen it. */
 function usedMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
+  return threadCpuMicroseconds() / 1000;
 }
 
 interface Buffers {
