@@ -262,6 +262,11 @@ export const ERROR_TABLE = {
     message: 'Cannot serve the request because there is no such route: received {route}',
     hint: 'See docs/api.md for the routes.',
   },
+  HEDDLE_OUTPUT_REFUSED: {
+    status: 500,
+    message: 'Cannot print because the system refuses ({reason}): received a standard output',
+    hint: 'Look for room on the disk that it goes to ("df"); the command itself may have acted.',
+  },
   HEDDLE_INTERNAL: {
     status: 500,
     message: 'Cannot complete the request because of a bug in Heddle: received {reason}',

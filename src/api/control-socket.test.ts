@@ -62,9 +62,13 @@ describe('the control socket', () => {
     await expect(openControlSocket(app, long)).rejects.toMatchObject({
       code: 'HEDDLE_SOCKET_PATH_TOO_LONG',
     });
-    await expect(openControlSocket(app, join(directory, 'no', 's'))).rejects.toMatchObject({
-      code: 'HEDDLE_SOCKET_DIRECTORY_MISSING',
-    });
+    const file = join(directory, 'no-directory');
+    writeFileSync(file, '');
+    for (const missing of [join(directory, 'no'), file]) {
+      await expect(openControlSocket(app, join(missing, 's'))).rejects.toMatchObject({
+        code: 'HEDDLE_SOCKET_DIRECTORY_MISSING',
+      });
+    }
   });
 
   it('is refused where this user may not write', async () => {

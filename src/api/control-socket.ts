@@ -1,7 +1,7 @@
 // The control socket: HTTP on a Unix socket that only its owner can open, from the moment it
 // exists.
 
-import { existsSync, lstatSync, unlinkSync } from 'node:fs';
+import { existsSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
@@ -9,7 +9,8 @@ import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { inBackground } from '../background.ts';
 import { SOCKET_PATH_BYTES_MAX } from '../config/fields.ts';
-import { asOperatorError, type OperatorError, operatorError } from '../errors.ts';
+import { operatorError } from '../errors.ts';
+import { socketError } from '../socket-error.ts';
 
 export interface ControlSocket {
   readonly path: string;
@@ -45,11 +46,15 @@ export async function makeWay(path: string): Promise<void> {
       socket: `${size} bytes, ${path}`,
     });
   }
-  const status = lstatSync(path, { throwIfNoEntry: false });
-  if (status === undefined) return;
-  if (!status.isSocket()) throw operatorError('HEDDLE_SOCKET_NOT_A_SOCKET', { socket: path });
-  if (await isLive(path)) throw operatorError('HEDDLE_CONTROL_IN_USE', { socket: path });
-  unlinkSync(path);
+  try {
+    const status = lstatSync(path, { throwIfNoEntry: false });
+    if (status === undefined) return;
+    if (!status.isSocket()) throw operatorError('HEDDLE_SOCKET_NOT_A_SOCKET', { socket: path });
+    if (await isLive(path)) throw operatorError('HEDDLE_CONTROL_IN_USE', { socket: path });
+    rmSync(path, { force: true }); // gone by itself is as good
+  } catch (error) {
+    throw socketError(error, path) ?? error;
+  }
 }
 
 function isLive(path: string): Promise<boolean> {
@@ -80,25 +85,14 @@ function listen(server: Server, path: string): Promise<void> {
   });
 }
 
-function listenError(error: NodeJS.ErrnoException, path: string): OperatorError {
+function listenError(error: NodeJS.ErrnoException, path: string): unknown {
   const options = { cause: error };
   // libuv reports a missing directory as EACCES, to be the same on every system.
   if (!existsSync(dirname(path))) {
     return operatorError('HEDDLE_SOCKET_DIRECTORY_MISSING', { socket: path }, options);
   }
-  switch (error.code) {
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return operatorError('HEDDLE_SOCKET_NOT_WRITABLE', { socket: path }, options);
-    case 'EADDRINUSE':
-      return operatorError('HEDDLE_CONTROL_IN_USE', { socket: path }, options);
-    default: {
-      const known = asOperatorError(error);
-      if (known !== undefined) return known;
-      const errno = error.code ?? 'unknown';
-      const operation = `listen on ${path}`;
-      return operatorError('HEDDLE_KERNEL_REFUSED', { operation, errno }, options);
-    }
+  if (error.code === 'EADDRINUSE') {
+    return operatorError('HEDDLE_CONTROL_IN_USE', { socket: path }, options);
   }
+  return socketError(error, path) ?? error;
 }

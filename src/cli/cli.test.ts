@@ -1,11 +1,12 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createApi } from '../api/app.ts';
 import { type ControlSocket, openControlSocket } from '../api/control-socket.ts';
 import { FakeNic } from '../api/fake-nic.ts';
-import { compileCommand, heddle, type Outcome } from './command-process.ts';
+import { compileCommand, heddle, mainScript, type Outcome } from './command-process.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'heddle-cli-'));
 const control = join(directory, 'control.sock');
@@ -207,6 +208,30 @@ describe('heddle check', () => {
       '5:37 uplinks[0].socket',
       '5:56 uplinks[0].trace',
     ]);
+  });
+
+  it('says that what it prints finds no room', () => {
+    writeFileSync(file, 'vfs: []\n');
+    const full = openSync('/dev/full', 'w');
+    const stdio = ['ignore', full, 'pipe'] as const;
+    const words = [mainScript, 'check', file];
+    const { status, stderr } = spawnSync(process.execPath, words, { stdio: [...stdio] });
+    closeSync(full);
+    expect({ status, stderr: stderr.toString() }).toEqual({
+      status: 1,
+      stderr: expect.stringMatching(/^heddle: Cannot print because .*ENOSPC.*\n {2}.*\n$/),
+    });
+  });
+
+  it('takes a directory that is a link to itself for missing', async () => {
+    const loop = join(directory, 'dead-end');
+    writeFileSync(file, `vfs:\n  - {name: vm1, socket: ${loop}/x.sock}\n`);
+    symlinkSync(loop, loop);
+    const { code, stderr } = await run('check', file);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringContaining('because the directory of vfs[0].socket does not exist'),
+    });
   });
 
   it('shows every mistake', async () => {

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { operatorError } from '../errors.ts';
 import type { Nic, NicConfigInput } from '../nic/types.ts';
 import { addApply } from './apply.ts';
 import { addCheck } from './check.ts';
@@ -48,8 +49,11 @@ export async function run(words: readonly string[], context: ProgramContext): Pr
   // own and keeps away from Node's streams: to touch them is to have them opened.
   if (words[0] !== 'up') {
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      process.exit(0);
+      if (error.code === 'EPIPE') process.exit(0);
+      const reason = error.code ?? error.message;
+      const refused = operatorError('HEDDLE_OUTPUT_REFUSED', { reason }, { cause: error });
+      process.stderr.write(`${errorText(refused)}\n`);
+      process.exit(EXIT_FAILED);
     });
   }
   try {

@@ -21,6 +21,9 @@ describe('the run-time directory', () => {
     expect(runtimeDirectory({})).toBe(fallback);
     expect(runtimeDirectory({ XDG_RUNTIME_DIR: `${base}/none` })).toBe(fallback);
     expect(runtimeDirectory({ XDG_RUNTIME_DIR: 'relative' })).toBe(fallback);
+    // Where this user may not look (root may look everywhere, but not along a link to itself).
+    symlinkSync(join(base, 'loop'), join(base, 'loop'));
+    expect(runtimeDirectory({ XDG_RUNTIME_DIR: `${base}/loop/of` })).toBe(fallback);
   });
 
   it('is created for its owner alone, and used again', () => {

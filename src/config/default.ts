@@ -10,9 +10,17 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** $XDG_RUNTIME_DIR/heddle; without a session (su, cron, containers) one of our own in /tmp. */
 export function runtimeDirectory(environment: Environment = process.env): string {
   const base = environment.XDG_RUNTIME_DIR;
-  const isUsable =
-    base?.startsWith('/') && statSync(base, { throwIfNoEntry: false })?.isDirectory();
+  const isUsable = base?.startsWith('/') && isDirectory(base);
   return isUsable ? `${base}/heddle` : `/tmp/heddle-${userId()}`;
+}
+
+/** False also where this user may not look: after `su` the variable may be somebody else's. */
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 /** Creates the directory if need be, and refuses one where somebody else could plant a socket. */

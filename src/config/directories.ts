@@ -9,13 +9,22 @@ import type { NicConfig } from './types.ts';
 
 export function missingDirectories(config: NicConfig, locate: Locate): OperatorError[] {
   return pathsOf(config).flatMap(({ key, path }) => {
-    const directory = dirname(path);
-    if (statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return [];
+    if (!isMissing(dirname(path))) return [];
     const parameters = { key: keyText(key, 'the NIC'), received: path };
     return [
       operatorError('HEDDLE_CONFIG_DIRECTORY', { where: locate(key, 'value'), ...parameters }),
     ];
   });
+}
+
+/** Where this user may not look, nothing is known to be missing: the NIC may run as another. */
+function isMissing(directory: string): boolean {
+  try {
+    return !statSync(directory).isDirectory();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP';
+  }
 }
 
 function pathsOf({ control, vfs, uplinks }: NicConfig): { key: KeyPath; path: string }[] {

@@ -91,7 +91,7 @@ export function checkAddressSpace(
   const needed = memories * MEMORY_BYTES + threads * THREAD_BYTES;
   if (needed <= limit) return;
   throw operatorError('HEDDLE_ADDRESS_SPACE', {
-    received: `${Math.round(limit / GIB)} GiB, with ${processors} processors ${needed / GIB} GiB`,
+    received: `${Math.round(limit / GIB)} GiB, where ${needed / GIB} GiB are needed`,
   });
 }
 

@@ -22,12 +22,21 @@ export function bindDatagramSocket(path: string): number {
   const fd = createDatagramSocket();
   let error = bindErrno(fd, path);
   if (error === EADDRINUSE && isStale(path)) {
-    unlinkSync(path);
-    error = bindErrno(fd, path);
+    error = unlinkErrno(path);
+    if (error === 0) error = bindErrno(fd, path);
   }
   if (error === 0) return fd;
   c.close(fd);
   return -error;
+}
+
+function unlinkErrno(path: string): number {
+  try {
+    unlinkSync(path);
+    return 0;
+  } catch (error) {
+    return -((error as NodeJS.ErrnoException).errno ?? -EADDRINUSE);
+  }
 }
 
 function isStale(path: string): boolean {

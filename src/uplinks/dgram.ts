@@ -1,12 +1,12 @@
 import { unlinkSync } from 'node:fs';
-import { operatorError } from '../errors.ts';
-import { EADDRINUSE, EPERM } from '../os/constants.ts';
+import { EPERM } from '../os/constants.ts';
 import { bindDatagramSocket, createDatagramSocket } from '../os/datagram-socket.ts';
 import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
 import { errorName } from '../os/system-error.ts';
 import { connectUnixSocket } from '../os/unix-socket.ts';
+import { errnoError } from '../socket-error.ts';
 import { plainCapabilities } from './stream.ts';
 import type { SourceListener, UplinkSource } from './uplink.ts';
 import { BURST_MAX } from './wire.ts';
@@ -47,7 +47,7 @@ export class DgramSource implements UplinkSource {
   async start(listener: SourceListener): Promise<void> {
     const { socket } = this.#options;
     const fd = bindDatagramSocket(socket);
-    if (fd < 0) throw explain(-fd, socket);
+    if (fd < 0) throw errnoError(errorName(-fd), socket);
     this.#fd = fd;
     this.#probeFd = createDatagramSocket();
     this.#listener = listener;
@@ -122,16 +122,4 @@ export class DgramSource implements UplinkSource {
     const settings = [{ kind: 'message', fd: this.#fd, headerSize: 0, peer }] as const;
     this.#listener?.onUp({ capabilities, settings });
   }
-}
-
-function explain(error: number, socket: string): Error {
-  const code = errorName(error);
-  if (error === EADDRINUSE) return operatorError('HEDDLE_SOCKET_IN_USE', { socket });
-  if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return operatorError('HEDDLE_SOCKET_DIRECTORY_MISSING', { socket });
-  }
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-    return operatorError('HEDDLE_SOCKET_NOT_WRITABLE', { socket });
-  }
-  return operatorError('HEDDLE_KERNEL_REFUSED', { operation: `bind ${socket}`, errno: code });
 }

@@ -1,7 +1,16 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, lstatSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { c } from '../os/libc.ts';
 import { Poller } from '../os/poller.ts';
@@ -143,6 +152,26 @@ describe('a server endpoint', () => {
     const code = 'HEDDLE_SOCKET_DIRECTORY_MISSING';
     const path = join(directory, 'no/such/x.sock');
     expect(() => serve(path)).toThrow(expect.objectContaining({ code }));
+  });
+
+  it('says that the directory is a file, or a link to itself', () => {
+    const path = freshPath();
+    writeFileSync(path, '');
+    const code = 'HEDDLE_SOCKET_DIRECTORY_MISSING';
+    expect(() => serve(`${path}/x.sock`)).toThrow(expect.objectContaining({ code }));
+    const loop = freshPath();
+    symlinkSync(loop, loop);
+    const refused = { code: 'HEDDLE_KERNEL_REFUSED', message: expect.stringContaining('ELOOP') };
+    expect(() => serve(`${loop}/x.sock`)).toThrow(expect.objectContaining(refused));
+  });
+
+  it('closes when its directory lets nobody in any more', () => {
+    const path = join(directory, 'closing', 'x.sock');
+    mkdirSync(dirname(path));
+    const endpoint = new ServerEndpoint(path, poller, meeting().listener);
+    renameSync(dirname(path), join(directory, 'moved'));
+    writeFileSync(dirname(path), ''); // ENOTDIR, as EACCES would not stop root
+    expect(() => endpoint.close()).not.toThrow();
   });
 
   it('says that the directory is not writable', (context) => {

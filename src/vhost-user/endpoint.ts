@@ -1,4 +1,4 @@
-import { lstatSync, unlinkSync } from 'node:fs';
+import { lstatSync, rmSync, unlinkSync } from 'node:fs';
 import { operatorError } from '../errors.ts';
 import { ECONNREFUSED, EMFILE, ENFILE } from '../os/constants.ts';
 import { closeFd } from '../os/descriptor.ts';
@@ -13,6 +13,7 @@ import {
   listenUnixSocket,
   SOCKET_PATH_LENGTH_MAX,
 } from '../os/unix-socket.ts';
+import { socketError } from '../socket-error.ts';
 
 /** How a VF meets its front-ends: it listens, or it connects and connects again. */
 export interface Endpoint {
@@ -143,7 +144,7 @@ function openListener(path: string): number {
     return fd;
   } catch (error) {
     closeFd(fd);
-    throw explain(error, path);
+    throw socketError(error, path) ?? error;
   }
 }
 
@@ -166,35 +167,15 @@ function clearPath(path: string): void {
   const error = connectUnixSocket(probe, path);
   c.close(probe);
   if (error !== ECONNREFUSED) throw operatorError('HEDDLE_SOCKET_IN_USE', { socket: path });
-  unlinkSync(path);
+  rmSync(path, { force: true });
 }
 
 /** Removes our socket, unless someone else has put another in its place. */
 function removeSocket(path: string, inode: number): void {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (stat !== undefined && stat.ino === inode) unlinkSync(path);
-}
-
-function explain(error: unknown, path: string): unknown {
-  if (!(error instanceof SystemError)) return error;
-  switch (error.code) {
-    case 'ENOENT':
-    case 'ENOTDIR':
-      return operatorError('HEDDLE_SOCKET_DIRECTORY_MISSING', { socket: path });
-    case 'EACCES':
-    case 'EROFS':
-    case 'EPERM':
-      return operatorError('HEDDLE_SOCKET_NOT_WRITABLE', { socket: path });
-    case 'EMFILE':
-    case 'ENFILE':
-      return operatorError('HEDDLE_FILE_DESCRIPTORS', { operation: `listen on ${path}` });
-    case 'EADDRINUSE':
-      return operatorError('HEDDLE_SOCKET_IN_USE', { socket: path });
-    default:
-      return operatorError('HEDDLE_KERNEL_REFUSED', {
-        operation: `listen on ${path}`,
-        errno: error.code,
-      });
+  try {
+    if (lstatSync(path).ino === inode) unlinkSync(path);
+  } catch {
+    // Gone already, or its directory lets nobody in any more. A stale socket harms nobody.
   }
 }
 
