@@ -1,7 +1,7 @@
 // What the kernel says about a process, by its id.
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { CLOCK_TICKS_PER_SECOND } from '../src/os/cpu-time.ts';
+import { CLOCK_TICKS_PER_SECOND } from '../src/os/proc-stat.ts';
 
 /** How often its threads went to sleep so far: each time, something woke them again. */
 export function sleepsOf(pid: number): number {

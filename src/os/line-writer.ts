@@ -1,4 +1,4 @@
-import { fstatSync, readFileSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import {
   EAGAIN,
   EINTR,
@@ -8,18 +8,16 @@ import {
   O_NOCTTY,
   O_NONBLOCK,
   O_WRONLY,
-  POLLOUT,
 } from './constants.ts';
 import { closeFd } from './descriptor.ts';
 import { c, errno } from './libc.ts';
 import { acquirePoller, type Poller, releasePoller } from './poller.ts';
+import { readStat } from './proc-stat.ts';
 import { scratch } from './scratch.ts';
+import { isWritable, WRITABLE_BYTES } from './writable.ts';
 
 /** What waits for a reader: some thousand lines. */
 const QUEUE_BYTES_MAX = 256 * 1024;
-
-/** A pipe that is writable takes this much at once (PIPE_BUF, pipe(7)). */
-const POLLED_BYTES_MAX = 4096;
 
 const WRITE_BYTES_MAX = 32 * 1024;
 
@@ -214,10 +212,9 @@ function openAnew(fd: number, device: number): number {
   return c.open('/dev/tty', OPEN_FLAGS);
 }
 
-/** Its device number, or −1: the fifth field behind the name of the program, proc(5). */
+/** Its device number (tty_nr), or −1. */
 function controllingTerminal(): number {
-  const text = readFileSync('/proc/self/stat', 'latin1');
-  return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[4]) || -1;
+  return Number(readStat('/proc/self')(7)) || -1;
 }
 
 function writeTo(fd: number, length: number): number {
@@ -235,12 +232,9 @@ function sendNow(fd: number, length: number): number {
  * question and our write could still make it wait.
  */
 function writeIfReady(fd: number, length: number): number {
-  // struct pollfd, behind the bytes to be written: fd, events, revents.
-  const at = WRITE_BYTES_MAX;
-  scratch.view.setInt32(at, fd, true);
-  scratch.view.setUint32(at + 4, POLLOUT, true);
-  if (c.poll(scratch.address + at, 1, 0) <= 0) return -EAGAIN;
-  return writeTo(fd, Math.min(length, POLLED_BYTES_MAX));
+  // The question is put behind the bytes to be written.
+  if (!isWritable(fd, WRITE_BYTES_MAX)) return -EAGAIN;
+  return writeTo(fd, Math.min(length, WRITABLE_BYTES));
 }
 
 function countLines(bytes: Buffer): number {

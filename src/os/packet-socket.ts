@@ -10,14 +10,14 @@ export const PACKET_AUXDATA = 8;
 const PACKET_ADD_MEMBERSHIP = 1;
 const PACKET_RX_RING = 5;
 const PACKET_STATISTICS = 6;
-const PACKET_VERSION = 10;
-const PACKET_VNET_HDR = 15;
+export const PACKET_VERSION = 10;
+export const PACKET_VNET_HDR = 15;
 const PACKET_FANOUT = 18;
 const PACKET_IGNORE_OUTGOING = 23;
 const PACKET_MR_PROMISC = 1;
 const PACKET_FANOUT_HASH = 0;
 const PACKET_FANOUT_FLAG_UNIQUEID = 0x2000;
-const TPACKET_V2 = 1;
+export const TPACKET_V2 = 1;
 const SO_ERROR = 4;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
@@ -53,7 +53,7 @@ export function openPacketSocket(interfaceIndex: number, fanoutGroup: number | n
     setOption(fd, SOL_PACKET, PACKET_VNET_HDR, 1) &&
     setOption(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1) &&
     addPromiscuity(fd, interfaceIndex) &&
-    bindTo(fd, interfaceIndex) &&
+    bindTo(fd, interfaceIndex, ETH_P_ALL_BIG_ENDIAN) &&
     (fanoutGroup === null || setOption(fd, SOL_PACKET, PACKET_FANOUT, fanoutGroup));
   if (!isReady) {
     const error = errno();
@@ -122,9 +122,7 @@ export function addReceiveRing(fd: number, ring: PacketRing): number {
   const { blockSize, blockCount, slotSize } = ring;
   const slotCount = Math.floor(blockSize / slotSize) * blockCount;
   const request = [blockSize, blockCount, slotSize, slotCount];
-  for (const [at, value] of request.entries()) scratch.view.setUint32(at * 4, value, true);
-  const isMade = isTold && c.setsockopt(fd, SOL_PACKET, PACKET_RX_RING, scratch.address, 16) === 0;
-  return isMade ? 0 : -errno();
+  return isTold && setOption(fd, SOL_PACKET, PACKET_RX_RING, ...request) ? 0 : -errno();
 }
 
 /**
@@ -155,9 +153,10 @@ export function hasUdpSegmentation(): boolean {
   return major > 6 || (major === 6 && minor >= 2);
 }
 
-function setOption(fd: number, level: number, name: number, value: number): boolean {
-  scratch.view.setInt32(0, value, true);
-  return c.setsockopt(fd, level, name, scratch.address, 4) === 0;
+/** `words`: the value, or a structure of 32-bit fields. */
+export function setOption(fd: number, level: number, name: number, ...words: number[]): boolean {
+  for (const [at, word] of words.entries()) scratch.view.setInt32(at * 4, word, true);
+  return c.setsockopt(fd, level, name, scratch.address, words.length * 4) === 0;
 }
 
 /** struct packet_mreq: it ends with the socket, whatever becomes of the process. */
@@ -168,11 +167,11 @@ function addPromiscuity(fd: number, interfaceIndex: number): boolean {
   return c.setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, scratch.address, 16) === 0;
 }
 
-/** struct sockaddr_ll. */
-function bindTo(fd: number, interfaceIndex: number): boolean {
+/** struct sockaddr_ll. `protocol`: what it receives, in network byte order; 0: nothing. */
+export function bindTo(fd: number, interfaceIndex: number, protocol: number): boolean {
   scratch.bytes.fill(0, 0, 20);
   scratch.view.setUint16(0, AF_PACKET, true);
-  scratch.view.setUint16(2, ETH_P_ALL_BIG_ENDIAN, true);
+  scratch.view.setUint16(2, protocol, true);
   scratch.view.setInt32(4, interfaceIndex, true);
   return c.bind(fd, scratch.address, 20) === 0;
 }

@@ -17,13 +17,16 @@ import {
   SOCK_RAW,
 } from './constants.ts';
 import { c } from './libc.ts';
-import { scratch } from './scratch.ts';
+import {
+  bindTo,
+  PACKET_VERSION,
+  PACKET_VNET_HDR,
+  SOL_PACKET,
+  setOption,
+  TPACKET_V2,
+} from './packet-socket.ts';
 
-const SOL_PACKET = 263;
-const PACKET_VERSION = 10;
 const PACKET_TX_RING = 13;
-const PACKET_VNET_HDR = 15;
-const TPACKET_V2 = 1;
 
 const BLOCK_SIZE = 0x10000;
 const BLOCK_COUNT = 4;
@@ -58,25 +61,14 @@ export function closeTransmitRing({ fd, address }: TransmitRing): void {
 }
 
 function isReady(fd: number, interfaceIndex: number): boolean {
-  const set = (name: number, words: readonly number[]): boolean => {
-    for (const [at, word] of words.entries()) scratch.view.setUint32(at * 4, word, true);
-    return c.setsockopt(fd, SOL_PACKET, name, scratch.address, words.length * 4) === 0;
-  };
+  // struct tpacket_req
+  const request = [BLOCK_SIZE, BLOCK_COUNT, TRANSMIT_SLOT_SIZE, TRANSMIT_SLOT_COUNT];
   return (
-    set(PACKET_VERSION, [TPACKET_V2]) &&
-    set(PACKET_VNET_HDR, [1]) &&
-    // struct tpacket_req
-    set(PACKET_TX_RING, [BLOCK_SIZE, BLOCK_COUNT, TRANSMIT_SLOT_SIZE, TRANSMIT_SLOT_COUNT]) &&
-    bindTo(fd, interfaceIndex)
+    setOption(fd, SOL_PACKET, PACKET_VERSION, TPACKET_V2) &&
+    setOption(fd, SOL_PACKET, PACKET_VNET_HDR, 1) &&
+    setOption(fd, SOL_PACKET, PACKET_TX_RING, ...request) &&
+    bindTo(fd, interfaceIndex, 0)
   );
-}
-
-/** struct sockaddr_ll. */
-function bindTo(fd: number, interfaceIndex: number): boolean {
-  scratch.bytes.fill(0, 0, 20);
-  scratch.view.setUint16(0, AF_PACKET, true);
-  scratch.view.setInt32(4, interfaceIndex, true);
-  return c.bind(fd, scratch.address, 20) === 0;
 }
 
 /** −1 if the kernel refuses. */

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import {
   AF_UNIX,
   EAGAIN,
@@ -15,6 +14,7 @@ import {
   SOL_SOCKET,
 } from './constants.ts';
 import { c, errno } from './libc.ts';
+import { readStat } from './proc-stat.ts';
 import { scratch } from './scratch.ts';
 import { checked, SystemError } from './system-error.ts';
 
@@ -68,8 +68,7 @@ export function peerProcess(fd: number): string {
  */
 export function processIdentity(pid: number): string | null {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return `${pid}:${text.slice(text.lastIndexOf(')') + 2).split(' ')[19]}`;
+    return `${pid}:${readStat(`/proc/${pid}`)(22)}`;
   } catch {
     return null;
   }

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { arch } from 'node:process';
-import { CLOCK_TICKS_PER_SECOND } from '../os/cpu-time.ts';
+import { cpuSecondsIn, readStat } from '../os/proc-stat.ts';
 
 /** What the kernel says of a thread. */
 export interface ThreadState {
@@ -24,17 +24,16 @@ export const HARMLESS_CALLS: ReadonlySet<number> = new Set(
 
 /** Null if there is no such thread, or nobody to tell of it: no /proc. */
 export function readThreadState(thread: number): ThreadState | null {
-  const read = (file: string): string => readFileSync(`/proc/self/task/${thread}/${file}`, 'utf8');
+  const directory = `/proc/self/task/${thread}`;
+  const read = (file: string): string => readFileSync(`${directory}/${file}`, 'utf8');
   try {
-    const stat = read('stat');
-    // Behind the name in parentheses, which may itself hold blanks.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const stat = readStat(directory);
     const switches = [...read('status').matchAll(/ctxt_switches:\s*(\d+)/g)];
     const call = /^-?\d+/.exec(read('syscall'));
     return {
-      isBlocked: fields[0] === 'S' || fields[0] === 'D',
+      isBlocked: stat(3) === 'S' || stat(3) === 'D',
       switches: switches.reduce((sum, [, count]) => sum + Number(count), 0),
-      cpuSeconds: (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND,
+      cpuSeconds: cpuSecondsIn(stat),
       call: call === null ? -1 : Number(call[0]),
       sleepsIn: read('wchan'),
     };
