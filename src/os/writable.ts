@@ -5,9 +5,9 @@ import { scratch } from './scratch.ts';
 /** What a descriptor that is writable takes without waiting: PIPE_BUF, pipe(7). */
 export const WRITABLE_BYTES = 4096;
 
-/** Asks, without waiting. `at`: a place in the scratch page for struct pollfd (fd, events, revents). */
+/** Asks, without waiting. `at`: where in the scratch page struct pollfd may lie. */
 export function isWritable(fd: number, at: number): boolean {
-  scratch.view.setInt32(at, fd, true);
+  scratch.view.setInt32(at, fd, true); // fd, events, revents
   scratch.view.setUint32(at + 4, POLLOUT, true);
   return c.poll(scratch.address + at, 1, 0) > 0;
 }

@@ -26,7 +26,7 @@ export class LoopHold {
   begin(): void {
     if (this.#timer !== null) return;
     // Free for longer than it was held: that was another loop.
-    const isNew = Date.now() - this.#endedAt > this.#seconds * 1000;
+    const isNew = performance.now() - this.#endedAt > this.#seconds * 1000;
     this.#seconds = isNew ? SECONDS_MIN : Math.min(this.#seconds * 2, SECONDS_MAX);
     this.#timer = setTimeout(() => this.#end(), this.#seconds * 1000);
     this.#timer.unref();
@@ -41,7 +41,7 @@ export class LoopHold {
 
   #end(): void {
     this.#timer = null;
-    this.#endedAt = Date.now();
+    this.#endedAt = performance.now();
     this.#onEnd();
   }
 }
