@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { operatorError } from '../errors.ts';
 import { actionText, applyActions, diffConfig } from './diff.ts';
 import type { Action, NicConfig, VfConfig } from './types.ts';
 import { completeNic } from './validate.ts';
@@ -111,6 +112,17 @@ async function carryOut(
   return { ...running, macAgeSeconds, vfs: [...vfs.values()], touched };
 }
 
+const nothing = async (): Promise<void> => {};
+const noTarget = {
+  removeVf: nothing,
+  addVf: nothing,
+  setVf: nothing,
+  removeUplink: nothing,
+  addUplink: nothing,
+  setUplink: nothing,
+  setNic: nothing,
+};
+
 describe('a VF that cannot be added', () => {
   const steps: string[] = [];
   const carry = (running: NicConfig, wanted: NicConfig, refused: string): Promise<void> => {
@@ -135,6 +147,38 @@ describe('a VF that cannot be added', () => {
     const wanted = nic([{ ...vm1, socket: '/s/3' }, vm2]);
     await expect(carry(nic([vm1, vm2]), wanted, '/s/3')).rejects.toThrow('/s/3 is in use');
     expect(steps).toEqual(['- vm1', '+ vm1 /s/1']);
+  });
+
+  it('is told, and so is every other', async () => {
+    const wanted = nic([
+      { ...vm1, mtu: 9000 },
+      { ...vm2, mtu: 9000 },
+    ]);
+    const taken = async ({ socket }: VfConfig): Promise<void> => {
+      throw operatorError('HEDDLE_SOCKET_IN_USE', { socket });
+    };
+    const applying = applyActions(diffConfig(nic([]), wanted), { ...noTarget, addVf: taken });
+    const other = { message: expect.stringContaining('/s/2') };
+    await expect(applying).rejects.toMatchObject({
+      message: expect.stringContaining('/s/1'),
+      also: [other],
+    });
+  });
+
+  it('keeps no other from coming, nor does a change in place that fails', async () => {
+    const added: string[] = [];
+    const target = {
+      ...noTarget,
+      addVf: async ({ name }: VfConfig) => void added.push(name),
+      setVf: () => Promise.reject(new Error('no answer')),
+    };
+    const wanted = nic([
+      { ...vm1, mtu: 9000 },
+      { ...vm2, gro: false },
+    ]);
+    const applying = applyActions(diffConfig(nic([vm1, vm2]), wanted), target);
+    await expect(applying).rejects.toThrow('no answer');
+    expect(added).toEqual(['vm1']);
   });
 
   it('keeps no other from coming', async () => {

@@ -1,8 +1,9 @@
 // A configuration is applied as a list of actions, which --dry-run prints. VFs that do not differ
 // have no action, and so keep their connection and their traffic.
 
-import { operatorError } from '../errors.ts';
+import { asOperatorError, operatorError } from '../errors.ts';
 import { vlanText } from '../switch/vlan.ts';
+import { joined } from './problems.ts';
 import type { Action, NicConfig, UplinkConfig, VfChanges, VfConfig } from './types.ts';
 
 /** What a guest does not notice; every other change needs a new session with the front-end. */
@@ -175,25 +176,38 @@ export async function applyActions(
       await target.removeUplink(action.name);
     }
   }
-  for (const action of actions) {
-    if (action.type === 'set-vf') await target.setVf(action.vf, action.changes);
-    if (action.type === 'set-uplink') await target.setUplink(action.uplink);
-    if (action.type === 'set-nic') await target.setNic(action.changes);
-  }
-  const errors = await addAll(actions, target);
-  if (errors.length > 0) throw errors[0];
-}
-
-async function addAll(actions: readonly Action[], target: ActionTarget): Promise<unknown[]> {
+  // From here on whatever fails is told at the end: what was removed must come back first.
   const errors: unknown[] = [];
-  const attempt = (adding: Promise<void>): Promise<boolean> =>
-    adding.then(
+  const attempt = (step: Promise<void>): Promise<boolean> =>
+    step.then(
       () => true,
       (error: unknown) => {
         errors.push(error);
         return false;
       },
     );
+  for (const action of actions) {
+    if (action.type === 'set-vf') await attempt(target.setVf(action.vf, action.changes));
+    if (action.type === 'set-uplink') await attempt(target.setUplink(action.uplink));
+    if (action.type === 'set-nic') await attempt(target.setNic(action.changes));
+  }
+  await addAll(actions, target, attempt);
+  if (errors.length > 0) throw together(errors);
+}
+
+/** All of them as one error, or the mistake among them: that must be loud. */
+function together(errors: readonly unknown[]): unknown {
+  if (errors.length === 1) return errors[0];
+  const known = errors.map(asOperatorError);
+  const mistake = known.indexOf(undefined);
+  return mistake === -1 ? joined(known.filter((error) => error !== undefined)) : errors[mistake];
+}
+
+async function addAll(
+  actions: readonly Action[],
+  target: ActionTarget,
+  attempt: (step: Promise<void>) => Promise<boolean>,
+): Promise<void> {
   const toRestore: (() => Promise<void>)[] = [];
   for (const action of actions) {
     if (action.type === 'add-vf') await attempt(target.addVf(action.vf));
@@ -206,7 +220,6 @@ async function addAll(actions: readonly Action[], target: ActionTarget): Promise
     }
   }
   for (const restore of toRestore) await attempt(restore());
-  return errors;
 }
 
 function pendingText({ pending }: { pending?: string }): string {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as layout from '../../layout/counters.ts';
 import { RING_FAULT_AVAIL_INDEX, RING_FAULT_NONE } from '../../layout/virtqueue.ts';
@@ -24,6 +25,14 @@ describe('the drop reasons', () => {
     const constants = Object.keys(layout).filter((name) => /^DROP_(?!REASON_COUNT)/.test(name));
     expect(DROP_NAMES.length).toBe(constants.length);
   });
+});
+
+it.each([
+  ['drops.md', DROP_NAMES],
+  ['ring-faults.md', FAULT_NAMES.slice(1)],
+])('docs/%s tells an operator what each reason means', (page, names) => {
+  const text = readFileSync(new URL(`../../docs/${page}`, import.meta.url), 'utf8');
+  expect(names.filter((name) => !new RegExp(`^\\| *\`${name}\``, 'm').test(text))).toEqual([]);
 });
 
 describe('the reasons of ring faults', () => {
