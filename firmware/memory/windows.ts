@@ -248,8 +248,8 @@ function moveWindow(from: u32, to: u32): void {
 
 /**
  * Host: the slot to map next, a free one or the one unused for longest; −1 if the frames of the
- * batch and this delivery use them all. One of this VF if there is any: whoever looks at its own
- * windows over and over keeps them young, and would push out all those of quiet guests.
+ * batch and this delivery use them all. Prefers windows of `vf`: a guest that touches its
+ * own over and over keeps them young, and would otherwise push out those of quiet guests.
  */
 export function chooseSlot(slotCount: u32, vf: u32): i32 {
   const stamp = control().batchStamp;

@@ -1,6 +1,6 @@
-// The words of the MAC table (layout/switch.ts). A key changes in `exchange` alone: whoever wins
-// the compare-and-swap counts, so that the counts of all ports hold whatever the processors do at
-// once.
+// The words of the MAC table (layout/switch.ts). Keys change only in `exchange`: the
+// processor whose compare-and-swap succeeds updates the counts, so they stay right when several
+// write at once.
 import { LEARNED_PER_VF_MAX } from '../../layout/limits';
 import { SHARED_BASE, SHARED_FDB, SHARED_VFS } from '../../layout/memory';
 import {
@@ -112,7 +112,7 @@ export function stamp(set: u32, way: u32, seconds: u32): void {
   atomic.store<u32>(set + (way << 2), seconds, FDB_STAMPS);
 }
 
-/** Puts `key` where `old` stands, and counts it. False if something else stands there by now. */
+/** Replaces `old` by `key` and counts it. False if another processor has changed the place. */
 export function exchange(set: u32, way: u32, old: u64, key: u64): bool {
   if (isLearned(old)) addToWord(portOf(old), PENDING);
   if (isLearned(key)) addToWord(portOf(key), PENDING);

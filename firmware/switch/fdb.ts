@@ -125,8 +125,8 @@ function settle(home: u32, tag: u64, vf: u32): bool {
 }
 
 /**
- * Takes a place at home from a port that has more of them than it leaves to `vf`: who fills the
- * places of an address on purpose does not keep it from being learned.
+ * Takes a place at home from a port that has at least two more of them than `vf`: filling the
+ * places of an address on purpose must not keep it from being learned.
  */
 function displace(home: u32, tag: u64, vf: u32): bool {
   const own = waysOf(home, vf);
@@ -157,8 +157,8 @@ function put(home: u32, distance: u32, way: u32, old: u64, key: u64): bool {
 }
 
 /**
- * Two processors may have given one address two places. A VF's own wins, and else what is found
- * first; whoever comes last sees both.
+ * Two processors may have stored one address twice. A VF's own entry is kept, otherwise the one
+ * found first. The processor that writes last sees both.
  */
 function dropTwins(home: u32, tag: u64): void {
   let keptSet: u32 = 0;
@@ -182,8 +182,8 @@ function dropTwins(home: u32, tag: u64): void {
 }
 
 /**
- * A VF's own address (VLAN << 48 | MAC). It takes the place of whatever stands in the way, and
- * finds one: there are as many places within reach as there can be such addresses.
+ * A VF's own address (VLAN << 48 | MAC). It may evict any learned address, and so
+ * always finds a place: there are as many within reach as there can be addresses of VFs.
  */
 export function setStatic(address: u64, vf: u32): bool {
   const hash = scatter(address);

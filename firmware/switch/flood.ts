@@ -49,9 +49,10 @@ export function openFlood(frames: u32): void {
 }
 
 /**
- * With a batch whose first frame has gone to all ports before VF `next`. It alone goes on, whatever
- * the switch has learned meanwhile: nobody gets it twice. Its copies were all counted as replicas,
- * for nobody knows whether its guest will let it complete; so one less is counted at its end.
+ * With a batch whose first frame has gone to all ports before VF `next`. Only this frame goes on,
+ * and as a flood even if its destination has been learned since: nobody gets it twice. Its copies
+ * so far were all counted as replicas, since its guest may reset the ring before the frame is done.
+ * So its last batch counts one less.
  */
 export function resumeFlood(next: u32): void {
   isResumed = true;

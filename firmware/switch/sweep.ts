@@ -1,9 +1,9 @@
-// Sweeps the MAC table for a port that has reached its limit: what has aged goes, and the learned
-// addresses of all ports are counted anew. A pass goes part by part, one a batch at most and one
-// pass a second, so a flood of addresses costs no more than that.
+// Sweeps the MAC table for a port that has reached its limit: expired addresses are removed, and
+// the learned addresses of all ports are counted again. A batch sweeps at most one part of the
+// table, and a pass begins at most once a second: a flood of addresses costs no more than that.
 //
-// A recount holds for a port of whose addresses none has come or gone meanwhile: the word that has
-// the count tells that, too, and is exchanged as a whole.
+// A port's recount is stored only if none of its addresses came or went during the pass. The word
+// with the count also counts changes, and is replaced by one compare-and-swap.
 import { SWEEP_SETS, VF_COUNT_MAX } from '../../layout/limits';
 import { RECOUNT_BASE, RECOUNT_ENTRY_SIZE } from '../../layout/memory';
 import { FDB_SET_COUNT, FDB_WAYS } from '../../layout/switch';

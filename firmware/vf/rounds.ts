@@ -7,8 +7,8 @@
 //
 // What a ring has that way counts: after DETOUR_COST_MAX it has had its turn in this round.
 //
-// A window that the host has to open costs as much as a whole turn. So a VF has one a round: after
-// a miss its rings are left out until the one behind has its turn.
+// A window that the host has to open costs as much as a whole turn, so a VF gets one a round. After
+// a miss each of its rings is left out once: the next one to have a turn is the one behind.
 import {
   DETOUR_COST_MAX,
   DETOUR_SLOTS_MAX,
@@ -62,7 +62,7 @@ function setEntry(place: u32, ring: u32, spent: u32): void {
   store<u32>(TX_RING_SPENT_BASE + (place << 2), spent);
 }
 
-/** Two bytes beside each VF: its rings in the list, and looks at them that are left out. */
+/** Two bytes for each VF: how many of its rings are listed, and how many looks to leave out. */
 function roundsOf(ring: u32): u32 {
   return VF_ROUNDS_BASE + (vfOf(ring) << 1);
 }
@@ -195,8 +195,8 @@ function charge(cost: u32): bool {
 }
 
 /**
- * The batch in hand had to wait, and took the time of many turns: whoever had its turn before may
- * have another one before the next such batch.
+ * The batch in hand had to wait, and took as long as many turns. Rings that have used up their
+ * detours get them back, so that they are served before the next such batch.
  */
 export function renewDetours(): void {
   const mine = isDetour ? detour : cursor;

@@ -1,8 +1,8 @@
 // The lock of a receive ring. Taken only where more than one processor may deliver to it; held for
 // one batch.
 //
-// Whoever holds it may have lost its CPU, or be about to die of this very ring. So nobody waits
-// here for long: the turn ends, the host gives up its CPU for a moment, and asks again.
+// The holder may have lost its CPU, or be about to trap on this very ring. So nobody waits here for
+// long: the turn ends, and the host naps for a moment before it calls again.
 import { LOCK_SPINS_MAX } from '../../layout/limits';
 import { RING_FAULTED, RING_STOPPED } from '../../layout/virtqueue';
 import { Ring } from './ring';

@@ -97,7 +97,7 @@ export function checkAddressSpace(
 
 /** Descriptors of Node, of the API and its clients, of processors and uplinks. */
 const OWN_DESCRIPTORS = 256;
-/** Of a VF beside its rings: its sockets, and as many memory regions as VMs commonly have. */
+/** A VF needs besides its rings: its sockets, and as many memory regions as VMs commonly have. */
 const BASE_DESCRIPTORS = 4 + 28;
 /** Kick, call and error. */
 const DESCRIPTORS_PER_RING = 3;

@@ -1,9 +1,9 @@
 import { RING_NUMBER_COUNT } from '../../layout/limits.ts';
 import { RING_FAULTED, RING_LOCK, RING_RECORD_SIZE, RING_STATE } from '../../layout/virtqueue.ts';
 
-// What a processor that dies leaves to the others in the shared ring records. It does so itself, in
-// its last moments, and its supervisor once more before it starts another: whoever waits for a lock
-// meanwhile waits for nothing.
+// What a dying processor has to put right in the shared ring records, since others would wait for
+// its locks in vain. It does so itself. Its supervisor does it again before it starts another, in
+// case the thread died without a chance to.
 
 /** Frees every lock that this processor holds. `start`: of the ring records, in bytes. */
 export function freeLocks(words: Int32Array, start: number, processor: number): void {

@@ -66,7 +66,7 @@ const UPLINK_EXCHANGES = 16;
 const CALLS_PER_TURN_MAX = 8;
 const TURN_WAITS = TURN_MISSED | TURN_LENT | TURN_LOCKED;
 
-/** Commands taken in one go: whoever posts them without end leaves time for the rings. */
+/** Commands taken between two turns: however many are posted, the rings get their time. */
 const COMMANDS_PER_ROUND = 8;
 
 /** The life of a network processor: commands, turn, windows, interrupts, pace. */
@@ -251,7 +251,7 @@ export class ProcessorLoop {
       if ((flags & TURN_WAITS) === 0) break;
       this.#endWait(flags);
     }
-    // Whoever has got its frames need not wait for the others of the batch.
+    // Receivers that have their frames need not wait for the rest of the batch.
     if (this.#isMidBatch && whom !== INTERRUPT_NOBODY) this.#interruptRest();
     this.#turns += 1;
     this.#pulse.beat();

@@ -24,7 +24,7 @@ const PERIOD_MICROSECONDS = 20_000;
  * Answers the firmware's misses. A ring that sends pays for its own with its turns (see the
  * firmware's rounds); a batch that is being delivered holds up everybody, so its receivers have
  * accounts here, in real time: a window costs 10 µs, or 300 if the one it replaces was full of
- * pages. What is beyond them is dropped, as if there were no window left.
+ * pages. Frames beyond that are dropped, as if there were no window left.
  */
 export class Misses {
   readonly #windows: Windows;

@@ -32,7 +32,7 @@ const HANG_UPS_MAX = 3;
 /**
  * What the VMM of a VF has been given so far. A guest that runs cannot be asked again, nor can QEMU
  * be made to take less when it connects again: it would hang up, and try for ever. So what a VMM
- * process relies on is offered to it as long as it lives, whatever the configuration says by now.
+ * process relies on is offered to it as long as it lives, whatever the configuration says.
  * The next process finds the VF as it is configured.
  */
 export class Grants {
