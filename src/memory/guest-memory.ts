@@ -1,6 +1,7 @@
 import { HUGE_PAGE_SIZE } from '../../layout/memory.ts';
-import { c } from '../os/libc.ts';
-import { inspectMemoryFile, isSameFile } from '../os/memory-file.ts';
+import { closePeerFd } from '../os/closer.ts';
+import { descriptorName } from '../os/descriptor.ts';
+import { inspectMemoryFile, isOfMemory, isOpenForBoth, isSameFile } from '../os/memory-file.ts';
 import { PAGE_SIZE } from '../os/page-size.ts';
 
 /** A range of guest RAM and where it lies in its file. All sizes and addresses in bytes. */
@@ -74,15 +75,20 @@ export class GuestMemory {
    * Takes a region, and its descriptor with it; returns why not, and then closes the descriptor.
    */
   add(request: RegionRequest, fd: number): RegionProblem | null {
+    const foreign = this.#foreignProblem(fd);
+    if (foreign !== null) {
+      closePeerFd(fd);
+      return foreign;
+    }
     const same = this.#find(request);
     if (same !== undefined && isSameFile(same.fd, fd)) {
       same.uses += 1;
-      c.close(fd);
+      closePeerFd(fd);
       return null;
     }
     const problem = this.#problem(request, fd);
     if (problem !== null) {
-      c.close(fd);
+      closePeerFd(fd);
       return problem;
     }
     const facts = inspectMemoryFile(fd);
@@ -143,6 +149,17 @@ export class GuestMemory {
       if (offset >= 0 && offset + length <= region.sizeBytes) return { region, offset };
     }
     return null;
+  }
+
+  /**
+   * Why a file that is no memory is refused without being looked at: a file system of its owner's
+   * (FUSE) need not answer, neither now nor when pages of it are read.
+   */
+  #foreignProblem(fd: number): RegionProblem | null {
+    if (isOfMemory(fd) || this.#isTrusted()) return null;
+    const name = descriptorName(fd);
+    if (!name.startsWith('/') || name.startsWith('/dev/')) return 'not a memory file';
+    return isOpenForBoth(fd) ? 'memory not sealed against shrinking' : 'file is read-only';
   }
 
   #find(request: RegionRequest): MemoryRegion | undefined {

@@ -68,6 +68,7 @@ export const SOL_XDP = 283;
 export const SO_PEERCRED = 17;
 export const SCM_RIGHTS = 1;
 export const MSG_CTRUNC = 8;
+export const SHUT_RDWR = 2;
 export const SPLICE_F_NONBLOCK = 2;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;

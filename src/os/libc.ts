@@ -28,6 +28,15 @@ const open = libc.func('int open(const char *path, int flags)') as unknown as (
   path: string,
   flags: number,
 ) => number;
+/** Before glibc 2.34 threads were a library of their own. */
+function callThreads(prototype: string): Call {
+  try {
+    return call(prototype);
+  } catch {
+    return koffi.load('libpthread.so.0').func(prototype) as unknown as Call;
+  }
+}
+
 const epollWait = libc.func('int epoll_wait(int ep, uintptr_t events, int max, int ms)');
 
 export const c = {
@@ -45,6 +54,16 @@ export const c = {
   getPageSize: call('int getpagesize()'),
   munmap: call('int munmap(uintptr_t a, size_t n)'),
   close: call('int close(int fd)'),
+  /** Where that function is: what a thread may be made to run. */
+  closeAddress: Number(koffi.address(libc.symbol('close'))),
+  attributesInit: callThreads('int pthread_attr_init(uintptr_t a)'),
+  attributesSetStackSize: callThreads('int pthread_attr_setstacksize(uintptr_t a, size_t n)'),
+  threadCreate: callThreads(
+    'int pthread_create(uintptr_t thread, uintptr_t a, uintptr_t start, uintptr_t argument)',
+  ),
+  threadTryJoin: callThreads('int pthread_tryjoin_np(uintptr_t thread, uintptr_t result)'),
+  threadJoin: callThreads('int pthread_join(uintptr_t thread, uintptr_t result)'),
+  shutdown: call('int shutdown(int fd, int how)'),
   ftruncate: call('int ftruncate(int fd, int64_t n)'),
   fcntl: call('int fcntl(int fd, int cmd, int arg)'),
   fstatfs: call('int fstatfs(int fd, uintptr_t buffer)'),

@@ -51,8 +51,21 @@ export function createMemoryFile(
 }
 
 /**
+ * Whether a descriptor is of memory: shared memory or huge pages. Only these have seals, even if
+ * they cannot be changed. Asks no file system, for there are some that never answer.
+ */
+export function isOfMemory(fd: number): boolean {
+  return c.fcntl(fd, F_GET_SEALS, 0) !== -1;
+}
+
+/** Open for reading and writing. */
+export function isOpenForBoth(fd: number): boolean {
+  return (c.fcntl(fd, F_GETFL, 0) & O_ACCMODE) === O_RDWR;
+}
+
+/**
  * What a file descriptor that claims to be memory really is. Never throws: a peer chose the
- * descriptor.
+ * descriptor. But it may wait for a file system, unless the descriptor is of memory.
  */
 export function inspectMemoryFile(fd: number): MemoryFileFacts | null {
   let stat: ReturnType<typeof fstatSync>;
@@ -63,10 +76,9 @@ export function inspectMemoryFile(fd: number): MemoryFileFacts | null {
   }
   const answer = c.fcntl(fd, F_GET_SEALS, 0);
   const seals = answer === -1 ? 0 : answer;
-  const isOpenForBoth = (c.fcntl(fd, F_GETFL, 0) & O_ACCMODE) === O_RDWR;
   return {
     isRegularFile: stat.isFile(),
-    isWritable: isOpenForBoth && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) === 0,
+    isWritable: isOpenForBoth(fd) && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) === 0,
     isSealed: (seals & F_SEAL_SHRINK) !== 0,
     sizeBytes: stat.size,
     pageSizeBytes: pageSizeOf(fd),

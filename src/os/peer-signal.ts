@@ -1,5 +1,6 @@
-import { readlinkSync } from 'node:fs';
+import { closePeerFd } from './closer.ts';
 import { AF_UNIX, SO_DOMAIN, SOL_SOCKET } from './constants.ts';
+import { descriptorName } from './descriptor.ts';
 import { c } from './libc.ts';
 import { scratch } from './scratch.ts';
 
@@ -18,23 +19,14 @@ export interface PeerSignal {
  * others have a lock that their owner can hold while we send.
  */
 export function signalKind(fd: number): SignalKind | null {
-  const name = nameOf(fd);
+  const name = descriptorName(fd);
   if (name === 'anon_inode:[eventfd]') return 'eventfd';
   if (name.startsWith('pipe:')) return 'pipe';
   return name.startsWith('socket:') && domainOf(fd) === AF_UNIX ? 'socket' : null;
 }
 
 export function closeSignal(signal: PeerSignal | null): void {
-  if (signal !== null) c.close(signal.fd);
-}
-
-/** The names of pipes and sockets have no slash, those of files begin with one. */
-function nameOf(fd: number): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
-    return '';
-  }
+  if (signal !== null) closePeerFd(signal.fd);
 }
 
 function domainOf(fd: number): number {

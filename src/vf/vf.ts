@@ -6,8 +6,7 @@ import { readAddresses, readControl, readQueues, sumRx, sumTx } from '../counter
 import { LifeCycle } from '../life-cycle.ts';
 import type { Fabric, SwitchPort, VfPlace } from '../nic/fabric.ts';
 import type { NicEventName, NicEvents, VfInfo, VfState, VfStats } from '../nic/types.ts';
-import { closeFd } from '../os/descriptor.ts';
-import { c } from '../os/libc.ts';
+import { closePeerFd } from '../os/closer.ts';
 import type { Poller } from '../os/poller.ts';
 import { peerProcess } from '../os/unix-socket.ts';
 import { forgetPort } from '../switch/forget-port.ts';
@@ -314,7 +313,7 @@ export class Vf implements SessionDevice, SwitchPort {
   }
 
   #dropWaiting(): void {
-    closeFd(this.#waitingFd);
+    closePeerFd(this.#waitingFd);
     this.#waitingFd = -1;
   }
 
@@ -353,7 +352,7 @@ export class Vf implements SessionDevice, SwitchPort {
     const fd = this.#waitingFd;
     this.#waitingFd = -1;
     if (fd !== -1 && this.#endpoint !== null) this.#begin(fd);
-    else if (fd !== -1) c.close(fd);
+    else if (fd !== -1) closePeerFd(fd);
     else this.#endpoint?.resume();
   }
 

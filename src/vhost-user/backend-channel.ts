@@ -1,5 +1,5 @@
+import { closePeerFd, closePeerFds } from '../os/closer.ts';
 import { EPOLLIN } from '../os/constants.ts';
-import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
 import { receiveMessage, sendMessage } from '../os/unix-socket.ts';
 import {
@@ -58,7 +58,7 @@ export class BackendChannel {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#poller.remove(this.#fd);
-    c.close(this.#fd);
+    closePeerFd(this.#fd);
     for (const onReply of this.#waiting.splice(0)) onReply(null);
   }
 
@@ -81,7 +81,7 @@ export class BackendChannel {
     if (this.#isClosed || (events & ~4) === 0) return;
     try {
       const { length, bytes, fds } = receiveMessage(this.#fd, 4096);
-      for (const fd of fds) c.close(fd);
+      closePeerFds(fds);
       if (length > 0) this.#take(bytes);
       else if (length === 0 || (events & EPOLLIN) === 0) this.close();
     } catch {

@@ -1,5 +1,6 @@
 import { inBackground } from '../background.ts';
-import { EPOLLHUP } from '../os/constants.ts';
+import { closePeerFds } from '../os/closer.ts';
+import { EPOLLHUP, SHUT_RDWR } from '../os/constants.ts';
 import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
 import { receiveMessage, sendMessage } from '../os/unix-socket.ts';
@@ -76,8 +77,8 @@ export class Connection {
     this.#isClosed = true;
     this.#stopTimer();
     this.#poller.remove(this.#fd);
-    c.close(this.#fd);
-    this.#closeFds();
+    c.shutdown(this.#fd, SHUT_RDWR); // the peer hears of it now, however long the close takes
+    closePeerFds([this.#fd, ...this.#fds.splice(0)]);
     this.#listener.onClose(reason);
   }
 
@@ -163,10 +164,5 @@ export class Connection {
   #stopTimer(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-  }
-
-  #closeFds(): void {
-    for (const fd of this.#fds) c.close(fd);
-    this.#fds = [];
   }
 }

@@ -1,5 +1,6 @@
 import { lstatSync, rmSync, unlinkSync } from 'node:fs';
 import { operatorError } from '../errors.ts';
+import { closePeerFd } from '../os/closer.ts';
 import { ECONNREFUSED, EMFILE, ENFILE } from '../os/constants.ts';
 import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
@@ -59,14 +60,14 @@ export class ServerEndpoint implements Endpoint {
   close(): void {
     if (this.#pause !== null) clearTimeout(this.#pause);
     this.#poller.remove(this.#fd);
-    c.close(this.#fd);
+    closePeerFd(this.#fd); // with the connections that wait there
     removeSocket(this.#path, this.#inode);
   }
 
   #accept(): void {
     try {
       const fd = acceptUnixSocket(this.#fd);
-      if (fd !== -1 && !this.#listener.onConnection(fd)) c.close(fd);
+      if (fd !== -1 && !this.#listener.onConnection(fd)) closePeerFd(fd);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       this.#listener.onTrouble(describe(error));
@@ -124,7 +125,7 @@ export class ClientEndpoint implements Endpoint {
       this.#listener.onTrouble((error as Error).message);
     }
     if (fd >= 0 && connectUnixSocket(fd, this.#path) === 0) {
-      if (!this.#listener.onConnection(fd)) c.close(fd);
+      if (!this.#listener.onConnection(fd)) closePeerFd(fd);
       return;
     }
     closeFd(fd);

@@ -7,8 +7,7 @@ import {
 } from '../../layout/virtio.ts';
 import { operatorError } from '../errors.ts';
 import { MEMORY_SLOTS_MAX } from '../memory/guest-memory.ts';
-import { closeFd } from '../os/descriptor.ts';
-import { c } from '../os/libc.ts';
+import { closePeerFd, closePeerFds } from '../os/closer.ts';
 import { closeSignal, type PeerSignal, type SignalKind, signalKind } from '../os/peer-signal.ts';
 import { baseOf, hasFeature, type RingSetup } from '../virtqueue/ring-setup.ts';
 import type { Message } from './connection.ts';
@@ -93,7 +92,7 @@ export async function setMemoryTable(session: Session, message: Message): Promis
       refusal = addRegion(session, message, 8 + index * MEMORY_REGION_SIZE);
     }
     await session.device.rings.setMemory(session.memory.regions);
-    for (const region of old) c.close(region.fd);
+    closePeerFds(old.map(({ fd }) => fd));
   });
   if (refusal !== null) throw refusal;
 }
@@ -120,7 +119,7 @@ export async function removeMemoryRegion(session: Session, message: Message): Pr
     throw new Refusal('a ring that runs lies in this region');
   }
   await session.device.rings.setMemory(session.memory.regions);
-  c.close(region.fd);
+  closePeerFd(region.fd);
 }
 
 // What a front-end says of a ring is taken as it is said: the guest's driver has chosen it, and a
@@ -172,7 +171,7 @@ export async function setVringKick(session: Session, message: Message): Promise<
     throw new Refusal('a ring without a kick descriptor would have to be polled for ever');
   if (session.device.rings.isRunning(queue)) await session.stopRing(queue);
   const setup = session.setup(queue);
-  closeFd(setup.kickFd);
+  closePeerFd(setup.kickFd);
   setup.kickFd = signal.fd;
   await session.startWhenComplete(queue);
 }
@@ -223,7 +222,7 @@ export function setBackendRequestFd(session: Session, message: Message): undefin
   try {
     session.connectBackend(fd);
   } catch (error) {
-    c.close(fd);
+    closePeerFd(fd);
     throw new Refusal(`a channel that cannot be waited for: ${(error as Error).message}`);
   }
 }

@@ -5,8 +5,7 @@ import { everyStep } from '../background.ts';
 import { OperatorError } from '../errors.ts';
 import { LifeCycle } from '../life-cycle.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
-import { closeFd } from '../os/descriptor.ts';
-import { c } from '../os/libc.ts';
+import { closePeerFd, closePeerFds } from '../os/closer.ts';
 import type { Poller } from '../os/poller.ts';
 import type { RingProblem } from '../virtqueue/ring-problem.ts';
 import {
@@ -277,7 +276,7 @@ export class Session {
     await this.#forgetTranslations();
     this.device.rings.forgetQueue(queue);
     setup.base = base;
-    closeFd(setup.kickFd);
+    closePeerFd(setup.kickFd);
     setup.kickFd = -1;
     this.#updateState();
     return base;
@@ -310,7 +309,7 @@ export class Session {
   async reset(): Promise<void> {
     for (const [queue, setup] of this.#setups) {
       if (this.device.rings.state(queue) !== 'stopped') await this.device.rings.stop(queue);
-      closeFd(setup.kickFd);
+      closePeerFd(setup.kickFd);
       setup.kickFd = -1;
       setup.isEnabled = false;
       setup.base = 0;
@@ -353,7 +352,7 @@ export class Session {
       if (!this.#acknowledge(message, 1n)) this.#connection.close(error.message);
     } finally {
       if (!isOfIommu) this.iommu.release();
-      for (const fd of message.fds) c.close(fd); // whatever no handler took
+      closePeerFds(message.fds); // whatever no handler took
     }
   }
 
@@ -383,7 +382,7 @@ export class Session {
       () => rings.setMemory([]),
       () => rings.setBehindIommu(false),
       () => this.iommu.close(),
-      () => this.memory.takeAll().map(({ fd }) => c.close(fd)),
+      () => closePeerFds(this.memory.takeAll().map(({ fd }) => fd)),
       () => [...this.#setups.values()].forEach(closeDescriptors),
       () => this.#setups.clear(),
       () => this.#backend?.close(),

@@ -59,7 +59,7 @@ import {
   planPieces,
   planPins,
 } from '../memory/pins.ts';
-import { c } from '../os/libc.ts';
+import { closePeerFds } from '../os/closer.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
 import type { RingPins } from '../processor/commands.ts';
 import type { RingProblem } from './ring-problem.ts';
@@ -122,7 +122,7 @@ export function descriptorsOf(setups: Iterable<RingSetup>): number {
 }
 
 export function closeDescriptors(setup: RingSetup): void {
-  for (const fd of fdsOf(setup)) c.close(fd);
+  closePeerFds(fdsOf(setup));
 }
 
 export function isPackedRing(features: bigint): boolean {

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { expect } from 'vitest';
 import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import { awaitCloses } from '../../src/os/closer.ts';
 import { plainFrame } from '../support/frames.ts';
 import type { MockGuest, MockGuestOptions } from '../support/mock-driver/mock-guest.ts';
 import { SilenceGauge } from '../support/silence-gauge.ts';
@@ -17,6 +18,7 @@ const BYSTANDERS = [2, 3] as const;
 const SILENCE_MICROSECONDS_MAX = 5000;
 
 export function openFdCount(): number {
+  awaitCloses();
   return readdirSync('/proc/self/fd').length;
 }
 

@@ -217,7 +217,7 @@ const MEMORY: readonly SocketCase[] = [
     request: 'ADD_MEM_REG',
     payload: () => slot({}),
     fds: () => [openSync('/', 'r')],
-    says: /not a memory file/,
+    says: /read-only/,
   },
   {
     title: 'memory that is an eventfd',

@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { awaitCloses } from '../../src/os/closer.ts';
 
 /**
  * How many descriptors this process holds: what a test opened and nobody closed shows as a
@@ -6,5 +7,6 @@ import { readdirSync } from 'node:fs';
  */
 export function openFdCount(): number {
   // The listing holds a descriptor of its own while it lasts, the same each time.
+  awaitCloses();
   return readdirSync('/proc/self/fd').length;
 }
