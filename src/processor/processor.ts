@@ -85,10 +85,11 @@ export class Processor {
       execArgv: [], // the program's own, such as --input-type, may not fit the worker's file
     });
     alive.add(this);
-    this.#started = new Promise((settle, fail) => {
+    const loaded = new Promise<void>((settle, fail) => {
       this.#worker.once('message', () => settle());
       this.#worker.once('error', fail);
     });
+    this.#started = loaded.then(() => this.#watch.begun);
     this.#started.catch(() => undefined); // told through `onDeath`, too, once it runs
     this.#worker.on('message', (report: Report) => this.#receive(report));
     this.#worker.on('error', (error) => {
@@ -103,7 +104,7 @@ export class Processor {
     });
   }
 
-  /** Resolves once the firmware is loaded; rejects if it cannot be. */
+  /** Resolves once the firmware is loaded and the thread is watched; rejects if it cannot be. */
   started(): Promise<void> {
     return this.#started;
   }

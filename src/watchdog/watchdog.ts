@@ -9,8 +9,9 @@ export type WatchdogOrder =
   /** The answer to `hang`. */
   | { kind: 'work'; work: string };
 
-/** What it says: "are you there?", and that a thread hangs while it works on a ring. */
+/** What it says: that it is there, "are you there?", and that a thread hangs at work on a ring. */
 export type WatchdogReport =
+  | { kind: 'begun' }
   | { kind: 'ask'; slot: number }
   | { kind: 'hang'; slot: number; ring: number };
 
@@ -25,6 +26,8 @@ export interface Watched {
 export interface Watch {
   /** For the thread's own `Pulse`. */
   readonly pulse: PulseSlot;
+  /** The watchdog's thread is there and loads nothing any more. */
+  readonly begun: Promise<void>;
   end(): Promise<void>;
 }
 
@@ -41,8 +44,14 @@ class Watchdog {
     name: 'heddle/watchdog',
     execArgv: [],
   });
+  readonly #begun: Promise<void>;
 
   constructor() {
+    this.#begun = new Promise((settle) => {
+      this.#worker.once('message', () => settle());
+      // Without it the NIC works, too: that nobody watches is reported.
+      this.#worker.once('exit', () => settle());
+    });
     this.#worker.on('message', (report: WatchdogReport) => this.#hear(report));
     this.#worker.on('error', (error) => reportFailure('watch the threads', error));
     this.#worker.unref(); // a listener would keep the process alive
@@ -52,7 +61,8 @@ class Watchdog {
     const slot = this.#freeSlot();
     this.#watched.set(slot, watched);
     this.#order({ kind: 'watch', slot, name: watched.name, busySeconds, isAsked });
-    return { pulse: { memory: this.#memory, slot }, end: () => this.#end(slot) };
+    const pulse = { memory: this.#memory, slot };
+    return { pulse, begun: this.#begun, end: () => this.#end(slot) };
   }
 
   async #end(slot: number): Promise<void> {
@@ -70,6 +80,7 @@ class Watchdog {
   }
 
   #hear(report: WatchdogReport): void {
+    if (report.kind === 'begun') return;
     if (report.kind === 'ask') {
       new Pulse({ memory: this.#memory, slot: report.slot }).rest(true);
       return;

@@ -41,6 +41,7 @@ class WatchdogLoop {
 
   /** Until it is terminated. */
   run(): void {
+    this.#say({ kind: 'begun' });
     let last = monotonicSeconds();
     for (;;) {
       wait(TICK_SECONDS);

@@ -1,7 +1,6 @@
-import { readdirSync } from 'node:fs';
 import { expect } from 'vitest';
 import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
-import { awaitCloses } from '../../src/os/closer.ts';
+import { openFdCount } from '../support/file-descriptors.ts';
 import { plainFrame } from '../support/frames.ts';
 import type { MockGuest, MockGuestOptions } from '../support/mock-driver/mock-guest.ts';
 import { SilenceGauge } from '../support/silence-gauge.ts';
@@ -16,11 +15,6 @@ const BYSTANDERS = [2, 3] as const;
  * time: work of the kernel for it counts, what other processes do does not.
  */
 const SILENCE_MICROSECONDS_MAX = 5000;
-
-export function openFdCount(): number {
-  awaitCloses();
-  return readdirSync('/proc/self/fd').length;
-}
 
 /**
  * A NIC with an attacker, a guest that it may talk to, and two bystanders that exchange frames all

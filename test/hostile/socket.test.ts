@@ -17,10 +17,11 @@ import {
   writeVringState,
 } from '../../src/vhost-user/message.ts';
 import { isRaised } from '../support/event-fd.ts';
+import { openFdCount } from '../support/file-descriptors.ts';
 import { FrontEnd, RequestRefused } from '../support/mock-driver/front-end.ts';
 import { MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
 import { maskOf, negotiate } from '../support/mock-driver/handshake.ts';
-import { ATTACKER, HostileLab, openFdCount } from './hostile-lab.ts';
+import { ATTACKER, HostileLab } from './hostile-lab.ts';
 import { SOCKET_CASES, type SocketCase, WRONG_RINGS } from './socket-cases.ts';
 
 const NOTHING = new Uint8Array(0);
