@@ -235,7 +235,7 @@ export interface NicEvents {
   'uplink-held': { uplink: string; reason?: string };
   /** The configuration file was read again. `changes`: a line for each thing that changed. */
   'config-applied': { nic: string; changes: string[] };
-  /** It was read again, and changed nothing. */
+  /** It was read again and has a mistake: nothing changed. Or the system refused a part of it. */
   'config-refused': { nic: string; reason: string };
   /** A change (of the API) takes longer than it may, or has ended after it did. */
   'change-overdue': { nic: string; reason: string };
