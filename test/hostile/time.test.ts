@@ -1,4 +1,5 @@
-import { afterEach, describe, it } from 'vitest';
+import { writeSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
 import {
   VIRTIO_F_ACCESS_PLATFORM,
   VIRTIO_F_VERSION_1,
@@ -6,6 +7,7 @@ import {
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
 import { DESCRIPTOR_F_NEXT, DESCRIPTOR_F_WRITE } from '../../layout/virtqueue.ts';
+import { macBytes } from '../../src/switch/mac-table.ts';
 import { ProtocolFeature } from '../../src/vhost-user/message.ts';
 import { plainFrame } from '../support/frames.ts';
 import { FrontEnd } from '../support/mock-driver/front-end.ts';
@@ -80,6 +82,24 @@ describe('a guest that keeps the processor busy', () => {
     }
   }
 
+  /**
+   * Frames of one byte in each chunk, for the target: all zeros they would be for everybody, and
+   * fill the bystanders' rings where this thread is too slow to empty them.
+   */
+  function addressFarFrames(heads: readonly number[]): void {
+    const { headerSize, memory } = guest.queues;
+    const far = memory.regions.find(({ guestAddress }) => guestAddress === FAR);
+    if (far === undefined) throw new Error('assertion: there is no memory from far');
+    const { fd, fileOffset } = far;
+    const target = macBytes(hostile.lab.mac(TARGET));
+    for (const head of heads) {
+      for (const [at, byte] of target.entries()) {
+        const chunk = head + headerSize + at;
+        writeSync(fd, Uint8Array.of(byte), 0, 1, fileOffset + chunk * CHUNK);
+      }
+    }
+  }
+
   it('commands that are broken, each over 140 windows', async () => {
     await start();
     await attack(breakCommands);
@@ -109,10 +129,12 @@ describe('a guest that keeps the processor busy', () => {
       const queues = Array.from({ length: pairs }, (_, pair) => pair * 2 + 1);
       for (const queue of queues) writeFarChains(guest.queues.ring(queue), 250, 1, 0);
       const heads = [0, 250, 500, 750];
+      addressFarFrames(heads);
       return () => {
         for (const queue of queues) keepOffering(queue, guest.queues.ring(queue), heads, 30);
       };
     });
+    expect(hostile.lab.stats(TARGET).rx.offered).toBeGreaterThan(0);
   });
 
   it('buffers that lie in more windows than there are, for all that it receives', async () => {
