@@ -64,6 +64,8 @@ export const SOCK_NONBLOCK = 0x800;
 export const SOCK_CLOEXEC = 0x80000;
 export const SOL_SOCKET = 1;
 export const SO_DOMAIN = 39;
+/** Since Linux 6.16. */
+export const SO_PASSRIGHTS = 83;
 export const SOL_XDP = 283;
 export const SO_PEERCRED = 17;
 export const SCM_RIGHTS = 1;

@@ -4,17 +4,27 @@ import {
   AF_UNIX,
   EADDRINUSE,
   ECONNREFUSED,
+  SO_PASSRIGHTS,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOCK_NONBLOCK,
+  SOL_SOCKET,
 } from './constants.ts';
 import { c } from './libc.ts';
+import { scratch } from './scratch.ts';
 import { checked } from './system-error.ts';
 import { bindErrno, connectUnixSocket } from './unix-socket.ts';
 
+/**
+ * Takes no descriptors: whoever reads a datagram that has some, and does not want them, is the one
+ * who closes them, and may have to wait for their owner. Older kernels know no way to say so.
+ */
 export function createDatagramSocket(): number {
   const type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  return checked('socket', c.socket(AF_UNIX, type, 0));
+  const fd = checked('socket', c.socket(AF_UNIX, type, 0));
+  scratch.view.setUint32(0, 0, true);
+  c.setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, scratch.address, 4);
+  return fd;
 }
 
 /** A socket at `path`, where a stale one may lie. Returns −errno if it cannot be. */
