@@ -5,7 +5,8 @@ import { NativePage } from './native-page.ts';
 const THREAD = 0;
 const ATTRIBUTES = 128;
 
-const STACK_SIZE = 262_144;
+/** The C library keeps 40 MiB of stacks for later: so not many of these. */
+const STACK_SIZE = 0x100000;
 
 /** Closes under way at a time. What comes beyond stays open until some of them are done. */
 const CLOSES_MAX = 256;

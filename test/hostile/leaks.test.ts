@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { awaitCloses } from '../../src/os/closer.ts';
 import { FrontendRequest, writeMessage } from '../../src/vhost-user/message.ts';
 import { FrontEnd } from '../support/mock-driver/front-end.ts';
 import { GuestMemory } from '../support/mock-driver/guest-memory.ts';
@@ -9,6 +10,7 @@ import { acquirePoller, type PollerLease } from '../support/mock-driver/shared-p
 import { ATTACKER, HostileLab } from './hostile-lab.ts';
 
 function mappingCount(): number {
+  awaitCloses(); // each has a stack as long as it lasts
   return readFileSync('/proc/self/maps', 'utf8').split('\n').length;
 }
 
