@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { lstatSync, renameSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { MSG_DONTWAIT } from '../../src/os/constants.ts';
@@ -104,8 +104,12 @@ export function openTapEnd(name: string): FarEnd {
  * One that is hears nobody but `peer`.
  */
 export function openDgramEnd(path: string, peer: string, { isConnected = false } = {}): FarEnd {
-  const fd = bindDatagramSocket(path);
-  if (fd < 0) throw new Error(`cannot bind ${path}: errno ${-fd}`);
+  // Renamed into place, so that whoever sends meets the one before or this one, never none.
+  const draft = `${path}.new`;
+  const fd = bindDatagramSocket(draft);
+  if (fd < 0) throw new Error(`cannot bind ${draft}: errno ${-fd}`);
+  const { ino } = lstatSync(draft);
+  renameSync(draft, path);
   const receiver = new MessageEnd(fd, 0);
   const sender = isConnected ? receiver : new MessageEnd(createDatagramSocket(), 0);
   let isReady = false;
@@ -119,7 +123,8 @@ export function openDgramEnd(path: string, peer: string, { isConnected = false }
     close: () => {
       receiver.close();
       if (sender !== receiver) sender.close();
-      rmSync(path, { force: true });
+      // By now the path may be another's.
+      if (lstatSync(path, { throwIfNoEntry: false })?.ino === ino) rmSync(path);
     },
   };
 }
