@@ -39,6 +39,7 @@ import { takeLent } from './vf/lend';
 import { openMisses } from './vf/misses';
 import { deliver, isLockedOut } from './vf/receive';
 import {
+  hasWorkBeside,
   isUnfinished,
   leaveRing,
   listTransmitRing,
@@ -205,6 +206,11 @@ export function interruptRest(): bool {
  */
 export function isMidBatch(): bool {
   return batchFrames != 0;
+}
+
+/** Host: in the midst of a batch for this receiver, whether it keeps anybody else waiting. */
+export function othersWait(receiver: u32): bool {
+  return hasWorkBeside(vfOf(batchRing), receiver);
 }
 
 /** Before sleep: asks all drivers for kicks. True if there is work already. */

@@ -98,6 +98,25 @@ function removeEntry(place: u32): void {
   setEntry(place, ringOf(words.txRingCount), spentOf(words.txRingCount));
 }
 
+/**
+ * Whether VFs other than these two have something to send. In the midst of a batch, so the ring in
+ * hand, which is blamed for traps, is another only for the length of a look.
+ */
+export function hasWorkBeside(sender: u32, receiver: u32): bool {
+  const words = control();
+  const inHand = words.currentRing;
+  let found = false;
+  for (let place: u32 = 0; place < words.txRingCount && !found; place++) {
+    const ring = ringOf(place);
+    const vf = vfOf(ring);
+    if (vf == sender || vf == receiver || viewAt(ring).state == RING_STOPPED) continue;
+    words.currentRing = ring; // before the first access that could trap
+    found = hasChains(viewAt(ring), ringAt(ring));
+  }
+  words.currentRing = inHand;
+  return found;
+}
+
 /** Before a turn, unless it goes on with a batch that waited. */
 export function openTurn(): void {
   turnCost = 0;

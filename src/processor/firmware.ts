@@ -29,6 +29,8 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   takeCommand(ring: number): number;
   finishCommand(ring: number, answered: number): number;
   isMidBatch(): number;
+  /** Whether a batch that waits for a window of this VF keeps others from sending. */
+  othersWait(vf: number): number;
   arm(): number;
   disarm(): void;
   setPort(vf: number, isUp: number): void;

@@ -121,7 +121,7 @@ export class ProcessorLoop {
       this.#space.pinsOffset,
     );
     this.#windows.onOutside = (vf, address) => this.#report({ kind: 'outside', vf, address });
-    this.#misses = new Misses(this.#windows, memory.buffer);
+    this.#misses = new Misses(this.#windows, memory.buffer, this.#firmware.othersWait);
     this.#pace = new Pace({
       now: monotonicMicroseconds,
       // Nobody else wants a CPU of its own, however busy the machine is.

@@ -13,10 +13,16 @@ import type { Windows } from '../memory/windows.ts';
 import { elapsedMicroseconds, monotonicMicroseconds } from '../os/clock.ts';
 import { threadCpuMicroseconds } from '../os/cpu-time.ts';
 
-/** CPU time of one batch from its first wait on: all others wait for its end. */
+/** CPU time of one batch from its first wait on, where others wait for its end to send. */
 const BATCH_MICROSECONDS_MAX = 1500;
 
-/** CPU time that windows for what one VF receives may cost in a period: a quarter of it. */
+/** And where nobody does: commands wait, too. */
+const LONE_BATCH_MICROSECONDS_MAX = 20_000;
+
+/**
+ * CPU time that windows for what one VF receives may cost in a period while others wait to send: a
+ * quarter of it.
+ */
 const VF_MICROSECONDS_MAX = 5000;
 const PERIOD_MICROSECONDS = 20_000;
 
@@ -24,19 +30,22 @@ const PERIOD_MICROSECONDS = 20_000;
  * Answers the firmware's misses. A ring that sends pays for its own with its turns (see the
  * firmware's rounds); a batch that is being delivered holds up everybody, so its receivers have
  * accounts here, in real time: a window costs 10 µs, or 300 if the one it replaces was full of
- * pages. Frames beyond that are dropped, as if there were no window left.
+ * pages. Frames beyond that are dropped, as if there were no window left: but only where somebody
+ * else waits, since an honest guest's buffers may lie scattered over all of a large memory.
  */
 export class Misses {
   readonly #windows: Windows;
   readonly #words: Int32Array;
   readonly #view: DataView;
+  readonly #othersWait: (vf: number) => number;
   readonly #spent = new Float64Array(VF_COUNT_MAX);
   #periodStart = monotonicMicroseconds();
   /** When the batch in hand first waited, in CPU time; −1: there is none. */
   #batchStart = -1;
 
-  constructor(windows: Windows, buffer: ArrayBuffer) {
+  constructor(windows: Windows, buffer: ArrayBuffer, othersWait: (vf: number) => number) {
     this.#windows = windows;
+    this.#othersWait = othersWait;
     this.#words = new Int32Array(buffer, CONTROL_BASE, 64);
     this.#view = new DataView(buffer);
   }
@@ -62,17 +71,23 @@ export class Misses {
     const vf = this.#words[CONTROL_MISS_VF / 4] ?? 0;
     const start = threadCpuMicroseconds();
     if (this.#batchStart < 0) this.#batchStart = start;
-    if (start - this.#batchStart > BATCH_MICROSECONDS_MAX) {
-      this.#words[CONTROL_EXHAUSTED / 4] = EXHAUSTED_FOR_BATCH;
-      return;
-    }
     this.#renewPeriod();
-    if ((this.#spent[vf] ?? 0) > VF_MICROSECONDS_MAX) {
-      this.#words[CONTROL_EXHAUSTED / 4] = EXHAUSTED_FOR_FRAME;
+    const exhausted = this.#exhausted(vf, start - this.#batchStart);
+    if (exhausted !== 0) {
+      this.#words[CONTROL_EXHAUSTED / 4] = exhausted;
       return;
     }
     this.resolve();
     this.#spent[vf] = (this.#spent[vf] ?? 0) + threadCpuMicroseconds() - start;
+  }
+
+  /** 0 while there is time left; nobody's rings are looked at before an account is used up. */
+  #exhausted(vf: number, batchMicroseconds: number): number {
+    if (batchMicroseconds > LONE_BATCH_MICROSECONDS_MAX) return EXHAUSTED_FOR_BATCH;
+    const isBatchLong = batchMicroseconds > BATCH_MICROSECONDS_MAX;
+    if (!isBatchLong && (this.#spent[vf] ?? 0) <= VF_MICROSECONDS_MAX) return 0;
+    if (this.#othersWait(vf) === 0) return 0;
+    return isBatchLong ? EXHAUSTED_FOR_BATCH : EXHAUSTED_FOR_FRAME;
   }
 
   /** No batch waits any more. */
