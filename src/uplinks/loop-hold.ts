@@ -1,5 +1,4 @@
-const SECONDS_MIN = 30;
-const SECONDS_MAX = 3600;
+import { BackOff } from '../back-off.ts';
 
 /**
  * How long an uplink is held that makes a loop with another: 30 s, and twice as long each time that
@@ -7,9 +6,9 @@ const SECONDS_MAX = 3600;
  */
 export class LoopHold {
   readonly #onEnd: () => void;
+  readonly #backOff = new BackOff({ firstMs: 30_000, maxMs: 3_600_000 });
   #timer: NodeJS.Timeout | null = null;
-  #seconds = SECONDS_MIN;
-  #endedAt = Number.NEGATIVE_INFINITY;
+  #milliseconds = 0;
 
   constructor(onEnd: () => void) {
     this.#onEnd = onEnd;
@@ -20,15 +19,13 @@ export class LoopHold {
   }
 
   get seconds(): number {
-    return this.#seconds;
+    return this.#milliseconds / 1000;
   }
 
   begin(): void {
     if (this.#timer !== null) return;
-    // Free for longer than it was held: that was another loop.
-    const isNew = performance.now() - this.#endedAt > this.#seconds * 1000;
-    this.#seconds = isNew ? SECONDS_MIN : Math.min(this.#seconds * 2, SECONDS_MAX);
-    this.#timer = setTimeout(() => this.#end(), this.#seconds * 1000);
+    this.#milliseconds = this.#backOff.next(performance.now());
+    this.#timer = setTimeout(() => this.#end(), this.#milliseconds);
     this.#timer.unref();
   }
 
@@ -36,12 +33,11 @@ export class LoopHold {
   cancel(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    this.#endedAt = Number.NEGATIVE_INFINITY;
+    this.#backOff.reset();
   }
 
   #end(): void {
     this.#timer = null;
-    this.#endedAt = performance.now();
     this.#onEnd();
   }
 }

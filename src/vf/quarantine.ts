@@ -1,16 +1,12 @@
 import { RING_FAULT_NONE } from '../../layout/virtqueue.ts';
+import { BackOff } from '../back-off.ts';
 import type { RingProblem } from '../virtqueue/ring-problem.ts';
 
 /** Fewer traps than these within a minute may be bad luck. */
 export const TRAPS_MAX = 3;
 const PERIOD_MS = 60_000;
 
-/** The first hold; each further one takes twice as long. */
-const HOLD_FIRST_MS = 1000;
-const HOLD_MAX_MS = 600_000;
-
-/** After so long without a trap, the next hold is a first one again. */
-const CALM_MS = 1_800_000;
+const BACK_OFF = { firstMs: 1000, maxMs: 600_000, calmMs: 1_800_000 };
 
 export interface Hold {
   seconds: number;
@@ -28,7 +24,7 @@ type OnChange = (hold: Hold | null) => void;
 export class Quarantine {
   readonly #onChange: OnChange;
   #traps: number[] = [];
-  #holds = 0;
+  readonly #backOff = new BackOff(BACK_OFF);
   #problem: RingProblem | null = null;
   #timer: NodeJS.Timeout | null = null;
 
@@ -43,11 +39,9 @@ export class Quarantine {
 
   /** A ring of the VF made the firmware trap. `now`: monotonic milliseconds. */
   noteTrap(now: number): void {
-    if (now - (this.#traps.at(-1) ?? now) > CALM_MS) this.#holds = 0;
     this.#traps = [...this.#traps.filter((at) => now - at < PERIOD_MS), now];
     if (this.#traps.length < TRAPS_MAX || this.#problem !== null) return;
-    const milliseconds = Math.min(HOLD_FIRST_MS * 2 ** this.#holds, HOLD_MAX_MS);
-    this.#holds += 1;
+    const milliseconds = this.#backOff.next(now);
     const seconds = milliseconds / 1000;
     const count = `${this.#traps.length} times within a minute`;
     const reason = `held for ${seconds} s: its rings made the firmware trap ${count}`;
@@ -60,7 +54,7 @@ export class Quarantine {
   /** The operator has changed the VF: whatever was, may be mended. */
   forgive(): void {
     this.#traps = [];
-    this.#holds = 0;
+    this.#backOff.reset();
     this.release();
   }
 
