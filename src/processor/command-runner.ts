@@ -15,7 +15,7 @@ import {
 } from '../../layout/virtqueue.ts';
 import { distinctPins } from '../memory/pins.ts';
 import type { Windows } from '../memory/windows.ts';
-import { ringProblem } from '../virtqueue/ring-problem.ts';
+import { RingFaultError } from '../virtqueue/ring-problem.ts';
 import type { AddressSpace } from './address-space.ts';
 import type { Calls } from './calls.ts';
 import type { Command, RingPins } from './commands.ts';
@@ -157,7 +157,7 @@ export class CommandRunner {
       const parked = parkedPlace(view, used, size);
       place = parked ?? firstPlace(view, descriptors, place);
       if (parked === null && isServedBeyond(view, descriptors, size, place)) {
-        throw new Error(ringProblem(RING_FAULT_PLACE).reason);
+        throw new RingFaultError(RING_FAULT_PLACE);
       }
     }
     for (const field of [RING_LAST_AVAIL, RING_USED_INDEX, RING_SIGNALLED_USED]) {

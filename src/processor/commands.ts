@@ -1,8 +1,10 @@
+import { RING_FAULT_NONE } from '../../layout/virtqueue.ts';
 import type { MemoryRegion } from '../memory/guest-memory.ts';
 import type { IotlbChange } from '../memory/iotlb.ts';
 import type { Pin } from '../memory/pins.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
 import type { WireSettings } from '../uplinks/wires.ts';
+import { RingFaultError } from '../virtqueue/ring-problem.ts';
 import type { PulseSlot } from '../watchdog/pulse.ts';
 
 // The mailbox: what the control plane asks of a processor. A command is posted, the doorbell
@@ -83,11 +85,19 @@ export interface CommandEnvelope {
   command: Command;
 }
 
+/** A command failed. `fault`: of a ring, RING_FAULT_NONE if it was something else. */
+interface Failure {
+  kind: 'failed';
+  id: number;
+  message: string;
+  fault: number;
+}
+
 /** What a processor tells the control plane. */
 export type Report =
   | { kind: 'started' }
   | { kind: 'done'; id: number; result: boolean }
-  | { kind: 'failed'; id: number; message: string }
+  | Failure
   | { kind: 'ring-fault'; ring: number; fault: number }
   /**
    * From a control queue, with the bytes that there is room for in its answer. Empty if it is too
@@ -102,6 +112,16 @@ export type Report =
   /** A buffer lies outside of the memory that the front-end has shared. */
   | { kind: 'outside'; vf: number; address: bigint }
   | { kind: 'trap'; ring: number; message: string };
+
+export function failureOf(id: number, error: Error): Failure {
+  const fault = error instanceof RingFaultError ? error.fault : RING_FAULT_NONE;
+  return { kind: 'failed', id, message: error.message, fault };
+}
+
+/** The error that was reported. */
+export function errorOf({ message, fault }: Failure): Error {
+  return fault === RING_FAULT_NONE ? new Error(message) : new RingFaultError(fault);
+}
 
 export interface ProcessorOptions {
   index: number;

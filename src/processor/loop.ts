@@ -40,7 +40,7 @@ import { Pulse } from '../watchdog/pulse.ts';
 import { AddressSpace } from './address-space.ts';
 import { Calls } from './calls.ts';
 import { CommandRunner } from './command-runner.ts';
-import type { CommandEnvelope, ProcessorOptions, Report } from './commands.ts';
+import { type CommandEnvelope, failureOf, type ProcessorOptions, type Report } from './commands.ts';
 import { ControlQueues } from './control-queues.ts';
 import { Countdown } from './countdown.ts';
 import { publishFigures } from './figures.ts';
@@ -307,7 +307,7 @@ export class ProcessorLoop {
         else this.#report({ kind: 'done', id, result });
       } catch (error) {
         if (error instanceof WebAssembly.RuntimeError) throw error;
-        this.#report({ kind: 'failed', id, message: (error as Error).message });
+        this.#report(failureOf(id, error as Error));
       }
     }
     // Memory may have come where there was none: what a VF was told about an address is forgotten.

@@ -1,6 +1,16 @@
+import { writeSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SLOT_COUNT_MAX } from '../../layout/memory.ts';
 import { PROCESSOR_SLEEPS, PROCESSOR_SLOTS } from '../../layout/processor.ts';
+import {
+  DESCRIPTOR_SIZE,
+  PACKED_F_AVAIL,
+  PACKED_F_USED,
+  PACKED_FLAGS,
+  RING_F_PACKED,
+  RING_FAULT_PLACE,
+  RING_FLAGS,
+} from '../../layout/virtqueue.ts';
 import { openFdCount } from '../../test/support/file-descriptors.ts';
 import { RingOnProcessor } from '../../test/support/ring-on-processor.ts';
 import { SharedState } from '../nic/shared-state.ts';
@@ -76,6 +86,18 @@ describe('a processor', () => {
     const broken = { kind: 'attach-ring', ring: 1, pins: {} } as unknown as Command;
     await expect(processor.post(broken)).rejects.toThrow();
     expect(await processor.post({ kind: 'set-mac-age', seconds: 10 })).toBe(true);
+  });
+
+  it('tells by its number which fault of a ring a command met', async () => {
+    start();
+    await processor.started();
+    const ring = new RingOnProcessor(shared, 3);
+    shared.setRingField(ring.number, RING_FLAGS, RING_F_PACKED);
+    // Its second descriptor is used, and there is no note of where the ring stands.
+    const flags = new Uint16Array([PACKED_F_AVAIL | PACKED_F_USED]);
+    writeSync(ring.pins.descriptors.fd, flags, 0, 2, DESCRIPTOR_SIZE + PACKED_FLAGS);
+    await expect(processor.post(ring.attach)).rejects.toMatchObject({ fault: RING_FAULT_PLACE });
+    ring.close();
   });
 
   it('that traps reports the ring, and answers false from then on', async () => {

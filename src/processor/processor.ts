@@ -5,7 +5,7 @@ import type { SharedState } from '../nic/shared-state.ts';
 import { createEventFd, raiseEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import { type Watch, watchProcessor } from '../watchdog/watchdog.ts';
-import type { Command, ProcessorOptions, Report } from './commands.ts';
+import { type Command, errorOf, type ProcessorOptions, type Report } from './commands.ts';
 import { layoutHash } from './layout-hash.ts';
 
 /** How a processor's thread came to its end. */
@@ -163,7 +163,7 @@ export class Processor {
         this.#take(report.id)?.settle(report.result);
         return;
       case 'failed':
-        this.#take(report.id)?.fail(new Error(report.message));
+        this.#take(report.id)?.fail(errorOf(report));
         return;
     }
   }

@@ -32,10 +32,21 @@ const SENTENCES: Readonly<Record<number, string>> = {
   [RING_FAULT_MEMORY]: 'its memory cannot be mapped',
 };
 
+/** A ring cannot be attached, through a fault of its own. Its number crosses threads. */
+export class RingFaultError extends Error {
+  readonly fault: number;
+
+  constructor(fault: number) {
+    super(ringProblem(fault).reason);
+    this.fault = fault;
+  }
+}
+
 /** What a processor failed of when it was to attach a ring. */
-export function attachProblem({ message }: Error): RingProblem {
-  const lost = ringProblem(RING_FAULT_PLACE);
-  return message === lost.reason ? lost : ringProblem(RING_FAULT_MEMORY, message);
+export function attachProblem(error: Error): RingProblem {
+  return error instanceof RingFaultError
+    ? ringProblem(error.fault)
+    : ringProblem(RING_FAULT_MEMORY, error.message);
 }
 
 export function ringProblem(fault: number, detail?: string): RingProblem {

@@ -13,6 +13,7 @@ const PART_SIZE = 0x10000;
  */
 export class RingOnProcessor {
   readonly number: number;
+  readonly pins: RingPins;
   readonly attach: Command;
   readonly injectTrap: Command;
   readonly #fd = createMemoryFile('ring', 3 * PART_SIZE);
@@ -21,7 +22,8 @@ export class RingOnProcessor {
   constructor(shared: SharedState, vf: number) {
     this.number = vf * QUEUE_COUNT_MAX + 1;
     shared.setRingField(this.number, RING_SIZE, 256);
-    const pins: RingPins = { descriptors: this.#pin(0), avail: this.#pin(1), used: this.#pin(2) };
+    this.pins = { descriptors: this.#pin(0), avail: this.#pin(1), used: this.#pin(2) };
+    const { pins } = this;
     this.injectTrap = { kind: 'inject-trap', ring: this.number, pins };
     this.attach = {
       kind: 'attach-ring',
