@@ -10,32 +10,13 @@ export {
 export { ControlClient, type NicEvent } from './api/client.ts';
 export { type ControlSocket, openControlSocket } from './api/control-socket.ts';
 export { loadConfig, parseConfig } from './config/load.ts';
+export type { Action, NicConfig, NicConfigInput } from './config/types.ts';
 export { type ErrorCode, OperatorError } from './errors.ts';
+export type { VfChanges, VfConfig, VfConfigInput } from './functions/net/config.ts';
+export type { RingInfo, VfInfo, VfState, VfStats } from './functions/net/types.ts';
 export { createNic } from './nic/nic.ts';
-export type {
-  Action,
-  FdbEntry,
-  Nic,
-  NicConfig,
-  NicConfigInput,
-  NicEventName,
-  NicEvents,
-  NicListener,
-  NicStats,
-  ProcessorStats,
-  QueueStats,
-  RingInfo,
-  RxStats,
-  TxStats,
-  UplinkChanges,
-  UplinkConfig,
-  UplinkConfigInput,
-  UplinkInfo,
-  UplinkStats,
-  VfChanges,
-  VfConfig,
-  VfConfigInput,
-  VfInfo,
-  VfState,
-  VfStats,
-} from './nic/types.ts';
+export type { FdbEntry, Nic, NicEventName, NicEvents, NicListener, NicStats } from './nic/types.ts';
+export type { ProcessorStats } from './processor/stats.ts';
+export type { QueueStats, RxStats, TxStats } from './state/stats.ts';
+export type { UplinkChanges, UplinkConfig, UplinkConfigInput } from './uplinks/config.ts';
+export type { UplinkInfo, UplinkStats } from './uplinks/types.ts';

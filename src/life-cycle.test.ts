@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { VF_TRANSITIONS } from './functions/net/vf-state.ts';
 import { LifeCycle, type Transitions } from './life-cycle.ts';
-import { VF_TRANSITIONS } from './vf/vf-state.ts';
 import { SESSION_TRANSITIONS } from './vhost-user/session-state.ts';
 import { RING_TRANSITIONS } from './virtqueue/life-cycle.ts';
 

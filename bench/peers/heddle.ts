@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ControlClient } from '../../src/api/client.ts';
-import type { UplinkConfigInput } from '../../src/nic/types.ts';
+import type { UplinkConfigInput } from '../../src/uplinks/config.ts';
 import { Child } from '../child.ts';
 import { makeTemporaryDirectory, type TemporaryDirectory } from '../resources.ts';
 import { generatorCore, type Peer, switchCore } from './peer.ts';

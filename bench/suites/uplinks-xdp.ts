@@ -9,8 +9,8 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { UplinkConfigInput } from '../../src/nic/types.ts';
 import { loadXdpLibrary } from '../../src/os/libxdp.ts';
+import type { UplinkConfigInput } from '../../src/uplinks/config.ts';
 import { run } from '../commands.ts';
 import { CoreClock, isDisturbed } from '../disturbance.ts';
 import type { Driver } from '../driver/client.ts';

@@ -3,9 +3,10 @@
 import { Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Locate } from '../config/problems.ts';
+import type { NicConfig } from '../config/types.ts';
 import { completeChanges, completeNic, completeUplink, completeVf } from '../config/validate.ts';
 import { asOperatorError, type OperatorError, operatorError } from '../errors.ts';
-import type { Nic, NicConfig } from '../nic/types.ts';
+import type { Nic } from '../nic/types.ts';
 import { eventStream } from './events.ts';
 
 /** Far above the largest configuration (256 VFs), far below what would hurt. */

@@ -1,7 +1,7 @@
 // How a VM attaches to a VF: the words that each VMM wants, ready to paste.
 
 import { operatorError } from '../errors.ts';
-import type { VfConfig } from '../nic/types.ts';
+import type { VfConfig } from '../functions/net/config.ts';
 import { type Accelerator, chardevRole, isOlder } from './qemu-version.ts';
 
 /** What attaching depends on. */

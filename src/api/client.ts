@@ -1,20 +1,13 @@
 // The other end of the control socket: each command of the CLI is a method here.
 
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import type { Action, NicConfigInput } from '../config/types.ts';
 import { OperatorError, operatorError } from '../errors.ts';
-import type {
-  Action,
-  FdbEntry,
-  NicConfigInput,
-  NicEventName,
-  NicStats,
-  UplinkChanges,
-  UplinkConfigInput,
-  UplinkInfo,
-  VfChanges,
-  VfConfigInput,
-  VfInfo,
-} from '../nic/types.ts';
+import type { VfChanges, VfConfigInput } from '../functions/net/config.ts';
+import type { VfInfo } from '../functions/net/types.ts';
+import type { FdbEntry, NicEventName, NicStats } from '../nic/types.ts';
+import type { UplinkChanges, UplinkConfigInput } from '../uplinks/config.ts';
+import type { UplinkInfo } from '../uplinks/types.ts';
 import type { ErrorBody, NicAbout } from './app.ts';
 
 /** Generous: applying a large configuration closes and opens many sessions. */

@@ -3,6 +3,7 @@
 import { EventEmitter } from 'node:events';
 import { actionText, applyActions, diffConfig, diffUplink, diffVf } from '../config/diff.ts';
 import { withAdded } from '../config/reload.ts';
+import type { Action, NicConfig, NicConfigInput } from '../config/types.ts';
 import {
   checkNewUplink,
   checkNewVf,
@@ -13,26 +14,19 @@ import {
   completeVf,
 } from '../config/validate.ts';
 import { operatorError } from '../errors.ts';
+import type { VfChanges, VfConfig, VfConfigInput } from '../functions/net/config.ts';
+import type { VfInfo } from '../functions/net/types.ts';
 import type {
-  Action,
   FdbEntry,
   Nic,
-  NicConfig,
-  NicConfigInput,
   NicEventName,
   NicEvents,
   NicListener,
   NicStats,
-  RxStats,
-  TxStats,
-  UplinkChanges,
-  UplinkConfigInput,
-  UplinkInfo,
-  VfChanges,
-  VfConfig,
-  VfConfigInput,
-  VfInfo,
 } from '../nic/types.ts';
+import type { RxStats, TxStats } from '../state/stats.ts';
+import type { UplinkChanges, UplinkConfigInput } from '../uplinks/config.ts';
+import type { UplinkInfo } from '../uplinks/types.ts';
 
 function txStats(): TxStats {
   const drops = { 'no-destination': 1 };

@@ -3,7 +3,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { loadConfig } from '../config/load.ts';
 import { operatorError } from '../errors.ts';
-import type { VfConfig } from '../nic/types.ts';
+import type { VfConfig } from '../functions/net/config.ts';
 import { type ControlOptions, clientOf } from './options.ts';
 
 export interface AttachOptions extends ControlOptions {

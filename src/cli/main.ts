@@ -9,7 +9,7 @@ try {
   checkRuntime(currentRuntime());
   if (process.argv[2] === 'up') {
     // Node's own HTTP needs a WebAssembly memory, too: what fails there is no error of anybody's.
-    const { checkAddressSpace } = await import('../nic/budgets.ts');
+    const { checkAddressSpace } = await import('../processor/budgets.ts');
     checkAddressSpace(1);
   }
   const { run } = await import('./program.ts');

@@ -2,8 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import type { NicConfigInput } from '../config/types.ts';
 import { operatorError } from '../errors.ts';
-import type { Nic, NicConfigInput } from '../nic/types.ts';
+import type { Nic } from '../nic/types.ts';
 import { addApply } from './apply.ts';
 import { addCheck } from './check.ts';
 import { addFdb } from './fdb.ts';

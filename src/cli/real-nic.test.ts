@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ControlClient } from '../api/client.ts';
 import { findProgram } from '../demo/guest/requirements.ts';
-import type { VfInfo } from '../nic/types.ts';
+import type { VfInfo } from '../functions/net/types.ts';
 import { heddle, type Outcome, RunningCommand } from './command-process.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));

@@ -2,7 +2,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { NicStats, UplinkStats, VfStats } from '../nic/types.ts';
+import type { VfStats } from '../functions/net/types.ts';
+import type { NicStats } from '../nic/types.ts';
+import type { UplinkStats } from '../uplinks/types.ts';
 import {
   addControlOption,
   addJsonOption,

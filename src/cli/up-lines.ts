@@ -3,7 +3,8 @@
 import { qemuArguments, shellText } from '../api/attach.ts';
 import { EVENT_NAMES } from '../api/events.ts';
 import { availableAccelerator, installedQemuVersion } from '../api/qemu-version.ts';
-import type { Nic, NicConfig, NicEventName, NicEvents } from '../nic/types.ts';
+import type { NicConfig } from '../config/types.ts';
+import type { Nic, NicEventName, NicEvents } from '../nic/types.ts';
 
 /** With more VFs than this, `heddle qemu` tells about each better than a screenful at the start. */
 const ATTACH_SHOWN_MAX = 4;

@@ -12,8 +12,9 @@ import {
   runtimeDirectory,
 } from '../config/default.ts';
 import { loadConfig } from '../config/load.ts';
+import type { NicConfig } from '../config/types.ts';
 import { operatorError } from '../errors.ts';
-import type { Nic, NicConfig } from '../nic/types.ts';
+import type { Nic } from '../nic/types.ts';
 import { watchMainThread } from '../watchdog/watchdog.ts';
 import { installLastResort } from './last-resort.ts';
 import { absolutePath, example } from './options.ts';

@@ -2,8 +2,9 @@
 
 import { type Command, Option } from 'commander';
 import { UPLINK_TYPES } from '../config/uplink-schema.ts';
-import type { UplinkChanges, UplinkConfigInput, UplinkInfo } from '../nic/types.ts';
-import { vlanText } from '../switch/vlan.ts';
+import { vlanText } from '../state/vlan.ts';
+import type { UplinkChanges, UplinkConfigInput } from '../uplinks/config.ts';
+import type { UplinkInfo } from '../uplinks/types.ts';
 import {
   absolutePath,
   addGroOptions,

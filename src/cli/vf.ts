@@ -1,8 +1,9 @@
 // `heddle vf …`: the virtual functions of the running NIC.
 
 import { type Command, Option } from 'commander';
-import type { VfChanges, VfInfo } from '../nic/types.ts';
-import { vlanText } from '../switch/vlan.ts';
+import type { VfChanges } from '../functions/net/config.ts';
+import type { VfInfo } from '../functions/net/types.ts';
+import { vlanText } from '../state/vlan.ts';
 import {
   absolutePath,
   addGroOptions,

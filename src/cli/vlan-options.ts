@@ -1,7 +1,7 @@
 // The VLAN options that VFs and uplinks share, and what they make of the settings there are.
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { VlanSettings } from '../switch/vlan.ts';
+import type { VlanSettings } from '../state/vlan.ts';
 import { type ControlOptions, wholeNumber } from './options.ts';
 
 export interface VlanOptions extends VlanSettings {

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { operatorError } from '../errors.ts';
+import type { VfConfig } from '../functions/net/config.ts';
 import { actionText, applyActions, diffConfig } from './diff.ts';
-import type { Action, NicConfig, VfConfig } from './types.ts';
+import type { Action, NicConfig } from './types.ts';
 import { completeNic } from './validate.ts';
 
 const nic = (vfs: unknown[], rest: object = {}): NicConfig => completeNic({ ...rest, vfs });

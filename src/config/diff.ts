@@ -2,9 +2,12 @@
 // have no action, and so keep their connection and their traffic.
 
 import { asOperatorError, operatorError } from '../errors.ts';
-import { vlanText } from '../switch/vlan.ts';
+import type { VfChanges, VfConfig } from '../functions/net/config.ts';
+import type { VmmAtHand } from '../functions/net/types.ts';
+import { vlanText } from '../state/vlan.ts';
+import type { UplinkConfig } from '../uplinks/config.ts';
 import { joined } from './problems.ts';
-import type { Action, NicConfig, UplinkConfig, VfChanges, VfConfig } from './types.ts';
+import type { Action, NicConfig } from './types.ts';
 
 /** What a guest does not notice; every other change needs a new session with the front-end. */
 const CHANGED_IN_PLACE: ReadonlySet<string> = new Set<keyof VfConfig>([
@@ -56,15 +59,6 @@ export function diffVf(running: VfConfig, wanted: VfConfig): Action | undefined 
   const { name } = wanted;
   if (isInPlace) return { type: 'set-vf', name, vf: wanted, changes };
   return { type: 'replace-vf', name, vf: wanted, changes, old: running };
-}
-
-/** What the VMM of a VF makes of a new form of it. */
-export interface VmmAtHand {
-  isAttached: boolean;
-  /** It has been given just this already. */
-  isSuited: boolean;
-  /** What it cannot be given while it runs, in words. */
-  heldBack: string | undefined;
 }
 
 /**

@@ -3,6 +3,8 @@
 
 import { VF_COUNT_MAX } from '../../layout/limits.ts';
 import { type OperatorError, operatorError } from '../errors.ts';
+import type { VfChanges, VfConfig } from '../functions/net/config.ts';
+import type { UplinkConfig } from '../uplinks/config.ts';
 import { deriveMac } from './mac.ts';
 import {
   type KeyPath,
@@ -20,7 +22,7 @@ import {
   vfChangesSchema,
   vfSchema,
 } from './schema.ts';
-import type { NicConfig, UplinkConfig, VfChanges, VfConfig } from './types.ts';
+import type { NicConfig } from './types.ts';
 import { uplinkKeys, uplinkSchema } from './uplink-schema.ts';
 import { VLAN_KEYS } from './vlan-schema.ts';
 

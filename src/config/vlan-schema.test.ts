@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { asOperatorError } from '../errors.ts';
-import type { VlanSettings } from '../switch/vlan.ts';
+import type { VlanSettings } from '../state/vlan.ts';
 import { completeChanges, completeNic, completeUplink, completeVf } from './validate.ts';
 
 const vf = (vlan: unknown) => completeVf({ name: 'a', socket: '/a', vlan }, 'nic0').vlan;

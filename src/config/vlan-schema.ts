@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { VLAN_ID_MAX } from '../../layout/switch.ts';
-import type { VlanSettings } from '../switch/vlan.ts';
+import type { VlanSettings } from '../state/vlan.ts';
 import { wholeNumber } from './fields.ts';
 
 const PRIORITY_MAX = 7; // IEEE 802.1Q, 6.9.3: three bits.

@@ -1,4 +1,6 @@
-import type { NicStats, RxStats, TxStats, VfStats } from '../nic/types.ts';
+import type { VfStats } from '../functions/net/types.ts';
+import type { NicStats } from '../nic/types.ts';
+import type { RxStats, TxStats } from '../state/stats.ts';
 
 /** One line of the live table: what a VF moves now, seen from its guest. */
 export interface VfRate {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import type { NicStats, VfStats } from '../nic/types.ts';
+import type { VfStats } from '../functions/net/types.ts';
+import type { NicStats } from '../nic/types.ts';
 import { parseOptions } from './options.ts';
 import { ratesBetween } from './rates.ts';
 import { hasTrafficBothWays, type Measurements, makeReport, summaryLines } from './report.ts';

@@ -1,6 +1,7 @@
 // What the demo found: as JSON for programs, as a few lines for people.
 
-import type { NicStats, RxStats, TxStats } from '../nic/types.ts';
+import type { NicStats } from '../nic/types.ts';
+import type { RxStats, TxStats } from '../state/stats.ts';
 import type { GuestPair } from './guest-pair.ts';
 import { dropCount } from './rates.ts';
 import type { WorldReport } from './world.ts';

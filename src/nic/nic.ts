@@ -11,7 +11,7 @@ import {
   withVmm,
 } from '../config/diff.ts';
 import { withAdded } from '../config/reload.ts';
-import type { Action, NicConfig, UplinkConfig, VfChanges, VfConfig } from '../config/types.ts';
+import type { Action, NicConfig } from '../config/types.ts';
 import {
   checkNewUplink,
   checkNewVf,
@@ -22,29 +22,25 @@ import {
   completeVf,
 } from '../config/validate.ts';
 import { asOperatorError, operatorError } from '../errors.ts';
+import type { EventOf } from '../events.ts';
+import type { VfChanges, VfConfig } from '../functions/net/config.ts';
+import type { VfInfo } from '../functions/net/types.ts';
+import { Vf } from '../functions/net/vf.ts';
 import { monotonicSeconds } from '../os/clock.ts';
 import { acquirePoller, type Poller, releasePoller } from '../os/poller.ts';
-import { RateLimit, withHeldBack } from '../rate-limit.ts';
-import { readMacTable } from '../switch/mac-table.ts';
-import { Vf } from '../vf/vf.ts';
 import {
   checkAddressSpace,
   descriptorQuota,
   mappingBudget,
   takeProcessorMappings,
-} from './budgets.ts';
+} from '../processor/budgets.ts';
+import { ProcessorSet } from '../processor/processor-set.ts';
+import { RateLimit, withHeldBack } from '../rate-limit.ts';
+import { readMacTable } from '../state/mac-table.ts';
+import type { UplinkConfig } from '../uplinks/config.ts';
+import type { UplinkInfo } from '../uplinks/types.ts';
 import { ChangeQueue } from './change-queue.ts';
-import { ProcessorSet } from './processor-set.ts';
-import type {
-  FdbEntry,
-  Nic,
-  NicEventName,
-  NicEvents,
-  NicListener,
-  NicStats,
-  UplinkInfo,
-  VfInfo,
-} from './types.ts';
+import type { FdbEntry, Nic, NicEventName, NicEvents, NicListener, NicStats } from './types.ts';
 import { UplinkSet } from './uplink-set.ts';
 
 /** Mistakes of ours come in swarms, too: the first few say what there is to know. */
@@ -103,8 +99,8 @@ class SoftwareNic implements Nic {
         for (const name of this.#vfs.keys()) this.#emit('fault', { vf: name, reason });
       },
     });
-    this.#uplinks = new UplinkSet(this.#processors, this.#poller, (event, detail) => {
-      this.#emit(event, detail);
+    this.#uplinks = new UplinkSet(this.#processors, this.#poller, (...event) => {
+      this.#emit(...event);
       inBackground('tell the VFs of the uplinks', this.#followUplinks());
     });
   }
@@ -316,8 +312,8 @@ class SoftwareNic implements Nic {
       descriptorQuota: () =>
         descriptorQuota({ vfs: this.#vfs.size, queuePairs: config.queuePairs }),
     };
-    const vf = new Vf(config, place, this.#processors, this.#poller, (event, detail) =>
-      this.#emit(event, detail),
+    const vf = new Vf(config, place, this.#processors, this.#poller, (...event) =>
+      this.#emit(...event),
     );
     await vf.open();
     this.#vfs.set(config.name, vf);
@@ -357,7 +353,7 @@ class SoftwareNic implements Nic {
     this.#emit('internal-error', { nic: this.name, reason });
   }
 
-  #emit<Name extends NicEventName>(event: Name, detail: NicEvents[Name]): void {
+  #emit(...[event, detail]: EventOf<NicEvents>): void {
     // Each for itself: the listeners are not ours.
     for (const listener of this.#events.listeners(event)) {
       guarded(`tell a listener of "${event}"`, () => listener(detail));

@@ -1,10 +1,11 @@
-import type { UplinkConfig } from '../config/types.ts';
 import { operatorError } from '../errors.ts';
 import type { Poller } from '../os/poller.ts';
+import type { Fabric } from '../processor/fabric.ts';
+import type { UplinkConfig } from '../uplinks/config.ts';
 import { InterfaceWatch } from '../uplinks/interface-watch.ts';
-import { Uplink, type UplinkEmit } from '../uplinks/running-uplink.ts';
+import { Uplink } from '../uplinks/running-uplink.ts';
 import { createSource } from '../uplinks/sources.ts';
-import type { Fabric } from './fabric.ts';
+import type { UplinkEmit } from '../uplinks/types.ts';
 
 /** The uplinks of a NIC. */
 export class UplinkSet {

@@ -15,7 +15,7 @@ import {
 } from '../../layout/virtqueue.ts';
 import { distinctPins } from '../memory/pins.ts';
 import type { Windows } from '../memory/windows.ts';
-import { RingFaultError } from '../virtqueue/ring-problem.ts';
+import { RingFaultError } from '../state/ring-problem.ts';
 import type { AddressSpace } from './address-space.ts';
 import type { Calls } from './calls.ts';
 import type { Command, RingPins } from './commands.ts';

@@ -3,9 +3,9 @@ import type { MemoryRegion } from '../memory/guest-memory.ts';
 import type { IotlbChange } from '../memory/iotlb.ts';
 import type { Pin } from '../memory/pins.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
-import type { WireSettings } from '../uplinks/wires.ts';
-import { RingFaultError } from '../virtqueue/ring-problem.ts';
+import { RingFaultError } from '../state/ring-problem.ts';
 import type { PulseSlot } from '../watchdog/pulse.ts';
+import type { WireSettings } from '../wires/wires.ts';
 
 // The mailbox: what the control plane asks of a processor. A command is posted, the doorbell
 // raised; the processor takes it between two turns and answers. Nothing on the data path waits for

@@ -13,7 +13,7 @@ import {
 } from '../../layout/virtqueue.ts';
 import { openFdCount } from '../../test/support/file-descriptors.ts';
 import { RingOnProcessor } from '../../test/support/ring-on-processor.ts';
-import { SharedState } from '../nic/shared-state.ts';
+import { SharedState } from '../state/shared-state.ts';
 import type { Command } from './commands.ts';
 import { readFirmware } from './firmware.ts';
 import { type Death, Processor } from './processor.ts';

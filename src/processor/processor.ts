@@ -1,9 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import { PROCESSOR_DOORBELL } from '../../layout/processor.ts';
 import { inBackground } from '../background.ts';
-import type { SharedState } from '../nic/shared-state.ts';
 import { createEventFd, raiseEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
+import type { SharedState } from '../state/shared-state.ts';
 import { type Watch, watchProcessor } from '../watchdog/watchdog.ts';
 import { type Command, errorOf, type ProcessorOptions, type Report } from './commands.ts';
 import { layoutHash } from './layout-hash.ts';

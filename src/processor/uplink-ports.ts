@@ -1,8 +1,8 @@
 import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
 import { EPOLLET, EPOLLIN, EPOLLOUT } from '../os/constants.ts';
-import { Port } from '../uplinks/port.ts';
-import { pairMemory } from '../uplinks/port-memory.ts';
-import { createWire } from '../uplinks/wires.ts';
+import { Port } from '../wires/port.ts';
+import { pairMemory } from '../wires/port-memory.ts';
+import { createWire } from '../wires/wires.ts';
 import type { AddressSpace } from './address-space.ts';
 import type { Command } from './commands.ts';
 import type { Firmware } from './firmware.ts';

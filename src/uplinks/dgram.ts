@@ -7,9 +7,9 @@ import type { Poller } from '../os/poller.ts';
 import { errorName } from '../os/system-error.ts';
 import { connectUnixSocket } from '../os/unix-socket.ts';
 import { errnoError } from '../socket-error.ts';
+import { BURST_MAX } from '../wires/wire.ts';
 import { plainCapabilities } from './stream.ts';
 import type { SourceListener, UplinkSource } from './uplink.ts';
-import { BURST_MAX } from './wire.ts';
 
 const RETRY_MILLISECONDS = 500;
 

@@ -1,5 +1,4 @@
 import { operatorError } from '../errors.ts';
-import type { KernelStats } from '../nic/types.ts';
 import { EACCES, EMFILE, ENFILE, EPERM } from '../os/constants.ts';
 import { c } from '../os/libc.ts';
 import type { NetDevice } from '../os/net-device.ts';
@@ -14,12 +13,13 @@ import {
 } from '../os/packet-socket.ts';
 import { errorName, SystemError } from '../os/system-error.ts';
 import { closeTransmitRing, openTransmitRing, type TransmitRing } from '../os/transmit-ring.ts';
+import { packetRing, packetRingSize } from '../wires/packet-ring-wire.ts';
+import { BURST_MAX } from '../wires/wire.ts';
+import type { WireSettings } from '../wires/wires.ts';
 import { InterfaceSource } from './interface-source.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
-import { packetRing, packetRingSize } from './packet-ring-wire.ts';
+import type { KernelStats } from './types.ts';
 import type { PortFile, SourceListener, Wires } from './uplink.ts';
-import { BURST_MAX } from './wire.ts';
-import type { WireSettings } from './wires.ts';
 
 export interface PacketOptions {
   interface: string;

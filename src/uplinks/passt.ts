@@ -4,8 +4,8 @@ import { operatorError } from '../errors.ts';
 import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
 import { createSocketPair } from '../os/unix-socket.ts';
+import { nextConnection } from '../wires/stream-wire.ts';
 import { plainCapabilities } from './stream.ts';
-import { nextConnection } from './stream-wire.ts';
 import type { SourceListener, UplinkSource } from './uplink.ts';
 
 /** A passt that cannot run ends within this time. */

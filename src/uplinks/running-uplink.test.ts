@@ -3,9 +3,9 @@ import { PIN_CELL_SIZE, PINS_SIZE } from '../../layout/memory.ts';
 import { openFdCount } from '../../test/support/file-descriptors.ts';
 import { completeUplink } from '../config/validate.ts';
 import { PinAllocator } from '../memory/pins.ts';
-import { Budget } from '../nic/budgets.ts';
-import { SharedState } from '../nic/shared-state.ts';
 import { Raiser } from '../os/raiser.ts';
+import { Budget } from '../processor/budgets.ts';
+import { SharedState } from '../state/shared-state.ts';
 import { Uplink } from './running-uplink.ts';
 import type { UplinkSource } from './uplink.ts';
 

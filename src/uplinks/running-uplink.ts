@@ -1,21 +1,19 @@
 import { everyStep } from '../background.ts';
-import type { UplinkConfig } from '../config/types.ts';
-import { readAddresses, readQueues, sumRx, sumTx } from '../counters/read.ts';
 import { operatorError } from '../errors.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import type { Pin } from '../memory/pins.ts';
-import type { Fabric, SwitchPort } from '../nic/fabric.ts';
-import type { UplinkInfo, UplinkStats } from '../nic/types.ts';
 import { createEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
-import { forgetPort } from '../switch/forget-port.ts';
-import { changeVlans, initVlans, vlanText } from '../switch/vlan.ts';
-import type { RingProblem } from '../virtqueue/ring-problem.ts';
+import type { Fabric, SwitchPort } from '../processor/fabric.ts';
+import { forgetPort } from '../processor/forget-port.ts';
+import { changeVlans, initVlans } from '../processor/port-vlans.ts';
+import { readAddresses, readQueues, sumRx, sumTx } from '../state/counters.ts';
+import type { RingProblem } from '../state/ring-problem.ts';
+import { vlanText } from '../state/vlan.ts';
 import { RingSet } from '../virtqueue/ring-set.ts';
 import { createRingSetup, type RingSetup } from '../virtqueue/ring-setup.ts';
-import { LoopHold } from './loop-hold.ts';
-import { packetRingSize } from './packet-ring-wire.ts';
+import { packetRingSize } from '../wires/packet-ring-wire.ts';
 import {
   PAIR_SIZE,
   PORT_RING_SIZE,
@@ -25,20 +23,14 @@ import {
   TX_AVAIL,
   TX_DESCRIPTORS,
   TX_USED,
-} from './port-memory.ts';
-import { allocateRooms, pinOfPair, regionsOfPair } from './port-regions.ts';
+} from '../wires/port-memory.ts';
+import { allocateRooms, pinOfPair, regionsOfPair } from '../wires/port-regions.ts';
+import { readWireStats } from '../wires/wire-stats.ts';
+import type { UplinkConfig } from './config.ts';
+import { LoopHold } from './loop-hold.ts';
 import { openTrace } from './trace-file.ts';
+import type { UplinkEmit, UplinkInfo, UplinkStats } from './types.ts';
 import { featuresOf, type UplinkSource, type Wires } from './uplink.ts';
-import { readWireStats } from './wire-stats.ts';
-
-type UplinkEventName = 'uplink-up' | 'uplink-down' | 'uplink-held';
-
-export type UplinkEmit = (event: UplinkEventName, detail: UplinkEvent) => void;
-
-interface UplinkEvent {
-  uplink: string;
-  reason?: string;
-}
 
 /**
  * An uplink of a NIC: a port of the switch whose guest is a driver in the processor.

@@ -1,5 +1,5 @@
-import type { UplinkConfig } from '../config/types.ts';
 import type { Poller } from '../os/poller.ts';
+import type { UplinkConfig } from './config.ts';
 import { DgramSource } from './dgram.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
 import { InternalSource } from './internal-source.ts';

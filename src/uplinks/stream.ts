@@ -1,7 +1,7 @@
 import { closeFd } from '../os/descriptor.ts';
 import type { Poller } from '../os/poller.ts';
-import { ClientEndpoint, type Endpoint, ServerEndpoint } from '../vhost-user/endpoint.ts';
-import { nextConnection } from './stream-wire.ts';
+import { ClientEndpoint, type Endpoint, ServerEndpoint } from '../os/unix-endpoint.ts';
+import { nextConnection } from '../wires/stream-wire.ts';
 import type { SourceListener, UplinkSource } from './uplink.ts';
 
 export interface StreamOptions {

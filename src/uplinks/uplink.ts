@@ -15,8 +15,8 @@ import {
   VIRTIO_NET_F_HOST_USO,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
-import type { KernelStats } from '../nic/types.ts';
-import type { WireSettings } from './wires.ts';
+import type { WireSettings } from '../wires/wires.ts';
+import type { KernelStats } from './types.ts';
 
 /** What an uplink can do; the switch adapts each frame to it, as to a guest's features. */
 export interface UplinkCapabilities {

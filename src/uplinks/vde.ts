@@ -6,9 +6,9 @@ import { bindDatagramSocket } from '../os/datagram-socket.ts';
 import { c } from '../os/libc.ts';
 import { errorName } from '../os/system-error.ts';
 import { connectUnixSocket } from '../os/unix-socket.ts';
+import { BURST_MAX } from '../wires/wire.ts';
 import { plainCapabilities } from './stream.ts';
 import type { SourceListener, UplinkSource } from './uplink.ts';
-import { BURST_MAX } from './wire.ts';
 
 const RETRY_MILLISECONDS = 1000;
 

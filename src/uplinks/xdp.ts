@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { XdpChoices } from '../config/types.ts';
 import { OperatorError, operatorError } from '../errors.ts';
 import {
   EACCES,
@@ -19,12 +18,13 @@ import { holdPromiscuity } from '../os/packet-socket.ts';
 import { SystemError } from '../os/system-error.ts';
 import { XdpProgram } from '../os/xdp-program.ts';
 import { sumStatistics, XDP_HEADROOM, XdpSocket, type XdpStatistics } from '../os/xdp-socket.ts';
+import { PAIR_SIZE } from '../wires/port-memory.ts';
+import { BURST_MAX } from '../wires/wire.ts';
+import { freeChunks, XDP_CHUNK_SIZE, XDP_RING_SIZE } from '../wires/xdp-wire.ts';
+import type { XdpChoices } from './config.ts';
 import { InterfaceSource } from './interface-source.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
-import { PAIR_SIZE } from './port-memory.ts';
 import type { PortFile, SourceListener, Wires } from './uplink.ts';
-import { BURST_MAX } from './wire.ts';
-import { freeChunks, XDP_CHUNK_SIZE, XDP_RING_SIZE } from './xdp-wire.ts';
 
 export interface XdpOptions extends XdpChoices {
   interface: string;

@@ -1,5 +1,5 @@
 import type { Transitions } from '../life-cycle.ts';
-import type { RingProblem } from '../virtqueue/ring-problem.ts';
+import type { RingProblem } from '../state/ring-problem.ts';
 import type { RingSet } from '../virtqueue/ring-set.ts';
 import type { FeatureChoice } from './features.ts';
 

@@ -7,7 +7,7 @@ import { LifeCycle } from '../life-cycle.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { closePeerFd, closePeerFds } from '../os/closer.ts';
 import type { Poller } from '../os/poller.ts';
-import type { RingProblem } from '../virtqueue/ring-problem.ts';
+import type { RingProblem } from '../state/ring-problem.ts';
 import {
   closeDescriptors,
   controlQueueOf,

@@ -1,10 +1,10 @@
 import { RING_FAULT_MEMORY } from '../../layout/virtqueue.ts';
 import { operatorError } from '../errors.ts';
 import { distinctPins } from '../memory/pins.ts';
-import type { Budget } from '../nic/budgets.ts';
 import { mapCountMax } from '../os/limits.ts';
+import type { Budget } from '../processor/budgets.ts';
 import type { RingPins } from '../processor/commands.ts';
-import { ODD_PLACE, type RingProblem, ringProblem } from './ring-problem.ts';
+import { ODD_PLACE, type RingProblem, ringProblem } from '../state/ring-problem.ts';
 import { isAlignedWhereMapped } from './ring-setup.ts';
 
 /** Memory mappings that the pins of a ring take in a processor: each of their pieces, and a gap. */

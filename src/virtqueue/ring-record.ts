@@ -19,10 +19,10 @@ import {
   RING_STATE,
   RING_USED_INDEX,
 } from '../../layout/virtqueue.ts';
+import type { ControlSettings } from '../functions/net/control-settings.ts';
 import type { LifeCycle } from '../life-cycle.ts';
-import type { SharedState } from '../nic/shared-state.ts';
 import type { RingRole } from '../processor/commands.ts';
-import type { ControlSettings } from './control-settings.ts';
+import type { SharedState } from '../state/shared-state.ts';
 import { RING_STATE_NUMBERS, type RingState } from './life-cycle.ts';
 import {
   coalesceFlag,

@@ -3,12 +3,12 @@ import { RING_FAULT_MEMORY } from '../../layout/virtqueue.ts';
 import { onFailure } from '../background.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { PinAllocator } from '../memory/pins.ts';
-import { Budget } from '../nic/budgets.ts';
-import type { Fabric } from '../nic/fabric.ts';
-import { SharedState } from '../nic/shared-state.ts';
 import { c } from '../os/libc.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
 import { Raiser } from '../os/raiser.ts';
+import { Budget } from '../processor/budgets.ts';
+import type { Fabric } from '../processor/fabric.ts';
+import { SharedState } from '../state/shared-state.ts';
 import { RingSet } from './ring-set.ts';
 import { createRingSetup } from './ring-setup.ts';
 

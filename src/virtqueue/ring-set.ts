@@ -2,16 +2,18 @@ import { COUNTER_REFUSED } from '../../layout/counters.ts';
 import { RECEIVE_BY_TABLE, VF_BEHIND_IOMMU } from '../../layout/vf.ts';
 import { RING_LAST_AVAIL, RING_STATE } from '../../layout/virtqueue.ts';
 import { everyStep } from '../background.ts';
+import { ControlSettings } from '../functions/net/control-settings.ts';
+import { enabledReceiveQueues, writeReceiveQueues } from '../functions/net/receive-queues.ts';
 import type { GuestMemory, MemoryRegion } from '../memory/guest-memory.ts';
 import type { IotlbChange } from '../memory/iotlb.ts';
-import type { Fabric } from '../nic/fabric.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
 import type { Command, RingPins, RingRole } from '../processor/commands.ts';
-import { writeLink } from '../switch/vlan.ts';
-import { ControlSettings } from './control-settings.ts';
-import { writeFlowRecord } from './flow-record.ts';
+import type { Fabric } from '../processor/fabric.ts';
+import { writeFlowRecord } from '../state/flow-record.ts';
+import { CONTROL_QUEUE, ringNumber } from '../state/ring-number.ts';
+import { attachProblem, type RingProblem } from '../state/ring-problem.ts';
+import { writeLink } from '../state/vlan.ts';
 import { RING_STATE_NUMBERS, type RingState } from './life-cycle.ts';
-import { enabledReceiveQueues, writeReceiveQueues } from './receive-queues.ts';
 import {
   attachCommand,
   createRing,
@@ -20,9 +22,7 @@ import {
   type Ring,
   standsAtBeginning,
 } from './ring.ts';
-import { CONTROL_QUEUE, ringNumber } from './ring-number.ts';
 import { mappingsOf, takePlace } from './ring-place.ts';
-import { attachProblem, type RingProblem } from './ring-problem.ts';
 import { type RingSettings, writeRingRecord, writeRingSettings } from './ring-record.ts';
 import {
   freePins,

@@ -62,7 +62,7 @@ import {
 import { closePeerFds } from '../os/closer.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
 import type { RingPins } from '../processor/commands.ts';
-import type { RingProblem } from './ring-problem.ts';
+import type { RingProblem } from '../state/ring-problem.ts';
 
 const HOST_OFFLOADS = [
   [VIRTIO_NET_F_CSUM, OFFLOAD_CHECKSUM],

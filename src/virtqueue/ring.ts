@@ -1,10 +1,10 @@
 import { PACKED_WRAP, RING_LAST_AVAIL } from '../../layout/virtqueue.ts';
 import { LifeCycle } from '../life-cycle.ts';
 import { isPinOf, type Pin } from '../memory/pins.ts';
-import type { SharedState } from '../nic/shared-state.ts';
 import type { Command, RingPins, RingRole } from '../processor/commands.ts';
+import { CONTROL_QUEUE, ringNumber } from '../state/ring-number.ts';
+import type { SharedState } from '../state/shared-state.ts';
 import { RING_STATE_NUMBERS, RING_TRANSITIONS, type RingState } from './life-cycle.ts';
-import { CONTROL_QUEUE, ringNumber } from './ring-number.ts';
 import { isPackedRing, type RingSetup } from './ring-setup.ts';
 
 /** A ring as the control plane knows it. */

@@ -5,8 +5,8 @@ import { LEARNED_PER_UPLINK_MAX, VF_COUNT_MAX } from '../../layout/limits.ts';
 import { SHARED_FDB } from '../../layout/memory.ts';
 import { FDB_FAR, FDB_SET_COUNT, FDB_SET_SIZE } from '../../layout/switch.ts';
 import { VF_LEARNED_COUNT, VF_LEARNED_MAX, VF_UNLEARNED } from '../../layout/vf.ts';
-import { SharedState } from '../../src/nic/shared-state.ts';
-import { placeOf, readMacTable } from '../../src/switch/mac-table.ts';
+import { placeOf, readMacTable } from '../../src/state/mac-table.ts';
+import { SharedState } from '../../src/state/shared-state.ts';
 import { FirmwareHost } from '../support/firmware-host.ts';
 
 const PROCESSORS = 2;

@@ -10,7 +10,7 @@ import {
 } from '../../layout/switch.ts';
 import { VF_LEARNED_COUNT, VF_UNLEARNED } from '../../layout/vf.ts';
 import { RING_DISABLED, RING_ENABLED } from '../../layout/virtqueue.ts';
-import { placeOf } from '../../src/switch/mac-table.ts';
+import { placeOf } from '../../src/state/mac-table.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
 import { arpRequest, BROADCAST, MULTICAST, macNumber, plainFrame } from '../support/frames.ts';
 

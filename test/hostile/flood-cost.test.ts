@@ -8,7 +8,7 @@ import {
 } from '../../layout/limits.ts';
 import { VIRTIO_F_RING_PACKED, VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
 import { DESCRIPTOR_F_NEXT, DESCRIPTOR_F_WRITE, RING_FLOOD_NEXT } from '../../layout/virtqueue.ts';
-import type { VfStats } from '../../src/nic/types.ts';
+import type { VfStats } from '../../src/functions/net/types.ts';
 import { ALL_FEATURES } from '../offload/feature-sets.ts';
 import { OffloadWire } from '../offload/offload-wire.ts';
 import { type Packet, superPacket } from '../offload/packets.ts';

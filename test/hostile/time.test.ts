@@ -7,7 +7,7 @@ import {
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
 import { DESCRIPTOR_F_NEXT, DESCRIPTOR_F_WRITE } from '../../layout/virtqueue.ts';
-import { macBytes } from '../../src/switch/mac-table.ts';
+import { macBytes } from '../../src/state/mac-table.ts';
 import { ProtocolFeature } from '../../src/vhost-user/message.ts';
 import { plainFrame } from '../support/frames.ts';
 import { FrontEnd } from '../support/mock-driver/front-end.ts';

@@ -7,17 +7,18 @@ import { FDB_SET_COUNT } from '../../layout/switch.ts';
 import * as vf from '../../layout/vf.ts';
 import { VIRTIO_F_INDIRECT_DESC, VIRTIO_NET_F_MRG_RXBUF } from '../../layout/virtio.ts';
 import * as virtqueue from '../../layout/virtqueue.ts';
-import { DROP_NAMES } from '../../src/counters/names.ts';
-import type { NicStats, VfStats } from '../../src/nic/types.ts';
+import type { VfStats } from '../../src/functions/net/types.ts';
+import type { NicStats } from '../../src/nic/types.ts';
 import { LinearMemory } from '../../src/os/linear-memory.ts';
 import type { Firmware as ProcessorFirmware } from '../../src/processor/firmware.ts';
-import { addressNumber } from '../../src/switch/mac-table.ts';
+import { DROP_NAMES } from '../../src/state/counter-names.ts';
+import { addressNumber } from '../../src/state/mac-table.ts';
 import {
   type VlanSettings,
   vlanOfOwnAddress,
   writePortWord,
   writeVlanSet,
-} from '../../src/switch/vlan.ts';
+} from '../../src/state/vlan.ts';
 import { ringOffloads } from '../../src/virtqueue/ring-setup.ts';
 import { macNumber } from './frames.ts';
 import type { DriverQueue } from './mock-driver/driver-queue.ts';

@@ -1,10 +1,10 @@
 import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
 import { RING_ENABLED, RING_SIZE } from '../../layout/virtqueue.ts';
-import type { SharedState } from '../../src/nic/shared-state.ts';
 import { createEventFd } from '../../src/os/event-fd.ts';
 import { c } from '../../src/os/libc.ts';
 import { createMemoryFile } from '../../src/os/memory-file.ts';
 import type { Command, RingPins } from '../../src/processor/commands.ts';
+import type { SharedState } from '../../src/state/shared-state.ts';
 
 const PART_SIZE = 0x10000;
 

@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { VfConfigInput } from '../../src/functions/net/config.ts';
+import type { VfStats } from '../../src/functions/net/types.ts';
 import { createNic } from '../../src/nic/nic.ts';
-import type { Nic, NicEventName, NicEvents, VfConfigInput, VfStats } from '../../src/nic/types.ts';
+import type { Nic, NicEventName, NicEvents } from '../../src/nic/types.ts';
 import { assertBalanced } from './assert-balanced.ts';
 import { macOf } from './frames.ts';
 import { FrontEnd } from './mock-driver/front-end.ts';

@@ -11,7 +11,7 @@ import {
   type TestContext,
   test,
 } from 'vitest';
-import type { UplinkStats } from '../../src/nic/types.ts';
+import type { UplinkStats } from '../../src/uplinks/types.ts';
 import { imbalances } from '../support/assert-balanced.ts';
 import { checkSame } from '../support/exchange.ts';
 import type { FarEnd } from '../support/far-end.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { UplinkConfigInput } from '../../src/nic/types.ts';
+import type { UplinkConfigInput } from '../../src/uplinks/config.ts';
 import { checkSame } from '../support/exchange.ts';
 import { type FarEnd, openInterfaceEnd } from '../support/far-end.ts';
 import { plainFrame } from '../support/frames.ts';

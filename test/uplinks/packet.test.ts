@@ -2,7 +2,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vi
 import { PinAllocator } from '../../src/memory/pins.ts';
 import { c } from '../../src/os/libc.ts';
 import { SOL_PACKET } from '../../src/os/packet-socket.ts';
-import { PAIR_SIZE } from '../../src/uplinks/port-memory.ts';
+import { PAIR_SIZE } from '../../src/wires/port-memory.ts';
 import { ALL_FEATURES } from '../offload/feature-sets.ts';
 import { netHeaderBytes, packet, superPacket } from '../offload/packets.ts';
 import { checkSame } from '../support/exchange.ts';

@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { findProgram } from '../../src/demo/guest/requirements.ts';
-import type { UplinkConfigInput } from '../../src/nic/types.ts';
+import type { UplinkConfigInput } from '../../src/uplinks/config.ts';
 import { readJournal, writeFakePasst } from '../support/fake-passt.ts';
 import {
   type FarEnd,

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { UplinkConfigInput } from '../../src/nic/types.ts';
+import type { UplinkConfigInput } from '../../src/uplinks/config.ts';
 import { checkSame } from '../support/exchange.ts';
 import {
   type FarEnd,

@@ -16,8 +16,8 @@ import {
   XDP_RING_FILE_OFFSETS,
   XdpSocket,
 } from '../../src/os/xdp-socket.ts';
-import { PAIR_SIZE } from '../../src/uplinks/port-memory.ts';
-import { freeChunks, XDP_CHUNK_SIZE, XDP_RING_SIZE } from '../../src/uplinks/xdp-wire.ts';
+import { PAIR_SIZE } from '../../src/wires/port-memory.ts';
+import { freeChunks, XDP_CHUNK_SIZE, XDP_RING_SIZE } from '../../src/wires/xdp-wire.ts';
 import { onesSum, pseudoSum } from '../offload/internet-checksum.ts';
 import { checkSame } from '../support/exchange.ts';
 import { type FarEnd, openInterfaceEnd } from '../support/far-end.ts';

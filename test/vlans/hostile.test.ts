@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { BATCH_MAX } from '../../layout/limits.ts';
-import type { VlanSettings } from '../../src/switch/vlan.ts';
+import type { VlanSettings } from '../../src/state/vlan.ts';
 import { ALL_FEATURES } from '../offload/feature-sets.ts';
 import { OffloadWire } from '../offload/offload-wire.ts';
 import { difference, FINISHED, packet, superPacket } from '../offload/packets.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VIRTIO_NET_F_MRG_RXBUF } from '../../layout/virtio.ts';
-import type { VlanSettings } from '../../src/switch/vlan.ts';
+import type { VlanSettings } from '../../src/state/vlan.ts';
 import { difference } from '../offload/packets.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
 import { BROADCAST } from '../support/frames.ts';

@@ -1,6 +1,6 @@
 // A switch with VLANs as IEEE 802.1Q has it (6.9 for tags, 8.6 for forwarding), for ports whose
 // guests use only their own addresses. Slow and plain on purpose.
-import type { VlanSettings } from '../../src/switch/vlan.ts';
+import type { VlanSettings } from '../../src/state/vlan.ts';
 import { BROADCAST, macText } from '../support/frames.ts';
 import { CUSTOMER, outerControl, outerType, pop, push, SERVICE } from './tags.ts';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { VlanSettings } from '../../src/switch/vlan.ts';
+import type { VlanSettings } from '../../src/state/vlan.ts';
 import { ALL_FEATURES, PLAIN_FEATURES } from '../offload/feature-sets.ts';
 import { netHeaderBytes, superPacket } from '../offload/packets.ts';
 import { finishedFrames } from '../offload/reference-frames.ts';

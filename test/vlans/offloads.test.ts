@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { VlanSettings } from '../../src/switch/vlan.ts';
+import type { VlanSettings } from '../../src/state/vlan.ts';
 import { arrivalProblem } from '../offload/expectations.ts';
 import { FORMATS, guestOptions, type Party, partyName, senderOptions } from '../offload/matrix.ts';
 import { OffloadWire } from '../offload/offload-wire.ts';

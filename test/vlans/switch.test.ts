@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SHARED_BASE, SHARED_SIZE } from '../../layout/memory.ts';
 import { VLAN_ANY } from '../../layout/switch.ts';
-import { type MacTableEntry, readMacTable } from '../../src/switch/mac-table.ts';
-import type { VlanSettings } from '../../src/switch/vlan.ts';
+import { type MacTableEntry, readMacTable } from '../../src/state/mac-table.ts';
+import type { VlanSettings } from '../../src/state/vlan.ts';
 import { difference } from '../offload/packets.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
 import { BROADCAST } from '../support/frames.ts';

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import type { TestContext } from 'vitest';
 import { Guest, type GuestOptions } from '../../src/demo/guest/guest.ts';
 import { missingForGuests } from '../../src/demo/guest/requirements.ts';
+import type { VfConfigInput } from '../../src/functions/net/config.ts';
 import { createNic, type Nic, type NicConfigInput } from '../../src/index.ts';
-import type { VfConfigInput } from '../../src/nic/types.ts';
 
 export interface LaboratoryOptions {
   /** How many guests to start with: vm1, vm2 … */

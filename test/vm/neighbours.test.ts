@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { findProgram } from '../../src/demo/guest/requirements.ts';
-import type { UplinkConfigInput } from '../../src/nic/types.ts';
+import type { UplinkConfigInput } from '../../src/uplinks/config.ts';
 import { imbalances } from '../support/assert-balanced.ts';
 import { canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
 import { ping, reach, stream, transfer } from './traffic.ts';

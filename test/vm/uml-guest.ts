@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { umlArguments } from '../../src/api/attach.ts';
 import { ConsoleLog } from '../../src/demo/guest/console-log.ts';
 import { findProgram } from '../../src/demo/guest/requirements.ts';
-import type { VfInfo } from '../../src/nic/types.ts';
+import type { VfInfo } from '../../src/functions/net/types.ts';
 
 const KERNEL = 'linux.uml';
 const NEEDED = [KERNEL, 'setpriv', 'busybox', 'iperf3', 'ip', 'insmod'];

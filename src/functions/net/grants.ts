@@ -1,0 +1,148 @@
+import { VIRTIO_NET_F_MTU } from '../../../layout/virtio.ts';
+import { processIdentity } from '../../os/unix-socket.ts';
+import { featureNames, offeredFeatures } from '../../vhost-user/features.ts';
+import type { Session } from '../../vhost-user/session.ts';
+import { hasFeature } from '../../virtqueue/ring-setup.ts';
+import type { VfConfig } from './config.ts';
+
+/** What a VF offers to the front-end at hand. */
+export interface Terms {
+  disabledFeatures: readonly string[];
+  enabledFeatures: readonly string[];
+  /** Offered all the same, since the guest of this VMM has acknowledged them. */
+  keptFeatures: bigint;
+  queuePairs: number;
+  mtu: number;
+}
+
+/** What a VMM was given, and relies on until it is started anew. */
+interface Grant {
+  features: bigint;
+  keepsControlQueue: boolean;
+  /** Pairs of which it has named a ring. */
+  pairs: number;
+  /** Its control queue lies behind all pairs, so that their number must not change. */
+  fixedPairs: number | null;
+  mtu: number;
+}
+
+/** So often a VMM may hang up after it was told what the VF offers, before that is worth a word. */
+const HANG_UPS_MAX = 3;
+
+/**
+ * What the VMM of a VF has been given so far. A guest that runs cannot be asked again, nor can QEMU
+ * be made to take less when it connects again: it would hang up, and try for ever. So what a VMM
+ * process relies on is offered to it as long as it lives, whatever the configuration says.
+ * The next process finds the VF as it is configured.
+ */
+export class Grants {
+  /** Who the grant belongs to: a process. */
+  #vmm = '';
+  #grant: Grant | null = null;
+  #terms: Terms;
+  #hangUps = 0;
+
+  constructor(config: VfConfig) {
+    this.#terms = termsOf(config, null);
+  }
+
+  get terms(): Terms {
+    return this.#terms;
+  }
+
+  /** A front-end has connected: a new process, or one that was here before. */
+  begin(vmm: string, config: VfConfig): void {
+    if (vmm !== this.#vmm) {
+      this.#grant = null;
+      this.#hangUps = 0;
+    }
+    this.#vmm = vmm;
+    this.#terms = termsOf(config, this.#grant);
+  }
+
+  /** The configuration has changed while no front-end is there. */
+  settle(config: VfConfig): void {
+    this.#terms = termsOf(config, null);
+  }
+
+  /** A session has ended. Returns what to say if it is one of many that came to nothing. */
+  end(session: Session): string | null {
+    if (session.features !== 0n) {
+      this.#grant = grantOf(session, this.#terms);
+      this.#hangUps = 0;
+      return null;
+    }
+    if (session.wasAsked) this.#hangUps += 1;
+    if (this.#hangUps < HANG_UPS_MAX) return null;
+    return (
+      `the VMM (process ${this.#vmm.split(':')[0]}) hangs up when it has read what the VF offers, ` +
+      `${this.#hangUps} times so far: it was started with more features or queue pairs than that. ` +
+      'Start the VMM anew, or give the VF what it had before'
+    );
+  }
+
+  /**
+   * What of a changed configuration cannot be given to the VMM that is attached, or will come back:
+   * a name and what it keeps for each.
+   */
+  held(session: Session | null, config: VfConfig): string[] {
+    const grant = this.#current(session);
+    if (grant === null) return [];
+    const lacking = grant.features & ~offeredFeatures(config, grant);
+    const { fixedPairs } = grant;
+    const pairs = fixedPairs === null ? grant.pairs : fixedPairs;
+    const isPairsHeld =
+      fixedPairs === null ? pairs > config.queuePairs : pairs !== config.queuePairs;
+    return [
+      ...(lacking === 0n ? [] : [featureNames(lacking).join(', ')]),
+      ...(isPairsHeld ? [`${pairs} queue pair${pairs === 1 ? '' : 's'}`] : []),
+      ...(grant.mtu > config.mtu ? [`an MTU of ${grant.mtu}`] : []),
+    ];
+  }
+
+  /** Whether a session was offered just what a changed configuration offers. */
+  suits({ keepsControlQueue }: Session, config: VfConfig): boolean {
+    const { queuePairs, mtu } = this.#terms;
+    const offered = offeredFeatures(this.#terms, { keepsControlQueue });
+    return (
+      offered === offeredFeatures(config, { keepsControlQueue }) &&
+      queuePairs === config.queuePairs &&
+      mtu === config.mtu
+    );
+  }
+
+  #current(session: Session | null): Grant | null {
+    if (session !== null && session.features !== 0n) return grantOf(session, this.#terms);
+    const isAlive =
+      session !== null || processIdentity(Number.parseInt(this.#vmm, 10)) === this.#vmm;
+    return isAlive ? this.#grant : null;
+  }
+}
+
+function termsOf(config: VfConfig, grant: Grant | null): Terms {
+  const { disabledFeatures, enabledFeatures, queuePairs, mtu } = config;
+  return {
+    disabledFeatures,
+    enabledFeatures,
+    keptFeatures: grant?.features ?? 0n,
+    queuePairs: grant?.fixedPairs ?? Math.max(queuePairs, grant?.pairs ?? 0),
+    mtu: Math.max(mtu, grant?.mtu ?? 0),
+  };
+}
+
+function grantOf(session: Session, terms: Terms): Grant {
+  const { features, keepsControlQueue, controlQueue, knownQueues, vmmMtu } = session;
+  const hasControl = controlQueue !== null && knownQueues.has(controlQueue);
+  const pairs = [...knownQueues]
+    .filter((queue) => queue !== controlQueue)
+    .map((queue) => Math.floor(queue / 2) + 1);
+  const isMtuTold = !keepsControlQueue && hasFeature(features, VIRTIO_NET_F_MTU);
+  return {
+    // A control queue of its own a front-end acknowledges, too, and some with it: not ours to keep.
+    features: features & offeredFeatures(terms, { keepsControlQueue }),
+    keepsControlQueue,
+    pairs: Math.max(0, ...pairs),
+    fixedPairs: hasControl ? terms.queuePairs : null,
+    mtu: Math.max(vmmMtu <= terms.mtu ? vmmMtu : 0, isMtuTold ? terms.mtu : 0),
+  };
+}

@@ -1,0 +1,114 @@
+import { CONTROL_ERROR, CONTROL_OK } from '../../../layout/virtio.ts';
+import type { RingSet } from '../../virtqueue/ring-set.ts';
+import { type ControlCommand, readControlCommand } from './control-command.ts';
+
+/** le32 max_packets, le32 max_usecs. */
+const COALESCING_SIZE = 8;
+
+/**
+ * The device's side of a VF's control queue (virtio 1.3, 5.1.6.5), where the front-end forwards it:
+ *
+ *     bytes ─► command ─► settings of the rings ─► ack
+ *
+ * Whatever a guest says here concerns its own VF alone. What is malformed, was not negotiated or
+ * exceeds what the VF has changes nothing, is answered with an error and counted.
+ */
+export class GuestControl {
+  readonly #rings: RingSet;
+  readonly #pairsOf: () => number;
+
+  constructor(rings: RingSet, pairsOf: () => number) {
+    this.#rings = rings;
+    this.#pairsOf = pairsOf;
+  }
+
+  /** Carries a command out; resolves with its answer when it has taken effect. */
+  async handle(bytes: Uint8Array, room: number, features: bigint): Promise<Uint8Array> {
+    const command = readControlCommand(bytes, features);
+    if (command?.kind === 'get-queue-coalescing') return this.#getCoalescing(command.queue, room);
+    if (command !== null && this.#set(command, features)) {
+      await this.#rings.applySettings();
+      return Uint8Array.of(CONTROL_OK);
+    }
+    return this.#refuse();
+  }
+
+  #refuse(): Uint8Array {
+    this.#rings.countRefused();
+    return Uint8Array.of(CONTROL_ERROR);
+  }
+
+  /**
+   * What is asked for is the end of the command's own data (5.1.6.5.9), so it stands before the ack
+   * and not, as a result would, behind it.
+   */
+  #getCoalescing(queue: number, room: number): Uint8Array {
+    if (room < COALESCING_SIZE + 1) return this.#refuse();
+    const answer = new Uint8Array(COALESCING_SIZE + 1);
+    if (!this.#isEnabled(queue)) {
+      answer.set(this.#refuse(), COALESCING_SIZE);
+      return answer;
+    }
+    const view = new DataView(answer.buffer);
+    const { packets, microseconds } = this.#rings.settings.coalescingOf(queue);
+    view.setUint32(0, packets, true);
+    view.setUint32(4, microseconds, true);
+    view.setUint8(COALESCING_SIZE, CONTROL_OK);
+    return answer;
+  }
+
+  /** An enabled transmit or receive queue. */
+  #isEnabled(queue: number): boolean {
+    return this.#rings.role(queue) !== 'control' && this.#rings.state(queue) === 'enabled';
+  }
+
+  /** False if it asks for more than there is. */
+  #set(command: ControlCommand, features: bigint): boolean {
+    const { settings } = this.#rings;
+    switch (command.kind) {
+      case 'receive-mode':
+        if (command.mode === 'promiscuous') settings.isPromiscuous = command.isOn;
+        else settings.isAllMulticast = command.isOn;
+        return true;
+      case 'mac-table':
+        settings.filteredAddresses = command.addresses;
+        return true;
+      case 'mac-address':
+        settings.mac = command.mac;
+        return true;
+      case 'announce-ack':
+        return true;
+      case 'queue-pairs':
+        if (command.pairs < 1 || command.pairs > this.#pairsOf()) return false;
+        settings.queuePairs = command.pairs;
+        settings.table = null;
+        return true;
+      case 'hashing':
+        settings.hashing = command.hashing;
+        return true;
+      case 'steering':
+        if (!this.#isWithin(command)) return false;
+        settings.hashing = command.hashing;
+        settings.table = command.table;
+        return true;
+      case 'guest-offloads':
+        if (!settings.areGuestOffloads(command.offloads, features)) return false;
+        settings.guestOffloads = command.offloads;
+        return true;
+      case 'coalescing':
+        settings.setCoalescing(command.of, command.coalescing);
+        return true;
+      case 'queue-coalescing':
+        if (!this.#isEnabled(command.queue)) return false;
+        settings.setCoalescingOf(command.queue, command.coalescing);
+        return true;
+      case 'get-queue-coalescing':
+        return false; // sets nothing
+    }
+  }
+
+  #isWithin({ table, transmitQueues }: Extract<ControlCommand, { kind: 'steering' }>): boolean {
+    if (transmitQueues < 1 || transmitQueues > this.#pairsOf()) return false;
+    return [table.unclassified, ...table.pairs].every((pair) => pair < this.#pairsOf());
+  }
+}

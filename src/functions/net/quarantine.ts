@@ -1,0 +1,72 @@
+import { RING_FAULT_NONE } from '../../../layout/virtqueue.ts';
+import { BackOff } from '../../back-off.ts';
+import type { RingProblem } from '../../state/ring-problem.ts';
+
+/** Fewer traps than these within a minute may be bad luck. */
+export const TRAPS_MAX = 3;
+const PERIOD_MS = 60_000;
+
+const BACK_OFF = { firstMs: 1000, maxMs: 600_000, calmMs: 1_800_000 };
+
+export interface Hold {
+  seconds: number;
+  reason: string;
+}
+
+/** A hold begins, or (null) it is over. */
+type OnChange = (hold: Hold | null) => void;
+
+/**
+ * Holds a VF whose rings make the firmware trap again and again: each trap costs the others on its
+ * processor a moment. A hold outlives connections and resets, since whoever is held would choose
+ * those; it ends by itself, and is longer the next time.
+ */
+export class Quarantine {
+  readonly #onChange: OnChange;
+  #traps: number[] = [];
+  readonly #backOff = new BackOff(BACK_OFF);
+  #problem: RingProblem | null = null;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(onChange: OnChange) {
+    this.#onChange = onChange;
+  }
+
+  /** Why no ring of the VF may start, or null. */
+  get problem(): RingProblem | null {
+    return this.#problem;
+  }
+
+  /** A ring of the VF made the firmware trap. `now`: monotonic milliseconds. */
+  noteTrap(now: number): void {
+    this.#traps = [...this.#traps.filter((at) => now - at < PERIOD_MS), now];
+    if (this.#traps.length < TRAPS_MAX || this.#problem !== null) return;
+    const milliseconds = this.#backOff.next(now);
+    const seconds = milliseconds / 1000;
+    const count = `${this.#traps.length} times within a minute`;
+    const reason = `held for ${seconds} s: its rings made the firmware trap ${count}`;
+    this.#problem = { fault: RING_FAULT_NONE, reason };
+    this.#timer = setTimeout(() => this.release(), milliseconds);
+    this.#timer.unref();
+    this.#onChange({ seconds, reason });
+  }
+
+  /** The operator has changed the VF: whatever was, may be mended. */
+  forgive(): void {
+    this.#traps = [];
+    this.#backOff.reset();
+    this.release();
+  }
+
+  release(): void {
+    if (this.#problem === null) return;
+    this.close();
+    this.#onChange(null);
+  }
+
+  close(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#problem = null;
+  }
+}

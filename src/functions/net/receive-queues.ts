@@ -1,0 +1,28 @@
+import { VF_RECEIVE_COUNT, VF_RECEIVE_QUEUES } from '../../../layout/vf.ts';
+import type { Ring } from '../../virtqueue/ring.ts';
+
+/** Those that take frames, among the first `pairs`. */
+export function enabledReceiveQueues(rings: Iterable<Ring>, pairs: number): number[] {
+  return [...rings]
+    .filter(({ role, queue, cycle }) => {
+      return role === 'receive' && cycle.is('enabled') && queue < 2 * pairs;
+    })
+    .map(({ queue }) => queue)
+    .sort((a, b) => a - b);
+}
+
+/** Lists a port's receive queues for the switch. `record`: of its VF, in bytes. */
+export function writeReceiveQueues(
+  view: DataView,
+  record: number,
+  queues: readonly number[],
+  count: number,
+): void {
+  // Never more counted than listed: the count shrinks before the list changes and grows after.
+  const before = view.getUint32(record + VF_RECEIVE_COUNT, true);
+  view.setUint32(record + VF_RECEIVE_COUNT, Math.min(before, queues.length), true);
+  queues.forEach((queue, index) => {
+    view.setUint8(record + VF_RECEIVE_QUEUES + index, queue);
+  });
+  view.setUint32(record + VF_RECEIVE_COUNT, count, true);
+}

@@ -1,0 +1,189 @@
+import { lstatSync, rmSync, unlinkSync } from 'node:fs';
+import { operatorError } from '../errors.ts';
+import { socketError } from '../socket-error.ts';
+import { closePeerFd } from './closer.ts';
+import { ECONNREFUSED, EMFILE, ENFILE } from './constants.ts';
+import { closeFd } from './descriptor.ts';
+import { c } from './libc.ts';
+import type { Poller } from './poller.ts';
+import { SystemError } from './system-error.ts';
+import {
+  acceptUnixSocket,
+  bindUnixSocket,
+  connectUnixSocket,
+  createUnixSocket,
+  listenUnixSocket,
+  SOCKET_PATH_LENGTH_MAX,
+} from './unix-socket.ts';
+
+/** Who waits for whom: the NIC listens, or it connects. */
+export type SocketMode = 'server' | 'client';
+
+/** How a VF meets its front-ends: it listens, or it connects and connects again. */
+export interface Endpoint {
+  /** The front-end has gone: look for the next. */
+  resume(): void;
+  close(): void;
+}
+
+export interface EndpointListener {
+  /** A front-end is there. False: the VF has one already, and this one is turned away. */
+  onConnection(fd: number): boolean;
+  onTrouble(reason: string): void;
+}
+
+const RETRY_MS_MIN = 50;
+const RETRY_MS_MAX = 1000;
+
+/**
+ * Listens on a path. The umask decides who may connect, as for any socket: a group of VMMs can be
+ * let in. Takes over a stale socket; leaves a live one, or any other file, alone.
+ */
+export class ServerEndpoint implements Endpoint {
+  readonly #path: string;
+  readonly #poller: Poller;
+  readonly #listener: EndpointListener;
+  readonly #fd: number;
+  readonly #inode: number;
+  #pause: NodeJS.Timeout | null = null;
+
+  constructor(path: string, poller: Poller, listener: EndpointListener) {
+    this.#path = path;
+    this.#poller = poller;
+    this.#listener = listener;
+    this.#fd = openListener(path);
+    this.#inode = lstatSync(path).ino;
+    poller.add(this.#fd, () => this.#accept());
+  }
+
+  resume(): void {
+    // It never stopped listening.
+  }
+
+  close(): void {
+    if (this.#pause !== null) clearTimeout(this.#pause);
+    this.#poller.remove(this.#fd);
+    closePeerFd(this.#fd); // with the connections that wait there
+    removeSocket(this.#path, this.#inode);
+  }
+
+  #accept(): void {
+    try {
+      const fd = acceptUnixSocket(this.#fd);
+      if (fd !== -1 && !this.#listener.onConnection(fd)) closePeerFd(fd);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#listener.onTrouble(describe(error));
+      this.#rest();
+    }
+  }
+
+  /**
+   * Out of descriptors, the waiting connection would wake the poller for ever: look again later.
+   */
+  #rest(): void {
+    this.#poller.watch(this.#fd, { read: false, write: false });
+    this.#pause = setTimeout(() => {
+      this.#poller.watch(this.#fd, { read: true, write: false });
+    }, RETRY_MS_MAX);
+  }
+}
+
+/** Connects to a path where the front-end listens, and again whenever the connection is lost. */
+export class ClientEndpoint implements Endpoint {
+  readonly #path: string;
+  readonly #listener: EndpointListener;
+  #timer: NodeJS.Timeout | null = null;
+  #delayMs = RETRY_MS_MIN;
+  #isClosed = false;
+
+  constructor(path: string, listener: EndpointListener) {
+    this.#path = path;
+    this.#listener = listener;
+    checkPathLength(path);
+    this.#schedule(0);
+  }
+
+  resume(): void {
+    this.#delayMs = RETRY_MS_MIN;
+    this.#schedule(this.#delayMs);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#isClosed) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#connect(), delayMs);
+  }
+
+  #connect(): void {
+    let fd = -1;
+    try {
+      fd = createUnixSocket();
+    } catch (error) {
+      this.#listener.onTrouble((error as Error).message);
+    }
+    if (fd >= 0 && connectUnixSocket(fd, this.#path) === 0) {
+      if (!this.#listener.onConnection(fd)) closePeerFd(fd);
+      return;
+    }
+    closeFd(fd);
+    this.#delayMs = Math.min(this.#delayMs * 2, RETRY_MS_MAX);
+    this.#schedule(this.#delayMs);
+  }
+}
+
+function openListener(path: string): number {
+  checkPathLength(path);
+  let fd = -1;
+  try {
+    clearPath(path);
+    fd = createUnixSocket();
+    bindUnixSocket(fd, path);
+    listenUnixSocket(fd);
+    return fd;
+  } catch (error) {
+    closeFd(fd);
+    throw socketError(error, path) ?? error;
+  }
+}
+
+function checkPathLength(path: string): void {
+  if (Buffer.byteLength(path) > SOCKET_PATH_LENGTH_MAX) {
+    throw operatorError('HEDDLE_SOCKET_PATH_TOO_LONG', {
+      where: 'the VF',
+      limit: SOCKET_PATH_LENGTH_MAX,
+      socket: path,
+    });
+  }
+}
+
+/** Removes a socket that nobody listens on; refuses what is alive or no socket. */
+function clearPath(path: string): void {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return;
+  if (!stat.isSocket()) throw operatorError('HEDDLE_SOCKET_NOT_A_SOCKET', { socket: path });
+  const probe = createUnixSocket();
+  const error = connectUnixSocket(probe, path);
+  c.close(probe);
+  if (error !== ECONNREFUSED) throw operatorError('HEDDLE_SOCKET_IN_USE', { socket: path });
+  rmSync(path, { force: true });
+}
+
+/** Removes our socket, unless someone else has put another in its place. */
+function removeSocket(path: string, inode: number): void {
+  try {
+    if (lstatSync(path).ino === inode) unlinkSync(path);
+  } catch {
+    // Gone already, or its directory lets nobody in any more. A stale socket harms nobody.
+  }
+}
+
+function describe(error: SystemError): string {
+  if (error.errno !== EMFILE && error.errno !== ENFILE) return error.message;
+  return operatorError('HEDDLE_FILE_DESCRIPTORS', { operation: 'accept a connection' }).message;
+}

@@ -1,0 +1,15 @@
+import { FDB_SET_COUNT } from '../../layout/switch.ts';
+import type { Fabric } from './fabric.ts';
+
+/** Sets of a command: 256 KiB of the table. Between two, a processor moves frames. */
+const FORGET_SETS = 4096;
+
+/** Everything that the MAC table knows of a port is forgotten. */
+export async function forgetPort(
+  fabric: Fabric,
+  { number: vf, processor }: { number: number; processor: number },
+): Promise<void> {
+  for (let firstSet = 0; firstSet < FDB_SET_COUNT; firstSet += FORGET_SETS) {
+    await fabric.post(processor, { kind: 'forget-port', vf, firstSet, sets: FORGET_SETS });
+  }
+}

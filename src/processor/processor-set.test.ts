@@ -1,0 +1,103 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { COUNTER_FAULTS } from '../../layout/counters.ts';
+import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import { RING_FAULT, RING_FAULT_TRAP } from '../../layout/virtqueue.ts';
+import { RingOnProcessor } from '../../test/support/ring-on-processor.ts';
+import { inBackground } from '../background.ts';
+import type { RingProblem } from '../state/ring-problem.ts';
+import { ProcessorSet } from './processor-set.ts';
+
+/** What the set asks of a VF, with its calls noted. */
+class FakeVf {
+  readonly name = 'vf';
+  readonly number: number;
+  readonly processor: number;
+  readonly faults: [queue: number, reason: string][] = [];
+  readonly asides: string[] = [];
+  reattach = async (index: number): Promise<void> => this.#reattached(index);
+  #reattached: (index: number) => void = () => undefined;
+  readonly reattached = new Promise<number>((resolve) => {
+    this.#reattached = resolve;
+  });
+
+  constructor(number: number, processor: number) {
+    this.number = number;
+    this.processor = processor;
+  }
+
+  async setAside(reason: string): Promise<void> {
+    this.asides.push(reason);
+  }
+
+  async onRingFault(queue: number, { reason }: RingProblem): Promise<void> {
+    this.faults.push([queue, reason]);
+  }
+}
+
+let vfs: FakeVf[];
+let set: ProcessorSet;
+
+beforeEach(async () => {
+  vfs = [new FakeVf(0, 0), new FakeVf(1, 1), new FakeVf(2, 0)];
+  const owner = {
+    ports: () => vfs,
+    onUplinkLost: () => undefined,
+    onUplinkLoop: () => undefined,
+    onBroken: () => undefined,
+  };
+  set = new ProcessorSet({ processors: 2, processorCpus: [], macAgeSeconds: 300 }, owner);
+  await set.start();
+});
+
+afterEach(() => set.stop());
+
+describe('a set of processors', () => {
+  it('posts to one, broadcasts to all, and knows no other', async () => {
+    expect(set.processorCount).toBe(2);
+    expect(await set.post(1, { kind: 'set-mac-age', seconds: 10 })).toBe(true);
+    await set.broadcast({ kind: 'set-mac-age', seconds: 10 });
+    expect(await set.post(2, { kind: 'set-mac-age', seconds: 10 })).toBe(false);
+  });
+
+  it('gives a new VF to the processor with the fewest', () => {
+    expect(set.leastLoaded()).toBe(1);
+    vfs.push(new FakeVf(3, 1), new FakeVf(4, 1));
+    expect(set.leastLoaded()).toBe(0);
+  });
+
+  it('counts restarts and VFs in its figures', () => {
+    expect(set.stats().map(({ index, restarts, vfs: count }) => [index, restarts, count])).toEqual([
+      [0, 0, 2],
+      [1, 0, 1],
+    ]);
+  });
+
+  it('replaces a processor that trapped, blames the ring, attaches every VF again', async () => {
+    const ring = new RingOnProcessor(set.shared, 1);
+    expect(await set.post(1, ring.attach)).toBe(true);
+    void set.post(1, ring.injectTrap);
+    expect(await Promise.all(vfs.map((vf) => vf.reattached))).toEqual([1, 1, 1]);
+    expect(vfs.map((vf) => vf.faults)).toEqual([
+      [],
+      [[ring.number - QUEUE_COUNT_MAX, 'the firmware trapped: memory access out of bounds']],
+      [],
+    ]);
+    expect(set.shared.ringField(ring.number, RING_FAULT)).toBe(RING_FAULT_TRAP);
+    expect(set.shared.counter(ring.number, COUNTER_FAULTS)).toBe(1);
+    expect(set.stats().map(({ restarts }) => restarts)).toEqual([0, 1]);
+    expect(await set.post(1, { kind: 'set-mac-age', seconds: 10 })).toBe(true);
+    ring.close();
+  });
+
+  it('sets a VF aside that it cannot attach again, and attaches the others', async () => {
+    const [, vf] = vfs;
+    vf!.reattach = () => Promise.reject(new Error('mmap failed: EPERM'));
+    const ring = new RingOnProcessor(set.shared, 1);
+    await set.post(1, ring.attach);
+    inBackground('trap', set.post(1, ring.injectTrap));
+    await Promise.all([vfs[0]?.reattached, vfs[2]?.reattached]);
+    expect(vf?.asides[0]).toBe('processor 1 cannot attach it: mmap failed: EPERM');
+    expect(vfs.map(({ asides }) => asides.length > 0)).toEqual([false, true, false]);
+    ring.close();
+  });
+});

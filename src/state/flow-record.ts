@@ -1,0 +1,66 @@
+import {
+  FLOW_HASH_TYPES,
+  FLOW_NIBBLES,
+  FLOW_QUEUES,
+  FLOW_TABLE_MASK,
+  FLOW_TOEPLITZ,
+  FLOW_UNCLASSIFIED,
+} from '../../layout/vf.ts';
+
+/** How received flows are hashed. */
+export interface FlowHashing {
+  /** HASH_TYPE_ bits. */
+  types: number;
+  /** RSS_KEY_SIZE bytes. */
+  key: Uint8Array;
+}
+
+/** Which queue pair receives a flow, by the lower bits of its hash. */
+export interface SteeringTable {
+  pairs: readonly number[];
+  /** For what has no hash. */
+  unclassified: number;
+}
+
+/** How a port's received flows are hashed and steered. */
+export interface FlowSettings {
+  hashing: FlowHashing | null;
+  /** In place of automatic steering over the queue pairs in use (RSS). */
+  table: SteeringTable | null;
+}
+
+/**
+ * Writes how a VF's received flows are hashed and steered. Processors may read meanwhile: for as
+ * long as that takes a flow may go astray, to another of the same guest's queues.
+ */
+export function writeFlowRecord(view: DataView, record: number, settings: FlowSettings): void {
+  const { hashing, table } = settings;
+  view.setUint32(record + FLOW_HASH_TYPES, 0, true);
+  if (table !== null) {
+    view.setUint32(record + FLOW_TABLE_MASK, table.pairs.length - 1, true);
+    view.setUint32(record + FLOW_UNCLASSIFIED, table.unclassified * 2, true);
+    table.pairs.forEach((pair, index) => {
+      view.setUint8(record + FLOW_QUEUES + index, pair * 2);
+    });
+  }
+  if (hashing === null) return;
+  writeToeplitz(view, record + FLOW_TOEPLITZ, hashing.key);
+  view.setUint32(record + FLOW_HASH_TYPES, hashing.types, true);
+}
+
+/** For each half byte of the input and each value of it: the key's windows under its set bits. */
+function writeToeplitz(view: DataView, at: number, key: Uint8Array): void {
+  const bits = BigInt(`0x${Buffer.from(key).toString('hex')}`);
+  const windowFrom = (start: number) =>
+    Number((bits >> BigInt(key.length * 8 - 32 - start)) & 0xffff_ffffn);
+  for (let nibble = 0; nibble < FLOW_NIBBLES; nibble++) {
+    const windows = [0, 1, 2, 3].map((bit) => windowFrom(nibble * 4 + bit));
+    for (let value = 0; value < 16; value++) {
+      const hash = windows.reduce(
+        (sum, window, bit) => (value & (8 >> bit) ? sum ^ window : sum),
+        0,
+      );
+      view.setUint32(at + (nibble * 16 + value) * 4, hash, true);
+    }
+  }
+}

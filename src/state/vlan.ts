@@ -1,0 +1,93 @@
+import { SHARED_VLANS } from '../../layout/memory.ts';
+import { VLAN_ANY, VLAN_ID_MAX, VLAN_SET_SIZE } from '../../layout/switch.ts';
+import {
+  VF_F_LINK_DOWN,
+  VF_F_TRUNK,
+  VF_F_VLAN,
+  VF_FLAGS,
+  VF_VLAN_PRIORITY,
+  VF_VLAN_TYPE,
+  VF_VLAN_UNTAGGED,
+} from '../../layout/vf.ts';
+
+type TagProtocol = '802.1Q' | '802.1ad';
+
+/**
+ * The VLANs of a port, in the words of switches. With none of them the port is in no VLAN: it
+ * shares its frames, tags and all, with the other ports of that kind.
+ */
+export interface VlanSettings {
+  /** The one VLAN of a port whose frames have no tag. */
+  access?: number | undefined;
+  /** The VLANs of a port whose frames have tags. */
+  trunk?: number[] | 'all' | undefined;
+  /** The one of `trunk` whose frames have no tag. */
+  native?: number | undefined;
+  /** 802.1p, 0 to 7: of frames that come without a tag. */
+  priority?: number | undefined;
+  /** The tag that the port reads and writes; 802.1ad is the outer one of two (S-tag). */
+  protocol?: TagProtocol | undefined;
+}
+
+/** EtherTypes, as a little-endian load sees them. */
+const TAG_TYPES: Readonly<Record<TagProtocol, number>> = { '802.1Q': 0x0081, '802.1ad': 0xa888 };
+
+export function isInVlans({ access, trunk }: VlanSettings): boolean {
+  return access !== undefined || trunk !== undefined;
+}
+
+/** The VLAN under which the MAC table keeps the port's own address; 0 if it is in none. */
+export function vlanOfOwnAddress({ access, trunk }: VlanSettings): number {
+  if (access !== undefined) return access;
+  return trunk === undefined ? 0 : VLAN_ANY;
+}
+
+/** For people: "access 10 priority 3", "trunk 10,20 native 10", "none". */
+export function vlanText({ access, trunk, native, priority, protocol }: VlanSettings): string {
+  const words = [
+    ['access', access],
+    ['trunk', trunk],
+    ['native', native],
+    ['priority', priority],
+    ['protocol', protocol],
+  ].flatMap(([word, value]) => (value === undefined ? [] : [`${word} ${value}`]));
+  return words.join(' ') || 'none';
+}
+
+/** Writes the word of a port record (layout/vf.ts) as one store. The link stays as it is. */
+export function writePortWord(view: DataView, record: number, settings: VlanSettings): void {
+  const { access, trunk, native, priority = 0, protocol = '802.1Q' } = settings;
+  const word = new DataView(new ArrayBuffer(8));
+  const set = (field: number, value: number) => word.setUint16(field - VF_FLAGS, value, true);
+  const link = view.getUint16(record + VF_FLAGS, true) & VF_F_LINK_DOWN;
+  set(VF_FLAGS, link);
+  if (isInVlans(settings)) {
+    set(VF_FLAGS, link | VF_F_VLAN | (trunk === undefined ? 0 : VF_F_TRUNK));
+    set(VF_VLAN_UNTAGGED, access ?? native ?? 0);
+    set(VF_VLAN_TYPE, TAG_TYPES[protocol]);
+    set(VF_VLAN_PRIORITY, priority << 13);
+  }
+  view.setBigUint64(record + VF_FLAGS, word.getBigUint64(0, true), true);
+}
+
+export function writeLink(view: DataView, record: number, isUp: boolean): void {
+  const flags = view.getUint16(record + VF_FLAGS, true) & ~VF_F_LINK_DOWN;
+  view.setUint16(record + VF_FLAGS, flags | (isUp ? 0 : VF_F_LINK_DOWN), true);
+}
+
+/** Writes the set of VLANs of a port. `shared`: where the shared state begins in the view. */
+export function writeVlanSet(
+  view: DataView,
+  shared: number,
+  port: number,
+  { access, trunk = [] }: VlanSettings,
+): void {
+  const set = new Uint8Array(VLAN_SET_SIZE);
+  const all = Array.from({ length: VLAN_ID_MAX }, (_, index) => index + 1);
+  const vlans = trunk === 'all' ? all : trunk;
+  for (const vlan of access === undefined ? vlans : [access]) {
+    set[vlan >> 3] = (set[vlan >> 3] ?? 0) | (1 << (vlan & 7));
+  }
+  const at = view.byteOffset + shared + SHARED_VLANS + port * VLAN_SET_SIZE;
+  new Uint8Array(view.buffer, at, VLAN_SET_SIZE).set(set);
+}

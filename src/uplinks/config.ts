@@ -1,0 +1,71 @@
+// What an uplink is configured with. `UplinkConfigInput` is what a user may write.
+
+import type { SocketMode } from '../os/unix-endpoint.ts';
+import type { VlanSettings } from '../state/vlan.ts';
+import type { FaultSettings } from '../wires/fault-injector.ts';
+
+/** Where an XDP program goes: into the driver, the kernel's generic place, or the better one. */
+type XdpAttach = 'auto' | 'native' | 'generic';
+
+/** Whether the driver moves an AF_XDP socket's frames itself. */
+type XdpZeroCopy = 'auto' | 'required' | 'never';
+
+export interface XdpChoices {
+  attach: XdpAttach;
+  zeroCopy: XdpZeroCopy;
+}
+
+interface UplinkName {
+  name: string;
+  vlan: VlanSettings;
+  /** As for a VF: of what goes to the world. */
+  gro: boolean;
+  /** Of stations behind it, that the switch learns. */
+  addressesMax: number;
+  /** For tests of what is above: see docs/uplinks.md. */
+  faults?: FaultSettings | undefined;
+  /** A pcapng file of what passes. */
+  trace?: string | undefined;
+}
+
+interface UplinkBase extends UplinkName {
+  /** Largest IP packet. */
+  mtu: number;
+}
+
+/** An uplink connects the NIC to the world; its type says to which part of it. */
+export type UplinkConfig =
+  | (UplinkBase & { type: 'loopback' | 'null' })
+  | (UplinkBase & { type: 'tap'; interface: string; queues: number })
+  | (UplinkBase & { type: 'passt'; program: string; arguments: string[] })
+  | (UplinkBase & { type: 'stream'; socket: string; mode: SocketMode })
+  | (UplinkBase & { type: 'dgram'; socket: string; peer: string })
+  | (UplinkBase & { type: 'vde'; socket: string })
+  /** The MTU is the interface's own. */
+  | (UplinkName & { type: 'packet'; interface: string; queues: number })
+  | (UplinkName & { type: 'xdp'; interface: string; queues: number } & XdpChoices);
+
+type UplinkType = UplinkConfig['type'];
+
+export interface UplinkConfigInput {
+  name: string;
+  type: UplinkType;
+  mtu?: number | undefined;
+  interface?: string | undefined;
+  queues?: number | undefined;
+  socket?: string | undefined;
+  peer?: string | undefined;
+  mode?: SocketMode | undefined;
+  attach?: XdpAttach | undefined;
+  zeroCopy?: XdpZeroCopy | undefined;
+  program?: string | undefined;
+  arguments?: string[] | undefined;
+  faults?: Partial<FaultSettings> | undefined;
+  trace?: string | undefined;
+  vlan?: VlanSettings | undefined;
+  gro?: boolean | undefined;
+  addressesMax?: number | undefined;
+}
+
+/** What can change about an uplink. Its wires stay open for VLANs, GRO and addressesMax. */
+export type UplinkChanges = Partial<Omit<UplinkConfigInput, 'name' | 'type'>>;
