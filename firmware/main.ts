@@ -124,7 +124,7 @@ export function attachRing(
   view.avail = avail;
   view.used = used;
   view.state = state;
-  // `dirty` stays: the list of dirty rings may still hold this one from before it was detached.
+  // `interruptDue` stays: its list may still hold this ring from before it was detached.
   view.missStreak = 0;
   view.parked = 0;
   suppressKicks(view, ringAt(ringNumber));

@@ -36,7 +36,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['target list', memory.TARGET_LIST_BASE, BATCH_MAX * 4],
   ['whole list', memory.WHOLE_LIST_BASE, BATCH_MAX * 4],
   ['flood list', memory.FLOOD_LIST_BASE, BATCH_MAX * 4],
-  ['dirty list', memory.DIRTY_LIST_BASE, RING_COUNT_MAX * 4],
+  ['interrupt due list', memory.INTERRUPT_DUE_LIST_BASE, RING_COUNT_MAX * 4],
   ['signal list', memory.SIGNAL_LIST_BASE, RING_COUNT_MAX * 4],
   ['transmit ring list', memory.TX_RING_LIST_BASE, (RING_COUNT_MAX / 2) * 4],
   ['port list', memory.PORT_LIST_BASE, VF_COUNT_MAX * 4],

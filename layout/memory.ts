@@ -40,7 +40,7 @@ export const TARGET_LIST_BASE: u32 = 0x110000;
 /** 0, 1, 2 …: the list of a batch that goes to one target as a whole. */
 export const WHOLE_LIST_BASE: u32 = 0x110800;
 export const FLOOD_LIST_BASE: u32 = 0x111000;
-export const DIRTY_LIST_BASE: u32 = 0x112000;
+export const INTERRUPT_DUE_LIST_BASE: u32 = 0x112000;
 export const SIGNAL_LIST_BASE: u32 = 0x11a000;
 export const TX_RING_LIST_BASE: u32 = 0x122000;
 export const PORT_LIST_BASE: u32 = 0x126000;

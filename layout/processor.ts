@@ -28,7 +28,7 @@ export const CONTROL_NOW_SECONDS: u32 = 40;
 export const CONTROL_BATCH_STAMP: u32 = 44;
 export const CONTROL_TX_RING_COUNT: u32 = 48;
 export const CONTROL_PORT_COUNT: u32 = 52;
-export const CONTROL_DIRTY_COUNT: u32 = 56;
+export const CONTROL_INTERRUPT_DUE_COUNT: u32 = 56;
 /** The ring that the firmware works on, for the report after a trap. */
 export const CONTROL_CURRENT_RING: u32 = 60;
 /**
@@ -38,7 +38,7 @@ export const CONTROL_CURRENT_RING: u32 = 60;
 export const CONTROL_UNTRANSLATED_COUNT: u32 = 64;
 /**
  * The lower 32 bits of the monotonic clock. The host sets it before a turn while an interrupt is
- * held back, that is while CONTROL_DIRTY_COUNT is not 0.
+ * held back, that is while CONTROL_INTERRUPT_DUE_COUNT is not 0.
  */
 export const CONTROL_NOW_MICROSECONDS: u32 = 68;
 /** Bytes that guests sent, modulo 2^32. */

@@ -133,7 +133,7 @@ export const RING_VIEW_USED: u32 = 8;
 /** RING_STOPPED while detached from this processor, else RING_DISABLED or RING_ENABLED. */
 export const RING_VIEW_STATE: u32 = 12;
 /** 1 while the ring stands in this turn's list of rings whose guest may want an interrupt. */
-export const RING_VIEW_DIRTY: u32 = 16;
+export const RING_VIEW_INTERRUPT_DUE: u32 = 16;
 /** 1 while a transmit ring waits for a translation, out of the list of rings to look at. */
 export const RING_VIEW_PARKED: u32 = 24;
 /** How much the ring's driver, in this very processor, takes of large frames where they lie. */

@@ -4,9 +4,9 @@ import { CONTROL_BASE } from '../../layout/memory';
 import {
   CONTROL_BATCH_STAMP,
   CONTROL_CURRENT_RING,
-  CONTROL_DIRTY_COUNT,
   CONTROL_EXHAUSTED,
   CONTROL_FAULT_COUNT,
+  CONTROL_INTERRUPT_DUE_COUNT,
   CONTROL_INVALID_ADDRESS,
   CONTROL_INVALID_VF,
   CONTROL_LOOP_OTHER,
@@ -37,7 +37,7 @@ export class Control {
   batchStamp: u32;
   txRingCount: u32;
   portCount: u32;
-  dirtyCount: u32;
+  interruptDueCount: u32;
   currentRing: u32;
   untranslatedCount: u32;
   nowMicroseconds: u32;
@@ -58,7 +58,7 @@ if (offsetof<Control>('nowSeconds') != CONTROL_NOW_SECONDS) ERROR('Control.nowSe
 if (offsetof<Control>('batchStamp') != CONTROL_BATCH_STAMP) ERROR('Control.batchStamp drifted');
 if (offsetof<Control>('txRingCount') != CONTROL_TX_RING_COUNT) ERROR('Control.txRingCount drifted');
 if (offsetof<Control>('portCount') != CONTROL_PORT_COUNT) ERROR('Control.portCount drifted');
-if (offsetof<Control>('dirtyCount') != CONTROL_DIRTY_COUNT) ERROR('Control.dirtyCount drifted');
+if (offsetof<Control>('interruptDueCount') != CONTROL_INTERRUPT_DUE_COUNT) ERROR('Control drifted');
 if (offsetof<Control>('currentRing') != CONTROL_CURRENT_RING) ERROR('Control.currentRing drifted');
 if (offsetof<Control>('untranslatedCount') != CONTROL_UNTRANSLATED_COUNT) ERROR('Control');
 if (offsetof<Control>('nowMicroseconds') != CONTROL_NOW_MICROSECONDS) ERROR('Control drifted');

@@ -35,6 +35,13 @@ export function copy(to: u32, from: u32, length: u32): void {
   v128.store(to + last, tail);
 }
 
+/** The same into a guest's buffer: see write.ts. */
+// @ts-expect-error: a decorator of AssemblyScript
+@inline
+export function copyToGuest(to: u32, from: u32, length: u32): void {
+  copy(to, from, length);
+}
+
 function copyShort(to: u32, from: u32, length: u32): void {
   if (length >= 8) {
     const last = length - 8;

@@ -1,10 +1,10 @@
-// Copies between lists of segments: (linear address u32, length u32) pairs.
-import { copy } from './copy';
+// Copies to and from lists of segments: (linear address u32, length u32) pairs.
+import { copy, copyToGuest } from './copy';
 
 let target: u32 = 0; // the segment being filled
 let filled: u32 = 0; // bytes of it already written
 
-/** The next `appendToTargets` writes at the start of the segment list at `segments`. */
+/** The next `appendToTargets` writes to the guest's buffers that `segments` lists. */
 export function openTargets(segments: u32): void {
   target = segments;
   filled = 0;
@@ -16,7 +16,7 @@ export function appendToTargets(from: u32, length: u32): void {
   while (done < length) {
     const room = load<u32>(target, 4) - filled;
     const piece = min(room, length - done);
-    copy(load<u32>(target) + filled, from + done, piece);
+    copyToGuest(load<u32>(target) + filled, from + done, piece);
     done += piece;
     filled += piece;
     if (piece == room) {

@@ -47,6 +47,7 @@ import {
   translate,
   translateError,
 } from '../memory/windows';
+import { writeByte } from '../memory/write';
 import {
   dropOf,
   WALK_MISSED,
@@ -146,7 +147,7 @@ export function finishCommand(ringNumber: u32, answered: u32): i32 {
       count(ringNumber, COUNTER_DROPS + u32(translateError), 1);
       break;
     }
-    store<u8>(linear, load<u8>(COMMAND_BASE + COMMAND_ANSWER + written));
+    writeByte(linear, load<u8>(COMMAND_BASE + COMMAND_ANSWER + written));
     written += 1;
   }
   const slots = load<u32>(COMMAND_BASE, COMMAND_SLOTS);

@@ -7,18 +7,19 @@ import {
   COUNTER_PACKETS,
   COUNTER_REPLICAS,
 } from '../../layout/counters';
-import { DIRTY_LIST_BASE, SIGNAL_LIST_BASE } from '../../layout/memory';
+import { INTERRUPT_DUE_LIST_BASE, SIGNAL_LIST_BASE } from '../../layout/memory';
 import { INTERRUPT_RECEIVERS } from '../../layout/processor';
-import { RING_STOPPED, USED_ELEMENT_SIZE, USED_RING } from '../../layout/virtqueue';
+import { RING_STOPPED } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
 import { control } from '../memory/control';
+import { writeUsedElement } from '../memory/write';
 import { isHeld } from '../virtqueue/hold';
 import { isStopped, lock, unlock } from '../virtqueue/lock';
 import { wantsInterrupt } from '../virtqueue/notification';
 import { isPacked, publishUsed, putUsed } from '../virtqueue/queue';
 import { isTransmit, Ring, RingView, ringAt, viewAt } from '../virtqueue/ring';
 import { frameAt, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
-import { markDirty } from './dirty';
+import { markInterruptDue } from './interrupt-due';
 
 /**
  * Completes the batch: `bytes` in all its frames, `replicas` further copies that flooding made.
@@ -45,16 +46,16 @@ export function complete(
   if (replicas != 0) count(ringNumber, COUNTER_REPLICAS, u64(i64(replicas)));
   publishUsed(view, ring, slots);
   control().sentBytes += bytes;
-  markDirty(ringNumber, view);
+  markInterruptDue(ringNumber, view);
 }
 
 /** 2.7.8.2: nothing was written into a read-only buffer, so each used length is 0. */
 function putFrames(view: RingView, ring: Ring, frames: u32): u32 {
   const mask = ring.size - 1;
   const index = ring.usedIndex;
+  const used = view.used;
   for (let i: u32 = 0; i < frames; i++) {
-    const element = view.used + ((index + i) & mask) * USED_ELEMENT_SIZE;
-    store<u64>(element, u64(frameAt(i).head), USED_RING);
+    writeUsedElement(used, (index + i) & mask, frameAt(i).head, 0);
   }
   return frames;
 }
@@ -81,36 +82,36 @@ function countDrops(ringNumber: u32, frames: u32): u32 {
 }
 
 /**
- * The end of a turn: lists the rings whose drivers want an interrupt. True if there are any. What
- * is held back stays in the list of dirty rings, for the next turn to look at; so do transmit rings
- * if `whom` is INTERRUPT_RECEIVERS, not INTERRUPT_ALL.
+ * The end of a turn: lists the rings whose drivers want an interrupt. True if there are any. A ring
+ * whose interrupt is held back stays among those that are due, for the next turn to look at; so do
+ * transmit rings if `whom` is INTERRUPT_RECEIVERS, not INTERRUPT_ALL.
  */
 export function listInterrupts(whom: u32): bool {
   const words = control();
   let held: u32 = 0;
-  for (let i: u32 = 0; i < words.dirtyCount; i++) {
-    const ringNumber = load<u32>(DIRTY_LIST_BASE + (i << 2));
+  for (let i: u32 = 0; i < words.interruptDueCount; i++) {
+    const ringNumber = load<u32>(INTERRUPT_DUE_LIST_BASE + (i << 2));
     if (whom == INTERRUPT_RECEIVERS && isTransmit(ringNumber)) {
-      store<u32>(DIRTY_LIST_BASE + (held << 2), ringNumber);
+      store<u32>(INTERRUPT_DUE_LIST_BASE + (held << 2), ringNumber);
       held += 1;
       continue;
     }
     const view = viewAt(ringNumber);
     const ring = ringAt(ringNumber);
     if (view.state == RING_STOPPED) {
-      view.dirty = 0;
+      view.interruptDue = 0;
       continue;
     }
     words.currentRing = ringNumber;
     const isOurs = lock(ring);
     const isStill = isOurs && isStopped(ring);
     if (!isOurs || (!isStill && ring.holdPackets != 0 && isHeld(ringNumber, ring))) {
-      store<u32>(DIRTY_LIST_BASE + (held << 2), ringNumber);
+      store<u32>(INTERRUPT_DUE_LIST_BASE + (held << 2), ringNumber);
       held += 1;
       if (isOurs) unlock(ring);
       continue;
     }
-    view.dirty = 0;
+    view.interruptDue = 0;
     if (!isStill && wantsInterrupt(view, ring)) {
       store<u32>(SIGNAL_LIST_BASE + (words.signalCount << 2), ringNumber);
       words.signalCount += 1;
@@ -118,6 +119,6 @@ export function listInterrupts(whom: u32): bool {
     }
     unlock(ring);
   }
-  words.dirtyCount = held;
+  words.interruptDueCount = held;
   return words.signalCount != 0;
 }

@@ -23,7 +23,6 @@ import {
   NET_HEADER_HASH_REPORT,
   NET_HEADER_HASH_VALUE,
   NET_HEADER_NUM_BUFFERS,
-  NET_HEADER_SIZE,
   NET_HEADER_SIZE_HASH,
 } from '../../layout/virtio';
 import {
@@ -54,7 +53,7 @@ import { Ring, RingView, vfOf } from '../virtqueue/ring';
 import { availableHead } from '../virtqueue/split';
 import { measurableSlots, payMeasured } from '../virtqueue/walk-budget';
 import { Frame, headerLength } from '../wire/frame';
-import { markDirty } from './dirty';
+import { markInterruptDue } from './interrupt-due';
 import { appendPieces, LEND_LATER, LEND_NOW, lentSize, mayLend } from './lend';
 import { look, looked, openLook } from './look';
 import { endMissStreak, mayMiss } from './misses';
@@ -113,14 +112,7 @@ export function closeDelivery(ringNumber: u32, view: RingView, ring: Ring): void
   count(ringNumber, COUNTER_PACKETS, deliveredFrames);
   count(ringNumber, COUNTER_BYTES, deliveredBytes);
   noteCopies(deliveredFrames, deliveredBytes);
-  markDirty(ringNumber, view);
-}
-
-/** 5.1.6.4: the header of a finished frame in one buffer. */
-export function putPlainHeader(address: u32, headerSize: u32): void {
-  store<u64>(address, 0);
-  if (headerSize == NET_HEADER_SIZE) store<u32>(address, 0x00010000, 8);
-  else store<u16>(address, 0, 8);
+  markInterruptDue(ringNumber, view);
 }
 
 /**

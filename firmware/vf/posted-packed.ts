@@ -1,9 +1,10 @@
 // The frequent case on a packed ring: finished frames in one piece into buffers in one piece.
-import { copy } from '../memory/copy';
+import { copyToGuest } from '../memory/copy';
+import { writePlainHeader } from '../memory/write';
 import { putPacked } from '../virtqueue/packed';
 import { Ring, RingView } from '../virtqueue/ring';
 import { frameAt } from '../wire/frame';
-import { putPlainHeader, slotsTaken, tookPlain } from './emit';
+import { slotsTaken, tookPlain } from './emit';
 import { looked } from './look';
 import { postedAt } from './posted';
 
@@ -33,8 +34,8 @@ export function putPlainPacked(
     const needed = length + headerSize;
     if (address == 0 || frame.address == 0 || frame.offload != 0) break;
     if (posted.length < needed) break;
-    putPlainHeader(address, headerSize);
-    copy(address + headerSize, frame.address, length);
+    writePlainHeader(address, headerSize);
+    copyToGuest(address + headerSize, frame.address, length);
     putPacked(view, ring, place, posted.id, needed);
     bytes += length;
   }

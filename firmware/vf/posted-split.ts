@@ -1,9 +1,9 @@
 // The frequent case on a split ring: finished frames in one piece into buffers in one piece.
-import { USED_ELEMENT_SIZE, USED_RING } from '../../layout/virtqueue';
-import { copy } from '../memory/copy';
+import { copyToGuest } from '../memory/copy';
+import { writePlainHeader, writeUsedElement } from '../memory/write';
 import { Ring, RingView } from '../virtqueue/ring';
 import { frameAt } from '../wire/frame';
-import { putPlainHeader, slotsTaken, tookPlain } from './emit';
+import { slotsTaken, tookPlain } from './emit';
 import { looked } from './look';
 import { postedAt } from './posted';
 
@@ -14,7 +14,7 @@ import { postedAt } from './posted';
 export function putPlainSplit(view: RingView, ring: Ring, list: u32, start: u32, frames: u32): u32 {
   const headerSize = ring.headerSize;
   const mask = ring.size - 1;
-  const elements = view.used + USED_RING;
+  const used = view.used;
   const firstUsed = ring.usedIndex;
   const firstPlace = slotsTaken();
   if (firstPlace >= looked) return start;
@@ -30,10 +30,9 @@ export function putPlainSplit(view: RingView, ring: Ring, list: u32, start: u32,
     const needed = length + headerSize;
     if (address == 0 || frame.address == 0 || frame.offload != 0) break;
     if (posted.length < needed) break;
-    putPlainHeader(address, headerSize);
-    copy(address + headerSize, frame.address, length);
-    const element = u64(posted.id) | (u64(needed) << 32);
-    store<u64>(elements + ((firstUsed + place) & mask) * USED_ELEMENT_SIZE, element);
+    writePlainHeader(address, headerSize);
+    copyToGuest(address + headerSize, frame.address, length);
+    writeUsedElement(used, (firstUsed + place) & mask, posted.id, needed);
     bytes += length;
   }
   tookPlain(i - start, bytes);

@@ -4,12 +4,15 @@ import {
   AVAIL_FLAGS,
   AVAIL_RING,
   RING_F_EVENT_INDEX,
-  USED_ELEMENT_SIZE,
   USED_F_NO_NOTIFY,
-  USED_FLAGS,
-  USED_RING,
 } from '../../layout/virtqueue';
 import { touch } from '../memory/touch';
+import {
+  publishAvailEvent,
+  publishUsedFlags,
+  writeAvailEvent,
+  writeUsedFlags,
+} from '../memory/write';
 import { armPackedKicks, suppressPackedKicks, wantsPackedInterrupt } from './packed';
 import { isPacked } from './queue';
 import { Ring, RingView } from './ring';
@@ -21,26 +24,24 @@ export function suppressKicks(view: RingView, ring: Ring): void {
     suppressPackedKicks(view);
   } else if (ring.flags & RING_F_EVENT_INDEX) {
     // One behind: the driver's index passes it only once in 65536 chains.
-    store<u16>(availEvent(view, ring), u16(ring.lastAvail - 1));
+    writeAvailEvent(view.used, ring.size, ring.lastAvail - 1);
   } else {
-    store<u16>(view.used + USED_FLAGS, u16(USED_F_NO_NOTIFY));
+    writeUsedFlags(view.used, USED_F_NO_NOTIFY);
   }
 }
 
 /**
- * Asks the driver to kick at the next chain. True if one has come already. The store is atomic, and
- * so a full fence that keeps the second look behind the wish: otherwise both sides could each miss
+ * Asks the driver to kick at the next chain. True if one has come already. Publishing
+ * is a full fence that keeps the second look behind the wish: otherwise both sides could each miss
  * what the other has just written, and sleep. (AssemblyScript's own `atomic.fence` does not pass
  * its validator.)
  */
 export function armKicks(view: RingView, ring: Ring): bool {
   if (isPacked(ring)) return armPackedKicks(view, ring);
   if (ring.flags & RING_F_EVENT_INDEX) {
-    touch(availEvent(view, ring));
-    atomic.store<u16>(availEvent(view, ring), u16(ring.lastAvail));
+    publishAvailEvent(view.used, ring.size, ring.lastAvail);
   } else {
-    touch(view.used + USED_FLAGS);
-    atomic.store<u16>(view.used + USED_FLAGS, 0);
+    publishUsedFlags(view.used, 0);
   }
   return availableCount(view, ring) != 0;
 }
@@ -63,8 +64,4 @@ export function wantsInterrupt(view: RingView, ring: Ring): bool {
   }
   touch(view.avail);
   return (atomic.load<u16>(view.avail + AVAIL_FLAGS) & AVAIL_F_NO_INTERRUPT) == 0;
-}
-
-function availEvent(view: RingView, ring: Ring): u32 {
-  return view.used + USED_RING + ring.size * USED_ELEMENT_SIZE;
 }

@@ -9,7 +9,6 @@ import { CHAIN_LENGTH_MAX } from '../../layout/limits';
 import {
   DESCRIPTOR_F_NEXT,
   DESCRIPTOR_F_WRITE,
-  DESCRIPTOR_LENGTH,
   DESCRIPTOR_SIZE,
   PACKED_EVENT_DESCRIPTOR,
   PACKED_EVENT_DISABLE,
@@ -23,6 +22,13 @@ import {
   PACKED_WRAP,
 } from '../../layout/virtqueue';
 import { touch } from '../memory/touch';
+import {
+  publishDescriptorFlags,
+  publishDeviceEvent,
+  writeDescriptorFlags,
+  writeDeviceEvent,
+  writeUsedDescriptor,
+} from '../memory/write';
 import { Ring, RingView } from './ring';
 
 /** What `measureChain` found: the buffer id, which stands in the chain's last descriptor. */
@@ -109,20 +115,17 @@ export function putPacked(view: RingView, ring: Ring, ahead: u32, id: u32, lengt
   const slot = slotAt(view, place);
   let flags = place & PACKED_WRAP ? PACKED_F_AVAIL | PACKED_F_USED : 0;
   if (length != 0) flags |= DESCRIPTOR_F_WRITE;
-  store<u32>(slot, length, DESCRIPTOR_LENGTH);
-  store<u16>(slot, u16(id), PACKED_ID);
+  writeUsedDescriptor(slot, id, length);
   if (ahead == 0) firstFlags = flags;
-  else store<u16>(slot, u16(flags), PACKED_FLAGS);
+  else writeDescriptorFlags(slot, flags);
 }
 
 /**
- * Hands all used descriptors over by the flags of the first. The store is atomic and so a full
- * fence: the driver sees the others before it, and its wish for an interrupt is read after it.
+ * Hands all used descriptors over by the flags of the first. Publishing is a full fence: the driver
+ * sees the others before it, and its wish for an interrupt is read after it.
  */
 export function publishPacked(view: RingView, ring: Ring, slots: u32): void {
-  const slot = slotAt(view, ring.lastAvail);
-  touch(slot);
-  atomic.store<u16>(slot + PACKED_FLAGS, u16(firstFlags));
+  publishDescriptorFlags(slotAt(view, ring.lastAvail), firstFlags);
   const signalled = ring.signalledUsed;
   if (signalled != LAPPED && slotsBetween(ring, signalled, ring.usedIndex) + slots > ring.size) {
     ring.signalledUsed = LAPPED;
@@ -133,15 +136,14 @@ export function publishPacked(view: RingView, ring: Ring, slots: u32): void {
 
 /** 2.8.10: the device area is ours to write: no kicks, please. */
 export function suppressPackedKicks(view: RingView): void {
-  store<u16>(view.used + PACKED_EVENT_FLAGS, u16(PACKED_EVENT_DISABLE));
+  writeDeviceEvent(view.used, PACKED_EVENT_DISABLE);
 }
 
 /**
- * Asks for a kick at the next descriptor. True if one has come already (the store is a full fence).
+ * Asks for a kick at the next descriptor. True if one has come already: publishing is a full fence.
  */
 export function armPackedKicks(view: RingView, ring: Ring): bool {
-  touch(view.used);
-  atomic.store<u16>(view.used + PACKED_EVENT_FLAGS, u16(PACKED_EVENT_ENABLE));
+  publishDeviceEvent(view.used, PACKED_EVENT_ENABLE);
   return availableFlags(view, ring, 0) >= 0;
 }
 

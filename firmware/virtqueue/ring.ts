@@ -23,7 +23,7 @@ import {
   RING_USED_INDEX,
   RING_VIEW_AVAIL,
   RING_VIEW_DESCRIPTORS,
-  RING_VIEW_DIRTY,
+  RING_VIEW_INTERRUPT_DUE,
   RING_VIEW_LENDABLE_BYTES,
   RING_VIEW_PARKED,
   RING_VIEW_SIZE,
@@ -76,7 +76,7 @@ export class RingView {
   avail: u32;
   used: u32;
   state: u32;
-  dirty: u32;
+  interruptDue: u32;
   /** Batches in a row that a missing window kept from their first frame. */
   missStreak: u32;
   parked: u32;
@@ -88,7 +88,7 @@ if (offsetof<RingView>('descriptors') != RING_VIEW_DESCRIPTORS) ERROR('RingView.
 if (offsetof<RingView>('avail') != RING_VIEW_AVAIL) ERROR('RingView.avail drifted');
 if (offsetof<RingView>('used') != RING_VIEW_USED) ERROR('RingView.used drifted');
 if (offsetof<RingView>('state') != RING_VIEW_STATE) ERROR('RingView.state drifted');
-if (offsetof<RingView>('dirty') != RING_VIEW_DIRTY) ERROR('RingView.dirty drifted');
+if (offsetof<RingView>('interruptDue') != RING_VIEW_INTERRUPT_DUE) ERROR('RingView drifted');
 if (offsetof<RingView>('parked') != RING_VIEW_PARKED) ERROR('RingView.parked drifted');
 if (offsetof<RingView>('lendableBytes') != RING_VIEW_LENDABLE_BYTES) ERROR('RingView drifted');
 

@@ -1,14 +1,8 @@
 // The verbs of a split virtqueue, device side (virtio 1.3, 2.7). The driver owns the descriptor
 // table and the available ring, the device owns the used ring.
-import {
-  AVAIL_INDEX,
-  AVAIL_RING,
-  DESCRIPTOR_SIZE,
-  USED_ELEMENT_SIZE,
-  USED_INDEX,
-  USED_RING,
-} from '../../layout/virtqueue';
+import { AVAIL_INDEX, AVAIL_RING, DESCRIPTOR_SIZE } from '../../layout/virtqueue';
 import { touch } from '../memory/touch';
+import { publishUsedIndex, writeUsedElement } from '../memory/write';
 import { Ring, RingView } from './ring';
 
 /**
@@ -33,17 +27,16 @@ export function descriptorAt(view: RingView, index: u32): u32 {
 /** 2.7.8: writes the used element `ahead` places behind the published index. */
 export function putSplit(view: RingView, ring: Ring, ahead: u32, head: u32, length: u32): void {
   const place = (ring.usedIndex + ahead) & (ring.size - 1);
-  store<u64>(view.used + place * USED_ELEMENT_SIZE, u64(head) | (u64(length) << 32), USED_RING);
+  writeUsedElement(view.used, place, head, length);
 }
 
 /**
- * Hands `chains` chains back. The store is atomic and so a full fence: the driver sees the elements
- * before the index, and the interrupt decision that follows reads the driver's wish only after the
- * index is out.
+ * Hands `chains` chains back. Publishing is a full fence: the driver sees the elements before the
+ * index, and the interrupt decision that follows reads the driver's wish only after the index is
+ * out.
  */
 export function publishSplit(view: RingView, ring: Ring, chains: u32): void {
   ring.lastAvail = (ring.lastAvail + chains) & 0xffff;
   ring.usedIndex = (ring.usedIndex + chains) & 0xffff;
-  touch(view.used + USED_INDEX);
-  atomic.store<u16>(view.used + USED_INDEX, u16(ring.usedIndex));
+  publishUsedIndex(view.used, ring.usedIndex);
 }

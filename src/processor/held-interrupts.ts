@@ -1,6 +1,11 @@
 import { RING_COUNT_MAX } from '../../layout/limits.ts';
-import { CONTROL_BASE, DIRTY_LIST_BASE, SHARED_BASE, SHARED_RINGS } from '../../layout/memory.ts';
-import { CONTROL_DIRTY_COUNT, CONTROL_NOW_MICROSECONDS } from '../../layout/processor.ts';
+import {
+  CONTROL_BASE,
+  INTERRUPT_DUE_LIST_BASE,
+  SHARED_BASE,
+  SHARED_RINGS,
+} from '../../layout/memory.ts';
+import { CONTROL_INTERRUPT_DUE_COUNT, CONTROL_NOW_MICROSECONDS } from '../../layout/processor.ts';
 import {
   HELD_JUST_NOW,
   RING_HELD_SINCE,
@@ -20,16 +25,16 @@ export class HeldInterrupts {
 
   constructor(buffer: ArrayBuffer) {
     this.#control = new Uint32Array(buffer, CONTROL_BASE, 64);
-    this.#rings = new Uint32Array(buffer, DIRTY_LIST_BASE, RING_COUNT_MAX);
+    this.#rings = new Uint32Array(buffer, INTERRUPT_DUE_LIST_BASE, RING_COUNT_MAX);
     this.#view = new DataView(buffer);
   }
 
   /**
-   * Between two turns, the rings that are still dirty are those that are held, and during naps the
-   * transmit rings whose guests hear later.
+   * Between two turns, the rings that an interrupt is still due for are those that are held, and
+   * during naps the transmit rings whose guests hear later.
    */
   get count(): number {
-    return this.#control[CONTROL_DIRTY_COUNT / 4] ?? 0;
+    return this.#control[CONTROL_INTERRUPT_DUE_COUNT / 4] ?? 0;
   }
 
   updateClock(): void {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import * as memory from '../../layout/memory.ts';
-import { CONTROL_DIRTY_COUNT, CONTROL_NOW_MICROSECONDS } from '../../layout/processor.ts';
+import { CONTROL_INTERRUPT_DUE_COUNT, CONTROL_NOW_MICROSECONDS } from '../../layout/processor.ts';
 import {
   RING_HOLD_MICROSECONDS,
   RING_HOLD_PACKETS,
@@ -65,7 +65,7 @@ function callsAt(microseconds: number): number {
 }
 
 function heldCount(): number {
-  return host.control(CONTROL_DIRTY_COUNT);
+  return host.control(CONTROL_INTERRUPT_DUE_COUNT);
 }
 
 describe('coalescing', () => {

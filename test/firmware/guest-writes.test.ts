@@ -1,0 +1,151 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+// Everything that is stored in guests' memory goes through firmware/memory/write.ts and
+// `copyToGuest`. All other files may store only in records of the NIC's own, and a store is known
+// to be one by the root of its address: a `…_BASE` of layout/, a name that the file binds to such
+// an address and to nothing else, or one of the names below.
+
+const root = new URL('../../firmware', import.meta.url).pathname;
+const WRITERS = ['memory/write.ts', 'memory/copy.ts'];
+
+/** Functions that return the address of a record, wherever they are imported. */
+const OWN_FUNCTIONS = ['recordOf', 'headerScratch'];
+
+/** Names that a file cannot bind itself: parameters, fields and what they lead to. */
+const OWN_NAMES: Readonly<Record<string, readonly [name: string, what: string][]>> = {
+  'memory/segments.ts': [['to', 'of `gather`: where its callers, below, keep the copy']],
+  'offload/candidate.ts': [
+    ['header', 'the copy of the headers in scratch'],
+    ['headers', 'the same, of this frame or of the first of a run'],
+    ['ip', 'of `isIpv4Intact`: within those'],
+  ],
+  'offload/join.ts': [['run', 'its headers lie in scratch, since `begin`']],
+  'offload/segment.ts': [['nextHeaderField', 'a field of the headers in scratch']],
+  'offload/run.ts': [['this', 'a record of runs']],
+  'offload/tunnel.ts': [
+    ['ip', 'of `finishUdp`: within the headers in scratch'],
+    ['at', 'the same'],
+  ],
+  'switch/fdb-set.ts': [
+    ['home', 'a set of the MAC table'],
+    ['set', 'the same'],
+  ],
+  'switch/loops.ts': [['set', 'a set of the MAC table']],
+  'vf/take-chain.ts': [['segments', 'within SOURCE_SEGMENTS_BASE']],
+  'virtqueue/chain.ts': [
+    ['segmentBase', 'the list of segments that `walkChain` fills'],
+    ['answer', 'the addresses that `walkCommand` notes'],
+  ],
+  'virtqueue/lock.ts': [['ring', 'the shared record of a ring']],
+};
+
+const STORE = /\b(?:v128\.)?store(?:<\w+>)?\(|\bv128\.store\w+\(/;
+const ATOMIC = /\batomic\.(?!load|fence)\w+(?:<\w+>)?\(/;
+/** `copy` and `gather` write to their first argument; a class is a store to each of its fields. */
+const OTHERS = /(?<!function )\b(?:copy|gather)\(|\bchangetype<[A-Z]\w+>\(/;
+const WRITES = new RegExp([STORE, ATOMIC, OTHERS].map(({ source }) => source).join('|'), 'g');
+
+/** The first argument of a call whose parenthesis is at `open`. */
+function argumentAt(text: string, open: number): string {
+  let depth = 0;
+  for (let at = open; at < text.length; at++) {
+    const character = text[at] ?? '';
+    if (character === '(') depth += 1;
+    if (character === ')') depth -= 1;
+    if (depth === 0 || (depth === 1 && character === ',')) return text.slice(open + 1, at).trim();
+  }
+  return '';
+}
+
+/** Whether an address is one of the NIC's own: its first name says whose it is. */
+function isOwn(address: string, own: ReadonlySet<string>): boolean {
+  if (/^0\)?$/.test(address)) return true;
+  const first = /^(?:changetype<\w+>\()?(\w+)/.exec(address)?.[1] ?? '';
+  return /_BASE$/.test(first) || own.has(first);
+}
+
+type Binding = readonly [name: string, address: string];
+
+function bindingsIn(text: string, pattern: RegExp): Binding[] {
+  return [...text.matchAll(pattern)].map(([, name, address]) => [name ?? '', address ?? '']);
+}
+
+const ASSIGNED = /^\s*(?:export )?(?:const |let )?(\w+)(?:: \w+)? = (.+);/gm;
+const RETURNED = /^(?:export )?function (\w+)\([^)]*\): u32 \{\n {2}return (.+);/gm;
+
+/** Adds to `own` what is bound to own addresses and to nothing else. */
+function addBound(own: Set<string>, bindings: readonly Binding[]): void {
+  for (let size = -1; size !== own.size; ) {
+    size = own.size;
+    for (const [name] of bindings) {
+      const addresses = bindings.filter(([bound]) => bound === name);
+      if (addresses.every(([, address]) => isOwn(address, own))) own.add(name);
+    }
+  }
+}
+
+/** The names that a file has for own addresses: variables of the module, and functions. */
+function ownNames(path: string, text: string): Set<string> {
+  const own = new Set([...OWN_FUNCTIONS, ...(OWN_NAMES[path] ?? []).map(([name]) => name)]);
+  const variables = new Set([...text.matchAll(/^(?:export )?let (\w+)/gm)].map(([, name]) => name));
+  const assigned = bindingsIn(text, ASSIGNED).filter(([name]) => variables.has(name));
+  addBound(own, [...assigned, ...bindingsIn(text, RETURNED)]);
+  return own;
+}
+
+/** `path:line` of each store whose address may be a guest's. */
+function foreignStores(path: string, text: string): string[] {
+  const ofFile = ownNames(path, text);
+  let line = 1;
+  return text.split(/^(?=(?:export )?function )/m).flatMap((part) => {
+    const own = new Set(ofFile);
+    addBound(own, bindingsIn(part, ASSIGNED));
+    const stores = [...part.matchAll(WRITES)].filter(
+      (match) => !isOwn(argumentAt(part, match.index + match[0].length - 1), own),
+    );
+    const start = line;
+    line += part.split('\n').length - 1;
+    return stores.map(
+      ({ index }) => `${path}:${start + part.slice(0, index).split('\n').length - 1}`,
+    );
+  });
+}
+
+const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts'))
+  .map((path): [string, string] => [path, readFileSync(join(root, path), 'utf8')]);
+
+describe('what is written to guests', () => {
+  it('is written in one place', () => {
+    const others = files.filter(([path]) => !WRITERS.includes(path));
+    expect(others.flatMap(([path, text]) => foreignStores(path, text))).toEqual([]);
+    const stores = others.flatMap(([, text]) => [...text.matchAll(WRITES)]);
+    expect(stores.length, 'the search finds stores').toBeGreaterThan(100);
+  });
+
+  it('is found if it is written elsewhere', () => {
+    const guests = [
+      'store<u8>(linear, 1);',
+      'store<u64>(view.used + place * 8, u64(head));',
+      'atomic.store<u16>(view.used + USED_INDEX, index);',
+      'const slot = slotAt(view, 0);\n  store<u16>(slot, 0);',
+      'let at = EMIT_SCRATCH_BASE;\n  at = frame.address;\n  v128.store(at, zero);',
+      'copy(posted.address, EMIT_SCRATCH_BASE, 12);',
+      'gather(linear, SOURCE_SEGMENTS_BASE, 4);',
+      'const frame = changetype<Frame>(address);',
+    ];
+    for (const text of guests) expect(foreignStores('vf/new.ts', text), text).not.toEqual([]);
+    const ours = ['const at = FRAMES_BASE + 4;\n  store<u8>(at, 1);', 'load<u8>(linear);'];
+    for (const text of ours) expect(foreignStores('vf/new.ts', text), text).toEqual([]);
+  });
+
+  it('no name is excused that no longer needs it', () => {
+    const dead = Object.entries(OWN_NAMES).flatMap(([path, names]) => {
+      const text = files.find(([name]) => name === path)?.[1] ?? '';
+      return names.filter(([name]) => !new RegExp(`\\b${name}\\b`).test(text));
+    });
+    expect(dead).toEqual([]);
+  });
+});
