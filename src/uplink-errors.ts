@@ -72,6 +72,12 @@ export const UPLINK_ERRORS = {
       'Cannot use AF_XDP so because the driver of the interface cannot: received {wish} on {name}',
     hint: 'Without that key Heddle takes the best that there is; "heddle uplink show" says what.',
   },
+  HEDDLE_UPLINK_XDP_MEMLOCK: {
+    status: 503,
+    message:
+      'Cannot use AF_XDP because RLIMIT_MEMLOCK lets this user lock too little memory: received {needed} MiB for {name}, {limit} MiB allowed',
+    hint: 'Raise it ("ulimit -l", "LimitMEMLOCK=" of systemd) for all queues of this user together, or give node cap_ipc_lock.',
+  },
   HEDDLE_PASST_MISSING: {
     status: 503,
     message: 'Cannot start passt because there is no such program: received {program}',

@@ -8,10 +8,11 @@ import {
   SLOTS_BASE,
   WINDOW_SLOTS_BASE,
 } from '../../layout/memory.ts';
-import { F_ADD_SEALS, F_SEAL_WRITE } from '../os/constants.ts';
+import { ENOMEM, F_ADD_SEALS, F_SEAL_WRITE } from '../os/constants.ts';
 import { c } from '../os/libc.ts';
 import { LinearMemory } from '../os/linear-memory.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
+import { SystemError } from '../os/system-error.ts';
 import type { MemoryRegion } from './guest-memory.ts';
 import { type WindowFirmware, Windows, windowKey } from './windows.ts';
 
@@ -32,6 +33,8 @@ class FakeFirmware implements WindowFirmware {
   readonly #keys: BigUint64Array;
   slotCount = SLOT_COUNT_MAX;
   nextVictim = -1;
+  /** The VF that was named last to give way. */
+  givesWay = -1;
 
   constructor(memory: LinearMemory) {
     const words = (SLOT_COUNT_MAX * SLOT_RECORD_SIZE) / 8;
@@ -48,7 +51,8 @@ class FakeFirmware implements WindowFirmware {
     this.#keys[(slot * SLOT_RECORD_SIZE) / 8] = 0n;
   }
 
-  chooseSlot(): number {
+  chooseSlot(_: number, vf: number): number {
+    this.givesWay = vf;
     for (let slot = 0; slot < this.slotCount; slot++) if (!this.windows.has(slot)) return slot;
     return this.nextVictim;
   }
@@ -65,7 +69,20 @@ class FakeFirmware implements WindowFirmware {
   }
 }
 
-const memory = new LinearMemory(2 ** 32);
+/** The kernel has no room for more mappings, when a test says so. */
+class FullMemory extends LinearMemory {
+  isFull = false;
+
+  override map(offset: number, length: number, fd: number, fileOffset: number): void {
+    if (this.isFull) {
+      this.unmap(offset, length); // as a map that fails does
+      throw new SystemError('mmap', ENOMEM);
+    }
+    super.map(offset, length, fd, fileOffset);
+  }
+}
+
+const memory = new FullMemory(2 ** 32);
 const bytes = new Uint8Array(memory.buffer);
 const align = (HUGE_PAGE_SIZE - (memory.base % HUGE_PAGE_SIZE)) % HUGE_PAGE_SIZE;
 const fds: number[] = [];
@@ -193,7 +210,59 @@ describe('a miss', () => {
   });
 });
 
+describe('a miss for which the kernel has no room', () => {
+  afterEach(() => {
+    memory.isFull = false;
+  });
+
+  it('is invalid, and answered when there is room again', () => {
+    const ram = region();
+    windows.setRegions(VF, [ram]);
+    memory.isFull = true;
+    expect(windows.resolve(VF, 0n)).toBe('invalid');
+    expect([windows.used, firmware.windows.size]).toEqual([0, 0]);
+    memory.isFull = false;
+    expectMapped(ram, 0);
+  });
+
+  it('costs the others no more than the window that gave way', () => {
+    const [ours, theirs] = [region(), region()];
+    windows.setRegions(VF, [ours]);
+    windows.setRegions(VF + 1, [theirs]);
+    firmware.slotCount = 3;
+    expectMapped(ours, 0);
+    expectMapped(ours, 4 * MIB);
+    expectMapped(theirs, 0, VF + 1);
+    memory.isFull = true;
+    firmware.nextVictim = 0;
+    expect(windows.resolve(VF, BigInt(8 * MIB))).toBe('invalid');
+    expect(firmware.translate(VF, 0)).toBe(-1);
+    expectHit(ours, 4 * MIB);
+    expectHit(theirs, 0, VF + 1);
+    memory.isFull = false;
+    expectMapped(ours, 8 * MIB);
+    expect(windows.used).toBe(3);
+  });
+});
+
 describe('eviction', () => {
+  it('names the VF that has most windows, as they come and go', () => {
+    const [ours, theirs] = [region(), region()];
+    windows.setRegions(VF, [ours]);
+    windows.setRegions(VF + 1, [theirs]);
+    expectMapped(ours, 0);
+    expectMapped(ours, 4 * MIB);
+    expectMapped(theirs, 0, VF + 1);
+    expect(firmware.givesWay).toBe(VF);
+    expectMapped(theirs, 4 * MIB, VF + 1);
+    expectMapped(theirs, 8 * MIB, VF + 1);
+    expectMapped(ours, 8 * MIB);
+    expect(firmware.givesWay).toBe(VF + 1);
+    windows.setRegions(VF + 1, []);
+    expect(windows.resolve(VF, BigInt(12 * MIB))).toBe('mapped');
+    expect(firmware.givesWay).toBe(VF);
+  });
+
   it('takes the slot that the firmware names, and counts', () => {
     const ram = region();
     windows.setRegions(VF, [ram]);

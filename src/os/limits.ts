@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs';
 
 /** A soft limit as proc(5)'s `limits` names it; Infinity if there is none. */
-export function processLimit(name: 'Max address space' | 'Max open files'): number {
+export function processLimit(
+  name: 'Max address space' | 'Max open files' | 'Max locked memory',
+): number {
   const line = readIfThere('/proc/self/limits')
     .split('\n')
     .find((text) => text.startsWith(name));

@@ -9,9 +9,17 @@ import {
   PROT_WRITE,
 } from './constants.ts';
 import { c, errno } from './libc.ts';
-import { checked, SystemError } from './system-error.ts';
+import { errorName, SystemError } from './system-error.ts';
 
 const WASM_PAGE_SIZE = 65536;
+
+/** Part of a memory may be mapped no more: the kernel could put anything of this process there. */
+export class LinearMemoryHole extends Error {
+  constructor(offset: number, length: number, error: number) {
+    super(`a hole in the linear memory, ${offset}+${length}: mmap failed: ${errorName(error)}`);
+    this.name = 'LinearMemoryHole';
+  }
+}
 
 /**
  * A WebAssembly memory whose address is known, so that files can be mapped into it.
@@ -46,17 +54,20 @@ export class LinearMemory {
     const at = this.base + offset;
     if (c.mmap(at, length, PROT_READ | PROT_WRITE, flags, fd, fileOffset) !== -1) return;
     const error = new SystemError('mmap', errno());
-    // MAP_FIXED may have taken the old mapping away before it failed: a hole in the linear memory,
-    // where the kernel could put anything of this process.
+    // MAP_FIXED may have taken the old mapping away before it failed.
     this.unmap(offset, length);
     throw error;
   }
 
-  /** Takes a range away: whoever touches it traps. */
+  /**
+   * Takes a range away: whoever touches it traps. Throws a LinearMemoryHole if it cannot be: then
+   * nobody may use this memory any more.
+   */
   unmap(offset: number, length: number): void {
     this.#check(offset, length);
     const flags = MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE;
-    checked('mmap', c.mmap(this.base + offset, length, PROT_NONE, flags, -1, 0));
+    if (c.mmap(this.base + offset, length, PROT_NONE, flags, -1, 0) !== -1) return;
+    throw new LinearMemoryHole(offset, length, errno());
   }
 
   #check(offset: number, length: number): void {

@@ -15,6 +15,7 @@ import {
 } from '../../layout/virtqueue.ts';
 import { distinctPins } from '../memory/pins.ts';
 import type { Windows } from '../memory/windows.ts';
+import { isFatal } from '../state/last-will.ts';
 import { RingFaultError } from '../state/ring-problem.ts';
 import type { AddressSpace } from './address-space.ts';
 import type { Calls } from './calls.ts';
@@ -26,7 +27,7 @@ import { firstPlace, isServedBeyond, park, parkedPlace } from './packed-place.ts
 import type { Translations } from './translations.ts';
 import type { UplinkPorts } from './uplink-ports.ts';
 
-interface Parts {
+export interface Parts {
   space: AddressSpace;
   firmware: Firmware;
   windows: Windows;
@@ -112,8 +113,8 @@ export class CommandRunner {
     try {
       this.#connect(command);
     } catch (error) {
-      // After a trap the thread ends; its supervisor takes care of the ring.
-      if (!(error instanceof WebAssembly.RuntimeError)) this.#detach({ ...command, parks: false });
+      // The thread ends, and its supervisor takes care of the ring.
+      if (!isFatal(error)) this.#detach({ ...command, parks: false });
       throw error;
     }
   }

@@ -36,7 +36,7 @@ import { Windows } from '../memory/windows.ts';
 import { elapsedMicroseconds, monotonicMicroseconds, monotonicWholeSeconds } from '../os/clock.ts';
 import { Load } from '../os/load.ts';
 import { nap, sleepPrecisely } from '../os/nap.ts';
-import { freeLocks, markFaulted } from '../state/last-will.ts';
+import { freeLocks, isFatal, markFaulted } from '../state/last-will.ts';
 import { Pulse } from '../watchdog/pulse.ts';
 import { AddressSpace } from './address-space.ts';
 import { Calls } from './calls.ts';
@@ -306,7 +306,7 @@ export class ProcessorLoop {
         if (isLate) this.#late.push(id);
         else this.#report({ kind: 'done', id, result });
       } catch (error) {
-        if (error instanceof WebAssembly.RuntimeError) throw error;
+        if (isFatal(error)) throw error;
         this.#report(failureOf(id, error as Error));
       }
     }

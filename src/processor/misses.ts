@@ -26,6 +26,14 @@ const LONE_BATCH_MICROSECONDS_MAX = 20_000;
 const VF_MICROSECONDS_MAX = 5000;
 const PERIOD_MICROSECONDS = 20_000;
 
+/** Microseconds: monotonic ones (see src/os/clock.ts), and those of this thread's CPU time. */
+export interface MissClocks {
+  now(): number;
+  cpu(): number;
+}
+
+const CLOCKS: MissClocks = { now: monotonicMicroseconds, cpu: threadCpuMicroseconds };
+
 /**
  * Answers the firmware's misses. A ring that sends pays for its own with its turns (see the
  * firmware's rounds); a batch that is being delivered holds up everybody, so its receivers have
@@ -34,17 +42,25 @@ const PERIOD_MICROSECONDS = 20_000;
  * else waits, since an honest guest's buffers may lie scattered over all of a large memory.
  */
 export class Misses {
-  readonly #windows: Windows;
+  readonly #windows: Pick<Windows, 'resolve'>;
   readonly #words: Int32Array;
   readonly #view: DataView;
   readonly #othersWait: (vf: number) => number;
+  readonly #clocks: MissClocks;
   readonly #spent = new Float64Array(VF_COUNT_MAX);
-  #periodStart = monotonicMicroseconds();
+  #periodStart: number;
   /** When the batch in hand first waited, in CPU time; −1: there is none. */
   #batchStart = -1;
 
-  constructor(windows: Windows, buffer: ArrayBuffer, othersWait: (vf: number) => number) {
+  constructor(
+    windows: Pick<Windows, 'resolve'>,
+    buffer: ArrayBuffer,
+    othersWait: (vf: number) => number,
+    clocks = CLOCKS,
+  ) {
     this.#windows = windows;
+    this.#clocks = clocks;
+    this.#periodStart = clocks.now();
     this.#othersWait = othersWait;
     this.#words = new Int32Array(buffer, CONTROL_BASE, 64);
     this.#view = new DataView(buffer);
@@ -69,7 +85,7 @@ export class Misses {
   /** A receiver of the batch in hand lacks a window. */
   resolveDelivery(): void {
     const vf = this.#words[CONTROL_MISS_VF / 4] ?? 0;
-    const start = threadCpuMicroseconds();
+    const start = this.#clocks.cpu();
     if (this.#batchStart < 0) this.#batchStart = start;
     this.#renewPeriod();
     const exhausted = this.#exhausted(vf, start - this.#batchStart);
@@ -78,7 +94,7 @@ export class Misses {
       return;
     }
     this.resolve();
-    this.#spent[vf] = (this.#spent[vf] ?? 0) + threadCpuMicroseconds() - start;
+    this.#spent[vf] = (this.#spent[vf] ?? 0) + this.#clocks.cpu() - start;
   }
 
   /** 0 while there is time left; nobody's rings are looked at before an account is used up. */
@@ -98,7 +114,7 @@ export class Misses {
   }
 
   #renewPeriod(): void {
-    const now = monotonicMicroseconds();
+    const now = this.#clocks.now();
     if (elapsedMicroseconds(this.#periodStart, now) < PERIOD_MICROSECONDS) return;
     this.#periodStart = now;
     this.#spent.fill(0);

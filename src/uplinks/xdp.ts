@@ -6,6 +6,7 @@ import {
   EINVAL,
   EMFILE,
   ENFILE,
+  ENOBUFS,
   ENODEV,
   ENOENT,
   EOPNOTSUPP,
@@ -13,6 +14,7 @@ import {
 } from '../os/constants.ts';
 import { c } from '../os/libc.ts';
 import { loadXdpLibrary } from '../os/libxdp.ts';
+import { processLimit } from '../os/limits.ts';
 import { countReceiveQueues, type NetDevice } from '../os/net-device.ts';
 import { holdPromiscuity } from '../os/packet-socket.ts';
 import { SystemError } from '../os/system-error.ts';
@@ -35,6 +37,8 @@ export interface XdpOptions extends XdpChoices {
 const LINK_HEADER_SIZE_MAX = 18;
 /** The largest MTU whose frames fit into one chunk each. */
 const CHUNK_MTU_MAX = XDP_CHUNK_SIZE - XDP_HEADROOM - LINK_HEADER_SIZE_MAX;
+
+const MIB = 0x100000;
 
 /** The kernel takes a closed socket off its queue some milliseconds later. */
 const BUSY_TRIES = 20;
@@ -216,6 +220,11 @@ function explain(error: unknown, options: XdpOptions): unknown {
       return operatorError('HEDDLE_UPLINK_INTERFACE_MISSING', { name });
     case ENOENT:
       return operatorError('HEDDLE_UPLINK_XDP_MISSING', { reason: error.message });
+    case ENOBUFS: {
+      const needed = (queues * PAIR_SIZE) / MIB;
+      const limit = Math.floor(processLimit('Max locked memory') / MIB);
+      return operatorError('HEDDLE_UPLINK_XDP_MEMLOCK', { needed, limit, name });
+    }
     case EMFILE:
     case ENFILE:
       return error;

@@ -58,6 +58,44 @@ describe('the rings of a port', () => {
     expect(rings.queues()).toEqual([]);
   });
 
+  it('go on where the kernel has no room for one more', async () => {
+    let isFull = false;
+    const mappings = new Budget(100);
+    const states: string[] = [];
+    const fabric: Fabric = {
+      shared,
+      pins: new PinAllocator(),
+      raiser: new Raiser(shared.fd),
+      mappings,
+      processorCount: 2,
+      broadcast: async (command) => {
+        if (command.kind === 'set-ring-state') states.push(`ring ${command.ring}`);
+      },
+      post: async (processor, { kind }) => {
+        if (isFull && kind === 'attach-ring' && processor === 1) throw new Error('mmap: ENOMEM');
+        return true;
+      },
+    };
+    const whole = { guestAddress: 0n, userAddress: 0n, fileOffset: 0n, sizeBytes: BigInt(SIZE) };
+    memory.add(whole, createMemoryFile('ring', SIZE));
+    const rings = new RingSet(0, () => 0, fabric);
+    const addresses = { descriptors: 0n, avail: 0x2000n, used: 0x4000n };
+    const setup = { ...createRingSetup(), size: 16, addresses, isEnabled: true };
+    expect(await rings.start(1, setup, memory, 0n)).toBeNull();
+    const [left, cells] = [mappings.left, fabric.pins.usedCells];
+    isFull = true;
+    expect(await rings.start(0, setup, memory, 0n)).toEqual({
+      fault: RING_FAULT_MEMORY,
+      reason: 'its memory cannot be mapped: mmap: ENOMEM',
+    });
+    expect([rings.state(0), rings.state(1)]).toEqual(['stopped', 'enabled']);
+    expect([mappings.left, fabric.pins.usedCells]).toEqual([left, cells]);
+    expect(states).toEqual([]);
+    isFull = false;
+    expect(await rings.start(0, setup, memory, 0n)).toBeNull();
+    await rings.stopAll();
+  });
+
   it('do not start beyond the mappings that a process may have, and that is said', async () => {
     const mappings = new Budget(10);
     const fabric: Fabric = {

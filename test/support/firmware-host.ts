@@ -214,6 +214,15 @@ export class FirmwareHost {
     this.evictions += 1;
   }
 
+  /** The keys of all windows that the firmware knows. */
+  windowKeys(): bigint[] {
+    const keys = Array.from({ length: memory.SLOT_COUNT_MAX }, (_, slot) => {
+      const record = memory.WINDOW_SLOTS_BASE + slot * memory.SLOT_RECORD_SIZE;
+      return this.view.getBigUint64(record + memory.SLOT_KEY, true);
+    });
+    return keys.filter((key) => key !== 0n);
+  }
+
   control(word: number): number {
     return this.view.getUint32(memory.CONTROL_BASE + word, true);
   }

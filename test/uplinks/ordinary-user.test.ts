@@ -36,14 +36,32 @@ beforeEach(({ skip }) => {
 
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-function asUser(script: string): string {
+/** `rights`: capabilities that the user has all the same, and the memory that it may lock. */
+interface Rights {
+  capabilities: readonly string[];
+  lockedBytes: number;
+}
+
+function asUser(script: string, rights?: Rights): string {
   const file = join(directory, 'script.mjs');
   writeFileSync(file, script);
-  return execFileSync(process.execPath, [file], {
-    ...{ cwd: '/', uid: USER, gid: USER, encoding: 'utf8', timeout: 30_000 },
+  const [program, ...words] = [...commandWith(rights), process.execPath, file];
+  return execFileSync(program ?? '', words, {
+    ...{ cwd: '/', encoding: 'utf8', timeout: 30_000 },
+    ...(rights === undefined ? { uid: USER, gid: USER } : {}),
     env: { ...process.env, HOME: directory, NODE_OPTIONS: '' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+}
+
+function commandWith(rights: Rights | undefined): string[] {
+  if (rights === undefined) return [];
+  const capabilities = rights.capabilities.map((name) => `+${name}`).join(',');
+  return [
+    ...['prlimit', `--memlock=${rights.lockedBytes}`],
+    ...['setpriv', `--reuid=${USER}`, `--regid=${USER}`, '--clear-groups'],
+    ...[`--inh-caps=${capabilities}`, `--ambient-caps=${capabilities}`],
+  ];
 }
 
 /** Why an ordinary user cannot run a NIC here, or undefined. */
@@ -56,10 +74,10 @@ function missingForUser(): string | undefined {
   }
 }
 
-function addUplink(config: UplinkConfigInput): Outcome {
+function addUplink(config: UplinkConfigInput, rights?: Rights): Outcome {
   const vf = { name: 'vf0', socket: join(directory, 'vf0.sock') };
   const nic = { name: 'plain', processors: 1, vfs: [vf] };
-  const output = asUser(`
+  const script = `
     import { createNic } from ${JSON.stringify(library)};
     const nic = await createNic(${JSON.stringify(nic)});
     let outcome;
@@ -73,8 +91,8 @@ function addUplink(config: UplinkConfigInput): Outcome {
     }
     await nic.close();
     console.log(JSON.stringify(outcome));
-  `);
-  return JSON.parse(output) as Outcome;
+  `;
+  return JSON.parse(asUser(script, rights)) as Outcome;
 }
 
 describe('an ordinary user', () => {
@@ -118,5 +136,23 @@ describe('an ordinary user', () => {
     const outcome = addUplink({ name: 'up', type: 'xdp', interface: 'lo' });
     expect(outcome.code).toBe('HEDDLE_UPLINK_RIGHTS');
     expect(outcome.hint).toContain('cap_bpf');
+  });
+
+  test('is told which limit does not let AF_XDP lock its memory', ({ skip }) => {
+    const missing = xdpMissing();
+    if (missing !== undefined) return skip(missing);
+    ip('link add near type veth peer name far');
+    for (const name of ['near', 'far']) ip(`link set ${name} up`);
+    try {
+      const capabilities = ['net_raw', 'net_admin', 'bpf'];
+      const config = { name: 'up', type: 'xdp', interface: 'near' } as const;
+      const outcome = addUplink(config, { capabilities, lockedBytes: 0x200000 });
+      expect(outcome.code).toBe('HEDDLE_UPLINK_XDP_MEMLOCK');
+      expect(outcome.message).toContain('RLIMIT_MEMLOCK');
+      expect(outcome.message).toContain('8 MiB for near, 2 MiB allowed');
+      expect(outcome.hint).toContain('ulimit -l');
+    } finally {
+      ip('link delete near');
+    }
   });
 });

@@ -1,0 +1,90 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { RING_ENABLED } from '../../layout/virtqueue.ts';
+import type { Pin } from '../memory/pins.ts';
+import { ENOMEM } from '../os/constants.ts';
+import { LinearMemoryHole } from '../os/linear-memory.ts';
+import { SystemError } from '../os/system-error.ts';
+import { CommandRunner, type Parts } from './command-runner.ts';
+import type { Command } from './commands.ts';
+
+const PART_SIZE = 0x1000;
+
+let calls: string[];
+/** Offsets of pins that are mapped. */
+let mapped: Set<number>;
+/** Offset of the pin for which the kernel has no room, or −1. */
+let refused: number;
+/** Nor can it be taken away. */
+let isStuck: boolean;
+let runner: CommandRunner;
+
+beforeEach(() => {
+  calls = [];
+  mapped = new Set();
+  refused = -1;
+  isStuck = false;
+  const noted =
+    (name: string) =>
+    (ring: number): void => {
+      calls.push(`${name} ${ring}`);
+    };
+  const space = {
+    mapPin: ({ pinOffset }: Pin) => {
+      if (pinOffset !== refused) mapped.add(pinOffset);
+      else if (isStuck) throw new LinearMemoryHole(pinOffset, PART_SIZE, ENOMEM);
+      else throw new SystemError('mmap', ENOMEM);
+    },
+    unmapPin: ({ pinOffset }: Pin) => mapped.delete(pinOffset),
+    addressOf: ({ pinOffset }: Pin) => pinOffset,
+  };
+  runner = new CommandRunner({
+    space,
+    firmware: { attachRing: noted('attach'), detachRing: noted('detach') },
+    translations: { watch: noted('watch'), unwatch: () => undefined },
+    controlQueues: { attach: noted('control'), detach: () => undefined },
+    waiter: { add: (_: number, ring: number) => noted('await')(ring), remove: () => undefined },
+    calls: { set: () => undefined },
+  } as unknown as Parts);
+});
+
+function attach(ring: number): Command {
+  const pin = (part: number) => {
+    const pinOffset = (ring * 3 + part) * PART_SIZE;
+    return { pinOffset, lengthBytes: PART_SIZE, fd: 3, fileOffset: 0, partOffset: 0 };
+  };
+  return {
+    ...{ kind: 'attach-ring', ring, state: RING_ENABLED, role: 'transmit', kickFd: 4, call: null },
+    pins: { descriptors: pin(0), avail: pin(1), used: pin(2) },
+    looksAhead: false,
+    resumesFromUsed: false,
+  };
+}
+
+describe('a ring for which the kernel has no room', () => {
+  it.each([0, 1, 2])('is attached to nothing, whichever part it is: %i', (part) => {
+    runner.run(attach(1));
+    calls.length = 0;
+    const before = [...mapped];
+    refused = (2 * 3 + part) * PART_SIZE;
+    expect(() => runner.run(attach(2))).toThrow('mmap failed: ENOMEM');
+    expect([...mapped], 'nothing of it stays, nothing of others goes').toEqual(before);
+    expect(calls).toEqual(['detach 2']);
+  });
+
+  it('is attached when there is room again', () => {
+    refused = 2 * PART_SIZE;
+    expect(() => runner.run(attach(0))).toThrow('ENOMEM');
+    refused = -1;
+    calls.length = 0;
+    expect(runner.run(attach(0))).toBe(true);
+    expect(calls).toEqual(['attach 0', 'await 0']);
+    expect([...mapped]).toEqual([0, PART_SIZE, 2 * PART_SIZE]);
+  });
+
+  it('ends the thread where a hole stays: nothing is touched any more', () => {
+    refused = PART_SIZE;
+    isStuck = true;
+    expect(() => runner.run(attach(0))).toThrow(LinearMemoryHole);
+    expect(calls).toEqual([]);
+  });
+});

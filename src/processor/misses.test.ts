@@ -1,0 +1,158 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { CONTROL_BASE } from '../../layout/memory.ts';
+import {
+  CONTROL_EXHAUSTED,
+  CONTROL_INVALID_ADDRESS,
+  CONTROL_INVALID_VF,
+  CONTROL_MISS_ADDRESS,
+  CONTROL_MISS_VF,
+  EXHAUSTED_FOR_BATCH,
+  EXHAUSTED_FOR_FRAME,
+} from '../../layout/processor.ts';
+import type { MissResult } from '../memory/windows.ts';
+import { Misses } from './misses.ts';
+
+/** What a window costs here: a twentieth of what a VF may cost in a period of 20 ms. */
+const WINDOW_MICROSECONDS = 250;
+const AFFORDABLE = 20;
+const BATCH_MICROSECONDS = 1500;
+const LONE_BATCH_MICROSECONDS = 20_000;
+const PERIOD_MICROSECONDS = 20_000;
+
+let now: number;
+let cpu: number;
+let result: MissResult;
+let resolved: [vf: number, address: bigint][];
+/** VFs that the question whether others wait was asked for. */
+let asked: number[];
+let othersWait: boolean;
+let misses: Misses;
+const view = new DataView(new ArrayBuffer(CONTROL_BASE + 256));
+
+beforeEach(() => {
+  now = -5; // it wraps
+  cpu = 0;
+  result = 'mapped';
+  resolved = [];
+  asked = [];
+  othersWait = true;
+  new Uint8Array(view.buffer).fill(0);
+  const windows = {
+    resolve: (vf: number, address: bigint) => {
+      cpu += WINDOW_MICROSECONDS;
+      resolved.push([vf, address]);
+      return result;
+    },
+  };
+  const isAsked = (vf: number) => {
+    asked.push(vf);
+    return othersWait ? 1 : 0;
+  };
+  misses = new Misses(windows, view.buffer as ArrayBuffer, isAsked, {
+    now: () => now,
+    cpu: () => cpu,
+  });
+});
+
+function word(at: number): number {
+  return view.getUint32(CONTROL_BASE + at, true);
+}
+
+function miss(vf: number, address = 0n): void {
+  view.setUint32(CONTROL_BASE + CONTROL_MISS_VF, vf, true);
+  view.setBigUint64(CONTROL_BASE + CONTROL_MISS_ADDRESS, address, true);
+}
+
+/** A batch with one miss of a receiver. False: the frame is dropped. */
+function deliver(vf: number): boolean {
+  miss(vf);
+  const before = resolved.length;
+  misses.resolveDelivery();
+  misses.endBatch();
+  return resolved.length > before;
+}
+
+describe('the miss of a sender', () => {
+  it('opens the window, and says of what VF and where there is no memory', () => {
+    miss(3, 0x123456789n);
+    misses.resolve();
+    expect(resolved).toEqual([[3, 0x123456789n]]);
+    expect(word(CONTROL_INVALID_VF)).toBe(0);
+    result = 'invalid';
+    misses.resolve();
+    expect(word(CONTROL_INVALID_VF)).toBe(4);
+    const at = CONTROL_BASE + CONTROL_INVALID_ADDRESS;
+    expect(view.getBigUint64(at, true)).toBe(0x123456789n);
+    result = 'mapped';
+    misses.resolve();
+    expect(word(CONTROL_INVALID_VF), 'of another address').toBe(0);
+  });
+
+  it('for which no slot is free costs its frame', () => {
+    result = 'exhausted';
+    misses.resolve();
+    expect(word(CONTROL_EXHAUSTED)).toBe(EXHAUSTED_FOR_FRAME);
+  });
+
+  it('is on no account here', () => {
+    for (let count = 0; count < 10 * AFFORDABLE; count++) misses.resolve();
+    expect(deliver(0)).toBe(true);
+    expect(asked).toEqual([]);
+  });
+});
+
+describe('the miss of a receiver', () => {
+  it('is answered until its VF has had its share of the period, then dropped', () => {
+    for (let count = 0; count <= AFFORDABLE; count++) expect(deliver(7), `${count}`).toBe(true);
+    expect(asked).toEqual([]); // nobody's rings were looked at before
+    miss(7);
+    misses.resolveDelivery();
+    expect(word(CONTROL_EXHAUSTED)).toBe(EXHAUSTED_FOR_FRAME);
+    expect(asked).toEqual([7]);
+    misses.endBatch();
+    expect(word(CONTROL_EXHAUSTED), 'of the batch before').toBe(0);
+    expect(deliver(8), 'another VF').toBe(true);
+  });
+
+  it('is answered again in the next period', () => {
+    while (deliver(7));
+    now += PERIOD_MICROSECONDS - 1;
+    expect(deliver(7)).toBe(false);
+    now += 1;
+    expect(deliver(7)).toBe(true);
+  });
+
+  it('is answered beyond that where nobody else waits to send', () => {
+    othersWait = false;
+    for (let count = 0; count < 3 * AFFORDABLE; count++) expect(deliver(7)).toBe(true);
+    othersWait = true;
+    expect(deliver(7)).toBe(false);
+  });
+
+  it('that makes a batch long drops the rest of the batch, whoever it is for', () => {
+    const windows = BATCH_MICROSECONDS / WINDOW_MICROSECONDS;
+    for (let vf = 0; vf <= windows; vf++) {
+      miss(vf);
+      misses.resolveDelivery();
+    }
+    expect(resolved).toHaveLength(windows + 1);
+    expect(word(CONTROL_EXHAUSTED)).toBe(0);
+    miss(100);
+    misses.resolveDelivery();
+    expect(resolved).toHaveLength(windows + 1);
+    expect(word(CONTROL_EXHAUSTED)).toBe(EXHAUSTED_FOR_BATCH);
+    misses.endBatch();
+    expect(deliver(100), 'the next batch').toBe(true);
+  });
+
+  it('makes no batch longer than commands can wait, though nobody waits to send', () => {
+    othersWait = false;
+    const windows = LONE_BATCH_MICROSECONDS / WINDOW_MICROSECONDS;
+    for (let count = 0; count < windows + 10; count++) {
+      miss(count % 250);
+      misses.resolveDelivery();
+    }
+    expect(resolved).toHaveLength(windows + 1);
+    expect(word(CONTROL_EXHAUSTED)).toBe(EXHAUSTED_FOR_BATCH);
+  });
+});

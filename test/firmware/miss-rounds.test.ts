@@ -1,0 +1,76 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CONTROL_MISS_VF, TURN_MISSED } from '../../layout/processor.ts';
+import { FirmwareWire } from '../support/firmware-wire.ts';
+import { plainFrame } from '../support/frames.ts';
+
+const SCATTERED = 0;
+const BUSY = 1;
+const SINK = 2;
+const PAIRS = 4;
+
+/** Each of its buffers lies in a window of its own, and there are more than windows. */
+const scattered = {
+  queuePairs: PAIRS,
+  slots: 40,
+  frameSizeMax: 1600,
+  memory: { sparse: true, regions: [{ guestAddress: 0, sizeBytes: 2 ** 34 }] },
+};
+
+describe('a VF whose rings lack windows', () => {
+  let wire: FirmwareWire;
+
+  beforeEach(() => {
+    const plain = { slots: 300, queueSize: 512 };
+    wire = new FirmwareWire([scattered, plain, plain], { slotCount: 24 });
+    wire.post(SINK);
+    // The windows of those who share the processor with it are there.
+    send(BUSY, 290);
+    wire.run();
+    wire.received(SINK);
+  });
+
+  afterEach(() => wire.close());
+
+  function send(from: number, frames: number, pair = 0): void {
+    const frame = plainFrame({ to: wire.mac(SINK), from: wire.mac(from) }, 60, frames);
+    for (let i = 0; i < frames; i++) if (!wire.send(from, frame, undefined, pair)) return;
+  }
+
+  function sentBy(vf: number): number {
+    return wire.host.stats().vfs[vf]?.tx.packets ?? 0;
+  }
+
+  it('has one miss a round, however many rings it has', () => {
+    for (let pair = 0; pair < PAIRS; pair++) send(SCATTERED, 40, pair);
+    const between: number[] = [];
+    let misses = 0;
+    let before = sentBy(BUSY);
+    while (between.length < 20) {
+      send(BUSY, 290);
+      wire.received(SINK);
+      const flags = wire.host.turn();
+      const isMine = wire.host.control(CONTROL_MISS_VF) === SCATTERED;
+      if ((flags & TURN_MISSED) !== 0 && isMine) misses += 1;
+      if (sentBy(BUSY) === before) continue;
+      before = sentBy(BUSY);
+      between.push(misses);
+      misses = 0;
+    }
+    expect(Math.max(...between)).toBe(1);
+  });
+
+  it('gets its turns all the same, each of its rings', () => {
+    for (let pair = 0; pair < PAIRS; pair++) send(SCATTERED, 40, pair);
+    for (let turn = 0; turn < 2000 && sentBy(SCATTERED) < PAIRS * 40; turn++) {
+      send(BUSY, 290);
+      wire.received(SINK);
+      wire.host.turn();
+    }
+    const sent = Array.from({ length: PAIRS }, (_, pair) => {
+      const { transmit } = wire.guest(SCATTERED).pair(pair);
+      transmit.reclaim();
+      return transmit.outstanding;
+    });
+    expect(sent).toEqual([0, 0, 0, 0]);
+  });
+});
