@@ -28,7 +28,7 @@ export interface KernelStats extends Partial<Omit<XdpStatistics, 'drops'>> {
 /**
  * down: its interface, its peer or its process is not there. held: it makes a loop with another.
  */
-export type UplinkState = 'down' | 'up' | 'held';
+type UplinkState = 'down' | 'up' | 'held';
 
 export type UplinkInfo = UplinkConfig & {
   state: UplinkState;

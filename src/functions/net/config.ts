@@ -1,5 +1,5 @@
-// What a VF is configured with. `VfConfigInput` is what a user may write: whatever has a default may
-// be left out.
+// What a VF is configured with. `VfConfigInput` is what a user may write: whatever has a default
+// may be left out.
 
 import type { SocketMode } from '../../os/unix-endpoint.ts';
 import type { VlanSettings } from '../../state/vlan.ts';

@@ -38,7 +38,7 @@ export interface RingInfo {
   fault?: string;
 }
 
-export type Link = 'up' | 'down';
+type Link = 'up' | 'down';
 
 export interface VfInfo extends VfConfig {
   state: VfState;
