@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { VF_TRANSITIONS } from './functions/net/vf-state.ts';
+import { FUNCTION_TRANSITIONS } from './functions/function-state.ts';
 import { LifeCycle, type Transitions } from './life-cycle.ts';
 import { SESSION_TRANSITIONS } from './vhost-user/session-state.ts';
 import { RING_TRANSITIONS } from './virtqueue/life-cycle.ts';
 
 const TABLES: readonly [string, Transitions<string>][] = [
-  ['VF', VF_TRANSITIONS],
+  ['VF', FUNCTION_TRANSITIONS],
   ['session', SESSION_TRANSITIONS],
   ['ring', RING_TRANSITIONS],
 ];
@@ -49,6 +49,6 @@ describe('what must never be possible', () => {
   });
 
   it('a VF without a front-end is ready or faulted', () => {
-    expect(VF_TRANSITIONS.down).toEqual(['connected']);
+    expect(FUNCTION_TRANSITIONS.down).toEqual(['connected']);
   });
 });

@@ -7,6 +7,7 @@ import { interquartileRange, type Spread } from '../statistics.ts';
 import { type RatioSummary, type Summary, summarize, summarizeRatios } from '../summary.ts';
 import type { Judgement, Verdict } from '../thresholds.ts';
 import type { Run } from './run.ts';
+import { table } from './table.ts';
 import { suiteTexts, suiteTitles } from './titles.ts';
 import { renderLines } from './virtual-wire.ts';
 
@@ -136,9 +137,4 @@ function number(value: number): string {
 
 function firstLine(text: string): string {
   return text.split('\n')[0] ?? '';
-}
-
-export function table(columns: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return [line(columns), line(columns.map(() => '---')), ...rows.map(line)].join('\n');
 }

@@ -4,7 +4,7 @@
 import { heddleName } from '../peers/heddle.ts';
 import type { Sample } from '../sample.ts';
 import { summarize } from '../summary.ts';
-import { table } from './markdown.ts';
+import { table } from './table.ts';
 
 const lineGbps = [1, 10, 25, 40, 100] as const;
 

@@ -2,23 +2,18 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import type { NicConfigInput } from '../config/types.ts';
 import { operatorError } from '../errors.ts';
-import type { Nic } from '../nic/types.ts';
 import { addApply } from './apply.ts';
 import { addCheck } from './check.ts';
 import { addFdb } from './fdb.ts';
 import { errorText } from './output.ts';
+import type { ProgramContext } from './program-context.ts';
 import { addQemu } from './qemu.ts';
 import { addStats } from './stats.ts';
 import { addUml } from './uml.ts';
 import { addUp } from './up.ts';
 import { addUplink } from './uplink.ts';
 import { addVf } from './vf.ts';
-
-export interface ProgramContext {
-  createNic: (config: NicConfigInput) => Promise<Nic>;
-}
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;

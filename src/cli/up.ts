@@ -19,7 +19,7 @@ import { watchMainThread } from '../watchdog/watchdog.ts';
 import { installLastResort } from './last-resort.ts';
 import { absolutePath, example } from './options.ts';
 import { errorText } from './output.ts';
-import type { ProgramContext } from './program.ts';
+import type { ProgramContext } from './program-context.ts';
 import { watchSignals } from './signals.ts';
 import { announce, droppedText, type Say, sayEvents } from './up-lines.ts';
 

@@ -3,13 +3,13 @@
 
 import { z } from 'zod';
 import { PROCESSOR_COUNT_MAX, QUEUE_PAIRS_MAX, VF_COUNT_MAX } from '../../layout/limits.ts';
-import { CPU_COUNT_MAX } from '../os/constants.ts';
 import {
   OPTIONAL_FEATURES,
   type OptionalFeature,
   SWITCHABLE_FEATURES,
   type SwitchableFeature,
-} from '../vhost-user/features.ts';
+} from '../functions/net/features.ts';
+import { CPU_COUNT_MAX } from '../os/constants.ts';
 import { flagAllowed, gro, name, socketPath, wholeNumber } from './fields.ts';
 import { MAC_PATTERN } from './mac.ts';
 import { uplinkSchema } from './uplink-schema.ts';

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createNic, type Nic } from '../index.ts';
 import { startBuiltInGuests } from './built-in-guests.ts';
+import type { Cleanups } from './cleanups.ts';
 import { missingForGuests } from './guest/requirements.ts';
 import type { Attachment, Direction, GuestPair } from './guest-pair.ts';
 import { startLinuxGuests } from './linux-guests.ts';
@@ -14,9 +15,6 @@ import { type DemoReport, makeReport, median, roundMs, trafficName } from './rep
 import { reachWorld } from './world.ts';
 
 const pingCount = 20;
-
-/** What has to be undone, newest last. It grows while the demo runs, which may stop at any time. */
-export type Cleanups = (() => Promise<unknown>)[];
 
 export async function runDemo(options: DemoOptions, cleanups: Cleanups): Promise<DemoReport> {
   const directory = await mkdtemp(join(tmpdir(), 'heddle-demo-'));

@@ -1,7 +1,8 @@
 // `npm start`. Exit code 0: TCP carried traffic both ways. 130 or 143: stopped by a signal.
 
 import { writeFileSync } from 'node:fs';
-import { type Cleanups, runDemo } from './demo.ts';
+import type { Cleanups } from './cleanups.ts';
+import { runDemo } from './demo.ts';
 import { type DemoOptions, parseOptions, usage } from './options.ts';
 import { hasTrafficBothWays, summaryLines } from './report.ts';
 

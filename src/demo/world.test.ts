@@ -4,7 +4,7 @@ import { enterNamespace, ip, namespaceMissing } from '../../test/support/namespa
 import { operatorError } from '../errors.ts';
 import type { Nic } from '../nic/types.ts';
 import type { UplinkConfigInput } from '../uplinks/config.ts';
-import type { Cleanups } from './demo.ts';
+import type { Cleanups } from './cleanups.ts';
 import { findProgram } from './guest/requirements.ts';
 import type { GuestPair, PageServer } from './guest-pair.ts';
 import { reachWorld } from './world.ts';

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Nic, OperatorError } from '../index.ts';
-import type { Cleanups } from './demo.ts';
+import type { Cleanups } from './cleanups.ts';
 import { findProgram } from './guest/requirements.ts';
 import type { GuestPair } from './guest-pair.ts';
 

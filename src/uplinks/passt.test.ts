@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type FakePasst, readJournal, writeFakePasst } from '../../test/support/fake-passt.ts';
 import { PasstSource } from './passt.ts';
-import type { UplinkCapabilities } from './uplink.ts';
+import type { UplinkCapabilities } from './types.ts';
 
 let directory: string;
 let program: string;

@@ -1,5 +1,6 @@
 import { everyStep } from '../background.ts';
 import { operatorError } from '../errors.ts';
+import { NetPort, pairRole } from '../functions/net/net-port.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import type { Pin } from '../memory/pins.ts';
 import { createEventFd } from '../os/event-fd.ts';
@@ -11,7 +12,6 @@ import { changeVlans, initVlans } from '../processor/port-vlans.ts';
 import { readAddresses, readQueues, sumRx, sumTx } from '../state/counters.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 import { vlanText } from '../state/vlan.ts';
-import { RingSet } from '../virtqueue/ring-set.ts';
 import { createRingSetup, type RingSetup } from '../virtqueue/ring-setup.ts';
 import { packetRingSize } from '../wires/packet-ring-wire.ts';
 import {
@@ -44,9 +44,9 @@ export class Uplink implements SwitchPort {
   readonly number: number;
   /** Of the first queue pair. */
   readonly processor: number;
-  readonly rings: RingSet;
   #config: UplinkConfig;
   readonly #fabric: Fabric;
+  readonly #port: NetPort;
   readonly #source: UplinkSource;
   readonly #emit: UplinkEmit;
   readonly #pairs: number;
@@ -77,8 +77,10 @@ export class Uplink implements SwitchPort {
     this.#source = source;
     this.#emit = emit;
     this.#pairs = 'queues' in config ? config.queues : 1;
-    this.rings = new RingSet(this.number, (queue) => this.#processorOf(queue >> 1), fabric);
-    this.rings.setCoalescing(config.gro);
+    const { number } = place;
+    const ownerOf = (queue: number) => this.#processorOf(queue >> 1);
+    this.#port = new NetPort({ number, ownerOf, roleOf: pairRole }, fabric);
+    this.#port.setGro(config.gro);
   }
 
   get name(): string {
@@ -120,7 +122,7 @@ export class Uplink implements SwitchPort {
   async change(config: UplinkConfig): Promise<void> {
     const { vlan } = this.#config;
     this.#config = config;
-    this.rings.setCoalescing(config.gro);
+    this.#port.setGro(config.gro);
     this.#fabric.shared.setLearnedMax(this.number, config.addressesMax);
     if (this.#loop.isOn) {
       this.#loop.cancel();
@@ -163,7 +165,7 @@ export class Uplink implements SwitchPort {
     this.#change(async () => {
       if (!this.isUp || this.#isClosed) return;
       this.#loop.begin();
-      await this.rings.setLink(false);
+      await this.#port.setLink(false);
       const wait = `tries again after ${this.#loop.seconds} s`;
       this.#reason = `leads into the same network as ${other}: a loop; ${wait}`;
       this.#emit('uplink-held', { uplink: this.name, reason: this.#reason });
@@ -173,7 +175,7 @@ export class Uplink implements SwitchPort {
   async #release(): Promise<void> {
     if (!this.#isUp || this.#loop.isOn) return;
     this.#reason = undefined;
-    await this.rings.setLink(true);
+    await this.#port.setLink(true);
     this.#emit('uplink-up', { uplink: this.name });
   }
 
@@ -185,7 +187,7 @@ export class Uplink implements SwitchPort {
   /** A new processor knows nothing of this port. */
   async reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
     if (direction === 'rx') await this.#attachPorts(processor);
-    const [lost] = await this.rings.reattach(processor, direction);
+    const [lost] = await this.#port.rings.reattach(processor, direction);
     if (lost !== undefined) await this.setAside(lost.reason);
   }
 
@@ -262,11 +264,16 @@ export class Uplink implements SwitchPort {
     const regions = wires.settings.flatMap((wire, pair) =>
       regionsOfPair(this.#roomOf(pair), pair, wire),
     );
-    await this.rings.setMemory(regions);
+    await this.#port.rings.setMemory(regions);
     await this.#attachPorts();
     const features = featuresOf(wires.capabilities);
     for (let queue = 0; queue < this.#pairs * 2; queue++) {
-      const problem = await this.rings.start(queue, this.#setup(queue), this.#memory, features);
+      const problem = await this.#port.rings.start(
+        queue,
+        this.#setup(queue),
+        this.#memory,
+        features,
+      );
       if (problem !== null) throw new Error(problem === 'nowhere' ? problem : problem.reason);
     }
     this.#reason = undefined;
@@ -293,10 +300,10 @@ export class Uplink implements SwitchPort {
     });
     // In the end nothing holds on to what the source may close: a ring of the kernel's, say.
     await everyStep(`let go of the wires of ${this.name}`, [
-      () => this.rings.stopAll(),
-      () => this.rings.setLink(true),
+      () => this.#port.rings.stopAll(),
+      () => this.#port.setLink(true),
       ...detach,
-      () => this.rings.setMemory([]),
+      () => this.#port.rings.setMemory([]),
     ]);
     this.#isUp = false;
   }

@@ -6,7 +6,8 @@ import { SystemError } from '../os/system-error.ts';
 import { isMultiQueueTap, openTapQueue, type TapQueue } from '../os/tap.ts';
 import { InterfaceSource } from './interface-source.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
-import type { UplinkCapabilities, Wires } from './uplink.ts';
+import type { UplinkCapabilities } from './types.ts';
+import type { Wires } from './uplink.ts';
 
 /** virtio_net_hdr with num_buffers: what the rings hold. */
 const HEADER_SIZE = 12;

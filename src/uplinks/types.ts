@@ -5,9 +5,29 @@ import type { XdpStatistics } from '../os/xdp-socket.ts';
 import type { AddressStats, QueueStats, RxStats, TxStats } from '../state/stats.ts';
 import type { WireStats } from '../wires/wire-stats.ts';
 import type { UplinkConfig } from './config.ts';
-import type { UplinkCapabilities } from './uplink.ts';
 
 /** An uplink, seen as a guest: `tx` is from the world into the switch, `rx` to the world. */
+
+/** What an uplink can do; the switch adapts each frame to it, as to a guest's features. */
+export interface UplinkCapabilities {
+  /** Largest IP packet; Ethernet's own header comes on top. */
+  mtu: number;
+  /** Frames may come and go with their checksum undone. */
+  checksum: boolean;
+  /** Frames may come with their checksum undone although none may go so. */
+  checksumFromWorld?: boolean;
+  /** Super-frames may come and go: TCP's, or UDP's too. */
+  segmentation: 'none' | 'tcp' | 'tcp and udp';
+  /** Frames carry a virtio-net header to the outside. */
+  vnetHeader: boolean;
+  /** Frames that one system call moves. */
+  burst: number;
+  /** Wires side by side, each with a queue pair of its own. */
+  queues: number;
+  /** How an AF_XDP socket gets its frames: where its program is, and who copies them. */
+  mode?: string;
+}
+
 export interface UplinkStats {
   name: string;
   type: UplinkConfig['type'];

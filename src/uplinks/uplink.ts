@@ -16,27 +16,7 @@ import {
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
 import type { WireSettings } from '../wires/wires.ts';
-import type { KernelStats } from './types.ts';
-
-/** What an uplink can do; the switch adapts each frame to it, as to a guest's features. */
-export interface UplinkCapabilities {
-  /** Largest IP packet; Ethernet's own header comes on top. */
-  mtu: number;
-  /** Frames may come and go with their checksum undone. */
-  checksum: boolean;
-  /** Frames may come with their checksum undone although none may go so. */
-  checksumFromWorld?: boolean;
-  /** Super-frames may come and go: TCP's, or UDP's too. */
-  segmentation: 'none' | 'tcp' | 'tcp and udp';
-  /** Frames carry a virtio-net header to the outside. */
-  vnetHeader: boolean;
-  /** Frames that one system call moves. */
-  burst: number;
-  /** Wires side by side, each with a queue pair of its own. */
-  queues: number;
-  /** How an AF_XDP socket gets its frames: where its program is, and who copies them. */
-  mode?: string;
-}
+import type { KernelStats, UplinkCapabilities } from './types.ts';
 
 /** The wires of an uplink that is up: one for each queue pair. */
 export interface Wires {

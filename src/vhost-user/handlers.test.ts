@@ -10,6 +10,7 @@ import { closeSignal, type PeerSignal } from '../os/peer-signal.ts';
 import { createSocketPair } from '../os/unix-socket.ts';
 import { createRingSetup, type RingSetup } from '../virtqueue/ring-setup.ts';
 import type { Message } from './connection.ts';
+import { CONFIG_SPACE_SIZE } from './device.ts';
 import * as handlers from './handlers.ts';
 import {
   FLAG_NEED_REPLY,
@@ -30,6 +31,9 @@ const REGION_SIZE = 65536;
 /** Neither virtio 1.3 nor vhost-user has given it a meaning. */
 const NOBODYS_BIT = 1n << 50n;
 
+/** VERSION_1, and a feature of some device. */
+const OFFERED = (1n << 32n) | 1n;
+
 /** A session that notes what is done to it, in order. */
 class FakeSession {
   readonly log: string[] = [];
@@ -38,7 +42,6 @@ class FakeSession {
   readonly setups = new Map<number, RingSetup>();
   features = 0n;
   protocolFeatures = 0n;
-  vmmMtu = 0;
   status = 0;
   isBehindIommu = false;
   /** A ring lies in memory that is to be removed. */
@@ -52,12 +55,15 @@ class FakeSession {
 
   readonly device = {
     name: 'vf0',
-    queuePairs: 1,
-    mac: Uint8Array.of(2, 0, 0, 0, 0, 1),
-    mtu: 1500,
-    isLinkUp: true,
+    protocolFeatures: 0n,
     allowUnsealedMemory: false,
-    disabledFeatures: [],
+    space: new Uint8Array(CONFIG_SPACE_SIZE),
+    offeredFeatures: () => OFFERED,
+    isAcceptable: (features: bigint) => (features & ~OFFERED) === 0n,
+    readConfig: () => this.device.space,
+    setMtu: (mtu: number, isAnswered: boolean) => {
+      this.log.push(`MTU ${mtu}${isAnswered ? ', answered' : ''}`);
+    },
     rings: {
       isRunning: (queue: number) => this.running.has(queue),
       usesFile: () => this.isInUse,
@@ -118,10 +124,6 @@ class FakeSession {
 
   connectBackend(): void {
     if (this.channelProblem !== null) throw this.channelProblem;
-  }
-
-  tellOddity(reason: string): void {
-    this.log.push(`oddity: ${reason}`);
   }
 
   async reset(): Promise<void> {
@@ -202,7 +204,7 @@ describe('SET_FEATURES and SET_PROTOCOL_FEATURES', () => {
     const more = message(writeU64(offered | NOBODYS_BIT));
     await refused(() => handlers.setFeatures(session, more), 'not offered');
     expect(fake.features).toBe(offered);
-    const protocol = viewOf(handlers.getProtocolFeatures()).getBigUint64(0, true);
+    const protocol = viewOf(handlers.getProtocolFeatures(session)).getBigUint64(0, true);
     await handlers.setProtocolFeatures(session, message(writeU64(protocol)));
     const moreProtocol = message(writeU64(protocol | NOBODYS_BIT));
     await refused(() => handlers.setProtocolFeatures(session, moreProtocol), 'not offered');
@@ -398,32 +400,18 @@ describe('the descriptors of a ring', () => {
 });
 
 describe('what else a front-end says', () => {
-  it('an MTU that is not that of the VF is told, and refused where it is larger', async () => {
-    const set = (mtu: bigint, flags: number): void => {
-      const asked = message(writeU64(mtu));
-      asked.header.flags = flags;
-      handlers.setMtu(session, asked);
-    };
+  it('an MTU is one of Ethernet, and a matter of network devices', async () => {
     fake.protocolFeatures = 1n << BigInt(ProtocolFeature.REPLY_ACK);
-    set(1500n, FLAG_NEED_REPLY);
-    expect(fake.log).toEqual([]);
-    await refused(() => set(9000n, FLAG_NEED_REPLY), /MTU of 9000, and the VF has 1500/);
-    expect(fake.log).toEqual([]);
-    // A connection that is not asked for an answer goes on.
-    set(9000n, 0);
-    set(1400n, FLAG_NEED_REPLY);
-    expect(fake.log.map((line) => line.match(/^oddity: .* (\d+),/)?.[1])).toEqual(['9000', '1400']);
-    expect(fake.vmmMtu).toBe(1400);
-  });
-
-  it('an MTU is one of Ethernet', async () => {
-    for (const mtu of [68n, 65535n]) {
-      handlers.setMtu(session, message(writeU64(mtu)));
-      expect(session.device.rings.mtu, 'what its guest takes').toBe(Number(mtu));
-    }
+    const asked = message(writeU64(68n));
+    asked.header.flags = FLAG_NEED_REPLY;
+    handlers.setMtu(session, asked);
+    handlers.setMtu(session, message(writeU64(65535n)));
+    expect(fake.log).toEqual(['MTU 68, answered', 'MTU 65535']);
     for (const mtu of [67n, 65536n, 1n << 40n]) {
       await refused(() => handlers.setMtu(session, message(writeU64(mtu))), `MTU ${mtu}`);
     }
+    Object.assign(fake.device, { setMtu: undefined });
+    await refused(() => handlers.setMtu(session, message(writeU64(68n))), 'no network device');
   });
 
   it('a status is a byte, and 0 is a reset', async () => {
@@ -442,10 +430,9 @@ describe('what else a front-end says', () => {
       viewOf(payload).setUint32(4, size, true);
       return [...handlers.getConfig(session, message(payload)).subarray(12)];
     };
+    fake.device.space.set([2, 0, 0, 0, 0, 1, 1]);
     expect(read(0, 6)).toEqual([2, 0, 0, 0, 0, 1]);
-    expect(read(6, 6), 'link, pairs, MTU').toEqual([1, 0, 1, 0, 0xdc, 0x05]);
-    fake.device.isLinkUp = false;
-    expect(read(6, 1)).toEqual([0]);
+    expect(read(6, 6)).toEqual([1, 0, 0, 0, 0, 0]);
     expect(read(255, 1)).toEqual([0]);
     await refused(() => read(255, 2), 'configuration bytes 255+2');
     await refused(() => read(0, 20, 10), 'configuration bytes 0+20');

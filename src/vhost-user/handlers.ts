@@ -1,17 +1,10 @@
-import {
-  HASH_TYPES,
-  NET_STATUS_LINK_UP,
-  RSS_KEY_SIZE,
-  RSS_TABLE_LENGTH_MAX,
-  VIRTIO_NET_F_CTRL_VQ,
-} from '../../layout/virtio.ts';
 import { operatorError } from '../errors.ts';
 import { MEMORY_SLOTS_MAX } from '../memory/guest-memory.ts';
 import { closePeerFd, closePeerFds } from '../os/closer.ts';
 import { closeSignal, type PeerSignal, type SignalKind, signalKind } from '../os/peer-signal.ts';
 import { baseOf, hasFeature, type RingSetup } from '../virtqueue/ring-setup.ts';
 import type { Message } from './connection.ts';
-import { isAcceptable, OFFERED_PROTOCOL_FEATURES, offeredFeatures } from './features.ts';
+import { CONFIG_SPACE_SIZE } from './device.ts';
 import {
   IotlbType,
   MEMORY_REGION_SIZE,
@@ -29,6 +22,7 @@ import {
   writeU64,
   writeVringState,
 } from './message.ts';
+import { OFFERED_PROTOCOL_FEATURES } from './protocol-features.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import type { Session } from './session.ts';
 
@@ -37,43 +31,33 @@ import type { Session } from './session.ts';
 
 export function getFeatures(session: Session): Uint8Array {
   session.wasAsked = true;
-  const { device, keepsControlQueue, protocolFeatures } = session;
+  const { device, keepsConfigSpace, protocolFeatures } = session;
   const hasChannel = hasFeature(protocolFeatures, ProtocolFeature.BACKEND_REQ);
-  return writeU64(offeredFeatures(device, { keepsControlQueue, hasChannel }));
+  return writeU64(device.offeredFeatures({ keepsConfigSpace, hasChannel }));
 }
 
 export async function setFeatures(session: Session, message: Message): Promise<undefined> {
   const features = readU64(message.payload);
-  const offered = offeredFeatures(session.device);
-  if (!isAcceptable(features, offered))
+  if (!session.device.isAcceptable(features))
     throw new Refusal(`features ${features.toString(16)} not offered`);
   await session.negotiate(features);
 }
 
-export function getProtocolFeatures(): Uint8Array {
-  return writeU64(OFFERED_PROTOCOL_FEATURES);
+export function getProtocolFeatures({ device }: Session): Uint8Array {
+  return writeU64(OFFERED_PROTOCOL_FEATURES | device.protocolFeatures);
 }
 
 export async function setProtocolFeatures(session: Session, message: Message): Promise<undefined> {
   const features = readU64(message.payload);
-  if ((features & ~OFFERED_PROTOCOL_FEATURES) !== 0n) {
+  if ((features & ~(OFFERED_PROTOCOL_FEATURES | session.device.protocolFeatures)) !== 0n) {
     throw new Refusal(`protocol features ${features.toString(16)} not offered`);
   }
   await session.negotiateProtocol(features);
 }
 
-/**
- * "How many queues" means pairs to front-ends that know what a network device is (QEMU's netdev,
- * virtio-user), and virtqueues to those that take whatever device is there as it is: these read its
- * configuration space.
- */
-export function getQueueCount(session: Session): Uint8Array {
-  const { queuePairs } = session.device;
-  if (!hasFeature(session.protocolFeatures, ProtocolFeature.CONFIG)) {
-    return writeU64(BigInt(queuePairs));
-  }
-  const hasControl = hasFeature(offeredFeatures(session.device), VIRTIO_NET_F_CTRL_VQ);
-  return writeU64(BigInt(2 * queuePairs + (hasControl ? 1 : 0)));
+export function getQueueCount({ device, protocolFeatures }: Session): Uint8Array {
+  const readsConfig = hasFeature(protocolFeatures, ProtocolFeature.CONFIG);
+  return writeU64(BigInt(device.queueCount(readsConfig)));
 }
 
 export async function setMemoryTable(session: Session, message: Message): Promise<undefined> {
@@ -199,19 +183,11 @@ export async function setVringEnable(session: Session, message: Message): Promis
   await session.device.rings.setEnabled(index, number === 1);
 }
 
-/** What the VMM tells its guest. Beyond that of the VF, frames would be lost for their length. */
-export function setMtu(session: Session, message: Message): undefined {
+export function setMtu({ device, protocolFeatures }: Session, message: Message): undefined {
   const mtu = readU64(message.payload);
   if (mtu < 68n || mtu > 65535n) throw new Refusal(`MTU ${mtu}`);
-  session.vmmMtu = Number(mtu);
-  const { device } = session;
-  device.rings.mtu = session.vmmMtu;
-  if (session.vmmMtu === device.mtu) return;
-  const reason = `the VMM tells its guest an MTU of ${mtu}, and the VF has ${device.mtu}: make them equal`;
-  // A front-end that asks for no answer has decided already.
-  if (session.vmmMtu > device.mtu && wantsAnswer(message.header, session.protocolFeatures))
-    throw new Refusal(reason);
-  session.tellOddity(reason);
+  if (device.setMtu === undefined) throw new Refusal('no network device, and so no MTU');
+  device.setMtu(Number(mtu), wantsAnswer(message.header, protocolFeatures));
 }
 
 export function setBackendRequestFd(session: Session, message: Message): undefined {
@@ -236,34 +212,15 @@ export async function changeIotlb(session: Session, message: Message): Promise<u
   await session.startComplete();
 }
 
-/** What TAP says, too: memory knows no line speed, but a guest's bonding wants one. */
-const SPEED_MBPS = 10_000;
-const FULL_DUPLEX = 1;
-
-/**
- * struct virtio_net_config (5.1.4): mac[6], status, max_virtqueue_pairs, mtu, speed, duplex,
- * rss_max_key_size, rss_max_indirection_table_length, supported_hash_types; the rest reads as zero.
- */
 export function getConfig(session: Session, message: Message): Uint8Array {
   const request = viewOf(message.payload);
   const offset = request.getUint32(0, true);
   const size = request.getUint32(4, true);
-  if (offset + size > 256 || message.payload.length < 12 + size) {
+  if (offset + size > CONFIG_SPACE_SIZE || message.payload.length < 12 + size) {
     throw new Refusal(`configuration bytes ${offset}+${size}`);
   }
-  const space = new Uint8Array(256);
-  const view = viewOf(space);
-  space.set(session.device.mac, 0);
-  view.setUint16(6, session.device.isLinkUp ? NET_STATUS_LINK_UP : 0, true);
-  view.setUint16(8, session.device.queuePairs, true);
-  view.setUint16(10, session.device.mtu, true);
-  view.setUint32(12, SPEED_MBPS, true);
-  view.setUint8(16, FULL_DUPLEX);
-  view.setUint8(17, RSS_KEY_SIZE);
-  view.setUint16(18, RSS_TABLE_LENGTH_MAX, true);
-  view.setUint32(20, HASH_TYPES, true);
   const reply = message.payload.slice(0, 12 + size);
-  reply.set(space.subarray(offset, offset + size), 12);
+  reply.set(session.device.readConfig().subarray(offset, offset + size), 12);
   return reply;
 }
 

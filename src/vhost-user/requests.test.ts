@@ -1,16 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Message } from './connection.ts';
-import {
-  featureNames,
-  isAcceptable,
-  OFFERED_PROTOCOL_FEATURES,
-  offeredFeatures,
-} from './features.ts';
-import { FrontendRequest, type RequestName } from './message.ts';
+import { FrontendRequest, ProtocolFeature, type RequestName } from './message.ts';
+import { OFFERED_PROTOCOL_FEATURES } from './protocol-features.ts';
 import { Refusal } from './refusal.ts';
 import { admit, REQUESTS } from './requests.ts';
 
-const ALL = OFFERED_PROTOCOL_FEATURES;
+/** Those of all devices, and those of a network device. */
+const ALL = OFFERED_PROTOCOL_FEATURES | (1n << BigInt(ProtocolFeature.MTU));
 
 function message(name: RequestName, size: number, fdCount = 0): Message {
   return {
@@ -61,39 +57,5 @@ describe.each(known)('%s', (name) => {
 describe('what was not offered', () => {
   it.each(unknown)('%s is refused', (name) => {
     expect(() => admit(name, message(name, 8), ALL)).toThrow(`${name} was not offered`);
-  });
-});
-
-describe('features', () => {
-  const offered = offeredFeatures();
-
-  it('are acceptable as they were offered, or fewer', () => {
-    expect(isAcceptable(offered, offered)).toBe(true);
-    expect(isAcceptable(0n, offered)).toBe(true);
-  });
-
-  it('are not acceptable with any bit more, but for those of the control queue', () => {
-    const extra: number[] = [];
-    for (let bit = 0; bit < 64; bit++) {
-      const isOffered = ((offered >> BigInt(bit)) & 1n) === 1n;
-      const isTaken = isAcceptable(1n << BigInt(bit), offered);
-      if (isOffered) expect(isTaken, `bit ${bit}`).toBe(true);
-      else if (isTaken) extra.push(bit);
-    }
-    expect(featureNames(extra.reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n))).toEqual(
-      extra.length === 0 ? [] : expect.arrayContaining(['CTRL_VQ']),
-    );
-  });
-
-  it('that a VF has switched off are neither offered nor acceptable', () => {
-    const fewer = offeredFeatures({ disabledFeatures: ['MRG_RXBUF'] });
-    expect(offered & ~fewer).toBe(1n << 15n);
-    expect(isAcceptable(1n << 15n, fewer)).toBe(false);
-  });
-
-  it('have the names that users see', () => {
-    expect(featureNames((1n << 32n) | (1n << 15n))).toEqual(['MRG_RXBUF', 'VERSION_1']);
-    const count = [...offered.toString(2)].filter((digit) => digit === '1').length;
-    expect(featureNames(offered).length, 'every offered bit has a name').toBe(count);
   });
 });

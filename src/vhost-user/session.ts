@@ -2,7 +2,6 @@ import { IOTLB_READ, IOTLB_WRITE } from '../../layout/memory.ts';
 import { VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_F_ACCESS_PLATFORM } from '../../layout/virtio.ts';
 import { RING_FAULT_NONE } from '../../layout/virtqueue.ts';
 import { everyStep } from '../background.ts';
-import { OperatorError } from '../errors.ts';
 import { LifeCycle } from '../life-cycle.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { closePeerFd, closePeerFds } from '../os/closer.ts';
@@ -10,7 +9,6 @@ import type { Poller } from '../os/poller.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 import {
   closeDescriptors,
-  controlQueueOf,
   createRingSetup,
   descriptorsOf,
   hasFeature,
@@ -20,71 +18,44 @@ import {
   type TranslatePage,
 } from '../virtqueue/ring-setup.ts';
 import { BackendChannel } from './backend-channel.ts';
-import { Connection, type Message } from './connection.ts';
-import { offeredFeatures } from './features.ts';
+import type { Device } from './device.ts';
 import { Iommu } from './iommu.ts';
-import {
-  BackendRequest,
-  FLAG_REPLY,
-  ProtocolFeature,
-  requestName,
-  wantsAnswer,
-  writeMessage,
-  writeU64,
-} from './message.ts';
+import { BackendRequest, ProtocolFeature } from './message.ts';
 import { placeProblem } from './not-shared.ts';
-import { checkQuota } from './quota.ts';
-import { Refusal, refusalOf } from './refusal.ts';
-import { admit } from './requests.ts';
+import { Refusal } from './refusal.ts';
 import { askForParts } from './ring-translations.ts';
-import {
-  SESSION_TRANSITIONS,
-  type SessionDevice,
-  type SessionListener,
-  type SessionState,
-} from './session-state.ts';
+import { SESSION_TRANSITIONS, type SessionListener, type SessionState } from './session-state.ts';
 
 /**
- * One front-end's connection to a VF: what it negotiated, its memory, and the set-up of its rings.
+ * What a front-end has said to a device: what it negotiated, its memory, and how its rings are set
+ * up.
  */
 export class Session {
-  readonly device: SessionDevice;
+  readonly device: Device;
   readonly memory: GuestMemory;
   features = 0n;
   protocolFeatures = 0n;
   status = 0;
-  /** What the front-end said its guest's MTU is; 0 if it said nothing. */
-  vmmMtu = 0;
   /** The rings that the front-end has named. */
   readonly knownQueues = new Set<number>();
-  wasAsked = false; // what the VF offers
+  wasAsked = false; // what the device offers
   readonly iommu: Iommu;
   readonly #poller: Poller;
   #backend: BackendChannel | null = null;
   readonly #cycle = new LifeCycle<SessionState>('session', SESSION_TRANSITIONS, 'connected');
   readonly #listener: SessionListener;
-  readonly #connection: Connection;
   readonly #setups = new Map<number, RingSetup>();
   #work: Promise<void> = Promise.resolve();
   #isProtocolKnown = false;
 
-  constructor(fd: number, poller: Poller, device: SessionDevice, listener: SessionListener) {
+  constructor(poller: Poller, device: Device, listener: SessionListener) {
     this.device = device;
-    device.rings.mtu = device.mtu;
     this.memory = new GuestMemory(() => device.allowUnsealedMemory);
     this.#listener = listener;
     this.#poller = poller;
     this.iommu = new Iommu(this.memory, {
       publish: (change) => device.rings.changeIotlb(change),
       onDenied: (iova) => listener.onUntranslatable(iova),
-    });
-    this.#connection = new Connection(fd, poller, {
-      onMessage: (message) => this.inTurn(() => this.#receive(message)),
-      onClose: (reason) => {
-        // After the request in hand, so that nothing is torn down under it.
-        const tearDown = (): Promise<void> => this.#tearDown(reason);
-        this.#work = this.#work.then(tearDown, tearDown);
-      },
     });
   }
 
@@ -94,22 +65,27 @@ export class Session {
     return this.#work;
   }
 
+  /** Resolves when all work so far is done. */
+  settled(): Promise<void> {
+    return this.#work;
+  }
+
+  /** The connection has ended: after the request in hand, all is taken down. */
+  end(reason: string | null): void {
+    const tearDown = (): Promise<void> => this.#tearDown(reason);
+    this.#work = this.#work.then(tearDown, tearDown);
+  }
+
   get state(): SessionState {
     return this.#cycle.state;
   }
 
-  /** The connection has ended, and what it held is being freed. */
-  get isClosing(): boolean {
-    return this.#connection.isClosed;
+  /** Descriptors that the front-end has left with us. */
+  get descriptorCount(): number {
+    return this.memory.regions.length + descriptorsOf(this.#setups.values());
   }
 
-  /** Closes the connection and frees what it held. */
-  async close(): Promise<void> {
-    this.#connection.close(null);
-    await this.#work;
-  }
-
-  /** The set-up of a ring; refuses a number beyond what the VF has. */
+  /** The set-up of a ring; refuses a number beyond what the device has. */
   setup(queue: number): RingSetup {
     let setup = this.#setups.get(queue);
     if (setup === undefined) {
@@ -122,14 +98,8 @@ export class Session {
   }
 
   #checkQueue(queue: number): void {
-    const queues = this.device.queuePairs * 2;
-    if (queue < queues || queue === this.controlQueue) return;
-    throw new Refusal(`ring ${queue} of a VF with ${queues}`);
-  }
-
-  get controlQueue(): number | null {
-    const offered = offeredFeatures(this.device);
-    return controlQueueOf(this.features & offered, this.device.queuePairs);
+    if (this.device.roleOf(queue, this.features) !== null) return;
+    throw new Refusal(`ring ${queue}, which the device does not have`);
   }
 
   async negotiate(features: bigint): Promise<void> {
@@ -148,11 +118,10 @@ export class Session {
   }
 
   /**
-   * Whether this front-end is known to serve the control queue itself: it has a configuration space
-   * of its own, too. QEMU's netdev asks for our features once more after it has said so, and would
-   * hand RSS on to its guest.
+   * Whether this front-end is known to serve the configuration space itself. QEMU's netdev asks for
+   * our features once more after it has said so, and would hand RSS on to its guest.
    */
-  get keepsControlQueue(): boolean {
+  get keepsConfigSpace(): boolean {
     return this.#isProtocolKnown && !hasFeature(this.protocolFeatures, ProtocolFeature.CONFIG);
   }
 
@@ -215,7 +184,6 @@ export class Session {
 
   async #start(queue: number, setup: RingSetup): Promise<void> {
     this.#checkQueue(queue);
-    setup.isControl = queue === this.controlQueue;
     // Without protocol features there is no SET_VRING_ENABLE: rings begin enabled.
     if (!hasFeature(this.features, VHOST_USER_F_PROTOCOL_FEATURES)) setup.isEnabled = true;
     const translate = this.isBehindIommu ? this.#translate : undefined;
@@ -235,16 +203,12 @@ export class Session {
   #setAside(queue: number, { fault, reason }: RingProblem): void {
     const { rings } = this.device;
     const setup = this.setup(queue);
-    setup.isControl = queue === this.controlQueue;
-    if (!rings.setAside(queue, setup, reason)) return;
+    this.#checkQueue(queue);
+    if (!rings.setAside(queue, setup, this.features, reason)) return;
     this.#updateState();
     if (fault === RING_FAULT_NONE) return; // held with all others, which was said once
     rings.countFault(queue, fault);
     this.#listener.onRingFault(queue, reason);
-  }
-
-  tellOddity(reason: string): void {
-    this.#listener.onOddity(reason);
   }
 
   /** Starts whatever is complete by now. */
@@ -274,7 +238,7 @@ export class Session {
     const isKnown = this.device.rings.state(queue) !== 'stopped';
     const base = isKnown ? await this.device.rings.stop(queue) : setup.base;
     await this.#forgetTranslations();
-    this.device.rings.forgetQueue(queue);
+    this.device.forgetQueue(queue);
     setup.base = base;
     closePeerFd(setup.kickFd);
     setup.kickFd = -1;
@@ -314,7 +278,7 @@ export class Session {
       setup.isEnabled = false;
       setup.base = 0;
     }
-    await this.device.rings.resetSettings();
+    await this.device.reset();
     await this.#forgetTranslations();
     this.#updateState();
     this.#listener.onReset();
@@ -329,41 +293,6 @@ export class Session {
   /** Raises the error descriptor of a ring, if the front-end gave one. */
   signalRingError(queue: number): void {
     this.device.rings.raise(this.#setups.get(queue)?.error ?? null);
-  }
-
-  async #receive(message: Message): Promise<void> {
-    const { header } = message;
-    const name = requestName(header.request);
-    const isOfIommu = name === 'IOTLB_MSG';
-    if (!isOfIommu) this.iommu.hold();
-    try {
-      if (name === undefined) throw new Refusal(`unknown request ${header.request}`);
-      const request = admit(name, message, this.protocolFeatures);
-      const held = this.memory.regions.length + descriptorsOf(this.#setups.values());
-      if (message.fds.length > 0) checkQuota(this.device, held + message.fds.length);
-      const reply = await request.handler(this, message);
-      if (reply !== undefined) this.#reply(header.request, reply);
-      else this.#acknowledge(message, 0n);
-    } catch (caught) {
-      const error = caught instanceof OperatorError ? refusalOf(caught) : caught;
-      if (!(error instanceof Refusal)) throw error;
-      this.#listener.onRefusal(`${name ?? 'request'}: ${error.message}`);
-      // Without an acknowledgement there is no other way to tell.
-      if (!this.#acknowledge(message, 1n)) this.#connection.close(error.message);
-    } finally {
-      if (!isOfIommu) this.iommu.release();
-      closePeerFds(message.fds); // whatever no handler took
-    }
-  }
-
-  #reply(request: number, payload: Uint8Array): void {
-    this.#connection.send(writeMessage(request, FLAG_REPLY, payload));
-  }
-
-  #acknowledge(message: Message, result: bigint): boolean {
-    const isWanted = wantsAnswer(message.header, this.protocolFeatures);
-    if (isWanted) this.#reply(message.header.request, writeU64(result));
-    return isWanted;
   }
 
   #updateState(): void {

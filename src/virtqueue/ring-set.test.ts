@@ -9,8 +9,18 @@ import { Raiser } from '../os/raiser.ts';
 import { Budget } from '../processor/budgets.ts';
 import type { Fabric } from '../processor/fabric.ts';
 import { SharedState } from '../state/shared-state.ts';
+import type { RingDevice } from './ring-device.ts';
 import { RingSet } from './ring-set.ts';
 import { createRingSetup } from './ring-setup.ts';
+
+/** A device that wants nothing but its rings. */
+const device: RingDevice = {
+  roleOf: (queue) => (queue % 2 === 0 ? 'receive' : 'transmit'),
+  describe: () => undefined,
+  onFreshStart: async () => undefined,
+  publish: async () => undefined,
+  catchUp: async () => undefined,
+};
 
 const SIZE = 0x10000;
 const memory = new GuestMemory(() => false);
@@ -39,7 +49,7 @@ describe('the rings of a port', () => {
     };
     const whole = { guestAddress: 0n, userAddress: 0n, fileOffset: 0n, sizeBytes: BigInt(SIZE) };
     memory.add(whole, createMemoryFile('ring', SIZE));
-    const rings = new RingSet(0, () => 0, fabric);
+    const rings = new RingSet(0, () => 0, fabric, device);
     const addresses = { descriptors: 0n, avail: 0x2000n, used: 0x4000n };
     const setup = { ...createRingSetup(), size: 16, addresses, isEnabled: true };
     for (const queue of [0, 1]) await rings.start(queue, setup, memory, 0n);
@@ -109,7 +119,7 @@ describe('the rings of a port', () => {
     };
     const whole = { guestAddress: 0n, userAddress: 0n, fileOffset: 0n, sizeBytes: BigInt(SIZE) };
     memory.add(whole, createMemoryFile('ring', SIZE));
-    const rings = new RingSet(0, () => 0, fabric);
+    const rings = new RingSet(0, () => 0, fabric, device);
     // A page each, apart: a receive ring in four processors takes 3 × 2 × 4 mappings.
     const addresses = { descriptors: 0n, avail: 0x4000n, used: 0x8000n };
     const setup = { ...createRingSetup(), size: 16, addresses, isEnabled: true };

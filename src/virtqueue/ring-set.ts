@@ -1,18 +1,12 @@
-import { COUNTER_REFUSED } from '../../layout/counters.ts';
-import { RECEIVE_BY_TABLE, VF_BEHIND_IOMMU } from '../../layout/vf.ts';
+import { VF_BEHIND_IOMMU } from '../../layout/vf.ts';
 import { RING_LAST_AVAIL, RING_STATE } from '../../layout/virtqueue.ts';
 import { everyStep } from '../background.ts';
-import { ControlSettings } from '../functions/net/control-settings.ts';
-import { enabledReceiveQueues, writeReceiveQueues } from '../functions/net/receive-queues.ts';
 import type { GuestMemory, MemoryRegion } from '../memory/guest-memory.ts';
 import type { IotlbChange } from '../memory/iotlb.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
 import type { Command, RingPins, RingRole } from '../processor/commands.ts';
 import type { Fabric } from '../processor/fabric.ts';
-import { writeFlowRecord } from '../state/flow-record.ts';
-import { CONTROL_QUEUE, ringNumber } from '../state/ring-number.ts';
 import { attachProblem, type RingProblem } from '../state/ring-problem.ts';
-import { writeLink } from '../state/vlan.ts';
 import { RING_STATE_NUMBERS, type RingState } from './life-cycle.ts';
 import {
   attachCommand,
@@ -22,8 +16,9 @@ import {
   type Ring,
   standsAtBeginning,
 } from './ring.ts';
+import type { RingDevice } from './ring-device.ts';
 import { mappingsOf, takePlace } from './ring-place.ts';
-import { type RingSettings, writeRingRecord, writeRingSettings } from './ring-record.ts';
+import { writeRingRecord } from './ring-record.ts';
 import {
   freePins,
   isPackedRing,
@@ -33,33 +28,28 @@ import {
 } from './ring-setup.ts';
 
 /**
- * The rings of one VF as they run: attached to the processors, published to the switch.
+ * The rings of one device as they run: attached to the processors and published by the device.
  *
- * A transmit ring (odd) belongs to one processor, its owner, and so does the control queue; a
- * receive ring (even) is attached to all, since whoever has a frame for it delivers it. What the
- * control plane wants is noted here first and posted second, so that a processor that dies in
- * between is brought up to date by `reattach`.
+ * A receive ring is attached to all processors, since whichever has a frame for it delivers it. Any
+ * other ring belongs to one processor, its owner. What the control plane wants is noted here first
+ * and posted second, so that a processor that dies in between is brought up to date by `reattach`.
  */
 export class RingSet {
   readonly #vf: number;
   readonly #ownerOf: (queue: number) => number;
   readonly #fabric: Fabric;
+  readonly #device: RingDevice;
   readonly #rings = new Map<number, Ring>();
-  /** What the guest has set through its control queue. Outlives a lost connection, but no reset. */
-  readonly settings = new ControlSettings();
-  /** What the front-end tells its guest, for the rings that start from now on. */
-  mtu = 0;
   readonly raise = (signal: PeerSignal | null): void => this.#fabric.raiser.raise(signal);
   #regions: readonly MemoryRegion[] = [];
   #isBehindIommu = false;
-  #isLinkUp = true;
-  #coalesces = false;
 
   /** `ownerOf`: the processor that a queue's pair belongs to, always the same. */
-  constructor(vf: number, ownerOf: (queue: number) => number, fabric: Fabric) {
+  constructor(vf: number, ownerOf: (queue: number) => number, fabric: Fabric, device: RingDevice) {
     this.#vf = vf;
     this.#ownerOf = ownerOf;
     this.#fabric = fabric;
+    this.#device = device;
   }
 
   state(queue: number): RingState {
@@ -104,39 +94,13 @@ export class RingSet {
     await this.#fabric.broadcast({ kind: 'change-iotlb', vf: this.#vf, change });
   }
 
-  /** The virtqueue number of the control queue, if that runs. */
-  get controlQueue(): number | null {
-    const control = [...this.#rings.values()].find(({ role }) => role === 'control');
-    return control === undefined || control.pins === null ? null : control.queue;
+  /** All that are known, running or set aside. */
+  all(): Iterable<Ring> {
+    return this.#rings.values();
   }
 
   role(queue: number): RingRole | null {
     return this.#rings.get(queue)?.role ?? null;
-  }
-
-  /** Brings the rings in line with `settings`, which its guest has changed. */
-  async applySettings(): Promise<void> {
-    for (const ring of this.#rings.values()) {
-      writeRingSettings(this.#fabric.shared, ring, this.#ringSettings);
-    }
-    const { view } = this.#fabric.shared;
-    writeFlowRecord(view, this.#fabric.shared.flowOffset(this.#vf), this.settings);
-    await this.publish();
-  }
-
-  /** The device was reset, and all that its guest had set is void. */
-  async resetSettings(): Promise<void> {
-    this.settings.reset();
-    await this.applySettings();
-  }
-
-  /** A front-end has stopped a queue for good, or its driver has reset it. */
-  forgetQueue(queue: number): void {
-    this.settings.forgetQueue(queue);
-  }
-
-  countRefused(): void {
-    this.#fabric.shared.count(ringNumber(this.#vf, CONTROL_QUEUE), COUNTER_REFUSED);
   }
 
   usesFile(fd: number): boolean {
@@ -164,7 +128,8 @@ export class RingSet {
       return problem;
     }
     ring.cycle.to(setup.isEnabled ? 'enabled' : 'disabled');
-    writeRingRecord(this.#fabric.shared, ring, this.#ringSettings);
+    writeRingRecord(this.#fabric.shared, ring);
+    this.#device.describe(ring);
     try {
       await this.#attach(ring);
     } catch (error) {
@@ -174,14 +139,16 @@ export class RingSet {
       await this.#detach(ring, pins, false);
       return attachProblem(error as Error);
     }
-    await this.publish();
+    await this.#device.publish();
     // A NIC that served this ring before may have owed its driver an interrupt.
     this.raise(setup.call);
     return null;
   }
 
   #note(queue: number, setup: RingSetup, features: bigint, pins: RingPins | null): Ring {
-    const ring = createRing(this.#vf, queue, { setup, features, pins });
+    const role = this.#device.roleOf(queue, features);
+    if (role === null) throw new Error(`assertion: queue ${queue} of no role`);
+    const ring = createRing(this.#vf, queue, { role, setup, features, pins });
     this.#rings.set(queue, ring);
     return ring;
   }
@@ -189,17 +156,16 @@ export class RingSet {
   async #attach(ring: Ring): Promise<void> {
     // The owner first, alone: it reads in the guest's memory where the ring stands.
     await this.#fabric.post(this.#ownerOf(ring.queue), this.#attachCommand(ring, true));
-    if (ring.role === 'control' && standsAtBeginning(this.#fabric.shared, ring))
-      await this.resetSettings();
+    if (standsAtBeginning(this.#fabric.shared, ring)) await this.#device.onFreshStart(ring);
     for (const processor of this.#others(ring)) {
       await this.#fabric.post(processor, this.#attachCommand(ring, false));
     }
   }
 
   /** Notes why a ring cannot start. It must not run. False if that is known already. */
-  setAside(queue: number, setup: RingSetup, reason: string): boolean {
+  setAside(queue: number, setup: RingSetup, features: bigint, reason: string): boolean {
     const isNews = this.#rings.get(queue)?.fault !== reason;
-    const ring = this.#note(queue, setup, 0n, null);
+    const ring = this.#note(queue, setup, features, null);
     ring.cycle.to('faulted');
     ring.fault = reason;
     this.#fabric.shared.markFaulted(ring.number);
@@ -238,7 +204,7 @@ export class RingSet {
     const command: Command = { kind: 'detach-ring', ring: number, pins, parks };
     const processors = [this.#ownerOf(queue), ...this.#others(ring)];
     const steps = processors.map((processor) => () => this.#fabric.post(processor, command));
-    await everyStep(`stop ring ${queue}`, [() => this.publish(), ...steps]);
+    await everyStep(`stop ring ${queue}`, [() => this.#device.publish(), ...steps]);
     this.#fabric.shared.setRingField(number, RING_STATE, RING_STATE_NUMBERS.stopped);
     freePins(pins, this.#fabric.pins);
     this.#fabric.mappings.give(mappingsOf(pins) * processors.length);
@@ -257,25 +223,9 @@ export class RingSet {
     this.#fabric.shared.setRingField(ring.number, RING_STATE, state);
     // Out of the switch before it is disabled, into it after it is enabled: no frame meets it
     // half-way.
-    if (!isEnabled) await this.publish();
+    if (!isEnabled) await this.#device.publish();
     await this.#fabric.broadcast({ kind: 'set-ring-state', ring: ring.number, state });
-    if (isEnabled) await this.publish();
-  }
-
-  /** A port whose link is down has no receive queue, however many run. */
-  async setLink(isUp: boolean): Promise<void> {
-    const { view } = this.#fabric.shared;
-    writeLink(view, this.#fabric.shared.vfOffset(this.#vf), isUp);
-    this.#isLinkUp = isUp;
-    await this.publish();
-  }
-
-  /** Whether frames for this port are joined (GRO), where its guest takes super-frames. */
-  setCoalescing(coalesces: boolean): void {
-    this.#coalesces = coalesces;
-    for (const ring of this.#rings.values()) {
-      writeRingSettings(this.#fabric.shared, ring, this.#ringSettings);
-    }
+    if (isEnabled) await this.#device.publish();
   }
 
   /** Names the descriptor for interrupts. Afterwards no processor raises the old one. */
@@ -294,7 +244,7 @@ export class RingSet {
     ring.cycle.to('faulted');
     ring.fault = reason;
     this.#fabric.shared.markFaulted(ring.number);
-    await this.publish();
+    await this.#device.publish();
     // The processors that did not find it out themselves leave it alone from now on.
     await this.#fabric.broadcast({
       kind: 'set-ring-state',
@@ -337,7 +287,7 @@ export class RingSet {
         lost.push({ queue: ring.queue, reason });
       }
     }
-    if (direction === 'rx') await this.#fabric.post(processor, this.#portCommand());
+    if (direction === 'rx') await this.#device.catchUp(processor);
     return lost;
   }
 
@@ -357,10 +307,6 @@ export class RingSet {
     return all.filter((index) => index !== this.#ownerOf(ring.queue));
   }
 
-  get #ringSettings(): RingSettings {
-    return { guest: this.settings, coalesces: this.#coalesces, mtu: this.mtu };
-  }
-
   #attachCommand(ring: Ring, resumesFromUsed: boolean): Command {
     // Whoever delivers looks ahead: the owner may sleep meanwhile.
     const looksAhead = this.#isBehindIommu && ring.role === 'receive';
@@ -370,30 +316,5 @@ export class RingSet {
   #memoryCommand(): Command {
     const isBehindIommu = this.#isBehindIommu;
     return { kind: 'set-memory', vf: this.#vf, regions: this.#regions, isBehindIommu };
-  }
-
-  #receiveQueues(): number[] {
-    if (!this.#isLinkUp) return [];
-    // Without a control queue it is the front-end that enables those that the guest uses.
-    const pairs = this.controlQueue === null ? this.#rings.size : this.settings.queuePairs;
-    return enabledReceiveQueues(this.#rings.values(), pairs);
-  }
-
-  #receiveCount(queues: readonly number[]): number {
-    const hasTable = this.settings.table !== null && this.controlQueue !== null;
-    return hasTable && queues.length > 0 ? RECEIVE_BY_TABLE : queues.length;
-  }
-
-  #portCommand(): Command {
-    return { kind: 'set-port', vf: this.#vf, isUp: this.#receiveQueues().length > 0 };
-  }
-
-  /** Tells the switch which receive queues take frames. */
-  async publish(): Promise<void> {
-    const { view } = this.#fabric.shared;
-    const queues = this.#receiveQueues();
-    const count = this.#receiveCount(queues);
-    writeReceiveQueues(view, this.#fabric.shared.vfOffset(this.#vf), queues, count);
-    await this.#fabric.broadcast(this.#portCommand());
   }
 }

@@ -1,35 +1,19 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
-  NET_HEADER_SIZE,
-  NET_HEADER_SIZE_LEGACY,
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_IN_ORDER,
   VIRTIO_F_INDIRECT_DESC,
-  VIRTIO_F_VERSION_1,
-  VIRTIO_NET_F_GUEST_CSUM,
-  VIRTIO_NET_F_GUEST_TSO4,
-  VIRTIO_NET_F_GUEST_TSO6,
-  VIRTIO_NET_F_HOST_TSO4,
-  VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
-import {
-  RING_F_COALESCE,
-  RING_F_EVENT_INDEX,
-  RING_F_IN_ORDER,
-  RING_F_INDIRECT,
-  RING_F_MERGEABLE,
-} from '../../layout/virtqueue.ts';
+import { RING_F_EVENT_INDEX, RING_F_IN_ORDER, RING_F_INDIRECT } from '../../layout/virtqueue.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { PinAllocator } from '../memory/pins.ts';
 import { c } from '../os/libc.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
 import {
-  coalesceFlag,
   createRingSetup,
   freePins,
   hasFeature,
-  headerSize,
   isAligned,
   isQueueSize,
   pinRing,
@@ -71,7 +55,6 @@ describe('alignment', () => {
 
 describe('features', () => {
   it.each([
-    [VIRTIO_NET_F_MRG_RXBUF, RING_F_MERGEABLE],
     [VIRTIO_F_EVENT_IDX, RING_F_EVENT_INDEX],
     [VIRTIO_F_IN_ORDER, RING_F_IN_ORDER],
     [VIRTIO_F_INDIRECT_DESC, RING_F_INDIRECT],
@@ -80,26 +63,6 @@ describe('features', () => {
     expect(ringFlags(~bit(feature) & (2n ** 64n - 1n)) & flag).toBe(0);
     expect(hasFeature(bit(feature), feature)).toBe(true);
     expect(hasFeature(0n, feature)).toBe(false);
-  });
-
-  it.each([
-    { features: [], flag: 0 },
-    { features: [VIRTIO_NET_F_GUEST_CSUM], flag: 0 },
-    { features: [VIRTIO_NET_F_GUEST_TSO4], flag: 0 },
-    { features: [VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_HOST_TSO4], flag: 0 },
-    { features: [VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO4], flag: RING_F_COALESCE },
-    { features: [VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO6], flag: RING_F_COALESCE },
-  ])('let frames be joined for a guest that takes super-frames: $features', (one) => {
-    expect(coalesceFlag(one.features.reduce((sum, number) => sum | bit(number), 0n))).toBe(
-      one.flag,
-    );
-  });
-
-  it('make the header 12 bytes with VERSION_1 or MRG_RXBUF, else 10', () => {
-    expect(headerSize(0n)).toBe(NET_HEADER_SIZE_LEGACY);
-    expect(headerSize(bit(VIRTIO_F_EVENT_IDX))).toBe(NET_HEADER_SIZE_LEGACY);
-    expect(headerSize(bit(VIRTIO_F_VERSION_1))).toBe(NET_HEADER_SIZE);
-    expect(headerSize(bit(VIRTIO_NET_F_MRG_RXBUF))).toBe(NET_HEADER_SIZE);
   });
 });
 

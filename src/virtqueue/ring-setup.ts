@@ -1,49 +1,18 @@
 import { QUEUE_SIZE_MAX } from '../../layout/limits.ts';
 import {
-  NET_HEADER_SIZE,
-  NET_HEADER_SIZE_HASH,
-  NET_HEADER_SIZE_LEGACY,
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_IN_ORDER,
   VIRTIO_F_INDIRECT_DESC,
   VIRTIO_F_RING_PACKED,
-  VIRTIO_F_VERSION_1,
-  VIRTIO_NET_F_CSUM,
-  VIRTIO_NET_F_CTRL_VQ,
-  VIRTIO_NET_F_GUEST_CSUM,
-  VIRTIO_NET_F_GUEST_ECN,
-  VIRTIO_NET_F_GUEST_TSO4,
-  VIRTIO_NET_F_GUEST_TSO6,
-  VIRTIO_NET_F_GUEST_UFO,
-  VIRTIO_NET_F_GUEST_USO4,
-  VIRTIO_NET_F_GUEST_USO6,
-  VIRTIO_NET_F_HASH_REPORT,
-  VIRTIO_NET_F_HOST_ECN,
-  VIRTIO_NET_F_HOST_TSO4,
-  VIRTIO_NET_F_HOST_TSO6,
-  VIRTIO_NET_F_HOST_UFO,
-  VIRTIO_NET_F_HOST_USO,
-  VIRTIO_NET_F_MQ,
-  VIRTIO_NET_F_MRG_RXBUF,
-  VIRTIO_NET_F_RSS,
 } from '../../layout/virtio.ts';
 import {
   AVAIL_RING,
   DESCRIPTOR_SIZE,
-  OFFLOAD_CHECKSUM,
-  OFFLOAD_ECN,
-  OFFLOAD_TSO4,
-  OFFLOAD_TSO6,
-  OFFLOAD_UFO,
-  OFFLOAD_USO4,
-  OFFLOAD_USO6,
   PACKED_EVENT_SIZE,
   PACKED_WRAP,
-  RING_F_COALESCE,
   RING_F_EVENT_INDEX,
   RING_F_IN_ORDER,
   RING_F_INDIRECT,
-  RING_F_MERGEABLE,
   RING_F_PACKED,
   RING_FAULT_SETUP,
   USED_ELEMENT_SIZE,
@@ -64,25 +33,6 @@ import type { PeerSignal } from '../os/peer-signal.ts';
 import type { RingPins } from '../processor/commands.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 
-const HOST_OFFLOADS = [
-  [VIRTIO_NET_F_CSUM, OFFLOAD_CHECKSUM],
-  [VIRTIO_NET_F_HOST_TSO4, OFFLOAD_TSO4],
-  [VIRTIO_NET_F_HOST_TSO6, OFFLOAD_TSO6],
-  [VIRTIO_NET_F_HOST_ECN, OFFLOAD_ECN],
-  [VIRTIO_NET_F_HOST_UFO, OFFLOAD_UFO],
-  [VIRTIO_NET_F_HOST_USO, OFFLOAD_USO4 | OFFLOAD_USO6],
-] as const;
-
-const GUEST_OFFLOADS = [
-  [VIRTIO_NET_F_GUEST_CSUM, OFFLOAD_CHECKSUM],
-  [VIRTIO_NET_F_GUEST_TSO4, OFFLOAD_TSO4],
-  [VIRTIO_NET_F_GUEST_TSO6, OFFLOAD_TSO6],
-  [VIRTIO_NET_F_GUEST_ECN, OFFLOAD_ECN],
-  [VIRTIO_NET_F_GUEST_UFO, OFFLOAD_UFO],
-  [VIRTIO_NET_F_GUEST_USO4, OFFLOAD_USO4],
-  [VIRTIO_NET_F_GUEST_USO6, OFFLOAD_USO6],
-] as const;
-
 /** What the front-end says of one ring, in its own addresses. Grows message by message. */
 export interface RingSetup {
   size: number;
@@ -94,8 +44,6 @@ export interface RingSetup {
   call: PeerSignal | null;
   error: PeerSignal | null;
   isEnabled: boolean;
-  /** The control queue; known when the ring starts. */
-  isControl: boolean;
 }
 
 export function createRingSetup(): RingSetup {
@@ -108,7 +56,6 @@ export function createRingSetup(): RingSetup {
     call: null,
     error: null,
     isEnabled: false,
-    isControl: false,
   };
 }
 
@@ -273,45 +220,15 @@ export function hasFeature(features: bigint, bit: number): boolean {
   return ((features >> BigInt(bit)) & 1n) === 1n;
 }
 
-/**
- * 5.1.2: the number of the control queue, behind all others that the driver can have. A front-end
- * that keeps this queue for itself never names a ring of that number.
- */
-export function controlQueueOf(features: bigint, queuePairs: number): number | null {
-  if (!hasFeature(features, VIRTIO_NET_F_CTRL_VQ)) return null;
-  const isMulti = hasFeature(features, VIRTIO_NET_F_MQ) || hasFeature(features, VIRTIO_NET_F_RSS);
-  return isMulti ? 2 * queuePairs : 2;
-}
-
-/** The RING_F flags that follow from the negotiated features. */
+/** The RING_F flags that follow from the negotiated features, whatever the device. */
 export function ringFlags(features: bigint): number {
   const flag = (bit: number, value: number) => (hasFeature(features, bit) ? value : 0);
   return (
-    flag(VIRTIO_NET_F_MRG_RXBUF, RING_F_MERGEABLE) |
     flag(VIRTIO_F_EVENT_IDX, RING_F_EVENT_INDEX) |
     flag(VIRTIO_F_IN_ORDER, RING_F_IN_ORDER) |
     flag(VIRTIO_F_INDIRECT_DESC, RING_F_INDIRECT) |
     flag(VIRTIO_F_RING_PACKED, RING_F_PACKED)
   );
-}
-
-/**
- * The OFFLOAD bits of a ring: what a transmit ring's guest may leave undone (HOST_ features, CSUM),
- * what a receive ring's guest takes undone (GUEST_ features).
- */
-export function ringOffloads(features: bigint, isTransmit: boolean): number {
-  const bits: readonly (readonly [number, number])[] = isTransmit ? HOST_OFFLOADS : GUEST_OFFLOADS;
-  return bits.reduce((sum, [bit, value]) => sum | (hasFeature(features, bit) ? value : 0), 0);
-}
-
-/**
- * RING_F_COALESCE for a receive ring whose guest takes TCP's super-frames, else 0: what is joined
- * for it would only have to be cut again.
- */
-export function coalesceFlag(features: bigint): number {
-  const offloads = ringOffloads(features, false);
-  const takesSuperFrames = (offloads & (OFFLOAD_TSO4 | OFFLOAD_TSO6)) !== 0;
-  return takesSuperFrames && (offloads & OFFLOAD_CHECKSUM) !== 0 ? RING_F_COALESCE : 0;
 }
 
 /**
@@ -364,15 +281,4 @@ const ATOMIC_ALIGNMENT = 2;
  */
 export function isAlignedWhereMapped(pins: RingPins): boolean {
   return Object.values(pins).every((pin: Pin) => pin.partOffset % ATOMIC_ALIGNMENT === 0);
-}
-
-/**
- * 5.1.6: num_buffers is there with VERSION_1 or MRG_RXBUF, room for a hash with HASH_REPORT,
- * whoever has the control queue and whether or not hashes were asked for.
- */
-export function headerSize(features: bigint): number {
-  if (hasFeature(features, VIRTIO_NET_F_HASH_REPORT)) return NET_HEADER_SIZE_HASH;
-  const isLong =
-    hasFeature(features, VIRTIO_F_VERSION_1) || hasFeature(features, VIRTIO_NET_F_MRG_RXBUF);
-  return isLong ? NET_HEADER_SIZE : NET_HEADER_SIZE_LEGACY;
 }

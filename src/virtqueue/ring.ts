@@ -28,17 +28,16 @@ export interface LostRing {
 }
 
 interface RingParts {
+  role: RingRole;
   setup: RingSetup;
   features: bigint;
   pins: RingPins | null;
 }
 
 export function createRing(vf: number, queue: number, parts: RingParts): Ring {
-  const { isControl } = parts.setup;
-  const role = isControl ? 'control' : queue % 2 === 1 ? 'transmit' : 'receive';
-  const number = ringNumber(vf, isControl ? CONTROL_QUEUE : queue);
+  const number = ringNumber(vf, parts.role === 'control' ? CONTROL_QUEUE : queue);
   const cycle = new LifeCycle<RingState>(`ring ${queue}`, RING_TRANSITIONS, 'stopped');
-  return { queue, number, role, cycle, ...parts };
+  return { queue, number, cycle, ...parts };
 }
 
 /** What a processor has to know of a ring. */

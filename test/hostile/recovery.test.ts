@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
-import { TRAPS_MAX } from '../../src/functions/net/quarantine.ts';
+import { TRAPS_MAX } from '../../src/functions/quarantine.ts';
 import { F_ADD_SEALS, F_SEAL_FUTURE_WRITE } from '../../src/os/constants.ts';
 import { createEventFd } from '../../src/os/event-fd.ts';
 import { c } from '../../src/os/libc.ts';

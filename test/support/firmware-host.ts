@@ -7,6 +7,7 @@ import { FDB_SET_COUNT } from '../../layout/switch.ts';
 import * as vf from '../../layout/vf.ts';
 import { VIRTIO_F_INDIRECT_DESC, VIRTIO_NET_F_MRG_RXBUF } from '../../layout/virtio.ts';
 import * as virtqueue from '../../layout/virtqueue.ts';
+import { ringOffloads } from '../../src/functions/net/ring-features.ts';
 import type { VfStats } from '../../src/functions/net/types.ts';
 import type { NicStats } from '../../src/nic/types.ts';
 import { LinearMemory } from '../../src/os/linear-memory.ts';
@@ -19,7 +20,6 @@ import {
   writePortWord,
   writeVlanSet,
 } from '../../src/state/vlan.ts';
-import { ringOffloads } from '../../src/virtqueue/ring-setup.ts';
 import { macNumber } from './frames.ts';
 import type { DriverQueue } from './mock-driver/driver-queue.ts';
 import type { GuestRegion } from './mock-driver/guest-memory.ts';

@@ -5,7 +5,7 @@ import {
   VIRTIO_NET_F_GUEST_TSO6,
 } from '../../layout/virtio.ts';
 import type { Guest } from '../../src/demo/guest/guest.ts';
-import type { SwitchableFeature } from '../../src/vhost-user/features.ts';
+import type { SwitchableFeature } from '../../src/functions/net/features.ts';
 import { assertBalanced } from '../support/assert-balanced.ts';
 import { canRunGuests, type Laboratory, type Special } from './laboratory.ts';
 import {

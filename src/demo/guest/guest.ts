@@ -7,33 +7,9 @@ import { CommandChannel, type CommandResult } from './command-channel.ts';
 import { ConsoleLog } from './console-log.ts';
 import { guestImage } from './image.ts';
 import { findKernel } from './kernel.ts';
+import type { GuestOptions } from './options.ts';
 import { commandFd, consoleFd, qemuArguments } from './qemu-arguments.ts';
 import { findProgram, missingForGuests } from './requirements.ts';
-
-export interface GuestOptions {
-  readonly name: string;
-  readonly mac: string;
-  /** The VF's vhost-user socket. */
-  readonly socket: string;
-  /** `client` (default): QEMU connects to the NIC. `server`: QEMU listens and the NIC connects. */
-  readonly socketMode?: 'client' | 'server';
-  /** The address of eth0 with its prefix length, like `10.0.0.1/24`. */
-  readonly address?: string;
-  readonly queuePairs?: number;
-  /** Virtual CPUs; as many as queue pairs unless told. */
-  readonly processors?: number;
-  readonly memoryMiB?: number;
-  /** `private`: nobody else can see it, which rules vhost-user out. */
-  readonly memory?: 'memfd' | 'hugetlb' | 'private';
-  /** QEMU's `-netdev` without its id, for a guest that is not on a VF: `stream,server=off,…`. */
-  readonly netdev?: string;
-  /** The machine has an (Intel) IOMMU, and the NIC is behind it. */
-  readonly iommu?: boolean;
-  /** What QEMU's virtio-net-pci is told besides, like `mrg_rxbuf=off`. */
-  readonly deviceProperties?: readonly string[];
-  /** Where QEMU listens for commands of its own (QMP). */
-  readonly monitorSocket?: string;
-}
 
 const bootSeconds = 60;
 const exitSeconds = 3;

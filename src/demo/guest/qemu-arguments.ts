@@ -1,6 +1,6 @@
 import { chardevRole, installedQemuVersion } from '../../api/qemu-version.ts';
-import type { GuestOptions } from './guest.ts';
 import type { Kernel } from './kernel.ts';
+import type { GuestOptions } from './options.ts';
 
 /** File descriptors that QEMU inherits; both are sockets. */
 export const consoleFd = 3;

@@ -1,9 +1,9 @@
-// What a VF is configured with. `VfConfigInput` is what a user may write: whatever has a default
-// may be left out.
+// What a VF is configured with. `VfConfigInput` is what a user may write: what has a default may be
+// left out.
 
 import type { SocketMode } from '../../os/unix-endpoint.ts';
 import type { VlanSettings } from '../../state/vlan.ts';
-import type { OptionalFeature, SwitchableFeature } from '../../vhost-user/features.ts';
+import type { OptionalFeature, SwitchableFeature } from './features.ts';
 
 /** As SR-IOV has it: the link is up while an uplink is, always, or never. */
 export type LinkState = 'auto' | 'enable' | 'disable';

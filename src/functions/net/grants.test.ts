@@ -6,10 +6,10 @@ import type { MockGuest } from '../../../test/support/mock-driver/mock-guest.ts'
 import { TestNic } from '../../../test/support/test-nic.ts';
 import { actionText } from '../../config/diff.ts';
 import { completeVf } from '../../config/validate.ts';
-import { featureNames, offeredFeatures } from '../../vhost-user/features.ts';
 import { writeU64 } from '../../vhost-user/message.ts';
 import type { Session } from '../../vhost-user/session.ts';
 import type { VfChanges } from './config.ts';
+import { featureNames, offeredFeatures } from './features.ts';
 import { Grants } from './grants.ts';
 
 const options = { queuePairs: 2 };
@@ -112,22 +112,22 @@ describe('what a VMM was given', () => {
   const less = { ...config, queuePairs: 1, mtu: 1500, disabledFeatures: ['HOST_TSO4' as const] };
   const session = {
     features: (1n << BigInt(VIRTIO_NET_F_HOST_TSO4)) | (1n << BigInt(VIRTIO_NET_F_MTU)),
-    keepsControlQueue: true,
-    controlQueue: null,
+    keepsConfigSpace: true,
     knownQueues: new Set([0, 1, 2, 3]),
-    vmmMtu: 4000,
     wasAsked: true,
   } as unknown as Session;
 
   it('is offered to this process again, and not to the next one', () => {
     const grants = new Grants(config);
     grants.begin('7:1', config);
+    grants.vmmMtu = 4000;
     expect(grants.end(session)).toBeNull();
     grants.begin('7:1', less);
     expect(grants.terms).toMatchObject({ queuePairs: 2, mtu: 4000 });
     expect(featureNames(offeredFeatures(grants.terms))).toContain('HOST_TSO4');
     // A session that came to nothing takes nothing away.
     grants.end({ ...session, features: 0n } as Session);
+    grants.vmmMtu = 4000;
     expect(grants.held(session, less)).toEqual(['HOST_TSO4', '2 queue pairs', 'an MTU of 4000']);
     // The number of a process may be used again.
     grants.begin('7:2', less);

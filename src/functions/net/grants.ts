@@ -1,9 +1,10 @@
 import { VIRTIO_NET_F_MTU } from '../../../layout/virtio.ts';
 import { processIdentity } from '../../os/unix-socket.ts';
-import { featureNames, offeredFeatures } from '../../vhost-user/features.ts';
 import type { Session } from '../../vhost-user/session.ts';
 import { hasFeature } from '../../virtqueue/ring-setup.ts';
 import type { VfConfig } from './config.ts';
+import { featureNames, offeredFeatures } from './features.ts';
+import { controlQueueOf } from './ring-features.ts';
 
 /** What a VF offers to the front-end at hand. */
 export interface Terms {
@@ -18,7 +19,7 @@ export interface Terms {
 /** What a VMM was given, and relies on until it is started anew. */
 interface Grant {
   features: bigint;
-  keepsControlQueue: boolean;
+  keepsConfigSpace: boolean;
   /** Pairs of which it has named a ring. */
   pairs: number;
   /** Its control queue lies behind all pairs, so that their number must not change. */
@@ -41,6 +42,8 @@ export class Grants {
   #grant: Grant | null = null;
   #terms: Terms;
   #hangUps = 0;
+  /** What the front-end said its guest's MTU is; 0: it said nothing. */
+  vmmMtu = 0;
 
   constructor(config: VfConfig) {
     this.#terms = termsOf(config, null);
@@ -57,6 +60,7 @@ export class Grants {
       this.#hangUps = 0;
     }
     this.#vmm = vmm;
+    this.vmmMtu = 0;
     this.#terms = termsOf(config, this.#grant);
   }
 
@@ -68,7 +72,7 @@ export class Grants {
   /** A session has ended. Returns what to say if it is one of many that came to nothing. */
   end(session: Session): string | null {
     if (session.features !== 0n) {
-      this.#grant = grantOf(session, this.#terms);
+      this.#grant = grantOf(session, this.#terms, this.vmmMtu);
       this.#hangUps = 0;
       return null;
     }
@@ -101,18 +105,19 @@ export class Grants {
   }
 
   /** Whether a session was offered just what a changed configuration offers. */
-  suits({ keepsControlQueue }: Session, config: VfConfig): boolean {
+  suits({ keepsConfigSpace }: Session, config: VfConfig): boolean {
     const { queuePairs, mtu } = this.#terms;
-    const offered = offeredFeatures(this.#terms, { keepsControlQueue });
+    const offered = offeredFeatures(this.#terms, { keepsConfigSpace });
     return (
-      offered === offeredFeatures(config, { keepsControlQueue }) &&
+      offered === offeredFeatures(config, { keepsConfigSpace }) &&
       queuePairs === config.queuePairs &&
       mtu === config.mtu
     );
   }
 
   #current(session: Session | null): Grant | null {
-    if (session !== null && session.features !== 0n) return grantOf(session, this.#terms);
+    if (session !== null && session.features !== 0n)
+      return grantOf(session, this.#terms, this.vmmMtu);
     const isAlive =
       session !== null || processIdentity(Number.parseInt(this.#vmm, 10)) === this.#vmm;
     return isAlive ? this.#grant : null;
@@ -130,17 +135,18 @@ function termsOf(config: VfConfig, grant: Grant | null): Terms {
   };
 }
 
-function grantOf(session: Session, terms: Terms): Grant {
-  const { features, keepsControlQueue, controlQueue, knownQueues, vmmMtu } = session;
+function grantOf(session: Session, terms: Terms, vmmMtu: number): Grant {
+  const { features, keepsConfigSpace, knownQueues } = session;
+  const controlQueue = controlQueueOf(features & offeredFeatures(terms), terms.queuePairs);
   const hasControl = controlQueue !== null && knownQueues.has(controlQueue);
   const pairs = [...knownQueues]
     .filter((queue) => queue !== controlQueue)
     .map((queue) => Math.floor(queue / 2) + 1);
-  const isMtuTold = !keepsControlQueue && hasFeature(features, VIRTIO_NET_F_MTU);
+  const isMtuTold = !keepsConfigSpace && hasFeature(features, VIRTIO_NET_F_MTU);
   return {
     // A control queue of its own a front-end acknowledges, too, and some with it: not ours to keep.
-    features: features & offeredFeatures(terms, { keepsControlQueue }),
-    keepsControlQueue,
+    features: features & offeredFeatures(terms, { keepsConfigSpace }),
+    keepsConfigSpace,
     pairs: Math.max(0, ...pairs),
     fixedPairs: hasControl ? terms.queuePairs : null,
     mtu: Math.max(vmmMtu <= terms.mtu ? vmmMtu : 0, isMtuTold ? terms.mtu : 0),

@@ -1,6 +1,6 @@
 import { CONTROL_ERROR, CONTROL_OK } from '../../../layout/virtio.ts';
-import type { RingSet } from '../../virtqueue/ring-set.ts';
 import { type ControlCommand, readControlCommand } from './control-command.ts';
+import type { NetPort } from './net-port.ts';
 
 /** le32 max_packets, le32 max_usecs. */
 const COALESCING_SIZE = 8;
@@ -14,11 +14,11 @@ const COALESCING_SIZE = 8;
  * exceeds what the VF has changes nothing, is answered with an error and counted.
  */
 export class GuestControl {
-  readonly #rings: RingSet;
+  readonly #port: NetPort;
   readonly #pairsOf: () => number;
 
-  constructor(rings: RingSet, pairsOf: () => number) {
-    this.#rings = rings;
+  constructor(port: NetPort, pairsOf: () => number) {
+    this.#port = port;
     this.#pairsOf = pairsOf;
   }
 
@@ -27,14 +27,14 @@ export class GuestControl {
     const command = readControlCommand(bytes, features);
     if (command?.kind === 'get-queue-coalescing') return this.#getCoalescing(command.queue, room);
     if (command !== null && this.#set(command, features)) {
-      await this.#rings.applySettings();
+      await this.#port.applySettings();
       return Uint8Array.of(CONTROL_OK);
     }
     return this.#refuse();
   }
 
   #refuse(): Uint8Array {
-    this.#rings.countRefused();
+    this.#port.countRefused();
     return Uint8Array.of(CONTROL_ERROR);
   }
 
@@ -50,7 +50,7 @@ export class GuestControl {
       return answer;
     }
     const view = new DataView(answer.buffer);
-    const { packets, microseconds } = this.#rings.settings.coalescingOf(queue);
+    const { packets, microseconds } = this.#port.settings.coalescingOf(queue);
     view.setUint32(0, packets, true);
     view.setUint32(4, microseconds, true);
     view.setUint8(COALESCING_SIZE, CONTROL_OK);
@@ -59,12 +59,14 @@ export class GuestControl {
 
   /** An enabled transmit or receive queue. */
   #isEnabled(queue: number): boolean {
-    return this.#rings.role(queue) !== 'control' && this.#rings.state(queue) === 'enabled';
+    return (
+      this.#port.rings.role(queue) !== 'control' && this.#port.rings.state(queue) === 'enabled'
+    );
   }
 
   /** False if it asks for more than there is. */
   #set(command: ControlCommand, features: bigint): boolean {
-    const { settings } = this.#rings;
+    const { settings } = this.#port;
     switch (command.kind) {
       case 'receive-mode':
         if (command.mode === 'promiscuous') settings.isPromiscuous = command.isOn;

@@ -8,18 +8,13 @@ import type {
   RxStats,
   TxStats,
 } from '../../state/stats.ts';
+import type { AttachmentEvents, FunctionState, RingInfo } from '../types.ts';
 import type { VfConfig } from './config.ts';
-
-/**
- * down: no front-end. connected: the socket is open. ready: at least one ring runs.
- * faulted: a ring or the session was stopped by a fault.
- */
-export type VfState = 'down' | 'connected' | 'ready' | 'faulted';
 
 export interface VfStats {
   name: string;
   mac: string;
-  state: VfState;
+  state: FunctionState;
   link: Link;
   addresses: AddressStats;
   tx: TxStats;
@@ -29,19 +24,10 @@ export interface VfStats {
   control?: ControlStats;
 }
 
-export interface RingInfo {
-  queue: number;
-  direction: string;
-  state: string;
-  size: number;
-  /** Why it is faulted. */
-  fault?: string;
-}
-
 type Link = 'up' | 'down';
 
 export interface VfInfo extends VfConfig {
-  state: VfState;
+  state: FunctionState;
   processor: number;
   features: string[];
   rings: RingInfo[];
@@ -55,20 +41,16 @@ export interface VfInfo extends VfConfig {
   lastFault?: string;
 }
 
-export interface VfEvents {
-  connect: { vf: string };
-  ready: { vf: string };
-  reset: { vf: string };
-  /** `reason`: why the NIC closed the connection, when the front-end was to blame. */
-  disconnect: { vf: string; reason?: string };
-  fault: { vf: string; queue?: number; reason: string };
-  /** Its rings made the firmware trap again and again: none of them runs for so long. */
-  hold: { vf: string; seconds: number; reason: string };
-  release: { vf: string };
-  /** The link of a VF changed, by its configuration or with the uplinks. */
+/**
+ * What happens where a VMM attaches, and to the link of the VF: by its configuration or with the
+ * uplinks.
+ */
+export type VfEvents = {
+  [Name in keyof AttachmentEvents]: { vf: string } & AttachmentEvents[Name];
+} & {
   'link-up': { vf: string };
   'link-down': { vf: string };
-}
+};
 
 export type VfEmit = (...event: EventOf<VfEvents>) => void;
 

@@ -6,7 +6,7 @@ import { MockGuest } from '../../../test/support/mock-driver/mock-guest.ts';
 import { TestNic } from '../../../test/support/test-nic.ts';
 import type { NicEventName } from '../../nic/types.ts';
 import { writeU64 } from '../../vhost-user/message.ts';
-import type { VfState } from './types.ts';
+import type { FunctionState } from '../types.ts';
 
 const EVENTS = ['connect', 'ready', 'fault', 'reset', 'disconnect'] as const;
 
@@ -22,7 +22,7 @@ describe('a VF', () => {
 
   afterEach(() => lab.close());
 
-  function state(): VfState {
+  function state(): FunctionState {
     return lab.nic.vf('vf0').state;
   }
 

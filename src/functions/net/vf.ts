@@ -1,10 +1,9 @@
-import { RING_FAULT_TRAP } from '../../../layout/virtqueue.ts';
-import { everyStep, inBackground } from '../../background.ts';
-import { LifeCycle } from '../../life-cycle.ts';
-import { closePeerFd } from '../../os/closer.ts';
+import { VIRTIO_NET_F_CTRL_VQ } from '../../../layout/virtio.ts';
+import { everyStep } from '../../background.ts';
+import type { EventOf } from '../../events.ts';
 import type { Poller } from '../../os/poller.ts';
-import { ClientEndpoint, type Endpoint, ServerEndpoint } from '../../os/unix-endpoint.ts';
 import { peerProcess } from '../../os/unix-socket.ts';
+import type { RingRole } from '../../processor/commands.ts';
 import type { Fabric, SwitchPort, VfPlace } from '../../processor/fabric.ts';
 import { forgetPort } from '../../processor/forget-port.ts';
 import { changeVlans, initVlans } from '../../processor/port-vlans.ts';
@@ -13,50 +12,46 @@ import { addressNumber, macBytes, writeOwnAddress } from '../../state/mac-table.
 import { CONTROL_QUEUE } from '../../state/ring-number.ts';
 import type { RingProblem } from '../../state/ring-problem.ts';
 import { vlanOfOwnAddress, vlanText } from '../../state/vlan.ts';
-import { featureNames } from '../../vhost-user/features.ts';
-import { followHold } from '../../vhost-user/hold.ts';
-import { NOT_SHARED } from '../../vhost-user/not-shared.ts';
-import { Session } from '../../vhost-user/session.ts';
-import type { SessionDevice } from '../../vhost-user/session-state.ts';
-import { RingSet } from '../../virtqueue/ring-set.ts';
+import type { Device, FrontEndTraits } from '../../vhost-user/device.ts';
+import { ProtocolFeature } from '../../vhost-user/message.ts';
+import { Refusal } from '../../vhost-user/refusal.ts';
+import type { Session } from '../../vhost-user/session.ts';
+import type { RingSet } from '../../virtqueue/ring-set.ts';
+import { hasFeature } from '../../virtqueue/ring-setup.ts';
+import { Attachment } from '../attachment.ts';
+import type { Quarantine } from '../quarantine.ts';
+import { ringInfos } from '../ring-info.ts';
+import type { AttachmentEvent } from '../types.ts';
 import type { LinkState, VfConfig } from './config.ts';
+import { netConfigSpace } from './config-space.ts';
+import { featureNames, isAcceptable, offeredFeatures } from './features.ts';
 import { Grants } from './grants.ts';
 import { GuestControl } from './guest-control.ts';
-import { type Hold, Quarantine } from './quarantine.ts';
-import { Refusals } from './refusals.ts';
-import { ringInfos } from './ring-info.ts';
-import type { VfEmit, VfInfo, VfState, VfStats, VmmAtHand } from './types.ts';
-import { VF_TRANSITIONS } from './vf-state.ts';
+import { NetPort, pairRole } from './net-port.ts';
+import { controlQueueOf } from './ring-features.ts';
+import type { VfEmit, VfEvents, VfInfo, VfStats, VmmAtHand } from './types.ts';
 
 function isLinkUp(state: LinkState, hasUplink: boolean): boolean {
   return state === 'enable' || (state === 'auto' && hasUplink);
 }
 
 /**
- * A virtual function: a socket where a VMM attaches, a port of the switch, and the rings between.
+ * A virtual function: a network device that a VMM attaches to, and its port of the switch.
  *
- *     endpoint ─► session (one front-end at a time) ─► rings ─► processors
+ *     attachment ─► session (one front-end at a time) ─► rings ─► processors
+ *                                                          └► port of the switch
  */
-export class Vf implements SessionDevice, SwitchPort {
+export class Vf implements Device, SwitchPort {
   readonly number: number;
   readonly processor: number;
-  readonly rings: RingSet;
+  readonly protocolFeatures = 1n << BigInt(ProtocolFeature.MTU);
   #config: VfConfig;
   readonly #fabric: Fabric;
-  readonly #poller: Poller;
   readonly #emit: VfEmit;
-  readonly #cycle: LifeCycle<VfState>;
+  readonly #port: NetPort;
+  readonly #attachment: Attachment;
   readonly #control: GuestControl;
-  readonly quarantine = new Quarantine((hold) => this.#followHold(hold));
   readonly #grants: Grants;
-  #endpoint: Endpoint | null = null;
-  #session: Session | null = null;
-  readonly #refusals = new Refusals();
-  /** A front-end that came while the last one was still being torn down. */
-  #waitingFd = -1;
-  #lastFault: string | undefined;
-  #isFaulted = false;
-  #isOutsideTold = false;
   #hasUplink: boolean;
   readonly #descriptorQuota: () => number;
   #isLinkUp: boolean;
@@ -67,16 +62,22 @@ export class Vf implements SessionDevice, SwitchPort {
     this.number = place.number;
     this.processor = place.processor;
     this.#fabric = fabric;
-    this.#poller = poller;
     this.#emit = emit;
     this.#hasUplink = place.hasUplink;
     this.#descriptorQuota = place.descriptorQuota;
     this.#isLinkUp = isLinkUp(config.linkState, place.hasUplink);
-    this.rings = new RingSet(this.number, () => this.processor, fabric);
     this.#grants = new Grants(config);
-    this.#control = new GuestControl(this.rings, () => this.queuePairs);
-    this.rings.setCoalescing(config.gro);
-    this.#cycle = new LifeCycle<VfState>(`VF ${config.name}`, VF_TRANSITIONS, 'down');
+    const { number } = place;
+    const ownerOf = () => this.processor;
+    const roleOf = (queue: number, features: bigint) => this.roleOf(queue, features);
+    this.#port = new NetPort({ number, ownerOf, roleOf }, fabric);
+    this.#port.setGro(config.gro);
+    this.#control = new GuestControl(this.#port, () => this.queuePairs);
+    this.#attachment = new Attachment(this, poller, {
+      emit: (...event) => this.#tell(...event),
+      onBegin: (fd) => this.#onBegin(fd),
+      onEnd: (session) => this.#grants.end(session),
+    });
   }
 
   get name(): string {
@@ -87,28 +88,16 @@ export class Vf implements SessionDevice, SwitchPort {
     return this.#config;
   }
 
+  get rings(): RingSet {
+    return this.#port.rings;
+  }
+
   get queuePairs(): number {
     return this.#grants.terms.queuePairs;
   }
 
-  get mac(): Uint8Array {
-    return this.rings.settings.mac ?? macBytes(this.#config.mac);
-  }
-
   get mtu(): number {
     return this.#grants.terms.mtu;
-  }
-
-  get disabledFeatures(): readonly string[] {
-    return this.#grants.terms.disabledFeatures;
-  }
-
-  get enabledFeatures(): readonly string[] {
-    return this.#grants.terms.enabledFeatures;
-  }
-
-  get keptFeatures(): bigint {
-    return this.#grants.terms.keptFeatures;
   }
 
   get allowUnsealedMemory(): boolean {
@@ -119,28 +108,85 @@ export class Vf implements SessionDevice, SwitchPort {
     return this.#descriptorQuota();
   }
 
-  get isLinkUp(): boolean {
-    return this.#isLinkUp;
+  get heldProblem(): RingProblem | null {
+    return this.quarantine.problem;
+  }
+
+  get quarantine(): Quarantine {
+    return this.#attachment.quarantine;
+  }
+
+  get #session(): Session | null {
+    return this.#attachment.session;
   }
 
   /** Takes the VF's place in the switch and opens its socket. Throws an OperatorError. */
   async open(): Promise<void> {
     initVlans(this.#fabric, this.number, this.#config.vlan);
-    await this.rings.setLink(this.#isLinkUp);
-    this.#endpoint = this.#openEndpoint();
+    await this.#port.setLink(this.#isLinkUp);
+    this.#attachment.open(this.#config);
     await this.#announceMac();
   }
 
   async close(): Promise<void> {
-    const endpoint = this.#endpoint;
-    this.#endpoint = null;
     await everyStep(`close VF ${this.name}`, [
-      () => endpoint?.close(),
-      () => this.#dropWaiting(),
-      () => this.quarantine.close(),
-      () => this.#session?.close(),
+      () => this.#attachment.close(),
       () => forgetPort(this.#fabric, this),
     ]);
+  }
+
+  offeredFeatures(traits: FrontEndTraits): bigint {
+    return offeredFeatures(this.#grants.terms, traits);
+  }
+
+  isAcceptable(features: bigint): boolean {
+    return isAcceptable(features, offeredFeatures(this.#grants.terms));
+  }
+
+  roleOf(queue: number, features: bigint): RingRole | null {
+    const negotiated = features & offeredFeatures(this.#grants.terms);
+    if (queue === controlQueueOf(negotiated, this.queuePairs)) return 'control';
+    if (queue >= 2 * this.queuePairs) return null;
+    return pairRole(queue);
+  }
+
+  /**
+   * "How many queues" means pairs to front-ends that know what a network device is (QEMU's netdev,
+   * virtio-user), and virtqueues to those that take any device as it is: these read its
+   * configuration space.
+   */
+  queueCount(readsConfig: boolean): number {
+    if (!readsConfig) return this.queuePairs;
+    const hasControl = hasFeature(offeredFeatures(this.#grants.terms), VIRTIO_NET_F_CTRL_VQ);
+    return 2 * this.queuePairs + (hasControl ? 1 : 0);
+  }
+
+  readConfig(): Uint8Array {
+    return netConfigSpace({
+      mac: this.#port.settings.mac ?? macBytes(this.#config.mac),
+      isLinkUp: this.#isLinkUp,
+      queuePairs: this.queuePairs,
+      mtu: this.mtu,
+    });
+  }
+
+  /** Beyond the MTU of the VF, frames would be lost for their length. */
+  setMtu(mtu: number, isAnswered: boolean): void {
+    this.#grants.vmmMtu = mtu;
+    this.#port.mtu = mtu;
+    if (mtu === this.mtu) return;
+    const reason = `the VMM tells its guest an MTU of ${mtu}, and the VF has ${this.mtu}: make them equal`;
+    // A front-end that asks for no answer has decided already.
+    if (mtu > this.mtu && isAnswered) throw new Refusal(reason);
+    this.#attachment.warn(reason);
+  }
+
+  reset(): Promise<void> {
+    return this.#port.resetSettings();
+  }
+
+  forgetQueue(queue: number): void {
+    this.#port.settings.forgetQueue(queue);
   }
 
   /** What the VMM at hand, or one that will come back, makes of a changed configuration. */
@@ -170,7 +216,7 @@ export class Vf implements SessionDevice, SwitchPort {
     else if (isNewMac) await forgetPort(this.#fabric, this);
     if (isNewMac || hasNewVlans) await this.#announceMac();
     if (isNewMac) this.#session?.notifyConfigChange();
-    this.rings.setCoalescing(config.gro);
+    this.#port.setGro(config.gro);
     await this.#updateLink();
   }
 
@@ -180,42 +226,18 @@ export class Vf implements SessionDevice, SwitchPort {
     return this.#updateLink();
   }
 
-  get heldProblem(): RingProblem | null {
-    return this.quarantine.problem;
+  reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
+    return this.#attachment.reattach(processor, direction);
   }
 
-  #followHold(hold: Hold | null): void {
-    this.#lastFault = hold?.reason ?? this.#lastFault;
-    if (hold === null) this.#emit('release', { vf: this.name });
-    else this.#emit('hold', { vf: this.name, ...hold });
-    if (this.#session !== null) inBackground('hold or release rings', followHold(this.#session));
-  }
-
-  async reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
-    const lost = await this.rings.reattach(processor, direction);
-    for (const { queue, reason } of lost) this.#tellRingFault(queue, reason);
-  }
-
-  async setAside(reason: string): Promise<void> {
-    for (const queue of this.rings.queues()) {
-      await this.rings.fault(queue, reason);
-      this.#session?.signalRingError(queue);
-    }
-    this.#fault(reason);
+  setAside(reason: string): Promise<void> {
+    return this.#attachment.setAside(reason);
   }
 
   /** A processor stopped one of our rings. */
-  async onRingFault(place: number, { fault, reason }: RingProblem): Promise<void> {
-    const queue = place === CONTROL_QUEUE ? this.rings.controlQueue : place;
-    if (queue === null) return;
-    await this.rings.fault(queue, reason);
-    this.#tellRingFault(queue, reason);
-    if (fault === RING_FAULT_TRAP) this.quarantine.noteTrap(performance.now());
-  }
-
-  #tellRingFault(queue: number, reason: string): void {
-    this.#session?.signalRingError(queue);
-    this.#fault(reason, queue);
+  async onRingFault(place: number, problem: RingProblem): Promise<void> {
+    const queue = place === CONTROL_QUEUE ? this.#port.controlQueue : place;
+    if (queue !== null) await this.#attachment.onRingFault(queue, problem);
   }
 
   onCommand(bytes: Uint8Array, room: number): Promise<Uint8Array> {
@@ -223,21 +245,20 @@ export class Vf implements SessionDevice, SwitchPort {
   }
 
   onUntranslated(iova: bigint, access: number): void {
-    this.#session?.iommu.miss(iova, access);
+    this.#attachment.onUntranslated(iova, access);
   }
 
   onOutside(address: bigint): void {
-    if (this.#isOutsideTold) return;
-    this.#isOutsideTold = true;
-    this.#warn(`a buffer at guest address 0x${address.toString(16)} lies ${NOT_SHARED}`);
+    this.#attachment.onOutside(address);
   }
 
   info(): VfInfo {
-    const vmmMtu = this.#session?.vmmMtu ?? 0;
+    const { lastFault } = this.#attachment;
+    const vmmMtu = this.#grants.vmmMtu;
     const { isAttached, heldBack } = this.vmmFor(this.#config);
     return {
       ...this.#config,
-      state: this.#cycle.state,
+      state: this.#attachment.state,
       processor: this.processor,
       features: featureNames(this.#session?.features ?? 0n),
       rings: ringInfos(this.rings),
@@ -245,7 +266,7 @@ export class Vf implements SessionDevice, SwitchPort {
       link: this.#isLinkUp ? 'up' : 'down',
       ...(isAttached && heldBack !== undefined ? { pending: heldBack } : {}),
       ...(vmmMtu === 0 || vmmMtu === this.mtu ? {} : { vmmMtu }),
-      ...(this.#lastFault === undefined ? {} : { lastFault: this.#lastFault }),
+      ...(lastFault === undefined ? {} : { lastFault }),
     };
   }
 
@@ -253,21 +274,11 @@ export class Vf implements SessionDevice, SwitchPort {
     const { shared } = this.#fabric;
     const queues = readQueues(shared, this.number, this.queuePairs);
     const { name, mac } = this.#config;
-    const states = { state: this.#cycle.state, link: this.#isLinkUp ? 'up' : 'down' } as const;
+    const states = { state: this.#attachment.state, link: this.#isLinkUp ? 'up' : 'down' } as const;
     const addresses = readAddresses(shared, this.number);
     const sums = { addresses, tx: sumTx(queues), rx: sumRx(queues) };
     const control = readControl(shared, this.number);
     return { name, mac, ...states, ...sums, queues, ...(control && { control }) };
-  }
-
-  #openEndpoint(): Endpoint {
-    const listener = {
-      onConnection: (fd: number) => this.#meet(fd),
-      onTrouble: (reason: string) => this.#fault(reason),
-    };
-    return this.#config.mode === 'server'
-      ? new ServerEndpoint(this.#config.socket, this.#poller, listener)
-      : new ClientEndpoint(this.#config.socket, listener);
   }
 
   /** The switch first, then the guest: a carrier that comes up must not meet a port still down. */
@@ -276,7 +287,7 @@ export class Vf implements SessionDevice, SwitchPort {
     if (isUp === this.#isLinkUp) return this.#linkChange;
     this.#isLinkUp = isUp;
     const change = async (): Promise<void> => {
-      await this.rings.setLink(isUp);
+      await this.#port.setLink(isUp);
       this.#session?.notifyConfigChange();
       this.#emit(isUp ? 'link-up' : 'link-down', { vf: this.name });
     };
@@ -292,105 +303,16 @@ export class Vf implements SessionDevice, SwitchPort {
 
   #setOwnAddress(address: bigint): Promise<void> {
     writeOwnAddress(this.#fabric.shared, this.number, address);
-    return this.rings.publish();
+    return this.#port.publish();
   }
 
-  #meet(fd: number): boolean {
-    if (this.#session === null) {
-      this.#begin(fd);
-      return true;
-    }
-    if (this.#waitingFd !== -1) return false;
-    // The end of the last session may lie in the same batch of events, behind this one: look after
-    // it.
-    this.#waitingFd = fd;
-    setImmediate(() => {
-      if (this.#session !== null && !this.#session.isClosing) this.#dropWaiting();
-    });
-    return true;
-  }
-
-  #dropWaiting(): void {
-    closePeerFd(this.#waitingFd);
-    this.#waitingFd = -1;
-  }
-
-  #begin(fd: number): void {
-    this.#isFaulted = false;
-    this.#isOutsideTold = false;
+  #onBegin(fd: number): void {
     this.#grants.begin(peerProcess(fd), this.#config);
-    this.#session = new Session(fd, this.#poller, this, {
-      onStateChange: () => this.#update(),
-      onReset: () => {
-        this.#isFaulted = false;
-        this.#update();
-        this.#emit('reset', { vf: this.name });
-      },
-      onRefusal: (reason) => this.#fault(reason, undefined, this.#refusals.words(reason)),
-      onOddity: (reason) => this.#warn(reason),
-      onRingFault: (queue, reason) => this.#tellRingFault(queue, reason),
-      onUntranslatable: (iova) => {
-        this.#lastFault = `address ${iova.toString(16)} is not translated by the guest's IOMMU`;
-      },
-      onClosed: (reason) => this.#end(reason),
-    });
-    this.#update();
-    this.#emit('connect', { vf: this.name });
+    this.#port.mtu = this.mtu;
   }
 
-  #end(closed: string | null): void {
-    const vain = this.#session === null ? null : this.#grants.end(this.#session);
-    const reason = closed ?? vain;
-    this.#session = null;
-    if (reason !== null) this.#lastFault = reason;
-    this.#cycle.to('down');
-    const untold = this.#refusals.rest();
-    if (untold !== null) this.#emit('fault', { vf: this.name, reason: untold });
-    this.#emit('disconnect', { vf: this.name, ...(reason === null ? {} : { reason }) });
-    const fd = this.#waitingFd;
-    this.#waitingFd = -1;
-    if (fd !== -1 && this.#endpoint !== null) this.#begin(fd);
-    else if (fd !== -1) closePeerFd(fd);
-    else this.#endpoint?.resume();
-  }
-
-  /** `words`: what is told of it; null: nothing. */
-  #fault(reason: string, queue?: number, words: string | null = reason): void {
-    this.#lastFault = reason;
-    // A ring that is faulted says so itself, and for as long as it is.
-    if (queue === undefined) this.#isFaulted = this.#session !== null;
-    this.#update();
-    if (words === null) return;
-    this.#emit('fault', {
-      vf: this.name,
-      reason: words,
-      ...(queue === undefined ? {} : { queue }),
-    });
-  }
-
-  /** Something is wrong that stops nothing of ours. */
-  #warn(reason: string): void {
-    this.#lastFault = reason;
-    this.#emit('fault', { vf: this.name, reason });
-  }
-
-  /** The state follows from the session and its rings. */
-  #update(): void {
-    if (this.#session === null) return;
-    const states = this.rings.queues().map((queue) => this.rings.state(queue));
-    if (this.#isFaulted && states.every((state) => state !== 'faulted')) {
-      // A refused request is over as soon as the rings run all the same.
-      this.#isFaulted = states.length === 0;
-    }
-    const before = this.#cycle.state;
-    if (states.includes('faulted') || this.#isFaulted) this.#to('faulted');
-    else if (this.#session.state === 'running') this.#to('ready');
-    else this.#to('connected');
-    if (before !== 'ready' && this.#cycle.is('ready')) this.#emit('ready', { vf: this.name });
-  }
-
-  #to(state: VfState): void {
-    if (this.#cycle.is('down')) this.#cycle.to('connected');
-    this.#cycle.to(state);
+  /** What happened at the attachment happened to this VF. */
+  #tell(...[name, detail]: AttachmentEvent): void {
+    this.#emit(...([name, { vf: this.name, ...detail }] as EventOf<VfEvents>));
   }
 }

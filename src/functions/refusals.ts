@@ -1,5 +1,5 @@
-import { monotonicSeconds } from '../../os/clock.ts';
-import { RateLimit, withHeldBack } from '../../rate-limit.ts';
+import { monotonicSeconds } from '../os/clock.ts';
+import { RateLimit, withHeldBack } from '../rate-limit.ts';
 
 /** So many at once are told, then one in so many seconds. */
 const TOLD = { burst: 16, seconds: 5 };

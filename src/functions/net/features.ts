@@ -1,5 +1,5 @@
-import * as virtio from '../../layout/virtio.ts';
-import { ProtocolFeature } from './message.ts';
+import * as virtio from '../../../layout/virtio.ts';
+import type { FrontEndTraits } from '../../vhost-user/device.ts';
 
 function mask(bits: readonly number[]): bigint {
   return bits.reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);
@@ -90,14 +90,6 @@ const OF_CONTROL_QUEUE: readonly SwitchableFeature[] = [
 const ALL = { ...SWITCHABLE_FEATURES, ...OPTIONAL_FEATURES, ...ALWAYS };
 const NAMES = Object.entries(ALL).sort(([, a], [, b]) => a - b);
 
-/** What decides about a feature beside the configuration. */
-export interface FrontEndTraits {
-  /** It serves the control queue itself. */
-  readonly keepsControlQueue?: boolean;
-  /** It has said that there is a channel on which it can be asked for translations. */
-  readonly hasChannel?: boolean;
-}
-
 /**
  * The feature bits of a VF: the same before and after a restart, since a guest that runs cannot be
  * asked again. MQ and GUEST_ANNOUNCE are offered whoever serves the control queue: a front-end that
@@ -109,10 +101,10 @@ export interface FrontEndTraits {
  */
 export function offeredFeatures(
   choice: FeatureChoice = {},
-  { keepsControlQueue = false, hasChannel = true }: FrontEndTraits = {},
+  { keepsConfigSpace = false, hasChannel = true }: FrontEndTraits = {},
 ): bigint {
   const { disabledFeatures: disabled = [], enabledFeatures: enabled = [] } = choice;
-  const isWithout = keepsControlQueue || disabled.includes('CTRL_VQ');
+  const isWithout = keepsConfigSpace || disabled.includes('CTRL_VQ');
   const withheld = [
     ...disabled,
     ...(isWithout ? OF_CONTROL_QUEUE : []),
@@ -138,14 +130,3 @@ export function isAcceptable(features: bigint, offered: bigint): boolean {
 export function featureNames(features: bigint): string[] {
   return NAMES.filter(([, bit]) => ((features >> BigInt(bit)) & 1n) === 1n).map(([name]) => name);
 }
-
-export const OFFERED_PROTOCOL_FEATURES = mask([
-  ProtocolFeature.MQ,
-  ProtocolFeature.REPLY_ACK,
-  ProtocolFeature.MTU,
-  ProtocolFeature.BACKEND_REQ,
-  ProtocolFeature.CONFIG,
-  ProtocolFeature.RESET_DEVICE,
-  ProtocolFeature.CONFIGURE_MEM_SLOTS,
-  ProtocolFeature.STATUS,
-]);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { VIRTIO_F_RING_RESET } from '../../layout/virtio.ts';
+import { VIRTIO_F_RING_RESET } from '../../../layout/virtio.ts';
 import { featureNames, isAcceptable, offeredFeatures, SWITCHABLE_FEATURES } from './features.ts';
 
 const bit = (number: number) => 1n << BigInt(number);
@@ -27,10 +27,10 @@ describe('what a VF offers', () => {
   });
 
   it('has no ACCESS_PLATFORM for a front-end that has no channel for questions', () => {
-    const offered = offeredFeatures({}, { keepsControlQueue: false, hasChannel: false });
+    const offered = offeredFeatures({}, { keepsConfigSpace: false, hasChannel: false });
     expect(featureNames(offeredFeatures() & ~offered)).toEqual(['ACCESS_PLATFORM']);
     const wanted = { enabledFeatures: ['ACCESS_PLATFORM'] };
-    const told = offeredFeatures(wanted, { keepsControlQueue: false, hasChannel: false });
+    const told = offeredFeatures(wanted, { keepsConfigSpace: false, hasChannel: false });
     expect(told).toBe(offeredFeatures());
   });
 
@@ -40,5 +40,39 @@ describe('what a VF offers', () => {
     const told = offeredFeatures({ enabledFeatures: ['RING_RESET'] });
     expect(featureNames(told & ~offeredFeatures())).toEqual(['RING_RESET']);
     expect(isAcceptable(bit(VIRTIO_F_RING_RESET), told)).toBe(true);
+  });
+});
+
+describe('features', () => {
+  const offered = offeredFeatures();
+
+  it('are acceptable as they were offered, or fewer', () => {
+    expect(isAcceptable(offered, offered)).toBe(true);
+    expect(isAcceptable(0n, offered)).toBe(true);
+  });
+
+  it('are not acceptable with any bit more, but for those of the control queue', () => {
+    const extra: number[] = [];
+    for (let bit = 0; bit < 64; bit++) {
+      const isOffered = ((offered >> BigInt(bit)) & 1n) === 1n;
+      const isTaken = isAcceptable(1n << BigInt(bit), offered);
+      if (isOffered) expect(isTaken, `bit ${bit}`).toBe(true);
+      else if (isTaken) extra.push(bit);
+    }
+    expect(featureNames(extra.reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n))).toEqual(
+      extra.length === 0 ? [] : expect.arrayContaining(['CTRL_VQ']),
+    );
+  });
+
+  it('that a VF has switched off are neither offered nor acceptable', () => {
+    const fewer = offeredFeatures({ disabledFeatures: ['MRG_RXBUF'] });
+    expect(offered & ~fewer).toBe(1n << 15n);
+    expect(isAcceptable(1n << 15n, fewer)).toBe(false);
+  });
+
+  it('have the names that users see', () => {
+    expect(featureNames((1n << 32n) | (1n << 15n))).toEqual(['MRG_RXBUF', 'VERSION_1']);
+    const count = [...offered.toString(2)].filter((digit) => digit === '1').length;
+    expect(featureNames(offered).length, 'every offered bit has a name').toBe(count);
   });
 });

@@ -1,9 +1,9 @@
-import type { RingSet } from '../../virtqueue/ring-set.ts';
+import type { RingSet } from '../virtqueue/ring-set.ts';
 import type { RingInfo } from './types.ts';
 
 const DIRECTIONS = { receive: 'rx', transmit: 'tx', control: 'control' } as const;
 
-/** The rings of a VF as an operator sees them: those that run, and those that are set aside. */
+/** A function's rings as an operator sees them: those that run, and those that are set aside. */
 export function ringInfos(rings: RingSet): RingInfo[] {
   return rings.queues().map((queue) => {
     const fault = rings.faultOf(queue);

@@ -1,6 +1,6 @@
-import { RING_FAULT_NONE } from '../../../layout/virtqueue.ts';
-import { BackOff } from '../../back-off.ts';
-import type { RingProblem } from '../../state/ring-problem.ts';
+import { RING_FAULT_NONE } from '../../layout/virtqueue.ts';
+import { BackOff } from '../back-off.ts';
+import type { RingProblem } from '../state/ring-problem.ts';
 
 /** Fewer traps than these within a minute may be bad luck. */
 export const TRAPS_MAX = 3;

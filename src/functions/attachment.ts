@@ -1,0 +1,233 @@
+import { RING_FAULT_TRAP } from '../../layout/virtqueue.ts';
+import { everyStep, inBackground } from '../background.ts';
+import { LifeCycle } from '../life-cycle.ts';
+import { closePeerFd } from '../os/closer.ts';
+import type { Poller } from '../os/poller.ts';
+import {
+  ClientEndpoint,
+  type Endpoint,
+  ServerEndpoint,
+  type SocketMode,
+} from '../os/unix-endpoint.ts';
+import type { RingProblem } from '../state/ring-problem.ts';
+import type { Device } from '../vhost-user/device.ts';
+import { Dialogue } from '../vhost-user/dialogue.ts';
+import { followHold } from '../vhost-user/hold.ts';
+import { NOT_SHARED } from '../vhost-user/not-shared.ts';
+import type { Session } from '../vhost-user/session.ts';
+import { FUNCTION_TRANSITIONS } from './function-state.ts';
+import { type Hold, Quarantine } from './quarantine.ts';
+import { Refusals } from './refusals.ts';
+import type { AttachmentEvent, FunctionState } from './types.ts';
+
+/** Who hears of what happens here: the function. */
+export interface AttachmentOwner {
+  emit(...event: AttachmentEvent): void;
+  /** A front-end has connected, by this descriptor. */
+  onBegin(fd: number): void;
+  /** It has gone. Returns what there is to say about that, or null. */
+  onEnd(session: Session): string | null;
+}
+
+/**
+ * Where a VMM attaches to a function of any kind: a socket, one front-end at a time, the state that
+ * follows from its session and its rings, and what the world is told of all that.
+ *
+ *     endpoint ─► dialogue (one front-end at a time) ─► session ─► rings of the device
+ */
+export class Attachment {
+  readonly quarantine = new Quarantine((hold) => this.#followHold(hold));
+  readonly #device: Device;
+  readonly #poller: Poller;
+  readonly #owner: AttachmentOwner;
+  readonly #cycle: LifeCycle<FunctionState>;
+  #endpoint: Endpoint | null = null;
+  #dialogue: Dialogue | null = null;
+  readonly #refusals = new Refusals();
+  /** A front-end that came while the last one was still being torn down. */
+  #waitingFd = -1;
+  #lastFault: string | undefined;
+  #isFaulted = false;
+  #isOutsideTold = false;
+
+  constructor(device: Device, poller: Poller, owner: AttachmentOwner) {
+    this.#device = device;
+    this.#poller = poller;
+    this.#owner = owner;
+    this.#cycle = new LifeCycle<FunctionState>(device.name, FUNCTION_TRANSITIONS, 'down');
+  }
+
+  get session(): Session | null {
+    return this.#dialogue?.session ?? null;
+  }
+
+  get state(): FunctionState {
+    return this.#cycle.state;
+  }
+
+  get lastFault(): string | undefined {
+    return this.#lastFault;
+  }
+
+  /** Throws an OperatorError if the socket cannot be opened. */
+  open({ socket, mode }: { socket: string; mode: SocketMode }): void {
+    const listener = {
+      onConnection: (fd: number) => this.#meet(fd),
+      onTrouble: (reason: string) => this.fault(reason),
+    };
+    this.#endpoint =
+      mode === 'server'
+        ? new ServerEndpoint(socket, this.#poller, listener)
+        : new ClientEndpoint(socket, listener);
+  }
+
+  async close(): Promise<void> {
+    const endpoint = this.#endpoint;
+    this.#endpoint = null;
+    await everyStep(`close the socket of ${this.#device.name}`, [
+      () => endpoint?.close(),
+      () => this.#dropWaiting(),
+      () => this.quarantine.close(),
+      () => this.#dialogue?.close(),
+    ]);
+  }
+
+  async reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
+    const lost = await this.#device.rings.reattach(processor, direction);
+    for (const { queue, reason } of lost) this.#tellRingFault(queue, reason);
+  }
+
+  async setAside(reason: string): Promise<void> {
+    const { rings } = this.#device;
+    for (const queue of rings.queues()) {
+      await rings.fault(queue, reason);
+      this.session?.signalRingError(queue);
+    }
+    this.fault(reason);
+  }
+
+  /** A processor stopped one of the rings. */
+  async onRingFault(queue: number, { fault, reason }: RingProblem): Promise<void> {
+    await this.#device.rings.fault(queue, reason);
+    this.#tellRingFault(queue, reason);
+    if (fault === RING_FAULT_TRAP) this.quarantine.noteTrap(performance.now());
+  }
+
+  onUntranslated(iova: bigint, access: number): void {
+    this.session?.iommu.miss(iova, access);
+  }
+
+  onOutside(address: bigint): void {
+    if (this.#isOutsideTold) return;
+    this.#isOutsideTold = true;
+    this.warn(`a buffer at guest address 0x${address.toString(16)} lies ${NOT_SHARED}`);
+  }
+
+  /** `words`: what is told of it; null: nothing. */
+  fault(reason: string, queue?: number, words: string | null = reason): void {
+    this.#lastFault = reason;
+    // A ring that is faulted says so itself, and for as long as it is.
+    if (queue === undefined) this.#isFaulted = this.#dialogue !== null;
+    this.#update();
+    if (words === null) return;
+    this.#owner.emit('fault', { reason: words, ...(queue === undefined ? {} : { queue }) });
+  }
+
+  /** Something is wrong that stops nothing of ours. */
+  warn(reason: string): void {
+    this.#lastFault = reason;
+    this.#owner.emit('fault', { reason });
+  }
+
+  #tellRingFault(queue: number, reason: string): void {
+    this.session?.signalRingError(queue);
+    this.fault(reason, queue);
+  }
+
+  #followHold(hold: Hold | null): void {
+    this.#lastFault = hold?.reason ?? this.#lastFault;
+    if (hold === null) this.#owner.emit('release', {});
+    else this.#owner.emit('hold', hold);
+    if (this.session !== null) inBackground('hold or release rings', followHold(this.session));
+  }
+
+  #meet(fd: number): boolean {
+    if (this.#dialogue === null) {
+      this.#begin(fd);
+      return true;
+    }
+    if (this.#waitingFd !== -1) return false;
+    // The end of the last session may lie in the same batch of events, behind this one: look after
+    // it.
+    this.#waitingFd = fd;
+    setImmediate(() => {
+      if (this.#dialogue !== null && !this.#dialogue.isClosing) this.#dropWaiting();
+    });
+    return true;
+  }
+
+  #dropWaiting(): void {
+    closePeerFd(this.#waitingFd);
+    this.#waitingFd = -1;
+  }
+
+  #begin(fd: number): void {
+    this.#isFaulted = false;
+    this.#isOutsideTold = false;
+    this.#owner.onBegin(fd);
+    this.#dialogue = new Dialogue(fd, this.#poller, this.#device, {
+      onStateChange: () => this.#update(),
+      onReset: () => {
+        this.#isFaulted = false;
+        this.#update();
+        this.#owner.emit('reset', {});
+      },
+      onRefusal: (reason) => this.fault(reason, undefined, this.#refusals.words(reason)),
+      onRingFault: (queue, reason) => this.#tellRingFault(queue, reason),
+      onUntranslatable: (iova) => {
+        this.#lastFault = `address ${iova.toString(16)} is not translated by the guest's IOMMU`;
+      },
+      onClosed: (reason) => this.#end(reason),
+    });
+    this.#update();
+    this.#owner.emit('connect', {});
+  }
+
+  #end(closed: string | null): void {
+    const vain = this.session === null ? null : this.#owner.onEnd(this.session);
+    const reason = closed ?? vain;
+    this.#dialogue = null;
+    if (reason !== null) this.#lastFault = reason;
+    this.#cycle.to('down');
+    const untold = this.#refusals.rest();
+    if (untold !== null) this.#owner.emit('fault', { reason: untold });
+    this.#owner.emit('disconnect', reason === null ? {} : { reason });
+    const fd = this.#waitingFd;
+    this.#waitingFd = -1;
+    if (fd !== -1 && this.#endpoint !== null) this.#begin(fd);
+    else if (fd !== -1) closePeerFd(fd);
+    else this.#endpoint?.resume();
+  }
+
+  /** The state follows from the session and its rings. */
+  #update(): void {
+    const { session } = this;
+    if (session === null) return;
+    const { rings } = this.#device;
+    const states = rings.queues().map((queue) => rings.state(queue));
+    if (this.#isFaulted && states.every((state) => state !== 'faulted')) {
+      // A refused request is over as soon as the rings run all the same.
+      this.#isFaulted = states.length === 0;
+    }
+    const before = this.#cycle.state;
+    if (states.includes('faulted') || this.#isFaulted) this.#to('faulted');
+    else if (session.state === 'running') this.#to('ready');
+    else this.#to('connected');
+    if (before !== 'ready' && this.#cycle.is('ready')) this.#owner.emit('ready', {});
+  }
+
+  #to(state: FunctionState): void {
+    if (this.#cycle.is('down')) this.#cycle.to('connected');
+    this.#cycle.to(state);
+  }
+}

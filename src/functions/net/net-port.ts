@@ -1,0 +1,134 @@
+import { COUNTER_REFUSED } from '../../../layout/counters.ts';
+import { RECEIVE_BY_TABLE } from '../../../layout/vf.ts';
+import type { Command, RingRole } from '../../processor/commands.ts';
+import type { Fabric } from '../../processor/fabric.ts';
+import { writeFlowRecord } from '../../state/flow-record.ts';
+import { CONTROL_QUEUE, ringNumber } from '../../state/ring-number.ts';
+import { writeLink } from '../../state/vlan.ts';
+import type { Ring } from '../../virtqueue/ring.ts';
+import type { RingDevice } from '../../virtqueue/ring-device.ts';
+import { RingSet } from '../../virtqueue/ring-set.ts';
+import { ControlSettings } from './control-settings.ts';
+import { enabledReceiveQueues, writeReceiveQueues } from './receive-queues.ts';
+import { type NetRingSettings, writeNetRing } from './ring-features.ts';
+
+interface PortPlace {
+  number: number;
+  /** The processor that a queue's pair belongs to, always the same. */
+  ownerOf: (queue: number) => number;
+  roleOf: (queue: number, features: bigint) => RingRole | null;
+}
+
+/**
+ * A port of the switch and its rings: which receive queues take frames, how flows are spread over
+ * them, whether the link is up, and what a guest has set through its control queue.
+ */
+export class NetPort implements RingDevice {
+  readonly rings: RingSet;
+  readonly roleOf: PortPlace['roleOf'];
+  /** What the guest has set through its control queue. Outlives a lost connection, but no reset. */
+  readonly settings = new ControlSettings();
+  /** What the front-end tells its guest, for the rings that start from now on. */
+  mtu = 0;
+  readonly #number: number;
+  readonly #fabric: Fabric;
+  #isLinkUp = true;
+  #hasGro = false;
+
+  constructor({ number, ownerOf, roleOf }: PortPlace, fabric: Fabric) {
+    this.#number = number;
+    this.#fabric = fabric;
+    this.roleOf = roleOf;
+    this.rings = new RingSet(number, ownerOf, fabric, this);
+  }
+
+  /** A port whose link is down has no receive queue, however many run. */
+  async setLink(isUp: boolean): Promise<void> {
+    const { view } = this.#fabric.shared;
+    writeLink(view, this.#fabric.shared.vfOffset(this.#number), isUp);
+    this.#isLinkUp = isUp;
+    await this.publish();
+  }
+
+  /** Whether frames for this port are joined, where its guest takes super-frames. */
+  setGro(hasGro: boolean): void {
+    this.#hasGro = hasGro;
+    this.#describeAll();
+  }
+
+  /** Brings the rings in line with `settings`, which its guest has changed. */
+  async applySettings(): Promise<void> {
+    this.#describeAll();
+    const { view } = this.#fabric.shared;
+    writeFlowRecord(view, this.#fabric.shared.flowOffset(this.#number), this.settings);
+    await this.publish();
+  }
+
+  /** The device was reset, and all that its guest had set is void. */
+  async resetSettings(): Promise<void> {
+    this.settings.reset();
+    await this.applySettings();
+  }
+
+  countRefused(): void {
+    this.#fabric.shared.count(ringNumber(this.#number, CONTROL_QUEUE), COUNTER_REFUSED);
+  }
+
+  /** The virtqueue number of the control queue, if that runs. */
+  get controlQueue(): number | null {
+    const control = [...this.rings.all()].find(({ role }) => role === 'control');
+    return control === undefined || control.pins === null ? null : control.queue;
+  }
+
+  describe(ring: Ring): void {
+    writeNetRing(this.#fabric.shared, ring, this.#ringSettings);
+  }
+
+  /** Whatever was set through a control queue before was set by another driver. */
+  async onFreshStart({ role }: Ring): Promise<void> {
+    if (role === 'control') await this.resetSettings();
+  }
+
+  async catchUp(processor: number): Promise<void> {
+    await this.#fabric.post(processor, this.#portCommand());
+  }
+
+  /** Tells the switch which receive queues take frames. */
+  async publish(): Promise<void> {
+    const { view } = this.#fabric.shared;
+    const queues = this.#receiveQueues();
+    const count = this.#receiveCount(queues);
+    writeReceiveQueues(view, this.#fabric.shared.vfOffset(this.#number), queues, count);
+    await this.#fabric.broadcast(this.#portCommand());
+  }
+
+  #describeAll(): void {
+    for (const ring of this.rings.all()) this.describe(ring);
+  }
+
+  get #ringSettings(): NetRingSettings {
+    return { guest: this.settings, hasGro: this.#hasGro, mtu: this.mtu };
+  }
+
+  #receiveQueues(): number[] {
+    if (!this.#isLinkUp) return [];
+    const rings = [...this.rings.all()];
+    // Without a control queue it is the front-end that enables those that the guest uses.
+    const pairs = this.controlQueue === null ? rings.length : this.settings.queuePairs;
+    return enabledReceiveQueues(rings, pairs);
+  }
+
+  #receiveCount(queues: readonly number[]): number {
+    const hasTable = this.settings.table !== null && this.controlQueue !== null;
+    return hasTable && queues.length > 0 ? RECEIVE_BY_TABLE : queues.length;
+  }
+
+  #portCommand(): Command {
+    return { kind: 'set-port', vf: this.#number, isUp: this.#receiveQueues().length > 0 };
+  }
+}
+
+/** virtio-net's numbering (5.1.2), where there is no control queue: even queues receive. */
+export function pairRole(queue: number): RingRole {
+  return queue % 2 === 1 ? 'transmit' : 'receive';
+}

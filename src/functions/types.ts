@@ -1,0 +1,33 @@
+// What a function of any kind shows of itself.
+
+import type { EventOf } from '../events.ts';
+
+/**
+ * down: no front-end. connected: the socket is open. ready: at least one ring runs.
+ * faulted: a ring or the session was stopped by a fault.
+ */
+export type FunctionState = 'down' | 'connected' | 'ready' | 'faulted';
+
+export interface RingInfo {
+  queue: number;
+  direction: string;
+  state: string;
+  size: number;
+  /** Why it is faulted. */
+  fault?: string;
+}
+
+/** What happens where a VMM attaches, whatever the kind of device. */
+export interface AttachmentEvents {
+  connect: object;
+  ready: object;
+  reset: object;
+  /** `reason`: why the NIC closed the connection, when the front-end was to blame. */
+  disconnect: { reason?: string };
+  fault: { queue?: number; reason: string };
+  /** Its rings made the firmware trap again and again: none of them runs for so long. */
+  hold: { seconds: number; reason: string };
+  release: object;
+}
+
+export type AttachmentEvent = EventOf<AttachmentEvents>;
