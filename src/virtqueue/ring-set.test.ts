@@ -88,7 +88,7 @@ describe('the rings of a port', () => {
     };
     const whole = { guestAddress: 0n, userAddress: 0n, fileOffset: 0n, sizeBytes: BigInt(SIZE) };
     memory.add(whole, createMemoryFile('ring', SIZE));
-    const rings = new RingSet(0, () => 0, fabric);
+    const rings = new RingSet(0, () => 0, fabric, device);
     const addresses = { descriptors: 0n, avail: 0x2000n, used: 0x4000n };
     const setup = { ...createRingSetup(), size: 16, addresses, isEnabled: true };
     expect(await rings.start(1, setup, memory, 0n)).toBeNull();
