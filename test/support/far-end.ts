@@ -10,12 +10,15 @@ import { openPacketSocket, PACKET_HEADER_SIZE } from '../../src/os/packet-socket
 import { openTapQueue } from '../../src/os/tap.ts';
 import { connectUnixSocket } from '../../src/os/unix-socket.ts';
 import { VdeSource } from '../../src/uplinks/vde.ts';
+import { Arrivals } from './arrivals.ts';
 import { acquirePoller, type PollerLease } from './mock-driver/shared-poller.ts';
 
 /** The other end of an uplink's wire, as a test holds it. */
 export interface FarEnd {
   /** What has come so far, oldest first. */
   readonly frames: Uint8Array[];
+  /** Resolves when `count` frames lie there. */
+  arrived(count: number): Promise<void>;
   /** False if there is no room now. `header`: virtio-net's, if the wire has one and it matters. */
   send(frame: Uint8Array, header?: Uint8Array): boolean;
   /** Whether what has come is read; otherwise it piles up in the kernel. */
@@ -30,18 +33,26 @@ const ENOTSOCK = 88;
  * Reads and writes whole frames at one descriptor, each with `headerSize` bytes of zeros before it.
  */
 class MessageEnd implements FarEnd {
-  readonly frames: Uint8Array[];
   readonly fd: number;
+  readonly #arrivals: Arrivals;
   readonly #headerSize: number;
   readonly #memory = new LinearMemory(ROOM);
   readonly #bytes = new Uint8Array(this.#memory.buffer);
   readonly #lease: PollerLease = acquirePoller();
 
-  constructor(fd: number, headerSize: number, frames: Uint8Array[] = []) {
+  constructor(fd: number, headerSize: number, arrivals = new Arrivals()) {
     this.fd = fd;
-    this.frames = frames;
+    this.#arrivals = arrivals;
     this.#headerSize = headerSize;
     this.#lease.poller.add(fd, () => this.#read());
+  }
+
+  get frames(): Uint8Array[] {
+    return this.#arrivals.frames;
+  }
+
+  arrived(count: number): Promise<void> {
+    return this.#arrivals.wait(count);
   }
 
   send(frame: Uint8Array, header?: Uint8Array): boolean {
@@ -77,9 +88,10 @@ class MessageEnd implements FarEnd {
   #read(): void {
     for (let i = 0; i < 256; i++) {
       const length = this.#readOne();
-      if (length <= 0) return;
+      if (length <= 0) break;
       this.frames.push(this.#bytes.slice(this.#headerSize, length));
     }
+    this.#arrivals.tell();
   }
 }
 
@@ -115,6 +127,7 @@ export function openDgramEnd(path: string, peer: string, { isConnected = false }
   let isReady = false;
   return {
     frames: receiver.frames,
+    arrived: (count) => receiver.arrived(count),
     send: (frame) => {
       isReady ||= connectUnixSocket(sender.fd, peer) === 0;
       return isReady && sender.send(frame);
@@ -138,7 +151,7 @@ export function withLength(frame: Uint8Array): Uint8Array {
 
 /** A peer of QEMU's stream: each frame behind its length. */
 export class StreamEnd implements FarEnd {
-  readonly frames: Uint8Array[] = [];
+  readonly #arrivals = new Arrivals();
   readonly #path: string;
   #server: Server | null = null;
   #socket: Socket | null = null;
@@ -149,6 +162,14 @@ export class StreamEnd implements FarEnd {
     if (nicMode === 'client') {
       this.#server = createServer((socket) => this.#adopt(socket)).listen(path);
     } else this.connect();
+  }
+
+  get frames(): Uint8Array[] {
+    return this.#arrivals.frames;
+  }
+
+  arrived(count: number): Promise<void> {
+    return this.#arrivals.wait(count);
   }
 
   connect(): void {
@@ -165,10 +186,15 @@ export class StreamEnd implements FarEnd {
     return this.sendBytes(withLength(frame));
   }
 
-  /** Any part of the stream: frames need not be whole. */
+  /** Any part of the stream: frames need not be whole. What is sent in one go is one write. */
   sendBytes(bytes: Uint8Array): boolean {
-    if (this.#socket === null) return false;
-    this.#socket.write(bytes);
+    const socket = this.#socket;
+    if (socket === null) return false;
+    if (socket.writableCorked === 0) {
+      socket.cork();
+      process.nextTick(() => socket.uncork());
+    }
+    socket.write(bytes);
     return true;
   }
 
@@ -197,12 +223,13 @@ export class StreamEnd implements FarEnd {
       bytes = bytes.subarray(end);
     }
     this.#rest = bytes;
+    this.#arrivals.tell();
   }
 }
 
 /** Another port of a VDE switch. */
 export class VdeEnd implements FarEnd {
-  readonly frames: Uint8Array[] = [];
+  readonly #arrivals = new Arrivals();
   readonly #source: VdeSource;
   #end: MessageEnd | null = null;
 
@@ -220,13 +247,21 @@ export class VdeEnd implements FarEnd {
     return this.#source.start({
       onUp: ({ settings: [wire] }) => {
         if (wire === undefined || !('fd' in wire)) throw new Error('no wire');
-        this.#end = new MessageEnd(wire.fd, 0, this.frames);
+        this.#end = new MessageEnd(wire.fd, 0, this.#arrivals);
       },
       onDown: () => {
         this.#detach();
         this.#source.release();
       },
     });
+  }
+
+  get frames(): Uint8Array[] {
+    return this.#arrivals.frames;
+  }
+
+  arrived(count: number): Promise<void> {
+    return this.#arrivals.wait(count);
   }
 
   send(frame: Uint8Array): boolean {

@@ -8,6 +8,8 @@ export const MULTICAST = '01:00:5e:00:00:fb';
 const ETHERNET_SIZE = 14;
 const IPV4_SIZE = 20;
 const UDP_SIZE = 8;
+/** Where `RandomFrames` takes its bytes from. */
+const RANDOM_POOL_BYTES = 0x20000;
 /** flow u32, sequence u32, seed u32: in front of the seeded payload. */
 const TAG_SIZE = 12;
 const UDP_FRAME_SIZE_MIN = ETHERNET_SIZE + IPV4_SIZE + UDP_SIZE + TAG_SIZE;
@@ -52,6 +54,33 @@ export function plainFrame(addresses: Addresses, length: number, seed = 1): Uint
   const payload = new Uint8Array(Math.max(0, length - ETHERNET_SIZE));
   fillSeeded(payload, seed);
   return ethernetFrame(addresses, 0x88b5, payload).subarray(0, length);
+}
+
+/** Many frames of random lengths and contents, each with a number of its own: quickly made. */
+export class RandomFrames {
+  readonly #header: Uint8Array;
+  readonly #pool: Uint8Array;
+  readonly #lengthMax: number;
+  #count = 0;
+
+  constructor(addresses: Addresses, lengthMax: number) {
+    this.#header = ethernetFrame(addresses, 0x88b5, new Uint8Array(0));
+    this.#lengthMax = lengthMax;
+    this.#pool = new Uint8Array(RANDOM_POOL_BYTES + lengthMax);
+    fillSeeded(this.#pool, 1);
+  }
+
+  /** The next frames: which of the random bytes, and how many, follows from the seed. */
+  take(count: number, seed: number): Uint8Array[] {
+    const random = new Random(seed);
+    return Array.from({ length: count }, () => {
+      const at = random.below(RANDOM_POOL_BYTES);
+      const frame = this.#pool.slice(at, at + random.between(60, this.#lengthMax));
+      frame.set(this.#header);
+      new DataView(frame.buffer).setUint32(ETHERNET_SIZE, this.#count++);
+      return frame;
+    });
+  }
 }
 
 export function arpRequest(from: string, fromIp: number, toIp: number): Uint8Array {

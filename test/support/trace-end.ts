@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { Arrivals } from './arrivals.ts';
 import type { FarEnd } from './far-end.ts';
 
 const ENHANCED_PACKET = 6;
@@ -14,7 +15,7 @@ const LOOK_MILLISECONDS = 1;
  * Nothing can be sent from there.
  */
 export class TraceEnd implements FarEnd {
-  readonly frames: Uint8Array[] = [];
+  readonly #arrivals = new Arrivals();
   readonly #file: number;
   readonly #timer: NodeJS.Timeout;
   #seen = 0; // bytes of the file
@@ -22,6 +23,14 @@ export class TraceEnd implements FarEnd {
   constructor(file: string) {
     this.#file = openSync(file, 'r');
     this.#timer = setInterval(() => this.#read(), LOOK_MILLISECONDS);
+  }
+
+  get frames(): Uint8Array[] {
+    return this.#arrivals.frames;
+  }
+
+  arrived(count: number): Promise<void> {
+    return this.#arrivals.wait(count);
   }
 
   send(): boolean {
@@ -44,7 +53,7 @@ export class TraceEnd implements FarEnd {
     const bytes = fresh.subarray(0, readSync(this.#file, fresh, 0, fresh.length, this.#seen));
     for (let at = 0; at + BLOCK_HEADER_SIZE <= bytes.length; ) {
       const total = bytes.readUInt32LE(at + 4);
-      if (at + total > bytes.length) return;
+      if (at + total > bytes.length) break;
       const block = bytes.subarray(at, at + total);
       at += total;
       this.#seen += total;
@@ -54,5 +63,6 @@ export class TraceEnd implements FarEnd {
       const length = block.readUInt32LE(20);
       this.frames.push(new Uint8Array(block.subarray(HEADER_SIZE, HEADER_SIZE + length)));
     }
+    this.#arrivals.tell();
   }
 }

@@ -1,4 +1,5 @@
-const SECONDS_MAX = 10;
+/** How long nobody waits, however busy the machine is. */
+const SECONDS_MAX = 40;
 
 /**
  * Waits for something of which no event tells, such as a counter. Throws if it is not so after some
@@ -9,5 +10,19 @@ export async function waitUntil(isTrue: () => boolean, state: () => unknown): Pr
   while (!isTrue()) {
     if (Date.now() > end) throw new Error(`still waiting: ${JSON.stringify(state())}`);
     await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/** What an event gives that must come within some seconds; else throws what `state` returns. */
+export async function inTime<T>(event: Promise<T>, state: () => unknown): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const fail = (): void => reject(new Error(`still waiting: ${JSON.stringify(state())}`));
+    timer = setTimeout(fail, SECONDS_MAX * 1000);
+  });
+  try {
+    return await Promise.race([event, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -178,7 +178,7 @@ describe('frames with tags of 802.1ad to a packet socket', () => {
   test('wait in order where the line is slow', async () => {
     await open('packet');
     ip('link set near txqueuelen 1000');
-    tc('qdisc add dev near root tbf rate 10mbit burst 16kb limit 64mb');
+    tc('qdisc add dev near root tbf rate 1mbit burst 16kb limit 64mb');
     await sendAll(mixed(200, FULL));
     expect(wire()).toMatchObject({ sent: 200, drops: { tooLong: 0, refused: 0 } });
     expect(wire().blocked).toBeGreaterThan(0);

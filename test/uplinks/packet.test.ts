@@ -11,6 +11,7 @@ import { BROADCAST, plainFrame } from '../support/frames.ts';
 import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { enterNamespace, ip, namespaceMissing, tc } from '../support/namespace.ts';
 import { TestNic } from '../support/test-nic.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 // What is a packet socket's own: the ring it receives into, and what it does to the interface.
 
@@ -62,11 +63,7 @@ async function open(queues = 1): Promise<string | undefined> {
 }
 
 async function until(isTrue: () => boolean): Promise<void> {
-  const end = Date.now() + 10_000;
-  while (!isTrue()) {
-    if (Date.now() > end) throw new Error(JSON.stringify(lab.nic.stats().uplinks));
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
+  await waitUntil(isTrue, () => lab.nic.stats().uplinks);
 }
 
 async function toGuest(count: number, seed: number): Promise<void> {
@@ -199,13 +196,15 @@ describe('large frames to a packet socket', () => {
     await until(() => far.frames.length === loose.length);
     expect(lab.nic.stats().uplinks[0]?.wire.blocked).toBe(0);
     // More than the buffer of the socket holds, and less than that and the ring together.
-    tc('qdisc add dev near root tbf rate 50mbit burst 16kb limit 64mb');
-    await guest.sendAll(frames);
+    const line = (rate: string): string => `dev near root tbf rate ${rate} burst 16kb limit 64mb`;
+    tc(`qdisc add ${line('1mbit')}`); // slower than any machine
+    const sending = guest.sendAll(frames);
+    await until(() => (lab.nic.stats().uplinks[0]?.wire.blocked ?? 0) > 0);
+    tc(`qdisc change ${line('1gbit')}`);
+    await sending;
     await until(() => far.frames.length === loose.length + frames.length);
     checkSame(far.frames, [...loose, ...frames]);
-    const wire = lab.nic.stats().uplinks[0]?.wire;
-    expect(wire?.blocked).toBeGreaterThan(0);
-    expect(wire?.drops.refused).toBe(0);
+    expect(lab.nic.stats().uplinks[0]?.wire.drops.refused).toBe(0);
   });
 });
 

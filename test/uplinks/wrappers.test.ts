@@ -97,7 +97,6 @@ describe('a fault injector', () => {
     await toGuest(3);
     await arrived;
     expect(performance.now() - start).toBeGreaterThan(99);
-    expect(performance.now() - start).toBeLessThan(1000);
   });
 
   test('paces what goes to the world', async () => {

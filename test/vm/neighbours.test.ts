@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { findProgram } from '../../src/demo/guest/requirements.ts';
 import type { UplinkConfigInput } from '../../src/uplinks/config.ts';
 import { imbalances } from '../support/assert-balanced.ts';
+import { waitUntil } from '../support/wait-until.ts';
 import { canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
 import { ping, reach, stream, transfer } from './traffic.ts';
 
@@ -67,11 +68,10 @@ afterAll(async () => {
 
 async function startVdeSwitch(): Promise<void> {
   vdeSwitch = spawn('vde_switch', ['-s', lab.path('vde')], { stdio: ['pipe', 'ignore', 'ignore'] });
-  const end = Date.now() + 10_000;
-  while (!existsSync(lab.path('vde/ctl'))) {
-    if (Date.now() > end) throw new Error('vde_switch made no socket');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await waitUntil(
+    () => existsSync(lab.path('vde/ctl')),
+    () => 'vde_switch made no socket',
+  );
 }
 
 describe.each(kinds)('a guest behind $name', ({ name, uplink, netdev }) => {

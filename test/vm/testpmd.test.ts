@@ -3,6 +3,7 @@ import { Generator, type RingOptions } from '../../bench/generator.ts';
 import { reserveHugePages } from '../../bench/huge-pages.ts';
 import { missingTestpmd, testpmdYear } from '../../bench/testpmd.ts';
 import { TestNic } from '../support/test-nic.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 const WINDOW_SECONDS = 1;
 const WARM_UP_SECONDS = 0.5;
@@ -88,12 +89,10 @@ if (reason !== '') console.log(`skipped: ${reason}`);
 async function untilEnabled(lab: TestNic, queuePairs: number): Promise<void> {
   const isReady = (vf: string) =>
     lab.nic.vf(vf).rings.filter(({ state }) => state === 'enabled').length === queuePairs * 2;
-  for (let tries = 0; tries < 500; tries++) {
-    if (isReady('vf0') && isReady('vf1')) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  const states = ['vf0', 'vf1'].map((vf) => lab.nic.vf(vf).rings.map(({ state }) => state));
-  throw new Error(`not all ${queuePairs} queue pairs are enabled: ${JSON.stringify(states)}`);
+  await waitUntil(
+    () => isReady('vf0') && isReady('vf1'),
+    () => ['vf0', 'vf1'].map((vf) => lab.nic.vf(vf).rings.map(({ state }) => state)),
+  );
 }
 
 // Two virtio-user ports of one testpmd send the same frames back and forth: whatever is missing at
