@@ -18,6 +18,7 @@ import {
 import { VF_F_VLAN } from '../layout/vf';
 import { RING_DISABLED, RING_F_COALESCE, RING_STOPPED } from '../layout/virtqueue';
 import { control } from './memory/control';
+import { vfAt } from './memory/vf-record';
 import { coalesce } from './offload/coalesce';
 import { configureFragments } from './offload/segment';
 import { classify, TARGETS_DIFFER } from './switch/classify';
@@ -31,7 +32,6 @@ import {
   openFlood,
   resumeFlood,
 } from './switch/flood';
-import { fillFlowTable } from './switch/toeplitz';
 import { classifyFlagged } from './switch/vlan';
 import { complete, listInterrupts } from './vf/complete';
 import { openJoined } from './vf/joined';
@@ -60,16 +60,15 @@ import { configureLocks } from './virtqueue/lock';
 import { armKicks, suppressKicks } from './virtqueue/notification';
 import { NO_RING, Ring, ringAt, vfOf, viewAt } from './virtqueue/ring';
 import { frameAt, TARGET_DROP, TARGET_FLOOD } from './wire/frame';
-import { portFlags } from './wire/port';
 import { openTags } from './wire/tags';
 
 export { copy } from './memory/copy';
 export { insertTranslation, removeTranslation } from './memory/iotlb';
 export { chooseSlot, insertWindow, removeWindow } from './memory/windows';
 export { checksum } from './offload/checksum';
+export { flowHash } from './offload/flow-hash';
 export { forgetPort, learn, lookup, setStatic } from './switch/fdb';
 export { configureAgeing } from './switch/fdb-set';
-export { flowHash } from './switch/flow';
 export { setPort } from './switch/ports';
 export { finishCommand, takeCommand } from './vf/command';
 export { setLending } from './vf/lend';
@@ -103,7 +102,6 @@ let waitsFor: u32 = TURN_MISSED;
 /** Host: once, before all else. */
 export function configure(processor: u32, processorCount: u32, macAgeSeconds: u32): void {
   configureLocks(processor, processorCount);
-  fillFlowTable();
   for (let i: u32 = 0; i < BATCH_MAX; i++) store<u32>(WHOLE_LIST_BASE + (i << 2), i);
   configureAgeing(macAgeSeconds);
   configureFragments(processor);
@@ -240,7 +238,7 @@ export function disarm(): void {
 function openBatch(ring: u32, frames: u32): void {
   const isDraining = viewAt(ring).state == RING_DISABLED;
   const vf = vfOf(ring);
-  const flags = portFlags(vf);
+  const flags = u32(vfAt(vf).flags);
   openTags((flags & VF_F_VLAN) != 0);
   const common =
     flags != 0 ? classifyFlagged(vf, frames, isDraining) : classify(vf, frames, isDraining);

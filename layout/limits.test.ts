@@ -51,7 +51,6 @@ const PRIVATE_AREAS: readonly Area[] = [
   ],
   ['source segments', memory.SOURCE_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
   ['target segments', memory.TARGET_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
-  ['flow table', memory.FLOW_TABLE_BASE, 36 * 256 * 4],
   ['transmit rings’ costs', memory.TX_RING_SPENT_BASE, (RING_COUNT_MAX / 2) * 4],
   ['ring views', memory.RING_VIEWS_BASE, RING_NUMBER_COUNT * virtqueue.RING_VIEW_SIZE],
   ['IOTLB', memory.IOTLB_BASE, memory.IOTLB_TABLE_COUNT * memory.IOTLB_ENTRY_SIZE],
@@ -72,7 +71,7 @@ const SHARED_AREAS: readonly Area[] = [
   ['VLANs', memory.SHARED_VLANS, VF_COUNT_MAX * fdb.VLAN_SET_SIZE],
   ['rings', memory.SHARED_RINGS, RING_NUMBER_COUNT * virtqueue.RING_RECORD_SIZE],
   ['counters', memory.SHARED_COUNTERS, RING_NUMBER_COUNT * counters.COUNTER_RECORD_SIZE],
-  ['flows', memory.SHARED_FLOWS, VF_COUNT_MAX * vf.FLOW_RECORD_SIZE],
+  ['flows', memory.SHARED_FLOWS, (vf.FLOW_RECORD_OF_NIC + 1) * vf.FLOW_RECORD_SIZE],
   ['MAC table', memory.SHARED_FDB, fdb.FDB_SET_COUNT * fdb.FDB_SET_SIZE],
 ];
 
@@ -202,6 +201,7 @@ describe('relations', () => {
   });
 
   test('a flow record: a table, and what each half byte adds to a hash', () => {
+    expect(vf.FLOW_RECORD_OF_NIC).toBe(VF_COUNT_MAX);
     expect(vf.FLOW_UNCLASSIFIED + 4).toBeLessThanOrEqual(vf.FLOW_QUEUES);
     expect(vf.FLOW_QUEUES + virtio.RSS_TABLE_LENGTH_MAX).toBeLessThanOrEqual(vf.FLOW_TOEPLITZ);
     const end = vf.FLOW_TOEPLITZ + vf.FLOW_NIBBLES * 16 * 4;

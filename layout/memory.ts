@@ -1,126 +1,208 @@
-// The firmware's linear memory. What is not listed is PROT_NONE: a stray access traps.
+// The firmware's linear memory. What is not listed is PROT_NONE: a stray access traps. Each area
+// begins where the one before it ends; limits.test.ts says what each has to hold.
 //
-//   0        64 KiB     1 MiB          4 MiB             16 MiB + a        528 MiB + a        4 GiB
+//   0        64 KiB     1 MiB          ~3 MiB            16 MiB + a        528 MiB + a        4 GiB
 //   ┌────────┬──────────┬──────────────┬─────────────────┬─────────────────┬──────────────────────┐
 //   │ guard  │ firmware │ private:     │ shared state    │ pins: the rings │ slots: windows onto  │
 //   │ (null) │ statics  │ batch, views,│ (one memfd, the │ of the guests   │ guest memory, 4 MiB  │
 //   │        │          │ window table │ same for all)   │                 │ each, evicted by age │
 //   └────────┴──────────┴──────────────┴─────────────────┴─────────────────┴──────────────────────┘
 //   a = what makes the absolute address of the pins a multiple of 2 MiB, so that huge pages fit too
+import { COUNTER_RECORD_SIZE } from './counters.ts';
+import {
+  ANSWER_SIZE_MAX,
+  BATCH_MAX,
+  COMMAND_SIZE_MAX,
+  HEADER_SCRATCH_SIZE,
+  POSTED_COUNT_MAX,
+  PROCESSOR_COUNT_MAX,
+  RING_COUNT_MAX,
+  RING_NUMBER_COUNT,
+  RUN_COUNT_MAX,
+  RUN_SEGMENTS_MAX,
+  SEGMENT_COUNT_MAX,
+  UNTRANSLATED_COUNT_MAX,
+  VF_COUNT_MAX,
+  WALK_LENGTH_MAX,
+} from './limits.ts';
+import { PROCESSOR_RECORD_SIZE } from './processor.ts';
+import { FDB_SET_COUNT, FDB_SET_SIZE, VLAN_SET_SIZE } from './switch.ts';
+import { FLOW_RECORD_SIZE, VF_RECORD_SIZE } from './vf.ts';
+import { RING_RECORD_SIZE, RING_VIEW_SIZE } from './virtqueue.ts';
 
-export const GUARD_SIZE: u32 = 0x10000;
+const CACHE_LINE: u32 = 64;
+/** The largest page of any system: where areas that are mapped on their own begin and end. */
+const PAGE_SIZE_MAX: u32 = 0x10000;
+export const HUGE_PAGE_SIZE: u32 = 0x200000;
+
+export const GUARD_SIZE: u32 = PAGE_SIZE_MAX;
+/** Room for what the compiler of the firmware lays out: a few tables of constants. */
+const STATICS_SIZE: u32 = 0x100000 - GUARD_SIZE;
 
 /** Private: a page of control words that the host and the firmware share within one processor. */
-export const CONTROL_BASE: u32 = 0x100000;
+export const CONTROL_BASE: u32 = GUARD_SIZE + STATICS_SIZE;
+const CONTROL_SIZE: u32 = 0x400;
+
+// An entry of the list of untranslated addresses: u32 vf, u32 wanted access, u64 address.
+export const UNTRANSLATED_ENTRY_SIZE: u32 = 16;
+export const UNTRANSLATED_ACCESS: u32 = 4;
+export const UNTRANSLATED_ADDRESS: u32 = 8;
+/** Beside the access: there is a translation, but it does not allow that. */
+export const UNTRANSLATED_FORBIDDEN: u32 = 4;
 /** Addresses that the firmware has no translation for (see CONTROL_UNTRANSLATED_COUNT). */
-export const UNTRANSLATED_LIST_BASE: u32 = 0x100400;
+export const UNTRANSLATED_LIST_BASE: u32 = CONTROL_BASE + CONTROL_SIZE;
+const UNTRANSLATED_LIST_SIZE: u32 = UNTRANSLATED_COUNT_MAX * UNTRANSLATED_ENTRY_SIZE;
+
 /**
- * The headers of the segment in the making. The 4 bytes before it are free: a tag that is pushed
- * takes room there.
+ * The headers of the segment in the making. The line before it is free: a tag that is pushed takes
+ * room there.
  */
-export const SEGMENT_SCRATCH_BASE: u32 = 0x102800;
+export const SEGMENT_SCRATCH_BASE: u32 =
+  UNTRANSLATED_LIST_BASE + UNTRANSLATED_LIST_SIZE + CACHE_LINE;
+/** An IPv6 fragment header may come on top. */
+const SEGMENT_SCRATCH_SIZE: u32 = HEADER_SCRATCH_SIZE + CACHE_LINE;
 /** The virtio-net header of the frame in the making. */
-export const EMIT_SCRATCH_BASE: u32 = 0x102c00;
+export const EMIT_SCRATCH_BASE: u32 =
+  (SEGMENT_SCRATCH_BASE + SEGMENT_SCRATCH_SIZE + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
 /** The list of pieces of a lent frame that is in one piece. */
-export const LENT_PIECE_BASE: u32 = 0x102c40;
+export const LENT_PIECE_BASE: u32 = EMIT_SCRATCH_BASE + CACHE_LINE;
+
 /** What a delivery knows of the buffers of its ring. */
-export const POSTED_BASE: u32 = 0x103000;
-export const FRAMES_BASE: u32 = 0x104000;
+export const POSTED_BASE: u32 = LENT_PIECE_BASE + CACHE_LINE;
+export const POSTED_RECORD_SIZE: u32 = 16;
+export const FRAMES_BASE: u32 = POSTED_BASE + POSTED_COUNT_MAX * POSTED_RECORD_SIZE;
+export const FRAME_RECORD_SIZE: u32 = 64;
 /** Beside each frame of the batch: its VLAN. */
-export const FRAME_TAGS_BASE: u32 = 0x106000;
-/** The runs of frames that are being joined. */
-export const RUNS_BASE: u32 = 0x108400;
-/** Beside each frame of the batch: the next one of its run. */
-export const RUN_LINKS_BASE: u32 = 0x106400;
+export const FRAME_TAGS_BASE: u32 = FRAMES_BASE + BATCH_MAX * FRAME_RECORD_SIZE;
+export const FRAME_TAG_SIZE: u32 = 8;
+/** Beside each frame of the batch: the number of the next one of its run (u32). */
+export const RUN_LINKS_BASE: u32 = FRAME_TAGS_BASE + BATCH_MAX * FRAME_TAG_SIZE;
 /** Beside each frame of the batch: its MAC addresses, as u64 from its bytes 0 and 4 on. */
-export const FRAME_ADDRESSES_BASE: u32 = 0x106800;
+export const FRAME_ADDRESSES_BASE: u32 = RUN_LINKS_BASE + BATCH_MAX * 4;
+/** The runs of frames that are being joined. */
+export const RUNS_BASE: u32 = FRAME_ADDRESSES_BASE + BATCH_MAX * 16;
+export const RUN_RECORD_SIZE: u32 = 64;
 /** What joined frames consist of: (address u32, length u32) each. */
-export const RUN_SEGMENTS_BASE: u32 = 0x109000;
-export const TARGET_LIST_BASE: u32 = 0x110000;
-/** 0, 1, 2 …: the list of a batch that goes to one target as a whole. */
-export const WHOLE_LIST_BASE: u32 = 0x110800;
-export const FLOOD_LIST_BASE: u32 = 0x111000;
-export const INTERRUPT_DUE_LIST_BASE: u32 = 0x112000;
-export const SIGNAL_LIST_BASE: u32 = 0x11a000;
-export const TX_RING_LIST_BASE: u32 = 0x122000;
-export const PORT_LIST_BASE: u32 = 0x126000;
-export const FAULT_LIST_BASE: u32 = 0x128000;
-export const WINDOW_TABLE_BASE: u32 = 0x130000;
-export const WINDOW_SLOTS_BASE: u32 = 0x140000;
-/** The buffers of the frame in the making: place, id, bytes (u32 each). */
-export const GATHERED_BASE: u32 = 0x150000;
+export const RUN_SEGMENTS_BASE: u32 = RUNS_BASE + RUN_COUNT_MAX * RUN_RECORD_SIZE;
+/** Lists of numbers of frames (u32): those for one target, … */
+export const TARGET_LIST_BASE: u32 = RUN_SEGMENTS_BASE + RUN_SEGMENTS_MAX * 8;
+/** … 0, 1, 2 …, of a batch that goes to one target as a whole, … */
+export const WHOLE_LIST_BASE: u32 = TARGET_LIST_BASE + BATCH_MAX * 4;
+/** … and those for everybody. */
+export const FLOOD_LIST_BASE: u32 = WHOLE_LIST_BASE + BATCH_MAX * 4;
+
+// Lists of numbers of rings, or of VFs: u32 each.
+/** Rings whose guests may want an interrupt. */
+export const INTERRUPT_DUE_LIST_BASE: u32 = FLOOD_LIST_BASE + BATCH_MAX * 4;
+export const SIGNAL_LIST_BASE: u32 = INTERRUPT_DUE_LIST_BASE + RING_COUNT_MAX * 4;
+export const TX_RING_LIST_BASE: u32 = SIGNAL_LIST_BASE + RING_COUNT_MAX * 4;
+export const PORT_LIST_BASE: u32 = TX_RING_LIST_BASE + (RING_COUNT_MAX >> 1) * 4;
+export const FAULT_LIST_BASE: u32 = PORT_LIST_BASE + VF_COUNT_MAX * 4;
+
+export const WINDOW_TABLE_BASE: u32 = FAULT_LIST_BASE + RING_COUNT_MAX * 4;
+export const WINDOW_ENTRY_SIZE: u32 = 32;
+/** Twice the slots and more, so that probes stay short. */
+export const WINDOW_TABLE_BITS: u32 = 11;
+export const WINDOW_TABLE_COUNT: u32 = 1 << WINDOW_TABLE_BITS;
+export const WINDOW_SLOTS_BASE: u32 = WINDOW_TABLE_BASE + WINDOW_TABLE_COUNT * WINDOW_ENTRY_SIZE;
+export const SLOT_RECORD_SIZE: u32 = 16;
+/** As many as the window table could hold, which is more than there are. */
+const WINDOW_SLOTS_SIZE: u32 = WINDOW_TABLE_COUNT * SLOT_RECORD_SIZE;
+
+/**
+ * The buffers of the frame in the making: place, id, bytes (u32 each). One for each buffer that is
+ * known and each step of the walk, and the buffer at which that ends.
+ */
+export const GATHERED_BASE: u32 = WINDOW_SLOTS_BASE + WINDOW_SLOTS_SIZE;
 export const GATHERED_ENTRY_SIZE: u32 = 12;
-export const SOURCE_SEGMENTS_BASE: u32 = 0x158000;
-export const TARGET_SEGMENTS_BASE: u32 = 0x160000;
-/** Tables of the Toeplitz hash: 36 × 256 × u32. */
-export const FLOW_TABLE_BASE: u32 = 0x168000;
-/** What each ring of the list of transmit rings has cost in this round. */
-export const TX_RING_SPENT_BASE: u32 = 0x174000;
-export const RING_VIEWS_BASE: u32 = 0x180000;
+const GATHERED_SIZE: u32 = (POSTED_COUNT_MAX + WALK_LENGTH_MAX + 1) * GATHERED_ENTRY_SIZE;
+export const SOURCE_SEGMENTS_BASE: u32 =
+  (GATHERED_BASE + GATHERED_SIZE + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
+export const TARGET_SEGMENTS_BASE: u32 = SOURCE_SEGMENTS_BASE + SEGMENT_COUNT_MAX * 8;
+
+/** What each ring of the list of transmit rings has cost in this round (u32). */
+export const TX_RING_SPENT_BASE: u32 = TARGET_SEGMENTS_BASE + SEGMENT_COUNT_MAX * 8;
+export const RING_VIEWS_BASE: u32 = TX_RING_SPENT_BASE + (RING_COUNT_MAX >> 1) * 4;
+
 /** Translations of guests behind an IOMMU. */
-export const IOTLB_BASE: u32 = 0x1c2000;
+export const IOTLB_BASE: u32 = RING_VIEWS_BASE + RING_NUMBER_COUNT * RING_VIEW_SIZE;
+export const IOTLB_ENTRY_SIZE: u32 = 16;
+export const IOTLB_TABLE_BITS: u32 = 16;
+export const IOTLB_TABLE_COUNT: u32 = 1 << IOTLB_TABLE_BITS;
+
 /** The command of a control queue that was taken last. */
-export const COMMAND_BASE: u32 = 0x2c2000;
+export const COMMAND_BASE: u32 = IOTLB_BASE + IOTLB_TABLE_COUNT * IOTLB_ENTRY_SIZE;
+//   0      4       8        12         16
+//   ┌──────┬───────┬────────┬──────────┬─────────────────────┬─────────────────────────┬────────┐
+//   │ head │ slots │ length │ writable │ addresses: u64 each │ bytes: COMMAND_SIZE_MAX │ answer │
+//   └──────┴───────┴────────┴──────────┴─────────────────────┴─────────────────────────┴────────┘
+//   addresses: the guest address of each byte of the answer; `writable` of them there are
+export const COMMAND_HEAD: u32 = 0;
+export const COMMAND_SLOTS: u32 = 4;
+/** Of all readable bytes; those beyond COMMAND_SIZE_MAX are not kept. */
+export const COMMAND_LENGTH: u32 = 8;
+export const COMMAND_WRITABLE: u32 = 12;
+export const COMMAND_ADDRESSES: u32 = 16;
+export const COMMAND_BYTES: u32 = COMMAND_ADDRESSES + ANSWER_SIZE_MAX * 8;
+export const COMMAND_ANSWER: u32 = COMMAND_BYTES + COMMAND_SIZE_MAX;
+
 /** The leading bytes of each frame of the batch that lies in pieces. */
-export const HEADER_SCRATCH_BASE: u32 = 0x2c4000;
+export const HEADER_SCRATCH_BASE: u32 =
+  (COMMAND_BASE + COMMAND_ANSWER + ANSWER_SIZE_MAX + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
 /** The recount of learned addresses, port by port: see firmware/switch/sweep.ts. */
-export const RECOUNT_BASE: u32 = 0x2cd000;
+export const RECOUNT_BASE: u32 = HEADER_SCRATCH_BASE + BATCH_MAX * HEADER_SCRATCH_SIZE;
 export const RECOUNT_ENTRY_SIZE: u32 = 16;
 /** Beside each ring: where the last look at its buffers stopped, and where the ring stood then. */
-export const LOOK_PLACES_BASE: u32 = 0x2ce000;
+export const LOOK_PLACES_BASE: u32 = RECOUNT_BASE + VF_COUNT_MAX * RECOUNT_ENTRY_SIZE;
 /** Beside each VF: how many transmit rings it has in the list, and how many are left out next. */
-export const VF_ROUNDS_BASE: u32 = 0x2d6000;
-/** A multiple of 64 KiB, the largest page of any system: what follows is PROT_NONE. */
-export const PRIVATE_END: u32 = 0x2e0000;
+export const VF_ROUNDS_BASE: u32 = LOOK_PLACES_BASE + RING_COUNT_MAX * 4;
+export const PRIVATE_END: u32 =
+  (VF_ROUNDS_BASE + VF_COUNT_MAX * 2 + PAGE_SIZE_MAX - 1) & ~(PAGE_SIZE_MAX - 1);
 
-export const SHARED_BASE: u32 = 0x400000;
-export const SHARED_SIZE: u32 = 0xa00000;
-/** Offsets in the shared state. */
+/** Behind a page that stays PROT_NONE. */
+export const SHARED_BASE: u32 = PRIVATE_END + PAGE_SIZE_MAX;
+/** Offsets in the shared state. Its first page is free. */
 export const SHARED_PROCESSORS: u32 = 0x1000;
-export const SHARED_VFS: u32 = 0x2000;
+export const SHARED_VFS: u32 = SHARED_PROCESSORS + PROCESSOR_COUNT_MAX * PROCESSOR_RECORD_SIZE;
 /** A set of VLANs for each port. */
-export const SHARED_VLANS: u32 = 0x20000;
-export const SHARED_RINGS: u32 = 0x80000;
-export const SHARED_COUNTERS: u32 = 0x104000;
-export const SHARED_FLOWS: u32 = 0x530000;
+export const SHARED_VLANS: u32 = SHARED_VFS + VF_COUNT_MAX * VF_RECORD_SIZE;
+export const SHARED_RINGS: u32 = SHARED_VLANS + VF_COUNT_MAX * VLAN_SET_SIZE;
+export const SHARED_COUNTERS: u32 = SHARED_RINGS + RING_NUMBER_COUNT * RING_RECORD_SIZE;
+/** One for each VF, and the NIC's own. */
+export const SHARED_FLOWS: u32 = SHARED_COUNTERS + RING_NUMBER_COUNT * COUNTER_RECORD_SIZE;
 /** The MAC table. */
-export const SHARED_FDB: u32 = 0x800000;
+export const SHARED_FDB: u32 = SHARED_FLOWS + (VF_COUNT_MAX + 1) * FLOW_RECORD_SIZE;
+export const SHARED_SIZE: u32 =
+  (SHARED_FDB + FDB_SET_COUNT * FDB_SET_SIZE + PAGE_SIZE_MAX - 1) & ~(PAGE_SIZE_MAX - 1);
 
-/** Before alignment. */
-export const PINS_BASE: u32 = 0x1000000;
+/** Before alignment; behind a page at least that stays PROT_NONE. */
+export const PINS_BASE: u32 = (SHARED_BASE + SHARED_SIZE + HUGE_PAGE_SIZE) & ~(HUGE_PAGE_SIZE - 1);
 export const PINS_SIZE: u32 = 0x20000000;
 /** Pins are handed out in cells: as fine as small pages allow without a large bitmap. */
-export const PIN_CELL_SIZE: u32 = 0x10000;
-export const SLOTS_BASE: u32 = 0x21000000;
+export const PIN_CELL_SIZE: u32 = PAGE_SIZE_MAX;
+export const SLOTS_BASE: u32 = PINS_BASE + PINS_SIZE;
 /**
  * A multiple of the 2 MiB huge page. Smaller slots waste less on guests whose buffers lie
  * scattered.
  */
-export const SLOT_SIZE: u32 = 0x400000;
 export const SLOT_SHIFT: u32 = 22;
-export const HUGE_PAGE_SIZE: u32 = 0x200000;
-/** (4 GiB − SLOTS_BASE − 2 MiB of alignment) / SLOT_SIZE, rounded down. */
-export const SLOT_COUNT_MAX: u32 = 891;
+export const SLOT_SIZE: u32 = 1 << SLOT_SHIFT;
+/** As many as fit before 4 GiB, wherever the alignment of the pins moves them. */
+export const SLOT_COUNT_MAX: u32 = (0xffffffff - SLOTS_BASE - HUGE_PAGE_SIZE + 1) >>> SLOT_SHIFT;
 
 // The window table: open addressing over 32-byte entries.
 //
 //   0      8     12     16     20     24       32
 //   ┌──────┬─────┬──────┬──────┬──────┬────────┐   valid: chunk offsets low … low + size
 //   │ key  │ low │ size │ base │ slot │ (free) │   linear address = base + chunk offset (mod 2^32)
-//   └──────┴─────┴──────┴──────┴──────┴────────┘   key = (vf + 1) << 48 | guest address >>
-// SLOT_SHIFT
-export const WINDOW_ENTRY_SIZE: u32 = 32;
+//   └──────┴─────┴──────┴──────┴──────┴────────┘   key = (vf + 1) << 48 | guest address >> SLOT_SHIFT
 export const WINDOW_KEY: u32 = 0;
 export const WINDOW_LOW: u32 = 8;
 export const WINDOW_SIZE: u32 = 12;
 export const WINDOW_BASE: u32 = 16;
 export const WINDOW_SLOT: u32 = 20;
-/** Twice the slots and more, so that probes stay short. */
-export const WINDOW_TABLE_COUNT: u32 = 2048;
-export const WINDOW_TABLE_BITS: u32 = 11;
 
 // A slot: u64 key of its window (0 = free), u32 low, u32 stamp of its last use.
-export const SLOT_RECORD_SIZE: u32 = 16;
 export const SLOT_KEY: u32 = 0;
 export const SLOT_LOW: u32 = 8;
 export const SLOT_STAMP: u32 = 12;
@@ -136,10 +218,7 @@ export const WINDOW_BEHIND_IOMMU: u32 = 0x200;
 //   ┌──────┬───────┐  value = guest address | IOTLB_READ | IOTLB_WRITE; neither: a refused address
 //   │ tag  │ value │
 //   └──────┴───────┘  levels 0, 1, 2: pages of 4 KiB, 2 MiB, 1 GiB
-export const IOTLB_ENTRY_SIZE: u32 = 16;
 export const IOTLB_VALUE: u32 = 8;
-export const IOTLB_TABLE_COUNT: u32 = 65536;
-export const IOTLB_TABLE_BITS: u32 = 16;
 export const IOTLB_LEVEL_SHIFT: u32 = 62;
 export const IOTLB_VF_SHIFT: u32 = 52;
 export const IOTLB_SMALL_SHIFT: u32 = 12;
@@ -147,26 +226,3 @@ export const IOTLB_MIDDLE_SHIFT: u32 = 21;
 export const IOTLB_LARGE_SHIFT: u32 = 30;
 export const IOTLB_READ: u32 = 1;
 export const IOTLB_WRITE: u32 = 2;
-
-// An entry of the list of untranslated addresses: u32 vf, u32 wanted access, u64 address.
-export const UNTRANSLATED_ENTRY_SIZE: u32 = 16;
-export const UNTRANSLATED_ACCESS: u32 = 4;
-export const UNTRANSLATED_ADDRESS: u32 = 8;
-/** Beside the access: there is a translation, but it does not allow that. */
-export const UNTRANSLATED_FORBIDDEN: u32 = 4;
-
-// A command: its chain, where its answer goes, and its bytes.
-//
-//   0      4       8        12         16                    144
-//   ┌──────┬───────┬────────┬──────────┬─────────────────────┬─────────────────────────┬────────┐
-//   │ head │ slots │ length │ writable │ answer: u64 × 16    │ bytes: COMMAND_SIZE_MAX │ answer │
-//   └──────┴───────┴────────┴──────────┴─────────────────────┴─────────────────────────┴────────┘
-//   `answer` first: the guest address of each of its bytes; `writable` of them there are
-export const COMMAND_HEAD: u32 = 0;
-export const COMMAND_SLOTS: u32 = 4;
-/** Of all readable bytes; those beyond COMMAND_SIZE_MAX are not kept. */
-export const COMMAND_LENGTH: u32 = 8;
-export const COMMAND_WRITABLE: u32 = 12;
-export const COMMAND_ADDRESSES: u32 = 16;
-export const COMMAND_BYTES: u32 = 144;
-export const COMMAND_ANSWER: u32 = 4240;

@@ -58,7 +58,8 @@ export const VF_LEARNED_COUNT: u32 = 49;
 export const VF_UNLEARNED: u32 = 56;
 
 // The flow record: how a guest wants its received flows hashed (5.1.6.4.3) and spread over its
-// receive queues (5.1.6.5.7). Written by the control plane alone.
+// receive queues (5.1.6.5.7). Written by the control plane alone. There is one for each VF, and
+// behind them the NIC's own: it spreads flows over the queues of guests that have set no table.
 //
 //   0            4            8              64                       512                   5120
 //   ┌────────────┬────────────┬──────────────┬────────────────────────┬─────────────────────┐
@@ -66,6 +67,8 @@ export const VF_UNLEARNED: u32 = 56;
 //   └────────────┴────────────┴──────────────┴────────────────────────┴─────────────────────┘
 //   Toeplitz: for each half byte of the input and each value of it, what it adds to the hash
 export const FLOW_RECORD_SIZE: u32 = 8192;
+/** The number of the NIC's own record: VF_COUNT_MAX. */
+export const FLOW_RECORD_OF_NIC: u32 = 256;
 /** The types that are hashed; 0: none is. */
 export const FLOW_HASH_TYPES: u32 = 0;
 export const FLOW_TABLE_MASK: u32 = 4;

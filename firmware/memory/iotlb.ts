@@ -21,16 +21,15 @@ import {
   IOTLB_VALUE,
   IOTLB_VF_SHIFT,
   IOTLB_WRITE,
-  SHARED_BASE,
-  SHARED_VFS,
   UNTRANSLATED_ACCESS,
   UNTRANSLATED_ADDRESS,
   UNTRANSLATED_ENTRY_SIZE,
   UNTRANSLATED_FORBIDDEN,
   UNTRANSLATED_LIST_BASE,
 } from '../../layout/memory';
-import { VF_BEHIND_IOMMU, VF_RECORD_SIZE } from '../../layout/vf';
 import { control } from './control';
+import { freeEntry, freeIndex, homeOf } from './open-table';
+import { vfAt } from './vf-record';
 
 const TABLE_MASK: u32 = IOTLB_TABLE_COUNT - 1;
 const ACCESS_MASK: u64 = IOTLB_READ | IOTLB_WRITE;
@@ -51,7 +50,7 @@ export let iovaSpan: u32 = 0;
 export let iovaError: u32 = 0;
 
 export function isBehindIommu(vf: u32): bool {
-  return load<u32>(SHARED_BASE + SHARED_VFS + vf * VF_RECORD_SIZE, VF_BEHIND_IOMMU) != 0;
+  return vfAt(vf).behindIommu != 0;
 }
 
 /** Returns what was set before. */
@@ -102,8 +101,7 @@ function lookUp(vf: u32, address: u64): bool {
 
 function probe(vf: u32, address: u64, level: u64, shift: u32): bool {
   const tag = (level << IOTLB_LEVEL_SHIFT) | ((u64(vf) + 1) << IOTLB_VF_SHIFT) | (address >> shift);
-  let index = home(tag);
-  // Bounded: the table is larger than the number of entries, so a free one ends every probe.
+  let index = homeOf(tag, IOTLB_TABLE_BITS);
   while (load<u64>(entryAt(index)) != 0) {
     if (load<u64>(entryAt(index)) == tag) {
       found = entryAt(index);
@@ -140,39 +138,21 @@ function isEntry(entry: u32, vf: u32, address: u64, wanted: u32): bool {
 
 /** Host: enters a translation whose tag is not in the table. */
 export function insertTranslation(tag: u64, value: u64): void {
-  let index = home(tag);
-  while (load<u64>(entryAt(index)) != 0) index = (index + 1) & TABLE_MASK;
+  const index = freeIndex(IOTLB_BASE, IOTLB_ENTRY_SIZE, IOTLB_TABLE_BITS, tag);
   store<u64>(entryAt(index), tag);
   store<u64>(entryAt(index), value, IOTLB_VALUE);
   if (tag >> IOTLB_LEVEL_SHIFT != 0) largeCount += 1;
 }
 
-/**
- * Host: forgets a translation, if it is there. The entries behind it move up, so that no probe
- * breaks off.
- */
+/** Host: forgets a translation, if it is there. */
 export function removeTranslation(tag: u64): void {
-  let hole = home(tag);
-  while (load<u64>(entryAt(hole)) != tag) {
-    if (load<u64>(entryAt(hole)) == 0) return;
-    hole = (hole + 1) & TABLE_MASK;
+  let index = homeOf(tag, IOTLB_TABLE_BITS);
+  while (load<u64>(entryAt(index)) != tag) {
+    if (load<u64>(entryAt(index)) == 0) return;
+    index = (index + 1) & TABLE_MASK;
   }
   if (tag >> IOTLB_LEVEL_SHIFT != 0) largeCount -= 1;
-  let index = hole;
-  for (;;) {
-    index = (index + 1) & TABLE_MASK;
-    const other = load<u64>(entryAt(index));
-    if (other == 0) break;
-    const distance = (index - home(other)) & TABLE_MASK;
-    if (distance < ((index - hole) & TABLE_MASK)) continue; // it would move before its home
-    v128.store(entryAt(hole), v128.load(entryAt(index)));
-    hole = index;
-  }
-  store<u64>(entryAt(hole), 0);
-}
-
-function home(tag: u64): u32 {
-  return u32((tag * 0x9e3779b97f4a7c15) >> (64 - IOTLB_TABLE_BITS));
+  freeEntry(IOTLB_BASE, IOTLB_ENTRY_SIZE, IOTLB_TABLE_BITS, index);
 }
 
 function entryAt(index: u32): u32 {

@@ -34,6 +34,7 @@ import {
 import { EXHAUSTED_FOR_FRAME } from '../../layout/processor';
 import { control } from './control';
 import { iovaError, iovaGuest, iovaSpan, isBehindIommu, setAccess, translateIova } from './iotlb';
+import { freeEntry, freeIndex, homeOf } from './open-table';
 
 @unmanaged
 class Window {
@@ -65,11 +66,12 @@ export let spanLength: u32 = 0;
 /** Why `translate` returned 0: TRANSLATE_MISSED, or a drop reason. */
 export let translateError: i32 = 0;
 
-// The window of the last translation: most buffers of a burst lie side by side.
-let lastKey: u64 = 0;
-let lastLow: u32 = 0;
-let lastSize: u32 = 0;
-let lastBase: u32 = 0;
+// The window in hand, in which the last address lay: most buffers of a burst lie side by side. None
+// is kept from one batch or delivery to the next.
+let windowVf: u32 = 0;
+let windowStart: u64 = 0; // guest addresses from here on
+let windowSize: u64 = 0; // 0: there is no window in hand
+let windowLinear: u32 = 0; // where they lie in the linear memory
 
 /** The stamp of the windows that hold the frames of the current batch. */
 let sourceStamp: u32 = 0;
@@ -85,7 +87,7 @@ export function beginBatch(): void {
   control().batchStamp += 1;
   control().exhausted = 0;
   sourceStamp = control().batchStamp;
-  lastKey = 0; // so that the first use in each batch stamps the window
+  windowSize = 0; // so that the first use in each batch stamps the window
   setAccess(IOTLB_READ);
 }
 
@@ -95,7 +97,7 @@ export function beginBatch(): void {
  */
 export function beginDelivery(): void {
   control().batchStamp += 1;
-  lastKey = 0;
+  windowSize = 0;
   setAccess(IOTLB_WRITE);
 }
 
@@ -114,15 +116,37 @@ export function translate(vf: u32, address: u64, length: u32): u32 {
     spanLength = length;
     return u32(address);
   }
-  const key = ((u64(vf) + 1) << 48) | (address >> SLOT_SHIFT);
-  const offset = u32(address) & SLOT_MASK;
-  if (key != lastKey || offset - lastLow >= lastSize) {
-    if (!find(key, offset)) {
-      return isBehindIommu(vf) ? translateBehindIommu(vf, address, length) : failed(vf, address);
-    }
+  if (!isInHand(vf, address) && !openWindow(vf, address)) {
+    return isBehindIommu(vf) ? translateBehindIommu(vf, address, length) : failed(vf, address);
   }
-  spanLength = min(length, lastLow + lastSize - offset);
-  return lastBase + offset;
+  const offset = address - windowStart;
+  spanLength = u32(min<u64>(length, windowSize - offset));
+  return windowLinear + u32(offset);
+}
+
+/**
+ * Before a loop over many buffers of a VF, which finds those in the window in hand by
+ * `addressInHand`: a window of another VF is put away, once for all of them.
+ */
+export function openLoop(vf: u32): void {
+  if (vf != windowVf) windowSize = 0;
+}
+
+/**
+ * The linear address of a buffer that lies in the window in hand, else 0. Small, so that it becomes
+ * a part of the loop.
+ */
+export function addressInHand(address: u64, length: u32): u32 {
+  if (!HAS_WINDOWS) return u32(address);
+  const offset = address - windowStart;
+  const isInside = offset < windowSize && u64(length) <= windowSize - offset;
+  return isInside ? windowLinear + u32(offset) : 0;
+}
+
+/** The same for a buffer in another window, which is in hand from now on; 0 if none is there. */
+export function addressInWindow(vf: u32, address: u64, length: u32): u32 {
+  if (isInHand(vf, address) || !openWindow(vf, address)) return 0;
+  return addressInHand(address, length);
 }
 
 /** The same for bytes that are only read, whatever is done to the buffers around: descriptors. */
@@ -141,26 +165,25 @@ function translateBehindIommu(vf: u32, address: u64, length: u32): u32 {
   }
   const owner = (u64(vf) + 1 + WINDOW_BEHIND_IOMMU) << 48;
   const offset = u32(iovaGuest) & SLOT_MASK;
-  if (!find(owner | (iovaGuest >> SLOT_SHIFT), offset)) return failed(vf, iovaGuest);
-  spanLength = min(min(length, iovaSpan), lastLow + lastSize - offset);
-  return lastBase + offset;
+  const window = find(owner | (iovaGuest >> SLOT_SHIFT), offset);
+  if (window == null) return failed(vf, iovaGuest);
+  spanLength = min(min(length, iovaSpan), window.low + window.size - offset);
+  return window.base + offset;
 }
 
-// What `openWindow` found: a range of guest addresses, and where it lies in the linear memory.
-export let windowStart: u64 = 0;
-export let windowSize: u64 = 0;
-export let windowLinear: u32 = 0;
+/** The VF comes first: nothing else keeps one guest out of the window of another. */
+function isInHand(vf: u32, address: u64): bool {
+  return vf == windowVf && address - windowStart < windowSize;
+}
 
-/**
- * Finds the window of a guest address, for loops that keep it in registers and translate by it what
- * follows. False if there is none yet: `translate` then asks for it.
- */
-export function openWindow(vf: u32, address: u64): bool {
-  if (!find(((u64(vf) + 1) << 48) | (address >> SLOT_SHIFT), u32(address) & SLOT_MASK))
-    return false;
-  windowStart = ((address >> SLOT_SHIFT) << SLOT_SHIFT) + lastLow;
-  windowSize = lastSize;
-  windowLinear = lastBase + lastLow;
+/** Takes the window of a guest address in hand. False if there is none yet. */
+function openWindow(vf: u32, address: u64): bool {
+  const window = find(((u64(vf) + 1) << 48) | (address >> SLOT_SHIFT), u32(address) & SLOT_MASK);
+  if (window == null) return false;
+  windowVf = vf;
+  windowStart = ((address >> SLOT_SHIFT) << SLOT_SHIFT) + window.low;
+  windowSize = window.size;
+  windowLinear = window.base + window.low;
   return true;
 }
 
@@ -179,28 +202,23 @@ function failed(vf: u32, address: u64): u32 {
   return 0;
 }
 
-function find(key: u64, offset: u32): bool {
-  let index = home(key);
-  // Bounded: the table is larger than the number of slots, so a free entry ends every probe.
+/** The window with this key that holds an offset; its slot is in use from now on. */
+function find(key: u64, offset: u32): Window | null {
+  let index = homeOf(key, WINDOW_TABLE_BITS);
   while (at(index).key != 0) {
     const window = at(index);
     if (window.key == key && offset - window.low < window.size) {
-      lastKey = key;
-      lastLow = window.low;
-      lastSize = window.size;
-      lastBase = window.base;
       store<u32>(slotAt(window.slot) + SLOT_STAMP, control().batchStamp);
-      return true;
+      return window;
     }
     index = (index + 1) & TABLE_MASK;
   }
-  return false;
+  return null;
 }
 
 /** Host: enters a window that it has mapped. `base` may wrap below 0: only base + offset counts. */
 export function insertWindow(key: u64, low: u32, size: u32, base: u32, slot: u32): void {
-  let index = home(key);
-  while (at(index).key != 0) index = (index + 1) & TABLE_MASK;
+  const index = freeIndex(WINDOW_TABLE_BASE, WINDOW_ENTRY_SIZE, WINDOW_TABLE_BITS, key);
   const window = at(index);
   window.key = key;
   window.low = low;
@@ -212,38 +230,18 @@ export function insertWindow(key: u64, low: u32, size: u32, base: u32, slot: u32
   store<u32>(slotAt(slot) + SLOT_STAMP, control().batchStamp - 1);
 }
 
-/**
- * Host: forgets the window of a slot. The entries behind it move up, so that no probe breaks off.
- */
+/** Host: forgets the window of a slot. */
 export function removeWindow(slot: u32): void {
-  let hole = indexOf(slot);
-  let index = hole;
-  for (;;) {
-    index = (index + 1) & TABLE_MASK;
-    const window = at(index);
-    if (window.key == 0) break;
-    const distance = (index - home(window.key)) & TABLE_MASK;
-    if (distance < ((index - hole) & TABLE_MASK)) continue; // it would move before its home
-    moveWindow(index, hole);
-    hole = index;
-  }
-  at(hole).key = 0;
+  freeEntry(WINDOW_TABLE_BASE, WINDOW_ENTRY_SIZE, WINDOW_TABLE_BITS, indexOf(slot));
   store<u64>(slotAt(slot) + SLOT_KEY, 0);
-  lastKey = 0;
+  windowSize = 0;
 }
 
 function indexOf(slot: u32): u32 {
   const key = load<u64>(slotAt(slot) + SLOT_KEY);
-  let index = home(key);
+  let index = homeOf(key, WINDOW_TABLE_BITS);
   while (at(index).key != key || at(index).slot != slot) index = (index + 1) & TABLE_MASK;
   return index;
-}
-
-function moveWindow(from: u32, to: u32): void {
-  const source = WINDOW_TABLE_BASE + from * WINDOW_ENTRY_SIZE;
-  const target = WINDOW_TABLE_BASE + to * WINDOW_ENTRY_SIZE;
-  v128.store(target, v128.load(source));
-  v128.store(target + 16, v128.load(source + 16));
 }
 
 /**
@@ -271,10 +269,6 @@ export function chooseSlot(slotCount: u32, vf: u32): i32 {
     }
   }
   return best;
-}
-
-function home(key: u64): u32 {
-  return u32((key * 0x9e3779b97f4a7c15) >> (64 - WINDOW_TABLE_BITS));
 }
 
 function at(index: u32): Window {

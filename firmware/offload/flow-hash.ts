@@ -1,10 +1,12 @@
-// The hash of a flow as its receiver wants it (5.1.6.4.3), and the queue that its table names.
+// The hash of a flow as its receiver wants it (5.1.6.4.3), and the queue that its table names. A VF
+// without one has its flows spread by the same hash, with the key that hardware uses by default.
 //
 //   frame ─► type: TCP, UDP or IP, as far as enabled ─► Toeplitz over addresses (and ports)
 import { SHARED_BASE, SHARED_FLOWS } from '../../layout/memory';
 import {
   FLOW_HASH_TYPES,
   FLOW_QUEUES,
+  FLOW_RECORD_OF_NIC,
   FLOW_RECORD_SIZE,
   FLOW_TABLE_MASK,
   FLOW_TOEPLITZ,
@@ -20,6 +22,7 @@ import {
   TYPE_IPV4,
   TYPE_IPV6,
 } from '../wire/headers';
+import { ADDRESSES_SIZE } from '../wire/tags';
 
 const PROTOCOL_TCP: u32 = 6;
 const PROTOCOL_UDP: u32 = 17;
@@ -40,6 +43,16 @@ export function queueByTable(vf: u32, header: u32, length: u32): u32 {
   const hash = hashFlow(vf, header, length, true);
   if (hashType == 0) return load<u32>(record, FLOW_UNCLASSIFIED);
   return u32(load<u8>(record + (hash & load<u32>(record, FLOW_TABLE_MASK)), FLOW_QUEUES));
+}
+
+/**
+ * The hash that spreads the flows of a guest without a table: over the MAC addresses where there is
+ * no IP. The same for all frames of a flow, so order holds.
+ */
+export function flowHash(header: u32, length: u32): u32 {
+  const record = recordOf(FLOW_RECORD_OF_NIC);
+  const hash = hashFlow(FLOW_RECORD_OF_NIC, header, length, true);
+  return hashType != 0 ? hash : add(record, 0, header, ADDRESSES_SIZE, 0);
 }
 
 /** The hash of a frame for a VF, and `hashType`. `length`: the bytes that can be read. */

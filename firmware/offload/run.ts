@@ -1,5 +1,5 @@
 // A run: frames of one flow, each of which goes on where the one before it ends.
-import { RUNS_BASE } from '../../layout/memory';
+import { RUN_RECORD_SIZE, RUNS_BASE } from '../../layout/memory';
 
 /** How the identifications of IPv4 go on; 0 while there is but one. */
 export const ONE_MORE_EACH: u32 = 1;
@@ -33,12 +33,12 @@ export class Run {
   takeFrom(other: Run): void {
     const to = changetype<u32>(this);
     const from = changetype<u32>(other);
-    for (let at: u32 = 0; at < 64; at += 16) v128.store(to + at, v128.load(from + at));
+    for (let at: u32 = 0; at < RUN_RECORD_SIZE; at += 16) v128.store(to + at, v128.load(from + at));
   }
 }
 
-if (offsetof<Run>() > 64) ERROR('a Run is more than 64 bytes');
+if (offsetof<Run>() > RUN_RECORD_SIZE) ERROR('a Run is more than its record');
 
 export function runAt(place: u32): Run {
-  return changetype<Run>(RUNS_BASE + (place << 6));
+  return changetype<Run>(RUNS_BASE + place * RUN_RECORD_SIZE);
 }

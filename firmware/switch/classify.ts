@@ -8,22 +8,14 @@ import {
   DROP_QUEUE_DISABLED,
   DROP_SOURCE_ADDRESS,
 } from '../../layout/counters';
-import { SHARED_BASE, SHARED_VFS } from '../../layout/memory';
-import {
-  RECEIVE_BY_TABLE,
-  VF_F_LINK_DOWN,
-  VF_RECEIVE_COUNT,
-  VF_RECEIVE_QUEUES,
-  VF_RECORD_SIZE,
-} from '../../layout/vf';
-import { queueByTable } from '../offload/flow-hash';
+import { RECEIVE_BY_TABLE, VF_F_LINK_DOWN } from '../../layout/vf';
+import { receiveQueueAt, vfAt } from '../memory/vf-record';
+import { flowHash, queueByTable } from '../offload/flow-hash';
 import { isFilled } from '../virtqueue/filled';
 import { NO_RING } from '../virtqueue/ring';
 import { destinationAt, isGroup, isLinkLocal, sourceAt } from '../wire/addresses';
 import { Frame, frameAt, headerLength, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
-import { portFlags } from '../wire/port';
 import { learn, lookup, PORT_UNKNOWN } from './fdb';
-import { flowHash } from './flow';
 import { hasOtherPort } from './ports';
 
 /** No receive ring: what `classify` returns for a batch of several targets. */
@@ -61,7 +53,7 @@ export function classify(vf: u32, frames: u32, isDraining: bool): u32 {
         lastTarget = target;
         lastPort = isGroup(target) ? PORT_UNKNOWN : lookup(target);
         decision = lastPort == PORT_UNKNOWN ? flood(vf, target) : unicast(vf, u32(lastPort), frame);
-        isSpread = lastPort != PORT_UNKNOWN && receiveQueues(u32(lastPort)) > 1;
+        isSpread = lastPort != PORT_UNKNOWN && vfAt(u32(lastPort)).receiveCount > 1;
       }
       frame.target = isSpread ? unicast(vf, u32(lastPort), frame) : decision;
     }
@@ -93,12 +85,12 @@ export function unicast(vf: u32, port: u32, frame: Frame): u32 {
 }
 
 function downReason(port: u32): u32 {
-  return portFlags(port) & VF_F_LINK_DOWN ? DROP_LINK_DOWN : DROP_DESTINATION_DOWN;
+  return u32(vfAt(port).flags) & VF_F_LINK_DOWN ? DROP_LINK_DOWN : DROP_DESTINATION_DOWN;
 }
 
 /** The receive ring of a VF for a frame, by flow; NO_RING if none runs. */
 export function receiveRing(vf: u32, frame: Frame): u32 {
-  const queues = receiveQueues(vf);
+  const queues = vfAt(vf).receiveCount;
   if (queues == 0) return NO_RING;
   if (queues == 1) return queueAt(vf, 0);
   if (queues == RECEIVE_BY_TABLE) {
@@ -132,13 +124,5 @@ function share(hash: u32, parts: u32): u32 {
 }
 
 function queueAt(vf: u32, place: u32): u32 {
-  return (vf << 5) + u32(load<u8>(recordOf(vf) + place, VF_RECEIVE_QUEUES));
-}
-
-function receiveQueues(vf: u32): u32 {
-  return load<u32>(recordOf(vf), VF_RECEIVE_COUNT);
-}
-
-function recordOf(vf: u32): u32 {
-  return SHARED_BASE + SHARED_VFS + vf * VF_RECORD_SIZE;
+  return (vf << 5) + receiveQueueAt(vf, place);
 }

@@ -2,7 +2,7 @@
 // processor whose compare-and-swap succeeds updates the counts, so they stay right when several
 // write at once.
 import { LEARNED_PER_VF_MAX } from '../../layout/limits';
-import { SHARED_BASE, SHARED_FDB, SHARED_VFS } from '../../layout/memory';
+import { SHARED_BASE, SHARED_FDB } from '../../layout/memory';
 import {
   FDB_DISTANCE_BITS,
   FDB_DISTANCE_SHIFT,
@@ -16,8 +16,9 @@ import {
   FDB_STATIC_BIT,
   FDB_TAG_BITS,
 } from '../../layout/switch';
-import { VF_LEARNED, VF_LEARNED_MAX, VF_RECORD_SIZE, VF_UNLEARNED } from '../../layout/vf';
+import { VF_LEARNED, VF_UNLEARNED } from '../../layout/vf';
 import { control } from '../memory/control';
+import { vfAt } from '../memory/vf-record';
 
 const HASH_MASK: u64 = 0x0fff_ffff_ffff_ffff;
 const MULTIPLIER: u64 = ((<u64>FDB_MULTIPLIER_HIGH) << 32) | <u64>FDB_MULTIPLIER_LOW;
@@ -140,24 +141,26 @@ export function countOf(word: u64): u32 {
   return u32(word >> 8);
 }
 
-export function withCount(word: u64, count: u32): u64 {
-  return (word & ~COUNT_MASK) | ((<u64>count) << 8);
+export function wordOf(vf: u32): u64 {
+  return atomic.load<u64>(changetype<u32>(vfAt(vf)), VF_LEARNED);
+}
+
+/** Replaces the count in a word, unless an exchange was begun since it was read. */
+export function correctCount(vf: u32, word: u64, count: u32): void {
+  const corrected = (word & ~COUNT_MASK) | ((<u64>count) << 8);
+  atomic.cmpxchg<u64>(changetype<u32>(vfAt(vf)), word, corrected, VF_LEARNED);
 }
 
 function addToWord(vf: u32, amount: u64): void {
-  atomic.add<u64>(recordOf(vf), amount, VF_LEARNED);
+  atomic.add<u64>(changetype<u32>(vfAt(vf)), amount, VF_LEARNED);
 }
 
 export function hasRoom(vf: u32): bool {
-  const limit = load<u32>(recordOf(vf), VF_LEARNED_MAX);
-  const count = i32(countOf(atomic.load<u64>(recordOf(vf), VF_LEARNED)));
+  const limit = vfAt(vf).learnedMax;
+  const count = i32(countOf(wordOf(vf)));
   return count < i32(limit != 0 ? limit : LEARNED_PER_VF_MAX);
 }
 
 export function countUnlearned(vf: u32): void {
-  atomic.add<u64>(recordOf(vf), 1, VF_UNLEARNED);
-}
-
-export function recordOf(vf: u32): u32 {
-  return SHARED_BASE + SHARED_VFS + vf * VF_RECORD_SIZE;
+  atomic.add<u64>(changetype<u32>(vfAt(vf)), 1, VF_UNLEARNED);
 }

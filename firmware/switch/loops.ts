@@ -3,16 +3,16 @@
 // host whose bond spreads its frames over two links sends few of these.
 import { FLAPS_MAX } from '../../layout/limits';
 import { FDB_FLAPS } from '../../layout/switch';
-import { VF_IS_UPLINK } from '../../layout/vf';
 import { control } from '../memory/control';
+import { vfAt } from '../memory/vf-record';
 import { isGroup } from '../wire/addresses';
-import { recordOf, stamp, stampOf } from './fdb-set';
+import { stamp, stampOf } from './fdb-set';
 
 let reportedAt: u32 = 0;
 
 /** An address that another port has, or had, came by `vf`. Before its stamp is renewed. */
 export function noteElsewhere(set: u32, way: u32, vf: u32, target: u64): void {
-  if (!isGroup(target) || load<u32>(recordOf(vf), VF_IS_UPLINK) == 0) return;
+  if (!isGroup(target) || vfAt(vf).isUplink == 0) return;
   const now = control().nowSeconds;
   const was = u32(atomic.load<u16>(flapAt(set, way), FDB_FLAPS));
   const isSameSecond = stampOf(set, way) == now;
@@ -31,7 +31,7 @@ export function clearFlaps(set: u32, way: u32): void {
 /** Once a second: the host acts upon the first. */
 function report(vf: u32, other: u32): void {
   const words = control();
-  if (words.nowSeconds == reportedAt || load<u32>(recordOf(other), VF_IS_UPLINK) == 0) return;
+  if (words.nowSeconds == reportedAt || vfAt(other).isUplink == 0) return;
   reportedAt = words.nowSeconds;
   words.loopPort = vf + 1;
   words.loopOther = other + 1;

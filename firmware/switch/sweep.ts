@@ -7,9 +7,9 @@
 import { SWEEP_SETS, VF_COUNT_MAX } from '../../layout/limits';
 import { RECOUNT_BASE, RECOUNT_ENTRY_SIZE } from '../../layout/memory';
 import { FDB_SET_COUNT, FDB_WAYS } from '../../layout/switch';
-import { VF_LEARNED } from '../../layout/vf';
 import { control } from '../memory/control';
 import {
+  correctCount,
   countOf,
   exchange,
   isExpired,
@@ -17,9 +17,8 @@ import {
   isSettled,
   keyAt,
   portOf,
-  recordOf,
   setNumbered,
-  withCount,
+  wordOf,
 } from './fdb-set';
 
 let nextSet: u32 = 0;
@@ -61,7 +60,7 @@ function entryOf(vf: u32): u32 {
 
 function openRecount(): void {
   for (let vf: u32 = 0; vf < VF_COUNT_MAX; vf++) {
-    store<u64>(entryOf(vf), atomic.load<u64>(recordOf(vf), VF_LEARNED));
+    store<u64>(entryOf(vf), wordOf(vf));
     store<u32>(entryOf(vf), 0, 8);
   }
 }
@@ -75,6 +74,6 @@ function closeRecount(): void {
     const word = load<u64>(entryOf(vf));
     const count = load<u32>(entryOf(vf), 8);
     if (countOf(word) == count || !isSettled(word)) continue;
-    atomic.cmpxchg<u64>(recordOf(vf), word, withCount(word, count), VF_LEARNED);
+    correctCount(vf, word, count);
   }
 }

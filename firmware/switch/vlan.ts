@@ -15,10 +15,10 @@ import {
 } from '../../layout/counters';
 import { VLAN_ANY } from '../../layout/switch';
 import { VF_F_LINK_DOWN, VF_F_TRUNK } from '../../layout/vf';
+import { isMember, vfAt } from '../memory/vf-record';
 import { checksumStartOf, isChecksumUndone } from '../offload/metadata';
 import { destinationAt, isGroup, isLinkLocal, sourceAt } from '../wire/addresses';
 import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
-import { isMember, portFlags, tagPriority, tagType, untaggedVlan } from '../wire/port';
 import { ADDRESSES_SIZE, FrameTag, TAG_SIZE, TAGGED_SIZE_MIN, tagAt, vlanOf } from '../wire/tags';
 import { TARGETS_DIFFER, unicast } from './classify';
 import { learn, lookup, noteOwnElsewhere, PORT_UNKNOWN } from './fdb';
@@ -35,10 +35,11 @@ let lastPort: i32 = PORT_UNKNOWN;
 
 /** As `classify`, for a port with flags. */
 export function classifyFlagged(vf: u32, frames: u32, isDraining: bool): u32 {
-  flags = portFlags(vf);
-  untagged = untaggedVlan(vf);
-  type = tagType(vf);
-  priority = tagPriority(vf);
+  const port = vfAt(vf);
+  flags = port.flags;
+  untagged = port.vlanUntagged;
+  type = port.vlanType;
+  priority = port.vlanPriority;
   lastSource = 0;
   lastTarget = 0;
   lastPort = PORT_UNKNOWN;

@@ -10,7 +10,7 @@ import {
   PACKED_WRAP,
 } from '../../layout/virtqueue';
 import { touch } from '../memory/touch';
-import { HAS_WINDOWS, openWindow, windowLinear, windowSize, windowStart } from '../memory/windows';
+import { addressInHand, addressInWindow, openLoop } from '../memory/windows';
 import { placeBehind } from '../virtqueue/packed';
 import { Ring, RingView } from '../virtqueue/ring';
 import { postedAt } from './posted';
@@ -28,10 +28,8 @@ export function lookPacked(vf: u32, view: RingView, ring: Ring, from: u32, to: u
   let available: u32 = place & PACKED_WRAP ? PACKED_F_AVAIL : PACKED_F_USED;
   available |= DESCRIPTOR_F_WRITE; // and a buffer to be written in one descriptor
   const mask = PACKED_F_AVAIL | PACKED_F_USED | PACKED_CHAIN_FLAGS;
-  let start: u64 = 0;
-  let span: u64 = 0; // of the window in hand: none yet
-  let linear: u32 = 0;
   const end = min(to, size);
+  openLoop(vf);
   for (let i = from; i < end; i++) {
     const slot = descriptors + position * DESCRIPTOR_SIZE;
     touch(slot);
@@ -40,15 +38,9 @@ export function lookPacked(vf: u32, view: RingView, ring: Ring, from: u32, to: u
     const address = load<u64>(slot);
     const rest = load<u64>(slot, DESCRIPTOR_LENGTH);
     const bytes = u32(rest);
-    if (HAS_WINDOWS && address - start >= span && openWindow(vf, address)) {
-      start = windowStart;
-      span = windowSize;
-      linear = windowLinear;
-    }
-    const offset = address - start;
-    const isInside = !HAS_WINDOWS || (offset < span && u64(bytes) <= span - offset);
     const posted = postedAt(i);
-    posted.address = isInside ? linear + u32(offset) : 0;
+    posted.address = addressInHand(address, bytes);
+    if (posted.address == 0) posted.address = addressInWindow(vf, address, bytes);
     posted.length = bytes;
     posted.id = u32(rest >> 32) & 0xffff;
     position += 1;

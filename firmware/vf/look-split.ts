@@ -5,7 +5,7 @@ import {
   DESCRIPTOR_LENGTH,
   DESCRIPTOR_SIZE,
 } from '../../layout/virtqueue';
-import { HAS_WINDOWS, openWindow, windowLinear, windowSize, windowStart } from '../memory/windows';
+import { addressInHand, addressInWindow, openLoop } from '../memory/windows';
 import { Ring, RingView } from '../virtqueue/ring';
 import { postedAt } from './posted';
 
@@ -15,9 +15,7 @@ export function lookSplit(vf: u32, view: RingView, ring: Ring, from: u32, to: u3
   const entries = view.avail + AVAIL_RING;
   const descriptors = view.descriptors;
   const first = ring.lastAvail;
-  let start: u64 = 0;
-  let span: u64 = 0; // of the window in hand: none yet
-  let linear: u32 = 0;
+  openLoop(vf);
   for (let i = from; i < to; i++) {
     const posted = postedAt(i);
     const head = u32(load<u16>(entries + (((first + i) & (size - 1)) << 1)));
@@ -27,15 +25,10 @@ export function lookSplit(vf: u32, view: RingView, ring: Ring, from: u32, to: u3
     const address = load<u64>(descriptor);
     const rest = load<u64>(descriptor, DESCRIPTOR_LENGTH);
     const bytes = u32(rest);
-    if (HAS_WINDOWS && address - start >= span && openWindow(vf, address)) {
-      start = windowStart;
-      span = windowSize;
-      linear = windowLinear;
-    }
-    const offset = address - start;
-    const isInside = !HAS_WINDOWS || (offset < span && u64(bytes) <= span - offset);
-    if (!isInside || (u32(rest >> 32) & 0xffff) != DESCRIPTOR_F_WRITE) continue;
-    posted.address = linear + u32(offset);
+    let linear = addressInHand(address, bytes);
+    if (linear == 0) linear = addressInWindow(vf, address, bytes);
+    if (linear == 0 || (u32(rest >> 32) & 0xffff) != DESCRIPTOR_F_WRITE) continue;
+    posted.address = linear;
     posted.length = bytes;
     posted.id = head;
   }

@@ -5,7 +5,7 @@
 //   ┌─────────┬────────┬────┬──────┐
 //   │ address │ length │ id │ free │    address 0: it takes a closer look (emit)
 //   └─────────┴────────┴────┴──────┘
-import { POSTED_BASE } from '../../layout/memory';
+import { POSTED_BASE, POSTED_RECORD_SIZE } from '../../layout/memory';
 
 @unmanaged
 export class Posted {
@@ -16,5 +16,5 @@ export class Posted {
 }
 
 export function postedAt(place: u32): Posted {
-  return changetype<Posted>(POSTED_BASE + (place << 4));
+  return changetype<Posted>(POSTED_BASE + place * POSTED_RECORD_SIZE);
 }

@@ -6,8 +6,8 @@ import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
 import { VF_F_TRUNK } from '../../layout/vf';
 import { NET_HEADER_F_NEEDS_CSUM } from '../../layout/virtio';
 import { copy } from '../memory/copy';
+import { vfAt } from '../memory/vf-record';
 import { Frame, frameAt } from '../wire/frame';
-import { portFlags, tagType, untaggedVlan } from '../wire/port';
 import {
   ADDRESSES_SIZE,
   FrameTag,
@@ -34,9 +34,10 @@ let isTagged: bool = false;
 
 /** Marks those of the listed frames whose tag this receiver must not get as it came. */
 export function markRetagged(vf: u32, list: u32, start: u32, frames: u32): void {
-  untagged = untaggedVlan(vf);
-  type = tagType(vf);
-  isTrunk = (portFlags(vf) & VF_F_TRUNK) != 0;
+  const port = vfAt(vf);
+  untagged = port.vlanUntagged;
+  type = port.vlanType;
+  isTrunk = (u32(port.flags) & VF_F_TRUNK) != 0;
   for (let i = start; i < frames; i++) {
     const index = load<u32>(list + (i << 2));
     const frame = frameAt(index);

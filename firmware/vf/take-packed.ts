@@ -17,14 +17,7 @@ import {
   RING_FAULT_CHAIN,
 } from '../../layout/virtqueue';
 import { touch } from '../memory/touch';
-import {
-  beginBatch,
-  HAS_WINDOWS,
-  openWindow,
-  windowLinear,
-  windowSize,
-  windowStart,
-} from '../memory/windows';
+import { addressInHand, addressInWindow, beginBatch, openLoop } from '../memory/windows';
 import { faultRing } from '../virtqueue/fault';
 import { availableFlags, chainId, measureChain } from '../virtqueue/packed';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
@@ -37,6 +30,7 @@ import { CHAIN_MISSED, takeChain } from './take-chain';
 export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
   if (availableFlags(view, ring, 0) < 0) return 0;
   beginBatch();
+  const vf = vfOf(ringNumber);
   const size = ring.size;
   const headerSize = ring.headerSize;
   const costShift = lengthCostShift();
@@ -44,11 +38,9 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
   let position = ring.lastAvail & ~PACKED_WRAP;
   // 2.8.1: available means AVAIL as the driver's wrap counter, USED not.
   let available: u32 = ring.lastAvail & PACKED_WRAP ? PACKED_F_AVAIL : PACKED_F_USED;
-  let start: u64 = 0;
-  let span: u64 = 0; // of the window in hand: none yet
-  let linear: u32 = 0;
   let cost: u32 = 0;
   let ahead: u32 = 0;
+  openLoop(vf);
   for (let i: u32 = 0; i < BATCH_MAX; i++) {
     // Each slot is a segment at least, or next to one: beyond the budget it is for the next turn.
     if (ahead >= min(size, SEGMENT_BUDGET)) return i;
@@ -60,20 +52,15 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
     const address = load<u64>(slot);
     const rest = load<u64>(slot, DESCRIPTOR_LENGTH); // its flags are not looked at again
     const bytes = u32(rest);
-    if (HAS_WINDOWS && address - start >= span && openWindow(vfOf(ringNumber), address)) {
-      start = windowStart;
-      span = windowSize;
-      linear = windowLinear;
-    }
-    const offset = address - start;
-    const isInside = !HAS_WINDOWS || (offset < span && u64(bytes) <= span - offset);
-    const isPlain = (flags & PACKED_CHAIN_FLAGS) == 0 && isInside;
+    let linear = addressInHand(address, bytes);
+    if (linear == 0) linear = addressInWindow(vf, address, bytes);
+    const isPlain = (flags & PACKED_CHAIN_FLAGS) == 0 && linear != 0;
     const length = bytes - headerSize;
     const frame = frameAt(i);
     frame.ahead = ahead;
     let slots: u32 = 1;
     if (isPlain && length - FRAME_SIZE_MIN <= FRAME_SIZE_MAX - FRAME_SIZE_MIN) {
-      const at = linear + u32(offset) + headerSize;
+      const at = linear + headerSize;
       frame.target = 0;
       frame.head = u32(rest >> 32) & 0xffff;
       frame.slots = 1;

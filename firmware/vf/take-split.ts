@@ -1,6 +1,6 @@
 // Takes frames from a split transmit ring. One loop for all that a frame in one piece needs from
-// ring and descriptor, so that the window in hand stays in registers and the misses of many frames
-// overlap; nothing here waits for the frame itself.
+// ring and descriptor, so that the misses of many frames overlap; nothing here waits for the frame
+// itself.
 import { BATCH_MAX, FRAME_SIZE_MAX, FRAME_SIZE_MIN, SEGMENT_BUDGET } from '../../layout/limits';
 import {
   AVAIL_RING,
@@ -9,14 +9,7 @@ import {
   RING_FAULT_AVAIL_INDEX,
   RING_FAULT_HEAD_INDEX,
 } from '../../layout/virtqueue';
-import {
-  beginBatch,
-  HAS_WINDOWS,
-  openWindow,
-  windowLinear,
-  windowSize,
-  windowStart,
-} from '../memory/windows';
+import { addressInHand, addressInWindow, beginBatch, openLoop } from '../memory/windows';
 import { faultRing } from '../virtqueue/fault';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
 import { availableCount } from '../virtqueue/split';
@@ -43,10 +36,8 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
   const entries = view.avail + AVAIL_RING;
   const descriptors = view.descriptors;
   const first = ring.lastAvail;
-  let start: u64 = 0;
-  let span: u64 = 0; // of the window in hand: none yet
-  let linear: u32 = 0;
   let cost: u32 = 0;
+  openLoop(vf);
   for (let i: u32 = 0; i < heads; i++) {
     const head = u32(load<u16>(entries + (((first + i) & (size - 1)) << 1)));
     if (head >= size) {
@@ -58,20 +49,15 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
     const address = load<u64>(descriptor);
     const rest = load<u64>(descriptor, DESCRIPTOR_LENGTH);
     const bytes = u32(rest);
-    if (HAS_WINDOWS && address - start >= span && openWindow(vf, address)) {
-      start = windowStart;
-      span = windowSize;
-      linear = windowLinear;
-    }
-    const offset = address - start;
-    const isInside = !HAS_WINDOWS || (offset < span && u64(bytes) <= span - offset);
-    const isPlain = (rest & 0xffff_0000_0000) == 0 && isInside;
+    let linear = addressInHand(address, bytes);
+    if (linear == 0) linear = addressInWindow(vf, address, bytes);
+    const isPlain = (rest & 0xffff_0000_0000) == 0 && linear != 0;
     const length = bytes - headerSize;
     const frame = frameAt(i);
     frame.head = head;
     frame.target = 0;
     if (isPlain && length - FRAME_SIZE_MIN <= FRAME_SIZE_MAX - FRAME_SIZE_MIN) {
-      const at = linear + u32(offset) + headerSize;
+      const at = linear + headerSize;
       frame.address = at;
       frame.header = at;
       frame.length = length;

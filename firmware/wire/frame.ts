@@ -1,6 +1,6 @@
 // The batch: frames that wait in guest memory while the switch decides. Nothing is copied yet.
 import { HEADER_BYTES_MAX, HEADER_SCRATCH_SIZE } from '../../layout/limits';
-import { FRAMES_BASE, HEADER_SCRATCH_BASE } from '../../layout/memory';
+import { FRAME_RECORD_SIZE, FRAMES_BASE, HEADER_SCRATCH_BASE } from '../../layout/memory';
 
 //   0         4        8          12             16     20       24       28
 //   ┌─────────┬────────┬──────────┬──────────────┬──────┬────────┬────────┬──────┐
@@ -43,7 +43,7 @@ export class Frame {
   slots: u32;
 }
 
-if (offsetof<Frame>() != 64) ERROR('Frame is not 64 bytes');
+if (offsetof<Frame>() != FRAME_RECORD_SIZE) ERROR('Frame has another size');
 
 /** An IPv4 super-frame, whose segments count their identification on … */
 export const IPV4: u16 = 1;
@@ -68,7 +68,7 @@ export const OFFLOAD_TUNNEL: u32 = 0x20000000;
 export const OFFLOAD_LONG: u32 = 0x10000000;
 
 export function frameAt(index: u32): Frame {
-  return changetype<Frame>(FRAMES_BASE + (index << 6));
+  return changetype<Frame>(FRAMES_BASE + index * FRAME_RECORD_SIZE);
 }
 
 export function headerScratch(index: u32): u32 {

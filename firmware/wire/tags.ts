@@ -1,7 +1,12 @@
 // VLAN tags: what the switch found in front of each frame of a batch. It is kept beside the batch,
 // and read from the guest once: whoever changes a tag afterwards, in the memory that we copy from,
 // does not get it past the switch.
-import { FRAME_TAGS_BASE, FRAMES_BASE } from '../../layout/memory';
+import {
+  FRAME_RECORD_SIZE,
+  FRAME_TAG_SIZE,
+  FRAME_TAGS_BASE,
+  FRAMES_BASE,
+} from '../../layout/memory';
 import { Frame } from './frame';
 
 //    …  │ destination │ source │ tag: type, TCI │ EtherType │ …       TCI = PCP 3, DEI 1, VLAN 12 bits
@@ -16,7 +21,7 @@ export class FrameTag {
   typeAt: u32;
 }
 
-if (offsetof<FrameTag>() != 8) ERROR('FrameTag is not 8 bytes');
+if (offsetof<FrameTag>() != FRAME_TAG_SIZE) ERROR('FrameTag has another size');
 
 /** Destination and source. */
 export const ADDRESSES_SIZE: u32 = 12;
@@ -36,11 +41,11 @@ export function openTags(areInVlans: bool): void {
 
 /** The tag of the frame with this place in the batch. */
 export function tagAt(index: u32): FrameTag {
-  return changetype<FrameTag>(FRAME_TAGS_BASE + (index << 3));
+  return changetype<FrameTag>(FRAME_TAGS_BASE + index * FRAME_TAG_SIZE);
 }
 
 export function tagOf(frame: Frame): FrameTag {
-  return tagAt((changetype<u32>(frame) - FRAMES_BASE) >> 6);
+  return tagAt((changetype<u32>(frame) - FRAMES_BASE) / FRAME_RECORD_SIZE);
 }
 
 export function vlanOf(tag: FrameTag): u32 {

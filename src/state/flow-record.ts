@@ -2,10 +2,13 @@ import {
   FLOW_HASH_TYPES,
   FLOW_NIBBLES,
   FLOW_QUEUES,
+  FLOW_RECORD_OF_NIC,
+  FLOW_RECORD_SIZE,
   FLOW_TABLE_MASK,
   FLOW_TOEPLITZ,
   FLOW_UNCLASSIFIED,
 } from '../../layout/vf.ts';
+import { HASH_TYPES } from '../../layout/virtio.ts';
 
 /** How received flows are hashed. */
 export interface FlowHashing {
@@ -46,6 +49,21 @@ export function writeFlowRecord(view: DataView, record: number, settings: FlowSe
   if (hashing === null) return;
   writeToeplitz(view, record + FLOW_TOEPLITZ, hashing.key);
   view.setUint32(record + FLOW_HASH_TYPES, hashing.types, true);
+}
+
+/** The key that drivers and hardware use by default. */
+const RSS_KEY = Buffer.from(
+  '6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa',
+  'hex',
+);
+
+/**
+ * How the NIC spreads flows over the queues of guests that have set no table. `flows`: where the
+ * flow records begin. Before the first processor runs.
+ */
+export function writeFlowRecordOfNic(view: DataView, flows: number): void {
+  const hashing = { types: HASH_TYPES, key: RSS_KEY };
+  writeFlowRecord(view, flows + FLOW_RECORD_OF_NIC * FLOW_RECORD_SIZE, { hashing, table: null });
 }
 
 /** For each half byte of the input and each value of it: the key's windows under its set bits. */

@@ -27,6 +27,7 @@ import { RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
 import { c } from '../os/libc.ts';
 import { LinearMemory } from '../os/linear-memory.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
+import { writeFlowRecordOfNic } from './flow-record.ts';
 import { freeLocks, markFaulted } from './last-will.ts';
 import { CONTROL_QUEUE, ringNumber } from './ring-number.ts';
 
@@ -44,6 +45,7 @@ export class SharedState {
     this.#words = new Int32Array(memory.buffer);
     const words = RING_NUMBER_COUNT * COUNTER_COUNT;
     this.#counters = new BigUint64Array(memory.buffer, SHARED_COUNTERS, words);
+    writeFlowRecordOfNic(this.view, SHARED_FLOWS);
   }
 
   ringField(ring: number, field: number): number {

@@ -11,10 +11,14 @@ const root = new URL('../../firmware', import.meta.url).pathname;
 const WRITERS = ['memory/write.ts', 'memory/copy.ts'];
 
 /** Functions that return the address of a record, wherever they are imported. */
-const OWN_FUNCTIONS = ['recordOf', 'headerScratch'];
+const OWN_FUNCTIONS = ['vfAt', 'headerScratch'];
 
 /** Names that a file cannot bind itself: parameters, fields and what they lead to. */
 const OWN_NAMES: Readonly<Record<string, readonly [name: string, what: string][]>> = {
+  'memory/open-table.ts': [
+    ['base', 'of a table'],
+    ['to', 'an entry of it'],
+  ],
   'memory/segments.ts': [['to', 'of `gather`: where its callers, below, keep the copy']],
   'offload/candidate.ts': [
     ['header', 'the copy of the headers in scratch'],

@@ -13,6 +13,7 @@ import type { NicStats } from '../../src/nic/types.ts';
 import { LinearMemory } from '../../src/os/linear-memory.ts';
 import type { Firmware as ProcessorFirmware } from '../../src/processor/firmware.ts';
 import { DROP_NAMES } from '../../src/state/counter-names.ts';
+import { writeFlowRecordOfNic } from '../../src/state/flow-record.ts';
 import { addressNumber } from '../../src/state/mac-table.ts';
 import {
   type VlanSettings,
@@ -81,6 +82,7 @@ export class FirmwareHost {
     const aligned = Math.ceil(base / memory.SLOT_SIZE) * memory.SLOT_SIZE;
     this.slotsBase = aligned - this.linear.base;
     this.#pins = memory.PINS_BASE;
+    writeFlowRecordOfNic(this.view, memory.SHARED_BASE + memory.SHARED_FLOWS);
     this.firmware.configure(0, 1, options.macAgeSeconds ?? 300);
     for (let slot = 0; slot < this.slotCount; slot++) {
       this.linear.unmap(this.slotAddress(slot), memory.SLOT_SIZE); // a stray access traps
