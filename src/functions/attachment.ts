@@ -1,7 +1,7 @@
 import { RING_FAULT_TRAP } from '../../layout/virtqueue.ts';
 import { everyStep, inBackground } from '../background.ts';
 import { LifeCycle } from '../life-cycle.ts';
-import { closePeerFd } from '../os/closer.ts';
+import { CloseAccount, closePeerFd } from '../os/closer.ts';
 import type { Poller } from '../os/poller.ts';
 import {
   ClientEndpoint,
@@ -37,6 +37,10 @@ export interface AttachmentOwner {
  */
 export class Attachment {
   readonly quarantine = new Quarantine((hold) => this.#followHold(hold));
+  readonly #closes = new CloseAccount((reason) => {
+    this.warn(reason);
+    this.#dialogue?.refuse(reason);
+  });
   readonly #device: Device;
   readonly #poller: Poller;
   readonly #owner: AttachmentOwner;
@@ -72,6 +76,7 @@ export class Attachment {
   /** Throws an OperatorError if the socket cannot be opened. */
   open({ socket, mode }: { socket: string; mode: SocketMode }): void {
     const listener = {
+      closes: this.#closes,
       onConnection: (fd: number) => this.#meet(fd),
       onTrouble: (reason: string) => this.fault(reason),
     };

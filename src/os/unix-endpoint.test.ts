@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { CloseAccount } from './closer.ts';
 import { c } from './libc.ts';
 import { Poller } from './poller.ts';
 import { ClientEndpoint, type Endpoint, ServerEndpoint } from './unix-endpoint.ts';
@@ -46,6 +47,7 @@ function meeting(isFree = true) {
   const arrived: number[] = [];
   const troubles: string[] = [];
   const listener = {
+    closes: new CloseAccount(() => undefined),
     onConnection: (fd: number) => {
       if (!isFree) return false;
       fds.push(fd);

@@ -1,7 +1,7 @@
 import { lstatSync, rmSync, unlinkSync } from 'node:fs';
 import { operatorError } from '../errors.ts';
 import { socketError } from '../socket-error.ts';
-import { closePeerFd } from './closer.ts';
+import { type CloseAccount, claimPeerFd, closePeerFd } from './closer.ts';
 import { ECONNREFUSED, EMFILE, ENFILE } from './constants.ts';
 import { closeFd } from './descriptor.ts';
 import { c } from './libc.ts';
@@ -27,6 +27,8 @@ export interface Endpoint {
 }
 
 export interface EndpointListener {
+  /** Whose descriptors connections are. While these cannot be closed, nobody is let in. */
+  readonly closes: CloseAccount;
   /** A front-end is there. False: the VF has one already, and this one is turned away. */
   onConnection(fd: number): boolean;
   onTrouble(reason: string): void;
@@ -53,6 +55,7 @@ export class ServerEndpoint implements Endpoint {
     this.#listener = listener;
     this.#fd = openListener(path);
     this.#inode = lstatSync(path).ino;
+    claimPeerFd(this.#fd, listener.closes);
     poller.add(this.#fd, () => this.#accept());
   }
 
@@ -68,9 +71,13 @@ export class ServerEndpoint implements Endpoint {
   }
 
   #accept(): void {
+    if (this.#listener.closes.isStuck) {
+      this.#rest();
+      return;
+    }
     try {
       const fd = acceptUnixSocket(this.#fd);
-      if (fd !== -1 && !this.#listener.onConnection(fd)) closePeerFd(fd);
+      if (fd !== -1) meet(fd, this.#listener);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       this.#listener.onTrouble(describe(error));
@@ -78,9 +85,7 @@ export class ServerEndpoint implements Endpoint {
     }
   }
 
-  /**
-   * Out of descriptors, the waiting connection would wake the poller for ever: look again later.
-   */
+  /** A connection that waits would wake the poller for ever: look again later. */
   #rest(): void {
     this.#poller.watch(this.#fd, { read: false, write: false });
     this.#pause = setTimeout(() => {
@@ -121,6 +126,10 @@ export class ClientEndpoint implements Endpoint {
   }
 
   #connect(): void {
+    if (this.#listener.closes.isStuck) {
+      this.#schedule(RETRY_MS_MAX);
+      return;
+    }
     let fd = -1;
     try {
       fd = createUnixSocket();
@@ -128,13 +137,18 @@ export class ClientEndpoint implements Endpoint {
       this.#listener.onTrouble((error as Error).message);
     }
     if (fd >= 0 && connectUnixSocket(fd, this.#path) === 0) {
-      if (!this.#listener.onConnection(fd)) closePeerFd(fd);
+      meet(fd, this.#listener);
       return;
     }
     closeFd(fd);
     this.#delayMs = Math.min(this.#delayMs * 2, RETRY_MS_MAX);
     this.#schedule(this.#delayMs);
   }
+}
+
+function meet(fd: number, listener: EndpointListener): void {
+  claimPeerFd(fd, listener.closes);
+  if (!listener.onConnection(fd)) closePeerFd(fd);
 }
 
 function openListener(path: string): number {

@@ -1,3 +1,4 @@
+import { CloseAccount } from '../os/closer.ts';
 import { closeFd } from '../os/descriptor.ts';
 import type { Poller } from '../os/poller.ts';
 import { ClientEndpoint, type Endpoint, ServerEndpoint } from '../os/unix-endpoint.ts';
@@ -40,6 +41,7 @@ export class StreamSource implements UplinkSource {
     this.#listener = listener;
     const { socket, mode } = this.#options;
     const meet = {
+      closes: new CloseAccount((reason) => this.lose(reason)),
       onConnection: (fd: number) => this.#meet(fd),
       // The endpoint tries again by itself; the uplink stays down until then.
       onTrouble: () => undefined,

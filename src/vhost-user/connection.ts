@@ -1,5 +1,5 @@
 import { inBackground } from '../background.ts';
-import { closePeerFds } from '../os/closer.ts';
+import { claimAlike, closePeerFds } from '../os/closer.ts';
 import { EPOLLHUP, SHUT_RDWR } from '../os/constants.ts';
 import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
@@ -99,6 +99,7 @@ export class Connection {
     while (!this.#isClosed && !this.#isBusy) {
       const received = receiveMessage(this.#fd, this.#missing());
       this.#fds.push(...received.fds);
+      claimAlike(received.fds, this.#fd);
       if (received.length < 0) return;
       if (this.#fds.length > MESSAGE_FDS_MAX) this.close('it sends descriptors without end');
       else if (received.isTruncated) this.close('its descriptors were cut off');

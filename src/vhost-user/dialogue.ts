@@ -42,6 +42,11 @@ export class Dialogue {
     await this.session.settled();
   }
 
+  /** Ends the connection, for a reason that its VMM has given. */
+  refuse(reason: string): void {
+    this.#connection.close(reason);
+  }
+
   async #receive(message: Message): Promise<void> {
     const { header } = message;
     const name = requestName(header.request);

@@ -1,24 +1,21 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AF_INET, MSG_DONTWAIT, SOCK_STREAM, SOL_SOCKET } from '../../src/os/constants.ts';
 import { c } from '../../src/os/libc.ts';
-import { scratch } from '../../src/os/scratch.ts';
-import { checked } from '../../src/os/system-error.ts';
 import { createSocketPair, sendMessage } from '../../src/os/unix-socket.ts';
 import { writeU64 } from '../../src/vhost-user/message.ts';
+import { lingeringSocket, listenDeaf } from '../support/lingering-socket.ts';
 import { FrontEnd, RequestRefused } from '../support/mock-driver/front-end.ts';
 import { MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
 import { negotiate } from '../support/mock-driver/handshake.ts';
+import { createPipe } from '../support/pipe.ts';
 import { ATTACKER, HostileLab } from './hostile-lab.ts';
 
 // Whoever closes the last descriptor of a TCP socket with SO_LINGER sleeps until its peer has read
 // all of it. What a front-end sends is the NIC's to close, and the peer may be the front-end's too.
 
-const SO_LINGER = 13;
-/** Longer than any test may take. */
-const LINGER_SECONDS = 600;
 const QUEUE = writeU64(1n);
+const OTHER = 9;
 
 let hostile: HostileLab;
 
@@ -29,31 +26,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await hostile.close();
 });
-
-/** A TCP socket that is full, and has to be empty before it is closed. */
-function lingeringSocket(port: number): number {
-  const { view, address } = scratch;
-  view.setBigUint64(8, 0n);
-  view.setUint16(0, AF_INET, true);
-  view.setUint16(2, port);
-  view.setUint32(4, 0x7f000001);
-  const fd = checked('socket', c.socket(AF_INET, SOCK_STREAM, 0));
-  checked('connect', c.connect(fd, address, 16));
-  view.setUint32(0, 1, true);
-  view.setUint32(4, LINGER_SECONDS, true);
-  checked('setsockopt', c.setsockopt(fd, SOL_SOCKET, SO_LINGER, address, 8));
-  while (c.send(fd, address, 65536, MSG_DONTWAIT) > 0);
-  return fd;
-}
-
-/** Listens for such sockets, and reads nothing. */
-async function listenDeaf(): Promise<{ server: Server; port: number; end: Promise<Socket> }> {
-  const server = createServer({ pauseOnConnect: true });
-  const end = new Promise<Socket>((settle) => server.once('connection', settle));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return { server, port: (server.address() as AddressInfo).port, end };
-}
 
 /** How the front-end hands the socket over; its own descriptor is closed by whoever calls. */
 const WAYS: Record<string, (frontEnd: FrontEnd, fd: number) => Promise<void>> = {
@@ -78,20 +50,63 @@ describe('a front-end hands over a socket that whoever closes it waits for', () 
   it.each(Object.entries(WAYS))('%s', async (_, handOver) => {
     const { lab } = hostile;
     await hostile.withBystanders(async () => {
-      const { server, port, end } = await listenDeaf();
+      const deaf = await listenDeaf();
       const frontEnd = FrontEnd.connect(lab.socket(ATTACKER));
       await negotiate(frontEnd, MODERN_FEATURES);
       const gone = lab.next('disconnect', ATTACKER);
-      const fd = lingeringSocket(port);
+      const fd = lingeringSocket(deaf.port);
       const handed = handOver(frontEnd, fd);
       c.close(fd); // it travels, so this is not the last descriptor
       await handed;
       frontEnd.close();
       await gone;
       // The NIC's thread has come this far, and the socket is as full as it was.
-      (await end).destroy();
-      server.close();
-      await once(server, 'close');
+      await deaf.close();
+    });
+  });
+});
+
+describe('a front-end that hands over hundreds of them', () => {
+  /** What all VFs together could have under way once. */
+  const SOCKETS = 300;
+
+  it('uses up what it has of closes, and nobody else’s', async () => {
+    const { lab } = hostile;
+    const other = { name: 'other', socket: lab.socket(OTHER), allowUnsealedMemory: true };
+    await lab.nic.addVf(other); // trusted: its interrupts may be pipes
+    await hostile.withBystanders(async () => {
+      const deaf = await listenDeaf();
+      const told = lab.next('fault', ATTACKER, /cannot be closed/);
+      const gone = lab.next('disconnect', ATTACKER, /cannot be closed/);
+      const frontEnd = FrontEnd.connect(lab.socket(ATTACKER));
+      await negotiate(frontEnd, MODERN_FEATURES);
+      for (let count = 0; count < SOCKETS && !frontEnd.isClosed; count++) {
+        const fd = lingeringSocket(deaf.port);
+        const handed = WAYS['as an interrupt, which is refused']?.(frontEnd, fd);
+        c.close(fd);
+        await Promise.race([handed?.catch(() => undefined), frontEnd.closed]);
+      }
+      await Promise.all([told, gone]);
+      frontEnd.close();
+      // Somebody else's are closed all the same: the far end of this pipe sees it.
+      const other = FrontEnd.connect(lab.socket(OTHER));
+      await negotiate(other, MODERN_FEATURES);
+      const [reader, writer] = createPipe();
+      await other.send('SET_VRING_CALL', QUEUE, [writer]);
+      c.close(writer);
+      other.close();
+      const pipe = new Socket({ fd: reader, readable: true, writable: false }).resume();
+      await once(pipe, 'close');
+      // Who comes meanwhile waits at the door; once they are closed it is let in.
+      const again = FrontEnd.connect(lab.socket(ATTACKER));
+      const isIn = negotiate(again, MODERN_FEATURES);
+      const connected = lab.next('connect', ATTACKER);
+      expect(lab.nic.vf('vf0').state).toBe('down');
+      await deaf.close();
+      await Promise.all([connected, isIn]);
+      const end = lab.next('disconnect', ATTACKER);
+      again.close();
+      await end;
     });
   });
 });

@@ -69,11 +69,12 @@ export class TestNic {
     return guest;
   }
 
-  /** Resolves at the next event of this kind for a VF. */
-  next(event: NicEventName, number: number): Promise<void> {
+  /** Resolves at the next event of this kind for a VF, of those with such a reason. */
+  next(event: NicEventName, number: number, reason = /^/): Promise<void> {
     return new Promise((resolve) => {
       const listener = (detail: NicEvents[NicEventName]): void => {
         if (!('vf' in detail) || detail.vf !== `vf${number}`) return;
+        if (!reason.test(('reason' in detail && detail.reason) || '')) return;
         this.nic.off(event, listener);
         resolve();
       };
