@@ -95,9 +95,7 @@ class SoftwareNic implements Nic {
       ports: () => [...this.#vfs.values(), ...this.#uplinks.all()],
       onUplinkLost: (number, reason) => this.#uplinks.onLost(number, reason),
       onUplinkLoop: (number, other) => this.#uplinks.onLoop(number, other),
-      onBroken: (reason) => {
-        for (const name of this.#vfs.keys()) this.#emit('fault', { vf: name, reason });
-      },
+      onBroken: (reason) => this.#emit('internal-error', { nic: this.name, reason }),
     });
     this.#uplinks = new UplinkSet(this.#processors, this.#poller, (...event) => {
       this.#emit(...event);

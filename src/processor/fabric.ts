@@ -5,6 +5,14 @@ import type { SharedState } from '../state/shared-state.ts';
 import type { Budget } from './budgets.ts';
 import type { Command } from './commands.ts';
 
+/** How a processor is. `reason`: what it died of. */
+export type ProcessorHealth =
+  | { state: 'running' }
+  /** It is being replaced. */
+  | { state: 'recovering'; reason: string }
+  /** It cannot be: what it served stands still until the NIC is started again. */
+  | { state: 'broken'; reason: string };
+
 /**
  * What has a number in the switch: a VF or an uplink, as the supervisor of the processors sees it.
  */
@@ -12,9 +20,11 @@ export interface SwitchPort {
   readonly number: number;
   readonly name: string;
   readonly processor: number;
+  /** Whether the frames that it sends pass through a processor. */
+  isServedBy(processor: number): boolean;
   /** Brings a new processor up to date. */
   reattach(processor: number, direction: 'rx' | 'tx'): Promise<void>;
-  /** A processor could not be brought up to date about this port. It says so, and why. */
+  /** A processor serves this port no more. It says so, and why. */
   setAside(reason: string): Promise<void>;
   /** A processor stopped one of its rings: a virtqueue, or CONTROL_QUEUE. */
   onRingFault(queue: number, problem: RingProblem): Promise<void>;
@@ -39,6 +49,7 @@ export interface Fabric {
   /** Posts to all; resolves when the last has answered. */
   broadcast(command: Command): Promise<void>;
   readonly processorCount: number;
+  healthOf(processor: number): ProcessorHealth;
 }
 
 /** Where a VF stands in its NIC. */

@@ -1,10 +1,14 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { COUNTER_FAULTS } from '../../layout/counters.ts';
 import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
 import { RING_FAULT, RING_FAULT_TRAP } from '../../layout/virtqueue.ts';
 import { RingOnProcessor } from '../../test/support/ring-on-processor.ts';
+import { waitUntil } from '../../test/support/wait-until.ts';
 import { inBackground } from '../background.ts';
+import { c } from '../os/libc.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
+import type { Command } from './commands.ts';
+import { DEATHS_MAX, PERIOD_MS } from './death-record.ts';
 import { ProcessorSet } from './processor-set.ts';
 
 /** What the set asks of a VF, with its calls noted. */
@@ -25,6 +29,10 @@ class FakeVf {
     this.processor = processor;
   }
 
+  isServedBy(processor: number): boolean {
+    return processor === this.processor;
+  }
+
   async setAside(reason: string): Promise<void> {
     this.asides.push(reason);
   }
@@ -36,6 +44,14 @@ class FakeVf {
 
 let vfs: FakeVf[];
 let set: ProcessorSet;
+/** What its supervisor takes for the time. */
+let now: number;
+/** How long it has waited before replacements. */
+let waits: number[];
+let broken: string[];
+/** Resolves when a wait begins; the wait ends when the test says so. */
+let endWait: () => void;
+let onWait: () => void;
 
 beforeEach(async () => {
   vfs = [new FakeVf(0, 0), new FakeVf(1, 1), new FakeVf(2, 0)];
@@ -43,9 +59,24 @@ beforeEach(async () => {
     ports: () => vfs,
     onUplinkLost: () => undefined,
     onUplinkLoop: () => undefined,
-    onBroken: () => undefined,
+    onBroken: (reason: string) => void broken.push(reason),
   };
-  set = new ProcessorSet({ processors: 2, processorCpus: [], macAgeSeconds: 300 }, owner);
+  now = 0;
+  waits = [];
+  broken = [];
+  endWait = () => undefined;
+  onWait = () => endWait();
+  const clock = {
+    now: () => now,
+    wait: (milliseconds: number) =>
+      new Promise<void>((resolve) => {
+        waits.push(milliseconds);
+        endWait = resolve;
+        onWait();
+      }),
+  };
+  const settings = { processors: 2, processorCpus: [], macAgeSeconds: 300 };
+  set = new ProcessorSet(settings, owner, clock);
   await set.start();
 });
 
@@ -99,5 +130,74 @@ describe('a set of processors', () => {
     expect(vf?.asides[0]).toBe('processor 1 cannot attach it: mmap failed: EPERM');
     expect(vfs.map(({ asides }) => asides.length > 0)).toEqual([false, true, false]);
     ring.close();
+  });
+});
+
+describe('a processor that dies without a ring to blame', () => {
+  /** As a bug of ours would end it. Resolves when it is running again, or given up. */
+  async function kill(): Promise<void> {
+    inBackground('kill', set.post(1, undefined as unknown as Command));
+    await until(() => set.healthOf(1).state !== 'running');
+    await until(() => set.healthOf(1).state !== 'recovering');
+  }
+
+  const until = (isTrue: () => boolean) => waitUntil(isTrue, () => set.healthOf(1));
+
+  it('is replaced, at once and then after longer and longer waits', async () => {
+    for (let death = 0; death < 3; death++) await kill();
+    expect(set.healthOf(1)).toEqual({ state: 'running' });
+    expect(waits).toEqual([100, 200]);
+    expect(broken).toEqual([]);
+  });
+
+  it('is recovering until the last port is attached again', async () => {
+    await kill();
+    const waiting = new Promise<void>((resolve) => {
+      onWait = resolve;
+    });
+    inBackground('kill', set.post(1, undefined as unknown as Command));
+    await waiting;
+    expect(set.healthOf(1)).toEqual({
+      state: 'recovering',
+      reason: expect.stringContaining('undefined'),
+    });
+    expect(set.healthOf(0)).toEqual({ state: 'running' });
+    endWait();
+    await until(() => set.healthOf(1).state === 'running');
+    expect(await set.post(1, { kind: 'set-mac-age', seconds: 10 })).toBe(true);
+  });
+
+  it('too often is given up: the ports that it served say so, and no other', async () => {
+    for (let death = 0; death <= DEATHS_MAX; death++) await kill();
+    const reason = expect.stringMatching(/^processor 1 keeps dying: /);
+    expect(set.healthOf(1)).toEqual({ state: 'broken', reason });
+    expect(vfs.map(({ asides }) => asides)).toEqual([[], [reason], []]);
+    expect(broken).toEqual([reason]);
+    expect(await set.post(1, { kind: 'set-mac-age', seconds: 10 })).toBe(false);
+    expect(await set.post(0, { kind: 'set-mac-age', seconds: 10 })).toBe(true);
+    expect(set.leastLoaded(), 'though it has more VFs').toBe(0);
+  });
+
+  it('a few times in a period is not given up, however long the NIC runs', async () => {
+    for (let death = 0; death < DEATHS_MAX + 2; death++) {
+      await kill();
+      now += PERIOD_MS / 2;
+    }
+    expect(set.healthOf(1)).toEqual({ state: 'running' });
+    expect(vfs.flatMap(({ asides }) => asides)).toEqual([]);
+  });
+
+  it('and cannot be created again is tried as often, then given up', async () => {
+    const failing = vi.spyOn(c, 'eventfd').mockImplementation(() => {
+      throw new Error('eventfd failed: EMFILE');
+    });
+    try {
+      await kill();
+    } finally {
+      failing.mockRestore();
+    }
+    const reason = expect.stringMatching(/^processor 1 keeps dying: eventfd failed: /);
+    expect(set.healthOf(1)).toEqual({ state: 'broken', reason });
+    expect(vfs.map(({ asides }) => asides)).toEqual([[], [reason], []]);
   });
 });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   PROCESSOR_EVICTIONS,
   PROCESSOR_MISSES,
@@ -15,14 +16,12 @@ import { type RingProblem, ringProblem } from '../state/ring-problem.ts';
 import { SharedState } from '../state/shared-state.ts';
 import { mappingBudget } from './budgets.ts';
 import type { Command } from './commands.ts';
-import type { Fabric, SwitchPort } from './fabric.ts';
+import { DeathRecord } from './death-record.ts';
+import type { Fabric, ProcessorHealth, SwitchPort } from './fabric.ts';
 import { readFirmware } from './firmware.ts';
 import { type Death, Processor } from './processor.ts';
 import { ReservedCpus } from './reserved-cpus.ts';
 import type { ProcessorStats } from './stats.ts';
-
-/** A processor that dies this often without a ring to blame has a bug that restarts do not cure. */
-const BLAMELESS_DEATHS_MAX = 5;
 
 interface Owner {
   /** VFs and uplinks. */
@@ -31,9 +30,22 @@ interface Owner {
   onUplinkLost(number: number, reason: string): void;
   /** Two uplinks lead into one network. */
   onUplinkLoop(number: number, other: number): void;
-  /** A processor has died for good. */
+  /** A processor has died for good. Ports that it served are set aside. */
   onBroken(reason: string): void;
 }
+
+/** Monotonic milliseconds. */
+export interface SupervisorClock {
+  now(): number;
+  wait(milliseconds: number): Promise<void>;
+}
+
+const CLOCK: SupervisorClock = {
+  now: () => performance.now(),
+  wait: async (milliseconds) => {
+    await sleep(milliseconds, undefined, { ref: false });
+  },
+};
 
 interface Settings {
   processors: number;
@@ -57,13 +69,16 @@ export class ProcessorSet implements Fabric {
   readonly #processors: Processor[] = [];
   readonly #reservedCpus = new ReservedCpus();
   readonly #restarts: number[] = [];
-  #blamelessDeaths = 0;
+  readonly #clock: SupervisorClock;
+  readonly #deaths: DeathRecord[] = [];
+  readonly #health: ProcessorHealth[] = [];
   #raiser: Raiser | null = null;
   #isStopping = false;
 
-  constructor(settings: Settings, owner: Owner) {
+  constructor(settings: Settings, owner: Owner, clock = CLOCK) {
     this.#settings = settings;
     this.#owner = owner;
+    this.#clock = clock;
   }
 
   get processorCount(): number {
@@ -83,6 +98,8 @@ export class ProcessorSet implements Fabric {
     for (let index = 0; index < this.#settings.processors; index++) {
       this.#processors.push(this.#create(index));
       this.#restarts.push(0);
+      this.#deaths.push(new DeathRecord());
+      this.#health.push({ state: 'running' });
     }
     await Promise.all(this.#processors.map((processor) => processor.started()));
   }
@@ -103,9 +120,15 @@ export class ProcessorSet implements Fabric {
     await Promise.all(this.#processors.map((processor) => processor.post(command)));
   }
 
-  /** The processor with the fewest VFs. */
+  healthOf(index: number): ProcessorHealth {
+    return this.#health[index] ?? { state: 'running' };
+  }
+
+  /** The processor with the fewest VFs, of those that can have any. */
   leastLoaded(): number {
-    const loads = this.#processors.map((_, index) => this.#load(index));
+    const loads = this.#processors.map((_, index) =>
+      this.healthOf(index).state === 'broken' ? Number.MAX_SAFE_INTEGER : this.#load(index),
+    );
     return loads.indexOf(Math.min(...loads));
   }
 
@@ -160,16 +183,14 @@ export class ProcessorSet implements Fabric {
       onUplinkLost: (number, reason) => this.#owner.onUplinkLost(number, reason),
       onUplinkLoop: (number, other) => this.#owner.onUplinkLoop(number, other),
       onDeath: (death) => {
-        // Out of descriptors, say. The NIC goes on with the processors it has.
-        this.#replace(index, death).catch((error: Error) =>
-          this.#owner.onBroken(`processor ${index} cannot be replaced: ${error.message}`),
-        );
+        inBackground(`replace processor ${index}`, this.#replace(index, death));
       },
     });
   }
 
   async #replace(index: number, death: Death): Promise<void> {
     if (this.#isStopping) return;
+    this.#health[index] = { state: 'recovering', reason: death.message };
     // Before all else: the others may wait for what it held, and would trap on the same ring.
     if (death.ring >= 0) this.shared.markFaulted(death.ring);
     this.shared.freeLocks(index);
@@ -178,14 +199,24 @@ export class ProcessorSet implements Fabric {
       this.shared.setRingField(death.ring, RING_FAULT, RING_FAULT_TRAP);
       this.shared.countFault(death.ring, RING_FAULT_TRAP); // its writer is dead
       this.#blame(death.ring, ringProblem(RING_FAULT_TRAP, death.message));
-    } else {
-      this.#blamelessDeaths += 1;
     }
-    if (this.#blamelessDeaths > BLAMELESS_DEATHS_MAX) {
-      this.#owner.onBroken(`processor ${index} keeps dying: ${death.message}`);
-      return;
+    const wait = death.ring >= 0 ? 0 : this.#deaths[index]?.note(this.#clock.now());
+    if (wait === null)
+      return this.#giveUp(index, `processor ${index} keeps dying: ${death.message}`);
+    if (wait !== undefined && wait > 0) await this.#clock.wait(wait);
+    if (this.#isStopping) return;
+    await this.#bringUp(index);
+  }
+
+  /** Starts a processor in the place of one that is dead, and brings it up to date. */
+  async #bringUp(index: number): Promise<void> {
+    let processor: Processor;
+    try {
+      processor = this.#create(index);
+    } catch (error) {
+      // Out of descriptors, say: as if it had died at once.
+      return this.#replace(index, { ring: -1, message: (error as Error).message });
     }
-    const processor = this.#create(index);
     this.#processors[index] = processor;
     const isUp = await processor.started().then(
       () => true,
@@ -199,6 +230,18 @@ export class ProcessorSet implements Fabric {
         await this.#reattach(port, index, direction);
       }
     }
+    if (this.#processors[index] === processor) this.#health[index] = { state: 'running' };
+  }
+
+  /** The NIC goes on with the processors that it has; who needs this one is told so. */
+  async #giveUp(index: number, reason: string): Promise<void> {
+    this.#health[index] = { state: 'broken', reason };
+    const served = this.#owner.ports().filter((port) => port.isServedBy(index));
+    await everyStep(
+      'set the ports of a processor aside',
+      served.map((port) => () => port.setAside(reason)),
+    );
+    this.#owner.onBroken(reason);
   }
 
   /** Each port for itself: one that cannot be attached any more keeps nobody else from it. */

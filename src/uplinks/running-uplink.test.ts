@@ -29,6 +29,7 @@ test('an uplink without room for its queues is an operator’s error, and leaves
     raiser: new Raiser(shared.fd),
     mappings: new Budget(1000),
     processorCount: 1,
+    healthOf: () => ({ state: 'running' as const }),
     broadcast: async () => undefined,
     post: async () => true,
   };

@@ -6,7 +6,7 @@ import type { Pin } from '../memory/pins.ts';
 import { createEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
-import type { Fabric, SwitchPort } from '../processor/fabric.ts';
+import type { Fabric, ProcessorHealth, SwitchPort } from '../processor/fabric.ts';
 import { forgetPort } from '../processor/forget-port.ts';
 import { changeVlans, initVlans } from '../processor/port-vlans.ts';
 import { readAddresses, readQueues, sumRx, sumTx } from '../state/counters.ts';
@@ -201,13 +201,19 @@ export class Uplink implements SwitchPort {
     await this.#lastChange;
   }
 
+  isServedBy(processor: number): boolean {
+    return this.#processors().includes(processor);
+  }
+
   info(): UplinkInfo {
+    const health = this.#healths().find(({ state }) => state === 'recovering');
     const capabilities = this.#wires?.capabilities;
     return {
       ...this.config,
       state: this.#state,
       processor: this.processor,
       ...(capabilities === undefined ? {} : { capabilities }),
+      ...(health?.state === 'recovering' ? { recovering: health.reason } : {}),
       ...(this.#reason === undefined ? {} : { reason: this.#reason }),
     };
   }
@@ -260,6 +266,9 @@ export class Uplink implements SwitchPort {
 
   async #up(wires: Wires): Promise<void> {
     if (this.#isClosed) return;
+    for (const health of this.#healths()) {
+      if (health.state === 'broken') throw new Error(health.reason);
+    }
     this.#wires = wires;
     const regions = wires.settings.flatMap((wire, pair) =>
       regionsOfPair(this.#roomOf(pair), pair, wire),
@@ -326,6 +335,14 @@ export class Uplink implements SwitchPort {
   /** The queue pairs are spread over the processors, from the uplink's own on. */
   #processorOf(pair: number): number {
     return (this.processor + pair) % this.#fabric.processorCount;
+  }
+
+  #processors(): number[] {
+    return Array.from({ length: this.#pairs }, (_, pair) => this.#processorOf(pair));
+  }
+
+  #healths(): ProcessorHealth[] {
+    return this.#processors().map((index) => this.#fabric.healthOf(index));
   }
 
   /** The place of a queue pair in the pins. */

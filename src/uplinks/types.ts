@@ -55,6 +55,8 @@ export type UplinkInfo = UplinkConfig & {
   processor: number;
   /** What it can do while it is up. */
   capabilities?: UplinkCapabilities;
+  /** A processor of its queues is being replaced, and why. */
+  recovering?: string;
   /** Why it is down, or held. */
   reason?: string;
 };

@@ -40,6 +40,7 @@ describe('the rings of a port', () => {
       raiser: new Raiser(shared.fd),
       mappings,
       processorCount: 2,
+      healthOf: () => ({ state: 'running' }),
       broadcast: async () => undefined,
       post: async (processor, { kind }) => {
         posted.push(`${kind} ${processor}`);
@@ -78,6 +79,7 @@ describe('the rings of a port', () => {
       raiser: new Raiser(shared.fd),
       mappings,
       processorCount: 2,
+      healthOf: () => ({ state: 'running' }),
       broadcast: async (command) => {
         if (command.kind === 'set-ring-state') states.push(`ring ${command.ring}`);
       },
@@ -114,6 +116,7 @@ describe('the rings of a port', () => {
       raiser: new Raiser(shared.fd),
       mappings,
       processorCount: 4,
+      healthOf: () => ({ state: 'running' }),
       broadcast: async () => undefined,
       post: async () => true,
     };

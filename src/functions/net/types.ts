@@ -38,6 +38,8 @@ export interface VfInfo extends VfConfig {
   pending?: string;
   /** The MTU that the VMM tells its guest, where it is not that of the VF. */
   vmmMtu?: number;
+  /** Its processor is being replaced, and why: its rings are attached again in a moment. */
+  recovering?: string;
   lastFault?: string;
 }
 

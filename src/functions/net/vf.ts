@@ -1,4 +1,5 @@
 import { VIRTIO_NET_F_CTRL_VQ } from '../../../layout/virtio.ts';
+import { RING_FAULT_NONE } from '../../../layout/virtqueue.ts';
 import { everyStep } from '../../background.ts';
 import type { EventOf } from '../../events.ts';
 import type { Poller } from '../../os/poller.ts';
@@ -109,7 +110,9 @@ export class Vf implements Device, SwitchPort {
   }
 
   get heldProblem(): RingProblem | null {
-    return this.quarantine.problem;
+    const health = this.#fabric.healthOf(this.processor);
+    if (health.state !== 'broken') return this.quarantine.problem;
+    return { fault: RING_FAULT_NONE, reason: health.reason };
   }
 
   get quarantine(): Quarantine {
@@ -252,7 +255,12 @@ export class Vf implements Device, SwitchPort {
     this.#attachment.onOutside(address);
   }
 
+  isServedBy(processor: number): boolean {
+    return processor === this.processor;
+  }
+
   info(): VfInfo {
+    const health = this.#fabric.healthOf(this.processor);
     const { lastFault } = this.#attachment;
     const vmmMtu = this.#grants.vmmMtu;
     const { isAttached, heldBack } = this.vmmFor(this.#config);
@@ -266,6 +274,7 @@ export class Vf implements Device, SwitchPort {
       link: this.#isLinkUp ? 'up' : 'down',
       ...(isAttached && heldBack !== undefined ? { pending: heldBack } : {}),
       ...(vmmMtu === 0 || vmmMtu === this.mtu ? {} : { vmmMtu }),
+      ...(health.state === 'recovering' ? { recovering: health.reason } : {}),
       ...(lastFault === undefined ? {} : { lastFault }),
     };
   }
