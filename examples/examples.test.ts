@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { heddle } from '../src/cli/command-process.ts';
 import { loadConfig } from '../src/config/load.ts';
 import { NIC_KEYS, VF_KEYS } from '../src/config/schema.ts';
+import { heddle } from '../test/support/command-process.ts';
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 

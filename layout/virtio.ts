@@ -83,8 +83,8 @@ export const CONTROL_COALESCING_RX_SET: u32 = 1;
 export const CONTROL_COALESCING_VQ_SET: u32 = 2;
 export const CONTROL_COALESCING_VQ_GET: u32 = 3;
 
-// Hash types (5.1.6.4.3): IPv4, with TCP, with UDP, and the same of IPv6. A packet is reported as 1
-// + the number of its bit.
+// Hash types (5.1.6.4.3): IPv4, with TCP (2), with UDP (4), and the same of IPv6. A packet is
+// reported as 1 + the number of its bit.
 export const HASH_TYPE_IPV4: u32 = 1;
 export const HASH_TYPE_IPV6: u32 = 8;
 /** All of them, without those for extension headers of IPv6. */

@@ -38,8 +38,11 @@ const SRC_ORDER: readonly (readonly string[])[] = [
   ['api'],
   ['cli'],
   ['index'],
+  ['testing'],
   ['demo'],
 ];
+/** All that the test kit may import of the product: it is the other side of the same socket. */
+const KIT_IMPORTS = /^(layout|src\/os|src\/testing)\/|^src\/vhost-user\/message\.ts$/;
 /** As data flows in the firmware: each room may import from those before it. */
 const FIRMWARE_ORDER = [
   'wire',
@@ -59,6 +62,7 @@ const tracked = execFileSync('git', ['ls-files', '-z'], { cwd: root, encoding: '
 const sources = tracked.filter((path) => /\.(ts|mjs)$/.test(path) && !path.endsWith('.d.ts'));
 const texts = new Map(sources.map((path) => [path, readFileSync(join(root, path), 'utf8')]));
 const isTest = (path: string) => path.endsWith('.test.ts');
+const isKit = (path: string) => path.startsWith('src/testing/');
 const product = sources.filter((path) => /^(layout|firmware|src)\//.test(path) && !isTest(path));
 
 function textOf(path: string): string {
@@ -161,15 +165,13 @@ describe('imports', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('src/ never imports firmware/, tests or the bench, and no room one above it', () => {
+  it('src/ never imports firmware/, test/ or bench/, and no room one above it', () => {
     const level = (path: string) => SRC_ORDER.findIndex((rooms) => rooms.includes(roomOf(path)));
     const wrong = product
       .filter((path) => path.startsWith('src/'))
       .flatMap((path) =>
         importsOf(path)
           .filter((target) => !target.startsWith('layout/'))
-          // The demo's built-in guests are the mock driver.
-          .filter((target) => !(roomOf(path) === 'demo' && target.startsWith('test/support/')))
           .filter((target) => !target.startsWith('src/') || level(target) > level(path))
           .map((target) => `${path} → ${target}`),
       );
@@ -177,6 +179,18 @@ describe('imports', () => {
     const rooms = new Set(product.filter((path) => path.startsWith('src/')).map(roomOf));
     const unlisted = [...rooms].filter((room) => !SRC_ORDER.flat().includes(room));
     expect(unlisted, 'rooms without a place in the order').toEqual([]);
+  });
+
+  it('the test kit imports little of the product, and the product nothing of the kit', () => {
+    const edges = product.flatMap((path) => importsOf(path).map((target) => ({ path, target })));
+    expect(edges.filter(({ path, target }) => isKit(path) && !KIT_IMPORTS.test(target))).toEqual(
+      [],
+    );
+    // The demo shows the product to people: its built-in guests are the kit's.
+    const wrong = edges.filter(
+      ({ path, target }) => isKit(target) && !isKit(path) && roomOf(path) !== 'demo',
+    );
+    expect(wrong).toEqual([]);
   });
 
   it('no file imports itself, by whatever way round', () => {
@@ -266,6 +280,8 @@ describe('what is not written', () => {
 
 describe('what is there is used', () => {
   it('every constant of layout/', () => {
+    // The kit is the other side of the same rings: what only it needs is its own to define.
+    const users = product.filter((path) => !isKit(path));
     const dead = product
       .filter((path) => path.startsWith('layout/'))
       .flatMap((path) =>
@@ -273,7 +289,7 @@ describe('what is there is used', () => {
           .map(([, name]) => name ?? '')
           .filter((name) => {
             const word = new RegExp(`\\b${name}\\b`);
-            return !product.some((user) => user !== path && word.test(textOf(user)));
+            return !users.some((user) => user !== path && word.test(textOf(user)));
           })
           .map((name) => `${path}: ${name}`),
       );

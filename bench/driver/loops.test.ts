@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNic, type Nic } from '../../src/index.ts';
-import { FrontEnd } from '../../test/support/mock-driver/front-end.ts';
+import { FrontEnd } from '../../src/testing/front-end.ts';
 import { copy } from './copy.ts';
 import { flood, introduce, loop, offer, ping } from './loops.ts';
 import { Port, type PortPlan } from './port.ts';

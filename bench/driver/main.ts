@@ -1,8 +1,8 @@
 // The driver's process: guests without a machine around them, on a core of their own.
 
 import { createInterface } from 'node:readline';
+import { FrontEnd, FrontEndListener } from '../../src/testing/front-end.ts';
 import { readU64 } from '../../src/vhost-user/message.ts';
-import { FrontEnd, FrontEndListener } from '../../test/support/mock-driver/front-end.ts';
 import { macs } from './addresses.ts';
 import { watchSwitch } from './clock.ts';
 import { copy } from './copy.ts';

@@ -25,14 +25,9 @@ import {
   USED_RING,
 } from '../../layout/virtqueue.ts';
 import { createEventFd, raiseEventFd } from '../../src/os/event-fd.ts';
-import { ProtocolFeature } from '../../src/vhost-user/message.ts';
-import { macText } from '../../test/support/frames.ts';
-import type { FrontEnd } from '../../test/support/mock-driver/front-end.ts';
-import {
-  GuestMemory,
-  type GuestMemoryOptions,
-  type Span,
-} from '../../test/support/mock-driver/guest-memory.ts';
+import { macText } from '../../src/testing/frames.ts';
+import type { FrontEnd } from '../../src/testing/front-end.ts';
+import { GuestMemory, type GuestMemoryOptions, type Span } from '../../src/testing/guest-memory.ts';
 import {
   enableRing,
   type Negotiated,
@@ -40,8 +35,9 @@ import {
   type RingFds,
   shareMemory,
   startRing,
-} from '../../test/support/mock-driver/handshake.ts';
-import { SplitQueue } from '../../test/support/mock-driver/split-queue.ts';
+} from '../../src/testing/handshake.ts';
+import { SplitQueue } from '../../src/testing/split-queue.ts';
+import { ProtocolFeature } from '../../src/vhost-user/message.ts';
 import type { SuperFramePlan } from './protocol.ts';
 import { createSuperFrame, superFrameBytes } from './super-frame.ts';
 

@@ -7,7 +7,7 @@ import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { c } from '../../src/os/libc.ts';
 import { LinearMemory } from '../../src/os/linear-memory.ts';
 import { openTapQueue } from '../../src/os/tap.ts';
-import { macText } from '../../test/support/frames.ts';
+import { macText } from '../../src/testing/frames.ts';
 import { macs } from './addresses.ts';
 import { microseconds } from './clock.ts';
 import { createSuperFrame } from './super-frame.ts';

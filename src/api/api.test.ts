@@ -3,11 +3,11 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FakeNic } from '../../test/support/fake-nic.ts';
 import { OperatorError } from '../errors.ts';
 import { createApi } from './app.ts';
 import { ControlClient, type NicEvent } from './client.ts';
 import { type ControlSocket, openControlSocket } from './control-socket.ts';
-import { FakeNic } from './fake-nic.ts';
 
 const path = join(mkdtempSync(join(tmpdir(), 'heddle-api-')), 'control.sock');
 const bugs: unknown[] = [];

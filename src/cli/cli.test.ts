@@ -3,10 +3,15 @@ import { closeSync, mkdtempSync, openSync, symlinkSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  compileCommand,
+  heddle,
+  mainScript,
+  type Outcome,
+} from '../../test/support/command-process.ts';
+import { FakeNic } from '../../test/support/fake-nic.ts';
 import { createApi } from '../api/app.ts';
 import { type ControlSocket, openControlSocket } from '../api/control-socket.ts';
-import { FakeNic } from '../api/fake-nic.ts';
-import { compileCommand, heddle, mainScript, type Outcome } from './command-process.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'heddle-cli-'));
 const control = join(directory, 'control.sock');

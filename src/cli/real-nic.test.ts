@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { heddle, type Outcome, RunningCommand } from '../../test/support/command-process.ts';
 import { ControlClient } from '../api/client.ts';
 import { findProgram } from '../demo/guest/requirements.ts';
 import type { VfInfo } from '../functions/net/types.ts';
-import { heddle, type Outcome, RunningCommand } from './command-process.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const script = join(root, 'dist/src/cli/main.js');

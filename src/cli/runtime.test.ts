@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { compileCommand, heddle, mainScript } from './command-process.ts';
+import { compileCommand, heddle, mainScript } from '../../test/support/command-process.ts';
 import { checkRuntime, currentRuntime } from './runtime.ts';
 
 const good = { nodeVersion: '20.19.0', cpu: 'x64', hasSimd: true };

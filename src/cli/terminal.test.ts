@@ -6,10 +6,10 @@ import { closeSync, constants, mkdtempSync, openSync, readSync, writeSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { compileCommand, fakeScript } from '../../test/support/command-process.ts';
 import { ControlClient } from '../api/client.ts';
 import { c } from '../os/libc.ts';
 import { scratch } from '../os/scratch.ts';
-import { compileCommand, fakeScript } from './command-process.ts';
 
 const TIOCSPTLCK = 0x40045431;
 const TIOCGPTN = 0x80045430;

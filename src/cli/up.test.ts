@@ -2,8 +2,13 @@ import { existsSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import {
+  compileCommand,
+  fakeScript,
+  heddle,
+  RunningCommand,
+} from '../../test/support/command-process.ts';
 import { ControlClient } from '../api/client.ts';
-import { compileCommand, fakeScript, heddle, RunningCommand } from './command-process.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'heddle-up-'));
 const session = { XDG_RUNTIME_DIR: base, HEDDLE_CONTROL: '' };

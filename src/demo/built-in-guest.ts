@@ -1,8 +1,8 @@
 // One built-in guest: a process of its own with a driver of its own. Its parent asks over IPC.
 
-import { ethernetFrame } from '../../test/support/frames.ts';
-import { MockGuest } from '../../test/support/mock-driver/mock-guest.ts';
 import { inBackground } from '../background.ts';
+import { ethernetFrame } from '../testing/frames.ts';
+import { MockGuest } from '../testing/mock-guest.ts';
 
 /** What the parent asks, and (with the same id) what it is told. */
 export type GuestRequest =

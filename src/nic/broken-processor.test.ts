@@ -2,13 +2,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { checkSame } from '../../test/support/exchange.ts';
 import { openDgramEnd } from '../../test/support/far-end.ts';
-import { plainFrame } from '../../test/support/frames.ts';
 import { TestNic } from '../../test/support/test-nic.ts';
 import { waitUntil } from '../../test/support/wait-until.ts';
 import { inBackground } from '../background.ts';
 import type { Command } from '../processor/commands.ts';
 import { DeathRecord } from '../processor/death-record.ts';
 import { ProcessorSet } from '../processor/processor-set.ts';
+import { plainFrame } from '../testing/frames.ts';
 
 // What a NIC says of a processor that cannot be replaced, and what it says later.
 

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type FarEnd, openDgramEnd } from '../../test/support/far-end.ts';
-import { BROADCAST, macOf, plainFrame } from '../../test/support/frames.ts';
 import { waitUntil } from '../../test/support/wait-until.ts';
 import { createNic } from '../nic/nic.ts';
 import type { Nic } from '../nic/types.ts';
+import { BROADCAST, macOf, plainFrame } from '../testing/frames.ts';
 
 let directory: string;
 let nic: Nic;

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FarEnd, openDgramEnd } from '../../test/support/far-end.ts';
-import { arpRequest, BROADCAST, macOf, plainFrame } from '../../test/support/frames.ts';
-import type { MockGuest } from '../../test/support/mock-driver/mock-guest.ts';
 import { TestNic } from '../../test/support/test-nic.ts';
 import { waitUntil } from '../../test/support/wait-until.ts';
+import { arpRequest, BROADCAST, macOf, plainFrame } from '../testing/frames.ts';
+import type { MockGuest } from '../testing/mock-guest.ts';
 
 let lab: TestNic;
 let guest: MockGuest;

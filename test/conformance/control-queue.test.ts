@@ -1,5 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import * as virtio from '../../layout/virtio.ts';
+import { isIntact, macBytes, readUdpTag, udpFrame } from '../../src/testing/frames.ts';
+import { FrontEnd } from '../../src/testing/front-end.ts';
+import { MODERN_FEATURES } from '../../src/testing/guest-queues.ts';
+import { DEFAULT_PROTOCOL_FEATURES, negotiate } from '../../src/testing/handshake.ts';
+import type { MockGuest, MockGuestOptions } from '../../src/testing/mock-guest.ts';
 import { ProtocolFeature, readU64, viewOf } from '../../src/vhost-user/message.ts';
 import {
   acknowledgeAnnouncement,
@@ -15,11 +20,6 @@ import {
   setQueuePairs,
 } from '../support/control-commands.ts';
 import { exchange } from '../support/exchange.ts';
-import { isIntact, macBytes, readUdpTag, udpFrame } from '../support/frames.ts';
-import { FrontEnd } from '../support/mock-driver/front-end.ts';
-import { MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
-import { DEFAULT_PROTOCOL_FEATURES, negotiate } from '../support/mock-driver/handshake.ts';
-import type { MockGuest, MockGuestOptions } from '../support/mock-driver/mock-guest.ts';
 import { TestNic } from '../support/test-nic.ts';
 
 const FEATURES = [...MODERN_FEATURES, ...CONTROL_FEATURES];

@@ -3,6 +3,11 @@ import * as virtio from '../../layout/virtio.ts';
 import { createEventFd } from '../../src/os/event-fd.ts';
 import { c } from '../../src/os/libc.ts';
 import { scratch } from '../../src/os/scratch.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
+import { MODERN_FEATURES } from '../../src/testing/guest-queues.ts';
+import { stopRing } from '../../src/testing/handshake.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
+import { acquirePoller } from '../../src/testing/shared-poller.ts';
 import { VRING_FD_NONE, viewOf, writeU64, writeVringState } from '../../src/vhost-user/message.ts';
 import {
   CONTROL_FEATURES,
@@ -13,11 +18,6 @@ import {
   setCoalescing,
   setQueueCoalescing,
 } from '../support/control-commands.ts';
-import { plainFrame } from '../support/frames.ts';
-import { MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
-import { stopRing } from '../support/mock-driver/handshake.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
-import { acquirePoller } from '../support/mock-driver/shared-poller.ts';
 import { TestNic } from '../support/test-nic.ts';
 
 const FEATURES = [

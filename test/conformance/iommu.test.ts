@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { VIRTIO_F_ACCESS_PLATFORM } from '../../layout/virtio.ts';
+import { FrontEnd } from '../../src/testing/front-end.ts';
+import { MODERN_FEATURES } from '../../src/testing/guest-queues.ts';
+import { DEFAULT_PROTOCOL_FEATURES } from '../../src/testing/handshake.ts';
+import { MockGuest, type MockGuestOptions } from '../../src/testing/mock-guest.ts';
+import { MockIommu } from '../../src/testing/mock-iommu.ts';
 import { ProtocolFeature } from '../../src/vhost-user/message.ts';
 import { checkSame, exchange, flowFrames } from '../support/exchange.ts';
-import { FrontEnd } from '../support/mock-driver/front-end.ts';
-import { MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
-import { DEFAULT_PROTOCOL_FEATURES } from '../support/mock-driver/handshake.ts';
-import { MockGuest, type MockGuestOptions } from '../support/mock-driver/mock-guest.ts';
-import { MockIommu } from '../support/mock-driver/mock-iommu.ts';
 import { TestNic } from '../support/test-nic.ts';
 
 const IOVA_OFFSET = 0x7_0000_1000;

@@ -3,10 +3,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
 import { c } from '../../src/os/libc.ts';
 import { createMemoryFile } from '../../src/os/memory-file.ts';
+import { FrontEnd, RequestRefused } from '../../src/testing/front-end.ts';
+import { addRegion, memoryTable, negotiate } from '../../src/testing/handshake.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import { checkSame, exchange, flowFrames } from '../support/exchange.ts';
-import { FrontEnd, RequestRefused } from '../support/mock-driver/front-end.ts';
-import { addRegion, memoryTable, negotiate } from '../support/mock-driver/handshake.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { TestNic } from '../support/test-nic.ts';
 
 const GIB = 2 ** 30;

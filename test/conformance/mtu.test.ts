@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { VIRTIO_NET_F_MTU } from '../../layout/virtio.ts';
-import { plainFrame } from '../support/frames.ts';
-import { MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
+import { MODERN_FEATURES } from '../../src/testing/guest-queues.ts';
 import { TestNic } from '../support/test-nic.ts';
 
 const MTU = 1500;

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { BROADCAST, MULTICAST, plainFrame } from '../../src/testing/frames.ts';
+import { FrontEndListener } from '../../src/testing/front-end.ts';
+import { MockGuest } from '../../src/testing/mock-guest.ts';
 import { checkSame, exchange, flowFrames } from '../support/exchange.ts';
-import { BROADCAST, MULTICAST, plainFrame } from '../support/frames.ts';
-import { FrontEndListener } from '../support/mock-driver/front-end.ts';
-import { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { TestNic } from '../support/test-nic.ts';
 
 describe('a NIC', () => {

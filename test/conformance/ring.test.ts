@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { VIRTIO_F_RING_RESET } from '../../layout/virtio.ts';
+import { BROADCAST, plainFrame } from '../../src/testing/frames.ts';
+import { MODERN_FEATURES } from '../../src/testing/guest-queues.ts';
+import { addRegion, enableRing, removeRegion } from '../../src/testing/handshake.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import { checkSame, exchange, flowFrames } from '../support/exchange.ts';
-import { BROADCAST, plainFrame } from '../support/frames.ts';
-import { MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
-import { addRegion, enableRing, removeRegion } from '../support/mock-driver/handshake.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { TestNic } from '../support/test-nic.ts';
 
 const FORMATS = [

@@ -1,5 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import * as virtio from '../../layout/virtio.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
+import { MODERN_FEATURES } from '../../src/testing/guest-queues.ts';
+import type { MockGuest, MockGuestOptions } from '../../src/testing/mock-guest.ts';
+import { Random } from '../../src/testing/random.ts';
 import { viewOf } from '../../src/vhost-user/message.ts';
 import {
   CONTROL_FEATURES,
@@ -21,10 +25,6 @@ import {
   toeplitz,
   UDP,
 } from '../support/flow-frames.ts';
-import { plainFrame } from '../support/frames.ts';
-import { MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
-import type { MockGuest, MockGuestOptions } from '../support/mock-driver/mock-guest.ts';
-import { Random } from '../support/random.ts';
 import { TestNic } from '../support/test-nic.ts';
 
 const RSS = [...MODERN_FEATURES, ...CONTROL_FEATURES, virtio.VIRTIO_NET_F_RSS];

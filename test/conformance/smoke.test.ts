@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { plainFrame } from '../support/frames.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
 import { TestNic } from '../support/test-nic.ts';
 
 describe('two guests on one NIC', () => {

@@ -7,9 +7,9 @@ import {
   VIRTIO_F_VERSION_1,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
+import type { MockGuest, MockGuestOptions } from '../../src/testing/mock-guest.ts';
+import type { Layout } from '../../src/testing/slot.ts';
 import { exchange } from '../support/exchange.ts';
-import type { MockGuest, MockGuestOptions } from '../support/mock-driver/mock-guest.ts';
-import type { Layout } from '../support/mock-driver/slot.ts';
 import { TestNic } from '../support/test-nic.ts';
 
 const FEATURES: readonly (readonly [string, number])[] = [

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { fillSeeded } from '../../src/testing/frames.ts';
 import { FirmwareHost } from '../support/firmware-host.ts';
-import { fillSeeded } from '../support/frames.ts';
 
 // Ordinary memory, far from everything that the firmware uses.
 const SOURCE = 0x2000000;

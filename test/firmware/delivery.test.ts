@@ -7,10 +7,10 @@ import {
   VIRTIO_F_VERSION_1,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
+import type { GuestOptions } from '../../src/testing/guest-queues.ts';
+import type { Layout } from '../../src/testing/slot.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import { plainFrame } from '../support/frames.ts';
-import type { GuestOptions } from '../support/mock-driver/guest-queues.ts';
-import type { Layout } from '../support/mock-driver/slot.ts';
 
 const LAYOUTS: readonly Layout[] = ['shared', 'separate', 'split'];
 const LENGTHS = [14, 15, 59, 60, 64, 65, 127, 128, 129, 1000, 1513, 1514];

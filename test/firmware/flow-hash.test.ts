@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { ethernetFrame, macOf, plainFrame, udpFrame } from '../../src/testing/frames.ts';
 import { FirmwareHost } from '../support/firmware-host.ts';
-import { ethernetFrame, macOf, plainFrame, udpFrame } from '../support/frames.ts';
 
 const AT = 0x2000000;
 

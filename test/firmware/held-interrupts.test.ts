@@ -6,9 +6,9 @@ import {
   RING_HOLD_PACKETS,
   RING_RECORD_SIZE,
 } from '../../layout/virtqueue.ts';
+import { macOf, plainFrame } from '../../src/testing/frames.ts';
+import { GuestQueues } from '../../src/testing/guest-queues.ts';
 import { FirmwareHost } from '../support/firmware-host.ts';
-import { macOf, plainFrame } from '../support/frames.ts';
-import { GuestQueues } from '../support/mock-driver/guest-queues.ts';
 
 // Interrupts by a clock that the test sets, microsecond by microsecond.
 

@@ -14,8 +14,8 @@ import { CONTROL_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
 import { VF_BEHIND_IOMMU } from '../../layout/vf.ts';
 import { RING_VIEW_PARKED, RING_VIEW_SIZE } from '../../layout/virtqueue.ts';
 import { Iotlb } from '../../src/memory/iotlb.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import { plainFrame } from '../support/frames.ts';
 
 const TRANSMIT = 1;
 

@@ -2,8 +2,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { TURN_LENT } from '../../layout/processor.ts';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { DESCRIPTOR_F_WRITE, USED_LENT } from '../../layout/virtqueue.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import { plainFrame } from '../support/frames.ts';
 
 /** One window shows all of it. */
 const memory = { regions: [{ guestAddress: 0, sizeBytes: 0x400000 }] };

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { macBytes } from '../../src/testing/frames.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import { macBytes } from '../support/frames.ts';
 import { push, tag } from '../vlans/tags.ts';
 
 const SIZE_MIN = 60;

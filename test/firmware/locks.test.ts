@@ -8,8 +8,8 @@ import {
   RING_STATE,
   RING_STOPPED,
 } from '../../layout/virtqueue.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import { plainFrame } from '../support/frames.ts';
 
 const OTHER_PROCESSOR = 2;
 const FREE = 0;

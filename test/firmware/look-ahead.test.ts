@@ -11,8 +11,8 @@ import { CONTROL_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
 import { VF_BEHIND_IOMMU } from '../../layout/vf.ts';
 import { DESCRIPTOR_F_NEXT, DESCRIPTOR_F_WRITE } from '../../layout/virtqueue.ts';
 import { Iotlb } from '../../src/memory/iotlb.ts';
+import type { PackedDescriptor } from '../../src/testing/packed-queue.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import type { PackedDescriptor } from '../support/mock-driver/packed-queue.ts';
 
 const RECEIVE = 0;
 const RING_SIZE = 4096;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CONTROL_MISS_VF, TURN_MISSED } from '../../layout/processor.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import { plainFrame } from '../support/frames.ts';
 
 const SCATTERED = 0;
 const BUSY = 1;

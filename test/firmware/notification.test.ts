@@ -8,9 +8,9 @@ import {
   TURN_WORKED,
 } from '../../layout/processor.ts';
 import { VIRTIO_F_EVENT_IDX, VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
+import { Random } from '../../src/testing/random.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import { plainFrame } from '../support/frames.ts';
-import { Random } from '../support/random.ts';
 
 const EVENT_IDX = [VIRTIO_F_VERSION_1, VIRTIO_F_EVENT_IDX];
 const FLAGS = [VIRTIO_F_VERSION_1];

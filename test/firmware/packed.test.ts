@@ -6,9 +6,9 @@ import {
   PACKED_WRAP,
   RING_LAST_AVAIL,
 } from '../../layout/virtqueue.ts';
+import { BROADCAST, plainFrame } from '../../src/testing/frames.ts';
+import type { PackedDescriptor } from '../../src/testing/packed-queue.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import { BROADCAST, plainFrame } from '../support/frames.ts';
-import type { PackedDescriptor } from '../support/mock-driver/packed-queue.ts';
 
 const NEXT = DESCRIPTOR_F_NEXT;
 const WRITE = DESCRIPTOR_F_WRITE;

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BATCH_MAX } from '../../layout/limits.ts';
 import { VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
+import type { GuestOptions } from '../../src/testing/guest-queues.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import { plainFrame } from '../support/frames.ts';
-import type { GuestOptions } from '../support/mock-driver/guest-queues.ts';
 
 const GUESTS = 10;
 /** Who has little to say. Its ring is the last of a round. */

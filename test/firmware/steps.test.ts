@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { BATCH_MAX } from '../../layout/limits.ts';
 import { SLOT_SIZE } from '../../layout/memory.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
+import type { GuestOptions } from '../../src/testing/guest-queues.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import { plainFrame } from '../support/frames.ts';
-import type { GuestOptions } from '../support/mock-driver/guest-queues.ts';
 
 /** A part of the receiver's memory where it has none, and the slot of the window onto it. */
 const CHUNK = 1000;

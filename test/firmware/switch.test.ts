@@ -11,8 +11,14 @@ import {
 import { VF_LEARNED_COUNT, VF_UNLEARNED } from '../../layout/vf.ts';
 import { RING_DISABLED, RING_ENABLED } from '../../layout/virtqueue.ts';
 import { placeOf } from '../../src/state/mac-table.ts';
+import {
+  arpRequest,
+  BROADCAST,
+  MULTICAST,
+  macNumber,
+  plainFrame,
+} from '../../src/testing/frames.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import { arpRequest, BROADCAST, MULTICAST, macNumber, plainFrame } from '../support/frames.ts';
 
 const AGE = 300;
 const STRANGER = '02:11:22:33:44:55';

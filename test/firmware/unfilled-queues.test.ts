@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { BROADCAST, readUdpTag, udpFrame } from '../../src/testing/frames.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import { BROADCAST, readUdpTag, udpFrame } from '../support/frames.ts';
 
 const PAIRS = 4;
 const FLOWS = 64;

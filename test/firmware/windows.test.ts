@@ -10,10 +10,10 @@ import {
   WINDOW_TABLE_COUNT,
 } from '../../layout/memory.ts';
 import { CONTROL_MISS_ADDRESS, INTERRUPT_ALL, TURN_MISSED } from '../../layout/processor.ts';
+import { BROADCAST, plainFrame } from '../../src/testing/frames.ts';
+import type { GuestOptions } from '../../src/testing/guest-queues.ts';
 import { FirmwareHost } from '../support/firmware-host.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import { BROADCAST, plainFrame } from '../support/frames.ts';
-import type { GuestOptions } from '../support/mock-driver/guest-queues.ts';
 
 interface Window {
   key: bigint;

@@ -3,11 +3,11 @@ import { Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { c } from '../../src/os/libc.ts';
 import { createSocketPair, sendMessage } from '../../src/os/unix-socket.ts';
+import { FrontEnd, RequestRefused } from '../../src/testing/front-end.ts';
+import { MODERN_FEATURES } from '../../src/testing/guest-queues.ts';
+import { negotiate } from '../../src/testing/handshake.ts';
 import { writeU64 } from '../../src/vhost-user/message.ts';
 import { lingeringSocket, listenDeaf } from '../support/lingering-socket.ts';
-import { FrontEnd, RequestRefused } from '../support/mock-driver/front-end.ts';
-import { MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
-import { negotiate } from '../support/mock-driver/handshake.ts';
 import { createPipe } from '../support/pipe.ts';
 import { ATTACKER, HostileLab } from './hostile-lab.ts';
 

@@ -10,11 +10,11 @@ import {
   DESCRIPTOR_F_NEXT,
   DESCRIPTOR_F_WRITE,
 } from '../../layout/virtqueue.ts';
+import type { Span } from '../../src/testing/guest-memory.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
+import type { PackedQueue } from '../../src/testing/packed-queue.ts';
+import type { SplitQueue } from '../../src/testing/split-queue.ts';
 import { CONTROL_FEATURES, ERROR, OK, setPromiscuous } from '../support/control-commands.ts';
-import type { Span } from '../support/mock-driver/guest-memory.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
-import type { PackedQueue } from '../support/mock-driver/packed-queue.ts';
-import type { SplitQueue } from '../support/mock-driver/split-queue.ts';
 import { ATTACKER, HostileLab } from './hostile-lab.ts';
 
 const NEXT = DESCRIPTOR_F_NEXT;

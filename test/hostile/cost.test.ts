@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF } from '../../layout/virtio.ts';
 import { DESCRIPTOR_F_NEXT, DESCRIPTOR_F_WRITE } from '../../layout/virtqueue.ts';
-import { plainFrame } from '../support/frames.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
 import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 
 const HEADER = 10;

@@ -9,12 +9,12 @@ import {
 import { VIRTIO_F_RING_PACKED, VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
 import { DESCRIPTOR_F_NEXT, DESCRIPTOR_F_WRITE, RING_FLOOD_NEXT } from '../../layout/virtqueue.ts';
 import type { VfStats } from '../../src/functions/net/types.ts';
+import { BROADCAST, plainFrame } from '../../src/testing/frames.ts';
+import type { GuestOptions } from '../../src/testing/guest-queues.ts';
 import { ALL_FEATURES } from '../offload/feature-sets.ts';
 import { OffloadWire } from '../offload/offload-wire.ts';
 import { type Packet, superPacket } from '../offload/packets.ts';
 import { assertBalanced } from '../support/assert-balanced.ts';
-import { BROADCAST, plainFrame } from '../support/frames.ts';
-import type { GuestOptions } from '../support/mock-driver/guest-queues.ts';
 
 /** Copies that one turn may make: those of a batch, and one more delivery of the dearest frame. */
 const COPIES_MAX = FLOOD_COST_MAX / COPY_COST + SEGMENTS_PER_FRAME_MAX;

@@ -1,8 +1,8 @@
 import { expect } from 'vitest';
 import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
+import type { MockGuest, MockGuestOptions } from '../../src/testing/mock-guest.ts';
 import { openFdCount } from '../support/file-descriptors.ts';
-import { plainFrame } from '../support/frames.ts';
-import type { MockGuest, MockGuestOptions } from '../support/mock-driver/mock-guest.ts';
 import { SilenceGauge } from '../support/silence-gauge.ts';
 import { TestNic, type TestNicOptions } from '../support/test-nic.ts';
 

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { VIRTIO_F_ACCESS_PLATFORM } from '../../layout/virtio.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
+import { FrontEnd, RequestRefused } from '../../src/testing/front-end.ts';
+import { MODERN_FEATURES } from '../../src/testing/guest-queues.ts';
+import { DEFAULT_PROTOCOL_FEATURES } from '../../src/testing/handshake.ts';
+import { MockGuest } from '../../src/testing/mock-guest.ts';
+import { MockIommu, READ, WRITE } from '../../src/testing/mock-iommu.ts';
 import { type IotlbMessage, IotlbType, ProtocolFeature } from '../../src/vhost-user/message.ts';
 import { flowFrames } from '../support/exchange.ts';
-import { plainFrame } from '../support/frames.ts';
-import { FrontEnd, RequestRefused } from '../support/mock-driver/front-end.ts';
-import { MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
-import { DEFAULT_PROTOCOL_FEATURES } from '../support/mock-driver/handshake.ts';
-import { MockGuest } from '../support/mock-driver/mock-guest.ts';
-import { MockIommu, READ, WRITE } from '../support/mock-driver/mock-iommu.ts';
 import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 
 const IOVA_OFFSET = 0x7_0000_1000;

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { awaitCloses } from '../../src/os/closer.ts';
+import { FrontEnd } from '../../src/testing/front-end.ts';
+import { GuestMemory } from '../../src/testing/guest-memory.ts';
+import { MODERN_FEATURES } from '../../src/testing/guest-queues.ts';
+import { memoryTable, negotiate } from '../../src/testing/handshake.ts';
+import { acquirePoller, type PollerLease } from '../../src/testing/shared-poller.ts';
 import { FrontendRequest, writeMessage } from '../../src/vhost-user/message.ts';
-import { FrontEnd } from '../support/mock-driver/front-end.ts';
-import { GuestMemory } from '../support/mock-driver/guest-memory.ts';
-import { MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
-import { memoryTable, negotiate } from '../support/mock-driver/handshake.ts';
-import { acquirePoller, type PollerLease } from '../support/mock-driver/shared-poller.ts';
 import { ATTACKER, HostileLab } from './hostile-lab.ts';
 
 function mappingCount(): number {

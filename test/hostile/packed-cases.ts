@@ -6,8 +6,8 @@ import {
   PACKED_F_AVAIL,
   PACKED_F_USED,
 } from '../../layout/virtqueue.ts';
-import type { GuestMemory, Span } from '../support/mock-driver/guest-memory.ts';
-import type { PackedDescriptor, PackedQueue } from '../support/mock-driver/packed-queue.ts';
+import type { GuestMemory, Span } from '../../src/testing/guest-memory.ts';
+import type { PackedDescriptor, PackedQueue } from '../../src/testing/packed-queue.ts';
 
 export const PACKED_SIZE = 250;
 const NEXT = DESCRIPTOR_F_NEXT;

@@ -3,12 +3,12 @@ import { VIRTIO_F_RING_PACKED, VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts
 import { PACKED_WRAP } from '../../layout/virtqueue.ts';
 import { createEventFd, raiseEventFd } from '../../src/os/event-fd.ts';
 import { c } from '../../src/os/libc.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
+import { RequestRefused } from '../../src/testing/front-end.ts';
+import { enableRing, maskOf } from '../../src/testing/handshake.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
+import { Random } from '../../src/testing/random.ts';
 import { writeU64, writeVringAddress, writeVringState } from '../../src/vhost-user/message.ts';
-import { plainFrame } from '../support/frames.ts';
-import { RequestRefused } from '../support/mock-driver/front-end.ts';
-import { enableRing, maskOf } from '../support/mock-driver/handshake.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
-import { Random } from '../support/random.ts';
 import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 
 const SIZE = 250;

@@ -7,11 +7,11 @@ import {
   PACKED_F_USED,
   PACKED_WRAP,
 } from '../../layout/virtqueue.ts';
-import { plainFrame } from '../support/frames.ts';
-import type { GuestMemory, Span } from '../support/mock-driver/guest-memory.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
-import type { PackedDescriptor } from '../support/mock-driver/packed-queue.ts';
-import { Random } from '../support/random.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
+import type { GuestMemory, Span } from '../../src/testing/guest-memory.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
+import type { PackedDescriptor } from '../../src/testing/packed-queue.ts';
+import { Random } from '../../src/testing/random.ts';
 import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 import { PACKED_CASES, PACKED_FEATURES, PACKED_SIZE, type PackedCase } from './packed-cases.ts';
 

@@ -9,9 +9,9 @@ import {
   DESCRIPTOR_F_NEXT,
   DESCRIPTOR_F_WRITE,
 } from '../../layout/virtqueue.ts';
-import { plainFrame } from '../support/frames.ts';
-import type { Span } from '../support/mock-driver/guest-memory.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
+import type { Span } from '../../src/testing/guest-memory.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import { ATTACKER, HostileLab } from './hostile-lab.ts';
 
 const QUEUE = 0;

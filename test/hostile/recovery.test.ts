@@ -6,12 +6,12 @@ import { F_ADD_SEALS, F_SEAL_FUTURE_WRITE } from '../../src/os/constants.ts';
 import { createEventFd } from '../../src/os/event-fd.ts';
 import { c } from '../../src/os/libc.ts';
 import { createMemoryFile } from '../../src/os/memory-file.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
+import { FrontEnd } from '../../src/testing/front-end.ts';
+import { memoryTable, negotiate } from '../../src/testing/handshake.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import { writeU64, writeVringAddress, writeVringState } from '../../src/vhost-user/message.ts';
 import { isRaised } from '../support/event-fd.ts';
-import { plainFrame } from '../support/frames.ts';
-import { FrontEnd } from '../support/mock-driver/front-end.ts';
-import { memoryTable, negotiate } from '../support/mock-driver/handshake.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { TestNic } from '../support/test-nic.ts';
 
 // A processor that dies, seen from the guests: whoever is not to blame goes on after a moment.

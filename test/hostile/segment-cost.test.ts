@@ -7,10 +7,10 @@ import {
   RING_LAST_AVAIL,
 } from '../../layout/virtqueue.ts';
 import { threadCpuMicroseconds } from '../../src/os/cpu-time.ts';
+import type { Span } from '../../src/testing/guest-memory.ts';
 import { ALL_FEATURES } from '../offload/feature-sets.ts';
 import { OffloadWire } from '../offload/offload-wire.ts';
 import { superPacket } from '../offload/packets.ts';
-import type { Span } from '../support/mock-driver/guest-memory.ts';
 
 const SIZE = 32768;
 const SENDER = { features: ALL_FEATURES, frameSizeMax: 65553, slots: 32 };

@@ -5,9 +5,9 @@ import { createEventFd } from '../../src/os/event-fd.ts';
 import { c } from '../../src/os/libc.ts';
 import { scratch } from '../../src/os/scratch.ts';
 import { createSocketPair } from '../../src/os/unix-socket.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import { writeU64 } from '../../src/vhost-user/message.ts';
-import { plainFrame } from '../support/frames.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { createPipe } from '../support/pipe.ts';
 import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 

@@ -3,6 +3,9 @@ import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEventFd } from '../../src/os/event-fd.ts';
+import { FrontEnd, RequestRefused } from '../../src/testing/front-end.ts';
+import { MODERN_FEATURES } from '../../src/testing/guest-queues.ts';
+import { maskOf, negotiate } from '../../src/testing/handshake.ts';
 import {
   FLAG_NEED_REPLY,
   FLAG_REPLY,
@@ -18,9 +21,6 @@ import {
 } from '../../src/vhost-user/message.ts';
 import { isRaised } from '../support/event-fd.ts';
 import { openFdCount } from '../support/file-descriptors.ts';
-import { FrontEnd, RequestRefused } from '../support/mock-driver/front-end.ts';
-import { MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
-import { maskOf, negotiate } from '../support/mock-driver/handshake.ts';
 import { ATTACKER, HostileLab } from './hostile-lab.ts';
 import { SOCKET_CASES, type SocketCase, WRONG_RINGS } from './socket-cases.ts';
 

@@ -8,15 +8,15 @@ import {
 } from '../../layout/virtio.ts';
 import { DESCRIPTOR_F_NEXT, DESCRIPTOR_F_WRITE } from '../../layout/virtqueue.ts';
 import { macBytes } from '../../src/state/mac-table.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
+import { FrontEnd } from '../../src/testing/front-end.ts';
+import { GuestMemory } from '../../src/testing/guest-memory.ts';
+import { MODERN_FEATURES } from '../../src/testing/guest-queues.ts';
+import { DEFAULT_PROTOCOL_FEATURES } from '../../src/testing/handshake.ts';
+import { MockGuest, type MockGuestOptions } from '../../src/testing/mock-guest.ts';
+import { MockIommu } from '../../src/testing/mock-iommu.ts';
+import type { SplitQueue } from '../../src/testing/split-queue.ts';
 import { ProtocolFeature } from '../../src/vhost-user/message.ts';
-import { plainFrame } from '../support/frames.ts';
-import { FrontEnd } from '../support/mock-driver/front-end.ts';
-import { GuestMemory } from '../support/mock-driver/guest-memory.ts';
-import { MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
-import { DEFAULT_PROTOCOL_FEATURES } from '../support/mock-driver/handshake.ts';
-import { MockGuest, type MockGuestOptions } from '../support/mock-driver/mock-guest.ts';
-import { MockIommu } from '../support/mock-driver/mock-iommu.ts';
-import type { SplitQueue } from '../support/mock-driver/split-queue.ts';
 import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 
 /** The unit of the NIC's windows, and more of them than it has: each look is a miss. */

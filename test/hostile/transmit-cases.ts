@@ -5,9 +5,9 @@ import {
   DESCRIPTOR_F_WRITE,
   DESCRIPTOR_SIZE,
 } from '../../layout/virtqueue.ts';
-import { plainFrame } from '../support/frames.ts';
-import type { GuestMemory, GuestRegion, Span } from '../support/mock-driver/guest-memory.ts';
-import type { SplitQueue } from '../support/mock-driver/split-queue.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
+import type { GuestMemory, GuestRegion, Span } from '../../src/testing/guest-memory.ts';
+import type { SplitQueue } from '../../src/testing/split-queue.ts';
 
 /** Header size of the attacker: legacy, so that every byte counts. */
 const HEADER = 10;

@@ -6,6 +6,10 @@ import {
 } from '../../src/os/constants.ts';
 import { createEventFd } from '../../src/os/event-fd.ts';
 import { c } from '../../src/os/libc.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
+import { RequestRefused } from '../../src/testing/front-end.ts';
+import { enableRing, memoryTable } from '../../src/testing/handshake.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import {
   FLAG_NEED_REPLY,
   FrontendRequest,
@@ -14,10 +18,6 @@ import {
   writeVringAddress,
   writeVringState,
 } from '../../src/vhost-user/message.ts';
-import { plainFrame } from '../support/frames.ts';
-import { RequestRefused } from '../support/mock-driver/front-end.ts';
-import { enableRing, memoryTable } from '../support/mock-driver/handshake.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 
 /** A VMM whose guest runs, and which now turns on the NIC. */
 interface Vmm {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { plainFrame } from '../support/frames.ts';
+import { plainFrame } from '../../src/testing/frames.ts';
 import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 import { VMM_CASES, type VmmCase } from './vmm-cases.ts';
 

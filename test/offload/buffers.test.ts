@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { VIRTIO_NET_F_MRG_RXBUF } from '../../layout/virtio.ts';
-import type { GuestOptions } from '../support/mock-driver/guest-queues.ts';
+import type { GuestOptions } from '../../src/testing/guest-queues.ts';
 import { arrivalProblem } from './expectations.ts';
 import { ALL_FEATURES, PLAIN_FEATURES } from './feature-sets.ts';
 import { FORMATS } from './matrix.ts';

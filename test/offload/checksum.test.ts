@@ -3,8 +3,8 @@ import { SLOT_SIZE } from '../../layout/memory.ts';
 import { threadCpuMicroseconds } from '../../src/os/cpu-time.ts';
 import { c } from '../../src/os/libc.ts';
 import { createMemoryFile } from '../../src/os/memory-file.ts';
+import { fillSeeded } from '../../src/testing/frames.ts';
 import { FirmwareHost } from '../support/firmware-host.ts';
-import { fillSeeded } from '../support/frames.ts';
 import { onesSum } from './internet-checksum.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import { TestNic } from '../support/test-nic.ts';
 import { ALL_FEATURES, PLAIN_FEATURES } from './feature-sets.ts';
 import { netHeaderBytes } from './packets.ts';

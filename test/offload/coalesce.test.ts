@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { VIRTIO_NET_F_GUEST_ECN, VIRTIO_NET_F_MRG_RXBUF } from '../../layout/virtio.ts';
-import { seedFromEnvironment } from '../support/random.ts';
+import { seedFromEnvironment } from '../support/seed.ts';
 import { ALL_FEATURES, PLAIN_FEATURES } from './feature-sets.ts';
 import { FORMATS } from './matrix.ts';
 import { OffloadWire } from './offload-wire.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
+import { macBytes } from '../../src/testing/frames.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import { macBytes } from '../support/frames.ts';
 import { missingForTaps, TapPair } from '../support/tap.ts';
 import { CASES } from './cases.ts';
 import { ALL_FEATURES, PLAIN_FEATURES } from './feature-sets.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FRAME_SIZE_MAX } from '../../layout/limits.ts';
-import { BROADCAST } from '../support/frames.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
+import { BROADCAST } from '../../src/testing/frames.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import { TestNic } from '../support/test-nic.ts';
 import { arrivalProblem } from './expectations.ts';
 import { FORMATS, guestOptions, type Party, partyName, shots } from './matrix.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BROADCAST } from '../support/frames.ts';
+import { BROADCAST } from '../../src/testing/frames.ts';
 import { arrivalProblem } from './expectations.ts';
 import {
   FORMATS,

@@ -11,8 +11,8 @@ import {
   VIRTIO_NET_F_HOST_USO,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
-import type { Addresses } from '../support/frames.ts';
-import type { GuestOptions } from '../support/mock-driver/guest-queues.ts';
+import type { Addresses } from '../../src/testing/frames.ts';
+import type { GuestOptions } from '../../src/testing/guest-queues.ts';
 import { OFFLOAD_SETS, type OffloadSet, PLAIN_FEATURES } from './feature-sets.ts';
 import {
   datagramToFragment,

@@ -8,7 +8,7 @@ import {
   NET_HEADER_GSO_UDP,
   NET_HEADER_GSO_UDP_L4,
 } from '../../layout/virtio.ts';
-import type { Addresses } from '../support/frames.ts';
+import type { Addresses } from '../../src/testing/frames.ts';
 import {
   datagramToFragment,
   EXTENSION,

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
-import { BROADCAST, ethernetFrame, plainFrame } from '../support/frames.ts';
+import { BROADCAST, ethernetFrame, plainFrame } from '../../src/testing/frames.ts';
 import { ALL_FEATURES } from './feature-sets.ts';
 import { OffloadWire } from './offload-wire.ts';
 import { datagramToFragment, type Packet, type PacketShape, superPacket } from './packets.ts';

@@ -1,5 +1,5 @@
+import type { Layout } from '../../src/testing/slot.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import type { Layout } from '../support/mock-driver/slot.ts';
 import { type Arrival, netHeaderBytes, type Packet, readNetHeader } from './packets.ts';
 
 /** A wire whose frames have virtio-net headers. */

@@ -10,7 +10,7 @@ import {
   NET_HEADER_GSO_UDP_L4,
   NET_HEADER_SIZE,
 } from '../../layout/virtio.ts';
-import { fillSeeded, macBytes } from '../support/frames.ts';
+import { fillSeeded, macBytes } from '../../src/testing/frames.ts';
 import { onesSum, pseudoSum } from './internet-checksum.ts';
 
 type IpVersion = 4 | 6;

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NET_HEADER_GSO_UDP, VIRTIO_NET_F_MRG_RXBUF } from '../../layout/virtio.ts';
-import { BROADCAST } from '../support/frames.ts';
-import type { Span } from '../support/mock-driver/guest-memory.ts';
-import { seedFromEnvironment } from '../support/random.ts';
+import { BROADCAST } from '../../src/testing/frames.ts';
+import type { Span } from '../../src/testing/guest-memory.ts';
+import { seedFromEnvironment } from '../support/seed.ts';
 import { arrivalProblem } from './expectations.ts';
 import { ALL_FEATURES, PLAIN_FEATURES } from './feature-sets.ts';
 import { FORMATS } from './matrix.ts';

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BROADCAST } from '../support/frames.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
-import { Random, seedFromEnvironment } from '../support/random.ts';
+import { BROADCAST } from '../../src/testing/frames.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
+import { Random } from '../../src/testing/random.ts';
+import { seedFromEnvironment } from '../support/seed.ts';
 import { TestNic } from '../support/test-nic.ts';
 import { CASES } from './cases.ts';
 import { ALL_FEATURES, PLAIN_FEATURES } from './feature-sets.ts';

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { NET_HEADER_GSO_ECN, VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
-import { BROADCAST } from '../support/frames.ts';
-import { Random } from '../support/random.ts';
+import { BROADCAST } from '../../src/testing/frames.ts';
+import { Random } from '../../src/testing/random.ts';
 import { ALL_FEATURES } from './feature-sets.ts';
 import { OffloadWire } from './offload-wire.ts';
 import { difference, FINISHED, type Packet, superPacket, TCP_FLAG, TIMESTAMPS } from './packets.ts';

@@ -1,7 +1,7 @@
 // Packets within tunnels, built from the RFCs, and what becomes of super-frames among them: each
 // segment of the inner frame, packed as it would have been alone.
 
-import { macBytes } from '../support/frames.ts';
+import { macBytes } from '../../src/testing/frames.ts';
 import { onesSum, pseudoSum } from './internet-checksum.ts';
 import type { Packet } from './packets.ts';
 import { segment } from './reference.ts';

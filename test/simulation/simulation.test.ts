@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { seedFromEnvironment } from '../support/random.ts';
+import { seedFromEnvironment } from '../support/seed.ts';
 import { World, type WorldOptions, type WorldResult } from './world.ts';
 
 const SEEDS = 30;

@@ -5,11 +5,11 @@ import {
   VIRTIO_F_VERSION_1,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
+import { BROADCAST, isIntact, macText, readUdpTag, udpFrame } from '../../src/testing/frames.ts';
+import type { GuestOptions } from '../../src/testing/guest-queues.ts';
+import { Random } from '../../src/testing/random.ts';
 import { imbalances } from '../support/assert-balanced.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import { BROADCAST, isIntact, macText, readUdpTag, udpFrame } from '../support/frames.ts';
-import type { GuestOptions } from '../support/mock-driver/guest-queues.ts';
-import { Random } from '../support/random.ts';
 
 const FEATURES = [
   VIRTIO_NET_F_MRG_RXBUF,

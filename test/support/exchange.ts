@@ -1,6 +1,6 @@
-import { udpFrame } from './frames.ts';
-import type { MockGuest } from './mock-driver/mock-guest.ts';
-import { Random } from './random.ts';
+import { udpFrame } from '../../src/testing/frames.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
+import { Random } from '../../src/testing/random.ts';
 import type { TestNic } from './test-nic.ts';
 
 export interface ExchangeOptions {

@@ -9,9 +9,9 @@ import { findNetDevice } from '../../src/os/net-device.ts';
 import { openPacketSocket, PACKET_HEADER_SIZE } from '../../src/os/packet-socket.ts';
 import { openTapQueue } from '../../src/os/tap.ts';
 import { connectUnixSocket } from '../../src/os/unix-socket.ts';
+import { acquirePoller, type PollerLease } from '../../src/testing/shared-poller.ts';
 import { VdeSource } from '../../src/uplinks/vde.ts';
 import { Arrivals } from './arrivals.ts';
-import { acquirePoller, type PollerLease } from './mock-driver/shared-poller.ts';
 
 /** The other end of an uplink's wire, as a test holds it. */
 export interface FarEnd {

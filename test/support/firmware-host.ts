@@ -21,10 +21,10 @@ import {
   writePortWord,
   writeVlanSet,
 } from '../../src/state/vlan.ts';
-import { macNumber } from './frames.ts';
-import type { DriverQueue } from './mock-driver/driver-queue.ts';
-import type { GuestRegion } from './mock-driver/guest-memory.ts';
-import type { GuestQueues } from './mock-driver/guest-queues.ts';
+import type { DriverQueue } from '../../src/testing/driver-queue.ts';
+import { macNumber } from '../../src/testing/frames.ts';
+import type { GuestRegion } from '../../src/testing/guest-memory.ts';
+import type { GuestQueues } from '../../src/testing/guest-queues.ts';
 
 const FIRMWARE = new URL('../../dist/firmware/heddle.wasm', import.meta.url);
 const PAGE_SIZE = 4096;

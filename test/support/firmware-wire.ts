@@ -1,8 +1,8 @@
+import { macOf } from '../../src/testing/frames.ts';
+import { type GuestOptions, GuestQueues } from '../../src/testing/guest-queues.ts';
+import type { Layout } from '../../src/testing/slot.ts';
 import { assertBalanced } from './assert-balanced.ts';
 import { FirmwareHost, type HostOptions } from './firmware-host.ts';
-import { macOf } from './frames.ts';
-import { type GuestOptions, GuestQueues } from './mock-driver/guest-queues.ts';
-import type { Layout } from './mock-driver/slot.ts';
 
 /**
  * Some guests on one firmware, without sockets and threads: VF n has the address `macOf(n + 1)`.

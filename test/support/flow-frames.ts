@@ -1,4 +1,4 @@
-import { type Addresses, ethernetFrame } from './frames.ts';
+import { type Addresses, ethernetFrame } from '../../src/testing/frames.ts';
 
 // Frames of flows, and what of them a flow hash is computed over (virtio 1.3, 5.1.6.4.3).
 

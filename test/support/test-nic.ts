@@ -5,10 +5,10 @@ import type { VfConfigInput } from '../../src/functions/net/config.ts';
 import type { VfStats } from '../../src/functions/net/types.ts';
 import { createNic } from '../../src/nic/nic.ts';
 import type { Nic, NicEventName, NicEvents } from '../../src/nic/types.ts';
+import { macOf } from '../../src/testing/frames.ts';
+import { FrontEnd } from '../../src/testing/front-end.ts';
+import { MockGuest, type MockGuestOptions, type Orphan } from '../../src/testing/mock-guest.ts';
 import { assertBalanced } from './assert-balanced.ts';
-import { macOf } from './frames.ts';
-import { FrontEnd } from './mock-driver/front-end.ts';
-import { MockGuest, type MockGuestOptions, type Orphan } from './mock-driver/mock-guest.ts';
 
 export interface TestNicOptions {
   processors?: number;

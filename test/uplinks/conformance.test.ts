@@ -11,14 +11,14 @@ import {
   type TestContext,
   test,
 } from 'vitest';
+import { BROADCAST, plainFrame, RandomFrames } from '../../src/testing/frames.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
+import { Random } from '../../src/testing/random.ts';
 import type { UplinkStats } from '../../src/uplinks/types.ts';
 import { imbalances } from '../support/assert-balanced.ts';
 import { checkSame } from '../support/exchange.ts';
 import type { FarEnd } from '../support/far-end.ts';
-import { BROADCAST, plainFrame, RandomFrames } from '../support/frames.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { enterNamespace, namespaceMissing } from '../support/namespace.ts';
-import { Random } from '../support/random.ts';
 import { TestNic } from '../support/test-nic.ts';
 import { inTime, waitUntil } from '../support/wait-until.ts';
 import {

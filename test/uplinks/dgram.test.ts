@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { BROADCAST, plainFrame } from '../../src/testing/frames.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import { checkSame } from '../support/exchange.ts';
 import { type FarEnd, openDgramEnd } from '../support/far-end.ts';
-import { BROADCAST, plainFrame } from '../support/frames.ts';
 import { expectIdle } from '../support/idle.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';
 

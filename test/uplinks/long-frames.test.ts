@@ -1,9 +1,9 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { plainFrame } from '../../src/testing/frames.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import type { UplinkConfigInput } from '../../src/uplinks/config.ts';
 import { checkSame } from '../support/exchange.ts';
 import { type FarEnd, openInterfaceEnd } from '../support/far-end.ts';
-import { plainFrame } from '../support/frames.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { enterNamespace, ip, namespaceMissing, tc } from '../support/namespace.ts';
 import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';

@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { arpRequest } from '../support/frames.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
+import { arpRequest } from '../../src/testing/frames.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import { enterNamespace, ip, linkStats, namespaceMissing } from '../support/namespace.ts';
 import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';

@@ -2,13 +2,13 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vi
 import { PinAllocator } from '../../src/memory/pins.ts';
 import { c } from '../../src/os/libc.ts';
 import { SOL_PACKET } from '../../src/os/packet-socket.ts';
+import { BROADCAST, plainFrame } from '../../src/testing/frames.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import { PAIR_SIZE } from '../../src/wires/port-memory.ts';
 import { ALL_FEATURES } from '../offload/feature-sets.ts';
 import { netHeaderBytes, packet, superPacket } from '../offload/packets.ts';
 import { checkSame } from '../support/exchange.ts';
 import { type FarEnd, openInterfaceEnd } from '../support/far-end.ts';
-import { BROADCAST, plainFrame } from '../support/frames.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { enterNamespace, ip, namespaceMissing, tc } from '../support/namespace.ts';
 import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';

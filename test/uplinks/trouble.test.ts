@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { BROADCAST, plainFrame } from '../../src/testing/frames.ts';
 import type { UplinkConfigInput } from '../../src/uplinks/config.ts';
 import { checkSame } from '../support/exchange.ts';
 import {
@@ -13,7 +14,6 @@ import {
   withLength,
 } from '../support/far-end.ts';
 import { openFdCount } from '../support/file-descriptors.ts';
-import { BROADCAST, plainFrame } from '../support/frames.ts';
 import { expectIdle } from '../support/idle.ts';
 import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
 import { TestNic } from '../support/test-nic.ts';

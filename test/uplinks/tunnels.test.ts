@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { createCipheriv, createHash } from 'node:crypto';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { hasUdpSegmentation } from '../../src/os/packet-socket.ts';
+import { BROADCAST } from '../../src/testing/frames.ts';
 import { ALL_FEATURES, PLAIN_FEATURES } from '../offload/feature-sets.ts';
 import { difference, netHeaderBytes, type PacketShape, superPacket } from '../offload/packets.ts';
 import { inTunnel, segmentsInTunnel, type Tunnel } from '../offload/tunnels.ts';
 import { type FarEnd, openInterfaceEnd, openTapEnd } from '../support/far-end.ts';
-import { BROADCAST } from '../support/frames.ts';
 import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
 import {
   DATAGRAM_COUNT,

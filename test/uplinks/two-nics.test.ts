@@ -8,11 +8,11 @@ import { MSG_DONTWAIT } from '../../src/os/constants.ts';
 import { c } from '../../src/os/libc.ts';
 import { LinearMemory } from '../../src/os/linear-memory.ts';
 import { Poller } from '../../src/os/poller.ts';
+import { BROADCAST } from '../../src/testing/frames.ts';
 import { InterfaceWatch } from '../../src/uplinks/interface-watch.ts';
 import type { UplinkSource } from '../../src/uplinks/uplink.ts';
 import { packet } from '../offload/packets.ts';
 import { type FarEnd, openInterfaceEnd } from '../support/far-end.ts';
-import { BROADCAST } from '../support/frames.ts';
 import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
 import { waitUntil } from '../support/wait-until.ts';
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import { ALL_FEATURES, PLAIN_FEATURES } from '../offload/feature-sets.ts';
 import {
   difference,
@@ -11,7 +12,6 @@ import {
 import { finishedFrames } from '../offload/reference-frames.ts';
 import { checkSame } from '../support/exchange.ts';
 import { type FarEnd, openInterfaceEnd, openTapEnd } from '../support/far-end.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
 import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';

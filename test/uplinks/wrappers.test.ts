@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findProgram } from '../../src/demo/guest/requirements.ts';
+import { BROADCAST, plainFrame } from '../../src/testing/frames.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import type { UplinkConfigInput } from '../../src/uplinks/config.ts';
 import type { UplinkStats } from '../../src/uplinks/types.ts';
 import { imbalances } from '../support/assert-balanced.ts';
 import { type FarEnd, openDgramEnd } from '../support/far-end.ts';
-import { BROADCAST, plainFrame } from '../support/frames.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';
 

@@ -16,15 +16,15 @@ import {
   XDP_RING_FILE_OFFSETS,
   XdpSocket,
 } from '../../src/os/xdp-socket.ts';
+import { BROADCAST, ethernetFrame, plainFrame } from '../../src/testing/frames.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import { PAIR_SIZE } from '../../src/wires/port-memory.ts';
 import { freeChunks, XDP_CHUNK_SIZE, XDP_RING_SIZE } from '../../src/wires/xdp-wire.ts';
 import { onesSum, pseudoSum } from '../offload/internet-checksum.ts';
 import { checkSame } from '../support/exchange.ts';
 import { type FarEnd, openInterfaceEnd } from '../support/far-end.ts';
 import { openFdCount } from '../support/file-descriptors.ts';
-import { BROADCAST, ethernetFrame, plainFrame } from '../support/frames.ts';
 import { expectIdle } from '../support/idle.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
 import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
 import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';

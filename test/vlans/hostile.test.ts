@@ -1,12 +1,13 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { BATCH_MAX } from '../../layout/limits.ts';
 import type { VlanSettings } from '../../src/state/vlan.ts';
+import { BROADCAST } from '../../src/testing/frames.ts';
+import type { GuestOptions } from '../../src/testing/guest-queues.ts';
+import { Random } from '../../src/testing/random.ts';
 import { ALL_FEATURES } from '../offload/feature-sets.ts';
 import { OffloadWire } from '../offload/offload-wire.ts';
 import { difference, FINISHED, packet, superPacket } from '../offload/packets.ts';
-import { BROADCAST } from '../support/frames.ts';
-import type { GuestOptions } from '../support/mock-driver/guest-queues.ts';
-import { Random, seedFromEnvironment } from '../support/random.ts';
+import { seedFromEnvironment } from '../support/seed.ts';
 import { CUSTOMER, outerControl, SERVICE, tag, taggedFrame } from './tags.ts';
 
 describe('a tag that is not what it seems', () => {

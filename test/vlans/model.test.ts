@@ -2,11 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VIRTIO_NET_F_MRG_RXBUF } from '../../layout/virtio.ts';
 import type { VlanSettings } from '../../src/state/vlan.ts';
+import { BROADCAST } from '../../src/testing/frames.ts';
+import { type GuestOptions, MODERN_FEATURES } from '../../src/testing/guest-queues.ts';
 import { difference } from '../offload/packets.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import { BROADCAST } from '../support/frames.ts';
-import { type GuestOptions, MODERN_FEATURES } from '../support/mock-driver/guest-queues.ts';
-import { seedFromEnvironment } from '../support/random.ts';
+import { seedFromEnvironment } from '../support/seed.ts';
 import { forward, type ModelPort } from './model.ts';
 import { CUSTOMER, SERVICE, taggedFrame } from './tags.ts';
 

@@ -1,7 +1,7 @@
 // A switch with VLANs as IEEE 802.1Q has it (6.9 for tags, 8.6 for forwarding), for ports whose
 // guests use only their own addresses. Slow and plain on purpose.
 import type { VlanSettings } from '../../src/state/vlan.ts';
-import { BROADCAST, macText } from '../support/frames.ts';
+import { BROADCAST, macText } from '../../src/testing/frames.ts';
 import { CUSTOMER, outerControl, outerType, pop, push, SERVICE } from './tags.ts';
 
 export interface ModelPort {

@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { VlanSettings } from '../../src/state/vlan.ts';
+import { BROADCAST } from '../../src/testing/frames.ts';
+import type { MockGuest } from '../../src/testing/mock-guest.ts';
+import { Random } from '../../src/testing/random.ts';
 import { ALL_FEATURES, PLAIN_FEATURES } from '../offload/feature-sets.ts';
 import { netHeaderBytes, superPacket } from '../offload/packets.ts';
 import { finishedFrames } from '../offload/reference-frames.ts';
-import { BROADCAST } from '../support/frames.ts';
-import type { MockGuest } from '../support/mock-driver/mock-guest.ts';
-import { Random, seedFromEnvironment } from '../support/random.ts';
+import { seedFromEnvironment } from '../support/seed.ts';
 import { TestNic } from '../support/test-nic.ts';
 import { CUSTOMER, outerControl, outerType, tag, taggedFrame } from './tags.ts';
 

@@ -3,9 +3,9 @@ import { SHARED_BASE, SHARED_SIZE } from '../../layout/memory.ts';
 import { VLAN_ANY } from '../../layout/switch.ts';
 import { type MacTableEntry, readMacTable } from '../../src/state/mac-table.ts';
 import type { VlanSettings } from '../../src/state/vlan.ts';
+import { BROADCAST } from '../../src/testing/frames.ts';
 import { difference } from '../offload/packets.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
-import { BROADCAST } from '../support/frames.ts';
 import { CUSTOMER, SERVICE, type Tag, tag, taggedFrame } from './tags.ts';
 
 const STRANGER = '02:11:22:33:44:55';

@@ -1,4 +1,4 @@
-import { macBytes } from '../support/frames.ts';
+import { macBytes } from '../../src/testing/frames.ts';
 
 export interface Tag {
   /** 0x8100 or 0x88a8. */

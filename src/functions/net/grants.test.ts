@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_MTU } from '../../../layout/virtio.ts';
 import { exchange } from '../../../test/support/exchange.ts';
-import { FrontEnd } from '../../../test/support/mock-driver/front-end.ts';
-import type { MockGuest } from '../../../test/support/mock-driver/mock-guest.ts';
 import { TestNic } from '../../../test/support/test-nic.ts';
 import { actionText } from '../../config/diff.ts';
 import { completeVf } from '../../config/validate.ts';
+import { FrontEnd } from '../../testing/front-end.ts';
+import type { MockGuest } from '../../testing/mock-guest.ts';
 import { writeU64 } from '../../vhost-user/message.ts';
 import type { Session } from '../../vhost-user/session.ts';
 import type { VfChanges } from './config.ts';

@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { BROADCAST, plainFrame } from '../../../test/support/frames.ts';
-import { DEFAULT_PROTOCOL_FEATURES } from '../../../test/support/mock-driver/handshake.ts';
-import type { MockGuest } from '../../../test/support/mock-driver/mock-guest.ts';
 import { TestNic } from '../../../test/support/test-nic.ts';
 import { c } from '../../os/libc.ts';
 import { createSocketPair, receiveMessage } from '../../os/unix-socket.ts';
+import { BROADCAST, plainFrame } from '../../testing/frames.ts';
+import { DEFAULT_PROTOCOL_FEATURES } from '../../testing/handshake.ts';
+import type { MockGuest } from '../../testing/mock-guest.ts';
 import { BackendRequest, ProtocolFeature, readHeader, viewOf } from '../../vhost-user/message.ts';
 
 const CONFIG_SIZE = 12;

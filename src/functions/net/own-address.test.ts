@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { BROADCAST, plainFrame } from '../../../test/support/frames.ts';
-import type { MockGuest } from '../../../test/support/mock-driver/mock-guest.ts';
 import { TestNic } from '../../../test/support/test-nic.ts';
+import { BROADCAST, plainFrame } from '../../testing/frames.ts';
+import type { MockGuest } from '../../testing/mock-guest.ts';
 
 let lab: TestNic;
 let guests: (MockGuest | null)[];

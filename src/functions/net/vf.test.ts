@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { VIRTIO_F_VERSION_1 } from '../../../layout/virtio.ts';
-import { FrontEnd, RequestRefused } from '../../../test/support/mock-driver/front-end.ts';
-import { negotiate } from '../../../test/support/mock-driver/handshake.ts';
-import { MockGuest } from '../../../test/support/mock-driver/mock-guest.ts';
 import { TestNic } from '../../../test/support/test-nic.ts';
 import type { NicEventName } from '../../nic/types.ts';
+import { FrontEnd, RequestRefused } from '../../testing/front-end.ts';
+import { negotiate } from '../../testing/handshake.ts';
+import { MockGuest } from '../../testing/mock-guest.ts';
 import { writeU64 } from '../../vhost-user/message.ts';
 import type { FunctionState } from '../types.ts';
 

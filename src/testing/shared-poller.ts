@@ -1,4 +1,4 @@
-import { Poller } from '../../../src/os/poller.ts';
+import { Poller } from '../os/poller.ts';
 
 /**
  * A share of the one poller that all mock guests of a process use: it ends with the last of them.

@@ -10,12 +10,12 @@ import {
   VIRTIO_NET_F_MQ,
   VIRTIO_NET_F_MRG_RXBUF,
   VIRTIO_NET_F_RSS,
-} from '../../../layout/virtio.ts';
-import { Random } from '../random.ts';
+} from '../../layout/virtio.ts';
 import { ControlQueue } from './control-queue.ts';
 import type { DriverQueue } from './driver-queue.ts';
 import { GuestMemory, type GuestMemoryOptions } from './guest-memory.ts';
 import { PackedQueue } from './packed-queue.ts';
+import { Random } from './random.ts';
 import { ReceiveQueue } from './receive-queue.ts';
 import { type Layout, SLOT_PIECES_MAX } from './slot.ts';
 import { SplitQueue } from './split-queue.ts';

@@ -10,7 +10,7 @@ import {
   PACKED_F_AVAIL,
   PACKED_F_USED,
   PACKED_WRAP,
-} from '../../../layout/virtqueue.ts';
+} from '../../layout/virtqueue.ts';
 import {
   type DriverQueue,
   type DriverQueueOptions,

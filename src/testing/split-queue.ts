@@ -8,7 +8,7 @@ import {
   USED_ELEMENT_SIZE,
   USED_F_NO_NOTIFY,
   USED_RING,
-} from '../../../layout/virtqueue.ts';
+} from '../../layout/virtqueue.ts';
 import {
   type DriverQueue,
   type DriverQueueOptions,

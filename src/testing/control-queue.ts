@@ -1,6 +1,6 @@
-import type { Random } from '../random.ts';
 import type { DriverQueue } from './driver-queue.ts';
 import type { GuestMemory, Span } from './guest-memory.ts';
+import type { Random } from './random.ts';
 
 const ANSWER_BYTES_MAX = 64;
 const CANARY = 0x9b;

@@ -1,5 +1,5 @@
-import { c } from '../../../src/os/libc.ts';
-import { createSocketPair, receiveMessage, sendMessage } from '../../../src/os/unix-socket.ts';
+import { c } from '../os/libc.ts';
+import { createSocketPair, receiveMessage, sendMessage } from '../os/unix-socket.ts';
 import {
   BackendRequest,
   FLAG_NEED_REPLY,
@@ -12,7 +12,7 @@ import {
   writeIotlb,
   writeMessage,
   writeU64,
-} from '../../../src/vhost-user/message.ts';
+} from '../vhost-user/message.ts';
 import type { FrontEnd } from './front-end.ts';
 import type { GuestMemory } from './guest-memory.ts';
 import { acquirePoller, type PollerLease } from './shared-poller.ts';

@@ -1,5 +1,5 @@
-import { VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_F_RING_PACKED } from '../../../layout/virtio.ts';
-import { createEventFd, drainEventFd, raiseEventFd } from '../../../src/os/event-fd.ts';
+import { VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_F_RING_PACKED } from '../../layout/virtio.ts';
+import { createEventFd, drainEventFd, raiseEventFd } from '../os/event-fd.ts';
 import type { Answer } from './control-queue.ts';
 import { FrontEnd } from './front-end.ts';
 import type { Span } from './guest-memory.ts';

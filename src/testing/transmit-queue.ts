@@ -1,6 +1,6 @@
-import type { Random } from '../random.ts';
 import type { DriverQueue } from './driver-queue.ts';
 import type { GuestMemory } from './guest-memory.ts';
+import type { Random } from './random.ts';
 import { type Layout, SLOT_PIECES_MAX, Slot } from './slot.ts';
 
 export interface TransmitOptions {

@@ -18,7 +18,7 @@ export const mainScript = `${built}/src/cli/main.js`;
 export const fakeScript = `${built}/fake-main.js`;
 
 const fakeSource = `
-import { FakeNic } from './src/api/fake-nic.js';
+import { FakeNic } from './test/support/fake-nic.js';
 import { run } from './src/cli/program.js';
 const createNic = async (config) => {
   if (process.env.FAKE_WAITS) {

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { c } from '../../../src/os/libc.ts';
+import { c } from '../os/libc.ts';
 import {
   acceptUnixSocket,
   bindUnixSocket,
@@ -8,7 +8,7 @@ import {
   listenUnixSocket,
   receiveMessage,
   sendMessage,
-} from '../../../src/os/unix-socket.ts';
+} from '../os/unix-socket.ts';
 import {
   FLAG_NEED_REPLY,
   FrontendRequest,
@@ -17,7 +17,7 @@ import {
   readHeader,
   readU64,
   writeMessage,
-} from '../../../src/vhost-user/message.ts';
+} from '../vhost-user/message.ts';
 import { acquirePoller, type PollerLease } from './shared-poller.ts';
 
 /** The back end answered a request with a failure. */

@@ -1,5 +1,5 @@
-import { VHOST_USER_F_PROTOCOL_FEATURES } from '../../../layout/virtio.ts';
-import { c } from '../../../src/os/libc.ts';
+import { VHOST_USER_F_PROTOCOL_FEATURES } from '../../layout/virtio.ts';
+import { c } from '../os/libc.ts';
 import {
   MEMORY_REGIONS_PER_TABLE_MAX,
   ProtocolFeature,
@@ -9,7 +9,7 @@ import {
   writeU64,
   writeVringAddress,
   writeVringState,
-} from '../../../src/vhost-user/message.ts';
+} from '../vhost-user/message.ts';
 import type { DriverQueue } from './driver-queue.ts';
 import type { FrontEnd } from './front-end.ts';
 import type { GuestMemory, GuestRegion } from './guest-memory.ts';

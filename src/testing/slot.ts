@@ -1,5 +1,5 @@
-import type { Random } from '../random.ts';
 import type { GuestMemory, Span } from './guest-memory.ts';
+import type { Random } from './random.ts';
 
 /** Most pieces that a frame is cut into here. */
 export const SLOT_PIECES_MAX = 8;

@@ -1,9 +1,9 @@
 // A NIC that keeps its promises but moves no frames: the API and the CLI are tested against it.
 
 import { EventEmitter } from 'node:events';
-import { actionText, applyActions, diffConfig, diffUplink, diffVf } from '../config/diff.ts';
-import { withAdded } from '../config/reload.ts';
-import type { Action, NicConfig, NicConfigInput } from '../config/types.ts';
+import { actionText, applyActions, diffConfig, diffUplink, diffVf } from '../../src/config/diff.ts';
+import { withAdded } from '../../src/config/reload.ts';
+import type { Action, NicConfig, NicConfigInput } from '../../src/config/types.ts';
 import {
   checkNewUplink,
   checkNewVf,
@@ -12,10 +12,10 @@ import {
   completeNic,
   completeUplink,
   completeVf,
-} from '../config/validate.ts';
-import { operatorError } from '../errors.ts';
-import type { VfChanges, VfConfig, VfConfigInput } from '../functions/net/config.ts';
-import type { VfInfo } from '../functions/net/types.ts';
+} from '../../src/config/validate.ts';
+import { operatorError } from '../../src/errors.ts';
+import type { VfChanges, VfConfig, VfConfigInput } from '../../src/functions/net/config.ts';
+import type { VfInfo } from '../../src/functions/net/types.ts';
 import type {
   FdbEntry,
   Nic,
@@ -23,10 +23,10 @@ import type {
   NicEvents,
   NicListener,
   NicStats,
-} from '../nic/types.ts';
-import type { RxStats, TxStats } from '../state/stats.ts';
-import type { UplinkChanges, UplinkConfigInput } from '../uplinks/config.ts';
-import type { UplinkInfo } from '../uplinks/types.ts';
+} from '../../src/nic/types.ts';
+import type { RxStats, TxStats } from '../../src/state/stats.ts';
+import type { UplinkChanges, UplinkConfigInput } from '../../src/uplinks/config.ts';
+import type { UplinkInfo } from '../../src/uplinks/types.ts';
 
 function txStats(): TxStats {
   const drops = { 'no-destination': 1 };

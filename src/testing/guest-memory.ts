@@ -1,7 +1,7 @@
-import { c } from '../../../src/os/libc.ts';
-import { LinearMemory } from '../../../src/os/linear-memory.ts';
-import { createMemoryFile } from '../../../src/os/memory-file.ts';
-import { Random } from '../random.ts';
+import { c } from '../os/libc.ts';
+import { LinearMemory } from '../os/linear-memory.ts';
+import { createMemoryFile } from '../os/memory-file.ts';
+import { Random } from './random.ts';
 
 const PAGE_SIZE = 4096;
 const HUGE_PAGE_SIZE = 0x200000;
