@@ -16,13 +16,12 @@ import {
   TURN_WORKED,
 } from '../layout/processor';
 import { VF_F_VLAN } from '../layout/vf';
-import { RING_DISABLED, RING_F_COALESCE, RING_STOPPED } from '../layout/virtqueue';
+import { RING_DISABLED, RING_F_GRO, RING_STOPPED } from '../layout/virtqueue';
+import { frameAt, TARGET_DROP, TARGET_FLOOD } from './headers/frame';
+import { openTags } from './headers/tags';
 import { control } from './memory/control';
 import { vfAt } from './memory/vf-record';
-import { coalesce } from './offload/coalesce';
-import { configureFragments } from './offload/segment';
-import { classify, TARGETS_DIFFER } from './switch/classify';
-import { configureAgeing } from './switch/fdb-set';
+import { complete, listInterrupts } from './net/complete';
 import {
   addFlooded,
   deliverFlood,
@@ -31,13 +30,15 @@ import {
   limitFlood,
   openFlood,
   resumeFlood,
-} from './switch/flood';
-import { classifyFlagged } from './switch/vlan';
-import { complete, listInterrupts } from './vf/complete';
-import { openJoined } from './vf/joined';
-import { takeLent } from './vf/lend';
-import { openMisses } from './vf/misses';
-import { deliver, isLockedOut } from './vf/receive';
+} from './net/flood';
+import { openJoined } from './net/joined';
+import { takeLent } from './net/lend';
+import { openMisses } from './net/misses';
+import { deliver, isLockedOut } from './net/receive';
+import { chainUntranslated } from './net/take-chain';
+import { inhale, inhaledBytes, inhaleMissed } from './net/transmit';
+import { joinFrames } from './offload/gro';
+import { configureFragments } from './offload/segment';
 import {
   hasWorkBeside,
   isUnfinished,
@@ -51,28 +52,27 @@ import {
   spend,
   spendMiss,
   unlistTransmitRing,
-} from './vf/rounds';
-import { noteBacklog, stepOf } from './vf/step';
-import { chainUntranslated } from './vf/take-chain';
-import { inhale, inhaledBytes, inhaleMissed } from './vf/transmit';
-import { batchCost } from './vf/work';
+} from './scheduler/rounds';
+import { noteBacklog, stepOf } from './scheduler/step';
+import { batchCost } from './scheduler/work';
+import { classify, TARGETS_DIFFER } from './switch/classify';
+import { configureAgeing } from './switch/fdb-set';
+import { classifyFlagged } from './switch/vlan';
 import { configureLocks } from './virtqueue/lock';
 import { armKicks, suppressKicks } from './virtqueue/notification';
 import { NO_RING, Ring, ringAt, vfOf, viewAt } from './virtqueue/ring';
-import { frameAt, TARGET_DROP, TARGET_FLOOD } from './wire/frame';
-import { openTags } from './wire/tags';
 
 export { copy } from './memory/copy';
 export { insertTranslation, removeTranslation } from './memory/iotlb';
 export { chooseSlot, insertWindow, removeWindow } from './memory/windows';
+export { finishCommand, takeCommand } from './net/command';
+export { setLending } from './net/lend';
+export { lookAhead, openLookAhead } from './net/look-ahead';
 export { checksum } from './offload/checksum';
 export { flowHash } from './offload/flow-hash';
 export { forgetPort, learn, lookup, setStatic } from './switch/fdb';
 export { configureAgeing } from './switch/fdb-set';
 export { setPort } from './switch/ports';
-export { finishCommand, takeCommand } from './vf/command';
-export { setLending } from './vf/lend';
-export { lookAhead, openLookAhead } from './vf/look-ahead';
 
 /**
  * The hash of layout/ that this build was made from: the host refuses another (see scripts/build).
@@ -257,7 +257,7 @@ function openBatch(ring: u32, frames: u32): void {
   targetList = WHOLE_LIST_BASE;
   targetCount = frames;
   nextFrame = frames;
-  coalesceTarget();
+  joinTarget();
 }
 
 /** The frames go to several targets, or to everybody: those may be fewer than were taken. */
@@ -319,7 +319,7 @@ function nextTarget(): bool {
     if (frame.target >= TARGET_DROP) continue;
     targetRing = frame.target;
     listTarget();
-    coalesceTarget();
+    joinTarget();
     nextFrame += 1;
     return true;
   }
@@ -337,10 +337,10 @@ function listTarget(): void {
 }
 
 /** Joins frames of the target's list, where its guest takes such. */
-function coalesceTarget(): void {
+function joinTarget(): void {
   const ring = ringAt(targetRing);
-  if ((ring.flags & RING_F_COALESCE) == 0 || targetCount < 2) return;
-  const left = coalesce(targetList, targetCount, ring.offloads);
+  if ((ring.flags & RING_F_GRO) == 0 || targetCount < 2) return;
+  const left = joinFrames(targetList, targetCount, ring.offloads);
   openJoined(targetCount - left);
   targetList = TARGET_LIST_BASE;
   targetCount = left;

@@ -39,7 +39,7 @@ export const COUNTER_DROPS: u32 = 8;
 export const DROP_REASON_COUNT: u32 = 44;
 
 /** Receive: frames that were joined to one before them (GRO), and delivered as part of it. */
-export const COUNTER_COALESCED: u32 = 52;
+export const COUNTER_GRO: u32 = 52;
 
 /**
  * Faults by reason: one counter for each RING_FAULT_…, at COUNTER_FAULT_REASONS + fault − 1. Their

@@ -11,7 +11,7 @@ import * as vf from './vf.ts';
 import * as virtio from './virtio.ts';
 import * as virtqueue from './virtqueue.ts';
 
-const { BATCH_MAX, RING_COUNT_MAX, RING_NUMBER_COUNT, SEGMENT_COUNT_MAX, VF_COUNT_MAX } = limits;
+const { BATCH_MAX, RING_COUNT_MAX, RING_NUMBER_COUNT, PIECE_COUNT_MAX, VF_COUNT_MAX } = limits;
 
 type Area = readonly [name: string, base: number, sizeBytes: number];
 
@@ -32,7 +32,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['run links', memory.RUN_LINKS_BASE, BATCH_MAX * 4],
   ['frame addresses', memory.FRAME_ADDRESSES_BASE, BATCH_MAX * 16],
   ['runs', memory.RUNS_BASE, limits.RUN_COUNT_MAX * 64],
-  ['run segments', memory.RUN_SEGMENTS_BASE, limits.RUN_SEGMENTS_MAX * 8],
+  ['run segments', memory.RUN_PIECES_BASE, limits.RUN_PIECES_MAX * 8],
   ['target list', memory.TARGET_LIST_BASE, BATCH_MAX * 4],
   ['whole list', memory.WHOLE_LIST_BASE, BATCH_MAX * 4],
   ['flood list', memory.FLOOD_LIST_BASE, BATCH_MAX * 4],
@@ -49,8 +49,8 @@ const PRIVATE_AREAS: readonly Area[] = [
     memory.GATHERED_BASE,
     (limits.POSTED_COUNT_MAX + limits.WALK_LENGTH_MAX + 1) * memory.GATHERED_ENTRY_SIZE,
   ],
-  ['source segments', memory.SOURCE_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
-  ['target segments', memory.TARGET_SEGMENTS_BASE, SEGMENT_COUNT_MAX * 8],
+  ['source segments', memory.SOURCE_PIECES_BASE, PIECE_COUNT_MAX * 8],
+  ['target segments', memory.TARGET_PIECES_BASE, PIECE_COUNT_MAX * 8],
   ['transmit rings’ costs', memory.TX_RING_SPENT_BASE, (RING_COUNT_MAX / 2) * 4],
   ['ring views', memory.RING_VIEWS_BASE, RING_NUMBER_COUNT * virtqueue.RING_VIEW_SIZE],
   ['IOTLB', memory.IOTLB_BASE, memory.IOTLB_TABLE_COUNT * memory.IOTLB_ENTRY_SIZE],
@@ -163,12 +163,12 @@ describe('relations', () => {
     const { COMMAND_ADDRESSES, COMMAND_ANSWER, COMMAND_BYTES } = memory;
     expect(COMMAND_ADDRESSES + limits.ANSWER_SIZE_MAX * 8).toBe(COMMAND_BYTES);
     expect(COMMAND_BYTES + limits.COMMAND_SIZE_MAX).toBe(COMMAND_ANSWER);
-    expect(2 * limits.COMMAND_LENGTH_MAX).toBeLessThan(SEGMENT_COUNT_MAX);
+    expect(2 * limits.COMMAND_LENGTH_MAX).toBeLessThan(PIECE_COUNT_MAX);
   });
 
   test('the longest chain fits in the segment table, and the longest ring in the pins', () => {
-    expect(SEGMENT_COUNT_MAX).toBeGreaterThanOrEqual(2 * limits.CHAIN_LENGTH_MAX);
-    expect(limits.SEGMENT_BUDGET).toBeLessThan(SEGMENT_COUNT_MAX);
+    expect(PIECE_COUNT_MAX).toBeGreaterThanOrEqual(2 * limits.CHAIN_LENGTH_MAX);
+    expect(limits.PIECE_BUDGET).toBeLessThan(PIECE_COUNT_MAX);
     const partSize = limits.QUEUE_SIZE_MAX * virtqueue.DESCRIPTOR_SIZE;
     expect(partSize).toBeLessThan(memory.PINS_SIZE);
   });
@@ -185,7 +185,7 @@ describe('relations', () => {
   test('what is looked at of a frame to join it holds all headers, and fits in scratch', () => {
     expect(limits.RUN_HEADERS_SIZE).toBeGreaterThanOrEqual(14 + 2 * 4 + 40 + 60);
     expect(limits.RUN_HEADERS_SIZE).toBeLessThanOrEqual(limits.HEADER_BYTES_MAX);
-    expect(limits.RUN_SEGMENTS_MAX).toBeGreaterThanOrEqual(BATCH_MAX * 2);
+    expect(limits.RUN_PIECES_MAX).toBeGreaterThanOrEqual(BATCH_MAX * 2);
   });
 
   test('records are whole cache lines, or divide one', () => {
@@ -245,8 +245,8 @@ describe('relations', () => {
     expect(reasons).toEqual(reasons.map((_, index) => index));
     expect(reasons.length).toBeLessThanOrEqual(counters.DROP_REASON_COUNT);
     const dropsEnd = counters.COUNTER_DROPS + counters.DROP_REASON_COUNT;
-    expect(counters.COUNTER_COALESCED).toBeGreaterThanOrEqual(dropsEnd);
-    expect(counters.COUNTER_COALESCED).toBeLessThan(counters.COUNTER_COUNT);
+    expect(counters.COUNTER_GRO).toBeGreaterThanOrEqual(dropsEnd);
+    expect(counters.COUNTER_GRO).toBeLessThan(counters.COUNTER_COUNT);
   });
 });
 

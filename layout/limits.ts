@@ -128,18 +128,18 @@ export const POSTED_COUNT_MAX: u32 = 256;
 export const SEGMENTS_PER_FRAME_MAX: u32 = 2048;
 
 /**
- * Segments (pieces of guest memory that are contiguous in a window) of one batch: behind a batch
- * that is just below SEGMENT_BUDGET, a chain of CHAIN_LENGTH_MAX descriptors where every one
+ * Pieces (guest memory that is contiguous in a window) of one batch: behind a batch
+ * that is just below PIECE_BUDGET, a chain of CHAIN_LENGTH_MAX descriptors where every one
  * crosses a window boundary still fits.
  */
-export const SEGMENT_COUNT_MAX: u32 = 2304;
+export const PIECE_COUNT_MAX: u32 = 2304;
 
 /**
- * A batch takes no further frame once it holds this many segments: the cost of one turn of a ring.
+ * A batch takes no further frame once it holds this many pieces: the cost of one turn of a ring.
  */
-export const SEGMENT_BUDGET: u32 = 256;
+export const PIECE_BUDGET: u32 = 256;
 
-/** Every 2 KiB of a frame cost as much as a segment: eight super-frames are a batch. */
+/** Every 2 KiB of a frame cost as much as a piece: eight super-frames are a batch. */
 export const LENGTH_COST_SHIFT: u32 = 11;
 
 /** Every 256 bytes, while others have questions: some 64 KiB are a batch. */
@@ -173,7 +173,7 @@ export const SEGMENT_SIZE_MIN: u32 = 8;
 export const RUN_COUNT_MAX: u32 = 16;
 
 /** Pieces of memory that all joined frames of a batch may lie in: several for each frame. */
-export const RUN_SEGMENTS_MAX: u32 = 512;
+export const RUN_PIECES_MAX: u32 = 512;
 
 /** Bytes of a frame that are looked at to join it: two VLAN tags, IPv6, TCP with all options. */
 export const RUN_HEADERS_SIZE: u32 = 128;

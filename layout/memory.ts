@@ -14,13 +14,13 @@ import {
   BATCH_MAX,
   COMMAND_SIZE_MAX,
   HEADER_SCRATCH_SIZE,
+  PIECE_COUNT_MAX,
   POSTED_COUNT_MAX,
   PROCESSOR_COUNT_MAX,
   RING_COUNT_MAX,
   RING_NUMBER_COUNT,
   RUN_COUNT_MAX,
-  RUN_SEGMENTS_MAX,
-  SEGMENT_COUNT_MAX,
+  RUN_PIECES_MAX,
   UNTRANSLATED_COUNT_MAX,
   VF_COUNT_MAX,
   WALK_LENGTH_MAX,
@@ -83,9 +83,9 @@ export const FRAME_ADDRESSES_BASE: u32 = RUN_LINKS_BASE + BATCH_MAX * 4;
 export const RUNS_BASE: u32 = FRAME_ADDRESSES_BASE + BATCH_MAX * 16;
 export const RUN_RECORD_SIZE: u32 = 64;
 /** What joined frames consist of: (address u32, length u32) each. */
-export const RUN_SEGMENTS_BASE: u32 = RUNS_BASE + RUN_COUNT_MAX * RUN_RECORD_SIZE;
+export const RUN_PIECES_BASE: u32 = RUNS_BASE + RUN_COUNT_MAX * RUN_RECORD_SIZE;
 /** Lists of numbers of frames (u32): those for one target, … */
-export const TARGET_LIST_BASE: u32 = RUN_SEGMENTS_BASE + RUN_SEGMENTS_MAX * 8;
+export const TARGET_LIST_BASE: u32 = RUN_PIECES_BASE + RUN_PIECES_MAX * 8;
 /** … 0, 1, 2 …, of a batch that goes to one target as a whole, … */
 export const WHOLE_LIST_BASE: u32 = TARGET_LIST_BASE + BATCH_MAX * 4;
 /** … and those for everybody. */
@@ -116,12 +116,12 @@ const WINDOW_SLOTS_SIZE: u32 = WINDOW_TABLE_COUNT * SLOT_RECORD_SIZE;
 export const GATHERED_BASE: u32 = WINDOW_SLOTS_BASE + WINDOW_SLOTS_SIZE;
 export const GATHERED_ENTRY_SIZE: u32 = 12;
 const GATHERED_SIZE: u32 = (POSTED_COUNT_MAX + WALK_LENGTH_MAX + 1) * GATHERED_ENTRY_SIZE;
-export const SOURCE_SEGMENTS_BASE: u32 =
+export const SOURCE_PIECES_BASE: u32 =
   (GATHERED_BASE + GATHERED_SIZE + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
-export const TARGET_SEGMENTS_BASE: u32 = SOURCE_SEGMENTS_BASE + SEGMENT_COUNT_MAX * 8;
+export const TARGET_PIECES_BASE: u32 = SOURCE_PIECES_BASE + PIECE_COUNT_MAX * 8;
 
 /** What each ring of the list of transmit rings has cost in this round (u32). */
-export const TX_RING_SPENT_BASE: u32 = TARGET_SEGMENTS_BASE + SEGMENT_COUNT_MAX * 8;
+export const TX_RING_SPENT_BASE: u32 = TARGET_PIECES_BASE + PIECE_COUNT_MAX * 8;
 export const RING_VIEWS_BASE: u32 = TX_RING_SPENT_BASE + (RING_COUNT_MAX >> 1) * 4;
 
 /** Translations of guests behind an IOMMU. */

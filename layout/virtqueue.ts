@@ -97,7 +97,7 @@ export const RING_F_IN_ORDER: u32 = 4;
 export const RING_F_INDIRECT: u32 = 8;
 export const RING_F_PACKED: u32 = 16;
 /** A receive ring whose guest takes super-frames: what comes in a burst is joined (GRO). */
-export const RING_F_COALESCE: u32 = 32;
+export const RING_F_GRO: u32 = 32;
 
 // What a transmit ring's guest may leave undone, and what a receive ring's guest takes undone.
 export const OFFLOAD_CHECKSUM: u32 = 1;
@@ -140,7 +140,7 @@ export const RING_VIEW_PARKED: u32 = 24;
 export const RING_VIEW_LENDABLE_BYTES: u32 = 28;
 
 /**
- * In the length of a used element: the buffer has a virtio-net header and then a list of segments
+ * In the length of a used element: the buffer has a virtio-net header and then a list of pieces
  * (linear address u32, length u32) in place of the frame. They are lent until the next turn.
  */
 export const USED_LENT: u32 = 0x80000000;

@@ -45,13 +45,14 @@ const SRC_ORDER: readonly (readonly string[])[] = [
 const KIT_IMPORTS = /^(layout|src\/os|src\/testing)\/|^src\/vhost-user\/message\.ts$/;
 /** As data flows in the firmware: each room may import from those before it. */
 const FIRMWARE_ORDER = [
-  'wire',
+  'headers',
   'memory',
   'counters',
-  'offload',
   'virtqueue',
-  'vf',
+  'offload',
+  'scheduler',
   'switch',
+  'net',
   'main',
 ];
 

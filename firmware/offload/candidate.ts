@@ -4,9 +4,15 @@
 import { RUN_HEADERS_SIZE } from '../../layout/limits';
 import { NET_HEADER_F_NEEDS_CSUM } from '../../layout/virtio';
 import { OFFLOAD_CHECKSUM } from '../../layout/virtqueue';
+import { Frame, headerLength, headerScratch } from '../headers/frame';
+import {
+  findTransport,
+  isIpv6,
+  networkOffset,
+  protocol,
+  transportOffset,
+} from '../headers/headers';
 import { copy } from '../memory/copy';
-import { Frame, headerLength, headerScratch } from '../wire/frame';
-import { findTransport, isIpv6, networkOffset, protocol, transportOffset } from '../wire/headers';
 import { fold, sumBytes, sumFrame, swap } from './checksum';
 
 export const TCP_FIN: u32 = 0x01;

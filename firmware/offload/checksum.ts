@@ -1,7 +1,7 @@
 // The Internet checksum (RFC 1071), 16 bytes a step. Sums stay unfolded in 32 or 64 bits as long as
 // they can. Byte order does not matter to a ones' complement sum, so words are added as
 // little-endian.
-import { Frame } from '../wire/frame';
+import { Frame } from '../headers/frame';
 
 /** The sum of the 16-bit words at an address; an odd last byte counts as the low half of a word. */
 export function sumBytes(address: u32, length: u32): u64 {
@@ -38,22 +38,22 @@ export function sumBytes(address: u32, length: u32): u64 {
 export function sumFrame(frame: Frame, offset: u32, length: u32): u64 {
   if (frame.address != 0) return sumBytes(frame.address + offset, length);
   let sum: u64 = 0;
-  let segment = frame.segments;
+  let entry = frame.pieces;
   let skip = offset;
   let done: u32 = 0;
   while (done < length) {
-    const size = load<u32>(segment, 4);
+    const size = load<u32>(entry, 4);
     if (skip >= size) {
       skip -= size;
     } else {
       const piece = min(size - skip, length - done);
-      const part = fold(sumBytes(load<u32>(segment) + skip, piece));
+      const part = fold(sumBytes(load<u32>(entry) + skip, piece));
       // After an odd number of bytes the halves of every word have changed places.
       sum += u64(done & 1 ? swap(part) : part);
       done += piece;
       skip = 0;
     }
-    segment += 8;
+    entry += 8;
   }
   return sum;
 }

@@ -2,8 +2,8 @@
 // udhcpc) do not ask whether the checksum is still to be made: they call it wrong, and the guest
 // gets no address. So no such reply is left undone, as in QEMU (`work_around_broken_dhclient`).
 import { OFFLOAD_CHECKSUM } from '../../layout/virtqueue';
-import { Frame, headerLength } from '../wire/frame';
-import { etherType, findNetwork, TYPE_IPV4 } from '../wire/headers';
+import { Frame, headerLength } from '../headers/frame';
+import { etherType, findNetwork, TYPE_IPV4 } from '../headers/headers';
 import { checksumStartOf } from './metadata';
 
 const UDP_CHECKSUM: u32 = 6;

@@ -21,8 +21,8 @@ import {
   isExtension,
   TYPE_IPV4,
   TYPE_IPV6,
-} from '../wire/headers';
-import { ADDRESSES_SIZE } from '../wire/tags';
+} from '../headers/headers';
+import { ADDRESSES_SIZE } from '../headers/tags';
 
 const PROTOCOL_TCP: u32 = 6;
 const PROTOCOL_UDP: u32 = 17;

@@ -1,6 +1,6 @@
 // Makes one frame of a run: the headers of its first, corrected, and the data of all, where it
 // lies. It takes the place of the first frame in the batch, as a super-frame like any other.
-import { RUN_LINKS_BASE, RUN_SEGMENTS_BASE } from '../../layout/memory';
+import { RUN_LINKS_BASE, RUN_PIECES_BASE } from '../../layout/memory';
 import {
   NET_HEADER_F_NEEDS_CSUM,
   NET_HEADER_GSO_ECN,
@@ -8,7 +8,7 @@ import {
   NET_HEADER_GSO_TCPV6,
 } from '../../layout/virtio';
 import { OFFLOAD_TSO4, OFFLOAD_TSO6 } from '../../layout/virtqueue';
-import { Frame, frameAt, IPV4, IPV4_ONE_IDENTIFICATION, OFFLOAD_JOINED } from '../wire/frame';
+import { Frame, frameAt, IPV4, IPV4_ONE_IDENTIFICATION, OFFLOAD_JOINED } from '../headers/frame';
 import {
   flagsAt,
   IPV4_CHECKSUM,
@@ -21,17 +21,17 @@ import { fold, sumBytes, swap } from './checksum';
 import { ONE_IDENTIFICATION, Run } from './run';
 
 /** Where the next piece is noted. */
-let nextSegment: u32 = RUN_SEGMENTS_BASE;
+let nextPiece: u32 = RUN_PIECES_BASE;
 
 /** Before the first run of a batch. */
 export function openJoins(): void {
-  nextSegment = RUN_SEGMENTS_BASE;
+  nextPiece = RUN_PIECES_BASE;
 }
 
 /** A run of one frame leaves it as it is. */
 export function closeRun(run: Run): void {
   if (run.count == 1) return;
-  const segments = nextSegment;
+  const pieces = nextPiece;
   const frame = frameAt(run.first);
   note(run.header, run.dataOffset);
   let index = run.first;
@@ -41,8 +41,8 @@ export function closeRun(run: Run): void {
   }
   correctHeaders(run);
   frame.address = 0;
-  frame.segments = segments;
-  frame.segmentCount = (nextSegment - segments) >> 3;
+  frame.pieces = pieces;
+  frame.pieceCount = (nextPiece - pieces) >> 3;
   frame.header = run.header;
   frame.length = run.length;
   frame.metadata = metadataOf(run);
@@ -56,9 +56,9 @@ export function closeRun(run: Run): void {
 }
 
 function note(address: u32, length: u32): void {
-  store<u32>(nextSegment, address);
-  store<u32>(nextSegment, length, 4);
-  nextSegment += 8;
+  store<u32>(nextPiece, address);
+  store<u32>(nextPiece, length, 4);
+  nextPiece += 8;
 }
 
 function noteData(frame: Frame, offset: u32): void {
@@ -67,10 +67,10 @@ function noteData(frame: Frame, offset: u32): void {
     return;
   }
   let skip = offset;
-  for (let i: u32 = 0; i < frame.segmentCount; i++) {
-    const segment = frame.segments + (i << 3);
-    const size = load<u32>(segment, 4);
-    if (skip < size) note(load<u32>(segment) + skip, size - skip);
+  for (let i: u32 = 0; i < frame.pieceCount; i++) {
+    const entry = frame.pieces + (i << 3);
+    const size = load<u32>(entry, 4);
+    if (skip < size) note(load<u32>(entry) + skip, size - skip);
     skip -= min(skip, size);
   }
 }

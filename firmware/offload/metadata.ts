@@ -25,8 +25,14 @@ import {
   OFFLOAD_USO4,
   OFFLOAD_USO6,
 } from '../../layout/virtqueue';
-import { Frame, headerLength, IPV4, OFFLOAD_TUNNEL, TARGET_DROP } from '../wire/frame';
-import { findTransport, isIpv6, networkOffset, protocol, transportOffset } from '../wire/headers';
+import { Frame, headerLength, IPV4, OFFLOAD_TUNNEL, TARGET_DROP } from '../headers/frame';
+import {
+  findTransport,
+  isIpv6,
+  networkOffset,
+  protocol,
+  transportOffset,
+} from '../headers/headers';
 import { findInner } from './tunnel';
 
 /** Headers that are rewritten are copied to a scratch of this size. */

@@ -7,8 +7,8 @@
 //   fragment i:   [ L2 L3    │ (L4 payload)[i × size …] ]   for a datagram that is fragmented (UFO)
 import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
 import { OFFLOAD_CHECKSUM, OFFLOAD_TSO4, OFFLOAD_TSO6, OFFLOAD_UFO } from '../../layout/virtqueue';
+import { Frame, IPV4_ONE_IDENTIFICATION, OFFLOAD_TUNNEL } from '../headers/frame';
 import { copy } from '../memory/copy';
-import { Frame, IPV4_ONE_IDENTIFICATION, OFFLOAD_TUNNEL } from '../wire/frame';
 import { fold, sumBytes, sumFrame, swap } from './checksum';
 import { checksumStartOf, isChecksumUndone, segmentUnit } from './metadata';
 import { finishOuter } from './tunnel';

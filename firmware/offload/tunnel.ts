@@ -11,7 +11,7 @@
 // of its own there: that is no such place.
 import { FRAME_SIZE_MIN } from '../../layout/limits';
 import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
-import { Frame } from '../wire/frame';
+import { Frame } from '../headers/frame';
 import {
   enterTunnel,
   etherType,
@@ -24,7 +24,7 @@ import {
   TYPE_IPV4,
   TYPE_IPV6,
   transportOffset,
-} from '../wire/headers';
+} from '../headers/headers';
 import { fold, sumBytes, swap } from './checksum';
 
 const PROTOCOL_IPV4: u32 = 4;

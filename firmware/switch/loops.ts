@@ -3,9 +3,9 @@
 // host whose bond spreads its frames over two links sends few of these.
 import { FLAPS_MAX } from '../../layout/limits';
 import { FDB_FLAPS } from '../../layout/switch';
+import { isGroup } from '../headers/addresses';
 import { control } from '../memory/control';
 import { vfAt } from '../memory/vf-record';
-import { isGroup } from '../wire/addresses';
 import { stamp, stampOf } from './fdb-set';
 
 let reportedAt: u32 = 0;

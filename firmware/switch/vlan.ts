@@ -15,11 +15,18 @@ import {
 } from '../../layout/counters';
 import { VLAN_ANY } from '../../layout/switch';
 import { VF_F_LINK_DOWN, VF_F_TRUNK } from '../../layout/vf';
+import { destinationAt, isGroup, isLinkLocal, sourceAt } from '../headers/addresses';
+import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from '../headers/frame';
+import {
+  ADDRESSES_SIZE,
+  FrameTag,
+  TAG_SIZE,
+  TAGGED_SIZE_MIN,
+  tagAt,
+  vlanOf,
+} from '../headers/tags';
 import { isMember, vfAt } from '../memory/vf-record';
 import { checksumStartOf, isChecksumUndone } from '../offload/metadata';
-import { destinationAt, isGroup, isLinkLocal, sourceAt } from '../wire/addresses';
-import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
-import { ADDRESSES_SIZE, FrameTag, TAG_SIZE, TAGGED_SIZE_MIN, tagAt, vlanOf } from '../wire/tags';
 import { TARGETS_DIFFER, unicast } from './classify';
 import { learn, lookup, noteOwnElsewhere, PORT_UNKNOWN } from './fdb';
 

@@ -1,9 +1,9 @@
-// Walks a descriptor chain into segments. Snapshot, validate, use: each descriptor is read once, as
+// Walks a descriptor chain into pieces. Snapshot, validate, use: each descriptor is read once, as
 // two
 // 8-byte loads, and what was checked is what is used; the driver may rewrite it meanwhile.
 //
 //   chain:   [addr,len]→[addr,len]→INDIRECT→[[addr,len]→[addr,len]]
-//   segments: (linear address, length) …       one more wherever a window ends
+//   pieces:  (linear address, length) …       one more wherever a window ends
 import {
   DROP_BUFFER_DIRECTION,
   DROP_CHAIN_LENGTH,
@@ -16,7 +16,7 @@ import {
   CHAIN_LENGTH_MAX,
   COMMAND_LENGTH_MAX,
   COMMAND_SIZE_MAX,
-  SEGMENT_COUNT_MAX,
+  PIECE_COUNT_MAX,
 } from '../../layout/limits';
 import {
   DESCRIPTOR_F_INDIRECT,
@@ -45,11 +45,11 @@ export const WALK_MISSED: i32 = -1;
 /** An address waits for its translation; nothing was consumed. */
 export const WALK_UNTRANSLATED: i32 = -2 - i32(DROP_UNTRANSLATED);
 
-/** Segments that the last walk appended. */
-export let walkedSegments: u32 = 0;
+/** Pieces that the last walk appended. */
+export let walkedPieces: u32 = 0;
 
-let segmentBase: u32 = 0;
-let segmentCount: u32 = 0;
+let pieceBase: u32 = 0;
+let pieceCount: u32 = 0;
 
 export function dropOf(result: i32): u32 {
   return u32(-2 - result);
@@ -65,7 +65,7 @@ function untranslated(): i32 {
 }
 
 /**
- * Appends a chain to the segment table at `base` (room for `SEGMENT_COUNT_MAX - used`). `start`:
+ * Appends a chain to the table of pieces at `base` (room for `PIECE_COUNT_MAX - used`). `start`:
  * its head on a split ring, the slot ahead where it begins on a packed one, where it takes `slots`
  * of them. Stops once `wanted` bytes are gathered. Returns the bytes gathered, WALK_MISSED, or −2 −
  * reason.
@@ -81,8 +81,8 @@ export function walkChain(
   base: u32,
   used: u32,
 ): i32 {
-  segmentBase = base;
-  segmentCount = used;
+  pieceBase = base;
+  pieceCount = used;
   isIndirect = false;
   let total: u32 = 0;
   let index = start;
@@ -108,7 +108,7 @@ export function walkChain(
     if (following < 0) return following;
     index = u32(following);
   }
-  walkedSegments = segmentCount - used;
+  walkedPieces = pieceCount - used;
   return i32(total);
 }
 
@@ -135,7 +135,7 @@ function indexBehind(ring: Ring, index: u32, end: u32): i32 {
 export let writableBytes: u32 = 0;
 
 /**
- * Walks the chain of a command (5.1.6.5): what can be read becomes segments at `base`, as far as
+ * Walks the chain of a command (5.1.6.5): what can be read becomes pieces at `base`, as far as
  * COMMAND_SIZE_MAX; of what can be written behind it, the guest address of each of the first bytes
  * is noted at `answer` (u64 each). Returns how many bytes can be read, or what `walkChain` returns
  * on failure.
@@ -149,8 +149,8 @@ export function walkCommand(
   base: u32,
   answer: u32,
 ): i32 {
-  segmentBase = base;
-  segmentCount = 0;
+  pieceBase = base;
+  pieceCount = 0;
   isIndirect = false;
   writableBytes = 0;
   let total: u32 = 0;
@@ -233,17 +233,17 @@ function openIndirect(ring: Ring): bool {
   return true;
 }
 
-/** Appends the segments of one buffer: several where it crosses windows, none where it is empty. */
+/** Appends the pieces of one buffer: several where it crosses windows, none where it is empty. */
 function append(vf: u32, address: u64, length: u32): i32 {
   let done: u32 = 0;
   while (done < length) {
     const linear = translate(vf, address + done, length - done);
     if (linear == 0) return untranslated();
-    if (segmentCount >= SEGMENT_COUNT_MAX) return droppedWalk(DROP_CHAIN_LENGTH);
-    const segment = segmentBase + (segmentCount << 3);
-    store<u32>(segment, linear);
-    store<u32>(segment, spanLength, 4);
-    segmentCount += 1;
+    if (pieceCount >= PIECE_COUNT_MAX) return droppedWalk(DROP_CHAIN_LENGTH);
+    const entry = pieceBase + (pieceCount << 3);
+    store<u32>(entry, linear);
+    store<u32>(entry, spanLength, 4);
+    pieceCount += 1;
     done += spanLength;
   }
   return 0;

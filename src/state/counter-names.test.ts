@@ -42,7 +42,7 @@ describe('the reasons of ring faults', () => {
     const names = FAULT_NAMES.slice(1);
     for (const name of names) expect(name).toMatch(/^[a-zA-Z]+$/);
     expect(new Set(names).size).toBe(names.length);
-    expect(layout.COUNTER_FAULT_REASONS).toBeGreaterThan(layout.COUNTER_COALESCED);
+    expect(layout.COUNTER_FAULT_REASONS).toBeGreaterThan(layout.COUNTER_GRO);
     expect(layout.COUNTER_FAULT_REASONS + names.length).toBeLessThanOrEqual(layout.COUNTER_COUNT);
   });
 });

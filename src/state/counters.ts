@@ -1,11 +1,11 @@
 import {
   COUNTER_BYTES,
   COUNTER_CHECKSUMS,
-  COUNTER_COALESCED,
   COUNTER_DROPS,
   COUNTER_FAULT_REASONS,
   COUNTER_FAULTS,
   COUNTER_FORWARDED,
+  COUNTER_GRO,
   COUNTER_INTERRUPTS,
   COUNTER_KICKS,
   COUNTER_OFFERED,
@@ -71,7 +71,7 @@ function readRx(shared: SharedState, ring: number): RxStats {
   return {
     packets: shared.counter(ring, COUNTER_PACKETS),
     segments: shared.counter(ring, COUNTER_SEGMENTS),
-    coalesced: shared.counter(ring, COUNTER_COALESCED),
+    coalesced: shared.counter(ring, COUNTER_GRO),
     checksums: shared.counter(ring, COUNTER_CHECKSUMS),
     offered: shared.counter(ring, COUNTER_OFFERED),
     bytes: shared.counter(ring, COUNTER_BYTES),

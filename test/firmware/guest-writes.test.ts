@@ -19,7 +19,7 @@ const OWN_NAMES: Readonly<Record<string, readonly [name: string, what: string][]
     ['base', 'of a table'],
     ['to', 'an entry of it'],
   ],
-  'memory/segments.ts': [['to', 'of `gather`: where its callers, below, keep the copy']],
+  'memory/pieces.ts': [['to', 'of `gather`: where its callers, below, keep the copy']],
   'offload/candidate.ts': [
     ['header', 'the copy of the headers in scratch'],
     ['headers', 'the same, of this frame or of the first of a run'],
@@ -37,9 +37,9 @@ const OWN_NAMES: Readonly<Record<string, readonly [name: string, what: string][]
     ['set', 'the same'],
   ],
   'switch/loops.ts': [['set', 'a set of the MAC table']],
-  'vf/take-chain.ts': [['segments', 'within SOURCE_SEGMENTS_BASE']],
+  'net/take-chain.ts': [['pieces', 'within SOURCE_PIECES_BASE']],
   'virtqueue/chain.ts': [
-    ['segmentBase', 'the list of segments that `walkChain` fills'],
+    ['pieceBase', 'the list of pieces that `walkChain` fills'],
     ['answer', 'the addresses that `walkCommand` notes'],
   ],
   'virtqueue/lock.ts': [['ring', 'the shared record of a ring']],
@@ -137,12 +137,12 @@ describe('what is written to guests', () => {
       'const slot = slotAt(view, 0);\n  store<u16>(slot, 0);',
       'let at = EMIT_SCRATCH_BASE;\n  at = frame.address;\n  v128.store(at, zero);',
       'copy(posted.address, EMIT_SCRATCH_BASE, 12);',
-      'gather(linear, SOURCE_SEGMENTS_BASE, 4);',
+      'gather(linear, SOURCE_PIECES_BASE, 4);',
       'const frame = changetype<Frame>(address);',
     ];
-    for (const text of guests) expect(foreignStores('vf/new.ts', text), text).not.toEqual([]);
+    for (const text of guests) expect(foreignStores('net/new.ts', text), text).not.toEqual([]);
     const ours = ['const at = FRAMES_BASE + 4;\n  store<u8>(at, 1);', 'load<u8>(linear);'];
-    for (const text of ours) expect(foreignStores('vf/new.ts', text), text).toEqual([]);
+    for (const text of ours) expect(foreignStores('net/new.ts', text), text).toEqual([]);
   });
 
   it('no name is excused that no longer needs it', () => {

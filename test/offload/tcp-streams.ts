@@ -1,4 +1,4 @@
-// Bursts of TCP for the tests of receive coalescing: flows that go on in order, and whatever may
+// Bursts of TCP for the tests of GRO: flows that go on in order, and whatever may
 // come between.
 import fc from 'fast-check';
 import { onesSum } from './internet-checksum.ts';

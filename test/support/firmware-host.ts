@@ -134,13 +134,13 @@ export class FirmwareHost {
   }
 
   /** Whether frames for a VF are joined, as the control plane says it. */
-  setCoalescing(number: number, isOn: boolean): void {
+  setGro(number: number, isOn: boolean): void {
     for (let queue = 0; queue < this.#guest(number).queues.queueCount; queue += 2) {
       const flags = this.ringWord(number, queue, virtqueue.RING_FLAGS);
-      const rest = flags & ~virtqueue.RING_F_COALESCE;
+      const rest = flags & ~virtqueue.RING_F_GRO;
       const record = this.ringNumber(number, queue) * virtqueue.RING_RECORD_SIZE;
       const at = memory.SHARED_BASE + memory.SHARED_RINGS + record + virtqueue.RING_FLAGS;
-      this.view.setUint32(at, isOn ? rest | virtqueue.RING_F_COALESCE : rest, true);
+      this.view.setUint32(at, isOn ? rest | virtqueue.RING_F_GRO : rest, true);
     }
   }
 
@@ -293,7 +293,7 @@ export class FirmwareHost {
     const offered = total(0, counters.COUNTER_OFFERED);
     const segments = total(0, counters.COUNTER_SEGMENTS);
     const checksums = total(0, counters.COUNTER_CHECKSUMS);
-    const coalesced = total(0, counters.COUNTER_COALESCED);
+    const coalesced = total(0, counters.COUNTER_GRO);
     const rx = { ...side(0), offered, segments, coalesced, checksums };
     const addresses = {
       learned: this.view.getInt32(this.vfRecord(number) + vf.VF_LEARNED_COUNT, true),

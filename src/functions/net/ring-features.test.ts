@@ -10,8 +10,8 @@ import {
   VIRTIO_NET_F_HOST_TSO4,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../../layout/virtio.ts';
-import { RING_F_COALESCE } from '../../../layout/virtqueue.ts';
-import { coalesceFlag, headerSize } from './ring-features.ts';
+import { RING_F_GRO } from '../../../layout/virtqueue.ts';
+import { groFlag, headerSize } from './ring-features.ts';
 
 const bit = (number: number) => 1n << BigInt(number);
 
@@ -21,12 +21,10 @@ describe('features of a network device', () => {
     { features: [VIRTIO_NET_F_GUEST_CSUM], flag: 0 },
     { features: [VIRTIO_NET_F_GUEST_TSO4], flag: 0 },
     { features: [VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_HOST_TSO4], flag: 0 },
-    { features: [VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO4], flag: RING_F_COALESCE },
-    { features: [VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO6], flag: RING_F_COALESCE },
+    { features: [VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO4], flag: RING_F_GRO },
+    { features: [VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO6], flag: RING_F_GRO },
   ])('let frames be joined for a guest that takes super-frames: $features', (one) => {
-    expect(coalesceFlag(one.features.reduce((sum, number) => sum | bit(number), 0n))).toBe(
-      one.flag,
-    );
+    expect(groFlag(one.features.reduce((sum, number) => sum | bit(number), 0n))).toBe(one.flag);
   });
 
   it('make the header 12 bytes with VERSION_1 or MRG_RXBUF, else 10', () => {

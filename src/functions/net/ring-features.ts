@@ -33,7 +33,7 @@ import {
   OFFLOAD_UFO,
   OFFLOAD_USO4,
   OFFLOAD_USO6,
-  RING_F_COALESCE,
+  RING_F_GRO,
   RING_F_MERGEABLE,
   RING_FLAGS,
   RING_HEADER_SIZE,
@@ -86,13 +86,13 @@ export function ringOffloads(features: bigint, isTransmit: boolean): number {
 }
 
 /**
- * RING_F_COALESCE for a receive ring whose guest takes TCP's super-frames, else 0: what is joined
+ * RING_F_GRO for a receive ring whose guest takes TCP's super-frames, else 0: what is joined
  * for it would only have to be cut again.
  */
-export function coalesceFlag(features: bigint): number {
+export function groFlag(features: bigint): number {
   const offloads = ringOffloads(features, false);
   const takesSuperFrames = (offloads & (OFFLOAD_TSO4 | OFFLOAD_TSO6)) !== 0;
-  return takesSuperFrames && (offloads & OFFLOAD_CHECKSUM) !== 0 ? RING_F_COALESCE : 0;
+  return takesSuperFrames && (offloads & OFFLOAD_CHECKSUM) !== 0 ? RING_F_GRO : 0;
 }
 
 /**
@@ -122,7 +122,7 @@ export function writeNetRing(shared: SharedState, ring: Ring, settings: NetRingS
   const isReceive = ring.role === 'receive';
   const features = isTransmit ? ring.features : guest.guestFeatures(ring.features);
   const isMergeable = hasFeature(features, VIRTIO_NET_F_MRG_RXBUF);
-  const gro = hasGro && isReceive ? coalesceFlag(features) : 0;
+  const gro = hasGro && isReceive ? groFlag(features) : 0;
   set(RING_FLAGS, ringFlags(features) | (isMergeable ? RING_F_MERGEABLE : 0) | gro);
   set(RING_HEADER_SIZE, headerSize(ring.features));
   set(RING_OFFLOADS, ringOffloads(features, isTransmit));

@@ -8,9 +8,9 @@
 // bytes it can send at once: what is beyond them waits until what was lent before is gone.
 import { LENT_PIECE_BASE } from '../../layout/memory';
 import { NET_HEADER_SIZE } from '../../layout/virtio';
-import { appendToTargets } from '../memory/segments';
+import { Frame } from '../headers/frame';
+import { appendToTargets } from '../memory/pieces';
 import { RingView, viewAt } from '../virtqueue/ring';
-import { Frame } from '../wire/frame';
 
 /** Below, a copy is cheaper than the list. A frame of this length takes several buffers. */
 const LENGTH_MIN: u32 = 4096;
@@ -35,14 +35,14 @@ export const LEND_LATER: u32 = 2;
 
 export function mayLend(view: RingView, frame: Frame, headers: u32, length: u32): u32 {
   if (headers != 0 || length != frame.length || length < LENGTH_MIN) return LEND_NOT;
-  if (frame.address == 0 && frame.segmentCount > PIECES_MAX) return LEND_NOT;
+  if (frame.address == 0 && frame.pieceCount > PIECES_MAX) return LEND_NOT;
   if (length <= view.lendableBytes) return LEND_NOW;
   return lentFrames != 0 ? LEND_LATER : LEND_NOT;
 }
 
 /** Bytes that the list takes, with the virtio-net header. */
 export function lentSize(frame: Frame): u32 {
-  return NET_HEADER_SIZE + (frame.address != 0 ? 8 : frame.segmentCount << 3);
+  return NET_HEADER_SIZE + (frame.address != 0 ? 8 : frame.pieceCount << 3);
 }
 
 /** Writes the list behind the header. */
@@ -50,7 +50,7 @@ export function appendPieces(view: RingView, frame: Frame): void {
   lentFrames += 1;
   view.lendableBytes -= frame.length;
   if (frame.address == 0) {
-    appendToTargets(frame.segments, frame.segmentCount << 3);
+    appendToTargets(frame.pieces, frame.pieceCount << 3);
     return;
   }
   store<u32>(LENT_PIECE_BASE, frame.address);

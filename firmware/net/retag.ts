@@ -5,9 +5,7 @@
 import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
 import { VF_F_TRUNK } from '../../layout/vf';
 import { NET_HEADER_F_NEEDS_CSUM } from '../../layout/virtio';
-import { copy } from '../memory/copy';
-import { vfAt } from '../memory/vf-record';
-import { Frame, frameAt } from '../wire/frame';
+import { Frame, frameAt } from '../headers/frame';
 import {
   ADDRESSES_SIZE,
   FrameTag,
@@ -16,7 +14,9 @@ import {
   tagAt,
   tagOf,
   vlanOf,
-} from '../wire/tags';
+} from '../headers/tags';
+import { copy } from '../memory/copy';
+import { vfAt } from '../memory/vf-record';
 
 // The receiver in hand.
 let untagged: u32 = 0;

@@ -8,6 +8,8 @@ import { COUNTER_DROPS, COUNTER_OFFERED, DROP_RING_STOPPED } from '../../layout/
 import { NET_HEADER_SIZE_HASH } from '../../layout/virtio';
 import { RING_ENABLED, RING_FAULT_AVAIL_INDEX } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
+import { frameAt, OFFLOAD_JOINED } from '../headers/frame';
+import { isInVlans } from '../headers/tags';
 import { control } from '../memory/control';
 import { beginDelivery } from '../memory/windows';
 import { faultRing } from '../virtqueue/fault';
@@ -15,8 +17,6 @@ import { isStopped, lock, unlock } from '../virtqueue/lock';
 import { isPacked } from '../virtqueue/queue';
 import { Ring, RingView, ringAt, vfOf, viewAt } from '../virtqueue/ring';
 import { availableCount } from '../virtqueue/split';
-import { frameAt, OFFLOAD_JOINED } from '../wire/frame';
-import { isInVlans } from '../wire/tags';
 import {
   closeDelivery,
   EMIT_DROPPED,

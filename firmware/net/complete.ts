@@ -11,6 +11,7 @@ import { INTERRUPT_DUE_LIST_BASE, SIGNAL_LIST_BASE } from '../../layout/memory';
 import { INTERRUPT_RECEIVERS } from '../../layout/processor';
 import { RING_STOPPED } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
+import { frameAt, TARGET_DROP, TARGET_FLOOD } from '../headers/frame';
 import { control } from '../memory/control';
 import { writeUsedElement } from '../memory/write';
 import { isHeld } from '../virtqueue/hold';
@@ -18,7 +19,6 @@ import { isStopped, lock, unlock } from '../virtqueue/lock';
 import { wantsInterrupt } from '../virtqueue/notification';
 import { isPacked, publishUsed, putUsed } from '../virtqueue/queue';
 import { isTransmit, Ring, RingView, ringAt, viewAt } from '../virtqueue/ring';
-import { frameAt, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
 import { markInterruptDue } from './interrupt-due';
 
 /**

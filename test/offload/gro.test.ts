@@ -6,8 +6,8 @@ import { ALL_FEATURES, PLAIN_FEATURES } from './feature-sets.ts';
 import { FORMATS } from './matrix.ts';
 import { OffloadWire } from './offload-wire.ts';
 import { type Arrival, difference, FINISHED, type Packet } from './packets.ts';
-import { finishedTcp, groupsOf, joined } from './reference-coalescer.ts';
 import { finishedFrames } from './reference-frames.ts';
+import { finishedTcp, groupsOf, joined } from './reference-gro.ts';
 import { burst, CHANGES, type Flow, flow, type Step, step } from './tcp-streams.ts';
 
 const SEED = seedFromEnvironment(5);
@@ -26,7 +26,7 @@ const WITHOUT_ECN = ALL_FEATURES.filter((feature) => feature !== VIRTIO_NET_F_GU
 /** Where the headers of an arrival stand is found anew. */
 const FRAME = { l3: 0, l4: 0, payload: 0 };
 
-describe.each(FORMATS)('receive coalescing into %s rings', (format) => {
+describe.each(FORMATS)('GRO into %s rings', (format) => {
   let wire: OffloadWire;
 
   beforeAll(() => {
@@ -42,7 +42,7 @@ describe.each(FORMATS)('receive coalescing into %s rings', (format) => {
     ]);
     wire.postAll();
     for (const number of [MERGING, LARGE, SMALL, NO_ECN, PLAIN]) {
-      wire.host.setCoalescing(number, true);
+      wire.host.setGro(number, true);
       // Until every window is open: then a burst is one batch.
       for (let i = 0; i < 10; i++) {
         send(make(number, [FLOW], steady(FRAMES_MAX)));
@@ -164,7 +164,7 @@ describe.each(FORMATS)('receive coalescing into %s rings', (format) => {
       ...{ features: [...ALL_FEATURES, VIRTIO_NET_F_MRG_RXBUF], packed: format === 'packed' },
       ...{ bufferBytesMin: 1514, bufferBytesMax: 1514 },
     });
-    wire.host.setCoalescing(number, true);
+    wire.host.setGro(number, true);
     wire.post(number, 3);
     send(make(number, [FLOW], steady(20)));
     const rx = wire.host.stats().vfs[number]?.rx;
@@ -236,11 +236,11 @@ describe.each(FORMATS)('receive coalescing into %s rings', (format) => {
         plain.map(({ frame }) => frame),
       ),
     ).toBe('');
-    wire.host.setCoalescing(LARGE, false);
+    wire.host.setGro(LARGE, false);
     const packets = make(LARGE, [FLOW], steady(FRAMES_MAX));
     send(packets);
     expect(wire.arrivals(LARGE).length).toBe(FRAMES_MAX);
-    wire.host.setCoalescing(LARGE, true);
+    wire.host.setGro(LARGE, true);
   });
 });
 

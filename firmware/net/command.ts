@@ -20,7 +20,7 @@ import {
   COMMAND_SLOTS,
   COMMAND_WRITABLE,
   IOTLB_READ,
-  SOURCE_SEGMENTS_BASE,
+  SOURCE_PIECES_BASE,
 } from '../../layout/memory';
 import {
   COMMAND_BROKEN,
@@ -39,7 +39,7 @@ import {
 import { count } from '../counters/counters';
 import { control } from '../memory/control';
 import { setAccess } from '../memory/iotlb';
-import { gather } from '../memory/segments';
+import { gather } from '../memory/pieces';
 import {
   beginDelivery,
   settleExhausted,
@@ -80,7 +80,7 @@ export function takeCommand(ringNumber: u32): i32 {
   }
   beginDelivery();
   setAccess(IOTLB_READ);
-  const base = SOURCE_SEGMENTS_BASE;
+  const base = SOURCE_PIECES_BASE;
   const answer = COMMAND_BASE + COMMAND_ADDRESSES;
   const vf = ringNumber - RING_COUNT_MAX;
   const total = walkCommand(vf, view, ring, chainStart, chainSlots, base, answer);

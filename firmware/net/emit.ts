@@ -12,12 +12,12 @@ import {
   DROP_RING_FULL,
   DROP_WINDOW_EXHAUSTED,
 } from '../../layout/counters';
-import { SEGMENT_COUNT_MAX } from '../../layout/limits';
+import { PIECE_COUNT_MAX } from '../../layout/limits';
 import {
   EMIT_SCRATCH_BASE,
   GATHERED_BASE,
   GATHERED_ENTRY_SIZE,
-  TARGET_SEGMENTS_BASE,
+  TARGET_PIECES_BASE,
 } from '../../layout/memory';
 import {
   NET_HEADER_HASH_REPORT,
@@ -34,17 +34,19 @@ import {
   USED_LENT,
 } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
+import { Frame, headerLength } from '../headers/frame';
 import { control } from '../memory/control';
-import { appendToTargets, openTargets } from '../memory/segments';
+import { appendToTargets, openTargets } from '../memory/pieces';
 import { settleExhausted } from '../memory/windows';
 import { hashFlow, hashType, reportOf } from '../offload/flow-hash';
+import { noteCopies } from '../scheduler/work';
 import {
   dropOf,
   droppedWalk,
   WALK_MISSED,
   WALK_UNTRANSLATED,
   walkChain,
-  walkedSegments,
+  walkedPieces,
 } from '../virtqueue/chain';
 import { faultRing } from '../virtqueue/fault';
 import { availableFlags, CHAIN_TOO_DEAR, chainId, measureChain } from '../virtqueue/packed';
@@ -52,13 +54,11 @@ import { isPacked, publishUsed, putUsed } from '../virtqueue/queue';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
 import { availableHead } from '../virtqueue/split';
 import { measurableSlots, payMeasured } from '../virtqueue/walk-budget';
-import { Frame, headerLength } from '../wire/frame';
 import { markInterruptDue } from './interrupt-due';
 import { appendPieces, LEND_LATER, LEND_NOW, lentSize, mayLend } from './lend';
 import { look, looked, openLook } from './look';
 import { endMissStreak, mayMiss } from './misses';
 import { postedAt } from './posted';
-import { noteCopies } from './work';
 
 /**
  * What `emit` returns: done; wait, for a window or until what is lent has been sent; the ring is
@@ -142,7 +142,7 @@ export function emit(
   const isMergeable = (ring.flags & RING_F_MERGEABLE) != 0;
   store<u16>(EMIT_SCRATCH_BASE, u16(isMergeable ? gatheredBuffers : 1), NET_HEADER_NUM_BUFFERS);
   if (ring.headerSize == NET_HEADER_SIZE_HASH) putHash(ringNumber, ring, frame);
-  openTargets(TARGET_SEGMENTS_BASE);
+  openTargets(TARGET_PIECES_BASE);
   appendToTargets(EMIT_SCRATCH_BASE, ring.headerSize);
   if (isLent) {
     appendPieces(view, frame);
@@ -176,7 +176,7 @@ let gatheredSlots: u32 = 0;
 /** Collects buffers for `needed` bytes; 0, or what `emit` returns on failure. */
 function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32): i32 {
   let gathered: u32 = 0;
-  let segments: u32 = 0;
+  let pieces: u32 = 0;
   gatheredBuffers = 0;
   gatheredSlots = 0;
   while (gathered < needed) {
@@ -184,17 +184,17 @@ function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32)
       return EMIT_DROPPED - i32(DROP_BUFFER_TOO_SMALL);
     }
     const ahead = takenSlots + gatheredSlots;
-    if (isPosted(ringNumber, view, ring, ahead) && segments < SEGMENT_COUNT_MAX) {
+    if (isPosted(ringNumber, view, ring, ahead) && pieces < PIECE_COUNT_MAX) {
       const posted = postedAt(ahead);
       const bytes = min(posted.length, needed - gathered);
-      const segment = TARGET_SEGMENTS_BASE + (segments << 3);
-      store<u32>(segment, posted.address);
-      store<u32>(segment, bytes, 4);
+      const entry = TARGET_PIECES_BASE + (pieces << 3);
+      store<u32>(entry, posted.address);
+      store<u32>(entry, bytes, 4);
       bufferId = posted.id;
       bufferSlots = 1;
       noteBuffer(ahead, bytes);
       gathered += bytes;
-      segments += 1;
+      pieces += 1;
       continue;
     }
     const failure = findBuffer(ringNumber, view, ring, ahead);
@@ -207,8 +207,8 @@ function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32)
       bufferSlots,
       DESCRIPTOR_F_WRITE,
       needed - gathered,
-      TARGET_SEGMENTS_BASE,
-      segments,
+      TARGET_PIECES_BASE,
+      pieces,
     );
     if (result == WALK_MISSED) {
       count(ringNumber, COUNTER_WINDOW_MISSES, 1);
@@ -230,7 +230,7 @@ function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32)
       return EMIT_DROPPED - i32(dropOf(result));
     }
     gathered += u32(result);
-    segments += walkedSegments;
+    pieces += walkedPieces;
   }
   return 0;
 }
@@ -303,19 +303,19 @@ function appendPart(frame: Frame, offset: u32, length: u32): void {
     appendToTargets(frame.address + offset, length);
     return;
   }
-  let segment = frame.segments;
+  let entry = frame.pieces;
   let skip = offset;
   let left = length;
   while (left != 0) {
-    const size = load<u32>(segment, 4);
+    const size = load<u32>(entry, 4);
     if (skip >= size) {
       skip -= size;
     } else {
-      const piece = min(size - skip, left);
-      appendToTargets(load<u32>(segment) + skip, piece);
-      left -= piece;
+      const part = min(size - skip, left);
+      appendToTargets(load<u32>(entry) + skip, part);
+      left -= part;
       skip = 0;
     }
-    segment += 8;
+    entry += 8;
   }
 }

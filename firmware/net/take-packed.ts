@@ -4,7 +4,7 @@ import {
   CHAIN_LENGTH_MAX,
   FRAME_SIZE_MAX,
   FRAME_SIZE_MIN,
-  SEGMENT_BUDGET,
+  PIECE_BUDGET,
 } from '../../layout/limits';
 import {
   DESCRIPTOR_LENGTH,
@@ -16,14 +16,14 @@ import {
   PACKED_WRAP,
   RING_FAULT_CHAIN,
 } from '../../layout/virtqueue';
+import { frameAt } from '../headers/frame';
 import { touch } from '../memory/touch';
 import { addressInHand, addressInWindow, beginBatch, openLoop } from '../memory/windows';
+import { lengthCostShift } from '../scheduler/rounds';
+import { noteBacklog } from '../scheduler/step';
 import { faultRing } from '../virtqueue/fault';
 import { availableFlags, chainId, measureChain } from '../virtqueue/packed';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
-import { frameAt } from '../wire/frame';
-import { lengthCostShift } from './rounds';
-import { noteBacklog } from './step';
 import { CHAIN_MISSED, takeChain } from './take-chain';
 
 /** Fills in the batch; returns the number of frames. */
@@ -42,8 +42,8 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
   let ahead: u32 = 0;
   openLoop(vf);
   for (let i: u32 = 0; i < BATCH_MAX; i++) {
-    // Each slot is a segment at least, or next to one: beyond the budget it is for the next turn.
-    if (ahead >= min(size, SEGMENT_BUDGET)) return i;
+    // Each slot is a piece at least, or next to one: beyond the budget it is for the next turn.
+    if (ahead >= min(size, PIECE_BUDGET)) return i;
     const slot = descriptors + position * DESCRIPTOR_SIZE;
     touch(slot);
     // Atomic: the rest of the descriptor is read only after its flags.
@@ -80,7 +80,7 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
       if (taken == CHAIN_MISSED) return i;
       cost += taken;
     }
-    if (cost >= SEGMENT_BUDGET) return i + 1;
+    if (cost >= PIECE_BUDGET) return i + 1;
     ahead += slots;
     position += slots;
     if (position >= size) {

@@ -6,13 +6,13 @@
 import { COUNTER_WINDOW_MISSES } from '../../layout/counters';
 import { SEGMENTS_PER_FRAME_MAX } from '../../layout/limits';
 import { count } from '../counters/counters';
+import { noteAddresses } from '../headers/addresses';
+import { frameAt } from '../headers/frame';
 import { control } from '../memory/control';
 import { readMetadata } from '../offload/metadata';
+import { noteBacklog } from '../scheduler/step';
 import { isPacked } from '../virtqueue/queue';
 import { RingView, ringAt, viewAt } from '../virtqueue/ring';
-import { noteAddresses } from '../wire/addresses';
-import { frameAt } from '../wire/frame';
-import { noteBacklog } from './step';
 import { chainMissed, openChains } from './take-chain';
 import { takePacked } from './take-packed';
 import { takeSplit } from './take-split';

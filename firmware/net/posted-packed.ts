@@ -1,8 +1,10 @@
-// The frequent case on a split ring: finished frames in one piece into buffers in one piece.
+// The frequent case on a packed ring: finished frames in one piece into buffers in one piece.
+
+import { frameAt } from '../headers/frame';
 import { copyToGuest } from '../memory/copy';
-import { writePlainHeader, writeUsedElement } from '../memory/write';
+import { writePlainHeader } from '../memory/write';
+import { putPacked } from '../virtqueue/packed';
 import { Ring, RingView } from '../virtqueue/ring';
-import { frameAt } from '../wire/frame';
 import { slotsTaken, tookPlain } from './emit';
 import { looked } from './look';
 import { postedAt } from './posted';
@@ -11,11 +13,14 @@ import { postedAt } from './posted';
  * Delivers frames of `list` from `start` on. Returns where it ended: at the first frame that is
  * more than plain, or whose buffer is.
  */
-export function putPlainSplit(view: RingView, ring: Ring, list: u32, start: u32, frames: u32): u32 {
+export function putPlainPacked(
+  view: RingView,
+  ring: Ring,
+  list: u32,
+  start: u32,
+  frames: u32,
+): u32 {
   const headerSize = ring.headerSize;
-  const mask = ring.size - 1;
-  const used = view.used;
-  const firstUsed = ring.usedIndex;
   const firstPlace = slotsTaken();
   if (firstPlace >= looked) return start;
   const end = min(frames, start + looked - firstPlace);
@@ -32,7 +37,7 @@ export function putPlainSplit(view: RingView, ring: Ring, list: u32, start: u32,
     if (posted.length < needed) break;
     writePlainHeader(address, headerSize);
     copyToGuest(address + headerSize, frame.address, length);
-    writeUsedElement(used, (firstUsed + place) & mask, posted.id, needed);
+    putPacked(view, ring, place, posted.id, needed);
     bytes += length;
   }
   tookPlain(i - start, bytes);

@@ -1,9 +1,9 @@
 // What becomes of frames that were joined to others (GRO): each is counted as the one that it is
 // part of.
-import { COUNTER_COALESCED, COUNTER_OFFERED, DROP_RING_STOPPED } from '../../layout/counters';
+import { COUNTER_GRO, COUNTER_OFFERED, DROP_RING_STOPPED } from '../../layout/counters';
 import { count, countDrop } from '../counters/counters';
+import { Frame } from '../headers/frame';
 import { segmentCount } from '../offload/metadata';
-import { Frame } from '../wire/frame';
 import { EMIT_DROPPED, EMITTED } from './emit';
 
 /** Of the target in hand: frames joined to others that were neither delivered nor dropped yet. */
@@ -19,7 +19,7 @@ export function settleJoined(ringNumber: u32, frame: Frame, result: i32): void {
   const others = segmentCount(frame) - 1;
   left -= others;
   count(ringNumber, COUNTER_OFFERED, others);
-  if (result == EMITTED) count(ringNumber, COUNTER_COALESCED, others);
+  if (result == EMITTED) count(ringNumber, COUNTER_GRO, others);
   else countDrop(ringNumber, u32(EMIT_DROPPED - result), others);
 }
 

@@ -1,11 +1,11 @@
 // 5.1.4.1: a guest that has negotiated an MTU gets no packet that is longer. Tags do not count.
 import { FRAME_SIZE_MIN } from '../../layout/limits';
 import { OFFLOAD_UFO } from '../../layout/virtqueue';
+import { Frame, frameAt, headerLength, OFFLOAD_LONG, OFFLOAD_TUNNEL } from '../headers/frame';
+import { findNetwork } from '../headers/headers';
 import { segmentUnit } from '../offload/metadata';
 import { isSuperFrame } from '../offload/segment';
 import { Ring } from '../virtqueue/ring';
-import { Frame, frameAt, headerLength, OFFLOAD_LONG, OFFLOAD_TUNNEL } from '../wire/frame';
-import { findNetwork } from '../wire/headers';
 
 const IPV6_FRAGMENT_HEADER_SIZE: u32 = 8;
 

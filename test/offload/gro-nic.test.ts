@@ -12,7 +12,7 @@ const FLOW: Flow = {
 };
 
 // The switch itself: configuration, ring record, firmware.
-describe('receive coalescing on a whole NIC', () => {
+describe('GRO on a whole NIC', () => {
   let lab: TestNic;
   let sender: MockGuest;
 

@@ -8,16 +8,16 @@ import { COUNTER_REPLICAS, DROP_NO_DESTINATION } from '../../layout/counters';
 import { COPY_BYTES_SHIFT, COPY_COST, FLOOD_COST_MAX } from '../../layout/limits';
 import { FLOOD_LIST_BASE } from '../../layout/memory';
 import { count } from '../counters/counters';
+import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from '../headers/frame';
+import { isInVlans, tagOf, vlanOf } from '../headers/tags';
 import { isMember, isVlanPort } from '../memory/vf-record';
 import { segmentCount } from '../offload/metadata';
 import { isSuperFrame } from '../offload/segment';
-import { deliver } from '../vf/receive';
-import { copiesCost } from '../vf/work';
+import { copiesCost } from '../scheduler/work';
+import { receiveRing } from '../switch/classify';
+import { placeOf, portAt, portCount } from '../switch/ports';
 import { NO_RING, ringAt, vfOf } from '../virtqueue/ring';
-import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from '../wire/frame';
-import { isInVlans, tagOf, vlanOf } from '../wire/tags';
-import { receiveRing } from './classify';
-import { placeOf, portAt, portCount } from './ports';
+import { deliver } from './receive';
 
 // Where the delivery stands. A batch that waits for a window keeps all of this.
 let floodCount: u32 = 0;

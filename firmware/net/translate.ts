@@ -16,6 +16,8 @@ import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
 import { NET_HEADER_GSO_ECN } from '../../layout/virtio';
 import { OFFLOAD_CHECKSUM, OFFLOAD_ECN } from '../../layout/virtqueue';
 import { count, countDrop } from '../counters/counters';
+import { Frame, OFFLOAD_LONG, OFFLOAD_TUNNEL } from '../headers/frame';
+import { OFFLOAD_TAG } from '../headers/tags';
 import { isDhcpReply } from '../offload/dhcp';
 import { gsoTypeOf, isChecksumUndone, segmentCount } from '../offload/metadata';
 import {
@@ -29,8 +31,6 @@ import {
 } from '../offload/segment';
 import { Ring, RingView } from '../virtqueue/ring';
 import { extendWalk, openDeliveryWalk } from '../virtqueue/walk-budget';
-import { Frame, OFFLOAD_LONG, OFFLOAD_TUNNEL } from '../wire/frame';
-import { OFFLOAD_TAG } from '../wire/tags';
 import { EMIT_DROPPED, EMIT_FAULTED, EMIT_MISSED, EMITTED, emit } from './emit';
 import { exceedsMtu } from './mtu';
 import {

@@ -4,7 +4,7 @@ import { FRAME_RECORD_SIZE, FRAMES_BASE, HEADER_SCRATCH_BASE } from '../../layou
 
 //   0         4        8          12             16     20       24       28
 //   ┌─────────┬────────┬──────────┬──────────────┬──────┬────────┬────────┬──────┐
-//   │ address │ length │ segments │ segmentCount │ head │ target │ header │ mark │
+//   │ address │ length │ pieces   │ pieceCount   │ head │ target │ header │ mark │
 //   ├─────────┴────────┼──────────┼──────────────┼──────┴────────┼────────┼──────┤
 //   │ virtio-net header│ csum     │ offload      │ l3 l4 payload │ ahead  │ slots│   64 bytes
 //   │ (first 8 bytes)  │ offset   │              │ isV4: u16 ×4  │        │      │
@@ -16,9 +16,9 @@ export class Frame {
   address: u32;
   /** Bytes from the destination MAC on. */
   length: u32;
-  /** Its segment list, if it is in several pieces. */
-  segments: u32;
-  segmentCount: u32;
+  /** Its list of pieces, if it is in several pieces. */
+  pieces: u32;
+  pieceCount: u32;
   /** The head of its chain, to hand back. */
   head: u32;
   /** The receive ring it goes to, or one of the marks below. */

@@ -1,7 +1,7 @@
 // Takes frames from a split transmit ring. One loop for all that a frame in one piece needs from
 // ring and descriptor, so that the misses of many frames overlap; nothing here waits for the frame
 // itself.
-import { BATCH_MAX, FRAME_SIZE_MAX, FRAME_SIZE_MIN, SEGMENT_BUDGET } from '../../layout/limits';
+import { BATCH_MAX, FRAME_SIZE_MAX, FRAME_SIZE_MIN, PIECE_BUDGET } from '../../layout/limits';
 import {
   AVAIL_RING,
   DESCRIPTOR_LENGTH,
@@ -9,13 +9,13 @@ import {
   RING_FAULT_AVAIL_INDEX,
   RING_FAULT_HEAD_INDEX,
 } from '../../layout/virtqueue';
+import { frameAt } from '../headers/frame';
 import { addressInHand, addressInWindow, beginBatch, openLoop } from '../memory/windows';
+import { lengthCostShift } from '../scheduler/rounds';
+import { noteBacklog } from '../scheduler/step';
 import { faultRing } from '../virtqueue/fault';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
 import { availableCount } from '../virtqueue/split';
-import { frameAt } from '../wire/frame';
-import { lengthCostShift } from './rounds';
-import { noteBacklog } from './step';
 import { CHAIN_MISSED, takeChain } from './take-chain';
 
 /** Fills in the batch; returns the number of frames. */
@@ -69,7 +69,7 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
       if (taken == CHAIN_MISSED) return i;
       cost += taken;
     }
-    if (cost >= SEGMENT_BUDGET) return i + 1;
+    if (cost >= PIECE_BUDGET) return i + 1;
   }
   return heads;
 }

@@ -1,9 +1,9 @@
-// The frequent case on a packed ring: finished frames in one piece into buffers in one piece.
+// The frequent case on a split ring: finished frames in one piece into buffers in one piece.
+
+import { frameAt } from '../headers/frame';
 import { copyToGuest } from '../memory/copy';
-import { writePlainHeader } from '../memory/write';
-import { putPacked } from '../virtqueue/packed';
+import { writePlainHeader, writeUsedElement } from '../memory/write';
 import { Ring, RingView } from '../virtqueue/ring';
-import { frameAt } from '../wire/frame';
 import { slotsTaken, tookPlain } from './emit';
 import { looked } from './look';
 import { postedAt } from './posted';
@@ -12,14 +12,11 @@ import { postedAt } from './posted';
  * Delivers frames of `list` from `start` on. Returns where it ended: at the first frame that is
  * more than plain, or whose buffer is.
  */
-export function putPlainPacked(
-  view: RingView,
-  ring: Ring,
-  list: u32,
-  start: u32,
-  frames: u32,
-): u32 {
+export function putPlainSplit(view: RingView, ring: Ring, list: u32, start: u32, frames: u32): u32 {
   const headerSize = ring.headerSize;
+  const mask = ring.size - 1;
+  const used = view.used;
+  const firstUsed = ring.usedIndex;
   const firstPlace = slotsTaken();
   if (firstPlace >= looked) return start;
   const end = min(frames, start + looked - firstPlace);
@@ -36,7 +33,7 @@ export function putPlainPacked(
     if (posted.length < needed) break;
     writePlainHeader(address, headerSize);
     copyToGuest(address + headerSize, frame.address, length);
-    putPacked(view, ring, place, posted.id, needed);
+    writeUsedElement(used, (firstUsed + place) & mask, posted.id, needed);
     bytes += length;
   }
   tookPlain(i - start, bytes);

@@ -1,4 +1,4 @@
-// Receive coalescing (GRO): frames of one TCP flow that come in one batch for one receiver are
+// GRO: frames of one TCP flow that come in one batch for one receiver are
 // joined into a super-frame, if segmentation would make the same frames of it again, byte by byte.
 // The rules are those of Linux (tcp_gro_receive). Nothing waits: what the batch does not have is
 // not joined.
@@ -10,12 +10,12 @@
 import {
   FRAME_SIZE_MAX,
   RUN_COUNT_MAX,
-  RUN_SEGMENTS_MAX,
+  RUN_PIECES_MAX,
   SEGMENT_SIZE_MIN,
 } from '../../layout/limits';
 import { RUN_LINKS_BASE, TARGET_LIST_BASE } from '../../layout/memory';
 import { OFFLOAD_CHECKSUM, OFFLOAD_ECN, OFFLOAD_TSO4, OFFLOAD_TSO6 } from '../../layout/virtqueue';
-import { Frame, frameAt } from '../wire/frame';
+import { Frame, frameAt } from '../headers/frame';
 import {
   dataLength,
   dataOffset,
@@ -56,7 +56,7 @@ let may: u32 = 0;
  * what the receiver takes undone. Writes the list of what is left to TARGET_LIST_BASE, and returns
  * its length.
  */
-export function coalesce(list: u32, frames: u32, offloads: u32): u32 {
+export function joinFrames(list: u32, frames: u32, offloads: u32): u32 {
   may = offloads;
   runCount = 0;
   pieces = 0;
@@ -133,7 +133,7 @@ function continues(run: Run, frame: Frame): bool {
   if (step == 0) return false;
   const first = frameAt(run.first);
   const more = piecesOf(frame) + (run.count == 1 ? piecesOf(first) + 1 : 0);
-  if (pieces + more > RUN_SEGMENTS_MAX) return false;
+  if (pieces + more > RUN_PIECES_MAX) return false;
   // Last what costs most. The first frame is looked at once there is a second.
   if (run.isIntact == 0 && !isIntact(first, run.header)) return false;
   run.isIntact = 1;
@@ -153,7 +153,7 @@ function identificationStep(run: Run): u32 {
 }
 
 function piecesOf(frame: Frame): u32 {
-  return frame.address != 0 ? 1 : frame.segmentCount;
+  return frame.address != 0 ? 1 : frame.pieceCount;
 }
 
 function join(run: Run, index: u32): void {

@@ -4,7 +4,7 @@
 // A look has one budget of descriptors for all rings. A ring whose buffers take more is left where
 // the budget ends, and a later look goes on there.
 import { FRAME_SIZE_MAX, LOOK_AHEAD_MAX, LOOK_AHEAD_STEPS_MAX } from '../../layout/limits';
-import { LOOK_PLACES_BASE, TARGET_SEGMENTS_BASE } from '../../layout/memory';
+import { LOOK_PLACES_BASE, TARGET_PIECES_BASE } from '../../layout/memory';
 import { DESCRIPTOR_F_WRITE, RING_STOPPED } from '../../layout/virtqueue';
 import { control } from '../memory/control';
 import { setLookingAhead } from '../memory/iotlb';
@@ -66,7 +66,7 @@ function lookAtBuffers(ringNumber: u32, view: RingView, ring: Ring, available: u
       bufferSlots,
       DESCRIPTOR_F_WRITE,
       FRAME_SIZE_MAX,
-      TARGET_SEGMENTS_BASE,
+      TARGET_PIECES_BASE,
       0,
     );
     stepsLeft = walkRest();

@@ -12,23 +12,23 @@ import {
   HEADER_BYTES_MAX,
   MISS_STREAK_MAX,
 } from '../../layout/limits';
-import { SOURCE_SEGMENTS_BASE } from '../../layout/memory';
+import { SOURCE_PIECES_BASE } from '../../layout/memory';
 import { NET_HEADER_SIZE_HASH } from '../../layout/virtio';
+import { Frame, frameAt, headerScratch, TARGET_DROP } from '../headers/frame';
 import { isNoted } from '../memory/iotlb';
-import { gather } from '../memory/segments';
+import { gather } from '../memory/pieces';
+import { lengthCostShift } from '../scheduler/rounds';
+import { openWork } from '../scheduler/work';
 import {
   dropOf,
   WALK_MISSED,
   WALK_UNTRANSLATED,
   walkChain,
-  walkedSegments,
+  walkedPieces,
 } from '../virtqueue/chain';
 import { isPacked } from '../virtqueue/queue';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
 import { openWalk, walkedSteps } from '../virtqueue/walk-budget';
-import { Frame, frameAt, headerScratch, TARGET_DROP } from '../wire/frame';
-import { lengthCostShift } from './rounds';
-import { openWork } from './work';
 
 /** The frame stays in the guest until the host has mapped or learned what it needs. */
 export const CHAIN_MISSED: u32 = 0xffffffff;
@@ -38,14 +38,14 @@ export let chainMissed: bool = false;
 /** … or because an address of the next frame waits for its translation. */
 export let chainUntranslated: bool = false;
 
-/** Descriptors that hold nothing make no segments, but eight of them cost as much as one. */
-const STEPS_PER_SEGMENT_SHIFT: u32 = 3;
+/** Descriptors that hold nothing make no pieces, but eight of them cost as much as one. */
+const STEPS_PER_PIECE_SHIFT: u32 = 3;
 
-let segmentsUsed: u32 = 0;
+let piecesUsed: u32 = 0;
 
 /** Before the first frame of a batch. */
 export function openChains(): void {
-  segmentsUsed = 0;
+  piecesUsed = 0;
   openWork();
   chainMissed = false;
   chainUntranslated = false;
@@ -53,13 +53,13 @@ export function openChains(): void {
 
 /**
  * Finds the bytes of frame `index`, whose `head`, `ahead` and `slots` are set: fills in the rest of
- * it, or a drop. Returns what it costs of SEGMENT_BUDGET, or CHAIN_MISSED.
+ * it, or a drop. Returns what it costs of PIECE_BUDGET, or CHAIN_MISSED.
  */
 export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u32): u32 {
   const headerSize = ring.headerSize;
   const frame = frameAt(index);
   const wanted = headerSize + FRAME_SIZE_MAX + 1;
-  const base = SOURCE_SEGMENTS_BASE;
+  const base = SOURCE_PIECES_BASE;
   frame.target = 0;
   openWalk();
   const stepsBefore = walkedSteps;
@@ -73,7 +73,7 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
     0,
     wanted,
     base,
-    segmentsUsed,
+    piecesUsed,
   );
   if (total == WALK_MISSED) {
     chainMissed = true;
@@ -91,18 +91,18 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
   const length = u32(total) - headerSize;
   if (length < FRAME_SIZE_MIN) return drop(frame, DROP_RUNT);
   if (length > FRAME_SIZE_MAX) return drop(frame, DROP_GIANT);
-  const segments = base + (segmentsUsed << 3);
-  segmentsUsed += walkedSegments;
+  const pieces = base + (piecesUsed << 3);
+  piecesUsed += walkedPieces;
   frame.length = length;
-  if (walkedSegments == 1) {
+  if (walkedPieces == 1) {
     // In one piece after all: its window was only not open yet.
-    frame.address = load<u32>(segments) + headerSize;
+    frame.address = load<u32>(pieces) + headerSize;
     frame.header = frame.address;
   } else {
-    scatter(frame, index, segments, headerSize);
+    scatter(frame, index, pieces, headerSize);
   }
-  const steps = (walkedSteps - stepsBefore) >> STEPS_PER_SEGMENT_SHIFT;
-  return max(walkedSegments, steps) + (length >> lengthCostShift());
+  const steps = (walkedSteps - stepsBefore) >> STEPS_PER_PIECE_SHIFT;
+  return max(walkedPieces, steps) + (length >> lengthCostShift());
 }
 
 /**
@@ -110,11 +110,11 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
  * to scratch: the header right before, so that both kinds of frame have it at `header -
  * size`.
  */
-function scatter(frame: Frame, index: u32, segments: u32, headerSize: u32): void {
+function scatter(frame: Frame, index: u32, pieces: u32, headerSize: u32): void {
   const scratch = headerScratch(index);
   const leading = min(frame.length, HEADER_BYTES_MAX);
-  gather(scratch + NET_HEADER_SIZE_HASH - headerSize, segments, headerSize + leading);
-  let first = segments;
+  gather(scratch + NET_HEADER_SIZE_HASH - headerSize, pieces, headerSize + leading);
+  let first = pieces;
   let skip = headerSize;
   while (skip >= load<u32>(first, 4)) {
     skip -= load<u32>(first, 4);
@@ -123,8 +123,8 @@ function scatter(frame: Frame, index: u32, segments: u32, headerSize: u32): void
   store<u32>(first, load<u32>(first) + skip);
   store<u32>(first, load<u32>(first, 4) - skip, 4);
   frame.address = 0;
-  frame.segments = first;
-  frame.segmentCount = walkedSegments - ((first - segments) >> 3);
+  frame.pieces = first;
+  frame.pieceCount = walkedPieces - ((first - pieces) >> 3);
   frame.header = scratch + NET_HEADER_SIZE_HASH;
 }
 
