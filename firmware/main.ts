@@ -17,26 +17,23 @@ import {
 } from '../layout/processor';
 import { VF_F_VLAN } from '../layout/vf';
 import { RING_DISABLED, RING_F_GRO, RING_STOPPED } from '../layout/virtqueue';
+import {
+  BATCH_DELIVERED,
+  BATCH_FLOOD,
+  BATCH_NONE,
+  BATCH_TARGETS,
+  Batch,
+  batch,
+  NO_RING,
+} from './headers/batch';
 import { frameAt, TARGET_DROP, TARGET_FLOOD } from './headers/frame';
-import { openTags } from './headers/tags';
 import { control } from './memory/control';
 import { vfAt } from './memory/vf-record';
 import { complete, listInterrupts } from './net/complete';
-import {
-  addFlooded,
-  deliverFlood,
-  floodReplicas,
-  isFloodCut,
-  limitFlood,
-  openFlood,
-  resumeFlood,
-} from './net/flood';
-import { openJoined } from './net/joined';
+import { addFlooded, deliverFlood, limitFlood, resumeFlood } from './net/flood';
 import { takeLent } from './net/lend';
-import { openMisses } from './net/misses';
-import { deliver, isLockedOut } from './net/receive';
-import { chainUntranslated } from './net/take-chain';
-import { inhale, inhaledBytes, inhaleMissed } from './net/transmit';
+import { deliver } from './net/receive';
+import { inhale } from './net/transmit';
 import { joinFrames } from './offload/gro';
 import { configureFragments } from './offload/segment';
 import {
@@ -53,14 +50,14 @@ import {
   spendMiss,
   unlistTransmitRing,
 } from './scheduler/rounds';
-import { noteBacklog, stepOf } from './scheduler/step';
+import { stepOf } from './scheduler/step';
 import { batchCost } from './scheduler/work';
 import { classify, TARGETS_DIFFER } from './switch/classify';
 import { configureAgeing } from './switch/fdb-set';
 import { classifyFlagged } from './switch/vlan';
 import { configureLocks } from './virtqueue/lock';
 import { armKicks, suppressKicks } from './virtqueue/notification';
-import { NO_RING, Ring, ringAt, vfOf, viewAt } from './virtqueue/ring';
+import { Ring, ringAt, vfOf, viewAt } from './virtqueue/ring';
 
 export { copy } from './memory/copy';
 export { insertTranslation, removeTranslation } from './memory/iotlb';
@@ -82,22 +79,6 @@ export const layoutHash: u32 = LAYOUT_HASH;
 
 /** Marks frames that a batch has already put on a target's list. */
 const LISTED: u32 = 1;
-
-// Where the turn stands. A batch that waits for a window keeps all of this.
-let batchRing: u32 = 0;
-let batchFrames: u32 = 0;
-let batchBytes: u32 = 0;
-/** As many of them a target gets before it hears of them. */
-let stepFrames: u32 = 0;
-let targetRing: u32 = 0;
-let targetList: u32 = 0;
-/** All frames of the batch go to one receive ring. */
-let isUniform: bool = false;
-let targetCount: u32 = 0;
-let targetDone: u32 = 0;
-let nextFrame: u32 = 0;
-/** What the batch waits for: a window, a ring's lock, or that what is only lent has been sent. */
-let waitsFor: u32 = TURN_MISSED;
 
 /** Host: once, before all else. */
 export function configure(processor: u32, processorCount: u32, macAgeSeconds: u32): void {
@@ -157,9 +138,10 @@ export function unparkRings(vf: u32): void {
  * must be for the others.
  */
 export function turn(whom: u32): u32 {
-  if (batchFrames != 0) {
+  const now = batch();
+  if (now.state != BATCH_NONE) {
     // What waited has taken its time: it is a turn by itself, whatever else there is to do.
-    if (!deliverBatch()) return TURN_WORKED | waitsFor;
+    if (!deliverBatch(now)) return TURN_WORKED | now.waitsFor;
     renewDetours();
     leaveRing();
     return endTurn(TURN_WORKED, whom);
@@ -168,18 +150,18 @@ export function turn(whom: u32): u32 {
   let flags: u32 = TURN_IDLE;
   for (let ring = nextRing(); ring != NO_RING; ring = nextRing()) {
     const frames = inhale(ring);
-    if (inhaleMissed) spendMiss();
+    if (now.hasMissed) spendMiss();
     if (frames != 0) {
-      openBatch(ring, frames);
-      if (!deliverBatch()) return TURN_WORKED | waitsFor;
+      decide(now);
+      if (!deliverBatch(now)) return TURN_WORKED | now.waitsFor;
       flags = TURN_WORKED;
-    } else if (chainUntranslated) {
+    } else if (now.isUntranslated) {
       parkRing();
       continue; // another ring stands here now
     }
     leaveRing();
     // The ring's next turn finds the window mapped; the other rings need not wait for it.
-    if (inhaleMissed) return endTurn(TURN_WORKED | TURN_MISSED, whom);
+    if (now.hasMissed) return endTurn(TURN_WORKED | TURN_MISSED, whom);
   }
   if (isUnfinished()) flags = TURN_WORKED;
   return endTurn(flags, whom);
@@ -203,12 +185,12 @@ export function interruptRest(): bool {
  * end.
  */
 export function isMidBatch(): bool {
-  return batchFrames != 0;
+  return batch().state != BATCH_NONE;
 }
 
 /** Host: in the midst of a batch for this receiver, whether it keeps anybody else waiting. */
 export function othersWait(receiver: u32): bool {
-  return hasWorkBeside(vfOf(batchRing), receiver);
+  return hasWorkBeside(vfOf(batch().ring), receiver);
 }
 
 /** Before sleep: asks all drivers for kicks. True if there is work already. */
@@ -235,113 +217,123 @@ export function disarm(): void {
   }
 }
 
-function openBatch(ring: u32, frames: u32): void {
-  const isDraining = viewAt(ring).state == RING_DISABLED;
-  const vf = vfOf(ring);
+/** Where the frames that were taken go. */
+function decide(now: Batch): void {
+  const vf = vfOf(now.ring);
+  const ring = ringAt(now.ring);
+  const isDraining = viewAt(now.ring).state == RING_DISABLED;
   const flags = u32(vfAt(vf).flags);
-  openTags((flags & VF_F_VLAN) != 0);
+  now.isInVlans = (flags & VF_F_VLAN) != 0;
   const common =
-    flags != 0 ? classifyFlagged(vf, frames, isDraining) : classify(vf, frames, isDraining);
-  batchRing = ring;
-  batchFrames = frames;
-  batchBytes = inhaledBytes;
-  openMisses();
-  targetDone = 0;
-  openFlood(frames);
-  isUniform = common != TARGETS_DIFFER && ringAt(ring).floodNext == 0;
-  if (!isUniform) openMixedBatch(ringAt(ring), frames);
-  stepFrames = stepOf(batchFrames, batchBytes);
-  if (!isUniform) return;
+    flags != 0 ? classifyFlagged(vf, now.frames, isDraining) : classify(vf, now.frames, isDraining);
+  now.state = BATCH_TARGETS;
+  now.isAlone = now.frames == 1;
+  now.isUniform = common != TARGETS_DIFFER && ring.floodNext == 0;
+  if (!now.isUniform) openMixedBatch(now, ring);
+  now.stepFrames = stepOf(now.frames, now.bytes);
+  if (!now.isUniform) return;
   // The frequent case: one list of all frames, and nothing to look for behind it.
-  targetRing = common;
-  targetList = WHOLE_LIST_BASE;
-  targetCount = frames;
-  nextFrame = frames;
-  joinTarget();
+  now.targetRing = common;
+  now.targetList = WHOLE_LIST_BASE;
+  now.targetCount = now.frames;
+  now.nextFrame = now.frames;
+  joinTarget(now);
 }
 
 /** The frames go to several targets, or to everybody: those may be fewer than were taken. */
-function openMixedBatch(ring: Ring, frames: u32): void {
-  targetList = TARGET_LIST_BASE;
-  targetCount = 0;
-  nextFrame = 0;
+function openMixedBatch(now: Batch, ring: Ring): void {
+  now.targetList = TARGET_LIST_BASE;
   const floodNext = ring.floodNext;
-  const left = limitFlood(floodNext != 0 ? 1 : frames);
-  if (floodNext == 0 && left == frames) return;
-  noteBacklog(true);
-  openFlood(left);
+  const left = limitFlood(floodNext != 0 ? 1 : now.frames);
+  if (floodNext == 0 && left == now.frames) return;
+  now.hasBacklog = true;
+  now.isAlone = left == 1;
   if (floodNext != 0) resumeFlood(floodNext);
   ring.floodNext = 0;
-  batchFrames = left;
-  batchBytes = 0;
-  for (let i: u32 = 0; i < left; i++) batchBytes += frameAt(i).length;
+  now.frames = left;
+  now.bytes = 0;
+  for (let i: u32 = 0; i < left; i++) now.bytes += frameAt(i).length;
 }
 
 /**
- * Delivers target by target, then what is flooded. False if it waits: for a window, or until what
- * is lent has been sent, since its sender gets the buffers back when the batch completes.
+ * Goes on with the batch where it stands. False if it waits: for a window, or until what is lent
+ * has been sent, since its sender gets the buffers back when the batch completes.
  */
-function deliverBatch(): bool {
-  for (;;) {
-    if (targetDone < targetCount) {
-      const end = min(targetCount, targetDone + stepFrames);
-      targetDone = deliver(targetRing, targetList, targetDone, end);
-      if (targetDone < end) return pause(takeLent());
-      continue; // with the next step, if there is one
-    }
-    if (!nextTarget()) break;
+function deliverBatch(now: Batch): bool {
+  if (now.state == BATCH_TARGETS) {
+    if (!deliverTargets(now)) return pause(now, takeLent());
+    now.state = BATCH_FLOOD;
   }
-  if (!deliverFlood(batchRing)) return pause(takeLent());
-  if (takeLent()) return pause(true);
-  spend(batchCost(batchFrames, batchBytes));
-  if (!isFloodCut) complete(batchRing, batchFrames, batchBytes, floodReplicas, isUniform);
-  batchFrames = 0;
+  if (now.state == BATCH_FLOOD) {
+    if (!deliverFlood()) return pause(now, takeLent());
+    now.state = BATCH_DELIVERED;
+    if (takeLent()) return pause(now, true);
+  }
+  spend(batchCost(now.frames, now.bytes));
+  if (!now.isFloodCut) {
+    complete(now.ring, now.frames, now.bytes, now.floodReplicas, now.isUniform);
+  }
+  now.state = BATCH_NONE;
+  return true;
+}
+
+function deliverTargets(now: Batch): bool {
+  do {
+    while (now.targetDone < now.targetCount) {
+      const end = min(now.targetCount, now.targetDone + now.stepFrames);
+      now.targetDone = deliver(now.targetRing, now.targetList, now.targetDone, end);
+      if (now.targetDone < end) return false;
+    }
+  } while (nextTarget(now));
   return true;
 }
 
 /** Says what the batch waits for. Always false: it is not done. */
-function pause(isLent: bool): bool {
-  waitsFor = isLent ? TURN_LENT : isLockedOut ? TURN_LOCKED : TURN_MISSED;
+function pause(now: Batch, isLent: bool): bool {
+  now.waitsFor = isLent ? TURN_LENT : now.isLockedOut ? TURN_LOCKED : TURN_MISSED;
   return false;
 }
 
 /** Lists the frames of the next target that has any. Flooded ones are set aside. */
-function nextTarget(): bool {
-  targetCount = 0;
-  targetDone = 0;
-  for (; nextFrame < batchFrames; nextFrame++) {
-    const frame = frameAt(nextFrame);
+function nextTarget(now: Batch): bool {
+  now.targetCount = 0;
+  now.targetDone = 0;
+  for (; now.nextFrame < now.frames; now.nextFrame++) {
+    const frame = frameAt(now.nextFrame);
     if (frame.mark == LISTED) continue;
     if (frame.target == TARGET_FLOOD) {
-      addFlooded(nextFrame);
+      addFlooded(now.nextFrame);
       continue;
     }
     if (frame.target >= TARGET_DROP) continue;
-    targetRing = frame.target;
-    listTarget();
-    joinTarget();
-    nextFrame += 1;
+    now.targetRing = frame.target;
+    listTarget(now);
+    joinTarget(now);
+    now.nextFrame += 1;
     return true;
   }
   return false;
 }
 
-function listTarget(): void {
-  for (let i = nextFrame; i < batchFrames; i++) {
+function listTarget(now: Batch): void {
+  const target = now.targetRing;
+  let listed: u32 = 0;
+  for (let i = now.nextFrame; i < now.frames; i++) {
     const frame = frameAt(i);
-    if (frame.target != targetRing || frame.mark == LISTED) continue;
+    if (frame.target != target || frame.mark == LISTED) continue;
     frame.mark = LISTED;
-    store<u32>(TARGET_LIST_BASE + (targetCount << 2), i);
-    targetCount += 1;
+    store<u32>(TARGET_LIST_BASE + (listed << 2), i);
+    listed += 1;
   }
+  now.targetCount = listed;
 }
 
-/** Joins frames of the target's list, where its guest takes such. */
-function joinTarget(): void {
-  const ring = ringAt(targetRing);
-  if ((ring.flags & RING_F_GRO) == 0 || targetCount < 2) return;
-  const left = joinFrames(targetList, targetCount, ring.offloads);
-  openJoined(targetCount - left);
-  targetList = TARGET_LIST_BASE;
-  targetCount = left;
+/** Joins frames of the target's list (GRO), where its guest takes such. */
+function joinTarget(now: Batch): void {
+  const ring = ringAt(now.targetRing);
+  if ((ring.flags & RING_F_GRO) == 0 || now.targetCount < 2) return;
+  const left = joinFrames(now.targetList, now.targetCount, ring.offloads);
+  now.joinedLeft = now.targetCount - left;
+  now.targetList = TARGET_LIST_BASE;
+  now.targetCount = left;
 }

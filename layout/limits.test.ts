@@ -18,6 +18,7 @@ type Area = readonly [name: string, base: number, sizeBytes: number];
 /** What each private area has to hold, in the order of the addresses. */
 const PRIVATE_AREAS: readonly Area[] = [
   ['control', memory.CONTROL_BASE, processor.CONTROL_LOOP_OTHER + 4],
+  ['batch', memory.BATCH_BASE, memory.BATCH_RECORD_SIZE],
   [
     'untranslated list',
     memory.UNTRANSLATED_LIST_BASE,

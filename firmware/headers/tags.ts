@@ -32,13 +32,6 @@ export const TAGGED_SIZE_MIN: u32 = 18;
 /** In `frame.offload`: the receiver in hand gets the frame with another tag than it came with. */
 export const OFFLOAD_TAG: u32 = 0x80000000;
 
-/** Whether the frames of the batch belong to VLANs. */
-export let isInVlans: bool = false;
-
-export function openTags(areInVlans: bool): void {
-  isInVlans = areInVlans;
-}
-
 /** The tag of the frame with this place in the batch. */
 export function tagAt(index: u32): FrameTag {
   return changetype<FrameTag>(FRAME_TAGS_BASE + index * FRAME_TAG_SIZE);

@@ -8,45 +8,17 @@ import { COUNTER_REPLICAS, DROP_NO_DESTINATION } from '../../layout/counters';
 import { COPY_BYTES_SHIFT, COPY_COST, FLOOD_COST_MAX } from '../../layout/limits';
 import { FLOOD_LIST_BASE } from '../../layout/memory';
 import { count } from '../counters/counters';
+import { Batch, batch, NO_RING } from '../headers/batch';
 import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from '../headers/frame';
-import { isInVlans, tagOf, vlanOf } from '../headers/tags';
+import { tagOf, vlanOf } from '../headers/tags';
 import { isMember, isVlanPort } from '../memory/vf-record';
 import { segmentCount } from '../offload/metadata';
 import { isSuperFrame } from '../offload/segment';
 import { copiesCost } from '../scheduler/work';
 import { receiveRing } from '../switch/classify';
 import { placeOf, portAt, portCount } from '../switch/ports';
-import { NO_RING, ringAt, vfOf } from '../virtqueue/ring';
+import { ringAt, vfOf } from '../virtqueue/ring';
 import { deliver } from './receive';
-
-// Where the delivery stands. A batch that waits for a window keeps all of this.
-let floodCount: u32 = 0;
-let floodPort: u32 = 0;
-let floodFrame: u32 = 0;
-/** Copies that the batch's frames became beyond themselves. −1: see `resumeFlood`. */
-export let floodReplicas: i32 = 0;
-/**
- * The receive ring of the flooded frame that waits for a window. What was decided for it holds,
- * whatever the port has become meanwhile: it may be half delivered.
- */
-let floodWaits: u32 = NO_RING;
-/** The batch is one frame, which some of the ports have got in batches before. */
-let isResumed: bool = false;
-/** The batch is one frame: it may stop between two ports. */
-let isAlone: bool = false;
-/** It has stopped there: it stays in its ring, and a later batch goes on. */
-export let isFloodCut: bool = false;
-
-/** With a new batch. */
-export function openFlood(frames: u32): void {
-  floodCount = 0;
-  floodPort = 0;
-  floodFrame = 0;
-  floodReplicas = 0;
-  isFloodCut = false;
-  isResumed = false;
-  isAlone = frames == 1;
-}
 
 /**
  * With a batch whose first frame has gone to all ports before VF `next`. Only this frame goes on,
@@ -55,11 +27,12 @@ export function openFlood(frames: u32): void {
  * So its last batch counts one less.
  */
 export function resumeFlood(next: u32): void {
-  isResumed = true;
-  floodPort = placeOf(next);
+  const now = batch();
+  now.isFloodResumed = true;
+  now.floodPort = placeOf(next);
   const frame = frameAt(0);
   if (frame.target < TARGET_DROP) frame.target = TARGET_FLOOD;
-  if (frame.target == TARGET_FLOOD) floodReplicas = -1;
+  if (frame.target == TARGET_FLOOD) now.floodReplicas = -1;
 }
 
 /**
@@ -81,53 +54,58 @@ export function limitFlood(frames: u32): u32 {
 
 /** Sets the frame with this number aside. */
 export function addFlooded(index: u32): void {
-  store<u32>(FLOOD_LIST_BASE + (floodCount << 2), index);
-  floodCount += 1;
+  const now = batch();
+  store<u32>(FLOOD_LIST_BASE + (now.floodCount << 2), index);
+  now.floodCount += 1;
 }
 
 /**
- * Delivers the flooded frames of the ring's batch port by port, each run of frames for one ring at
+ * Delivers the flooded frames of the batch port by port, each run of frames for one ring at
  * once. False if it waits for a window.
  */
-export function deliverFlood(sender: u32): bool {
-  if (floodCount == 0) return true;
-  for (; floodPort < portCount(); floodPort++) {
-    const port = portAt(floodPort);
-    if (port == vfOf(sender)) continue;
-    while (floodFrame < floodCount) {
-      const isWaiting = floodWaits != NO_RING;
-      const ring = isWaiting ? floodWaits : floodRing(port, floodFrame);
-      const end = isWaiting ? floodFrame + 1 : endOfRun(port, ring);
-      floodWaits = NO_RING;
-      if (ring == NO_RING) {
-        floodFrame = end; // not in the VLAN, or down since the decision
-        continue;
-      }
-      const reached = deliver(ring, FLOOD_LIST_BASE, floodFrame, end);
-      noteCopies(floodFrame, reached);
-      floodFrame = reached;
-      if (reached < end) {
-        floodWaits = ring;
-        return false;
-      }
-    }
-    floodFrame = 0;
-    if (isAlone && copiesCost() > FLOOD_COST_MAX && floodPort + 1 < portCount()) {
-      cutFlood(sender, port + 1);
+export function deliverFlood(): bool {
+  const now = batch();
+  if (now.floodCount == 0) return true;
+  for (; now.floodPort < portCount(); now.floodPort++) {
+    const port = portAt(now.floodPort);
+    if (port == vfOf(now.ring)) continue;
+    if (!deliverToPort(now, port)) return false;
+    now.floodFrame = 0;
+    if (now.isAlone && copiesCost() > FLOOD_COST_MAX && now.floodPort + 1 < portCount()) {
+      cutFlood(now, port + 1);
       return true;
     }
   }
-  settleFlood();
-  floodCount = 0; // settled once, also where the batch waits for a loan
+  settleFlood(now);
+  return true;
+}
+
+function deliverToPort(now: Batch, port: u32): bool {
+  while (now.floodFrame < now.floodCount) {
+    const isWaiting = now.floodRing != NO_RING;
+    const ring = isWaiting ? now.floodRing : floodRing(port, now.floodFrame);
+    const end = isWaiting ? now.floodFrame + 1 : endOfRun(port, ring);
+    now.floodRing = NO_RING;
+    if (ring == NO_RING) {
+      now.floodFrame = end; // not in the VLAN, or down since the decision
+      continue;
+    }
+    const reached = deliver(ring, FLOOD_LIST_BASE, now.floodFrame, end);
+    noteCopies(now.floodFrame, reached);
+    now.floodFrame = reached;
+    if (reached < end) {
+      now.floodRing = ring;
+      return false;
+    }
+  }
   return true;
 }
 
 /** The rest of the ports is for another batch, after those of other rings. */
-function cutFlood(sender: u32, next: u32): void {
-  isFloodCut = true;
-  ringAt(sender).floodNext = u16(next);
-  count(sender, COUNTER_REPLICAS, floodedAt(0).mark);
-  floodCount = 0;
+function cutFlood(now: Batch, next: u32): void {
+  now.isFloodCut = true;
+  ringAt(now.ring).floodNext = u16(next);
+  count(now.ring, COUNTER_REPLICAS, floodedAt(0).mark);
 }
 
 function floodedAt(place: u32): Frame {
@@ -136,15 +114,15 @@ function floodedAt(place: u32): Frame {
 
 /** The receive ring of a port for a flooded frame; NO_RING if the frame is not for the port. */
 function floodRing(port: u32, place: u32): u32 {
-  if (isVlanPort(port) != isInVlans) return NO_RING;
+  if (isVlanPort(port) != batch().isInVlans) return NO_RING;
   const frame = floodedAt(place);
-  if (isInVlans && !isMember(port, vlanOf(tagOf(frame)))) return NO_RING;
+  if (batch().isInVlans && !isMember(port, vlanOf(tagOf(frame)))) return NO_RING;
   return receiveRing(port, frame);
 }
 
 function endOfRun(port: u32, ring: u32): u32 {
-  let end = floodFrame + 1;
-  while (end < floodCount && floodRing(port, end) == ring) end++;
+  let end = batch().floodFrame + 1;
+  while (end < batch().floodCount && floodRing(port, end) == ring) end++;
   return end;
 }
 
@@ -155,14 +133,14 @@ function endOfRun(port: u32, ring: u32): u32 {
 function noteCopies(from: u32, to: u32): void {
   for (let place = from; place < to; place++) {
     const frame = floodedAt(place);
-    if (frame.mark != 0 || isResumed) floodReplicas += 1;
+    if (frame.mark != 0 || batch().isFloodResumed) batch().floodReplicas += 1;
     frame.mark += 1;
   }
 }
 
-function settleFlood(): void {
-  for (let place: u32 = 0; place < floodCount; place++) {
+function settleFlood(now: Batch): void {
+  for (let place: u32 = 0; place < now.floodCount; place++) {
     const frame = floodedAt(place);
-    if (frame.mark == 0 && !isResumed) frame.target = TARGET_DROP + DROP_NO_DESTINATION;
+    if (frame.mark == 0 && !now.isFloodResumed) frame.target = TARGET_DROP + DROP_NO_DESTINATION;
   }
 }

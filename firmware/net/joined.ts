@@ -2,22 +2,15 @@
 // part of.
 import { COUNTER_GRO, COUNTER_OFFERED, DROP_RING_STOPPED } from '../../layout/counters';
 import { count, countDrop } from '../counters/counters';
+import { batch } from '../headers/batch';
 import { Frame } from '../headers/frame';
 import { segmentCount } from '../offload/metadata';
 import { EMIT_DROPPED, EMITTED } from './emit';
 
-/** Of the target in hand: frames joined to others that were neither delivered nor dropped yet. */
-let left: u32 = 0;
-
-/** Before the delivery to a target. */
-export function openJoined(frames: u32): void {
-  left = frames;
-}
-
 /** A joined frame was delivered, whole or in segments, or dropped: `result` is what `emit` said. */
 export function settleJoined(ringNumber: u32, frame: Frame, result: i32): void {
   const others = segmentCount(frame) - 1;
-  left -= others;
+  batch().joinedLeft -= others;
   count(ringNumber, COUNTER_OFFERED, others);
   if (result == EMITTED) count(ringNumber, COUNTER_GRO, others);
   else countDrop(ringNumber, u32(EMIT_DROPPED - result), others);
@@ -25,8 +18,9 @@ export function settleJoined(ringNumber: u32, frame: Frame, result: i32): void {
 
 /** The ring has stopped: whatever was left for it is dropped. */
 export function abandonJoined(ringNumber: u32): void {
+  const left = batch().joinedLeft;
   if (left == 0) return;
   count(ringNumber, COUNTER_OFFERED, left);
   countDrop(ringNumber, DROP_RING_STOPPED, left);
-  left = 0;
+  batch().joinedLeft = 0;
 }

@@ -8,6 +8,7 @@
 // bytes it can send at once: what is beyond them waits until what was lent before is gone.
 import { LENT_PIECE_BASE } from '../../layout/memory';
 import { NET_HEADER_SIZE } from '../../layout/virtio';
+import { batch } from '../headers/batch';
 import { Frame } from '../headers/frame';
 import { appendToTargets } from '../memory/pieces';
 import { RingView, viewAt } from '../virtqueue/ring';
@@ -17,8 +18,6 @@ const LENGTH_MIN: u32 = 4096;
 
 /** More do not fit into one buffer of a port. */
 const PIECES_MAX: u32 = 400;
-
-let lentFrames: u32 = 0;
 
 /**
  * Host: so many bytes of frames may be lent to the driver of a receive ring, in this processor,
@@ -37,7 +36,7 @@ export function mayLend(view: RingView, frame: Frame, headers: u32, length: u32)
   if (headers != 0 || length != frame.length || length < LENGTH_MIN) return LEND_NOT;
   if (frame.address == 0 && frame.pieceCount > PIECES_MAX) return LEND_NOT;
   if (length <= view.lendableBytes) return LEND_NOW;
-  return lentFrames != 0 ? LEND_LATER : LEND_NOT;
+  return batch().lentFrames != 0 ? LEND_LATER : LEND_NOT;
 }
 
 /** Bytes that the list takes, with the virtio-net header. */
@@ -47,7 +46,7 @@ export function lentSize(frame: Frame): u32 {
 
 /** Writes the list behind the header. */
 export function appendPieces(view: RingView, frame: Frame): void {
-  lentFrames += 1;
+  batch().lentFrames += 1;
   view.lendableBytes -= frame.length;
   if (frame.address == 0) {
     appendToTargets(frame.pieces, frame.pieceCount << 3);
@@ -60,7 +59,7 @@ export function appendPieces(view: RingView, frame: Frame): void {
 
 /** Whether anything was lent since the last time this was asked. */
 export function takeLent(): bool {
-  const wasLent = lentFrames != 0;
-  lentFrames = 0;
+  const wasLent = batch().lentFrames != 0;
+  batch().lentFrames = 0;
   return wasLent;
 }

@@ -1,20 +1,11 @@
 // How often a delivery may wait for a window. A receiver that rewrites its descriptors between two
 // looks would otherwise miss another one each time, and hold the processor for ever.
 import { DELIVERY_MISS_STREAK_MAX, DELIVERY_MISSES_MAX } from '../../layout/limits';
-import { NO_RING } from '../virtqueue/ring';
-
-let missRing: u32 = NO_RING;
-let streak: u32 = 0;
-let total: u32 = 0;
-
-/** Before each batch. */
-export function openMisses(): void {
-  missRing = NO_RING;
-}
+import { batch } from '../headers/batch';
 
 /** A frame arrived: its ring is not one that waits for ever. */
 export function endMissStreak(): void {
-  streak = 0;
+  batch().missStreak = 0;
 }
 
 /**
@@ -22,12 +13,13 @@ export function endMissStreak(): void {
  * frame is dropped as if there were no window left, and so are those that miss after it.
  */
 export function mayMiss(ringNumber: u32): bool {
-  if (ringNumber != missRing) {
-    missRing = ringNumber;
-    streak = 0;
-    total = 0;
+  const now = batch();
+  if (ringNumber != now.missRing) {
+    now.missRing = ringNumber;
+    now.missStreak = 0;
+    now.missTotal = 0;
   }
-  streak += 1;
-  total += 1;
-  return streak <= DELIVERY_MISS_STREAK_MAX && total <= DELIVERY_MISSES_MAX;
+  now.missStreak += 1;
+  now.missTotal += 1;
+  return now.missStreak <= DELIVERY_MISS_STREAK_MAX && now.missTotal <= DELIVERY_MISSES_MAX;
 }

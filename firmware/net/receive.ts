@@ -8,8 +8,8 @@ import { COUNTER_DROPS, COUNTER_OFFERED, DROP_RING_STOPPED } from '../../layout/
 import { NET_HEADER_SIZE_HASH } from '../../layout/virtio';
 import { RING_ENABLED, RING_FAULT_AVAIL_INDEX } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
+import { batch } from '../headers/batch';
 import { frameAt, OFFLOAD_JOINED } from '../headers/frame';
-import { isInVlans } from '../headers/tags';
 import { control } from '../memory/control';
 import { beginDelivery } from '../memory/windows';
 import { faultRing } from '../virtqueue/fault';
@@ -33,9 +33,6 @@ import { putPlainSplit } from './posted-split';
 import { markRetagged } from './retag';
 import { deliverTranslated, forgetResumed } from './translate';
 
-/** The last `deliver` waits because another processor holds the ring. */
-export let isLockedOut: bool = false;
-
 /**
  * Delivers the frames whose numbers stand at `list` (u32 each), from `start` on. Returns how far it
  * came: `frames`, or less if it waits for a window (see the control words) or for the ring's lock.
@@ -45,10 +42,10 @@ export function deliver(ringNumber: u32, list: u32, start: u32, frames: u32): u3
   const ring = ringAt(ringNumber);
   control().currentRing = ringNumber;
   beginDelivery();
-  if (isInVlans) markRetagged(vfOf(ringNumber), list, start, frames);
+  if (batch().isInVlans) markRetagged(vfOf(ringNumber), list, start, frames);
   if (ring.mtu != 0) markLong(ring, list, start, frames);
-  isLockedOut = !lock(ring);
-  if (isLockedOut) return start;
+  batch().isLockedOut = !lock(ring);
+  if (batch().isLockedOut) return start;
   let done = start;
   const isEnabled = view.state == RING_ENABLED && !isStopped(ring);
   if (isEnabled && prepare(ringNumber, view, ring, frames - start)) {

@@ -14,11 +14,11 @@ import {
 } from '../../layout/limits';
 import { SOURCE_PIECES_BASE } from '../../layout/memory';
 import { NET_HEADER_SIZE_HASH } from '../../layout/virtio';
+import { batch } from '../headers/batch';
 import { Frame, frameAt, headerScratch, TARGET_DROP } from '../headers/frame';
 import { isNoted } from '../memory/iotlb';
 import { gather } from '../memory/pieces';
 import { lengthCostShift } from '../scheduler/rounds';
-import { openWork } from '../scheduler/work';
 import {
   dropOf,
   WALK_MISSED,
@@ -28,28 +28,13 @@ import {
 } from '../virtqueue/chain';
 import { isPacked } from '../virtqueue/queue';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
-import { openWalk, walkedSteps } from '../virtqueue/walk-budget';
+import { openWalk } from '../virtqueue/walk-budget';
 
 /** The frame stays in the guest until the host has mapped or learned what it needs. */
 export const CHAIN_MISSED: u32 = 0xffffffff;
 
-/** The batch ended early because of a missing window. */
-export let chainMissed: bool = false;
-/** … or because an address of the next frame waits for its translation. */
-export let chainUntranslated: bool = false;
-
 /** Descriptors that hold nothing make no pieces, but eight of them cost as much as one. */
 const STEPS_PER_PIECE_SHIFT: u32 = 3;
-
-let piecesUsed: u32 = 0;
-
-/** Before the first frame of a batch. */
-export function openChains(): void {
-  piecesUsed = 0;
-  openWork();
-  chainMissed = false;
-  chainUntranslated = false;
-}
 
 /**
  * Finds the bytes of frame `index`, whose `head`, `ahead` and `slots` are set: fills in the rest of
@@ -62,7 +47,8 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
   const base = SOURCE_PIECES_BASE;
   frame.target = 0;
   openWalk();
-  const stepsBefore = walkedSteps;
+  const now = batch();
+  const stepsBefore = now.walkedSteps;
   const start = isPacked(ring) ? frame.ahead : frame.head;
   const total = walkChain(
     vfOf(ringNumber),
@@ -73,17 +59,17 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
     0,
     wanted,
     base,
-    piecesUsed,
+    now.pieces,
   );
   if (total == WALK_MISSED) {
-    chainMissed = true;
+    now.hasMissed = true;
     // A frame that keeps missing needs more windows than there are: waiting would never end.
     const isHopeless = index == 0 && view.missStreak > MISS_STREAK_MAX;
     return isHopeless ? drop(frame, DROP_WINDOW_EXHAUSTED) : CHAIN_MISSED;
   }
   if (total == WALK_UNTRANSLATED) {
     // Parked only if somebody will ask: news of it is what wakes it.
-    chainUntranslated = isNoted;
+    now.isUntranslated = isNoted;
     return CHAIN_MISSED;
   }
   if (total < 0) return drop(frame, dropOf(total));
@@ -91,8 +77,8 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
   const length = u32(total) - headerSize;
   if (length < FRAME_SIZE_MIN) return drop(frame, DROP_RUNT);
   if (length > FRAME_SIZE_MAX) return drop(frame, DROP_GIANT);
-  const pieces = base + (piecesUsed << 3);
-  piecesUsed += walkedPieces;
+  const pieces = base + (now.pieces << 3);
+  now.pieces += walkedPieces;
   frame.length = length;
   if (walkedPieces == 1) {
     // In one piece after all: its window was only not open yet.
@@ -101,7 +87,7 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
   } else {
     scatter(frame, index, pieces, headerSize);
   }
-  const steps = (walkedSteps - stepsBefore) >> STEPS_PER_PIECE_SHIFT;
+  const steps = (now.walkedSteps - stepsBefore) >> STEPS_PER_PIECE_SHIFT;
   return max(walkedPieces, steps) + (length >> lengthCostShift());
 }
 

@@ -16,11 +16,11 @@ import {
   PACKED_WRAP,
   RING_FAULT_CHAIN,
 } from '../../layout/virtqueue';
+import { batch } from '../headers/batch';
 import { frameAt } from '../headers/frame';
 import { touch } from '../memory/touch';
 import { addressInHand, addressInWindow, beginBatch, openLoop } from '../memory/windows';
 import { lengthCostShift } from '../scheduler/rounds';
-import { noteBacklog } from '../scheduler/step';
 import { faultRing } from '../virtqueue/fault';
 import { availableFlags, chainId, measureChain } from '../virtqueue/packed';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
@@ -88,6 +88,6 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
       available ^= PACKED_F_AVAIL | PACKED_F_USED;
     }
   }
-  noteBacklog(availableFlags(view, ring, ahead) >= 0);
+  batch().hasBacklog = availableFlags(view, ring, ahead) >= 0;
   return BATCH_MAX;
 }

@@ -9,10 +9,10 @@ import {
   RING_FAULT_AVAIL_INDEX,
   RING_FAULT_HEAD_INDEX,
 } from '../../layout/virtqueue';
+import { batch } from '../headers/batch';
 import { frameAt } from '../headers/frame';
 import { addressInHand, addressInWindow, beginBatch, openLoop } from '../memory/windows';
 import { lengthCostShift } from '../scheduler/rounds';
-import { noteBacklog } from '../scheduler/step';
 import { faultRing } from '../virtqueue/fault';
 import { Ring, RingView, vfOf } from '../virtqueue/ring';
 import { availableCount } from '../virtqueue/split';
@@ -30,7 +30,7 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
   beginBatch();
   const vf = vfOf(ringNumber);
   const heads = min(available, BATCH_MAX);
-  noteBacklog(available > heads);
+  batch().hasBacklog = available > heads;
   const headerSize = ring.headerSize;
   const costShift = lengthCostShift();
   const entries = view.avail + AVAIL_RING;

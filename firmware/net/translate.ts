@@ -16,6 +16,7 @@ import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
 import { NET_HEADER_GSO_ECN } from '../../layout/virtio';
 import { OFFLOAD_CHECKSUM, OFFLOAD_ECN } from '../../layout/virtqueue';
 import { count, countDrop } from '../counters/counters';
+import { batch } from '../headers/batch';
 import { Frame, OFFLOAD_LONG, OFFLOAD_TUNNEL } from '../headers/frame';
 import { OFFLOAD_TAG } from '../headers/tags';
 import { isDhcpReply } from '../offload/dhcp';
@@ -44,12 +45,6 @@ import {
   tagGrowth,
 } from './retag';
 
-// A super-frame that waited for a window in mid-segmentation goes on with this segment, on this
-// ring. Another one would be read at offsets that were checked for this one.
-let resumeSegment: u32 = 0;
-let resumeRing: u32 = 0;
-let resumeFrame: u32 = 0;
-
 /** Delivers one frame in the form that the ring's guest takes. Returns what `emit` returns. */
 export function deliverTranslated(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
   openDeliveryWalk();
@@ -62,8 +57,8 @@ export function deliverTranslated(ringNumber: u32, view: RingView, ring: Ring, f
 }
 
 function deliverOne(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
-  if (!isResumed(ringNumber, frame)) resumeSegment = 0;
-  if (resumeSegment == 0) {
+  if (!isResumed(ringNumber, frame)) batch().partSegment = 0;
+  if (batch().partSegment == 0) {
     if (exceedsMtu(ring, frame)) return EMIT_DROPPED - i32(DROP_MTU);
     const result = deliverWhole(ringNumber, view, ring, frame);
     // A guest that takes super-frames may have posted buffers too small for this one.
@@ -74,7 +69,7 @@ function deliverOne(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): 
 }
 
 function isResumed(ringNumber: u32, frame: Frame): bool {
-  return resumeRing == ringNumber && resumeFrame == changetype<u32>(frame);
+  return batch().partRing == ringNumber && batch().partFrame == changetype<u32>(frame);
 }
 
 function deliverWhole(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
@@ -105,20 +100,20 @@ function accepts(may: u32, frame: Frame): bool {
 }
 
 function deliverSegments(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
-  if (resumeSegment == 0) openSegments(frame);
+  if (batch().partSegment == 0) openSegments(frame);
   const segments = segmentCount(frame);
-  for (let index = resumeSegment; index < segments; index++) {
+  for (let index = batch().partSegment; index < segments; index++) {
     makeSegment(frame, index, segments);
     extendWalk();
     const result = emitMade(ringNumber, view, ring, frame);
     if (result == EMIT_MISSED) {
-      resumeSegment = index; // 0 decides anew, which comes to the same
-      resumeRing = ringNumber;
-      resumeFrame = changetype<u32>(frame);
+      batch().partSegment = index; // 0 decides anew, which comes to the same
+      batch().partRing = ringNumber;
+      batch().partFrame = changetype<u32>(frame);
       return result;
     }
     if (result == EMIT_FAULTED) {
-      resumeSegment = 0;
+      batch().partSegment = 0;
       if (index > 0) countSegments(ringNumber, 1); // the caller counts it as dropped
       return result;
     }
@@ -126,7 +121,7 @@ function deliverSegments(ringNumber: u32, view: RingView, ring: Ring, frame: Fra
     // The frame itself is counted by the caller; what it became beyond that here.
     if (index > 0) countSegments(ringNumber, 1);
   }
-  resumeSegment = 0;
+  batch().partSegment = 0;
   return EMITTED;
 }
 
@@ -135,7 +130,7 @@ function deliverSegments(ringNumber: u32, view: RingView, ring: Ring, frame: Fra
  * well.
  */
 function abandon(ringNumber: u32, index: u32, segments: u32, result: i32): i32 {
-  resumeSegment = 0;
+  batch().partSegment = 0;
   const lost = index == 0 ? segments - 1 : segments - index;
   countSegments(ringNumber, lost);
   countDrop(ringNumber, u32(EMIT_DROPPED - result), lost);
@@ -148,8 +143,8 @@ function abandon(ringNumber: u32, index: u32, segments: u32, result: i32): i32 {
  * the frame as dropped; the segment that stood for it was delivered.
  */
 export function forgetResumed(ringNumber: u32): void {
-  if (resumeSegment == 0) return;
-  resumeSegment = 0;
+  if (batch().partSegment == 0) return;
+  batch().partSegment = 0;
   countSegments(ringNumber, 1);
 }
 

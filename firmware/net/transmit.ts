@@ -7,20 +7,14 @@ import { COUNTER_WINDOW_MISSES } from '../../layout/counters';
 import { SEGMENTS_PER_FRAME_MAX } from '../../layout/limits';
 import { count } from '../counters/counters';
 import { noteAddresses } from '../headers/addresses';
+import { batch, openBatch } from '../headers/batch';
 import { frameAt } from '../headers/frame';
 import { control } from '../memory/control';
 import { readMetadata } from '../offload/metadata';
-import { noteBacklog } from '../scheduler/step';
 import { isPacked } from '../virtqueue/queue';
 import { RingView, ringAt, viewAt } from '../virtqueue/ring';
-import { chainMissed, openChains } from './take-chain';
 import { takePacked } from './take-packed';
 import { takeSplit } from './take-split';
-
-/** The last `inhale` ended early because of a missing window. */
-export let inhaleMissed: bool = false;
-/** Bytes of the frames that the last `inhale` took. */
-export let inhaledBytes: u32 = 0;
 
 /**
  * Takes up to BATCH_MAX frames. Each has its header checked; `target` is 0 or TARGET_DROP + reason.
@@ -29,8 +23,7 @@ export function inhale(ringNumber: u32): u32 {
   const view = viewAt(ringNumber);
   const ring = ringAt(ringNumber);
   control().currentRing = ringNumber; // before the first access that could trap
-  openChains();
-  noteBacklog(false);
+  openBatch(ringNumber);
   const reached = isPacked(ring)
     ? takePacked(ringNumber, view, ring)
     : takeSplit(ringNumber, view, ring);
@@ -49,16 +42,17 @@ export function inhale(ringNumber: u32): u32 {
     bytes += frame.length;
     taken += 1;
   }
-  inhaledBytes = bytes;
+  batch().frames = taken;
+  batch().bytes = bytes;
   noteMiss(ringNumber, view, taken);
   return taken;
 }
 
 function noteMiss(ringNumber: u32, view: RingView, taken: u32): void {
-  inhaleMissed = chainMissed;
-  if (inhaleMissed) {
+  const hasMissed = batch().hasMissed;
+  if (hasMissed) {
     count(ringNumber, COUNTER_WINDOW_MISSES, 1);
     control().missRing = ringNumber;
   }
-  view.missStreak = taken == 0 && inhaleMissed ? view.missStreak + 1 : 0;
+  view.missStreak = taken == 0 && hasMissed ? view.missStreak + 1 : 0;
 }

@@ -21,9 +21,10 @@ import {
 } from '../../layout/limits';
 import { TX_RING_LIST_BASE, TX_RING_SPENT_BASE, VF_ROUNDS_BASE } from '../../layout/memory';
 import { RING_STOPPED } from '../../layout/virtqueue';
+import { NO_RING } from '../headers/batch';
 import { control } from '../memory/control';
 import { hasChains, hasMoreThan } from '../virtqueue/queue';
-import { NO_RING, ringAt, vfOf, viewAt } from '../virtqueue/ring';
+import { ringAt, vfOf, viewAt } from '../virtqueue/ring';
 
 /** Instead of a cost: of a ring that had a whole batch between two parts of a round. */
 const HAD_ITS_TURN: u32 = 0xffffffff;

@@ -7,38 +7,34 @@ import {
   FRAME_COST,
   WALK_STEP_COST,
 } from '../../layout/limits';
-import { openSteps, walkedSteps } from '../virtqueue/walk-budget';
-
-let copies: u32 = 0;
-let copiedBytes: u32 = 0;
-
-/** Before each batch. */
-export function openWork(): void {
-  copies = 0;
-  copiedBytes = 0;
-  openSteps();
-}
+import { batch } from '../headers/batch';
 
 /** Frames that a receive ring got, segments among them. */
 export function noteCopies(frames: u32, bytes: u32): void {
-  copies += frames;
-  copiedBytes += bytes;
+  batch().copies += frames;
+  batch().copiedBytes += bytes;
 }
 
 /** The cost of all copies of the batch so far, if it is one frame for everybody. */
 export function copiesCost(): u32 {
-  return copies * COPY_COST + (copiedBytes >> COPY_BYTES_SHIFT) + walkedSteps * WALK_STEP_COST;
+  const now = batch();
+  return (
+    now.copies * COPY_COST +
+    (now.copiedBytes >> COPY_BYTES_SHIFT) +
+    now.walkedSteps * WALK_STEP_COST
+  );
 }
 
 /** What a batch of so many frames has cost. */
 export function batchCost(frames: u32, bytes: u32): u32 {
-  const furtherCopies = copies > frames ? copies - frames : 0;
-  const furtherBytes = copiedBytes > bytes ? copiedBytes - bytes : 0;
+  const now = batch();
+  const furtherCopies = now.copies > frames ? now.copies - frames : 0;
+  const furtherBytes = now.copiedBytes > bytes ? now.copiedBytes - bytes : 0;
   return (
     frames * FRAME_COST +
     (bytes >> BYTES_COST_SHIFT) +
     furtherCopies * COPY_COST +
     (furtherBytes >> COPY_BYTES_SHIFT) +
-    walkedSteps * WALK_STEP_COST
+    now.walkedSteps * WALK_STEP_COST
   );
 }

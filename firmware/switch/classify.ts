@@ -10,11 +10,12 @@ import {
 } from '../../layout/counters';
 import { RECEIVE_BY_TABLE, VF_F_LINK_DOWN } from '../../layout/vf';
 import { destinationAt, isGroup, isLinkLocal, sourceAt } from '../headers/addresses';
+import { NO_RING } from '../headers/batch';
 import { Frame, frameAt, headerLength, TARGET_DROP, TARGET_FLOOD } from '../headers/frame';
 import { receiveQueueAt, vfAt } from '../memory/vf-record';
 import { flowHash, queueByTable } from '../offload/flow-hash';
 import { isFilled } from '../virtqueue/filled';
-import { NO_RING } from '../virtqueue/ring';
+
 import { learn, lookup, PORT_UNKNOWN } from './fdb';
 import { hasOtherPort } from './ports';
 

@@ -92,9 +92,6 @@ if (offsetof<RingView>('interruptDue') != RING_VIEW_INTERRUPT_DUE) ERROR('RingVi
 if (offsetof<RingView>('parked') != RING_VIEW_PARKED) ERROR('RingView.parked drifted');
 if (offsetof<RingView>('lendableBytes') != RING_VIEW_LENDABLE_BYTES) ERROR('RingView drifted');
 
-/** In place of the number of a ring: none. */
-export const NO_RING: u32 = 0xffffffff;
-
 /** Of a VF's queues, those with odd numbers are transmitq1, transmitq2 … (virtio 1.3, 5.1.2). */
 export function isTransmit(ringNumber: u32): bool {
   return (ringNumber & 1) != 0;

@@ -3,29 +3,13 @@
 // batch. But a frame for everybody meets those of all receivers at once.
 //
 //   a delivered frame:  64 of its own  +  what the batch has left, but never more than 2048
-import {
-  WALK_LENGTH_MAX,
-  WALK_STEPS_PER_BATCH,
-  WALK_STEPS_PER_FRAME,
-  WALK_STEPS_PER_SEGMENT,
-} from '../../layout/limits';
+import { WALK_LENGTH_MAX, WALK_STEPS_PER_FRAME, WALK_STEPS_PER_SEGMENT } from '../../layout/limits';
+import { batch } from '../headers/batch';
 
 /** Descriptors that may still be read for the frame in hand, whoever has them. */
 let left: u32 = 0;
 /** Those of them that are the frame's own. */
 let own: u32 = 0;
-/** Those that the deliveries of the batch share. */
-let shared: u32 = 0;
-
-/** Descriptors read for the batch so far. */
-export let walkedSteps: u32 = 0;
-
-/** Before each batch. */
-export function openSteps(): void {
-  shared = WALK_STEPS_PER_BATCH;
-  walkedSteps = 0;
-}
-
 /** Before the chains of a frame that is sent: all that it may cost is its own. */
 export function openWalk(): void {
   left = WALK_LENGTH_MAX;
@@ -58,22 +42,23 @@ export function extendWalk(): void {
 export function takeStep(): bool {
   if (left == 0) return false;
   if (own != 0) own -= 1;
-  else if (shared != 0) shared -= 1;
+  else if (batch().sharedSteps != 0) batch().sharedSteps -= 1;
   else return false;
   left -= 1;
-  walkedSteps += 1;
+  batch().walkedSteps += 1;
   return true;
 }
 
 /** Descriptors that may be read to measure a chain before it is walked. */
 export function measurableSlots(): u32 {
-  return own + shared;
+  return own + batch().sharedSteps;
 }
 
 /** Pays for a chain that was measured: that shortens no walk of the same frame. */
 export function payMeasured(slots: u32): void {
-  walkedSteps += slots;
+  const now = batch();
+  now.walkedSteps += slots;
   const fromOwn = min(own, slots);
   own -= fromOwn;
-  shared -= min(shared, slots - fromOwn);
+  now.sharedSteps -= min(now.sharedSteps, slots - fromOwn);
 }
