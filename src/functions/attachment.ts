@@ -97,11 +97,6 @@ export class Attachment {
     ]);
   }
 
-  async reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
-    const lost = await this.#device.rings.reattach(processor, direction);
-    for (const { queue, reason } of lost) this.#tellRingFault(queue, reason);
-  }
-
   async setAside(reason: string): Promise<void> {
     const { rings } = this.#device;
     for (const queue of rings.queues()) {

@@ -72,6 +72,24 @@ export class Iotlb {
     this.#pages.delete(vf);
   }
 
+  /** The translations of a VF, oldest first. Left out is what was denied: true for one use. */
+  save(vf: number): Translation[] {
+    return [...(this.#pages.get(vf) ?? [])]
+      .filter(([, value]) => (value & ACCESS_MASK) !== 0n)
+      .map(([tag, value]) => {
+        const shift = SHIFTS[levelOf(tag)] ?? 12n;
+        const access = Number(value & ACCESS_MASK);
+        const guestAddress = Number(value & ~ACCESS_MASK);
+        return { iova: pageOf(tag) << shift, sizeBytes: 1n << shift, guestAddress, access };
+      });
+  }
+
+  /** Puts what was saved in place of what is known of a VF. */
+  restore(vf: number, translations: readonly Translation[]): void {
+    this.flush(vf);
+    for (const translation of translations) this.#update(vf, translation);
+  }
+
   /** What lies behind an address: where, and what may be done there. */
   lookUp(vf: number, iova: bigint): { guestAddress: number; access: number } | null {
     const pages = this.#pages.get(vf);

@@ -313,8 +313,14 @@ class SoftwareNic implements Nic {
     const vf = new Vf(config, place, this.#processors, this.#poller, (...event) =>
       this.#emit(...event),
     );
-    await vf.open();
+    // Before it opens: a processor may report on it, or die, in between.
     this.#vfs.set(config.name, vf);
+    try {
+      await vf.open();
+    } catch (error) {
+      this.#vfs.delete(config.name);
+      throw error;
+    }
   }
 
   async #remove(name: string): Promise<void> {

@@ -39,14 +39,14 @@ export interface Parts {
 }
 
 type AttachRing = Extract<Command, { kind: 'attach-ring' }>;
-type DetachRing = Extract<Command, { kind: 'detach-ring' }>;
 
 /**
  * Carries out commands between turns, when no batch is open and nothing points into guest memory.
  */
 export class CommandRunner {
   readonly #parts: Parts;
-  readonly #attached = new Set<number>();
+  /** The rings that are attached, and where their parts are mapped. */
+  readonly #attached = new Map<number, RingPins>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -59,6 +59,9 @@ export class CommandRunner {
         translations.flush(command.vf);
         windows.setRegions(command.vf, command.regions, command.isBehindIommu);
         return true;
+      case 'set-translations':
+        translations.set(command.vf, command.translations);
+        return true;
       case 'change-iotlb':
         translations.apply(command.vf, command.change);
         return true;
@@ -66,13 +69,13 @@ export class CommandRunner {
         this.#attach(command);
         return true;
       case 'detach-ring':
-        this.#detach(command);
+        this.#detach(command.ring, command.parks);
         return true;
       case 'set-ring-state':
-        firmware.setRingState(command.ring, command.state);
+        if (this.#attached.has(command.ring)) firmware.setRingState(command.ring, command.state);
         return true;
       case 'set-call':
-        calls.set(command.ring, command.call);
+        if (this.#attached.has(command.ring)) calls.set(command.ring, command.call);
         return true;
       case 'answer-command':
         this.#parts.controlQueues.answer(command.ring, command.id, command.answer);
@@ -103,18 +106,15 @@ export class CommandRunner {
     }
   }
 
-  /**
-   * Brings a ring to the wished state, from whatever it is in: one that starts while its processor
-   * is being replaced is attached by both. All or nothing of it is done.
-   */
+  /** Brings a ring to the wished state, from whatever it is in. All or nothing of it is done. */
   #attach(command: AttachRing): void {
-    if (this.#attached.has(command.ring)) this.#detach({ ...command, parks: false });
-    this.#attached.add(command.ring);
+    this.#detach(command.ring, false);
+    this.#attached.set(command.ring, command.pins);
     try {
       this.#connect(command);
     } catch (error) {
       // The thread ends, and its supervisor takes care of the ring.
-      if (!isFatal(error)) this.#detach({ ...command, parks: false });
+      if (!isFatal(error)) this.#detach(command.ring, false);
       throw error;
     }
   }
@@ -177,16 +177,19 @@ export class CommandRunner {
     park(view, used, view.getUint32(record + RING_LAST_AVAIL, true));
   }
 
-  #detach({ ring, pins, parks }: Pick<DetachRing, 'ring' | 'pins' | 'parks'>): void {
+  /** Does nothing for a ring that is not attached. */
+  #detach(ring: number, parks: boolean): void {
+    const pins = this.#attached.get(ring);
+    if (pins === undefined) return;
     this.#attached.delete(ring);
     const { space, firmware, waiter, calls } = this.#parts;
     if (parks) this.#park(ring, space.addressOf(pins.used));
     firmware.detachRing(ring);
     this.#parts.controlQueues.detach(ring);
     this.#parts.translations.unwatch(ring);
-    waiter.remove(ring);
     calls.set(ring, null);
     for (const pin of distinctPins(Object.values(pins))) space.unmapPin(pin);
+    waiter.remove(ring); // last, since it may fail
   }
 }
 

@@ -1,6 +1,6 @@
 import { RING_FAULT_NONE } from '../../layout/virtqueue.ts';
 import type { MemoryRegion } from '../memory/guest-memory.ts';
-import type { IotlbChange } from '../memory/iotlb.ts';
+import type { IotlbChange, Translation } from '../memory/iotlb.ts';
 import type { Pin } from '../memory/pins.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
 import { RingFaultError } from '../state/ring-problem.ts';
@@ -29,6 +29,8 @@ export type Command =
       regions: readonly MemoryRegion[];
       isBehindIommu: boolean;
     }
+  /** All that is known of a VF's translations. */
+  | { kind: 'set-translations'; vf: number; translations: readonly Translation[] }
   | { kind: 'change-iotlb'; vf: number; change: IotlbChange }
   | {
       kind: 'attach-ring';
@@ -48,7 +50,7 @@ export type Command =
       call: PeerSignal | null;
     }
   /** `parks`: the front-end is lost, and the next may not know where the ring stands. */
-  | { kind: 'detach-ring'; ring: number; pins: RingPins; parks: boolean }
+  | { kind: 'detach-ring'; ring: number; parks: boolean }
   | { kind: 'set-ring-state'; ring: number; state: number }
   | { kind: 'set-call'; ring: number; call: PeerSignal | null }
   /** Of the command with this number: its ack, and what there is to say beside it. */

@@ -4,6 +4,7 @@ import type { RingProblem } from '../state/ring-problem.ts';
 import type { SharedState } from '../state/shared-state.ts';
 import type { Budget } from './budgets.ts';
 import type { Command } from './commands.ts';
+import type { PortView } from './port-view.ts';
 
 /** How a processor is. `reason`: what it died of. */
 export type ProcessorHealth =
@@ -22,8 +23,8 @@ export interface SwitchPort {
   readonly processor: number;
   /** Whether the frames that it sends pass through a processor. */
   isServedBy(processor: number): boolean;
-  /** Brings a new processor up to date. */
-  reattach(processor: number, direction: 'rx' | 'tx'): Promise<void>;
+  /** What processors have to know of it now. */
+  view(): PortView;
   /** A processor serves this port no more. It says so, and why. */
   setAside(reason: string): Promise<void>;
   /** A processor stopped one of its rings: a virtqueue, or CONTROL_QUEUE. */
@@ -44,7 +45,10 @@ export interface Fabric {
   readonly raiser: Raiser;
   /** Memory mappings that this process has left. */
   readonly mappings: Budget;
-  /** Posts to one processor. */
+  /**
+   * Posts to one processor; resolves with its answer. False if it died first: then the one in its
+   * place knows all that was noted before, or there is none.
+   */
   post(processor: number, command: Command): Promise<boolean>;
   /** Posts to all; resolves when the last has answered. */
   broadcast(command: Command): Promise<void>;

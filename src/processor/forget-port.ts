@@ -1,4 +1,5 @@
 import { FDB_SET_COUNT } from '../../layout/switch.ts';
+import type { Command } from './commands.ts';
 import type { Fabric } from './fabric.ts';
 
 /** Sets of a command: 256 KiB of the table. Between two, a processor moves frames. */
@@ -10,6 +11,13 @@ export async function forgetPort(
   { number: vf, processor }: { number: number; processor: number },
 ): Promise<void> {
   for (let firstSet = 0; firstSet < FDB_SET_COUNT; firstSet += FORGET_SETS) {
-    await fabric.post(processor, { kind: 'forget-port', vf, firstSet, sets: FORGET_SETS });
+    await postToAny(fabric, processor, { kind: 'forget-port', vf, firstSet, sets: FORGET_SETS });
+  }
+}
+
+/** The table is all processors', and what is left in it would belong to the number's next port. */
+async function postToAny(fabric: Fabric, first: number, command: Command): Promise<void> {
+  for (let tries = 0; tries <= fabric.processorCount; tries++) {
+    if (await fabric.post((first + tries) % fabric.processorCount, command)) return;
   }
 }

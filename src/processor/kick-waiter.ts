@@ -37,8 +37,8 @@ export class KickWaiter {
   remove(ring: number): void {
     for (const [fd, owner] of this.#ringsByFd) {
       if (owner !== ring) continue;
-      controlEpoll(this.#epoll, EPOLL_CTL_DEL, fd, 0);
       this.#ringsByFd.delete(fd);
+      controlEpoll(this.#epoll, EPOLL_CTL_DEL, fd, 0);
     }
   }
 

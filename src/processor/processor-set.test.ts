@@ -9,6 +9,7 @@ import { c } from '../os/libc.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 import type { Command } from './commands.ts';
 import { DEATHS_MAX, PERIOD_MS } from './death-record.ts';
+import type { PortView, RingView } from './port-view.ts';
 import { ProcessorSet } from './processor-set.ts';
 
 /** What the set asks of a VF, with its calls noted. */
@@ -18,11 +19,9 @@ class FakeVf {
   readonly processor: number;
   readonly faults: [queue: number, reason: string][] = [];
   readonly asides: string[] = [];
-  reattach = async (index: number): Promise<void> => this.#reattached(index);
-  #reattached: (index: number) => void = () => undefined;
-  readonly reattached = new Promise<number>((resolve) => {
-    this.#reattached = resolve;
-  });
+  rings: RingView[] = [];
+  /** Times that a processor was to be told of it. */
+  views = 0;
 
   constructor(number: number, processor: number) {
     this.number = number;
@@ -31,6 +30,15 @@ class FakeVf {
 
   isServedBy(processor: number): boolean {
     return processor === this.processor;
+  }
+
+  view(): PortView {
+    this.views += 1;
+    const { number: vf, rings } = this;
+    return {
+      ...{ vf, rings, isUp: true, isBehindIommu: false },
+      ...{ regions: [], translations: [], wires: [] },
+    };
   }
 
   async setAside(reason: string): Promise<void> {
@@ -82,6 +90,12 @@ beforeEach(async () => {
 
 afterEach(() => set.stop());
 
+/** What is posted to a processor that dies resolves when another one is there and brought up. */
+async function trap(ring: RingOnProcessor): Promise<void> {
+  await set.post(1, ring.injectTrap);
+  while (await set.post(1, { kind: 'settle' }));
+}
+
 describe('a set of processors', () => {
   it('posts to one, broadcasts to all, and knows no other', async () => {
     expect(set.processorCount).toBe(2);
@@ -106,8 +120,9 @@ describe('a set of processors', () => {
   it('replaces a processor that trapped, blames the ring, attaches every VF again', async () => {
     const ring = new RingOnProcessor(set.shared, 1);
     expect(await set.post(1, ring.attach)).toBe(true);
-    void set.post(1, ring.injectTrap);
-    expect(await Promise.all(vfs.map((vf) => vf.reattached))).toEqual([1, 1, 1]);
+    for (const vf of vfs) vf.views = 0;
+    await trap(ring);
+    expect(vfs.map((vf) => vf.views > 0)).toEqual([true, true, true]);
     expect(vfs.map((vf) => vf.faults)).toEqual([
       [],
       [[ring.number - QUEUE_COUNT_MAX, 'the firmware trapped: memory access out of bounds']],
@@ -122,11 +137,12 @@ describe('a set of processors', () => {
 
   it('sets a VF aside that it cannot attach again, and attaches the others', async () => {
     const [, vf] = vfs;
-    vf!.reattach = () => Promise.reject(new Error('mmap failed: EPERM'));
     const ring = new RingOnProcessor(set.shared, 1);
     await set.post(1, ring.attach);
-    inBackground('trap', set.post(1, ring.injectTrap));
-    await Promise.all([vfs[0]?.reattached, vfs[2]?.reattached]);
+    vf!.view = () => {
+      throw new Error('mmap failed: EPERM');
+    };
+    await trap(ring);
     expect(vf?.asides[0]).toBe('processor 1 cannot attach it: mmap failed: EPERM');
     expect(vfs.map(({ asides }) => asides.length > 0)).toEqual([false, true, false]);
     ring.close();

@@ -8,18 +8,25 @@ import {
   PROCESSOR_TURNS,
 } from '../../layout/processor.ts';
 import { RING_FAULT, RING_FAULT_TRAP } from '../../layout/virtqueue.ts';
-import { everyStep, inBackground } from '../background.ts';
+import { everyStep, inBackground, reportFailure } from '../background.ts';
 import { PinAllocator } from '../memory/pins.ts';
 import { Raiser } from '../os/raiser.ts';
 import { portOfRing, queueOfRing } from '../state/ring-number.ts';
 import { type RingProblem, ringProblem } from '../state/ring-problem.ts';
 import { SharedState } from '../state/shared-state.ts';
+import { bringUp } from './bring-up.ts';
 import { mappingBudget } from './budgets.ts';
 import type { Command } from './commands.ts';
 import { DeathRecord } from './death-record.ts';
 import type { Fabric, ProcessorHealth, SwitchPort } from './fabric.ts';
 import { readFirmware } from './firmware.ts';
-import { type Death, Processor } from './processor.ts';
+import {
+  type Death,
+  Processor,
+  type ProcessorHandle,
+  type ProcessorListener,
+  type ProcessorSettings,
+} from './processor.ts';
 import { ReservedCpus } from './reserved-cpus.ts';
 import type { ProcessorStats } from './stats.ts';
 
@@ -47,6 +54,16 @@ const CLOCK: SupervisorClock = {
   },
 };
 
+type CreateProcessor = (
+  settings: ProcessorSettings,
+  shared: SharedState,
+  listener: ProcessorListener,
+) => ProcessorHandle;
+
+function createThread(...parts: ConstructorParameters<typeof Processor>): Processor {
+  return new Processor(...parts);
+}
+
 interface Settings {
   processors: number;
   /** One for each processor, or none. */
@@ -65,8 +82,11 @@ export class ProcessorSet implements Fabric {
   readonly mappings = mappingBudget();
   readonly #settings: Settings;
   readonly #owner: Owner;
+  readonly #createProcessor: CreateProcessor;
   readonly #firmware = readFirmware();
-  readonly #processors: Processor[] = [];
+  readonly #processors: ProcessorHandle[] = [];
+  /** Of each: resolves when the processor that is there now, if any, is up to date. */
+  readonly #recoveries: Promise<void>[] = [];
   readonly #reservedCpus = new ReservedCpus();
   readonly #restarts: number[] = [];
   readonly #clock: SupervisorClock;
@@ -75,10 +95,16 @@ export class ProcessorSet implements Fabric {
   #raiser: Raiser | null = null;
   #isStopping = false;
 
-  constructor(settings: Settings, owner: Owner, clock = CLOCK) {
+  constructor(
+    settings: Settings,
+    owner: Owner,
+    clock = CLOCK,
+    createProcessor: CreateProcessor = createThread,
+  ) {
     this.#settings = settings;
     this.#owner = owner;
     this.#clock = clock;
+    this.#createProcessor = createProcessor;
   }
 
   get processorCount(): number {
@@ -96,12 +122,13 @@ export class ProcessorSet implements Fabric {
     // Before there are processors: threads that begin later run where this one does.
     this.#reservedCpus.reserve(this.#settings.processorCpus);
     for (let index = 0; index < this.#settings.processors; index++) {
-      this.#processors.push(this.#create(index));
       this.#restarts.push(0);
       this.#deaths.push(new DeathRecord());
       this.#health.push({ state: 'running' });
+      this.#recoveries.push(this.#begin(index));
     }
     await Promise.all(this.#processors.map((processor) => processor.started()));
+    await Promise.all(this.#recoveries);
   }
 
   async stop(): Promise<void> {
@@ -113,11 +140,25 @@ export class ProcessorSet implements Fabric {
   }
 
   async post(index: number, command: Command): Promise<boolean> {
-    return (await this.#processors[index]?.post(command)) ?? false;
+    const processor = this.#processors[index];
+    if (processor === undefined) return false;
+    const isDone = await processor.post(command);
+    if (!isDone) await this.#recovered(index, processor);
+    return isDone;
   }
 
   async broadcast(command: Command): Promise<void> {
-    await Promise.all(this.#processors.map((processor) => processor.post(command)));
+    await Promise.all(this.#processors.map((_, index) => this.post(index, command)));
+  }
+
+  /** Resolves when another processor is in the place of one that has died, or none will be. */
+  async #recovered(index: number, dead: ProcessorHandle): Promise<void> {
+    await dead.ended();
+    let recovery: Promise<void> | undefined;
+    while (recovery !== this.#recoveries[index]) {
+      recovery = this.#recoveries[index];
+      await recovery;
+    }
   }
 
   healthOf(index: number): ProcessorHealth {
@@ -153,7 +194,7 @@ export class ProcessorSet implements Fabric {
     return this.#owner.ports().filter((port) => port.processor === index).length;
   }
 
-  #create(index: number): Processor {
+  #create(index: number): ProcessorHandle {
     const settings = {
       index,
       processorCount: this.#settings.processors,
@@ -161,7 +202,7 @@ export class ProcessorSet implements Fabric {
       cpu: this.#settings.processorCpus[index] ?? null,
       firmware: this.#firmware,
     };
-    return new Processor(settings, this.shared, {
+    return this.#createProcessor(settings, this.shared, {
       onRingFault: (ring, fault) => this.#blame(ring, ringProblem(fault)),
       describeRing: (ring) => this.#describeRing(ring),
       onUntranslated: (vf, iova, access) => {
@@ -182,13 +223,11 @@ export class ProcessorSet implements Fabric {
       },
       onUplinkLost: (number, reason) => this.#owner.onUplinkLost(number, reason),
       onUplinkLoop: (number, other) => this.#owner.onUplinkLoop(number, other),
-      onDeath: (death) => {
-        inBackground(`replace processor ${index}`, this.#replace(index, death));
-      },
+      onDeath: (death) => this.#replace(index, death),
     });
   }
 
-  async #replace(index: number, death: Death): Promise<void> {
+  #replace(index: number, death: Death): void {
     if (this.#isStopping) return;
     this.#health[index] = { state: 'recovering', reason: death.message };
     // Before all else: the others may wait for what it held, and would trap on the same ring.
@@ -200,58 +239,59 @@ export class ProcessorSet implements Fabric {
       this.shared.countFault(death.ring, RING_FAULT_TRAP); // its writer is dead
       this.#blame(death.ring, ringProblem(RING_FAULT_TRAP, death.message));
     }
-    const wait = death.ring >= 0 ? 0 : this.#deaths[index]?.note(this.#clock.now());
-    if (wait === null)
-      return this.#giveUp(index, `processor ${index} keeps dying: ${death.message}`);
-    if (wait !== undefined && wait > 0) await this.#clock.wait(wait);
-    if (this.#isStopping) return;
-    await this.#bringUp(index);
+    this.#recoveries[index] = this.#recover(index, death).catch((error: Error) =>
+      reportFailure(`replace processor ${index}`, error),
+    );
   }
 
-  /** Starts a processor in the place of one that is dead, and brings it up to date. */
-  async #bringUp(index: number): Promise<void> {
-    let processor: Processor;
+  /** Another one in the place of one that has died, unless it keeps dying. */
+  async #recover(index: number, death: Death): Promise<void> {
+    const wait = death.ring >= 0 ? 0 : this.#deaths[index]?.note(this.#clock.now());
+    if (wait === null) {
+      this.#giveUp(index, `processor ${index} keeps dying: ${death.message}`);
+      return;
+    }
+    if (wait !== undefined && wait > 0) await this.#clock.wait(wait);
+    if (this.#isStopping) return;
     try {
-      processor = this.#create(index);
+      await this.#begin(index);
     } catch (error) {
       // Out of descriptors, say: as if it had died at once.
-      return this.#replace(index, { ring: -1, message: (error as Error).message });
+      this.#replace(index, { ring: -1, message: (error as Error).message });
     }
+  }
+
+  /** Starts a processor and posts all that it has to know. Throws if there can be none. */
+  #begin(index: number): Promise<void> {
+    const processor = this.#create(index);
     this.#processors[index] = processor;
-    const isUp = await processor.started().then(
-      () => true,
-      () => false,
-    );
-    if (!isUp) return; // it reports its own death, and is replaced for that
-    // First all that receive, then those that send: no frame meets a receiver that is not back yet.
-    for (const direction of ['rx', 'tx'] as const) {
-      for (const port of this.#owner.ports()) {
-        if (this.#processors[index] !== processor) return; // it has died as well, and is replaced
-        await this.#reattach(port, index, direction);
-      }
-    }
-    if (this.#processors[index] === processor) this.#health[index] = { state: 'running' };
+    return this.#bringUp(index, processor);
+  }
+
+  async #bringUp(index: number, processor: ProcessorHandle): Promise<void> {
+    const { shared, raiser } = this;
+    let hasDied = false;
+    const post = async (command: Command): Promise<boolean> => {
+      const isDone = await processor.post(command);
+      if (!isDone) hasDied = true;
+      return isDone;
+    };
+    await bringUp(this.#owner.ports(), { index, shared, raiser, post });
+    if (hasDied)
+      await processor.ended(); // and it is being replaced
+    else if (this.#processors[index] === processor) this.#health[index] = { state: 'running' };
   }
 
   /** The NIC goes on with the processors that it has; who needs this one is told so. */
-  async #giveUp(index: number, reason: string): Promise<void> {
+  #giveUp(index: number, reason: string): void {
     this.#health[index] = { state: 'broken', reason };
     const served = this.#owner.ports().filter((port) => port.isServedBy(index));
-    await everyStep(
-      'set the ports of a processor aside',
-      served.map((port) => () => port.setAside(reason)),
-    );
-    this.#owner.onBroken(reason);
-  }
-
-  /** Each port for itself: one that cannot be attached any more keeps nobody else from it. */
-  async #reattach(port: SwitchPort, index: number, direction: 'rx' | 'tx'): Promise<void> {
-    try {
-      await port.reattach(index, direction);
-    } catch (error) {
-      const reason = `processor ${index} cannot attach it: ${(error as Error).message}`;
-      await everyStep('set a port aside', [() => port.setAside(reason)]);
-    }
+    // Not part of the recovery: what they post to this processor waits for that.
+    const telling = everyStep('set the ports of a processor aside', [
+      ...served.map((port) => () => port.setAside(reason)),
+      () => this.#owner.onBroken(reason),
+    ]);
+    inBackground('set the ports of a processor aside', telling);
   }
 
   /** Stops a ring that its driver broke or that the firmware trapped on, and tells its VF. */

@@ -49,8 +49,22 @@ process.once('exit', () => {
   for (const processor of alive) inBackground('stop a processor', processor.stop());
 });
 
+/** What the supervisor needs of a processor. */
+export interface ProcessorHandle {
+  /** Resolves once the firmware is loaded and the thread is watched; rejects if it cannot be. */
+  started(): Promise<void>;
+  /**
+   * Posts a command; resolves with its answer, with false if the thread dies first. Rejects if the
+   * command failed.
+   */
+  post(command: Command): Promise<boolean>;
+  /** Resolves when the thread has ended and its listener has heard of that. */
+  ended(): Promise<void>;
+  stop(): Promise<void>;
+}
+
 /** The control plane's handle of one processor thread: posts commands and awaits their answers. */
-export class Processor {
+export class Processor implements ProcessorHandle {
   readonly index: number;
   readonly #shared: SharedState;
   readonly #worker: Worker;
@@ -104,15 +118,15 @@ export class Processor {
     });
   }
 
-  /** Resolves once the firmware is loaded and the thread is watched; rejects if it cannot be. */
   started(): Promise<void> {
     return this.#started;
   }
 
-  /**
-   * Posts a command; resolves with its answer. If the thread dies first it resolves false: whoever
-   * replaces the processor attaches everything again from what the control plane knows.
-   */
+  ended(): Promise<void> {
+    return this.#ended;
+  }
+
+  /** What is posted before the thread runs waits for it. */
   post(command: Command): Promise<boolean> {
     if (this.#death !== null || this.#isStopping) return Promise.resolve(false);
     this.#lastId += 1;

@@ -7,7 +7,7 @@ import {
   UNTRANSLATED_LIST_BASE,
 } from '../../layout/memory.ts';
 import { CONTROL_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
-import { Iotlb, type IotlbChange, pageStart } from '../memory/iotlb.ts';
+import { Iotlb, type IotlbChange, pageStart, type Translation } from '../memory/iotlb.ts';
 import type { Report } from './commands.ts';
 import { Countdown } from './countdown.ts';
 import type { Firmware } from './firmware.ts';
@@ -43,6 +43,13 @@ export class Translations {
   apply(vf: number, change: IotlbChange): void {
     this.#iotlb.apply(vf, change);
     this.#settle(vf, change);
+    this.#firmware.unparkRings(vf);
+  }
+
+  /** All that the control plane knows, in place of what was known here. */
+  set(vf: number, translations: readonly Translation[]): void {
+    this.#iotlb.restore(vf, translations);
+    this.#pending.delete(vf);
     this.#firmware.unparkRings(vf);
   }
 

@@ -8,6 +8,7 @@ import { c } from '../os/libc.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
 import type { Fabric, ProcessorHealth, SwitchPort } from '../processor/fabric.ts';
 import { forgetPort } from '../processor/forget-port.ts';
+import type { PortView, WireView } from '../processor/port-view.ts';
 import { changeVlans, initVlans } from '../processor/port-vlans.ts';
 import { readAddresses, readQueues, sumRx, sumTx } from '../state/counters.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
@@ -156,8 +157,9 @@ export class Uplink implements SwitchPort {
   }
 
   /** Our own driver broke a ring, or the firmware trapped on it: start over. */
-  onRingFault(_queue: number, { reason }: RingProblem): Promise<void> {
-    return this.setAside(reason);
+  async onRingFault(queue: number, { reason }: RingProblem): Promise<void> {
+    await this.#port.rings.fault(queue, reason);
+    await this.setAside(reason);
   }
 
   /** It and another uplink lead into one network: it neither sends nor receives for a while. */
@@ -184,11 +186,8 @@ export class Uplink implements SwitchPort {
     return this.#loop.isOn ? 'held' : 'up';
   }
 
-  /** A new processor knows nothing of this port. */
-  async reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
-    if (direction === 'rx') await this.#attachPorts(processor);
-    const [lost] = await this.#port.rings.reattach(processor, direction);
-    if (lost !== undefined) await this.setAside(lost.reason);
+  view(): PortView {
+    return { ...this.#port.view(), wires: this.#wireViews() };
   }
 
   /** Starts over; where that fails, the uplink is down and says why. */
@@ -317,19 +316,21 @@ export class Uplink implements SwitchPort {
     this.#isUp = false;
   }
 
-  /** All of them, or those that one processor serves. */
-  async #attachPorts(processor?: number): Promise<void> {
-    for (const [pair, wire] of (this.#wires?.settings ?? []).entries()) {
-      const owner = this.#processorOf(pair);
-      if (processor !== undefined && processor !== owner) continue;
-      const pin = pinOfPair(this.#roomOf(pair), wire);
+  async #attachPorts(): Promise<void> {
+    for (const { owner, ...wire } of this.#wireViews()) {
+      await this.#fabric.post(owner, { kind: 'attach-port', vf: this.number, ...wire });
+    }
+  }
+
+  #wireViews(): WireView[] {
+    const mtu = this.#wires?.capabilities.mtu ?? 0;
+    return (this.#wires?.settings ?? []).map((settings, pair) => {
       const callFd = this.#callFds[pair];
       if (callFd === undefined) throw new Error('assertion: wire without a pair');
-      const mtu = this.#wires?.capabilities.mtu ?? 0;
-      const wrapped = { ...wire, faults: this.config.faults, traceFd: this.#traceFd };
-      const place = { vf: this.number, pair, pin, wire: wrapped, mtu, callFd };
-      await this.#fabric.post(owner, { kind: 'attach-port', ...place });
-    }
+      const wire = { ...settings, faults: this.config.faults, traceFd: this.#traceFd };
+      const pin = pinOfPair(this.#roomOf(pair), settings);
+      return { pair, owner: this.#processorOf(pair), pin, wire, mtu, callFd };
+    });
   }
 
   /** The queue pairs are spread over the processors, from the uplink's own on. */

@@ -97,11 +97,11 @@ export async function removeMemoryRegion(session: Session, message: Message): Pr
   if (taken === null) throw new Refusal('no such region');
   const { region, isGone } = taken;
   if (!isGone) return;
-  session.iommu.flush();
   if (session.device.rings.usesFile(region.fd)) {
     session.memory.restore(region);
     throw new Refusal('a ring that runs lies in this region');
   }
+  session.iommu.flush();
   await session.device.rings.setMemory(session.memory.regions);
   closePeerFd(region.fd);
 }

@@ -7,6 +7,7 @@ import {
   type IotlbChange,
   isPageRange,
   pageStart,
+  type Translation,
 } from '../memory/iotlb.ts';
 import type { BackendChannel, OnReply } from './backend-channel.ts';
 import { BackendRequest, type IotlbMessage, IotlbType, writeIotlb } from './message.ts';
@@ -69,6 +70,10 @@ export class Iommu {
   lookUp(iova: bigint, access: number): number | null {
     const found = this.#iotlb.lookUp(ONLY_VF, iova);
     return found !== null && (found.access & access) === access ? found.guestAddress : null;
+  }
+
+  translations(): Translation[] {
+    return this.#iotlb.save(ONLY_VF);
   }
 
   /** A processor, or a ring that is to start, lacks the translation of a page. */

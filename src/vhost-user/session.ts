@@ -131,7 +131,10 @@ export class Session {
     const { isBehindIommu } = this;
     if (isBehindIommu === before) return;
     // What an address means has changed, and with it the meaning of all that was named so far.
-    await this.withRingsStopped(() => this.device.rings.setBehindIommu(isBehindIommu));
+    await this.withRingsStopped(() => {
+      this.iommu.flush();
+      return this.device.rings.setBehindIommu(isBehindIommu);
+    });
   }
 
   /**
@@ -308,9 +311,9 @@ export class Session {
     const { rings } = this.device;
     await everyStep(`end the session of ${this.device.name}`, [
       () => rings.stopAll(),
+      () => this.iommu.close(), // first noted, then told: with their memory translations are void
       () => rings.setMemory([]),
       () => rings.setBehindIommu(false),
-      () => this.iommu.close(),
       () => closePeerFds(this.memory.takeAll().map(({ fd }) => fd)),
       () => [...this.#setups.values()].forEach(closeDescriptors),
       () => this.#setups.clear(),

@@ -11,6 +11,4 @@ export interface RingDevice {
   onFreshStart(ring: Ring): Promise<void>;
   /** A ring has come, gone or changed its state. */
   publish(): Promise<void>;
-  /** Tells a new processor of the device itself, once it has the device's receive rings. */
-  catchUp(processor: number): Promise<void>;
 }

@@ -19,7 +19,6 @@ const device: RingDevice = {
   describe: () => undefined,
   onFreshStart: async () => undefined,
   publish: async () => undefined,
-  catchUp: async () => undefined,
 };
 
 const SIZE = 0x10000;

@@ -6,33 +6,21 @@ import type { IotlbChange } from '../memory/iotlb.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
 import type { Command, RingPins, RingRole } from '../processor/commands.ts';
 import type { Fabric } from '../processor/fabric.ts';
+import { attachCommand, type PortView, type RingView } from '../processor/port-view.ts';
 import { attachProblem, type RingProblem } from '../state/ring-problem.ts';
 import { RING_STATE_NUMBERS, type RingState } from './life-cycle.ts';
-import {
-  attachCommand,
-  createRing,
-  type LostRing,
-  liesInFile,
-  type Ring,
-  standsAtBeginning,
-} from './ring.ts';
+import { createRing, liesInFile, type Ring, ringView, standsAtBeginning } from './ring.ts';
 import type { RingDevice } from './ring-device.ts';
 import { mappingsOf, takePlace } from './ring-place.ts';
 import { writeRingRecord } from './ring-record.ts';
-import {
-  freePins,
-  isPackedRing,
-  pinRing,
-  type RingSetup,
-  type TranslatePage,
-} from './ring-setup.ts';
+import { freePins, pinRing, type RingSetup, type TranslatePage } from './ring-setup.ts';
 
 /**
  * The rings of one device as they run: attached to the processors and published by the device.
  *
  * A receive ring is attached to all processors, since whichever has a frame for it delivers it. Any
  * other ring belongs to one processor, its owner. What the control plane wants is noted here first
- * and posted second, so that a processor that dies in between is brought up to date by `reattach`.
+ * and posted second, without a pause: a processor that dies in between is brought up from `view`.
  */
 export class RingSet {
   readonly #vf: number;
@@ -155,11 +143,18 @@ export class RingSet {
 
   async #attach(ring: Ring): Promise<void> {
     // The owner first, alone: it reads in the guest's memory where the ring stands.
-    await this.#fabric.post(this.#ownerOf(ring.queue), this.#attachCommand(ring, true));
+    await this.#postAttach(this.#ownerOf(ring.queue), ring);
+    if (ring.cycle.is('faulted')) return;
+    ring.isPlaced = true;
+    const posts = this.#others(ring).map((processor) => this.#postAttach(processor, ring));
     if (standsAtBeginning(this.#fabric.shared, ring)) await this.#device.onFreshStart(ring);
-    for (const processor of this.#others(ring)) {
-      await this.#fabric.post(processor, this.#attachCommand(ring, false));
-    }
+    await Promise.all(posts);
+  }
+
+  async #postAttach(processor: number, ring: Ring): Promise<void> {
+    const view = ringView(ring, this.#ownerOf(ring.queue));
+    const command = view && attachCommand(view, this.#isBehindIommu, processor);
+    if (command !== null) await this.#fabric.post(processor, command);
   }
 
   /** Notes why a ring cannot start. It must not run. False if that is known already. */
@@ -201,7 +196,7 @@ export class RingSet {
   /** Takes a ring from all processors. It is off the list. */
   async #detach(ring: Ring, pins: RingPins, parks: boolean): Promise<void> {
     const { number, queue } = ring;
-    const command: Command = { kind: 'detach-ring', ring: number, pins, parks };
+    const command: Command = { kind: 'detach-ring', ring: number, parks };
     const processors = [this.#ownerOf(queue), ...this.#others(ring)];
     const steps = processors.map((processor) => () => this.#fabric.post(processor, command));
     await everyStep(`stop ring ${queue}`, [() => this.#device.publish(), ...steps]);
@@ -257,38 +252,12 @@ export class RingSet {
     return this.#rings.get(queue)?.setup.size ?? 0;
   }
 
-  /**
-   * Brings a new processor up to date: memory, receive rings and the port first; transmit rings in
-   * a second round, when all VFs can receive again. Rings that a fault stopped stay away. A ring
-   * that cannot be attached any more is stopped, the others go on; returns those.
-   */
-  async reattach(processor: number, direction: 'rx' | 'tx'): Promise<LostRing[]> {
-    const lost: LostRing[] = [];
-    if (direction === 'rx' && this.#regions.length > 0) {
-      await this.#fabric.post(processor, this.#memoryCommand());
-    }
-    for (const ring of this.#rings.values()) {
-      if ((ring.role === 'receive') !== (direction === 'rx')) continue;
-      const isHere = ring.role === 'receive' || processor === this.#ownerOf(ring.queue);
-      if (!isHere || ring.pins === null || ring.cycle.is('faulted')) continue;
-      // A transmit ring has one user, so its guest's used index is where it stands. A receive ring
-      // may be in use by the other processors right now: its shared record is.
-      // A packed ring has no index to read: its record is all there is.
-      const resumes = ring.role !== 'receive' && !isPackedRing(ring.features);
-      try {
-        await this.#fabric.post(processor, this.#attachCommand(ring, resumes));
-        // The dead thread may have owed it an interrupt.
-        if (this.#rings.get(ring.queue) === ring) this.raise(ring.setup?.call ?? null);
-      } catch (error) {
-        if (this.#rings.get(ring.queue) !== ring) continue; // it has been stopped meanwhile
-        const { fault, reason } = attachProblem(error as Error);
-        await this.fault(ring.queue, reason);
-        this.#fabric.shared.countFault(ring.number, fault);
-        lost.push({ queue: ring.queue, reason });
-      }
-    }
-    if (direction === 'rx') await this.#device.catchUp(processor);
-    return lost;
+  /** What processors have to know of the rings and of the memory that they lie in. */
+  view(): Pick<PortView, 'regions' | 'isBehindIommu' | 'rings'> {
+    const rings = [...this.#rings.values()]
+      .map((ring): RingView | null => ringView(ring, this.#ownerOf(ring.queue)))
+      .filter((ring) => ring !== null);
+    return { regions: this.#regions, isBehindIommu: this.#isBehindIommu, rings };
   }
 
   async injectTrap(queue: number): Promise<boolean> {
@@ -305,12 +274,6 @@ export class RingSet {
     if (ring.role !== 'receive') return [];
     const all = Array.from({ length: this.#fabric.processorCount }, (_, index) => index);
     return all.filter((index) => index !== this.#ownerOf(ring.queue));
-  }
-
-  #attachCommand(ring: Ring, resumesFromUsed: boolean): Command {
-    // Whoever delivers looks ahead: the owner may sleep meanwhile.
-    const looksAhead = this.#isBehindIommu && ring.role === 'receive';
-    return attachCommand(ring, { looksAhead, resumesFromUsed });
   }
 
   #memoryCommand(): Command {

@@ -1,7 +1,8 @@
 import { PACKED_WRAP, RING_LAST_AVAIL } from '../../layout/virtqueue.ts';
 import { LifeCycle } from '../life-cycle.ts';
 import { isPinOf, type Pin } from '../memory/pins.ts';
-import type { Command, RingPins, RingRole } from '../processor/commands.ts';
+import type { RingPins, RingRole } from '../processor/commands.ts';
+import type { RingView } from '../processor/port-view.ts';
 import { CONTROL_QUEUE, ringNumber } from '../state/ring-number.ts';
 import type { SharedState } from '../state/shared-state.ts';
 import { RING_STATE_NUMBERS, RING_TRANSITIONS, type RingState } from './life-cycle.ts';
@@ -17,14 +18,10 @@ export interface Ring {
   readonly pins: RingPins | null;
   readonly setup: RingSetup;
   readonly features: bigint;
+  /** Its owner has found out in the guest's memory where it stands. */
+  isPlaced: boolean;
   /** Why it is faulted. */
   fault?: string;
-}
-
-/** A ring that was set aside. */
-export interface LostRing {
-  queue: number;
-  reason: string;
 }
 
 interface RingParts {
@@ -37,25 +34,17 @@ interface RingParts {
 export function createRing(vf: number, queue: number, parts: RingParts): Ring {
   const number = ringNumber(vf, parts.role === 'control' ? CONTROL_QUEUE : queue);
   const cycle = new LifeCycle<RingState>(`ring ${queue}`, RING_TRANSITIONS, 'stopped');
-  return { queue, number, cycle, ...parts };
+  return { queue, number, cycle, isPlaced: false, ...parts };
 }
 
-/** What a processor has to know of a ring. */
-export function attachCommand(
-  ring: Ring,
-  flags: { looksAhead: boolean; resumesFromUsed: boolean },
-): Command {
-  if (ring.pins === null) throw new Error('assertion: ring without pins');
-  return {
-    kind: 'attach-ring',
-    ring: ring.number,
-    pins: ring.pins,
-    state: RING_STATE_NUMBERS[ring.cycle.state],
-    role: ring.role,
-    ...flags,
-    kickFd: ring.setup.kickFd,
-    call: ring.setup.call,
-  };
+/** What processors have to know of a ring; null of one that none of them serves. */
+export function ringView(ring: Ring, owner: number): RingView | null {
+  const { number, role, pins, setup, features, isPlaced } = ring;
+  if (pins === null || ring.cycle.is('faulted', 'stopped')) return null;
+  const { kickFd, call } = setup;
+  const state = RING_STATE_NUMBERS[ring.cycle.state];
+  const isPacked = isPackedRing(features);
+  return { ring: number, owner, role, pins, state, kickFd, call, isPacked, isPlaced };
 }
 
 /** The driver has given it nothing yet: whatever was set before, was set by another. */

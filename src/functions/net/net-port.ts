@@ -2,6 +2,7 @@ import { COUNTER_REFUSED } from '../../../layout/counters.ts';
 import { RECEIVE_BY_TABLE } from '../../../layout/vf.ts';
 import type { Command, RingRole } from '../../processor/commands.ts';
 import type { Fabric } from '../../processor/fabric.ts';
+import type { PortView } from '../../processor/port-view.ts';
 import { writeFlowRecord } from '../../state/flow-record.ts';
 import { CONTROL_QUEUE, ringNumber } from '../../state/ring-number.ts';
 import { writeLink } from '../../state/vlan.ts';
@@ -89,8 +90,10 @@ export class NetPort implements RingDevice {
     if (role === 'control') await this.resetSettings();
   }
 
-  async catchUp(processor: number): Promise<void> {
-    await this.#fabric.post(processor, this.#portCommand());
+  /** What processors have to know of the port, as far as it knows that itself. */
+  view(): PortView {
+    const isUp = this.#receiveQueues().length > 0;
+    return { vf: this.#number, isUp, translations: [], wires: [], ...this.rings.view() };
   }
 
   /** Tells the switch which receive queues take frames. */
@@ -114,7 +117,7 @@ export class NetPort implements RingDevice {
     if (!this.#isLinkUp) return [];
     const rings = [...this.rings.all()];
     // Without a control queue it is the front-end that enables those that the guest uses.
-    const pairs = this.controlQueue === null ? rings.length : this.settings.queuePairs;
+    const pairs = this.controlQueue === null ? Infinity : this.settings.queuePairs;
     return enabledReceiveQueues(rings, pairs);
   }
 

@@ -7,6 +7,7 @@ import { peerProcess } from '../../os/unix-socket.ts';
 import type { RingRole } from '../../processor/commands.ts';
 import type { Fabric, SwitchPort, VfPlace } from '../../processor/fabric.ts';
 import { forgetPort } from '../../processor/forget-port.ts';
+import type { PortView } from '../../processor/port-view.ts';
 import { changeVlans, initVlans } from '../../processor/port-vlans.ts';
 import { readAddresses, readControl, readQueues, sumRx, sumTx } from '../../state/counters.ts';
 import { addressNumber, macBytes, writeOwnAddress } from '../../state/mac-table.ts';
@@ -229,8 +230,9 @@ export class Vf implements Device, SwitchPort {
     return this.#updateLink();
   }
 
-  reattach(processor: number, direction: 'rx' | 'tx'): Promise<void> {
-    return this.#attachment.reattach(processor, direction);
+  view(): PortView {
+    const translations = this.#session?.iommu.translations() ?? [];
+    return { ...this.#port.view(), translations };
   }
 
   setAside(reason: string): Promise<void> {

@@ -1,0 +1,157 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { COUNTER_FAULTS } from '../../layout/counters.ts';
+import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import { RING_ENABLED } from '../../layout/virtqueue.ts';
+import { Raiser } from '../os/raiser.ts';
+import { SharedState } from '../state/shared-state.ts';
+import { bringUp } from './bring-up.ts';
+import type { Command, RingPins, RingRole } from './commands.ts';
+import type { SwitchPort } from './fabric.ts';
+import type { PortView, RingView } from './port-view.ts';
+
+const REGION = {
+  ...{ guestAddress: 0, sizeBytes: 4096, userAddress: 0, fd: 9, fileOffset: 0 },
+  ...{ pageSizeBytes: 4096, uses: 1 },
+};
+const PIN = { pinOffset: 0, lengthBytes: 4096, fd: 9, fileOffset: 0, partOffset: 0 };
+
+let shared: SharedState;
+let raiser: Raiser;
+let posted: Command[];
+let told: string[];
+
+beforeEach(() => {
+  shared = new SharedState();
+  raiser = new Raiser(shared.fd);
+  posted = [];
+  told = [];
+});
+
+afterEach(() => {
+  raiser.close();
+  shared.close();
+});
+
+function ring(vf: number, queue: number, change: Partial<RingView> = {}): RingView {
+  const pins: RingPins = { descriptors: PIN, avail: PIN, used: PIN };
+  const role: RingRole = queue % 2 === 0 ? 'receive' : 'transmit';
+  const number = vf * QUEUE_COUNT_MAX + queue;
+  const known = { state: RING_ENABLED, kickFd: -1, call: null, isPacked: false, isPlaced: true };
+  return { ring: number, owner: 0, role, pins, ...known, ...change };
+}
+
+function port(vf: number, change: Partial<PortView> = {}): SwitchPort & { view: () => PortView } {
+  const rings = [ring(vf, 0), ring(vf, 1)];
+  const view: PortView = {
+    ...{ vf, isUp: true, regions: [REGION], isBehindIommu: false, translations: [] },
+    ...{ rings, wires: [], ...change },
+  };
+  return {
+    ...{ number: vf, name: `vf${vf}`, processor: 0, view: () => view },
+    isServedBy: () => true,
+    setAside: async (reason) => void told.push(`vf${vf} aside: ${reason}`),
+    onRingFault: async (queue, { reason }) => void told.push(`vf${vf} queue ${queue}: ${reason}`),
+  };
+}
+
+function bringUpAll(
+  ports: readonly SwitchPort[],
+  { index = 0, fail = (_: Command): Error | null => null } = {},
+): Promise<void> {
+  const post = async (command: Command): Promise<boolean> => {
+    posted.push(command);
+    const error = fail(command);
+    if (error !== null) throw error;
+    return true;
+  };
+  return bringUp(ports, { index, shared, raiser, post });
+}
+
+function words(): string[] {
+  return posted.map((command) => {
+    const vf = 'vf' in command ? command.vf : 'ring' in command ? command.ring : '';
+    return `${command.kind} ${vf}`;
+  });
+}
+
+describe('an empty processor', () => {
+  it('learns of all that receive first, then of those that send', async () => {
+    const translations = [{ iova: 0n, sizeBytes: 4096n, guestAddress: 0, access: 3 }];
+    const wire = { pair: 0, owner: 0, pin: PIN, wire: { kind: 'null' as const }, mtu: 1500 };
+    const ports = [
+      port(0, { isBehindIommu: true, translations }),
+      port(1, { wires: [{ ...wire, callFd: 5 }] }),
+    ];
+    const done = bringUpAll(ports);
+    expect(words(), 'before anything is answered').toEqual([
+      ...['set-memory 0', 'set-translations 0', 'attach-ring 0', 'set-port 0'],
+      ...['set-memory 1', `attach-ring ${QUEUE_COUNT_MAX}`, 'set-port 1', 'attach-port 1'],
+      ...['attach-ring 1', `attach-ring ${QUEUE_COUNT_MAX + 1}`],
+    ]);
+    await done;
+    expect(told).toEqual([]);
+  });
+
+  it('reads where a ring stands only if nobody else uses it', async () => {
+    const rings = [
+      ring(0, 0), // in use by others: its record says it
+      ring(0, 1),
+      ring(0, 3, { isPacked: true }),
+      ring(0, 2, { isPlaced: false }), // its owner has died before it had it
+    ];
+    await bringUpAll([port(0, { rings })]);
+    const resumes = posted.flatMap((one) =>
+      one.kind === 'attach-ring' ? [[one.ring, one.resumesFromUsed]] : [],
+    );
+    expect(new Map(resumes as [number, boolean][])).toEqual(
+      new Map([
+        [0, false],
+        [2, true],
+        [1, true],
+        [3, false],
+      ]),
+    );
+  });
+
+  it('has of others’ rings those that receive, once their owner has found their place', async () => {
+    const rings = [ring(0, 0), ring(0, 1), ring(0, 2, { isPlaced: false })];
+    await bringUpAll([port(0, { rings })], { index: 1 });
+    expect(words()).toEqual(['set-memory 0', 'attach-ring 0', 'set-port 0']);
+  });
+});
+
+describe('what cannot be attached', () => {
+  it('is a port by its name, and the others go on', async () => {
+    const broken = port(0);
+    broken.view = () => {
+      throw new Error('a mistake');
+    };
+    const fail = (command: Command) =>
+      command.kind === 'set-memory' && command.vf === 1 ? new Error('no room') : null;
+    await bringUpAll([broken, port(1), port(2)], { fail });
+    expect(told).toEqual([
+      'vf0 aside: processor 0 cannot attach it: a mistake',
+      'vf1 aside: processor 0 cannot attach it: no room',
+    ]);
+    expect(words().filter((one) => one.endsWith(` ${2 * QUEUE_COUNT_MAX + 1}`))).toHaveLength(1);
+  });
+
+  it('is a ring, counted and told of once', async () => {
+    const fail = ({ kind }: Command) => (kind === 'attach-ring' ? new Error('mmap: EPERM') : null);
+    await bringUpAll([port(1, { rings: [ring(1, 1)] })], { fail });
+    expect(told).toEqual(['vf1 queue 1: its memory cannot be mapped: mmap: EPERM']);
+    expect(shared.counter(QUEUE_COUNT_MAX + 1, COUNTER_FAULTS)).toBe(1);
+  });
+
+  it('is nothing if it was stopped, or started again, meanwhile', async () => {
+    const one = port(0, { rings: [ring(0, 1)] });
+    const again = { ...one.view(), rings: [ring(0, 1)] };
+    const fail = ({ kind }: Command) => {
+      one.view = () => again;
+      return kind === 'attach-ring' ? new Error('mmap: EPERM') : null;
+    };
+    await bringUpAll([one], { fail });
+    expect(told).toEqual([]);
+    expect(shared.counter(1, COUNTER_FAULTS)).toBe(0);
+  });
+});

@@ -1,0 +1,93 @@
+import { everyStep, inBackground } from '../background.ts';
+import type { Raiser } from '../os/raiser.ts';
+import { queueOfRing } from '../state/ring-number.ts';
+import { attachProblem } from '../state/ring-problem.ts';
+import type { SharedState } from '../state/shared-state.ts';
+import type { Command, RingPins } from './commands.ts';
+import type { SwitchPort } from './fabric.ts';
+import { type PortView, type RingView, receivingCommands, sendingCommands } from './port-view.ts';
+
+/** The processor that is brought up, and what of the NIC that takes. */
+export interface BringUp {
+  readonly index: number;
+  readonly shared: SharedState;
+  readonly raiser: Raiser;
+  /** Posts to this very processor. */
+  post(command: Command): Promise<boolean>;
+}
+
+/** What a processor was told of a port, and what it says to that. */
+interface Told {
+  readonly command: Command;
+  readonly answer: Promise<boolean>;
+}
+
+/**
+ * Brings an empty processor up to date: a first one, one in place of a dead one, or those of a NIC
+ * that was saved.
+ *
+ *     views of all ports ─► memory, translations, receive rings, port, wires ─► transmit rings
+ *
+ * All of it is posted at once, so that whatever changes from now on comes behind it: nothing is
+ * told twice, nothing is missed. Each port stands for itself: what of one cannot be is set aside.
+ * Resolves when the processor has answered everything.
+ */
+export async function bringUp(ports: readonly SwitchPort[], to: BringUp): Promise<void> {
+  const told = new Map<SwitchPort, Told[]>(ports.map((port) => [port, []]));
+  const views = ports.map((port) => [port, viewOf(port, to.index)] as const);
+  for (const commandsOf of [receivingCommands, sendingCommands]) {
+    for (const [port, view] of views) {
+      for (const command of view === null ? [] : commandsOf(view, to.index)) {
+        told.get(port)?.push({ command, answer: to.post(command) });
+      }
+    }
+  }
+  await Promise.all([...told].map(([port, what]) => settle(port, what, to)));
+}
+
+function viewOf(port: SwitchPort, index: number): PortView | null {
+  try {
+    return port.view();
+  } catch (error) {
+    setAside(port, index, error as Error);
+    return null;
+  }
+}
+
+async function settle(port: SwitchPort, told: readonly Told[], to: BringUp): Promise<void> {
+  if (told.length === 0) return; // there was nothing to tell, or it is set aside
+  const results = await Promise.allSettled(told.map(({ answer }) => answer));
+  const rings = viewOf(port, to.index)?.rings ?? [];
+  let failure: Error | null = null;
+  for (const [index, result] of results.entries()) {
+    const command = told[index]?.command;
+    if (command?.kind === 'attach-ring') {
+      const ring = ringOf(rings, command.pins);
+      // It may have been stopped meanwhile, and even started again.
+      if (ring === undefined) continue;
+      if (result.status === 'rejected') loseRing(port, ring, result.reason as Error, to);
+      // The dead thread may have owed it an interrupt.
+      else if (result.value) to.raiser.raise(ring.call);
+    } else if (result.status === 'rejected') {
+      failure ??= result.reason as Error;
+    }
+  }
+  if (failure !== null) setAside(port, to.index, failure);
+}
+
+function ringOf(rings: readonly RingView[], pins: RingPins): RingView | undefined {
+  return rings.find((ring) => ring.pins === pins);
+}
+
+/** A ring cannot be attached any more: it is stopped, the others go on. */
+function loseRing(port: SwitchPort, { ring }: RingView, error: Error, { shared }: BringUp): void {
+  const problem = attachProblem(error);
+  shared.countFault(ring, problem.fault); // no processor has it, so none counts it
+  const telling = port.onRingFault(queueOfRing(ring), problem);
+  inBackground('stop a ring that cannot be attached', telling);
+}
+
+function setAside(port: SwitchPort, index: number, { message }: Error): void {
+  const reason = `processor ${index} cannot attach it: ${message}`;
+  inBackground('set a port aside', everyStep('set a port aside', [() => port.setAside(reason)]));
+}
