@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { seedFromEnvironment } from '../../src/testing/random.ts';
 import { openFdCount } from '../support/file-descriptors.ts';
+import { seedFromEnvironment } from '../support/seed.ts';
 import { RecoveryWorld } from './recovery-world.ts';
 
 const SEEDS = 20;
