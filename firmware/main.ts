@@ -3,7 +3,7 @@
 //   turn = for some transmit rings: inhale → classify → deliver per target → complete;  then notify
 //
 // A missing window returns TURN_MISSED from wherever it was; the next call goes on from there.
-import { BATCH_MAX, QUEUE_COUNT_MAX } from '../layout/limits';
+import { BATCH_MAX } from '../layout/limits';
 import { TARGET_LIST_BASE, WHOLE_LIST_BASE } from '../layout/memory';
 import {
   INTERRUPT_ALL,
@@ -57,7 +57,7 @@ import { configureAgeing } from './switch/fdb-set';
 import { classifyFlagged } from './switch/vlan';
 import { configureLocks } from './virtqueue/lock';
 import { armKicks, suppressKicks } from './virtqueue/notification';
-import { Ring, ringAt, vfOf, viewAt } from './virtqueue/ring';
+import { functionOf, portOf, Ring, ringAt, viewAt } from './virtqueue/ring';
 
 export { copy } from './memory/copy';
 export { insertTranslation, removeTranslation } from './memory/iotlb';
@@ -123,9 +123,9 @@ export function setRingState(ringNumber: u32, state: u32): void {
   if (view.state != RING_STOPPED) view.state = state;
 }
 
-/** Host: there is news of a VF's translations. */
-export function unparkRings(vf: u32): void {
-  for (let ring = vf * QUEUE_COUNT_MAX; ring < (vf + 1) * QUEUE_COUNT_MAX; ring++) {
+/** Host: there is news of the translations of the function whose rings these are. */
+export function unparkRings(first: u32, count: u32): void {
+  for (let ring = first; ring < first + count; ring++) {
     const view = viewAt(ring);
     if (view.parked == 0) continue;
     view.parked = 0;
@@ -190,7 +190,7 @@ export function isMidBatch(): bool {
 
 /** Host: in the midst of a batch for this receiver, whether it keeps anybody else waiting. */
 export function othersWait(receiver: u32): bool {
-  return hasWorkBeside(vfOf(batch().ring), receiver);
+  return hasWorkBeside(functionOf(batch().ring), receiver);
 }
 
 /** Before sleep: asks all drivers for kicks. True if there is work already. */
@@ -219,7 +219,7 @@ export function disarm(): void {
 
 /** Where the frames that were taken go. */
 function decide(now: Batch): void {
-  const vf = vfOf(now.ring);
+  const vf = portOf(now.ring);
   const ring = ringAt(now.ring);
   const isDraining = viewAt(now.ring).state == RING_DISABLED;
   const flags = u32(vfAt(vf).flags);

@@ -11,7 +11,7 @@ import * as vf from './vf.ts';
 import * as virtio from './virtio.ts';
 import * as virtqueue from './virtqueue.ts';
 
-const { BATCH_MAX, RING_COUNT_MAX, RING_NUMBER_COUNT, PIECE_COUNT_MAX, VF_COUNT_MAX } = limits;
+const { BATCH_MAX, FUNCTION_COUNT_MAX, PORT_COUNT_MAX, RING_COUNT_MAX, PIECE_COUNT_MAX } = limits;
 
 type Area = readonly [name: string, base: number, sizeBytes: number];
 
@@ -40,7 +40,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['interrupt due list', memory.INTERRUPT_DUE_LIST_BASE, RING_COUNT_MAX * 4],
   ['signal list', memory.SIGNAL_LIST_BASE, RING_COUNT_MAX * 4],
   ['transmit ring list', memory.TX_RING_LIST_BASE, (RING_COUNT_MAX / 2) * 4],
-  ['port list', memory.PORT_LIST_BASE, VF_COUNT_MAX * 4],
+  ['port list', memory.PORT_LIST_BASE, PORT_COUNT_MAX * 4],
   ['fault list', memory.FAULT_LIST_BASE, RING_COUNT_MAX * 4],
   ['window table', memory.WINDOW_TABLE_BASE, memory.WINDOW_TABLE_COUNT * memory.WINDOW_ENTRY_SIZE],
   ['slot records', memory.WINDOW_SLOTS_BASE, memory.SLOT_COUNT_MAX * memory.SLOT_RECORD_SIZE],
@@ -53,13 +53,13 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['source segments', memory.SOURCE_PIECES_BASE, PIECE_COUNT_MAX * 8],
   ['target segments', memory.TARGET_PIECES_BASE, PIECE_COUNT_MAX * 8],
   ['transmit rings’ costs', memory.TX_RING_SPENT_BASE, (RING_COUNT_MAX / 2) * 4],
-  ['ring views', memory.RING_VIEWS_BASE, RING_NUMBER_COUNT * virtqueue.RING_VIEW_SIZE],
+  ['ring views', memory.RING_VIEWS_BASE, RING_COUNT_MAX * virtqueue.RING_VIEW_SIZE],
   ['IOTLB', memory.IOTLB_BASE, memory.IOTLB_TABLE_COUNT * memory.IOTLB_ENTRY_SIZE],
   ['command', memory.COMMAND_BASE, memory.COMMAND_ANSWER + limits.ANSWER_SIZE_MAX],
   ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
-  ['recount', memory.RECOUNT_BASE, VF_COUNT_MAX * memory.RECOUNT_ENTRY_SIZE],
+  ['recount', memory.RECOUNT_BASE, PORT_COUNT_MAX * memory.RECOUNT_ENTRY_SIZE],
   ['look places', memory.LOOK_PLACES_BASE, RING_COUNT_MAX * 4],
-  ['VFs in rounds', memory.VF_ROUNDS_BASE, VF_COUNT_MAX * 2],
+  ['functions in rounds', memory.VF_ROUNDS_BASE, FUNCTION_COUNT_MAX * 2],
 ];
 
 const SHARED_AREAS: readonly Area[] = [
@@ -68,10 +68,16 @@ const SHARED_AREAS: readonly Area[] = [
     memory.SHARED_PROCESSORS,
     limits.PROCESSOR_COUNT_MAX * processor.PROCESSOR_RECORD_SIZE,
   ],
-  ['VFs', memory.SHARED_VFS, VF_COUNT_MAX * vf.VF_RECORD_SIZE],
-  ['VLANs', memory.SHARED_VLANS, VF_COUNT_MAX * fdb.VLAN_SET_SIZE],
-  ['rings', memory.SHARED_RINGS, RING_NUMBER_COUNT * virtqueue.RING_RECORD_SIZE],
-  ['counters', memory.SHARED_COUNTERS, RING_NUMBER_COUNT * counters.COUNTER_RECORD_SIZE],
+  ['VFs', memory.SHARED_VFS, PORT_COUNT_MAX * vf.VF_RECORD_SIZE],
+  ['VLANs', memory.SHARED_VLANS, PORT_COUNT_MAX * fdb.VLAN_SET_SIZE],
+  ['functions', memory.SHARED_FUNCTIONS, FUNCTION_COUNT_MAX * vf.FUNCTION_RECORD_SIZE],
+  [
+    'owners of rings',
+    memory.SHARED_RING_OWNERS,
+    (RING_COUNT_MAX / limits.RING_BLOCK_SIZE) * vf.RING_OWNER_SIZE,
+  ],
+  ['rings', memory.SHARED_RINGS, RING_COUNT_MAX * virtqueue.RING_RECORD_SIZE],
+  ['counters', memory.SHARED_COUNTERS, RING_COUNT_MAX * counters.COUNTER_RECORD_SIZE],
   ['flows', memory.SHARED_FLOWS, (vf.FLOW_RECORD_OF_NIC + 1) * vf.FLOW_RECORD_SIZE],
   ['MAC table', memory.SHARED_FDB, fdb.FDB_SET_COUNT * fdb.FDB_SET_SIZE],
 ];
@@ -149,15 +155,18 @@ describe('relations', () => {
     // Each descriptor of the longest walk, and the pages of the largest frame.
     const pages = limits.WALK_LENGTH_MAX + Math.ceil(limits.FRAME_SIZE_MAX / 4096);
     expect(limits.IOTLB_ENTRIES_PER_VF_MAX).toBeGreaterThan(pages);
-    expect(VF_COUNT_MAX + 1, 'the VF in a tag').toBeLessThan(2 ** 9);
-    expect(VF_COUNT_MAX, 'the VF in the key of a window').toBeLessThan(memory.WINDOW_BEHIND_IOMMU);
+    expect(3 * FUNCTION_COUNT_MAX, 'level and function in a tag').toBeLessThan(2 ** 12);
+    expect(FUNCTION_COUNT_MAX, 'the function in the key of a window').toBeLessThan(
+      memory.WINDOW_BEHIND_IOMMU,
+    );
   });
 
-  test('a ring number is VF × QUEUE_COUNT_MAX + queue', () => {
-    expect(limits.QUEUE_COUNT_MAX).toBe(2 * limits.QUEUE_PAIRS_MAX);
-    expect(limits.RING_COUNT_MAX).toBe(VF_COUNT_MAX * limits.QUEUE_COUNT_MAX);
-    expect(RING_NUMBER_COUNT, 'and a control queue each').toBe(RING_COUNT_MAX + VF_COUNT_MAX);
-    expect(limits.QUEUE_COUNT_MAX, 'firmware: vfOf is ring >> 5').toBe(2 ** 5);
+  test('ring numbers come in blocks, and a VF needs one more than it has queues', () => {
+    expect(limits.CONTROL_QUEUE, 'behind the last queue').toBe(2 * limits.QUEUE_PAIRS_MAX);
+    expect(limits.RING_BLOCK_SIZE).toBe(2 ** limits.RING_BLOCK_SHIFT);
+    expect(RING_COUNT_MAX % limits.RING_BLOCK_SIZE).toBe(0);
+    expect(limits.RING_BLOCK_SIZE % 2, 'a queue’s parity is its ring’s').toBe(0);
+    expect(vf.NO_PORT).toBeGreaterThanOrEqual(PORT_COUNT_MAX);
   });
 
   test('a command: its bytes, and the addresses of its answer', () => {
@@ -202,7 +211,7 @@ describe('relations', () => {
   });
 
   test('a flow record: a table, and what each half byte adds to a hash', () => {
-    expect(vf.FLOW_RECORD_OF_NIC).toBe(VF_COUNT_MAX);
+    expect(vf.FLOW_RECORD_OF_NIC).toBe(PORT_COUNT_MAX);
     expect(vf.FLOW_UNCLASSIFIED + 4).toBeLessThanOrEqual(vf.FLOW_QUEUES);
     expect(vf.FLOW_QUEUES + virtio.RSS_TABLE_LENGTH_MAX).toBeLessThanOrEqual(vf.FLOW_TOEPLITZ);
     const end = vf.FLOW_TOEPLITZ + vf.FLOW_NIBBLES * 16 * 4;
@@ -221,14 +230,14 @@ describe('relations', () => {
     expect(limits.FLAPS_MAX, 'a flap word has 8 bits for it').toBeLessThan(256);
     expect(limits.LEARNED_PER_VF_MAX).toBeLessThan(entries / 100);
     expect(limits.LEARNED_PER_UPLINK_MAX).toBe(entries / 2);
-    expect(VF_COUNT_MAX, 'a key has room for the port + 1').toBeLessThan(2 ** fdb.FDB_PORT_BITS);
+    expect(PORT_COUNT_MAX, 'a key has room for the port + 1').toBeLessThan(2 ** fdb.FDB_PORT_BITS);
     expect(fdb.FDB_SET_COUNT, 'a VLAN and a MAC: 60 bits').toBe(2 ** (60 - fdb.FDB_TAG_BITS));
     expect(fdb.FDB_TAG_BITS + fdb.FDB_PORT_BITS).toBe(fdb.FDB_DISTANCE_SHIFT);
     const distances = 2 ** fdb.FDB_DISTANCE_BITS;
     expect(fdb.FDB_DISTANCE_SHIFT + fdb.FDB_DISTANCE_BITS).toBeLessThan(fdb.FDB_STATIC_BIT);
     expect(fdb.FDB_DISTANCE_MAX).toBeLessThan(distances);
     // However the own addresses of all VFs are chosen, each finds a place.
-    expect(distances * fdb.FDB_WAYS).toBeGreaterThanOrEqual(VF_COUNT_MAX);
+    expect(distances * fdb.FDB_WAYS).toBeGreaterThanOrEqual(PORT_COUNT_MAX);
     expect(fdb.FDB_SET_COUNT % limits.SWEEP_SETS, 'a pass ends').toBe(0);
     expect(fdb.FDB_MULTIPLIER_LOW % 2, 'only odd numbers can be divided by').toBe(1);
     expect(fdb.FDB_MULTIPLIER_HIGH).toBeLessThan(2 ** 28);

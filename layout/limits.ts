@@ -1,24 +1,31 @@
 // Named limits. Each says where it comes from; their relations are asserted in limits.test.ts.
 
-/** VFs of one NIC. The VF number is an 8-bit port in the MAC table. */
-export const VF_COUNT_MAX: u32 = 256;
+/**
+ * Functions of one NIC, of all kinds: 256 VMs with a VF, a disk, a vsock and one more each. The
+ * number names a guest's memory, in the keys of windows and translations.
+ */
+export const FUNCTION_COUNT_MAX: u32 = 1024;
+
+/** Ports of the switch: VFs and uplinks. The number is an 8-bit port in the MAC table. */
+export const PORT_COUNT_MAX: u32 = 256;
 
 /**
  * Queue pairs of one VF: what the offload and RSS work plans for, and more than most guests use.
  */
 export const QUEUE_PAIRS_MAX: u32 = 16;
 
-/** Virtqueues of one VF: a receive and a transmit queue per pair, as virtio-net numbers them. */
-export const QUEUE_COUNT_MAX: u32 = 32;
-
-/** Rings of one NIC, each with a ring number `vf * QUEUE_COUNT_MAX + queue`. */
-export const RING_COUNT_MAX: u32 = 8192;
-
 /**
- * A VF's control queue has a ring number of its own, RING_COUNT_MAX + VF: with 16 queue pairs it is
- * virtqueue 32, one more than QUEUE_COUNT_MAX leaves room for.
+ * The control queue's place among the rings of its VF: behind a receive and a transmit queue for
+ * each pair. Its virtqueue number depends on what is negotiated; its ring number must not.
  */
-export const RING_NUMBER_COUNT: u32 = 8448;
+export const CONTROL_QUEUE: u32 = 32;
+
+/** Ring numbers of one NIC: those of 256 VMs with a VF, a disk and a vsock, and some. */
+export const RING_COUNT_MAX: u32 = 32768;
+
+/** Ring numbers are handed out in blocks of these: a table says whose each block is. */
+export const RING_BLOCK_SIZE: u32 = 4;
+export const RING_BLOCK_SHIFT: u32 = 2;
 
 /** Bytes of a command that are looked at: more than the largest we know, a table of addresses. */
 export const COMMAND_SIZE_MAX: u32 = 4096;

@@ -13,21 +13,22 @@ import {
   ANSWER_SIZE_MAX,
   BATCH_MAX,
   COMMAND_SIZE_MAX,
+  FUNCTION_COUNT_MAX,
   HEADER_SCRATCH_SIZE,
   PIECE_COUNT_MAX,
+  PORT_COUNT_MAX,
   POSTED_COUNT_MAX,
   PROCESSOR_COUNT_MAX,
+  RING_BLOCK_SHIFT,
   RING_COUNT_MAX,
-  RING_NUMBER_COUNT,
   RUN_COUNT_MAX,
   RUN_PIECES_MAX,
   UNTRANSLATED_COUNT_MAX,
-  VF_COUNT_MAX,
   WALK_LENGTH_MAX,
 } from './limits.ts';
 import { PROCESSOR_RECORD_SIZE } from './processor.ts';
 import { FDB_SET_COUNT, FDB_SET_SIZE, VLAN_SET_SIZE } from './switch.ts';
-import { FLOW_RECORD_SIZE, VF_RECORD_SIZE } from './vf.ts';
+import { FLOW_RECORD_SIZE, FUNCTION_RECORD_SIZE, RING_OWNER_SIZE, VF_RECORD_SIZE } from './vf.ts';
 import { RING_RECORD_SIZE, RING_VIEW_SIZE } from './virtqueue.ts';
 
 const CACHE_LINE: u32 = 64;
@@ -47,7 +48,7 @@ const CONTROL_SIZE: u32 = 0x400;
 export const BATCH_BASE: u32 = CONTROL_BASE + CONTROL_SIZE;
 export const BATCH_RECORD_SIZE: u32 = 192;
 
-// An entry of the list of untranslated addresses: u32 vf, u32 wanted access, u64 address.
+// An entry of the list of untranslated addresses: u32 function, u32 wanted access, u64 address.
 export const UNTRANSLATED_ENTRY_SIZE: u32 = 16;
 export const UNTRANSLATED_ACCESS: u32 = 4;
 export const UNTRANSLATED_ADDRESS: u32 = 8;
@@ -101,7 +102,7 @@ export const INTERRUPT_DUE_LIST_BASE: u32 = FLOOD_LIST_BASE + BATCH_MAX * 4;
 export const SIGNAL_LIST_BASE: u32 = INTERRUPT_DUE_LIST_BASE + RING_COUNT_MAX * 4;
 export const TX_RING_LIST_BASE: u32 = SIGNAL_LIST_BASE + RING_COUNT_MAX * 4;
 export const PORT_LIST_BASE: u32 = TX_RING_LIST_BASE + (RING_COUNT_MAX >> 1) * 4;
-export const FAULT_LIST_BASE: u32 = PORT_LIST_BASE + VF_COUNT_MAX * 4;
+export const FAULT_LIST_BASE: u32 = PORT_LIST_BASE + PORT_COUNT_MAX * 4;
 
 export const WINDOW_TABLE_BASE: u32 = FAULT_LIST_BASE + RING_COUNT_MAX * 4;
 export const WINDOW_ENTRY_SIZE: u32 = 32;
@@ -129,7 +130,7 @@ export const TX_RING_SPENT_BASE: u32 = TARGET_PIECES_BASE + PIECE_COUNT_MAX * 8;
 export const RING_VIEWS_BASE: u32 = TX_RING_SPENT_BASE + (RING_COUNT_MAX >> 1) * 4;
 
 /** Translations of guests behind an IOMMU. */
-export const IOTLB_BASE: u32 = RING_VIEWS_BASE + RING_NUMBER_COUNT * RING_VIEW_SIZE;
+export const IOTLB_BASE: u32 = RING_VIEWS_BASE + RING_COUNT_MAX * RING_VIEW_SIZE;
 export const IOTLB_ENTRY_SIZE: u32 = 16;
 export const IOTLB_TABLE_BITS: u32 = 16;
 export const IOTLB_TABLE_COUNT: u32 = 1 << IOTLB_TABLE_BITS;
@@ -157,11 +158,11 @@ export const HEADER_SCRATCH_BASE: u32 =
 export const RECOUNT_BASE: u32 = HEADER_SCRATCH_BASE + BATCH_MAX * HEADER_SCRATCH_SIZE;
 export const RECOUNT_ENTRY_SIZE: u32 = 16;
 /** Beside each ring: where the last look at its buffers stopped, and where the ring stood then. */
-export const LOOK_PLACES_BASE: u32 = RECOUNT_BASE + VF_COUNT_MAX * RECOUNT_ENTRY_SIZE;
-/** Beside each VF: how many transmit rings it has in the list, and how many are left out next. */
+export const LOOK_PLACES_BASE: u32 = RECOUNT_BASE + PORT_COUNT_MAX * RECOUNT_ENTRY_SIZE;
+/** Beside each function: how many transmit rings it has listed, and how many are left out next. */
 export const VF_ROUNDS_BASE: u32 = LOOK_PLACES_BASE + RING_COUNT_MAX * 4;
 export const PRIVATE_END: u32 =
-  (VF_ROUNDS_BASE + VF_COUNT_MAX * 2 + PAGE_SIZE_MAX - 1) & ~(PAGE_SIZE_MAX - 1);
+  (VF_ROUNDS_BASE + FUNCTION_COUNT_MAX * 2 + PAGE_SIZE_MAX - 1) & ~(PAGE_SIZE_MAX - 1);
 
 /** Behind a page that stays PROT_NONE. */
 export const SHARED_BASE: u32 = PRIVATE_END + PAGE_SIZE_MAX;
@@ -169,13 +170,17 @@ export const SHARED_BASE: u32 = PRIVATE_END + PAGE_SIZE_MAX;
 export const SHARED_PROCESSORS: u32 = 0x1000;
 export const SHARED_VFS: u32 = SHARED_PROCESSORS + PROCESSOR_COUNT_MAX * PROCESSOR_RECORD_SIZE;
 /** A set of VLANs for each port. */
-export const SHARED_VLANS: u32 = SHARED_VFS + VF_COUNT_MAX * VF_RECORD_SIZE;
-export const SHARED_RINGS: u32 = SHARED_VLANS + VF_COUNT_MAX * VLAN_SET_SIZE;
-export const SHARED_COUNTERS: u32 = SHARED_RINGS + RING_NUMBER_COUNT * RING_RECORD_SIZE;
-/** One for each VF, and the NIC's own. */
-export const SHARED_FLOWS: u32 = SHARED_COUNTERS + RING_NUMBER_COUNT * COUNTER_RECORD_SIZE;
+export const SHARED_VLANS: u32 = SHARED_VFS + PORT_COUNT_MAX * VF_RECORD_SIZE;
+export const SHARED_FUNCTIONS: u32 = SHARED_VLANS + PORT_COUNT_MAX * VLAN_SET_SIZE;
+/** Whose each block of ring numbers is. */
+export const SHARED_RING_OWNERS: u32 = SHARED_FUNCTIONS + FUNCTION_COUNT_MAX * FUNCTION_RECORD_SIZE;
+export const SHARED_RINGS: u32 =
+  SHARED_RING_OWNERS + (RING_COUNT_MAX >> RING_BLOCK_SHIFT) * RING_OWNER_SIZE;
+export const SHARED_COUNTERS: u32 = SHARED_RINGS + RING_COUNT_MAX * RING_RECORD_SIZE;
+/** One for each port, and the NIC's own. */
+export const SHARED_FLOWS: u32 = SHARED_COUNTERS + RING_COUNT_MAX * COUNTER_RECORD_SIZE;
 /** The MAC table. */
-export const SHARED_FDB: u32 = SHARED_FLOWS + (VF_COUNT_MAX + 1) * FLOW_RECORD_SIZE;
+export const SHARED_FDB: u32 = SHARED_FLOWS + (PORT_COUNT_MAX + 1) * FLOW_RECORD_SIZE;
 export const SHARED_SIZE: u32 =
   (SHARED_FDB + FDB_SET_COUNT * FDB_SET_SIZE + PAGE_SIZE_MAX - 1) & ~(PAGE_SIZE_MAX - 1);
 
@@ -199,7 +204,7 @@ export const SLOT_COUNT_MAX: u32 = (0xffffffff - SLOTS_BASE - HUGE_PAGE_SIZE + 1
 //   0      8     12     16     20     24       32
 //   ┌──────┬─────┬──────┬──────┬──────┬────────┐   valid: chunk offsets low … low + size
 //   │ key  │ low │ size │ base │ slot │ (free) │   linear address = base + chunk offset (mod 2^32)
-//   └──────┴─────┴──────┴──────┴──────┴────────┘   key = (vf + 1) << 48 | guest address >> SLOT_SHIFT
+//   └──────┴─────┴──────┴──────┴──────┴────────┘   key = (function + 1) << 48 | guest address >> SLOT_SHIFT
 export const WINDOW_KEY: u32 = 0;
 export const WINDOW_LOW: u32 = 8;
 export const WINDOW_SIZE: u32 = 12;
@@ -211,20 +216,20 @@ export const SLOT_KEY: u32 = 0;
 export const SLOT_LOW: u32 = 8;
 export const SLOT_STAMP: u32 = 12;
 /**
- * Added to the VF in the keys of windows of a guest behind an IOMMU. What such a guest names are
- * I/O virtual addresses: no look for one of those finds a window by chance.
+ * Added to the function in the keys of windows of a guest behind an IOMMU. What such a guest names
+ * are I/O virtual addresses: no look for one of those finds a window by chance.
  */
-export const WINDOW_BEHIND_IOMMU: u32 = 0x200;
+export const WINDOW_BEHIND_IOMMU: u32 = 0x800;
 
 // The IOTLB: open addressing over 16-byte entries.
 //
-//   0      8          tag   = level << 62 | (vf + 1) << 52 | address >> shift of the level
+//   0      8          tag   = owner << 52 | address >> shift of the level
 //   ┌──────┬───────┐  value = guest address | IOTLB_READ | IOTLB_WRITE; neither: a refused address
 //   │ tag  │ value │
 //   └──────┴───────┘  levels 0, 1, 2: pages of 4 KiB, 2 MiB, 1 GiB
+//                   owner = level × FUNCTION_COUNT_MAX + function + 1
 export const IOTLB_VALUE: u32 = 8;
-export const IOTLB_LEVEL_SHIFT: u32 = 62;
-export const IOTLB_VF_SHIFT: u32 = 52;
+export const IOTLB_OWNER_SHIFT: u32 = 52;
 export const IOTLB_SMALL_SHIFT: u32 = 12;
 export const IOTLB_MIDDLE_SHIFT: u32 = 21;
 export const IOTLB_LARGE_SHIFT: u32 = 30;

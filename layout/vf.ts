@@ -3,8 +3,8 @@
 //
 //   0     8            12              16      18        20     22        24       28
 //   ┌─────┬────────────┬───────────────┬───────┬─────────┬──────┬─────────┬────────┬───────────┐
-//   │ MAC │ receive    │ learned       │ flags │ untagged│ tag  │ priority│ behind │ is an     │
-//   │ u64 │ count u32  │ at most, u32  │ u16   │ VLAN u16│ type │ u16     │ IOMMU  │ uplink u32│
+//   │ MAC │ receive    │ learned       │ flags │ untagged│ tag  │ priority│ first  │ is an     │
+//   │ u64 │ count u32  │ at most, u32  │ u16   │ VLAN u16│ type │ u16     │ ring   │ uplink u32│
 //   ├─────┴────────────┴─┬─────────────┼───────┴─────────┴──────┴─────────┼────────┴───────────┘
 //   │ receive queues     │ learned     │  └─ the port's word: stored at once ─┘
 //   │ u8 × 16            │ u64         │ unlearned u64
@@ -38,8 +38,8 @@ export const VF_F_VLAN: u32 = 1;
 export const VF_F_TRUNK: u32 = 2;
 /** The link is down: what comes from the port is dropped. Nothing goes to it: it has no queues. */
 export const VF_F_LINK_DOWN: u32 = 4;
-/** 1 if what the guest names are I/O virtual addresses (ACCESS_PLATFORM). */
-export const VF_BEHIND_IOMMU: u32 = 24;
+/** The ring number of the port's first queue. */
+export const VF_FIRST_RING: u32 = 24;
 /** 1 for an uplink: others' stations are behind it. */
 export const VF_IS_UPLINK: u32 = 28;
 /** The enabled receive queues' numbers; the flow hash picks among the first VF_RECEIVE_COUNT. */
@@ -57,6 +57,21 @@ export const VF_LEARNED_COUNT: u32 = 49;
 /** Times that an address behind this port found no place in the MAC table; the firmware's, too. */
 export const VF_UNLEARNED: u32 = 56;
 
+// The function record in the shared state, written by the control plane.
+
+export const FUNCTION_RECORD_SIZE: u32 = 4;
+
+/** 1 if what the guest names are I/O virtual addresses (ACCESS_PLATFORM). */
+export const FUNCTION_BEHIND_IOMMU: u32 = 0;
+
+// Whose a block of ring numbers is: u16 function, u16 port.
+
+export const RING_OWNER_SIZE: u32 = 4;
+export const RING_OWNER_PORT: u32 = 2;
+
+/** Of a function that has no place in the switch. */
+export const NO_PORT: u32 = 0xffff;
+
 // The flow record: how a guest wants its received flows hashed (5.1.6.4.3) and spread over its
 // receive queues (5.1.6.5.7). Written by the control plane alone. There is one for each VF, and
 // behind them the NIC's own: it spreads flows over the queues of guests that have set no table.
@@ -67,7 +82,7 @@ export const VF_UNLEARNED: u32 = 56;
 //   └────────────┴────────────┴──────────────┴────────────────────────┴─────────────────────┘
 //   Toeplitz: for each half byte of the input and each value of it, what it adds to the hash
 export const FLOW_RECORD_SIZE: u32 = 8192;
-/** The number of the NIC's own record: VF_COUNT_MAX. */
+/** The number of the NIC's own record: PORT_COUNT_MAX. */
 export const FLOW_RECORD_OF_NIC: u32 = 256;
 /** The types that are hashed; 0: none is. */
 export const FLOW_HASH_TYPES: u32 = 0;

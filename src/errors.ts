@@ -84,6 +84,11 @@ export const ERROR_TABLE = {
     message: 'Cannot add a VF because one NIC has at most {limit}: received {received}',
     hint: 'Remove a VF first, or start a second NIC.',
   },
+  HEDDLE_TOO_MANY_FUNCTIONS: {
+    status: 409,
+    message: 'Cannot add a function because the NIC has no numbers left: received {received}',
+    hint: 'Remove functions first, or start a second NIC.',
+  },
   HEDDLE_RESTART_NEEDED: {
     status: 409,
     message: 'Cannot change {key} of a running NIC because it needs a restart: received {received}',

@@ -6,17 +6,24 @@
 // its ring's index. What is timed is next to nothing but the turn.
 
 import { COUNTER_PACKETS, COUNTER_RECORD_SIZE } from '../../layout/counters.ts';
-import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import { CONTROL_QUEUE, RING_BLOCK_SIZE } from '../../layout/limits.ts';
 import {
   SHARED_BASE,
   SHARED_COUNTERS,
+  SHARED_RING_OWNERS,
   SHARED_RINGS,
   SHARED_VFS,
   SLOT_SIZE,
   SLOTS_BASE,
 } from '../../layout/memory.ts';
 import { INTERRUPT_ALL } from '../../layout/processor.ts';
-import { VF_RECEIVE_COUNT, VF_RECORD_SIZE } from '../../layout/vf.ts';
+import {
+  RING_OWNER_PORT,
+  RING_OWNER_SIZE,
+  VF_FIRST_RING,
+  VF_RECEIVE_COUNT,
+  VF_RECORD_SIZE,
+} from '../../layout/vf.ts';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import {
   AVAIL_F_NO_INTERRUPT,
@@ -100,7 +107,7 @@ export class InProcessLoop {
   #received(): number {
     let frames = 0;
     for (let guest = 0; guest < guestCount; guest++) {
-      const record = SHARED_COUNTERS + guest * QUEUE_COUNT_MAX * COUNTER_RECORD_SIZE;
+      const record = SHARED_COUNTERS + guest * CONTROL_QUEUE * COUNTER_RECORD_SIZE;
       const at = SHARED_BASE + record + COUNTER_PACKETS * 8;
       frames += Number(this.#view.getBigUint64(at, true));
     }
@@ -119,6 +126,11 @@ export class InProcessLoop {
     this.#addRing(guest, 1, NET_HEADER_SIZE + frameBytes);
     for (let i = 0; i < framesInFlight; i++) this.#writeFrame(guest, i);
     const record = SHARED_BASE + SHARED_VFS + guest * VF_RECORD_SIZE;
+    const first = guest * CONTROL_QUEUE;
+    this.#view.setUint32(record + VF_FIRST_RING, first, true);
+    const owner = SHARED_BASE + SHARED_RING_OWNERS + (first / RING_BLOCK_SIZE) * RING_OWNER_SIZE;
+    this.#view.setUint16(owner, guest, true);
+    this.#view.setUint16(owner + RING_OWNER_PORT, guest, true);
     this.#view.setUint32(record + VF_RECEIVE_COUNT, 1, true);
     this.#firmware.setPort(guest, 1);
     if (this.#firmware.setStatic(BigInt(macOf(guest)), guest) === 0) throw new Error('no room');
@@ -126,7 +138,7 @@ export class InProcessLoop {
 
   #addRing(guest: number, queue: number, bufferBytes: number): void {
     const view = this.#view;
-    const number = guest * QUEUE_COUNT_MAX + queue;
+    const number = guest * CONTROL_QUEUE + queue;
     const at = SHARED_BASE + SHARED_RINGS + number * RING_RECORD_SIZE;
     view.setUint32(at + RING_STATE, RING_ENABLED, true);
     view.setUint32(at + RING_SIZE, ringSize, true);

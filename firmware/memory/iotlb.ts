@@ -7,29 +7,30 @@
 // posted buffer is dropped.
 
 import { DROP_BUFFER_ADDRESS, DROP_UNTRANSLATED } from '../../layout/counters';
-import { UNTRANSLATED_COUNT_MAX } from '../../layout/limits';
+import { FUNCTION_COUNT_MAX, UNTRANSLATED_COUNT_MAX } from '../../layout/limits';
 import {
   IOTLB_BASE,
   IOTLB_ENTRY_SIZE,
   IOTLB_LARGE_SHIFT,
-  IOTLB_LEVEL_SHIFT,
   IOTLB_MIDDLE_SHIFT,
+  IOTLB_OWNER_SHIFT,
   IOTLB_READ,
   IOTLB_SMALL_SHIFT,
   IOTLB_TABLE_BITS,
   IOTLB_TABLE_COUNT,
   IOTLB_VALUE,
-  IOTLB_VF_SHIFT,
   IOTLB_WRITE,
+  SHARED_BASE,
+  SHARED_FUNCTIONS,
   UNTRANSLATED_ACCESS,
   UNTRANSLATED_ADDRESS,
   UNTRANSLATED_ENTRY_SIZE,
   UNTRANSLATED_FORBIDDEN,
   UNTRANSLATED_LIST_BASE,
 } from '../../layout/memory';
+import { FUNCTION_BEHIND_IOMMU, FUNCTION_RECORD_SIZE } from '../../layout/vf';
 import { control } from './control';
 import { freeEntry, freeIndex, homeOf } from './open-table';
-import { vfAt } from './vf-record';
 
 const TABLE_MASK: u32 = IOTLB_TABLE_COUNT - 1;
 const ACCESS_MASK: u64 = IOTLB_READ | IOTLB_WRITE;
@@ -49,8 +50,9 @@ export let iovaSpan: u32 = 0;
 /** Why it found nothing: a drop reason. */
 export let iovaError: u32 = 0;
 
-export function isBehindIommu(vf: u32): bool {
-  return vfAt(vf).behindIommu != 0;
+export function isBehindIommu(owner: u32): bool {
+  const record = SHARED_BASE + SHARED_FUNCTIONS + owner * FUNCTION_RECORD_SIZE;
+  return load<u32>(record, FUNCTION_BEHIND_IOMMU) != 0;
 }
 
 /** Returns what was set before. */
@@ -100,7 +102,8 @@ function lookUp(vf: u32, address: u64): bool {
 }
 
 function probe(vf: u32, address: u64, level: u64, shift: u32): bool {
-  const tag = (level << IOTLB_LEVEL_SHIFT) | ((u64(vf) + 1) << IOTLB_VF_SHIFT) | (address >> shift);
+  const owner = level * FUNCTION_COUNT_MAX + vf + 1;
+  const tag = (owner << IOTLB_OWNER_SHIFT) | (address >> shift);
   let index = homeOf(tag, IOTLB_TABLE_BITS);
   while (load<u64>(entryAt(index)) != 0) {
     if (load<u64>(entryAt(index)) == tag) {
@@ -141,7 +144,7 @@ export function insertTranslation(tag: u64, value: u64): void {
   const index = freeIndex(IOTLB_BASE, IOTLB_ENTRY_SIZE, IOTLB_TABLE_BITS, tag);
   store<u64>(entryAt(index), tag);
   store<u64>(entryAt(index), value, IOTLB_VALUE);
-  if (tag >> IOTLB_LEVEL_SHIFT != 0) largeCount += 1;
+  if (isLarge(tag)) largeCount += 1;
 }
 
 /** Host: forgets a translation, if it is there. */
@@ -151,8 +154,12 @@ export function removeTranslation(tag: u64): void {
     if (load<u64>(entryAt(index)) == 0) return;
     index = (index + 1) & TABLE_MASK;
   }
-  if (tag >> IOTLB_LEVEL_SHIFT != 0) largeCount -= 1;
+  if (isLarge(tag)) largeCount -= 1;
   freeEntry(IOTLB_BASE, IOTLB_ENTRY_SIZE, IOTLB_TABLE_BITS, index);
+}
+
+function isLarge(tag: u64): bool {
+  return tag >> IOTLB_OWNER_SHIFT > FUNCTION_COUNT_MAX;
 }
 
 function entryAt(index: u32): u32 {

@@ -1,10 +1,9 @@
-// The record of a VF in the shared state: what the switch, and the IOTLB, know of a port apart from
-// its rings.
+// The record of a port in the shared state: what the switch knows of it apart from its rings.
 import { SHARED_BASE, SHARED_VFS, SHARED_VLANS } from '../../layout/memory';
 import { VLAN_SET_SIZE } from '../../layout/switch';
 import {
-  VF_BEHIND_IOMMU,
   VF_F_VLAN,
+  VF_FIRST_RING,
   VF_FLAGS,
   VF_IS_UPLINK,
   VF_LEARNED,
@@ -29,9 +28,9 @@ export class VfRecord {
   vlanUntagged: u16;
   vlanType: u16;
   vlanPriority: u16;
-  behindIommu: u32;
+  firstRing: u32;
   isUplink: u32;
-  /** Sixteen numbers of a byte each: see `receiveQueueAt`. */
+  /** Sixteen numbers of a byte each: see `receiveRingAt`. */
   receiveQueues: u64;
   receiveQueuesRest: u64;
   /** Changed by atomic instructions alone: switch/fdb-set.ts. */
@@ -47,7 +46,7 @@ if (offsetof<VfRecord>('flags') != VF_FLAGS) ERROR('VfRecord.flags drifted');
 if (offsetof<VfRecord>('vlanUntagged') != VF_VLAN_UNTAGGED) ERROR('VfRecord drifted');
 if (offsetof<VfRecord>('vlanType') != VF_VLAN_TYPE) ERROR('VfRecord.vlanType drifted');
 if (offsetof<VfRecord>('vlanPriority') != VF_VLAN_PRIORITY) ERROR('VfRecord drifted');
-if (offsetof<VfRecord>('behindIommu') != VF_BEHIND_IOMMU) ERROR('VfRecord.behindIommu drifted');
+if (offsetof<VfRecord>('firstRing') != VF_FIRST_RING) ERROR('VfRecord.firstRing drifted');
 if (offsetof<VfRecord>('isUplink') != VF_IS_UPLINK) ERROR('VfRecord.isUplink drifted');
 if (offsetof<VfRecord>('receiveQueues') != VF_RECEIVE_QUEUES) ERROR('VfRecord drifted');
 if (offsetof<VfRecord>('learned') != VF_LEARNED) ERROR('VfRecord.learned drifted');
@@ -61,9 +60,9 @@ export function isVlanPort(vf: u32): bool {
   return (vfAt(vf).flags & u16(VF_F_VLAN)) != 0;
 }
 
-/** The number of the receive queue at a place among the enabled ones. */
-export function receiveQueueAt(vf: u32, place: u32): u32 {
-  return u32(load<u8>(changetype<u32>(vfAt(vf)) + place, VF_RECEIVE_QUEUES));
+/** The receive ring at a place among the enabled ones. */
+export function receiveRingAt(vf: u32, place: u32): u32 {
+  return vfAt(vf).firstRing + u32(load<u8>(changetype<u32>(vfAt(vf)) + place, VF_RECEIVE_QUEUES));
 }
 
 /** Never true for VLAN 0 and 4095. */

@@ -9,7 +9,7 @@ import {
   COUNTER_PACKETS,
   DROP_UNTRANSLATED,
 } from '../../layout/counters';
-import { CHAIN_LENGTH_MAX, COMMAND_SIZE_MAX, RING_COUNT_MAX } from '../../layout/limits';
+import { CHAIN_LENGTH_MAX, COMMAND_SIZE_MAX } from '../../layout/limits';
 import {
   COMMAND_ADDRESSES,
   COMMAND_ANSWER,
@@ -59,7 +59,7 @@ import { stopBroken } from '../virtqueue/fault';
 import { armKicks, wantsInterrupt } from '../virtqueue/notification';
 import { availableFlags, chainId, measureChain } from '../virtqueue/packed';
 import { hasChains, isPacked, publishUsed, putUsed } from '../virtqueue/queue';
-import { Ring, RingView, ringAt, viewAt } from '../virtqueue/ring';
+import { functionOf, Ring, RingView, ringAt, viewAt } from '../virtqueue/ring';
 import { availableCount, availableHead } from '../virtqueue/split';
 
 /**
@@ -82,7 +82,7 @@ export function takeCommand(ringNumber: u32): i32 {
   setAccess(IOTLB_READ);
   const base = SOURCE_PIECES_BASE;
   const answer = COMMAND_BASE + COMMAND_ADDRESSES;
-  const vf = ringNumber - RING_COUNT_MAX;
+  const vf = functionOf(ringNumber);
   const total = walkCommand(vf, view, ring, chainStart, chainSlots, base, answer);
   if (total == WALK_MISSED) {
     control().missRing = ringNumber;
@@ -139,7 +139,7 @@ export function finishCommand(ringNumber: u32, answered: u32): i32 {
   let written: u32 = 0;
   while (written < answered) {
     const address = load<u64>(COMMAND_BASE + COMMAND_ADDRESSES + (written << 3));
-    const linear = translate(ringNumber - RING_COUNT_MAX, address, 1);
+    const linear = translate(functionOf(ringNumber), address, 1);
     if (linear == 0) {
       if (translateError == TRANSLATE_MISSED) return COMMAND_MISSED;
       if (translateError == DROP_UNTRANSLATED) return COMMAND_UNTRANSLATED;

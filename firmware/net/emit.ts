@@ -51,7 +51,7 @@ import {
 import { faultRing } from '../virtqueue/fault';
 import { availableFlags, CHAIN_TOO_DEAR, chainId, measureChain } from '../virtqueue/packed';
 import { isPacked, publishUsed, putUsed } from '../virtqueue/queue';
-import { Ring, RingView, vfOf } from '../virtqueue/ring';
+import { functionOf, portOf, Ring, RingView } from '../virtqueue/ring';
 import { availableHead } from '../virtqueue/split';
 import { measurableSlots, payMeasured } from '../virtqueue/walk-budget';
 import { markInterruptDue } from './interrupt-due';
@@ -163,7 +163,7 @@ export function emit(
  */
 function putHash(ringNumber: u32, ring: Ring, frame: Frame): void {
   const isFragmented = frame.offload == OFFLOAD_UFO && !(ring.offloads & OFFLOAD_UFO);
-  const hash = hashFlow(vfOf(ringNumber), frame.header, headerLength(frame), !isFragmented);
+  const hash = hashFlow(portOf(ringNumber), frame.header, headerLength(frame), !isFragmented);
   store<u32>(EMIT_SCRATCH_BASE, hash, NET_HEADER_HASH_VALUE);
   store<u32>(EMIT_SCRATCH_BASE, reportOf(hashType), NET_HEADER_HASH_REPORT);
 }
@@ -200,7 +200,7 @@ function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32)
     const failure = findBuffer(ringNumber, view, ring, ahead);
     if (failure != 0) return failure;
     let result = walkChain(
-      vfOf(ringNumber),
+      functionOf(ringNumber),
       view,
       ring,
       bufferStart,
@@ -237,7 +237,7 @@ function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32)
 
 /** Whether the buffer `ahead` slots on is known to be in one piece: nothing more is to be found. */
 function isPosted(ringNumber: u32, view: RingView, ring: Ring, ahead: u32): bool {
-  if (ahead >= looked) look(vfOf(ringNumber), view, ring, availableSlots, ahead + LOOK_STEP);
+  if (ahead >= looked) look(functionOf(ringNumber), view, ring, availableSlots, ahead + LOOK_STEP);
   return ahead < looked && postedAt(ahead).address != 0;
 }
 

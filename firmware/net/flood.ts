@@ -17,7 +17,7 @@ import { isSuperFrame } from '../offload/segment';
 import { copiesCost } from '../scheduler/work';
 import { receiveRing } from '../switch/classify';
 import { placeOf, portAt, portCount } from '../switch/ports';
-import { ringAt, vfOf } from '../virtqueue/ring';
+import { portOf, ringAt } from '../virtqueue/ring';
 import { deliver } from './receive';
 
 /**
@@ -68,7 +68,7 @@ export function deliverFlood(): bool {
   if (now.floodCount == 0) return true;
   for (; now.floodPort < portCount(); now.floodPort++) {
     const port = portAt(now.floodPort);
-    if (port == vfOf(now.ring)) continue;
+    if (port == portOf(now.ring)) continue;
     if (!deliverToPort(now, port)) return false;
     now.floodFrame = 0;
     if (now.isAlone && copiesCost() > FLOOD_COST_MAX && now.floodPort + 1 < portCount()) {

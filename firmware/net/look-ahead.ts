@@ -12,7 +12,7 @@ import { beginDelivery } from '../memory/windows';
 import { walkChain } from '../virtqueue/chain';
 import { isStopped, lock, unlock } from '../virtqueue/lock';
 import { isPacked } from '../virtqueue/queue';
-import { Ring, RingView, ringAt, vfOf, viewAt } from '../virtqueue/ring';
+import { functionOf, Ring, RingView, ringAt, viewAt } from '../virtqueue/ring';
 import { availableCount } from '../virtqueue/split';
 import { openShortWalk, openWalk, walkRest } from '../virtqueue/walk-budget';
 import { bufferSlots, bufferStart, findBuffer, openDelivery } from './emit';
@@ -59,7 +59,7 @@ function lookAtBuffers(ringNumber: u32, view: RingView, ring: Ring, available: u
     openShortWalk(stepsLeft - min(stepsLeft, bufferSlots));
     // Whatever it returns: an address without a translation is noted where it is met.
     walkChain(
-      vfOf(ringNumber),
+      functionOf(ringNumber),
       view,
       ring,
       bufferStart,

@@ -15,7 +15,7 @@ import { beginDelivery } from '../memory/windows';
 import { faultRing } from '../virtqueue/fault';
 import { isStopped, lock, unlock } from '../virtqueue/lock';
 import { isPacked } from '../virtqueue/queue';
-import { Ring, RingView, ringAt, vfOf, viewAt } from '../virtqueue/ring';
+import { functionOf, portOf, Ring, RingView, ringAt, viewAt } from '../virtqueue/ring';
 import { availableCount } from '../virtqueue/split';
 import {
   closeDelivery,
@@ -42,7 +42,7 @@ export function deliver(ringNumber: u32, list: u32, start: u32, frames: u32): u3
   const ring = ringAt(ringNumber);
   control().currentRing = ringNumber;
   beginDelivery();
-  if (batch().isInVlans) markRetagged(vfOf(ringNumber), list, start, frames);
+  if (batch().isInVlans) markRetagged(portOf(ringNumber), list, start, frames);
   if (ring.mtu != 0) markLong(ring, list, start, frames);
   batch().isLockedOut = !lock(ring);
   if (batch().isLockedOut) return start;
@@ -71,7 +71,7 @@ function prepare(ringNumber: u32, view: RingView, ring: Ring, wanted: u32): bool
     faultRing(ringNumber, RING_FAULT_AVAIL_INDEX);
     return false;
   }
-  look(vfOf(ringNumber), view, ring, available, wanted);
+  look(functionOf(ringNumber), view, ring, available, wanted);
   return true;
 }
 

@@ -27,7 +27,7 @@ import {
   walkedPieces,
 } from '../virtqueue/chain';
 import { isPacked } from '../virtqueue/queue';
-import { Ring, RingView, vfOf } from '../virtqueue/ring';
+import { functionOf, Ring, RingView } from '../virtqueue/ring';
 import { openWalk } from '../virtqueue/walk-budget';
 
 /** The frame stays in the guest until the host has mapped or learned what it needs. */
@@ -51,7 +51,7 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
   const stepsBefore = now.walkedSteps;
   const start = isPacked(ring) ? frame.ahead : frame.head;
   const total = walkChain(
-    vfOf(ringNumber),
+    functionOf(ringNumber),
     view,
     ring,
     start,

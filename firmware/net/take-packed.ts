@@ -23,14 +23,14 @@ import { addressInHand, addressInWindow, beginBatch, openLoop } from '../memory/
 import { lengthCostShift } from '../scheduler/rounds';
 import { faultRing } from '../virtqueue/fault';
 import { availableFlags, chainId, measureChain } from '../virtqueue/packed';
-import { Ring, RingView, vfOf } from '../virtqueue/ring';
+import { functionOf, Ring, RingView } from '../virtqueue/ring';
 import { CHAIN_MISSED, takeChain } from './take-chain';
 
 /** Fills in the batch; returns the number of frames. */
 export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
   if (availableFlags(view, ring, 0) < 0) return 0;
   beginBatch();
-  const vf = vfOf(ringNumber);
+  const vf = functionOf(ringNumber);
   const size = ring.size;
   const headerSize = ring.headerSize;
   const costShift = lengthCostShift();

@@ -14,7 +14,7 @@ import { frameAt } from '../headers/frame';
 import { addressInHand, addressInWindow, beginBatch, openLoop } from '../memory/windows';
 import { lengthCostShift } from '../scheduler/rounds';
 import { faultRing } from '../virtqueue/fault';
-import { Ring, RingView, vfOf } from '../virtqueue/ring';
+import { functionOf, Ring, RingView } from '../virtqueue/ring';
 import { availableCount } from '../virtqueue/split';
 import { CHAIN_MISSED, takeChain } from './take-chain';
 
@@ -28,7 +28,7 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
     return 0;
   }
   beginBatch();
-  const vf = vfOf(ringNumber);
+  const vf = functionOf(ringNumber);
   const heads = min(available, BATCH_MAX);
   batch().hasBacklog = available > heads;
   const headerSize = ring.headerSize;

@@ -24,7 +24,7 @@ import { RING_STOPPED } from '../../layout/virtqueue';
 import { NO_RING } from '../headers/batch';
 import { control } from '../memory/control';
 import { hasChains, hasMoreThan } from '../virtqueue/queue';
-import { ringAt, vfOf, viewAt } from '../virtqueue/ring';
+import { functionOf, ringAt, viewAt } from '../virtqueue/ring';
 
 /** Instead of a cost: of a ring that had a whole batch between two parts of a round. */
 const HAD_ITS_TURN: u32 = 0xffffffff;
@@ -65,7 +65,7 @@ function setEntry(place: u32, ring: u32, spent: u32): void {
 
 /** Two bytes for each VF: how many of its rings are listed, and how many looks to leave out. */
 function roundsOf(ring: u32): u32 {
-  return VF_ROUNDS_BASE + (vfOf(ring) << 1);
+  return VF_ROUNDS_BASE + (functionOf(ring) << 1);
 }
 
 function leftOut(ring: u32): u32 {
@@ -109,7 +109,7 @@ export function hasWorkBeside(sender: u32, receiver: u32): bool {
   let found = false;
   for (let place: u32 = 0; place < words.txRingCount && !found; place++) {
     const ring = ringOf(place);
-    const vf = vfOf(ring);
+    const vf = functionOf(ring);
     if (vf == sender || vf == receiver || viewAt(ring).state == RING_STOPPED) continue;
     words.currentRing = ring; // before the first access that could trap
     found = hasChains(viewAt(ring), ringAt(ring));

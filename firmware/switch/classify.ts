@@ -12,7 +12,7 @@ import { RECEIVE_BY_TABLE, VF_F_LINK_DOWN } from '../../layout/vf';
 import { destinationAt, isGroup, isLinkLocal, sourceAt } from '../headers/addresses';
 import { NO_RING } from '../headers/batch';
 import { Frame, frameAt, headerLength, TARGET_DROP, TARGET_FLOOD } from '../headers/frame';
-import { receiveQueueAt, vfAt } from '../memory/vf-record';
+import { receiveRingAt, vfAt } from '../memory/vf-record';
 import { flowHash, queueByTable } from '../offload/flow-hash';
 import { isFilled } from '../virtqueue/filled';
 
@@ -95,7 +95,7 @@ export function receiveRing(vf: u32, frame: Frame): u32 {
   if (queues == 0) return NO_RING;
   if (queues == 1) return queueAt(vf, 0);
   if (queues == RECEIVE_BY_TABLE) {
-    return (vf << 5) + queueByTable(vf, frame.header, headerLength(frame));
+    return vfAt(vf).firstRing + queueByTable(vf, frame.header, headerLength(frame));
   }
   const hash = flowHash(frame.header, headerLength(frame));
   const ring = queueAt(vf, share(hash, queues));
@@ -125,5 +125,5 @@ function share(hash: u32, parts: u32): u32 {
 }
 
 function queueAt(vf: u32, place: u32): u32 {
-  return (vf << 5) + receiveQueueAt(vf, place);
+  return receiveRingAt(vf, place);
 }

@@ -4,7 +4,7 @@
 //
 // A port's recount is stored only if none of its addresses came or went during the pass. The word
 // with the count also counts changes, and is replaced by one compare-and-swap.
-import { SWEEP_SETS, VF_COUNT_MAX } from '../../layout/limits';
+import { PORT_COUNT_MAX, SWEEP_SETS } from '../../layout/limits';
 import { RECOUNT_BASE, RECOUNT_ENTRY_SIZE } from '../../layout/memory';
 import { FDB_SET_COUNT, FDB_WAYS } from '../../layout/switch';
 import { control } from '../memory/control';
@@ -59,7 +59,7 @@ function entryOf(vf: u32): u32 {
 }
 
 function openRecount(): void {
-  for (let vf: u32 = 0; vf < VF_COUNT_MAX; vf++) {
+  for (let vf: u32 = 0; vf < PORT_COUNT_MAX; vf++) {
     store<u64>(entryOf(vf), wordOf(vf));
     store<u32>(entryOf(vf), 0, 8);
   }
@@ -70,7 +70,7 @@ function recount(vf: u32): void {
 }
 
 function closeRecount(): void {
-  for (let vf: u32 = 0; vf < VF_COUNT_MAX; vf++) {
+  for (let vf: u32 = 0; vf < PORT_COUNT_MAX; vf++) {
     const word = load<u64>(entryOf(vf));
     const count = load<u32>(entryOf(vf), 8);
     if (countOf(word) == count || !isSettled(word)) continue;

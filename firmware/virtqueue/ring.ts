@@ -1,7 +1,14 @@
 // The two records of a ring: the shared one (what it is and where it stands) and this processor's
 // view of it (where its parts are mapped).
 
-import { RING_VIEWS_BASE, SHARED_BASE, SHARED_RINGS } from '../../layout/memory';
+import { RING_BLOCK_SHIFT } from '../../layout/limits';
+import {
+  RING_VIEWS_BASE,
+  SHARED_BASE,
+  SHARED_RING_OWNERS,
+  SHARED_RINGS,
+} from '../../layout/memory';
+import { RING_OWNER_PORT, RING_OWNER_SIZE } from '../../layout/vf';
 import {
   RING_FAULT,
   RING_FILLED,
@@ -105,7 +112,16 @@ export function viewAt(ring: u32): RingView {
   return changetype<RingView>(RING_VIEWS_BASE + ring * RING_VIEW_SIZE);
 }
 
-/** The VF that a ring belongs to (QUEUE_COUNT_MAX rings each). */
-export function vfOf(ring: u32): u32 {
-  return ring >> 5;
+/** The function that a ring belongs to: it names the guest's memory. */
+export function functionOf(ring: u32): u32 {
+  return load<u16>(ownerRecord(ring));
+}
+
+/** The port of the switch that a ring belongs to; NO_PORT if its function has none. */
+export function portOf(ring: u32): u32 {
+  return load<u16>(ownerRecord(ring), RING_OWNER_PORT);
+}
+
+function ownerRecord(ring: u32): u32 {
+  return SHARED_BASE + SHARED_RING_OWNERS + (ring >> RING_BLOCK_SHIFT) * RING_OWNER_SIZE;
 }

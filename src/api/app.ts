@@ -64,6 +64,7 @@ export function createApi(nic: Nic, options: ApiOptions = {}): Hono {
     const changes = completeChanges(await readBody(c.req.raw), inRequest);
     return c.json(await nic.setVf(c.req.param('name'), changes));
   });
+  app.get('/v1/functions', (c) => c.json(nic.functions()));
   addUplinkRoutes(app, nic);
   app.post('/v1/apply', async (c) => {
     const config = completeNic(await readBody(c.req.raw), inRequest);

@@ -5,6 +5,7 @@ import type { Action, NicConfigInput } from '../config/types.ts';
 import { OperatorError, operatorError } from '../errors.ts';
 import type { VfChanges, VfConfigInput } from '../functions/net/config.ts';
 import type { VfInfo } from '../functions/net/types.ts';
+import type { FunctionInfo } from '../functions/types.ts';
 import type { FdbEntry, NicEventName, NicStats } from '../nic/types.ts';
 import type { UplinkChanges, UplinkConfigInput } from '../uplinks/config.ts';
 import type { UplinkInfo } from '../uplinks/types.ts';
@@ -58,6 +59,10 @@ export class ControlClient {
 
   setVf(name: string, changes: VfChanges): Promise<VfInfo> {
     return this.#call('PATCH', vfPath(name), changes);
+  }
+
+  functions(): Promise<FunctionInfo[]> {
+    return this.#call('GET', '/v1/functions');
   }
 
   uplinks(): Promise<UplinkInfo[]> {

@@ -24,6 +24,7 @@ export const EVENT_NAMES: readonly NicEventName[] = [
   'uplink-up',
   'uplink-down',
   'uplink-held',
+  'function',
   'config-applied',
   'config-refused',
   'change-overdue',

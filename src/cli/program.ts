@@ -6,6 +6,7 @@ import { operatorError } from '../errors.ts';
 import { addApply } from './apply.ts';
 import { addCheck } from './check.ts';
 import { addFdb } from './fdb.ts';
+import { addFunction } from './function.ts';
 import { errorText } from './output.ts';
 import type { ProgramContext } from './program-context.ts';
 import { addQemu } from './qemu.ts';
@@ -31,6 +32,7 @@ export function createProgram(context: ProgramContext): Command {
   addUp(program, context);
   addVf(program);
   addUplink(program);
+  addFunction(program);
   addStats(program);
   addFdb(program);
   addApply(program);

@@ -48,6 +48,7 @@ function eventText(name: NicEventName, event: NicEvents[NicEventName]): string {
   const queue = 'queue' in event ? ` queue ${event.queue}` : '';
   const reason = 'reason' in event ? `: ${event.reason}` : '';
   const changes = 'changes' in event ? `: ${event.changes.join(', ') || 'nothing to change'}` : '';
+  if ('function' in event) return `${time}  ${event.function}${queue}  ${event.what}${reason}`;
   const who = 'vf' in event ? event.vf : 'uplink' in event ? event.uplink : event.nic;
   return `${time}  ${who}${queue}  ${name}${reason}${changes}`;
 }

@@ -103,6 +103,8 @@ async function carryOut(
     async setVf(vf, changes) {
       vfs.set(vf.name, { ...vfs.get(vf.name)!, ...changes });
     },
+    async removeRng() {},
+    async addRng() {},
     async removeUplink() {},
     async addUplink() {},
     async setUplink() {},
@@ -118,6 +120,8 @@ const noTarget = {
   removeVf: nothing,
   addVf: nothing,
   setVf: nothing,
+  removeRng: nothing,
+  addRng: nothing,
   removeUplink: nothing,
   addUplink: nothing,
   setUplink: nothing,
@@ -137,6 +141,8 @@ describe('a VF that cannot be added', () => {
         steps.push(`+ ${name} ${socket}`);
       },
       async setVf() {},
+      async removeRng() {},
+      async addRng() {},
       async removeUplink() {},
       async addUplink() {},
       async setUplink() {},

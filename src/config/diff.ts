@@ -4,6 +4,7 @@
 import { asOperatorError, operatorError } from '../errors.ts';
 import type { VfChanges, VfConfig } from '../functions/net/config.ts';
 import type { VmmAtHand } from '../functions/net/types.ts';
+import type { RngConfig } from '../functions/rng/config.ts';
 import { vlanText } from '../state/vlan.ts';
 import type { UplinkConfig } from '../uplinks/config.ts';
 import { joined } from './problems.ts';
@@ -106,6 +107,20 @@ function diffUplinks(running: NicConfig, wanted: NicConfig): Action[] {
   return [...removals, ...others.filter((action) => action !== undefined)];
 }
 
+function diffRngs(running: NicConfig, wanted: NicConfig): Action[] {
+  const before = new Map(running.rngs.map((rng) => [rng.name, rng]));
+  const after = new Set(wanted.rngs.map(({ name }) => name));
+  const gone = running.rngs.filter(({ name }) => !after.has(name));
+  const removals: Action[] = gone.map(({ name }) => ({ type: 'remove-rng', name }));
+  const others = wanted.rngs.flatMap((rng): Action[] => {
+    const { name } = rng;
+    const old = before.get(name);
+    if (old === undefined) return [{ type: 'add-rng', name, rng }];
+    return isSame(old, rng) ? [] : [{ type: 'replace-rng', name, rng, old }];
+  });
+  return [...removals, ...others];
+}
+
 export function diffConfig(running: NicConfig, wanted: NicConfig): Action[] {
   refuseRestart(running, wanted);
   const before = new Map(running.vfs.map((vf) => [vf.name, vf]));
@@ -119,7 +134,7 @@ export function diffConfig(running: NicConfig, wanted: NicConfig): Action[] {
       old === undefined ? { type: 'add-vf', name: vf.name, vf } : diffVf(old, vf);
     if (action !== undefined) actions.push(action);
   }
-  actions.push(...diffUplinks(running, wanted));
+  actions.push(...diffUplinks(running, wanted), ...diffRngs(running, wanted));
   const { macAgeSeconds } = wanted;
   if (running.macAgeSeconds !== macAgeSeconds) {
     actions.push({ type: 'set-nic', changes: { macAgeSeconds } });
@@ -149,6 +164,8 @@ export interface ActionTarget {
   removeUplink(name: string): Promise<void>;
   addUplink(uplink: UplinkConfig): Promise<void>;
   setUplink(uplink: UplinkConfig): Promise<void>;
+  removeRng(name: string): Promise<void>;
+  addRng(rng: RngConfig): Promise<void>;
   setNic(changes: { macAgeSeconds: number }): Promise<void>;
 }
 
@@ -168,6 +185,8 @@ export async function applyActions(
       await target.removeVf(action.name);
     } else if (action.type === 'remove-uplink' || action.type === 'replace-uplink') {
       await target.removeUplink(action.name);
+    } else if (action.type === 'remove-rng' || action.type === 'replace-rng') {
+      await target.removeRng(action.name);
     }
   }
   // From here on whatever fails is told at the end: what was removed must come back first.
@@ -206,6 +225,10 @@ async function addAll(
   for (const action of actions) {
     if (action.type === 'add-vf') await attempt(target.addVf(action.vf));
     if (action.type === 'add-uplink') await attempt(target.addUplink(action.uplink));
+    if (action.type === 'add-rng') await attempt(target.addRng(action.rng));
+    if (action.type === 'replace-rng' && !(await attempt(target.addRng(action.rng)))) {
+      toRestore.push(() => target.addRng(action.old));
+    }
     if (action.type === 'replace-vf' && !(await attempt(target.addVf(action.vf)))) {
       toRestore.push(() => target.addVf(action.old));
     }
@@ -243,6 +266,12 @@ export function actionText(action: Action): string {
       return `~ uplink ${action.name}  ${list(action.changes)}`;
     case 'replace-uplink':
       return `! uplink ${action.name}  ${action.uplink.type}  (opens anew)`;
+    case 'remove-rng':
+      return `- rng ${action.name}`;
+    case 'add-rng':
+      return `+ rng ${action.name}  ${action.rng.socket}`;
+    case 'replace-rng':
+      return `! rng ${action.name}  ${action.rng.socket}  (reconnects)`;
     case 'set-nic':
       return `~ the NIC  ${list(action.changes)}`;
   }

@@ -27,10 +27,11 @@ function isMissing(directory: string): boolean {
   }
 }
 
-function pathsOf({ control, vfs, uplinks }: NicConfig): { key: KeyPath; path: string }[] {
+function pathsOf({ control, vfs, uplinks, rngs }: NicConfig): { key: KeyPath; path: string }[] {
   const given: [KeyPath, string | undefined][] = [
     [['control'], control],
     ...vfs.map(({ socket }, i): [KeyPath, string] => [['vfs', i, 'socket'], socket]),
+    ...rngs.map(({ socket }, i): [KeyPath, string] => [['rngs', i, 'socket'], socket]),
     ...uplinks.flatMap((uplink, i): [KeyPath, string | undefined][] => [
       [['uplinks', i, 'socket'], 'socket' in uplink ? uplink.socket : undefined],
       [['uplinks', i, 'trace'], uplink.trace],

@@ -47,6 +47,7 @@ describe('a configuration file', () => {
         gro: true,
       })),
       uplinks: [],
+      rngs: [],
     });
     expect(deriveMac('nic0', 'vm1')).toBe('02:79:ca:b0:dd:57');
   });

@@ -6,12 +6,13 @@ import type { NicConfig } from './types.ts';
  * and is no more, goes.
  */
 export function withAdded(file: NicConfig, before: NicConfig, running: NicConfig): NicConfig {
-  const known = [...file.vfs, ...file.uplinks, ...before.vfs, ...before.uplinks];
+  const known = [file, before].flatMap(({ vfs, uplinks, rngs }) => [...vfs, ...uplinks, ...rngs]);
   const names = new Set(known.map(({ name }) => name));
   const isAdded = ({ name }: { name: string }): boolean => !names.has(name);
   return {
     ...file,
     vfs: [...file.vfs, ...running.vfs.filter(isAdded)],
     uplinks: [...file.uplinks, ...running.uplinks.filter(isAdded)],
+    rngs: [...file.rngs, ...running.rngs.filter(isAdded)],
   };
 }

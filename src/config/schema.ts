@@ -2,7 +2,12 @@
 // Each rule carries the words for what it allows; the error messages are built from them.
 
 import { z } from 'zod';
-import { PROCESSOR_COUNT_MAX, QUEUE_PAIRS_MAX, VF_COUNT_MAX } from '../../layout/limits.ts';
+import {
+  FUNCTION_COUNT_MAX,
+  PORT_COUNT_MAX,
+  PROCESSOR_COUNT_MAX,
+  QUEUE_PAIRS_MAX,
+} from '../../layout/limits.ts';
 import {
   OPTIONAL_FEATURES,
   type OptionalFeature,
@@ -12,6 +17,7 @@ import {
 import { CPU_COUNT_MAX } from '../os/constants.ts';
 import { flagAllowed, gro, name, socketPath, wholeNumber } from './fields.ts';
 import { MAC_PATTERN } from './mac.ts';
+import { rngSchema } from './rng-schema.ts';
 import { uplinkSchema } from './uplink-schema.ts';
 import { vlanSchema } from './vlan-schema.ts';
 
@@ -93,7 +99,8 @@ const UPLINK_COUNT_MAX = 16;
 const uplinkListAllowed = `a list of at most ${UPLINK_COUNT_MAX} uplinks`;
 const cpu = wholeNumber(0, CPU_COUNT_MAX - 1);
 const cpusAllowed = 'a list of CPU numbers, each once';
-const vfListAllowed = `a list of at most ${VF_COUNT_MAX} VFs`;
+const rngListAllowed = `a list of at most ${FUNCTION_COUNT_MAX} entropy devices`;
+const vfListAllowed = `a list of at most ${PORT_COUNT_MAX} VFs`;
 
 export const nicSchema = z
   .strictObject(
@@ -115,7 +122,7 @@ export const nicSchema = z
         .meta({ description: 'Path of the control socket of "heddle up", absolute.' }),
       vfs: z
         .array(vfSchema, vfListAllowed)
-        .max(VF_COUNT_MAX, vfListAllowed)
+        .max(PORT_COUNT_MAX, vfListAllowed)
         .default([])
         .meta({ description: 'The virtual functions: one per VM.' }),
       uplinks: z
@@ -123,6 +130,11 @@ export const nicSchema = z
         .max(UPLINK_COUNT_MAX, uplinkListAllowed)
         .default([])
         .meta({ description: 'What connects the NIC to the world.' }),
+      rngs: z
+        .array(rngSchema, rngListAllowed)
+        .max(FUNCTION_COUNT_MAX, rngListAllowed)
+        .default([])
+        .meta({ description: 'Entropy devices (virtio-rng).' }),
     },
     'a mapping with the keys of a NIC',
   )

@@ -2,6 +2,7 @@
 // left out.
 
 import type { VfChanges, VfConfig, VfConfigInput } from '../functions/net/config.ts';
+import type { RngConfig, RngConfigInput } from '../functions/rng/config.ts';
 import type { UplinkChanges, UplinkConfig, UplinkConfigInput } from '../uplinks/config.ts';
 
 export interface NicConfig {
@@ -14,6 +15,7 @@ export interface NicConfig {
   control?: string | undefined;
   vfs: VfConfig[];
   uplinks: UplinkConfig[];
+  rngs: RngConfig[];
 }
 
 export interface NicConfigInput {
@@ -24,6 +26,7 @@ export interface NicConfigInput {
   control?: string | undefined;
   vfs?: VfConfigInput[] | undefined;
   uplinks?: UplinkConfigInput[] | undefined;
+  rngs?: RngConfigInput[] | undefined;
 }
 
 /** One step from the running configuration to the wanted one. `vf` is the complete VF after it. */
@@ -44,4 +47,7 @@ export type Action =
   | { type: 'set-uplink'; name: string; uplink: UplinkConfig; changes: UplinkChanges }
   | { type: 'replace-uplink'; name: string; uplink: UplinkConfig; old: UplinkConfig }
   | { type: 'add-uplink'; name: string; uplink: UplinkConfig }
+  | { type: 'remove-rng'; name: string }
+  | { type: 'add-rng'; name: string; rng: RngConfig }
+  | { type: 'replace-rng'; name: string; rng: RngConfig; old: RngConfig }
   | { type: 'set-nic'; changes: { macAgeSeconds: number } };

@@ -1,7 +1,7 @@
 // From what a user wrote to a complete configuration: validated, defaults and MACs filled in, and
 // no two VFs in each other's way.
 
-import { VF_COUNT_MAX } from '../../layout/limits.ts';
+import { PORT_COUNT_MAX } from '../../layout/limits.ts';
 import { type OperatorError, operatorError } from '../errors.ts';
 import type { VfChanges, VfConfig } from '../functions/net/config.ts';
 import type { UplinkConfig } from '../uplinks/config.ts';
@@ -14,6 +14,7 @@ import {
   type Root,
   throwProblems,
 } from './problems.ts';
+import { RNG_KEYS } from './rng-schema.ts';
 import {
   NIC_KEYS,
   nicSchema,
@@ -31,6 +32,7 @@ const nicRoot: Root = {
   keysAt: (path, value) => {
     if (isVlan(path)) return VLAN_KEYS;
     if (path[0] === 'uplinks') return uplinkKeys(typeOf(value));
+    if (path[0] === 'rngs') return RNG_KEYS;
     return path[0] === 'vfs' ? VF_KEYS : NIC_KEYS;
   },
 };
@@ -85,7 +87,7 @@ export function completeUplink(input: unknown, locate: Locate = inCode): UplinkC
 
 /** Refuses an uplink to be added whose name is taken. */
 export function checkNewUplink(uplink: UplinkConfig, nic: NicConfig): void {
-  if ([...nic.uplinks, ...nic.vfs].some(({ name }) => name === uplink.name)) {
+  if ([...nic.uplinks, ...nic.vfs, ...nic.rngs].some(({ name }) => name === uplink.name)) {
     throw operatorError('HEDDLE_UPLINK_EXISTS', { uplink: uplink.name });
   }
 }
@@ -108,8 +110,8 @@ export function completeChanges(input: unknown, locate: Locate = inCode): VfChan
 /** Refuses the changed form of a VF that would get in the way of the others. */
 export function checkRoomFor(vf: VfConfig, nic: NicConfig, locate: Locate = inCode): void {
   const others = nic.vfs.filter((other) => other.name !== vf.name);
-  if (others.length >= VF_COUNT_MAX) {
-    throw operatorError('HEDDLE_TOO_MANY_VFS', { limit: VF_COUNT_MAX, received: vf.name });
+  if (others.length >= PORT_COUNT_MAX) {
+    throw operatorError('HEDDLE_TOO_MANY_VFS', { limit: PORT_COUNT_MAX, received: vf.name });
   }
   const at: Locate = (path, part) => locate(path.slice(2), part);
   throwProblems(conflictsOf({ ...nic, vfs: [...others, vf] }, at, (path) => path.slice(2)));
@@ -117,7 +119,7 @@ export function checkRoomFor(vf: VfConfig, nic: NicConfig, locate: Locate = inCo
 
 /** Refuses a VF to be added: its name must be free too. */
 export function checkNewVf(vf: VfConfig, nic: NicConfig, locate: Locate = inCode): void {
-  if ([...nic.vfs, ...nic.uplinks].some(({ name }) => name === vf.name)) {
+  if ([...nic.vfs, ...nic.uplinks, ...nic.rngs].some(({ name }) => name === vf.name)) {
     throw operatorError('HEDDLE_VF_EXISTS', { vf: vf.name });
   }
   checkRoomFor(vf, nic, locate);
@@ -162,7 +164,11 @@ function conflictsOf(
       }
     }
   });
-  return [...problems, ...uplinkConflicts(config, names, locate)];
+  return [
+    ...problems,
+    ...uplinkConflicts(config, names, locate),
+    ...rngConflicts(config, { names, sockets }, locate),
+  ];
 }
 
 /** The names of uplinks and VFs are one space: the MAC table shows both. */
@@ -180,4 +186,27 @@ function uplinkConflicts(
     const where = locate(path, 'value');
     return [operatorError('HEDDLE_CONFIG_DUPLICATE_NAME', { where, key, other, received: name })];
   });
+}
+
+/** Their names are of the same space; so are their sockets. */
+function rngConflicts(
+  config: NicConfig,
+  { names, sockets }: { names: Map<string, string>; sockets: Map<string, string> },
+  locate: Locate,
+): OperatorError[] {
+  const kinds = [
+    { code: 'HEDDLE_CONFIG_DUPLICATE_NAME', field: 'name', seen: names },
+    { code: 'HEDDLE_CONFIG_DUPLICATE_SOCKET', field: 'socket', seen: sockets },
+  ] as const;
+  return config.rngs.flatMap((rng, index) =>
+    kinds.flatMap(({ code, field, seen }) => {
+      const other = seen.get(rng[field]);
+      seen.set(rng[field], `rngs[${index}] (${rng.name})`);
+      if (other === undefined) return [];
+      const path = ['rngs', index, field];
+      const key = keyText(path, 'the entropy device');
+      const where = locate(path, 'value');
+      return [operatorError(code, { where, key, other, received: rng[field] })];
+    }),
+  );
 }

@@ -1,7 +1,12 @@
 import type { RingSet } from '../virtqueue/ring-set.ts';
 import type { RingInfo } from './types.ts';
 
-const DIRECTIONS = { receive: 'rx', transmit: 'tx', control: 'control' } as const;
+const DIRECTIONS = {
+  receive: 'rx',
+  transmit: 'tx',
+  control: 'control',
+  request: 'request',
+} as const;
 
 /** A function's rings as an operator sees them: those that run, and those that are set aside. */
 export function ringInfos(rings: RingSet): RingInfo[] {

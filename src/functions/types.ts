@@ -31,3 +31,28 @@ export interface AttachmentEvents {
 }
 
 export type AttachmentEvent = EventOf<AttachmentEvents>;
+
+/** A function that is no VF, as its users see it. */
+export interface FunctionInfo {
+  name: string;
+  kind: 'rng';
+  socket: string;
+  state: FunctionState;
+  processor: number;
+  features: string[];
+  rings: RingInfo[];
+  memoryBytes: number;
+  lastFault?: string;
+}
+
+/** What happened to a function that is no VF. `what`: a name of AttachmentEvents. */
+export interface FunctionEvent {
+  function: string;
+  kind: FunctionInfo['kind'];
+  what: keyof AttachmentEvents;
+  queue?: number;
+  seconds?: number;
+  reason?: string;
+}
+
+export type FunctionEmit = (event: FunctionEvent) => void;

@@ -1,11 +1,14 @@
-import { IOTLB_ENTRIES_MAX, IOTLB_ENTRIES_PER_VF_MAX } from '../../layout/limits.ts';
+import {
+  FUNCTION_COUNT_MAX,
+  IOTLB_ENTRIES_MAX,
+  IOTLB_ENTRIES_PER_VF_MAX,
+} from '../../layout/limits.ts';
 import {
   IOTLB_LARGE_SHIFT,
-  IOTLB_LEVEL_SHIFT,
   IOTLB_MIDDLE_SHIFT,
+  IOTLB_OWNER_SHIFT,
   IOTLB_READ,
   IOTLB_SMALL_SHIFT,
-  IOTLB_VF_SHIFT,
   IOTLB_WRITE,
 } from '../../layout/memory.ts';
 
@@ -195,15 +198,15 @@ function largestPage(at: bigint, end: bigint): number {
   return 0;
 }
 
-function tagOf(vf: number, level: number, iova: bigint): bigint {
-  const owner = BigInt(vf + 1) << BigInt(IOTLB_VF_SHIFT);
-  return (BigInt(level) << BigInt(IOTLB_LEVEL_SHIFT)) | owner | (iova >> (SHIFTS[level] ?? 12n));
+function tagOf(owner: number, level: number, iova: bigint): bigint {
+  const code = BigInt(level * FUNCTION_COUNT_MAX + owner + 1);
+  return (code << BigInt(IOTLB_OWNER_SHIFT)) | (iova >> (SHIFTS[level] ?? 12n));
 }
 
 function levelOf(tag: bigint): number {
-  return Number(tag >> BigInt(IOTLB_LEVEL_SHIFT));
+  return Math.floor((Number(tag >> BigInt(IOTLB_OWNER_SHIFT)) - 1) / FUNCTION_COUNT_MAX);
 }
 
 function pageOf(tag: bigint): bigint {
-  return tag & ((1n << BigInt(IOTLB_VF_SHIFT)) - 1n);
+  return tag & ((1n << BigInt(IOTLB_OWNER_SHIFT)) - 1n);
 }

@@ -1,4 +1,4 @@
-import { VF_COUNT_MAX } from '../../layout/limits.ts';
+import { FUNCTION_COUNT_MAX } from '../../layout/limits.ts';
 import {
   SLOT_COUNT_MAX,
   SLOT_KEY,
@@ -54,7 +54,7 @@ export class Windows {
   /** Bytes that are mapped at each slot, whether its window is still one or not. */
   readonly #mapped = new Uint32Array(SLOT_COUNT_MAX);
   /** Windows of each VF. */
-  readonly #counts = new Uint16Array(VF_COUNT_MAX);
+  readonly #counts = new Uint16Array(FUNCTION_COUNT_MAX);
   /** Slots whose windows are gone, and whose mappings are not yet. */
   readonly #leftovers: number[] = [];
   misses = 0;
@@ -204,7 +204,7 @@ export class Windows {
   /** The VF that has most windows: it gives way, so that nobody takes those of all others. */
   #fullest(): number {
     let fullest = 0;
-    for (let vf = 1; vf < VF_COUNT_MAX; vf++) {
+    for (let vf = 1; vf < FUNCTION_COUNT_MAX; vf++) {
       if ((this.#counts[vf] ?? 0) > (this.#counts[fullest] ?? 0)) fullest = vf;
     }
     return fullest;

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { VF_COUNT_MAX } from '../../layout/limits.ts';
+import { CONTROL_QUEUE } from '../../layout/limits.ts';
 import { VLAN_ANY } from '../../layout/switch.ts';
 import { everyStep, type Failure, guarded, inBackground, onFailure } from '../background.ts';
 import {
@@ -26,6 +26,7 @@ import type { EventOf } from '../events.ts';
 import type { VfChanges, VfConfig } from '../functions/net/config.ts';
 import type { VfInfo } from '../functions/net/types.ts';
 import { Vf } from '../functions/net/vf.ts';
+import type { FunctionInfo } from '../functions/types.ts';
 import { monotonicSeconds } from '../os/clock.ts';
 import { acquirePoller, type Poller, releasePoller } from '../os/poller.ts';
 import {
@@ -34,12 +35,15 @@ import {
   mappingBudget,
   takeProcessorMappings,
 } from '../processor/budgets.ts';
+import type { NicFunction } from '../processor/fabric.ts';
 import { ProcessorSet } from '../processor/processor-set.ts';
 import { RateLimit, withHeldBack } from '../rate-limit.ts';
 import { readMacTable } from '../state/mac-table.ts';
 import type { UplinkConfig } from '../uplinks/config.ts';
 import type { UplinkInfo } from '../uplinks/types.ts';
 import { ChangeQueue } from './change-queue.ts';
+import { Places } from './places.ts';
+import { RngSet } from './rng-set.ts';
 import type { FdbEntry, Nic, NicEventName, NicEvents, NicListener, NicStats } from './types.ts';
 import { UplinkSet } from './uplink-set.ts';
 
@@ -52,7 +56,7 @@ export async function createNic(input: unknown): Promise<Nic> {
   checkAddressSpace(config.processors);
   const nic = new SoftwareNic(config);
   try {
-    await nic.open(config.vfs, config.uplinks);
+    await nic.open(config);
   } catch (error) {
     await nic.close();
     throw error;
@@ -68,14 +72,16 @@ function nameIn(input: unknown): string {
 
 /** One NIC: its processors, its VFs, and one change at a time. */
 class SoftwareNic implements Nic {
-  readonly #settings: Omit<NicConfig, 'vfs' | 'uplinks'>;
+  readonly #settings: Omit<NicConfig, 'vfs' | 'uplinks' | 'rngs'>;
   readonly #vfs = new Map<string, Vf>();
   /** What its processors take of the mappings of this process. */
   readonly #mappings: number;
   readonly #poller: Poller;
   readonly #events = new EventEmitter();
   readonly #processors: ProcessorSet;
+  readonly #places: Places;
   readonly #uplinks: UplinkSet;
+  readonly #rngs: RngSet;
   readonly #startSeconds = monotonicSeconds();
   /** What the configuration file said when it was last applied. */
   #fileConfig: NicConfig;
@@ -88,15 +94,19 @@ class SoftwareNic implements Nic {
   constructor(config: NicConfig) {
     this.#mappings = takeProcessorMappings(config.processors);
     this.#poller = acquirePoller();
-    const { vfs: _, uplinks: __, ...settings } = config;
+    const { vfs: _, uplinks: __, rngs: ___, ...settings } = config;
     this.#settings = settings;
     this.#fileConfig = config;
     this.#processors = new ProcessorSet(settings, {
-      ports: () => [...this.#vfs.values(), ...this.#uplinks.all()],
-      onUplinkLost: (number, reason) => this.#uplinks.onLost(number, reason),
-      onUplinkLoop: (number, other) => this.#uplinks.onLoop(number, other),
+      functions: () => this.#all(),
+      onUplinkLost: (port, reason) => this.#uplinks.onLost(port, reason),
+      onUplinkLoop: (port, other) => this.#uplinks.onLoop(port, other),
       onBroken: (reason) => this.#emit('internal-error', { nic: this.name, reason }),
     });
+    this.#places = new Places(this.#processors);
+    this.#rngs = new RngSet(this.#processors, this.#places, this.#poller, (event) =>
+      this.#emit('function', event),
+    );
     this.#uplinks = new UplinkSet(this.#processors, this.#poller, (...event) => {
       this.#emit(...event);
       inBackground('tell the VFs of the uplinks', this.#followUplinks());
@@ -107,10 +117,19 @@ class SoftwareNic implements Nic {
     return this.#settings.name;
   }
 
-  async open(vfs: readonly VfConfig[], uplinks: readonly UplinkConfig[]): Promise<void> {
+  async open({ vfs, uplinks, rngs }: NicConfig): Promise<void> {
     await this.#processors.start();
     for (const uplink of uplinks) await this.#addUplink(uplink);
     for (const vf of vfs) await this.#add(vf);
+    for (const rng of rngs) this.#rngs.add(rng);
+  }
+
+  #all(): NicFunction[] {
+    return [...this.#vfs.values(), ...this.#rngs.all(), ...this.#uplinks.all()];
+  }
+
+  functions(): FunctionInfo[] {
+    return this.#rngs.all().map((rng) => rng.info());
   }
 
   vfs(): VfInfo[] {
@@ -219,7 +238,7 @@ class SoftwareNic implements Nic {
 
   fdb(): FdbEntry[] {
     const ports = [...this.#vfs.values(), ...this.#uplinks.all()];
-    const names = new Map(ports.map((port) => [port.number, port.name]));
+    const names = new Map(ports.map(({ port, name }) => [port, name]));
     const { shared } = this.#processors;
     const entries = readMacTable(shared.view, monotonicSeconds(), this.#settings.macAgeSeconds);
     // Frames for a port that is down are flooded, whatever was learned there.
@@ -235,7 +254,8 @@ class SoftwareNic implements Nic {
   config(): NicConfig {
     const vfs = [...this.#vfs.values()].map((vf) => vf.config);
     // A copy: whoever changes it to apply it must not change what it is compared with.
-    return structuredClone({ ...this.#settings, vfs, uplinks: this.#uplinks.configs() });
+    const [uplinks, rngs] = [this.#uplinks.configs(), this.#rngs.configs()];
+    return structuredClone({ ...this.#settings, vfs, uplinks, rngs });
   }
 
   injectTrap(name: string, queue: number): Promise<boolean> {
@@ -256,11 +276,23 @@ class SoftwareNic implements Nic {
       const uplinks = this.#uplinks.configs().map(
         ({ name }) =>
           () =>
-            this.#uplinks.remove(name),
+            this.#removeUplink(name),
+      );
+      const rngs = this.#rngs.configs().map(
+        ({ name }) =>
+          () =>
+            this.#rngs.remove(name),
       );
       const stop = () => this.#processors.stop();
       const giveBack = () => mappingBudget().give(this.#mappings);
-      await everyStep('close the NIC', [...vfs, ...uplinks, stop, giveBack, releasePoller]);
+      await everyStep('close the NIC', [
+        ...vfs,
+        ...rngs,
+        ...uplinks,
+        stop,
+        giveBack,
+        releasePoller,
+      ]);
       this.#stopListening();
     });
   }
@@ -278,6 +310,8 @@ class SoftwareNic implements Nic {
       addVf: (vf) => this.#add(vf),
       removeUplink: (name) => this.#removeUplink(name),
       addUplink: (uplink) => this.#addUplink(uplink),
+      removeRng: (name) => this.#rngs.remove(name),
+      addRng: async (rng) => this.#rngs.add(rng),
       setUplink: (uplink) => this.#uplinks.find(uplink.name).change(uplink),
       setVf: (vf: VfConfig, _changes: VfChanges) => this.#find(vf.name).change(vf),
       setNic: ({ macAgeSeconds }) => {
@@ -288,24 +322,26 @@ class SoftwareNic implements Nic {
   }
 
   async #addUplink(config: UplinkConfig): Promise<void> {
-    const number = this.#freeNumber();
-    this.#processors.shared.clearVf(number);
-    await this.#uplinks.add(config, { number, processor: this.#processors.leastLoaded() });
+    const place = this.#places.forPort('queues' in config ? 2 * config.queues : 2);
+    try {
+      await this.#uplinks.add(config, place);
+    } catch (error) {
+      this.#places.free(place);
+      throw error;
+    }
     await this.#followUplinks();
   }
 
   async #removeUplink(name: string): Promise<void> {
+    const uplink = this.#uplinks.find(name);
     await this.#uplinks.remove(name);
+    this.#places.free(uplink);
     await this.#followUplinks();
   }
 
   async #add(config: VfConfig): Promise<void> {
-    const number = this.#freeNumber();
-    const processor = this.#processors.leastLoaded();
-    this.#processors.shared.clearVf(number);
     const place = {
-      number,
-      processor,
+      ...this.#places.forPort(CONTROL_QUEUE + 1),
       hasUplink: this.#uplinks.isAnyUp,
       descriptorQuota: () =>
         descriptorQuota({ vfs: this.#vfs.size, queuePairs: config.queuePairs }),
@@ -319,6 +355,7 @@ class SoftwareNic implements Nic {
       await vf.open();
     } catch (error) {
       this.#vfs.delete(config.name);
+      this.#places.free(place);
       throw error;
     }
   }
@@ -327,21 +364,13 @@ class SoftwareNic implements Nic {
     const vf = this.#find(name);
     this.#vfs.delete(name);
     await vf.close();
+    this.#places.free(vf);
   }
 
   #find(name: string): Vf {
     const vf = this.#vfs.get(name);
     if (vf === undefined) throw operatorError('HEDDLE_VF_NOT_FOUND', { vf: name });
     return vf;
-  }
-
-  #freeNumber(): number {
-    const ports = [...this.#vfs.values(), ...this.#uplinks.all()];
-    const used = new Set(ports.map((port) => port.number));
-    for (let number = 0; number < VF_COUNT_MAX; number++) {
-      if (!used.has(number)) return number;
-    }
-    throw operatorError('HEDDLE_TOO_MANY_VFS', { limit: VF_COUNT_MAX, received: VF_COUNT_MAX + 1 });
   }
 
   /** Ends when every VF has the link that its configuration and the uplinks give it. */

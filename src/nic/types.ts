@@ -3,6 +3,7 @@
 import type { Action, NicConfig, NicConfigInput } from '../config/types.ts';
 import type { VfChanges, VfConfigInput } from '../functions/net/config.ts';
 import type { VfEvents, VfInfo, VfStats } from '../functions/net/types.ts';
+import type { FunctionEvent, FunctionInfo } from '../functions/types.ts';
 import type { ProcessorStats } from '../processor/stats.ts';
 import type { UplinkChanges, UplinkConfigInput } from '../uplinks/config.ts';
 import type { UplinkEvents, UplinkInfo, UplinkStats } from '../uplinks/types.ts';
@@ -26,6 +27,8 @@ export interface FdbEntry {
 }
 
 export interface NicEvents extends VfEvents, UplinkEvents {
+  /** Something happened to a function that is no VF. */
+  function: FunctionEvent;
   /** The configuration file was read again. `changes`: a line for each thing that changed. */
   'config-applied': { nic: string; changes: string[] };
   /** It was read again and has a mistake: nothing changed. Or the system refused a part of it. */
@@ -48,6 +51,8 @@ export interface Nic {
   addVf(config: VfConfigInput): Promise<VfInfo>;
   removeVf(name: string): Promise<void>;
   setVf(name: string, changes: VfChanges): Promise<VfInfo>;
+  /** Functions that are no VFs. */
+  functions(): FunctionInfo[];
   uplinks(): UplinkInfo[];
   /** Throws HEDDLE_UPLINK_NOT_FOUND. */
   uplink(name: string): UplinkInfo;

@@ -1,6 +1,6 @@
 import { operatorError } from '../errors.ts';
 import type { Poller } from '../os/poller.ts';
-import type { Fabric } from '../processor/fabric.ts';
+import type { Fabric, PortPlace } from '../processor/fabric.ts';
 import type { UplinkConfig } from '../uplinks/config.ts';
 import { InterfaceWatch } from '../uplinks/interface-watch.ts';
 import { Uplink } from '../uplinks/running-uplink.ts';
@@ -41,7 +41,7 @@ export class UplinkSet {
     return uplink;
   }
 
-  async add(config: UplinkConfig, place: { number: number; processor: number }): Promise<void> {
+  async add(config: UplinkConfig, place: PortPlace): Promise<void> {
     const source = createSource(config, { poller: this.#poller, watch: this.#watch });
     const uplink = new Uplink(config, place, this.#fabric, source, this.#emit);
     // Before it opens: a processor may report on it, or die, in between.
@@ -61,14 +61,14 @@ export class UplinkSet {
   }
 
   /** Of two that lead into one network, the one that came first goes on. */
-  onLoop(number: number, other: number): void {
-    const [first, second] = this.all().filter((uplink) => [number, other].includes(uplink.number));
+  onLoop(port: number, other: number): void {
+    const [first, second] = this.all().filter((uplink) => [port, other].includes(uplink.port));
     if (first?.isUp && second?.isUp) second.hold(first.name);
   }
 
-  onLost(number: number, reason: string): void {
+  onLost(port: number, reason: string): void {
     this.all()
-      .find((uplink) => uplink.number === number)
+      .find((uplink) => uplink.port === port)
       ?.onLost(reason);
   }
 }

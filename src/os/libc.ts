@@ -52,6 +52,7 @@ export const c = {
   usleep: call('int usleep(uint32_t microseconds)'),
   prctl: call('int prctl(int op, uint64_t a, uint64_t b, uint64_t c, uint64_t d)'),
   getPageSize: call('int getpagesize()'),
+  getRandom: call('intptr_t getrandom(uintptr_t bytes, size_t n, uint32_t flags)'),
   munmap: call('int munmap(uintptr_t a, size_t n)'),
   close: call('int close(int fd)'),
   /** Where that function is: what a thread may be made to run. */

@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { COUNTER_FAULTS } from '../../layout/counters.ts';
-import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import { CONTROL_QUEUE } from '../../layout/limits.ts';
 import { RING_ENABLED } from '../../layout/virtqueue.ts';
 import { Raiser } from '../os/raiser.ts';
 import { SharedState } from '../state/shared-state.ts';
 import { bringUp } from './bring-up.ts';
 import type { Command, RingPins, RingRole } from './commands.ts';
-import type { SwitchPort } from './fabric.ts';
-import type { PortView, RingView } from './port-view.ts';
+import type { NicFunction } from './fabric.ts';
+import type { FunctionView, RingView } from './function-view.ts';
 
 const REGION = {
   ...{ guestAddress: 0, sizeBytes: 4096, userAddress: 0, fd: 9, fileOffset: 0 },
@@ -35,19 +35,24 @@ afterEach(() => {
 function ring(vf: number, queue: number, change: Partial<RingView> = {}): RingView {
   const pins: RingPins = { descriptors: PIN, avail: PIN, used: PIN };
   const role: RingRole = queue % 2 === 0 ? 'receive' : 'transmit';
-  const number = vf * QUEUE_COUNT_MAX + queue;
+  const number = vf * CONTROL_QUEUE + queue;
   const known = { state: RING_ENABLED, kickFd: -1, call: null, isPacked: false, isPlaced: true };
-  return { ring: number, owner: 0, role, pins, ...known, ...change };
+  return { ring: number, processor: 0, role, pins, ...known, ...change };
 }
 
-function port(vf: number, change: Partial<PortView> = {}): SwitchPort & { view: () => PortView } {
+function port(
+  vf: number,
+  change: Partial<FunctionView> = {},
+): NicFunction & { view: () => FunctionView } {
   const rings = [ring(vf, 0), ring(vf, 1)];
-  const view: PortView = {
-    ...{ vf, isUp: true, regions: [REGION], isBehindIommu: false, translations: [] },
+  const ringBlock = { first: vf * CONTROL_QUEUE, count: CONTROL_QUEUE };
+  const view: FunctionView = {
+    ...{ owner: vf, ringBlock, regions: [REGION], isBehindIommu: false, translations: [] },
+    port: { port: vf, isUp: true },
     ...{ rings, wires: [], ...change },
   };
   return {
-    ...{ number: vf, name: `vf${vf}`, processor: 0, view: () => view },
+    ...{ number: vf, name: `vf${vf}`, processor: 0, ringBlock, view: () => view },
     isServedBy: () => true,
     setAside: async (reason) => void told.push(`vf${vf} aside: ${reason}`),
     onRingFault: async (queue, { reason }) => void told.push(`vf${vf} queue ${queue}: ${reason}`),
@@ -55,7 +60,7 @@ function port(vf: number, change: Partial<PortView> = {}): SwitchPort & { view: 
 }
 
 function bringUpAll(
-  ports: readonly SwitchPort[],
+  ports: readonly NicFunction[],
   { index = 0, fail = (_: Command): Error | null => null } = {},
 ): Promise<void> {
   const post = async (command: Command): Promise<boolean> => {
@@ -69,15 +74,24 @@ function bringUpAll(
 
 function words(): string[] {
   return posted.map((command) => {
-    const vf = 'vf' in command ? command.vf : 'ring' in command ? command.ring : '';
-    return `${command.kind} ${vf}`;
+    const { kind } = command;
+    if ('ring' in command) return `${kind} ${command.ring}`;
+    if ('port' in command) return `${kind} ${command.port}`;
+    return `${kind} ${'owner' in command ? command.owner : ''}`;
   });
 }
 
 describe('an empty processor', () => {
   it('learns of all that receive first, then of those that send', async () => {
     const translations = [{ iova: 0n, sizeBytes: 4096n, guestAddress: 0, access: 3 }];
-    const wire = { pair: 0, owner: 0, pin: PIN, wire: { kind: 'null' as const }, mtu: 1500 };
+    const wire = {
+      pair: 0,
+      processor: 0,
+      receiveRing: 0,
+      pin: PIN,
+      wire: { kind: 'null' as const },
+      mtu: 1500,
+    };
     const ports = [
       port(0, { isBehindIommu: true, translations }),
       port(1, { wires: [{ ...wire, callFd: 5 }] }),
@@ -85,8 +99,8 @@ describe('an empty processor', () => {
     const done = bringUpAll(ports);
     expect(words(), 'before anything is answered').toEqual([
       ...['set-memory 0', 'set-translations 0', 'attach-ring 0', 'set-port 0'],
-      ...['set-memory 1', `attach-ring ${QUEUE_COUNT_MAX}`, 'set-port 1', 'attach-port 1'],
-      ...['attach-ring 1', `attach-ring ${QUEUE_COUNT_MAX + 1}`],
+      ...['set-memory 1', `attach-ring ${CONTROL_QUEUE}`, 'set-port 1', 'attach-port 1'],
+      ...['attach-ring 1', `attach-ring ${CONTROL_QUEUE + 1}`],
     ]);
     await done;
     expect(told).toEqual([]);
@@ -127,20 +141,20 @@ describe('what cannot be attached', () => {
       throw new Error('a mistake');
     };
     const fail = (command: Command) =>
-      command.kind === 'set-memory' && command.vf === 1 ? new Error('no room') : null;
+      command.kind === 'set-memory' && command.owner === 1 ? new Error('no room') : null;
     await bringUpAll([broken, port(1), port(2)], { fail });
     expect(told).toEqual([
       'vf0 aside: processor 0 cannot attach it: a mistake',
       'vf1 aside: processor 0 cannot attach it: no room',
     ]);
-    expect(words().filter((one) => one.endsWith(` ${2 * QUEUE_COUNT_MAX + 1}`))).toHaveLength(1);
+    expect(words().filter((one) => one.endsWith(` ${2 * CONTROL_QUEUE + 1}`))).toHaveLength(1);
   });
 
   it('is a ring, counted and told of once', async () => {
     const fail = ({ kind }: Command) => (kind === 'attach-ring' ? new Error('mmap: EPERM') : null);
     await bringUpAll([port(1, { rings: [ring(1, 1)] })], { fail });
     expect(told).toEqual(['vf1 queue 1: its memory cannot be mapped: mmap: EPERM']);
-    expect(shared.counter(QUEUE_COUNT_MAX + 1, COUNTER_FAULTS)).toBe(1);
+    expect(shared.counter(CONTROL_QUEUE + 1, COUNTER_FAULTS)).toBe(1);
   });
 
   it('is nothing if it was stopped, or started again, meanwhile', async () => {

@@ -1,11 +1,15 @@
 import { everyStep, inBackground } from '../background.ts';
 import type { Raiser } from '../os/raiser.ts';
-import { queueOfRing } from '../state/ring-number.ts';
 import { attachProblem } from '../state/ring-problem.ts';
 import type { SharedState } from '../state/shared-state.ts';
 import type { Command, RingPins } from './commands.ts';
-import type { SwitchPort } from './fabric.ts';
-import { type PortView, type RingView, receivingCommands, sendingCommands } from './port-view.ts';
+import type { NicFunction } from './fabric.ts';
+import {
+  type FunctionView,
+  type RingView,
+  receivingCommands,
+  sendingCommands,
+} from './function-view.ts';
 
 /** The processor that is brought up, and what of the NIC that takes. */
 export interface BringUp {
@@ -32,8 +36,8 @@ interface Told {
  * told twice, nothing is missed. Each port stands for itself: what of one cannot be is set aside.
  * Resolves when the processor has answered everything.
  */
-export async function bringUp(ports: readonly SwitchPort[], to: BringUp): Promise<void> {
-  const told = new Map<SwitchPort, Told[]>(ports.map((port) => [port, []]));
+export async function bringUp(ports: readonly NicFunction[], to: BringUp): Promise<void> {
+  const told = new Map<NicFunction, Told[]>(ports.map((port) => [port, []]));
   const views = ports.map((port) => [port, viewOf(port, to.index)] as const);
   for (const commandsOf of [receivingCommands, sendingCommands]) {
     for (const [port, view] of views) {
@@ -45,7 +49,7 @@ export async function bringUp(ports: readonly SwitchPort[], to: BringUp): Promis
   await Promise.all([...told].map(([port, what]) => settle(port, what, to)));
 }
 
-function viewOf(port: SwitchPort, index: number): PortView | null {
+function viewOf(port: NicFunction, index: number): FunctionView | null {
   try {
     return port.view();
   } catch (error) {
@@ -54,7 +58,7 @@ function viewOf(port: SwitchPort, index: number): PortView | null {
   }
 }
 
-async function settle(port: SwitchPort, told: readonly Told[], to: BringUp): Promise<void> {
+async function settle(port: NicFunction, told: readonly Told[], to: BringUp): Promise<void> {
   if (told.length === 0) return; // there was nothing to tell, or it is set aside
   const results = await Promise.allSettled(told.map(({ answer }) => answer));
   const rings = viewOf(port, to.index)?.rings ?? [];
@@ -80,14 +84,14 @@ function ringOf(rings: readonly RingView[], pins: RingPins): RingView | undefine
 }
 
 /** A ring cannot be attached any more: it is stopped, the others go on. */
-function loseRing(port: SwitchPort, { ring }: RingView, error: Error, { shared }: BringUp): void {
+function loseRing(port: NicFunction, { ring }: RingView, error: Error, { shared }: BringUp): void {
   const problem = attachProblem(error);
   shared.countFault(ring, problem.fault); // no processor has it, so none counts it
-  const telling = port.onRingFault(queueOfRing(ring), problem);
+  const telling = port.onRingFault(ring - port.ringBlock.first, problem);
   inBackground('stop a ring that cannot be attached', telling);
 }
 
-function setAside(port: SwitchPort, index: number, { message }: Error): void {
+function setAside(port: NicFunction, index: number, { message }: Error): void {
   const reason = `processor ${index} cannot attach it: ${message}`;
   inBackground('set a port aside', everyStep('set a port aside', [() => port.setAside(reason)]));
 }

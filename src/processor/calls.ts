@@ -1,4 +1,4 @@
-import { RING_COUNT_MAX, RING_NUMBER_COUNT } from '../../layout/limits.ts';
+import { RING_COUNT_MAX } from '../../layout/limits.ts';
 import { CONTROL_BASE, SIGNAL_LIST_BASE } from '../../layout/memory.ts';
 import { CONTROL_SIGNAL_COUNT } from '../../layout/processor.ts';
 import type { PeerSignal, SignalKind } from '../os/peer-signal.ts';
@@ -11,8 +11,8 @@ export class Calls {
   readonly #raiser: Raiser;
   readonly #control: Int32Array;
   readonly #rings: Uint32Array;
-  readonly #fds = new Int32Array(RING_NUMBER_COUNT).fill(-1);
-  readonly #kinds = new Uint8Array(RING_NUMBER_COUNT);
+  readonly #fds = new Int32Array(RING_COUNT_MAX).fill(-1);
+  readonly #kinds = new Uint8Array(RING_COUNT_MAX);
 
   constructor(buffer: ArrayBuffer, sharedFd: number) {
     this.#raiser = new Raiser(sharedFd);

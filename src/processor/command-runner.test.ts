@@ -53,7 +53,8 @@ function attach(ring: number): Command {
     return { pinOffset, lengthBytes: PART_SIZE, fd: 3, fileOffset: 0, partOffset: 0 };
   };
   return {
-    ...{ kind: 'attach-ring', ring, state: RING_ENABLED, role: 'transmit', kickFd: 4, call: null },
+    ...{ kind: 'attach-ring', ring, owner: 0, role: 'transmit', kickFd: 4, call: null },
+    state: RING_ENABLED,
     pins: { descriptors: pin(0), avail: pin(1), used: pin(2) },
     looksAhead: false,
     resumesFromUsed: false,

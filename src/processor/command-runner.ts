@@ -19,7 +19,7 @@ import { isFatal } from '../state/last-will.ts';
 import { RingFaultError } from '../state/ring-problem.ts';
 import type { AddressSpace } from './address-space.ts';
 import type { Calls } from './calls.ts';
-import type { Command, RingPins } from './commands.ts';
+import type { Command, RingPins, RingRole } from './commands.ts';
 import type { ControlQueues } from './control-queues.ts';
 import type { Firmware } from './firmware.ts';
 import type { KickWaiter } from './kick-waiter.ts';
@@ -56,14 +56,14 @@ export class CommandRunner {
     const { firmware, windows, translations, calls } = this.#parts;
     switch (command.kind) {
       case 'set-memory':
-        translations.flush(command.vf);
-        windows.setRegions(command.vf, command.regions, command.isBehindIommu);
+        translations.flush(command.owner, command.rings);
+        windows.setRegions(command.owner, command.regions, command.isBehindIommu);
         return true;
       case 'set-translations':
-        translations.set(command.vf, command.translations);
+        translations.set(command.owner, command.rings, command.translations);
         return true;
       case 'change-iotlb':
-        translations.apply(command.vf, command.change);
+        translations.apply(command.owner, command.rings, command.change);
         return true;
       case 'attach-ring':
         this.#attach(command);
@@ -81,10 +81,10 @@ export class CommandRunner {
         this.#parts.controlQueues.answer(command.ring, command.id, command.answer);
         return true;
       case 'set-port':
-        firmware.setPort(command.vf, command.isUp ? 1 : 0);
+        firmware.setPort(command.port, command.isUp ? 1 : 0);
         return true;
       case 'forget-port':
-        firmware.forgetPort(command.vf, command.firstSet, command.sets);
+        firmware.forgetPort(command.port, command.firstSet, command.sets);
         return true;
       case 'set-mac-age':
         firmware.configureAgeing(command.seconds);
@@ -95,7 +95,7 @@ export class CommandRunner {
         this.#parts.uplinks.attach(command);
         return true;
       case 'detach-port':
-        this.#parts.uplinks.detach(command.vf, command.pair);
+        this.#parts.uplinks.detach(command.port, command.pair);
         this.#parts.space.unmapPin(command.pin);
         return true;
       case 'inject-trap':
@@ -133,8 +133,8 @@ export class CommandRunner {
       command.role === 'transmit' ? 1 : 0,
     );
     calls.set(command.ring, command.call);
-    if (command.looksAhead) this.#parts.translations.watch(command.ring);
-    if (command.role === 'control') this.#parts.controlQueues.attach(command.ring);
+    if (command.looksAhead) this.#parts.translations.watch(command.ring, command.owner);
+    if (isAnswered(command.role)) this.#parts.controlQueues.attach(command.ring);
     const isAwaited = command.role !== 'receive' && command.kickFd >= 0;
     if (isAwaited) waiter.add(command.kickFd, command.ring);
   }
@@ -191,6 +191,11 @@ export class CommandRunner {
     for (const pin of distinctPins(Object.values(pins))) space.unmapPin(pin);
     waiter.remove(ring); // last, since it may fail
   }
+}
+
+/** Chains of these are handed to the control plane, and its answers back. */
+function isAnswered(role: RingRole): boolean {
+  return role === 'control' || role === 'request';
 }
 
 function recordAt(ring: number): number {

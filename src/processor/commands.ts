@@ -3,6 +3,7 @@ import type { MemoryRegion } from '../memory/guest-memory.ts';
 import type { IotlbChange, Translation } from '../memory/iotlb.ts';
 import type { Pin } from '../memory/pins.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
+import type { RingBlock } from '../state/ring-numbers.ts';
 import { RingFaultError } from '../state/ring-problem.ts';
 import type { PulseSlot } from '../watchdog/pulse.ts';
 import type { WireSettings } from '../wires/wires.ts';
@@ -10,6 +11,8 @@ import type { WireSettings } from '../wires/wires.ts';
 // The mailbox: what the control plane asks of a processor. A command is posted, the doorbell
 // raised; the processor takes it between two turns and answers. Nothing on the data path waits for
 // it.
+//
+// `owner` is the number of a function: it names a guest's memory. `port` is a place in the switch.
 
 /** The three parts of a ring, each mapped whole. */
 export interface RingPins {
@@ -18,23 +21,33 @@ export interface RingPins {
   used: Pin;
 }
 
-/** What a ring is for. A VF has at most one for control. */
-export type RingRole = 'receive' | 'transmit' | 'control';
+/**
+ * What a ring is for. A network device's: frames to its guest, frames from it, and commands. Others
+ * have requests: chains that are taken, carried out and answered one by one.
+ */
+export type RingRole = 'receive' | 'transmit' | 'control' | 'request';
 
 export type Command =
   /** `isBehindIommu`: what the guest names are I/O virtual addresses. Its translations are void. */
   | {
       kind: 'set-memory';
-      vf: number;
+      owner: number;
+      rings: RingBlock;
       regions: readonly MemoryRegion[];
       isBehindIommu: boolean;
     }
-  /** All that is known of a VF's translations. */
-  | { kind: 'set-translations'; vf: number; translations: readonly Translation[] }
-  | { kind: 'change-iotlb'; vf: number; change: IotlbChange }
+  /** All that is known of a function's translations. */
+  | {
+      kind: 'set-translations';
+      owner: number;
+      rings: RingBlock;
+      translations: readonly Translation[];
+    }
+  | { kind: 'change-iotlb'; owner: number; rings: RingBlock; change: IotlbChange }
   | {
       kind: 'attach-ring';
       ring: number;
+      owner: number;
       pins: RingPins;
       state: number;
       /** All but receive rings belong to the one processor that they are attached to. */
@@ -55,9 +68,9 @@ export type Command =
   | { kind: 'set-call'; ring: number; call: PeerSignal | null }
   /** Of the command with this number: its ack, and what there is to say beside it. */
   | { kind: 'answer-command'; ring: number; id: number; answer: Uint8Array }
-  | { kind: 'set-port'; vf: number; isUp: boolean }
+  | { kind: 'set-port'; port: number; isUp: boolean }
   /** What the MAC table knows of a port in so many sets, from one on. */
-  | { kind: 'forget-port'; vf: number; firstSet: number; sets: number }
+  | { kind: 'forget-port'; port: number; firstSet: number; sets: number }
   | { kind: 'set-mac-age'; seconds: number }
   /** Nothing but the answer: what the processor decided before it is delivered by then. */
   | { kind: 'settle' }
@@ -67,14 +80,16 @@ export type Command =
    */
   | {
       kind: 'attach-port';
-      vf: number;
+      port: number;
       pair: number;
+      /** The ring of its receive queue. */
+      receiveRing: number;
       pin: Pin;
       wire: WireSettings;
       mtu: number;
       callFd: number;
     }
-  | { kind: 'detach-port'; vf: number; pair: number; pin: Pin }
+  | { kind: 'detach-port'; port: number; pair: number; pin: Pin }
   /**
    * Takes a ring's memory away under the firmware: a trap on demand, as `devlink health test` has
    * it.
@@ -106,13 +121,13 @@ export type Report =
    * long, or has no room for its ack.
    */
   | { kind: 'command'; ring: number; id: number; bytes: Uint8Array; room: number }
-  | { kind: 'uplink-lost'; vf: number; reason: string }
+  | { kind: 'uplink-lost'; port: number; reason: string }
   /** The same sources come by both uplinks, as they do in a loop. */
-  | { kind: 'uplink-loop'; vf: number; other: number }
+  | { kind: 'uplink-loop'; port: number; other: number }
   /** `access`: IOTLB_READ or IOTLB_WRITE, and UNTRANSLATED_FORBIDDEN where it is refused. */
-  | { kind: 'untranslated'; vf: number; iova: bigint; access: number }
+  | { kind: 'untranslated'; owner: number; iova: bigint; access: number }
   /** A buffer lies outside of the memory that the front-end has shared. */
-  | { kind: 'outside'; vf: number; address: bigint }
+  | { kind: 'outside'; owner: number; address: bigint }
   | { kind: 'trap'; ring: number; message: string };
 
 export function failureOf(id: number, error: Error): Failure {

@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { RING_COUNT_MAX } from '../../layout/limits.ts';
 import { COMMAND_ANSWER, COMMAND_BASE } from '../../layout/memory.ts';
 import { COMMAND_BROKEN, COMMAND_MISSED, COMMAND_NONE } from '../../layout/processor.ts';
 import type { Report } from './commands.ts';
@@ -55,6 +54,9 @@ beforeEach(() => {
   });
 });
 
+/** The number of the first control queue. */
+const RING = 100;
+
 /** Commands and windows of the next look. */
 function look(): number {
   firmware.work = 0;
@@ -64,8 +66,8 @@ function look(): number {
 
 function attach(count: number, commands: number): void {
   for (let vf = 0; vf < count; vf++) {
-    queues.attach(RING_COUNT_MAX + vf);
-    firmware.waiting.set(RING_COUNT_MAX + vf, commands);
+    queues.attach(RING + vf);
+    firmware.waiting.set(RING + vf, commands);
   }
 }
 
@@ -90,7 +92,7 @@ describe('a look at the control queues', () => {
     firmware.windows = 60;
     attach(1, 1);
     for (let looks = 0; looks < 10; looks++) look();
-    expect(firmware.taken.get(RING_COUNT_MAX)).toBe(1);
+    expect(firmware.taken.get(RING)).toBe(1);
     expect(reports).toEqual([]);
   });
 
@@ -99,7 +101,7 @@ describe('a look at the control queues', () => {
     attach(1, 10_000);
     for (let looks = 0; looks < 40; looks++) look();
     // 100 in all, of which every tenth is a command.
-    expect(firmware.taken.get(RING_COUNT_MAX)).toBeLessThanOrEqual(20);
+    expect(firmware.taken.get(RING)).toBeLessThanOrEqual(20);
     expect(queues.sleepMilliseconds()).toBeGreaterThanOrEqual(0);
     expect(queues.isDue, 'nothing is due before its next period').toBe(false);
   });
@@ -116,12 +118,12 @@ describe('a look at the control queues', () => {
     } finally {
       performance.now = now;
     }
-    expect(reports).toMatchObject([{ kind: 'ring-fault', ring: RING_COUNT_MAX }]);
+    expect(reports).toMatchObject([{ kind: 'ring-fault', ring: RING }]);
   });
 
   it('comes once in so many rounds, however many turns these have', () => {
     attach(1, 1);
     for (let round = 0; round < 64; round++) queues.look();
-    expect(firmware.taken.get(RING_COUNT_MAX)).toBe(1);
+    expect(firmware.taken.get(RING)).toBe(1);
   });
 });

@@ -96,6 +96,10 @@ export class ControlQueues {
     return this.#queues.size;
   }
 
+  has(ring: number): boolean {
+    return this.#queues.has(ring);
+  }
+
   attach(ring: number): void {
     const place = new Uint8Array(COMMAND_BYTES);
     const account = { periodStart: 0, spent: 0, misses: 0 };

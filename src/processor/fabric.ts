@@ -1,10 +1,11 @@
 import type { PinAllocator } from '../memory/pins.ts';
 import type { Raiser } from '../os/raiser.ts';
+import type { RingBlock } from '../state/ring-numbers.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 import type { SharedState } from '../state/shared-state.ts';
 import type { Budget } from './budgets.ts';
 import type { Command } from './commands.ts';
-import type { PortView } from './port-view.ts';
+import type { FunctionView } from './function-view.ts';
 
 /** How a processor is. `reason`: what it died of. */
 export type ProcessorHealth =
@@ -14,22 +15,22 @@ export type ProcessorHealth =
   /** It cannot be: what it served stands still until the NIC is started again. */
   | { state: 'broken'; reason: string };
 
-/**
- * What has a number in the switch: a VF or an uplink, as the supervisor of the processors sees it.
- */
-export interface SwitchPort {
+/** A function of the NIC, or an uplink, as the supervisor of the processors sees it. */
+export interface NicFunction {
+  /** Of the function: it names a guest's memory. */
   readonly number: number;
   readonly name: string;
   readonly processor: number;
-  /** Whether the frames that it sends pass through a processor. */
+  readonly ringBlock: RingBlock;
+  /** Whether any of its rings belongs to a processor. */
   isServedBy(processor: number): boolean;
   /** What processors have to know of it now. */
-  view(): PortView;
-  /** A processor serves this port no more. It says so, and why. */
+  view(): FunctionView;
+  /** A processor serves this function no more. It says so, and why. */
   setAside(reason: string): Promise<void>;
-  /** A processor stopped one of its rings: a virtqueue, or CONTROL_QUEUE. */
-  onRingFault(queue: number, problem: RingProblem): Promise<void>;
-  /** A command of its guest's control queue; resolves with the answer, of at most `room` bytes. */
+  /** A processor stopped one of its rings, the one at this place in its block. */
+  onRingFault(place: number, problem: RingProblem): Promise<void>;
+  /** A command or a request of its guest; resolves with the answer, of at most `room` bytes. */
   onCommand?(bytes: Uint8Array, room: number): Promise<Uint8Array>;
   /** A processor lacks the translation of an address that its guest named. */
   onUntranslated?(iova: bigint, access: number): void;
@@ -37,7 +38,12 @@ export interface SwitchPort {
   onOutside?(address: bigint): void;
 }
 
-/** What VFs need of the NIC around them: the shared state, room for rings, and the processors. */
+/** A function with a place in the switch: a VF or an uplink. */
+export interface SwitchPort extends NicFunction {
+  readonly port: number;
+}
+
+/** What functions need of the NIC around them: shared state, room for rings, processors. */
 export interface Fabric {
   readonly shared: SharedState;
   readonly pins: PinAllocator;
@@ -56,10 +62,14 @@ export interface Fabric {
   healthOf(processor: number): ProcessorHealth;
 }
 
-/** Where a VF stands in its NIC. */
-export interface VfPlace {
+/** What a NIC gives a function: its numbers, and the processor that serves it. */
+export interface FunctionPlace {
   number: number;
   processor: number;
-  hasUplink: boolean;
-  descriptorQuota(): number;
+  ringBlock: RingBlock;
+}
+
+/** A function with a place in the switch. */
+export interface PortPlace extends FunctionPlace {
+  port: number;
 }

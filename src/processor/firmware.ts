@@ -22,7 +22,7 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   interruptRest(): number;
   /** Whether the driver of a receive ring, in this processor, takes what is lent to it. */
   setLending(ring: number, bytes: number): void;
-  unparkRings(vf: number): void;
+  unparkRings(first: number, count: number): void;
   openLookAhead(): void;
   /** 0: the look may walk no further. */
   lookAhead(ring: number): number;

@@ -8,10 +8,10 @@ const FORGET_SETS = 4096;
 /** Everything that the MAC table knows of a port is forgotten. */
 export async function forgetPort(
   fabric: Fabric,
-  { number: vf, processor }: { number: number; processor: number },
+  { port, processor }: { port: number; processor: number },
 ): Promise<void> {
   for (let firstSet = 0; firstSet < FDB_SET_COUNT; firstSet += FORGET_SETS) {
-    await postToAny(fabric, processor, { kind: 'forget-port', vf, firstSet, sets: FORGET_SETS });
+    await postToAny(fabric, processor, { kind: 'forget-port', port, firstSet, sets: FORGET_SETS });
   }
 }
 

@@ -1,6 +1,6 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { COUNTER_KICKS, COUNTER_RECORD_SIZE } from '../../layout/counters.ts';
-import { RING_COUNT_MAX, RING_NUMBER_COUNT } from '../../layout/limits.ts';
+import { RING_COUNT_MAX } from '../../layout/limits.ts';
 import {
   CONTROL_BASE,
   FAULT_LIST_BASE,
@@ -120,7 +120,7 @@ export class ProcessorLoop {
       this.#space.slotsOffset,
       this.#space.pinsOffset,
     );
-    this.#windows.onOutside = (vf, address) => this.#report({ kind: 'outside', vf, address });
+    this.#windows.onOutside = (owner, address) => this.#report({ kind: 'outside', owner, address });
     this.#misses = new Misses(this.#windows, memory.buffer, this.#firmware.othersWait);
     this.#pace = new Pace({
       now: monotonicMicroseconds,
@@ -129,8 +129,8 @@ export class ProcessorLoop {
       sentBytes: () => this.#control[CONTROL_SENT_BYTES / 4] ?? 0,
     });
     this.#waiter = new KickWaiter(options.wakeFd);
-    this.#uplinks = new UplinkPorts(this.#space, this.#firmware, this.#waiter, (vf, reason) =>
-      this.#report({ kind: 'uplink-lost', vf, reason }),
+    this.#uplinks = new UplinkPorts(this.#space, this.#firmware, this.#waiter, (port, reason) =>
+      this.#report({ kind: 'uplink-lost', port, reason }),
     );
     this.#translations = new Translations(this.#firmware, memory.buffer, (report) =>
       this.#report(report),
@@ -155,7 +155,7 @@ export class ProcessorLoop {
     });
     const { buffer } = memory;
     this.#view = new DataView(buffer);
-    const counterWords = (RING_NUMBER_COUNT * COUNTER_RECORD_SIZE) / 8;
+    const counterWords = (RING_COUNT_MAX * COUNTER_RECORD_SIZE) / 8;
     this.#counters = new BigUint64Array(buffer, SHARED_BASE + SHARED_COUNTERS, counterWords);
     this.#control = new Int32Array(buffer, CONTROL_BASE, 64);
     this.#faults = new Uint32Array(buffer, FAULT_LIST_BASE, RING_COUNT_MAX);
@@ -284,7 +284,7 @@ export class ProcessorLoop {
     const loop = this.#control[CONTROL_LOOP_PORT / 4] ?? 0;
     if (loop === 0) return;
     const other = (this.#control[CONTROL_LOOP_OTHER / 4] ?? 0) - 1;
-    this.#report({ kind: 'uplink-loop', vf: loop - 1, other });
+    this.#report({ kind: 'uplink-loop', port: loop - 1, other });
     this.#control[CONTROL_LOOP_PORT / 4] = 0;
   }
 
@@ -375,7 +375,7 @@ export class ProcessorLoop {
   }
 
   #countKick(ring: number): void {
-    if (ring >= RING_COUNT_MAX) this.#controlQueues.wake();
+    if (this.#controlQueues.has(ring)) this.#controlQueues.wake();
     const at = (ring * COUNTER_RECORD_SIZE) / 8 + COUNTER_KICKS;
     this.#counters[at] = (this.#counters[at] ?? 0n) + 1n;
   }

@@ -1,4 +1,4 @@
-import { VF_COUNT_MAX } from '../../layout/limits.ts';
+import { FUNCTION_COUNT_MAX } from '../../layout/limits.ts';
 import { CONTROL_BASE } from '../../layout/memory.ts';
 import {
   CONTROL_EXHAUSTED,
@@ -47,7 +47,7 @@ export class Misses {
   readonly #view: DataView;
   readonly #othersWait: (vf: number) => number;
   readonly #clocks: MissClocks;
-  readonly #spent = new Float64Array(VF_COUNT_MAX);
+  readonly #spent = new Float64Array(FUNCTION_COUNT_MAX);
   #periodStart: number;
   /** When the batch in hand first waited, in CPU time; −1: there is none. */
   #batchStart = -1;

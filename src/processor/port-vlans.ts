@@ -16,12 +16,12 @@ export function initVlans(fabric: Fabric, port: number, settings: VlanSettings):
  */
 export async function changeVlans(
   fabric: Fabric,
-  place: { number: number; processor: number },
+  place: { port: number; processor: number },
   from: VlanSettings,
   to: VlanSettings,
 ): Promise<void> {
   const { shared } = fabric;
-  const port = place.number;
+  const { port } = place;
   const settle = () => fabric.broadcast({ kind: 'settle' });
   const nowhere = isInVlans(from) ? from : to;
   writeVlanSet(shared.view, 0, port, {});

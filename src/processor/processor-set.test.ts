@@ -1,15 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { COUNTER_FAULTS } from '../../layout/counters.ts';
-import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import { CONTROL_QUEUE } from '../../layout/limits.ts';
 import { RING_FAULT, RING_FAULT_TRAP } from '../../layout/virtqueue.ts';
 import { RingOnProcessor } from '../../test/support/ring-on-processor.ts';
 import { waitUntil } from '../../test/support/wait-until.ts';
 import { inBackground } from '../background.ts';
 import { c } from '../os/libc.ts';
+import type { RingBlock } from '../state/ring-numbers.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 import type { Command } from './commands.ts';
 import { DEATHS_MAX, PERIOD_MS } from './death-record.ts';
-import type { PortView, RingView } from './port-view.ts';
+import type { FunctionView, RingView } from './function-view.ts';
 import { ProcessorSet } from './processor-set.ts';
 
 /** What the set asks of a VF, with its calls noted. */
@@ -17,6 +18,7 @@ class FakeVf {
   readonly name = 'vf';
   readonly number: number;
   readonly processor: number;
+  readonly ringBlock: RingBlock;
   readonly faults: [queue: number, reason: string][] = [];
   readonly asides: string[] = [];
   rings: RingView[] = [];
@@ -26,17 +28,19 @@ class FakeVf {
   constructor(number: number, processor: number) {
     this.number = number;
     this.processor = processor;
+    this.ringBlock = { first: number * CONTROL_QUEUE, count: CONTROL_QUEUE };
   }
 
   isServedBy(processor: number): boolean {
     return processor === this.processor;
   }
 
-  view(): PortView {
+  view(): FunctionView {
     this.views += 1;
-    const { number: vf, rings } = this;
+    const { number, ringBlock, rings } = this;
     return {
-      ...{ vf, rings, isUp: true, isBehindIommu: false },
+      ...{ owner: number, ringBlock, rings, isBehindIommu: false },
+      port: { port: number, isUp: true },
       ...{ regions: [], translations: [], wires: [] },
     };
   }
@@ -64,7 +68,7 @@ let onWait: () => void;
 beforeEach(async () => {
   vfs = [new FakeVf(0, 0), new FakeVf(1, 1), new FakeVf(2, 0)];
   const owner = {
-    ports: () => vfs,
+    functions: () => vfs,
     onUplinkLost: () => undefined,
     onUplinkLoop: () => undefined,
     onBroken: (reason: string) => void broken.push(reason),
@@ -125,7 +129,7 @@ describe('a set of processors', () => {
     expect(vfs.map((vf) => vf.views > 0)).toEqual([true, true, true]);
     expect(vfs.map((vf) => vf.faults)).toEqual([
       [],
-      [[ring.number - QUEUE_COUNT_MAX, 'the firmware trapped: memory access out of bounds']],
+      [[ring.number - CONTROL_QUEUE, 'the firmware trapped: memory access out of bounds']],
       [],
     ]);
     expect(set.shared.ringField(ring.number, RING_FAULT)).toBe(RING_FAULT_TRAP);

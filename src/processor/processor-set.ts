@@ -11,14 +11,13 @@ import { RING_FAULT, RING_FAULT_TRAP } from '../../layout/virtqueue.ts';
 import { everyStep, inBackground, reportFailure } from '../background.ts';
 import { PinAllocator } from '../memory/pins.ts';
 import { Raiser } from '../os/raiser.ts';
-import { portOfRing, queueOfRing } from '../state/ring-number.ts';
 import { type RingProblem, ringProblem } from '../state/ring-problem.ts';
 import { SharedState } from '../state/shared-state.ts';
 import { bringUp } from './bring-up.ts';
 import { mappingBudget } from './budgets.ts';
 import type { Command } from './commands.ts';
 import { DeathRecord } from './death-record.ts';
-import type { Fabric, ProcessorHealth, SwitchPort } from './fabric.ts';
+import type { Fabric, NicFunction, ProcessorHealth } from './fabric.ts';
 import { readFirmware } from './firmware.ts';
 import {
   type Death,
@@ -31,13 +30,13 @@ import { ReservedCpus } from './reserved-cpus.ts';
 import type { ProcessorStats } from './stats.ts';
 
 interface Owner {
-  /** VFs and uplinks. */
-  ports(): SwitchPort[];
+  /** VFs, other functions, and uplinks. */
+  functions(): NicFunction[];
   /** An uplink's wire moves nothing any more. */
-  onUplinkLost(number: number, reason: string): void;
+  onUplinkLost(port: number, reason: string): void;
   /** Two uplinks lead into one network. */
-  onUplinkLoop(number: number, other: number): void;
-  /** A processor has died for good. Ports that it served are set aside. */
+  onUplinkLoop(port: number, other: number): void;
+  /** A processor has died for good. Functions that it served are set aside. */
   onBroken(reason: string): void;
 }
 
@@ -191,7 +190,7 @@ export class ProcessorSet implements Fabric {
   }
 
   #load(index: number): number {
-    return this.#owner.ports().filter((port) => port.processor === index).length;
+    return this.#owner.functions().filter(({ processor }) => processor === index).length;
   }
 
   #create(index: number): ProcessorHandle {
@@ -205,21 +204,16 @@ export class ProcessorSet implements Fabric {
     return this.#createProcessor(settings, this.shared, {
       onRingFault: (ring, fault) => this.#blame(ring, ringProblem(fault)),
       describeRing: (ring) => this.#describeRing(ring),
-      onUntranslated: (vf, iova, access) => {
-        const port = this.#owner.ports().find((one) => one.number === vf);
-        port?.onUntranslated?.(iova, access);
-      },
-      onOutside: (vf, address) => {
-        const port = this.#owner.ports().find((one) => one.number === vf);
-        port?.onOutside?.(address);
-      },
+      onUntranslated: (owner, iova, access) =>
+        this.#functionOf(owner)?.onUntranslated?.(iova, access),
+      onOutside: (owner, address) => this.#functionOf(owner)?.onOutside?.(address),
       onCommand: (ring, id, bytes, room) => {
-        // A VF that is gone has no queue either: nobody waits for an answer.
-        const answer = this.#portOf(ring)?.onCommand?.(bytes, room);
+        // A function that is gone has no queue either: nobody waits for an answer.
+        const answer = this.#ownerOf(ring)?.onCommand?.(bytes, room);
         const posting = answer?.then((bytes) =>
           this.post(index, { kind: 'answer-command', ring, id, answer: bytes }),
         );
-        inBackground('answer a command of a control queue', posting);
+        inBackground('answer a command or request', posting);
       },
       onUplinkLost: (number, reason) => this.#owner.onUplinkLost(number, reason),
       onUplinkLoop: (number, other) => this.#owner.onUplinkLoop(number, other),
@@ -276,7 +270,7 @@ export class ProcessorSet implements Fabric {
       if (!isDone) hasDied = true;
       return isDone;
     };
-    await bringUp(this.#owner.ports(), { index, shared, raiser, post });
+    await bringUp(this.#owner.functions(), { index, shared, raiser, post });
     if (hasDied)
       await processor.ended(); // and it is being replaced
     else if (this.#processors[index] === processor) this.#health[index] = { state: 'running' };
@@ -285,28 +279,35 @@ export class ProcessorSet implements Fabric {
   /** The NIC goes on with the processors that it has; who needs this one is told so. */
   #giveUp(index: number, reason: string): void {
     this.#health[index] = { state: 'broken', reason };
-    const served = this.#owner.ports().filter((port) => port.isServedBy(index));
+    const served = this.#owner.functions().filter((one) => one.isServedBy(index));
     // Not part of the recovery: what they post to this processor waits for that.
     const telling = everyStep('set the ports of a processor aside', [
-      ...served.map((port) => () => port.setAside(reason)),
+      ...served.map((one) => () => one.setAside(reason)),
       () => this.#owner.onBroken(reason),
     ]);
     inBackground('set the ports of a processor aside', telling);
   }
 
-  /** Stops a ring that its driver broke or that the firmware trapped on, and tells its VF. */
+  /** Stops a ring that its driver broke or that the firmware trapped on, and tells its function. */
   #blame(ring: number, problem: RingProblem): void {
-    const telling = this.#portOf(ring)?.onRingFault(queueOfRing(ring), problem);
+    const owner = this.#ownerOf(ring);
+    const telling = owner?.onRingFault(ring - owner.ringBlock.first, problem);
     inBackground('stop a ring that a fault stopped', telling);
   }
 
   #describeRing(ring: number): string {
-    const port = this.#portOf(ring);
-    return port === undefined ? `ring ${ring}` : `queue ${queueOfRing(ring)} of ${port.name}`;
+    const owner = this.#ownerOf(ring);
+    if (owner === undefined) return `ring ${ring}`;
+    return `queue ${ring - owner.ringBlock.first} of ${owner.name}`;
   }
 
-  #portOf(ring: number): SwitchPort | undefined {
-    const number = portOfRing(ring);
-    return this.#owner.ports().find((one) => one.number === number);
+  #functionOf(number: number): NicFunction | undefined {
+    return this.#owner.functions().find((one) => one.number === number);
+  }
+
+  #ownerOf(ring: number): NicFunction | undefined {
+    return this.#owner.functions().find(({ ringBlock: { first, count } }) => {
+      return ring >= first && ring < first + count;
+    });
   }
 }

@@ -53,15 +53,15 @@ describe('a processor', () => {
     start();
     await processor.started();
     const answers = await Promise.all([
-      processor.post({ kind: 'set-port', vf: 1, isUp: false }),
+      processor.post({ kind: 'set-port', port: 1, isUp: false }),
       processor.post({ kind: 'set-mac-age', seconds: 10 }),
-      processor.post({ kind: 'forget-port', vf: 1, firstSet: 0, sets: 1 }),
+      processor.post({ kind: 'forget-port', port: 1, firstSet: 0, sets: 1 }),
     ]);
     expect(answers).toEqual([true, true, true]);
     expect(shared.processorField(0, PROCESSOR_SLOTS)).toBe(SLOT_COUNT_MAX);
     await processor.stop();
     expect(
-      await processor.post({ kind: 'forget-port', vf: 1, firstSet: 0, sets: 1 }),
+      await processor.post({ kind: 'forget-port', port: 1, firstSet: 0, sets: 1 }),
       'after its end',
     ).toBe(false);
   });

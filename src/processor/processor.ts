@@ -22,12 +22,12 @@ export interface ProcessorListener {
   /** A guest's control queue has a command; its answer is posted as `answer-command`. */
   onCommand(ring: number, id: number, bytes: Uint8Array, room: number): void;
   /** An uplink's wire moves nothing any more. */
-  onUplinkLost(vf: number, reason: string): void;
+  onUplinkLost(port: number, reason: string): void;
   /** Two uplinks lead into one network. */
-  onUplinkLoop(vf: number, other: number): void;
+  onUplinkLoop(port: number, other: number): void;
   /** A guest behind an IOMMU names an address that nothing is known of. */
-  onUntranslated(vf: number, iova: bigint, access: number): void;
-  onOutside(vf: number, address: bigint): void;
+  onUntranslated(owner: number, iova: bigint, access: number): void;
+  onOutside(owner: number, address: bigint): void;
   /** The thread has ended without being asked to. */
   onDeath(death: Death): void;
 }
@@ -159,16 +159,16 @@ export class Processor implements ProcessorHandle {
         this.#listener.onCommand(report.ring, report.id, report.bytes, report.room);
         return;
       case 'uplink-loop':
-        this.#listener.onUplinkLoop(report.vf, report.other);
+        this.#listener.onUplinkLoop(report.port, report.other);
         return;
       case 'uplink-lost':
-        this.#listener.onUplinkLost(report.vf, report.reason);
+        this.#listener.onUplinkLost(report.port, report.reason);
         return;
       case 'untranslated':
-        this.#listener.onUntranslated(report.vf, report.iova, report.access);
+        this.#listener.onUntranslated(report.owner, report.iova, report.access);
         return;
       case 'outside':
-        this.#listener.onOutside(report.vf, report.address);
+        this.#listener.onOutside(report.owner, report.address);
         return;
       case 'trap':
         this.#death = { ring: report.ring, message: report.message };

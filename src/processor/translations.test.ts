@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
 import {
   CONTROL_BASE,
   IOTLB_READ,
@@ -16,8 +15,11 @@ import type { Firmware } from './firmware.ts';
 import { Translations } from './translations.ts';
 
 const PAGE = 4096n;
-const VF = 3;
-const RING = VF * QUEUE_COUNT_MAX;
+/** Numbers of two functions, and the rings of the first. */
+const OWNER = 3;
+const OTHER = 4;
+const RING = 40;
+const RINGS = { first: RING, count: 12 };
 
 /** More than one VF may have under way. */
 const MANY = 1000;
@@ -31,11 +33,11 @@ class FakeFirmware {
   /** What a look at a ring finds. */
   readonly ahead = new Map<number, bigint[]>();
 
-  note(vf: number, iova: bigint, access: number): void {
+  note(owner: number, iova: bigint, access: number): void {
     const at = CONTROL_BASE + CONTROL_UNTRANSLATED_COUNT;
     const count = this.view.getUint32(at, true);
     const entry = UNTRANSLATED_LIST_BASE + count * UNTRANSLATED_ENTRY_SIZE;
-    this.view.setUint32(entry, vf, true);
+    this.view.setUint32(entry, owner, true);
     this.view.setUint32(entry + UNTRANSLATED_ACCESS, access, true);
     this.view.setBigUint64(entry + UNTRANSLATED_ADDRESS, iova, true);
     this.view.setUint32(at, count + 1, true);
@@ -53,8 +55,8 @@ class FakeFirmware {
     this.table.delete(tag);
   }
 
-  unparkRings(vf: number): void {
-    this.log.push(`unpark ${vf}`);
+  unparkRings(first: number, count: number): void {
+    this.log.push(`unpark ${count} from ${first}`);
   }
 
   /** Rings that a look can afford. */
@@ -68,8 +70,7 @@ class FakeFirmware {
   lookAhead(ring: number): number {
     expect(this.noted, 'the list is empty').toBe(0);
     this.log.push(`look at ${ring}`);
-    const vf = Math.floor(ring / QUEUE_COUNT_MAX);
-    for (const iova of this.ahead.get(ring) ?? []) this.note(vf, iova, IOTLB_WRITE);
+    for (const iova of this.ahead.get(ring) ?? []) this.note(OWNER, iova, IOTLB_WRITE);
     this.left -= 1;
     return this.left > 0 ? 1 : 0;
   }
@@ -84,13 +85,13 @@ beforeEach(() => {
   asked = [];
   const report = (one: Report): void => {
     if (one.kind !== 'untranslated') throw new Error(`assertion: reported ${one.kind}`);
-    asked.push(`${one.vf}: ${one.iova.toString(16)} ${one.access}`);
+    asked.push(`${one.owner}: ${one.iova.toString(16)} ${one.access}`);
   };
   translations = new Translations(firmware as unknown as Firmware, firmware.buffer, report);
 });
 
-function need(iova: bigint, access: number = IOTLB_READ, vf = VF): void {
-  firmware.note(vf, iova, access);
+function need(iova: bigint, access: number = IOTLB_READ, owner = OWNER): void {
+  firmware.note(owner, iova, access);
   translations.drain();
 }
 
@@ -101,9 +102,9 @@ function update(iova: bigint, pages = 1n): IotlbChange {
 
 describe('what the firmware has no translation for', () => {
   it('is asked for by page, for reading and for writing, and taken from the list', () => {
-    firmware.note(VF, 0x7123n, IOTLB_READ);
-    firmware.note(VF, 0x7456n, IOTLB_WRITE);
-    firmware.note(VF + 1, 0x7123n, IOTLB_READ);
+    firmware.note(OWNER, 0x7123n, IOTLB_READ);
+    firmware.note(OWNER, 0x7456n, IOTLB_WRITE);
+    firmware.note(OTHER, 0x7123n, IOTLB_READ);
     translations.drain();
     expect(asked).toEqual(['3: 7000 1', '3: 7000 2', '4: 7000 1']);
     expect(firmware.noted).toBe(0);
@@ -115,7 +116,7 @@ describe('what the firmware has no translation for', () => {
     need(0x7000n);
     need(0x7008n);
     expect(asked).toHaveLength(1);
-    translations.apply(VF, update(0x7000n));
+    translations.apply(OWNER, RINGS, update(0x7000n));
     need(0x7000n);
     expect(asked).toHaveLength(2);
   });
@@ -127,8 +128,8 @@ describe('what the firmware has no translation for', () => {
   ])('is answered by %s of its page, and no other', (_, change, answered) => {
     const pages = [5n, 6n, 7n, 8n, 9n];
     for (const page of pages) need(page * PAGE);
-    translations.apply(VF + 1, change); // another guest's
-    translations.apply(VF, change);
+    translations.apply(OTHER, RINGS, change); // another guest's
+    translations.apply(OWNER, RINGS, change);
     asked.length = 0;
     for (const page of pages) need(page * PAGE);
     expect(asked).toEqual(answered.map((page) => `3: ${page}000 1`));
@@ -136,10 +137,10 @@ describe('what the firmware has no translation for', () => {
 
   it('is asked for again when the guest has other memory', () => {
     need(0x7000n);
-    need(0x7000n, IOTLB_READ, VF + 1);
-    translations.flush(VF);
+    need(0x7000n, IOTLB_READ, OTHER);
+    translations.flush(OWNER, RINGS);
     need(0x7000n);
-    need(0x7000n, IOTLB_READ, VF + 1);
+    need(0x7000n, IOTLB_READ, OTHER);
     expect(asked).toEqual(['3: 7000 1', '4: 7000 1', '3: 7000 1']);
   });
 
@@ -148,9 +149,9 @@ describe('what the firmware has no translation for', () => {
     const room = asked.length;
     expect(room).toBeGreaterThan(0);
     expect(room).toBeLessThan(MANY);
-    need(0n, IOTLB_READ, VF + 1);
+    need(0n, IOTLB_READ, OTHER);
     expect(asked, 'another guest has its own room').toHaveLength(room + 1);
-    translations.apply(VF, { type: 'deny', iova: 0n });
+    translations.apply(OWNER, RINGS, { type: 'deny', iova: 0n });
     need(BigInt(MANY) * PAGE);
     need(BigInt(MANY + 1) * PAGE);
     expect(asked.slice(room + 1)).toEqual([`3: ${(MANY * 4096).toString(16)} 1`]);
@@ -159,11 +160,16 @@ describe('what the firmware has no translation for', () => {
 
 describe('a translation', () => {
   it('is entered before the rings that wait for it go on', () => {
-    firmware.unparkRings = (vf) => firmware.log.push(`unpark ${vf}, ${firmware.table.size} known`);
-    translations.apply(VF, update(0x7000n, 2n));
-    translations.apply(VF, { type: 'invalidate', iova: 0x7000n, sizeBytes: PAGE });
-    translations.flush(VF);
-    expect(firmware.log).toEqual(['unpark 3, 2 known', 'unpark 3, 1 known', 'unpark 3, 0 known']);
+    firmware.unparkRings = (first) =>
+      firmware.log.push(`unpark ${first}, ${firmware.table.size} known`);
+    translations.apply(OWNER, RINGS, update(0x7000n, 2n));
+    translations.apply(OWNER, RINGS, { type: 'invalidate', iova: 0x7000n, sizeBytes: PAGE });
+    translations.flush(OWNER, RINGS);
+    expect(firmware.log).toEqual([
+      'unpark 40, 2 known',
+      'unpark 40, 1 known',
+      'unpark 40, 0 known',
+    ]);
   });
 });
 
@@ -172,7 +178,7 @@ describe('the look ahead', () => {
     firmware.ahead.set(RING, [0x1000n, 0x2000n]).set(RING + 2, [0x3000n]);
     translations.lookAhead();
     expect(firmware.log).toEqual([]);
-    for (const ring of [RING, RING + 2, RING + 4]) translations.watch(ring);
+    for (const ring of [RING, RING + 2, RING + 4]) translations.watch(ring, OWNER);
     translations.unwatch(RING + 4);
     translations.lookAhead();
     expect(firmware.log.sort()).toEqual([`look at ${RING}`, `look at ${RING + 2}`]);
@@ -181,7 +187,7 @@ describe('the look ahead', () => {
 
   it('has one budget for all rings, and goes on where it stopped', () => {
     const rings = [RING, RING + 2, RING + 4, RING + 6, RING + 8];
-    for (const ring of rings) translations.watch(ring);
+    for (const ring of rings) translations.watch(ring, OWNER);
     firmware.budget = 2;
     for (let look = 0; look < 5; look++) {
       firmware.log.length = 0;
@@ -197,18 +203,18 @@ describe('the look ahead', () => {
   });
 
   it('is taken now and then while there is work', () => {
-    translations.watch(RING);
+    translations.watch(RING, OWNER);
     for (let round = 0; round < 160; round++) translations.lookNowAndThen();
     expect(firmware.log).toHaveLength(10);
   });
 
   it('leaves a guest alone that has no room for questions', () => {
-    translations.watch(RING);
+    translations.watch(RING, OWNER);
     for (let page = 0n; page < MANY; page++) need(page * PAGE);
     translations.lookAhead();
     expect(firmware.log).toEqual([]);
-    translations.apply(VF, { type: 'deny', iova: 0n });
+    translations.apply(OWNER, RINGS, { type: 'deny', iova: 0n });
     translations.lookAhead();
-    expect(firmware.log).toEqual(['unpark 3', `look at ${RING}`]);
+    expect(firmware.log).toEqual(['unpark 12 from 40', `look at ${RING}`]);
   });
 });

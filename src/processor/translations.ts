@@ -1,4 +1,3 @@
-import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
 import {
   CONTROL_BASE,
   UNTRANSLATED_ACCESS,
@@ -8,6 +7,7 @@ import {
 } from '../../layout/memory.ts';
 import { CONTROL_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
 import { Iotlb, type IotlbChange, pageStart, type Translation } from '../memory/iotlb.ts';
+import type { RingBlock } from '../state/ring-numbers.ts';
 import type { Report } from './commands.ts';
 import { Countdown } from './countdown.ts';
 import type { Firmware } from './firmware.ts';
@@ -29,7 +29,7 @@ export class Translations {
   readonly #iotlb: Iotlb;
   readonly #pending = new Map<number, Set<bigint>>();
   /** Receive rings whose buffers are looked at, and the place of the one that comes next. */
-  #rings: number[] = [];
+  #rings: { ring: number; owner: number }[] = [];
   #next = 0;
   readonly #countdown = new Countdown(LOOK_AHEAD_ROUNDS);
 
@@ -40,33 +40,33 @@ export class Translations {
     this.#iotlb = new Iotlb(firmware);
   }
 
-  apply(vf: number, change: IotlbChange): void {
-    this.#iotlb.apply(vf, change);
-    this.#settle(vf, change);
-    this.#firmware.unparkRings(vf);
+  apply(owner: number, { first, count }: RingBlock, change: IotlbChange): void {
+    this.#iotlb.apply(owner, change);
+    this.#settle(owner, change);
+    this.#firmware.unparkRings(first, count);
   }
 
   /** All that the control plane knows, in place of what was known here. */
-  set(vf: number, translations: readonly Translation[]): void {
-    this.#iotlb.restore(vf, translations);
-    this.#pending.delete(vf);
-    this.#firmware.unparkRings(vf);
+  set(owner: number, { first, count }: RingBlock, translations: readonly Translation[]): void {
+    this.#iotlb.restore(owner, translations);
+    this.#pending.delete(owner);
+    this.#firmware.unparkRings(first, count);
   }
 
-  /** All that a VF was told is void: its memory has changed, or its front-end. */
-  flush(vf: number): void {
-    this.#iotlb.flush(vf);
-    this.#pending.delete(vf);
-    this.#firmware.unparkRings(vf);
+  /** All that a function was told is void: its memory has changed, or its front-end. */
+  flush(owner: number, { first, count }: RingBlock): void {
+    this.#iotlb.flush(owner);
+    this.#pending.delete(owner);
+    this.#firmware.unparkRings(first, count);
   }
 
   /** A receive ring whose buffers are looked at before frames come for them. */
-  watch(ring: number): void {
-    if (!this.#rings.includes(ring)) this.#rings.push(ring);
+  watch(ring: number, owner: number): void {
+    if (!this.#rings.some((one) => one.ring === ring)) this.#rings.push({ ring, owner });
   }
 
   unwatch(ring: number): void {
-    this.#rings = this.#rings.filter((one) => one !== ring);
+    this.#rings = this.#rings.filter((one) => one.ring !== ring);
   }
 
   /** While there is work. */
@@ -85,9 +85,9 @@ export class Translations {
     this.#firmware.openLookAhead();
     for (let looked = 0; looked < count; looked++) {
       this.#next = this.#next + 1 < count ? this.#next + 1 : 0;
-      const ring = this.#rings[this.#next] ?? 0;
-      if (!this.#hasRoom(Math.floor(ring / QUEUE_COUNT_MAX))) continue;
-      const isDone = this.#firmware.lookAhead(ring) !== 0;
+      const watched = this.#rings[this.#next];
+      if (watched === undefined || !this.#hasRoom(watched.owner)) continue;
+      const isDone = this.#firmware.lookAhead(watched.ring) !== 0;
       // Nothing is listed that would not be reported, so the next ring has the list for itself.
       this.drain();
       if (!isDone) return;
@@ -101,32 +101,32 @@ export class Translations {
     this.#view.setUint32(CONTROL_BASE + CONTROL_UNTRANSLATED_COUNT, 0, true);
     for (let i = 0; i < count; i++) {
       const entry = UNTRANSLATED_LIST_BASE + i * UNTRANSLATED_ENTRY_SIZE;
-      const vf = this.#view.getUint32(entry, true);
+      const owner = this.#view.getUint32(entry, true);
       const access = this.#view.getUint32(entry + UNTRANSLATED_ACCESS, true);
       const address = this.#view.getBigUint64(entry + UNTRANSLATED_ADDRESS, true);
-      this.#ask(vf, pageStart(address), access);
+      this.#ask(owner, pageStart(address), access);
     }
   }
 
-  #hasRoom(vf: number): boolean {
-    return (this.#pending.get(vf)?.size ?? 0) < PENDING_MAX;
+  #hasRoom(owner: number): boolean {
+    return (this.#pending.get(owner)?.size ?? 0) < PENDING_MAX;
   }
 
-  #ask(vf: number, iova: bigint, access: number): void {
-    let pending = this.#pending.get(vf);
+  #ask(owner: number, iova: bigint, access: number): void {
+    let pending = this.#pending.get(owner);
     if (pending === undefined) {
       pending = new Set();
-      this.#pending.set(vf, pending);
+      this.#pending.set(owner, pending);
     }
     const key = iova | BigInt(access);
     if (pending.has(key) || pending.size >= PENDING_MAX) return;
     pending.add(key);
-    this.#report({ kind: 'untranslated', vf, iova, access });
+    this.#report({ kind: 'untranslated', owner, iova, access });
   }
 
   /** Questions about these addresses are answered, or have to be asked again. */
-  #settle(vf: number, change: IotlbChange): void {
-    const pending = this.#pending.get(vf);
+  #settle(owner: number, change: IotlbChange): void {
+    const pending = this.#pending.get(owner);
     if (pending === undefined) return;
     const end = change.iova + (change.type === 'deny' ? 1n : change.sizeBytes);
     for (const key of pending) {

@@ -1,4 +1,3 @@
-import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
 import { EPOLLET, EPOLLIN, EPOLLOUT } from '../os/constants.ts';
 import { Port } from '../wires/port.ts';
 import { pairMemory } from '../wires/port-memory.ts';
@@ -13,17 +12,15 @@ type AttachPort = Extract<Command, { kind: 'attach-port' }>;
 interface Attached {
   /** The name of its descriptors at the waiter. */
   readonly token: number;
-  readonly vf: number;
+  /** In the switch. */
+  readonly number: number;
   readonly pair: number;
+  readonly receiveRing: number;
   readonly port: Port;
   readonly callFd: number;
   /** The descriptor that is watched for room, or −1. */
   roomFd: number;
   isReported: boolean;
-}
-
-function receiveRing(vf: number, pair: number): number {
-  return vf * QUEUE_COUNT_MAX + pair * 2;
 }
 
 /** Tokens of the waiter from here on downwards name ports. */
@@ -34,7 +31,7 @@ export class UplinkPorts {
   readonly #space: AddressSpace;
   readonly #firmware: Firmware;
   readonly #waiter: KickWaiter;
-  readonly #onLost: (vf: number, reason: string) => void;
+  readonly #onLost: (port: number, reason: string) => void;
   /** A place keeps its number while it is used: it is the token of its descriptor. */
   readonly #places: (Attached | null)[] = [];
   /** The same ports side by side, for the loop. */
@@ -44,7 +41,7 @@ export class UplinkPorts {
     space: AddressSpace,
     firmware: Firmware,
     waiter: KickWaiter,
-    onLost: (vf: number, reason: string) => void,
+    onLost: (port: number, reason: string) => void,
   ) {
     this.#space = space;
     this.#firmware = firmware;
@@ -58,33 +55,34 @@ export class UplinkPorts {
 
   /** Nothing if it is attached: an uplink that comes up while its processor is replaced, say. */
   attach(command: AttachPort): void {
-    const { vf, pair, pin } = command;
-    if (this.#placeOf(vf, pair) !== -1) return;
+    const { port, pair, pin } = command;
+    if (this.#placeOf(port, pair) !== -1) return;
     this.#space.mapPin(pin);
     try {
       this.#open(command);
     } catch (error) {
-      this.detach(vf, pair);
+      this.detach(port, pair);
       this.#space.unmapPin(pin);
       throw error;
     }
   }
 
-  #placeOf(vf: number, pair: number): number {
-    return this.#places.findIndex((one) => one?.vf === vf && one.pair === pair);
+  #placeOf(number: number, pair: number): number {
+    return this.#places.findIndex((one) => one?.number === number && one.pair === pair);
   }
 
-  #open({ vf, pair, pin, wire, mtu, callFd }: AttachPort): void {
+  #open({ port: number, pair, receiveRing, pin, wire, mtu, callFd }: AttachPort): void {
     const { memory } = this.#space;
-    const place = { start: this.#space.addressOf(pin), sizeBytes: pin.lengthBytes };
-    const region = pairMemory(memory.buffer, memory.base, place, pair);
+    const room = { start: this.#space.addressOf(pin), sizeBytes: pin.lengthBytes };
+    const region = pairMemory(memory.buffer, memory.base, room, pair);
     const port = new Port(region, createWire(wire, region), mtu);
     port.disarm();
     const free = this.#places.indexOf(null);
-    const number = free === -1 ? this.#places.length : free;
-    const token = TOKEN_FIRST - number;
-    const attached = { token, vf, pair, port, callFd, roomFd: -1, isReported: false };
-    this.#places[number] = attached;
+    const place = free === -1 ? this.#places.length : free;
+    const token = TOKEN_FIRST - place;
+    const names = { token, number, pair, receiveRing };
+    const attached = { ...names, port, callFd, roomFd: -1, isReported: false };
+    this.#places[place] = attached;
     this.#lend(attached);
     const { fd } = port.wire;
     if (fd >= 0) this.#waiter.watch(fd, token, EPOLLIN | EPOLLET);
@@ -93,12 +91,12 @@ export class UplinkPorts {
   }
 
   /** Lets go of a port's wire. What waits for it is counted as lost. */
-  detach(vf: number, pair: number): void {
-    const place = this.#placeOf(vf, pair);
+  detach(number: number, pair: number): void {
+    const place = this.#placeOf(number, pair);
     const attached = this.#places[place];
     if (attached === undefined || attached === null) return;
-    const { port, callFd } = attached;
-    this.#firmware.setLending(receiveRing(vf, pair), 0);
+    const { port, callFd, receiveRing } = attached;
+    this.#firmware.setLending(receiveRing, 0);
     port.discard();
     if (attached.roomFd !== -1) this.#forgetRoom(attached);
     port.wire.close?.();
@@ -129,8 +127,8 @@ export class UplinkPorts {
   }
 
   /** Afresh each time: the firmware takes off what it has lent. */
-  #lend({ vf, pair, port }: Attached): void {
-    this.#firmware.setLending(receiveRing(vf, pair), port.lendableBytes);
+  #lend({ receiveRing, port }: Attached): void {
+    this.#firmware.setLending(receiveRing, port.lendableBytes);
   }
 
   /** In mid-turn: what is lent goes now, or not at all. */
@@ -189,7 +187,7 @@ export class UplinkPorts {
   #lose(attached: Attached): void {
     if (attached.isReported) return;
     attached.isReported = true;
-    this.#onLost(attached.vf, attached.port.wire.failure ?? 'lost');
+    this.#onLost(attached.number, attached.port.wire.failure ?? 'lost');
   }
 
   #list(): void {

@@ -17,7 +17,6 @@ import {
 } from '../../layout/counters.ts';
 import { VF_LEARNED_COUNT, VF_UNLEARNED } from '../../layout/vf.ts';
 import { DROP_NAMES, FAULT_NAMES } from './counter-names.ts';
-import { CONTROL_QUEUE, ringNumber } from './ring-number.ts';
 import type { SharedState } from './shared-state.ts';
 import type {
   AddressStats,
@@ -94,10 +93,14 @@ export function readAddresses(shared: SharedState, port: number): AddressStats {
 /**
  * The counters of each queue of a VF: even numbers receive, odd ones transmit (virtio 1.3, 5.1.2).
  */
-export function readQueues(shared: SharedState, vf: number, queuePairs: number): QueueStats[] {
+export function readQueues(
+  shared: SharedState,
+  firstRing: number,
+  queuePairs: number,
+): QueueStats[] {
   const queues: QueueStats[] = [];
   for (let queue = 0; queue < queuePairs * 2; queue++) {
-    const ring = ringNumber(vf, queue);
+    const ring = firstRing + queue;
     if (queue % 2 === 1) queues.push({ queue, direction: 'tx', ...readTx(shared, ring) });
     else queues.push({ queue, direction: 'rx', ...readRx(shared, ring) });
   }
@@ -105,8 +108,7 @@ export function readQueues(shared: SharedState, vf: number, queuePairs: number):
 }
 
 /** The counters of a VF's control queue; nothing if it was never used. */
-export function readControl(shared: SharedState, vf: number): ControlStats | undefined {
-  const ring = ringNumber(vf, CONTROL_QUEUE);
+export function readControl(shared: SharedState, ring: number): ControlStats | undefined {
   const stats = {
     commands: shared.counter(ring, COUNTER_PACKETS),
     refused: shared.counter(ring, COUNTER_REFUSED),

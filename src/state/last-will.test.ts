@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { RING_NUMBER_COUNT } from '../../layout/limits.ts';
+import { RING_COUNT_MAX } from '../../layout/limits.ts';
 import {
   RING_ENABLED,
   RING_FAULTED,
@@ -16,8 +16,8 @@ function wordOf(ring: number, field: number): number {
 }
 
 it('a dead processor holds nothing, and what the others hold is theirs', () => {
-  const words = new Int32Array((START + RING_NUMBER_COUNT * RING_RECORD_SIZE) / 4);
-  const last = RING_NUMBER_COUNT - 1;
+  const words = new Int32Array((START + RING_COUNT_MAX * RING_RECORD_SIZE) / 4);
+  const last = RING_COUNT_MAX - 1;
   for (const ring of [0, 5, last]) words[wordOf(ring, RING_LOCK)] = 3;
   words[wordOf(6, RING_LOCK)] = 1;
   freeLocks(words, START, 2);
@@ -26,7 +26,7 @@ it('a dead processor holds nothing, and what the others hold is theirs', () => {
 });
 
 it('the ring that it died of is marked, and no other', () => {
-  const words = new Int32Array((START + RING_NUMBER_COUNT * RING_RECORD_SIZE) / 4);
+  const words = new Int32Array((START + RING_COUNT_MAX * RING_RECORD_SIZE) / 4);
   for (let ring = 0; ring < 3; ring++) words[wordOf(ring, RING_STATE)] = RING_ENABLED;
   markFaulted(words, START, 1);
   const states = [0, 1, 2].map((ring) => words[wordOf(ring, RING_STATE)]);

@@ -1,4 +1,4 @@
-import { RING_NUMBER_COUNT } from '../../layout/limits.ts';
+import { RING_COUNT_MAX } from '../../layout/limits.ts';
 import { RING_FAULTED, RING_LOCK, RING_RECORD_SIZE, RING_STATE } from '../../layout/virtqueue.ts';
 import { LinearMemoryHole } from '../os/linear-memory.ts';
 
@@ -13,7 +13,7 @@ export function isFatal(error: unknown): boolean {
 
 /** Frees every lock that this processor holds. `start`: of the ring records, in bytes. */
 export function freeLocks(words: Int32Array, start: number, processor: number): void {
-  for (let ring = 0; ring < RING_NUMBER_COUNT; ring++) {
+  for (let ring = 0; ring < RING_COUNT_MAX; ring++) {
     const at = (start + ring * RING_RECORD_SIZE + RING_LOCK) / 4;
     // Only if it is still ours: another processor may take one as soon as it is free.
     Atomics.compareExchange(words, at, processor + 1, 0);

@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { COUNTER_COUNT, COUNTER_PACKETS } from '../../layout/counters.ts';
-import { QUEUE_COUNT_MAX, RING_COUNT_MAX, VF_COUNT_MAX } from '../../layout/limits.ts';
+import { FUNCTION_COUNT_MAX, PORT_COUNT_MAX, RING_COUNT_MAX } from '../../layout/limits.ts';
 import { SHARED_COUNTERS, SHARED_SIZE } from '../../layout/memory.ts';
 import { PROCESSOR_DOORBELL } from '../../layout/processor.ts';
-import { VF_LEARNED_COUNT, VF_RECEIVE_COUNT } from '../../layout/vf.ts';
+import { VF_FIRST_RING, VF_LEARNED_COUNT, VF_RECEIVE_COUNT } from '../../layout/vf.ts';
 import { RING_FAULT, RING_SIZE } from '../../layout/virtqueue.ts';
 import { LinearMemory } from '../os/linear-memory.ts';
+import type { RingBlock } from './ring-numbers.ts';
 import { SharedState } from './shared-state.ts';
 
 let shared: SharedState;
@@ -35,36 +36,45 @@ describe('the shared state', () => {
     expect(shared.processorField(1, PROCESSOR_DOORBELL)).toBe(1);
   });
 
-  it('forgets a VF, and nothing of its neighbours', () => {
-    const rings = (vf: number) => [vf * QUEUE_COUNT_MAX, (vf + 1) * QUEUE_COUNT_MAX - 1];
-    const vfs = [4, 5, 6];
-    for (const vf of vfs) {
-      for (const ring of rings(vf)) {
-        setCounter(ring, 7n);
-        shared.setRingField(ring, RING_FAULT, 1);
-      }
-      shared.view.setUint32(shared.vfOffset(vf) + VF_RECEIVE_COUNT, 2, true);
-      shared.view.setUint32(shared.vfOffset(vf) + VF_LEARNED_COUNT, 9, true);
+  it('forgets the rings of a function, and nothing of its neighbours', () => {
+    const blocks = [0, 1, 2].map((index) => ({ first: index * 12, count: 12 }));
+    const ends = ({ first, count }: RingBlock) => [first, first + count - 1];
+    for (const ring of blocks.flatMap(ends)) {
+      setCounter(ring, 7n);
+      shared.setRingField(ring, RING_FAULT, 1);
     }
-    shared.clearVf(5);
-    for (const vf of vfs) {
-      const isKept = vf !== 5;
-      for (const ring of rings(vf)) {
+    shared.openRings({ first: 12, count: 12 }, 5);
+    for (const block of blocks) {
+      const isKept = block.first !== 12;
+      for (const ring of ends(block)) {
         expect(shared.counter(ring, COUNTER_PACKETS)).toBe(isKept ? 7 : 0);
         expect(shared.ringField(ring, RING_FAULT)).toBe(isKept ? 1 : 0);
       }
-      expect(shared.view.getUint32(shared.vfOffset(vf) + VF_RECEIVE_COUNT, true)).toBe(
-        isKept ? 2 : 0,
-      );
-      expect(shared.view.getUint32(shared.vfOffset(vf) + VF_LEARNED_COUNT, true)).toBe(
-        isKept ? 9 : 0,
-      );
     }
   });
 
-  it('clears the last VF without reaching further', () => {
-    shared.clearVf(VF_COUNT_MAX - 1);
+  it('forgets a port, and nothing of its neighbours', () => {
+    const fields = [VF_RECEIVE_COUNT, VF_LEARNED_COUNT];
+    const read = (port: number) =>
+      fields.map((field) => shared.view.getUint32(shared.vfOffset(port) + field, true));
+    const ports = [4, 5, 6];
+    for (const port of ports) {
+      for (const field of fields) shared.view.setUint32(shared.vfOffset(port) + field, 9, true);
+    }
+    shared.openPort(5, 36);
+    expect(ports.map(read)).toEqual([
+      [9, 9],
+      [0, 0],
+      [9, 9],
+    ]);
+    expect(shared.view.getUint32(shared.vfOffset(5) + VF_FIRST_RING, true)).toBe(36);
+  });
+
+  it('clears the last of each without reaching further', () => {
     setCounter(0, 1n);
+    shared.openPort(PORT_COUNT_MAX - 1, 0);
+    shared.openRings({ first: RING_COUNT_MAX - 4, count: 4 }, FUNCTION_COUNT_MAX - 1);
+    shared.setBehindIommu(FUNCTION_COUNT_MAX - 1, true);
     expect(shared.counter(0, COUNTER_PACKETS)).toBe(1);
   });
 });

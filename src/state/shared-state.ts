@@ -4,11 +4,13 @@ import {
   COUNTER_FAULTS,
   COUNTER_RECORD_SIZE,
 } from '../../layout/counters.ts';
-import { QUEUE_COUNT_MAX, RING_NUMBER_COUNT } from '../../layout/limits.ts';
+import { RING_BLOCK_SIZE, RING_COUNT_MAX } from '../../layout/limits.ts';
 import {
   SHARED_COUNTERS,
   SHARED_FLOWS,
+  SHARED_FUNCTIONS,
   SHARED_PROCESSORS,
+  SHARED_RING_OWNERS,
   SHARED_RINGS,
   SHARED_SIZE,
   SHARED_VFS,
@@ -18,6 +20,12 @@ import { PROCESSOR_RECORD_SIZE } from '../../layout/processor.ts';
 import { VLAN_SET_SIZE } from '../../layout/switch.ts';
 import {
   FLOW_RECORD_SIZE,
+  FUNCTION_BEHIND_IOMMU,
+  FUNCTION_RECORD_SIZE,
+  NO_PORT,
+  RING_OWNER_PORT,
+  RING_OWNER_SIZE,
+  VF_FIRST_RING,
   VF_IS_UPLINK,
   VF_LEARNED_MAX,
   VF_RECEIVE_COUNT,
@@ -29,7 +37,7 @@ import { LinearMemory } from '../os/linear-memory.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
 import { writeFlowRecordOfNic } from './flow-record.ts';
 import { freeLocks, markFaulted } from './last-will.ts';
-import { CONTROL_QUEUE, ringNumber } from './ring-number.ts';
+import type { RingBlock } from './ring-numbers.ts';
 
 /** The memfd that every processor maps, seen from the control plane. */
 export class SharedState {
@@ -43,7 +51,7 @@ export class SharedState {
     memory.map(0, SHARED_SIZE, this.fd, 0);
     this.view = new DataView(memory.buffer);
     this.#words = new Int32Array(memory.buffer);
-    const words = RING_NUMBER_COUNT * COUNTER_COUNT;
+    const words = RING_COUNT_MAX * COUNTER_COUNT;
     this.#counters = new BigUint64Array(memory.buffer, SHARED_COUNTERS, words);
     writeFlowRecordOfNic(this.view, SHARED_FLOWS);
   }
@@ -115,22 +123,34 @@ export class SharedState {
     this.count(ring, COUNTER_FAULT_REASONS + fault - 1);
   }
 
-  /** A VF number that is used again starts from nothing. */
-  clearVf(vf: number): void {
-    this.#clearRings(ringNumber(vf, 0), QUEUE_COUNT_MAX);
-    this.#clearRings(ringNumber(vf, CONTROL_QUEUE), 1);
-    const bytes = new Uint8Array(this.view.buffer);
-    bytes.fill(0, this.vfOffset(vf), this.vfOffset(vf) + VF_RECORD_SIZE);
-    bytes.fill(0, this.flowOffset(vf), this.flowOffset(vf) + FLOW_RECORD_SIZE);
-    const vlans = SHARED_VLANS + vf * VLAN_SET_SIZE;
-    bytes.fill(0, vlans, vlans + VLAN_SET_SIZE);
+  /** A function's rings begin from nothing, and are known as its. `port`: its place, if any. */
+  openRings({ first, count }: RingBlock, owner: number, port = NO_PORT): void {
+    this.#counters.fill(0n, first * COUNTER_COUNT, (first + count) * COUNTER_COUNT);
+    const records = SHARED_RINGS + first * RING_RECORD_SIZE;
+    this.#clear(records, count * RING_RECORD_SIZE);
+    for (let ring = first; ring < first + count; ring += RING_BLOCK_SIZE) {
+      const at = SHARED_RING_OWNERS + (ring / RING_BLOCK_SIZE) * RING_OWNER_SIZE;
+      this.view.setUint16(at, owner, true);
+      this.view.setUint16(at + RING_OWNER_PORT, port, true);
+    }
   }
 
-  #clearRings(first: number, rings: number): void {
-    this.#counters.fill(0n, first * COUNTER_COUNT, (first + rings) * COUNTER_COUNT);
-    const records = SHARED_RINGS + first * RING_RECORD_SIZE;
-    const bytes = new Uint8Array(this.view.buffer);
-    bytes.fill(0, records, records + rings * RING_RECORD_SIZE);
+  /** A place in the switch begins from nothing. Its queues' rings lie from this one on. */
+  openPort(port: number, firstRing: number): void {
+    this.#clear(this.vfOffset(port), VF_RECORD_SIZE);
+    this.#clear(this.flowOffset(port), FLOW_RECORD_SIZE);
+    this.#clear(SHARED_VLANS + port * VLAN_SET_SIZE, VLAN_SET_SIZE);
+    this.view.setUint32(this.vfOffset(port) + VF_FIRST_RING, firstRing, true);
+  }
+
+  /** Whether what a function's guest names are I/O virtual addresses. */
+  setBehindIommu(owner: number, isBehindIommu: boolean): void {
+    const at = SHARED_FUNCTIONS + owner * FUNCTION_RECORD_SIZE + FUNCTION_BEHIND_IOMMU;
+    this.view.setUint32(at, isBehindIommu ? 1 : 0, true);
+  }
+
+  #clear(offset: number, sizeBytes: number): void {
+    new Uint8Array(this.view.buffer).fill(0, offset, offset + sizeBytes);
   }
 
   close(): void {

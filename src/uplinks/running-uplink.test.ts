@@ -33,7 +33,7 @@ test('an uplink without room for its queues is an operator’s error, and leaves
     broadcast: async () => undefined,
     post: async () => true,
   };
-  const place = { number: 0, processor: 0 };
+  const place = { number: 0, port: 0, processor: 0, ringBlock: { first: 0, count: 8 } };
   const open = (queues: number): Promise<void> => {
     const config = completeUplink({ name: 'up', type: 'tap', interface: 'tap0', queues });
     const uplink = new Uplink(config, place, fabric, source, () => undefined);

@@ -6,11 +6,12 @@ import type { Pin } from '../memory/pins.ts';
 import { createEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
-import type { Fabric, ProcessorHealth, SwitchPort } from '../processor/fabric.ts';
+import type { Fabric, PortPlace, ProcessorHealth, SwitchPort } from '../processor/fabric.ts';
 import { forgetPort } from '../processor/forget-port.ts';
-import type { PortView, WireView } from '../processor/port-view.ts';
+import type { FunctionView, WireView } from '../processor/function-view.ts';
 import { changeVlans, initVlans } from '../processor/port-vlans.ts';
 import { readAddresses, readQueues, sumRx, sumTx } from '../state/counters.ts';
+import type { RingBlock } from '../state/ring-numbers.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 import { vlanText } from '../state/vlan.ts';
 import { createRingSetup, type RingSetup } from '../virtqueue/ring-setup.ts';
@@ -43,6 +44,8 @@ import { featuresOf, type UplinkSource, type Wires } from './uplink.ts';
  */
 export class Uplink implements SwitchPort {
   readonly number: number;
+  readonly port: number;
+  readonly ringBlock: RingBlock;
   /** Of the first queue pair. */
   readonly processor: number;
   #config: UplinkConfig;
@@ -66,21 +69,22 @@ export class Uplink implements SwitchPort {
 
   constructor(
     config: UplinkConfig,
-    place: { number: number; processor: number },
+    place: PortPlace,
     fabric: Fabric,
     source: UplinkSource,
     emit: UplinkEmit,
   ) {
     this.#config = config;
     this.number = place.number;
+    this.port = place.port;
+    this.ringBlock = place.ringBlock;
     this.processor = place.processor;
     this.#fabric = fabric;
     this.#source = source;
     this.#emit = emit;
     this.#pairs = 'queues' in config ? config.queues : 1;
-    const { number } = place;
-    const ownerOf = (queue: number) => this.#processorOf(queue >> 1);
-    this.#port = new NetPort({ number, ownerOf, roleOf: pairRole }, fabric);
+    const processorOf = (queue: number) => this.#processorOf(queue >> 1);
+    this.#port = new NetPort(place, { processorOf, roleOf: pairRole }, fabric);
     this.#port.setGro(config.gro);
   }
 
@@ -98,9 +102,9 @@ export class Uplink implements SwitchPort {
 
   /** Resolves when the uplink is up, or waits for its peer. Throws an OperatorError. */
   async open(): Promise<void> {
-    initVlans(this.#fabric, this.number, this.#config.vlan);
-    this.#fabric.shared.setLearnedMax(this.number, this.#config.addressesMax);
-    this.#fabric.shared.setUplink(this.number);
+    initVlans(this.#fabric, this.port, this.#config.vlan);
+    this.#fabric.shared.setLearnedMax(this.port, this.#config.addressesMax);
+    this.#fabric.shared.setUplink(this.port);
     try {
       this.#allocate();
       if (this.config.trace !== undefined) this.#traceFd = openTrace(this.config.trace, this.name);
@@ -124,7 +128,7 @@ export class Uplink implements SwitchPort {
     const { vlan } = this.#config;
     this.#config = config;
     this.#port.setGro(config.gro);
-    this.#fabric.shared.setLearnedMax(this.number, config.addressesMax);
+    this.#fabric.shared.setLearnedMax(this.port, config.addressesMax);
     if (this.#loop.isOn) {
       this.#loop.cancel();
       this.#change(() => this.#release());
@@ -186,7 +190,7 @@ export class Uplink implements SwitchPort {
     return this.#loop.isOn ? 'held' : 'up';
   }
 
-  view(): PortView {
+  view(): FunctionView {
     return { ...this.#port.view(), wires: this.#wireViews() };
   }
 
@@ -218,14 +222,14 @@ export class Uplink implements SwitchPort {
   }
 
   stats(): UplinkStats {
-    const queues = readQueues(this.#fabric.shared, this.number, this.#pairs);
+    const queues = readQueues(this.#fabric.shared, this.ringBlock.first, this.#pairs);
     const fd = this.#memory.regions[0]?.fd ?? -1;
     const kernel = this.#source.kernelStats?.();
     return {
       name: this.name,
       type: this.config.type,
       state: this.#state,
-      addresses: readAddresses(this.#fabric.shared, this.number),
+      addresses: readAddresses(this.#fabric.shared, this.port),
       tx: sumTx(queues),
       rx: sumRx(queues),
       queues,
@@ -303,7 +307,7 @@ export class Uplink implements SwitchPort {
     this.#loop.cancel(); // a link that was held begins anew
     const detach = wires.settings.map((wire, pair) => () => {
       const pin = pinOfPair(this.#roomOf(pair), wire);
-      const command = { kind: 'detach-port', vf: this.number, pair, pin } as const;
+      const command = { kind: 'detach-port', port: this.port, pair, pin } as const;
       return this.#fabric.post(this.#processorOf(pair), command);
     });
     // In the end nothing holds on to what the source may close: a ring of the kernel's, say.
@@ -317,8 +321,8 @@ export class Uplink implements SwitchPort {
   }
 
   async #attachPorts(): Promise<void> {
-    for (const { owner, ...wire } of this.#wireViews()) {
-      await this.#fabric.post(owner, { kind: 'attach-port', vf: this.number, ...wire });
+    for (const { processor, ...wire } of this.#wireViews()) {
+      await this.#fabric.post(processor, { kind: 'attach-port', port: this.port, ...wire });
     }
   }
 
@@ -329,7 +333,9 @@ export class Uplink implements SwitchPort {
       if (callFd === undefined) throw new Error('assertion: wire without a pair');
       const wire = { ...settings, faults: this.config.faults, traceFd: this.#traceFd };
       const pin = pinOfPair(this.#roomOf(pair), settings);
-      return { pair, owner: this.#processorOf(pair), pin, wire, mtu, callFd };
+      const receiveRing = this.ringBlock.first + 2 * pair;
+      const processor = this.#processorOf(pair);
+      return { pair, processor, receiveRing, pin, wire, mtu, callFd };
     });
   }
 

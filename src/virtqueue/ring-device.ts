@@ -5,6 +5,8 @@ import type { Ring } from './ring.ts';
 export interface RingDevice {
   /** What a queue is for under these features; null: the device has no such queue. */
   roleOf(queue: number, features: bigint): RingRole | null;
+  /** The place of a queue's ring number in the block of the function. */
+  placeOf(queue: number, role: RingRole): number;
   /** Writes into a ring's record what the device means by it: flags, offloads, limits. */
   describe(ring: Ring): void;
   /** A ring was started by its driver from the beginning; its owner has it, the others follow. */

@@ -16,10 +16,13 @@ import { createRingSetup } from './ring-setup.ts';
 /** A device that wants nothing but its rings. */
 const device: RingDevice = {
   roleOf: (queue) => (queue % 2 === 0 ? 'receive' : 'transmit'),
+  placeOf: (queue) => queue,
   describe: () => undefined,
   onFreshStart: async () => undefined,
   publish: async () => undefined,
 };
+
+const place = { number: 0, ringBlock: { first: 0, count: 4 } };
 
 const SIZE = 0x10000;
 const memory = new GuestMemory(() => false);
@@ -49,7 +52,7 @@ describe('the rings of a port', () => {
     };
     const whole = { guestAddress: 0n, userAddress: 0n, fileOffset: 0n, sizeBytes: BigInt(SIZE) };
     memory.add(whole, createMemoryFile('ring', SIZE));
-    const rings = new RingSet(0, () => 0, fabric, device);
+    const rings = new RingSet(place, () => 0, fabric, device);
     const addresses = { descriptors: 0n, avail: 0x2000n, used: 0x4000n };
     const setup = { ...createRingSetup(), size: 16, addresses, isEnabled: true };
     for (const queue of [0, 1]) await rings.start(queue, setup, memory, 0n);
@@ -89,7 +92,7 @@ describe('the rings of a port', () => {
     };
     const whole = { guestAddress: 0n, userAddress: 0n, fileOffset: 0n, sizeBytes: BigInt(SIZE) };
     memory.add(whole, createMemoryFile('ring', SIZE));
-    const rings = new RingSet(0, () => 0, fabric, device);
+    const rings = new RingSet(place, () => 0, fabric, device);
     const addresses = { descriptors: 0n, avail: 0x2000n, used: 0x4000n };
     const setup = { ...createRingSetup(), size: 16, addresses, isEnabled: true };
     expect(await rings.start(1, setup, memory, 0n)).toBeNull();
@@ -121,7 +124,7 @@ describe('the rings of a port', () => {
     };
     const whole = { guestAddress: 0n, userAddress: 0n, fileOffset: 0n, sizeBytes: BigInt(SIZE) };
     memory.add(whole, createMemoryFile('ring', SIZE));
-    const rings = new RingSet(0, () => 0, fabric, device);
+    const rings = new RingSet(place, () => 0, fabric, device);
     // A page each, apart: a receive ring in four processors takes 3 × 2 × 4 mappings.
     const addresses = { descriptors: 0n, avail: 0x4000n, used: 0x8000n };
     const setup = { ...createRingSetup(), size: 16, addresses, isEnabled: true };

@@ -1,12 +1,12 @@
-import { VF_BEHIND_IOMMU } from '../../layout/vf.ts';
 import { RING_LAST_AVAIL, RING_STATE } from '../../layout/virtqueue.ts';
 import { everyStep } from '../background.ts';
 import type { GuestMemory, MemoryRegion } from '../memory/guest-memory.ts';
 import type { IotlbChange } from '../memory/iotlb.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
 import type { Command, RingPins, RingRole } from '../processor/commands.ts';
-import type { Fabric } from '../processor/fabric.ts';
-import { attachCommand, type PortView, type RingView } from '../processor/port-view.ts';
+import type { Fabric, FunctionPlace } from '../processor/fabric.ts';
+import { attachCommand, type FunctionView, type RingView } from '../processor/function-view.ts';
+import type { RingBlock } from '../state/ring-numbers.ts';
 import { attachProblem, type RingProblem } from '../state/ring-problem.ts';
 import { RING_STATE_NUMBERS, type RingState } from './life-cycle.ts';
 import { createRing, liesInFile, type Ring, ringView, standsAtBeginning } from './ring.ts';
@@ -23,8 +23,9 @@ import { freePins, pinRing, type RingSetup, type TranslatePage } from './ring-se
  * and posted second, without a pause: a processor that dies in between is brought up from `view`.
  */
 export class RingSet {
-  readonly #vf: number;
-  readonly #ownerOf: (queue: number) => number;
+  readonly #number: number;
+  readonly #ringBlock: RingBlock;
+  readonly #processorOf: (queue: number) => number;
   readonly #fabric: Fabric;
   readonly #device: RingDevice;
   readonly #rings = new Map<number, Ring>();
@@ -32,10 +33,16 @@ export class RingSet {
   #regions: readonly MemoryRegion[] = [];
   #isBehindIommu = false;
 
-  /** `ownerOf`: the processor that a queue's pair belongs to, always the same. */
-  constructor(vf: number, ownerOf: (queue: number) => number, fabric: Fabric, device: RingDevice) {
-    this.#vf = vf;
-    this.#ownerOf = ownerOf;
+  /** `processorOf`: the processor that a queue's pair belongs to, always the same. */
+  constructor(
+    { number, ringBlock }: Pick<FunctionPlace, 'number' | 'ringBlock'>,
+    processorOf: (queue: number) => number,
+    fabric: Fabric,
+    device: RingDevice,
+  ) {
+    this.#number = number;
+    this.#ringBlock = ringBlock;
+    this.#processorOf = processorOf;
     this.#fabric = fabric;
     this.#device = device;
   }
@@ -71,15 +78,13 @@ export class RingSet {
   async setBehindIommu(isBehindIommu: boolean): Promise<void> {
     if (this.#isBehindIommu === isBehindIommu) return;
     this.#isBehindIommu = isBehindIommu;
-    const { view } = this.#fabric.shared;
-    const record = this.#fabric.shared.vfOffset(this.#vf);
-    view.setUint32(record + VF_BEHIND_IOMMU, isBehindIommu ? 1 : 0, true);
+    this.#fabric.shared.setBehindIommu(this.#number, isBehindIommu);
     await this.#fabric.broadcast(this.#memoryCommand());
   }
 
   /** Tells every processor of a translation. Afterwards none uses what was there before. */
   async changeIotlb(change: IotlbChange): Promise<void> {
-    await this.#fabric.broadcast({ kind: 'change-iotlb', vf: this.#vf, change });
+    await this.#fabric.broadcast({ kind: 'change-iotlb', ...this.#names, change });
   }
 
   /** All that are known, running or set aside. */
@@ -136,14 +141,15 @@ export class RingSet {
   #note(queue: number, setup: RingSetup, features: bigint, pins: RingPins | null): Ring {
     const role = this.#device.roleOf(queue, features);
     if (role === null) throw new Error(`assertion: queue ${queue} of no role`);
-    const ring = createRing(this.#vf, queue, { role, setup, features, pins });
+    const number = this.#ringBlock.first + this.#device.placeOf(queue, role);
+    const ring = createRing(queue, number, { role, setup, features, pins });
     this.#rings.set(queue, ring);
     return ring;
   }
 
   async #attach(ring: Ring): Promise<void> {
     // The owner first, alone: it reads in the guest's memory where the ring stands.
-    await this.#postAttach(this.#ownerOf(ring.queue), ring);
+    await this.#postAttach(this.#processorOf(ring.queue), ring);
     if (ring.cycle.is('faulted')) return;
     ring.isPlaced = true;
     const posts = this.#others(ring).map((processor) => this.#postAttach(processor, ring));
@@ -152,8 +158,9 @@ export class RingSet {
   }
 
   async #postAttach(processor: number, ring: Ring): Promise<void> {
-    const view = ringView(ring, this.#ownerOf(ring.queue));
-    const command = view && attachCommand(view, this.#isBehindIommu, processor);
+    const view = ringView(ring, this.#processorOf(ring.queue));
+    const rings = { owner: this.#number, isBehindIommu: this.#isBehindIommu };
+    const command = view && attachCommand(view, rings, processor);
     if (command !== null) await this.#fabric.post(processor, command);
   }
 
@@ -197,7 +204,7 @@ export class RingSet {
   async #detach(ring: Ring, pins: RingPins, parks: boolean): Promise<void> {
     const { number, queue } = ring;
     const command: Command = { kind: 'detach-ring', ring: number, parks };
-    const processors = [this.#ownerOf(queue), ...this.#others(ring)];
+    const processors = [this.#processorOf(queue), ...this.#others(ring)];
     const steps = processors.map((processor) => () => this.#fabric.post(processor, command));
     await everyStep(`stop ring ${queue}`, [() => this.#device.publish(), ...steps]);
     this.#fabric.shared.setRingField(number, RING_STATE, RING_STATE_NUMBERS.stopped);
@@ -253,18 +260,20 @@ export class RingSet {
   }
 
   /** What processors have to know of the rings and of the memory that they lie in. */
-  view(): Pick<PortView, 'regions' | 'isBehindIommu' | 'rings'> {
+  view(): Omit<FunctionView, 'port' | 'translations' | 'wires'> {
     const rings = [...this.#rings.values()]
-      .map((ring): RingView | null => ringView(ring, this.#ownerOf(ring.queue)))
+      .map((ring): RingView | null => ringView(ring, this.#processorOf(ring.queue)))
       .filter((ring) => ring !== null);
-    return { regions: this.#regions, isBehindIommu: this.#isBehindIommu, rings };
+    const { owner, rings: ringBlock } = this.#names;
+    const [regions, isBehindIommu] = [this.#regions, this.#isBehindIommu];
+    return { owner, ringBlock, regions, isBehindIommu, rings };
   }
 
   async injectTrap(queue: number): Promise<boolean> {
     const ring = this.#rings.get(queue);
     if (ring === undefined || ring.pins === null) return false;
     const command: Command = { kind: 'inject-trap', ring: ring.number, pins: ring.pins };
-    const owners = [this.#ownerOf(queue), ...this.#others(ring)];
+    const owners = [this.#processorOf(queue), ...this.#others(ring)];
     const done = await Promise.all(owners.map((owner) => this.#fabric.post(owner, command)));
     return done.every((isDone) => isDone);
   }
@@ -273,11 +282,15 @@ export class RingSet {
   #others(ring: Ring): number[] {
     if (ring.role !== 'receive') return [];
     const all = Array.from({ length: this.#fabric.processorCount }, (_, index) => index);
-    return all.filter((index) => index !== this.#ownerOf(ring.queue));
+    return all.filter((index) => index !== this.#processorOf(ring.queue));
+  }
+
+  get #names(): { owner: number; rings: RingBlock } {
+    return { owner: this.#number, rings: this.#ringBlock };
   }
 
   #memoryCommand(): Command {
     const isBehindIommu = this.#isBehindIommu;
-    return { kind: 'set-memory', vf: this.#vf, regions: this.#regions, isBehindIommu };
+    return { kind: 'set-memory', ...this.#names, regions: this.#regions, isBehindIommu };
   }
 }

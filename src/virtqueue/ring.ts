@@ -2,8 +2,7 @@ import { PACKED_WRAP, RING_LAST_AVAIL } from '../../layout/virtqueue.ts';
 import { LifeCycle } from '../life-cycle.ts';
 import { isPinOf, type Pin } from '../memory/pins.ts';
 import type { RingPins, RingRole } from '../processor/commands.ts';
-import type { RingView } from '../processor/port-view.ts';
-import { CONTROL_QUEUE, ringNumber } from '../state/ring-number.ts';
+import type { RingView } from '../processor/function-view.ts';
 import type { SharedState } from '../state/shared-state.ts';
 import { RING_STATE_NUMBERS, RING_TRANSITIONS, type RingState } from './life-cycle.ts';
 import { isPackedRing, type RingSetup } from './ring-setup.ts';
@@ -31,20 +30,19 @@ interface RingParts {
   pins: RingPins | null;
 }
 
-export function createRing(vf: number, queue: number, parts: RingParts): Ring {
-  const number = ringNumber(vf, parts.role === 'control' ? CONTROL_QUEUE : queue);
+export function createRing(queue: number, number: number, parts: RingParts): Ring {
   const cycle = new LifeCycle<RingState>(`ring ${queue}`, RING_TRANSITIONS, 'stopped');
   return { queue, number, cycle, isPlaced: false, ...parts };
 }
 
 /** What processors have to know of a ring; null of one that none of them serves. */
-export function ringView(ring: Ring, owner: number): RingView | null {
+export function ringView(ring: Ring, processor: number): RingView | null {
   const { number, role, pins, setup, features, isPlaced } = ring;
   if (pins === null || ring.cycle.is('faulted', 'stopped')) return null;
   const { kickFd, call } = setup;
   const state = RING_STATE_NUMBERS[ring.cycle.state];
   const isPacked = isPackedRing(features);
-  return { ring: number, owner, role, pins, state, kickFd, call, isPacked, isPlaced };
+  return { ring: number, processor, role, pins, state, kickFd, call, isPacked, isPlaced };
 }
 
 /** The driver has given it nothing yet: whatever was set before, was set by another. */

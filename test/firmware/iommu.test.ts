@@ -5,13 +5,13 @@ import {
   IOTLB_WRITE,
   RING_VIEWS_BASE,
   SHARED_BASE,
-  SHARED_VFS,
+  SHARED_FUNCTIONS,
   UNTRANSLATED_ADDRESS,
   UNTRANSLATED_ENTRY_SIZE,
   UNTRANSLATED_LIST_BASE,
 } from '../../layout/memory.ts';
 import { CONTROL_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
-import { VF_BEHIND_IOMMU } from '../../layout/vf.ts';
+import { FUNCTION_BEHIND_IOMMU } from '../../layout/vf.ts';
 import { RING_VIEW_PARKED, RING_VIEW_SIZE } from '../../layout/virtqueue.ts';
 import { Iotlb } from '../../src/memory/iotlb.ts';
 import { plainFrame } from '../../src/testing/frames.ts';
@@ -31,7 +31,7 @@ describe.each([
   function start(queuePairs: number): Uint8Array {
     wire = new FirmwareWire([{ packed, queuePairs, indirectShare: 0 }, { packed }]);
     wire.post(1);
-    wire.host.view.setUint32(SHARED_BASE + SHARED_VFS + VF_BEHIND_IOMMU, 1, true);
+    wire.host.view.setUint32(SHARED_BASE + SHARED_FUNCTIONS + FUNCTION_BEHIND_IOMMU, 1, true);
     const frame = plainFrame({ to: wire.mac(1), from: wire.mac(0) }, 100);
     for (let pair = 0; pair < queuePairs; pair++) wire.send(0, frame, 'shared', pair);
     return frame;
@@ -60,7 +60,7 @@ describe.each([
       const range = { iova: BigInt(guestAddress), sizeBytes: BigInt(sizeBytes), guestAddress };
       iotlb.apply(0, { type: 'update', ...range, access: IOTLB_READ | IOTLB_WRITE });
     }
-    wire.host.firmware.unparkRings(0);
+    wire.host.firmware.unparkRings(0, 32);
   }
 
   it('has its ring parked when what it lacks is noted, until there is news', () => {

@@ -3,12 +3,12 @@ import {
   IOTLB_READ,
   IOTLB_WRITE,
   SHARED_BASE,
-  SHARED_VFS,
+  SHARED_FUNCTIONS,
   UNTRANSLATED_ADDRESS,
   UNTRANSLATED_LIST_BASE,
 } from '../../layout/memory.ts';
 import { CONTROL_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
-import { VF_BEHIND_IOMMU } from '../../layout/vf.ts';
+import { FUNCTION_BEHIND_IOMMU } from '../../layout/vf.ts';
 import { DESCRIPTOR_F_NEXT, DESCRIPTOR_F_WRITE } from '../../layout/virtqueue.ts';
 import { Iotlb } from '../../src/memory/iotlb.ts';
 import type { PackedDescriptor } from '../../src/testing/packed-queue.ts';
@@ -27,7 +27,7 @@ describe.each([false, true])('a look at the buffers of a guest, packed: %s', (pa
 
   function start(): void {
     wire = new FirmwareWire([{ packed, queueSize: RING_SIZE, slots: 16 }, {}]);
-    wire.host.view.setUint32(SHARED_BASE + SHARED_VFS + VF_BEHIND_IOMMU, 1, true);
+    wire.host.view.setUint32(SHARED_BASE + SHARED_FUNCTIONS + FUNCTION_BEHIND_IOMMU, 1, true);
     const iotlb = new Iotlb(wire.host.firmware);
     for (const { guestAddress, sizeBytes } of wire.guest(0).memory.regions) {
       const range = { iova: BigInt(guestAddress), sizeBytes: BigInt(sizeBytes), guestAddress };

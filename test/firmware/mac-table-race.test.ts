@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import { LEARNED_PER_UPLINK_MAX, VF_COUNT_MAX } from '../../layout/limits.ts';
+import { LEARNED_PER_UPLINK_MAX, PORT_COUNT_MAX } from '../../layout/limits.ts';
 import { SHARED_FDB } from '../../layout/memory.ts';
 import { FDB_FAR, FDB_SET_COUNT, FDB_SET_SIZE } from '../../layout/switch.ts';
 import { VF_LEARNED_COUNT, VF_LEARNED_MAX, VF_UNLEARNED } from '../../layout/vf.ts';
@@ -76,14 +76,14 @@ async function hammer(shared: SharedState, addresses: readonly bigint[]): Promis
 }
 
 function counts(shared: SharedState): number[] {
-  return Array.from({ length: VF_COUNT_MAX }, (_, port) =>
+  return Array.from({ length: PORT_COUNT_MAX }, (_, port) =>
     shared.view.getInt32(shared.vfOffset(port) + VF_LEARNED_COUNT, true),
   );
 }
 
 function recounted(shared: SharedState): number[] {
   const learned = readMacTable(shared.view, 0, Number.MAX_SAFE_INTEGER);
-  const totals = new Array<number>(VF_COUNT_MAX).fill(0);
+  const totals = new Array<number>(PORT_COUNT_MAX).fill(0);
   for (const { port, isStatic } of learned) {
     if (!isStatic) totals[port] = (totals[port] ?? 0) + 1;
   }
@@ -130,7 +130,7 @@ describe('a count that has gone astray', () => {
 describe('a home that is full', () => {
   it('has room for all addresses of VFs, however they are chosen', () => {
     const host = new FirmwareHost();
-    const addresses = crowd(1, VF_COUNT_MAX);
+    const addresses = crowd(1, PORT_COUNT_MAX);
     for (const address of addresses) host.firmware.learn(address, 7, 0n);
     addresses.forEach((address, vf) => {
       expect(host.firmware.setStatic(address, vf)).toBe(1);

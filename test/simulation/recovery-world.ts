@@ -6,8 +6,8 @@ import { completeUplink, completeVf } from '../../src/config/validate.ts';
 import { Vf } from '../../src/functions/net/vf.ts';
 import { EPOLLIN } from '../../src/os/constants.ts';
 import type { Poller } from '../../src/os/poller.ts';
-import type { SwitchPort } from '../../src/processor/fabric.ts';
-import { receivingCommands, sendingCommands } from '../../src/processor/port-view.ts';
+import type { NicFunction, PortPlace } from '../../src/processor/fabric.ts';
+import { receivingCommands, sendingCommands } from '../../src/processor/function-view.ts';
 import { ProcessorSet } from '../../src/processor/processor-set.ts';
 import { macOf } from '../../src/testing/frames.ts';
 import { Random } from '../../src/testing/random.ts';
@@ -18,6 +18,8 @@ import { RecoveryGuest } from './recovery-guest.ts';
 
 const PROCESSORS = 2;
 const VFS = 3;
+/** More than a VF has queues. */
+const RINGS_EACH = 36;
 /** More without a ring to blame, and the set gives the processor up. */
 const BLAMELESS_MAX = 3;
 
@@ -112,7 +114,7 @@ export class RecoveryWorld {
   constructor(seed: number) {
     this.#random = new Random(seed);
     const owner = {
-      ports: (): SwitchPort[] => [...this.#vfs, this.#uplink],
+      functions: (): NicFunction[] => [...this.#vfs, this.#uplink],
       onUplinkLost: () => undefined,
       onUplinkLoop: () => undefined,
       onBroken: (reason: string) => this.#broken.push(reason),
@@ -125,7 +127,7 @@ export class RecoveryWorld {
       return processor;
     });
     const config = completeUplink({ name: 'up', type: 'null' });
-    const place = { number: VFS, processor: 1 };
+    const place = placeOf(VFS, 1);
     this.#uplink = new Uplink(config, place, this.#set, this.#source, () => undefined);
     this.#guests = Array.from({ length: VFS }, (_, number) => {
       return new RecoveryGuest(this.#socketOf(number), this.#random);
@@ -170,7 +172,8 @@ export class RecoveryWorld {
   #addVf(number: number): Promise<void> {
     const input = { name: `vf${number}`, socket: this.#socketOf(number), queuePairs: 2 };
     const place = {
-      ...{ number, processor: number % PROCESSORS, hasUplink: true },
+      ...placeOf(number, number % PROCESSORS),
+      hasUplink: true,
       descriptorQuota: () => 1000,
     };
     const config = completeVf({ ...input, mac: macOf(number + 1) }, 'nic');
@@ -326,4 +329,10 @@ export class RecoveryWorld {
 
 function tick(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Function n is port n; their rings lie one after another. */
+function placeOf(number: number, processor: number): PortPlace {
+  const ringBlock = { first: number * RINGS_EACH, count: RINGS_EACH };
+  return { number, port: number, processor, ringBlock };
 }

@@ -1,3 +1,4 @@
+import type { FunctionInfo } from '../../src/functions/types.ts';
 // A NIC that keeps its promises but moves no frames: the API and the CLI are tested against it.
 
 import { EventEmitter } from 'node:events';
@@ -111,6 +112,10 @@ export class FakeNic implements Nic {
     return this.vf(name);
   }
 
+  functions(): FunctionInfo[] {
+    return [];
+  }
+
   uplinks(): UplinkInfo[] {
     return this.#config.uplinks.map((uplink) => ({ ...uplink, state: 'up', processor: 0 }));
   }
@@ -153,6 +158,8 @@ export class FakeNic implements Nic {
       setVf: async (vf) => {
         this.#config.vfs = this.#config.vfs.map((old) => (old.name === vf.name ? vf : old));
       },
+      removeRng: async () => undefined,
+      addRng: async () => undefined,
       removeUplink: (name) => this.removeUplink(name),
       addUplink: async (uplink) => {
         this.#config.uplinks.push(uplink);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import * as counters from '../../layout/counters.ts';
-import { QUESTION_TURNS, QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import { CONTROL_QUEUE, QUESTION_TURNS, RING_BLOCK_SIZE } from '../../layout/limits.ts';
 import * as memory from '../../layout/memory.ts';
 import * as processor from '../../layout/processor.ts';
 import { FDB_SET_COUNT } from '../../layout/switch.ts';
@@ -92,6 +92,7 @@ export class FirmwareHost {
   /** Attaches a guest's rings to a VF, as the control plane does after the handshake. */
   addGuest(number: number, queues: GuestQueues, mac: string): void {
     this.guests.set(number, { queues, mac, regions: queues.memory.regions });
+    this.#openRings(number);
     for (let queue = 0; queue < queues.queueCount; queue++) this.attach(number, queue);
     const record = this.vfRecord(number);
     this.view.setBigUint64(record + vf.VF_MAC, macNumber(mac), true);
@@ -144,8 +145,20 @@ export class FirmwareHost {
     }
   }
 
+  /** Guest n is function n and port n; its rings have numbers from n × CONTROL_QUEUE on. */
+  #openRings(number: number): void {
+    const first = this.ringNumber(number, 0);
+    this.view.setUint32(this.vfRecord(number) + vf.VF_FIRST_RING, first, true);
+    for (let ring = first; ring < first + CONTROL_QUEUE; ring += RING_BLOCK_SIZE) {
+      const block = (ring / RING_BLOCK_SIZE) * vf.RING_OWNER_SIZE;
+      const at = this.sharedAddress(memory.SHARED_RING_OWNERS + block);
+      this.view.setUint16(at, number, true);
+      this.view.setUint16(at + vf.RING_OWNER_PORT, number, true);
+    }
+  }
+
   ringNumber(number: number, queue: number): number {
-    return number * QUEUE_COUNT_MAX + queue;
+    return number * CONTROL_QUEUE + queue;
   }
 
   slotAddress(slot: number): number {

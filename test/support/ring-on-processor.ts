@@ -1,4 +1,4 @@
-import { QUEUE_COUNT_MAX } from '../../layout/limits.ts';
+import { CONTROL_QUEUE } from '../../layout/limits.ts';
 import { RING_ENABLED, RING_SIZE } from '../../layout/virtqueue.ts';
 import { createEventFd } from '../../src/os/event-fd.ts';
 import { c } from '../../src/os/libc.ts';
@@ -20,7 +20,7 @@ export class RingOnProcessor {
   readonly #kickFd = createEventFd();
 
   constructor(shared: SharedState, vf: number) {
-    this.number = vf * QUEUE_COUNT_MAX + 1;
+    this.number = vf * CONTROL_QUEUE + 1;
     shared.setRingField(this.number, RING_SIZE, 256);
     this.pins = { descriptors: this.#pin(0), avail: this.#pin(1), used: this.#pin(2) };
     const { pins } = this;
@@ -28,6 +28,7 @@ export class RingOnProcessor {
     this.attach = {
       kind: 'attach-ring',
       ring: this.number,
+      owner: vf,
       pins,
       state: RING_ENABLED,
       role: 'transmit',

@@ -21,21 +21,21 @@ export class Knowledge {
   readonly #ports = new Map<number, boolean>();
   readonly #wires = new Set<string>();
   readonly #iotlb = new Iotlb();
-  readonly #vfs = new Set<number>();
+  readonly #owners = new Set<number>();
 
   apply(command: Command): void {
     switch (command.kind) {
       case 'set-memory':
-        this.#iotlb.flush(command.vf);
+        this.#iotlb.flush(command.owner);
         this.#setMemory(command);
         return;
       case 'set-translations':
-        this.#iotlb.restore(command.vf, command.translations);
-        this.#vfs.add(command.vf);
+        this.#iotlb.restore(command.owner, command.translations);
+        this.#owners.add(command.owner);
         return;
       case 'change-iotlb':
-        this.#iotlb.apply(command.vf, command.change);
-        this.#vfs.add(command.vf);
+        this.#iotlb.apply(command.owner, command.change);
+        this.#owners.add(command.owner);
         return;
       case 'attach-ring':
         this.#attach(command);
@@ -50,13 +50,13 @@ export class Knowledge {
         this.#change(command.ring, { call: command.call?.fd ?? -1 });
         return;
       case 'set-port':
-        this.#ports.set(command.vf, command.isUp);
+        this.#ports.set(command.port, command.isUp);
         return;
       case 'attach-port':
-        this.#wires.add(`${command.vf}/${command.pair}`);
+        this.#wires.add(`${command.port}/${command.pair}`);
         return;
       case 'detach-port':
-        this.#wires.delete(`${command.vf}/${command.pair}`);
+        this.#wires.delete(`${command.port}/${command.pair}`);
         return;
       default:
         return;
@@ -74,26 +74,26 @@ export class Knowledge {
   /** All of it, without translations, to be compared: what it does not serve is as good as gone. */
   summary(): string[] {
     return [
-      ...[...this.#memory].map(([vf, memory]) => `memory of ${vf}: ${memory}`),
+      ...[...this.#memory].map(([owner, memory]) => `memory of ${owner}: ${memory}`),
       ...this.running().map((ring) => `ring ${ring}: ${JSON.stringify(this.rings.get(ring))}`),
-      ...[...this.#ports].filter(([, isUp]) => isUp).map(([vf]) => `port ${vf} is up`),
+      ...[...this.#ports].filter(([, isUp]) => isUp).map(([port]) => `port ${port} is up`),
       ...[...this.#wires].map((wire) => `wire ${wire}`),
     ];
   }
 
   translations(): string[] {
-    return [...this.#vfs].flatMap((vf) =>
+    return [...this.#owners].flatMap((owner) =>
       this.#iotlb
-        .save(vf)
+        .save(owner)
         .map(({ iova, sizeBytes, guestAddress, access }) =>
-          [vf, iova, sizeBytes, guestAddress, access].join('/'),
+          [owner, iova, sizeBytes, guestAddress, access].join('/'),
         ),
     );
   }
 
-  #setMemory({ vf, regions, isBehindIommu }: Of<'set-memory'>): void {
-    if (regions.length === 0 && !isBehindIommu) this.#memory.delete(vf);
-    else this.#memory.set(vf, JSON.stringify([regions, isBehindIommu]));
+  #setMemory({ owner, regions, isBehindIommu }: Of<'set-memory'>): void {
+    if (regions.length === 0 && !isBehindIommu) this.#memory.delete(owner);
+    else this.#memory.set(owner, JSON.stringify([regions, isBehindIommu]));
   }
 
   #attach({ ring, pins, role, kickFd, call, state, looksAhead }: Of<'attach-ring'>): void {

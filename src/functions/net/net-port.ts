@@ -1,10 +1,10 @@
 import { COUNTER_REFUSED } from '../../../layout/counters.ts';
+import { CONTROL_QUEUE } from '../../../layout/limits.ts';
 import { RECEIVE_BY_TABLE } from '../../../layout/vf.ts';
 import type { Command, RingRole } from '../../processor/commands.ts';
-import type { Fabric } from '../../processor/fabric.ts';
-import type { PortView } from '../../processor/port-view.ts';
+import type { Fabric, PortPlace } from '../../processor/fabric.ts';
+import type { FunctionView } from '../../processor/function-view.ts';
 import { writeFlowRecord } from '../../state/flow-record.ts';
-import { CONTROL_QUEUE, ringNumber } from '../../state/ring-number.ts';
 import { writeLink } from '../../state/vlan.ts';
 import type { Ring } from '../../virtqueue/ring.ts';
 import type { RingDevice } from '../../virtqueue/ring-device.ts';
@@ -13,10 +13,9 @@ import { ControlSettings } from './control-settings.ts';
 import { enabledReceiveQueues, writeReceiveQueues } from './receive-queues.ts';
 import { type NetRingSettings, writeNetRing } from './ring-features.ts';
 
-interface PortPlace {
-  number: number;
+interface QueueRules {
   /** The processor that a queue's pair belongs to, always the same. */
-  ownerOf: (queue: number) => number;
+  processorOf: (queue: number) => number;
   roleOf: (queue: number, features: bigint) => RingRole | null;
 }
 
@@ -26,27 +25,32 @@ interface PortPlace {
  */
 export class NetPort implements RingDevice {
   readonly rings: RingSet;
-  readonly roleOf: PortPlace['roleOf'];
+  readonly roleOf: QueueRules['roleOf'];
   /** What the guest has set through its control queue. Outlives a lost connection, but no reset. */
   readonly settings = new ControlSettings();
   /** What the front-end tells its guest, for the rings that start from now on. */
   mtu = 0;
-  readonly #number: number;
+  readonly #place: PortPlace;
   readonly #fabric: Fabric;
   #isLinkUp = true;
   #hasGro = false;
 
-  constructor({ number, ownerOf, roleOf }: PortPlace, fabric: Fabric) {
-    this.#number = number;
+  constructor(place: PortPlace, { processorOf, roleOf }: QueueRules, fabric: Fabric) {
+    this.#place = place;
     this.#fabric = fabric;
     this.roleOf = roleOf;
-    this.rings = new RingSet(number, ownerOf, fabric, this);
+    this.rings = new RingSet(place, processorOf, fabric, this);
+    fabric.shared.openPort(place.port, place.ringBlock.first);
+  }
+
+  placeOf(queue: number, role: RingRole): number {
+    return role === 'control' ? CONTROL_QUEUE : queue;
   }
 
   /** A port whose link is down has no receive queue, however many run. */
   async setLink(isUp: boolean): Promise<void> {
     const { view } = this.#fabric.shared;
-    writeLink(view, this.#fabric.shared.vfOffset(this.#number), isUp);
+    writeLink(view, this.#fabric.shared.vfOffset(this.#place.port), isUp);
     this.#isLinkUp = isUp;
     await this.publish();
   }
@@ -61,7 +65,7 @@ export class NetPort implements RingDevice {
   async applySettings(): Promise<void> {
     this.#describeAll();
     const { view } = this.#fabric.shared;
-    writeFlowRecord(view, this.#fabric.shared.flowOffset(this.#number), this.settings);
+    writeFlowRecord(view, this.#fabric.shared.flowOffset(this.#place.port), this.settings);
     await this.publish();
   }
 
@@ -72,7 +76,8 @@ export class NetPort implements RingDevice {
   }
 
   countRefused(): void {
-    this.#fabric.shared.count(ringNumber(this.#number, CONTROL_QUEUE), COUNTER_REFUSED);
+    const control = this.#place.ringBlock.first + CONTROL_QUEUE;
+    this.#fabric.shared.count(control, COUNTER_REFUSED);
   }
 
   /** The virtqueue number of the control queue, if that runs. */
@@ -91,9 +96,9 @@ export class NetPort implements RingDevice {
   }
 
   /** What processors have to know of the port, as far as it knows that itself. */
-  view(): PortView {
-    const isUp = this.#receiveQueues().length > 0;
-    return { vf: this.#number, isUp, translations: [], wires: [], ...this.rings.view() };
+  view(): FunctionView {
+    const port = { port: this.#place.port, isUp: this.#receiveQueues().length > 0 };
+    return { port, translations: [], wires: [], ...this.rings.view() };
   }
 
   /** Tells the switch which receive queues take frames. */
@@ -101,7 +106,7 @@ export class NetPort implements RingDevice {
     const { view } = this.#fabric.shared;
     const queues = this.#receiveQueues();
     const count = this.#receiveCount(queues);
-    writeReceiveQueues(view, this.#fabric.shared.vfOffset(this.#number), queues, count);
+    writeReceiveQueues(view, this.#fabric.shared.vfOffset(this.#place.port), queues, count);
     await this.#fabric.broadcast(this.#portCommand());
   }
 
@@ -127,7 +132,7 @@ export class NetPort implements RingDevice {
   }
 
   #portCommand(): Command {
-    return { kind: 'set-port', vf: this.#number, isUp: this.#receiveQueues().length > 0 };
+    return { kind: 'set-port', port: this.#place.port, isUp: this.#receiveQueues().length > 0 };
   }
 }
 

@@ -1,3 +1,4 @@
+import { CONTROL_QUEUE } from '../../../layout/limits.ts';
 import { VIRTIO_NET_F_CTRL_VQ } from '../../../layout/virtio.ts';
 import { RING_FAULT_NONE } from '../../../layout/virtqueue.ts';
 import { everyStep } from '../../background.ts';
@@ -5,13 +6,13 @@ import type { EventOf } from '../../events.ts';
 import type { Poller } from '../../os/poller.ts';
 import { peerProcess } from '../../os/unix-socket.ts';
 import type { RingRole } from '../../processor/commands.ts';
-import type { Fabric, SwitchPort, VfPlace } from '../../processor/fabric.ts';
+import type { Fabric, PortPlace, SwitchPort } from '../../processor/fabric.ts';
 import { forgetPort } from '../../processor/forget-port.ts';
-import type { PortView } from '../../processor/port-view.ts';
+import type { FunctionView } from '../../processor/function-view.ts';
 import { changeVlans, initVlans } from '../../processor/port-vlans.ts';
 import { readAddresses, readControl, readQueues, sumRx, sumTx } from '../../state/counters.ts';
 import { addressNumber, macBytes, writeOwnAddress } from '../../state/mac-table.ts';
-import { CONTROL_QUEUE } from '../../state/ring-number.ts';
+import type { RingBlock } from '../../state/ring-numbers.ts';
 import type { RingProblem } from '../../state/ring-problem.ts';
 import { vlanOfOwnAddress, vlanText } from '../../state/vlan.ts';
 import type { Device, FrontEndTraits } from '../../vhost-user/device.ts';
@@ -37,6 +38,12 @@ function isLinkUp(state: LinkState, hasUplink: boolean): boolean {
   return state === 'enable' || (state === 'auto' && hasUplink);
 }
 
+/** What a NIC gives a VF. */
+export interface VfPlace extends PortPlace {
+  hasUplink: boolean;
+  descriptorQuota(): number;
+}
+
 /**
  * A virtual function: a network device that a VMM attaches to, and its port of the switch.
  *
@@ -45,7 +52,9 @@ function isLinkUp(state: LinkState, hasUplink: boolean): boolean {
  */
 export class Vf implements Device, SwitchPort {
   readonly number: number;
+  readonly port: number;
   readonly processor: number;
+  readonly ringBlock: RingBlock;
   readonly protocolFeatures = 1n << BigInt(ProtocolFeature.MTU);
   #config: VfConfig;
   readonly #fabric: Fabric;
@@ -62,17 +71,18 @@ export class Vf implements Device, SwitchPort {
   constructor(config: VfConfig, place: VfPlace, fabric: Fabric, poller: Poller, emit: VfEmit) {
     this.#config = config;
     this.number = place.number;
+    this.port = place.port;
     this.processor = place.processor;
+    this.ringBlock = place.ringBlock;
     this.#fabric = fabric;
     this.#emit = emit;
     this.#hasUplink = place.hasUplink;
     this.#descriptorQuota = place.descriptorQuota;
     this.#isLinkUp = isLinkUp(config.linkState, place.hasUplink);
     this.#grants = new Grants(config);
-    const { number } = place;
-    const ownerOf = () => this.processor;
+    const processorOf = () => this.processor;
     const roleOf = (queue: number, features: bigint) => this.roleOf(queue, features);
-    this.#port = new NetPort({ number, ownerOf, roleOf }, fabric);
+    this.#port = new NetPort(place, { processorOf, roleOf }, fabric);
     this.#port.setGro(config.gro);
     this.#control = new GuestControl(this.#port, () => this.queuePairs);
     this.#attachment = new Attachment(this, poller, {
@@ -126,7 +136,7 @@ export class Vf implements Device, SwitchPort {
 
   /** Takes the VF's place in the switch and opens its socket. Throws an OperatorError. */
   async open(): Promise<void> {
-    initVlans(this.#fabric, this.number, this.#config.vlan);
+    initVlans(this.#fabric, this.port, this.#config.vlan);
     await this.#port.setLink(this.#isLinkUp);
     this.#attachment.open(this.#config);
     await this.#announceMac();
@@ -230,7 +240,7 @@ export class Vf implements Device, SwitchPort {
     return this.#updateLink();
   }
 
-  view(): PortView {
+  view(): FunctionView {
     const translations = this.#session?.iommu.translations() ?? [];
     return { ...this.#port.view(), translations };
   }
@@ -283,12 +293,12 @@ export class Vf implements Device, SwitchPort {
 
   stats(): VfStats {
     const { shared } = this.#fabric;
-    const queues = readQueues(shared, this.number, this.queuePairs);
+    const queues = readQueues(shared, this.ringBlock.first, this.queuePairs);
     const { name, mac } = this.#config;
     const states = { state: this.#attachment.state, link: this.#isLinkUp ? 'up' : 'down' } as const;
-    const addresses = readAddresses(shared, this.number);
+    const addresses = readAddresses(shared, this.port);
     const sums = { addresses, tx: sumTx(queues), rx: sumRx(queues) };
-    const control = readControl(shared, this.number);
+    const control = readControl(shared, this.ringBlock.first + CONTROL_QUEUE);
     return { name, mac, ...states, ...sums, queues, ...(control && { control }) };
   }
 
@@ -313,7 +323,7 @@ export class Vf implements Device, SwitchPort {
   }
 
   #setOwnAddress(address: bigint): Promise<void> {
-    writeOwnAddress(this.#fabric.shared, this.number, address);
+    writeOwnAddress(this.#fabric.shared, this.port, address);
     return this.#port.publish();
   }
 

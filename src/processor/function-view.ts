@@ -2,6 +2,7 @@ import type { MemoryRegion } from '../memory/guest-memory.ts';
 import type { Translation } from '../memory/iotlb.ts';
 import type { Pin } from '../memory/pins.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
+import type { RingBlock } from '../state/ring-numbers.ts';
 import type { WireSettings } from '../wires/wires.ts';
 import type { Command, RingPins, RingRole } from './commands.ts';
 
@@ -9,7 +10,7 @@ import type { Command, RingPins, RingRole } from './commands.ts';
 export interface RingView {
   readonly ring: number;
   /** The processor that it belongs to. A receive ring is attached to all others, too. */
-  readonly owner: number;
+  readonly processor: number;
   readonly role: RingRole;
   readonly pins: RingPins;
   /** RING_ENABLED or RING_DISABLED. */
@@ -24,18 +25,30 @@ export interface RingView {
 /** A queue pair of an uplink: what its driver works with, and where. */
 export interface WireView {
   readonly pair: number;
-  readonly owner: number;
+  /** The processor that runs it. */
+  readonly processor: number;
+  /** The ring of its receive queue. */
+  readonly receiveRing: number;
   readonly pin: Pin;
   readonly wire: WireSettings;
   readonly mtu: number;
   readonly callFd: number;
 }
 
-/** What processors have to know of a port: plain data, from which an empty one is brought up. */
-export interface PortView {
-  readonly vf: number;
+/** What a function's place in the switch is to processors. */
+interface PortView {
+  readonly port: number;
   /** Whether it takes frames. */
   readonly isUp: boolean;
+}
+
+/** What processors have to know of a function: plain data that an empty one is brought up from. */
+export interface FunctionView {
+  /** The function's number. */
+  readonly owner: number;
+  readonly ringBlock: RingBlock;
+  /** Of a function without a place in the switch: null. */
+  readonly port: PortView | null;
   readonly regions: readonly MemoryRegion[];
   readonly isBehindIommu: boolean;
   readonly translations: readonly Translation[];
@@ -50,11 +63,12 @@ type AttachRing = Extract<Command, { kind: 'attach-ring' }>;
  * the ring starts or its processor is replaced.
  */
 export function attachCommand(
-  { ring, owner, role, pins, state, kickFd, call, isPacked, isPlaced }: RingView,
-  isBehindIommu: boolean,
+  view: RingView,
+  { owner, isBehindIommu }: Pick<FunctionView, 'owner' | 'isBehindIommu'>,
   processor: number,
 ): AttachRing | null {
-  const isOwner = owner === processor;
+  const { ring, role, pins, state, kickFd, call, isPacked, isPlaced } = view;
+  const isOwner = view.processor === processor;
   if (!isOwner && (role !== 'receive' || !isPlaced)) return null;
   // A receive ring may be in use by other processors right now: its shared record says where it
   // stands. Any other has one user, so its guest's used index does. A packed ring has no such
@@ -63,6 +77,7 @@ export function attachCommand(
   return {
     kind: 'attach-ring',
     ring,
+    owner,
     pins,
     state,
     role,
@@ -73,33 +88,45 @@ export function attachCommand(
   };
 }
 
-/** What a processor has to be told of a port before anybody sends to it. */
-export function receivingCommands(view: PortView, processor: number): Command[] {
-  const { vf, isUp, regions, isBehindIommu, translations } = view;
+/** What a processor has to be told of a function before anybody sends to it. */
+export function receivingCommands(view: FunctionView, processor: number): Command[] {
+  const { owner, ringBlock: rings, port, regions, isBehindIommu, translations } = view;
   const isReached = regions.length > 0 || isBehindIommu;
   return [
-    ...(isReached ? [{ kind: 'set-memory', vf, regions, isBehindIommu } as const] : []),
-    ...(translations.length > 0 ? [{ kind: 'set-translations', vf, translations } as const] : []),
+    ...(isReached ? [{ kind: 'set-memory', owner, rings, regions, isBehindIommu } as const] : []),
+    ...(translations.length > 0
+      ? [{ kind: 'set-translations', owner, rings, translations } as const]
+      : []),
     ...attachCommands(view, processor, (role) => role === 'receive'),
-    { kind: 'set-port', vf, isUp },
-    ...view.wires
-      .filter(({ owner }) => owner === processor)
-      .map(({ owner: _, ...wire }) => ({ kind: 'attach-port', vf, ...wire }) as const),
+    ...(port === null ? [] : portCommands(port, view.wires, processor)),
+  ];
+}
+
+function portCommands(
+  { port, isUp }: PortView,
+  wires: readonly WireView[],
+  index: number,
+): Command[] {
+  return [
+    { kind: 'set-port', port, isUp },
+    ...wires
+      .filter(({ processor }) => processor === index)
+      .map(({ processor: _, ...wire }) => ({ kind: 'attach-port', port, ...wire }) as const),
   ];
 }
 
 /** … and what it has to be told when all ports receive. */
-export function sendingCommands(view: PortView, processor: number): Command[] {
+export function sendingCommands(view: FunctionView, processor: number): Command[] {
   return attachCommands(view, processor, (role) => role !== 'receive');
 }
 
 function attachCommands(
-  { rings, isBehindIommu }: PortView,
+  view: FunctionView,
   processor: number,
   isMeant: (role: RingRole) => boolean,
 ): AttachRing[] {
-  return rings
+  return view.rings
     .filter(({ role }) => isMeant(role))
-    .map((ring) => attachCommand(ring, isBehindIommu, processor))
+    .map((ring) => attachCommand(ring, view, processor))
     .filter((command) => command !== null);
 }

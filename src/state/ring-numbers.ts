@@ -1,0 +1,49 @@
+import { FUNCTION_COUNT_MAX, RING_BLOCK_SIZE, RING_COUNT_MAX } from '../../layout/limits.ts';
+
+/** The ring numbers of one function, side by side: that of its queue n is `first + n`. */
+export interface RingBlock {
+  readonly first: number;
+  readonly count: number;
+}
+
+/**
+ * Hands out function numbers and ring numbers. Ring numbers come in blocks, so that the firmware
+ * finds in a small table whose a ring is.
+ */
+export class RingNumbers {
+  readonly #isTaken = new Uint8Array(RING_COUNT_MAX / RING_BLOCK_SIZE);
+  readonly #functions = new Set<number>();
+
+  /** The lowest number that no function has; null: there are as many as there may be. */
+  allotFunction(): number | null {
+    for (let number = 0; number < FUNCTION_COUNT_MAX; number++) {
+      if (this.#functions.has(number)) continue;
+      this.#functions.add(number);
+      return number;
+    }
+    return null;
+  }
+
+  freeFunction(number: number): void {
+    this.#functions.delete(number);
+  }
+
+  /** Numbers for so many queues; null: not so many are left side by side. */
+  allotRings(queues: number): RingBlock | null {
+    const blocks = Math.ceil(queues / RING_BLOCK_SIZE);
+    let run = 0;
+    for (let block = 0; block < this.#isTaken.length; block++) {
+      run = this.#isTaken[block] === 0 ? run + 1 : 0;
+      if (run < blocks) continue;
+      const start = block + 1 - blocks;
+      this.#isTaken.fill(1, start, block + 1);
+      return { first: start * RING_BLOCK_SIZE, count: blocks * RING_BLOCK_SIZE };
+    }
+    return null;
+  }
+
+  freeRings({ first, count }: RingBlock): void {
+    const start = first / RING_BLOCK_SIZE;
+    this.#isTaken.fill(0, start, start + count / RING_BLOCK_SIZE);
+  }
+}
