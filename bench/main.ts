@@ -28,7 +28,7 @@ import { runVm } from './vm/suite.ts';
 const exitNotMet = 1;
 const exitNotMeasured = 2;
 
-/** Of the checkout, not of dist/, from where this file runs. */
+/** Of the checkout, not of build/, from where this file runs. */
 const defaultReport = fileURLToPath(new URL('../../bench/report', import.meta.url));
 
 const suites: Readonly<Record<SuiteName, (context: SuiteContext) => Promise<void>>> = {

@@ -13,7 +13,7 @@ try {
   await buildUnchecked();
   // It leaves out the peers that are missing, and says so in its report.
   if (missing.length > 0) console.error(`${explainMissing(missing)}\n`);
-  const args = ['dist/bench/main.js', ...process.argv.slice(2)];
+  const args = ['build/bench/main.js', ...process.argv.slice(2)];
   process.exitCode = await runInForeground(process.execPath, args);
 } catch (error) {
   console.error(error.message);

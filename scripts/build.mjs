@@ -1,5 +1,9 @@
-// Builds dist/: the firmware (AssemblyScript → WebAssembly), the control plane (TypeScript →
-// JavaScript) and the schema of the configuration. Does nothing when no input has changed.
+// Builds the firmware (AssemblyScript → WebAssembly), the control plane (TypeScript → JavaScript)
+// and the schema of the configuration. Does nothing when no input has changed.
+//
+//   dist/    what the package holds: layout, src, firmware, schema
+//   build/   what tests and benchmarks run from: bench, test/support, firmware/*.wat,
+//            and links to dist/src and dist/layout, so that relative imports find the product
 
 import { createHash } from 'node:crypto';
 import {
@@ -10,6 +14,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -27,13 +32,16 @@ const inputFiles = [
 ];
 /** File times may be as coarse as the kernel's tick. */
 const clockSlackMs = 20;
-const stampPath = join(root, 'dist/.stamp');
+const stampPath = join(root, 'build/.stamp');
+const firmwarePath = join(root, 'dist/firmware/heddle.wasm');
+const uncheckedPath = join(root, 'build/firmware/unchecked.wasm');
 
 export async function build() {
   const stamp = inputHash();
-  if (existsSync(stampPath) && readFileSync(stampPath, 'utf8') === stamp) return;
+  const isBuilt = existsSync(firmwarePath) && existsSync(stampPath);
+  if (isBuilt && readFileSync(stampPath, 'utf8') === stamp) return;
   const startedAt = Date.now();
-  mkdirSync(join(root, 'dist'), { recursive: true });
+  for (const room of ['src', 'layout']) linkProduct(room);
   await step('Building the control plane', () =>
     run('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json']),
   );
@@ -42,7 +50,7 @@ export async function build() {
   await writeSchema();
   const command = join(root, 'dist/src/cli/main.js');
   if (existsSync(command)) chmodSync(command, 0o755);
-  removeOlderThan(startedAt);
+  for (const tree of ['dist', 'build']) removeOlderThan(tree, startedAt);
   writeFileSync(stampPath, stamp);
 }
 
@@ -51,7 +59,7 @@ export async function build() {
  * of the build before: if it is there, it is up to date.
  */
 export async function buildUnchecked() {
-  if (existsSync(join(root, 'dist/firmware/unchecked.wasm'))) return;
+  if (existsSync(uncheckedPath)) return;
   await step('Building the firmware without windows', () => compileFirmware('unchecked', 0));
 }
 
@@ -63,12 +71,20 @@ async function compileFirmware(target, windows) {
   ]);
 }
 
+/** The compiler has one output tree: what it writes of the product lands in dist/ by a link. */
+function linkProduct(room) {
+  mkdirSync(join(root, 'dist', room), { recursive: true });
+  mkdirSync(join(root, 'build'), { recursive: true });
+  const link = join(root, 'build', room);
+  if (!existsSync(link)) symlinkSync(`../dist/${room}`, link);
+}
+
 /**
  * What an earlier build left and this one did not write has lost its source. Removing it last, not
  * everything first, leaves a NIC that runs from dist/ its files while they are replaced.
  */
-function removeOlderThan(time) {
-  const entries = readdirSync(join(root, 'dist'), { recursive: true, withFileTypes: true });
+function removeOlderThan(tree, time) {
+  const entries = readdirSync(join(root, tree), { recursive: true, withFileTypes: true });
   for (const entry of entries.filter((one) => one.isFile())) {
     const path = join(entry.parentPath, entry.name);
     if (statSync(path).mtimeMs < time - clockSlackMs) rmSync(path);

@@ -9,7 +9,7 @@ import { Child } from '../child.ts';
 import { makeTemporaryDirectory, type TemporaryDirectory } from '../resources.ts';
 import { generatorCore, type Peer, switchCore } from './peer.ts';
 
-// This file runs as dist/bench/peers/heddle.js.
+// This file runs as build/bench/peers/heddle.js.
 const ownCheckout = fileURLToPath(new URL('../../..', import.meta.url));
 const readySeconds = 20;
 /** At the beginning of its line: “already in use” is something else. */

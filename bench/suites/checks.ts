@@ -11,9 +11,9 @@ import { heddleName } from '../peers/heddle.ts';
 import { switchCore } from '../peers/peer.ts';
 import type { SuiteContext } from './suite.ts';
 
-// This file runs as dist/bench/suites/checks.js.
+// This file runs as build/bench/suites/checks.js.
 const script = fileURLToPath(new URL('../in-process/main.js', import.meta.url));
-const firmware = fileURLToPath(new URL('../../firmware/heddle.wasm', import.meta.url));
+const firmware = fileURLToPath(new URL('../../../dist/firmware/heddle.wasm', import.meta.url));
 const unchecked = fileURLToPath(new URL('../../firmware/unchecked.wasm', import.meta.url));
 
 const frameSizes = [64, 1500];

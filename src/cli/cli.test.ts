@@ -2,13 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import {
-  compileCommand,
-  heddle,
-  mainScript,
-  type Outcome,
-} from '../../test/support/command-process.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { heddle, mainScript, type Outcome } from '../../test/support/command-process.ts';
 import { FakeNic } from '../../test/support/fake-nic.ts';
 import { createApi } from '../api/app.ts';
 import { type ControlSocket, openControlSocket } from '../api/control-socket.ts';
@@ -20,7 +15,6 @@ const vm1 = '  - {name: vm1, socket: /s/1, mac: 02:00:00:00:00:01}\n';
 let nic: FakeNic;
 let server: ControlSocket;
 
-beforeAll(compileCommand);
 beforeEach(async () => {
   nic = new FakeNic({ vfs: [{ name: 'vm1', socket: '/s/1', mac: '02:00:00:00:00:01' }] });
   server = await openControlSocket(createApi(nic), control);

@@ -1,8 +1,8 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
-import { compileCommand, heddle, mainScript } from '../../test/support/command-process.ts';
+import { describe, expect, it } from 'vitest';
+import { heddle, mainScript } from '../../test/support/command-process.ts';
 import { checkRuntime, currentRuntime } from './runtime.ts';
 
 const good = { nodeVersion: '20.19.0', cpu: 'x64', hasSimd: true };
@@ -30,8 +30,6 @@ describe('what Heddle runs on', () => {
 });
 
 describe('the command, where it cannot run', () => {
-  beforeAll(compileCommand);
-
   it('names the Node that it needs', async () => {
     const preload = join(mkdtempSync(join(tmpdir(), 'heddle-runtime-')), 'old-node.cjs');
     const versions = "{ value: { ...process.versions, node: '18.20.4' } }";

@@ -5,8 +5,8 @@ import { once } from 'node:events';
 import { closeSync, constants, mkdtempSync, openSync, readSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { compileCommand, fakeScript } from '../../test/support/command-process.ts';
+import { afterEach, describe, expect, it } from 'vitest';
+import { fakeScript } from '../../test/support/command-process.ts';
 import { ControlClient } from '../api/client.ts';
 import { c } from '../os/libc.ts';
 import { scratch } from '../os/scratch.ts';
@@ -79,8 +79,6 @@ async function start(): Promise<UpInTerminal> {
   await up.shows(/\nready/);
   return up;
 }
-
-beforeAll(compileCommand);
 
 afterEach(() => {
   for (const up of running.splice(0)) {

@@ -1,13 +1,8 @@
 import { existsSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
-import {
-  compileCommand,
-  fakeScript,
-  heddle,
-  RunningCommand,
-} from '../../test/support/command-process.ts';
+import { describe, expect, it } from 'vitest';
+import { fakeScript, heddle, RunningCommand } from '../../test/support/command-process.ts';
 import { ControlClient } from '../api/client.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'heddle-up-'));
@@ -16,8 +11,6 @@ const control = join(base, 'heddle', 'control.sock');
 
 /** Two seconds are promised, to an operator whose machine is not this busy. */
 const BUSY_SECONDS_MAX = 10;
-
-beforeAll(compileCommand);
 
 describe('heddle up without a file', () => {
   it('starts two VFs, says how to attach, is ready, and leaves nothing behind', async () => {

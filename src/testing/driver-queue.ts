@@ -5,6 +5,11 @@ export interface DriverQueueOptions {
   eventIndex?: boolean;
   /** Descriptors are taken in ring order, and chains must come back in order. */
   inOrder?: boolean;
+  /**
+   * Without IN_ORDER a device may return chains in any order (2.7.8). Unless this is set, one that
+   * does is an error: most network devices complete in order, and some promise it.
+   */
+  anyOrder?: boolean;
   /** Longest indirect table; 0 for direct chains only. */
   indirectEntriesMax?: number;
   /** Where the ring stands, if it resumes: slots since its beginning. */

@@ -50,6 +50,8 @@ export interface GuestOptions {
   /** Sizes of receive buffers; without mergeable buffers all are `frameSizeMax`. */
   bufferBytesMin?: number;
   bufferBytesMax?: number;
+  /** The device may return buffers in any order, where IN_ORDER is not negotiated. */
+  anyOrder?: boolean;
   /** Most buffers under way in each queue. */
   slots?: number;
   canaries?: boolean;
@@ -178,6 +180,7 @@ export class GuestQueues {
       size: this.options.queueSize ?? 256,
       eventIndex: this.features.has(VIRTIO_F_EVENT_IDX),
       inOrder: this.features.has(VIRTIO_F_IN_ORDER),
+      anyOrder: this.options.anyOrder === true,
       indirectEntriesMax: this.features.has(VIRTIO_F_INDIRECT_DESC) ? SLOT_PIECES_MAX : 0,
       base: this.options.ringBase ?? 0,
     });

@@ -28,6 +28,9 @@ export interface PackedDescriptor {
 
 const FLAGS_IN_U16 = 7;
 const ID_IN_U16 = 6;
+/** Spreads keys over 16 bits; the product of the two is 1 modulo 2^16. */
+const ID_FACTOR = 40503;
+const ID_FACTOR_INVERSE = 30599;
 
 /**
  * The driver's side of a packed virtqueue (virtio 1.3, 2.8). It keeps its own record of every chain
@@ -46,6 +49,7 @@ export class PackedQueue implements DriverQueue {
   readonly used: Span;
   readonly eventIndex: boolean;
   readonly inOrder: boolean;
+  readonly anyOrder: boolean;
   usedLength = 0;
   freeDescriptors: number;
   /** Places of both sides: a position and, in the top bit, the wrap counter. */
@@ -53,6 +57,7 @@ export class PackedQueue implements DriverQueue {
   lastUsed = 0;
   readonly #indirectEntriesMax: number;
   readonly #tables: (Span | undefined)[] = [];
+  /** Slots of the chain with this key; 0 if the device has none. */
   readonly #chainLength: Uint16Array;
   /** Keys that are free, as a stack; with IN_ORDER a queue would do as well. */
   readonly #freeKeys: Uint16Array;
@@ -79,6 +84,7 @@ export class PackedQueue implements DriverQueue {
     this.used = memory.allocate(PACKED_EVENT_SIZE, 4);
     this.eventIndex = options.eventIndex === true;
     this.inOrder = options.inOrder === true;
+    this.anyOrder = options.anyOrder === true && !this.inOrder;
     this.#indirectEntriesMax = options.indirectEntriesMax ?? 0;
     this.freeDescriptors = size;
     this.#chainLength = new Uint16Array(size);
@@ -98,6 +104,7 @@ export class PackedQueue implements DriverQueue {
     this.#pieces = 0;
     this.#heldSlot = -1;
     this.#slotsSincePublish = 0;
+    this.#chainLength.fill(0);
     // The last key comes first: a device that takes keys for positions does not get away with it.
     for (let i = 0; i < this.size; i++) this.#freeKeys[i] = i;
     bytes.fill(0, this.descriptors.offset, this.descriptors.offset + this.descriptors.length);
@@ -187,15 +194,12 @@ export class PackedQueue implements DriverQueue {
     const id = this.#read16(at + ID_IN_U16 * 2);
     this.usedLength = this.memory.view.getUint32(at + 8, true);
     if (this.#unreturned === 0) throw new Error('the device returned a chain that it never had');
-    // The device completes in order whether or not that was negotiated.
-    const key = this.#order[this.#orderHead] as number;
-    if (id !== this.idOf(key)) {
-      throw new Error(`the device returned id ${id}, not ${this.idOf(key)}`);
-    }
+    const key = this.#returnedKey(id);
     this.#checkUsedFlags(at);
     this.#orderHead = (this.#orderHead + 1) % this.size;
     this.#unreturned -= 1;
     const count = this.#chainLength[key] as number;
+    this.#chainLength[key] = 0;
     this.freeDescriptors += count;
     this.lastUsed = this.placeBehind(this.lastUsed, count);
     this.#freeKeys[this.size - 1 - this.#unreturned] = key;
@@ -226,7 +230,12 @@ export class PackedQueue implements DriverQueue {
 
   /** What stands on the ring for a key: an odd factor makes it different for every key. */
   idOf(key: number): number {
-    return (key * 40503 + this.#idSalt) & 0xffff;
+    return (key * ID_FACTOR + this.#idSalt) & 0xffff;
+  }
+
+  /** The key whose id this is; whether the device has it is another question. */
+  keyOf(id: number): number {
+    return ((id - this.#idSalt) * ID_FACTOR_INVERSE) & 0xffff;
   }
 
   // What follows lets a hostile driver write whatever it likes.
@@ -275,6 +284,18 @@ export class PackedQueue implements DriverQueue {
   /** Whether the device has handed back the slot at a place. */
   isUsedAt(place: number): boolean {
     return this.#isUsed(place);
+  }
+
+  /** The chain that an id names: the oldest one, or any that the device has. */
+  #returnedKey(id: number): number {
+    if (this.anyOrder) {
+      const key = this.keyOf(id);
+      if ((this.#chainLength[key] ?? 0) === 0) throw new Error(`the device has no chain ${id}`);
+      return key;
+    }
+    const key = this.#order[this.#orderHead] as number;
+    if (id === this.idOf(key)) return key;
+    throw new Error(`the device returned id ${id}, not ${this.idOf(key)}`);
   }
 
   #takeKey(): number {

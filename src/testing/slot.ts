@@ -47,13 +47,6 @@ export class Slot {
     }
   }
 
-  /** One piece at the start, without gaps: for speed. */
-  cutPlain(length: number): void {
-    this.pieceCount = 1;
-    this.pieceStart[0] = 0;
-    this.pieceLength[0] = length;
-  }
-
   /** The end of the last piece: where the next one may start. */
   get #end(): number {
     const last = this.pieceCount - 1;

@@ -32,6 +32,7 @@ export class SplitQueue implements DriverQueue {
   readonly used: Span;
   readonly eventIndex: boolean;
   readonly inOrder: boolean;
+  readonly anyOrder: boolean;
   /** Bytes that the device claims to have written into the chain that `popUsed` returned. */
   usedLength = 0;
   availIndex: number;
@@ -40,7 +41,9 @@ export class SplitQueue implements DriverQueue {
   readonly #indirectEntriesMax: number;
   readonly #tables: (Span | undefined)[] = [];
   readonly #nextOf: Uint16Array;
+  /** Descriptors of the chain with this head; 0 if the device has none. */
   readonly #chainLength: Uint16Array;
+  /** Heads under way by their place in the available ring. */
   readonly #outstanding: Uint16Array;
   readonly #pieceAddress = new Float64Array(PIECES_MAX);
   readonly #pieceLength = new Uint32Array(PIECES_MAX);
@@ -59,6 +62,7 @@ export class SplitQueue implements DriverQueue {
     this.used = memory.allocate(USED_RING + size * USED_ELEMENT_SIZE + 2, 4);
     this.eventIndex = options.eventIndex === true;
     this.inOrder = options.inOrder === true;
+    this.anyOrder = options.anyOrder === true && !this.inOrder;
     this.#indirectEntriesMax = options.indirectEntriesMax ?? 0;
     this.availIndex = (options.base ?? 0) & 0xffff;
     this.lastUsed = this.availIndex;
@@ -83,6 +87,7 @@ export class SplitQueue implements DriverQueue {
     this.#freeHead = 0;
     this.#unreturned = 0;
     this.#pieces = 0;
+    this.#chainLength.fill(0);
     for (let i = 0; i < this.size; i++) this.#nextOf[i] = (i + 1) % this.size;
     this.#writeIndex(this.avail, base);
     this.#writeIndex(this.used, base);
@@ -279,13 +284,17 @@ export class SplitQueue implements DriverQueue {
 
   #checkReturned(head: number, place: number): void {
     if (this.#unreturned === 0) throw new Error('the device returned a chain that it never had');
-    // The device completes in order whether or not that was negotiated: a restart relies on it.
+    if (this.anyOrder) {
+      if ((this.#chainLength[head] ?? 0) === 0) throw new Error(`the device has no chain ${head}`);
+      return;
+    }
     const expected = this.#outstanding[place];
     if (head !== expected) throw new Error(`the device returned chain ${head}, not ${expected}`);
   }
 
   #release(head: number): void {
     const count = this.#chainLength[head] as number;
+    this.#chainLength[head] = 0;
     this.#unreturned -= 1;
     if (!this.inOrder) {
       let last = head;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { firmwareModule } from '../support/firmware-host.ts';
 
-const text = readFileSync(new URL('../../dist/firmware/heddle.wat', import.meta.url), 'utf8');
+const text = readFileSync(new URL('../../build/firmware/heddle.wat', import.meta.url), 'utf8');
 
 describe('the firmware module', () => {
   it('imports its memory and nothing else', () => {

@@ -1,58 +1,15 @@
-// Test support: the `heddle` command as its users run it, a process of its own. Node 20 runs no
-// TypeScript, so the sources are compiled first, to a place where `node_modules` is found.
+// The `heddle` command as its users run it, a process of its own. Node 20 runs no TypeScript, so it
+// is the built one: `npm run build` comes first.
 
-import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const built = `${root}node_modules/.cache/heddle-cli-test`;
 
-/** The real command; only `up` needs more than what is compiled here. */
-export const mainScript = `${built}/src/cli/main.js`;
+export const mainScript = `${root}dist/src/cli/main.js`;
 
-/**
- * The command with a NIC that moves no frames. SIGUSR2 makes it report two events; with FAKE_FAILS
- * two mistakes come before them that nobody catches.
- */
-export const fakeScript = `${built}/fake-main.js`;
-
-const fakeSource = `
-import { FakeNic } from './test/support/fake-nic.js';
-import { run } from './src/cli/program.js';
-const createNic = async (config) => {
-  if (process.env.FAKE_WAITS) {
-    process.stdout.write('starting\\n');
-    const alive = setInterval(() => undefined, 1000);
-    await new Promise((resolve) => process.once('SIGHUP', resolve));
-    clearInterval(alive);
-  }
-  const nic = new FakeNic(config);
-  if (process.env.FAKE_HANGS) nic.close = () => new Promise(() => {});
-  process.on('SIGUSR2', () => {
-    if (process.env.FAKE_FAILS) {
-      setImmediate(() => {
-        throw new Error('thrown where nobody catches');
-      });
-      Promise.reject(new Error('rejected where nobody catches'));
-    }
-    nic.emit('connect', { vf: 'vm1' });
-    nic.emit('fault', { vf: 'vm1', queue: 1, reason: 'chain-length' });
-  });
-  return nic;
-};
-process.exitCode = await run(process.argv.slice(2), { createNic });
-`;
-
-/** Type errors don't matter here (tsc emits all the same); they have a check of their own. */
-export function compileCommand(): void {
-  const tsc = `${root}node_modules/typescript/bin/tsc`;
-  const words = [tsc, '-p', `${root}tsconfig.build.json`, '--outDir', built];
-  const { status, error } = spawnSync(process.execPath, words, { cwd: root });
-  if (status === null) throw error ?? new Error('tsc was killed');
-  mkdirSync(built, { recursive: true });
-  writeFileSync(fakeScript, fakeSource);
-}
+/** The command with a NIC that moves no frames: `fake-main.ts`. */
+export const fakeScript = `${root}build/test/support/fake-main.js`;
 
 export interface Outcome {
   code: number;

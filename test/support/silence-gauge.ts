@@ -2,7 +2,7 @@ import { setEnvironmentData } from 'node:worker_threads';
 import { PROCESSOR_COUNT_MAX } from '../../layout/limits.ts';
 import { SILENCE, SILENCE_KEY, silenceOf } from './silence-record.ts';
 
-const HOOK = new URL('../../dist/test/support/silence-hook.js', import.meta.url);
+const HOOK = new URL('../../build/test/support/silence-hook.js', import.meta.url);
 
 export interface Silence {
   cpuMicroseconds: number;

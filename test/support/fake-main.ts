@@ -1,0 +1,35 @@
+import { run } from '../../src/cli/program.ts';
+import type { NicConfigInput } from '../../src/config/types.ts';
+import { FakeNic } from './fake-nic.ts';
+
+// The command with a NIC that moves no frames. SIGUSR2 makes it report two events. By environment:
+// FAKE_WAITS holds the start until SIGHUP, FAKE_HANGS makes the NIC never close, and FAKE_FAILS
+// throws two errors that nobody catches before the events.
+
+async function createNic(config: NicConfigInput): Promise<FakeNic> {
+  if (process.env.FAKE_WAITS) await waitForHangUp();
+  const nic = new FakeNic(config);
+  if (process.env.FAKE_HANGS) nic.close = () => new Promise(() => {});
+  process.on('SIGUSR2', () => {
+    if (process.env.FAKE_FAILS) failUncaught();
+    nic.emit('connect', { vf: 'vm1' });
+    nic.emit('fault', { vf: 'vm1', queue: 1, reason: 'chain-length' });
+  });
+  return nic;
+}
+
+async function waitForHangUp(): Promise<void> {
+  process.stdout.write('starting\n');
+  const alive = setInterval(() => undefined, 1000);
+  await new Promise((resolve) => process.once('SIGHUP', resolve));
+  clearInterval(alive);
+}
+
+function failUncaught(): void {
+  setImmediate(() => {
+    throw new Error('thrown where nobody catches');
+  });
+  void Promise.reject(new Error('rejected where nobody catches'));
+}
+
+process.exitCode = await run(process.argv.slice(2), { createNic });
