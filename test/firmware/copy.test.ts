@@ -6,6 +6,7 @@ import { FirmwareHost } from '../support/firmware-host.ts';
 const SOURCE = 0x2000000;
 const TARGET = 0x2100000;
 const ROOM = 512;
+const PAGE_SIZE = 4096;
 const CANARY = 0x5a;
 
 describe('copy', () => {
@@ -13,6 +14,9 @@ describe('copy', () => {
 
   beforeAll(() => {
     host = new FirmwareHost({ slotCount: 1 });
+    host.mapPlain(SOURCE, PAGE_SIZE);
+    host.mapPlain(TARGET, PAGE_SIZE);
+    host.mapPlain(host.slotAddress(0) - PAGE_SIZE, PAGE_SIZE);
     fillSeeded(host.bytes.subarray(SOURCE, SOURCE + ROOM), 7);
   });
 

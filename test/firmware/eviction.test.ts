@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { HUGE_PAGE_SIZE, SLOT_COUNT_MAX, SLOT_SIZE, SLOTS_BASE } from '../../layout/memory.ts';
+import { SLOT_COUNT_MAX, SLOT_SIZE } from '../../layout/memory.ts';
 import type { MemoryRegion } from '../../src/memory/guest-memory.ts';
-import { Windows, windowKey } from '../../src/memory/windows.ts';
+import { type Windows, windowKey } from '../../src/memory/windows.ts';
 import { c } from '../../src/os/libc.ts';
 import { createMemoryFile } from '../../src/os/memory-file.ts';
 import { FirmwareHost } from '../support/firmware-host.ts';
@@ -19,10 +19,9 @@ describe('a full window table', () => {
   let fd: number;
 
   beforeEach(() => {
-    host = new FirmwareHost();
+    host = new FirmwareHost({ slotCount: SLOT_COUNT_MAX });
     host.nextBatch(); // no window is of the first one, whose senders would keep theirs
-    const align = (HUGE_PAGE_SIZE - (host.linear.base % HUGE_PAGE_SIZE)) % HUGE_PAGE_SIZE;
-    windows = new Windows(host.linear, host.firmware, SLOTS_BASE + align);
+    windows = host.windows;
     fd = createMemoryFile('guests', CHUNKS * SLOT_SIZE);
     const region: MemoryRegion = {
       ...{ guestAddress: 0, userAddress: 0, fileOffset: 0, sizeBytes: CHUNKS * SLOT_SIZE },

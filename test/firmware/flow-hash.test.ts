@@ -10,6 +10,7 @@ describe('flowHash', () => {
 
   beforeAll(() => {
     host = new FirmwareHost({ slotCount: 1 });
+    host.mapPlain(AT, 4096);
   });
 
   function hash(frame: Uint8Array, slack = 0xee): number {

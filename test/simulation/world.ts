@@ -177,13 +177,13 @@ export class World {
   }
 
   /**
-   * Takes a window away, as a change of memory between two turns does; never one of an open batch.
+   * Takes a guest's windows away, as a change of its memory between two turns does; never those of
+   * an open batch.
    */
   #evict(): void {
     const { host } = this.#wire;
     if (host.firmware.isMidBatch() !== 0) return;
-    for (let i = this.#random.below(20); i >= 0; i--)
-      host.evict(this.#random.below(host.slotCount));
+    host.forgetWindows(this.#random.below(host.guests.size));
   }
 
   #passTime(): void {

@@ -1,20 +1,33 @@
 import { readFileSync } from 'node:fs';
-import * as counters from '../../layout/counters.ts';
-import { CONTROL_QUEUE, QUESTION_TURNS, RING_BLOCK_SIZE } from '../../layout/limits.ts';
+import { CONTROL_QUEUE, QUESTION_TURNS } from '../../layout/limits.ts';
 import * as memory from '../../layout/memory.ts';
 import * as processor from '../../layout/processor.ts';
 import { FDB_SET_COUNT } from '../../layout/switch.ts';
 import * as vf from '../../layout/vf.ts';
-import { VIRTIO_F_INDIRECT_DESC, VIRTIO_NET_F_MRG_RXBUF } from '../../layout/virtio.ts';
+import { VIRTIO_NET_F_MTU } from '../../layout/virtio.ts';
 import * as virtqueue from '../../layout/virtqueue.ts';
-import { ringOffloads } from '../../src/functions/net/ring-features.ts';
+import { ControlSettings } from '../../src/functions/net/control-settings.ts';
+import { writeNetRing } from '../../src/functions/net/ring-features.ts';
 import type { VfStats } from '../../src/functions/net/types.ts';
+import type { MemoryRegion } from '../../src/memory/guest-memory.ts';
+import {
+  distinctPins,
+  type FilePart,
+  type Pin,
+  PinAllocator,
+  planPins,
+} from '../../src/memory/pins.ts';
+import { Windows } from '../../src/memory/windows.ts';
 import type { NicStats } from '../../src/nic/types.ts';
-import { LinearMemory } from '../../src/os/linear-memory.ts';
+import { c } from '../../src/os/libc.ts';
+import type { LinearMemory } from '../../src/os/linear-memory.ts';
+import { createMemoryFile } from '../../src/os/memory-file.ts';
+import { AddressSpace } from '../../src/processor/address-space.ts';
 import type { Firmware as ProcessorFirmware } from '../../src/processor/firmware.ts';
-import { DROP_NAMES } from '../../src/state/counter-names.ts';
-import { writeFlowRecordOfNic } from '../../src/state/flow-record.ts';
+import { Misses } from '../../src/processor/misses.ts';
+import { readAddresses, readQueues, sumRx, sumTx } from '../../src/state/counters.ts';
 import { addressNumber } from '../../src/state/mac-table.ts';
+import { SharedState } from '../../src/state/shared-state.ts';
 import {
   type VlanSettings,
   vlanOfOwnAddress,
@@ -23,11 +36,16 @@ import {
 } from '../../src/state/vlan.ts';
 import type { DriverQueue } from '../../src/testing/driver-queue.ts';
 import { macNumber } from '../../src/testing/frames.ts';
-import type { GuestRegion } from '../../src/testing/guest-memory.ts';
+import type { Span } from '../../src/testing/guest-memory.ts';
 import type { GuestQueues } from '../../src/testing/guest-queues.ts';
+import { createRing, type Ring } from '../../src/virtqueue/ring.ts';
+import { writeRingRecord } from '../../src/virtqueue/ring-record.ts';
+import { createRingSetup } from '../../src/virtqueue/ring-setup.ts';
 
 const FIRMWARE = new URL('../../dist/firmware/heddle.wasm', import.meta.url);
 const PAGE_SIZE = 4096;
+/** A guest of a test sets nothing through its control queue. */
+const SETTINGS = new ControlSettings();
 
 /** What dist/firmware/heddle.wasm exports: what the processor uses, and parts that tests call. */
 export interface Firmware extends ProcessorFirmware {
@@ -41,7 +59,7 @@ export interface Firmware extends ProcessorFirmware {
 interface HostedGuest {
   queues: GuestQueues;
   mac: string;
-  regions: readonly GuestRegion[];
+  regions: readonly MemoryRegion[];
 }
 
 export interface HostOptions {
@@ -55,44 +73,73 @@ export function firmwareModule(): WebAssembly.Module {
 }
 
 /**
- * The firmware in this very thread, with this class as its host: it maps windows, writes ring
- * records, and calls `turn` whenever a test says so. Time is whatever the test sets.
+ * The firmware in this very thread, with what a processor has: its address space, its windows, the
+ * shared state. `turn` is called whenever a test says so. Time is whatever the test sets.
  */
 export class FirmwareHost {
-  readonly linear = new LinearMemory(2 ** 32);
-  readonly view = new DataView(this.linear.buffer);
-  readonly bytes = new Uint8Array(this.linear.buffer);
+  readonly shared = new SharedState();
+  readonly linear: LinearMemory;
+  readonly view: DataView;
+  readonly bytes: Uint8Array;
   readonly firmware: Firmware;
-  readonly slotCount: number;
-  readonly slotsBase: number;
+  readonly windows: Windows;
   readonly guests = new Map<number, HostedGuest>();
   /** Rings that the firmware wants their guests called for, in order. */
   readonly signals: number[] = [];
   readonly faults: number[] = [];
-  misses = 0;
-  evictions = 0;
-  #pins: number;
+  readonly #space = new AddressSpace(this.shared.fd);
+  readonly #misses: Misses;
+  readonly #allocator = new PinAllocator();
+  readonly #pins = new Map<number, readonly Pin[]>();
 
   constructor(options: HostOptions = {}) {
+    this.shared.close(); // it stays mapped
+    this.linear = this.#space.memory;
+    this.view = new DataView(this.linear.buffer);
+    this.bytes = new Uint8Array(this.linear.buffer);
     const imports = { env: { memory: this.linear.memory } };
     const instance = new WebAssembly.Instance(firmwareModule(), imports);
-    this.firmware = instance.exports as unknown as Firmware;
-    this.slotCount = options.slotCount ?? 64;
-    const base = this.linear.base + memory.SLOTS_BASE;
-    const aligned = Math.ceil(base / memory.SLOT_SIZE) * memory.SLOT_SIZE;
-    this.slotsBase = aligned - this.linear.base;
-    this.#pins = memory.PINS_BASE;
-    writeFlowRecordOfNic(this.view, memory.SHARED_BASE + memory.SHARED_FLOWS);
+    const firmware = instance.exports as unknown as Firmware;
+    this.firmware = firmware;
     this.firmware.configure(0, 1, options.macAgeSeconds ?? 300);
-    for (let slot = 0; slot < this.slotCount; slot++) {
-      this.linear.unmap(this.slotAddress(slot), memory.SLOT_SIZE); // a stray access traps
-    }
+    const slots = options.slotCount ?? 64;
+    const limited = {
+      insertWindow: firmware.insertWindow,
+      removeWindow: firmware.removeWindow,
+      chooseSlot: (_: number, owner: number) => firmware.chooseSlot(slots, owner),
+    };
+    const { slotsOffset, pinsOffset } = this.#space;
+    this.windows = new Windows(this.linear, limited, slotsOffset, pinsOffset);
+    this.#misses = new Misses(this.windows, this.linear.buffer, () => 0);
+  }
+
+  get misses(): number {
+    return this.windows.misses;
+  }
+
+  get evictions(): number {
+    return this.windows.evictions;
+  }
+
+  /** Ordinary memory at an address of the test's own. */
+  mapPlain(address: number, sizeBytes: number): void {
+    const fd = createMemoryFile('plain', sizeBytes);
+    this.linear.map(address, sizeBytes, fd, 0);
+    c.close(fd);
   }
 
   /** Attaches a guest's rings to a VF, as the control plane does after the handshake. */
   addGuest(number: number, queues: GuestQueues, mac: string): void {
-    this.guests.set(number, { queues, mac, regions: queues.memory.regions });
-    this.#openRings(number);
+    const regions = queues.memory.regions.map((region) => ({
+      ...region,
+      pageSizeBytes: PAGE_SIZE,
+      uses: 1,
+    }));
+    this.guests.set(number, { queues, mac, regions });
+    this.windows.setRegions(number, regions);
+    const first = this.ringNumber(number, 0);
+    this.shared.openRings({ first, count: CONTROL_QUEUE }, number, number);
+    this.shared.openPort(number, first);
     for (let queue = 0; queue < queues.queueCount; queue++) this.attach(number, queue);
     const record = this.vfRecord(number);
     this.view.setBigUint64(record + vf.VF_MAC, macNumber(mac), true);
@@ -122,47 +169,29 @@ export class FirmwareHost {
 
   attach(number: number, queue: number, state: number = virtqueue.RING_ENABLED): void {
     const guest = this.#guest(number);
-    const ring = guest.queues.queue(queue);
-    this.#writeRingRecord(this.ringNumber(number, queue), guest.queues, ring, state);
-    this.firmware.attachRing(
-      this.ringNumber(number, queue),
-      this.#pin(guest, ring.descriptors),
-      this.#pin(guest, ring.avail),
-      this.#pin(guest, ring.used),
-      state,
-      queue & 1,
-    );
+    const driver = guest.queues.queue(queue);
+    const ring = this.#ringOf(number, queue, driver);
+    this.#writeRecord(ring, guest, driver, state);
+    const [descriptors = 0, avail = 0, used = 0] = this.#pin(ring.number, guest, driver);
+    this.firmware.attachRing(ring.number, descriptors, avail, used, state, queue & 1);
   }
 
   /** Whether frames for a VF are joined, as the control plane says it. */
   setGro(number: number, isOn: boolean): void {
     for (let queue = 0; queue < this.#guest(number).queues.queueCount; queue += 2) {
-      const flags = this.ringWord(number, queue, virtqueue.RING_FLAGS);
-      const rest = flags & ~virtqueue.RING_F_GRO;
-      const record = this.ringNumber(number, queue) * virtqueue.RING_RECORD_SIZE;
-      const at = memory.SHARED_BASE + memory.SHARED_RINGS + record + virtqueue.RING_FLAGS;
-      this.view.setUint32(at, isOn ? rest | virtqueue.RING_F_GRO : rest, true);
+      const rest = this.ringWord(number, queue, virtqueue.RING_FLAGS) & ~virtqueue.RING_F_GRO;
+      const flags = isOn ? rest | virtqueue.RING_F_GRO : rest;
+      this.shared.setRingField(this.ringNumber(number, queue), virtqueue.RING_FLAGS, flags);
     }
   }
 
   /** Guest n is function n and port n; its rings have numbers from n × CONTROL_QUEUE on. */
-  #openRings(number: number): void {
-    const first = this.ringNumber(number, 0);
-    this.view.setUint32(this.vfRecord(number) + vf.VF_FIRST_RING, first, true);
-    for (let ring = first; ring < first + CONTROL_QUEUE; ring += RING_BLOCK_SIZE) {
-      const block = (ring / RING_BLOCK_SIZE) * vf.RING_OWNER_SIZE;
-      const at = this.sharedAddress(memory.SHARED_RING_OWNERS + block);
-      this.view.setUint16(at, number, true);
-      this.view.setUint16(at + vf.RING_OWNER_PORT, number, true);
-    }
-  }
-
   ringNumber(number: number, queue: number): number {
     return number * CONTROL_QUEUE + queue;
   }
 
   slotAddress(slot: number): number {
-    return this.slotsBase + slot * memory.SLOT_SIZE;
+    return this.#space.slotsOffset + slot * memory.SLOT_SIZE;
   }
 
   /** One call of the firmware, and what the host does after it. Returns the flags. */
@@ -200,33 +229,14 @@ export class FirmwareHost {
 
   /** Answers a miss: a window, "there is no such memory", or "no slot is free". */
   mapMissing(): void {
-    const number = this.control(processor.CONTROL_MISS_VF);
-    const at = memory.CONTROL_BASE + processor.CONTROL_MISS_ADDRESS;
-    const address = this.view.getBigUint64(at, true);
-    this.misses += 1;
-    const region = this.#regionOf(number, address);
-    if (region === undefined) {
-      this.setControl(processor.CONTROL_INVALID_VF, number + 1);
-      const answer = memory.CONTROL_BASE + processor.CONTROL_INVALID_ADDRESS;
-      this.view.setBigUint64(answer, address, true);
-      return;
-    }
-    const slot = this.firmware.chooseSlot(this.slotCount, number);
-    if (slot < 0) {
-      this.setControl(processor.CONTROL_EXHAUSTED, 1);
-      return;
-    }
-    this.evict(slot);
-    this.#mapWindow(number, region, Number(address), slot);
+    this.#misses.resolve();
   }
 
-  /** Takes a window away, if the slot holds one. */
-  evict(slot: number): void {
-    const record = memory.WINDOW_SLOTS_BASE + slot * memory.SLOT_RECORD_SIZE;
-    if (this.view.getBigUint64(record + memory.SLOT_KEY, true) === 0n) return;
-    this.firmware.removeWindow(slot);
-    this.linear.unmap(this.slotAddress(slot), memory.SLOT_SIZE);
-    this.evictions += 1;
+  /** Takes the windows of a VF away, as a change of its memory between two turns does. */
+  forgetWindows(number: number): void {
+    this.windows.setRegions(number, []);
+    while (this.windows.hasLeftovers) this.windows.sweep();
+    this.windows.setRegions(number, this.#guest(number).regions);
   }
 
   /** The keys of all windows that the firmware knows. */
@@ -265,15 +275,11 @@ export class FirmwareHost {
   }
 
   counter(number: number, queue: number, counter: number): number {
-    const ring = this.ringNumber(number, queue);
-    const record = memory.SHARED_COUNTERS + ring * counters.COUNTER_RECORD_SIZE;
-    return Number(this.view.getBigUint64(memory.SHARED_BASE + record + counter * 8, true));
+    return this.shared.counter(this.ringNumber(number, queue), counter);
   }
 
   ringWord(number: number, queue: number, word: number): number {
-    const ring = this.ringNumber(number, queue);
-    const record = memory.SHARED_RINGS + ring * virtqueue.RING_RECORD_SIZE;
-    return this.view.getUint32(memory.SHARED_BASE + record + word, true);
+    return this.shared.ringField(this.ringNumber(number, queue), word);
   }
 
   /** The counters in the shape of the NIC's own, so that the same assertions serve both. */
@@ -282,39 +288,11 @@ export class FirmwareHost {
     return { name: 'firmware', uptimeSeconds: 0, vfs, uplinks: [], processors: [] };
   }
 
-  #vfStats(number: number, guest: HostedGuest): VfStats {
-    const queues = Array.from({ length: guest.queues.queueCount }, (_, queue) => queue);
-    const total = (direction: number, counter: number): number =>
-      queues
-        .filter((queue) => (queue & 1) === direction)
-        .reduce((sum, queue) => sum + this.counter(number, queue, counter), 0);
-    const side = (direction: number) => ({
-      packets: total(direction, counters.COUNTER_PACKETS),
-      bytes: total(direction, counters.COUNTER_BYTES),
-      interrupts: total(direction, counters.COUNTER_INTERRUPTS),
-      windowMisses: total(direction, counters.COUNTER_WINDOW_MISSES),
-      faults: total(direction, counters.COUNTER_FAULTS),
-      faultReasons: {},
-      drops: Object.fromEntries(
-        DROP_NAMES.map((name, reason) => [name, total(direction, counters.COUNTER_DROPS + reason)]),
-      ),
-    });
-    const forwarded = total(1, counters.COUNTER_FORWARDED);
-    const replicas = total(1, counters.COUNTER_REPLICAS);
-    const kicks = total(1, counters.COUNTER_KICKS);
-    const tx = { ...side(1), forwarded, replicas, kicks };
-    const offered = total(0, counters.COUNTER_OFFERED);
-    const segments = total(0, counters.COUNTER_SEGMENTS);
-    const checksums = total(0, counters.COUNTER_CHECKSUMS);
-    const coalesced = total(0, counters.COUNTER_GRO);
-    const rx = { ...side(0), offered, segments, coalesced, checksums };
-    const addresses = {
-      learned: this.view.getInt32(this.vfRecord(number) + vf.VF_LEARNED_COUNT, true),
-      unlearned: Number(this.view.getBigUint64(this.vfRecord(number) + vf.VF_UNLEARNED, true)),
-    };
-    const name = `vf${number}`;
-    const { mac } = guest;
-    return { name, mac, state: 'ready', link: 'up', addresses, tx, rx, queues: [] };
+  #vfStats(number: number, { queues, mac }: HostedGuest): VfStats {
+    const counted = readQueues(this.shared, this.ringNumber(number, 0), queues.pairs.length);
+    const sums = { tx: sumTx(counted), rx: sumRx(counted), queues: [] };
+    const addresses = readAddresses(this.shared, number);
+    return { name: `vf${number}`, mac, state: 'ready', link: 'up', addresses, ...sums };
   }
 
   #guest(number: number): HostedGuest {
@@ -323,64 +301,47 @@ export class FirmwareHost {
     return guest;
   }
 
-  #regionOf(number: number, address: bigint): GuestRegion | undefined {
-    return this.#guest(number).regions.find((region) => {
-      const first = BigInt(region.guestAddress);
-      return address >= first && address < first + BigInt(region.sizeBytes);
-    });
+  /** What the control plane notes of a ring when its set-up is complete. */
+  #ringOf(number: number, queue: number, driver: DriverQueue): Ring {
+    const { features: bits, options } = this.#guest(number).queues;
+    const known = options.mtu === undefined ? bits : [...bits, VIRTIO_NET_F_MTU];
+    const features = [...known].reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);
+    const role = (queue & 1) === 1 ? 'transmit' : 'receive';
+    const setup = { ...createRingSetup(), size: driver.size, base: driver.base };
+    return createRing(queue, this.ringNumber(number, queue), { role, setup, features, pins: null });
   }
 
-  #mapWindow(number: number, region: GuestRegion, address: number, slot: number): void {
-    const chunk = Math.floor(address / memory.SLOT_SIZE);
-    const start = chunk * memory.SLOT_SIZE;
-    const low = Math.max(region.guestAddress - start, 0);
-    const end = Math.min(region.guestAddress + region.sizeBytes - start, memory.SLOT_SIZE);
-    const base = this.slotAddress(slot);
-    const fileOffset = region.fileOffset + start + low - region.guestAddress;
-    this.linear.map(base + low, end - low, region.fd, fileOffset);
-    const key = ((BigInt(number) + 1n) << 48n) | BigInt(chunk);
-    this.firmware.insertWindow(key, low, end - low, base, slot);
+  #writeRecord(ring: Ring, guest: HostedGuest, driver: DriverQueue, state: number): void {
+    writeRingRecord(this.shared, ring);
+    const { mtu = 0 } = guest.queues.options;
+    writeNetRing(this.shared, ring, { guest: SETTINGS, hasGro: false, mtu });
+    this.shared.setRingField(ring.number, virtqueue.RING_STATE, state);
+    if (driver.isPacked) return;
+    // As a processor does: a split ring goes on where its used index stands.
+    for (const field of [
+      virtqueue.RING_LAST_AVAIL,
+      virtqueue.RING_USED_INDEX,
+      virtqueue.RING_SIGNALLED_USED,
+    ]) {
+      this.shared.setRingField(ring.number, field, driver.base);
+    }
   }
 
-  /** Maps a part of a ring for good. Returns its linear address. */
-  #pin(guest: HostedGuest, part: { address: number; length: number }): number {
-    const region = guest.regions.find(
-      ({ guestAddress, sizeBytes }) =>
-        part.address >= guestAddress && part.address < guestAddress + sizeBytes,
+  /** Maps the parts of a ring for good. Returns their linear addresses. */
+  #pin(number: number, guest: HostedGuest, driver: DriverQueue): number[] {
+    for (const old of distinctPins(this.#pins.get(number) ?? [])) {
+      this.#space.unmapPin(old);
+      this.#allocator.free(old.pinOffset, old.lengthBytes);
+    }
+    const parts = [driver.descriptors, driver.avail, driver.used];
+    const pins = planPins(
+      this.#allocator,
+      parts.map((part) => filePart(guest.regions, part)),
     );
-    if (region === undefined) throw new Error('assertion: the ring lies in no region');
-    const first = Math.floor(part.address / PAGE_SIZE) * PAGE_SIZE;
-    const end = Math.ceil((part.address + part.length) / PAGE_SIZE) * PAGE_SIZE;
-    const at = this.#pins;
-    const fileOffset = region.fileOffset + first - region.guestAddress;
-    this.linear.map(at, end - first, region.fd, fileOffset);
-    this.#pins += end - first;
-    return at + part.address - first;
-  }
-
-  #writeRingRecord(number: number, queues: GuestQueues, ring: DriverQueue, state: number): void {
-    const { view } = this;
-    const at = memory.SHARED_BASE + memory.SHARED_RINGS + number * virtqueue.RING_RECORD_SIZE;
-    let flags = 0;
-    if (queues.features.has(VIRTIO_NET_F_MRG_RXBUF)) flags |= virtqueue.RING_F_MERGEABLE;
-    if (ring.eventIndex) flags |= virtqueue.RING_F_EVENT_INDEX;
-    if (ring.inOrder) flags |= virtqueue.RING_F_IN_ORDER;
-    if (queues.features.has(VIRTIO_F_INDIRECT_DESC)) flags |= virtqueue.RING_F_INDIRECT;
-    if (ring.isPacked) flags |= virtqueue.RING_F_PACKED;
-    const place = ring.base & 0xffff;
-    view.setUint32(at + virtqueue.RING_STATE, state, true);
-    view.setUint32(at + virtqueue.RING_SIZE, ring.size, true);
-    view.setUint32(at + virtqueue.RING_FLAGS, flags, true);
-    view.setUint32(at + virtqueue.RING_LAST_AVAIL, place, true);
-    view.setUint32(at + virtqueue.RING_USED_INDEX, place, true);
-    view.setUint32(at + virtqueue.RING_SIGNALLED_USED, place, true);
-    view.setUint32(at + virtqueue.RING_FAULT, 0, true);
-    view.setUint32(at + virtqueue.RING_FLOOD_NEXT, 0, true);
-    view.setUint32(at + virtqueue.RING_MTU, queues.options.mtu ?? 0, true);
-    view.setUint32(at + virtqueue.RING_HEADER_SIZE, queues.headerSize, true);
-    const features = [...queues.features].reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);
-    const isTransmit = (number & 1) === 1;
-    view.setUint32(at + virtqueue.RING_OFFLOADS, ringOffloads(features, isTransmit), true);
+    if (pins === null) throw new Error('assertion: no room for pins');
+    this.#pins.set(number, pins);
+    for (const pin of distinctPins(pins)) this.#space.mapPin(pin);
+    return pins.map((pin) => this.#space.addressOf(pin));
   }
 
   #collect(countWord: number, list: number, target: number[]): void {
@@ -388,4 +349,15 @@ export class FirmwareHost {
     for (let i = 0; i < count; i++) target.push(this.view.getUint32(list + i * 4, true));
     this.setControl(countWord, 0);
   }
+}
+
+/** Where a part of a ring lies in its guest's files. */
+function filePart(regions: readonly MemoryRegion[], part: Span): FilePart {
+  const region = regions.find(
+    ({ guestAddress, sizeBytes }) =>
+      part.address >= guestAddress && part.address < guestAddress + sizeBytes,
+  );
+  if (region === undefined) throw new Error('assertion: the ring lies in no region');
+  const offset = region.fileOffset + part.address - region.guestAddress;
+  return { fd: region.fd, offset, lengthBytes: part.length, pageSizeBytes: PAGE_SIZE };
 }

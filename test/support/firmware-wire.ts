@@ -1,3 +1,4 @@
+import { DROP_NAMES } from '../../src/state/counter-names.ts';
 import { macOf } from '../../src/testing/frames.ts';
 import { type GuestOptions, GuestQueues } from '../../src/testing/guest-queues.ts';
 import type { Layout } from '../../src/testing/slot.ts';
@@ -75,10 +76,8 @@ export class FirmwareWire {
 
   /** How often `reason` was counted: on the transmit side of a VF, or on its receive side. */
   drops(number: number, side: 'tx' | 'rx', reason: string): number {
-    const drops = this.host.stats().vfs[number]?.[side].drops ?? {};
-    const count = drops[reason];
-    if (count === undefined) throw new Error(`assertion: no drop reason ${reason}`);
-    return count;
+    if (!DROP_NAMES.includes(reason)) throw new Error(`assertion: no drop reason ${reason}`);
+    return this.host.stats().vfs[number]?.[side].drops[reason] ?? 0;
   }
 
   /** All drops of a VF that are not zero. */

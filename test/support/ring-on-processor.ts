@@ -1,8 +1,10 @@
 import { CONTROL_QUEUE } from '../../layout/limits.ts';
 import { RING_ENABLED, RING_SIZE } from '../../layout/virtqueue.ts';
+import { PinAllocator, planPins } from '../../src/memory/pins.ts';
 import { createEventFd } from '../../src/os/event-fd.ts';
 import { c } from '../../src/os/libc.ts';
 import { createMemoryFile } from '../../src/os/memory-file.ts';
+import { PAGE_SIZE } from '../../src/os/page-size.ts';
 import type { Command, RingPins } from '../../src/processor/commands.ts';
 import type { SharedState } from '../../src/state/shared-state.ts';
 
@@ -22,8 +24,8 @@ export class RingOnProcessor {
   constructor(shared: SharedState, vf: number) {
     this.number = vf * CONTROL_QUEUE + 1;
     shared.setRingField(this.number, RING_SIZE, 256);
-    this.pins = { descriptors: this.#pin(0), avail: this.#pin(1), used: this.#pin(2) };
-    const { pins } = this;
+    const pins = planRing(this.#fd);
+    this.pins = pins;
     this.injectTrap = { kind: 'inject-trap', ring: this.number, pins };
     this.attach = {
       kind: 'attach-ring',
@@ -43,9 +45,15 @@ export class RingOnProcessor {
     c.close(this.#fd);
     c.close(this.#kickFd);
   }
+}
 
-  #pin(part: number): RingPins['used'] {
-    const at = part * PART_SIZE;
-    return { pinOffset: at, lengthBytes: PART_SIZE, fd: this.#fd, fileOffset: at, partOffset: 0 };
-  }
+/** The pins of a ring whose parts lie one behind the other in a file of its own. */
+function planRing(fd: number): RingPins {
+  const parts = [0, 1, 2].map((part) => ({
+    ...{ fd, offset: part * PART_SIZE },
+    ...{ lengthBytes: PART_SIZE, pageSizeBytes: PAGE_SIZE },
+  }));
+  const [descriptors, avail, used] = planPins(new PinAllocator(), parts) ?? [];
+  if (!descriptors || !avail || !used) throw new Error('assertion: no room for pins');
+  return { descriptors, avail, used };
 }

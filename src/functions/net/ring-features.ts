@@ -80,7 +80,7 @@ export function controlQueueOf(features: bigint, queuePairs: number): number | n
  * The OFFLOAD bits of a ring: what a transmit ring's guest may leave undone (HOST_ features, CSUM),
  * what a receive ring's guest takes undone (GUEST_ features).
  */
-export function ringOffloads(features: bigint, isTransmit: boolean): number {
+function ringOffloads(features: bigint, isTransmit: boolean): number {
   const bits: readonly (readonly [number, number])[] = isTransmit ? HOST_OFFLOADS : GUEST_OFFLOADS;
   return bits.reduce((sum, [bit, value]) => sum | (hasFeature(features, bit) ? value : 0), 0);
 }
