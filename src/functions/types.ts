@@ -1,6 +1,7 @@
 // What a function of any kind shows of itself.
 
 import type { EventOf } from '../events.ts';
+import type { ControlStats } from '../state/stats.ts';
 
 /**
  * down: no front-end. connected: the socket is open. ready: at least one ring runs.
@@ -42,6 +43,8 @@ export interface FunctionInfo {
   features: string[];
   rings: RingInfo[];
   memoryBytes: number;
+  /** Of its request ring, once that was used. `commands`: its requests. */
+  counters?: ControlStats;
   lastFault?: string;
 }
 

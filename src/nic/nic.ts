@@ -259,7 +259,8 @@ class SoftwareNic implements Nic {
   }
 
   injectTrap(name: string, queue: number): Promise<boolean> {
-    return this.#find(name).rings.injectTrap(queue);
+    const { rings } = this.#rngs.find(name) ?? this.#find(name);
+    return rings.injectTrap(queue);
   }
 
   on<Name extends NicEventName>(event: Name, listener: NicListener<Name>): void {

@@ -25,6 +25,10 @@ export class RngSet {
     return [...this.#rngs.values()];
   }
 
+  find(name: string): Rng | undefined {
+    return this.#rngs.get(name);
+  }
+
   configs(): RngConfig[] {
     return this.all().map(({ config }) => config);
   }

@@ -15,6 +15,8 @@ export interface TestNicOptions {
   vfs?: number;
   /** What all VFs share, beside their name, socket and MAC. */
   vf?: Partial<VfConfigInput>;
+  /** Entropy devices: `rng0`, `rng1` … */
+  rngs?: number;
 }
 
 /**
@@ -41,12 +43,21 @@ export class TestNic {
       mac: macOf(number + 1),
       ...options.vf,
     }));
-    const nic = await createNic({ name: 'test', processors: options.processors ?? 1, vfs });
+    const rngs = Array.from({ length: options.rngs ?? 0 }, (_, number) => ({
+      name: `rng${number}`,
+      socket: join(directory, `rng${number}.sock`),
+    }));
+    const processors = options.processors ?? 1;
+    const nic = await createNic({ name: 'test', processors, vfs, rngs });
     return new TestNic(nic, directory);
   }
 
   socket(number: number): string {
     return join(this.directory, `${number}.sock`);
+  }
+
+  rngSocket(number: number): string {
+    return join(this.directory, `rng${number}.sock`);
   }
 
   mac(number: number): string {

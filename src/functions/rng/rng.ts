@@ -1,3 +1,4 @@
+import { COUNTER_REFUSED } from '../../../layout/counters.ts';
 import { ANSWER_SIZE_MAX } from '../../../layout/limits.ts';
 import * as virtio from '../../../layout/virtio.ts';
 import { RING_FAULT_NONE, RING_FLAGS } from '../../../layout/virtqueue.ts';
@@ -6,6 +7,7 @@ import { randomBytes } from '../../os/random.ts';
 import type { RingRole } from '../../processor/commands.ts';
 import type { Fabric, FunctionPlace, NicFunction } from '../../processor/fabric.ts';
 import type { FunctionView } from '../../processor/function-view.ts';
+import { readControl } from '../../state/counters.ts';
 import type { RingBlock } from '../../state/ring-numbers.ts';
 import type { RingProblem } from '../../state/ring-problem.ts';
 import { CONFIG_SPACE_SIZE, type Device, type FrontEndTraits } from '../../vhost-user/device.ts';
@@ -126,7 +128,12 @@ export class Rng implements Device, RingDevice, NicFunction {
   }
 
   /** A request: a chain of writable buffers, with room for so many bytes. */
-  async onCommand(_bytes: Uint8Array, room: number): Promise<Uint8Array> {
+  async onCommand({ length }: Uint8Array, room: number): Promise<Uint8Array> {
+    // 5.4.6.1: the driver has no business with buffers to be read. They come back as they are.
+    if (length > 0 || room === 0) {
+      this.#fabric.shared.count(this.ringBlock.first + REQUEST_QUEUE, COUNTER_REFUSED);
+      return new Uint8Array(0);
+    }
     return randomBytes(Math.min(room, ANSWER_SIZE_MAX));
   }
 
@@ -163,6 +170,7 @@ export class Rng implements Device, RingDevice, NicFunction {
   info(): FunctionInfo {
     const { session, state, lastFault } = this.#attachment;
     const features = session?.features ?? 0n;
+    const counters = readControl(this.#fabric.shared, this.ringBlock.first + REQUEST_QUEUE);
     return {
       ...this.config,
       kind: 'rng',
@@ -173,6 +181,7 @@ export class Rng implements Device, RingDevice, NicFunction {
         .map(([name]) => name),
       rings: ringInfos(this.rings),
       memoryBytes: session?.memory.sizeBytes ?? 0,
+      ...(counters === undefined ? {} : { counters }),
       ...(lastFault === undefined ? {} : { lastFault }),
     };
   }
