@@ -5,6 +5,8 @@ import { deriveMac, MAC_PATTERN } from './mac.ts';
 import { nearest } from './nearest.ts';
 import { NIC_KEYS, VF_KEYS } from './schema.ts';
 import {
+  checkNewUplink,
+  checkNewVf,
   checkRoomFor,
   completeChanges,
   completeNic,
@@ -47,6 +49,58 @@ describe('a VF by itself', () => {
     const nic = completeNic({ vfs });
     const vf = completeVf({ name: 'b', socket: '/b' }, 'nic0');
     expect(() => checkRoomFor(vf, nic)).toThrow('one NIC has at most 256: received b');
+  });
+});
+
+describe('names and sockets', () => {
+  const vf = { name: 'a', socket: '/a' };
+  const wan = { name: 'wan', type: 'stream', socket: '/w' };
+  const rng = { name: 'r', socket: '/r' };
+  const nic = { vfs: [vf], uplinks: [wan], rngs: [rng] };
+
+  it('are one space: those of VFs, uplinks and entropy devices', () => {
+    expect(() => completeNic(nic)).not.toThrow();
+    const refused: [object, string][] = [
+      [{ rngs: [{ ...rng, name: 'a' }] }, 'rngs[0].name repeats the name of vfs[0] (a)'],
+      [{ rngs: [{ ...rng, name: 'wan' }] }, 'rngs[0].name repeats the name of uplinks[0] (wan)'],
+      [{ rngs: [rng, { ...rng, socket: '/s' }] }, 'rngs[1].name repeats the name of rngs[0] (r)'],
+      [{ rngs: [{ ...rng, socket: '/a' }] }, 'rngs[0].socket repeats the socket of vfs[0] (a)'],
+      [{ rngs: [{ ...rng, socket: '/w' }] }, 'rngs[0].socket repeats the socket of uplinks[0]'],
+      [{ rngs: [rng, { ...rng, name: 's' }] }, 'rngs[1].socket repeats the socket of rngs[0] (r)'],
+      [{ uplinks: [{ ...wan, socket: '/a' }] }, 'uplinks[0].socket repeats the socket of vfs[0]'],
+      [{ control: '/r' }, 'rngs[0].socket repeats the socket of the control socket'],
+    ];
+    for (const [changes, words] of refused) {
+      expect(() => completeNic({ ...nic, ...changes }), words).toThrow(words);
+    }
+  });
+
+  it('may be shared by uplinks that connect to one place', () => {
+    const uplinks = [
+      { name: 'x', type: 'vde', socket: '/v' },
+      { name: 'y', type: 'vde', socket: '/v' },
+    ];
+    expect(() => completeNic({ uplinks })).not.toThrow();
+  });
+
+  it('of an entropy device must not be those of a VF or an uplink to be added', () => {
+    const complete = completeNic(nic);
+    const add = (fields: object) => () =>
+      checkNewVf(completeVf({ name: 'b', socket: '/b', ...fields }, 'nic0'), complete);
+    expect(add({})).not.toThrow();
+    expect(add({ name: 'r' })).toThrow('because the NIC has one of this name: received r');
+    expect(add({ socket: '/r' })).toThrow('because socket repeats the socket of rngs[0] (r)');
+    expect(add({ socket: '/w' })).toThrow('because socket repeats the socket of uplinks[0] (wan)');
+    const addUplink = (fields: object) => () =>
+      checkNewUplink(completeUplink({ ...wan, name: 'lan', socket: '/l', ...fields }), complete);
+    expect(addUplink({})).not.toThrow();
+    expect(addUplink({ name: 'r' })).toThrow();
+    expect(addUplink({ socket: '/r' })).toThrow('socket repeats the socket of rngs[0] (r)');
+  });
+
+  it('of an entropy device are checked like those of a VF', () => {
+    expect(() => completeNic({ rngs: [{ name: 'r', socket: '/r', mtu: 1500 }] })).toThrow('"mtu"');
+    expect(() => completeNic({ rngs: [{ name: 'r', socket: 'r' }] })).toThrow('rngs[0].socket');
   });
 });
 

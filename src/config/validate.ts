@@ -90,6 +90,34 @@ export function checkNewUplink(uplink: UplinkConfig, nic: NicConfig): void {
   if ([...nic.uplinks, ...nic.vfs, ...nic.rngs].some(({ name }) => name === uplink.name)) {
     throw operatorError('HEDDLE_UPLINK_EXISTS', { uplink: uplink.name });
   }
+  const received = boundBy(uplink);
+  const other = received === undefined ? undefined : socketsOf(nic).get(received);
+  if (received === undefined || other === undefined) return;
+  const parameters = { where: inCode([], 'value'), key: 'socket', other, received };
+  throw operatorError('HEDDLE_CONFIG_DUPLICATE_SOCKET', parameters);
+}
+
+/** The path that the NIC binds for an uplink. At one that it connects to, several may meet. */
+function boundBy(uplink: UplinkConfig): string | undefined {
+  if (uplink.type === 'dgram') return uplink.socket;
+  return uplink.type === 'stream' && uplink.mode === 'server' ? uplink.socket : undefined;
+}
+
+/** Who has which socket. */
+function socketsOf({ vfs, uplinks, rngs }: NicConfig): Map<string, string> {
+  const labelled = (list: string, functions: { name: string; path: string | undefined }[]) =>
+    functions.flatMap(({ name, path }, index): [string, string][] =>
+      path === undefined ? [] : [[path, `${list}[${index}] (${name})`]],
+    );
+  const named = ({ name, socket }: { name: string; socket: string }) => ({ name, path: socket });
+  return new Map([
+    ...labelled('vfs', vfs.map(named)),
+    ...labelled(
+      'uplinks',
+      uplinks.map((uplink) => ({ name: uplink.name, path: boundBy(uplink) })),
+    ),
+    ...labelled('rngs', rngs.map(named)),
+  ]);
 }
 
 /** The complete configuration of one VF, by itself: `checkRoomFor` compares it with the others. */
@@ -114,7 +142,9 @@ export function checkRoomFor(vf: VfConfig, nic: NicConfig, locate: Locate = inCo
     throw operatorError('HEDDLE_TOO_MANY_VFS', { limit: PORT_COUNT_MAX, received: vf.name });
   }
   const at: Locate = (path, part) => locate(path.slice(2), part);
-  throwProblems(conflictsOf({ ...nic, vfs: [...others, vf] }, at, (path) => path.slice(2)));
+  const taken = socketsOf({ ...nic, vfs: [] });
+  const alone = { ...nic, vfs: [...others, vf], uplinks: [], rngs: [] };
+  throwProblems(conflictsOf(alone, at, (path) => path.slice(2), taken));
 }
 
 /** Refuses a VF to be added: its name must be free too. */
@@ -138,11 +168,11 @@ function conflictsOf(
   config: NicConfig,
   locate: Locate,
   shown: (path: KeyPath) => KeyPath = (path) => path,
+  sockets = new Map<string, string>(),
 ): OperatorError[] {
   const problems: OperatorError[] = [];
   const names = new Map<string, string>();
   const macs = new Map<string, string>();
-  const sockets = new Map<string, string>();
   if (config.control !== undefined) sockets.set(config.control, 'the control socket');
   config.vfs.forEach((vf, index) => {
     const label = `vfs[${index}] (${vf.name})`;
@@ -164,49 +194,41 @@ function conflictsOf(
       }
     }
   });
-  return [
-    ...problems,
-    ...uplinkConflicts(config, names, locate),
-    ...rngConflicts(config, { names, sockets }, locate),
-  ];
+  return [...problems, ...otherConflicts(config, { names, sockets }, locate)];
 }
 
-/** The names of uplinks and VFs are one space: the MAC table shows both. */
-function uplinkConflicts(
-  config: NicConfig,
-  names: Map<string, string>,
-  locate: Locate,
-): OperatorError[] {
-  return config.uplinks.flatMap(({ name }, index) => {
-    const other = names.get(name);
-    names.set(name, `uplinks[${index}] (${name})`);
-    if (other === undefined) return [];
-    const path = ['uplinks', index, 'name'];
-    const key = keyText(path, 'the uplink');
-    const where = locate(path, 'value');
-    return [operatorError('HEDDLE_CONFIG_DUPLICATE_NAME', { where, key, other, received: name })];
-  });
-}
-
-/** Their names are of the same space; so are their sockets. */
-function rngConflicts(
-  config: NicConfig,
+/**
+ * Uplinks and entropy devices: their names and sockets are of one space with those of VFs. (The MAC
+ * table shows VFs and uplinks.)
+ */
+function otherConflicts(
+  { uplinks, rngs }: NicConfig,
   { names, sockets }: { names: Map<string, string>; sockets: Map<string, string> },
   locate: Locate,
 ): OperatorError[] {
+  const all = [
+    ...uplinks.map((uplink, index) => {
+      const { name } = uplink;
+      return { list: 'uplinks', kind: 'the uplink', index, name, socket: boundBy(uplink) };
+    }),
+    ...rngs.map(({ name, socket }, index) => {
+      return { list: 'rngs', kind: 'the entropy device', index, name, socket };
+    }),
+  ];
   const kinds = [
     { code: 'HEDDLE_CONFIG_DUPLICATE_NAME', field: 'name', seen: names },
     { code: 'HEDDLE_CONFIG_DUPLICATE_SOCKET', field: 'socket', seen: sockets },
   ] as const;
-  return config.rngs.flatMap((rng, index) =>
+  return all.flatMap(({ list, kind, index, ...fields }) =>
     kinds.flatMap(({ code, field, seen }) => {
-      const other = seen.get(rng[field]);
-      seen.set(rng[field], `rngs[${index}] (${rng.name})`);
+      const received = fields[field];
+      if (received === undefined) return [];
+      const other = seen.get(received);
+      seen.set(received, `${list}[${index}] (${fields.name})`);
       if (other === undefined) return [];
-      const path = ['rngs', index, field];
-      const key = keyText(path, 'the entropy device');
+      const path = [list, index, field];
       const where = locate(path, 'value');
-      return [operatorError(code, { where, key, other, received: rng[field] })];
+      return [operatorError(code, { where, key: keyText(path, kind), other, received })];
     }),
   );
 }

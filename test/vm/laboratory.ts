@@ -95,9 +95,9 @@ export class Laboratory {
   }
 
   /** Adds a VF to the running NIC and a guest to the VF. */
-  async add(name: string): Promise<Guest> {
+  async add(name: string, extra: Partial<GuestOptions> = {}): Promise<Guest> {
     await this.#nic.addVf(vfConfig(name, this.#directory, this.#options));
-    return this.boot(name);
+    return this.boot(name, extra);
   }
 
   /** Starts a guest on a VF that the NIC has. */

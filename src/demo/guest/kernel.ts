@@ -8,8 +8,8 @@ export interface Kernel {
   readonly modules: string;
 }
 
-/** What an ordinary guest loads: virtio over PCI and the network driver. */
-const driverNames = ['virtio_pci', 'virtio_net'];
+/** What an ordinary guest loads: virtio over PCI, the network driver, the entropy device's. */
+const driverNames = ['virtio_pci', 'virtio_net', 'virtio_rng'];
 
 /** The newest kernel that has its modules; the small "cloud" flavour first, for it boots faster. */
 export function findKernel(boot = '/boot', modulesRoot = '/lib/modules'): Kernel | undefined {

@@ -20,6 +20,8 @@ export interface GuestOptions {
   readonly iommu?: boolean;
   /** What QEMU's virtio-net-pci is told besides, like `mrg_rxbuf=off`. */
   readonly deviceProperties?: readonly string[];
+  /** The vhost-user socket of an entropy device, on which the NIC listens. */
+  readonly rngSocket?: string;
   /** Where QEMU listens for commands of its own (QMP). */
   readonly monitorSocket?: string;
 }

@@ -23,7 +23,16 @@ export function qemuArguments(options: GuestOptions, kernel: Kernel, image: stri
     ...['-chardev', `socket,id=console,fd=${consoleFd}`, '-serial', 'chardev:console'],
     ...['-chardev', `socket,id=command,fd=${commandFd}`, '-serial', 'chardev:command'],
     ...nicArguments(options),
+    ...(options.rngSocket === undefined ? [] : rngArguments(options.rngSocket)),
     ...(options.monitorSocket === undefined ? [] : monitorArguments(options.monitorSocket)),
+  ];
+}
+
+/** Without MSI-X, for the reason that the NIC is. */
+function rngArguments(socket: string): string[] {
+  return [
+    ...['-chardev', `socket,id=rng,path=${socket}`],
+    ...['-device', 'vhost-user-rng-pci,chardev=rng,vectors=0'],
   ];
 }
 
