@@ -39,19 +39,27 @@ class FakeFirmware {
 }
 
 let firmware: FakeFirmware;
+/** CPU time that has passed, in µs. */
+let cpu = 0;
 let queues: ControlQueues;
 let reports: Report[];
 
 beforeEach(() => {
   firmware = new FakeFirmware();
+  cpu = 0;
   reports = [];
   const buffer = new ArrayBuffer(COMMAND_BASE + COMMAND_ANSWER + 64);
-  queues = new ControlQueues(firmware as unknown as Firmware, buffer, {
-    resolveMiss: () => firmware.resolveMiss(),
-    onUntranslated: () => undefined,
-    call: () => undefined,
-    report: (report) => reports.push(report),
-  });
+  queues = new ControlQueues(
+    firmware as unknown as Firmware,
+    buffer,
+    {
+      resolveMiss: () => firmware.resolveMiss(),
+      onUntranslated: () => undefined,
+      call: () => undefined,
+      report: (report) => reports.push(report),
+    },
+    () => cpu,
+  );
 });
 
 /** The number of the first control queue. */
@@ -86,6 +94,20 @@ describe('a look at the control queues', () => {
     expect(firmware.taken.size).toBe(255);
     expect(new Set(firmware.taken.values())).toEqual(new Set([3]));
     expect(queues.isDue).toBe(false);
+  });
+
+  it('ends after a millisecond, however dear its windows are, and goes on where it was', () => {
+    firmware.windows = 4;
+    attach(1, 2);
+    const resolveMiss = firmware.resolveMiss.bind(firmware);
+    firmware.resolveMiss = () => {
+      cpu += 400;
+      resolveMiss();
+    };
+    expect(look(), 'a look at it, and one after each of three windows').toBe(4);
+    expect(queues.isDue).toBe(true);
+    for (let looks = 0; looks < 4; looks++) look();
+    expect(firmware.taken.get(RING)).toBe(2);
   });
 
   it('goes on with a command that needs more windows than a look may open', () => {

@@ -18,6 +18,13 @@ const BYSTANDERS = [2, 3] as const;
  */
 const SILENCE_MICROSECONDS_MAX = 5000;
 
+/**
+ * The two longest may be longer. On a machine that is virtual itself a thread's time includes what
+ * the host takes: a flush of TLBs waits until the host runs the other CPU. What an attack costs, it
+ * costs again and again.
+ */
+const LONE_SILENCE_MICROSECONDS_MAX = 25_000;
+
 /** Of the VFs of a NIC that has added them one after another: with a control queue, in blocks. */
 const RINGS_PER_VF = Math.ceil((CONTROL_QUEUE + 1) / RING_BLOCK_SIZE) * RING_BLOCK_SIZE;
 
@@ -118,11 +125,15 @@ export class HostileLab {
   }
 
   #expectNoSilence(): void {
-    const { cpuMicroseconds, wallMilliseconds } = this.#gauge.longest();
-    const silence = `${(cpuMicroseconds / 1000).toFixed(2)} ms of the processor's time`;
-    console.log(`bystanders waited ${silence}, ${wallMilliseconds.toFixed(1)} ms by the clock`);
-    expect(cpuMicroseconds, 'the gauge works').toBeGreaterThan(0);
-    expect(cpuMicroseconds, silence).toBeLessThanOrEqual(SILENCE_MICROSECONDS_MAX);
+    const silences = this.#gauge.longest();
+    const [longest, last] = [silences[0], silences.at(-1)];
+    const all = silences.map(({ cpuMicroseconds }) => (cpuMicroseconds / 1000).toFixed(2));
+    const silence = `${all.join(', ')} ms of the processor's time`;
+    const clock = longest?.wallMilliseconds.toFixed(1);
+    console.log(`bystanders waited ${silence} at most; the first: ${clock} ms by the clock`);
+    expect(last?.cpuMicroseconds, 'the gauge works').toBeGreaterThan(0);
+    expect(last?.cpuMicroseconds, silence).toBeLessThanOrEqual(SILENCE_MICROSECONDS_MAX);
+    expect(longest?.cpuMicroseconds, silence).toBeLessThanOrEqual(LONE_SILENCE_MICROSECONDS_MAX);
   }
 
   /** Everything that is counted when something goes wrong. */

@@ -1,6 +1,6 @@
 import { setEnvironmentData } from 'node:worker_threads';
 import { PROCESSOR_COUNT_MAX } from '../../layout/limits.ts';
-import { SILENCE, SILENCE_KEY, silenceOf } from './silence-record.ts';
+import { SILENCE, SILENCE_KEY, SILENCES_KEPT, silenceOf } from './silence-record.ts';
 
 const HOOK = new URL('../../build/test/support/silence-hook.js', import.meta.url);
 
@@ -26,23 +26,22 @@ export class SilenceGauge {
   }
 
   begin(): void {
-    for (let processor = 0; processor < PROCESSOR_COUNT_MAX; processor++) {
-      this.#record[silenceOf(processor)] = 0;
-      this.#record[silenceOf(processor) + 1] = 0;
-    }
-    this.#record[SILENCE.EPOCH] = (this.#record[SILENCE.EPOCH] ?? 0) + 1;
+    const { LONGEST, SIZE, EPOCH } = SILENCE;
+    this.#record.fill(0, LONGEST, SIZE);
+    this.#record[EPOCH] = (this.#record[EPOCH] ?? 0) + 1;
   }
 
-  /** The longest since the beginning. */
-  longest(): Silence {
-    const longest = { cpuMicroseconds: 0, wallMilliseconds: 0 };
-    for (let processor = 0; processor < PROCESSOR_COUNT_MAX; processor++) {
-      const cpuMicroseconds = this.#record[silenceOf(processor)] ?? 0;
-      if (cpuMicroseconds <= longest.cpuMicroseconds) continue;
-      longest.cpuMicroseconds = cpuMicroseconds;
-      longest.wallMilliseconds = this.#record[silenceOf(processor) + 1] ?? 0;
-    }
-    return longest;
+  /** The longest since the beginning, of the processor where they are worst; the longest first. */
+  longest(): Silence[] {
+    const ofProcessors = Array.from({ length: PROCESSOR_COUNT_MAX }, (_, processor) =>
+      Array.from({ length: SILENCES_KEPT }, (_, rank): Silence => {
+        const at = silenceOf(processor, rank);
+        const cpuMicroseconds = this.#record[at] ?? 0;
+        return { cpuMicroseconds, wallMilliseconds: this.#record[at + 1] ?? 0 };
+      }),
+    );
+    const worst = (silences: Silence[]) => silences.at(-1)?.cpuMicroseconds ?? 0;
+    return ofProcessors.sort((a, b) => worst(b) - worst(a))[0] ?? [];
   }
 
   close(): void {

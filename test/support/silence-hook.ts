@@ -9,7 +9,7 @@ import {
 } from '../../layout/virtqueue.ts';
 import { threadCpuMicroseconds } from '../../src/os/cpu-time.ts';
 import type { Firmware } from '../../src/processor/firmware.ts';
-import { SILENCE, SILENCE_KEY, silenceOf } from './silence-record.ts';
+import { SILENCE, SILENCE_KEY, SILENCES_KEPT, silenceOf } from './silence-record.ts';
 
 // Loaded into each processor's thread before its own code (node --import): looks at the rings of
 // bystanders before and after each turn, and notes how much CPU time of this very thread passed
@@ -20,6 +20,9 @@ import { SILENCE, SILENCE_KEY, silenceOf } from './silence-record.ts';
 //
 // When exactly the guest made it ready nobody knows: it counts from the last look that found it not
 // ready. So what is noted is never too little, and does not depend on what the machine does beside.
+
+/** A silence of this length is noted before it ends. */
+const HOPELESS_MICROSECONDS = 50_000;
 
 interface Watched {
   readonly ring: number;
@@ -93,23 +96,35 @@ class SilenceHook {
     const epoch = this.#record[SILENCE.EPOCH] ?? 0;
     const isNew = epoch !== this.#epoch;
     this.#epoch = epoch;
+    let [longestCpu, longestWall] = [0, 0];
     for (const watched of this.#watched) {
       const place = this.#placeOf(watched.ring);
       const isReady = this.#isReady(watched.ring, place);
       const wasServed = place !== watched.place;
-      if ((isReady || wasServed) && !isNew) this.#note(cpu - watched.cpu, wall - watched.wall);
+      // One that goes on is noted when it ends, unless it is too long already.
+      const isDue = wasServed || (isReady && cpu - watched.cpu > HOPELESS_MICROSECONDS);
+      if (isDue && !isNew && cpu - watched.cpu > longestCpu) {
+        longestCpu = cpu - watched.cpu;
+        longestWall = wall - watched.wall;
+      }
       if (isReady && !wasServed && !isNew) continue;
       watched.place = place;
       watched.cpu = cpu;
       watched.wall = wall;
     }
+    // One for all rings: they wait for the same.
+    if (longestCpu > 0) this.#note(longestCpu, longestWall);
   }
 
+  /** Takes its place among the longest. */
   #note(cpuMicroseconds: number, wallMilliseconds: number): void {
-    const at = silenceOf(this.#processor);
-    if (cpuMicroseconds <= (this.#record[at] ?? 0)) return;
-    this.#record[at] = cpuMicroseconds;
-    this.#record[at + 1] = wallMilliseconds;
+    for (let rank = SILENCES_KEPT - 1; rank >= 0; rank--) {
+      const at = silenceOf(this.#processor, rank);
+      if (cpuMicroseconds <= (this.#record[at] ?? 0)) return;
+      if (rank < SILENCES_KEPT - 1) this.#record.copyWithin(at + 2, at, at + 2);
+      this.#record[at] = cpuMicroseconds;
+      this.#record[at + 1] = wallMilliseconds;
+    }
   }
 }
 

@@ -4,6 +4,8 @@ import { PROCESSOR_COUNT_MAX } from '../../layout/limits.ts';
 export const SILENCE_KEY = 'heddle/silence';
 
 const RINGS_MAX = 16;
+/** Silences that are kept of each processor: its longest. */
+export const SILENCES_KEPT = 3;
 
 /** Places of the record, an array of doubles that all threads share. */
 export const SILENCE = {
@@ -11,11 +13,15 @@ export const SILENCE = {
   EPOCH: 0,
   RING_COUNT: 1,
   RINGS: 2,
-  /** For each processor: the longest CPU time in µs, and beside it milliseconds by the clock. */
+  /**
+   * For each processor its longest silences, the longest first: CPU time in µs, and beside it
+   * milliseconds by the clock.
+   */
   LONGEST: 2 + RINGS_MAX,
-  SIZE: 2 + RINGS_MAX + 2 * PROCESSOR_COUNT_MAX,
+  SIZE: 2 + RINGS_MAX + 2 * SILENCES_KEPT * PROCESSOR_COUNT_MAX,
 } as const;
 
-export function silenceOf(processor: number): number {
-  return SILENCE.LONGEST + processor * 2;
+/** The place of a processor's silence, of which `rank` are longer. */
+export function silenceOf(processor: number, rank: number): number {
+  return SILENCE.LONGEST + (processor * SILENCES_KEPT + rank) * 2;
 }
