@@ -7,6 +7,13 @@ export interface BackOffOptions {
   readonly calmMs?: number;
 }
 
+/** Times are from now: each process has a clock of its own. */
+export interface BackOffState {
+  lastMs: number;
+  /** Below 0: the last wait is over. Null: there was none. */
+  endsInMs: number | null;
+}
+
 /**
  * Each wait is twice as long as the last, up to a limit. The first one again comes after a calm
  * that was longer than the last wait: then it is another problem.
@@ -27,6 +34,16 @@ export class BackOff {
     this.#lastMs = isOver ? firstMs : Math.min(this.#lastMs * 2, maxMs);
     this.#endsAt = now + this.#lastMs;
     return this.#lastMs;
+  }
+
+  save(now: number): BackOffState {
+    const isOver = this.#endsAt === Number.NEGATIVE_INFINITY;
+    return { lastMs: this.#lastMs, endsInMs: isOver ? null : this.#endsAt - now };
+  }
+
+  restore({ lastMs, endsInMs }: BackOffState, now: number): void {
+    this.#lastMs = lastMs;
+    this.#endsAt = endsInMs === null ? Number.NEGATIVE_INFINITY : now + endsInMs;
   }
 
   reset(): void {

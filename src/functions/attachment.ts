@@ -1,22 +1,24 @@
 import { RING_FAULT_TRAP } from '../../layout/virtqueue.ts';
 import { everyStep, inBackground } from '../background.ts';
 import { LifeCycle } from '../life-cycle.ts';
-import { CloseAccount, closePeerFd } from '../os/closer.ts';
+import { CloseAccount, claimPeerFd, closePeerFd } from '../os/closer.ts';
 import type { Poller } from '../os/poller.ts';
 import {
   ClientEndpoint,
   type Endpoint,
+  type EndpointState,
   ServerEndpoint,
   type SocketMode,
 } from '../os/unix-endpoint.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
+import { descriptorsIn } from '../state/saved.ts';
 import type { Device } from '../vhost-user/device.ts';
-import { Dialogue } from '../vhost-user/dialogue.ts';
+import { Dialogue, type DialogueState } from '../vhost-user/dialogue.ts';
 import { followHold } from '../vhost-user/hold.ts';
 import { NOT_SHARED } from '../vhost-user/not-shared.ts';
 import type { Session } from '../vhost-user/session.ts';
 import { FUNCTION_TRANSITIONS } from './function-state.ts';
-import { type Hold, Quarantine } from './quarantine.ts';
+import { type Hold, Quarantine, type QuarantineState } from './quarantine.ts';
 import { Refusals } from './refusals.ts';
 import type { AttachmentEvent, FunctionState } from './types.ts';
 
@@ -27,6 +29,23 @@ export interface AttachmentOwner {
   onBegin(fd: number): void;
   /** It has gone. Returns what there is to say about that, or null. */
   onEnd(session: Session): string | null;
+}
+
+/** Where front-ends are met. */
+interface Place {
+  socket: string;
+  mode: SocketMode;
+}
+
+export interface AttachmentState {
+  state: FunctionState;
+  endpoint: EndpointState;
+  dialogue: DialogueState | null;
+  waitingFd: number;
+  lastFault: string | undefined;
+  isFaulted: boolean;
+  isOutsideTold: boolean;
+  quarantine: QuarantineState;
 }
 
 /**
@@ -74,7 +93,11 @@ export class Attachment {
   }
 
   /** Throws an OperatorError if the socket cannot be opened. */
-  open({ socket, mode }: { socket: string; mode: SocketMode }): void {
+  open(place: Place): void {
+    this.#listen(place);
+  }
+
+  #listen({ socket, mode }: Place, saved?: EndpointState): void {
     const listener = {
       closes: this.#closes,
       onConnection: (fd: number) => this.#meet(fd),
@@ -82,8 +105,38 @@ export class Attachment {
     };
     this.#endpoint =
       mode === 'server'
-        ? new ServerEndpoint(socket, this.#poller, listener)
-        : new ClientEndpoint(socket, listener);
+        ? new ServerEndpoint(socket, this.#poller, listener, saved)
+        : new ClientEndpoint(socket, listener, this.#dialogue !== null);
+  }
+
+  save(now: number): AttachmentState {
+    return {
+      state: this.state,
+      endpoint: this.#endpoint?.save() ?? null,
+      dialogue: this.#dialogue?.save() ?? null,
+      waitingFd: this.#waitingFd,
+      lastFault: this.#lastFault,
+      isFaulted: this.#isFaulted,
+      isOutsideTold: this.#isOutsideTold,
+      quarantine: this.quarantine.save(now),
+    };
+  }
+
+  /** In place of `open`. `now`: monotonic milliseconds. */
+  restore(saved: AttachmentState, now: number, place: Place): void {
+    const { state, dialogue, endpoint } = saved;
+    for (const fd of descriptorsIn(saved)) claimPeerFd(fd, this.#closes);
+    this.#lastFault = saved.lastFault;
+    this.#isFaulted = saved.isFaulted;
+    this.#isOutsideTold = saved.isOutsideTold;
+    this.#waitingFd = saved.waitingFd;
+    this.quarantine.restore(saved.quarantine, now);
+    if (dialogue !== null) {
+      this.#dialogue = this.#converse(dialogue.connection.fd);
+      this.#dialogue.restore(dialogue);
+    }
+    if (state !== 'down') this.#to(state);
+    this.#listen(place, endpoint);
   }
 
   async close(): Promise<void> {
@@ -175,7 +228,13 @@ export class Attachment {
     this.#isFaulted = false;
     this.#isOutsideTold = false;
     this.#owner.onBegin(fd);
-    this.#dialogue = new Dialogue(fd, this.#poller, this.#device, {
+    this.#dialogue = this.#converse(fd);
+    this.#update();
+    this.#owner.emit('connect', {});
+  }
+
+  #converse(fd: number): Dialogue {
+    return new Dialogue(fd, this.#poller, this.#device, {
       onStateChange: () => this.#update(),
       onReset: () => {
         this.#isFaulted = false;
@@ -189,8 +248,6 @@ export class Attachment {
       },
       onClosed: (reason) => this.#end(reason),
     });
-    this.#update();
-    this.#owner.emit('connect', {});
   }
 
   #end(closed: string | null): void {

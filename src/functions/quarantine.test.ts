@@ -57,3 +57,17 @@ it('begins anew after half an hour of calm, and when the operator has changed th
   vi.advanceTimersByTime(10_000);
   expect(heard).toHaveLength(5);
 });
+
+it('goes on where it was saved, by the clock of whoever restores it', () => {
+  trap(TRAPS_MAX);
+  const state = quarantine.save(400);
+  const other = new Quarantine(() => undefined);
+  other.restore(structuredClone(state), 77_000);
+  expect(other.save(77_000)).toEqual(state);
+  expect(other.problem).toEqual(quarantine.problem);
+  vi.advanceTimersByTime(state.hold?.endsInMs ?? 0);
+  expect(other.problem).toBeNull();
+  for (let count = 0; count < TRAPS_MAX; count++) other.noteTrap(77_000);
+  expect(other.problem?.reason).toMatch(/^held for 2 s/);
+  other.close();
+});

@@ -1,5 +1,5 @@
 import { RING_FAULT_NONE } from '../../layout/virtqueue.ts';
-import { BackOff } from '../back-off.ts';
+import { BackOff, type BackOffState } from '../back-off.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 
 /** Fewer traps than these within a minute may be bad luck. */
@@ -11,6 +11,13 @@ const BACK_OFF = { firstMs: 1000, maxMs: 600_000, calmMs: 1_800_000 };
 export interface Hold {
   seconds: number;
   reason: string;
+}
+
+/** Times are from now, or ago. */
+export interface QuarantineState {
+  trapAgesMs: number[];
+  backOff: BackOffState;
+  hold: { reason: string; endsInMs: number } | null;
 }
 
 /** A hold begins, or (null) it is over. */
@@ -27,6 +34,8 @@ export class Quarantine {
   readonly #backOff = new BackOff(BACK_OFF);
   #problem: RingProblem | null = null;
   #timer: NodeJS.Timeout | null = null;
+  /** When the hold ends, in monotonic milliseconds. */
+  #endsAt = 0;
 
   constructor(onChange: OnChange) {
     this.#onChange = onChange;
@@ -46,9 +55,31 @@ export class Quarantine {
     const count = `${this.#traps.length} times within a minute`;
     const reason = `held for ${seconds} s: its rings made the firmware trap ${count}`;
     this.#problem = { fault: RING_FAULT_NONE, reason };
-    this.#timer = setTimeout(() => this.release(), milliseconds);
-    this.#timer.unref();
+    this.#begin(now, milliseconds);
     this.#onChange({ seconds, reason });
+  }
+
+  #begin(now: number, milliseconds: number): void {
+    this.#endsAt = now + milliseconds;
+    this.#timer = setTimeout(() => this.release(), Math.max(0, milliseconds));
+    this.#timer.unref();
+  }
+
+  save(now: number): QuarantineState {
+    const hold = this.#problem && { reason: this.#problem.reason, endsInMs: this.#endsAt - now };
+    return {
+      trapAgesMs: this.#traps.map((at) => now - at),
+      backOff: this.#backOff.save(now),
+      hold,
+    };
+  }
+
+  restore({ trapAgesMs, backOff, hold }: QuarantineState, now: number): void {
+    this.#traps = trapAgesMs.map((age) => now - age);
+    this.#backOff.restore(backOff, now);
+    if (hold === null) return;
+    this.#problem = { fault: RING_FAULT_NONE, reason: hold.reason };
+    this.#begin(now, hold.endsInMs);
   }
 
   /** The operator has changed the VF: whatever was, may be mended. */

@@ -235,7 +235,7 @@ describe('taking and finding', () => {
     expect(taken?.region.fd).toBe(fd);
     expect(taken?.isGone).toBe(true);
     expect(memory.regions).toEqual([]);
-    memory.restore(taken!.region);
+    memory.putBack(taken!.region);
     expect(memory.regions).toEqual([taken!.region]);
     expect(memory.take(request())?.isGone).toBe(true);
     c.close(fd); // the caller's, now

@@ -19,6 +19,10 @@ export interface MemoryRegion {
   pinOffset?: number;
 }
 
+export interface MemoryState {
+  regions: MemoryRegion[];
+}
+
 /** Why a region is refused; the words become part of the fault that the operator reads. */
 export type RegionProblem =
   | 'zero size'
@@ -118,9 +122,18 @@ export class GuestMemory {
   }
 
   /** Puts back what `take` took. */
-  restore(region: MemoryRegion): void {
+  putBack(region: MemoryRegion): void {
     region.uses += 1;
     this.#regions.push(region);
+  }
+
+  save(): MemoryState {
+    return structuredClone({ regions: this.#regions });
+  }
+
+  /** Takes the regions over, and their descriptors with them. They were checked when they came. */
+  restore(state: MemoryState): void {
+    this.#regions = structuredClone(state.regions);
   }
 
   takeAll(): MemoryRegion[] {

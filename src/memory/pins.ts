@@ -42,6 +42,15 @@ export class PinAllocator {
     return null;
   }
 
+  /** Takes a place that is known, of what was saved; false if somebody has some of it. */
+  claim(pinOffset: number, lengthBytes: number): boolean {
+    const first = pinOffset / PIN_CELL_SIZE;
+    const cells = Math.ceil(lengthBytes / PIN_CELL_SIZE);
+    if (first + cells > CELL_COUNT || !this.#isFree(first, cells)) return false;
+    this.#isUsed.fill(1, first, first + cells);
+    return true;
+  }
+
   free(pinOffset: number, lengthBytes: number): void {
     const first = pinOffset / PIN_CELL_SIZE;
     this.#isUsed.fill(0, first, first + Math.ceil(lengthBytes / PIN_CELL_SIZE));

@@ -99,3 +99,9 @@ export class ChangeQueue {
 function closed(change: string): Error {
   return operatorError('HEDDLE_NIC_CLOSED', { change });
 }
+
+/** The name that somebody gave to what is to be added; it has not been checked. */
+export function nameIn(input: unknown): string {
+  const name = (input as { name?: unknown } | null | undefined)?.name;
+  return typeof name === 'string' ? name : '?';
+}

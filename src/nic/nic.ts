@@ -41,9 +41,10 @@ import { RateLimit, withHeldBack } from '../rate-limit.ts';
 import { readMacTable } from '../state/mac-table.ts';
 import type { UplinkConfig } from '../uplinks/config.ts';
 import type { UplinkInfo } from '../uplinks/types.ts';
-import { ChangeQueue } from './change-queue.ts';
+import { ChangeQueue, nameIn } from './change-queue.ts';
 import { Places } from './places.ts';
 import { RngSet } from './rng-set.ts';
+import { saveNic } from './save.ts';
 import type { FdbEntry, Nic, NicEventName, NicEvents, NicListener, NicStats } from './types.ts';
 import { UplinkSet } from './uplink-set.ts';
 
@@ -62,12 +63,6 @@ export async function createNic(input: unknown): Promise<Nic> {
     throw error;
   }
   return nic;
-}
-
-/** The name that somebody gave to what is to be added; it has not been checked. */
-function nameIn(input: unknown): string {
-  const name = (input as { name?: unknown } | null | undefined)?.name;
-  return typeof name === 'string' ? name : '?';
 }
 
 /** One NIC: its processors, its VFs, and one change at a time. */
@@ -256,6 +251,12 @@ class SoftwareNic implements Nic {
     // A copy: whoever changes it to apply it must not change what it is compared with.
     const [uplinks, rngs] = [this.#uplinks.configs(), this.#rngs.configs()];
     return structuredClone({ ...this.#settings, vfs, uplinks, rngs });
+  }
+
+  save(): ReturnType<Nic['save']> {
+    const configs = { settings: this.#settings, fileConfig: this.#fileConfig };
+    const [vfs, uplinks, rngs] = [this.#vfs.values(), this.#uplinks.all(), this.#rngs.all()];
+    return saveNic(configs, this.#processors.shared.fd, { vfs, uplinks, rngs });
   }
 
   injectTrap(name: string, queue: number): Promise<boolean> {

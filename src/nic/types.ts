@@ -3,10 +3,13 @@
 import type { Action, NicConfig, NicConfigInput } from '../config/types.ts';
 import type { VfChanges, VfConfigInput } from '../functions/net/config.ts';
 import type { VfEvents, VfInfo, VfStats } from '../functions/net/types.ts';
+import type { VfState } from '../functions/net/vf.ts';
+import type { RngState } from '../functions/rng/rng.ts';
 import type { FunctionEvent, FunctionInfo } from '../functions/types.ts';
 import type { ProcessorStats } from '../processor/stats.ts';
 import type { UplinkChanges, UplinkConfigInput } from '../uplinks/config.ts';
 import type { UplinkEvents, UplinkInfo, UplinkStats } from '../uplinks/types.ts';
+import type { UplinkState } from '../uplinks/uplink-state.ts';
 
 export interface NicStats {
   name: string;
@@ -43,6 +46,18 @@ export type NicEventName = keyof NicEvents;
 
 export type NicListener<Name extends NicEventName> = (event: NicEvents[Name]) => void;
 
+/** All that a NIC holds, as plain data: see src/state/saved.ts for its descriptors. */
+export interface NicState {
+  settings: Omit<NicConfig, 'vfs' | 'uplinks' | 'rngs'>;
+  /** What the configuration file said when it was last applied. */
+  fileConfig: NicConfig;
+  /** Records of rings and ports, the MAC table and the counters. */
+  sharedFd: number;
+  vfs: VfState[];
+  uplinks: UplinkState[];
+  rngs: RngState[];
+}
+
 export interface Nic {
   readonly name: string;
   vfs(): VfInfo[];
@@ -70,6 +85,8 @@ export interface Nic {
   stats(): NicStats;
   fdb(): FdbEntry[];
   config(): NicConfig;
+  /** Taken while no request and no change is under way. */
+  save(): NicState;
   /**
    * Makes the firmware trap on a ring, to see that only this ring stops (as `devlink health test`
    * does for hardware). False if the ring does not run.

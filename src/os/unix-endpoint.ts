@@ -24,7 +24,11 @@ export interface Endpoint {
   /** The front-end has gone: look for the next. */
   resume(): void;
   close(): void;
+  save(): EndpointState;
 }
+
+/** A listening socket; null of an endpoint that has none of its own. */
+export type EndpointState = { fd: number; inode: number } | null;
 
 export interface EndpointListener {
   /** Whose descriptors connections are. While these cannot be closed, nobody is let in. */
@@ -49,18 +53,23 @@ export class ServerEndpoint implements Endpoint {
   readonly #inode: number;
   #pause: NodeJS.Timeout | null = null;
 
-  constructor(path: string, poller: Poller, listener: EndpointListener) {
+  /** `saved`: a socket that listens already. */
+  constructor(path: string, poller: Poller, listener: EndpointListener, saved?: EndpointState) {
     this.#path = path;
     this.#poller = poller;
     this.#listener = listener;
-    this.#fd = openListener(path);
-    this.#inode = lstatSync(path).ino;
+    this.#fd = saved?.fd ?? openListener(path);
+    this.#inode = saved?.inode ?? lstatSync(path).ino;
     claimPeerFd(this.#fd, listener.closes);
     poller.add(this.#fd, () => this.#accept());
   }
 
   resume(): void {
     // It never stopped listening.
+  }
+
+  save(): EndpointState {
+    return { fd: this.#fd, inode: this.#inode };
   }
 
   close(): void {
@@ -102,16 +111,21 @@ export class ClientEndpoint implements Endpoint {
   #delayMs = RETRY_MS_MIN;
   #isClosed = false;
 
-  constructor(path: string, listener: EndpointListener) {
+  /** `isConnected`: somebody has been met already; `resume` tells when they have gone. */
+  constructor(path: string, listener: EndpointListener, isConnected = false) {
     this.#path = path;
     this.#listener = listener;
     checkPathLength(path);
-    this.#schedule(0);
+    if (!isConnected) this.#schedule(0);
   }
 
   resume(): void {
     this.#delayMs = RETRY_MS_MIN;
     this.#schedule(this.#delayMs);
+  }
+
+  save(): EndpointState {
+    return null;
   }
 
   close(): void {

@@ -41,12 +41,14 @@ import type { RingBlock } from './ring-numbers.ts';
 
 /** The memfd that every processor maps, seen from the control plane. */
 export class SharedState {
-  readonly fd = createMemoryFile('heddle', SHARED_SIZE);
+  readonly fd: number;
   readonly view: DataView;
   readonly #words: Int32Array;
   readonly #counters: BigUint64Array;
 
-  constructor() {
+  /** `fd`: of a state that was saved. */
+  constructor(fd = createMemoryFile('heddle', SHARED_SIZE)) {
+    this.fd = fd;
     const memory = new LinearMemory(SHARED_SIZE);
     memory.map(0, SHARED_SIZE, this.fd, 0);
     this.view = new DataView(memory.buffer);

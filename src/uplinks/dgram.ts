@@ -9,7 +9,7 @@ import { connectUnixSocket } from '../os/unix-socket.ts';
 import { errnoError } from '../socket-error.ts';
 import { BURST_MAX } from '../wires/wire.ts';
 import { plainCapabilities } from './stream.ts';
-import type { SourceListener, UplinkSource } from './uplink.ts';
+import type { SourceListener, SourceState, UplinkSource } from './uplink.ts';
 
 const RETRY_MILLISECONDS = 500;
 
@@ -52,6 +52,10 @@ export class DgramSource implements UplinkSource {
     this.#probeFd = createDatagramSocket();
     this.#listener = listener;
     this.#look();
+  }
+
+  save(): SourceState {
+    return { fd: this.#fd, probeFd: this.#probeFd, isUp: this.#isUp };
   }
 
   lose(reason: string): void {

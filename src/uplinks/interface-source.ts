@@ -1,6 +1,6 @@
 import { findNetDevice, type NetDevice } from '../os/net-device.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
-import type { PortFile, SourceListener, UplinkSource, Wires } from './uplink.ts';
+import type { PortFile, SourceListener, SourceState, UplinkSource, Wires } from './uplink.ts';
 
 /** The kernel may hold on to what was closed for a moment, and does not tell when it lets go. */
 const RETRY_MILLISECONDS = 50;
@@ -39,6 +39,9 @@ export abstract class InterfaceSource implements UplinkSource {
   /** What is open, as wires for the processor. */
   protected abstract wires(device: NetDevice): Wires;
 
+  /** The descriptors of what is open. */
+  protected abstract descriptors(): number[];
+
   /** Whether what is open does not suit the interface any more. */
   protected isOutgrown(_device: NetDevice): boolean {
     return false;
@@ -54,6 +57,10 @@ export abstract class InterfaceSource implements UplinkSource {
     this.#listener = listener;
     this.#stopWatching = this.#watch.add(() => this.#look());
     this.#look();
+  }
+
+  save(): SourceState {
+    return { isUp: this.#isUp, fds: this.descriptors() };
   }
 
   lose(reason: string): void {

@@ -1,4 +1,4 @@
-import type { SourceListener, UplinkSource } from './uplink.ts';
+import type { SourceListener, SourceState, UplinkSource } from './uplink.ts';
 
 /** Loopback and null: up from the start, with nothing to open. */
 export class InternalSource implements UplinkSource {
@@ -21,6 +21,10 @@ export class InternalSource implements UplinkSource {
       queues: 1,
     } as const;
     listener.onUp({ capabilities, settings: [{ kind: this.#kind }] });
+  }
+
+  save(): SourceState {
+    return {};
   }
 
   lose(): void {}

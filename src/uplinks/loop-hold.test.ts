@@ -45,3 +45,21 @@ it('is forgotten when it is cancelled', () => {
   hold.begin();
   expect(hold.seconds).toBe(30);
 });
+
+it('goes on where it was saved', () => {
+  hold.begin();
+  vi.advanceTimersByTime(10_000);
+  const now = performance.now();
+  const state = hold.save(now);
+  expect(state.endsInMs).toBe(20_000);
+  let otherEnds = 0;
+  const other = new LoopHold(() => {
+    otherEnds += 1;
+  });
+  other.restore(structuredClone(state), now);
+  expect(other.save(now)).toEqual(state);
+  vi.advanceTimersByTime(19_999);
+  expect([other.isOn, otherEnds]).toEqual([true, 0]);
+  vi.advanceTimersByTime(1);
+  expect([other.isOn, otherEnds]).toEqual([false, 1]);
+});

@@ -1,4 +1,11 @@
-import { BackOff } from '../back-off.ts';
+import { BackOff, type BackOffState } from '../back-off.ts';
+
+export interface LoopHoldState {
+  milliseconds: number;
+  /** Of the hold that is on. */
+  endsInMs: number | null;
+  backOff: BackOffState;
+}
 
 /**
  * How long an uplink is held that makes a loop with another: 30 s, and twice as long each time that
@@ -9,6 +16,8 @@ export class LoopHold {
   readonly #backOff = new BackOff({ firstMs: 30_000, maxMs: 3_600_000 });
   #timer: NodeJS.Timeout | null = null;
   #milliseconds = 0;
+  /** In monotonic milliseconds. */
+  #endsAt = 0;
 
   constructor(onEnd: () => void) {
     this.#onEnd = onEnd;
@@ -24,9 +33,26 @@ export class LoopHold {
 
   begin(): void {
     if (this.#timer !== null) return;
-    this.#milliseconds = this.#backOff.next(performance.now());
-    this.#timer = setTimeout(() => this.#end(), this.#milliseconds);
+    const now = performance.now();
+    this.#milliseconds = this.#backOff.next(now);
+    this.#wait(now, this.#milliseconds);
+  }
+
+  #wait(now: number, milliseconds: number): void {
+    this.#endsAt = now + milliseconds;
+    this.#timer = setTimeout(() => this.#end(), Math.max(0, milliseconds));
     this.#timer.unref();
+  }
+
+  save(now: number): LoopHoldState {
+    const endsInMs = this.isOn ? this.#endsAt - now : null;
+    return { milliseconds: this.#milliseconds, endsInMs, backOff: this.#backOff.save(now) };
+  }
+
+  restore({ milliseconds, endsInMs, backOff }: LoopHoldState, now: number): void {
+    this.#milliseconds = milliseconds;
+    this.#backOff.restore(backOff, now);
+    if (endsInMs !== null) this.#wait(now, endsInMs);
   }
 
   /** The operator or the link has changed something: whatever was, is forgotten. */

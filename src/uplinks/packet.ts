@@ -90,6 +90,10 @@ export class PacketSource extends InterfaceSource {
     this.#longRings = [];
   }
 
+  protected descriptors(): number[] {
+    return [...this.#fds, ...this.#longRings.flatMap((ring) => (ring === null ? [] : [ring.fd]))];
+  }
+
   protected wires({ mtu }: NetDevice): Wires {
     const settings = this.#fds.map((fd, pair) => this.#wireOf(fd, this.#longRings[pair]));
     const problem = this.#ringProblem;

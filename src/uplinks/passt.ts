@@ -6,7 +6,7 @@ import { c } from '../os/libc.ts';
 import { createSocketPair } from '../os/unix-socket.ts';
 import { nextConnection } from '../wires/stream-wire.ts';
 import { plainCapabilities } from './stream.ts';
-import type { SourceListener, UplinkSource } from './uplink.ts';
+import type { SourceListener, SourceState, UplinkSource } from './uplink.ts';
 
 /** A passt that cannot run ends within this time. */
 const START_MILLISECONDS = 300;
@@ -72,6 +72,10 @@ export class PasstSource implements UplinkSource {
   }
 
   /** The stream broke: whatever passt is doing, it starts over. */
+  save(): SourceState {
+    return { fd: this.#fd, isUp: this.#isUp };
+  }
+
   lose(reason: string): void {
     this.#down(reason);
   }

@@ -17,6 +17,7 @@ const source: UplinkSource = {
   lose: () => undefined,
   release: () => undefined,
   stop: async () => undefined,
+  save: () => ({}),
 };
 
 test('an uplink without room for its queues is an operator’s error, and leaves nothing', async () => {

@@ -14,25 +14,17 @@ import { readAddresses, readQueues, sumRx, sumTx } from '../state/counters.ts';
 import type { RingBlock } from '../state/ring-numbers.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 import { vlanText } from '../state/vlan.ts';
-import { createRingSetup, type RingSetup } from '../virtqueue/ring-setup.ts';
 import { packetRingSize } from '../wires/packet-ring-wire.ts';
-import {
-  PAIR_SIZE,
-  PORT_RING_SIZE,
-  RX_AVAIL,
-  RX_DESCRIPTORS,
-  RX_USED,
-  TX_AVAIL,
-  TX_DESCRIPTORS,
-  TX_USED,
-} from '../wires/port-memory.ts';
+import { PAIR_SIZE } from '../wires/port-memory.ts';
 import { allocateRooms, pinOfPair, regionsOfPair } from '../wires/port-regions.ts';
 import { readWireStats } from '../wires/wire-stats.ts';
 import type { UplinkConfig } from './config.ts';
 import { LoopHold } from './loop-hold.ts';
+import { portRingSetup } from './port-rings.ts';
 import { openTrace } from './trace-file.ts';
 import type { UplinkEmit, UplinkInfo, UplinkStats } from './types.ts';
 import { featuresOf, type UplinkSource, type Wires } from './uplink.ts';
+import type { UplinkState } from './uplink-state.ts';
 
 /**
  * An uplink of a NIC: a port of the switch whose guest is a driver in the processor.
@@ -198,10 +190,25 @@ export class Uplink implements SwitchPort {
   async setAside(reason: string): Promise<void> {
     const wires = this.#wires;
     if (wires === null) return;
-    this.#change(() => this.#letGo());
-    this.#change(() => this.#up(wires));
+    this.#change(async () => {
+      if (this.#wires !== wires) return; // they went down meanwhile, and may be closed
+      await this.#letGo();
+      await this.#up(wires);
+    });
     this.#reason = reason;
     await this.#lastChange;
+  }
+
+  /** `now`: monotonic milliseconds. */
+  save(now: number): UplinkState {
+    return structuredClone({
+      ...{ number: this.number, port: this.port, ringBlock: this.ringBlock },
+      ...{ processor: this.processor, config: this.#config },
+      ...{ isUp: this.#isUp, reason: this.#reason, loop: this.#loop.save(now) },
+      ...{ memory: this.#memory.save(), pins: this.#pins, callFds: this.#callFds },
+      ...{ wires: this.#wires, traceFd: this.#traceFd ?? -1, source: this.#source.save() },
+      net: this.#port.save(),
+    });
   }
 
   isServedBy(processor: number): boolean {
@@ -273,6 +280,18 @@ export class Uplink implements SwitchPort {
       if (health.state === 'broken') throw new Error(health.reason);
     }
     this.#wires = wires;
+    try {
+      await this.#attach(wires);
+    } catch (error) {
+      await this.#letGo(); // all or nothing of it is up
+      throw error;
+    }
+    this.#reason = undefined;
+    this.#isUp = true;
+    this.#emit('uplink-up', { uplink: this.name });
+  }
+
+  async #attach(wires: Wires): Promise<void> {
     const regions = wires.settings.flatMap((wire, pair) =>
       regionsOfPair(this.#roomOf(pair), pair, wire),
     );
@@ -282,15 +301,12 @@ export class Uplink implements SwitchPort {
     for (let queue = 0; queue < this.#pairs * 2; queue++) {
       const problem = await this.#port.rings.start(
         queue,
-        this.#setup(queue),
+        portRingSetup(queue, this.#callFds),
         this.#memory,
         features,
       );
       if (problem !== null) throw new Error(problem === 'nowhere' ? problem : problem.reason);
     }
-    this.#reason = undefined;
-    this.#isUp = true;
-    this.#emit('uplink-up', { uplink: this.name });
   }
 
   async #down(reason: string): Promise<void> {
@@ -357,19 +373,5 @@ export class Uplink implements SwitchPort {
     const room = this.#pins[pair];
     if (room === undefined) throw new Error('assertion: wire without a pair');
     return room;
-  }
-
-  /** Ring numbers go as virtio-net has them: even ones receive, odd ones transmit. */
-  #setup(queue: number): RingSetup {
-    const start = BigInt((queue >> 1) * PAIR_SIZE);
-    const at = (offset: number) => start + BigInt(offset);
-    const isTransmit = queue % 2 === 1;
-    const addresses = isTransmit
-      ? { descriptors: at(TX_DESCRIPTORS), avail: at(TX_AVAIL), used: at(TX_USED) }
-      : { descriptors: at(RX_DESCRIPTORS), avail: at(RX_AVAIL), used: at(RX_USED) };
-    // Nobody kicks: the driver runs between the turns of the processor that owns the ring.
-    const fd = this.#callFds[queue >> 1];
-    const call = isTransmit || fd === undefined ? null : { fd, kind: 'eventfd' as const };
-    return { ...createRingSetup(), size: PORT_RING_SIZE, addresses, call, isEnabled: true };
   }
 }

@@ -3,7 +3,7 @@ import { closeFd } from '../os/descriptor.ts';
 import type { Poller } from '../os/poller.ts';
 import { ClientEndpoint, type Endpoint, ServerEndpoint } from '../os/unix-endpoint.ts';
 import { nextConnection } from '../wires/stream-wire.ts';
-import type { SourceListener, UplinkSource } from './uplink.ts';
+import type { SourceListener, SourceState, UplinkSource } from './uplink.ts';
 
 export interface StreamOptions {
   socket: string;
@@ -50,6 +50,10 @@ export class StreamSource implements UplinkSource {
       mode === 'server'
         ? new ServerEndpoint(socket, this.#poller, meet)
         : new ClientEndpoint(socket, meet);
+  }
+
+  save(): SourceState {
+    return { fd: this.#fd, endpoint: this.#endpoint?.save() ?? null };
   }
 
   lose(reason: string): void {

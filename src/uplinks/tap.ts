@@ -59,6 +59,10 @@ export class TapSource extends InterfaceSource {
     this.#queues = [];
   }
 
+  protected descriptors(): number[] {
+    return this.#queues.map(({ fd }) => fd);
+  }
+
   protected wires(): Wires {
     const settings = this.#queues.map(({ fd }) => ({ kind: 'tap', fd }) as const);
     return { capabilities: this.#capabilities(), settings };

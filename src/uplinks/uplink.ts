@@ -15,6 +15,7 @@ import {
   VIRTIO_NET_F_HOST_USO,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
+import type { EndpointState } from '../os/unix-endpoint.ts';
 import type { WireSettings } from '../wires/wires.ts';
 import type { KernelStats, UplinkCapabilities } from './types.ts';
 
@@ -38,6 +39,16 @@ export interface PortFile {
   hasRingRoom: boolean;
 }
 
+/** Plain data; which of it there is depends on the kind. */
+export interface SourceState {
+  isUp?: boolean;
+  fd?: number;
+  probeFd?: number;
+  promiscuityFd?: number;
+  fds?: number[];
+  endpoint?: EndpointState;
+}
+
 /** One kind of uplink: opens its wires, watches over them, and closes them. */
 export interface UplinkSource {
   /**
@@ -48,6 +59,8 @@ export interface UplinkSource {
   lose(reason: string): void;
   /** Nobody uses the wires of the last `onUp` any more: close what is broken, and try again. */
   release(): void;
+  /** What it holds beyond the wires of the last `onUp`, as data. */
+  save(): SourceState;
   /** What the kernel counts of what is open, where it does. */
   kernelStats?(): KernelStats | undefined;
   /** Closes everything; nobody uses the wires. */

@@ -8,7 +8,7 @@ import { errorName } from '../os/system-error.ts';
 import { connectUnixSocket } from '../os/unix-socket.ts';
 import { BURST_MAX } from '../wires/wire.ts';
 import { plainCapabilities } from './stream.ts';
-import type { SourceListener, UplinkSource } from './uplink.ts';
+import type { SourceListener, SourceState, UplinkSource } from './uplink.ts';
 
 const RETRY_MILLISECONDS = 1000;
 
@@ -46,6 +46,10 @@ export class VdeSource implements UplinkSource {
   async start(listener: SourceListener): Promise<void> {
     this.#listener = listener;
     await this.#join();
+  }
+
+  save(): SourceState {
+    return { fd: this.#fd, isUp: this.#isUp };
   }
 
   lose(reason: string): void {

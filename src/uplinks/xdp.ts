@@ -122,6 +122,12 @@ export class XdpSource extends InterfaceSource {
     c.close(opened.promiscuityFd);
   }
 
+  protected descriptors(): number[] {
+    if (this.#opened === null) return [];
+    const { sockets, promiscuityFd } = this.#opened;
+    return [...sockets.map(({ fd }) => fd), promiscuityFd];
+  }
+
   protected wires({ mtu }: NetDevice): Wires {
     const opened = this.#opened;
     if (opened === null) throw new Error('assertion: wires of what is not open');

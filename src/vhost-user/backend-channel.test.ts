@@ -10,6 +10,7 @@ import { FLAG_NEED_REPLY, FLAG_REPLY, readHeader, writeMessage, writeU64 } from 
 
 const NOTHING = new Uint8Array(0);
 const REQUEST = 1;
+const F_DUPFD_CLOEXEC = 1030;
 
 describe('the channel for what the back end asks', () => {
   let poller: Poller;
@@ -53,6 +54,35 @@ describe('the channel for what the back end asks', () => {
     sendMessage(theirs, both.subarray(0, 25)); // in pieces, as a stream may bring them
     sendMessage(theirs, both.subarray(25));
     expect(await answers).toEqual([0n, 1n, 2n]);
+  });
+
+  it('goes on where it was saved: with half an answer, and with those that are to come', async () => {
+    for (const key of [5n, 6n, 7n]) channel.send(REQUEST, writeU64(key), () => undefined, key);
+    const all = Buffer.concat([answer(0n), answer(1n), answer(2n)]);
+    const first = ask();
+    sendMessage(theirs, all.subarray(0, 25));
+    await expect.poll(() => channel.save()?.received.length).toBe(5);
+    const state = channel.save();
+    if (state === null) throw new Error('it is closed');
+    expect(state.awaited).toEqual([6n, 7n, 0n]);
+
+    const fd = c.fcntl(state.fd, F_DUPFD_CLOEXEC, 0);
+    channel.close();
+    expect(await first).toBeNull();
+    channel = new BackendChannel(fd, poller);
+    const answers: [bigint, bigint | null][] = [];
+    channel.restore({ ...structuredClone(state), fd }, (key) => (result) => {
+      answers.push([key, result]);
+    });
+    expect(channel.save()).toEqual({ ...state, fd });
+    sendMessage(theirs, Buffer.concat([all.subarray(25), answer(3n)]));
+    await expect
+      .poll(() => answers)
+      .toEqual([
+        [6n, 1n],
+        [7n, 2n],
+        [0n, 3n],
+      ]);
   });
 
   it('tells where no answer is wanted', () => {

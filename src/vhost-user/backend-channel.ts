@@ -19,6 +19,16 @@ const REPLY_SIZE = HEADER_SIZE + 8;
 /** What became of a request: the front-end's result, or null if it will never be known. */
 export type OnReply = (result: bigint | null) => void;
 
+export type OnReplyTo = (key: bigint) => OnReply;
+
+export interface BackendChannelState {
+  fd: number;
+  unsent: Uint8Array;
+  received: Uint8Array;
+  /** What the answers that are still to come are about, in their order. */
+  awaited: bigint[];
+}
+
 /**
  * The channel on which the back end asks (SET_BACKEND_REQ_FD). Owns its descriptor. Never blocks,
  * and never fails: a front-end that reads nothing or answers nonsense is not asked any more.
@@ -26,7 +36,7 @@ export type OnReply = (result: bigint | null) => void;
 export class BackendChannel {
   readonly #fd: number;
   readonly #poller: Poller;
-  readonly #waiting: OnReply[] = [];
+  readonly #waiting: { key: bigint; onReply: OnReply }[] = [];
   #unsent = new Uint8Array(0);
   #received = new Uint8Array(0);
   #isClosed = false;
@@ -42,15 +52,37 @@ export class BackendChannel {
     return this.#isClosed;
   }
 
-  /** Sends a request; with `onReply` it asks for an answer, and is called once. */
-  send(request: number, payload: Uint8Array, onReply?: OnReply): void {
+  /**
+   * Sends a request; with `onReply` it asks for an answer, and is called once. `key`: what the
+   * answer will be about.
+   */
+  send(request: number, payload: Uint8Array, onReply?: OnReply, key = 0n): void {
     const message = writeMessage(request, onReply === undefined ? 0 : FLAG_NEED_REPLY, payload);
     if (this.#isClosed || this.#unsent.length + message.length > UNSENT_BYTES_MAX) {
       onReply?.(null);
       return;
     }
-    if (onReply !== undefined) this.#waiting.push(onReply);
+    if (onReply !== undefined) this.#waiting.push({ key, onReply });
     this.#unsent = joined(this.#unsent, message);
+    this.#flush();
+  }
+
+  /** Null if it is not used any more. */
+  save(): BackendChannelState | null {
+    if (this.#isClosed) return null;
+    return {
+      fd: this.#fd,
+      unsent: this.#unsent.slice(),
+      received: this.#received.slice(),
+      awaited: this.#waiting.map(({ key }) => key),
+    };
+  }
+
+  /** `onReply`: who hears the answers that are still to come. */
+  restore({ unsent, received, awaited }: BackendChannelState, onReply: OnReplyTo): void {
+    this.#unsent = unsent.slice();
+    this.#received = received.slice();
+    this.#waiting.push(...awaited.map((key) => ({ key, onReply: onReply(key) })));
     this.#flush();
   }
 
@@ -59,7 +91,7 @@ export class BackendChannel {
     this.#isClosed = true;
     this.#poller.remove(this.#fd);
     closePeerFd(this.#fd);
-    for (const onReply of this.#waiting.splice(0)) onReply(null);
+    for (const { onReply } of this.#waiting.splice(0)) onReply(null);
   }
 
   #flush(): void {
@@ -93,7 +125,7 @@ export class BackendChannel {
     this.#received = joined(this.#received, bytes);
     while (this.#received.length >= REPLY_SIZE) {
       const { flags, size } = readHeader(this.#received);
-      const onReply = this.#waiting[0];
+      const onReply = this.#waiting[0]?.onReply;
       const isReply = (flags & FLAG_REPLY) !== 0 && size === 8 && onReply !== undefined;
       if (!isReply) {
         this.close();

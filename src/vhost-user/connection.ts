@@ -27,6 +27,13 @@ export interface Message {
   fds: number[];
 }
 
+export interface ConnectionState {
+  fd: number;
+  /** What has come of the next message, and the descriptors with it. */
+  partial: Uint8Array;
+  fds: number[];
+}
+
 export interface ConnectionListener {
   /** Messages come one at a time: the next is read when this has settled. */
   onMessage(message: Message): Promise<void>;
@@ -69,6 +76,16 @@ export class Connection {
     } catch (error) {
       this.close((error as Error).message);
     }
+  }
+
+  /** Between two messages, or in the middle of one that has not come whole. */
+  save(): ConnectionState {
+    return { fd: this.#fd, partial: this.#partial.slice(), fds: [...this.#fds] };
+  }
+
+  restore({ partial, fds }: ConnectionState): void {
+    this.#fds = [...fds];
+    if (partial.length > 0) this.#append(partial);
   }
 
   /** Closes; `reason` is null when nobody is to blame. */

@@ -1,14 +1,19 @@
 import { OperatorError } from '../errors.ts';
 import { closePeerFds } from '../os/closer.ts';
 import type { Poller } from '../os/poller.ts';
-import { Connection, type Message } from './connection.ts';
+import { Connection, type ConnectionState, type Message } from './connection.ts';
 import type { Device } from './device.ts';
 import { FLAG_REPLY, requestName, wantsAnswer, writeMessage, writeU64 } from './message.ts';
 import { checkQuota } from './quota.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import { admit } from './requests.ts';
 import { Session } from './session.ts';
-import type { SessionListener } from './session-state.ts';
+import type { SavedSession, SessionListener } from './session-state.ts';
+
+export interface DialogueState {
+  connection: ConnectionState;
+  session: SavedSession;
+}
 
 /**
  * One front-end's connection: takes its requests one after another, has the session act on them,
@@ -29,6 +34,15 @@ export class Dialogue {
       onMessage: (message) => session.inTurn(() => this.#receive(message)),
       onClose: (reason) => session.end(reason),
     });
+  }
+
+  save(): DialogueState {
+    return { connection: this.#connection.save(), session: this.session.save() };
+  }
+
+  restore({ connection, session }: DialogueState): void {
+    this.session.restore(session);
+    this.#connection.restore(connection);
   }
 
   /** The connection has ended, and what it held is being freed. */

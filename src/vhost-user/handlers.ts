@@ -98,7 +98,7 @@ export async function removeMemoryRegion(session: Session, message: Message): Pr
   const { region, isGone } = taken;
   if (!isGone) return;
   if (session.device.rings.usesFile(region.fd)) {
-    session.memory.restore(region);
+    session.memory.putBack(region);
     throw new Refusal('a ring that runs lies in this region');
   }
   session.iommu.flush();

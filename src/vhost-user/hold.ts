@@ -11,6 +11,6 @@ export function followHold(session: Session): Promise<void> {
       if (!device.rings.isRunning(queue) || device.rings.state(queue) === 'faulted') continue;
       session.setup(queue).base = await device.rings.stop(queue, true);
     }
-    if (session.state !== 'closed') await session.startComplete();
+    if (session.state !== 'closed') await session.startAgain();
   });
 }

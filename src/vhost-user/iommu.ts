@@ -9,7 +9,7 @@ import {
   pageStart,
   type Translation,
 } from '../memory/iotlb.ts';
-import type { BackendChannel, OnReply } from './backend-channel.ts';
+import type { BackendChannel, BackendChannelState, OnReply } from './backend-channel.ts';
 import { BackendRequest, type IotlbMessage, IotlbType, writeIotlb } from './message.ts';
 import { Refusal } from './refusal.ts';
 
@@ -27,6 +27,14 @@ const QUIET_ATTEMPTS_MAX = 10;
 
 const ALL_BYTES = 1n << 64n;
 const ONLY_VF = 0;
+
+export interface IommuState {
+  translations: Translation[];
+  /** Questions: a page, and the access in its low bits. */
+  unasked: bigint[];
+  outstanding: bigint[];
+  wantsReplies: boolean;
+}
 
 export interface IommuListener {
   /** Tells the processors, and resolves when none uses what was there before. */
@@ -70,6 +78,31 @@ export class Iommu {
   lookUp(iova: bigint, access: number): number | null {
     const found = this.#iotlb.lookUp(ONLY_VF, iova);
     return found !== null && (found.access & access) === access ? found.guestAddress : null;
+  }
+
+  save(): IommuState {
+    return {
+      translations: this.translations(),
+      unasked: [...this.#unasked],
+      outstanding: [...this.#outstanding],
+      wantsReplies: this.#wantsReplies,
+    };
+  }
+
+  /** `channel`: where it asked, with what is still to be answered there. */
+  restore(
+    state: IommuState,
+    channel: { channel: BackendChannel; state: BackendChannelState } | null,
+  ): void {
+    this.#iotlb.restore(ONLY_VF, state.translations);
+    for (const key of state.unasked) this.#unasked.add(key);
+    for (const key of state.outstanding) this.#outstanding.add(key);
+    this.#wantsReplies = state.wantsReplies;
+    if (channel === null) return;
+    channel.channel.restore(channel.state, (key) => this.#onReply(key));
+    this.#channel = channel.channel;
+    // Others may have been about to be asked.
+    if (this.#timer === null) this.#rest();
   }
 
   translations(): Translation[] {
@@ -207,7 +240,7 @@ export class Iommu {
     const iova = pageStart(key);
     const access = Number(key - iova);
     const payload = writeIotlb({ type, iova, sizeBytes: 0n, userAddress: 0n, access });
-    this.#channel?.send(BackendRequest.IOTLB_MSG, payload, onReply);
+    this.#channel?.send(BackendRequest.IOTLB_MSG, payload, onReply, key);
   }
 
   #deny(iova: bigint): void {

@@ -1,4 +1,8 @@
 import type { Transitions } from '../life-cycle.ts';
+import type { MemoryState } from '../memory/guest-memory.ts';
+import type { RingSetup } from '../virtqueue/ring-setup.ts';
+import type { BackendChannelState } from './backend-channel.ts';
+import type { IommuState } from './iommu.ts';
 
 /**
  * connected: the socket is open. negotiated: features are acknowledged. running: a ring runs.
@@ -12,6 +16,21 @@ export const SESSION_TRANSITIONS: Transitions<SessionState> = {
   running: ['negotiated', 'closed'],
   closed: [],
 };
+
+/** What a front-end has said, as data. Work in hand is none of it: it is saved between requests. */
+export interface SavedSession {
+  state: SessionState;
+  features: bigint;
+  protocolFeatures: bigint;
+  isProtocolKnown: boolean;
+  status: number;
+  wasAsked: boolean;
+  knownQueues: number[];
+  setups: [queue: number, setup: RingSetup][];
+  memory: MemoryState;
+  iommu: IommuState;
+  backend: BackendChannelState | null;
+}
 
 /** Who hears of what becomes of a session. */
 export interface SessionListener {

@@ -24,7 +24,12 @@ import { BackendRequest, ProtocolFeature } from './message.ts';
 import { placeProblem } from './not-shared.ts';
 import { Refusal } from './refusal.ts';
 import { askForParts } from './ring-translations.ts';
-import { SESSION_TRANSITIONS, type SessionListener, type SessionState } from './session-state.ts';
+import {
+  type SavedSession,
+  SESSION_TRANSITIONS,
+  type SessionListener,
+  type SessionState,
+} from './session-state.ts';
 
 /**
  * What a front-end has said to a device: what it negotiated, its memory, and how its rings are set
@@ -95,6 +100,40 @@ export class Session {
       this.knownQueues.add(queue);
     }
     return setup;
+  }
+
+  save(): SavedSession {
+    const { state, features, protocolFeatures, status, wasAsked } = this;
+    return structuredClone({
+      ...{ state, features, protocolFeatures, status, wasAsked },
+      isProtocolKnown: this.#isProtocolKnown,
+      knownQueues: [...this.knownQueues],
+      setups: [...this.#setups],
+      memory: this.memory.save(),
+      iommu: this.iommu.save(),
+      backend: this.#backend?.save() ?? null,
+    });
+  }
+
+  /** Of a session that has just begun. The rings are restored by their owner. */
+  restore(saved: SavedSession): void {
+    const { features, protocolFeatures, status, wasAsked, setups, backend } =
+      structuredClone(saved);
+    Object.assign(this, { features, protocolFeatures, status, wasAsked });
+    this.#isProtocolKnown = saved.isProtocolKnown;
+    for (const queue of saved.knownQueues) this.knownQueues.add(queue);
+    for (const [queue, setup] of setups) this.#setups.set(queue, setup);
+    this.memory.restore(saved.memory);
+    this.#backend = backend && new BackendChannel(backend.fd, this.#poller);
+    const channel = this.#backend && backend && { channel: this.#backend, state: backend };
+    this.iommu.restore(saved.iommu, channel);
+    if (saved.state === 'connected') return;
+    this.#cycle.to('negotiated');
+    this.#cycle.to(saved.state);
+  }
+
+  knownSetup(queue: number): RingSetup | undefined {
+    return this.#setups.get(queue);
   }
 
   #checkQueue(queue: number): void {
@@ -216,7 +255,28 @@ export class Session {
 
   /** Starts whatever is complete by now. */
   async startComplete(): Promise<void> {
-    for (const queue of this.#setups.keys()) await this.startWhenComplete(queue);
+    let refusal: Refusal | null = null;
+    for (const queue of this.#setups.keys()) {
+      // Named under other features, which had such a queue.
+      if (this.device.roleOf(queue, this.features) === null) continue;
+      try {
+        await this.startWhenComplete(queue);
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        refusal ??= error; // the others start all the same
+      }
+    }
+    if (refusal !== null) throw refusal;
+  }
+
+  /** The same where no request waits for an answer: what cannot be is told to the operator. */
+  async startAgain(): Promise<void> {
+    try {
+      await this.startComplete();
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.#listener.onRefusal(error.message);
+    }
   }
 
   /** Stops the rings with a part in a range of addresses; they start again when those are back. */

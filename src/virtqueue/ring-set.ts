@@ -13,7 +13,32 @@ import { createRing, liesInFile, type Ring, ringView, standsAtBeginning } from '
 import type { RingDevice } from './ring-device.ts';
 import { mappingsOf, takePlace } from './ring-place.ts';
 import { writeRingRecord } from './ring-record.ts';
-import { freePins, pinRing, type RingSetup, type TranslatePage } from './ring-setup.ts';
+import {
+  claimPins,
+  createRingSetup,
+  freePins,
+  pinRing,
+  type RingSetup,
+  type TranslatePage,
+} from './ring-setup.ts';
+
+/** What was said of a ring, if anything was. */
+export type SetupOf = (queue: number) => RingSetup | undefined;
+
+/** What runs, and what is set aside. What was said of each ring is its session's. */
+export interface RingSetState {
+  regions: MemoryRegion[];
+  isBehindIommu: boolean;
+  rings: {
+    queue: number;
+    role: RingRole;
+    features: bigint;
+    pins: RingPins | null;
+    isPlaced: boolean;
+    fault: string | undefined;
+    state: RingState;
+  }[];
+}
 
 /**
  * The rings of one device as they run: attached to the processors and published by the device.
@@ -269,6 +294,46 @@ export class RingSet {
     return { owner, ringBlock, regions, isBehindIommu, rings };
   }
 
+  save(): RingSetState {
+    const rings = [...this.#rings.values()].map(
+      ({ queue, role, features, pins, isPlaced, fault, cycle: { state } }) => {
+        return { queue, role, features, pins, isPlaced, fault, state };
+      },
+    );
+    const { regions, isBehindIommu } = this.view();
+    return structuredClone({ regions: [...regions], isBehindIommu, rings });
+  }
+
+  /**
+   * Of a set that is empty, and before there are processors: these learn of it when they start.
+   * A ring whose place is somebody else's is set aside. `setupOf`: what was said of a ring.
+   */
+  restore(saved: RingSetState, setupOf: SetupOf): void {
+    const { regions, isBehindIommu, rings } = structuredClone(saved);
+    this.#regions = regions;
+    this.#isBehindIommu = isBehindIommu;
+    for (const { queue, role, features, pins, isPlaced, fault, state } of rings) {
+      const parts = { role, setup: setupOf(queue) ?? createRingSetup(), features };
+      const isRoom = pins === null || this.#claim(queue, role, pins);
+      const number = this.#ringBlock.first + this.#device.placeOf(queue, role);
+      const ring = createRing(queue, number, { ...parts, pins: isRoom ? pins : null });
+      ring.isPlaced = isPlaced;
+      ring.cycle.to(isRoom ? state : 'faulted');
+      if (fault !== undefined) ring.fault = fault;
+      if (!isRoom) ring.fault = 'its place in the pins is taken';
+      this.#rings.set(queue, ring);
+    }
+  }
+
+  #claim(queue: number, role: RingRole, pins: RingPins): boolean {
+    const { mappings, pins: allocator } = this.#fabric;
+    const count = mappingsOf(pins) * (1 + this.#others({ queue, role }).length);
+    if (!claimPins(pins, allocator)) return false;
+    if (mappings.take(count)) return true;
+    freePins(pins, allocator);
+    return false;
+  }
+
   async injectTrap(queue: number): Promise<boolean> {
     const ring = this.#rings.get(queue);
     if (ring === undefined || ring.pins === null) return false;
@@ -279,7 +344,7 @@ export class RingSet {
   }
 
   /** The processors beside the owner that the ring is attached to. */
-  #others(ring: Ring): number[] {
+  #others(ring: Pick<Ring, 'queue' | 'role'>): number[] {
     if (ring.role !== 'receive') return [];
     const all = Array.from({ length: this.#fabric.processorCount }, (_, index) => index);
     return all.filter((index) => index !== this.#processorOf(ring.queue));

@@ -216,6 +216,20 @@ export function freePins(pins: RingPins, allocator: PinAllocator): void {
   }
 }
 
+/** Takes the places of pins that were saved; false, and none of them, if one is taken. */
+export function claimPins(pins: RingPins, allocator: PinAllocator): boolean {
+  const claimed: Pin[] = [];
+  for (const pin of distinctPins(Object.values(pins))) {
+    if (allocator.claim(pin.pinOffset, pin.lengthBytes)) {
+      claimed.push(pin);
+      continue;
+    }
+    for (const { pinOffset, lengthBytes } of claimed) allocator.free(pinOffset, lengthBytes);
+    return false;
+  }
+  return true;
+}
+
 export function hasFeature(features: bigint, bit: number): boolean {
   return ((features >> BigInt(bit)) & 1n) === 1n;
 }

@@ -1,25 +1,33 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inspect, isDeepStrictEqual } from 'node:util';
 import { onFailure } from '../../src/background.ts';
 import { completeUplink, completeVf } from '../../src/config/validate.ts';
 import { Vf } from '../../src/functions/net/vf.ts';
+import { PinAllocator } from '../../src/memory/pins.ts';
 import { EPOLLIN } from '../../src/os/constants.ts';
 import type { Poller } from '../../src/os/poller.ts';
-import type { NicFunction, PortPlace } from '../../src/processor/fabric.ts';
+import { Budget } from '../../src/processor/budgets.ts';
+import type { Fabric, NicFunction, PortPlace } from '../../src/processor/fabric.ts';
 import { receivingCommands, sendingCommands } from '../../src/processor/function-view.ts';
 import { ProcessorSet } from '../../src/processor/processor-set.ts';
+import { replaceDescriptors } from '../../src/state/saved.ts';
 import { macOf } from '../../src/testing/frames.ts';
 import { Random } from '../../src/testing/random.ts';
 import { Uplink } from '../../src/uplinks/running-uplink.ts';
-import type { SourceListener, UplinkSource } from '../../src/uplinks/uplink.ts';
+import type { SourceListener, SourceState, UplinkSource } from '../../src/uplinks/uplink.ts';
 import { Knowledge, ScriptedProcessor } from '../support/scripted-processor.ts';
 import { RecoveryGuest } from './recovery-guest.ts';
 
 const PROCESSORS = 2;
+/** Beyond all descriptors that there are. */
+const FAR = 1_000_000;
 const VFS = 3;
 /** More than a VF has queues. */
 const RINGS_EACH = 36;
+/** A front-end may have left as many messages that post nothing. */
+const IDLE_ROUNDS = 150;
 /** More without a ring to blame, and the set gives the processor up. */
 const BLAMELESS_MAX = 3;
 
@@ -67,6 +75,10 @@ class ManualSource implements UplinkSource {
     const capabilities = { ...common, burst: 64, queues: 1 };
     if (isUp) this.#listener?.onUp({ capabilities, settings: [{ kind: 'null' }] });
     else this.#listener?.onDown('scripted');
+  }
+
+  save(): SourceState {
+    return {};
   }
 
   lose(): void {
@@ -262,8 +274,8 @@ export class RecoveryWorld {
       },
       (error: Error) => this.#failures.push(`change: ${error.message}`),
     );
-    for (let idle = 0, rounds = 0; idle < 20; idle++) {
-      if (rounds++ > 2000) throw new Error('it never comes to rest');
+    for (let idle = 0, rounds = 0; idle < IDLE_ROUNDS; idle++) {
+      if (rounds++ > 20_000) throw new Error('it never comes to rest');
       for (const processor of this.#processors) {
         if (processor.isDying && processor.isAlive) processor.end();
         if (processor.waiting > 0) idle = 0;
@@ -281,7 +293,7 @@ export class RecoveryWorld {
     for (const [index, processor] of this.#processors.entries()) {
       problems.push(...processor.knowledge.violations, ...this.#differences(index, processor));
     }
-    problems.push(...this.#vfs.flatMap((vf) => this.#untruths(vf)));
+    problems.push(...this.#vfs.flatMap((vf) => [...this.#untruths(vf), ...this.#unlike(vf)]));
     if (problems.length > 0) throw new Error(problems.join('; '));
   }
 
@@ -309,6 +321,35 @@ export class RecoveryWorld {
     ];
   }
 
+  /** What another VF that is made from what this one saves has otherwise. */
+  #unlike(vf: Vf): string[] {
+    const now = performance.now();
+    const state = structuredClone(vf.save(now));
+    const place = { ...state, descriptorQuota: () => 1000 };
+    const set = this.#set;
+    const fabric: Fabric = {
+      ...{ shared: set.shared, raiser: set.raiser, processorCount: PROCESSORS },
+      ...{ pins: new PinAllocator(), mappings: new Budget(100_000) },
+      post: async () => true,
+      broadcast: async () => undefined,
+      healthOf: (index) => set.healthOf(index),
+    };
+    const poller = new ManualPoller() as unknown as Poller;
+    const copy = new Vf(state.config, place, fabric, poller, () => undefined);
+    // In another process its descriptors have other numbers.
+    copy.restore(
+      replaceDescriptors(state, (fd) => fd + FAR),
+      now,
+    );
+    const back = <What>(what: What) => replaceDescriptors(what, (fd) => fd - FAR);
+    const pairs = [
+      [back(copy.save(now)), state],
+      [back(copy.view()), vf.view()],
+      [copy.info(), vf.info()],
+    ];
+    return pairs.flatMap(([made, saved]) => differences(made, saved, `copy of ${vf.name}`));
+  }
+
   /** What a VF tells of its rings, against the processors that serve them. */
   #untruths(vf: Vf): string[] {
     const served = new Set(this.#processors.flatMap(({ knowledge }) => knowledge.running()));
@@ -325,6 +366,19 @@ export class RecoveryWorld {
     if (state === 'ready' && told.length === 0) problems.push(`${vf.name} is ready without rings`);
     return problems;
   }
+}
+
+/** Where two states differ, by the path of each field. */
+function differences(made: unknown, saved: unknown, path: string): string[] {
+  if (isDeepStrictEqual(made, saved)) return [];
+  const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+  if (!isObject(made) || !isObject(saved))
+    return [`${path}: ${inspect(made)}, not ${inspect(saved)}`];
+  const [fields, wanted] = [made, saved].map((one) => new Map(Object.entries(one)));
+  const names = new Set([...(fields?.keys() ?? []), ...(wanted?.keys() ?? [])]);
+  return [...names].flatMap((name) =>
+    differences(fields?.get(name), wanted?.get(name), `${path}.${name}`),
+  );
 }
 
 function tick(): Promise<void> {

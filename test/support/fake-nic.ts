@@ -23,6 +23,7 @@ import type {
   NicEventName,
   NicEvents,
   NicListener,
+  NicState,
   NicStats,
 } from '../../src/nic/types.ts';
 import type { RxStats, TxStats } from '../../src/state/stats.ts';
@@ -222,6 +223,11 @@ export class FakeNic implements Nic {
 
   config(): NicConfig {
     return structuredClone(this.#config);
+  }
+
+  save(): NicState {
+    const { vfs: _, uplinks: __, rngs: ___, ...settings } = this.#config;
+    return { settings, fileConfig: this.#config, sharedFd: -1, vfs: [], uplinks: [], rngs: [] };
   }
 
   async injectTrap(name: string): Promise<boolean> {

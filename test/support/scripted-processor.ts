@@ -1,4 +1,5 @@
 import { RING_STOPPED } from '../../layout/virtqueue.ts';
+import type { MemoryRegion } from '../../src/memory/guest-memory.ts';
 import { Iotlb } from '../../src/memory/iotlb.ts';
 import { descriptorName } from '../../src/os/descriptor.ts';
 import type { Command } from '../../src/processor/commands.ts';
@@ -93,7 +94,7 @@ export class Knowledge {
 
   #setMemory({ owner, regions, isBehindIommu }: Of<'set-memory'>): void {
     if (regions.length === 0 && !isBehindIommu) this.#memory.delete(owner);
-    else this.#memory.set(owner, JSON.stringify([regions, isBehindIommu]));
+    else this.#memory.set(owner, JSON.stringify([regions.map(placeOf), isBehindIommu]));
   }
 
   #attach({ ring, pins, role, kickFd, call, state, looksAhead }: Of<'attach-ring'>): void {
@@ -188,6 +189,11 @@ export class ScriptedProcessor implements ProcessorHandle {
     this.#death = null;
     this.end();
   }
+}
+
+/** How often a front-end has named a region is none of a processor's business. */
+function placeOf({ uses: _, ...place }: MemoryRegion): object {
+  return place;
 }
 
 function namesIn(command: Command): string {

@@ -18,6 +18,19 @@ export interface Coalescing {
   microseconds: number;
 }
 
+export interface ControlSettingsState {
+  queuePairs: number;
+  table: SteeringTable | null;
+  hashing: FlowHashing | null;
+  mac: Uint8Array | null;
+  isPromiscuous: boolean;
+  isAllMulticast: boolean;
+  filteredAddresses: number;
+  guestOffloads: bigint | null;
+  coalescing: { receive: Coalescing; transmit: Coalescing };
+  coalescingOfQueues: [queue: number, coalescing: Coalescing][];
+}
+
 const AT_ONCE: Coalescing = { packets: 0, microseconds: 0 };
 
 /** What a guest sets through its control queue (5.1.6.5); as the specification has it at reset. */
@@ -59,6 +72,24 @@ export class ControlSettings {
 
   setCoalescingOf(queue: number, coalescing: Coalescing): void {
     this.#coalescingOfQueues.set(queue, coalescing);
+  }
+
+  save(): ControlSettingsState {
+    const { queuePairs, table, hashing, mac, isPromiscuous, isAllMulticast } = this;
+    const { filteredAddresses, guestOffloads } = this;
+    return structuredClone({
+      ...{ queuePairs, table, hashing, mac, isPromiscuous, isAllMulticast },
+      ...{ filteredAddresses, guestOffloads, coalescing: this.#coalescing },
+      coalescingOfQueues: [...this.#coalescingOfQueues],
+    });
+  }
+
+  restore(state: ControlSettingsState): void {
+    const { coalescing, coalescingOfQueues, ...settings } = structuredClone(state);
+    Object.assign(this, settings);
+    Object.assign(this.#coalescing, coalescing);
+    this.#coalescingOfQueues.clear();
+    for (const [queue, set] of coalescingOfQueues) this.#coalescingOfQueues.set(queue, set);
   }
 
   /** The guest has stopped a queue: in its next life it is like all others of its kind. */

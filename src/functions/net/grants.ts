@@ -27,6 +27,14 @@ interface Grant {
   mtu: number;
 }
 
+export interface GrantsState {
+  vmm: string;
+  grant: Grant | null;
+  terms: Terms;
+  hangUps: number;
+  vmmMtu: number;
+}
+
 /** So often a VMM may hang up after it was told what the VF offers, before that is worth a word. */
 const HANG_UPS_MAX = 3;
 
@@ -51,6 +59,25 @@ export class Grants {
 
   get terms(): Terms {
     return this.#terms;
+  }
+
+  save(): GrantsState {
+    return structuredClone({
+      vmm: this.#vmm,
+      grant: this.#grant,
+      terms: this.#terms,
+      hangUps: this.#hangUps,
+      vmmMtu: this.vmmMtu,
+    });
+  }
+
+  restore(state: GrantsState): void {
+    const { vmm, grant, terms, hangUps, vmmMtu } = structuredClone(state);
+    this.#vmm = vmm;
+    this.#grant = grant;
+    this.#terms = terms;
+    this.#hangUps = hangUps;
+    this.vmmMtu = vmmMtu;
   }
 
   /** A front-end has connected: a new process, or one that was here before. */

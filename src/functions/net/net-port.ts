@@ -8,8 +8,8 @@ import { writeFlowRecord } from '../../state/flow-record.ts';
 import { writeLink } from '../../state/vlan.ts';
 import type { Ring } from '../../virtqueue/ring.ts';
 import type { RingDevice } from '../../virtqueue/ring-device.ts';
-import { RingSet } from '../../virtqueue/ring-set.ts';
-import { ControlSettings } from './control-settings.ts';
+import { RingSet, type RingSetState, type SetupOf } from '../../virtqueue/ring-set.ts';
+import { ControlSettings, type ControlSettingsState } from './control-settings.ts';
 import { enabledReceiveQueues, writeReceiveQueues } from './receive-queues.ts';
 import { type NetRingSettings, writeNetRing } from './ring-features.ts';
 
@@ -17,6 +17,14 @@ interface QueueRules {
   /** The processor that a queue's pair belongs to, always the same. */
   processorOf: (queue: number) => number;
   roleOf: (queue: number, features: bigint) => RingRole | null;
+}
+
+export interface NetPortState {
+  mtu: number;
+  isLinkUp: boolean;
+  hasGro: boolean;
+  settings: ControlSettingsState;
+  rings: RingSetState;
 }
 
 /**
@@ -93,6 +101,25 @@ export class NetPort implements RingDevice {
   /** Whatever was set through a control queue before was set by another driver. */
   async onFreshStart({ role }: Ring): Promise<void> {
     if (role === 'control') await this.resetSettings();
+  }
+
+  save(): NetPortState {
+    return {
+      mtu: this.mtu,
+      isLinkUp: this.#isLinkUp,
+      hasGro: this.#hasGro,
+      settings: this.settings.save(),
+      rings: this.rings.save(),
+    };
+  }
+
+  /** The records of the port and of its rings are in the shared state already. */
+  restore(state: NetPortState, setupOf: SetupOf): void {
+    this.mtu = state.mtu;
+    this.#isLinkUp = state.isLinkUp;
+    this.#hasGro = state.hasGro;
+    this.settings.restore(state.settings);
+    this.rings.restore(state.rings, setupOf);
   }
 
   /** What processors have to know of the port, as far as it knows that itself. */

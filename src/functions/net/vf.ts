@@ -21,18 +21,32 @@ import { Refusal } from '../../vhost-user/refusal.ts';
 import type { Session } from '../../vhost-user/session.ts';
 import type { RingSet } from '../../virtqueue/ring-set.ts';
 import { hasFeature } from '../../virtqueue/ring-setup.ts';
-import { Attachment } from '../attachment.ts';
+import { Attachment, type AttachmentState } from '../attachment.ts';
 import type { Quarantine } from '../quarantine.ts';
 import { ringInfos } from '../ring-info.ts';
 import type { AttachmentEvent } from '../types.ts';
 import type { LinkState, VfConfig } from './config.ts';
 import { netConfigSpace } from './config-space.ts';
 import { featureNames, isAcceptable, offeredFeatures } from './features.ts';
-import { Grants } from './grants.ts';
+import { Grants, type GrantsState } from './grants.ts';
 import { GuestControl } from './guest-control.ts';
-import { NetPort, pairRole } from './net-port.ts';
+import { NetPort, type NetPortState, pairRole } from './net-port.ts';
 import { controlQueueOf } from './ring-features.ts';
 import type { VfEmit, VfEvents, VfInfo, VfStats, VmmAtHand } from './types.ts';
+
+/** A VF as data: with it, another one can be made that goes on in its place. */
+export interface VfState {
+  config: VfConfig;
+  number: number;
+  port: number;
+  ringBlock: RingBlock;
+  processor: number;
+  hasUplink: boolean;
+  isLinkUp: boolean;
+  grants: GrantsState;
+  attachment: AttachmentState;
+  net: NetPortState;
+}
 
 function isLinkUp(state: LinkState, hasUplink: boolean): boolean {
   return state === 'enable' || (state === 'auto' && hasUplink);
@@ -140,6 +154,31 @@ export class Vf implements Device, SwitchPort {
     await this.#port.setLink(this.#isLinkUp);
     this.#attachment.open(this.#config);
     await this.#announceMac();
+  }
+
+  /** `now`: monotonic milliseconds. */
+  save(now: number): VfState {
+    return {
+      config: structuredClone(this.#config),
+      number: this.number,
+      port: this.port,
+      ringBlock: this.ringBlock,
+      processor: this.processor,
+      hasUplink: this.#hasUplink,
+      isLinkUp: this.#isLinkUp,
+      grants: this.#grants.save(),
+      attachment: this.#attachment.save(now),
+      net: this.#port.save(),
+    };
+  }
+
+  /** In place of `open`: goes on where a VF was saved. Processors learn of it when they start. */
+  restore(state: VfState, now: number): void {
+    this.#isLinkUp = state.isLinkUp;
+    this.#grants.restore(state.grants);
+    this.#attachment.restore(state.attachment, now, this.#config);
+    // The rings and their session share what was said of each.
+    this.#port.restore(state.net, (queue) => this.#session?.knownSetup(queue));
   }
 
   async close(): Promise<void> {

@@ -13,9 +13,9 @@ import type { RingProblem } from '../../state/ring-problem.ts';
 import { CONFIG_SPACE_SIZE, type Device, type FrontEndTraits } from '../../vhost-user/device.ts';
 import type { Ring } from '../../virtqueue/ring.ts';
 import type { RingDevice } from '../../virtqueue/ring-device.ts';
-import { RingSet } from '../../virtqueue/ring-set.ts';
+import { RingSet, type RingSetState } from '../../virtqueue/ring-set.ts';
 import { ringFlags } from '../../virtqueue/ring-setup.ts';
-import { Attachment } from '../attachment.ts';
+import { Attachment, type AttachmentState } from '../attachment.ts';
 import { ringInfos } from '../ring-info.ts';
 import type { FunctionEmit, FunctionInfo } from '../types.ts';
 import type { RngConfig } from './config.ts';
@@ -35,6 +35,15 @@ const FEATURES = {
 };
 
 const OFFERED = Object.values(FEATURES).reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);
+
+export interface RngState {
+  config: RngConfig;
+  number: number;
+  processor: number;
+  ringBlock: RingBlock;
+  attachment: AttachmentState;
+  rings: RingSetState;
+}
 
 /**
  * An entropy device (virtio 1.3, 5.4): its driver posts buffers, and gets them back with random
@@ -92,6 +101,23 @@ export class Rng implements Device, RingDevice, NicFunction {
 
   open(): void {
     this.#attachment.open(this.config);
+  }
+
+  /** `now`: monotonic milliseconds. */
+  save(now: number): RngState {
+    return {
+      ...structuredClone({ config: this.config, ringBlock: this.ringBlock }),
+      ...{ number: this.number, processor: this.processor },
+      attachment: this.#attachment.save(now),
+      rings: this.rings.save(),
+    };
+  }
+
+  /** In place of `open`. */
+  restore(state: RngState, now: number): void {
+    this.#attachment.restore(state.attachment, now, this.config);
+    const setupOf = (queue: number) => this.#attachment.session?.knownSetup(queue);
+    this.rings.restore(state.rings, setupOf);
   }
 
   close(): Promise<void> {
