@@ -45,8 +45,13 @@ export function createMemoryFile(
   const huge = options.hugePages === true ? MFD_HUGETLB : 0;
   const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | huge;
   const fd = checked('memfd_create', c.memfdCreate(name, flags));
-  checked('ftruncate', c.ftruncate(fd, sizeBytes));
-  if (options.sealed !== false) checked('fcntl', c.fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK));
+  try {
+    checked('ftruncate', c.ftruncate(fd, sizeBytes));
+    if (options.sealed !== false) checked('fcntl', c.fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK));
+  } catch (error) {
+    c.close(fd);
+    throw error;
+  }
   return fd;
 }
 

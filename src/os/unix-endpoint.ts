@@ -61,7 +61,12 @@ export class ServerEndpoint implements Endpoint {
     this.#fd = saved?.fd ?? openListener(path);
     this.#inode = saved?.inode ?? lstatSync(path).ino;
     claimPeerFd(this.#fd, listener.closes);
-    poller.add(this.#fd, () => this.#accept());
+    try {
+      poller.add(this.#fd, () => this.#accept());
+    } catch (error) {
+      this.close(); // it would seem to be alive
+      throw error;
+    }
   }
 
   resume(): void {
