@@ -43,9 +43,9 @@ export const PACKED_EVENT_DESCRIPTOR: u32 = 2;
 //   0      4       8      12      16          20          24              28      32
 //   ┌──────┬───────┬──────┬───────┬───────────┬───────────┬───────────────┬───────┬────────────┐
 //   │ lock │ state │ size │ flags │ lastAvail │ usedIndex │ signalledUsed │ fault │ headerSize │
-//   ├──────┴───┬───┴──────┴──────┬┴───────────┴───────────┼───────────────┴──┬────┴──────┬─────┘
-//   │ offloads │ holdPackets     │ holdMicroseconds       │ signalledPackets │ heldSince │
-//   ├──────────┼─────┬───────────┴────────────────────────┴──────────────────┴───────────┘
+//   ├──────┴───┬───┴──────┴──────┬┴───────────┴──────────┬┴───────────────┴──┬────┴────────────┤
+//   │ offloads │ deferPackets    │ deferMicroseconds     │ signalledPackets  │ deferredSince   │
+//   ├──────────┼─────┬───────────┴───────────────────────┴───────────────────┴─────────────────┘
 //   │ 2 × u16  │ MTU │            36, 40, 44, 48, 52
 //   └──────────┴─────┘
 //   56         60    64             56: floodNext, 58: filled
@@ -64,16 +64,16 @@ export const RING_FAULT: u32 = 28;
 export const RING_HEADER_SIZE: u32 = 32;
 export const RING_OFFLOADS: u32 = 36;
 /** An interrupt is due after so many packets, or so long after the first; 0 packets: at once. */
-export const RING_HOLD_PACKETS: u32 = 40;
-export const RING_HOLD_MICROSECONDS: u32 = 44;
+export const RING_DEFER_PACKETS: u32 = 40;
+export const RING_DEFER_MICROSECONDS: u32 = 44;
 /** The lower half of the counter of packets when the guest was called last. */
 export const RING_SIGNALLED_PACKETS: u32 = 48;
 /**
- * Since when an interrupt is held back, on the clock of CONTROL_NOW_MICROSECONDS. 0: none is;
- * HELD_JUST_NOW: the clock was not read yet.
+ * Since when an interrupt is deferred, on the clock of CONTROL_NOW_MICROSECONDS. 0: none is;
+ * DEFERRED_JUST_NOW: the clock was not read yet.
  */
-export const RING_HELD_SINCE: u32 = 52;
-export const HELD_JUST_NOW: u32 = 1;
+export const RING_DEFERRED_SINCE: u32 = 52;
+export const DEFERRED_JUST_NOW: u32 = 1;
 /**
  * Of a transmit ring whose next frame is for everybody and has been delivered to some: the first VF
  * that it has not gone to. 0: there is no such frame. u16, cleared with the next one as one word

@@ -14,7 +14,7 @@ import { count } from '../counters/counters';
 import { frameAt, TARGET_DROP, TARGET_FLOOD } from '../headers/frame';
 import { control } from '../memory/control';
 import { writeUsedElement } from '../memory/write';
-import { isHeld } from '../virtqueue/hold';
+import { isDeferred } from '../virtqueue/defer';
 import { isStopped, lock, unlock } from '../virtqueue/lock';
 import { wantsInterrupt } from '../virtqueue/notification';
 import { isPacked, publishUsed, putUsed } from '../virtqueue/queue';
@@ -83,17 +83,17 @@ function countDrops(ringNumber: u32, frames: u32): u32 {
 
 /**
  * The end of a turn: lists the rings whose drivers want an interrupt. True if there are any. A ring
- * whose interrupt is held back stays among those that are due, for the next turn to look at; so do
+ * whose interrupt is deferred stays among those that are due, for the next turn to look at; so do
  * transmit rings if `whom` is INTERRUPT_RECEIVERS, not INTERRUPT_ALL.
  */
 export function listInterrupts(whom: u32): bool {
   const words = control();
-  let held: u32 = 0;
+  let deferred: u32 = 0;
   for (let i: u32 = 0; i < words.interruptDueCount; i++) {
     const ringNumber = load<u32>(INTERRUPT_DUE_LIST_BASE + (i << 2));
     if (whom == INTERRUPT_RECEIVERS && isTransmit(ringNumber)) {
-      store<u32>(INTERRUPT_DUE_LIST_BASE + (held << 2), ringNumber);
-      held += 1;
+      store<u32>(INTERRUPT_DUE_LIST_BASE + (deferred << 2), ringNumber);
+      deferred += 1;
       continue;
     }
     const view = viewAt(ringNumber);
@@ -105,9 +105,9 @@ export function listInterrupts(whom: u32): bool {
     words.currentRing = ringNumber;
     const isOurs = lock(ring);
     const isStill = isOurs && isStopped(ring);
-    if (!isOurs || (!isStill && ring.holdPackets != 0 && isHeld(ringNumber, ring))) {
-      store<u32>(INTERRUPT_DUE_LIST_BASE + (held << 2), ringNumber);
-      held += 1;
+    if (!isOurs || (!isStill && ring.deferPackets != 0 && isDeferred(ringNumber, ring))) {
+      store<u32>(INTERRUPT_DUE_LIST_BASE + (deferred << 2), ringNumber);
+      deferred += 1;
       if (isOurs) unlock(ring);
       continue;
     }
@@ -119,6 +119,6 @@ export function listInterrupts(whom: u32): bool {
     }
     unlock(ring);
   }
-  words.interruptDueCount = held;
+  words.interruptDueCount = deferred;
   return words.signalCount != 0;
 }

@@ -10,14 +10,14 @@ import {
 } from '../../layout/memory';
 import { RING_OWNER_PORT, RING_OWNER_SIZE } from '../../layout/vf';
 import {
+  RING_DEFER_MICROSECONDS,
+  RING_DEFER_PACKETS,
+  RING_DEFERRED_SINCE,
   RING_FAULT,
   RING_FILLED,
   RING_FLAGS,
   RING_FLOOD_NEXT,
   RING_HEADER_SIZE,
-  RING_HELD_SINCE,
-  RING_HOLD_MICROSECONDS,
-  RING_HOLD_PACKETS,
   RING_LAST_AVAIL,
   RING_LOCK,
   RING_MTU,
@@ -50,10 +50,10 @@ export class Ring {
   fault: u32;
   headerSize: u32;
   offloads: u32;
-  holdPackets: u32;
-  holdMicroseconds: u32;
+  deferPackets: u32;
+  deferMicroseconds: u32;
   signalledPackets: u32;
-  heldSince: u32;
+  deferredSince: u32;
   floodNext: u16;
   filled: u16;
   mtu: u32;
@@ -69,10 +69,10 @@ if (offsetof<Ring>('signalledUsed') != RING_SIGNALLED_USED) ERROR('Ring.signalle
 if (offsetof<Ring>('fault') != RING_FAULT) ERROR('Ring.fault drifted');
 if (offsetof<Ring>('offloads') != RING_OFFLOADS) ERROR('Ring.offloads drifted');
 if (offsetof<Ring>('headerSize') != RING_HEADER_SIZE) ERROR('Ring.headerSize drifted');
-if (offsetof<Ring>('holdPackets') != RING_HOLD_PACKETS) ERROR('Ring.holdPackets');
-if (offsetof<Ring>('holdMicroseconds') != RING_HOLD_MICROSECONDS) ERROR('Ring drifted');
+if (offsetof<Ring>('deferPackets') != RING_DEFER_PACKETS) ERROR('Ring.deferPackets');
+if (offsetof<Ring>('deferMicroseconds') != RING_DEFER_MICROSECONDS) ERROR('Ring drifted');
 if (offsetof<Ring>('signalledPackets') != RING_SIGNALLED_PACKETS) ERROR('Ring drifted');
-if (offsetof<Ring>('heldSince') != RING_HELD_SINCE) ERROR('Ring.heldSince drifted');
+if (offsetof<Ring>('deferredSince') != RING_DEFERRED_SINCE) ERROR('Ring.deferredSince drifted');
 if (offsetof<Ring>('floodNext') != RING_FLOOD_NEXT) ERROR('Ring.floodNext drifted');
 if (offsetof<Ring>('filled') != RING_FILLED) ERROR('Ring.filled drifted');
 if (offsetof<Ring>('mtu') != RING_MTU) ERROR('Ring.mtu drifted');

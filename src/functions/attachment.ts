@@ -14,11 +14,11 @@ import type { RingProblem } from '../state/ring-problem.ts';
 import { descriptorsIn } from '../state/saved.ts';
 import type { Device } from '../vhost-user/device.ts';
 import { Dialogue, type DialogueState } from '../vhost-user/dialogue.ts';
-import { followHold } from '../vhost-user/hold.ts';
 import { NOT_SHARED } from '../vhost-user/not-shared.ts';
+import { reviewRings } from '../vhost-user/review-rings.ts';
 import type { Session } from '../vhost-user/session.ts';
 import { FUNCTION_TRANSITIONS } from './function-state.ts';
-import { type Hold, Quarantine, type QuarantineState } from './quarantine.ts';
+import { Quarantine, type QuarantineState, type QuarantineTerm } from './quarantine.ts';
 import { Refusals } from './refusals.ts';
 import type { AttachmentEvent, FunctionState } from './types.ts';
 
@@ -55,7 +55,7 @@ export interface AttachmentState {
  *     endpoint ─► dialogue (one front-end at a time) ─► session ─► rings of the device
  */
 export class Attachment {
-  readonly quarantine = new Quarantine((hold) => this.#followHold(hold));
+  readonly quarantine = new Quarantine((term) => this.#followQuarantine(term));
   readonly #closes = new CloseAccount((reason) => {
     this.warn(reason);
     this.#dialogue?.refuse(reason);
@@ -197,11 +197,11 @@ export class Attachment {
     this.fault(reason, queue);
   }
 
-  #followHold(hold: Hold | null): void {
-    this.#lastFault = hold?.reason ?? this.#lastFault;
-    if (hold === null) this.#owner.emit('release', {});
-    else this.#owner.emit('hold', hold);
-    if (this.session !== null) inBackground('hold or release rings', followHold(this.session));
+  #followQuarantine(term: QuarantineTerm | null): void {
+    this.#lastFault = term?.reason ?? this.#lastFault;
+    if (term === null) this.#owner.emit('quarantine-end', {});
+    else this.#owner.emit('quarantine', term);
+    if (this.session !== null) inBackground('stop or start rings', reviewRings(this.session));
   }
 
   #meet(fd: number): boolean {

@@ -7,8 +7,8 @@ let quarantine: Quarantine;
 beforeEach(() => {
   vi.useFakeTimers();
   heard = [];
-  quarantine = new Quarantine((hold) => {
-    heard.push(hold === null ? 'released' : `held ${hold.seconds} s`);
+  quarantine = new Quarantine((term) => {
+    heard.push(term === null ? 'released' : `held ${term.seconds} s`);
   });
 });
 
@@ -26,7 +26,7 @@ it('takes a few traps for bad luck, and old ones for nothing', () => {
 
 it('holds, lets go by itself, and holds for twice as long the next time', () => {
   trap(TRAPS_MAX);
-  expect(quarantine.problem?.reason).toMatch(/held for 1 s: .* trap 3 times/);
+  expect(quarantine.problem?.reason).toMatch(/in quarantine for 1 s: .* trap 3 times/);
   vi.advanceTimersByTime(999);
   expect(heard).toEqual(['held 1 s']);
   vi.advanceTimersByTime(1);
@@ -65,9 +65,9 @@ it('goes on where it was saved, by the clock of whoever restores it', () => {
   other.restore(structuredClone(state), 77_000);
   expect(other.save(77_000)).toEqual(state);
   expect(other.problem).toEqual(quarantine.problem);
-  vi.advanceTimersByTime(state.hold?.endsInMs ?? 0);
+  vi.advanceTimersByTime(state.term?.endsInMs ?? 0);
   expect(other.problem).toBeNull();
   for (let count = 0; count < TRAPS_MAX; count++) other.noteTrap(77_000);
-  expect(other.problem?.reason).toMatch(/^held for 2 s/);
+  expect(other.problem?.reason).toMatch(/^in quarantine for 2 s/);
   other.close();
 });

@@ -8,7 +8,7 @@ const PERIOD_MS = 60_000;
 
 const BACK_OFF = { firstMs: 1000, maxMs: 600_000, calmMs: 1_800_000 };
 
-export interface Hold {
+export interface QuarantineTerm {
   seconds: number;
   reason: string;
 }
@@ -17,15 +17,15 @@ export interface Hold {
 export interface QuarantineState {
   trapAgesMs: number[];
   backOff: BackOffState;
-  hold: { reason: string; endsInMs: number } | null;
+  term: { reason: string; endsInMs: number } | null;
 }
 
-/** A hold begins, or (null) it is over. */
-type OnChange = (hold: Hold | null) => void;
+/** It begins, or (null) it is over. */
+type OnChange = (term: QuarantineTerm | null) => void;
 
 /**
- * Holds a VF whose rings make the firmware trap again and again: each trap costs the others on its
- * processor a moment. A hold outlives connections and resets, since whoever is held would choose
+ * Stops a VF whose rings make the firmware trap again and again: each trap costs the others on its
+ * processor a moment. It outlives connections and resets, since an attacker would choose
  * those; it ends by itself, and is longer the next time.
  */
 export class Quarantine {
@@ -34,7 +34,7 @@ export class Quarantine {
   readonly #backOff = new BackOff(BACK_OFF);
   #problem: RingProblem | null = null;
   #timer: NodeJS.Timeout | null = null;
-  /** When the hold ends, in monotonic milliseconds. */
+  /** When it ends, in monotonic milliseconds. */
   #endsAt = 0;
 
   constructor(onChange: OnChange) {
@@ -53,7 +53,7 @@ export class Quarantine {
     const milliseconds = this.#backOff.next(now);
     const seconds = milliseconds / 1000;
     const count = `${this.#traps.length} times within a minute`;
-    const reason = `held for ${seconds} s: its rings made the firmware trap ${count}`;
+    const reason = `in quarantine for ${seconds} s: its rings made the firmware trap ${count}`;
     this.#problem = { fault: RING_FAULT_NONE, reason };
     this.#begin(now, milliseconds);
     this.#onChange({ seconds, reason });
@@ -61,35 +61,35 @@ export class Quarantine {
 
   #begin(now: number, milliseconds: number): void {
     this.#endsAt = now + milliseconds;
-    this.#timer = setTimeout(() => this.release(), Math.max(0, milliseconds));
+    this.#timer = setTimeout(() => this.end(), Math.max(0, milliseconds));
     this.#timer.unref();
   }
 
   save(now: number): QuarantineState {
-    const hold = this.#problem && { reason: this.#problem.reason, endsInMs: this.#endsAt - now };
+    const term = this.#problem && { reason: this.#problem.reason, endsInMs: this.#endsAt - now };
     return {
       trapAgesMs: this.#traps.map((at) => now - at),
       backOff: this.#backOff.save(now),
-      hold,
+      term,
     };
   }
 
-  restore({ trapAgesMs, backOff, hold }: QuarantineState, now: number): void {
+  restore({ trapAgesMs, backOff, term }: QuarantineState, now: number): void {
     this.#traps = trapAgesMs.map((age) => now - age);
     this.#backOff.restore(backOff, now);
-    if (hold === null) return;
-    this.#problem = { fault: RING_FAULT_NONE, reason: hold.reason };
-    this.#begin(now, hold.endsInMs);
+    if (term === null) return;
+    this.#problem = { fault: RING_FAULT_NONE, reason: term.reason };
+    this.#begin(now, term.endsInMs);
   }
 
   /** The operator has changed the VF: whatever was, may be mended. */
   forgive(): void {
     this.#traps = [];
     this.#backOff.reset();
-    this.release();
+    this.end();
   }
 
-  release(): void {
+  end(): void {
     if (this.#problem === null) return;
     this.close();
     this.#onChange(null);

@@ -27,8 +27,8 @@ export interface AttachmentEvents {
   disconnect: { reason?: string };
   fault: { queue?: number; reason: string };
   /** Its rings made the firmware trap again and again: none of them runs for so long. */
-  hold: { seconds: number; reason: string };
-  release: object;
+  quarantine: { seconds: number; reason: string };
+  'quarantine-end': object;
 }
 
 export type AttachmentEvent = EventOf<AttachmentEvents>;

@@ -44,9 +44,9 @@ import { CommandRunner } from './command-runner.ts';
 import { type CommandEnvelope, failureOf, type ProcessorOptions, type Report } from './commands.ts';
 import { ControlQueues } from './control-queues.ts';
 import { Countdown } from './countdown.ts';
+import { DeferredInterrupts } from './deferred-interrupts.ts';
 import { publishFigures } from './figures.ts';
 import { type Firmware, loadFirmware } from './firmware.ts';
-import { HeldInterrupts } from './held-interrupts.ts';
 import { KickWaiter } from './kick-waiter.ts';
 import { Misses } from './misses.ts';
 import { NAP_MICROSECONDS, Pace } from './pace.ts';
@@ -82,7 +82,7 @@ export class ProcessorLoop {
   readonly #pace: Pace;
   readonly #uplinks: UplinkPorts;
   readonly #controlQueues: ControlQueues;
-  readonly #held: HeldInterrupts;
+  readonly #deferred: DeferredInterrupts;
   readonly #calls: Calls;
   readonly #space: AddressSpace;
   readonly #pulse: Pulse;
@@ -136,7 +136,7 @@ export class ProcessorLoop {
       this.#report(report),
     );
     this.#calls = new Calls(memory.buffer, options.sharedFd);
-    this.#held = new HeldInterrupts(memory.buffer);
+    this.#deferred = new DeferredInterrupts(memory.buffer);
     this.#controlQueues = new ControlQueues(this.#firmware, memory.buffer, {
       resolveMiss: () => this.#misses.resolve(),
       onUntranslated: () => this.#translations.drain(),
@@ -227,7 +227,7 @@ export class ProcessorLoop {
     let flags = this.#turn(INTERRUPT_NOBODY);
     moved += this.#uplinks.push();
     // Also where nothing moved: an interrupt that was held back may be due.
-    if (this.#held.count !== 0) {
+    if (this.#deferred.count !== 0) {
       moved += this.#uplinks.pull();
       flags |= this.#turn(this.#whom());
     }
@@ -239,7 +239,7 @@ export class ProcessorLoop {
    * needs rings and memory at rest comes later then.
    */
   #turn(whom: number): number {
-    if (this.#held.count !== 0) this.#held.updateClock();
+    if (this.#deferred.count !== 0) this.#deferred.updateClock();
     let seen = TURN_IDLE;
     this.#isMidBatch = false;
     for (let calls = 0; calls < CALLS_PER_TURN_MAX; calls++) {
@@ -354,7 +354,7 @@ export class ProcessorLoop {
   #sleepMilliseconds(): number {
     const uplinks = this.#uplinks.sleepMilliseconds();
     const commands = this.#controlQueues.sleepMilliseconds();
-    return sooner(sooner(uplinks, commands), this.#held.sleepMilliseconds());
+    return sooner(sooner(uplinks, commands), this.#deferred.sleepMilliseconds());
   }
 
   #hasMore(): boolean {

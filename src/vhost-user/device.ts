@@ -27,7 +27,7 @@ export interface Device {
   /** Descriptors that a front-end may leave with us. */
   readonly descriptorQuota: number;
   /** Why none of its rings may start for now. */
-  readonly heldProblem: RingProblem | null;
+  readonly startProblem: RingProblem | null;
   /** Feature bits for GET_FEATURES. */
   offeredFeatures(traits: FrontEndTraits): bigint;
   /** Whether a front-end may acknowledge these. */

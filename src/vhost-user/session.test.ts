@@ -128,7 +128,7 @@ describe('a session', () => {
       get descriptorQuota() {
         return quota;
       },
-      heldProblem: null,
+      startProblem: null,
       offeredFeatures: () => OFFERED,
       isAcceptable: (features) => (features & ~OFFERED) === 0n,
       roleOf: (queue) => (queue > 1 ? null : queue === 1 ? 'transmit' : 'receive'),

@@ -202,8 +202,8 @@ export class Session {
     const setup = this.setup(queue);
     if (this.device.rings.isRunning(queue)) return;
     const isComplete = setup.size > 0 && setup.addresses !== null && setup.kickFd >= 0;
-    const held = isComplete ? this.device.heldProblem : null;
-    const problem = setupProblem(setup, this.features) ?? held;
+    const general = isComplete ? this.device.startProblem : null;
+    const problem = setupProblem(setup, this.features) ?? general;
     if (problem !== null) {
       // Before the features are known, some of this may yet become right.
       if (isComplete || !this.#cycle.is('connected')) this.#setAside(queue, problem);
@@ -248,7 +248,7 @@ export class Session {
     this.#checkQueue(queue);
     if (!rings.setAside(queue, setup, this.features, reason)) return;
     this.#updateState();
-    if (fault === RING_FAULT_NONE) return; // held with all others, which was said once
+    if (fault === RING_FAULT_NONE) return; // with all others, which was said once
     rings.countFault(queue, fault);
     this.#listener.onRingFault(queue, reason);
   }

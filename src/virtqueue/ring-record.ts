@@ -1,9 +1,9 @@
 import { COUNTER_PACKETS } from '../../layout/counters.ts';
 import {
+  RING_DEFERRED_SINCE,
   RING_FAULT,
   RING_FAULT_NONE,
   RING_FLOOD_NEXT,
-  RING_HELD_SINCE,
   RING_LAST_AVAIL,
   RING_LOCK,
   RING_SIGNALLED_PACKETS,
@@ -32,7 +32,7 @@ export function writeRingRecord(shared: SharedState, ring: Ring): void {
     [RING_SIGNALLED_USED, place],
     [RING_FAULT, RING_FAULT_NONE],
     [RING_SIGNALLED_PACKETS, shared.counter(ring.number, COUNTER_PACKETS) % 2 ** 32],
-    [RING_HELD_SINCE, 0],
+    [RING_DEFERRED_SINCE, 0],
     [RING_FLOOD_NEXT, 0],
   ];
   for (const [field, value] of fields) shared.setRingField(ring.number, field, value);

@@ -147,8 +147,8 @@ describe.each(FORMATS)('an entropy device on a $title ring', ({ packed }) => {
   it('is held when its ring makes the firmware trap again and again', async () => {
     const guest = await connect(0, packed);
     const other = await connect(1, packed);
-    const held = next('hold');
-    const released = next('release');
+    const held = next('quarantine');
+    const released = next('quarantine-end');
     for (let traps = 0; traps < TRAPS_MAX; traps++) {
       await expectRandom(guest);
       const fault = next('fault');

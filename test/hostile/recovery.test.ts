@@ -185,12 +185,12 @@ describe('a VF whose rings make the firmware trap again and again', () => {
     const nic = await TestNic.start({ vfs: 3 });
     lab = nic;
     const guests = await connectThree(nic);
-    const held = nic.next('hold', 0);
-    const released = nic.next('release', 0);
+    const held = nic.next('quarantine', 0);
+    const released = nic.next('quarantine-end', 0);
     for (let traps = 0; traps < TRAPS_MAX; traps++) await trap(nic, guests);
     await held;
     const { state, rings, lastFault } = nic.nic.vf('vf0');
-    expect(lastFault).toMatch(/held for 1 s: .* trap 3 times/);
+    expect(lastFault).toMatch(/in quarantine for 1 s: .* trap 3 times/);
     expect([state, ...rings.map((ring) => ring.state)]).toEqual(['faulted', 'faulted', 'faulted']);
     await pass(nic, guests, 1, 2);
     await released;
@@ -203,10 +203,10 @@ describe('a VF whose rings make the firmware trap again and again', () => {
     const nic = await TestNic.start({ vfs: 3 });
     lab = nic;
     const guests = await connectThree(nic);
-    const held = nic.next('hold', 0);
+    const held = nic.next('quarantine', 0);
     for (let traps = 0; traps < TRAPS_MAX; traps++) await trap(nic, guests);
     await held;
-    const released = nic.next('release', 0);
+    const released = nic.next('quarantine-end', 0);
     await nic.nic.setVf('vf0', {});
     await released;
     await pass(nic, guests, 0, 1);

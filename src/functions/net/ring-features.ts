@@ -33,12 +33,12 @@ import {
   OFFLOAD_UFO,
   OFFLOAD_USO4,
   OFFLOAD_USO6,
+  RING_DEFER_MICROSECONDS,
+  RING_DEFER_PACKETS,
   RING_F_GRO,
   RING_F_MERGEABLE,
   RING_FLAGS,
   RING_HEADER_SIZE,
-  RING_HOLD_MICROSECONDS,
-  RING_HOLD_PACKETS,
   RING_MTU,
   RING_OFFLOADS,
 } from '../../../layout/virtqueue.ts';
@@ -131,6 +131,6 @@ export function writeNetRing(shared: SharedState, ring: Ring, settings: NetRingS
   if (ring.role === 'control') return;
   // With one of them 0, each packet is worth an interrupt (5.1.6.5.9.1).
   const { packets, microseconds } = guest.coalescingOf(ring.queue);
-  set(RING_HOLD_MICROSECONDS, microseconds);
-  set(RING_HOLD_PACKETS, microseconds === 0 ? 0 : packets);
+  set(RING_DEFER_MICROSECONDS, microseconds);
+  set(RING_DEFER_PACKETS, microseconds === 0 ? 0 : packets);
 }

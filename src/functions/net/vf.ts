@@ -134,7 +134,7 @@ export class Vf implements Device, SwitchPort {
     return this.#descriptorQuota();
   }
 
-  get heldProblem(): RingProblem | null {
+  get startProblem(): RingProblem | null {
     const health = this.#fabric.healthOf(this.processor);
     if (health.state !== 'broken') return this.quarantine.problem;
     return { fault: RING_FAULT_NONE, reason: health.reason };

@@ -93,7 +93,7 @@ export class Rng implements Device, RingDevice, NicFunction {
     return this.#descriptorQuota();
   }
 
-  get heldProblem(): RingProblem | null {
+  get startProblem(): RingProblem | null {
     const health = this.#fabric.healthOf(this.processor);
     if (health.state !== 'broken') return this.#attachment.quarantine.problem;
     return { fault: RING_FAULT_NONE, reason: health.reason };

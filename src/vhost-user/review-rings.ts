@@ -1,13 +1,13 @@
 import type { Session } from './session.ts';
 
 /**
- * All rings of a VF are held, or may start again. Between two requests of the front-end; those that
- * a fault stopped stay so.
+ * No ring of a VF may start any more, or they may again. Between two requests of the front-end;
+ * those that a fault stopped stay so.
  */
-export function followHold(session: Session): Promise<void> {
+export function reviewRings(session: Session): Promise<void> {
   const { device } = session;
   return session.inTurn(async () => {
-    for (const queue of device.heldProblem === null ? [] : device.rings.queues()) {
+    for (const queue of device.startProblem === null ? [] : device.rings.queues()) {
       if (!device.rings.isRunning(queue) || device.rings.state(queue) === 'faulted') continue;
       session.setup(queue).base = await device.rings.stop(queue, true);
     }

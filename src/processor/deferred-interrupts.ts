@@ -7,18 +7,18 @@ import {
 } from '../../layout/memory.ts';
 import { CONTROL_INTERRUPT_DUE_COUNT, CONTROL_NOW_MICROSECONDS } from '../../layout/processor.ts';
 import {
-  HELD_JUST_NOW,
-  RING_HELD_SINCE,
-  RING_HOLD_MICROSECONDS,
+  DEFERRED_JUST_NOW,
+  RING_DEFER_MICROSECONDS,
+  RING_DEFERRED_SINCE,
   RING_RECORD_SIZE,
 } from '../../layout/virtqueue.ts';
 import { elapsedMicroseconds, monotonicMicroseconds } from '../os/clock.ts';
 
 /**
- * The interrupts that guests want held back (5.1.6.5.9), as one processor's firmware lists them: it
+ * The interrupts that guests want deferred (5.1.6.5.9), as one processor's firmware lists them: it
  * is told the time while there are any, and sleeps no longer than until the first is due.
  */
-export class HeldInterrupts {
+export class DeferredInterrupts {
   readonly #control: Uint32Array;
   readonly #rings: Uint32Array;
   readonly #view: DataView;
@@ -30,7 +30,7 @@ export class HeldInterrupts {
   }
 
   /**
-   * Between two turns, the rings that an interrupt is still due for are those that are held, and
+   * Between two turns, the rings that an interrupt is still due for are those that wait, and
    * during naps the transmit rings whose guests hear later.
    */
   get count(): number {
@@ -41,7 +41,7 @@ export class HeldInterrupts {
     this.#control[CONTROL_NOW_MICROSECONDS / 4] = monotonicMicroseconds();
   }
 
-  /** −1: none is held. 0: one is due in less than a millisecond. */
+  /** −1: none waits. 0: one is due in less than a millisecond. */
   sleepMilliseconds(): number {
     const { count } = this;
     if (count === 0) return -1;
@@ -50,9 +50,9 @@ export class HeldInterrupts {
     let soonest = Number.POSITIVE_INFINITY;
     for (let index = 0; index < count; index++) {
       const record = SHARED_BASE + SHARED_RINGS + (this.#rings[index] ?? 0) * RING_RECORD_SIZE;
-      const since = this.#view.getUint32(record + RING_HELD_SINCE, true);
-      const limit = this.#view.getUint32(record + RING_HOLD_MICROSECONDS, true);
-      const waited = since <= HELD_JUST_NOW ? 0 : elapsedMicroseconds(since, now);
+      const since = this.#view.getUint32(record + RING_DEFERRED_SINCE, true);
+      const limit = this.#view.getUint32(record + RING_DEFER_MICROSECONDS, true);
+      const waited = since <= DEFERRED_JUST_NOW ? 0 : elapsedMicroseconds(since, now);
       soonest = Math.min(soonest, Math.max(limit - waited, 0));
     }
     return Math.min(Math.floor(soonest / 1000), 2 ** 31 - 1);

@@ -2,8 +2,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import * as memory from '../../layout/memory.ts';
 import { CONTROL_INTERRUPT_DUE_COUNT, CONTROL_NOW_MICROSECONDS } from '../../layout/processor.ts';
 import {
-  RING_HOLD_MICROSECONDS,
-  RING_HOLD_PACKETS,
+  RING_DEFER_MICROSECONDS,
+  RING_DEFER_PACKETS,
   RING_RECORD_SIZE,
 } from '../../layout/virtqueue.ts';
 import { macOf, plainFrame } from '../../src/testing/frames.ts';
@@ -37,8 +37,8 @@ beforeEach(() => {
 
 function setCoalescing(packets: number, microseconds: number): void {
   const record = memory.SHARED_BASE + memory.SHARED_RINGS + RECEIVE * RING_RECORD_SIZE;
-  host.view.setUint32(record + RING_HOLD_PACKETS, packets, true);
-  host.view.setUint32(record + RING_HOLD_MICROSECONDS, microseconds, true);
+  host.view.setUint32(record + RING_DEFER_PACKETS, packets, true);
+  host.view.setUint32(record + RING_DEFER_MICROSECONDS, microseconds, true);
 }
 
 /** Delivers frames, and takes what has come, at a time. Returns how often the guest was called. */
@@ -64,7 +64,7 @@ function callsAt(microseconds: number): number {
   return calls;
 }
 
-function heldCount(): number {
+function deferredCount(): number {
   return host.control(CONTROL_INTERRUPT_DUE_COUNT);
 }
 
@@ -72,15 +72,15 @@ describe('coalescing', () => {
   it('calls for each turn with packets where nothing is set', () => {
     expect(deliverAt(100, 1)).toBe(1);
     expect(deliverAt(101, 3)).toBe(1);
-    expect(heldCount()).toBe(0);
+    expect(deferredCount()).toBe(0);
   });
 
   it('calls when the count is reached, and counts anew', () => {
     setCoalescing(10, 1000);
     expect(deliverAt(100, 9)).toBe(0);
-    expect(heldCount()).toBe(1);
+    expect(deferredCount()).toBe(1);
     expect(deliverAt(101, 1)).toBe(1);
-    expect(heldCount()).toBe(0);
+    expect(deferredCount()).toBe(0);
     expect(deliverAt(102, 4)).toBe(0);
     expect(deliverAt(103, 4)).toBe(0);
     expect(deliverAt(104, 4)).toBe(1);
@@ -92,7 +92,7 @@ describe('coalescing', () => {
     expect(deliverAt(5500, 1)).toBe(0);
     expect(callsAt(5999)).toBe(0);
     expect(callsAt(6000)).toBe(1);
-    expect(heldCount()).toBe(0);
+    expect(deferredCount()).toBe(0);
     expect(deliverAt(7000, 1)).toBe(0);
     expect(callsAt(8000)).toBe(1);
   });
@@ -119,9 +119,9 @@ describe('coalescing', () => {
       host.attach(1, 0);
       setCoalescing(100, 1000);
     }
-    expect(heldCount()).toBeLessThanOrEqual(1);
+    expect(deferredCount()).toBeLessThanOrEqual(1);
     host.firmware.detachRing(RECEIVE);
     host.run();
-    expect(heldCount()).toBe(0);
+    expect(deferredCount()).toBe(0);
   });
 });
