@@ -26,7 +26,7 @@ const SILENCE_MICROSECONDS_MAX = 5000;
 const LONE_SILENCE_MICROSECONDS_MAX = 25_000;
 
 /** Of the VFs of a NIC that has added them one after another: with a control queue, in blocks. */
-const RINGS_PER_VF = Math.ceil((CONTROL_QUEUE + 1) / RING_BLOCK_SIZE) * RING_BLOCK_SIZE;
+export const RINGS_PER_VF = Math.ceil((CONTROL_QUEUE + 1) / RING_BLOCK_SIZE) * RING_BLOCK_SIZE;
 
 /**
  * A NIC with an attacker, a guest that it may talk to, and two bystanders that exchange frames all

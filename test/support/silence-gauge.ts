@@ -44,6 +44,16 @@ export class SilenceGauge {
     return ofProcessors.sort((a, b) => worst(b) - worst(a))[0] ?? [];
   }
 
+  /** The CPU time of a processor at its last turn, in microseconds. */
+  now(processor: number): number {
+    return this.#record[SILENCE.NOW + processor] ?? 0;
+  }
+
+  /** The same when a ring was served last: the first of `rings`, or another. */
+  servedAt(index = 0): number {
+    return this.#record[SILENCE.SERVED + index] ?? 0;
+  }
+
   close(): void {
     setEnvironmentData(SILENCE_KEY, undefined);
     if (this.#options === undefined) delete process.env.NODE_OPTIONS;

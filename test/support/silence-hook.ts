@@ -26,6 +26,8 @@ const HOPELESS_MICROSECONDS = 50_000;
 
 interface Watched {
   readonly ring: number;
+  /** Its place among all that are watched. */
+  readonly index: number;
   place: number;
   cpu: number;
   wall: number;
@@ -53,7 +55,8 @@ class SilenceHook {
       },
       attachRing: (ring, descriptors, avail, used, state, isOwned) => {
         firmware.attachRing(ring, descriptors, avail, used, state, isOwned);
-        if (isOwned !== 0 && this.#isBystanders(ring)) this.#watch(ring);
+        const index = this.#indexOf(ring);
+        if (isOwned !== 0 && index >= 0) this.#watch(ring, index);
       },
       detachRing: (ring) => {
         const index = this.#watched.findIndex((one) => one.ring === ring);
@@ -69,14 +72,15 @@ class SilenceHook {
     };
   }
 
-  #isBystanders(ring: number): boolean {
+  #indexOf(ring: number): number {
     const count = this.#record[SILENCE.RING_COUNT] ?? 0;
-    return this.#record.subarray(SILENCE.RINGS, SILENCE.RINGS + count).includes(ring);
+    return this.#record.subarray(SILENCE.RINGS, SILENCE.RINGS + count).indexOf(ring);
   }
 
-  #watch(ring: number): void {
+  #watch(ring: number, index: number): void {
     const place = this.#placeOf(ring);
-    this.#watched.push({ ring, place, cpu: threadCpuMicroseconds(), wall: performance.now() });
+    const wall = performance.now();
+    this.#watched.push({ ring, index, place, cpu: threadCpuMicroseconds(), wall });
   }
 
   #placeOf(ring: number): number {
@@ -95,12 +99,14 @@ class SilenceHook {
     const wall = performance.now();
     const epoch = this.#record[SILENCE.EPOCH] ?? 0;
     const isNew = epoch !== this.#epoch;
+    this.#record[SILENCE.NOW + this.#processor] = cpu;
     this.#epoch = epoch;
     let [longestCpu, longestWall] = [0, 0];
     for (const watched of this.#watched) {
       const place = this.#placeOf(watched.ring);
       const isReady = this.#isReady(watched.ring, place);
       const wasServed = place !== watched.place;
+      if (wasServed) this.#record[SILENCE.SERVED + watched.index] = cpu;
       // One that goes on is noted when it ends, unless it is too long already.
       const isDue = wasServed || (isReady && cpu - watched.cpu > HOPELESS_MICROSECONDS);
       if (isDue && !isNew && cpu - watched.cpu > longestCpu) {

@@ -18,7 +18,11 @@ export const SILENCE = {
    * milliseconds by the clock.
    */
   LONGEST: 2 + RINGS_MAX,
-  SIZE: 2 + RINGS_MAX + 2 * SILENCES_KEPT * PROCESSOR_COUNT_MAX,
+  /** For each processor: its CPU time in µs at its last turn. */
+  NOW: 2 + RINGS_MAX + 2 * SILENCES_KEPT * PROCESSOR_COUNT_MAX,
+  /** For each ring: the same when it was served last. */
+  SERVED: 2 + RINGS_MAX + (2 * SILENCES_KEPT + 1) * PROCESSOR_COUNT_MAX,
+  SIZE: 2 + 2 * RINGS_MAX + (2 * SILENCES_KEPT + 1) * PROCESSOR_COUNT_MAX,
 } as const;
 
 /** The place of a processor's silence, of which `rank` are longer. */
