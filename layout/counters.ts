@@ -1,51 +1,45 @@
 // Counters of one queue: 64 × u64 in the shared state, at the ring's number. One writer at a time:
 // the processor that owns the transmit ring, or whoever holds the receive ring's lock.
 //
+//   0                8                20                        52               64
+//   ┌────────────────┬────────────────┬─────────────────────────┬────────────────┐
+//   │ every batch    │ the others     │ drops, by reason        │ faults, by     │
+//   │ (a cache line) │                │                         │ reason         │
+//   └────────────────┴────────────────┴─────────────────────────┴────────────────┘
+//
+// What each of them counts, of which direction, is said in src/state/counter-table.ts.
+//
 // Transmit (from the guest):  packets = forwarded + Σ drops
-// Receive  (to the guest):    offered = packets + coalesced + Σ drops
+// Receive  (to the guest):    offered = packets + groMerged + Σ drops
 // The NIC as a whole:         Σ forwarded + Σ replicas + Σ segments = Σ offered
 export const COUNTER_RECORD_SIZE: u32 = 512;
 export const COUNTER_COUNT: u32 = 64;
 
 export const COUNTER_PACKETS: u32 = 0;
 export const COUNTER_BYTES: u32 = 1;
-/** Transmit: frames that went to one destination at least. */
 export const COUNTER_FORWARDED: u32 = 2;
-/** Transmit: further copies that flooding made. */
-export const COUNTER_REPLICAS: u32 = 3;
-/** Receive: frames that the switch meant for this queue. */
-export const COUNTER_OFFERED: u32 = 2;
-/** Transmit: notifications from the guest. */
+export const COUNTER_OFFERED: u32 = 3;
+/** Written by the processor's host side. */
 export const COUNTER_KICKS: u32 = 4;
-/** Notifications to the guest. */
 export const COUNTER_INTERRUPTS: u32 = 5;
-export const COUNTER_WINDOW_MISSES: u32 = 6;
-/** Times that the ring was stopped because of what its guest (or the firmware) did. */
-export const COUNTER_FAULTS: u32 = 7;
+export const COUNTER_SEGMENTS: u32 = 6;
+export const COUNTER_CHECKSUMS: u32 = 7;
 
-/** Receive: further frames that segmentation made of super-frames. */
-export const COUNTER_SEGMENTS: u32 = 3;
-/** Receive: checksums completed for a guest that takes only finished frames. */
-export const COUNTER_CHECKSUMS: u32 = 4;
-
-/**
- * A control queue: commands that were answered with an error. Written by the control plane;
- * `packets` are the commands, `bytes` what they say.
- */
-export const COUNTER_REFUSED: u32 = 3;
+export const COUNTER_REPLICAS: u32 = 8;
+export const COUNTER_GRO_MERGED: u32 = 9;
+export const COUNTER_WINDOW_MISSES: u32 = 10;
+export const COUNTER_FAULTS: u32 = 11;
+/** Written by the control plane. */
+export const COUNTER_REFUSED: u32 = 12;
 
 /** Drop counters start here, at COUNTER_DROPS + reason. */
-export const COUNTER_DROPS: u32 = 8;
-export const DROP_REASON_COUNT: u32 = 44;
-
-/** Receive: frames that were joined to one before them (GRO), and delivered as part of it. */
-export const COUNTER_GRO: u32 = 52;
+export const COUNTER_DROPS: u32 = 20;
 
 /**
  * Faults by reason: one counter for each RING_FAULT_…, at COUNTER_FAULT_REASONS + fault − 1. Their
  * sum is COUNTER_FAULTS.
  */
-export const COUNTER_FAULT_REASONS: u32 = 53;
+export const COUNTER_FAULT_REASONS: u32 = 52;
 
 /** A buffer lies outside the guest's memory. */
 export const DROP_BUFFER_ADDRESS: u32 = 0;

@@ -243,20 +243,23 @@ describe('relations', () => {
     expect(fdb.FDB_MULTIPLIER_HIGH).toBeLessThan(2 ** 28);
   });
 
-  test('every drop reason has a counter of its own', () => {
+  test('every counter, drop reason and ring fault has a word of its own', () => {
     expect(counters.COUNTER_RECORD_SIZE).toBe(counters.COUNTER_COUNT * 8);
-    expect(counters.COUNTER_DROPS + counters.DROP_REASON_COUNT).toBeLessThanOrEqual(
-      counters.COUNTER_COUNT,
-    );
-    const reasons = Object.entries(counters)
-      .filter(([name]) => name.startsWith('DROP_') && name !== 'DROP_REASON_COUNT')
-      .map(([, reason]) => reason)
-      .sort((a, b) => a - b);
-    expect(reasons).toEqual(reasons.map((_, index) => index));
-    expect(reasons.length).toBeLessThanOrEqual(counters.DROP_REASON_COUNT);
-    const dropsEnd = counters.COUNTER_DROPS + counters.DROP_REASON_COUNT;
-    expect(counters.COUNTER_GRO).toBeGreaterThanOrEqual(dropsEnd);
-    expect(counters.COUNTER_GRO).toBeLessThan(counters.COUNTER_COUNT);
+    const numbers = (constants: object, prefix: RegExp): number[] =>
+      Object.entries(constants)
+        .filter(([name]) => prefix.test(name))
+        .map(([, number]) => number)
+        .sort((a, b) => a - b);
+    const plain = numbers(counters, /^COUNTER_(?!RECORD_SIZE|COUNT$|DROPS|FAULT_REASONS)/);
+    const drops = numbers(counters, /^DROP_/);
+    const faults = numbers(virtqueue, /^RING_FAULT_(?!NONE)/);
+    expect(plain).toEqual(plain.map((_, index) => index));
+    expect(drops).toEqual(drops.map((_, index) => index));
+    expect(faults).toEqual(faults.map((_, index) => index + 1));
+    const { COUNTER_DROPS, COUNTER_FAULT_REASONS } = counters;
+    expect(plain.length).toBeLessThanOrEqual(COUNTER_DROPS);
+    expect(COUNTER_DROPS + drops.length).toBeLessThanOrEqual(COUNTER_FAULT_REASONS);
+    expect(COUNTER_FAULT_REASONS + faults.length).toBeLessThanOrEqual(counters.COUNTER_COUNT);
   });
 });
 

@@ -229,6 +229,11 @@ export const ERROR_TABLE = {
     message: 'Cannot find the VF because the NIC has none of this name: received {vf}',
     hint: '"heddle vf list" shows the VFs.',
   },
+  HEDDLE_PORT_NOT_FOUND: {
+    status: 404,
+    message: 'Cannot find the port because no VF or uplink has this name: received {port}',
+    hint: '"heddle stats" shows all of them.',
+  },
   HEDDLE_VF_EXISTS: {
     status: 409,
     message: 'Cannot add the VF because the NIC has one of this name: received {vf}',

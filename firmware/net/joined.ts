@@ -1,6 +1,6 @@
 // What becomes of frames that were joined to others (GRO): each is counted as the one that it is
 // part of.
-import { COUNTER_GRO, COUNTER_OFFERED, DROP_RING_STOPPED } from '../../layout/counters';
+import { COUNTER_GRO_MERGED, COUNTER_OFFERED, DROP_RING_STOPPED } from '../../layout/counters';
 import { count, countDrop } from '../counters/counters';
 import { batch } from '../headers/batch';
 import { Frame } from '../headers/frame';
@@ -12,7 +12,7 @@ export function settleJoined(ringNumber: u32, frame: Frame, result: i32): void {
   const others = segmentCount(frame) - 1;
   batch().joinedLeft -= others;
   count(ringNumber, COUNTER_OFFERED, others);
-  if (result == EMITTED) count(ringNumber, COUNTER_GRO, others);
+  if (result == EMITTED) count(ringNumber, COUNTER_GRO_MERGED, others);
   else countDrop(ringNumber, u32(EMIT_DROPPED - result), others);
 }
 

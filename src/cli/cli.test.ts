@@ -100,11 +100,28 @@ describe('heddle stats and fdb', () => {
     expect(await printed('stats')).toBe(
       'VF   STATE  TX PACKETS  TX BYTES  TX DROPS  RX PACKETS  RX BYTES  RX DROPS\n' +
         'vm1  down           11      1100         1          10      1000         2\n\n' +
-        'VF   DROPS  REASON          COUNT\n' +
-        'vm1  tx     no-destination      1\n' +
-        'vm1  rx     ring-full           2\n',
+        'VF   DROPS  REASON         COUNT\n' +
+        'vm1  tx     noDestination      1\n' +
+        'vm1  rx     ringFull           2\n',
     );
     expect(JSON.parse(await printed('stats', '--json'))).toEqual(nic.stats());
+  });
+
+  it('prints every counter of one port, and what it counts', async () => {
+    const lines = (await printed('stats', 'vm1')).split('\n');
+    expect(lines[0]).toMatch(/^OF +COUNTER +COUNT +WHAT IT COUNTS$/);
+    const row = (of: string, name: string) =>
+      lines.find((line) => new RegExp(`^${of} +${name} `).test(line));
+    for (const name of ['packets', 'forwarded', 'kicks', 'faults']) {
+      expect(row('tx', name)).toBeDefined();
+    }
+    expect(row('rx', 'groMerged')).toMatch(/ 0 {2}Frames that GRO joined /);
+    expect(row('rx.drops', 'ringFull')).toMatch(/ 2 {2}The guest had no buffer ready\.$/);
+    expect(row('rx', 'forwarded')).toBeUndefined();
+    expect(row('wire', 'sent')).toBeUndefined();
+    expect(JSON.parse(await printed('stats', 'vm1', '--json'))).toEqual(nic.stats().vfs[0]);
+    const { code, stderr } = await run('stats', 'vm7');
+    expect([code, stderr]).toEqual([1, expect.stringContaining('received vm7')]);
   });
 
   it('prints rates every second while it watches, and ends when the NIC does', async () => {
@@ -124,6 +141,9 @@ describe('heddle stats and fdb', () => {
     const line =
       'vm1  down           5000      40.00         1             0       0.00         2\n';
     expect(stdout.split(line)).toHaveLength(3);
+    seconds = 0;
+    const one = (await run('stats', 'vm1', '--watch')).stdout;
+    expect(one.match(/^tx +packets +1?\d000 +5000 {2}Frames /gm)).toHaveLength(2);
   });
 
   it('prints the addresses', async () => {

@@ -2,9 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { VfStats } from '../functions/net/types.ts';
 import type { NicStats } from '../nic/types.ts';
-import type { UplinkStats } from '../uplinks/types.ts';
 import {
   addControlOption,
   addJsonOption,
@@ -13,6 +11,15 @@ import {
   example,
 } from './options.ts';
 import { print, printJson, printJsonLine, table } from './output.ts';
+import {
+  type PortStats,
+  perSecond,
+  portOf,
+  portRatesText,
+  portsOf,
+  portText,
+  secondsBetween,
+} from './port-stats.ts';
 
 const INTERVAL_MILLISECONDS = 1000;
 
@@ -25,34 +32,31 @@ export function addStats(program: Command): void {
   const command = program
     .command('stats')
     .summary('show the counters')
+    .argument('[name]', 'one VF or uplink: all its counters, and what they count')
     .description('Show packets, bytes and drops of every VF. "tx" is from the guest, "rx" to it.')
     .option('--watch', 'again every second, with rates')
-    .addHelpText('after', example('heddle stats', 'heddle stats --watch', 'heddle stats --json'));
+    .addHelpText('after', example('heddle stats', 'heddle stats vm1', 'heddle stats --watch'));
   addControlOption(addJsonOption(command)).action(stats);
 }
 
-async function stats(options: StatsOptions): Promise<void> {
+async function stats(name: string | undefined, options: StatsOptions): Promise<void> {
   const client = clientOf(options);
-  if (!options.watch) {
-    const now = await client.stats();
-    return options.json ? printJson(now) : print(totalsText(now));
-  }
+  const part = (now: NicStats) => (name === undefined ? now : portOf(now, name));
   let before = await client.stats();
+  if (!options.watch) {
+    if (options.json) return printJson(part(before));
+    return print(name === undefined ? totalsText(before) : portText(portOf(before, name)));
+  }
+  const rates = (now: NicStats): string =>
+    name === undefined ? ratesText(before, now) : portRatesText(before, now, name);
   // Ends by a signal, by an error when the NIC stops, or when nobody reads any more.
   while (true) {
     await sleep(INTERVAL_MILLISECONDS);
     const now = await client.stats();
-    if (options.json) printJsonLine(now);
-    else print((process.stdout.isTTY ? '\x1b[H\x1b[2J' : '') + ratesText(before, now));
+    if (options.json) printJsonLine(part(now));
+    else print((process.stdout.isTTY ? '\x1b[H\x1b[2J' : '') + rates(now));
     before = now;
   }
-}
-
-type PortStats = VfStats | UplinkStats;
-
-/** VFs, then uplinks: an uplink's "tx" is from the world. */
-function portsOf(stats: NicStats): PortStats[] {
-  return [...stats.vfs, ...stats.uplinks];
 }
 
 function sum(drops: Record<string, number>): number {
@@ -99,11 +103,9 @@ function dropRows(port: PortStats): [string, string, string, number][] {
 }
 
 function ratesText(before: NicStats, now: NicStats): string {
-  // The NIC's own clock: the command may have slept longer than it meant to.
-  const seconds = Math.max(now.uptimeSeconds - before.uptimeSeconds, 0.001);
+  const seconds = secondsBetween(before, now);
   const old = new Map(portsOf(before).map((vf) => [vf.name, vf]));
-  // A VF that was replaced starts again at zero.
-  const rate = (value: number, was = 0): number => Math.round(Math.max(value - was, 0) / seconds);
+  const rate = (value: number, was?: number): number => perSecond(seconds, value, was);
   const megabits = (value: number, was = 0): string => ((rate(value, was) * 8) / 1e6).toFixed(2);
   const rows = portsOf(now).map(({ name, state, tx, rx }) => {
     const was = old.get(name);

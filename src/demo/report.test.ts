@@ -1,28 +1,24 @@
 import { expect, test } from 'vitest';
 import type { VfStats } from '../functions/net/types.ts';
 import type { NicStats } from '../nic/types.ts';
+import { readRing } from '../state/counters.ts';
 import { parseOptions } from './options.ts';
 import { ratesBetween } from './rates.ts';
 import { hasTrafficBothWays, type Measurements, makeReport, summaryLines } from './report.ts';
 
 function vfStats(name: string, packets: number, drops: Record<string, number>): VfStats {
   const dropped = Object.values(drops).reduce((sum, count) => sum + count, 0);
-  const common = {
-    packets,
-    bytes: packets * 1000,
-    interrupts: 0,
-    windowMisses: 0,
-    faults: 0,
-    faultReasons: {},
-  };
+  const common = { packets, bytes: packets * 1000 };
+  const tx = { ...readRing('tx', () => 0), ...common, forwarded: packets };
+  const rx = { ...readRing('rx', () => 0), ...common, offered: packets + dropped, drops };
   return {
     name,
     mac: '02:00:00:00:00:01',
     state: 'ready',
     link: 'up',
     addresses: { learned: 0, unlearned: 0 },
-    tx: { ...common, forwarded: packets, replicas: 0, kicks: 0, drops: {} },
-    rx: { ...common, offered: packets + dropped, segments: 0, coalesced: 0, checksums: 0, drops },
+    tx,
+    rx,
     queues: [],
   };
 }
@@ -70,7 +66,7 @@ test('a frame that vanished shows in the summary', () => {
 test('frames that were joined to others are accounted for', () => {
   const vf = vfStats('vm1', 10, {});
   vf.rx.offered += 5;
-  vf.rx.coalesced = 5;
+  vf.rx.groMerged = 5;
   const lines = summaryLines(makeReport(measured, nicStats(9, vf))).join('\n');
   expect(lines).not.toContain('UNACCOUNTED');
 });

@@ -73,7 +73,7 @@ function worldLine({ uplink, address }: WorldReport): string {
 function vfLine({ name, tx, rx }: VfReport): string {
   const isBalanced =
     tx.packets === tx.forwarded + dropCount(tx) &&
-    rx.offered === rx.packets + rx.coalesced + dropCount(rx);
+    rx.offered === rx.packets + rx.groMerged + dropCount(rx);
   const verdict = isBalanced ? 'every frame accounted for' : 'FRAMES UNACCOUNTED FOR';
   return `  ${name.padEnd(16)} sent ${tx.packets} frames, received ${rx.packets}; ${verdict}`;
 }

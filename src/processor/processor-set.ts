@@ -1,16 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  PROCESSOR_EVICTIONS,
-  PROCESSOR_MISSES,
-  PROCESSOR_SLEEPS,
-  PROCESSOR_SLOTS,
-  PROCESSOR_SLOTS_USED,
-  PROCESSOR_TURNS,
-} from '../../layout/processor.ts';
 import { RING_FAULT, RING_FAULT_TRAP } from '../../layout/virtqueue.ts';
 import { everyStep, inBackground, reportFailure } from '../background.ts';
 import { PinAllocator } from '../memory/pins.ts';
 import { Raiser } from '../os/raiser.ts';
+import { type Counter, readTable } from '../state/counter-table.ts';
 import { type RingProblem, ringProblem } from '../state/ring-problem.ts';
 import { SharedState } from '../state/shared-state.ts';
 import { bringUp } from './bring-up.ts';
@@ -27,7 +20,7 @@ import {
   type ProcessorSettings,
 } from './processor.ts';
 import { ReservedCpus } from './reserved-cpus.ts';
-import type { ProcessorStats } from './stats.ts';
+import { PROCESSOR_COUNTERS, type ProcessorStats, WINDOW_COUNTERS } from './stats.ts';
 
 interface Owner {
   /** VFs, other functions, and uplinks. */
@@ -176,17 +169,15 @@ export class ProcessorSet implements Fabric {
     return this.#processors.map((_, index) => ({
       index,
       cpu: this.#settings.processorCpus[index] ?? null,
-      turns: this.shared.processorField(index, PROCESSOR_TURNS),
-      sleeps: this.shared.processorField(index, PROCESSOR_SLEEPS),
       restarts: this.#restarts[index] ?? 0,
       vfs: this.#load(index),
-      windows: {
-        slots: this.shared.processorField(index, PROCESSOR_SLOTS),
-        used: this.shared.processorField(index, PROCESSOR_SLOTS_USED),
-        misses: this.shared.processorField(index, PROCESSOR_MISSES),
-        evictions: this.shared.processorField(index, PROCESSOR_EVICTIONS),
-      },
+      ...this.#record(PROCESSOR_COUNTERS, index),
+      windows: this.#record(WINDOW_COUNTERS, index),
     }));
+  }
+
+  #record<Table extends Readonly<Record<string, Counter>>>(table: Table, index: number) {
+    return readTable(table, (field) => this.shared.processorField(index, field));
   }
 
   #load(index: number): number {

@@ -1,10 +1,71 @@
-export interface ProcessorStats {
+import {
+  PROCESSOR_EVICTIONS,
+  PROCESSOR_MISSES,
+  PROCESSOR_SLEEPS,
+  PROCESSOR_SLOTS,
+  PROCESSOR_SLOTS_USED,
+  PROCESSOR_TURNS,
+} from '../../layout/processor.ts';
+import type { Counter, CounterText, Figures } from '../state/counter-table.ts';
+
+/** What a processor writes into its record, at these offsets: 32 bits each, which may wrap. */
+export const PROCESSOR_COUNTERS = {
+  turns: {
+    number: PROCESSOR_TURNS,
+    unit: 'events',
+    help: 'Turns that it took: each a batch at most of each ring that is due.',
+  },
+  sleeps: {
+    number: PROCESSOR_SLEEPS,
+    unit: 'events',
+    help: 'Times that it slept until a kick, its doorbell or a frame of an uplink.',
+  },
+} as const satisfies Readonly<Record<string, Counter>>;
+
+/** Its windows into the memory of guests, in the same record. */
+export const WINDOW_COUNTERS = {
+  slots: {
+    number: PROCESSOR_SLOTS,
+    unit: 'entries',
+    isGauge: true,
+    help: 'Windows that there can be at once.',
+  },
+  used: {
+    number: PROCESSOR_SLOTS_USED,
+    unit: 'entries',
+    isGauge: true,
+    help: 'Windows that show memory of a guest now.',
+  },
+  misses: {
+    number: PROCESSOR_MISSES,
+    unit: 'events',
+    help: 'Windows that were missing and had to be mapped.',
+  },
+  evictions: {
+    number: PROCESSOR_EVICTIONS,
+    unit: 'events',
+    help: 'Windows that were given up for others.',
+  },
+} as const satisfies Readonly<Record<string, Counter>>;
+
+/** What the control plane knows of a processor. */
+export const PROCESSOR_NOTES = {
+  restarts: {
+    unit: 'events',
+    help: 'Times that its thread died and was replaced.',
+  },
+  vfs: {
+    unit: 'entries',
+    isGauge: true,
+    help: 'VFs and uplinks whose transmit rings it has.',
+  },
+} as const satisfies Readonly<Record<string, CounterText>>;
+
+export interface ProcessorStats
+  extends Figures<typeof PROCESSOR_COUNTERS>,
+    Figures<typeof PROCESSOR_NOTES> {
   index: number;
   /** The CPU that it has for itself, or null. */
   cpu: number | null;
-  turns: number;
-  sleeps: number;
-  restarts: number;
-  vfs: number;
-  windows: { slots: number; used: number; misses: number; evictions: number };
+  windows: Figures<typeof WINDOW_COUNTERS>;
 }

@@ -1,84 +1,56 @@
-import {
-  COUNTER_BYTES,
-  COUNTER_CHECKSUMS,
-  COUNTER_DROPS,
-  COUNTER_FAULT_REASONS,
-  COUNTER_FAULTS,
-  COUNTER_FORWARDED,
-  COUNTER_GRO,
-  COUNTER_INTERRUPTS,
-  COUNTER_KICKS,
-  COUNTER_OFFERED,
-  COUNTER_PACKETS,
-  COUNTER_REFUSED,
-  COUNTER_REPLICAS,
-  COUNTER_SEGMENTS,
-  COUNTER_WINDOW_MISSES,
-} from '../../layout/counters.ts';
+import { COUNTER_DROPS, COUNTER_FAULT_REASONS } from '../../layout/counters.ts';
 import { VF_LEARNED_COUNT, VF_UNLEARNED } from '../../layout/vf.ts';
-import { DROP_NAMES, FAULT_NAMES } from './counter-names.ts';
+import {
+  type Counter,
+  countersOf,
+  type Direction,
+  RING_COUNTERS,
+  readTable,
+} from './counter-table.ts';
+import { DROP_REASONS } from './drop-reasons.ts';
+import { FAULT_REASONS } from './ring-problem.ts';
 import type { SharedState } from './shared-state.ts';
 import type {
   AddressStats,
   ControlStats,
   QueueStats,
-  RingFaults,
+  RingStats,
   RxStats,
   TxStats,
 } from './stats.ts';
 
-// Reading costs the data path nothing. Settled counters are read before `packets`, which the
-// firmware raises first: a reader in mid-batch sees frames on their way, never more settled than
-// came.
+// Reading costs the data path nothing.
 
-function readDrops(shared: SharedState, ring: number): Record<string, number> {
-  const drops: Record<string, number> = {};
-  DROP_NAMES.forEach((name, reason) => {
-    const frames = shared.counter(ring, COUNTER_DROPS + reason);
-    if (frames > 0) drops[name] = frames;
-  });
-  return drops;
+type Table = Readonly<Record<string, Counter>>;
+type Read = (counter: number) => number;
+
+const TABLES: Readonly<Record<Direction, Table>> = {
+  tx: Object.fromEntries(countersOf(RING_COUNTERS, 'tx')),
+  rx: Object.fromEntries(countersOf(RING_COUNTERS, 'rx')),
+  control: Object.fromEntries(countersOf(RING_COUNTERS, 'control')),
+};
+
+/** What a queue has counted, by `read`; settled frames are read before those that came. */
+export function readRing<Of extends Direction>(direction: Of, read: Read): RingStats<Of> {
+  const drops = readReasons(DROP_REASONS, (reason) => read(COUNTER_DROPS + reason));
+  const faultReasons = readReasons(FAULT_REASONS, (fault) =>
+    read(COUNTER_FAULT_REASONS + fault - 1),
+  );
+  // The table of a direction has just the names that its type has.
+  return { ...readTable(TABLES[direction], read), faultReasons, drops } as RingStats<Of>;
 }
 
-/** How often a ring was stopped, and why: their sum is `faults`. */
-function readFaults(shared: SharedState, ring: number): RingFaults {
-  const faultReasons: Record<string, number> = {};
-  FAULT_NAMES.forEach((name, fault) => {
-    const count = shared.counter(ring, COUNTER_FAULT_REASONS + fault - 1);
-    if (count > 0) faultReasons[name] = count;
-  });
-  return { faults: shared.counter(ring, COUNTER_FAULTS), faultReasons };
-}
-
-function readTx(shared: SharedState, ring: number): TxStats {
-  const drops = readDrops(shared, ring);
-  return {
-    replicas: shared.counter(ring, COUNTER_REPLICAS),
-    forwarded: shared.counter(ring, COUNTER_FORWARDED),
-    packets: shared.counter(ring, COUNTER_PACKETS),
-    bytes: shared.counter(ring, COUNTER_BYTES),
-    kicks: shared.counter(ring, COUNTER_KICKS),
-    interrupts: shared.counter(ring, COUNTER_INTERRUPTS),
-    windowMisses: shared.counter(ring, COUNTER_WINDOW_MISSES),
-    ...readFaults(shared, ring),
-    drops,
-  };
-}
-
-function readRx(shared: SharedState, ring: number): RxStats {
-  const drops = readDrops(shared, ring);
-  return {
-    packets: shared.counter(ring, COUNTER_PACKETS),
-    segments: shared.counter(ring, COUNTER_SEGMENTS),
-    coalesced: shared.counter(ring, COUNTER_GRO),
-    checksums: shared.counter(ring, COUNTER_CHECKSUMS),
-    offered: shared.counter(ring, COUNTER_OFFERED),
-    bytes: shared.counter(ring, COUNTER_BYTES),
-    interrupts: shared.counter(ring, COUNTER_INTERRUPTS),
-    windowMisses: shared.counter(ring, COUNTER_WINDOW_MISSES),
-    ...readFaults(shared, ring),
-    drops,
-  };
+/** The reasons that have occurred. */
+function readReasons<Name extends string>(
+  table: Readonly<Record<Name, { readonly number: number }>>,
+  read: Read,
+): Partial<Record<Name, number>> {
+  const counts: Partial<Record<Name, number>> = {};
+  for (const name in table) {
+    const count = read(table[name].number);
+    if (count > 0) counts[name] = count;
+  }
+  return counts;
 }
 
 /** What a port has taught the MAC table, and how often that failed. */
@@ -101,67 +73,49 @@ export function readQueues(
   const queues: QueueStats[] = [];
   for (let queue = 0; queue < queuePairs * 2; queue++) {
     const ring = firstRing + queue;
-    if (queue % 2 === 1) queues.push({ queue, direction: 'tx', ...readTx(shared, ring) });
-    else queues.push({ queue, direction: 'rx', ...readRx(shared, ring) });
+    const read = (counter: number): number => shared.counter(ring, counter);
+    if (queue % 2 === 1) queues.push({ queue, direction: 'tx', ...readRing('tx', read) });
+    else queues.push({ queue, direction: 'rx', ...readRing('rx', read) });
   }
   return queues;
 }
 
 /** The counters of a VF's control queue; nothing if it was never used. */
 export function readControl(shared: SharedState, ring: number): ControlStats | undefined {
-  const stats = {
-    commands: shared.counter(ring, COUNTER_PACKETS),
-    refused: shared.counter(ring, COUNTER_REFUSED),
-    kicks: shared.counter(ring, COUNTER_KICKS),
-    interrupts: shared.counter(ring, COUNTER_INTERRUPTS),
-  };
-  const faults = readFaults(shared, ring);
-  if ([...Object.values(stats), faults.faults].every((count) => count === 0)) return undefined;
-  return { ...stats, ...faults, drops: readDrops(shared, ring) };
+  const stats = readRing('control', (counter) => shared.counter(ring, counter));
+  const isUnused = Object.keys(TABLES.control).every((name) => stats[name as 'faults'] === 0);
+  return isUnused ? undefined : stats;
 }
 
 /** The sum over the queues of one direction. */
 export function sumTx(queues: readonly QueueStats[]): TxStats {
-  const tx = queues.filter((queue) => queue.direction === 'tx');
-  return {
-    packets: sum(tx, 'packets'),
-    bytes: sum(tx, 'bytes'),
-    forwarded: sum(tx, 'forwarded'),
-    replicas: sum(tx, 'replicas'),
-    kicks: sum(tx, 'kicks'),
-    interrupts: sum(tx, 'interrupts'),
-    windowMisses: sum(tx, 'windowMisses'),
-    faults: sum(tx, 'faults'),
-    faultReasons: sumRecords(tx.map(({ faultReasons }) => faultReasons)),
-    drops: sumRecords(tx.map(({ drops }) => drops)),
-  };
+  return sumRings(
+    'tx',
+    queues.filter((queue) => queue.direction === 'tx'),
+  );
 }
 
 export function sumRx(queues: readonly QueueStats[]): RxStats {
-  const rx = queues.filter((queue) => queue.direction === 'rx');
-  return {
-    offered: sum(rx, 'offered'),
-    segments: sum(rx, 'segments'),
-    coalesced: sum(rx, 'coalesced'),
-    checksums: sum(rx, 'checksums'),
-    packets: sum(rx, 'packets'),
-    bytes: sum(rx, 'bytes'),
-    interrupts: sum(rx, 'interrupts'),
-    windowMisses: sum(rx, 'windowMisses'),
-    faults: sum(rx, 'faults'),
-    faultReasons: sumRecords(rx.map(({ faultReasons }) => faultReasons)),
-    drops: sumRecords(rx.map(({ drops }) => drops)),
-  };
+  return sumRings(
+    'rx',
+    queues.filter((queue) => queue.direction === 'rx'),
+  );
 }
 
-function sum<Key extends string>(stats: readonly Record<Key, number>[], key: Key): number {
-  return stats.reduce((total, one) => total + one[key], 0);
-}
-
-function sumRecords(records: readonly Record<string, number>[]): Record<string, number> {
-  const total: Record<string, number> = {};
-  for (const record of records) {
-    for (const [name, count] of Object.entries(record)) total[name] = (total[name] ?? 0) + count;
+function sumRings<Of extends Direction>(
+  direction: Of,
+  rings: readonly RingStats<Of>[],
+): RingStats<Of> {
+  const total = readRing(direction, () => 0);
+  for (const ring of rings) {
+    for (const name of Object.keys(TABLES[direction])) add(total, ring, name);
+    for (const name in ring.drops) add(total.drops, ring.drops, name);
+    for (const name in ring.faultReasons) add(total.faultReasons, ring.faultReasons, name);
   }
   return total;
+}
+
+function add(total: object, more: object, name: string): void {
+  const sums = total as Record<string, number>;
+  sums[name] = (sums[name] ?? 0) + ((more as Record<string, number>)[name] ?? 0);
 }

@@ -8,6 +8,62 @@ import {
   RING_FAULT_TRAP,
 } from '../../layout/virtqueue.ts';
 
+interface FaultReason {
+  /** Its counter is COUNTER_FAULT_REASONS + number − 1. */
+  readonly number: number;
+  /** What has happened, in words without a subject: events and `heddle vf show` have them. */
+  readonly help: string;
+  /** What ends it. */
+  readonly remedy: string;
+}
+
+/** Why rings stand still: docs/ring-faults.md is rendered from it. */
+export const FAULT_REASONS = {
+  availIndex: {
+    number: RING_FAULT_AVAIL_INDEX,
+    help: 'avail index ahead by more than the queue size',
+    remedy: 'a reset by the driver',
+  },
+  headIndex: {
+    number: RING_FAULT_HEAD_INDEX,
+    help: 'available ring names a descriptor beyond the table',
+    remedy: 'a reset by the driver',
+  },
+  chain: {
+    number: RING_FAULT_CHAIN,
+    help: 'packed ring: chain runs on beyond the ring or the longest there may be',
+    remedy: 'a reset by the driver',
+  },
+  trap: {
+    number: RING_FAULT_TRAP,
+    help: 'the firmware trapped',
+    remedy:
+      'a reset by the driver. The processor was replaced, which takes about 0.1 s. Please report it',
+  },
+  place: {
+    number: RING_FAULT_PLACE,
+    help:
+      'a NIC that was killed has served this packed ring, and nothing says where it stands: ' +
+      'its guest has to reset it',
+    remedy: 'a reset by the driver, or a restart of the guest',
+  },
+  setup: {
+    number: RING_FAULT_SETUP,
+    help: 'its size, base or addresses cannot be right',
+    remedy: "the VMM's next message about the ring",
+  },
+  memory: {
+    number: RING_FAULT_MEMORY,
+    help: 'its memory cannot be mapped',
+    remedy:
+      'the VMM stops the ring and starts it, or connects again. The memory may be sealed since, or ' +
+      'the process has no more to give',
+  },
+} as const satisfies Readonly<Record<string, FaultReason>>;
+
+/** Times that a ring was stopped, by reason: those that are not 0. */
+export type FaultReasons = Partial<Record<keyof typeof FAULT_REASONS, number>>;
+
 /** Why a ring does not run: under which number it is counted, and in words. */
 export interface RingProblem {
   fault: number;
@@ -18,18 +74,6 @@ export interface RingProblem {
 export const ODD_PLACE: RingProblem = {
   fault: RING_FAULT_SETUP,
   reason: 'a part of the ring lies at an odd address of its file',
-};
-
-const SENTENCES: Readonly<Record<number, string>> = {
-  [RING_FAULT_AVAIL_INDEX]: 'avail index ahead by more than the queue size',
-  [RING_FAULT_HEAD_INDEX]: 'available ring names a descriptor beyond the table',
-  [RING_FAULT_CHAIN]: 'chain runs on beyond the ring or the longest there may be',
-  [RING_FAULT_TRAP]: 'the firmware trapped',
-  [RING_FAULT_PLACE]:
-    'a NIC that was killed has served this packed ring, and nothing says where it stands: ' +
-    'its guest has to reset it',
-  [RING_FAULT_SETUP]: 'its size, base or addresses cannot be right',
-  [RING_FAULT_MEMORY]: 'its memory cannot be mapped',
 };
 
 /** A ring cannot be attached, through a fault of its own. Its number crosses threads. */
@@ -50,6 +94,7 @@ export function attachProblem(error: Error): RingProblem {
 }
 
 export function ringProblem(fault: number, detail?: string): RingProblem {
-  const sentence = SENTENCES[fault] ?? `fault ${fault}`;
+  const known = Object.values(FAULT_REASONS).find(({ number }) => number === fault);
+  const sentence = known?.help ?? `fault ${fault}`;
   return { fault, reason: detail === undefined ? sentence : `${sentence}: ${detail}` };
 }

@@ -18,7 +18,7 @@ import { BURST_MAX } from '../wires/wire.ts';
 import type { WireSettings } from '../wires/wires.ts';
 import { InterfaceSource } from './interface-source.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
-import type { KernelStats } from './types.ts';
+import type { KernelStats } from './kernel-stats.ts';
 import type { PortFile, SourceListener, Wires } from './uplink.ts';
 
 export interface PacketOptions {

@@ -1,10 +1,10 @@
 // An uplink as its users see it.
 
 import type { EventOf } from '../events.ts';
-import type { XdpStatistics } from '../os/xdp-socket.ts';
 import type { AddressStats, QueueStats, RxStats, TxStats } from '../state/stats.ts';
 import type { WireStats } from '../wires/wire-stats.ts';
 import type { UplinkConfig } from './config.ts';
+import type { KernelStats } from './kernel-stats.ts';
 
 /** An uplink, seen as a guest: `tx` is from the world into the switch, `rx` to the world. */
 
@@ -38,11 +38,6 @@ export interface UplinkStats {
   queues: QueueStats[];
   wire: WireStats;
   kernel?: KernelStats;
-}
-
-/** What the kernel has counted of sockets that are mapped: AF_XDP's and packet sockets'. */
-export interface KernelStats extends Partial<Omit<XdpStatistics, 'drops'>> {
-  drops: Partial<XdpStatistics['drops']>;
 }
 
 /**

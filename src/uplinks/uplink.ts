@@ -17,7 +17,8 @@ import {
 } from '../../layout/virtio.ts';
 import type { EndpointState } from '../os/unix-endpoint.ts';
 import type { WireSettings } from '../wires/wires.ts';
-import type { KernelStats, UplinkCapabilities } from './types.ts';
+import type { KernelStats } from './kernel-stats.ts';
+import type { UplinkCapabilities } from './types.ts';
 
 /** The wires of an uplink that is up: one for each queue pair. */
 export interface Wires {

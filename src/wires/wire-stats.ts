@@ -1,4 +1,5 @@
 import { readSync } from 'node:fs';
+import { type Counter, type Figures, readTable } from '../state/counter-table.ts';
 import {
   PAIR_SIZE,
   WIRE_BLOCKED,
@@ -14,27 +15,67 @@ import {
   WIRE_TOO_LONG,
 } from './port-memory.ts';
 
+/** What an uplink's driver counts: types, sums, JSON, CLI and docs/counters.md follow from it. */
+export const WIRE_COUNTERS = {
+  received: {
+    number: WIRE_RECEIVED,
+    unit: 'frames',
+    help: 'Frames that came from the world.',
+  },
+  receivedBytes: {
+    number: WIRE_RECEIVED_BYTES,
+    unit: 'bytes',
+    help: 'Bytes of these frames, from the Ethernet header on.',
+  },
+  sent: {
+    number: WIRE_SENT,
+    unit: 'frames',
+    help: 'Frames that the world took: rx.packets = sent + all drops, but for malformed.',
+  },
+  sentBytes: {
+    number: WIRE_SENT_BYTES,
+    unit: 'bytes',
+    help: 'Bytes of these frames, from the Ethernet header on.',
+  },
+  blocked: {
+    number: WIRE_BLOCKED,
+    unit: 'events',
+    help: 'Times that the world took no more, and frames waited in the ring.',
+  },
+} as const satisfies Readonly<Record<string, Counter>>;
+
+/** Frames that were lost beyond the switch. */
+export const WIRE_DROPS = {
+  tooLong: {
+    number: WIRE_TOO_LONG,
+    unit: 'frames',
+    help: 'To the world: longer than the MTU, and no super-frame.',
+  },
+  refused: {
+    number: WIRE_REFUSED,
+    unit: 'frames',
+    help: 'To the world: the kernel refused this very frame.',
+  },
+  linkLost: {
+    number: WIRE_LINK_LOST,
+    unit: 'frames',
+    help: 'To the world: it waited when the link was lost.',
+  },
+  malformed: {
+    number: WIRE_MALFORMED,
+    unit: 'frames',
+    help: 'From the world: cut off, or longer than any frame.',
+  },
+  injected: {
+    number: WIRE_INJECTED,
+    unit: 'frames',
+    help: 'A fault injector did so on purpose.',
+  },
+} as const satisfies Readonly<Record<string, Counter>>;
+
 /** What an uplink's driver saw of the world. */
-export interface WireStats {
-  received: number;
-  receivedBytes: number;
-  /** Frames that the world took: rx.packets = sent + Σ drops, but for `malformed`. */
-  sent: number;
-  sentBytes: number;
-  /** Times that the world took no more, and frames waited in the ring. */
-  blocked: number;
-  drops: {
-    /** To the world: longer than the MTU, and no super-frame. */
-    tooLong: number;
-    /** To the world: the kernel refused this very frame. */
-    refused: number;
-    /** To the world: it waited when the link was lost. */
-    linkLost: number;
-    /** From the world: cut off, or longer than any frame. */
-    malformed: number;
-    /** A fault injector did so on purpose. */
-    injected: number;
-  };
+export interface WireStats extends Figures<typeof WIRE_COUNTERS> {
+  drops: Figures<typeof WIRE_DROPS>;
 }
 
 /**
@@ -50,19 +91,6 @@ export function readWireStats(fd: number, pairs: number): WireStats {
       sums[index] = (sums[index] ?? 0) + value;
     });
   }
-  const at = (counter: number) => sums[counter] ?? 0;
-  return {
-    received: at(WIRE_RECEIVED),
-    receivedBytes: at(WIRE_RECEIVED_BYTES),
-    sent: at(WIRE_SENT),
-    sentBytes: at(WIRE_SENT_BYTES),
-    blocked: at(WIRE_BLOCKED),
-    drops: {
-      tooLong: at(WIRE_TOO_LONG),
-      refused: at(WIRE_REFUSED),
-      linkLost: at(WIRE_LINK_LOST),
-      malformed: at(WIRE_MALFORMED),
-      injected: at(WIRE_INJECTED),
-    },
-  };
+  const at = (counter: number): number => sums[counter] ?? 0;
+  return { ...readTable(WIRE_COUNTERS, at), drops: readTable(WIRE_DROPS, at) };
 }

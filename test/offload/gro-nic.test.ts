@@ -23,8 +23,8 @@ describe('GRO on a whole NIC', () => {
   afterEach(() => lab.finish());
 
   /** Bursts until all windows are open and one was taken as a whole. Returns what was joined. */
-  async function coalesced(receiver: MockGuest): Promise<number> {
-    const before = lab.counter(1, 'rx.coalesced');
+  async function merged(receiver: MockGuest): Promise<number> {
+    const before = lab.counter(1, 'rx.groMerged');
     const steps = Array.from({ length: FRAMES }, () => ({
       ...{ flow: 0, share: 1, change: 'none' as const },
     }));
@@ -41,7 +41,7 @@ describe('GRO on a whole NIC', () => {
       const sent = packets.map(({ frame }) => frame.subarray(54));
       expect(Buffer.concat(data).equals(Buffer.concat(sent))).toBe(true);
     }
-    return lab.counter(1, 'rx.coalesced') - before;
+    return lab.counter(1, 'rx.groMerged') - before;
   }
 
   it('is on, and goes off and on while the guest runs', async () => {
@@ -50,16 +50,16 @@ describe('GRO on a whole NIC', () => {
       disconnects += 1;
     });
     const receiver = await lab.connect(1, { features: ALL_FEATURES, frameSizeMax: 65549 });
-    expect(await coalesced(receiver)).toBeGreaterThan(FRAMES);
+    expect(await merged(receiver)).toBeGreaterThan(FRAMES);
     expect(await lab.nic.setVf('vf1', { gro: false })).toMatchObject({ gro: false });
-    expect(await coalesced(receiver)).toBe(0);
+    expect(await merged(receiver)).toBe(0);
     await lab.nic.setVf('vf1', { gro: true });
-    expect(await coalesced(receiver)).toBeGreaterThan(FRAMES);
+    expect(await merged(receiver)).toBeGreaterThan(FRAMES);
     expect(disconnects).toBe(0);
   });
 
   it('does nothing for a guest that takes no super-frames', async () => {
     const receiver = await lab.connect(1, { features: PLAIN_FEATURES });
-    expect(await coalesced(receiver)).toBe(0);
+    expect(await merged(receiver)).toBe(0);
   });
 });

@@ -168,7 +168,7 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
     wire.post(number, 3);
     send(make(number, [FLOW], steady(20)));
     const rx = wire.host.stats().vfs[number]?.rx;
-    expect([rx?.offered, rx?.packets, rx?.coalesced]).toEqual([20, 0, 0]);
+    expect([rx?.offered, rx?.packets, rx?.groMerged]).toEqual([20, 0, 0]);
     expect(wire.allDrops(number)).toEqual({ 'rx.ringFull': 20 });
   });
 
@@ -199,14 +199,14 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
       wire.host.setVlans(number, receiver);
       const tagged = (tags: number | undefined) =>
         make(number, [{ ...FLOW, tags: tags ?? 0 }], steady(FRAMES_MAX));
-      const joinedBefore = wire.host.stats().vfs[number]?.rx.coalesced ?? 0;
+      const joinedBefore = wire.host.stats().vfs[number]?.rx.groMerged ?? 0;
       send(tagged(before));
       const arrivals = wire.arrivals(number);
       const wanted = expected(number, tagged(after));
       const frames = (list: readonly Arrival[]) => list.map(({ frame }) => frame);
       expect(difference(frames(arrivals), frames(wanted))).toBe('');
       expect(arrivals.map(({ header }) => header)).toEqual(wanted.map(({ header }) => header));
-      const joinedAfter = wire.host.stats().vfs[number]?.rx.coalesced ?? 0;
+      const joinedAfter = wire.host.stats().vfs[number]?.rx.groMerged ?? 0;
       expect(joinedAfter - joinedBefore).toBe(FRAMES_MAX - 1);
       wire.host.setVlans(number, {});
     }
@@ -217,9 +217,9 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
     const before = wire.host.stats().vfs[LARGE]?.rx;
     check(LARGE, make(LARGE, [FLOW], steady(FRAMES_MAX)));
     const after = wire.host.stats().vfs[LARGE]?.rx;
-    const grown = (key: 'offered' | 'coalesced' | 'packets') =>
+    const grown = (key: 'offered' | 'groMerged' | 'packets') =>
       (after?.[key] ?? 0) - (before?.[key] ?? 0);
-    expect(['offered', 'coalesced', 'packets'].map((key) => grown(key as 'offered'))).toEqual([
+    expect(['offered', 'groMerged', 'packets'].map((key) => grown(key as 'offered'))).toEqual([
       FRAMES_MAX,
       FRAMES_MAX - 1,
       1,

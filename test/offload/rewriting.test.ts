@@ -84,7 +84,7 @@ describe('a guest that rewrites what it has sent', () => {
     for (const { restarts } of lab.nic.stats().processors) expect(restarts).toBe(0);
     for (const number of [1, 2]) expect(lab.stats(number).rx.faults).toBe(0);
     expect(received).toBeGreaterThan(100);
-    if (packets === oneFlow) expect(lab.counter(2, 'rx.coalesced')).toBeGreaterThan(100);
+    if (packets === oneFlow) expect(lab.counter(2, 'rx.groMerged')).toBeGreaterThan(100);
     console.log(`rewritten while ${ROUNDS * FRAMES} frames were sent: ${received} arrived`);
   });
 });

@@ -1,4 +1,6 @@
 import type { NicStats } from '../../src/nic/types.ts';
+import { countersOf, type Direction } from '../../src/state/counter-table.ts';
+import { DROP_REASONS, type Drops } from '../../src/state/drop-reasons.ts';
 
 function sum(drops: Record<string, number>): number {
   return Object.values(drops).reduce((total, count) => total + count, 0);
@@ -14,10 +16,11 @@ export function imbalances(stats: NicStats): string[] {
     if (tx.packets !== settled) {
       problems.push(`${name}: tx.packets ${tx.packets} ≠ forwarded + drops ${settled}`);
     }
-    const taken = rx.packets + rx.coalesced + sum(rx.drops);
+    const taken = rx.packets + rx.groMerged + sum(rx.drops);
     if (rx.offered !== taken) {
-      problems.push(`${name}: rx.offered ${rx.offered} ≠ packets + coalesced + drops ${taken}`);
+      problems.push(`${name}: rx.offered ${rx.offered} ≠ packets + groMerged + drops ${taken}`);
     }
+    problems.push(...foreignDrops(name, 'tx', tx.drops), ...foreignDrops(name, 'rx', rx.drops));
     forwarded += tx.forwarded + tx.replicas + rx.segments;
     offered += rx.offered;
   }
@@ -25,6 +28,13 @@ export function imbalances(stats: NicStats): string[] {
     problems.push(`NIC: forwarded + replicas + segments ${forwarded} ≠ offered ${offered}`);
   }
   return problems;
+}
+
+/** Drops that the table of reasons does not know of this direction. */
+function foreignDrops(port: string, direction: Direction, drops: Drops): string[] {
+  const known = countersOf(DROP_REASONS, direction).map(([name]) => name);
+  const foreign = Object.keys(drops).filter((name) => !known.includes(name));
+  return foreign.map((name) => `${port}: ${name} is no drop reason of ${direction}`);
 }
 
 /** Received = delivered + dropped, for every VF and for the NIC as a whole. */

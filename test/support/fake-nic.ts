@@ -26,35 +26,19 @@ import type {
   NicState,
   NicStats,
 } from '../../src/nic/types.ts';
+import { readRing } from '../../src/state/counters.ts';
 import type { RxStats, TxStats } from '../../src/state/stats.ts';
 import type { UplinkChanges, UplinkConfigInput } from '../../src/uplinks/config.ts';
 import type { UplinkInfo } from '../../src/uplinks/types.ts';
 
 function txStats(): TxStats {
-  const drops = { 'no-destination': 1 };
-  const traffic = { packets: 11, bytes: 1100, forwarded: 10, replicas: 2 };
-  return {
-    ...traffic,
-    kicks: 3,
-    interrupts: 4,
-    windowMisses: 0,
-    faults: 0,
-    faultReasons: {},
-    drops,
-  };
+  const traffic = { packets: 11, bytes: 1100, forwarded: 10, replicas: 2, kicks: 3, interrupts: 4 };
+  return { ...readRing('tx', () => 0), ...traffic, drops: { noDestination: 1 } };
 }
 
 function rxStats(): RxStats {
-  const drops = { 'ring-full': 2 };
-  const traffic = {
-    offered: 12,
-    segments: 0,
-    coalesced: 0,
-    checksums: 0,
-    packets: 10,
-    bytes: 1000,
-  };
-  return { ...traffic, interrupts: 5, windowMisses: 1, faults: 0, faultReasons: {}, drops };
+  const traffic = { offered: 12, packets: 10, bytes: 1000, interrupts: 5, windowMisses: 1 };
+  return { ...readRing('rx', () => 0), ...traffic, drops: { ringFull: 2 } };
 }
 
 export class FakeNic implements Nic {

@@ -1,5 +1,6 @@
 // A switch with VLANs as IEEE 802.1Q has it (6.9 for tags, 8.6 for forwarding), for ports whose
 // guests use only their own addresses. Slow and plain on purpose.
+import type { Drops } from '../../src/state/drop-reasons.ts';
 import type { VlanSettings } from '../../src/state/vlan.ts';
 import { BROADCAST, macText } from '../../src/testing/frames.ts';
 import { CUSTOMER, outerControl, outerType, pop, push, SERVICE } from './tags.ts';
@@ -13,7 +14,7 @@ export interface Outcome {
   /** What each port hears. */
   heard: Uint8Array[][];
   /** Why nobody does. */
-  drop?: string;
+  drop?: keyof Drops;
 }
 
 interface Classified {
@@ -42,7 +43,7 @@ function has({ access, trunk }: VlanSettings, vlan: number): boolean {
   return trunk === 'all' ? vlan >= 1 && vlan <= 4094 : (trunk ?? []).includes(vlan);
 }
 
-function classify(vlans: VlanSettings, frame: Uint8Array): Classified | string {
+function classify(vlans: VlanSettings, frame: Uint8Array): Classified | keyof Drops {
   if (isNone(vlans)) return { vlan: null, upper: 0, bare: frame };
   const untagged = untaggedOf(vlans);
   if (outerType(frame) !== typeOf(vlans)) {

@@ -48,7 +48,7 @@ async function round(gro: boolean): Promise<Round> {
   const { end } = JSON.parse(output) as { end: { sum_received: { bits_per_second: number } } };
   return {
     mbps: Math.round(end.sum_received.bits_per_second / 1e6),
-    joined: (after?.coalesced ?? 0) - (before?.coalesced ?? 0),
+    joined: (after?.groMerged ?? 0) - (before?.groMerged ?? 0),
     packets: (after?.packets ?? 0) - (before?.packets ?? 0),
   };
 }

@@ -1,0 +1,54 @@
+import { PROCESSOR_COUNTERS, PROCESSOR_NOTES, WINDOW_COUNTERS } from '../processor/stats.ts';
+import {
+  type CounterText,
+  countersOf,
+  type Direction,
+  RING_COUNTERS,
+} from '../state/counter-table.ts';
+import { DROP_REASONS } from '../state/drop-reasons.ts';
+import { FAULT_REASONS } from '../state/ring-problem.ts';
+import { ADDRESS_COUNTERS } from '../state/stats.ts';
+import { KERNEL_COUNTERS, KERNEL_DROPS } from '../uplinks/kernel-stats.ts';
+import { WIRE_COUNTERS, WIRE_DROPS } from '../wires/wire-stats.ts';
+
+type Texts = Readonly<Record<string, CounterText>>;
+
+/** The counters that stand side by side in `NicStats`: in one object of a port or processor. */
+interface CounterGroup {
+  /** The way to that object: ['wire', 'drops'] for `wire.drops`; [] for the port's own. */
+  readonly path: readonly string[];
+  readonly counters: Texts;
+}
+
+/** Of VFs and of uplinks; what a port does not have is left out in its stats. */
+export const PORT_COUNTERS: readonly CounterGroup[] = [
+  ...ringGroups('tx'),
+  ...ringGroups('rx'),
+  ...ringGroups('control'),
+  { path: ['addresses'], counters: ADDRESS_COUNTERS },
+  { path: ['wire'], counters: WIRE_COUNTERS },
+  { path: ['wire', 'drops'], counters: WIRE_DROPS },
+  { path: ['kernel'], counters: KERNEL_COUNTERS },
+  { path: ['kernel', 'drops'], counters: KERNEL_DROPS },
+];
+
+export const PROCESSOR_GROUPS: readonly CounterGroup[] = [
+  { path: [], counters: { ...PROCESSOR_NOTES, ...PROCESSOR_COUNTERS } },
+  { path: ['windows'], counters: WINDOW_COUNTERS },
+];
+
+function ringGroups(direction: Direction): CounterGroup[] {
+  const texts = (entries: [string, { readonly help: string }][], unit: CounterText['unit']) =>
+    Object.fromEntries(entries.map(([name, { help }]) => [name, { unit, help }]));
+  return [
+    { path: [direction], counters: Object.fromEntries(countersOf(RING_COUNTERS, direction)) },
+    {
+      path: [direction, 'drops'],
+      counters: texts(
+        countersOf(DROP_REASONS, direction),
+        direction === 'control' ? 'commands' : 'frames',
+      ),
+    },
+    { path: [direction, 'faultReasons'], counters: texts(Object.entries(FAULT_REASONS), 'events') },
+  ];
+}

@@ -1,0 +1,160 @@
+import {
+  COUNTER_BYTES,
+  COUNTER_CHECKSUMS,
+  COUNTER_FAULTS,
+  COUNTER_FORWARDED,
+  COUNTER_GRO_MERGED,
+  COUNTER_INTERRUPTS,
+  COUNTER_KICKS,
+  COUNTER_OFFERED,
+  COUNTER_PACKETS,
+  COUNTER_REFUSED,
+  COUNTER_REPLICAS,
+  COUNTER_SEGMENTS,
+  COUNTER_WINDOW_MISSES,
+} from '../../layout/counters.ts';
+
+/** What users are told of a counter. */
+export interface CounterText {
+  readonly unit: 'frames' | 'bytes' | 'events' | 'commands' | 'entries';
+  /** One sentence. */
+  readonly help: string;
+  /** It may fall, too. */
+  readonly isGauge?: true;
+}
+
+/** A counter that lies in memory: at this number of its record. */
+export interface Counter extends CounterText {
+  readonly number: number;
+}
+
+/** tx: from the guest; rx: to it; control: the queue by which a guest sets its own port. */
+export type Direction = 'tx' | 'rx' | 'control';
+
+interface RingCounter extends Counter {
+  readonly of: readonly Direction[];
+}
+
+/**
+ * The counters of a queue. Types, JSON, sums, `heddle stats` and docs/counters.md follow from this
+ * table, and so does the order in which they are read: from the end, so that what settles a frame
+ * is read before what the firmware raised first (`offered`, `packets`). A reader in mid-batch then
+ * sees frames on their way, never more settled than came.
+ */
+export const RING_COUNTERS = {
+  commands: {
+    number: COUNTER_PACKETS,
+    of: ['control'],
+    unit: 'commands',
+    help: 'Commands that were answered.',
+  },
+  refused: {
+    number: COUNTER_REFUSED,
+    of: ['control'],
+    unit: 'commands',
+    help: 'Commands answered with an error: malformed, not negotiated, or more than the VF has.',
+  },
+  offered: {
+    number: COUNTER_OFFERED,
+    of: ['rx'],
+    unit: 'frames',
+    help: 'Frames that the switch sent to this port: packets + groMerged + all drops.',
+  },
+  packets: {
+    number: COUNTER_PACKETS,
+    of: ['tx', 'rx'],
+    unit: 'frames',
+    help: 'Frames taken from the guest (tx: forwarded + all drops) or delivered to it (rx).',
+  },
+  bytes: {
+    number: COUNTER_BYTES,
+    of: ['tx', 'rx'],
+    unit: 'bytes',
+    help: 'Bytes of these frames, from the Ethernet header on.',
+  },
+  forwarded: {
+    number: COUNTER_FORWARDED,
+    of: ['tx'],
+    unit: 'frames',
+    help: 'Frames that went to one destination at least.',
+  },
+  replicas: {
+    number: COUNTER_REPLICAS,
+    of: ['tx'],
+    unit: 'frames',
+    help: 'Further copies that flooding made.',
+  },
+  segments: {
+    number: COUNTER_SEGMENTS,
+    of: ['rx'],
+    unit: 'frames',
+    help: 'Further frames that segmentation made of large ones, among those offered.',
+  },
+  groMerged: {
+    number: COUNTER_GRO_MERGED,
+    of: ['rx'],
+    unit: 'frames',
+    help: 'Frames that GRO joined to the one before them, and that arrived as part of it.',
+  },
+  checksums: {
+    number: COUNTER_CHECKSUMS,
+    of: ['rx'],
+    unit: 'frames',
+    help: 'Checksums completed for a guest that takes only finished frames.',
+  },
+  kicks: {
+    number: COUNTER_KICKS,
+    of: ['tx', 'control'],
+    unit: 'events',
+    help: 'Notifications from the guest.',
+  },
+  interrupts: {
+    number: COUNTER_INTERRUPTS,
+    of: ['tx', 'rx', 'control'],
+    unit: 'events',
+    help: 'Notifications to the guest.',
+  },
+  windowMisses: {
+    number: COUNTER_WINDOW_MISSES,
+    of: ['tx', 'rx'],
+    unit: 'events',
+    help: "Times that a part of the guest's memory had to be mapped first.",
+  },
+  faults: {
+    number: COUNTER_FAULTS,
+    of: ['tx', 'rx', 'control'],
+    unit: 'events',
+    help: 'Times that the ring was stopped, or could not start: by reason in faultReasons.',
+  },
+} as const satisfies Readonly<Record<string, RingCounter>>;
+
+type RingCounters = typeof RING_COUNTERS;
+
+/** The counters that a queue of this direction has. */
+export type RingFigures<Of extends Direction> = {
+  -readonly [Name in keyof RingCounters as Of extends RingCounters[Name]['of'][number]
+    ? Name
+    : never]: number;
+};
+
+/** What a table of counters comes to when it is read. */
+export type Figures<Table> = { -readonly [Name in keyof Table]: number };
+
+/** The part of a table that counts something of this direction. */
+export function countersOf<Entry extends { readonly of: readonly Direction[] }>(
+  table: Readonly<Record<string, Entry>>,
+  direction: Direction,
+): [string, Entry][] {
+  return Object.entries(table).filter(([, { of }]) => of.includes(direction));
+}
+
+/** Reads a table from its end, and returns it in its own order. */
+export function readTable<Table extends Readonly<Record<string, Counter>>>(
+  table: Table,
+  read: (counter: number) => number,
+): Figures<Table> {
+  const figures = Object.entries(table)
+    .reverse()
+    .map(([name, { number }]) => [name, read(number)]);
+  return Object.fromEntries(figures.reverse());
+}

@@ -1,0 +1,183 @@
+import {
+  DROP_BUFFER_ADDRESS,
+  DROP_BUFFER_DIRECTION,
+  DROP_BUFFER_TOO_SMALL,
+  DROP_CHAIN_LENGTH,
+  DROP_CHAIN_NEXT,
+  DROP_CHECKSUM_FIELD,
+  DROP_DESTINATION_DOWN,
+  DROP_GIANT,
+  DROP_HAIRPIN,
+  DROP_HEADER_OFFLOAD,
+  DROP_HEADER_SHORT,
+  DROP_INDIRECT_TABLE,
+  DROP_LINK_DOWN,
+  DROP_LINK_LOCAL,
+  DROP_MTU,
+  DROP_NO_DESTINATION,
+  DROP_QUEUE_DISABLED,
+  DROP_RING_FULL,
+  DROP_RING_STOPPED,
+  DROP_RUNT,
+  DROP_SEGMENTATION,
+  DROP_SOURCE_ADDRESS,
+  DROP_UNTRANSLATED,
+  DROP_VLAN_FILTER,
+  DROP_WINDOW_EXHAUSTED,
+} from '../../layout/counters.ts';
+import type { Direction } from './counter-table.ts';
+
+interface DropReason {
+  /** Its counter is COUNTER_DROPS + number. */
+  readonly number: number;
+  readonly of: readonly Direction[];
+  readonly help: string;
+  /** What an operator can do (Markdown). Left out where the guest's driver is at fault. */
+  readonly remedy?: string;
+}
+
+const ALL = ['tx', 'rx', 'control'] as const;
+
+/** Why frames are dropped: docs/drops.md is rendered from it, each group in this order. */
+export const DROP_REASONS = {
+  ringFull: {
+    number: DROP_RING_FULL,
+    of: ['rx'],
+    help: 'The guest had no buffer ready.',
+    remedy: 'A larger ring, more queue pairs, or a guest with more CPU.',
+  },
+  destinationDown: {
+    number: DROP_DESTINATION_DOWN,
+    of: ['tx'],
+    help: 'The VF or uplink behind the address has no receive queue that runs.',
+    remedy: 'Look at its state in `heddle vf list`.',
+  },
+  noDestination: {
+    number: DROP_NO_DESTINATION,
+    of: ['tx'],
+    help: 'To everybody, or to an address not known, and nobody else was there.',
+    remedy: 'Nothing: the guest is alone.',
+  },
+  hairpin: {
+    number: DROP_HAIRPIN,
+    of: ['tx'],
+    help: 'The destination is where the frame came from.',
+    remedy: 'Nothing: it has arrived already.',
+  },
+  linkLocal: {
+    number: DROP_LINK_LOCAL,
+    of: ['tx'],
+    help: 'To 01:80:c2:00:00:00 to 0f (STP, LACP, LLDP): these stay on a link.',
+    remedy: 'Nothing.',
+  },
+  vlanFilter: {
+    number: DROP_VLAN_FILTER,
+    of: ['tx'],
+    help: "The port is no member of the frame's VLAN, or does not take its tag.",
+    remedy: 'See [VLANs](vlans.md).',
+  },
+  linkDown: {
+    number: DROP_LINK_DOWN,
+    of: ['tx'],
+    help: 'The link of the sender or the destination is down, or it is held.',
+    remedy: 'See [link state](link-state.md), [uplinks](uplinks.md).',
+  },
+  queueDisabled: {
+    number: DROP_QUEUE_DISABLED,
+    of: ['tx'],
+    help: 'The VMM has disabled the queue.',
+    remedy: 'Nothing: the guest uses fewer queues.',
+  },
+  ringStopped: {
+    number: DROP_RING_STOPPED,
+    of: ['rx'],
+    help: 'The ring stopped while the frame was on its way.',
+    remedy: 'Nothing, unless the ring stays so: [ring faults](ring-faults.md).',
+  },
+  mtu: {
+    number: DROP_MTU,
+    of: ['rx'],
+    help: 'The packet is longer than the MTU that the guest has negotiated.',
+    remedy: 'The same `mtu` for all that talk to each other.',
+  },
+  untranslated: {
+    number: DROP_UNTRANSLATED,
+    of: ['rx'],
+    help: "The guest's IOMMU has not told yet where the next buffer lies.",
+    remedy: 'See [guests behind an IOMMU](iommu.md).',
+  },
+  windowExhausted: {
+    number: DROP_WINDOW_EXHAUSTED,
+    of: ALL,
+    help: "One frame touches more of the guest's memory than can be in reach.",
+    remedy: 'Nothing, if few; else a guest with fewer, larger buffers.',
+  },
+  bufferAddress: {
+    number: DROP_BUFFER_ADDRESS,
+    of: ALL,
+    help: 'A buffer lies outside the memory that the VMM shares (share=on, on all of it).',
+  },
+  bufferDirection: {
+    number: DROP_BUFFER_DIRECTION,
+    of: ALL,
+    help: 'A buffer is to be written where it must be read, or the other way round.',
+  },
+  bufferTooSmall: {
+    number: DROP_BUFFER_TOO_SMALL,
+    of: ['rx'],
+    help: 'The buffers that the guest has posted are too small for the frame.',
+  },
+  chainLength: {
+    number: DROP_CHAIN_LENGTH,
+    of: ALL,
+    help: 'A chain of descriptors has no end, or more descriptors than it may have.',
+  },
+  chainNext: {
+    number: DROP_CHAIN_NEXT,
+    of: ALL,
+    help: 'A descriptor names a next one beyond the table.',
+  },
+  indirectTable: {
+    number: DROP_INDIRECT_TABLE,
+    of: ALL,
+    help: 'An indirect table is nested, empty, too long, not negotiated, or of a size it cannot be.',
+  },
+  headerShort: {
+    number: DROP_HEADER_SHORT,
+    of: ['tx'],
+    help: 'Shorter than the virtio-net header.',
+  },
+  headerOffload: {
+    number: DROP_HEADER_OFFLOAD,
+    of: ['tx'],
+    help: 'The header asks for an offload that was not negotiated.',
+  },
+  checksumField: {
+    number: DROP_CHECKSUM_FIELD,
+    of: ['tx'],
+    help: 'The checksum is to be completed beyond the frame, or beyond its headers.',
+  },
+  segmentation: {
+    number: DROP_SEGMENTATION,
+    of: ['tx'],
+    help: 'What the header says of a large frame does not match the frame.',
+  },
+  runt: {
+    number: DROP_RUNT,
+    of: ['tx'],
+    help: 'Shorter than an Ethernet header, or than its VLAN tag.',
+  },
+  giant: {
+    number: DROP_GIANT,
+    of: ['tx'],
+    help: 'Longer than any frame.',
+  },
+  sourceAddress: {
+    number: DROP_SOURCE_ADDRESS,
+    of: ['tx'],
+    help: 'The source is a group address.',
+  },
+} as const satisfies Readonly<Record<string, DropReason>>;
+
+/** Frames by drop reason: those that are not 0. */
+export type Drops = Partial<Record<keyof typeof DROP_REASONS, number>>;
