@@ -11,11 +11,8 @@ export function socketError(error: unknown, socket: string): OperatorError | und
   const known = asOperatorError(error);
   if (known !== undefined) return known;
   if (!(error instanceof Error) || !('errno' in error) || !('code' in error)) return undefined;
-  return errnoError(String(error.code), socket, error);
-}
-
-export function errnoError(errno: string, socket: string, cause?: Error): OperatorError {
-  const options = { cause };
+  const errno = String(error.code);
+  const options = { cause: error };
   switch (errno) {
     case 'ENOENT':
     case 'ENOTDIR':

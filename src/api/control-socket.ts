@@ -1,15 +1,15 @@
 // The control socket: HTTP on a Unix socket that only its owner can open, from the moment it
 // exists.
 
-import { existsSync, lstatSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { inBackground } from '../background.ts';
 import { SOCKET_PATH_BYTES_MAX } from '../config/fields.ts';
 import { operatorError } from '../errors.ts';
+import { makeWay } from '../os/stale-socket.ts';
 import { socketError } from '../socket-error.ts';
 
 export interface ControlSocket {
@@ -19,7 +19,7 @@ export interface ControlSocket {
 }
 
 export async function openControlSocket(app: Hono, path: string): Promise<ControlSocket> {
-  await makeWay(path);
+  clearControlSocket(path);
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   const server = createServer((request, response) =>
     inBackground('answer a request', listener(request, response)),
@@ -37,7 +37,7 @@ export async function openControlSocket(app: Hono, path: string): Promise<Contro
 }
 
 /** Removes a socket that its process left behind; refuses to touch anything else. */
-export async function makeWay(path: string): Promise<void> {
+export function clearControlSocket(path: string): void {
   const size = Buffer.byteLength(path);
   if (size > SOCKET_PATH_BYTES_MAX) {
     throw operatorError('HEDDLE_SOCKET_PATH_TOO_LONG', {
@@ -47,29 +47,10 @@ export async function makeWay(path: string): Promise<void> {
     });
   }
   try {
-    const status = lstatSync(path, { throwIfNoEntry: false });
-    if (status === undefined) return;
-    if (!status.isSocket()) throw operatorError('HEDDLE_SOCKET_NOT_A_SOCKET', { socket: path });
-    if (await isLive(path)) throw operatorError('HEDDLE_CONTROL_IN_USE', { socket: path });
-    rmSync(path, { force: true }); // gone by itself is as good
+    makeWay(path, 'HEDDLE_CONTROL_IN_USE');
   } catch (error) {
     throw socketError(error, path) ?? error;
   }
-}
-
-function isLive(path: string): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const probe = connect(path);
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', (error: NodeJS.ErrnoException) => {
-      // Refused: nobody listens. Gone: its process removed it between our two looks.
-      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false);
-      else reject(listenError(error, path));
-    });
-  });
 }
 
 function listen(server: Server, path: string): Promise<void> {

@@ -3,7 +3,7 @@
 import { type Command, Option } from 'commander';
 import { type Logger, pino } from 'pino';
 import { createApi } from '../api/app.ts';
-import { makeWay, openControlSocket } from '../api/control-socket.ts';
+import { clearControlSocket, openControlSocket } from '../api/control-socket.ts';
 import { inBackground, onFailure } from '../background.ts';
 import {
   defaultConfig,
@@ -106,7 +106,7 @@ async function serve({ options, context, log, say, onReady }: Service): Promise<
   const control = options.control ?? config.control ?? defaultControlSocket();
   if (control.startsWith(`${runtimeDirectory()}/`)) ensureRuntimeDirectory(runtimeDirectory());
   // Before the NIC touches any socket: a second `heddle up` must say that the first one runs.
-  await makeWay(control);
+  clearControlSocket(control);
   nic = await context.createNic(config);
   try {
     const onInternalError = (error: unknown): void => log.error(error, 'request failed');

@@ -1,9 +1,7 @@
 // Unix datagram sockets: one frame in each datagram.
-import { lstatSync, unlinkSync } from 'node:fs';
 import {
   AF_UNIX,
   EADDRINUSE,
-  ECONNREFUSED,
   SO_PASSRIGHTS,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
@@ -12,8 +10,9 @@ import {
 } from './constants.ts';
 import { c } from './libc.ts';
 import { scratch } from './scratch.ts';
-import { checked } from './system-error.ts';
-import { bindErrno, connectUnixSocket } from './unix-socket.ts';
+import { removeStaleSocket } from './stale-socket.ts';
+import { checked, SystemError } from './system-error.ts';
+import { bindErrno } from './unix-socket.ts';
 
 /**
  * Takes no descriptors: whoever reads a datagram that has some, and does not want them, is the one
@@ -27,32 +26,20 @@ export function createDatagramSocket(): number {
   return fd;
 }
 
-/** A socket at `path`, where a stale one may lie. Returns −errno if it cannot be. */
+/** A socket at `path`, where a stale one may lie. Throws an error of the system's. */
 export function bindDatagramSocket(path: string): number {
   const fd = createDatagramSocket();
-  let error = bindErrno(fd, path);
-  if (error === EADDRINUSE && isStale(path)) {
-    error = unlinkErrno(path);
-    if (error === 0) error = bindErrno(fd, path);
-  }
-  if (error === 0) return fd;
-  c.close(fd);
-  return -error;
-}
-
-function unlinkErrno(path: string): number {
   try {
-    unlinkSync(path);
-    return 0;
+    bindTakingOver(fd, path);
+    return fd;
   } catch (error) {
-    return -((error as NodeJS.ErrnoException).errno ?? -EADDRINUSE);
+    c.close(fd);
+    throw error;
   }
 }
 
-function isStale(path: string): boolean {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false;
-  const probe = createDatagramSocket();
-  const error = connectUnixSocket(probe, path);
-  c.close(probe);
-  return error === ECONNREFUSED;
+function bindTakingOver(fd: number, path: string): void {
+  let error = bindErrno(fd, path);
+  if (error === EADDRINUSE && removeStaleSocket(path) === 'stale') error = bindErrno(fd, path);
+  if (error !== 0) throw new SystemError('bind', error);
 }

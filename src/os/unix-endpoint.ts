@@ -1,11 +1,11 @@
-import { lstatSync, rmSync, unlinkSync } from 'node:fs';
+import { lstatSync, unlinkSync } from 'node:fs';
 import { operatorError } from '../errors.ts';
 import { socketError } from '../socket-error.ts';
 import { type CloseAccount, claimPeerFd, closePeerFd } from './closer.ts';
-import { ECONNREFUSED, EMFILE, ENFILE } from './constants.ts';
+import { EMFILE, ENFILE } from './constants.ts';
 import { closeFd } from './descriptor.ts';
-import { c } from './libc.ts';
 import type { Poller } from './poller.ts';
+import { makeWay } from './stale-socket.ts';
 import { SystemError } from './system-error.ts';
 import {
   acceptUnixSocket,
@@ -174,7 +174,7 @@ function openListener(path: string): number {
   checkPathLength(path);
   let fd = -1;
   try {
-    clearPath(path);
+    makeWay(path, 'HEDDLE_SOCKET_IN_USE');
     fd = createUnixSocket();
     bindUnixSocket(fd, path);
     listenUnixSocket(fd);
@@ -193,18 +193,6 @@ function checkPathLength(path: string): void {
       socket: path,
     });
   }
-}
-
-/** Removes a socket that nobody listens on; refuses what is alive or no socket. */
-function clearPath(path: string): void {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) return;
-  if (!stat.isSocket()) throw operatorError('HEDDLE_SOCKET_NOT_A_SOCKET', { socket: path });
-  const probe = createUnixSocket();
-  const error = connectUnixSocket(probe, path);
-  c.close(probe);
-  if (error !== ECONNREFUSED) throw operatorError('HEDDLE_SOCKET_IN_USE', { socket: path });
-  rmSync(path, { force: true });
 }
 
 /** Removes our socket, unless someone else has put another in its place. */

@@ -4,9 +4,8 @@ import { bindDatagramSocket, createDatagramSocket } from '../os/datagram-socket.
 import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
-import { errorName } from '../os/system-error.ts';
 import { connectUnixSocket } from '../os/unix-socket.ts';
-import { errnoError } from '../socket-error.ts';
+import { socketError } from '../socket-error.ts';
 import { BURST_MAX } from '../wires/wire.ts';
 import { plainCapabilities } from './stream.ts';
 import type { SourceListener, SourceState, UplinkSource } from './uplink.ts';
@@ -46,9 +45,11 @@ export class DgramSource implements UplinkSource {
 
   async start(listener: SourceListener): Promise<void> {
     const { socket } = this.#options;
-    const fd = bindDatagramSocket(socket);
-    if (fd < 0) throw errnoError(errorName(-fd), socket);
-    this.#fd = fd;
+    try {
+      this.#fd = bindDatagramSocket(socket);
+    } catch (error) {
+      throw socketError(error, socket) ?? error;
+    }
     this.#probeFd = createDatagramSocket();
     this.#listener = listener;
     this.#look();

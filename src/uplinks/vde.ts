@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { operatorError } from '../errors.ts';
 import { bindDatagramSocket } from '../os/datagram-socket.ts';
 import { c } from '../os/libc.ts';
-import { errorName } from '../os/system-error.ts';
+import { errorName, SystemError } from '../os/system-error.ts';
 import { connectUnixSocket } from '../os/unix-socket.ts';
 import { BURST_MAX } from '../wires/wire.ts';
 import { plainCapabilities } from './stream.ts';
@@ -104,15 +104,18 @@ export class VdeSource implements UplinkSource {
   #bind(): void {
     // No number of ours is one of a kind where containers share a directory, not even the PID.
     const name = `.heddle-${randomBytes(8).toString('hex')}`;
-    let fd = -1;
+    let failure: unknown;
     for (const directory of [this.#options.socket, '/tmp']) {
       this.#path = `${directory}/${name}`;
-      fd = bindDatagramSocket(this.#path);
-      if (fd >= 0) break;
+      try {
+        this.#fd = bindDatagramSocket(this.#path);
+        return;
+      } catch (error) {
+        if (!(error instanceof SystemError)) throw error;
+        failure = error;
+      }
     }
-    this.#fd = fd;
-    if (fd >= 0) return;
-    const reason = errorName(-fd);
+    const reason = failure instanceof SystemError ? failure.code : '';
     throw operatorError('HEDDLE_UPLINK_VDE', { reason, socket: this.#options.socket });
   }
 

@@ -119,7 +119,6 @@ export function openDgramEnd(path: string, peer: string, { isConnected = false }
   // Renamed into place, so that whoever sends meets the one before or this one, never none.
   const draft = `${path}.new`;
   const fd = bindDatagramSocket(draft);
-  if (fd < 0) throw new Error(`cannot bind ${draft}: errno ${-fd}`);
   const { ino } = lstatSync(draft);
   renameSync(draft, path);
   const receiver = new MessageEnd(fd, 0);
