@@ -21,7 +21,7 @@ const SRC_ORDER: readonly (readonly string[])[] = [
     'background',
     'rate-limit',
     'back-off',
-    'socket-error',
+    'system-refusal',
   ],
   ['os'],
   ['state'],

@@ -10,7 +10,7 @@ import { inBackground } from '../background.ts';
 import { SOCKET_PATH_BYTES_MAX } from '../config/fields.ts';
 import { operatorError } from '../errors.ts';
 import { makeWay } from '../os/stale-socket.ts';
-import { socketError } from '../socket-error.ts';
+import { socketError } from '../system-refusal.ts';
 
 export interface ControlSocket {
   readonly path: string;

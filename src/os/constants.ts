@@ -85,7 +85,6 @@ export const EAGAIN = 11;
 export const ENOMEM = 12;
 export const EACCES = 13;
 export const EBUSY = 16;
-export const ENODEV = 19;
 export const EINVAL = 22;
 export const EOPNOTSUPP = 95;
 export const EMSGSIZE = 90;

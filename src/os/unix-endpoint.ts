@@ -1,6 +1,6 @@
 import { lstatSync, unlinkSync } from 'node:fs';
 import { operatorError } from '../errors.ts';
-import { socketError } from '../socket-error.ts';
+import { socketError } from '../system-refusal.ts';
 import { type CloseAccount, claimPeerFd, closePeerFd } from './closer.ts';
 import { EMFILE, ENFILE } from './constants.ts';
 import { closeFd } from './descriptor.ts';

@@ -5,7 +5,7 @@ import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
 import { connectUnixSocket } from '../os/unix-socket.ts';
-import { socketError } from '../socket-error.ts';
+import { socketError } from '../system-refusal.ts';
 import { BURST_MAX } from '../wires/wire.ts';
 import { plainCapabilities } from './stream.ts';
 import type { SourceListener, SourceState, UplinkSource } from './uplink.ts';

@@ -1,5 +1,4 @@
 import { operatorError } from '../errors.ts';
-import { EACCES, EMFILE, ENFILE, EPERM } from '../os/constants.ts';
 import { c } from '../os/libc.ts';
 import type { NetDevice } from '../os/net-device.ts';
 import {
@@ -13,6 +12,7 @@ import {
 } from '../os/packet-socket.ts';
 import { errorName, SystemError } from '../os/system-error.ts';
 import { closeTransmitRing, openTransmitRing, type TransmitRing } from '../os/transmit-ring.ts';
+import { systemRefusal } from '../system-refusal.ts';
 import { packetRing, packetRingSize } from '../wires/packet-ring-wire.ts';
 import { BURST_MAX } from '../wires/wire.ts';
 import type { WireSettings } from '../wires/wires.ts';
@@ -20,6 +20,9 @@ import { InterfaceSource } from './interface-source.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
 import type { KernelStats } from './kernel-stats.ts';
 import type { PortFile, SourceListener, Wires } from './uplink.ts';
+
+/** What the kernel means when it refuses a packet socket. */
+const MEANINGS = { EPERM: 'HEDDLE_UPLINK_RIGHTS', EACCES: 'HEDDLE_UPLINK_RIGHTS' } as const;
 
 export interface PacketOptions {
   interface: string;
@@ -132,14 +135,9 @@ export class PacketSource extends InterfaceSource {
   }
 }
 
-function explain(error: number, name: string): Error {
-  if (error === EPERM || error === EACCES) {
-    const operation = 'open a packet socket';
-    const way = 'setcap cap_net_raw+ep "$(readlink -f "$(command -v node)")"';
-    return operatorError('HEDDLE_UPLINK_RIGHTS', { operation, way, name });
-  }
-  const failure = new SystemError('socket', error);
-  if (error === EMFILE || error === ENFILE) return failure;
-  const operation = `open a packet socket on ${name}`;
-  return operatorError('HEDDLE_KERNEL_REFUSED', { operation, errno: failure.code });
+function explain(errno: number, name: string): unknown {
+  const way = 'setcap cap_net_raw+ep "$(readlink -f "$(command -v node)")"';
+  const error = new SystemError('socket', errno);
+  const parameters = { operation: 'open a packet socket', way, name };
+  return systemRefusal(error, `open a packet socket on ${name}`, MEANINGS, parameters) ?? error;
 }

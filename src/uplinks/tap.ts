@@ -1,9 +1,9 @@
 import { operatorError } from '../errors.ts';
-import { EACCES, EBUSY, EINVAL, EMFILE, ENFILE, ENODEV, ENOENT, EPERM } from '../os/constants.ts';
 import { c } from '../os/libc.ts';
 import { bringUp, findNetDevice, type NetDevice } from '../os/net-device.ts';
 import { SystemError } from '../os/system-error.ts';
 import { isMultiQueueTap, openTapQueue, type TapQueue } from '../os/tap.ts';
+import { systemRefusal } from '../system-refusal.ts';
 import { InterfaceSource } from './interface-source.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
 import type { UplinkCapabilities } from './types.ts';
@@ -11,6 +11,16 @@ import type { Wires } from './uplink.ts';
 
 /** virtio_net_hdr with num_buffers: what the rings hold. */
 const HEADER_SIZE = 12;
+
+/** What the kernel means when it refuses a TAP. */
+const MEANINGS = {
+  EPERM: 'HEDDLE_UPLINK_RIGHTS',
+  EACCES: 'HEDDLE_UPLINK_RIGHTS',
+  EBUSY: 'HEDDLE_UPLINK_INTERFACE_BUSY',
+  EINVAL: 'HEDDLE_UPLINK_NOT_A_TAP',
+  ENOENT: 'HEDDLE_UPLINK_NO_TUN',
+  ENODEV: 'HEDDLE_UPLINK_NO_TUN',
+} as const;
 
 export interface TapOptions {
   interface: string;
@@ -68,24 +78,13 @@ export class TapSource extends InterfaceSource {
     return { capabilities: this.#capabilities(), settings };
   }
 
-  #explain(error: number): Error {
+  #explain(errno: number): unknown {
     const { interface: name } = this.#options;
-    if (error === EPERM || error === EACCES) {
-      const user = process.getuid?.() ?? 0;
-      const way = `ip tuntap add ${name} mode tap user ${user} && ip link set ${name} up`;
-      return operatorError('HEDDLE_UPLINK_RIGHTS', { operation: 'open the TAP', way, name });
-    }
-    if (error === EBUSY) return operatorError('HEDDLE_UPLINK_INTERFACE_BUSY', { name });
-    if (error === EINVAL) return operatorError('HEDDLE_UPLINK_NOT_A_TAP', { name });
-    if (error === ENOENT || error === ENODEV)
-      return operatorError('HEDDLE_UPLINK_NO_TUN', { name });
-    const failure = new SystemError('open /dev/net/tun', error);
-    if (error === EMFILE || error === ENFILE) return failure;
-    const { code } = failure;
-    return operatorError('HEDDLE_KERNEL_REFUSED', {
-      operation: `open the TAP ${name}`,
-      errno: code,
-    });
+    const user = process.getuid?.() ?? 0;
+    const way = `ip tuntap add ${name} mode tap user ${user} && ip link set ${name} up`;
+    const error = new SystemError('open /dev/net/tun', errno);
+    const parameters = { operation: 'open the TAP', way, name };
+    return systemRefusal(error, `open the TAP ${name}`, MEANINGS, parameters) ?? error;
   }
 
   #capabilities(): UplinkCapabilities {

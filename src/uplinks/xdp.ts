@@ -1,17 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperatorError, operatorError } from '../errors.ts';
-import {
-  EACCES,
-  EBUSY,
-  EINVAL,
-  EMFILE,
-  ENFILE,
-  ENOBUFS,
-  ENODEV,
-  ENOENT,
-  EOPNOTSUPP,
-  EPERM,
-} from '../os/constants.ts';
 import { c } from '../os/libc.ts';
 import { loadXdpLibrary } from '../os/libxdp.ts';
 import { processLimit } from '../os/limits.ts';
@@ -20,6 +8,7 @@ import { holdPromiscuity } from '../os/packet-socket.ts';
 import { SystemError } from '../os/system-error.ts';
 import { XdpProgram } from '../os/xdp-program.ts';
 import { sumStatistics, XDP_HEADROOM, XdpSocket, type XdpStatistics } from '../os/xdp-socket.ts';
+import { systemRefusal } from '../system-refusal.ts';
 import { PAIR_SIZE } from '../wires/port-memory.ts';
 import { BURST_MAX } from '../wires/wire.ts';
 import { freeChunks, XDP_CHUNK_SIZE, XDP_RING_SIZE } from '../wires/xdp-wire.ts';
@@ -27,6 +16,18 @@ import type { XdpChoices } from './config.ts';
 import { InterfaceSource } from './interface-source.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
 import type { PortFile, SourceListener, Wires } from './uplink.ts';
+
+/** What the kernel and libxdp mean when they refuse a socket or a program. */
+const MEANINGS = {
+  EPERM: 'HEDDLE_UPLINK_RIGHTS',
+  EACCES: 'HEDDLE_UPLINK_RIGHTS',
+  EOPNOTSUPP: 'HEDDLE_UPLINK_XDP_MODE',
+  EBUSY: 'HEDDLE_UPLINK_XDP_BUSY',
+  EINVAL: 'HEDDLE_UPLINK_XDP_QUEUES',
+  ENODEV: 'HEDDLE_UPLINK_INTERFACE_MISSING',
+  ENOENT: 'HEDDLE_UPLINK_XDP_MISSING',
+  ENOBUFS: 'HEDDLE_UPLINK_XDP_MEMLOCK',
+} as const;
 
 export interface XdpOptions extends XdpChoices {
   interface: string;
@@ -206,37 +207,18 @@ export class XdpSource extends InterfaceSource {
 function explain(error: unknown, options: XdpOptions): unknown {
   const { interface: name, queues, attach, zeroCopy } = options;
   if (!(error instanceof SystemError)) return error;
-  switch (error.errno) {
-    case EPERM:
-    case EACCES: {
-      const operation = 'use AF_XDP';
-      const capabilities = 'cap_net_raw,cap_net_admin,cap_bpf+ep';
-      const way = `setcap ${capabilities} "$(readlink -f "$(command -v node)")"`;
-      return operatorError('HEDDLE_UPLINK_RIGHTS', { operation, way, name });
-    }
-    case EOPNOTSUPP: {
-      const wish = `attach: ${attach}, zeroCopy: ${zeroCopy}`;
-      return operatorError('HEDDLE_UPLINK_XDP_MODE', { wish, name });
-    }
-    case EBUSY:
-      return operatorError('HEDDLE_UPLINK_XDP_BUSY', { name });
-    case EINVAL:
-      return operatorError('HEDDLE_UPLINK_XDP_QUEUES', { name, queues });
-    case ENODEV:
-      return operatorError('HEDDLE_UPLINK_INTERFACE_MISSING', { name });
-    case ENOENT:
-      return operatorError('HEDDLE_UPLINK_XDP_MISSING', { reason: error.message });
-    case ENOBUFS: {
-      const needed = (queues * PAIR_SIZE) / MIB;
-      const limit = Math.floor(processLimit('Max locked memory') / MIB);
-      return operatorError('HEDDLE_UPLINK_XDP_MEMLOCK', { needed, limit, name });
-    }
-    case EMFILE:
-    case ENFILE:
-      return error;
-    default: {
-      const operation = `use AF_XDP on ${name} (${error.message})`;
-      return operatorError('HEDDLE_KERNEL_REFUSED', { operation, errno: error.code });
-    }
-  }
+  const { message } = error;
+  const capabilities = 'cap_net_raw,cap_net_admin,cap_bpf+ep';
+  const parameters = {
+    name,
+    queues,
+    operation: 'use AF_XDP',
+    way: `setcap ${capabilities} "$(readlink -f "$(command -v node)")"`,
+    wish: `attach: ${attach}, zeroCopy: ${zeroCopy}`,
+    reason: message,
+    needed: (queues * PAIR_SIZE) / MIB,
+    limit: Math.floor(processLimit('Max locked memory') / MIB),
+  };
+  const operation = `use AF_XDP on ${name} (${message})`;
+  return systemRefusal(error, operation, MEANINGS, parameters) ?? error;
 }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { SystemError } from './os/system-error.ts';
-import { socketError } from './socket-error.ts';
+import { socketError } from './system-refusal.ts';
 
 const EACCES = 13;
 
