@@ -1,18 +1,20 @@
 // Finds the network and transport headers of a frame: up to two VLAN tags, IPv4 with options, IPv6
 // with extension headers. Reads each field once; what it finds stands in the variables below.
 
-export const TYPE_IPV4: u32 = 0x0008; // as little-endian loads see them
-export const TYPE_IPV6: u32 = 0xdd86;
-const TYPE_VLAN: u32 = 0x0081;
-const TYPE_QINQ: u32 = 0xa888;
+import {
+  PROTOCOL_DESTINATION_OPTIONS,
+  PROTOCOL_HOP_BY_HOP,
+  PROTOCOL_ROUTING,
+  TYPE_IPV4,
+  TYPE_IPV6,
+  TYPE_SERVICE_VLAN,
+  TYPE_VLAN,
+} from '../../layout/protocols';
+
 const VLAN_TAGS_MAX: u32 = 2;
 export const EXTENSION_HEADERS_MAX: u32 = 8;
 /** IPv4: more fragments, or an offset (without "don't fragment"). */
 export const FRAGMENT_MASK: u32 = 0xff3f;
-
-const HOP_BY_HOP: u32 = 0;
-const ROUTING: u32 = 43;
-const DESTINATION_OPTIONS: u32 = 60;
 
 export let networkOffset: u32 = 0;
 export let transportOffset: u32 = 0;
@@ -31,7 +33,7 @@ export function findNetwork(header: u32, length: u32): u32 {
   let offset: u32 = 12;
   let type = u32(load<u16>(header + offset));
   for (let tags: u32 = 0; tags < VLAN_TAGS_MAX && offset + 6 <= length; tags++) {
-    if (type != TYPE_VLAN && type != TYPE_QINQ) break;
+    if (type != TYPE_VLAN && type != TYPE_SERVICE_VLAN) break;
     offset += 4;
     type = u32(load<u16>(header + offset));
   }
@@ -84,5 +86,7 @@ function findIpv6(ip: u32, room: u32): bool {
 }
 
 export function isExtension(next: u32): bool {
-  return next == HOP_BY_HOP || next == ROUTING || next == DESTINATION_OPTIONS;
+  return (
+    next == PROTOCOL_HOP_BY_HOP || next == PROTOCOL_ROUTING || next == PROTOCOL_DESTINATION_OPTIONS
+  );
 }

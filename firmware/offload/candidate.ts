@@ -1,7 +1,9 @@
 // A frame that may be joined to others (GRO): its headers, read once into scratch, and what they
 // say. What is decided here is decided on that copy, and the copy is what a joined frame begins
 // with: whoever rewrites the frame meanwhile changes nothing of it.
+
 import { RUN_HEADERS_SIZE } from '../../layout/limits';
+import { PROTOCOL_TCP, TYPE_IPV4 } from '../../layout/protocols';
 import { NET_HEADER_F_NEEDS_CSUM } from '../../layout/virtio';
 import { OFFLOAD_CHECKSUM } from '../../layout/virtqueue';
 import { Frame, headerLength, headerScratch } from '../headers/frame';
@@ -27,8 +29,6 @@ export const TCP_FLAGS: u32 = 13;
 export const TCP_CHECKSUM: u32 = 16;
 const TCP_URGENT: u32 = 18;
 const TCP_HEADER_SIZE: u32 = 20;
-const TYPE_IPV4: u16 = 0x0008; // as a little-endian load sees it
-const PROTOCOL_TCP: u32 = 6;
 const IPV4_HEADER_SIZE: u32 = 20;
 const IPV6_HEADER_SIZE: u32 = 40;
 export const IPV4_CHECKSUM: u32 = 10;

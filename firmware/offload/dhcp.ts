@@ -1,13 +1,13 @@
 // Replies of DHCP servers. DHCP clients read them through packet sockets, and many (ISC's dhclient,
 // udhcpc) do not ask whether the checksum is still to be made: they call it wrong, and the guest
 // gets no address. So no such reply is left undone, as in QEMU (`work_around_broken_dhclient`).
+import { PROTOCOL_UDP, TYPE_IPV4 } from '../../layout/protocols';
 import { OFFLOAD_CHECKSUM } from '../../layout/virtqueue';
 import { Frame, headerLength } from '../headers/frame';
-import { etherType, findNetwork, TYPE_IPV4 } from '../headers/headers';
+import { etherType, findNetwork } from '../headers/headers';
 import { checksumStartOf } from './metadata';
 
 const UDP_CHECKSUM: u32 = 6;
-const PROTOCOL_UDP: u8 = 17;
 const IPV4_HEADER_SIZE: u32 = 20;
 const IPV4_PROTOCOL: u32 = 9;
 /** Port 67 as a little-endian load sees it. */

@@ -2,7 +2,15 @@
 // without one has its flows spread by the same hash, with the key that hardware uses by default.
 //
 //   frame ─► type: TCP, UDP or IP, as far as enabled ─► Toeplitz over addresses (and ports)
+
 import { SHARED_BASE, SHARED_FLOWS } from '../../layout/memory';
+import {
+  PROTOCOL_NONE,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+  TYPE_IPV4,
+  TYPE_IPV6,
+} from '../../layout/protocols';
 import {
   FLOW_HASH_TYPES,
   FLOW_QUEUES,
@@ -19,15 +27,8 @@ import {
   FRAGMENT_MASK,
   findNetwork,
   isExtension,
-  TYPE_IPV4,
-  TYPE_IPV6,
 } from '../headers/headers';
 import { ADDRESSES_SIZE } from '../headers/tags';
-
-const PROTOCOL_TCP: u32 = 6;
-const PROTOCOL_UDP: u32 = 17;
-/** No protocol with ports. */
-const PROTOCOL_NONE: u32 = 59;
 
 /** The type of the last hash: one bit of HASH_TYPES, or 0 if there is no hash. */
 export let hashType: u32 = 0;

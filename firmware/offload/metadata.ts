@@ -1,6 +1,7 @@
 // What a guest left undone, checked against the frame itself. Wrong metadata is counted and
 // dropped, never guessed: the offsets found here are what segmentation relies on, and they are read
 // from the guest once.
+
 import { DROP_CHECKSUM_FIELD, DROP_HEADER_OFFLOAD, DROP_SEGMENTATION } from '../../layout/counters';
 import {
   FRAME_SIZE_MIN,
@@ -8,6 +9,7 @@ import {
   SEGMENT_SIZE_MIN,
   SEGMENTS_PER_FRAME_MAX,
 } from '../../layout/limits';
+import { PROTOCOL_TCP, PROTOCOL_UDP } from '../../layout/protocols';
 import {
   NET_HEADER_F_NEEDS_CSUM,
   NET_HEADER_GSO_ECN,
@@ -40,8 +42,6 @@ export const HEADERS_SIZE_MAX: u32 = HEADER_BYTES_MAX;
 
 const TCP_CHECKSUM: u32 = 16;
 const UDP_CHECKSUM: u32 = 6;
-const PROTOCOL_TCP: u32 = 6;
-const PROTOCOL_UDP: u32 = 17;
 
 const HEADER_LENGTH_BITS: u64 = 0xffff0000;
 

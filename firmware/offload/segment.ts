@@ -5,7 +5,9 @@
 //   segment i:    [ L2 L3 L4 │ payload[i × size …] ]   lengths, IP-ID, sequence, flags, checksums
 // anew
 //   fragment i:   [ L2 L3    │ (L4 payload)[i × size …] ]   for a datagram that is fragmented (UFO)
+
 import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
+import { PROTOCOL_FRAGMENT, PROTOCOL_UDP } from '../../layout/protocols';
 import { OFFLOAD_CHECKSUM, OFFLOAD_TSO4, OFFLOAD_TSO6, OFFLOAD_UFO } from '../../layout/virtqueue';
 import { Frame, IPV4_ONE_IDENTIFICATION, OFFLOAD_TUNNEL } from '../headers/frame';
 import { copy } from '../memory/copy';
@@ -18,8 +20,6 @@ const TCP_CWR: u32 = 0x80;
 const TCP_FLAGS: u32 = 13;
 const TCP_CHECKSUM: u32 = 16;
 const UDP_CHECKSUM: u32 = 6;
-const PROTOCOL_UDP: u32 = 17;
-const PROTOCOL_FRAGMENT: u32 = 44;
 const FRAGMENT_HEADER_SIZE: u32 = 8;
 
 /**

@@ -9,8 +9,18 @@
 // inner packet is found from its transport header back, and believed if its protocol and length are
 // right and the tunnel carries it at just that place. A tunnel within the tunnel would have lengths
 // of its own there: that is no such place.
+
 import { FRAME_SIZE_MIN } from '../../layout/limits';
 import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
+import {
+  PROTOCOL_GRE,
+  PROTOCOL_IPV4,
+  PROTOCOL_IPV6,
+  PROTOCOL_UDP,
+  TYPE_ETHERNET,
+  TYPE_IPV4,
+  TYPE_IPV6,
+} from '../../layout/protocols';
 import { Frame } from '../headers/frame';
 import {
   enterTunnel,
@@ -21,16 +31,10 @@ import {
   isIpv6,
   networkOffset,
   protocol,
-  TYPE_IPV4,
-  TYPE_IPV6,
   transportOffset,
 } from '../headers/headers';
 import { fold, sumBytes, swap } from './checksum';
 
-const PROTOCOL_IPV4: u32 = 4;
-const PROTOCOL_UDP: u32 = 17;
-const PROTOCOL_IPV6: u32 = 41;
-const PROTOCOL_GRE: u32 = 47;
 const IPV4_HEADER_SIZE: u32 = 20;
 const IPV4_HEADER_SIZE_MAX: u32 = 60;
 const IPV6_HEADER_SIZE: u32 = 40;
@@ -48,8 +52,6 @@ const GRE_TYPE: u32 = 2;
 const GRE_CHECKSUM: u32 = 4;
 const GRE_F_CHECKSUM: u32 = 0x80;
 const GRE_F_KEY: u32 = 0x20;
-/** Ethernet frames in GRE (0x6558), as a little-endian load sees it. */
-const TYPE_ETHERNET: u32 = 0x5865;
 
 /**
  * Enters the tunnel whose outer headers were found. False if it is none that can be cut, or if no

@@ -1,4 +1,5 @@
 import { SHARED_VLANS } from '../../layout/memory.ts';
+import { TYPE_SERVICE_VLAN, TYPE_VLAN } from '../../layout/protocols.ts';
 import { VLAN_ANY, VLAN_ID_MAX, VLAN_SET_SIZE } from '../../layout/switch.ts';
 import {
   VF_F_LINK_DOWN,
@@ -29,8 +30,10 @@ export interface VlanSettings {
   protocol?: TagProtocol | undefined;
 }
 
-/** EtherTypes, as a little-endian load sees them. */
-const TAG_TYPES: Readonly<Record<TagProtocol, number>> = { '802.1Q': 0x0081, '802.1ad': 0xa888 };
+const TAG_TYPES: Readonly<Record<TagProtocol, number>> = {
+  '802.1Q': TYPE_VLAN,
+  '802.1ad': TYPE_SERVICE_VLAN,
+};
 
 export function isInVlans({ access, trunk }: VlanSettings): boolean {
   return access !== undefined || trunk !== undefined;

@@ -1,3 +1,4 @@
+import { TYPE_SERVICE_VLAN } from '../../layout/protocols.ts';
 import { EAGAIN, EINTR, EMSGSIZE, MSG_DONTWAIT, MSG_NOSIGNAL } from '../os/constants.ts';
 import { c, errno } from '../os/libc.ts';
 import { forgetError, PACKET_HEADER_SIZE } from '../os/packet-socket.ts';
@@ -17,7 +18,6 @@ export const SLOT_WORDS_SIZE = 8;
 const PART_WORDS = 4;
 /** Behind the two addresses. */
 const TYPE_OFFSET = 12;
-const TYPE_SERVICE_VLAN = 0x88a8;
 
 export interface LongFrameSettings extends TransmitRing {
   /** Differs whenever the ring is another. */
@@ -79,7 +79,7 @@ export class LongFrames {
   #isServiceTagged(data: number): boolean {
     const own = this.#memory.address + this.#place;
     c.memcpy(own, data + PACKET_HEADER_SIZE + TYPE_OFFSET, 2);
-    return this.#memory.view.getUint16(this.#place) === TYPE_SERVICE_VLAN;
+    return this.#memory.view.getUint16(this.#place, true) === TYPE_SERVICE_VLAN;
   }
 
   /** Returns the bytes, or 0 if a slot does not hold them. */

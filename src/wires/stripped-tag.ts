@@ -1,13 +1,13 @@
 // The kernel takes the outermost VLAN tag off a frame and keeps it beside it; here it is put back.
 
+import { TYPE_VLAN } from '../../layout/protocols.ts';
 import { NET_HEADER_F_NEEDS_CSUM, NET_HEADER_SIZE } from '../../layout/virtio.ts';
 
 export const VLAN_TAG_SIZE = 4;
 
-// Bits of tp_status, and the tag's own type where none is given.
+// Bits of tp_status.
 const TP_STATUS_VLAN_VALID = 0x10;
 const TP_STATUS_VLAN_TPID_VALID = 0x40;
-const TPID_CUSTOMER = 0x8100;
 const ADDRESSES_SIZE = 12;
 
 export function hasStrippedTag(status: number): boolean {
@@ -31,7 +31,8 @@ export function restoreTag(
     view.setUint32(at, view.getUint32(at + VLAN_TAG_SIZE));
   }
   const hasType = (status & TP_STATUS_VLAN_TPID_VALID) !== 0;
-  view.setUint16(place + moved, hasType ? type : TPID_CUSTOMER);
+  if (hasType) view.setUint16(place + moved, type);
+  else view.setUint16(place + moved, TYPE_VLAN, true);
   view.setUint16(place + moved + 2, tci);
   shiftMetadata(view, place);
 }

@@ -9,6 +9,14 @@
 // One finished frame in 65536 has the same value by chance. It is taken for unfinished too, and
 // loses nothing by it: the sum that is then put there is the one that it had.
 
+import {
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+  TYPE_IPV4,
+  TYPE_IPV6,
+  TYPE_SERVICE_VLAN,
+  TYPE_VLAN,
+} from '../../layout/protocols.ts';
 import { NET_HEADER_F_NEEDS_CSUM, NET_HEADER_SIZE } from '../../layout/virtio.ts';
 
 // Offsets in a virtio-net header (virtio 1.3, 5.1.6).
@@ -18,12 +26,6 @@ const CHECKSUM_OFFSET = 8;
 const ADDRESSES_SIZE = 12;
 const TAG_SIZE = 4;
 const TAGS_MAX = 2;
-const TYPE_IPV4 = 0x0800;
-const TYPE_IPV6 = 0x86dd;
-const TYPE_VLAN = 0x8100;
-const TYPE_SERVICE_VLAN = 0x88a8;
-const PROTOCOL_TCP = 6;
-const PROTOCOL_UDP = 17;
 const TCP_CHECKSUM = 16;
 const UDP_CHECKSUM = 6;
 const IPV6_HEADER_SIZE = 40;
@@ -39,10 +41,10 @@ export function markUnfinished(view: DataView, header: number, length: number): 
   const end = frame + length;
   let at = frame + ADDRESSES_SIZE;
   if (at + 2 > end) return;
-  let type = view.getUint16(at);
+  let type = view.getUint16(at, true);
   for (let tags = 0; tags < TAGS_MAX && isTag(type) && at + TAG_SIZE + 2 <= end; tags++) {
     at += TAG_SIZE;
-    type = view.getUint16(at);
+    type = view.getUint16(at, true);
   }
   const packet = at + 2;
   if (type === TYPE_IPV4) markIpv4(view, header, packet, end);
