@@ -1,3 +1,4 @@
+import { closeSync, openSync, readSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   HUGE_PAGE_SIZE,
@@ -136,6 +137,15 @@ afterEach(() => {
   for (const fd of fds.splice(0)) c.close(fd);
 });
 
+/** Whether a page of this process has a page table entry (proc_pid_pagemap(5)). */
+function isPresent(address: number): boolean {
+  const entry = new BigUint64Array(1);
+  const fd = openSync('/proc/self/pagemap', 'r');
+  readSync(fd, new Uint8Array(entry.buffer), 0, 8, Math.floor(address / PAGE) * 8);
+  closeSync(fd);
+  return (entry[0] ?? 0n) >> 63n === 1n;
+}
+
 describe('a miss', () => {
   it('maps the 4 MiB chunk around the address', () => {
     const ram = region();
@@ -144,6 +154,15 @@ describe('a miss', () => {
     for (const address of [4 * MIB, 6 * MIB, 8 * MIB - 1]) expectHit(ram, address);
     expect(firmware.translate(VF, 8 * MIB)).toBe(-1);
     expect([windows.misses, windows.used, windows.evictions]).toEqual([1, 1, 0]);
+  });
+
+  it('has the page in hand when it is answered: no turn pays for the faults of many windows', () => {
+    const ram = region();
+    windows.setRegions(VF, [ram]);
+    expect(windows.resolve(VF, BigInt(5 * MIB + 3))).toBe('mapped');
+    const linear = firmware.translate(VF, 5 * MIB + 3);
+    expect(isPresent(memory.base + linear)).toBe(true);
+    expect(isPresent(memory.base + linear + MIB), 'and no page more').toBe(false);
   });
 
   it('outside of all regions is invalid, and so is one of a VF without any', () => {

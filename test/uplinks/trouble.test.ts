@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -73,7 +75,13 @@ describe('an uplink that cannot be', () => {
     const socket = join(directory, 'a.sock');
     await lab.nic.addUplink({ name: 'a', type: 'stream', socket });
     const adding = lab.nic.addUplink({ name: 'b', type: 'stream', socket });
-    await expect(adding).rejects.toMatchObject({ code: 'HEDDLE_SOCKET_IN_USE' });
+    await expect(adding).rejects.toMatchObject({ code: 'HEDDLE_CONFIG_DUPLICATE_SOCKET' });
+    const foreign = join(directory, 'foreign.sock');
+    const server = createServer().listen(foreign);
+    await once(server, 'listening');
+    const taken = lab.nic.addUplink({ name: 'b', type: 'stream', socket: foreign });
+    await expect(taken).rejects.toMatchObject({ code: 'HEDDLE_SOCKET_IN_USE' });
+    server.close();
     writeFileSync(join(directory, 'file'), '');
     const other = lab.nic.addUplink({ name: 'b', type: 'stream', socket: join(directory, 'file') });
     await expect(other).rejects.toMatchObject({ code: 'HEDDLE_SOCKET_NOT_A_SOCKET' });
