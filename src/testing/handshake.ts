@@ -26,6 +26,9 @@ export const DEFAULT_PROTOCOL_FEATURES: readonly number[] = [
   ProtocolFeature.STATUS,
 ];
 
+/** ACKNOWLEDGE, DRIVER, DRIVER_OK and FEATURES_OK (virtio 1.3, 2.1). */
+const DRIVER_RUNS = 0x0fn;
+
 export interface Negotiated {
   features: Set<number>;
   protocolFeatures: Set<number>;
@@ -161,6 +164,15 @@ export async function enableRing(
 export async function stopRing(frontEnd: FrontEnd, queue: number): Promise<number> {
   const reply = await frontEnd.ask('GET_VRING_BASE', writeVringState(queue, 0));
   return viewOf(reply).getUint32(4, true);
+}
+
+/**
+ * Says that the driver is there, where the back end wants to know (PROTOCOL_F_STATUS): DPDK serves
+ * no ring before.
+ */
+export async function announceDriver(frontEnd: FrontEnd, negotiated: Negotiated): Promise<void> {
+  if (!negotiated.protocolFeatures.has(ProtocolFeature.STATUS)) return;
+  await frontEnd.send('SET_STATUS', writeU64(DRIVER_RUNS));
 }
 
 export function closeFds(fds: RingFds): void {

@@ -28,6 +28,7 @@ export {
 export { type GuestOptions, GuestQueues, MODERN_FEATURES, type QueuePair } from './guest-queues.ts';
 export {
   addRegion,
+  announceDriver,
   closeFds,
   DEFAULT_PROTOCOL_FEATURES,
   enableRing,

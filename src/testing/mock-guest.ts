@@ -5,6 +5,7 @@ import { FrontEnd } from './front-end.ts';
 import type { Span } from './guest-memory.ts';
 import { type GuestOptions, GuestQueues, MODERN_FEATURES } from './guest-queues.ts';
 import {
+  announceDriver,
   closeFds,
   DEFAULT_PROTOCOL_FEATURES,
   enableRing,
@@ -124,6 +125,7 @@ export class MockGuest {
   async start(): Promise<void> {
     await shareMemory(this.frontEnd, this.queues.memory, this.negotiated);
     for (const queue of this.#startedQueues()) await this.startQueue(queue);
+    await announceDriver(this.frontEnd, this.negotiated);
     // Without REPLY_ACK nothing has been acknowledged: an answer proves that all of it was read.
     await this.frontEnd.ask('GET_FEATURES');
   }
