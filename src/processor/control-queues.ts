@@ -147,14 +147,15 @@ export class ControlQueues {
   serve(): void {
     this.#isDue = false;
     this.#costLeft = LOOK_COST_MAX;
+    if (this.#list.length === 0) return;
     this.#lookStart = this.#cpuMicroseconds();
     const now = performance.now();
-    for (let count = this.#list.length; count > 0 && !this.#isOver; count--) {
+    for (let count = this.#list.length; count > 0 && this.#costLeft > 0; count--) {
       this.#next = this.#next + 1 < this.#list.length ? this.#next + 1 : 0;
       const queue = this.#list[this.#next];
       if (queue !== undefined) this.#serve(queue, now);
     }
-    if (this.#isOver) this.#isDue = true;
+    if (this.#costLeft <= 0) this.#isDue = true;
   }
 
   /** The control plane has carried a command out, if that is still the one under way. */
@@ -188,13 +189,14 @@ export class ControlQueues {
     while (queue.state === 'idle' && this.#mayPay(queue) && this.#take(queue)) this.#pay(queue);
   }
 
-  get #isOver(): boolean {
-    if (this.#costLeft <= 0) return true;
-    return this.#cpuMicroseconds() - this.#lookStart > LOOK_MICROSECONDS_MAX;
+  /** After each window, and not for each queue: a look at idle queues must not pay for clocks. */
+  #checkTime(): void {
+    const spent = this.#cpuMicroseconds() - this.#lookStart;
+    if (spent > LOOK_MICROSECONDS_MAX) this.#costLeft = 0;
   }
 
   #mayPay(queue: ControlQueue): boolean {
-    return !this.#isOver && queue.spent < COST_PER_PERIOD_MAX;
+    return this.#costLeft > 0 && queue.spent < COST_PER_PERIOD_MAX;
   }
 
   #pay(queue: ControlQueue): void {
@@ -262,6 +264,7 @@ export class ControlQueues {
       this.#pay(queue);
       queue.misses += 1;
       this.#around.resolveMiss();
+      this.#checkTime();
       result = call();
     }
     return result;
