@@ -99,8 +99,12 @@ class SoftwareNic implements Nic {
       onBroken: (reason) => this.#emit('internal-error', { nic: this.name, reason }),
     });
     this.#places = new Places(this.#processors);
-    this.#rngs = new RngSet(this.#processors, this.#places, this.#poller, (event) =>
-      this.#emit('function', event),
+    this.#rngs = new RngSet(
+      this.#processors,
+      this.#places,
+      this.#poller,
+      (event) => this.#emit('function', event),
+      () => this.#functionCount,
     );
     this.#uplinks = new UplinkSet(this.#processors, this.#poller, (...event) => {
       this.#emit(...event);
@@ -121,6 +125,11 @@ class SoftwareNic implements Nic {
 
   #all(): NicFunction[] {
     return [...this.#vfs.values(), ...this.#rngs.all(), ...this.#uplinks.all()];
+  }
+
+  /** Those that a front-end attaches to. */
+  get #functionCount(): number {
+    return this.#vfs.size + this.#rngs.all().length;
   }
 
   functions(): FunctionInfo[] {
@@ -275,16 +284,8 @@ class SoftwareNic implements Nic {
   close(): Promise<void> {
     return this.#changes.close(async () => {
       const vfs = [...this.#vfs.keys()].map((name) => () => this.#remove(name));
-      const uplinks = this.#uplinks.configs().map(
-        ({ name }) =>
-          () =>
-            this.#removeUplink(name),
-      );
-      const rngs = this.#rngs.configs().map(
-        ({ name }) =>
-          () =>
-            this.#rngs.remove(name),
-      );
+      const uplinks = this.#uplinks.all().map((uplink) => () => this.#removeUplink(uplink.name));
+      const rngs = this.#rngs.all().map((rng) => () => this.#rngs.remove(rng.name));
       const stop = () => this.#processors.stop();
       const giveBack = () => mappingBudget().give(this.#mappings);
       await everyStep('close the NIC', [
@@ -346,7 +347,7 @@ class SoftwareNic implements Nic {
       ...this.#places.forPort(CONTROL_QUEUE + 1),
       hasUplink: this.#uplinks.isAnyUp,
       descriptorQuota: () =>
-        descriptorQuota({ vfs: this.#vfs.size, queuePairs: config.queuePairs }),
+        descriptorQuota({ functions: this.#functionCount, queuePairs: config.queuePairs }),
     };
     const vf = new Vf(config, place, this.#processors, this.#poller, (...event) =>
       this.#emit(...event),

@@ -13,8 +13,17 @@ export class RngSet {
   readonly #places: Places;
   readonly #poller: Poller;
   readonly #emit: FunctionEmit;
+  readonly #functionCount: () => number;
 
-  constructor(fabric: Fabric, places: Places, poller: Poller, emit: FunctionEmit) {
+  /** `functionCount`: of all kinds, which share the descriptors of the process. */
+  constructor(
+    fabric: Fabric,
+    places: Places,
+    poller: Poller,
+    emit: FunctionEmit,
+    functionCount: () => number,
+  ) {
+    this.#functionCount = functionCount;
     this.#fabric = fabric;
     this.#places = places;
     this.#poller = poller;
@@ -37,7 +46,7 @@ export class RngSet {
   add(config: RngConfig): void {
     const place = {
       ...this.#places.forFunction(1),
-      descriptorQuota: () => descriptorQuota({ vfs: this.#rngs.size, queuePairs: 1 }),
+      descriptorQuota: () => descriptorQuota({ functions: this.#functionCount(), queuePairs: 1 }),
     };
     const rng = new Rng(config, place, this.#fabric, this.#poller, this.#emit);
     try {

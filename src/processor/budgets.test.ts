@@ -57,12 +57,12 @@ describe('the address space', () => {
 
 describe('the descriptors of a VF', () => {
   it('are an equal share', () => {
-    expect(descriptorQuota({ vfs: 4, queuePairs: 1 }, 4256)).toBe(1000);
-    expect(descriptorQuota({ vfs: 256, queuePairs: 1 }, Infinity)).toBe(Infinity);
+    expect(descriptorQuota({ functions: 4, queuePairs: 1 }, 4256)).toBe(1000);
+    expect(descriptorQuota({ functions: 256, queuePairs: 1 }, Infinity)).toBe(Infinity);
   });
 
   it('are never fewer than a VM needs', () => {
-    expect(descriptorQuota({ vfs: 256, queuePairs: 1 }, 1024)).toBe(32 + 9);
-    expect(descriptorQuota({ vfs: 256, queuePairs: 16 }, 1024)).toBe(32 + 99);
+    expect(descriptorQuota({ functions: 256, queuePairs: 1 }, 1024)).toBe(32 + 9);
+    expect(descriptorQuota({ functions: 256, queuePairs: 16 }, 1024)).toBe(32 + 99);
   });
 });

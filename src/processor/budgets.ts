@@ -103,14 +103,14 @@ const BASE_DESCRIPTORS = 4 + 28;
 const DESCRIPTORS_PER_RING = 3;
 
 /**
- * Descriptors that one VF's front-end may leave with the NIC: an equal share of what the process
+ * Descriptors that one front-end may leave with the NIC: an equal share of what the process
  * may have, but never less than a VM needs.
  */
 export function descriptorQuota(
-  { vfs, queuePairs }: { vfs: number; queuePairs: number },
+  { functions, queuePairs }: { functions: number; queuePairs: number },
   limit = processLimit('Max open files'),
 ): number {
-  const share = Math.floor((limit - OWN_DESCRIPTORS) / Math.max(1, vfs));
+  const share = Math.floor((limit - OWN_DESCRIPTORS) / Math.max(1, functions));
   const needed = BASE_DESCRIPTORS + (2 * queuePairs + 1) * DESCRIPTORS_PER_RING;
   return Math.max(share, needed);
 }
