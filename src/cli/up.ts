@@ -118,9 +118,8 @@ async function serve({ options, context, log, say, onReady }: Service): Promise<
     announce(nic.config(), control, options.json === true, say);
     log.info({ control }, 'ready');
     const signal = await stopped;
-    await watch.end();
     log.info({ signal }, 'stopping');
-    await closeInTime(Promise.all([server.close(), nic.close()]), log);
+    await closeInTime(Promise.all([watch.end(), server.close(), nic.close()]), log);
   } catch (error) {
     await closeInTime(nic.close(), log);
     throw error;

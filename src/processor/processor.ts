@@ -47,6 +47,7 @@ type Fail = (error: Error) => void;
 const alive = new Set<Processor>();
 process.once('exit', () => {
   for (const processor of alive) inBackground('stop a processor', processor.stop());
+  for (const processor of alive) processor.awaitEnd();
 });
 
 /** What the supervisor needs of a processor. */
@@ -146,6 +147,11 @@ export class Processor implements ProcessorHandle {
     this.#isStopping = true;
     await this.#ended;
     await this.#watch.end();
+  }
+
+  /** For the last moment of a process: blocks until the thread, told to stop, has done so. */
+  awaitEnd(): void {
+    this.#watch.awaitEnd();
   }
 
   #receive(report: Report): void {

@@ -3,7 +3,9 @@ import { readlinkSync } from 'node:fs';
 // A slot of shared memory for each thread that is watched: one cache line, its own.
 const SLOT_WORDS = 16;
 export const SLOT_COUNT = 128;
-export const PULSES_SIZE_BYTES = SLOT_COUNT * SLOT_WORDS * 4;
+/** The watchdog's own slot, behind those of the threads it watches. */
+export const OWN_SLOT = 128;
+export const PULSES_SIZE_BYTES = (OWN_SLOT + 1) * SLOT_WORDS * 4;
 
 /** The kernel's number of the thread; 0 while there is none. */
 const THREAD = 0;
@@ -11,6 +13,8 @@ const BEAT = 1;
 const RESTS = 2;
 /** Where the number of the ring lies that it works on: an address in two words, or 0. */
 const RING_ADDRESS = 4;
+/** The thread is to end by itself. */
+const ENDS = 6;
 
 /** How to find a slot, to be handed to another thread. */
 export interface PulseSlot {
@@ -33,10 +37,33 @@ export class Pulse {
     new BigUint64Array(this.#words.buffer, this.#words.byteOffset + RING_ADDRESS * 4, 1)[0] =
       BigInt(ringAddress);
     Atomics.store(this.#words, THREAD, threadId());
+    Atomics.notify(this.#words, THREAD);
+  }
+
+  /** Blocks until the thread has begun, at most so long. */
+  waitForBegin(millisecondsMax: number): void {
+    Atomics.wait(this.#words, THREAD, 0, millisecondsMax);
+  }
+
+  askToEnd(): void {
+    Atomics.store(this.#words, ENDS, 1);
+    Atomics.notify(this.#words, ENDS);
+  }
+
+  /** Blocks until the thread has ended, at most so long. */
+  waitUntilEnded(millisecondsMax: number): void {
+    const { thread } = this;
+    if (thread !== 0) Atomics.wait(this.#words, THREAD, thread, millisecondsMax);
+  }
+
+  /** Sleeps, but no longer than until the thread is asked to end. True if it is. */
+  waitForEnd(milliseconds: number): boolean {
+    return Atomics.wait(this.#words, ENDS, 0, milliseconds) !== 'timed-out';
   }
 
   end(): void {
     Atomics.store(this.#words, THREAD, 0);
+    Atomics.notify(this.#words, THREAD);
   }
 
   /** A turn is done. */

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
-import { reportFailure } from '../background.ts';
-import { PULSES_SIZE_BYTES, Pulse, type PulseSlot, SLOT_COUNT } from './pulse.ts';
+import { inBackground, reportFailure } from '../background.ts';
+import { OWN_SLOT, PULSES_SIZE_BYTES, Pulse, type PulseSlot, SLOT_COUNT } from './pulse.ts';
 
 /** What the watchdog is told. */
 export type WatchdogOrder =
@@ -29,11 +29,18 @@ export interface Watch {
   /** The watchdog's thread is there and loads nothing any more. */
   readonly begun: Promise<void>;
   end(): Promise<void>;
+  /** For the last moment of a process: blocks until the thread, asked to end, has done so. */
+  awaitEnd(): void;
 }
 
 /** CPU seconds for a turn: of a processor, and of the control plane, which may have much to do. */
 const PROCESSOR_BUSY_SECONDS = 2;
 const MAIN_BUSY_SECONDS = 10;
+
+/** Much more than threads take to load their modules, on a machine that has other work. */
+const LOAD_MILLISECONDS_MAX = 2000;
+/** And than they need to end. */
+const END_MILLISECONDS_MAX = 500;
 
 /** The one watchdog of this process. Its thread lives as long as there is something to watch. */
 class Watchdog {
@@ -44,13 +51,22 @@ class Watchdog {
     name: 'heddle/watchdog',
     execArgv: [],
   });
+  readonly #pulse = new Pulse({ memory: this.#memory, slot: OWN_SLOT });
   readonly #begun: Promise<void>;
+  readonly #ended: Promise<void>;
+  #hasEnded = false;
 
   constructor() {
+    this.#ended = new Promise((settle) => {
+      this.#worker.once('exit', () => {
+        this.#hasEnded = true;
+        settle();
+      });
+    });
     this.#begun = new Promise((settle) => {
       this.#worker.once('message', () => settle());
       // Without it the NIC works, too: that nobody watches is reported.
-      this.#worker.once('exit', () => settle());
+      inBackground('wait for the watchdog', this.#ended.then(settle));
     });
     this.#worker.on('message', (report: WatchdogReport) => this.#hear(report));
     this.#worker.on('error', (error) => reportFailure('watch the threads', error));
@@ -62,7 +78,12 @@ class Watchdog {
     this.#watched.set(slot, watched);
     this.#order({ kind: 'watch', slot, name: watched.name, busySeconds, isAsked });
     const pulse = { memory: this.#memory, slot };
-    return { pulse, begun: this.#begun, end: () => this.#end(slot) };
+    return {
+      pulse,
+      begun: this.#begun,
+      end: () => this.#end(slot),
+      awaitEnd: () => awaitEnd(new Pulse(pulse)),
+    };
   }
 
   async #end(slot: number): Promise<void> {
@@ -71,7 +92,15 @@ class Watchdog {
     this.#order({ kind: 'forget', slot });
     if (this.#watched.size > 0) return;
     if (current === this) current = null;
-    await this.#worker.terminate();
+    this.#pulse.askToEnd();
+    this.#worker.ref(); // whoever waits for its end is not to end before it
+    await this.#ended;
+  }
+
+  leave(): void {
+    if (this.#hasEnded) return;
+    this.#pulse.askToEnd();
+    awaitEnd(this.#pulse);
   }
 
   #freeSlot(): number {
@@ -95,6 +124,18 @@ class Watchdog {
 }
 
 let current: Watchdog | null = null;
+
+process.once('exit', () => current?.leave());
+
+/**
+ * Blocks until a thread that was asked to end has ended. For the last moment of a process: Node
+ * terminates its threads then, and one that is just loading a native module, or in a call of it,
+ * would abort the process.
+ */
+function awaitEnd(pulse: Pulse): void {
+  pulse.waitForBegin(LOAD_MILLISECONDS_MAX);
+  pulse.waitUntilEnded(END_MILLISECONDS_MAX);
+}
 
 /** Watches a processor's thread, from the `begin` of its pulse on. */
 export function watchProcessor(watched: Watched): Watch {

@@ -7,7 +7,7 @@ import {
 import { operatorError } from '../errors.ts';
 import { monotonicSeconds } from '../os/clock.ts';
 import { endProcess } from '../os/last-words.ts';
-import { Pulse } from './pulse.ts';
+import { OWN_SLOT, Pulse } from './pulse.ts';
 import { readThreadState, readWord } from './thread-state.ts';
 import { type Finding, Vigil } from './vigil.ts';
 import type { WatchdogOrder, WatchdogReport } from './watchdog.ts';
@@ -32,19 +32,21 @@ class WatchdogLoop {
   readonly #port: MessagePort;
   readonly #memory: SharedArrayBuffer;
   readonly #watched = new Map<number, Watched>();
+  readonly #own: Pulse;
   #work: string | null = null;
 
   constructor(port: MessagePort, memory: SharedArrayBuffer) {
     this.#port = port;
     this.#memory = memory;
+    this.#own = new Pulse({ memory, slot: OWN_SLOT });
   }
 
-  /** Until it is terminated. */
+  /** Until it is asked to end. */
   run(): void {
+    this.#own.begin();
     this.#say({ kind: 'begun' });
     let last = monotonicSeconds();
-    for (;;) {
-      wait(TICK_SECONDS);
+    while (!this.#own.waitForEnd(TICK_SECONDS * 1000)) {
       this.#takeOrders();
       const now = monotonicSeconds();
       const isLate = now - last > TICK_SECONDS + LATE_SECONDS;
@@ -52,6 +54,7 @@ class WatchdogLoop {
         this.#look(slot, watched, isLate ? 0 : now - last);
       last = now;
     }
+    this.#own.end();
   }
 
   #takeOrders(): void {
