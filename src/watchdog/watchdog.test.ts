@@ -123,6 +123,14 @@ describe('the watchdog leaves a process alone', () => {
     expect(await endOf(child)).toEqual(fine);
   });
 
+  it.each([
+    ['and stops watching first', 'await watchMainThread().end(); process.exit(0);'],
+    ['without a word', 'watchMainThread(); process.exit(0);'],
+    ['with a thread that has not begun', 'watchProcessor({ name: "late" }); process.exit(0);'],
+  ])('that ends while the watchdog still loads, %s', async (_, work) => {
+    expect(await endOf(watched(work))).toEqual(fine);
+  });
+
   it('that has nothing more to do', async () => {
     const child = watched(`
       watchMainThread();
