@@ -23,7 +23,7 @@ it('embed.mjs runs to its end', async () => {
   expect(existsSync(here('../dist/src/index.js')), 'run "npm run build" first').toBe(true);
   const { code, stdout, stderr } = await heddle(['1'], {}, here('embed.mjs'));
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  expect(stdout).toContain('HEDDLE_VF_EXISTS: Cannot add the VF because the NIC has one');
+  expect(stdout).toContain('HEDDLE_VF_EXISTS: The NIC already has a VF');
   expect(stdout).toContain('-device virtio-net-pci,netdev=net-vm2,mac=');
   expect(stdout).toContain('vm3: down, 0 packets sent, 0 received');
 });

@@ -1,22 +1,22 @@
-// How long to wait before something is tried again. This file imports nothing.
+// How long to wait before a retry. This file imports nothing.
 
 export interface BackOffOptions {
   readonly firstMs: number;
   readonly maxMs: number;
-  /** The shortest calm after which the next wait is a first one again. */
+  /** The shortest calm after which the next wait is the first one again. */
   readonly calmMs?: number;
 }
 
-/** Times are from now: each process has a clock of its own. */
+/** Times are relative to now, because each process has its own clock. */
 export interface BackOffState {
   lastMs: number;
-  /** Below 0: the last wait is over. Null: there was none. */
+  /** Negative: the last wait is over. Null: there was none. */
   endsInMs: number | null;
 }
 
 /**
- * Each wait is twice as long as the last, up to a limit. The first one again comes after a calm
- * that was longer than the last wait: then it is another problem.
+ * Each wait is twice as long as the last, up to a limit. After a calm longer than the last wait,
+ * waits start from the first again, since that is a new problem.
  */
 export class BackOff {
   readonly #options: BackOffOptions;
@@ -27,7 +27,7 @@ export class BackOff {
     this.#options = options;
   }
 
-  /** The next wait, which begins now. `now` and what it returns are milliseconds. */
+  /** The next wait, which starts now. `now` and the result are in milliseconds. */
   next(now: number): number {
     const { firstMs, maxMs, calmMs = 0 } = this.#options;
     const isOver = now - this.#endsAt > Math.max(this.#lastMs, calmMs);

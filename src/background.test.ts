@@ -19,15 +19,15 @@ afterEach(() => stop());
 
 const told = () => failures.map(({ what, error }) => `${what}: ${error.message}`);
 
-describe('work that nobody waits for', () => {
-  it('reports its failure, and is no unhandled rejection', async () => {
+describe('background work', () => {
+  it('reports its failure instead of an unhandled rejection', async () => {
     const work = Promise.reject(new Error('no'));
     inBackground('move the ring', work);
     await work.catch(() => undefined);
     expect(told()).toEqual(['move the ring: no']);
   });
 
-  it('may be no work at all, or succeed', async () => {
+  it('may be undefined, or succeed', async () => {
     inBackground('nothing', undefined);
     const work = Promise.resolve();
     inBackground('something', work);
@@ -37,7 +37,7 @@ describe('work that nobody waits for', () => {
 });
 
 describe('a listener', () => {
-  it('that throws is reported, and its caller goes on', () => {
+  it('that throws is reported, and its caller continues', () => {
     expect(guarded('tell', () => undefined)).toBe(true);
     const isDone = guarded('tell', () => {
       throw new Error('no');
@@ -46,7 +46,7 @@ describe('a listener', () => {
     expect(told()).toEqual(['tell: no']);
   });
 
-  it('of failures that throws does not keep the others from hearing', async () => {
+  it('of failures that throws does not keep others from being called', async () => {
     const stopOther = onFailure(() => {
       throw new Error('mine');
     });
@@ -61,7 +61,7 @@ describe('a listener', () => {
     await warned;
   });
 
-  it('of failures that fails again and again is not told of itself', async () => {
+  it('of failures that itself reports one is not called for it', async () => {
     let calls = 0;
     const stopOther = onFailure(() => {
       calls += 1;
@@ -74,7 +74,7 @@ describe('a listener', () => {
     expect(calls).toBe(1);
   });
 
-  it('of failures is not needed: they become warnings', async () => {
+  it('of failures is optional: without one they become warnings', async () => {
     stop();
     const warned = new Promise<Error>((resolve) => process.once('warning', resolve));
     guarded('tell', () => {
@@ -85,7 +85,7 @@ describe('a listener', () => {
 });
 
 describe('every step', () => {
-  it('is taken in order, whatever becomes of those before', async () => {
+  it('is taken in order, even after failures', async () => {
     const taken: number[] = [];
     await everyStep('end', [
       () => taken.push(1),

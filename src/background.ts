@@ -1,9 +1,9 @@
-// Work that nobody waits for, and what becomes of it when it fails. This file imports nothing, so
-// that src/os may use it too.
+// Background work, and what happens when it fails. This file imports nothing, so that src/os can
+// use it too.
 
-/** A mistake of ours that no caller can be told of. */
+/** A bug of ours that no caller can be told of. */
 export interface Failure {
-  /** What was being done: "cannot <what>" is how it is told. */
+  /** What was being done; it is reported as "cannot <what>". */
   readonly what: string;
   readonly error: Error;
 }
@@ -13,16 +13,16 @@ type FailureListener = (failure: Failure) => void;
 const listeners = new Set<FailureListener>();
 let isReporting = false;
 
-/** Calls `listener` for each failure in this process. Returns how to stop it. */
+/** Calls `listener` for each failure in this process. Returns a function that stops it. */
 export function onFailure(listener: FailureListener): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
 }
 
-/** Tells whoever listens; without a listener it becomes a warning of the process. Never throws. */
+/** Tells the listeners; without any, the failure becomes a process warning. Never throws. */
 export function reportFailure(what: string, cause: unknown): void {
   const error = cause instanceof Error ? cause : new Error(String(cause));
-  // A failure of those who are told is not told to them: that would never end.
+  // A failure of a listener is not reported to listeners: that might never end.
   if (listeners.size === 0 || isReporting) {
     warn(what, error);
     return;
@@ -43,12 +43,12 @@ function warn(what: string, error: unknown): void {
   process.emitWarning(`cannot ${what}: ${reason}`, 'HeddleFailure');
 }
 
-/** Lets a promise go its own way. This is the only place that may: its failure is reported. */
+/** Leaves a promise alone and reports its failure. Only this function may leave one alone. */
 export function inBackground(what: string, work: Promise<unknown> | undefined): void {
   work?.catch((error: unknown) => reportFailure(what, error));
 }
 
-/** Calls foreign code, or a listener: what it throws is reported and stops nobody else. */
+/** Calls foreign code, such as a listener; what it throws is reported and stops nobody else. */
 export function guarded(what: string, call: () => void): boolean {
   try {
     call();
@@ -60,8 +60,8 @@ export function guarded(what: string, call: () => void): boolean {
 }
 
 /**
- * For what must come to its end: takes every step, in order, whatever becomes of those before it.
- * Failures are reported.
+ * For tear-down: takes every step, in order, whether or not earlier ones failed. Failures are
+ * reported.
  */
 export async function everyStep(what: string, steps: readonly (() => unknown)[]): Promise<void> {
   for (const step of steps) {

@@ -1,4 +1,4 @@
-// The package root: create a NIC from a configuration, change it while it runs, read its counters.
+// The package root: create a NIC from a configuration, change it at run time, read its counters.
 
 export { createApi } from './api/app.ts';
 export {

@@ -14,7 +14,7 @@ describe.each(TABLES)('the life cycle of a %s', (name, table) => {
   const states = Object.keys(table);
   const pairs = states.flatMap((from) => states.map((to) => [from, to] as const));
 
-  it.each(pairs)('from %s to %s: what the table says', (from, to) => {
+  it.each(pairs)('from %s to %s follows the table', (from, to) => {
     const cycle = new LifeCycle(name, table, from);
     const isAllowed = from === to || (table[from]?.includes(to) ?? false);
     if (isAllowed) {
@@ -22,7 +22,7 @@ describe.each(TABLES)('the life cycle of a %s', (name, table) => {
       expect(cycle.state).toBe(to);
     } else {
       expect(() => cycle.to(to)).toThrow(`assertion: ${name} cannot go from ${from} to ${to}`);
-      expect(cycle.state, 'stays where it was').toBe(from);
+      expect(cycle.state, 'is unchanged').toBe(from);
     }
   });
 

@@ -1,7 +1,9 @@
 /** For each state, the states that may follow it. */
 export type Transitions<State extends string> = Readonly<Record<State, readonly State[]>>;
 
-/** A state that moves only along a table of allowed transitions. Anything else is a bug of ours. */
+/**
+ * A state that changes only along a table of allowed transitions. Anything else is a bug of ours.
+ */
 export class LifeCycle<State extends string> {
   readonly #name: string;
   readonly #transitions: Transitions<State>;

@@ -1,14 +1,14 @@
-// How often something may be told. This file imports nothing.
+// How often something may be reported. This file imports nothing.
 
 export interface RateLimitOptions {
-  /** So many at once … */
+  /** This many at once … */
   readonly burst: number;
-  /** … and one more in each of these. */
+  /** … and one more per this many seconds. */
   readonly seconds: number;
   now(): number;
 }
 
-/** Lets through what is told now and then; of what comes too often it lets through the number. */
+/** Admits occasional reports; of those that come too often it only passes on the number. */
 export class RateLimit {
   readonly #options: RateLimitOptions;
   #left: number;
@@ -21,7 +21,7 @@ export class RateLimit {
     this.#refilledAt = options.now();
   }
 
-  /** How many were held back since the last that was let through; null: this one is, too. */
+  /** How many were held back since the last admitted one; null: this one is held back too. */
   admit(): number | null {
     const { burst, seconds, now } = this.#options;
     const time = now();
@@ -38,7 +38,7 @@ export class RateLimit {
     return this.takeHeldBack();
   }
 
-  /** How many were held back, if nothing is going to be let through any more. */
+  /** How many were held back, for when no more will be admitted. */
   takeHeldBack(): number {
     const heldBack = this.#heldBack;
     this.#heldBack = 0;
@@ -46,7 +46,7 @@ export class RateLimit {
   }
 }
 
-/** A text with the number of those like it that were not told. */
+/** A text with the number of similar ones that were held back. */
 export function withHeldBack(text: string, heldBack: number): string {
-  return heldBack === 0 ? text : `${text} (and ${heldBack} more that were not told one by one)`;
+  return heldBack === 0 ? text : `${text} (and ${heldBack} more not reported individually)`;
 }

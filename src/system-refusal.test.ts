@@ -18,8 +18,8 @@ it.each([
   expect(socketError(error, '/run/x.sock')).toMatchObject({ code: expected, cause: error });
 });
 
-it('takes the errors of our own calls, and leaves mistakes alone', () => {
+it('takes errors of our own calls, and leaves bugs alone', () => {
   const code = 'HEDDLE_SOCKET_NOT_WRITABLE';
   expect(socketError(new SystemError('bind', EACCES), '/run/x.sock')).toMatchObject({ code });
-  expect(socketError(new TypeError('a mistake'), '/run/x.sock')).toBeUndefined();
+  expect(socketError(new TypeError('a bug'), '/run/x.sock')).toBeUndefined();
 });

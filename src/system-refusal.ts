@@ -1,5 +1,5 @@
-// What the system refused, in the operator's words: the one way from an errno to an error of the
-// table. Each caller says what its errnos mean; the rest is the same for all.
+// From an error of the system to an error of the table, in one place. Each caller says what its
+// errnos mean; the rest is the same for all.
 
 import {
   asOperatorError,
@@ -13,9 +13,9 @@ import {
 type Meanings<Code extends ErrorCode> = Readonly<Record<string, Code>>;
 
 /**
- * The operator's error behind one of the system's: one of our own calls, or of Node's own fs and
- * net. Undefined if it is none of the system's, and so is a mistake of ours. `operation` is what
- * the kernel refused if none of the meanings fits.
+ * The operator's error behind an error of the system, from one of our own calls or from Node's fs
+ * and net. Undefined if it is not an error of the system: then it is a bug of ours. `operation` is
+ * named if none of the meanings applies.
  */
 export function systemRefusal<Code extends ErrorCode>(
   error: unknown,
@@ -32,7 +32,7 @@ export function systemRefusal<Code extends ErrorCode>(
   return operatorError('HEDDLE_KERNEL_REFUSED', { operation, errno }, { cause: error });
 }
 
-/** Of every Unix socket that listens: the control socket, those of VFs and those of uplinks. */
+/** For every listening Unix socket: the control socket, and those of VFs and uplinks. */
 const SOCKET_MEANINGS = {
   ENOENT: 'HEDDLE_SOCKET_DIRECTORY_MISSING',
   ENOTDIR: 'HEDDLE_SOCKET_DIRECTORY_MISSING',
@@ -42,7 +42,7 @@ const SOCKET_MEANINGS = {
   EADDRINUSE: 'HEDDLE_SOCKET_IN_USE',
 } as const;
 
-/** What keeps a Unix socket from listening. */
+/** Why a Unix socket cannot listen. */
 export function socketError(error: unknown, socket: string): OperatorError | undefined {
   return systemRefusal(error, `listen on ${socket}`, SOCKET_MEANINGS, { socket });
 }

@@ -33,7 +33,7 @@ async function refusal(promise: Promise<unknown>): Promise<OperatorError> {
   return error as OperatorError;
 }
 
-/** A request as a stranger might send it. */
+/** A request that any program might send. */
 function raw(
   method: string,
   route: string,
@@ -54,7 +54,7 @@ function raw(
 }
 
 describe('the API over its socket', () => {
-  it('tells about the NIC, its counters and its addresses', async () => {
+  it('reports the NIC, its counters and its addresses', async () => {
     expect(await client.nic()).toMatchObject({
       name: 'nic0',
       pid: process.pid,
@@ -74,7 +74,7 @@ describe('the API over its socket', () => {
     expect(nic.vfs()).toHaveLength(1);
   });
 
-  it('applies a configuration, or only says what it would do', async () => {
+  it('applies a configuration, or only lists the actions', async () => {
     const wanted = { vfs: [{ name: 'vm9', socket: '/s/9' }] };
     const dry = await client.apply(wanted, { dryRun: true });
     expect(dry.map(({ type }) => type)).toEqual(['remove-vf', 'add-vf']);
@@ -83,7 +83,7 @@ describe('the API over its socket', () => {
     expect(nic.vfs().map(({ name }) => name)).toEqual(['vm9']);
   });
 
-  it('streams events from the moment it answers, and forgets the reader that leaves', async () => {
+  it('streams events from the moment it answers, and forgets a reader that leaves', async () => {
     const leave = new AbortController();
     const seen: NicEvent[] = [];
     const reading = (async () => {
@@ -105,7 +105,7 @@ describe('the API over its socket', () => {
 });
 
 describe('the API refuses', () => {
-  it('what the configuration would refuse, in the same words', async () => {
+  it('what the configuration would refuse, with the same message', async () => {
     const { code, status, message, also } = await refusal(
       client.setVf('vm1', { mtu: 1, queuePairs: 99 }),
     );
@@ -113,15 +113,15 @@ describe('the API refuses', () => {
       code: 'HEDDLE_CONFIG_VALUE',
       status: 400,
       message:
-        'Cannot use the request because queuePairs takes a whole number from 1 to 16: received 99',
+        'Cannot use the request because queuePairs must be a whole number from 1 to 16: received 99',
     });
     expect(also.map((other) => other.message)).toEqual([
-      'Cannot use the request because mtu takes a whole number from 68 to 65535: received 1',
+      'Cannot use the request because mtu must be a whole number from 68 to 65535: received 1',
     ]);
   });
 
   it.each([
-    ['a VF that is not there', () => client.vf('no/such'), 404, 'HEDDLE_VF_NOT_FOUND'],
+    ['a VF that does not exist', () => client.vf('no/such'), 404, 'HEDDLE_VF_NOT_FOUND'],
     ['to remove it', () => client.removeVf('x'), 404, 'HEDDLE_VF_NOT_FOUND'],
     ['a name twice', () => client.addVf({ name: 'vm1', socket: '/x' }), 409, 'HEDDLE_VF_EXISTS'],
     [
@@ -148,12 +148,12 @@ describe('the API refuses', () => {
     expect(answer.status).toBe(status);
     expect(JSON.parse(answer.text)).toMatchObject({
       code,
-      message: expect.stringMatching(/^Cannot .+ because .+: received /),
+      message: expect.stringMatching(/^[A-Z].+[^.]$/),
       hint: expect.any(String),
     });
   });
 
-  it('what the system has no room for', async () => {
+  it('what the system lacks resources for', async () => {
     nic.stats = () => {
       throw Object.assign(new Error('socket failed: EMFILE'), { code: 'EMFILE' });
     };
@@ -164,7 +164,7 @@ describe('the API refuses', () => {
     expect(bugs).toEqual([]);
   });
 
-  it('with 500 when the mistake is ours, and reports it', async () => {
+  it('with 500 if the bug is ours, and reports it', async () => {
     nic.stats = () => {
       throw new TypeError('oops');
     };

@@ -1,4 +1,4 @@
-// The HTTP routes of a running NIC. The same validator as for the file checks what comes in.
+// The HTTP routes of a running NIC. Bodies are checked by the same validator as the file.
 
 import { Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
@@ -27,7 +27,7 @@ export interface ErrorBody {
 }
 
 export interface ApiOptions {
-  /** Called with what is a bug of ours, which the answer does not show. */
+  /** Called with errors that are bugs of ours; the answer does not show them. */
   onInternalError?: (error: unknown) => void;
 }
 
@@ -111,7 +111,7 @@ async function readBody(request: Request): Promise<unknown> {
   const decoder = new TextDecoder();
   let text = '';
   let size = 0;
-  // Counted as it arrives: a length that the sender states would be its word only.
+  // Counted as it arrives: the length that the sender states proves nothing.
   for await (const chunk of request.body ?? []) {
     size += chunk.byteLength;
     if (size > BODY_BYTES_MAX) refuseBody('more than 1 MiB');

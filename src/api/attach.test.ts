@@ -30,7 +30,7 @@ describe('User-Mode Linux', () => {
     ['memory that is not sealed', plain, '"heddle vf set vm1 --allow-unsealed-memory"'],
     ['a VF that connects', { ...trusted, mode: 'client' as const }, 'mode: server'],
     ['a colon in the path', { ...trusted, socket: '/h/a:b' }, 'path without one'],
-  ])('cannot do with %s, and says what can be done', (_, vf, hint) => {
+  ])('refuses %s with a hint', (_, vf, hint) => {
     const attach = () => umlArguments(vf);
     expect(attach).toThrow(expect.objectContaining({ code: 'HEDDLE_UML_ATTACH' }));
     expect(attach).toThrow(expect.objectContaining({ hint: expect.stringContaining(hint) }));
@@ -38,7 +38,7 @@ describe('User-Mode Linux', () => {
 });
 
 describe('QEMU', () => {
-  it('connects, and again, where the NIC listens', () => {
+  it('connects, and reconnects, if the NIC listens', () => {
     expect(shellText(qemuArguments(plain))).toBe(
       [
         '-m 1G \\',
@@ -51,7 +51,7 @@ describe('QEMU', () => {
     );
   });
 
-  it('listens where the NIC connects, with several queues and a larger MTU', () => {
+  it('listens if the NIC connects, with several queues and a larger MTU', () => {
     const text = qemuArguments(wide, { memory: '4G' }).join(' ');
     expect(text).toContain('path=/h/vm1.sock,server=on,wait=off');
     expect(text).toContain('queues=2 ');
@@ -59,19 +59,19 @@ describe('QEMU', () => {
     expect(text).toContain('-m 4G -object memory-backend-memfd,id=mem,size=4G,share=on');
   });
 
-  it('reads a path with commas and spaces as one', () => {
+  it('gets a path with commas and spaces as one argument', () => {
     const text = shellText(qemuArguments({ ...plain, socket: "/a b/it's,1" }));
     expect(text).toContain("'socket,id=socket-vm1,path=/a b/it'\\''s,,1,reconnect-ms=1000'");
   });
 
-  it('connects again in the words of the version at hand', () => {
+  it('reconnects with the option of its version', () => {
     const text = qemuArguments(plain, { qemuVersion: '7.2.22' }).join(' ');
     expect(text).toContain('path=/h/vm1.sock,reconnect=1 ');
   });
 });
 
 describe('Cloud Hypervisor', () => {
-  it('takes the other role than the NIC', () => {
+  it('takes the opposite role', () => {
     expect(shellText(cloudHypervisorArguments(plain))).toBe(
       '--memory size=1G,shared=on \\\n--net vhost_user=true,socket=/h/vm1.sock,' +
         'mac=02:00:00:00:00:0a,num_queues=2,vhost_mode=client',

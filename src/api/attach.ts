@@ -1,22 +1,24 @@
-// How a VM attaches to a VF: the words that each VMM wants, ready to paste.
+// How a VM attaches to a VF: the arguments for each VMM, ready to paste.
 
 import { operatorError } from '../errors.ts';
 import type { VfConfig } from '../functions/net/config.ts';
 import { type Accelerator, chardevRole, isOlder } from './qemu-version.ts';
 
-/** What attaching depends on. */
+/** The parts of a VF that attaching depends on. */
 export type Attachable = Pick<VfConfig, 'name' | 'socket' | 'mode' | 'mac' | 'queuePairs' | 'mtu'>;
 
 export interface AttachOptions {
   /** Guest memory as the VMM writes it, for example 1G. */
   memory?: string;
-  /** Which QEMU, for example 7.2: words differ. Without it, a new one (9.2 or later). */
+  /**
+   * The version of QEMU, for example 7.2, since options differ. Default: a new one (9.2 or later).
+   */
   qemuVersion?: string | undefined;
-  /** What runs the guest's code. Without it nothing is said, and QEMU's default is TCG. */
+  /** What runs the guest's code. If undefined, the option is omitted; QEMU's default is TCG. */
   accelerator?: Accelerator | undefined;
 }
 
-/** A VF as User-Mode Linux must know it. */
+/** The parts of a VF that User-Mode Linux needs to know. */
 type UmlAttachable = Attachable & Pick<VfConfig, 'allowUnsealedMemory'>;
 
 /** 5.1.1 */
@@ -24,14 +26,14 @@ const VIRTIO_ID_NET = 1;
 const MEMORY_DEFAULT = '1G';
 const MTU_ETHERNET = 1500;
 
-/** In QEMU's option lists a comma ends a value; doubled, it stands for itself. */
+/** In QEMU's option lists a comma ends a value; a doubled comma stands for itself. */
 const qemuValue = (text: string): string => text.replaceAll(',', ',,');
 
-/** Arguments of qemu-system-*, one array element per word. */
+/** Arguments of qemu-system-*, one per array element. */
 export function qemuArguments(vf: Attachable, options: AttachOptions = {}): string[] {
   const size = options.memory ?? MEMORY_DEFAULT;
   const end = chardevRole(vf.mode, options.qemuVersion);
-  // The prefixes: an id must begin with a letter, the name of a VF need not.
+  // The prefixes are needed because an id must start with a letter and a VF's name need not.
   const device = ['virtio-net-pci', `netdev=net-${vf.name}`, `mac=${vf.mac}`];
   if (vf.queuePairs > 1) device.push('mq=on');
   // Under TCG, QEMU 7.2 crashes as soon as a guest's driver uses MSI-X with vhost-user.
@@ -39,7 +41,7 @@ export function qemuArguments(vf: Attachable, options: AttachOptions = {}): stri
   // Two vectors per pair, one for the control queue, one for changes of the configuration.
   else if (vf.queuePairs > 1) device.push(`vectors=${2 * vf.queuePairs + 2}`);
   if (vf.mtu !== MTU_ETHERNET) device.push(`host_mtu=${vf.mtu}`);
-  // QEMU keeps the control queue: what a guest turned off there, the NIC would never hear of.
+  // QEMU keeps the control queue, so the NIC would not learn what a guest turns off there.
   device.push('ctrl_guest_offloads=off');
   return [
     ...['-m', size],
@@ -57,8 +59,8 @@ export function qemuArguments(vf: Attachable, options: AttachOptions = {}): stri
 }
 
 /**
- * With one CPU at most, TCG leaves out memory barriers and atomic operations, as if nobody else saw
- * the guest's memory. The NIC does see it, and a kick or an interrupt could be lost for good.
+ * With at most one CPU, TCG omits memory barriers and atomic operations, as if nobody else saw the
+ * guest's memory. The NIC does see it, and a kick or an interrupt could be lost for good.
  */
 function acceleratorArguments(accelerator: Accelerator | undefined): string[] {
   if (accelerator === undefined) return [];
@@ -79,20 +81,24 @@ export function cloudHypervisorArguments(vf: Attachable, options: AttachOptions 
   return ['--memory', memory, '--net', net.join(',')];
 }
 
-/** Arguments of a User-Mode Linux kernel. It knows the VF's MAC and queues from the NIC. */
+/** Arguments of a User-Mode Linux kernel. It learns the VF's MAC and queues from the NIC. */
 export function umlArguments(vf: UmlAttachable, options: AttachOptions = {}): string[] {
   const refuse = (reason: string, received: string, suggestion: string): never => {
     throw operatorError('HEDDLE_UML_ATTACH', { reason, received, suggestion });
   };
   if (!vf.allowUnsealedMemory) {
     const way = `If you trust the guest: "heddle vf set ${vf.name} --allow-unsealed-memory".`;
-    refuse('its memory is an unsealed file, which the VF refuses', vf.name, way);
+    refuse('its memory is an unsealed file, which the VF does not accept', vf.name, way);
   }
   if (vf.mode !== 'server') {
-    refuse('it connects, and so does the VF', `mode: ${vf.mode}`, 'Use "mode: server" on the VF.');
+    refuse(
+      'both would connect and neither would listen',
+      `mode: ${vf.mode}`,
+      'Use "mode: server" on the VF.',
+    );
   }
   if (vf.socket.includes(':')) {
-    refuse('it ends the path of a socket at a colon', vf.socket, 'Choose a path without one.');
+    refuse('it ends socket paths at a colon', vf.socket, 'Choose a path without one.');
   }
   return [
     `mem=${options.memory ?? MEMORY_DEFAULT}`,
@@ -105,12 +111,12 @@ const xmlValue = (text: string): string =>
   text.replace(/[&<>']/g, (character) => `&#${character.charCodeAt(0)};`);
 
 /**
- * Three elements of a libvirt domain (8.2 or later): the one in the middle belongs under <devices>,
- * the others under <domain>.
+ * Three elements of a libvirt domain (8.2 or later): the middle one belongs under <devices>, the
+ * others under <domain>.
  */
 export function libvirtXml(vf: Attachable): string {
   const source = `type='unix' path='${xmlValue(vf.socket)}'`;
-  // The prefix is the user's own, for which libvirt wants letters, digits, _ and -.
+  // "ua-" marks a user's alias, in which libvirt allows letters, digits, _ and -.
   const alias = `ua-${vf.name.replaceAll(/[^\w-]/g, '-')}`;
   return [
     '<memoryBacking>',
@@ -143,8 +149,8 @@ export function libvirtXml(vf: Attachable): string {
 }
 
 /**
- * What libvirt has no words for. Its <mtu> it would set on an interface of the host, which a
- * vhost-user device has only with Open vSwitch: the VM would not start.
+ * Properties that libvirt has no elements for. It would set its <mtu> on an interface of the host,
+ * which a vhost-user device has only with Open vSwitch: the VM would not start.
  */
 function qemuProperties({ mtu }: Attachable): string[] {
   const controls = "name='ctrl_guest_offloads' type='bool' value='false'";
@@ -152,7 +158,7 @@ function qemuProperties({ mtu }: Attachable): string[] {
   return [controls, `name='host_mtu' type='unsigned' value='${mtu}'`];
 }
 
-/** Words for a shell, quoted where it would read them otherwise, one option per line. */
+/** Arguments for a shell, quoted where needed, one option per line. */
 export function shellText(words: readonly string[]): string {
   const quoted = words.map((word) =>
     /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`,

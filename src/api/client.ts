@@ -1,4 +1,4 @@
-// The other end of the control socket: each command of the CLI is a method here.
+// The client of the control socket: each command of the CLI is a method here.
 
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Action, NicConfigInput } from '../config/types.ts';
@@ -143,14 +143,14 @@ export class ControlClient {
   ): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const headers = body === undefined ? {} : { 'content-type': 'application/json' };
-      // A connection of its own: one that waits to be used again may outlive its NIC.
+      // A connection of its own: a pooled one may outlive its NIC.
       const options = { socketPath: this.socket, method, path, headers, agent: false };
       const request: ClientRequest = httpRequest(
         signal ? { ...options, signal } : options,
         resolve,
       );
       request.once('error', (error) => reject(this.#explain(error)));
-      // Events may be far apart; an answer may not.
+      // Events may be far apart; answers may not.
       if (path !== '/v1/events') {
         request.setTimeout(ANSWER_MILLISECONDS_MAX, () => request.destroy(new Error('no answer')));
       }

@@ -13,7 +13,7 @@ const directory = mkdtempSync(join(tmpdir(), 'heddle-control-'));
 const app = new Hono().get('/v1/fdb', (c) => c.json([]));
 
 describe('the control socket', () => {
-  it('belongs to its owner alone, whatever the mask, and goes with its server', async () => {
+  it('is accessible only to its owner, whatever the umask, and is removed with its server', async () => {
     const path = join(directory, 'mode.sock');
     const mask = process.umask(0);
     const opening = openControlSocket(app, path);
@@ -24,12 +24,12 @@ describe('the control socket', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('is refused while a live process listens on it', async () => {
+  it('is refused while another process listens on it', async () => {
     const path = join(directory, 'live.sock');
     const server = await openControlSocket(app, path);
     await expect(openControlSocket(app, path)).rejects.toMatchObject({
       code: 'HEDDLE_CONTROL_IN_USE',
-      message: `Cannot start because another NIC runs on this control socket: received ${path}`,
+      message: `Another NIC already uses the control socket ${path}`,
     });
     expect(await new ControlClient(path).fdb()).toEqual([]);
     await server.close();
@@ -57,7 +57,7 @@ describe('the control socket', () => {
     expect(existsSync(path)).toBe(true);
   });
 
-  it('is refused when its path is too long, or its directory missing', async () => {
+  it('is refused if its path is too long or its directory missing', async () => {
     const long = join(directory, 'x'.repeat(107));
     await expect(openControlSocket(app, long)).rejects.toMatchObject({
       code: 'HEDDLE_SOCKET_PATH_TOO_LONG',
@@ -84,12 +84,12 @@ describe('the client', () => {
     const path = join(directory, 'nobody.sock');
     await expect(new ControlClient(path).vfs()).rejects.toMatchObject({
       code: 'HEDDLE_CONTROL_ABSENT',
-      message: `Cannot reach a NIC because none listens on this control socket: received ${path}`,
-      hint: 'Start one with "heddle up", or name its socket with --control or HEDDLE_CONTROL.',
+      message: `No NIC listens on the control socket ${path}`,
+      hint: 'Start one with "heddle up", or give its socket with --control or HEDDLE_CONTROL.',
     });
   });
 
-  it('says so when the NIC goes away in the middle, or is no NIC', async () => {
+  it('reports a NIC that disappears during a request, or is not a NIC', async () => {
     const path = join(directory, 'odd.sock');
     const answers = ['', 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n<p>hi'];
     const server = createServer((socket) => socket.resume().end(answers.shift() ?? '')).listen(
@@ -97,7 +97,7 @@ describe('the client', () => {
     );
     const client = new ControlClient(path);
     await expect(client.vfs()).rejects.toMatchObject({ code: 'HEDDLE_CONTROL_LOST' });
-    await expect(client.vfs()).rejects.toThrow('(its answer is not JSON)');
+    await expect(client.vfs()).rejects.toThrow(': its answer is not JSON');
     await new Promise((resolve) => server.close(resolve));
   });
 });

@@ -1,5 +1,4 @@
-// The control socket: HTTP on a Unix socket that only its owner can open, from the moment it
-// exists.
+// The control socket: HTTP on a Unix socket that from its creation only its owner can open.
 
 import { existsSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -56,7 +55,7 @@ export function clearControlSocket(path: string): void {
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(listenError(error, path)));
-    // listen() binds before it returns, so the mask covers exactly the birth of the socket.
+    // listen() binds before it returns, so the umask applies only to the creation of the socket.
     const mask = process.umask(0o177);
     try {
       server.listen(path, () => resolve());
@@ -68,7 +67,7 @@ function listen(server: Server, path: string): Promise<void> {
 
 function listenError(error: NodeJS.ErrnoException, path: string): unknown {
   const options = { cause: error };
-  // libuv reports a missing directory as EACCES, to be the same on every system.
+  // libuv reports a missing directory as EACCES on every system.
   if (!existsSync(dirname(path))) {
     return operatorError('HEDDLE_SOCKET_DIRECTORY_MISSING', { socket: path }, options);
   }

@@ -5,10 +5,12 @@ import { streamSSE } from 'hono/streaming';
 import { inBackground } from '../background.ts';
 import type { Nic, NicEventName } from '../nic/types.ts';
 
-/** A reader that falls this far behind is disconnected: events must not pile up in the NIC. */
+/**
+ * A reader that falls this far behind is disconnected, so that events do not pile up in the NIC.
+ */
 const BACKLOG_MAX = 1024;
 
-/** A line now and then shows a dead reader to us, and a live NIC to the reader. */
+/** An occasional line detects a dead reader, and shows the reader that the NIC is alive. */
 const HEARTBEAT_MILLISECONDS = 15_000;
 
 export const EVENT_NAMES: readonly NicEventName[] = [
@@ -56,7 +58,7 @@ export function eventStream(c: Context, nic: Nic): Response {
     );
     heartbeat.unref();
     try {
-      // The first bytes tell the reader that from here on it misses nothing.
+      // The first bytes tell the reader that it misses nothing from here on.
       await stream.write(': listening\n\n');
       while (isOpen) {
         const next = backlog.shift();

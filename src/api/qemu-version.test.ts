@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { chardevRole, versionIn } from './qemu-version.ts';
 
-it('says in which words QEMU connects again', () => {
+it('gives the option with which QEMU reconnects', () => {
   const versions = ['7.2.22', '9.1.3', '9.2', '10.0.13', '11.1.3', undefined];
   const words = versions.map((version) => chardevRole('server', version));
   const [old, recent] = ['reconnect=1', 'reconnect-ms=1000'];

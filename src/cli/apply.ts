@@ -1,4 +1,4 @@
-// `heddle apply`: the running NIC becomes what a file says.
+// `heddle apply`: makes the running NIC match a file.
 
 import type { Command } from 'commander';
 import { actionText } from '../config/diff.ts';
@@ -20,11 +20,11 @@ interface ApplyOptions extends ControlOptions {
 export function addApply(program: Command): void {
   const command = program
     .command('apply <file>')
-    .summary('make the running NIC what a file says')
+    .summary('make the running NIC match a file')
     .description(
-      'Make the running NIC what a file says. VFs that do not differ keep their connection and ' +
-        'their traffic. Prints "+" added, "-" removed, "~" changed in place, "!" replaced, and ' +
-        'before it acts what a VMM cannot be given until it is started anew ("pending").',
+      'Make the running NIC match a file. VFs that do not differ keep their connection and ' +
+        'traffic. Prints "+" added, "-" removed, "~" changed in place, "!" replaced, and, before ' +
+        'it acts, what a VMM cannot be given until it is restarted ("pending").',
     )
     .option('--dry-run', 'only print what would change')
     .addHelpText('after', example('heddle apply nic.yaml --dry-run', 'heddle apply nic.yaml'));
@@ -32,7 +32,7 @@ export function addApply(program: Command): void {
     // Read here, so that a mistake is reported with its line.
     const config = loadConfig(file);
     const client = clientOf(options);
-    // Said before it is done: an action may need its VMM to be started anew.
+    // Printed before it is done: an action may require restarting a VMM.
     const planned = await client.apply(config, { dryRun: true });
     const text = planned.length === 0 ? 'nothing to change' : planned.map(actionText).join('\n');
     if (!options.json) print(text);

@@ -1,4 +1,4 @@
-// What the commands that print how a machine attaches to a VF have in common.
+// Shared by the commands that print how a machine attaches to a VF.
 
 import { InvalidArgumentError, Option } from 'commander';
 import { loadConfig } from '../config/load.ts';
@@ -18,14 +18,14 @@ export function memoryOption(): Option {
     .default('1G');
 }
 
-/** With its unit: QEMU reads a plain number as MiB after -m, and as bytes in a memory back end. */
+/** With its unit: for a plain number QEMU assumes MiB after -m, and bytes in a memory back end. */
 function memorySize(text: string): string {
   const [, number, unit] = /^([1-9]\d{0,8})([KMGT]?)$/i.exec(text) ?? [];
   if (number === undefined) throw new InvalidArgumentError('Give a size such as 512M or 4G.');
   return `${number}${unit?.toUpperCase() || 'M'}`;
 }
 
-/** From the file that is named, or the NIC that runs. */
+/** From the given file, or from the running NIC. */
 export async function findVf(name: string, options: AttachOptions): Promise<VfConfig> {
   if (options.config === undefined) return clientOf(options).vf(name);
   const vf = loadConfig(options.config).vfs.find((candidate) => candidate.name === name);

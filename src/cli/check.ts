@@ -1,4 +1,4 @@
-// `heddle check`: is this file a configuration?
+// `heddle check`: checks a configuration file.
 
 import type { Command } from 'commander';
 import { missingDirectories } from '../config/directories.ts';
@@ -12,7 +12,7 @@ export function addCheck(program: Command): void {
     .summary('check a configuration file')
     .description(
       'Check a configuration file. Every mistake is shown with its line and column, and so is ' +
-        'every socket and trace whose directory is not there.',
+        'every socket and trace whose directory does not exist.',
     )
     .addHelpText('after', example('heddle check nic.yaml', 'heddle check nic.yaml --json'));
   addJsonOption(command).action((file: string, options: { json?: true }) => {

@@ -23,7 +23,7 @@ afterEach(() => server.close());
 
 const run = (...words: string[]): Promise<Outcome> => heddle(words, { HEDDLE_CONTROL: control });
 
-/** What the command printed; anything but success is an error that shows why. */
+/** What the command printed; a failure is an error that shows why. */
 async function printed(...words: string[]): Promise<string> {
   const { code, stdout, stderr } = await run(...words);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -60,7 +60,7 @@ describe('heddle vf', () => {
     expect(nic.vfs()).toHaveLength(1);
   });
 
-  it('sets VLANs, and keeps what is not mentioned', async () => {
+  it('sets VLANs, and keeps the rest', async () => {
     const vlan = async (...words: string[]): Promise<unknown> => {
       await printed('vf', 'set', 'vm1', ...words);
       return nic.vf('vm1').vlan;
@@ -79,7 +79,7 @@ describe('heddle vf', () => {
     expect(await vlan('--no-vlan')).toEqual({});
     const { code, stderr } = await run('vf', 'set', 'vm1', '--access', '1', '--trunk', '2');
     expect(code).toBe(1);
-    expect(stderr).toContain('vlan.access takes no value beside "trunk"');
+    expect(stderr).toContain('vlan.access must be omitted if "trunk" is set');
   });
 });
 
@@ -96,7 +96,7 @@ describe('heddle uplink', () => {
 });
 
 describe('heddle stats and fdb', () => {
-  it('prints totals and every reason of a drop', async () => {
+  it('prints totals and every drop reason', async () => {
     expect(await printed('stats')).toBe(
       'VF   STATE  TX PACKETS  TX BYTES  TX DROPS  RX PACKETS  RX BYTES  RX DROPS\n' +
         'vm1  down           11      1100         1          10      1000         2\n\n' +
@@ -107,7 +107,7 @@ describe('heddle stats and fdb', () => {
     expect(JSON.parse(await printed('stats', '--json'))).toEqual(nic.stats());
   });
 
-  it('prints every counter of one port, and what it counts', async () => {
+  it('prints every counter of one port with its meaning', async () => {
     const lines = (await printed('stats', 'vm1')).split('\n');
     expect(lines[0]).toMatch(/^OF +COUNTER +COUNT +WHAT IT COUNTS$/);
     const row = (of: string, name: string) =>
@@ -121,10 +121,10 @@ describe('heddle stats and fdb', () => {
     expect(row('wire', 'sent')).toBeUndefined();
     expect(JSON.parse(await printed('stats', 'vm1', '--json'))).toEqual(nic.stats().vfs[0]);
     const { code, stderr } = await run('stats', 'vm7');
-    expect([code, stderr]).toEqual([1, expect.stringContaining('received vm7')]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('named vm7')]);
   });
 
-  it('prints rates every second while it watches, and ends when the NIC does', async () => {
+  it('prints rates every second with --watch, and ends when the NIC does', async () => {
     let seconds = 0;
     const first = nic.stats();
     nic.stats = () => {
@@ -156,7 +156,7 @@ describe('heddle stats and fdb', () => {
 });
 
 describe('heddle apply', () => {
-  it('says what it would do, does it, and has nothing to do afterwards', async () => {
+  it('prints the actions, carries them out, and then has nothing left to do', async () => {
     const vm2 = '  - {name: vm2, socket: /s/2, mac: 02:00:00:00:00:02}\n';
     writeFileSync(file, `vfs:\n${vm1}${vm2}`);
     const text = '+ vm2  /s/2  02:00:00:00:00:02\n';
@@ -176,7 +176,7 @@ describe('heddle apply', () => {
       code: 1,
       stderr:
         `heddle: Cannot use ${file}:3:12 because vfs[1].name repeats the name of vfs[0] (vm1): ` +
-        'received vm1\n  Give every VF its own name.\n',
+        'received vm1\n  Choose another name: VFs, uplinks and entropy devices must all have different ones.\n',
     });
   });
 });
@@ -189,7 +189,7 @@ describe('heddle qemu', () => {
     expect(await printed('qemu', 'vm1', '--libvirt')).toContain("<interface type='vhostuser'>");
     expect(await printed('qemu', 'vm1', '--cloud-hypervisor')).toContain('vhost_user=true');
     expect(JSON.parse(await printed('qemu', 'vm1', '--json'))).toContain('memory-backend=mem');
-    // MiB to QEMU's -m, and bytes to its memory back end: both get the unit.
+    // QEMU's -m assumes MiB, its memory back end bytes: both get the unit.
     expect(await printed('qemu', 'vm1', '--memory', '512')).toMatch(/^-m 512M .*\n.*size=512M,/);
     const emulated = await printed('qemu', 'vm1', '--accel', 'tcg', '--qemu-version', '7.2');
     expect(emulated).toMatch(/vectors=0.* \\\n-accel tcg \\\n-smp 1,maxcpus=2\n$/);
@@ -203,7 +203,7 @@ describe('heddle qemu', () => {
     const { code, stderr } = await run('qemu', 'vm9', '--config', file);
     expect({ code, first: stderr.split('\n')[0] }).toEqual({
       code: 1,
-      first: 'heddle: Cannot find the VF because the NIC has none of this name: received vm9',
+      first: 'heddle: The NIC has no VF named vm9',
     });
   });
 });
@@ -215,7 +215,7 @@ describe('heddle check', () => {
     expect(JSON.parse(await printed('check', file, '--json'))).toMatchObject({ processors: 2 });
   });
 
-  it('looks for the directories of sockets and traces', async () => {
+  it('checks the directories of sockets and traces', async () => {
     const uplink = '{name: w, type: stream, socket: /nowhere/w, trace: /nowhere/w.pcapng}';
     writeFileSync(file, `vfs:\n${vm1}control: /nowhere/c\nuplinks:\n  - ${uplink}\n`);
     const { code, stderr } = await run('check', file);
@@ -229,7 +229,7 @@ describe('heddle check', () => {
     ]);
   });
 
-  it('says that what it prints finds no room', () => {
+  it('reports a full disk behind its output', () => {
     writeFileSync(file, 'vfs: []\n');
     const full = openSync('/dev/full', 'w');
     const stdio = ['ignore', full, 'pipe'] as const;
@@ -238,11 +238,11 @@ describe('heddle check', () => {
     closeSync(full);
     expect({ status, stderr: stderr.toString() }).toEqual({
       status: 1,
-      stderr: expect.stringMatching(/^heddle: Cannot print because .*ENOSPC.*\n {2}.*\n$/),
+      stderr: expect.stringMatching(/^heddle: Cannot print .*ENOSPC\n {2}.*\n$/),
     });
   });
 
-  it('takes a directory that is a link to itself for missing', async () => {
+  it('treats a directory that is a link to itself as missing', async () => {
     const loop = join(directory, 'dead-end');
     writeFileSync(file, `vfs:\n  - {name: vm1, socket: ${loop}/x.sock}\n`);
     symlinkSync(loop, loop);
@@ -258,13 +258,13 @@ describe('heddle check', () => {
     const { code, stdout, stderr } = await run('check', file);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr.split('\n')).toEqual([
-      `heddle: Cannot use ${file}:1:13 because processors takes a whole number from 1 to 16: ` +
+      `heddle: Cannot use ${file}:1:13 because processors must be a whole number from 1 to 16: ` +
         'received 0',
-      '  Each processor is a worker thread; more of them than cores do not help.',
-      `heddle: Cannot use ${file}:3:5 because vfs[0].socket needs an absolute path of at most ` +
-        '107 bytes: received nothing',
+      '  Each processor is a worker thread; more processors than cores do not help.',
+      `heddle: Cannot use ${file}:3:5 because vfs[0].socket is missing: it must be an absolute ` +
+        'path of at most 107 bytes',
       '  Add the key.',
-      `heddle: Cannot use ${file}:3:17 because vfs[0] has no such key: received "sockt"`,
+      `heddle: Cannot use ${file}:3:17 because vfs[0] has no key "sockt"`,
       '  Did you mean "socket"? Allowed are name, socket, mode, mac, queuePairs, mtu, ' +
         'allowUnsealedMemory, disabledFeatures, enabledFeatures, vlan, linkState, gro.',
       '',
@@ -295,18 +295,18 @@ describe('help and wrong usage', () => {
     ['no size', ['qemu', 'vm1', '--memory', '7x'], 'Give a size such as 512M or 4G.'],
     ['two formats', ['qemu', 'vm1', '--libvirt', '--cloud-hypervisor'], 'cannot be used with'],
     ['no command', [], 'Usage: heddle'],
-  ])('%s ends with 2', async (_, words, message) => {
+  ])('%s exits with 2', async (_, words, message) => {
     const { code, stdout, stderr } = await run(...words);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toContain(message);
   });
 
-  it('refusals of the NIC end with 1 and the way out', async () => {
+  it('a refusal by the NIC exits with 1 and a hint', async () => {
     const { code, stderr } = await run('vf', 'set', 'vm1', '--mtu', '1');
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr:
-        'heddle: Cannot use the request because mtu takes a whole number from 68 to 65535: ' +
+        'heddle: Cannot use the request because mtu must be a whole number from 68 to 65535: ' +
         'received 1\n  Change the value.\n',
     });
   });
@@ -316,9 +316,8 @@ describe('help and wrong usage', () => {
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr:
-        'heddle: Cannot reach a NIC because none listens on this control socket: ' +
-        'received /tmp/nobody.sock\n' +
-        '  Start one with "heddle up", or name its socket with --control or HEDDLE_CONTROL.\n',
+        'heddle: No NIC listens on the control socket /tmp/nobody.sock\n' +
+        '  Start one with "heddle up", or give its socket with --control or HEDDLE_CONTROL.\n',
     });
   });
 });

@@ -1,4 +1,4 @@
-// `heddle fdb`: which address is behind which VF.
+// `heddle fdb`: which address is behind which port.
 
 import type { Command } from 'commander';
 import {
@@ -15,7 +15,7 @@ export function addFdb(program: Command): void {
     .command('fdb')
     .summary('show the MAC addresses of the switch')
     .description(
-      'Show the forwarding database: each MAC address, its VLAN, the VF or uplink it is behind.',
+      'Show the forwarding database: each MAC address, its VLAN, and the VF or uplink behind it.',
     )
     .addHelpText('after', example('heddle fdb'));
   addControlOption(addJsonOption(command)).action(

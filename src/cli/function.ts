@@ -1,4 +1,4 @@
-// `heddle function …`: the functions of the running NIC that are no VFs.
+// `heddle function …`: functions of the running NIC that are not VFs.
 
 import type { Command } from 'commander';
 import {
@@ -14,8 +14,8 @@ export function addFunction(program: Command): void {
   const group = addGroup(
     program,
     'function',
-    'list functions that are no VFs',
-    'Functions of the running NIC that are no VFs: entropy devices.',
+    'list functions that are not VFs',
+    'Functions of the running NIC that are not VFs: entropy devices.',
   );
   const text = 'List the functions and their state.';
   const command = addSubcommand(group, 'list', text, ['heddle function list']);

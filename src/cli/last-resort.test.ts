@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { onFailure } from '../background.ts';
 import { installLastResort } from './last-resort.ts';
 
-describe.each(['uncaughtException', 'unhandledRejection'])('the last resort of an %s', (event) => {
-  it('is to end, for a program that does not serve yet', () => {
+describe.each(['uncaughtException', 'unhandledRejection'])('the last resort for an %s', (event) => {
+  it('is to exit, before the NIC serves', () => {
     const host = new EventEmitter();
     const ends: unknown[] = [];
     installLastResort(host, (error) => ends.push(error));
@@ -13,7 +13,7 @@ describe.each(['uncaughtException', 'unhandledRejection'])('the last resort of a
     expect(ends).toEqual([error]);
   });
 
-  it('is a report, for a NIC that serves', () => {
+  it('is a report, once the NIC serves', () => {
     const host = new EventEmitter();
     const ends: unknown[] = [];
     const serve = installLastResort(host, (error) => ends.push(error));

@@ -1,5 +1,5 @@
-// What nobody has caught. A NIC whose control plane made a mistake still carries frames: it goes on
-// and says so. Before it serves anybody there is nothing to go on with.
+// Errors that nobody caught. A NIC whose control plane failed still carries frames, so it continues
+// and reports the error. Before it serves, there is nothing to continue.
 
 import { reportFailure } from '../background.ts';
 
@@ -10,14 +10,14 @@ interface Host {
 }
 
 /**
- * The handler of last resort of `heddle up`: it calls `end` with an error that nobody caught.
- * Returns what is to be called when the NIC serves. From then on such an error is an event,
- * `internal-error`, and no end.
+ * Handles uncaught errors in `heddle up`: calls `end` with the error. Call the returned function
+ * when the NIC serves; from then on such an error is reported as the event `internal-error`
+ * instead.
  */
 export function installLastResort(host: Host, end: (error: unknown) => void): () => void {
   let isServing = false;
   const handle = (error: unknown): void => {
-    if (isServing) reportFailure('go on with something, for nobody caught its error', error);
+    if (isServing) reportFailure('finish something: its error was not caught', error);
     else end(error);
   };
   for (const event of EVENTS) host.on(event, handle);

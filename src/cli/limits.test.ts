@@ -1,4 +1,4 @@
-// The built command with less than it needs: it says what, and ends.
+// The built command with too few resources: it says what is missing, and exits.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,9 +9,9 @@ import { expect, it, onTestFinished } from 'vitest';
 
 const script = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 
-// In KiB. From 34 to 40 million a thread once waited for ever for another that had no memory.
+// In KiB. From 34 to 40 million, a thread once waited for ever for one that had no memory.
 it.each([10e6, 20e6, 34e6, 37e6, 40e6, 60e6])(
-  'ends with ulimit -v %i, and says so',
+  'exits with ulimit -v %i and the reason',
   (limit) => {
     const directory = mkdtempSync(join(tmpdir(), 'heddle-limits-'));
     onTestFinished(() => rmSync(directory, { recursive: true }));

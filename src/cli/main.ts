@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The `heddle` command. It looks at Node and the CPU first and loads the rest afterwards: on a
-// machine that lacks something, the rest may fail to load with a message that helps nobody.
+// The `heddle` command. It checks Node and the CPU first and loads the rest afterwards: on a
+// machine that lacks something, loading the rest may fail with an unhelpful message.
 
 import { errorText } from './output.ts';
 import { checkRuntime, currentRuntime } from './runtime.ts';
@@ -8,7 +8,7 @@ import { checkRuntime, currentRuntime } from './runtime.ts';
 try {
   checkRuntime(currentRuntime());
   if (process.argv[2] === 'up') {
-    // Node's own HTTP needs a WebAssembly memory, too: what fails there is no error of anybody's.
+    // Node's own HTTP needs a WebAssembly memory too, and would fail with an unhelpful error.
     const { checkAddressSpace } = await import('../processor/budgets.ts');
     checkAddressSpace(1);
   }

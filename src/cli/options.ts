@@ -1,4 +1,4 @@
-// Options that several commands share, and how their words become values.
+// Options that several commands share, and how their arguments become values.
 
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -22,7 +22,7 @@ export function clientOf(options: ControlOptions): ControlClient {
   return new ControlClient(options.control ?? defaultControlSocket());
 }
 
-/** A command that is only there for its subcommands. */
+/** A command that only groups subcommands. */
 export function addGroup(
   program: Command,
   name: string,
@@ -33,7 +33,7 @@ export function addGroup(
   return group.addHelpText('after', example(`heddle ${name} list`));
 }
 
-/** One that asks the running NIC. */
+/** A subcommand that talks to the running NIC. */
 export function addSubcommand(
   group: Command,
   usage: string,
@@ -45,18 +45,18 @@ export function addSubcommand(
   return command.addHelpText('after', example(...examples));
 }
 
-/** The NIC may run in another directory than the command. */
+/** Absolute, because the NIC may run in another directory than the command. */
 export function absolutePath(text: string): string {
   return resolve(text);
 }
 
 export function addGroOptions(command: Command): Command {
   return command
-    .option('--gro', 'join TCP frames of a burst where large ones are taken')
-    .option('--no-gro', 'leave frames as they come');
+    .option('--gro', 'join TCP frames of a burst if the receiver accepts super-frames')
+    .option('--no-gro', 'leave frames as they arrive');
 }
 
-/** Only the shape: the validator knows the range, and says so better. */
+/** Checks only the shape: the validator knows the range and has the better message. */
 export function wholeNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Give a whole number.');
   return Number(text);

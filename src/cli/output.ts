@@ -1,10 +1,10 @@
-// What people read: quiet tables, and errors with their way out.
+// Output for people: plain tables, and errors with a hint.
 
 import { asOperatorError } from '../errors.ts';
 
 export type Cell = string | number;
 
-/** Columns as wide as their widest cell, numbers to the right; the header in capitals. */
+/** Columns as wide as their widest cell, numbers right-aligned; the header in capitals. */
 export function table(header: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const widths = header.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => String(row[column] ?? '').length)),
@@ -35,12 +35,12 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2));
 }
 
-/** One object per line, for readers that take a line at a time. */
+/** One object per line, for readers that process one line at a time. */
 export function printJsonLine(value: unknown): void {
   print(JSON.stringify(value));
 }
 
-/** heddle: the sentence, and below it the way out; every problem of the input in turn. */
+/** "heddle: <message>" with the hint below it, for every problem of the input. */
 export function errorText(error: unknown): string {
   const known = asOperatorError(error);
   if (known === undefined) {

@@ -9,7 +9,7 @@ import { table } from './output.ts';
 
 export type PortStats = VfStats | UplinkStats;
 
-/** VFs, then uplinks: an uplink's "tx" is from the world. */
+/** VFs, then uplinks, whose "tx" comes from the network. */
 export function portsOf(stats: NicStats): PortStats[] {
   return [...stats.vfs, ...stats.uplinks];
 }
@@ -20,12 +20,12 @@ export function portOf(stats: NicStats, name: string): PortStats {
   return port;
 }
 
-/** By the NIC's own clock: the command may have slept longer than it meant to. */
+/** By the NIC's own clock: the command may have slept longer than intended. */
 export function secondsBetween(before: NicStats, now: NicStats): number {
   return Math.max(now.uptimeSeconds - before.uptimeSeconds, 0.001);
 }
 
-/** A port that was replaced starts again at zero. */
+/** A port that was replaced starts at zero again. */
 export function perSecond(seconds: number, value: number, was = 0): number {
   return Math.round(Math.max(value - was, 0) / seconds);
 }
@@ -45,7 +45,7 @@ export function portRatesText(before: NicStats, now: NicStats, name: string): st
   return table(['of', 'counter', 'count', 'per second', 'what it counts'], rows);
 }
 
-/** What the port has; reasons that never occurred are not there. */
+/** The port's counters; drop reasons that never occurred are omitted. */
 function countersOf(port: PortStats) {
   return PORT_COUNTERS.flatMap(({ path, counters }) =>
     Object.entries(counters).flatMap(([name, { help }]) => {

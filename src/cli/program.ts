@@ -21,9 +21,9 @@ const EXIT_USAGE = 2;
 
 export function createProgram(context: ProgramContext): Command {
   const program = new Command('heddle')
-    .description('A network interface in software for virtual machines.')
+    .description('A software network interface for virtual machines.')
     .version(packageVersion())
-    .showHelpAfterError('(--help tells more)')
+    .showHelpAfterError('(see --help)')
     .configureOutput({
       outputError: (text, write) => write(text.replace(/^error: /, 'heddle: ')),
     })
@@ -43,8 +43,8 @@ export function createProgram(context: ProgramContext): Command {
 }
 
 export async function run(words: readonly string[], context: ProgramContext): Promise<number> {
-  // A reader that has seen enough (`heddle stats | head -1`) is no error. `up` has a writer of its
-  // own and keeps away from Node's streams: to touch them is to have them opened.
+  // A reader that closes the pipe (`heddle stats | head -1`) is not an error. `up` has its own
+  // writer and must not touch Node's streams, since touching them opens them.
   if (words[0] !== 'up') {
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit(0);
@@ -58,14 +58,14 @@ export async function run(words: readonly string[], context: ProgramContext): Pr
     await createProgram(context).parseAsync(words, { from: 'user' });
     return 0;
   } catch (error) {
-    // Commander has printed what it had to say.
+    // Commander has already printed its message.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
     process.stderr.write(`${errorText(error)}\n`);
     return EXIT_FAILED;
   }
 }
 
-/** The package.json above this file: two levels up in the sources, three in what is built. */
+/** The package.json above this file: two levels up in the sources, three in the build. */
 function packageVersion(): string {
   for (const path of ['../../package.json', '../../../package.json']) {
     try {

@@ -1,4 +1,4 @@
-// `heddle qemu`: how a VM attaches to a VF, for QEMU, libvirt and Cloud Hypervisor.
+// `heddle qemu`: how a VM attaches to a VF, with QEMU, libvirt or Cloud Hypervisor.
 
 import { type Command, Option } from 'commander';
 import { cloudHypervisorArguments, libvirtXml, qemuArguments, shellText } from '../api/attach.ts';
@@ -19,15 +19,15 @@ interface QemuOptions extends AttachOptions {
 }
 
 const notes = `
-The NIC refuses memory that is not sealed against shrinking: "heddle vf show" then says so, and
-allowUnsealedMemory is the way out if you trust the VMM.
+The NIC refuses memory that is not sealed against shrinking; "heddle vf show" then says so. Set
+allowUnsealedMemory if you trust the VMM.
 `;
 
 export function addQemu(program: Command): void {
   const command = program
     .command('qemu <vf>')
     .summary('print how a VM attaches to a VF')
-    .description('Print the arguments with which a VM attaches to a VF, ready to paste.')
+    .description('Print the arguments that attach a VM to a VF, ready to paste.')
     .addOption(
       new Option('--libvirt', 'XML of a libvirt domain (libvirt 8.2 or later)').conflicts(
         'cloudHypervisor',
@@ -35,14 +35,14 @@ export function addQemu(program: Command): void {
     )
     .option('--cloud-hypervisor', 'flags of Cloud Hypervisor')
     .addOption(memoryOption())
-    .option('--qemu-version <version>', 'for which QEMU (default: the one in the PATH)')
+    .option('--qemu-version <version>', 'version of QEMU (default: the one in PATH)')
     .addOption(
-      new Option('--accel <name>', 'for which accelerator (default: kvm where it works)').choices([
+      new Option('--accel <name>', 'accelerator (default: kvm if it works)').choices([
         'kvm',
         'tcg',
       ]),
     )
-    .option('--config <file>', 'take the VF from a file: no NIC needs to run')
+    .option('--config <file>', 'take the VF from a file; no NIC need run')
     .addHelpText('after', `${notes}${example('heddle qemu vm1', 'heddle qemu vm1 --libvirt')}`);
   addControlOption(addJsonOption(command)).action(async (name: string, options: QemuOptions) => {
     const vf = await findVf(name, options);

@@ -1,4 +1,4 @@
-// The built command with the real NIC: its sockets, and every way in which they can be refused.
+// The built command with the real NIC: its sockets, and every way they can be refused.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -49,7 +49,7 @@ describe('heddle with the real NIC', () => {
     for (const socket of sockets) expect(statSync(socket).isSocket()).toBe(true);
     const { code, seconds } = await up.stop('SIGTERM');
     expect(code).toBe(0);
-    expect(seconds, 'two, were nobody else there').toBeLessThan(10);
+    expect(seconds, 'two on an idle machine').toBeLessThan(10);
     for (const socket of sockets) expect(existsSync(socket)).toBe(false);
   });
 
@@ -110,7 +110,7 @@ describe('heddle with the real NIC', () => {
     expect(up.process.exitCode).toBeNull();
   });
 
-  it('refuses uplinks that cannot be, each with its reason, and goes on', async () => {
+  it('refuses impossible uplinks, each with its reason, and continues', async () => {
     await start();
     const refusals: [words: string[], code: number, complaint: string][] = [
       [['show', 'none'], 1, 'none'],
@@ -119,7 +119,7 @@ describe('heddle with the real NIC', () => {
       [['add', 'x', 'packet', '--interface', 'nowhere'], 1, 'nowhere'],
       [['add', 'x', 'null', '--mtu', '1'], 1, 'mtu'],
       [['add', 'vm1', 'null'], 1, 'vm1'],
-      [['add', 'x', 'pigeon'], 2, 'pigeon is no type of uplink; there are'],
+      [['add', 'x', 'pigeon'], 2, 'pigeon is not a type of uplink; the types are'],
       [['set', 'vm1'], 2, 'uplink set needs something to set'],
     ];
     for (const [words, code, complaint] of refusals) {
@@ -130,7 +130,7 @@ describe('heddle with the real NIC', () => {
     expect((await run('uplink', 'list', '--json')).stdout).toBe('[]\n');
   });
 
-  it('exchanges the sockets of two VFs', async () => {
+  it('swaps the sockets of two VFs', async () => {
     const [a, b] = [join(base, 'a.sock'), join(base, 'b.sock')];
     await start('--config', configFile(vf('v1', a) + vf('v2', b)));
     expect(await run('apply', configFile(vf('v1', b) + vf('v2', a)))).toMatchObject({ code: 0 });
@@ -142,7 +142,9 @@ describe('heddle with the real NIC', () => {
     const { code, stderr } = await run('vf', 'set', 'vm1', '--socket', '/nowhere/vm1.sock');
     expect({ code, stderr }).toEqual({
       code: 1,
-      stderr: expect.stringContaining('directory of the socket does not exist: received /nowhere'),
+      stderr: expect.stringContaining(
+        'Cannot listen on /nowhere/vm1.sock: its directory does not exist',
+      ),
     });
     const { socket } = JSON.parse((await run('vf', 'show', 'vm1', '--json')).stdout) as VfInfo;
     expect(socket).toBe(join(base, 'heddle', 'vm1.sock'));
@@ -158,19 +160,17 @@ describe('heddle with the real NIC', () => {
     return stderr;
   }
 
-  it('refuses a socket that a live process listens on, and leaves it alone', async () => {
+  it('refuses a socket that another process listens on, and leaves it alone', async () => {
     const socket = join(base, 'live.sock');
     const server = createServer().listen(socket);
     await once(server, 'listening');
-    expect(await refusal(socket)).toContain('a live process listens on this socket');
+    expect(await refusal(socket)).toContain('another process listens there');
     expect(existsSync(socket)).toBe(true);
     server.close();
   });
 
   it('refuses a missing directory, one that is not writable, and a file', async () => {
-    expect(await refusal(join(base, 'none', 's.sock'))).toContain(
-      'directory of the socket does not',
-    );
+    expect(await refusal(join(base, 'none', 's.sock'))).toContain('its directory does not exist');
     // Not even root creates files in /sys.
     expect(await refusal('/sys/heddle.sock')).toContain('this user may not write there');
     const file = join(base, 'precious');
@@ -178,14 +178,14 @@ describe('heddle with the real NIC', () => {
     expect(await refusal(file)).toContain('a file that is not a socket has this path');
   });
 
-  it('takes over sockets of a NIC that was killed', async () => {
+  it('takes over the sockets of a NIC that was killed', async () => {
     const killed = await start();
     await killed.stop('SIGKILL');
     expect(existsSync(join(base, 'heddle', 'vm1.sock'))).toBe(true);
     await start();
   });
 
-  it('QEMU takes the arguments that "heddle qemu" prints', async ({ skip }) => {
+  it('QEMU accepts the arguments that "heddle qemu" prints', async ({ skip }) => {
     const qemu = findProgram('qemu-system-x86_64');
     if (qemu === undefined) return skip('qemu-system-x86_64 is not installed');
     const file = join(base, 'qemu.yaml');
@@ -196,7 +196,7 @@ describe('heddle with the real NIC', () => {
     await start('--config', file);
     for (const name of ['1st', '2nd']) {
       const { stdout } = await run('qemu', name, '--memory', '64M');
-      // Pasted into a shell, as a user would; -S: the machine is built but does not run.
+      // Pasted into a shell, as a user would; -S creates the machine without running it.
       const command = `exec ${qemu} ${stdout.trim()} -nodefaults -display none -S`;
       const vm = spawn('sh', ['-c', command], { stdio: ['ignore', 'ignore', 'pipe'] });
       let complaint = '';
@@ -217,8 +217,8 @@ describe('heddle with the real NIC', () => {
     }
   });
 
-  // They run out while Node loads its modules, and while the NIC opens its sockets.
-  it.each([96, 160])('says that of %i no file descriptors are left', async (limit) => {
+  // They run out while Node loads its modules or while the NIC opens its sockets.
+  it.each([96, 160])('says that no file descriptors are left of %i', async (limit) => {
     const sockets = Array.from({ length: 200 }, (_, i) => vf(`v${i}`, join(base, `v${i}`)));
     const words = [script, 'up', '--config', configFile(sockets.join(''))];
     const command = `ulimit -n ${limit}; exec "$0" "$@"`;
@@ -233,7 +233,7 @@ describe('heddle with the real NIC', () => {
     const [code] = (await once(child, 'close')) as [number];
     expect({ code, stderr }).toEqual({
       code: 1,
-      stderr: expect.stringContaining('because no file descriptors are left'),
+      stderr: expect.stringContaining(': no file descriptors are left'),
     });
   });
 });

@@ -18,18 +18,18 @@ describe('what Heddle runs on', () => {
 
   it.each(['20.18.3', '18.20.0', '8.0.0'])('is not Node %s', (nodeVersion) => {
     expect(() => checkRuntime({ ...good, nodeVersion })).toThrow(
-      `Cannot start because Heddle needs Node 20.19 or newer: received Node ${nodeVersion}`,
+      `Cannot run on Node ${nodeVersion}: Heddle needs Node 20.19 or newer`,
     );
   });
 
-  it('is no CPU without SIMD', () => {
+  it('is not a CPU without SIMD', () => {
     expect(() => checkRuntime({ ...good, hasSimd: false })).toThrow(
-      'Cannot start because this CPU has no SIMD for WebAssembly: received x64',
+      'Cannot start: this CPU (x64) lacks the SIMD instructions for WebAssembly',
     );
   });
 });
 
-describe('the command, where it cannot run', () => {
+describe('the command where it cannot run', () => {
   it('names the Node that it needs', async () => {
     const preload = join(mkdtempSync(join(tmpdir(), 'heddle-runtime-')), 'old-node.cjs');
     const versions = "{ value: { ...process.versions, node: '18.20.4' } }";
@@ -39,16 +39,16 @@ describe('the command, where it cannot run', () => {
       code: 1,
       stdout: '',
       stderr:
-        'heddle: Cannot start because Heddle needs Node 20.19 or newer: received Node 18.20.4\n' +
-        '  Install a newer Node, and see that it is first in PATH ("node --version").\n',
+        'heddle: Cannot run on Node 18.20.4: Heddle needs Node 20.19 or newer\n' +
+        '  Install a newer Node, and make sure that it is first in PATH ("node --version").\n',
     });
   });
 
-  // V8 can be told to do without SSE4.1, and then has no SIMD, as on a CPU that lacks it.
+  // V8 can be told not to use SSE4.1; it then has no SIMD, as on a CPU that lacks it.
   it('names what the CPU lacks', async ({ skip }) => {
-    if (process.arch !== 'x64') return skip(`${process.arch} has no SSE4.1 to do without`);
+    if (process.arch !== 'x64') return skip(`${process.arch} has no SSE4.1 to turn off`);
     const { code, stdout, stderr } = await heddle([mainScript], {}, '--no-enable-sse4-1');
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toContain('this CPU has no SIMD for WebAssembly: received x64\n  The firmware');
+    expect(stderr).toContain('lacks the SIMD instructions for WebAssembly\n  The firmware');
   });
 });

@@ -1,4 +1,4 @@
-// What Heddle needs of Node and of the CPU, checked before anything else is loaded.
+// What Heddle needs from Node and the CPU, checked before anything else is loaded.
 
 import { operatorError } from '../errors.ts';
 

@@ -1,4 +1,4 @@
-// `heddle stats`: the counters, once or every second with rates.
+// `heddle stats`: the counters, once, or every second with rates.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
@@ -32,9 +32,9 @@ export function addStats(program: Command): void {
   const command = program
     .command('stats')
     .summary('show the counters')
-    .argument('[name]', 'one VF or uplink: all its counters, and what they count')
+    .argument('[name]', 'one VF or uplink: all its counters with their meanings')
     .description('Show packets, bytes and drops of every VF. "tx" is from the guest, "rx" to it.')
-    .option('--watch', 'again every second, with rates')
+    .option('--watch', 'repeat every second, with rates')
     .addHelpText('after', example('heddle stats', 'heddle stats vm1', 'heddle stats --watch'));
   addControlOption(addJsonOption(command)).action(stats);
 }
@@ -49,7 +49,7 @@ async function stats(name: string | undefined, options: StatsOptions): Promise<v
   }
   const rates = (now: NicStats): string =>
     name === undefined ? ratesText(before, now) : portRatesText(before, now, name);
-  // Ends by a signal, by an error when the NIC stops, or when nobody reads any more.
+  // Ended by a signal, by an error when the NIC stops, or by a reader that closes the pipe.
   while (true) {
     await sleep(INTERVAL_MILLISECONDS);
     const now = await client.stats();
@@ -79,7 +79,7 @@ function totalsText(now: NicStats): string {
   return [text, ...tables].join('\n\n');
 }
 
-/** The rings that were stopped, and why. */
+/** The rings that were stopped, with reasons. */
 function faultRows(port: PortStats): [string, string, string, number][] {
   const control = 'control' in port && port.control !== undefined ? [port.control] : [];
   return [...port.queues, ...control].flatMap((one) =>

@@ -56,15 +56,15 @@ class UpInTerminal {
     expect(this.text).toMatch(pattern);
   }
 
-  /** Events that its NIC reports, each two lines. */
+  /** Makes its NIC report events, two lines each. */
   async report(times: number): Promise<void> {
     for (let i = 0; i < times; i++) {
       this.process.kill('SIGUSR2');
-      await this.client.nic(); // signals of one kind do not queue up
+      await this.client.nic(); // pending signals of one kind do not queue up
     }
   }
 
-  /** The window is closed. */
+  /** Closes the terminal's window. */
   hangUp(): void {
     if (this.#isOpen) closeSync(this.#master);
     this.#isOpen = false;
@@ -88,7 +88,7 @@ afterEach(() => {
 });
 
 describe('heddle up in a terminal', () => {
-  it('goes on after Ctrl-S, and shows what it kept after Ctrl-Q', async () => {
+  it('continues after Ctrl-S, and shows what it buffered after Ctrl-Q', async () => {
     const up = await start();
     up.press(CTRL_S);
     await up.report(3);
@@ -103,25 +103,25 @@ describe('heddle up in a terminal', () => {
     up.press(CTRL_S);
     await up.report(1);
     up.process.kill('SIGTERM');
-    // Nobody presses Ctrl-Q: one that waited for its terminal would not end at all.
+    // Nobody presses Ctrl-Q: if it waited for its terminal, it would never end.
     expect(await once(up.process, 'exit')).toEqual([0, null]);
   });
 
-  it('ends by SIGHUP when the terminal is closed', async () => {
+  it('ends on SIGHUP when the terminal is closed', async () => {
     const up = await start();
     up.hangUp();
     up.process.kill('SIGHUP');
     expect(await once(up.process, 'exit')).toEqual([0, null]);
   });
 
-  it('takes SIGHUP for a word to read its file again while the terminal is there', async () => {
+  it('reloads its file on SIGHUP while the terminal exists', async () => {
     const up = await start();
     up.process.kill('SIGHUP');
     await up.shows(/nic0 {2}config-refused: .*started without a file/);
     expect(await up.client.vfs()).toHaveLength(2);
   });
 
-  it('goes on without the terminal if nothing says that it shall end', async () => {
+  it('continues without the terminal if no signal ends it', async () => {
     const up = await start();
     up.hangUp();
     await up.report(2);

@@ -1,4 +1,4 @@
-// What `heddle up` says: how to attach, and one line per event; with --json, an object per line.
+// What `heddle up` prints: how to attach, and one line per event; with --json, one object per line.
 
 import { qemuArguments, shellText } from '../api/attach.ts';
 import { EVENT_NAMES } from '../api/events.ts';
@@ -6,14 +6,14 @@ import { availableAccelerator, installedQemuVersion } from '../api/qemu-version.
 import type { NicConfig } from '../config/types.ts';
 import type { Nic, NicEventName, NicEvents } from '../nic/types.ts';
 
-/** With more VFs than this, `heddle qemu` tells about each better than a screenful at the start. */
+/** With more VFs than this, `heddle qemu` is more useful than a screenful at the start. */
 const ATTACH_SHOWN_MAX = 4;
 
 export type Say = (text: string) => void;
 
 export function droppedText(lines: number, isJson: boolean): string {
   if (isJson) return JSON.stringify({ event: 'lines-dropped', lines });
-  return `(${lines} line${lines === 1 ? ' was' : 's were'} dropped here: nobody read them)`;
+  return `(${lines} line${lines === 1 ? ' was' : 's were'} dropped here because nobody read them)`;
 }
 
 export function announce(config: NicConfig, control: string, isJson: boolean, say: Say): void {
@@ -24,7 +24,7 @@ export function announce(config: NicConfig, control: string, isJson: boolean, sa
   }
   const { vfs } = config;
   say(`${config.name}: control socket ${control}`);
-  if (vfs.length > ATTACH_SHOWN_MAX) say('attach a VM: heddle qemu VF, for each of the VFs below');
+  if (vfs.length > ATTACH_SHOWN_MAX) say('to attach a VM, run: heddle qemu VF');
   for (const vf of vfs) {
     say(`\n${vf.name}  ${vf.mac}  ${vf.socket}`);
     if (vfs.length > ATTACH_SHOWN_MAX) continue;

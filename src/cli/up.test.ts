@@ -9,11 +9,11 @@ const base = mkdtempSync(join(tmpdir(), 'heddle-up-'));
 const session = { XDG_RUNTIME_DIR: base, HEDDLE_CONTROL: '' };
 const control = join(base, 'heddle', 'control.sock');
 
-/** Two seconds are promised, to an operator whose machine is not this busy. */
+/** Two seconds are promised, but not on a machine as busy as this. */
 const BUSY_SECONDS_MAX = 10;
 
 describe('heddle up without a file', () => {
-  it('starts two VFs, says how to attach, is ready, and leaves nothing behind', async () => {
+  it('starts two VFs, prints how to attach, and leaves nothing behind', async () => {
     const up = new RunningCommand(['up'], session);
     await up.said(/^ready$/m);
     for (const name of ['vm1', 'vm2']) {
@@ -71,11 +71,11 @@ describe('heddle up without a file', () => {
     expect(seconds).toBeLessThan(BUSY_SECONDS_MAX);
     expect(up.stderr).toContain('still closing');
     const [, milliseconds] = up.stderr.match(/milliseconds\W+(\d+)/) ?? [];
-    expect(Number(milliseconds), 'how long it had patience').toBeLessThan(1500);
+    expect(Number(milliseconds), 'how long it waited').toBeLessThan(1500);
     expect(existsSync(control)).toBe(false);
   });
 
-  it('goes on after mistakes that nobody caught, and says so', async () => {
+  it('continues after uncaught errors, and reports them', async () => {
     const up = new RunningCommand(['up'], { ...session, FAKE_FAILS: '1' });
     await up.said(/^ready$/m);
     for (let times = 0; times < 2; times++) {
@@ -89,7 +89,7 @@ describe('heddle up without a file', () => {
     }
   });
 
-  it('is refused while another one runs, which goes on', async () => {
+  it('is refused while another one runs, which continues', async () => {
     const up = new RunningCommand(['up'], session);
     await up.said(/^ready$/m);
     const second = await heddle(['up'], session, fakeScript);
@@ -97,8 +97,7 @@ describe('heddle up without a file', () => {
       code: 1,
       stdout: '',
       stderr:
-        'heddle: Cannot start because another NIC runs on this control socket: ' +
-        `received ${control}\n` +
+        `heddle: Another NIC already uses the control socket ${control}\n` +
         '  Stop the other NIC, or give this one its own socket with --control.\n',
     });
     expect((await heddle(['vf', 'list'], session)).code).toBe(0);
@@ -117,21 +116,23 @@ describe('heddle up without a file', () => {
 });
 
 describe('heddle up with a file', () => {
-  it('runs what it says, on the control socket of the command line first', async () => {
+  it('runs its configuration; --control overrides its control socket', async () => {
     const file = join(base, 'nic.yaml');
     const vfs = Array.from({ length: 5 }, (_, i) => `  - {name: v${i}, socket: ${base}/v${i}}\n`);
     writeFileSync(file, `name: big\ncontrol: ${base}/ignored\nvfs:\n${vfs.join('')}`);
     const chosen = join(base, 'chosen.sock');
     const up = new RunningCommand(['up', '--config', file, '--control', chosen], session);
     await up.said(/^ready$/m);
-    expect(up.stdout).toContain(`big: control socket ${chosen}\nattach a VM: heddle qemu VF`);
+    expect(up.stdout).toContain(
+      `big: control socket ${chosen}\nto attach a VM, run: heddle qemu VF`,
+    );
     expect(up.stdout).not.toContain('-chardev');
     expect(await new ControlClient(chosen).vfs()).toHaveLength(5);
     await up.stop('SIGTERM');
     expect(existsSync(chosen)).toBe(false);
   });
 
-  it('reads it again at SIGHUP: what was added since stays, a mistake changes nothing', async () => {
+  it('reloads it on SIGHUP: what was added since stays, a mistake changes nothing', async () => {
     const file = join(base, 'again.yaml');
     const chosen = join(base, 'again.sock');
     const write = (...names: string[]): void =>
@@ -140,7 +141,7 @@ describe('heddle up with a file', () => {
         `vfs:\n${names.map((name) => `  - {name: ${name}, socket: ${base}/${name}}\n`).join('')}`,
       );
     write('a', 'b');
-    // As nohup and service managers start it: with no terminal.
+    // Without a terminal, as nohup and service managers start it.
     const up = new RunningCommand(['up', '--config', file, '--control', chosen], session);
     await up.said(/^ready$/m);
     const client = new ControlClient(chosen);
@@ -160,7 +161,7 @@ describe('heddle up with a file', () => {
     expect((await up.stop('SIGTERM')).code).toBe(0);
   });
 
-  it('reads it once more if SIGHUP came while it started', async () => {
+  it('reloads it if SIGHUP arrived during the start', async () => {
     const file = join(base, 'early.yaml');
     writeFileSync(file, 'vfs: []\n');
     const words = ['up', '--config', file, '--control', join(base, 'early.sock')];
@@ -172,15 +173,15 @@ describe('heddle up with a file', () => {
     expect((await up.stop('SIGTERM')).code).toBe(0);
   });
 
-  it('does not start with a mistake in it', async () => {
+  it('does not start if it has a mistake', async () => {
     const file = join(base, 'wrong.yaml');
     writeFileSync(file, 'vfs: 3\n');
     expect(await heddle(['up', '--config', file], session, fakeScript)).toEqual({
       code: 1,
       stdout: '',
       stderr:
-        `heddle: Cannot use ${file}:1:6 because vfs takes a list of at most 256 VFs: received 3\n` +
-        '  Change the type of the value; a text that looks like a number needs quotes.\n',
+        `heddle: Cannot use ${file}:1:6 because vfs must be a list of at most 256 VFs: received 3\n` +
+        '  Change the type of the value; text that looks like a number needs quotes.\n',
     });
   });
 });

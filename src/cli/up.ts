@@ -23,10 +23,10 @@ import type { ProgramContext } from './program-context.ts';
 import { watchSignals } from './signals.ts';
 import { announce, droppedText, type Say, sayEvents } from './up-lines.ts';
 
-/** A stop must end within 2 s, whatever a guest is doing; the rest is for Node to exit. */
+/** A stop must end within 2 s, whatever a guest is doing; the remainder is for Node to exit. */
 const CLOSE_MILLISECONDS_MAX = 1200;
 
-/** A reader of what is said last has this long to read it. */
+/** How long a reader of the last output has to read it. */
 const LAST_WORDS_MILLISECONDS_MAX = 200;
 
 const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'];
@@ -43,12 +43,12 @@ export function addUp(program: Command, context: ProgramContext): void {
     .command('up')
     .summary('run a NIC in the foreground')
     .description(
-      'Run a NIC in the foreground: with two VFs, or with those of a configuration. SIGTERM and ' +
-        'SIGINT end it; SIGHUP applies the configuration file again.',
+      'Run a NIC in the foreground, with two VFs or with those of a configuration. SIGTERM and ' +
+        'SIGINT end it; SIGHUP reloads the configuration file.',
     )
     .option('--config <file>', 'YAML file with the NIC and its VFs')
     .addOption(
-      new Option('--control <socket>', 'where the other commands reach this NIC').argParser(
+      new Option('--control <socket>', 'where other commands reach this NIC').argParser(
         absolutePath,
       ),
     )
@@ -61,8 +61,8 @@ export function addUp(program: Command, context: ProgramContext): void {
 }
 
 /**
- * Everything that a running NIC says goes through two writers that never wait. Node's own streams
- * would: Ctrl-S in the terminal must not stop the control plane, nor keep the process from ending.
+ * All output of a running NIC goes through two writers that never block. Node's own streams would:
+ * Ctrl-S in the terminal must neither stop the control plane nor keep the process from ending.
  */
 async function up(options: UpOptions, context: ProgramContext): Promise<void> {
   const { LineWriter } = await import('../os/line-writer.ts');
@@ -71,7 +71,7 @@ async function up(options: UpOptions, context: ProgramContext): Promise<void> {
   const out = new LineWriter(1, { droppedText: (lines) => droppedText(lines, isJson) });
   const err = new LineWriter(2, { droppedText: (lines) => droppedText(lines, false) });
   const log = pino({ level: options.logLevel }, { write: (line) => err.write(line.trimEnd()) });
-  process.removeAllListeners('warning'); // Node's own prints, and would wait
+  process.removeAllListeners('warning'); // Node's own would print, and block
   process.on('warning', (warning) => log.warn(warning));
   onFailure(({ what, error }) => log.error(error, `cannot ${what}`));
   const end = async (error?: unknown): Promise<never> => {
@@ -89,7 +89,7 @@ interface Service {
   context: ProgramContext;
   log: Logger;
   say: Say;
-  /** From now on the NIC serves, and goes on whatever happens. */
+  /** From now on the NIC serves, and continues whatever happens. */
   onReady(): void;
 }
 
@@ -97,7 +97,7 @@ async function serve({ options, context, log, say, onReady }: Service): Promise<
   let nic: Nic | null = null;
   let isChanged = false;
   const reload = (): void => {
-    isChanged = nic === null; // SIGHUP while it starts: the file may have been read before
+    isChanged = nic === null; // SIGHUP during the start: the file may have been read before
     const reading = nic?.reload(() => readAgain(options));
     inBackground('apply the configuration', reading);
   };
@@ -105,7 +105,7 @@ async function serve({ options, context, log, say, onReady }: Service): Promise<
   const config = configOf(options);
   const control = options.control ?? config.control ?? defaultControlSocket();
   if (control.startsWith(`${runtimeDirectory()}/`)) ensureRuntimeDirectory(runtimeDirectory());
-  // Before the NIC touches any socket: a second `heddle up` must say that the first one runs.
+  // Before the NIC touches any socket: a second `heddle up` must say that another NIC is running.
   clearControlSocket(control);
   nic = await context.createNic(config);
   try {
@@ -143,7 +143,7 @@ async function closeInTime(closing: Promise<unknown>, log: Logger): Promise<void
   log.warn({ milliseconds: CLOSE_MILLISECONDS_MAX }, 'still closing; leaving anyway');
 }
 
-/** False if the work is not done by then. */
+/** False if the work is not finished by then. */
 async function within(milliseconds: number, work: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<boolean>((resolve) => {

@@ -1,4 +1,4 @@
-// `heddle uplink …`: what connects the running NIC to the world.
+// `heddle uplink …`: the uplinks of the running NIC.
 
 import { type Command, Option } from 'commander';
 import { UPLINK_TYPES } from '../config/uplink-schema.ts';
@@ -27,7 +27,7 @@ export function addUplink(program: Command): void {
     program,
     'uplink',
     'list, show, add, change and remove uplinks',
-    'What connects the running NIC to the world.',
+    'The uplinks of the running NIC to other networks.',
   );
   addList(uplink);
   addShow(uplink);
@@ -54,7 +54,7 @@ function addList(uplink: Command): void {
   });
 }
 
-/** The word that tells two uplinks of one type apart. */
+/** What distinguishes two uplinks of one type. */
 function place(uplink: UplinkInfo): string {
   if ('interface' in uplink) return uplink.interface;
   if ('socket' in uplink) return uplink.socket;
@@ -78,7 +78,9 @@ function addAdd(uplink: Command): void {
   ]);
   addUplinkOptions(command).action(async (name: string, type: string, options: UplinkOptions) => {
     if (!UPLINK_TYPES.includes(type)) {
-      command.error(`error: ${type} is no type of uplink; there are ${UPLINK_TYPES.join(', ')}`);
+      command.error(
+        `error: ${type} is not a type of uplink; the types are ${UPLINK_TYPES.join(', ')}`,
+      );
     }
     const config = { ...additionOf(options), name, type } as UplinkConfigInput;
     printUplink(await clientOf(options).addUplink(config), options);
@@ -101,7 +103,7 @@ function addSet(uplink: Command): void {
 }
 
 function addRemove(uplink: Command): void {
-  const text = 'Remove an uplink: the VMs go on among themselves.';
+  const text = 'Remove an uplink; the VMs can still reach each other.';
   addSubcommand(uplink, 'remove <name>', text, ['heddle uplink remove wan']).action(
     async (name: string, options: UplinkOptions) => clientOf(options).removeUplink(name),
   );
@@ -110,24 +112,27 @@ function addRemove(uplink: Command): void {
 function addUplinkOptions(command: Command): Command {
   const socket = new Option(
     '--socket <path>',
-    'path of our end (stream, dgram), or the switch (vde)',
+    "path of our end (stream, dgram) or of the switch's directory (vde)",
   );
   const peer = new Option('--peer <path>', "path of the peer's end (dgram)");
-  const mode = new Option('--mode <mode>', 'who listens (stream): the NIC (server) or the peer');
-  const attach = new Option('--attach <place>', 'where the program goes (xdp)');
+  const mode = new Option(
+    '--mode <mode>',
+    'who listens (stream): the NIC (server) or the peer (client)',
+  );
+  const attach = new Option('--attach <place>', 'where the program attaches (xdp)');
   const zeroCopy = new Option('--zero-copy <wish>', 'whether the driver moves frames itself (xdp)');
   addJsonOption(command)
     .option('--interface <name>', 'network interface (tap, packet, xdp)')
     .option('--mtu <bytes>', 'largest IP packet', wholeNumber)
-    .option('--queues <count>', 'queues side by side (tap, packet, xdp)', wholeNumber)
+    .option('--queues <count>', 'parallel queues (tap, packet, xdp)', wholeNumber)
     .addOption(socket.argParser(absolutePath))
     .addOption(peer.argParser(absolutePath))
     .addOption(mode.choices(['server', 'client']))
     .addOption(attach.choices(['auto', 'native', 'generic']))
     .addOption(zeroCopy.choices(['auto', 'required', 'never']))
     .option('--program <path>', 'the program (passt)')
-    .option('--arguments <words...>', 'further words for the program (passt)')
-    .option('--addresses-max <count>', 'addresses behind it that are learned', wholeNumber);
+    .option('--arguments <words...>', 'more arguments for the program (passt)')
+    .option('--addresses-max <count>', 'most addresses learned behind it', wholeNumber);
   addGroOptions(command);
   return addVlanOptions(command);
 }

@@ -41,7 +41,7 @@ function addList(vf: Command): void {
     const vfs = await clientOf(options).vfs();
     if (options.json) return printJson(vfs);
     const rows = vfs.map((vf) => [
-      // "down" beside a link that is "up" would leave open what is down.
+      // "down" next to a link that is "up" would not say what is down.
       ...[vf.name, vf.state === 'down' ? 'none' : vf.state, vf.link, vf.mac, vlanText(vf.vlan)],
       ...[vf.queuePairs, vf.mode, vf.socket],
     ]);
@@ -72,7 +72,7 @@ function addAdd(vf: Command): void {
 function addSet(vf: Command): void {
   const text =
     'Change a VF. MAC, VLANs, link state, GRO and trust in memory change in place; the rest ' +
-    'reconnects, or waits until the VMM is started anew ("pending").';
+    'reconnects, or waits until the VMM is restarted ("pending").';
   const command = addSubcommand(vf, 'set <name>', text, [
     'heddle vf set vm1 --mac 02:00:00:00:00:0a',
     'heddle vf set vm1 --queue-pairs 4',
@@ -89,7 +89,7 @@ function addSet(vf: Command): void {
 }
 
 function addRemove(vf: Command): void {
-  const text = 'Remove a VF: its guest sees the cable pulled, its socket goes away.';
+  const text = 'Remove a VF and its socket; its guest loses its link.';
   addSubcommand(vf, 'remove <name>', text, ['heddle vf remove vm3']).action(
     async (name: string, options: VfOptions) => clientOf(options).removeVf(name),
   );
@@ -97,10 +97,13 @@ function addRemove(vf: Command): void {
 
 function addVfOptions(command: Command): Command {
   const socket = new Option('--socket <path>', 'path of the vhost-user socket');
-  const linkState = new Option('--link-state <state>', 'up while an uplink is, always, or never');
+  const linkState = new Option(
+    '--link-state <state>',
+    'when the link is up: while an uplink is (auto), always, never',
+  );
   const mode = new Option(
     '--mode <mode>',
-    'who listens on it: the NIC (server) or the VMM (client)',
+    'who listens on the socket: the NIC (server) or the VMM (client)',
   );
   addJsonOption(command)
     .addOption(socket.argParser(absolutePath))

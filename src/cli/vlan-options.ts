@@ -1,4 +1,4 @@
-// The VLAN options that VFs and uplinks share, and what they make of the settings there are.
+// The VLAN options that VFs and uplinks share, and how they combine with existing settings.
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { VlanSettings } from '../state/vlan.ts';
@@ -10,12 +10,15 @@ export interface VlanOptions extends VlanSettings {
 }
 
 export function addVlanOptions(command: Command): Command {
-  const protocol = new Option('--protocol <name>', 'tag of the port: 802.1Q, or 802.1ad (outer)');
+  const protocol = new Option(
+    '--protocol <name>',
+    'tag of the port: 802.1Q, or 802.1ad (outer tag)',
+  );
   return command
     .option('--access <vlan>', 'the VLAN of a port whose frames have no tag', wholeNumber)
-    .option('--trunk <vlans>', 'VLANs with a tag, such as 10,20, or all', vlanList)
-    .option('--native <vlan>', 'the VLAN of the trunk that goes without a tag', wholeNumber)
-    .option('--priority <0-7>', '802.1p priority of frames that come without a tag', wholeNumber)
+    .option('--trunk <vlans>', 'VLANs with a tag: a list such as 10,20, or all', vlanList)
+    .option('--native <vlan>', "the trunk's VLAN whose frames have no tag", wholeNumber)
+    .option('--priority <0-7>', '802.1p priority of frames that arrive without a tag', wholeNumber)
     .addOption(protocol.choices(['802.1Q', '802.1ad']))
     .option('--no-vlan', 'in no VLAN: tags pass untouched');
 }
@@ -24,10 +27,10 @@ interface PortOptions extends ControlOptions, VlanOptions {
   json?: true;
 }
 
-/** Only what was said: a change must not reset the rest. */
+/** Only the options given: a change must not reset the rest. */
 type Said<Options> = Omit<Options, keyof PortOptions>;
 
-/** What `add` was told of a new port. */
+/** The options of `add`. */
 export function additionOf<Options extends PortOptions>(
   options: Options,
 ): Said<Options> & { vlan: VlanSettings } {
@@ -35,7 +38,7 @@ export function additionOf<Options extends PortOptions>(
   return { ...rest, vlan: mergeVlans({}, vlan ?? {}) };
 }
 
-/** What `set` was told of a port; its VLANs are asked for if they are to change. */
+/** The options of `set`. The port's VLANs are fetched only if they are to change. */
 export async function changesOf<Options extends PortOptions>(
   options: Options,
   running: () => Promise<{ vlan: VlanSettings }>,
@@ -49,7 +52,7 @@ export async function changesOf<Options extends PortOptions>(
   return rest;
 }
 
-/** What the options say of VLANs, undefined if nothing; and what they say of the rest. */
+/** The VLAN options, undefined if none were given, and the rest. */
 function splitVlanOptions<Options extends PortOptions>(
   options: Options,
 ): { vlan: VlanOptions | undefined; rest: Said<Options> } {
@@ -70,8 +73,8 @@ function splitVlanOptions<Options extends PortOptions>(
 }
 
 /**
- * What was said on top of what there is. A port that becomes another kind of port keeps its
- * priority and its tag, and a trunk its native VLAN if that is still among its VLANs.
+ * The given options on top of the existing settings. When a port changes its kind it keeps priority
+ * and tag; a trunk keeps its native VLAN if that is still among its VLANs.
  */
 function mergeVlans(running: VlanSettings, said: VlanOptions): VlanSettings {
   const { vlan, ...settings } = said;
@@ -94,11 +97,11 @@ function defined(settings: VlanSettings): VlanSettings {
   return Object.fromEntries(entries);
 }
 
-/** Only the shape: the validator knows the range, and says so better. */
+/** Checks only the shape: the validator knows the range and has the better message. */
 function vlanList(text: string): number[] | 'all' {
   if (text === 'all') return text;
   if (!/^\d{1,9}(,\d{1,9})*$/.test(text)) {
-    throw new InvalidArgumentError('Give VLANs with commas between them, such as 10,20, or "all".');
+    throw new InvalidArgumentError('Give VLANs separated by commas, such as 10,20, or "all".');
   }
   return text.split(',').map(Number);
 }

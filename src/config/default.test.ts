@@ -16,31 +16,31 @@ describe('the run-time directory', () => {
     expect(runtimeDirectory({ XDG_RUNTIME_DIR: base })).toBe(`${base}/heddle`);
   });
 
-  it('is in /tmp when there is none, or it does not exist', () => {
+  it('is in /tmp if it is unset or does not exist', () => {
     const fallback = `/tmp/heddle-${process.getuid!()}`;
     expect(runtimeDirectory({})).toBe(fallback);
     expect(runtimeDirectory({ XDG_RUNTIME_DIR: `${base}/none` })).toBe(fallback);
     expect(runtimeDirectory({ XDG_RUNTIME_DIR: 'relative' })).toBe(fallback);
-    // Where this user may not look (root may look everywhere, but not along a link to itself).
+    // A path that this user may not look into (root may, except through a link to itself).
     symlinkSync(join(base, 'loop'), join(base, 'loop'));
     expect(runtimeDirectory({ XDG_RUNTIME_DIR: `${base}/loop/of` })).toBe(fallback);
   });
 
-  it('is created for its owner alone, and used again', () => {
+  it('is created for its owner only, and reused', () => {
     const directory = join(base, 'new');
     ensureRuntimeDirectory(directory);
     ensureRuntimeDirectory(directory);
     expect(statSync(directory).mode & 0o777).toBe(0o700);
   });
 
-  it('is refused where others can plant sockets', () => {
+  it('is refused if others can create sockets in it', () => {
     const open = join(base, 'open');
     mkdirSync(open);
     chmodSync(open, 0o777);
-    expect(() => ensureRuntimeDirectory(open)).toThrow('because others may write to it');
+    expect(() => ensureRuntimeDirectory(open)).toThrow(': others may write to it');
     const link = join(base, 'link');
     symlinkSync(base, link);
-    expect(() => ensureRuntimeDirectory(link)).toThrow('because it is not a directory');
+    expect(() => ensureRuntimeDirectory(link)).toThrow(': it is not a directory');
     writeFileSync(join(base, 'file'), '');
     expect(() => ensureRuntimeDirectory(join(base, 'file'))).toThrow('it is not a directory');
     expect(() => ensureRuntimeDirectory(join(base, 'a', 'b'))).toThrow('(ENOENT)');

@@ -1,4 +1,4 @@
-// What `heddle up` runs without a file, and where sockets go when nobody says where.
+// What `heddle up` runs without a file, and where sockets are by default.
 
 import { lstatSync, mkdirSync, statSync } from 'node:fs';
 import { operatorError } from '../errors.ts';
@@ -7,14 +7,14 @@ import { completeNic } from './validate.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** $XDG_RUNTIME_DIR/heddle; without a session (su, cron, containers) one of our own in /tmp. */
+/** $XDG_RUNTIME_DIR/heddle; without a session (su, cron, containers) a directory in /tmp. */
 export function runtimeDirectory(environment: Environment = process.env): string {
   const base = environment.XDG_RUNTIME_DIR;
   const isUsable = base?.startsWith('/') && isDirectory(base);
   return isUsable ? `${base}/heddle` : `/tmp/heddle-${userId()}`;
 }
 
-/** False also where this user may not look: after `su` the variable may be somebody else's. */
+/** Also false if this user may not look there: after `su` the variable may be another user's. */
 function isDirectory(path: string): boolean {
   try {
     return statSync(path).isDirectory();
@@ -23,7 +23,7 @@ function isDirectory(path: string): boolean {
   }
 }
 
-/** Creates the directory if need be, and refuses one where somebody else could plant a socket. */
+/** Creates the directory if necessary, and refuses one in which others could create a socket. */
 export function ensureRuntimeDirectory(directory: string): void {
   const refuse = (reason: string): never => {
     throw operatorError('HEDDLE_RUNTIME_DIRECTORY', { directory, reason });
@@ -33,7 +33,7 @@ export function ensureRuntimeDirectory(directory: string): void {
     return;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
-    if (code !== 'EEXIST') refuse(`the system refuses to create it (${code})`);
+    if (code !== 'EEXIST') refuse(`the system did not create it (${code})`);
   }
   // lstat: in /tmp, a link could lead anywhere.
   const status = lstatSync(directory);

@@ -26,7 +26,7 @@ describe('the difference of two configurations', () => {
     ]);
   });
 
-  it('changes the MAC and the trust in memory in place', () => {
+  it('changes the MAC and allowUnsealedMemory in place', () => {
     const wanted = { ...vm1, mac: '02:00:00:00:00:01', allowUnsealedMemory: true };
     expect(actions(nic([vm1]), nic([wanted]))).toEqual([
       '~ vm1  mac=02:00:00:00:00:01 allowUnsealedMemory=true',
@@ -41,7 +41,7 @@ describe('the difference of two configurations', () => {
     },
   );
 
-  it('sets the ageing of the NIC', () => {
+  it('sets the ageing time of the NIC', () => {
     expect(actions(nic([]), nic([], { macAgeSeconds: 60 }))).toEqual([
       '~ the NIC  macAgeSeconds=60',
     ]);
@@ -52,7 +52,7 @@ describe('the difference of two configurations', () => {
     ['processors', { processors: 2 }],
   ])('refuses another %s', (key, change) => {
     expect(() => diffConfig(nic([]), nic([], change))).toThrow(
-      `Cannot change ${key} of a running NIC because it needs a restart: received`,
+      `Cannot change ${key} of a running NIC: received`,
     );
   });
 
@@ -82,7 +82,7 @@ const configs = fc
   .record({ vfs, macAgeSeconds: fc.constantFrom(60, 300) })
   .map((config) => completeNic(config));
 
-/** Carries actions out as a strict NIC would: nothing may be there twice. */
+/** Carries out actions as a strict NIC would: nothing may exist twice. */
 async function carryOut(
   running: NicConfig,
   list: Action[],
@@ -150,13 +150,13 @@ describe('a VF that cannot be added', () => {
     });
   };
 
-  it('comes back in its old form', async () => {
+  it('is restored to its old form', async () => {
     const wanted = nic([{ ...vm1, socket: '/s/3' }, vm2]);
     await expect(carry(nic([vm1, vm2]), wanted, '/s/3')).rejects.toThrow('/s/3 is in use');
     expect(steps).toEqual(['- vm1', '+ vm1 /s/1']);
   });
 
-  it('is told, and so is every other', async () => {
+  it('is reported, and so is every other one', async () => {
     const wanted = nic([
       { ...vm1, mtu: 9000 },
       { ...vm2, mtu: 9000 },
@@ -172,7 +172,7 @@ describe('a VF that cannot be added', () => {
     });
   });
 
-  it('keeps no other from coming, nor does a change in place that fails', async () => {
+  it('does not keep others from being added, nor does a failed change in place', async () => {
     const added: string[] = [];
     const target = {
       ...noTarget,
@@ -188,7 +188,7 @@ describe('a VF that cannot be added', () => {
     expect(added).toEqual(['vm1']);
   });
 
-  it('keeps no other from coming', async () => {
+  it('does not keep others from being added', async () => {
     const wanted = nic([{ name: 'vm0', socket: '/s/0' }, { ...vm1, mtu: 9000 }, vm2]);
     await expect(carry(nic([vm1]), wanted, '/s/0')).rejects.toThrow('/s/0 is in use');
     expect(steps).toEqual(['- vm1', '+ vm1 /s/1', '+ vm2 /s/2']);
@@ -240,14 +240,14 @@ describe('a change of VLANs', () => {
     expect(lines(wanted, nic({}))).toEqual(['~ a  vlan=none', '~ uplink u  vlan=none']);
   });
 
-  it('is none if only the order of the keys differs', () => {
+  it('is no change if only the order of the keys differs', () => {
     expect(lines(nic({ access: 10, priority: 1 }), nic({ priority: 1, access: 10 }))).toEqual([]);
   });
 
-  it('goes with another change of an uplink, which opens it anew', () => {
+  it('is included in another change of an uplink, which reopens it', () => {
     expect(lines(nic({}), nic({ access: 10 }, 9000))).toEqual([
       '~ a  vlan=access 10',
-      '! uplink u  null  (opens anew)',
+      '! uplink u  null  (reopens)',
     ]);
   });
 });

@@ -1,5 +1,5 @@
 // A configuration is applied as a list of actions, which --dry-run prints. VFs that do not differ
-// have no action, and so keep their connection and their traffic.
+// have no action, so they keep their connection and traffic.
 
 import { asOperatorError, operatorError } from '../errors.ts';
 import type { VfChanges, VfConfig } from '../functions/net/config.ts';
@@ -10,7 +10,7 @@ import type { UplinkConfig } from '../uplinks/config.ts';
 import { joined } from './problems.ts';
 import type { Action, NicConfig } from './types.ts';
 
-/** What a guest does not notice; every other change needs a new session with the front-end. */
+/** Changes that a guest does not notice; all others need a new session with the front-end. */
 const CHANGED_IN_PLACE: ReadonlySet<string> = new Set<keyof VfConfig>([
   'mac',
   'allowUnsealedMemory',
@@ -33,7 +33,7 @@ const VF_FIELDS = [
   'gro',
 ] as const;
 
-/** Whatever the order of the keys. */
+/** Compares regardless of key order. */
 function isSame(a: unknown, b: unknown): boolean {
   return textOf(a) === textOf(b);
 }
@@ -51,7 +51,7 @@ function changesOf(running: VfConfig, wanted: VfConfig): VfChanges {
   return Object.fromEntries(differing.map((field) => [field, wanted[field]])) as VfChanges;
 }
 
-/** The action that gives a VF the wanted form, or nothing if it has it. */
+/** The action that makes a VF match the wanted form, or undefined if it does. */
 export function diffVf(running: VfConfig, wanted: VfConfig): Action | undefined {
   const changes = changesOf(running, wanted);
   const fields = Object.keys(changes);
@@ -63,15 +63,15 @@ export function diffVf(running: VfConfig, wanted: VfConfig): Action | undefined 
 }
 
 /**
- * An action with regard to the VMM that is attached. What that cannot be given, the next one finds:
- * the VF keeps its session.
+ * The action given the attached VMM. What that VMM cannot be given waits for the next one: the VF
+ * keeps its session.
  */
 export function withVmm(action: Action, vmm: VmmAtHand): Action {
   if (action.type !== 'replace-vf') return action;
   const { name, vf, changes, old } = action;
   if (old.socket !== vf.socket || old.mode !== vf.mode) {
     if (!vmm.isAttached) return action;
-    return { ...action, pending: 'its VMM must be started anew, for the new socket' };
+    return { ...action, pending: 'its VMM must be restarted for the new socket' };
   }
   if (vmm.heldBack !== undefined) {
     return { type: 'set-vf', name, vf, changes, pending: vmm.heldBack };
@@ -79,7 +79,7 @@ export function withVmm(action: Action, vmm: VmmAtHand): Action {
   return vmm.isSuited ? { type: 'set-vf', name, vf, changes } : action;
 }
 
-/** The action that gives an uplink the wanted form. Its wires are opened anew, if they differ. */
+/** The action that makes an uplink match the wanted form; wires that differ are reopened. */
 export function diffUplink(running: UplinkConfig, wanted: UplinkConfig): Action | undefined {
   if (isSame(running, wanted)) return undefined;
   const { vlan, gro, addressesMax } = wanted;
@@ -142,7 +142,7 @@ export function diffConfig(running: NicConfig, wanted: NicConfig): Action[] {
   return actions;
 }
 
-/** The control socket counts only if both name one: --control may have chosen it instead. */
+/** The control socket counts only if both name one: --control may have overridden it. */
 function refuseRestart(running: NicConfig, wanted: NicConfig): void {
   for (const key of ['name', 'processors', 'processorCpus', 'control'] as const) {
     const isBound = key !== 'control' || (running.control && wanted.control);
@@ -156,7 +156,7 @@ function refuseRestart(running: NicConfig, wanted: NicConfig): void {
   }
 }
 
-/** What carries the actions out: three steps that know nothing of each other, and the NIC's own. */
+/** What carries the actions out; its steps know nothing of each other. */
 export interface ActionTarget {
   removeVf(name: string): Promise<void>;
   addVf(vf: VfConfig): Promise<void>;
@@ -170,11 +170,11 @@ export interface ActionTarget {
 }
 
 /**
- * Everything that goes, goes first: two VFs may exchange their sockets or their MACs, and a new VF
- * may take those of an old one. In between, the steps must not be checked against each other.
+ * Removals come first: two VFs may swap their sockets or MACs, and a new VF may take those of an
+ * old one. In between, the steps must not be checked against each other.
  *
- * A VF that cannot be added (its socket may be in use) keeps no other from coming, and comes back
- * in its old form if it had one; the first such error is thrown in the end.
+ * A VF that cannot be added (its socket may be in use) does not keep others from being added, and
+ * is restored to its old form if it had one; the first such error is thrown at the end.
  */
 export async function applyActions(
   actions: readonly Action[],
@@ -189,7 +189,7 @@ export async function applyActions(
       await target.removeRng(action.name);
     }
   }
-  // From here on whatever fails is told at the end: what was removed must come back first.
+  // From here on failures are reported at the end: what was removed must be restored first.
   const errors: unknown[] = [];
   const attempt = (step: Promise<void>): Promise<boolean> =>
     step.then(
@@ -208,7 +208,7 @@ export async function applyActions(
   if (errors.length > 0) throw together(errors);
 }
 
-/** All of them as one error, or the mistake among them: that must be loud. */
+/** All errors as one, or the bug of ours among them, which must not be hidden. */
 function together(errors: readonly unknown[]): unknown {
   if (errors.length === 1) return errors[0];
   const known = errors.map(asOperatorError);
@@ -265,7 +265,7 @@ export function actionText(action: Action): string {
     case 'set-uplink':
       return `~ uplink ${action.name}  ${list(action.changes)}`;
     case 'replace-uplink':
-      return `! uplink ${action.name}  ${action.uplink.type}  (opens anew)`;
+      return `! uplink ${action.name}  ${action.uplink.type}  (reopens)`;
     case 'remove-rng':
       return `- rng ${action.name}`;
     case 'add-rng':

@@ -1,5 +1,5 @@
-// What only a look at this machine can tell of a configuration: whether the directories of its
-// sockets and traces are there.
+// The checks of a configuration that need this machine: whether the directories of its sockets and
+// traces exist.
 
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -17,7 +17,9 @@ export function missingDirectories(config: NicConfig, locate: Locate): OperatorE
   });
 }
 
-/** Where this user may not look, nothing is known to be missing: the NIC may run as another. */
+/**
+ * A directory that this user may not look into is not reported: the NIC may run as another user.
+ */
 function isMissing(directory: string): boolean {
   try {
     return !statSync(directory).isDirectory();

@@ -2,17 +2,17 @@
 
 import { z } from 'zod';
 
-/** `reason`: why there is nothing above, where that is not plain. */
+/** `reason`: why the maximum is what it is, if that is not obvious. */
 export function wholeNumber(minimum: number, maximum: number, reason?: string): z.ZodInt {
   const limits = `a whole number from ${minimum} to ${maximum}`;
   const allowed = reason === undefined ? limits : `${limits} (${reason})`;
   return z.int(allowed).min(minimum, allowed).max(maximum, allowed);
 }
 
-const nameAllowed = 'a name of 1 to 32 letters, digits, ".", "_" or "-", first a letter or digit';
+const nameAllowed = '1 to 32 letters, digits, ".", "_" or "-", starting with a letter or digit';
 export const name = z.string(nameAllowed).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/, nameAllowed);
 
-/** `sun_path` of sockaddr_un has 108 bytes, the last of which ends the string. */
+/** `sun_path` of sockaddr_un has 108 bytes, of which the last ends the string. */
 export const SOCKET_PATH_BYTES_MAX = 107;
 
 // Absolute, because "heddle apply" and the NIC may run in different directories.
@@ -27,5 +27,5 @@ export const socketPath = z
 export const flagAllowed = 'true or false';
 
 export const gro = z.boolean(flagAllowed).meta({
-  description: 'Join TCP frames of one flow that come in one burst, if the port takes large ones.',
+  description: 'Join TCP frames of one flow in one burst, if the port accepts super-frames.',
 });

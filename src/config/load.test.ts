@@ -25,7 +25,7 @@ vfs:
 `;
 
 describe('a configuration file', () => {
-  it('gets defaults, and a MAC per VF that is always the same', () => {
+  it('gets defaults, and a stable MAC per VF', () => {
     const config = parseConfig(twoVfs, 'nic.yaml');
     expect(config).toEqual({
       name: 'nic0',
@@ -52,7 +52,7 @@ describe('a configuration file', () => {
     expect(deriveMac('nic0', 'vm1')).toBe('02:79:ca:b0:dd:57');
   });
 
-  it('keeps what is written', () => {
+  it('keeps the values given', () => {
     const vf = `{name: a, socket: /s, mode: client, mac: 02:00:00:00:00:0A, queuePairs: 4,
       mtu: 9000, allowUnsealedMemory: true}`;
     const config = parseConfig(`{processors: 2, control: /c, vfs: [${vf}]}`, 'nic.yaml');
@@ -70,104 +70,104 @@ const refused: [string, string, string][] = [
   [
     'an unknown key',
     `${twoVfs}    queue_pairs: 2\n`,
-    'Cannot use nic.yaml:7:5 because vfs[1] has no such key: received "queue_pairs"',
+    'Cannot use nic.yaml:7:5 because vfs[1] has no key "queue_pairs"',
   ],
   [
     'an unknown key of the NIC',
     `procesors: 2\n${twoVfs}`,
-    'Cannot use nic.yaml:1:1 because the NIC has no such key: received "procesors"',
+    'Cannot use nic.yaml:1:1 because the NIC has no key "procesors"',
   ],
   [
     'a value out of range',
     `${twoVfs}    queuePairs: 17\n`,
-    'Cannot use nic.yaml:7:17 because vfs[1].queuePairs takes a whole number from 1 to 16: ' +
+    'Cannot use nic.yaml:7:17 because vfs[1].queuePairs must be a whole number from 1 to 16: ' +
       'received 17',
   ],
   [
     'a fraction',
     `${twoVfs}    mtu: 1500.5\n`,
-    'Cannot use nic.yaml:7:10 because vfs[1].mtu takes a whole number from 68 to 65535: ' +
+    'Cannot use nic.yaml:7:10 because vfs[1].mtu must be a whole number from 68 to 65535: ' +
       'received 1500.5',
   ],
   [
     'a wrong type',
     `${twoVfs}    allowUnsealedMemory: "yes"\n`,
-    'Cannot use nic.yaml:7:26 because vfs[1].allowUnsealedMemory takes true or false: ' +
+    'Cannot use nic.yaml:7:26 because vfs[1].allowUnsealedMemory must be true or false: ' +
       'received "yes"',
   ],
   [
     'a name that YAML reads as a number',
     'name: 7\n',
-    'Cannot use nic.yaml:1:7 because name takes a name of 1 to 32 letters, digits, ".", "_" or ' +
-      '"-", first a letter or digit: received 7',
+    'Cannot use nic.yaml:1:7 because name must be 1 to 32 letters, digits, ".", "_" or "-", ' +
+      'starting with a letter or digit: received 7',
   ],
   [
     'a key that is missing',
     'vfs:\n  - name: vm1\n',
-    'Cannot use nic.yaml:2:5 because vfs[0].socket needs an absolute path of at most 107 bytes: ' +
-      'received nothing',
+    'Cannot use nic.yaml:2:5 because vfs[0].socket is missing: it must be an absolute path of ' +
+      'at most 107 bytes',
   ],
   [
     'a mode that does not exist',
     `${twoVfs}    mode: listen\n`,
-    'Cannot use nic.yaml:7:11 because vfs[1].mode takes "server" (the NIC listens) or "client" ' +
+    'Cannot use nic.yaml:7:11 because vfs[1].mode must be "server" (the NIC listens) or "client" ' +
       '(the VMM listens): received "listen"',
   ],
   [
     'a relative socket path',
     'vfs:\n  - {name: a, socket: vm1.sock}\n',
-    'Cannot use nic.yaml:2:23 because vfs[0].socket takes an absolute path of at most 107 bytes: ' +
+    'Cannot use nic.yaml:2:23 because vfs[0].socket must be an absolute path of at most 107 bytes: ' +
       'received "vm1.sock"',
   ],
   [
-    'a socket path that would end in the middle',
+    'a socket path with a null byte',
     'vfs:\n  - {name: a, socket: "/a\\0b"}\n',
-    'Cannot use nic.yaml:2:23 because vfs[0].socket takes an absolute path of at most 107 bytes: ' +
+    'Cannot use nic.yaml:2:23 because vfs[0].socket must be an absolute path of at most 107 bytes: ' +
       'received "/a\\u0000b"',
   ],
   [
     'a socket path that is too long',
     `vfs:\n  - {name: a, socket: /${'x'.repeat(107)}}\n`,
-    'Cannot use nic.yaml:2:23 because a socket path has at most 107 bytes: ' +
+    'Cannot use nic.yaml:2:23 because a socket path can have at most 107 bytes: ' +
       `received vfs[0].socket with 108 bytes, /${'x'.repeat(107)}`,
   ],
   [
     'a malformed MAC',
     `${twoVfs}    mac: 02-00-00-00-00-0a\n`,
-    'Cannot use nic.yaml:7:10 because vfs[1].mac takes a unicast MAC address, and this is not ' +
-      'six bytes in hexadecimal with colons between them: received "02-00-00-00-00-0a"',
+    'Cannot use nic.yaml:7:10 because vfs[1].mac must be a unicast MAC address, but this is not ' +
+      'six hexadecimal bytes separated by colons: received "02-00-00-00-00-0a"',
   ],
   [
     'a multicast MAC',
     `${twoVfs}    mac: 01:00:5e:00:00:01\n`,
-    'Cannot use nic.yaml:7:10 because vfs[1].mac takes a unicast MAC address, and this one is a ' +
+    'Cannot use nic.yaml:7:10 because vfs[1].mac must be a unicast MAC address, but this is a ' +
       'group address (the lowest bit of its first byte is set): received "01:00:5e:00:00:01"',
   ],
   [
     'a zero MAC',
     `${twoVfs}    mac: 00:00:00:00:00:00\n`,
-    'Cannot use nic.yaml:7:10 because vfs[1].mac takes a unicast MAC address, and this one is ' +
+    'Cannot use nic.yaml:7:10 because vfs[1].mac must be a unicast MAC address, but this is ' +
       'zero: received "00:00:00:00:00:00"',
   ],
   [
     'too many processors',
     `processors: 17\n${twoVfs}`,
-    'Cannot use nic.yaml:1:13 because processors takes a whole number from 1 to 16: received 17',
+    'Cannot use nic.yaml:1:13 because processors must be a whole number from 1 to 16: received 17',
   ],
   [
-    'two VFs of one name',
+    'two VFs with one name',
     `${twoVfs}  - name: vm1\n    socket: /tmp/h/vm3.sock\n`,
     'Cannot use nic.yaml:7:11 because vfs[2].name repeats the name of vfs[0] (vm1): received vm1',
   ],
   [
-    'two VFs of one MAC',
+    'two VFs with one MAC',
     'vfs:\n  - {name: a, socket: /a, mac: 02:00:00:00:00:0a}\n' +
       '  - {name: b, socket: /b, mac: 02:00:00:00:00:0A}\n',
     'Cannot use nic.yaml:3:32 because vfs[1].mac repeats the MAC of vfs[0] (a): ' +
       'received 02:00:00:00:00:0a',
   ],
   [
-    'two VFs of one socket',
+    'two VFs with one socket',
     'vfs:\n  - {name: a, socket: /a}\n  - {name: b, socket: /a}\n',
     'Cannot use nic.yaml:3:23 because vfs[1].socket repeats the socket of vfs[0] (a): received /a',
   ],
@@ -178,9 +178,9 @@ const refused: [string, string, string][] = [
       'received /a',
   ],
   [
-    'more VFs than a NIC has',
+    'too many VFs',
     `vfs:\n${manyVfs(257)}`,
-    'Cannot add a VF because one NIC has at most 256: received 257 in nic.yaml:2:3',
+    'Cannot add a VF because a NIC can have at most 256: received 257 in nic.yaml:2:3',
   ],
   [
     'broken YAML',
@@ -197,13 +197,13 @@ const refused: [string, string, string][] = [
   [
     'an empty file',
     '',
-    'Cannot use nic.yaml:1:1 because the NIC takes a mapping with the keys of a NIC: ' +
+    'Cannot use nic.yaml:1:1 because the NIC must be a mapping with the keys of a NIC: ' +
       'received nothing',
   ],
   [
     'a list instead of a mapping',
     '- vm1\n',
-    'Cannot use nic.yaml:1:1 because the NIC takes a mapping with the keys of a NIC: ' +
+    'Cannot use nic.yaml:1:1 because the NIC must be a mapping with the keys of a NIC: ' +
       'received a list of 1',
   ],
 ];
@@ -213,14 +213,14 @@ describe('a configuration is refused with its line, key, value and what is allow
     expect(refusal(text).message).toBe(message);
   });
 
-  it('suggests the key that was meant', () => {
+  it('suggests the key that was probably meant', () => {
     expect(refusal(`${twoVfs}    queue_pairs: 2\n`).hint).toBe(
       'Did you mean "queuePairs"? Allowed are name, socket, mode, mac, queuePairs, mtu, ' +
         'allowUnsealedMemory, disabledFeatures, enabledFeatures, vlan, linkState, gro.',
     );
   });
 
-  it('reports every problem, not only the first, in the order of the file', () => {
+  it('reports every problem, in the order of the file', () => {
     const { code, also } = refusal(`colour: red\n${twoVfs}    mtu: 1\n    mac: none\n`);
     expect([code, ...also.map((other) => other.code)]).toEqual([
       'HEDDLE_CONFIG_UNKNOWN_KEY',
@@ -229,14 +229,14 @@ describe('a configuration is refused with its line, key, value and what is allow
     ]);
   });
 
-  it('does not let a few aliases grow into a huge configuration', () => {
+  it('limits how far aliases can expand', () => {
     const level = (from: string, to: string): string =>
       `${to}: &${to} [${`*${from},`.repeat(9)}]\n`;
     const bomb = `a: &a [1,2,3]\n${level('a', 'b')}${level('b', 'c')}${level('c', 'd')}`;
     expect(refusal(bomb + level('d', 'e')).code).toBe('HEDDLE_CONFIG_SYNTAX');
   });
 
-  it('takes __proto__ for an ordinary unknown key', () => {
+  it('treats __proto__ as an ordinary unknown key', () => {
     expect(refusal('__proto__: {processors: 4}\n').code).toBe('HEDDLE_CONFIG_UNKNOWN_KEY');
   });
 });
@@ -246,16 +246,14 @@ describe('a file that cannot be read', () => {
 
   it('is missing', () => {
     const file = join(directory, 'none.yaml');
-    expect(() => loadConfig(file)).toThrow(
-      `Cannot read the configuration because there is no such file: received ${file}`,
-    );
+    expect(() => loadConfig(file)).toThrow(`Cannot read the configuration: ${file} does not exist`);
   });
 
   it('is a directory', () => {
-    expect(() => loadConfig(directory)).toThrow('because the system refuses (EISDIR)');
+    expect(() => loadConfig(directory)).toThrow('the system returned EISDIR');
   });
 
-  it('is read from disk otherwise', () => {
+  it('is read from disk if it exists', () => {
     const file = join(directory, 'nic.yaml');
     writeFileSync(file, twoVfs);
     expect(loadConfig(file).vfs).toHaveLength(2);

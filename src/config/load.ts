@@ -10,7 +10,7 @@ import { completeNic } from './validate.ts';
 /** Aliases may expand to this many nodes: a small file must not become a huge configuration. */
 const ALIAS_COUNT_MAX = 1000;
 
-/** A further look at a configuration that is valid by itself. */
+/** An additional check of a configuration that is valid by itself. */
 type Check = (config: NicConfig, locate: Locate) => OperatorError[];
 
 export function loadConfig(file: string, check?: Check): NicConfig {
@@ -27,7 +27,7 @@ function readConfig(file: string): string {
   }
 }
 
-/** `file` is only the name that messages show. */
+/** `file` is only the name shown in messages. */
 export function parseConfig(text: string, file: string, check: Check = () => []): NicConfig {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
@@ -57,7 +57,7 @@ export function parseConfig(text: string, file: string, check: Check = () => [])
   }
 }
 
-/** The problems of an error as a reader meets them in the file, from its top to its end. */
+/** The problems of an error in the order of the file, from top to bottom. */
 function inOrder(error: unknown, offsets: ReadonlyMap<string, number>): unknown {
   if (!(error instanceof OperatorError) || error.also.length === 0) return error;
   const offset = ({ where }: OperatorError): number => offsets.get(where ?? '') ?? 0;
@@ -79,7 +79,7 @@ function syntaxError(where: string, message: string, line: string): Error {
   return operatorError('HEDDLE_CONFIG_SYNTAX', { where, reason, received });
 }
 
-/** Where a key or its value begins; what is missing is shown where its mapping begins. */
+/** Where a key or its value starts; for a missing key, where its mapping starts. */
 function offsetOf(document: Document, path: KeyPath, part: 'key' | 'value'): number {
   if (part === 'key') {
     const parent = nodeAt(document, path.slice(0, -1));
@@ -94,7 +94,7 @@ function offsetOf(document: Document, path: KeyPath, part: 'key' | 'value'): num
 
 function nodeAt(document: Document, path: KeyPath): Node | undefined {
   if (path.length === 0) return document.contents ?? undefined;
-  // An alias stands where the value is used, but getIn() does not look through one.
+  // A value may be an alias, but getIn() does not look through one.
   const node = document.getIn(path, true);
   return isNode(node) ? node : undefined;
 }

@@ -1,4 +1,4 @@
-// "Did you mean …?": the candidate nearest to a misspelt word.
+// "Did you mean …?": the candidate nearest to a misspelt key.
 
 /** Levenshtein distance, one row at a time. */
 function editDistance(a: string, b: string): number {
@@ -14,9 +14,12 @@ function editDistance(a: string, b: string): number {
   return row[b.length]!;
 }
 
-/** The candidate at most a third of the word away, or nothing: a wild guess helps nobody. */
+/**
+ * The nearest candidate within a third of the word's length, or undefined: a wild guess helps
+ * nobody.
+ */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  // Nobody misspells a key at this length, and the distance is quadratic.
+  // Nobody misspells a key of this length, and the distance is quadratic.
   if (word.length > 64) return undefined;
   // snake_case and kebab-case are how other tools write the same key.
   const plain = (text: string): string => text.toLowerCase().replace(/[-_]/g, '');

@@ -1,4 +1,4 @@
-// From what the validator finds to sentences: where, which key, what is allowed, what was found.
+// From the validator's findings to messages: where, which key, what is allowed, what was found.
 
 import type { z } from 'zod';
 import { OperatorError, operatorError } from '../errors.ts';
@@ -8,10 +8,10 @@ import { nearest } from './nearest.ts';
 
 export type KeyPath = readonly PropertyKey[];
 
-/** Where the value (or the key itself) stands, for example "nic.yaml:7:17" or "the request". */
+/** Where the value (or the key itself) is, for example "nic.yaml:7:17" or "the request". */
 export type Locate = (path: KeyPath, part: 'key' | 'value') => string;
 
-/** What a message calls the outermost mapping, and the keys that it takes. */
+/** What a message calls the outermost mapping, and its keys. */
 export interface Root {
   label: string;
   keysAt: (path: KeyPath, input: unknown) => readonly string[];
@@ -29,7 +29,7 @@ export function keyText(path: KeyPath, root: string): string {
   );
 }
 
-/** A value as the message shows it: short, and quoted where it is text. */
+/** A value as shown in a message: short, and quoted if it is text. */
 function receivedText(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
   if (Array.isArray(value)) {
@@ -97,7 +97,7 @@ function valueProblem(issue: Issue, value: unknown, root: Root, locate: Locate):
     const limit = Number(issue.maximum);
     return operatorError('HEDDLE_TOO_MANY_VFS', { limit, received: `${value.length} in ${where}` });
   }
-  // A fraction where a whole number belongs is a wrong value to a reader, though a type to zod.
+  // A fraction instead of a whole number is a wrong value to a reader, but a wrong type to zod.
   const isNumber = typeof value === 'number' && 'expected' in issue && issue.expected === 'int';
   const isType = issue.code === 'invalid_type' && !isNumber;
   const code = isType ? 'HEDDLE_CONFIG_TYPE' : 'HEDDLE_CONFIG_VALUE';

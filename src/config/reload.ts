@@ -1,9 +1,9 @@
 import type { NicConfig } from './types.ts';
 
 /**
- * What a NIC becomes when its configuration file is read again: what the file says, and what was
- * added to the running NIC by other ways. `before` is what the file said last time: what was in it
- * and is no more, goes.
+ * The configuration after the file is read again: what the file says, plus what was added to the
+ * running NIC in other ways. `before` is what the file said last time: what has disappeared from it
+ * is removed.
  */
 export function withAdded(file: NicConfig, before: NicConfig, running: NicConfig): NicConfig {
   const known = [file, before].flatMap(({ vfs, uplinks, rngs }) => [...vfs, ...uplinks, ...rngs]);

@@ -7,14 +7,14 @@ const modeAllowed = '"server" (the NIC listens) or "client" (the VMM listens)';
 
 export const rngSchema = z.strictObject(
   {
-    name: name.meta({ description: 'Name of the device, one of a kind in its NIC.' }),
+    name: name.meta({ description: 'Name of the device, unique in its NIC.' }),
     socket: socketPath.meta({ description: 'Path of the vhost-user socket, absolute.' }),
     mode: z.enum(['server', 'client'], modeAllowed).default('server').meta({
       description:
         'server: the NIC listens. client: the VMM listens, the NIC connects and reconnects.',
     }),
     allowUnsealedMemory: z.boolean(flagAllowed).default(false).meta({
-      description: 'Accept guest memory that its owner could take away, which would end the NIC.',
+      description: 'Accept guest memory that its owner could remove, which would kill the NIC.',
     }),
   },
   'a mapping with the keys of an entropy device',

@@ -1,5 +1,5 @@
-// The validator of everything a user writes: the YAML file, the bodies of the API, createNic().
-// Each rule carries the words for what it allows; the error messages are built from them.
+// The validator of everything a user writes: the YAML file, API bodies, createNic(). Each rule
+// carries the description of what it allows; the error messages are built from these.
 
 import { z } from 'zod';
 import {
@@ -32,14 +32,15 @@ const GRO_DEFAULT = true;
 
 const macAllowed = 'a unicast MAC address';
 const modeAllowed = '"server" (the NIC listens) or "client" (the VMM listens)';
-const linkStateAllowed = '"auto" (up while an uplink is), "enable" (always) or "disable" (never)';
+const linkStateAllowed =
+  '"auto" (up while an uplink is up), "enable" (always) or "disable" (never)';
 const featureNames = Object.keys(SWITCHABLE_FEATURES) as [SwitchableFeature];
 const optionalNames = Object.keys(OPTIONAL_FEATURES) as [OptionalFeature];
 const featureAllowed = `a virtio feature: ${featureNames.join(', ')}`;
 const optionalAllowed = `one of ${optionalNames.join(', ')}`;
 
 const vfFields = {
-  name: name.meta({ description: 'Name of the VF, one of a kind in its NIC.' }),
+  name: name.meta({ description: 'Name of the VF, unique in its NIC.' }),
   socket: socketPath.meta({ description: 'Path of the vhost-user socket, absolute.' }),
   mode: z.enum(['server', 'client'], modeAllowed).meta({
     description:
@@ -49,23 +50,23 @@ const vfFields = {
     .string(macAllowed)
     .regex(MAC_PATTERN, macAllowed)
     .toLowerCase()
-    .meta({ description: 'Unicast MAC address. Left out: derived from the names, stable.' }),
+    .meta({ description: 'Unicast MAC address. Default: derived from the names, stable.' }),
   queuePairs: wholeNumber(1, QUEUE_PAIRS_MAX).meta({
     description: 'Pairs of a receive and a transmit queue.',
   }),
-  mtu: wholeNumber(MTU_MIN, MTU_MAX).meta({ description: 'Largest IP packet, as the guest sees.' }),
+  mtu: wholeNumber(MTU_MIN, MTU_MAX).meta({ description: 'Largest IP packet of the guest.' }),
   allowUnsealedMemory: z.boolean(flagAllowed).meta({
-    description: 'Accept guest memory that its owner could take away, which would end the NIC.',
+    description: 'Accept guest memory that its owner could remove, which would kill the NIC.',
   }),
   disabledFeatures: z.array(z.enum(featureNames, featureAllowed), 'a list of features').meta({
     description: 'Virtio features that the VF does not offer, for guests that misuse them.',
   }),
   enabledFeatures: z.array(z.enum(optionalNames, optionalAllowed), 'a list of features').meta({
-    description: 'Virtio features that only some VMMs can do: see docs/virtio-features.md.',
+    description: 'Virtio features that only some VMMs support: see docs/virtio-features.md.',
   }),
   vlan: vlanSchema,
   linkState: z.enum(['auto', 'enable', 'disable'], linkStateAllowed).meta({
-    description: 'auto: the link is up while an uplink is. enable: always. disable: never.',
+    description: 'auto: the link is up while an uplink is up. enable: always. disable: never.',
   }),
   gro,
 };
@@ -94,7 +95,7 @@ export const vfChangesSchema = z
   .strictObject(changeableFields, 'a mapping with the keys of a VF that change')
   .partial();
 
-/** Their memory, 8 MiB for each queue pair, must leave room for the rings of the VFs. */
+/** Their memory, 8 MiB per queue pair, must leave room for the rings of the VFs. */
 const UPLINK_COUNT_MAX = 16;
 const uplinkListAllowed = `a list of at most ${UPLINK_COUNT_MAX} uplinks`;
 const cpu = wholeNumber(0, CPU_COUNT_MAX - 1);
@@ -113,10 +114,10 @@ export const nicSchema = z
         .array(cpu, cpusAllowed)
         .refine((cpus) => new Set(cpus).size === cpus.length, cpusAllowed)
         .default([])
-        .meta({ description: 'CPUs that the processors have for themselves, one for each.' }),
+        .meta({ description: 'Dedicated CPUs, one for each processor.' }),
       macAgeSeconds: wholeNumber(1, MAC_AGE_SECONDS_MAX)
         .default(MAC_AGE_SECONDS_DEFAULT)
-        .meta({ description: 'A learned address that stays silent this long is forgotten.' }),
+        .meta({ description: 'A learned address is forgotten after this long without a frame.' }),
       control: socketPath
         .optional()
         .meta({ description: 'Path of the control socket of "heddle up", absolute.' }),
@@ -129,7 +130,7 @@ export const nicSchema = z
         .array(uplinkSchema, uplinkListAllowed)
         .max(UPLINK_COUNT_MAX, uplinkListAllowed)
         .default([])
-        .meta({ description: 'What connects the NIC to the world.' }),
+        .meta({ description: 'Connections of the NIC to other networks.' }),
       rngs: z
         .array(rngSchema, rngListAllowed)
         .max(FUNCTION_COUNT_MAX, rngListAllowed)

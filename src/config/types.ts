@@ -1,5 +1,5 @@
-// What a NIC is configured with. `…Input` is what a user may write: whatever has a default may be
-// left out.
+// The configuration of a NIC. `…Input` types are what a user may write: keys with defaults may be
+// omitted.
 
 import type { VfChanges, VfConfig, VfConfigInput } from '../functions/net/config.ts';
 import type { RngConfig, RngConfigInput } from '../functions/rng/config.ts';
@@ -8,10 +8,10 @@ import type { UplinkChanges, UplinkConfig, UplinkConfigInput } from '../uplinks/
 export interface NicConfig {
   name: string;
   processors: number;
-  /** One CPU for each processor, or none: they share what there is. */
+  /** One CPU per processor, or empty: they share all CPUs. */
   processorCpus: number[];
   macAgeSeconds: number;
-  /** Path of the control socket, when the configuration names one. */
+  /** Path of the control socket, if the configuration names one. */
   control?: string | undefined;
   vfs: VfConfig[];
   uplinks: UplinkConfig[];
@@ -38,7 +38,7 @@ export type Action =
       vf: VfConfig;
       changes: VfChanges;
       old: VfConfig;
-      /** What the VMM that is attached has to do with it. */
+      /** What has to happen to the attached VMM first. */
       pending?: string;
     }
   | { type: 'set-vf'; name: string; vf: VfConfig; changes: VfChanges; pending?: string }

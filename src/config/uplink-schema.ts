@@ -1,4 +1,4 @@
-// The validator of uplinks: one mapping for each type, told apart by `type`.
+// The validator of uplinks: one mapping per type, selected by `type`.
 
 import { z } from 'zod';
 import { LEARNED_PER_UPLINK_MAX, QUEUE_PAIRS_MAX } from '../../layout/limits.ts';
@@ -12,8 +12,8 @@ const MTU_MIN = 68;
 const MTU_DEFAULT = 1500;
 const MTU_MAX = 65521;
 /**
- * vde_switch has room for 1518 bytes: an Ethernet header, a VLAN tag, and this. It drops what is
- * longer, and tells nobody.
+ * vde_switch has room for 1518 bytes: an Ethernet header, a VLAN tag, and this much. It silently
+ * drops longer frames.
  */
 const VDE_MTU_MAX = 1500;
 
@@ -23,10 +23,10 @@ const modeAllowed = '"server" (the NIC listens) or "client" (the NIC connects)';
 const attachAllowed = '"auto", "native" (in the driver) or "generic" (in the kernel)';
 const zeroCopyAllowed = '"auto", "required" or "never"';
 const programAllowed = 'the name or the path of a program';
-const wordAllowed = 'a word, in quotes if it looks like a number';
+const wordAllowed = 'text, quoted if it looks like a number';
 
 const fields = {
-  name: name.meta({ description: 'Name of the uplink, one of a kind in its NIC.' }),
+  name: name.meta({ description: 'Name of the uplink, unique in its NIC.' }),
   mtu: wholeNumber(MTU_MIN, MTU_MAX)
     .default(MTU_DEFAULT)
     .meta({ description: 'Largest IP packet that it carries.' }),
@@ -37,17 +37,16 @@ const fields = {
     .string(interfaceAllowed)
     .regex(/^(?!\.{1,2}$)[^\s/:]{1,15}$/, interfaceAllowed)
     .meta({ description: 'The network interface.' }),
-  queues: wholeNumber(1, QUEUE_PAIRS_MAX).default(1).meta({ description: 'Queues side by side.' }),
-  socket: socketPath.meta({ description: 'Path of our end of the wire, absolute.' }),
-  peer: socketPath.meta({ description: "Path of the peer's end of the wire, absolute." }),
+  queues: wholeNumber(1, QUEUE_PAIRS_MAX).default(1).meta({ description: 'Parallel queues.' }),
+  socket: socketPath.meta({ description: 'Path of our end of the connection, absolute.' }),
+  peer: socketPath.meta({ description: "Path of the peer's end of the connection, absolute." }),
   mode: z
     .enum(['server', 'client'], modeAllowed)
     .default('server')
     .meta({ description: 'server: the NIC listens. client: the NIC connects, and reconnects.' }),
-  attach: z
-    .enum(['auto', 'native', 'generic'], attachAllowed)
-    .default('auto')
-    .meta({ description: 'Where the XDP program goes. auto: into the driver, if that can.' }),
+  attach: z.enum(['auto', 'native', 'generic'], attachAllowed).default('auto').meta({
+    description: 'Where the XDP program attaches. auto: in the driver, if it supports that.',
+  }),
   zeroCopy: z
     .enum(['auto', 'required', 'never'], zeroCopyAllowed)
     .default('auto')
@@ -56,14 +55,14 @@ const fields = {
     .string(programAllowed)
     .min(1, programAllowed)
     .default('passt')
-    .meta({ description: 'The program, found as a shell does.' }),
+    .meta({ description: 'The program: a path, or a name to look up in PATH.' }),
   arguments: z
-    .array(z.string(wordAllowed), 'a list of words')
+    .array(z.string(wordAllowed), 'a list of arguments')
     .default([])
-    .meta({ description: 'Further words for the program.' }),
+    .meta({ description: 'More arguments for the program.' }),
 };
 
-const chanceAllowed = 'a chance from 0 to 1';
+const chanceAllowed = 'a probability from 0 to 1';
 const chance = z.number(chanceAllowed).min(0, chanceAllowed).max(1, chanceAllowed).default(0);
 const faults = z
   .strictObject(
@@ -78,12 +77,12 @@ const faults = z
     'a mapping with seed, drop, corrupt, reorder, delayMilliseconds, rateMbps',
   )
   .optional()
-  .meta({ description: 'Faults on purpose, for tests of what is above the network.' });
+  .meta({ description: 'Injected faults, for testing what uses the network.' });
 const trace = z
   .string('an absolute path')
   .regex(/^\//, 'an absolute path')
   .optional()
-  .meta({ description: 'A pcapng file that records what passes.' });
+  .meta({ description: 'A pcapng file that records all frames.' });
 
 /** A large site, and an eighth of the table. */
 const ADDRESSES_DEFAULT = 16384;
@@ -95,7 +94,7 @@ const named = {
   vlan: vlanSchema.default({}),
   gro: gro.default(false),
   addressesMax: wholeNumber(1, LEARNED_PER_UPLINK_MAX).default(ADDRESSES_DEFAULT).meta({
-    description: 'Addresses of stations behind the uplink that the switch learns at most.',
+    description: 'Most addresses that the switch learns behind the uplink.',
   }),
 };
 const common = { ...named, mtu: fields.mtu };
@@ -162,7 +161,7 @@ const typeAllowed = `a type of uplink: ${UPLINK_TYPES.join(', ')}`;
 
 export const uplinkSchema = z.discriminatedUnion('type', kinds, typeAllowed);
 
-/** The keys of an uplink of this type, or of all types. */
+/** The keys of an uplink of this type, or of all types if the type is unknown. */
 export function uplinkKeys(type: unknown): readonly string[] {
   const matching = kinds.filter((kind) => kind.shape.type.value === type);
   const chosen = matching.length === 0 ? kinds : matching;

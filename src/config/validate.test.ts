@@ -23,16 +23,16 @@ describe('a VF by itself', () => {
     });
   });
 
-  it('is refused with the key at fault', () => {
+  it('is refused with the invalid key', () => {
     expect(() => completeVf({ name: 'a', socket: '/a', mtu: 1 }, 'nic0')).toThrow(
-      'Cannot use the configuration because mtu takes a whole number from 68 to 65535: received 1',
+      'Cannot use the configuration because mtu must be a whole number from 68 to 65535: received 1',
     );
     expect(() => completeVf(7, 'nic0')).toThrow(
-      'because the VF takes a mapping with the keys of a VF: received 7',
+      'because the VF must be a mapping with the keys of a VF: received 7',
     );
   });
 
-  it('must not get in the way of the others', () => {
+  it('must not conflict with the others', () => {
     const nic = completeNic({ vfs: [{ name: 'a', socket: '/a' }] });
     const other = (fields: object) => completeVf({ name: 'b', socket: '/b', ...fields }, 'nic0');
     expect(() => checkRoomFor(other({}), nic)).not.toThrow();
@@ -48,7 +48,7 @@ describe('a VF by itself', () => {
     const vfs = Array.from({ length: 256 }, (_, i) => ({ name: `v${i}`, socket: `/s${i}` }));
     const nic = completeNic({ vfs });
     const vf = completeVf({ name: 'b', socket: '/b' }, 'nic0');
-    expect(() => checkRoomFor(vf, nic)).toThrow('one NIC has at most 256: received b');
+    expect(() => checkRoomFor(vf, nic)).toThrow('a NIC can have at most 256: received b');
   });
 });
 
@@ -58,7 +58,7 @@ describe('names and sockets', () => {
   const rng = { name: 'r', socket: '/r' };
   const nic = { vfs: [vf], uplinks: [wan], rngs: [rng] };
 
-  it('are one space: those of VFs, uplinks and entropy devices', () => {
+  it('are shared by VFs, uplinks and entropy devices', () => {
     expect(() => completeNic(nic)).not.toThrow();
     const refused: [object, string][] = [
       [{ rngs: [{ ...rng, name: 'a' }] }, 'rngs[0].name repeats the name of vfs[0] (a)'],
@@ -75,7 +75,7 @@ describe('names and sockets', () => {
     }
   });
 
-  it('may be shared by uplinks that connect to one place', () => {
+  it('may be equal for uplinks that connect to one place', () => {
     const uplinks = [
       { name: 'x', type: 'vde', socket: '/v' },
       { name: 'y', type: 'vde', socket: '/v' },
@@ -83,12 +83,12 @@ describe('names and sockets', () => {
     expect(() => completeNic({ uplinks })).not.toThrow();
   });
 
-  it('of an entropy device must not be those of a VF or an uplink to be added', () => {
+  it('of a new VF or uplink must differ from those of entropy devices', () => {
     const complete = completeNic(nic);
     const add = (fields: object) => () =>
       checkNewVf(completeVf({ name: 'b', socket: '/b', ...fields }, 'nic0'), complete);
     expect(add({})).not.toThrow();
-    expect(add({ name: 'r' })).toThrow('because the NIC has one of this name: received r');
+    expect(add({ name: 'r' })).toThrow('already has a VF, uplink or entropy device named r');
     expect(add({ socket: '/r' })).toThrow('because socket repeats the socket of rngs[0] (r)');
     expect(add({ socket: '/w' })).toThrow('because socket repeats the socket of uplinks[0] (wan)');
     const addUplink = (fields: object) => () =>
@@ -105,13 +105,13 @@ describe('names and sockets', () => {
 });
 
 describe('changes of a VF', () => {
-  it('hold only what is mentioned', () => {
+  it('contain only the given keys', () => {
     expect(completeChanges({ mtu: 9000, mac: undefined })).toEqual({ mtu: 9000 });
   });
 
   it('do not rename it', () => {
     expect(() => completeChanges({ name: 'b' })).toThrow(
-      'because a change of a VF has no such key: received "name"',
+      'because a change of a VF has no key "name"',
     );
   });
 });
@@ -128,7 +128,7 @@ describe('a derived MAC', () => {
     );
   });
 
-  it('keeps names apart that read the same together', () => {
+  it('differs for names whose concatenation is equal', () => {
     expect(deriveMac('ab', 'c')).not.toBe(deriveMac('a', 'bc'));
   });
 });
@@ -139,11 +139,11 @@ describe('the MTU of an uplink', () => {
     expect(completeUplink({ ...vde, mtu: 1500 })).toMatchObject({ mtu: 1500 });
     expect(completeUplink(vde)).toMatchObject({ mtu: 1500 });
     expect(() => completeUplink({ ...vde, mtu: 1501 })).toThrow(
-      'mtu takes a whole number from 68 to 1500 (a VDE switch carries no more): received 1501',
+      'mtu must be a whole number from 68 to 1500 (a VDE switch carries no more): received 1501',
     );
   });
 
-  it('is no concern of VDE’s anywhere else', () => {
+  it('is not limited by VDE for other types', () => {
     expect(completeUplink({ name: 'n', type: 'null', mtu: 9000 })).toMatchObject({ mtu: 9000 });
   });
 });

@@ -1,5 +1,5 @@
-// From what a user wrote to a complete configuration: validated, defaults and MACs filled in, and
-// no two VFs in each other's way.
+// From what a user wrote to a complete configuration: validated, with defaults and MACs, and
+// without conflicts between VFs.
 
 import { PORT_COUNT_MAX } from '../../layout/limits.ts';
 import { type OperatorError, operatorError } from '../errors.ts';
@@ -67,7 +67,7 @@ function withMac(vf: VfOutput, nicName: string): VfConfig {
   return { ...vf, mac: vf.mac ?? deriveMac(nicName, vf.name) };
 }
 
-/** The complete configuration of a NIC; throws an OperatorError that names the key at fault. */
+/** The complete configuration of a NIC; throws an OperatorError that names the invalid key. */
 export function completeNic(input: unknown, locate: Locate = inCode): NicConfig {
   const parsed = nicSchema.safeParse(input);
   if (!parsed.success) throwProblems(problemsOf(parsed.error, input, nicRoot, locate));
@@ -85,7 +85,7 @@ export function completeUplink(input: unknown, locate: Locate = inCode): UplinkC
   return parsed.data!;
 }
 
-/** Refuses an uplink to be added whose name is taken. */
+/** Refuses a new uplink whose name or socket is taken. */
 export function checkNewUplink(uplink: UplinkConfig, nic: NicConfig): void {
   if ([...nic.uplinks, ...nic.vfs, ...nic.rngs].some(({ name }) => name === uplink.name)) {
     throw operatorError('HEDDLE_UPLINK_EXISTS', { uplink: uplink.name });
@@ -97,13 +97,13 @@ export function checkNewUplink(uplink: UplinkConfig, nic: NicConfig): void {
   throw operatorError('HEDDLE_CONFIG_DUPLICATE_SOCKET', parameters);
 }
 
-/** The path that the NIC binds for an uplink. At one that it connects to, several may meet. */
+/** The path that the NIC binds for an uplink. Several uplinks may connect to the same path. */
 function boundBy(uplink: UplinkConfig): string | undefined {
   if (uplink.type === 'dgram') return uplink.socket;
   return uplink.type === 'stream' && uplink.mode === 'server' ? uplink.socket : undefined;
 }
 
-/** Who has which socket. */
+/** The owner of each socket. */
 function socketsOf({ vfs, uplinks, rngs }: NicConfig): Map<string, string> {
   const labelled = (list: string, functions: { name: string; path: string | undefined }[]) =>
     functions.flatMap(({ name, path }, index): [string, string][] =>
@@ -120,14 +120,14 @@ function socketsOf({ vfs, uplinks, rngs }: NicConfig): Map<string, string> {
   ]);
 }
 
-/** The complete configuration of one VF, by itself: `checkRoomFor` compares it with the others. */
+/** The complete configuration of one VF, by itself; `checkRoomFor` compares it with the others. */
 export function completeVf(input: unknown, nicName: string, locate: Locate = inCode): VfConfig {
   const parsed = vfSchema.safeParse(input);
   if (!parsed.success) throwProblems(problemsOf(parsed.error, input, vfRoot, locate));
   return withMac(parsed.data!, nicName);
 }
 
-/** The changes of a VF, checked one by one, without the keys that are undefined. */
+/** The changes of a VF, each validated, without the keys that are undefined. */
 export function completeChanges(input: unknown, locate: Locate = inCode): VfChanges {
   const parsed = vfChangesSchema.safeParse(input);
   if (!parsed.success) throwProblems(problemsOf(parsed.error, input, changesRoot, locate));
@@ -135,7 +135,7 @@ export function completeChanges(input: unknown, locate: Locate = inCode): VfChan
   return Object.fromEntries(entries) as VfChanges;
 }
 
-/** Refuses the changed form of a VF that would get in the way of the others. */
+/** Refuses the changed form of a VF if it conflicts with the others. */
 export function checkRoomFor(vf: VfConfig, nic: NicConfig, locate: Locate = inCode): void {
   const others = nic.vfs.filter((other) => other.name !== vf.name);
   if (others.length >= PORT_COUNT_MAX) {
@@ -147,7 +147,7 @@ export function checkRoomFor(vf: VfConfig, nic: NicConfig, locate: Locate = inCo
   throwProblems(conflictsOf(alone, at, (path) => path.slice(2), taken));
 }
 
-/** Refuses a VF to be added: its name must be free too. */
+/** Refuses a new VF if it conflicts; its name must be free too. */
 export function checkNewVf(vf: VfConfig, nic: NicConfig, locate: Locate = inCode): void {
   if ([...nic.vfs, ...nic.uplinks, ...nic.rngs].some(({ name }) => name === vf.name)) {
     throw operatorError('HEDDLE_VF_EXISTS', { vf: vf.name });
@@ -158,12 +158,12 @@ export function checkNewVf(vf: VfConfig, nic: NicConfig, locate: Locate = inCode
 function cpuConflicts({ processors, processorCpus }: NicConfig, locate: Locate): OperatorError[] {
   if (processorCpus.length === 0 || processorCpus.length === processors) return [];
   const path = ['processorCpus'];
-  const allowed = `one CPU for each processor, which "processors" says are ${processors}`;
+  const allowed = `a list of ${processors} CPUs, one per processor ("processors")`;
   const parameters = { key: keyText(path, 'the NIC'), allowed, received: processorCpus.join(', ') };
   return [operatorError('HEDDLE_CONFIG_VALUE', { where: locate(path, 'value'), ...parameters })];
 }
 
-/** Duplicates, each reported at its second appearance. */
+/** Duplicates, each reported where it appears the second time. */
 function conflictsOf(
   config: NicConfig,
   locate: Locate,
@@ -181,7 +181,7 @@ function conflictsOf(
       { code: 'HEDDLE_CONFIG_DUPLICATE_MAC', field: 'mac', seen: macs },
       { code: 'HEDDLE_CONFIG_DUPLICATE_SOCKET', field: 'socket', seen: sockets },
     ] as const;
-    // Two VFs of one name share their derived MAC too: saying so would only distract.
+    // Two VFs with one name share their derived MAC too; reporting that would only distract.
     const isNameTaken = names.has(vf.name);
     for (const { code, field, seen } of kinds) {
       const other = seen.get(vf[field]);
@@ -198,8 +198,8 @@ function conflictsOf(
 }
 
 /**
- * Uplinks and entropy devices: their names and sockets are of one space with those of VFs. (The MAC
- * table shows VFs and uplinks.)
+ * Uplinks and entropy devices share names and sockets with VFs. (The MAC table shows VFs and
+ * uplinks.)
  */
 function otherConflicts(
   { uplinks, rngs }: NicConfig,

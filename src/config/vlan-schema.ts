@@ -1,4 +1,4 @@
-// The validator of a port's VLANs: VFs and uplinks have the same.
+// The validator of a port's VLANs, for VFs and uplinks alike.
 
 import { z } from 'zod';
 import { VLAN_ID_MAX } from '../../layout/switch.ts';
@@ -27,7 +27,7 @@ const fields = {
     .meta({ description: 'The one VLAN of the trunk whose frames have no tag.' }),
   priority: wholeNumber(0, PRIORITY_MAX)
     .optional()
-    .meta({ description: '802.1p priority of frames that come without a tag.' }),
+    .meta({ description: '802.1p priority of frames that arrive without a tag.' }),
   protocol: z
     .enum(['802.1Q', '802.1ad'], protocolAllowed)
     .optional()
@@ -36,20 +36,20 @@ const fields = {
 
 export const VLAN_KEYS: readonly string[] = Object.keys(fields);
 
-/** Each key that does not go with the others, and what it takes beside them. */
+/** The keys that conflict with others, with what they must be instead. */
 function conflictsOf(settings: VlanSettings): [keyof VlanSettings, string][] {
   const { access, trunk, native, priority, protocol } = settings;
   const conflicts: [keyof VlanSettings, string][] = [];
   const isInNone = access === undefined && trunk === undefined;
   if (access !== undefined && trunk !== undefined) {
-    conflicts.push(['access', 'no value beside "trunk": a port is the one or the other']);
+    conflicts.push(['access', 'omitted if "trunk" is set (a port is one or the other)']);
   }
   if (native !== undefined && trunk === undefined) {
-    conflicts.push(['native', 'no value without "trunk"']);
+    conflicts.push(['native', 'omitted without "trunk"']);
   } else if (native !== undefined && trunk !== 'all' && !trunk?.includes(native)) {
-    conflicts.push(['native', `one of the VLANs of "trunk", ${trunk?.join(', ')}`]);
+    conflicts.push(['native', `one of the VLANs of "trunk" (${trunk?.join(', ')})`]);
   }
-  const alone = 'no value without "access" or "trunk"';
+  const alone = 'omitted without "access" or "trunk"';
   if (isInNone && priority !== undefined) conflicts.push(['priority', alone]);
   if (isInNone && protocol !== undefined) conflicts.push(['protocol', alone]);
   return conflicts;
@@ -62,4 +62,4 @@ export const vlanSchema = z
       context.addIssue({ code: 'custom', path: [key], message });
     }
   })
-  .meta({ description: 'The VLANs of the port. Left out: none, and tags pass untouched.' });
+  .meta({ description: 'The VLANs of the port. Default: none; tags pass unchanged.' });

@@ -1,5 +1,5 @@
-// The build runs this: the JSON Schema of the configuration, for editors that check YAML as one
-// types.
+// Run by the build: writes the JSON Schema of the configuration, for editors that check YAML while
+// it is typed.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';

@@ -20,6 +20,8 @@ export class Refusals {
   /** What is to be told when its front-end has gone. */
   rest(): string | null {
     const heldBack = this.#limit.takeHeldBack();
-    return heldBack === 0 ? null : `${heldBack} more refused requests were not told one by one`;
+    return heldBack === 0
+      ? null
+      : `${heldBack} more refused requests were not reported individually`;
   }
 }

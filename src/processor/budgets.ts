@@ -74,7 +74,7 @@ export function takeProcessorMappings(processors: number, budget = mappingBudget
   throw operatorError('HEDDLE_MAPPINGS', {
     what: `run with ${processors} processors`,
     limit: budget.total + MAIN_MAPPINGS,
-    received: `${count} mappings more`,
+    received: `${count} more mappings`,
   });
 }
 
@@ -91,7 +91,7 @@ export function checkAddressSpace(
   const needed = memories * MEMORY_BYTES + threads * THREAD_BYTES;
   if (needed <= limit) return;
   throw operatorError('HEDDLE_ADDRESS_SPACE', {
-    received: `${Math.round(limit / GIB)} GiB, where ${needed / GIB} GiB are needed`,
+    received: `${Math.round(limit / GIB)} GiB, but ${needed / GIB} GiB are needed`,
   });
 }
 

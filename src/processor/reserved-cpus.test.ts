@@ -48,13 +48,13 @@ describe('a NIC whose processor has a CPU for itself', () => {
     const error = await createNic(config([own, 8191])).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(OperatorError);
     expect(error).toMatchObject({ code: 'HEDDLE_CPU_NOT_AVAILABLE', status: 400 });
-    expect((error as OperatorError).message).toContain('received 8191');
+    expect((error as OperatorError).message).toContain('CPU 8191');
     expect(threadsOn(allowed)).toBe(threadIds().length);
   });
 
   test.each([
-    [[own, own], 'takes a list of CPU numbers, each once: received'],
-    [[-1], 'takes a whole number from 0 to 8191: received -1'],
+    [[own, own], 'must be a list of CPU numbers, each once: received'],
+    [[-1], 'must be a whole number from 0 to 8191: received -1'],
   ])('refuses %j', async (cpus, message) => {
     await expect(createNic(config(cpus))).rejects.toThrow(message);
   });
@@ -63,7 +63,7 @@ describe('a NIC whose processor has a CPU for itself', () => {
     const vfs = [{ name: 'vm1', socket: join(directory, 'vm1.sock') }];
     const wrong = createNic({ processors: 2, processorCpus: [own], vfs });
     await expect(wrong).rejects.toThrow(
-      'processorCpus takes one CPU for each processor, which "processors" says are 2: received',
+      'processorCpus must be a list of 2 CPUs, one per processor ("processors"): received',
     );
     const nic = await createNic({ vfs });
     await expect(nic.apply({ processorCpus: [own], vfs })).rejects.toThrow(

@@ -138,6 +138,6 @@ export class PacketSource extends InterfaceSource {
 function explain(errno: number, name: string): unknown {
   const way = 'setcap cap_net_raw+ep "$(readlink -f "$(command -v node)")"';
   const error = new SystemError('socket', errno);
-  const parameters = { operation: 'open a packet socket', way, name };
-  return systemRefusal(error, `open a packet socket on ${name}`, MEANINGS, parameters) ?? error;
+  const operation = `open a packet socket on ${name}`;
+  return systemRefusal(error, operation, MEANINGS, { operation, way }) ?? error;
 }

@@ -83,8 +83,8 @@ export class TapSource extends InterfaceSource {
     const user = process.getuid?.() ?? 0;
     const way = `ip tuntap add ${name} mode tap user ${user} && ip link set ${name} up`;
     const error = new SystemError('open /dev/net/tun', errno);
-    const parameters = { operation: 'open the TAP', way, name };
-    return systemRefusal(error, `open the TAP ${name}`, MEANINGS, parameters) ?? error;
+    const operation = `open the TAP ${name}`;
+    return systemRefusal(error, operation, MEANINGS, { operation, way, name }) ?? error;
   }
 
   #capabilities(): UplinkCapabilities {

@@ -212,7 +212,7 @@ function explain(error: unknown, options: XdpOptions): unknown {
   const parameters = {
     name,
     queues,
-    operation: 'use AF_XDP',
+    operation: `use AF_XDP on ${name}`,
     way: `setcap ${capabilities} "$(readlink -f "$(command -v node)")"`,
     wish: `attach: ${attach}, zeroCopy: ${zeroCopy}`,
     reason: message,

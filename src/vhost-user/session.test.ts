@@ -222,7 +222,7 @@ describe('a session', () => {
     if (beyond !== undefined) await expect(send(beyond)).rejects.toThrow(RequestRefused);
     c.close(fd);
     expect(heard[0]).toMatch(
-      /Cannot keep more file descriptors of VF vf0 .*share is 6: received 7/,
+      /Cannot keep more file descriptors for VF vf0 .*share is 6: received 7/,
     );
     // What it has goes on, and room that it frees is room again.
     await frontEnd.send('SET_VRING_CALL', writeU64(0x100n));

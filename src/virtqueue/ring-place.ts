@@ -23,7 +23,7 @@ export function takePlace(pins: RingPins, budget: Budget, processors: number): R
   const { message, hint } = operatorError('HEDDLE_MAPPINGS', {
     what: 'map the ring',
     limit: mapCountMax(),
-    received: `${count} mappings more`,
+    received: `${count} more mappings`,
   });
   return ringProblem(RING_FAULT_MEMORY, `${message}. ${hint}`);
 }

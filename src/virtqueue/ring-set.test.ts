@@ -130,7 +130,7 @@ describe('the rings of a port', () => {
     const setup = { ...createRingSetup(), size: 16, addresses, isEnabled: true };
     expect(await rings.start(0, setup, memory, 0n)).toMatchObject({
       fault: RING_FAULT_MEMORY,
-      reason: expect.stringMatching(/max_map_count.*received 24 mappings more. Raise it/),
+      reason: expect.stringMatching(/needs 24 more mappings.*max_map_count.*Raise the limit/),
     });
     expect(fabric.pins.usedCells).toBe(0);
     expect(rings.queues()).toEqual([]);
