@@ -17,7 +17,7 @@ type Area = readonly [name: string, base: number, sizeBytes: number];
 
 /** What each private area has to hold, in the order of the addresses. */
 const PRIVATE_AREAS: readonly Area[] = [
-  ['control', memory.CONTROL_BASE, processor.CONTROL_LOOP_OTHER + 4],
+  ['control', memory.CONTROL_BASE, processor.CONTROL_REQUEST_COUNT + 4],
   ['batch', memory.BATCH_BASE, memory.BATCH_RECORD_SIZE],
   [
     'untranslated list',
@@ -39,7 +39,8 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['flood list', memory.FLOOD_LIST_BASE, BATCH_MAX * 4],
   ['interrupt due list', memory.INTERRUPT_DUE_LIST_BASE, RING_COUNT_MAX * 4],
   ['signal list', memory.SIGNAL_LIST_BASE, RING_COUNT_MAX * 4],
-  ['transmit ring list', memory.TX_RING_LIST_BASE, (RING_COUNT_MAX / 2) * 4],
+  ['work list', memory.WORK_LIST_BASE, RING_COUNT_MAX * 4],
+  ['request list', memory.REQUEST_LIST_BASE, RING_COUNT_MAX * 4],
   ['port list', memory.PORT_LIST_BASE, PORT_COUNT_MAX * 4],
   ['fault list', memory.FAULT_LIST_BASE, RING_COUNT_MAX * 4],
   ['window table', memory.WINDOW_TABLE_BASE, memory.WINDOW_TABLE_COUNT * memory.WINDOW_ENTRY_SIZE],
@@ -52,7 +53,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ],
   ['source segments', memory.SOURCE_PIECES_BASE, PIECE_COUNT_MAX * 8],
   ['target segments', memory.TARGET_PIECES_BASE, PIECE_COUNT_MAX * 8],
-  ['transmit rings’ costs', memory.TX_RING_SPENT_BASE, (RING_COUNT_MAX / 2) * 4],
+  ['costs of the work list', memory.WORK_SPENT_BASE, RING_COUNT_MAX * 4],
   ['ring views', memory.RING_VIEWS_BASE, RING_COUNT_MAX * virtqueue.RING_VIEW_SIZE],
   ['IOTLB', memory.IOTLB_BASE, memory.IOTLB_TABLE_COUNT * memory.IOTLB_ENTRY_SIZE],
   ['command', memory.COMMAND_BASE, memory.COMMAND_ANSWER + limits.ANSWER_SIZE_MAX],
@@ -165,7 +166,6 @@ describe('relations', () => {
     expect(limits.CONTROL_QUEUE, 'behind the last queue').toBe(2 * limits.QUEUE_PAIRS_MAX);
     expect(limits.RING_BLOCK_SIZE).toBe(2 ** limits.RING_BLOCK_SHIFT);
     expect(RING_COUNT_MAX % limits.RING_BLOCK_SIZE).toBe(0);
-    expect(limits.RING_BLOCK_SIZE % 2, 'a queue’s parity is its ring’s').toBe(0);
     expect(vf.NO_PORT).toBeGreaterThanOrEqual(PORT_COUNT_MAX);
   });
 

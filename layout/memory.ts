@@ -100,8 +100,10 @@ export const FLOOD_LIST_BASE: u32 = WHOLE_LIST_BASE + BATCH_MAX * 4;
 /** Rings whose guests may want an interrupt. */
 export const INTERRUPT_DUE_LIST_BASE: u32 = FLOOD_LIST_BASE + BATCH_MAX * 4;
 export const SIGNAL_LIST_BASE: u32 = INTERRUPT_DUE_LIST_BASE + RING_COUNT_MAX * 4;
-export const TX_RING_LIST_BASE: u32 = SIGNAL_LIST_BASE + RING_COUNT_MAX * 4;
-export const PORT_LIST_BASE: u32 = TX_RING_LIST_BASE + (RING_COUNT_MAX >> 1) * 4;
+/** The work list: the rings that turns look at. */
+export const WORK_LIST_BASE: u32 = SIGNAL_LIST_BASE + RING_COUNT_MAX * 4;
+export const REQUEST_LIST_BASE: u32 = WORK_LIST_BASE + RING_COUNT_MAX * 4;
+export const PORT_LIST_BASE: u32 = REQUEST_LIST_BASE + RING_COUNT_MAX * 4;
 export const FAULT_LIST_BASE: u32 = PORT_LIST_BASE + PORT_COUNT_MAX * 4;
 
 export const WINDOW_TABLE_BASE: u32 = FAULT_LIST_BASE + RING_COUNT_MAX * 4;
@@ -125,9 +127,9 @@ export const SOURCE_PIECES_BASE: u32 =
   (GATHERED_BASE + GATHERED_SIZE + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
 export const TARGET_PIECES_BASE: u32 = SOURCE_PIECES_BASE + PIECE_COUNT_MAX * 8;
 
-/** What each ring of the list of transmit rings has cost in this round (u32). */
-export const TX_RING_SPENT_BASE: u32 = TARGET_PIECES_BASE + PIECE_COUNT_MAX * 8;
-export const RING_VIEWS_BASE: u32 = TX_RING_SPENT_BASE + (RING_COUNT_MAX >> 1) * 4;
+/** What each ring of the work list has cost in this round (u32). */
+export const WORK_SPENT_BASE: u32 = TARGET_PIECES_BASE + PIECE_COUNT_MAX * 8;
+export const RING_VIEWS_BASE: u32 = WORK_SPENT_BASE + RING_COUNT_MAX * 4;
 
 /** Translations of guests behind an IOMMU. */
 export const IOTLB_BASE: u32 = RING_VIEWS_BASE + RING_COUNT_MAX * RING_VIEW_SIZE;
@@ -159,7 +161,7 @@ export const RECOUNT_BASE: u32 = HEADER_SCRATCH_BASE + BATCH_MAX * HEADER_SCRATC
 export const RECOUNT_ENTRY_SIZE: u32 = 16;
 /** Beside each ring: where the last look at its buffers stopped, and where the ring stood then. */
 export const LOOK_PLACES_BASE: u32 = RECOUNT_BASE + PORT_COUNT_MAX * RECOUNT_ENTRY_SIZE;
-/** Beside each function: how many transmit rings it has listed, and how many are left out next. */
+/** Beside each function: how many rings it has in the work list, and how many are left out next. */
 export const VF_ROUNDS_BASE: u32 = LOOK_PLACES_BASE + RING_COUNT_MAX * 4;
 export const PRIVATE_END: u32 =
   (VF_ROUNDS_BASE + FUNCTION_COUNT_MAX * 2 + PAGE_SIZE_MAX - 1) & ~(PAGE_SIZE_MAX - 1);

@@ -26,7 +26,8 @@ export const CONTROL_FAULT_COUNT: u32 = 36;
 export const CONTROL_NOW_SECONDS: u32 = 40;
 /** Counts batches and deliveries: the age of windows. */
 export const CONTROL_BATCH_STAMP: u32 = 44;
-export const CONTROL_TX_RING_COUNT: u32 = 48;
+/** Rings that turns look at: their numbers stand at WORK_LIST_BASE. */
+export const CONTROL_WORK_COUNT: u32 = 48;
 export const CONTROL_PORT_COUNT: u32 = 52;
 export const CONTROL_INTERRUPT_DUE_COUNT: u32 = 56;
 /** The ring that the firmware works on, for the report after a trap. */
@@ -46,6 +47,11 @@ export const CONTROL_SENT_BYTES: u32 = 72;
 /** Two uplinks that seem to be a loop: port + 1 of each (0 = none). The host clears them. */
 export const CONTROL_LOOP_PORT: u32 = 76;
 export const CONTROL_LOOP_OTHER: u32 = 80;
+/**
+ * Rings whose next request is there for the host to take: count, ring numbers at REQUEST_LIST_BASE.
+ * The host clears it.
+ */
+export const CONTROL_REQUEST_COUNT: u32 = 84;
 
 // Whom a turn, at its end, lists for interrupts. Who is not listed is remembered for a later turn.
 export const INTERRUPT_NOBODY: u32 = 0;
@@ -55,11 +61,11 @@ export const INTERRUPT_ALL: u32 = 2;
 
 // What a turn returns: flags.
 export const TURN_IDLE: u32 = 0;
-/** Frames moved. */
+/** Frames moved, or something like it. */
 export const TURN_WORKED: u32 = 1;
 /** A window is missing: map it and call again. The batch waits where it is. */
 export const TURN_MISSED: u32 = 2;
-/** Interrupts or faults are listed for the host. */
+/** Interrupts, faults, requests or questions are listed for the host. */
 export const TURN_SIGNALS: u32 = 4;
 /** Frames are lent to drivers of uplinks: let them send, and call again. The batch waits. */
 export const TURN_LENT: u32 = 8;

@@ -91,6 +91,14 @@ export const RING_DISABLED: u32 = 1;
 export const RING_ENABLED: u32 = 2;
 export const RING_FAULTED: u32 = 3;
 
+// What a ring is for: what a look at it does (`serve` in firmware/main.ts).
+/** Frames go to it, out of others: it is not in the work list. */
+export const RING_KIND_RECEIVE: u32 = 0;
+/** Frames come from it. */
+export const RING_KIND_TRANSMIT: u32 = 1;
+/** Its chains are for the host, one by one: that hears of the next, and takes it between turns. */
+export const RING_KIND_REQUEST: u32 = 2;
+
 export const RING_F_MERGEABLE: u32 = 1;
 export const RING_F_EVENT_INDEX: u32 = 2;
 export const RING_F_IN_ORDER: u32 = 4;
@@ -134,8 +142,10 @@ export const RING_VIEW_USED: u32 = 8;
 export const RING_VIEW_STATE: u32 = 12;
 /** 1 while the ring stands in this turn's list of rings whose guest may want an interrupt. */
 export const RING_VIEW_INTERRUPT_DUE: u32 = 16;
-/** 1 while a transmit ring waits for a translation, out of the list of rings to look at. */
+/** u16: 1 while the ring waits for news (a translation, a kick), out of the work list. */
 export const RING_VIEW_PARKED: u32 = 24;
+/** u16: RING_KIND_…. */
+export const RING_VIEW_KIND: u32 = 26;
 /** How much the ring's driver, in this very processor, takes of large frames where they lie. */
 export const RING_VIEW_LENDABLE_BYTES: u32 = 28;
 

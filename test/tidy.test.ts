@@ -51,6 +51,7 @@ const FIRMWARE_ORDER = [
   'virtqueue',
   'offload',
   'scheduler',
+  'request',
   'switch',
   'net',
   'main',

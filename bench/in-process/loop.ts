@@ -38,6 +38,8 @@ import {
   RING_F_MERGEABLE,
   RING_FLAGS,
   RING_HEADER_SIZE,
+  RING_KIND_RECEIVE,
+  RING_KIND_TRANSMIT,
   RING_RECORD_SIZE,
   RING_SIZE,
   RING_STATE,
@@ -155,8 +157,9 @@ export class InProcessLoop {
     view.setUint16(ring + availOffset + AVAIL_FLAGS, AVAIL_F_NO_INTERRUPT, true);
     const index = ring + availOffset + AVAIL_INDEX;
     this.#indices.push(new Uint16Array(this.#memory.buffer, index, 1));
-    const state = RING_ENABLED;
-    this.#firmware.attachRing(number, ring, ring + availOffset, ring + usedOffset, state, queue);
+    const kind = queue === 0 ? RING_KIND_RECEIVE : RING_KIND_TRANSMIT;
+    const parts = [ring, ring + availOffset, ring + usedOffset] as const;
+    this.#firmware.attachRing(number, ...parts, RING_ENABLED, kind);
   }
 
   /** Where the virtio-net header of a buffer is: receive buffers first, then the transmit ones. */

@@ -17,10 +17,11 @@ import {
   CONTROL_NOW_MICROSECONDS,
   CONTROL_NOW_SECONDS,
   CONTROL_PORT_COUNT,
+  CONTROL_REQUEST_COUNT,
   CONTROL_SENT_BYTES,
   CONTROL_SIGNAL_COUNT,
-  CONTROL_TX_RING_COUNT,
   CONTROL_UNTRANSLATED_COUNT,
+  CONTROL_WORK_COUNT,
 } from '../../layout/processor';
 
 @unmanaged
@@ -35,7 +36,7 @@ export class Control {
   faultCount: u32;
   nowSeconds: u32;
   batchStamp: u32;
-  txRingCount: u32;
+  workCount: u32;
   portCount: u32;
   interruptDueCount: u32;
   currentRing: u32;
@@ -44,6 +45,7 @@ export class Control {
   sentBytes: u32;
   loopPort: u32;
   loopOther: u32;
+  requestCount: u32;
 }
 
 if (offsetof<Control>('missVf') != CONTROL_MISS_VF) ERROR('Control.missVf drifted');
@@ -56,7 +58,7 @@ if (offsetof<Control>('signalCount') != CONTROL_SIGNAL_COUNT) ERROR('Control.sig
 if (offsetof<Control>('faultCount') != CONTROL_FAULT_COUNT) ERROR('Control.faultCount drifted');
 if (offsetof<Control>('nowSeconds') != CONTROL_NOW_SECONDS) ERROR('Control.nowSeconds drifted');
 if (offsetof<Control>('batchStamp') != CONTROL_BATCH_STAMP) ERROR('Control.batchStamp drifted');
-if (offsetof<Control>('txRingCount') != CONTROL_TX_RING_COUNT) ERROR('Control.txRingCount drifted');
+if (offsetof<Control>('workCount') != CONTROL_WORK_COUNT) ERROR('Control.workCount drifted');
 if (offsetof<Control>('portCount') != CONTROL_PORT_COUNT) ERROR('Control.portCount drifted');
 if (offsetof<Control>('interruptDueCount') != CONTROL_INTERRUPT_DUE_COUNT) ERROR('Control drifted');
 if (offsetof<Control>('currentRing') != CONTROL_CURRENT_RING) ERROR('Control.currentRing drifted');
@@ -65,6 +67,7 @@ if (offsetof<Control>('nowMicroseconds') != CONTROL_NOW_MICROSECONDS) ERROR('Con
 if (offsetof<Control>('sentBytes') != CONTROL_SENT_BYTES) ERROR('Control.sentBytes drifted');
 if (offsetof<Control>('loopPort') != CONTROL_LOOP_PORT) ERROR('Control.loopPort drifted');
 if (offsetof<Control>('loopOther') != CONTROL_LOOP_OTHER) ERROR('Control.loopOther drifted');
+if (offsetof<Control>('requestCount') != CONTROL_REQUEST_COUNT) ERROR('Control drifted');
 
 export function control(): Control {
   return changetype<Control>(CONTROL_BASE);

@@ -9,7 +9,7 @@ import {
 } from '../../layout/counters';
 import { INTERRUPT_DUE_LIST_BASE, SIGNAL_LIST_BASE } from '../../layout/memory';
 import { INTERRUPT_RECEIVERS } from '../../layout/processor';
-import { RING_STOPPED } from '../../layout/virtqueue';
+import { RING_KIND_TRANSMIT, RING_STOPPED } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
 import { frameAt, TARGET_DROP, TARGET_FLOOD } from '../headers/frame';
 import { control } from '../memory/control';
@@ -18,7 +18,7 @@ import { isDeferred } from '../virtqueue/defer';
 import { isStopped, lock, unlock } from '../virtqueue/lock';
 import { wantsInterrupt } from '../virtqueue/notification';
 import { isPacked, publishUsed, putUsed } from '../virtqueue/queue';
-import { isTransmit, Ring, RingView, ringAt, viewAt } from '../virtqueue/ring';
+import { Ring, RingView, ringAt, viewAt } from '../virtqueue/ring';
 import { markInterruptDue } from './interrupt-due';
 
 /**
@@ -91,12 +91,12 @@ export function listInterrupts(whom: u32): bool {
   let deferred: u32 = 0;
   for (let i: u32 = 0; i < words.interruptDueCount; i++) {
     const ringNumber = load<u32>(INTERRUPT_DUE_LIST_BASE + (i << 2));
-    if (whom == INTERRUPT_RECEIVERS && isTransmit(ringNumber)) {
+    const view = viewAt(ringNumber);
+    if (whom == INTERRUPT_RECEIVERS && view.kind == RING_KIND_TRANSMIT) {
       store<u32>(INTERRUPT_DUE_LIST_BASE + (deferred << 2), ringNumber);
       deferred += 1;
       continue;
     }
-    const view = viewAt(ringNumber);
     const ring = ringAt(ringNumber);
     if (view.state == RING_STOPPED) {
       view.interruptDue = 0;

@@ -1,4 +1,5 @@
-// Whose turn it is. All transmit rings of this processor have theirs, a batch each: a round.
+// Whose turn it is. All rings of this processor's work list have theirs, a look each: a round. What
+// a look does is their kind's matter (main.ts); here it has a cost.
 //
 //   turn        turn      turn            A round of many busy rings takes long, so it is done in
 //   ┌─────────┐ ┌───────┐ ┌───────┐       parts: a turn ends after some 10 µs of batches. Before it
@@ -19,7 +20,7 @@ import {
   QUESTION_TURNS,
   TURN_COST_MAX,
 } from '../../layout/limits';
-import { TX_RING_LIST_BASE, TX_RING_SPENT_BASE, VF_ROUNDS_BASE } from '../../layout/memory';
+import { VF_ROUNDS_BASE, WORK_LIST_BASE, WORK_SPENT_BASE } from '../../layout/memory';
 import { RING_STOPPED } from '../../layout/virtqueue';
 import { NO_RING } from '../headers/batch';
 import { control } from '../memory/control';
@@ -49,18 +50,18 @@ export function lengthCostShift(): u32 {
   return questionTurns != 0 ? LENGTH_COST_SHIFT_SHORT : LENGTH_COST_SHIFT;
 }
 
-/** The ring at a place of the list, of which there are `txRingCount` (see the control words). */
+/** The ring at a place of the work list, which has `workCount` (see the control words). */
 export function ringOf(place: u32): u32 {
-  return load<u32>(TX_RING_LIST_BASE + (place << 2));
+  return load<u32>(WORK_LIST_BASE + (place << 2));
 }
 
 function spentOf(place: u32): u32 {
-  return load<u32>(TX_RING_SPENT_BASE + (place << 2));
+  return load<u32>(WORK_SPENT_BASE + (place << 2));
 }
 
 function setEntry(place: u32, ring: u32, spent: u32): void {
-  store<u32>(TX_RING_LIST_BASE + (place << 2), ring);
-  store<u32>(TX_RING_SPENT_BASE + (place << 2), spent);
+  store<u32>(WORK_LIST_BASE + (place << 2), ring);
+  store<u32>(WORK_SPENT_BASE + (place << 2), spent);
 }
 
 /** Two bytes for each VF: how many of its rings are listed, and how many looks to leave out. */
@@ -76,15 +77,15 @@ function countRing(ring: u32, change: i32): void {
   store<u8>(roundsOf(ring), u8(i32(load<u8>(roundsOf(ring))) + change));
 }
 
-export function listTransmitRing(ring: u32): void {
+export function listRing(ring: u32): void {
   const words = control();
-  setEntry(words.txRingCount, ring, 0);
-  words.txRingCount += 1;
+  setEntry(words.workCount, ring, 0);
+  words.workCount += 1;
   countRing(ring, 1);
 }
 
-export function unlistTransmitRing(ring: u32): void {
-  const count = control().txRingCount;
+export function unlistRing(ring: u32): void {
+  const count = control().workCount;
   for (let place: u32 = 0; place < count; place++) {
     if (ringOf(place) != ring) continue;
     removeEntry(place);
@@ -95,8 +96,8 @@ export function unlistTransmitRing(ring: u32): void {
 function removeEntry(place: u32): void {
   const words = control();
   countRing(ringOf(place), -1);
-  words.txRingCount -= 1;
-  setEntry(place, ringOf(words.txRingCount), spentOf(words.txRingCount));
+  words.workCount -= 1;
+  setEntry(place, ringOf(words.workCount), spentOf(words.workCount));
 }
 
 /**
@@ -107,7 +108,7 @@ export function hasWorkBeside(sender: u32, receiver: u32): bool {
   const words = control();
   const inHand = words.currentRing;
   let found = false;
-  for (let place: u32 = 0; place < words.txRingCount && !found; place++) {
+  for (let place: u32 = 0; place < words.workCount && !found; place++) {
     const ring = ringOf(place);
     const vf = functionOf(ring);
     if (vf == sender || vf == receiver || viewAt(ring).state == RING_STOPPED) continue;
@@ -125,7 +126,7 @@ export function openTurn(): void {
   if (questionTurns != 0) questionTurns -= 1;
   mayStartOver = cursor != 0;
   // At the beginning of a round everybody is looked at soon.
-  detoursLeft = mayStartOver ? min(DETOURS_MAX, control().txRingCount) : 0;
+  detoursLeft = mayStartOver ? min(DETOURS_MAX, control().workCount) : 0;
 }
 
 /** The ring whose turn it is, or NO_RING: the turn is over. */
@@ -145,7 +146,7 @@ function nextDetour(): u32 {
   const words = control();
   while (detoursLeft != 0 && turnCost < TURN_COST_MAX) {
     detoursLeft -= 1;
-    detour = detour + 1 < words.txRingCount ? detour + 1 : 0;
+    detour = detour + 1 < words.workCount ? detour + 1 : 0;
     const ring = ringOf(detour);
     if (spentOf(detour) >= DETOUR_COST_MAX || leftOut(ring) != 0) continue;
     if (hasFew(ring)) return ring;
@@ -155,7 +156,7 @@ function nextDetour(): u32 {
 
 function nextOfRound(): u32 {
   const words = control();
-  for (; cursor < words.txRingCount; cursor++) {
+  for (; cursor < words.workCount; cursor++) {
     const ring = ringOf(cursor);
     if (viewAt(ring).state == RING_STOPPED) continue;
     if (turnCost >= TURN_COST_MAX) return NO_RING;
@@ -220,7 +221,7 @@ function charge(cost: u32): bool {
  */
 export function renewDetours(): void {
   const mine = isDetour ? detour : cursor;
-  const count = control().txRingCount;
+  const count = control().workCount;
   for (let place: u32 = 0; place < count; place++) {
     if (place != mine && spentOf(place) >= DETOUR_COST_MAX) setEntry(place, ringOf(place), 0);
   }
@@ -231,7 +232,7 @@ export function leaveRing(): void {
   if (!isDetour) cursor += 1;
 }
 
-/** The ring in hand waits for its guest's IOMMU: it is looked at no more until there is news. */
+/** The ring in hand waits for something: it is looked at no more until there is news of it. */
 export function parkRing(): void {
   const place = isDetour ? detour : cursor;
   viewAt(ringOf(place)).parked = 1;

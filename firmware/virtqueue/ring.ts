@@ -31,6 +31,7 @@ import {
   RING_VIEW_AVAIL,
   RING_VIEW_DESCRIPTORS,
   RING_VIEW_INTERRUPT_DUE,
+  RING_VIEW_KIND,
   RING_VIEW_LENDABLE_BYTES,
   RING_VIEW_PARKED,
   RING_VIEW_SIZE,
@@ -86,7 +87,8 @@ export class RingView {
   interruptDue: u32;
   /** Batches in a row that a missing window kept from their first frame. */
   missStreak: u32;
-  parked: u32;
+  parked: u16;
+  kind: u16;
   /** Bytes of large frames to this ring that may be lent, not copied. */
   lendableBytes: u32;
 }
@@ -97,12 +99,8 @@ if (offsetof<RingView>('used') != RING_VIEW_USED) ERROR('RingView.used drifted')
 if (offsetof<RingView>('state') != RING_VIEW_STATE) ERROR('RingView.state drifted');
 if (offsetof<RingView>('interruptDue') != RING_VIEW_INTERRUPT_DUE) ERROR('RingView drifted');
 if (offsetof<RingView>('parked') != RING_VIEW_PARKED) ERROR('RingView.parked drifted');
+if (offsetof<RingView>('kind') != RING_VIEW_KIND) ERROR('RingView.kind drifted');
 if (offsetof<RingView>('lendableBytes') != RING_VIEW_LENDABLE_BYTES) ERROR('RingView drifted');
-
-/** Of a VF's queues, those with odd numbers are transmitq1, transmitq2 … (virtio 1.3, 5.1.2). */
-export function isTransmit(ringNumber: u32): bool {
-  return (ringNumber & 1) != 0;
-}
 
 export function ringAt(ring: u32): Ring {
   return changetype<Ring>(SHARED_BASE + SHARED_RINGS + ring * RING_RECORD_SIZE);

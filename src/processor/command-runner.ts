@@ -3,6 +3,9 @@ import {
   RING_F_PACKED,
   RING_FAULT_PLACE,
   RING_FLAGS,
+  RING_KIND_RECEIVE,
+  RING_KIND_REQUEST,
+  RING_KIND_TRANSMIT,
   RING_LAST_AVAIL,
   RING_RECORD_SIZE,
   RING_SIGNALLED_USED,
@@ -37,6 +40,14 @@ export interface Parts {
   uplinks: UplinkPorts;
   controlQueues: ControlQueues;
 }
+
+/** What a look at a ring is for: the firmware knows kinds, not roles. */
+const KINDS: Readonly<Record<RingRole, number>> = {
+  receive: RING_KIND_RECEIVE,
+  transmit: RING_KIND_TRANSMIT,
+  control: RING_KIND_REQUEST,
+  request: RING_KIND_REQUEST,
+};
 
 type AttachRing = Extract<Command, { kind: 'attach-ring' }>;
 
@@ -130,11 +141,11 @@ export class CommandRunner {
       space.addressOf(avail),
       space.addressOf(used),
       command.state,
-      command.role === 'transmit' ? 1 : 0,
+      KINDS[command.role],
     );
     calls.set(command.ring, command.call);
     if (command.looksAhead) this.#parts.translations.watch(command.ring, command.owner);
-    if (isAnswered(command.role)) this.#parts.controlQueues.attach(command.ring);
+    if (KINDS[command.role] === RING_KIND_REQUEST) this.#parts.controlQueues.attach(command.ring);
     const isAwaited = command.role !== 'receive' && command.kickFd >= 0;
     if (isAwaited) waiter.add(command.kickFd, command.ring);
   }
@@ -191,11 +202,6 @@ export class CommandRunner {
     for (const pin of distinctPins(Object.values(pins))) space.unmapPin(pin);
     waiter.remove(ring); // last, since it may fail
   }
-}
-
-/** Chains of these are handed to the control plane, and its answers back. */
-function isAnswered(role: RingRole): boolean {
-  return role === 'control' || role === 'request';
 }
 
 function recordAt(ring: number): number {

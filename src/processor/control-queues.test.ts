@@ -1,6 +1,16 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { COMMAND_ANSWER, COMMAND_BASE } from '../../layout/memory.ts';
-import { COMMAND_BROKEN, COMMAND_MISSED, COMMAND_NONE } from '../../layout/processor.ts';
+import {
+  COMMAND_ANSWER,
+  COMMAND_BASE,
+  CONTROL_BASE,
+  REQUEST_LIST_BASE,
+} from '../../layout/memory.ts';
+import {
+  COMMAND_BROKEN,
+  COMMAND_MISSED,
+  COMMAND_NONE,
+  CONTROL_REQUEST_COUNT,
+} from '../../layout/processor.ts';
 import type { Report } from './commands.ts';
 import { ControlQueues } from './control-queues.ts';
 import type { Firmware } from './firmware.ts';
@@ -15,10 +25,27 @@ class FakeFirmware {
   /** Commands that each ring still has. */
   readonly waiting = new Map<number, number>();
   readonly taken = new Map<number, number>();
+  /** Rings that the next turn looks at. */
+  readonly awake = new Set<number>();
   work = 0;
+  looks = 0;
   #open = 0;
 
+  unparkRings(first: number, count: number): void {
+    for (let ring = first; ring < first + count; ring++) this.awake.add(ring);
+  }
+
+  turn(view: DataView): void {
+    const found = [...this.awake].filter((ring) => (this.waiting.get(ring) ?? 0) > 0);
+    found.forEach((ring, place) => {
+      view.setUint32(REQUEST_LIST_BASE + place * 4, ring, true);
+    });
+    view.setUint32(CONTROL_BASE + CONTROL_REQUEST_COUNT, found.length, true);
+    this.awake.clear();
+  }
+
   takeCommand(ring: number): number {
+    this.looks += 1;
     if ((this.waiting.get(ring) ?? 0) === 0) return COMMAND_NONE;
     this.work += 1;
     if (this.work > WITHOUT_END) throw new Error('one look went on and on');
@@ -43,12 +70,14 @@ let firmware: FakeFirmware;
 let cpu = 0;
 let queues: ControlQueues;
 let reports: Report[];
+let view: DataView;
 
 beforeEach(() => {
   firmware = new FakeFirmware();
   cpu = 0;
   reports = [];
   const buffer = new ArrayBuffer(COMMAND_BASE + COMMAND_ANSWER + 64);
+  view = new DataView(buffer);
   queues = new ControlQueues(
     firmware as unknown as Firmware,
     buffer,
@@ -65,8 +94,14 @@ beforeEach(() => {
 /** The number of the first control queue. */
 const RING = 100;
 
+function turn(): void {
+  firmware.turn(view);
+  queues.notice();
+}
+
 /** Commands and windows of the next look. */
 function look(): number {
+  turn();
   firmware.work = 0;
   queues.serve();
   return firmware.work;
@@ -76,6 +111,7 @@ function attach(count: number, commands: number): void {
   for (let vf = 0; vf < count; vf++) {
     queues.attach(RING + vf);
     firmware.waiting.set(RING + vf, commands);
+    firmware.unparkRings(RING + vf, 1); // whatever is attached is looked at
   }
 }
 
@@ -143,9 +179,27 @@ describe('a look at the control queues', () => {
     expect(reports).toMatchObject([{ kind: 'ring-fault', ring: RING }]);
   });
 
-  it('comes once in so many rounds, however many turns these have', () => {
-    attach(1, 1);
-    for (let round = 0; round < 64; round++) queues.look();
+  it('comes once in so many rounds, whether the guest has kicked or not', () => {
+    attach(1, 0);
+    turn();
+    firmware.waiting.set(RING, 1);
+    for (let round = 0; round < 64; round++) {
+      expect(firmware.awake.size).toBe(0);
+      queues.look();
+      turn();
+    }
+    queues.look();
     expect(firmware.taken.get(RING)).toBe(1);
+  });
+
+  it('comes at once where a guest has kicked, and costs nothing for those that have not', () => {
+    attach(255, 0);
+    turn();
+    const asking = RING + 17;
+    firmware.waiting.set(asking, 1);
+    queues.wake(asking);
+    look();
+    expect(firmware.taken.get(asking)).toBe(1);
+    expect(firmware.looks, 'the command, and that there is no other').toBe(2);
   });
 });

@@ -1,10 +1,12 @@
-import { ANSWER_SIZE_MAX, COMMAND_SIZE_MAX } from '../../layout/limits.ts';
+import { ANSWER_SIZE_MAX, COMMAND_SIZE_MAX, RING_COUNT_MAX } from '../../layout/limits.ts';
 import {
   COMMAND_ANSWER,
   COMMAND_BASE,
   COMMAND_BYTES,
   COMMAND_LENGTH,
   COMMAND_WRITABLE,
+  CONTROL_BASE,
+  REQUEST_LIST_BASE,
   SHARED_BASE,
   SHARED_RINGS,
 } from '../../layout/memory.ts';
@@ -12,7 +14,9 @@ import {
   COMMAND_BROKEN,
   COMMAND_FAULTED,
   COMMAND_MISSED,
+  COMMAND_NONE,
   COMMAND_UNTRANSLATED,
+  CONTROL_REQUEST_COUNT,
 } from '../../layout/processor.ts';
 import { RING_FAULT, RING_FAULT_CHAIN, RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
 import { threadCpuMicroseconds } from '../os/cpu-time.ts';
@@ -20,8 +24,8 @@ import type { Report } from './commands.ts';
 import { Countdown } from './countdown.ts';
 import type { Firmware } from './firmware.ts';
 
-/** The loop's rounds between two looks while there is work. */
-const LOOK_ROUNDS = 64;
+/** The loop's rounds with work between two looks at rings whose guests have not kicked. */
+const POLL_ROUNDS = 64;
 
 /**
  * What one look may cost, over all guests: a command or a missing window each, some 10 µs. What is
@@ -51,6 +55,8 @@ interface ControlQueue {
   readonly ring: number;
   /** asked: the control plane has the command. answered: only its hand-over is left to do. */
   state: 'idle' | 'asked' | 'answered' | 'broken';
+  /** There may be a command to take. */
+  isDue: boolean;
   id: number;
   /** Chain and addresses of the command under way. */
   readonly place: Uint8Array;
@@ -73,12 +79,13 @@ interface Surroundings {
  * The control queues of the VFs of one processor: takes commands, one at a time of each guest,
  * hands them to the control plane and their answers back. Seldom any work, and never in a turn.
  *
- *     take ─► report ─► (control plane) ─► answer ─► finish ─► interrupt
+ *     kick ─► (a turn looks) ─► due ─► take ─► report ─► (control plane) ─► answer ─► finish ─► interrupt
  */
 export class ControlQueues {
   readonly #firmware: Firmware;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  readonly #noticed: Uint32Array;
   readonly #around: Surroundings;
   readonly #cpuMicroseconds: () => number;
   /** By ring, and the same side by side: a look goes from where the last one stopped. */
@@ -87,7 +94,7 @@ export class ControlQueues {
   #next = 0;
   #costLeft = 0;
   #lookStart = 0;
-  readonly #countdown = new Countdown(LOOK_ROUNDS);
+  readonly #countdown = new Countdown(POLL_ROUNDS);
   #lastId = 0;
   #isDue = false;
 
@@ -102,6 +109,7 @@ export class ControlQueues {
     this.#cpuMicroseconds = cpuMicroseconds;
     this.#bytes = new Uint8Array(buffer);
     this.#view = new DataView(buffer);
+    this.#noticed = new Uint32Array(buffer, REQUEST_LIST_BASE, RING_COUNT_MAX);
     this.#around = around;
   }
 
@@ -116,7 +124,8 @@ export class ControlQueues {
   attach(ring: number): void {
     const place = new Uint8Array(COMMAND_BYTES);
     const account = { periodStart: 0, spent: 0, misses: 0 };
-    this.#queues.set(ring, { ring, state: 'idle', id: 0, place, answer: NOTHING, ...account });
+    const chain = { id: 0, place, answer: NOTHING };
+    this.#queues.set(ring, { ring, state: 'idle', isDue: false, ...chain, ...account });
     this.#list = [...this.#queues.values()];
   }
 
@@ -125,8 +134,26 @@ export class ControlQueues {
     this.#list = [...this.#queues.values()];
   }
 
-  /** A guest kicked, or something changed: looks at the next opportunity. */
-  wake(): void {
+  /** A guest kicked: the next turn looks at its queue. */
+  wake(ring: number): void {
+    this.#firmware.unparkRings(ring, 1);
+  }
+
+  /** What the last turn has noticed. */
+  notice(): void {
+    const at = CONTROL_BASE + CONTROL_REQUEST_COUNT;
+    const count = this.#view.getUint32(at, true);
+    if (count === 0) return;
+    this.#view.setUint32(at, 0, true);
+    for (let i = 0; i < count; i++) {
+      const queue = this.#queues.get(this.#noticed[i] ?? 0);
+      if (queue !== undefined) queue.isDue = true;
+    }
+    this.#isDue = true;
+  }
+
+  /** Something changed that a command may have waited for. */
+  retry(): void {
     this.#isDue = true;
   }
 
@@ -135,9 +162,21 @@ export class ControlQueues {
     return this.#isDue;
   }
 
-  /** Now and then while there is work, and after a kick. */
+  /** Before each turn. */
   look(): void {
-    if (this.#isDue || this.#countdown.isOver()) this.serve();
+    if (this.#countdown.isOver()) this.poll();
+    if (this.#isDue) this.serve();
+  }
+
+  /**
+   * Before sleep, and now and then while there is work, since kicks are not looked for then: the
+   * next turn looks at all idle queues, the next look tries again what waits for something.
+   */
+  poll(): void {
+    for (const { ring, state, isDue } of this.#list) {
+      if (state === 'answered' || (state === 'idle' && isDue)) this.#isDue = true;
+      else if (state === 'idle') this.wake(ring);
+    }
   }
 
   /**
@@ -186,7 +225,9 @@ export class ControlQueues {
       queue.spent = 0;
     }
     if (queue.state === 'answered') this.#finish(queue);
-    while (queue.state === 'idle' && this.#mayPay(queue) && this.#take(queue)) this.#pay(queue);
+    while (queue.isDue && queue.state === 'idle' && this.#mayPay(queue) && this.#take(queue)) {
+      this.#pay(queue);
+    }
   }
 
   /** After each window, and not for each queue: a look at idle queues must not pay for clocks. */
@@ -217,6 +258,7 @@ export class ControlQueues {
       return false;
     }
     if (result === COMMAND_UNTRANSLATED) this.#around.onUntranslated();
+    if (result === COMMAND_NONE) queue.isDue = false; // and its guest was asked to kick
     if (result < 0 && result > COMMAND_BROKEN) return false;
     queue.place.set(this.#bytes.subarray(COMMAND_BASE, COMMAND_BASE + COMMAND_BYTES));
     if (result === 0) this.#ask(queue);

@@ -7,13 +7,14 @@ import type { LinearMemory } from '../os/linear-memory.ts';
 export interface Firmware extends WindowFirmware, IotlbTable {
   layoutHash: { value: number };
   configure(processor: number, processorCount: number, macAgeSeconds: number): void;
+  /** `kind`: RING_KIND_…. */
   attachRing(
     ring: number,
     descriptors: number,
     avail: number,
     used: number,
     state: number,
-    isOwned: number,
+    kind: number,
   ): void;
   detachRing(ring: number): void;
   setRingState(ring: number, state: number): void;
@@ -22,6 +23,7 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   interruptRest(): number;
   /** Whether the driver of a receive ring, in this processor, takes what is lent to it. */
   setLending(ring: number, bytes: number): void;
+  /** There is news that these rings may be parked for: turns look at them again. */
   unparkRings(first: number, count: number): void;
   openLookAhead(): void;
   /** 0: the look may walk no further. */

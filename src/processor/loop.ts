@@ -270,6 +270,7 @@ export class ProcessorLoop {
     this.#calls.raiseListed();
     this.#reportFaults();
     this.#translations.drain();
+    this.#controlQueues.notice();
   }
 
   #reportFaults(): void {
@@ -313,7 +314,7 @@ export class ProcessorLoop {
     // Memory may have come where there was none: what a VF was told about an address is forgotten.
     this.#control[CONTROL_INVALID_VF / 4] = 0;
     this.#translations.lookAhead();
-    this.#controlQueues.wake(); // what a command waited for may have come
+    this.#controlQueues.retry(); // what a command waited for may have come
     this.#publishFigures();
   }
 
@@ -333,8 +334,10 @@ export class ProcessorLoop {
     this.#publishFigures();
     this.#translations.lookAhead();
     this.#reportFaults();
+    this.#controlQueues.poll();
     this.#controlQueues.serve();
-    const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0 || this.#hasMore();
+    const hasMore = this.#controlQueues.isDue || this.#windows.hasLeftovers;
+    const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0 || hasMore;
     if (!isBusy && !this.#hasCommands()) {
       this.#sleeps += 1;
       const started = monotonicMicroseconds();
@@ -357,10 +360,6 @@ export class ProcessorLoop {
     return sooner(sooner(uplinks, commands), this.#deferred.sleepMilliseconds());
   }
 
-  #hasMore(): boolean {
-    return this.#controlQueues.isDue || this.#windows.hasLeftovers;
-  }
-
   #hasCommands(): boolean {
     return Atomics.load(this.#record, this.#doorbellAt) !== this.#seenDoorbell;
   }
@@ -375,7 +374,7 @@ export class ProcessorLoop {
   }
 
   #countKick(ring: number): void {
-    if (this.#controlQueues.has(ring)) this.#controlQueues.wake();
+    if (this.#controlQueues.has(ring)) this.#controlQueues.wake(ring);
     const at = (ring * COUNTER_RECORD_SIZE) / 8 + COUNTER_KICKS;
     this.#counters[at] = (this.#counters[at] ?? 0n) + 1n;
   }

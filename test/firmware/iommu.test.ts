@@ -39,7 +39,7 @@ describe.each([
 
   function isParked(queue: number): boolean {
     const view = RING_VIEWS_BASE + wire.host.ringNumber(0, queue) * RING_VIEW_SIZE;
-    return wire.host.view.getUint32(view + RING_VIEW_PARKED, true) !== 0;
+    return wire.host.view.getUint16(view + RING_VIEW_PARKED, true) !== 0;
   }
 
   /** The addresses in the list for the host, which is empty afterwards. */

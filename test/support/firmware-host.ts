@@ -173,7 +173,9 @@ export class FirmwareHost {
     const ring = this.#ringOf(number, queue, driver);
     this.#writeRecord(ring, guest, driver, state);
     const [descriptors = 0, avail = 0, used = 0] = this.#pin(ring.number, guest, driver);
-    this.firmware.attachRing(ring.number, descriptors, avail, used, state, queue & 1);
+    const isTransmit = (queue & 1) === 1;
+    const kind = isTransmit ? virtqueue.RING_KIND_TRANSMIT : virtqueue.RING_KIND_RECEIVE;
+    this.firmware.attachRing(ring.number, descriptors, avail, used, state, kind);
   }
 
   /** Whether frames for a VF are joined, as the control plane says it. */

@@ -2,6 +2,7 @@ import { getEnvironmentData, isMainThread } from 'node:worker_threads';
 import { RING_VIEWS_BASE, SHARED_BASE, SHARED_RINGS } from '../../layout/memory.ts';
 import {
   AVAIL_INDEX,
+  RING_KIND_TRANSMIT,
   RING_LAST_AVAIL,
   RING_RECORD_SIZE,
   RING_VIEW_AVAIL,
@@ -53,10 +54,10 @@ class SilenceHook {
         this.#processor = processor;
         firmware.configure(processor, count, seconds);
       },
-      attachRing: (ring, descriptors, avail, used, state, isOwned) => {
-        firmware.attachRing(ring, descriptors, avail, used, state, isOwned);
+      attachRing: (ring, descriptors, avail, used, state, kind) => {
+        firmware.attachRing(ring, descriptors, avail, used, state, kind);
         const index = this.#indexOf(ring);
-        if (isOwned !== 0 && index >= 0) this.#watch(ring, index);
+        if (kind === RING_KIND_TRANSMIT && index >= 0) this.#watch(ring, index);
       },
       detachRing: (ring) => {
         const index = this.#watched.findIndex((one) => one.ring === ring);

@@ -1,7 +1,12 @@
-// Commands of a control queue (5.1.6.5): takes one as a copy that its guest cannot rewrite, and
-// hands it back with its answer. What it says is the control plane's matter.
+// Rings whose chains the host carries out one by one: control queues (5.1.6.5) and the like. A turn
+// only notices that there is one. Between turns, and when the host can afford it, it is taken as a
+// copy that its guest cannot rewrite, and handed back with its answer. What it says is the control
+// plane's matter.
 //
-//   takeCommand ─► COMMAND_BASE: chain, where the answer goes, bytes ─► (host) ─► finishCommand
+//   a look ─► REQUEST_LIST_BASE ─► (host) ─► takeCommand ─► COMMAND_BASE: chain, where the answer goes,
+//   bytes ─► (host, control plane) ─► finishCommand
+//
+// An idle ring costs nothing: its guest was asked to kick, and it is parked until then.
 import {
   COUNTER_BYTES,
   COUNTER_DROPS,
@@ -20,6 +25,7 @@ import {
   COMMAND_SLOTS,
   COMMAND_WRITABLE,
   IOTLB_READ,
+  REQUEST_LIST_BASE,
   SOURCE_PIECES_BASE,
 } from '../../layout/memory';
 import {
@@ -48,6 +54,7 @@ import {
   translateError,
 } from '../memory/windows';
 import { writeByte } from '../memory/write';
+import { SERVED_PARKS } from '../scheduler/served';
 import {
   dropOf,
   WALK_MISSED,
@@ -61,6 +68,22 @@ import { availableFlags, chainId, measureChain } from '../virtqueue/packed';
 import { hasChains, isPacked, publishUsed, putUsed } from '../virtqueue/queue';
 import { functionOf, Ring, RingView, ringAt, viewAt } from '../virtqueue/ring';
 import { availableCount, availableHead } from '../virtqueue/split';
+
+/**
+ * A look of a turn. The ring is parked either way: the host has it now, or its guest will kick. A
+ * kick asks for the next look, and so does the host now and then.
+ */
+export function serveRequests(ringNumber: u32): u32 {
+  const view = viewAt(ringNumber);
+  const ring = ringAt(ringNumber);
+  const words = control();
+  words.currentRing = ringNumber; // before the first access that could trap
+  if (hasChains(view, ring) || armKicks(view, ring)) {
+    store<u32>(REQUEST_LIST_BASE + (words.requestCount << 2), ringNumber);
+    words.requestCount += 1;
+  }
+  return SERVED_PARKS;
+}
 
 /**
  * Host: between two turns, for the ring of a control queue. 0: its next command stands at

@@ -1,0 +1,181 @@
+// A look at a transmit ring, from the first frame that is taken to the last buffer that goes back:
+//
+//   inhale ─► classify ─► join, deliver: target by target ─► what is for everybody ─► complete
+//
+// Where the batch has to wait, its record says where it goes on (headers/batch.ts).
+import { TARGET_LIST_BASE, WHOLE_LIST_BASE } from '../../layout/memory';
+import { TURN_LENT, TURN_LOCKED, TURN_MISSED } from '../../layout/processor';
+import { VF_F_VLAN } from '../../layout/vf';
+import { RING_DISABLED, RING_F_GRO } from '../../layout/virtqueue';
+import {
+  BATCH_DELIVERED,
+  BATCH_FLOOD,
+  BATCH_NONE,
+  BATCH_TARGETS,
+  Batch,
+  batch,
+} from '../headers/batch';
+import { frameAt, TARGET_DROP, TARGET_FLOOD } from '../headers/frame';
+import { vfAt } from '../memory/vf-record';
+import { joinFrames } from '../offload/gro';
+import { spend, spendMiss } from '../scheduler/rounds';
+import {
+  SERVED_MISSED,
+  SERVED_NOTHING,
+  SERVED_PARKS,
+  SERVED_WAITS,
+  SERVED_WORK,
+} from '../scheduler/served';
+import { stepOf } from '../scheduler/step';
+import { batchCost } from '../scheduler/work';
+import { classify, TARGETS_DIFFER } from '../switch/classify';
+import { classifyFlagged } from '../switch/vlan';
+import { portOf, Ring, ringAt, viewAt } from '../virtqueue/ring';
+import { complete } from './complete';
+import { addFlooded, deliverFlood, limitFlood, resumeFlood } from './flood';
+import { takeLent } from './lend';
+import { deliver } from './receive';
+import { inhale } from './transmit';
+
+/** Marks frames that a batch has already put on a target's list. */
+const LISTED: u32 = 1;
+
+/** Takes a batch of frames and moves it. Returns SERVED_ flags. */
+export function serveFrames(ring: u32): u32 {
+  const now = batch();
+  const frames = inhale(ring);
+  let served = SERVED_NOTHING;
+  if (now.hasMissed) {
+    spendMiss();
+    served = SERVED_MISSED;
+  }
+  if (frames == 0) return now.isUntranslated ? SERVED_PARKS : served;
+  decide(now);
+  return served | (deliverBatch(now) ? SERVED_WORK : SERVED_WAITS);
+}
+
+/** Goes on with the batch that waited. False if it waits again: see `waitsFor` in its record. */
+export function resumeFrames(): bool {
+  return deliverBatch(batch());
+}
+
+/** Where the frames that were taken go. */
+function decide(now: Batch): void {
+  const vf = portOf(now.ring);
+  const ring = ringAt(now.ring);
+  const isDraining = viewAt(now.ring).state == RING_DISABLED;
+  const flags = u32(vfAt(vf).flags);
+  now.isInVlans = (flags & VF_F_VLAN) != 0;
+  const common =
+    flags != 0 ? classifyFlagged(vf, now.frames, isDraining) : classify(vf, now.frames, isDraining);
+  now.state = BATCH_TARGETS;
+  now.isAlone = now.frames == 1;
+  now.isUniform = common != TARGETS_DIFFER && ring.floodNext == 0;
+  if (!now.isUniform) openMixedBatch(now, ring);
+  now.stepFrames = stepOf(now.frames, now.bytes);
+  if (!now.isUniform) return;
+  // The frequent case: one list of all frames, and nothing to look for behind it.
+  now.targetRing = common;
+  now.targetList = WHOLE_LIST_BASE;
+  now.targetCount = now.frames;
+  now.nextFrame = now.frames;
+  joinTarget(now);
+}
+
+/** The frames go to several targets, or to everybody: those may be fewer than were taken. */
+function openMixedBatch(now: Batch, ring: Ring): void {
+  now.targetList = TARGET_LIST_BASE;
+  const floodNext = ring.floodNext;
+  const left = limitFlood(floodNext != 0 ? 1 : now.frames);
+  if (floodNext == 0 && left == now.frames) return;
+  now.hasBacklog = true;
+  now.isAlone = left == 1;
+  if (floodNext != 0) resumeFlood(floodNext);
+  ring.floodNext = 0;
+  now.frames = left;
+  now.bytes = 0;
+  for (let i: u32 = 0; i < left; i++) now.bytes += frameAt(i).length;
+}
+
+/**
+ * Goes on with the batch where it stands. False if it waits: for a window, or until what is lent
+ * has been sent, since its sender gets the buffers back when the batch completes.
+ */
+function deliverBatch(now: Batch): bool {
+  if (now.state == BATCH_TARGETS) {
+    if (!deliverTargets(now)) return pause(now, takeLent());
+    now.state = BATCH_FLOOD;
+  }
+  if (now.state == BATCH_FLOOD) {
+    if (!deliverFlood()) return pause(now, takeLent());
+    now.state = BATCH_DELIVERED;
+    if (takeLent()) return pause(now, true);
+  }
+  spend(batchCost(now.frames, now.bytes));
+  if (!now.isFloodCut) {
+    complete(now.ring, now.frames, now.bytes, now.floodReplicas, now.isUniform);
+  }
+  now.state = BATCH_NONE;
+  return true;
+}
+
+function deliverTargets(now: Batch): bool {
+  do {
+    while (now.targetDone < now.targetCount) {
+      const end = min(now.targetCount, now.targetDone + now.stepFrames);
+      now.targetDone = deliver(now.targetRing, now.targetList, now.targetDone, end);
+      if (now.targetDone < end) return false;
+    }
+  } while (nextTarget(now));
+  return true;
+}
+
+/** Says what the batch waits for. Always false: it is not done. */
+function pause(now: Batch, isLent: bool): bool {
+  now.waitsFor = isLent ? TURN_LENT : now.isLockedOut ? TURN_LOCKED : TURN_MISSED;
+  return false;
+}
+
+/** Lists the frames of the next target that has any. Flooded ones are set aside. */
+function nextTarget(now: Batch): bool {
+  now.targetCount = 0;
+  now.targetDone = 0;
+  for (; now.nextFrame < now.frames; now.nextFrame++) {
+    const frame = frameAt(now.nextFrame);
+    if (frame.mark == LISTED) continue;
+    if (frame.target == TARGET_FLOOD) {
+      addFlooded(now.nextFrame);
+      continue;
+    }
+    if (frame.target >= TARGET_DROP) continue;
+    now.targetRing = frame.target;
+    listTarget(now);
+    joinTarget(now);
+    now.nextFrame += 1;
+    return true;
+  }
+  return false;
+}
+
+function listTarget(now: Batch): void {
+  const target = now.targetRing;
+  let listed: u32 = 0;
+  for (let i = now.nextFrame; i < now.frames; i++) {
+    const frame = frameAt(i);
+    if (frame.target != target || frame.mark == LISTED) continue;
+    frame.mark = LISTED;
+    store<u32>(TARGET_LIST_BASE + (listed << 2), i);
+    listed += 1;
+  }
+  now.targetCount = listed;
+}
+
+/** Joins frames of the target's list (GRO), where its guest takes such. */
+function joinTarget(now: Batch): void {
+  const ring = ringAt(now.targetRing);
+  if ((ring.flags & RING_F_GRO) == 0 || now.targetCount < 2) return;
+  const left = joinFrames(now.targetList, now.targetCount, ring.offloads);
+  now.joinedLeft = now.targetCount - left;
+  now.targetList = TARGET_LIST_BASE;
+  now.targetCount = left;
+}
