@@ -27,6 +27,10 @@ export class LinearMemoryHole extends Error {
  *     file ──mmap(MAP_FIXED)──► [ … base + offset … ] ◄── firmware, DataView
  *
  * It never grows: growth could move it and detach every view.
+ *
+ * `isShared`: for one that no firmware imports and that comes and goes. V8 counts the bytes of an
+ * ArrayBuffer as garbage to come, mapped or not, and collects for every 64 MiB of them; those of a
+ * SharedArrayBuffer it does not count.
  */
 export class LinearMemory {
   readonly memory: WebAssembly.Memory;
@@ -35,9 +39,9 @@ export class LinearMemory {
   readonly base: number;
   readonly sizeBytes: number;
 
-  constructor(sizeBytes: number) {
+  constructor(sizeBytes: number, { isShared = false } = {}) {
     const pages = Math.ceil(sizeBytes / WASM_PAGE_SIZE);
-    this.memory = createMemory(pages);
+    this.memory = createMemory(pages, isShared);
     this.buffer = this.memory.buffer as ArrayBuffer;
     this.sizeBytes = pages * WASM_PAGE_SIZE;
     // A call that does nothing but return its pointer: the portable way to learn the address.
@@ -79,9 +83,10 @@ export class LinearMemory {
 }
 
 /** V8 reserves some 10 GiB of addresses for each memory, so that no access needs a check. */
-function createMemory(pages: number): WebAssembly.Memory {
+function createMemory(pages: number, shared: boolean): WebAssembly.Memory {
+  const descriptor = { initial: pages, maximum: pages, shared };
   try {
-    return new WebAssembly.Memory({ initial: pages, maximum: pages });
+    return new WebAssembly.Memory(descriptor);
   } catch (cause) {
     const error = new Error(`no room for a memory of ${pages} pages`, { cause });
     throw Object.assign(error, { code: 'HEDDLE_ADDRESS_SPACE' });

@@ -12,6 +12,13 @@ import * as virtqueue from '../../layout/virtqueue.ts';
  * compiler, and a processor refuses a firmware that was built from another layout.
  */
 export function layoutHash(): number {
+  known ??= hashLayout();
+  return known;
+}
+
+let known: number | undefined;
+
+function hashLayout(): number {
   const modules = { counters, limits, memory, processor, switching, vf, virtio, virtqueue };
   let hash = 0x811c9dc5;
   for (const [room, constants] of Object.entries(modules)) {

@@ -84,7 +84,8 @@ export class GuestMemory {
     const plans = options.regions ?? DEFAULT_REGIONS;
     const total = plans.reduce((sum, plan) => sum + plan.sizeBytes + HUGE_PAGE_SIZE, 0);
     const wanted = options.mappedBytesMax ?? (options.sparse === true ? 0x20000000 : total);
-    this.#linear = new LinearMemory(Math.min(wanted + 2 * HUGE_PAGE_SIZE, 2 ** 32));
+    const reserved = Math.min(wanted + 2 * HUGE_PAGE_SIZE, 2 ** 32);
+    this.#linear = new LinearMemory(reserved, { isShared: true });
     const base = this.#linear.base;
     this.#mapCursor = Math.ceil(base / HUGE_PAGE_SIZE) * HUGE_PAGE_SIZE - base;
     const { buffer } = this.#linear;

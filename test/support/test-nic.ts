@@ -8,6 +8,7 @@ import type { Nic, NicEventName, NicEvents } from '../../src/nic/types.ts';
 import { macOf } from '../../src/testing/frames.ts';
 import { FrontEnd } from '../../src/testing/front-end.ts';
 import { MockGuest, type MockGuestOptions, type Orphan } from '../../src/testing/mock-guest.ts';
+import { watchProcessor } from '../../src/watchdog/watchdog.ts';
 import { assertBalanced } from './assert-balanced.ts';
 
 export interface TestNicOptions {
@@ -17,6 +18,17 @@ export interface TestNicOptions {
   vf?: Partial<VfConfigInput>;
   /** Entropy devices: `rng0`, `rng1` … */
   rngs?: number;
+}
+
+let isWatchdogKept = false;
+
+/**
+ * Has the watchdog watch a thread that never starts. Its own thread then lives as long as the test
+ * file, where each NIC would start and end one.
+ */
+function keepWatchdog(): void {
+  if (!isWatchdogKept) watchProcessor({ name: 'nobody' });
+  isWatchdogKept = true;
 }
 
 /**
@@ -47,6 +59,7 @@ export class TestNic {
       name: `rng${number}`,
       socket: join(directory, `rng${number}.sock`),
     }));
+    keepWatchdog();
     const processors = options.processors ?? 1;
     const nic = await createNic({ name: 'test', processors, vfs, rngs });
     return new TestNic(nic, directory);

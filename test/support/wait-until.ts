@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+
 /** How long nobody waits, however busy the machine is. */
 const SECONDS_MAX = 40;
 
@@ -11,6 +13,16 @@ export async function waitUntil(isTrue: () => boolean, state: () => unknown): Pr
     if (Date.now() > end) throw new Error(`still waiting: ${JSON.stringify(state())}`);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
+}
+
+/**
+ * Waits until two counters of the same frames agree. They are read one after the other, and each
+ * side counts a frame when it is done with it: a frame under way makes them differ by one. A frame
+ * that one side counted twice, or forgot, keeps them apart for ever.
+ */
+export function untilSame(own: () => object, other: () => object): Promise<void> {
+  const isSame = (): boolean => isDeepStrictEqual(own(), other());
+  return waitUntil(isSame, () => ({ own: own(), other: other() }));
 }
 
 /** What an event gives that must come within some seconds; else throws what `state` returns. */

@@ -2,19 +2,19 @@
 // its link is lost and comes back.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
-import { findProgram } from '../../src/demo/guest/requirements.ts';
-import type { UplinkConfigInput } from '../../src/uplinks/config.ts';
-import { readJournal, writeFakePasst } from '../support/fake-passt.ts';
+import { findProgram } from '../../../src/demo/guest/requirements.ts';
+import type { UplinkConfigInput } from '../../../src/uplinks/config.ts';
+import { readJournal, writeFakePasst } from '../../support/fake-passt.ts';
 import {
   type FarEnd,
   openDgramEnd,
   openInterfaceEnd,
   StreamEnd,
   VdeEnd,
-} from '../support/far-end.ts';
-import { ip, linkStats } from '../support/namespace.ts';
-import { TraceEnd } from '../support/trace-end.ts';
-import { xdpMissing } from '../support/xdp.ts';
+} from '../../support/far-end.ts';
+import { ip, linkStats } from '../../support/namespace.ts';
+import { TraceEnd } from '../../support/trace-end.ts';
+import { xdpMissing } from '../../support/xdp.ts';
 
 export interface Specimen {
   readonly type: string;

@@ -1,0 +1,192 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  type TestContext,
+  test,
+} from 'vitest';
+import { checkSame } from '../../support/exchange.ts';
+import { enterNamespace, namespaceMissing } from '../../support/namespace.ts';
+import { TestNic } from '../../support/test-nic.ts';
+import { untilSame } from '../../support/wait-until.ts';
+import type { Specimen } from './specimens.ts';
+import { UplinkLab } from './uplink-lab.ts';
+
+// What every uplink must do, whatever it is made of. A kind may skip a case only with its reason.
+
+/** Of 2000 random frames each way: a million in all. HEDDLE_UPLINK_ROUNDS=1 is for the hasty. */
+const ROUNDS = Number(process.env.HEDDLE_UPLINK_ROUNDS ?? 250);
+const MINUTES = { timeout: 600_000 };
+
+/** `specimensIn`: what to test, whose sockets lie in the directory that is handed in. */
+export function describeUplinks(specimensIn: (directory: string) => readonly Specimen[]): void {
+  const directory = mkdtempSync(join(tmpdir(), 'heddle-uplinks-'));
+  beforeAll(() => {
+    if (namespaceMissing === undefined) enterNamespace();
+  });
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+  describe.each(specimensIn(directory))('an uplink of type $type', (specimen) => {
+    let nic: TestNic | undefined;
+    let lab: UplinkLab | undefined;
+    const current = (): UplinkLab => {
+      if (lab === undefined) throw new Error('assertion: no laboratory');
+      return lab;
+    };
+    // One NIC for all cases. Its uplink and its guest are new for each.
+    beforeAll(async () => {
+      if (specimen.missing !== undefined) return;
+      nic = await TestNic.start({ vfs: 2, vf: { mtu: specimen.mtu } });
+    });
+    afterAll(() => nic?.close());
+    beforeEach(async ({ skip }) => {
+      if (specimen.missing !== undefined || nic === undefined) return skip(specimen.missing);
+      lab = await UplinkLab.open(nic, specimen);
+    });
+    afterEach(async () => {
+      await lab?.close();
+      lab = undefined;
+    });
+    testCarriage(current);
+    testLoad(current);
+    testChanges(current);
+  });
+}
+
+function skipIf({ skip }: TestContext, { skips }: Specimen, name: string): void {
+  const reason = skips?.[name];
+  if (reason !== undefined) skip(reason);
+}
+
+function testCarriage(current: () => UplinkLab): void {
+  test('carries random frames to the world byte by byte, in order', MINUTES, async () => {
+    const lab = current();
+    const source = lab.streamToWorld();
+    for (let round = 0; round < ROUNDS; round++) await lab.sendToWorld(source.take(2000, round));
+    // The far end has a frame before the NIC has counted it.
+    await lab.until('counted', () => lab.stats.wire.sent >= ROUNDS * 2000);
+    expect(lab.stats.wire.sent).toBe(ROUNDS * 2000);
+    expect(lab.stats.rx.packets).toBe(ROUNDS * 2000);
+    expect(Object.values(lab.stats.wire.drops).every((count) => count === 0)).toBe(true);
+  });
+
+  test('carries random frames from the world byte by byte, in order', MINUTES, async (context) => {
+    const lab = current();
+    skipIf(context, lab.specimen, 'fromWorld');
+    const source = lab.streamToGuest();
+    for (let round = 0; round < ROUNDS; round++) await lab.sendToGuest(source.take(2000, round));
+    const received = (): number => Math.min(lab.stats.wire.received, lab.stats.tx.packets);
+    await lab.until('counted', () => received() >= ROUNDS * 2000);
+    expect(lab.stats.wire.received).toBe(ROUNDS * 2000);
+    expect(lab.stats.tx.packets).toBe(ROUNDS * 2000);
+    expect(Object.values(lab.stats.wire.drops).every((count) => count === 0)).toBe(true);
+  });
+
+  test('counts what the kernel counts', async ({ skip }) => {
+    const lab = current();
+    const { kernelCounters } = lab.specimen;
+    if (kernelCounters === undefined) return skip('the kernel does not see it');
+    const before = kernelCounters();
+    const { wire } = lab.stats;
+    await lab.sendToWorld(lab.toWorld(300, 3));
+    await lab.sendToGuest(lab.toGuest(200, 4));
+    const kernel = (): object => {
+      const { toWorld, toNic } = kernelCounters();
+      return { toWorld: toWorld - before.toWorld, toNic: toNic - before.toNic };
+    };
+    const own = (): object => {
+      const { sent, received } = lab.stats.wire;
+      return { toWorld: sent - wire.sent, toNic: received - wire.received };
+    };
+    await untilSame(own, kernel);
+  });
+
+  test('carries the largest frame of its MTU, and counts what is longer', async () => {
+    const lab = current();
+    const { mtu } = lab.specimen;
+    await lab.sendToWorld([lab.frameOf(mtu + 14, 5)]);
+    await lab.guest.sendAll([lab.frameOf(mtu + 19, 6)]);
+    await lab.until('counted', () => lab.stats.wire.drops.tooLong === 1);
+    await lab.sendToWorld(lab.toWorld(10, 7));
+  });
+}
+
+function testLoad(current: () => UplinkLab): void {
+  test('takes bursts both ways at once', async (context) => {
+    const lab = current();
+    skipIf(context, lab.specimen, 'bursts');
+    skipIf(context, lab.specimen, 'fromWorld');
+    const { guest, far } = lab;
+    const [outwards, inwards] = [lab.toWorld(500, 8, 200), lab.toGuest(100, 9)];
+    const arrived = guest.waitReceived(inwards.length);
+    const sending = guest.sendAll(outwards);
+    for (const frame of inwards) await lab.until('room', () => far.send(frame));
+    await sending;
+    await lab.until('to the world', () => far.frames.length >= outwards.length);
+    checkSame(far.frames, outwards);
+    checkSame(await arrived, inwards);
+  });
+
+  test('counts as ring full what a guest has no buffers for, and goes on', async (context) => {
+    const lab = current();
+    skipIf(context, lab.specimen, 'fromWorld');
+    const slow = await lab.nic.connect(1, { repost: false, receiveBuffers: 16 });
+    const frames = lab.toVf(1, 50, 10, 200);
+    const arrived = slow.waitReceived(16);
+    for (const frame of frames) await lab.until('room', () => lab.far.send(frame));
+    checkSame(await arrived, frames.slice(0, 16));
+    await lab.until('counted', () => lab.nic.drops(1)['rx.ringFull'] === 34);
+    await lab.sendToGuest(lab.toGuest(50, 18));
+    await lab.nic.disconnect(1, slow);
+  });
+
+  test('waits for a peer that does not read, and loses nothing', async (context) => {
+    const lab = current();
+    skipIf(context, lab.specimen, 'backPressure');
+    const { guest, far } = lab;
+    far.setReading(false);
+    const frames = lab.toWorld(900, 11); // more than a socket's buffers, less than the ring
+    await guest.sendAll(frames);
+    await lab.until('blocked', () => lab.stats.wire.blocked > 0);
+    far.setReading(true);
+    await lab.until('to the world', () => far.frames.length >= frames.length);
+    checkSame(far.frames, frames);
+  });
+}
+
+function testChanges(current: () => UplinkLab): void {
+  test('reports the loss of its link and its return', async ({ skip }) => {
+    const lab = current();
+    const { loseLink, returnLink } = lab.specimen;
+    if (loseLink === undefined || returnLink === undefined) return skip('its link cannot be lost');
+    await lab.sendToWorld(lab.toWorld(10, 12));
+    loseLink();
+    await lab.untilLink('down');
+    expect(lab.nic.nic.uplinks()[0]?.reason).toMatch(/\w/);
+    const before = lab.undeliverable;
+    await lab.guest.sendAll(lab.toWorld(5, 13));
+    await lab.until('dropped', () => lab.undeliverable === before + 5);
+    returnLink();
+    await lab.untilLink('up');
+    await lab.untilReachable();
+    await lab.sendToWorld(lab.toWorld(10, 14));
+    await lab.sendToGuest(lab.toGuest(10, 15));
+  });
+
+  test('can be removed under load and added again', async () => {
+    const lab = current();
+    const sending = lab.guest.sendAll(lab.toWorld(3000, 16, 100));
+    await lab.remove();
+    await sending;
+    await lab.guest.waitTransmitted();
+    expect(lab.nic.nic.uplinks()).toEqual([]);
+    await lab.addAgain();
+    await lab.sendToWorld(lab.toWorld(10, 17));
+  });
+}

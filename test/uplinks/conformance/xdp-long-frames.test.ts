@@ -1,0 +1,5 @@
+import { namespaceMissing } from '../../support/namespace.ts';
+import { xdpSpecimen } from './specimens.ts';
+import { describeUplinks } from './suite.ts';
+
+describeUplinks(() => [xdpSpecimen(namespaceMissing, 1, 9000)]);
