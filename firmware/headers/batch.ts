@@ -12,7 +12,9 @@
 //                    lent has been sent
 //
 // In the two states of delivery `partSegment` may say in addition that a super-frame is half
-// delivered: it goes on with that segment, on that ring.
+// delivered: it goes on with that segment, on that ring, with what was read of its headers before.
+//
+// So the variables of the modules may all be forgotten while a batch waits: a test does that.
 import { WALK_STEPS_PER_BATCH } from '../../layout/limits';
 import { BATCH_BASE, BATCH_RECORD_SIZE } from '../../layout/memory';
 
@@ -83,6 +85,18 @@ export class Batch {
   partSegment: u32;
   partRing: u32;
   partFrame: u32;
+  // What changes from segment to segment, read once: see offload/segment.
+  /** Bytes of data in each segment but the last. */
+  partUnit: u32;
+  partIdentifier: u32;
+  partSequence: u32;
+  partTcpFlags: u32;
+  /** Of a datagram that is fragmented: the identification of its fragments, … */
+  partFragmentId: u32;
+  /** … and its finished checksum. */
+  partDatagramChecksum: u32;
+  /** The pseudo-header's sum but for the length. */
+  partPseudoSum: u64;
 
   // What it costs.
   /** Frames that receive rings got, segments among them, and their bytes. */
@@ -97,6 +111,8 @@ export class Batch {
   missRing: u32;
   missStreak: u32;
   missTotal: u32;
+  /** The stamp of the windows that its frames lie in: see memory/windows. */
+  sourceStamp: u32;
 }
 
 if (offsetof<Batch>() > BATCH_RECORD_SIZE) ERROR('Batch is more than its record');

@@ -32,6 +32,7 @@ import {
   WINDOW_TABLE_COUNT,
 } from '../../layout/memory';
 import { EXHAUSTED_FOR_FRAME } from '../../layout/processor';
+import { batch } from '../headers/batch';
 import { control } from './control';
 import { iovaError, iovaGuest, iovaSpan, isBehindIommu, setAccess, translateIova } from './iotlb';
 import { freeEntry, freeIndex, homeOf } from './open-table';
@@ -73,9 +74,6 @@ let windowStart: u64 = 0; // guest addresses from here on
 let windowSize: u64 = 0; // 0: there is no window in hand
 let windowLinear: u32 = 0; // where they lie in the linear memory
 
-/** The stamp of the windows that hold the frames of the current batch. */
-let sourceStamp: u32 = 0;
-
 const SLOT_MASK: u32 = SLOT_SIZE - 1;
 const TABLE_MASK: u32 = WINDOW_TABLE_COUNT - 1;
 
@@ -86,7 +84,7 @@ const TABLE_MASK: u32 = WINDOW_TABLE_COUNT - 1;
 export function beginBatch(): void {
   control().batchStamp += 1;
   control().exhausted = 0;
-  sourceStamp = control().batchStamp;
+  batch().sourceStamp = control().batchStamp;
   windowSize = 0; // so that the first use in each batch stamps the window
   setAccess(IOTLB_READ);
 }
@@ -251,6 +249,7 @@ function indexOf(slot: u32): u32 {
  */
 export function chooseSlot(slotCount: u32, vf: u32): i32 {
   const stamp = control().batchStamp;
+  const sourceStamp = batch().sourceStamp;
   let best: i32 = -1;
   let bestAge: u32 = 0;
   let isBestOfVf = false;

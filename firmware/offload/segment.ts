@@ -9,6 +9,7 @@
 import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
 import { PROTOCOL_FRAGMENT, PROTOCOL_UDP } from '../../layout/protocols';
 import { OFFLOAD_CHECKSUM, OFFLOAD_TSO4, OFFLOAD_TSO6, OFFLOAD_UFO } from '../../layout/virtqueue';
+import { batch } from '../headers/batch';
 import { Frame, IPV4_ONE_IDENTIFICATION, OFFLOAD_TUNNEL } from '../headers/frame';
 import { copy } from '../memory/copy';
 import { fold, sumBytes, sumFrame, swap } from './checksum';
@@ -29,20 +30,12 @@ export let segmentHeaders: u32 = 0;
 export let segmentOffset: u32 = 0;
 export let segmentLength: u32 = 0;
 
-// The values of the super-frame that change from segment to segment. Read once for each delivery,
-// also where it waits for a window in between: fragments that go on share their identification.
-let identifier: u32 = 0;
-let sequence: u32 = 0;
-let tcpFlags: u32 = 0;
-let unit: u32 = 0;
-/** The pseudo-header's sum but for the length. */
-let pseudoSum: u64 = 0;
+// What changes from segment to segment stands in the record of the batch, since a delivery may wait
+// between two of them: it is read once, and fragments share their identification.
+
 /** The sum of the segment's data. */
 let dataSum: u32 = 0;
-/** The finished checksum of a datagram that is fragmented. */
-let datagramChecksum: u32 = 0;
 let fragmentsMade: u32 = 0;
-let fragmentId: u32 = 0;
 let processorBits: u32 = 0;
 
 /** Processors must not give the same identification to two datagrams of one guest. */
@@ -52,17 +45,18 @@ export function configureFragments(processor: u32): void {
 
 export function openSegments(frame: Frame): void {
   const header = frame.header;
-  unit = segmentUnit(frame);
-  if (isV4(frame)) identifier = swap(load<u16>(header + frame.l3, 4));
+  const now = batch();
+  now.partUnit = segmentUnit(frame);
+  if (isV4(frame)) now.partIdentifier = swap(load<u16>(header + frame.l3, 4));
   if (isTcp(frame)) {
-    sequence = bswap<u32>(load<u32>(header + frame.l4, 4));
-    tcpFlags = load<u8>(header + frame.l4, TCP_FLAGS);
+    now.partSequence = bswap<u32>(load<u32>(header + frame.l4, 4));
+    now.partTcpFlags = load<u8>(header + frame.l4, TCP_FLAGS);
   }
   if (frame.offload == OFFLOAD_UFO) {
-    datagramChecksum = finishedDatagramChecksum(frame);
-    fragmentId = nextFragmentId();
+    now.partDatagramChecksum = finishedDatagramChecksum(frame);
+    now.partFragmentId = nextFragmentId();
   } else {
-    pseudoSum = pseudoHeader(frame);
+    now.partPseudoSum = pseudoHeader(frame);
   }
 }
 
@@ -81,6 +75,7 @@ export function makeSegment(frame: Frame, index: u32, count: u32): void {
     makeFragment(frame, index, count);
     return;
   }
+  const unit = batch().partUnit;
   segmentHeaders = frame.payload;
   segmentOffset = frame.payload + index * unit;
   segmentLength = min(unit, frame.length - segmentOffset);
@@ -88,8 +83,8 @@ export function makeSegment(frame: Frame, index: u32, count: u32): void {
   writeNetworkHeader(frame, index, frame.payload - frame.l3 + segmentLength);
   const l4 = SEGMENT_SCRATCH_BASE + frame.l4;
   if (isTcp(frame)) {
-    store<u32>(l4, bswap<u32>(sequence + index * unit), 4);
-    let flags = tcpFlags;
+    store<u32>(l4, bswap<u32>(batch().partSequence + index * unit), 4);
+    let flags = batch().partTcpFlags;
     if (index + 1 < count) flags &= ~TCP_FIN_PSH; // the end of the data is in the last one
     if (index > 0) flags &= ~TCP_CWR; // RFC 3168: the window was reduced once
     store<u8>(l4, u8(flags), TCP_FLAGS);
@@ -119,6 +114,7 @@ export function makeChecksummed(frame: Frame): void {
 }
 
 function makeFragment(frame: Frame, index: u32, count: u32): void {
+  const unit = batch().partUnit;
   const start = index * unit; // in the IP payload
   const length = min(unit, frame.length - frame.l4 - start);
   const isLast = index + 1 == count;
@@ -138,7 +134,7 @@ function makeFragment(frame: Frame, index: u32, count: u32): void {
   if (index > 0) return;
   // The first fragment carries the UDP header, with the checksum of the whole.
   copy(SEGMENT_SCRATCH_BASE + headers, frame.header + frame.l4, 8);
-  store<u16>(SEGMENT_SCRATCH_BASE + headers, u16(datagramChecksum), UDP_CHECKSUM);
+  store<u16>(SEGMENT_SCRATCH_BASE + headers, u16(batch().partDatagramChecksum), UDP_CHECKSUM);
   segmentHeaders += 8;
   segmentOffset += 8;
   segmentLength -= 8;
@@ -150,7 +146,7 @@ function writeFragmentHeader(frame: Frame, start: u32, isLast: bool): void {
   store<u8>(fragment, u8(PROTOCOL_UDP));
   store<u8>(fragment, 0, 1);
   store<u16>(fragment, u16(swap(start | (isLast ? 0 : 1))), 2);
-  store<u32>(fragment, bswap<u32>(fragmentId), 4);
+  store<u32>(fragment, bswap<u32>(batch().partFragmentId), 4);
   store<u8>(nextHeaderField(frame), u8(PROTOCOL_FRAGMENT));
 }
 
@@ -175,7 +171,7 @@ function writeNetworkHeader(frame: Frame, index: u32, length: u32): void {
   }
   store<u16>(ip, u16(swap(length)), 2);
   const further = frame.isV4 == IPV4_ONE_IDENTIFICATION ? 0 : index;
-  store<u16>(ip, u16(swap((identifier + further) & 0xffff)), 4);
+  store<u16>(ip, u16(swap((batch().partIdentifier + further) & 0xffff)), 4);
   store<u16>(ip, 0, 10);
   store<u16>(ip, u16(~fold(sumBytes(ip, frame.l4 - frame.l3))), 10);
 }
@@ -186,7 +182,10 @@ function finishTransport(frame: Frame, field: u32): void {
   store<u16>(l4 + field, 0);
   dataSum = fold(sumFrame(frame, segmentOffset, segmentLength));
   const sum =
-    pseudoSum + u64(swap(size + segmentLength)) + u64(fold(sumBytes(l4, size))) + u64(dataSum);
+    batch().partPseudoSum +
+    u64(swap(size + segmentLength)) +
+    u64(fold(sumBytes(l4, size))) +
+    u64(dataSum);
   // For TCP, 0 stays 0 as in Linux (gso_make_checksum): only UDP means "none" by it.
   store<u16>(l4 + field, u16(field == UDP_CHECKSUM ? finished(sum) : ~fold(sum) & 0xffff));
 }

@@ -79,14 +79,17 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
     pairs[0]?.transmit.ring.publish();
   }
 
-  it('every case arrives as without them, fragments with one identification', () => {
+  it.each([
+    ['', () => {}],
+    [', whatever the firmware forgets but for its memory', () => wire.host.restart()],
+  ])('every case arrives as without them, fragments with one identification%s', (_, atMiss) => {
     let misses = 0;
     for (const { name, make } of CASES) {
       for (const to of [wire.mac(1), BROADCAST]) {
         const made = make({ to, from: wire.mac(0) });
         if (made.header.gsoSize > 1500 || made.header.gsoType === 0) continue;
         sendInPlace(made);
-        misses += run(made);
+        misses += run(made, atMiss);
         for (const number of to === BROADCAST ? [1, 2] : [1]) {
           const { features } = wire.guest(number);
           expect(arrivalProblem(made, features, wire.arrivals(number)), name).toBe('');

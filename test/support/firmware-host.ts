@@ -17,7 +17,7 @@ import {
   PinAllocator,
   planPins,
 } from '../../src/memory/pins.ts';
-import { Windows } from '../../src/memory/windows.ts';
+import { type WindowFirmware, Windows } from '../../src/memory/windows.ts';
 import type { NicStats } from '../../src/nic/types.ts';
 import { c } from '../../src/os/libc.ts';
 import type { LinearMemory } from '../../src/os/linear-memory.ts';
@@ -67,9 +67,12 @@ export interface HostOptions {
   macAgeSeconds?: number;
 }
 
-/** The firmware's module, for tests that look at it instead of running it. */
+let module: WebAssembly.Module | null = null;
+
+/** The firmware's module: once for all tests of a file. */
 export function firmwareModule(): WebAssembly.Module {
-  return new WebAssembly.Module(readFileSync(FIRMWARE));
+  module ??= new WebAssembly.Module(readFileSync(FIRMWARE));
+  return module;
 }
 
 /**
@@ -81,7 +84,7 @@ export class FirmwareHost {
   readonly linear: LinearMemory;
   readonly view: DataView;
   readonly bytes: Uint8Array;
-  readonly firmware: Firmware;
+  firmware: Firmware;
   readonly windows: Windows;
   readonly guests = new Map<number, HostedGuest>();
   /** Rings that the firmware wants their guests called for, in order. */
@@ -89,6 +92,7 @@ export class FirmwareHost {
   readonly faults: number[] = [];
   readonly #space = new AddressSpace(this.shared.fd);
   readonly #misses: Misses;
+  readonly #options: HostOptions;
   readonly #allocator = new PinAllocator();
   readonly #pins = new Map<number, readonly Pin[]>();
 
@@ -97,20 +101,30 @@ export class FirmwareHost {
     this.linear = this.#space.memory;
     this.view = new DataView(this.linear.buffer);
     this.bytes = new Uint8Array(this.linear.buffer);
-    const imports = { env: { memory: this.linear.memory } };
-    const instance = new WebAssembly.Instance(firmwareModule(), imports);
-    const firmware = instance.exports as unknown as Firmware;
-    this.firmware = firmware;
-    this.firmware.configure(0, 1, options.macAgeSeconds ?? 300);
+    this.#options = options;
+    this.firmware = this.#start();
     const slots = options.slotCount ?? 64;
-    const limited = {
-      insertWindow: firmware.insertWindow,
-      removeWindow: firmware.removeWindow,
-      chooseSlot: (_: number, owner: number) => firmware.chooseSlot(slots, owner),
+    const limited: WindowFirmware = {
+      insertWindow: (...window) => this.firmware.insertWindow(...window),
+      removeWindow: (slot) => this.firmware.removeWindow(slot),
+      chooseSlot: (_, owner) => this.firmware.chooseSlot(slots, owner),
     };
     const { slotsOffset, pinsOffset } = this.#space;
     this.windows = new Windows(this.linear, limited, slotsOffset, pinsOffset);
     this.#misses = new Misses(this.windows, this.linear.buffer, () => 0);
+  }
+
+  #start(): Firmware {
+    const imports = { env: { memory: this.linear.memory } };
+    const instance = new WebAssembly.Instance(firmwareModule(), imports);
+    const firmware = instance.exports as unknown as Firmware;
+    firmware.configure(0, 1, this.#options.macAgeSeconds ?? 300);
+    return firmware;
+  }
+
+  /** Another instance over the same memory: what only variables of the firmware knew is lost. */
+  restart(): void {
+    this.firmware = this.#start();
   }
 
   get misses(): number {
