@@ -214,7 +214,7 @@ describe('relations', () => {
     expect(vf.FLOW_RECORD_OF_NIC).toBe(PORT_COUNT_MAX);
     expect(vf.FLOW_UNCLASSIFIED + 4).toBeLessThanOrEqual(vf.FLOW_QUEUES);
     expect(vf.FLOW_QUEUES + virtio.RSS_TABLE_LENGTH_MAX).toBeLessThanOrEqual(vf.FLOW_TOEPLITZ);
-    const end = vf.FLOW_TOEPLITZ + vf.FLOW_NIBBLES * 16 * 4;
+    const end = vf.FLOW_TOEPLITZ + vf.FLOW_NIBBLES * vf.FLOW_NIBBLE_SIZE;
     expect(end).toBeLessThanOrEqual(vf.FLOW_RECORD_SIZE);
     expect(vf.RECEIVE_BY_TABLE).toBeGreaterThan(limits.QUEUE_PAIRS_MAX);
     expect((vf.FLOW_NIBBLES / 2 - 1) * 8 + 7 + 32, 'windows of the key').toBeLessThanOrEqual(

@@ -80,7 +80,8 @@ export const NO_PORT: u32 = 0xffff;
 //   ┌────────────┬────────────┬──────────────┬────────────────────────┬─────────────────────┐
 //   │ hash types │ table mask │ unclassified │ queue numbers, u8 × 128│ Toeplitz, u32 × 1152│
 //   └────────────┴────────────┴──────────────┴────────────────────────┴─────────────────────┘
-//   Toeplitz: for each half byte of the input and each value of it, what it adds to the hash
+//   Toeplitz: for each half byte of the input and each value of it, what it adds to the hash. The
+//   control plane makes the table of a key (src/state/flow-record.ts), the firmware looks it up.
 export const FLOW_RECORD_SIZE: u32 = 8192;
 /** The number of the NIC's own record: PORT_COUNT_MAX. */
 export const FLOW_RECORD_OF_NIC: u32 = 256;
@@ -90,5 +91,7 @@ export const FLOW_TABLE_MASK: u32 = 4;
 export const FLOW_UNCLASSIFIED: u32 = 8;
 export const FLOW_QUEUES: u32 = 64;
 export const FLOW_TOEPLITZ: u32 = 512;
+/** What the table has for one half byte: a u32 for each of its values. */
+export const FLOW_NIBBLE_SIZE: u32 = 64;
 /** Half bytes of the input: source and destination of IPv6, and two ports. */
 export const FLOW_NIBBLES: u32 = 72;

@@ -13,6 +13,7 @@ import {
 } from '../../layout/protocols';
 import {
   FLOW_HASH_TYPES,
+  FLOW_NIBBLE_SIZE,
   FLOW_QUEUES,
   FLOW_RECORD_OF_NIC,
   FLOW_RECORD_SIZE,
@@ -107,14 +108,14 @@ function chooseType(types: u32, ipType: u32, protocol: u32): u32 {
   return types & ipType;
 }
 
-/** Adds bytes, which are the input's from `place` on, to a hash. */
+/** Adds bytes, which are the input's from `place` on, to a hash: what the table has for each. */
 function add(record: u32, hash: u32, address: u32, length: u32, place: u32): u32 {
-  let entries = record + (place << 7); // two half bytes of 16 entries of 4 bytes
+  let entries = record + place * (2 * FLOW_NIBBLE_SIZE);
   for (let i: u32 = 0; i < length; i++) {
     const byte = u32(load<u8>(address + i));
     hash ^= load<u32>(entries + ((byte >> 4) << 2), FLOW_TOEPLITZ);
-    hash ^= load<u32>(entries + ((byte & 15) << 2), FLOW_TOEPLITZ + 64);
-    entries += 128;
+    hash ^= load<u32>(entries + ((byte & 15) << 2), FLOW_TOEPLITZ + FLOW_NIBBLE_SIZE);
+    entries += 2 * FLOW_NIBBLE_SIZE;
   }
   return hash;
 }

@@ -1,4 +1,4 @@
-import { RING_VIEWS_BASE, SHARED_BASE, SHARED_RINGS } from '../../layout/memory.ts';
+import { RING_VIEWS_BASE } from '../../layout/memory.ts';
 import {
   RING_F_PACKED,
   RING_FAULT_PLACE,
@@ -7,7 +7,6 @@ import {
   RING_KIND_REQUEST,
   RING_KIND_TRANSMIT,
   RING_LAST_AVAIL,
-  RING_RECORD_SIZE,
   RING_SIGNALLED_USED,
   RING_SIZE,
   RING_STOPPED,
@@ -27,6 +26,7 @@ import type { ControlQueues } from './control-queues.ts';
 import type { Firmware } from './firmware.ts';
 import type { KickWaiter } from './kick-waiter.ts';
 import { firstPlace, isServedBeyond, park, parkedPlace } from './packed-place.ts';
+import { ringRecordAt } from './ring-record-at.ts';
 import type { Translations } from './translations.ts';
 import type { UplinkPorts } from './uplink-ports.ts';
 
@@ -158,7 +158,7 @@ export class CommandRunner {
   #resume(ring: number, pins: RingPins): void {
     const { space } = this.#parts;
     const view = new DataView(space.memory.buffer);
-    const record = recordAt(ring);
+    const record = ringRecordAt(ring);
     const used = space.addressOf(pins.used);
     let place = view.getUint32(record + RING_LAST_AVAIL, true);
     if ((view.getUint32(record + RING_FLAGS, true) & RING_F_PACKED) === 0) {
@@ -180,7 +180,7 @@ export class CommandRunner {
   /** A packed ring has no index to read: the next NIC, or session, finds a note. */
   #park(ring: number, used: number): void {
     const view = new DataView(this.#parts.space.memory.buffer);
-    const record = recordAt(ring);
+    const record = ringRecordAt(ring);
     if ((view.getUint32(record + RING_FLAGS, true) & RING_F_PACKED) === 0) return;
     // A ring that a fault stopped may not be mapped here any more.
     const state = view.getUint32(RING_VIEWS_BASE + ring * RING_VIEW_SIZE + RING_VIEW_STATE, true);
@@ -202,8 +202,4 @@ export class CommandRunner {
     for (const pin of distinctPins(Object.values(pins))) space.unmapPin(pin);
     waiter.remove(ring); // last, since it may fail
   }
-}
-
-function recordAt(ring: number): number {
-  return SHARED_BASE + SHARED_RINGS + ring * RING_RECORD_SIZE;
 }

@@ -7,8 +7,6 @@ import {
   COMMAND_WRITABLE,
   CONTROL_BASE,
   REQUEST_LIST_BASE,
-  SHARED_BASE,
-  SHARED_RINGS,
 } from '../../layout/memory.ts';
 import {
   COMMAND_BROKEN,
@@ -18,11 +16,12 @@ import {
   COMMAND_UNTRANSLATED,
   CONTROL_REQUEST_COUNT,
 } from '../../layout/processor.ts';
-import { RING_FAULT, RING_FAULT_CHAIN, RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
+import { RING_FAULT, RING_FAULT_CHAIN } from '../../layout/virtqueue.ts';
 import { threadCpuMicroseconds } from '../os/cpu-time.ts';
 import type { Report } from './commands.ts';
 import { Countdown } from './countdown.ts';
 import type { Firmware } from './firmware.ts';
+import { ringRecordAt } from './ring-record-at.ts';
 
 /** The loop's rounds with work between two looks at rings whose guests have not kicked. */
 const POLL_ROUNDS = 64;
@@ -314,8 +313,7 @@ export class ControlQueues {
 
   #faultOf(ring: number, result: number): number {
     if (result === COMMAND_MISSED) return RING_FAULT_CHAIN;
-    const at = SHARED_BASE + SHARED_RINGS + ring * RING_RECORD_SIZE + RING_FAULT;
-    return this.#view.getUint32(at, true);
+    return this.#view.getUint32(ringRecordAt(ring) + RING_FAULT, true);
   }
 }
 

@@ -1,18 +1,13 @@
 import { RING_COUNT_MAX } from '../../layout/limits.ts';
-import {
-  CONTROL_BASE,
-  INTERRUPT_DUE_LIST_BASE,
-  SHARED_BASE,
-  SHARED_RINGS,
-} from '../../layout/memory.ts';
+import { CONTROL_BASE, INTERRUPT_DUE_LIST_BASE } from '../../layout/memory.ts';
 import { CONTROL_INTERRUPT_DUE_COUNT, CONTROL_NOW_MICROSECONDS } from '../../layout/processor.ts';
 import {
   DEFERRED_JUST_NOW,
   RING_DEFER_MICROSECONDS,
   RING_DEFERRED_SINCE,
-  RING_RECORD_SIZE,
 } from '../../layout/virtqueue.ts';
 import { elapsedMicroseconds, monotonicMicroseconds } from '../os/clock.ts';
+import { ringRecordAt } from './ring-record-at.ts';
 
 /**
  * The interrupts that guests want deferred (5.1.6.5.9), as one processor's firmware lists them: it
@@ -49,7 +44,7 @@ export class DeferredInterrupts {
     const now = this.#control[CONTROL_NOW_MICROSECONDS / 4] ?? 0;
     let soonest = Number.POSITIVE_INFINITY;
     for (let index = 0; index < count; index++) {
-      const record = SHARED_BASE + SHARED_RINGS + (this.#rings[index] ?? 0) * RING_RECORD_SIZE;
+      const record = ringRecordAt(this.#rings[index] ?? 0);
       const since = this.#view.getUint32(record + RING_DEFERRED_SINCE, true);
       const limit = this.#view.getUint32(record + RING_DEFER_MICROSECONDS, true);
       const waited = since <= DEFERRED_JUST_NOW ? 0 : elapsedMicroseconds(since, now);

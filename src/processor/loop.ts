@@ -31,7 +31,7 @@ import {
   TURN_SIGNALS,
   TURN_WORKED,
 } from '../../layout/processor.ts';
-import { RING_FAULT, RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
+import { RING_FAULT } from '../../layout/virtqueue.ts';
 import { Windows } from '../memory/windows.ts';
 import { elapsedMicroseconds, monotonicMicroseconds, monotonicWholeSeconds } from '../os/clock.ts';
 import { Load } from '../os/load.ts';
@@ -50,6 +50,7 @@ import { type Firmware, loadFirmware } from './firmware.ts';
 import { KickWaiter } from './kick-waiter.ts';
 import { Misses } from './misses.ts';
 import { NAP_MICROSECONDS, Pace } from './pace.ts';
+import { ringRecordAt } from './ring-record-at.ts';
 import { Translations } from './translations.ts';
 import { UplinkPorts } from './uplink-ports.ts';
 
@@ -277,8 +278,7 @@ export class ProcessorLoop {
     const count = this.#control[CONTROL_FAULT_COUNT / 4] ?? 0;
     for (let i = 0; i < count; i++) {
       const ring = this.#faults[i] ?? 0;
-      const at = SHARED_BASE + SHARED_RINGS + ring * RING_RECORD_SIZE + RING_FAULT;
-      const fault = this.#view.getUint32(at, true);
+      const fault = this.#view.getUint32(ringRecordAt(ring) + RING_FAULT, true);
       this.#report({ kind: 'ring-fault', ring, fault });
     }
     this.#control[CONTROL_FAULT_COUNT / 4] = 0;

@@ -1,5 +1,6 @@
 import {
   FLOW_HASH_TYPES,
+  FLOW_NIBBLE_SIZE,
   FLOW_NIBBLES,
   FLOW_QUEUES,
   FLOW_RECORD_OF_NIC,
@@ -66,7 +67,10 @@ export function writeFlowRecordOfNic(view: DataView, flows: number): void {
   writeFlowRecord(view, flows + FLOW_RECORD_OF_NIC * FLOW_RECORD_SIZE, { hashing, table: null });
 }
 
-/** For each half byte of the input and each value of it: the key's windows under its set bits. */
+/**
+ * For each half byte of the input and each value of it: the key's windows under its set bits. With
+ * this table the hash is one look-up for each half byte, which is the firmware's part.
+ */
 function writeToeplitz(view: DataView, at: number, key: Uint8Array): void {
   const bits = BigInt(`0x${Buffer.from(key).toString('hex')}`);
   const windowFrom = (start: number) =>
@@ -78,7 +82,7 @@ function writeToeplitz(view: DataView, at: number, key: Uint8Array): void {
         (sum, window, bit) => (value & (8 >> bit) ? sum ^ window : sum),
         0,
       );
-      view.setUint32(at + (nibble * 16 + value) * 4, hash, true);
+      view.setUint32(at + nibble * FLOW_NIBBLE_SIZE + value * 4, hash, true);
     }
   }
 }
