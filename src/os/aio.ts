@@ -4,25 +4,26 @@ import { c, errno } from './libc.ts';
 import { NativePage } from './native-page.ts';
 import { checked, SystemError } from './system-error.ts';
 
-// Numbers of the calls that libc has no functions for: x86-64 has its own, arm64 the generic ones.
+// System call numbers, since libc has no functions for them: x86-64's own, and arm64's generic
+// ones.
 const IO_SETUP = arch === 'x64' ? 206 : 0;
 const IO_DESTROY = arch === 'x64' ? 207 : 1;
 const IO_GETEVENTS = arch === 'x64' ? 208 : 4;
 const IO_SUBMIT = arch === 'x64' ? 209 : 2;
 
-/** Requests that are submitted in one call. */
+/** Requests submitted in one call. */
 const BATCH_MAX = 64;
-/** Completions that may lie in the kernel's ring: it has room for more than that. */
+/** Unreaped completions; the kernel's ring has room for more than that. */
 const UNREAPED_MAX = 128;
 
-// Our page: the id of the context, pointers to the requests, the requests, room for completions.
+// Layout of our page: the context's id, pointers to the requests, the requests, completions.
 const CONTEXT = 0;
 const POINTERS = 1024;
 const REQUESTS = 4096;
 const EVENTS = 16384;
 const EVENT_ROOM = 512;
 
-// struct iocb: what is set of it. All else is zero: a read (IOCB_CMD_PREAD) of no bytes.
+// The fields of struct iocb that are set. Zeros mean a read (IOCB_CMD_PREAD) of no bytes.
 const REQUEST_SIZE = 64;
 const REQUEST_FD = 20;
 const REQUEST_FLAGS = 56;
@@ -30,11 +31,11 @@ const REQUEST_EVENT_FD = 60;
 const IOCB_FLAG_RESFD = 1;
 
 /**
- * Raises eventfds of others without ever waiting. A write would wait where the counter is full and
- * the descriptor blocks, and its owner decides on both at any time: O_NONBLOCK belongs to the open
- * file, which we share. So the kernel raises them, as the completion of a read of no bytes: that
- * never sleeps, and a full counter stays full. Many are raised by one call, which makes each about
- * as cheap as a write.
+ * Signals other processes' eventfds without ever blocking. A write would block if the counter is
+ * full and the descriptor is blocking, and its owner controls both at any time: O_NONBLOCK belongs
+ * to the open file, which we share. So the kernel signals them on completion of a read of no bytes:
+ * that never sleeps, and a full counter stays full. One call signals many eventfds, so that each
+ * costs about as much as a write.
  */
 export class AioSignals {
   readonly #page = new NativePage();
@@ -42,7 +43,7 @@ export class AioSignals {
   #count = 0;
   #unreaped = 0;
 
-  /** `file`: one that can be read. Throws a SystemError where there is no AIO to be had. */
+  /** `file`: one that can be read. Throws a SystemError if there is no AIO. */
   constructor(file: number) {
     const { address: base, view } = this.#page;
     checked('io_setup', c.syscall(IO_SETUP, UNREAPED_MAX + BATCH_MAX, base + CONTEXT, 0, 0, 0));
@@ -55,7 +56,7 @@ export class AioSignals {
     }
   }
 
-  /** Notes an eventfd for `flush`. */
+  /** Queues an eventfd for `flush`. */
   add(fd: number): void {
     if (this.#count === BATCH_MAX) this.flush();
     const at = REQUESTS + this.#count * REQUEST_SIZE;
@@ -63,7 +64,7 @@ export class AioSignals {
     this.#count += 1;
   }
 
-  /** Raises what was noted. */
+  /** Signals the queued eventfds. */
   flush(): void {
     let done = 0;
     while (done < this.#count) done += this.#submit(done);
@@ -75,7 +76,7 @@ export class AioSignals {
     c.syscall(IO_DESTROY, this.#context, 0, 0, 0, 0);
   }
 
-  /** Returns how many are dealt with. */
+  /** Returns how many are settled. */
   #submit(first: number): number {
     const pointers = this.#page.address + POINTERS + 8 * first;
     const taken = c.syscall(IO_SUBMIT, this.#context, this.#count - first, pointers, 0, 0);
@@ -83,10 +84,10 @@ export class AioSignals {
       this.#unreaped += taken;
       return taken;
     }
-    // There is room for all of a batch: this is a lack of kernel memory, and an interrupt may not
-    // get lost. The processor that comes after this one raises it.
+    // A full batch always has room, so the kernel lacks memory, and an interrupt must not be lost.
+    // The processor that replaces this one will raise it.
     if (errno() === EAGAIN) throw new SystemError('io_submit', EAGAIN);
-    return 1; // the descriptor is no eventfd: its owner's loss
+    return 1; // the descriptor is not an eventfd: its owner's problem
   }
 
   #reap(): void {

@@ -1,39 +1,39 @@
 import { c } from './libc.ts';
 import { NativePage } from './native-page.ts';
 
-// Our page: the number of the thread that was made, and what threads are like.
+// Layout of our page: the id of a new thread, and the thread attributes.
 const THREAD = 0;
 const ATTRIBUTES = 128;
 
-/** The C library keeps 40 MiB of stacks for later: so not many of these. */
+/** The C library caches 40 MiB of stacks, so we use few of these. */
 const STACK_SIZE = 0x100000;
 
-/** Closes under way at a time for one owner. What comes beyond stays open until one is done. */
+/** Closes in progress at a time per owner. Further descriptors stay open until one is done. */
 const CLOSES_MAX = 16;
 const RETRY_MS = 10;
 
-/** If none has ended for so long while others wait, an owner is told to send us no more. */
+/** If no close has finished for this long while others wait, the owner is asked to send no more. */
 const STUCK_MS = 1000;
 
 /**
- * Whose descriptors are to be closed: a VF's, say. Who leaves us some that cannot be closed uses up
- * its own closes, and nobody else's.
+ * An owner of descriptors to be closed, such as a VF. An owner whose descriptors cannot be closed
+ * uses up its own closes, and nobody else's.
  */
 export class CloseAccount {
-  /** Those that have not come to their end, as far as we know. */
+  /** Threads that have not finished, as far as we know. */
   #threads: number[] = [];
   #waiting: number[] = [];
-  /** When one ended, or the first began to wait. */
+  /** When a close last finished, or the first began to wait. */
   #movedAt = 0;
   #isStuck = false;
   readonly #onStuck: (reason: string) => void;
 
-  /** `onStuck`: no more descriptors should be taken, as long as `isStuck` says so. */
+  /** `onStuck`: accept no more descriptors while `isStuck` is true. */
   constructor(onStuck: (reason: string) => void) {
     this.#onStuck = onStuck;
   }
 
-  /** Its closes do not end. */
+  /** Its closes do not finish. */
   get isStuck(): boolean {
     return this.#isStuck;
   }
@@ -42,7 +42,7 @@ export class CloseAccount {
     return this.#threads.length === 0 && this.#waiting.length === 0 && !this.#isStuck;
   }
 
-  /** Begins as many closes as there is room for. True if others wait. */
+  /** Starts as many closes as there is room for. True if others wait. */
   close(fds: readonly number[], begin: (fd: number) => number | null): boolean {
     const running = this.#threads.filter((thread) => c.threadTryJoin(thread, 0) !== 0);
     const isMoving = running.length < this.#threads.length || this.#waiting.length === 0;
@@ -56,7 +56,7 @@ export class CloseAccount {
     return this.#waiting.length > 0;
   }
 
-  /** Tells its owner, once, when it has been stuck for some time. */
+  /** Tells the owner, once, after it has been stuck for some time. */
   tell(): void {
     const { length } = this.#waiting;
     const count = length + this.#threads.length;
@@ -64,27 +64,29 @@ export class CloseAccount {
     const isNews = isStuck && !this.#isStuck;
     this.#isStuck = length > 0 && (isStuck || this.#isStuck);
     if (isNews)
-      this.#onStuck(`${count} descriptors of its peer cannot be closed: none is taken now`);
+      this.#onStuck(
+        `${count} descriptors from its peer cannot be closed: no more are accepted for now`,
+      );
   }
 
-  /** Waits until what is under way is done. */
+  /** Waits for the closes in progress. */
   join(): void {
     for (const thread of this.#threads.splice(0)) c.threadJoin(thread, 0);
   }
 }
 
 /**
- * Closes the descriptors of peers. `close` may take long, or for ever: of a TCP socket with
- * SO_LINGER until its peer has read everything, of a file until the file system that serves it
- * answers, of a big memory file until all of its pages are free. No flag forbids that. So each has
- * a thread of its own, one that the C library starts and that runs nothing but `close`.
+ * Closes descriptors that came from peers. `close` may take long, or for ever: on a TCP socket with
+ * SO_LINGER until the peer has read everything, on a file until the file system that serves it
+ * answers, on a big memory file until all of its pages are freed. No flag prevents that. So each
+ * close runs in a thread of its own, started by the C library, that runs nothing else.
  */
 class Closer {
   readonly #page = new NativePage();
-  /** Of those that nobody has claimed. */
+  /** For descriptors that nobody has claimed. */
   readonly #others = new CloseAccount(() => undefined);
   readonly #owners = new Map<number, CloseAccount>();
-  /** Those with descriptors that wait or that are being closed. */
+  /** Accounts with descriptors waiting or being closed. */
   readonly #accounts = new Set<CloseAccount>();
   #timer: NodeJS.Timeout | null = null;
 
@@ -125,7 +127,7 @@ class Closer {
     this.#timer.unref();
   }
 
-  /** Ends what is done, whoever's it is, and begins what there is room for. True if some wait. */
+  /** Joins finished closes of all owners and starts those there is room for. True if some wait. */
   #goOn(more = new Map<CloseAccount, number[]>()): boolean {
     let isWaiting = false;
     for (const account of this.#accounts) {
@@ -143,7 +145,7 @@ class Closer {
     }
   }
 
-  /** The thread that closes a descriptor; null: there can be no more threads for now. */
+  /** The thread that closes a descriptor; null if no more threads can be created now. */
   readonly #begin = (fd: number): number | null => {
     const { address, view } = this.#page;
     const error = c.threadCreate(address + THREAD, address + ATTRIBUTES, c.closeAddress, fd);
@@ -153,18 +155,18 @@ class Closer {
 
 let closer: Closer | null = null;
 
-/** Notes whose descriptor this is, until it is closed here. */
+/** Records the owner of a descriptor until it is closed here. */
 export function claimPeerFd(fd: number, account: CloseAccount): void {
   closer ??= new Closer();
   closer.own(fd, account);
 }
 
-/** Those that came by a connection are the same peer's. */
+/** Descriptors that arrived on a connection belong to the same peer. */
 export function claimAlike(fds: readonly number[], connection: number): void {
   closer?.ownAlike(fds, connection);
 }
 
-/** Closes a descriptor that a peer chose, without waiting for it; −1 stands for none. */
+/** Closes a descriptor chosen by a peer, without waiting; −1 means none. */
 export function closePeerFd(fd: number): void {
   if (fd >= 0) closePeerFds([fd]);
 }

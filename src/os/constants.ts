@@ -14,7 +14,7 @@ export const PR_SET_TIMERSLACK = 29;
 
 export const CLOCK_THREAD_CPUTIME_ID = 3;
 
-/** As many as Linux can be built for (CONFIG_NR_CPUS). */
+/** The most that Linux can be built for (CONFIG_NR_CPUS). */
 export const CPU_COUNT_MAX = 8192;
 
 export const MFD_CLOEXEC = 1;

@@ -4,12 +4,12 @@ import { c } from './libc.ts';
 import { scratch } from './scratch.ts';
 import { checked } from './system-error.ts';
 
-/** Bytes: a bit for each CPU. */
+/** Bytes: one bit per CPU. */
 const MASK_SIZE = CPU_COUNT_MAX / 8;
-/** The calling thread, where the kernel takes a thread's number. */
+/** Means the calling thread to kernel calls that take a thread id. */
 export const THIS_THREAD = 0;
 
-/** The numbers of this process's threads. */
+/** The ids of this process's threads. */
 export function threadIds(): number[] {
   return readdirSync('/proc/self/task').map(Number);
 }
@@ -25,8 +25,9 @@ export function cpusOf(thread: number): number[] {
 }
 
 /**
- * Keeps a thread on these CPUs; threads that it starts later inherit them. Throws a SystemError if
- * it has ended, or EINVAL if the machine has none of them or the thread's cpuset (cgroup) has not.
+ * Pins a thread to these CPUs; threads that it starts later inherit them. Throws a SystemError if
+ * the thread has ended, or EINVAL if neither the machine nor the thread's cpuset (cgroup) has any
+ * of them.
  */
 export function keepOnCpus(thread: number, cpus: readonly number[]): void {
   scratch.bytes.fill(0, 0, MASK_SIZE);

@@ -8,9 +8,9 @@ export function cpuSecondsOf(pid: number): number {
   return cpuSecondsIn(readStat(`/proc/${pid}`));
 }
 
-/** CPU time of this thread, in user and kernel, whatever else the machine does meanwhile. */
+/** CPU time of this thread, user and kernel; independent of other load on the machine. */
 export function threadCpuMicroseconds(): number {
   c.clockGettime(CLOCK_THREAD_CPUTIME_ID, scratch.address);
-  const { view } = scratch; // the lower halves say it all, and need no bigint
+  const { view } = scratch; // the lower halves suffice, and need no bigint
   return view.getUint32(0, true) * 1e6 + view.getUint32(8, true) / 1e3;
 }

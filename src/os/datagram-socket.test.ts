@@ -8,7 +8,7 @@ import { connectUnixSocket, sendMessage } from './unix-socket.ts';
 
 const [major = 0, minor = 0] = release().split('.').map(Number);
 const refusesRights = major > 6 || (major === 6 && minor >= 16);
-it('a datagram socket takes bytes, and no descriptors', (context) => {
+it('a datagram socket accepts bytes but no descriptors', (context) => {
   if (!refusesRights) context.skip(`Linux ${release()} has no SO_PASSRIGHTS (6.16)`);
   const directory = mkdtempSync(join(tmpdir(), 'heddle-'));
   const path = join(directory, 'socket');

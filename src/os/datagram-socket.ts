@@ -1,4 +1,4 @@
-// Unix datagram sockets: one frame in each datagram.
+// Unix datagram sockets: one frame per datagram.
 import {
   AF_UNIX,
   EADDRINUSE,
@@ -15,8 +15,8 @@ import { checked, SystemError } from './system-error.ts';
 import { bindErrno } from './unix-socket.ts';
 
 /**
- * Takes no descriptors: whoever reads a datagram that has some, and does not want them, is the one
- * who closes them, and may have to wait for their owner. Older kernels know no way to say so.
+ * A socket that accepts no descriptors: whoever receives an unwanted descriptor with a datagram has
+ * to close it, and that may block until its owner allows it. Older kernels have no such option.
  */
 export function createDatagramSocket(): number {
   const type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
@@ -26,7 +26,7 @@ export function createDatagramSocket(): number {
   return fd;
 }
 
-/** A socket at `path`, where a stale one may lie. Throws an error of the system's. */
+/** A socket bound to `path`, replacing a stale one. Throws the system's error. */
 export function bindDatagramSocket(path: string): number {
   const fd = createDatagramSocket();
   try {

@@ -1,14 +1,15 @@
 import { readlinkSync } from 'node:fs';
 import { c } from './libc.ts';
 
-/** Closes a descriptor, if it is one: −1 stands for none. */
+/** Closes a descriptor; −1 means none. */
 export function closeFd(fd: number): void {
   if (fd >= 0) c.close(fd);
 }
 
 /**
- * What the kernel calls a descriptor: of a file its path, of others a word without a slash at its
- * beginning; empty if there is none. Asks no file system, which may be one that its owner serves.
+ * The kernel's name for a descriptor: the path of a file, or for others a word that does not start
+ * with a slash; empty if there is no such descriptor. Does not involve a file system, which might
+ * be one that the descriptor's owner serves.
  */
 export function descriptorName(fd: number): string {
   try {

@@ -6,9 +6,7 @@ import { checked } from './system-error.ts';
 export const EPOLL_EVENT_SIZE = process.arch === 'x64' ? 12 : 16;
 export const EPOLL_EVENT_DATA = process.arch === 'x64' ? 4 : 8;
 
-/**
- * Registers, changes or removes a descriptor; events come back with the descriptor as their data.
- */
+/** Registers, changes or removes a descriptor; its events carry the descriptor as their data. */
 export function controlEpoll(epoll: number, operation: number, fd: number, events: number): void {
   scratch.view.setUint32(0, events, true);
   scratch.view.setBigUint64(EPOLL_EVENT_DATA, BigInt(fd), true);

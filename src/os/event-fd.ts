@@ -7,12 +7,12 @@ export function createEventFd(): number {
   return checked('eventfd', c.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
-/** Raises an eventfd of our own. Those of peers could make us wait: see raiser.ts. */
+/** Signals an eventfd of our own. A peer's could block: see raiser.ts. */
 export function raiseEventFd(fd: number): void {
   c.eventfdWrite(fd, 1);
 }
 
-/** Takes what was raised, so that a level-triggered wait sleeps again. */
+/** Resets an eventfd, so that a level-triggered wait sleeps again. */
 export function drainEventFd(fd: number): void {
   c.read(fd, scratch.address, 8);
 }

@@ -5,8 +5,8 @@ import { isWritable, WRITABLE_BYTES } from './writable.ts';
 const STDERR = 2;
 
 /**
- * Ends the process from whatever thread, without waiting for any other: says why on stderr, if that
- * takes it at once (a terminal that is stopped does not).
+ * Ends the process from any thread without waiting for another. Writes the reason to stderr if that
+ * does not block (a stopped terminal would).
  */
 export function endProcess(words: string, status: number): never {
   const bytes = new TextEncoder().encode(words).subarray(0, WRITABLE_BYTES);

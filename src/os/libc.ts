@@ -1,5 +1,5 @@
-// The FFI: with libxdp.ts, the only file that declares C functions. Addresses are plain numbers
-// (below 2^47), so that no call allocates a wrapper; the callers keep the memory they point to
+// The FFI: together with libxdp.ts, the only file that declares C functions. Addresses are plain
+// numbers (below 2^47), so that no call allocates a wrapper; callers keep the memory they point to
 // alive (see scratch.ts).
 import koffi from 'koffi';
 
@@ -12,7 +12,7 @@ function call(prototype: string): Call {
   return libc.func(prototype) as unknown as Call;
 }
 
-// Signed, so that MAP_FAILED is −1; an unsigned one would be a bigint that equals nothing.
+// Signed, so that MAP_FAILED is −1; unsigned, it would be a bigint that equals nothing.
 const mmap = call('intptr_t mmap(uintptr_t a, size_t n, int prot, int flags, int fd, int64_t off)');
 const memset = libc.func('uintptr_t memset(void *p, int c, size_t n)') as unknown as (
   target: Uint8Array,
@@ -28,7 +28,7 @@ const open = libc.func('int open(const char *path, int flags)') as unknown as (
   path: string,
   flags: number,
 ) => number;
-/** Before glibc 2.34 threads were a library of their own. */
+/** Before glibc 2.34, threads were in a separate library. */
 function callThreads(prototype: string): Call {
   try {
     return call(prototype);
@@ -55,7 +55,7 @@ export const c = {
   getRandom: call('intptr_t getrandom(uintptr_t bytes, size_t n, uint32_t flags)'),
   munmap: call('int munmap(uintptr_t a, size_t n)'),
   close: call('int close(int fd)'),
-  /** Where that function is: what a thread may be made to run. */
+  /** The address of that function, for a thread to run. */
   closeAddress: Number(koffi.address(libc.symbol('close'))),
   attributesInit: callThreads('int pthread_attr_init(uintptr_t a)'),
   attributesSetStackSize: callThreads('int pthread_attr_setstacksize(uintptr_t a, size_t n)'),

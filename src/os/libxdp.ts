@@ -1,4 +1,4 @@
-// libxdp and libbpf, loaded when the first uplink asks for them: not every machine has them.
+// libxdp and libbpf, loaded when the first uplink needs them, since not every machine has them.
 import koffi from 'koffi';
 
 type Call = (...args: number[]) => number;
@@ -33,7 +33,7 @@ export interface XdpLibrary {
 
 let library: XdpLibrary | undefined;
 
-/** Throws the loader's error where one of the two is not installed. */
+/** Throws the loader's error if one of the two is not installed. */
 export function loadXdpLibrary(): XdpLibrary {
   library ??= load();
   return library;
@@ -42,7 +42,7 @@ export function loadXdpLibrary(): XdpLibrary {
 function load(): XdpLibrary {
   const bpf = koffi.load('libbpf.so.1');
   const xdp = koffi.load('libxdp.so.1');
-  // Both write to stderr what they also return.
+  // Both would also print to stderr what they return.
   (bpf.func('uintptr_t libbpf_set_print(uintptr_t print)') as unknown as Call)(0);
   (xdp.func('uintptr_t libxdp_set_print(uintptr_t print)') as unknown as Call)(0);
   const call = (from: ReturnType<typeof koffi.load>, prototype: string) =>

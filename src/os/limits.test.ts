@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { mapCountMax, processLimit } from './limits.ts';
 
-test('limits are those that the kernel tells', () => {
+test('limits are those that the kernel reports', () => {
   const shell = execFileSync('/bin/sh', ['-c', 'ulimit -n; ulimit -v'], { encoding: 'utf8' });
   const [files, addressSpace] = shell.split('\n');
   expect(processLimit('Max open files')).toBe(Number(files));

@@ -1,4 +1,4 @@
-// What the kernel lets this process have. Where nobody can tell (no /proc), there is no limit.
+// Limits that the kernel sets for this process. If they cannot be read (no /proc), there is none.
 import { readFileSync } from 'node:fs';
 
 /** A soft limit as proc(5)'s `limits` names it; Infinity if there is none. */
@@ -12,7 +12,7 @@ export function processLimit(
   return /^\d+$/.test(soft) ? Number(soft) : Infinity;
 }
 
-/** Mappings that a process may have: vm.max_map_count. */
+/** The most mappings a process may have: vm.max_map_count. */
 export function mapCountMax(): number {
   const text = readIfThere('/proc/sys/vm/max_map_count').trim();
   return /^\d+$/.test(text) ? Number(text) : Infinity;

@@ -24,7 +24,7 @@ function track(fd: number): number {
   return fd;
 }
 
-/** A pipe: both ends of a FIFO, blocking as a shell makes them. */
+/** A pipe: both ends of a FIFO, blocking, as a shell creates them. */
 function pipe(): { reader: number; writer: number } {
   const path = join(base, `fifo-${opened.length}-${writers.length}-${Math.random()}`);
   spawnSync('mkfifo', [path]);
@@ -32,7 +32,7 @@ function pipe(): { reader: number; writer: number } {
   return { reader, writer: track(openSync(path, constants.O_WRONLY)) };
 }
 
-/** What a descriptor holds now. */
+/** What can be read from a descriptor now. */
 function readNow(fd: number): string {
   const bytes = Buffer.alloc(1 << 20);
   let text = '';
@@ -47,7 +47,7 @@ function readNow(fd: number): string {
   }
 }
 
-/** Reads until nothing waits in the writer any more. */
+/** Reads until the writer's queue is empty. */
 async function readAll(fd: number, writer: LineWriter): Promise<string> {
   let text = readNow(fd);
   const isDrained = writer.drained().then(() => true);
@@ -61,37 +61,37 @@ afterEach(() => {
   for (const fd of opened.splice(0)) closeSync(fd);
 });
 
-describe('lines for a reader that is asleep', () => {
+describe('lines for a reader that does not read', () => {
   const kinds = {
     pipe,
     socket: () => {
       const [reader, writer] = createSocketPair();
-      c.fcntl(writer, 4, 0); // F_SETFL: blocking, as a parent hands it down
+      c.fcntl(writer, 4, 0); // F_SETFL: blocking, as inherited from a parent
       return { reader: track(reader), writer: track(writer) };
     },
   };
   it.each(Object.entries(kinds))(
-    'never wait, %s: kept to a limit, then counted',
+    'never block, %s: buffered up to a limit, then counted',
     async (_, open) => {
       const { reader, writer: fd } = open();
       const writer = writerTo(fd);
       const written = 2000;
       for (let i = 0; i < written; i++) writer.write(`${i} ${filler}`);
       const lines = (await readAll(reader, writer)).trimEnd().split('\n');
-      // In order, none cut, and the rest accounted for in the end.
+      // In order, none truncated, and the rest accounted for at the end.
       const last = lines.pop() ?? '';
       lines.forEach((line, i) => {
         expect(line).toBe(`${i} ${filler}`);
       });
       expect(last).toBe(droppedText(written - lines.length));
       expect(lines.length).toBeLessThan(written);
-      // And it goes on as before.
+      // And it continues as before.
       writer.write('again');
       expect(await readAll(reader, writer)).toBe('again\n');
     },
   );
 
-  it('leave the description of others as it was', () => {
+  it('leave the file description of others unchanged', () => {
     const { writer: fd } = pipe();
     const before = c.fcntl(fd, 3, 0); // F_GETFL
     writerTo(fd).write('a line');
@@ -106,7 +106,7 @@ describe('lines that the system refuses', () => {
     expect(writer.droppedLines).toBe(10);
   });
 
-  it('are dropped when the reader has gone, and a new one hears of it', async () => {
+  it('are dropped when the reader is gone, and reported to a new one', async () => {
     const path = join(base, 'gone');
     spawnSync('mkfifo', [path]);
     const open = (flags: number): number => openSync(path, flags);
@@ -119,7 +119,7 @@ describe('lines that the system refuses', () => {
     expect(await readAll(second, writer)).toBe(`${droppedText(3)}\nheard\n`);
   });
 
-  it('do not run into the next when only a part of one was taken', async () => {
+  it('do not merge with the next when only part of one was written', async () => {
     const path = join(base, 'cut');
     spawnSync('mkfifo', [path]);
     const first = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

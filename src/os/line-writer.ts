@@ -16,34 +16,36 @@ import { readStat } from './proc-stat.ts';
 import { scratch } from './scratch.ts';
 import { isWritable, WRITABLE_BYTES } from './writable.ts';
 
-/** What waits for a reader: some thousand lines. */
+/** Buffer for a slow reader: some thousand lines. */
 const QUEUE_BYTES_MAX = 256 * 1024;
 
 const WRITE_BYTES_MAX = 32 * 1024;
 
 const NEWLINE = 0x0a;
 
-/** Writes that many bytes of the scratch page: returns the bytes taken, or −errno. Never waits. */
+/**
+ * Writes that many bytes of the scratch page; returns the bytes written or −errno. Never blocks.
+ */
 type Write = (length: number) => number;
 
 interface Queued {
   bytes: Buffer;
-  /** Lines that are lost if it is dropped. */
+  /** Lines lost if it is dropped. */
   lines: number;
   isBegun: boolean;
 }
 
 export interface LineWriterOptions {
-  /** The line that takes the place of those that were dropped. */
+  /** The line that replaces the dropped ones. */
   droppedText: (lines: number) => string;
   queueBytesMax?: number;
 }
 
 /**
- * Lines to a standard descriptor whose reader may be asleep: a terminal after Ctrl-S, a pipe that
- * nobody reads. Node writes to these on the main thread, and would wait there for ever. This writer
- * keeps what does not fit up to a limit. Lines beyond it are dropped and counted, and as soon as
- * there is room again a line says how many.
+ * Writes lines to a standard descriptor whose reader may not be reading: a terminal after Ctrl-S, a
+ * full pipe. Node writes to these on the main thread and would block for ever. This writer buffers
+ * what does not fit, up to a limit. Further lines are dropped and counted, and as soon as there is
+ * room again a line gives the count.
  *
  *     write ─► queue (bounded) ─► descriptor
  *         └─► full: dropped + 1
@@ -54,11 +56,11 @@ export interface LineWriterOptions {
 export class LineWriter {
   readonly #options: LineWriterOptions;
   readonly #queueBytesMax: number;
-  /** A description of our own, or −1 where the one we were given is used. */
+  /** A file description of our own, or −1 if the given descriptor is used. */
   readonly #ownFd: number;
   readonly #fd: number;
   readonly #write: Write;
-  /** Held while the descriptor takes nothing. */
+  /** Set while the descriptor is not writable. */
   #poller: Poller | null = null;
   readonly #queue: Queued[] = [];
   #queueBytes = 0;
@@ -72,8 +74,8 @@ export class LineWriter {
     this.#options = options;
     this.#queueBytesMax = options.queueBytesMax ?? QUEUE_BYTES_MAX;
     const stat = fstatSync(fd);
-    // A file has no reader to wait for. Opened anew it would have an offset of its own, and write
-    // over what others have written.
+    // A file has no reader to wait for. A reopened file would have an offset of its own and
+    // overwrite what others wrote.
     this.#ownFd = stat.isFile() || stat.isSocket() ? -1 : openAnew(fd, stat.rdev);
     this.#fd = this.#ownFd >= 0 ? this.#ownFd : fd;
     if (stat.isSocket()) this.#write = (length) => sendNow(this.#fd, length);
@@ -81,7 +83,7 @@ export class LineWriter {
     else this.#write = (length) => writeIfReady(this.#fd, length);
   }
 
-  /** Takes one or more lines, without the last end of line. Never waits, never throws. */
+  /** Writes one or more lines, given without the final newline. Never blocks, never throws. */
   write(text: string): void {
     if (this.#isClosed) return;
     const bytes = Buffer.from(`${text}\n`);
@@ -97,18 +99,18 @@ export class LineWriter {
     if (this.#poller === null) this.#flush();
   }
 
-  /** Lines that were dropped and not yet told of. */
+  /** Dropped lines that have not been reported yet. */
   get droppedLines(): number {
     return this.#dropped;
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when the queue is empty. */
   drained(): Promise<void> {
     if (this.#queue.length === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onDrained.push(resolve));
   }
 
-  /** What still waits is lost. */
+  /** Discards what is still queued. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -140,7 +142,7 @@ export class LineWriter {
       if (problem !== 0) this.#drop(first);
     }
     this.#stopWaiting();
-    // The way is free again: say what was lost, even if no line follows.
+    // Writable again: report what was lost, even if no line follows.
     if (wasWaiting && this.#dropped > 0) {
       this.#pushNote(this.#note());
       this.#flush();
@@ -171,7 +173,7 @@ export class LineWriter {
     this.#isMidLine ||= first.isBegun;
   }
 
-  /** Goes on when the descriptor is writable. False if it cannot be waited for. */
+  /** Continues when the descriptor is writable. False if it cannot be polled. */
   #wait(): boolean {
     if (this.#poller !== null) return true;
     const poller = acquirePoller();
@@ -201,14 +203,14 @@ export class LineWriter {
 const OPEN_FLAGS = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
 /**
- * Opens what a descriptor shows once more. O_NONBLOCK belongs to the open description, which the
+ * Reopens the file behind a descriptor. O_NONBLOCK belongs to the open file description, which the
  * shell and others share: set on theirs, it would make their writes fail. −1 if that fails: a pipe
  * may belong to another user, or have no reader.
  */
 function openAnew(fd: number, device: number): number {
   const own = c.open(`/proc/self/fd/${fd}`, OPEN_FLAGS);
   if (own >= 0 || controllingTerminal() !== device) return own;
-  // After `su` the terminal belongs to another user. Under this name everyone may open their own.
+  // After `su` the terminal belongs to another user. This name works for everyone.
   return c.open('/dev/tty', OPEN_FLAGS);
 }
 
@@ -228,11 +230,11 @@ function sendNow(fd: number, length: number): number {
 }
 
 /**
- * For a blocking description that cannot be opened anew. Another process that writes between the
- * question and our write could still make it wait.
+ * For a blocking description that cannot be reopened. Another process that writes between the poll
+ * and our write could still make it block.
  */
 function writeIfReady(fd: number, length: number): number {
-  // The question is put behind the bytes to be written.
+  // The pollfd goes after the bytes to be written.
   if (!isWritable(fd, WRITE_BYTES_MAX)) return -EAGAIN;
   return writeTo(fd, Math.min(length, WRITABLE_BYTES));
 }

@@ -9,7 +9,7 @@ import { SystemError } from './system-error.ts';
 const PAGE = 4096;
 
 describe('a linear memory', () => {
-  it('shows a file at an offset, and writes through to it', () => {
+  it('maps a file at an offset, and writes through to it', () => {
     const fd = createMemoryFile('shared', 2 * PAGE);
     const one = new LinearMemory(65536);
     const two = new LinearMemory(65536);
@@ -22,7 +22,7 @@ describe('a linear memory', () => {
     c.close(fd);
   });
 
-  it('is whole pages of 64 KiB, at a known address', () => {
+  it('is whole pages of 64 KiB at a known address', () => {
     const memory = new LinearMemory(1);
     expect(memory.sizeBytes).toBe(65536);
     expect(memory.buffer.byteLength).toBe(65536);
@@ -37,7 +37,7 @@ describe('a linear memory', () => {
     [65536, PAGE],
     [65536 - PAGE, 2 * PAGE],
     [Number.NaN, PAGE],
-  ])('refuses to map %d + %d: outside lies our own process', (offset, length) => {
+  ])('refuses to map %d + %d: outside is our own process', (offset, length) => {
     const memory = new LinearMemory(65536);
     const fd = createMemoryFile('outside', PAGE);
     expect(() => memory.map(offset, length, fd, 0)).toThrow(/^assertion: mapping/);
@@ -45,7 +45,7 @@ describe('a linear memory', () => {
     c.close(fd);
   });
 
-  it('tells when the kernel refuses a file', () => {
+  it('reports a file that the kernel refuses', () => {
     const memory = new LinearMemory(65536);
     expect(() => memory.map(0, PAGE, -1, 0)).toThrow(SystemError);
     expect(() => memory.map(0, PAGE, -1, 0)).toThrow('mmap failed: EBADF');
@@ -85,9 +85,9 @@ const CHILD = `
   console.log(JSON.stringify({ before, unmapped, beside, mapped, refused }));
 `;
 
-describe('what is not mapped', () => {
-  it('traps in WebAssembly, as an error that can be caught; so does a mapping that failed', () => {
-    expect(existsSync('dist/src/os/linear-memory.js'), 'npm run build comes first').toBe(true);
+describe('an unmapped range', () => {
+  it('traps in WebAssembly as a catchable error; so does a mapping that failed', () => {
+    expect(existsSync('dist/src/os/linear-memory.js'), 'run "npm run build" first').toBe(true);
     // In a child: if this failed, the process would be gone.
     const child = spawnSync(process.execPath, ['--input-type=module', '-e', CHILD]);
     expect(child.stderr.toString()).toBe('');
@@ -102,10 +102,10 @@ describe('what is not mapped', () => {
 });
 
 describe('a memory file', () => {
-  it('is sealed against shrinking unless told otherwise', () => {
+  it('is sealed against shrinking by default', () => {
     const sealed = createMemoryFile('sealed', PAGE);
     expect(c.ftruncate(sealed, 0)).toBe(-1);
-    expect(c.ftruncate(sealed, 2 * PAGE), 'growing does no harm').toBe(0);
+    expect(c.ftruncate(sealed, 2 * PAGE), 'growing is allowed').toBe(0);
     expect(inspectMemoryFile(sealed)).toEqual({
       isRegularFile: true,
       isWritable: true,
@@ -119,7 +119,7 @@ describe('a memory file', () => {
     for (const fd of [sealed, open]) c.close(fd);
   });
 
-  it('on hugetlbfs tells its page size', (context) => {
+  it('on hugetlbfs reports its page size', (context) => {
     let fd = -1;
     try {
       fd = createMemoryFile('huge', 0x200000, { hugePages: true });
@@ -130,7 +130,7 @@ describe('a memory file', () => {
     c.close(fd);
   });
 
-  it('that is no descriptor is nothing', () => {
+  it('is null for an invalid descriptor', () => {
     expect(inspectMemoryFile(-1)).toBeNull();
     expect(inspectMemoryFile(123_456)).toBeNull();
   });

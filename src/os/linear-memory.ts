@@ -13,7 +13,7 @@ import { errorName, SystemError } from './system-error.ts';
 
 const WASM_PAGE_SIZE = 65536;
 
-/** Part of a memory may be mapped no more: the kernel could put anything of this process there. */
+/** Part of a memory is unmapped for good: the kernel could map anything of this process there. */
 export class LinearMemoryHole extends Error {
   constructor(offset: number, length: number, error: number) {
     super(`a hole in the linear memory, ${offset}+${length}: mmap failed: ${errorName(error)}`);
@@ -22,15 +22,15 @@ export class LinearMemoryHole extends Error {
 }
 
 /**
- * A WebAssembly memory whose address is known, so that files can be mapped into it.
+ * A WebAssembly memory at a known address, so that files can be mapped into it.
  *
  *     file ──mmap(MAP_FIXED)──► [ … base + offset … ] ◄── firmware, DataView
  *
  * It never grows: growth could move it and detach every view.
  *
- * `isShared`: for one that no firmware imports and that comes and goes. V8 counts the bytes of an
- * ArrayBuffer as garbage to come, mapped or not, and collects for every 64 MiB of them; those of a
- * SharedArrayBuffer it does not count.
+ * `isShared`: for a short-lived memory that no firmware imports. V8 counts the bytes of an
+ * ArrayBuffer, mapped or not, towards its next garbage collection, and collects for every 64 MiB
+ * of them; it does not count those of a SharedArrayBuffer.
  */
 export class LinearMemory {
   readonly memory: WebAssembly.Memory;
@@ -44,13 +44,13 @@ export class LinearMemory {
     this.memory = createMemory(pages, isShared);
     this.buffer = this.memory.buffer as ArrayBuffer;
     this.sizeBytes = pages * WASM_PAGE_SIZE;
-    // A call that does nothing but return its pointer: the portable way to learn the address.
+    // A call that only returns its pointer: the portable way to get the address.
     this.base = c.memset(new Uint8Array(this.buffer, 0, 1), 0, 0);
   }
 
   /**
-   * Maps `length` bytes of a file, from `fileOffset` on, at `offset`. Writes are shared. Throws a
-   * SystemError if the kernel refuses the file, and the range is then as `unmap` leaves it.
+   * Maps `length` bytes of a file, starting at `fileOffset`, at `offset`. Writes are shared. Throws
+   * a SystemError if the kernel refuses the file; the range is then as `unmap` leaves it.
    */
   map(offset: number, length: number, fd: number, fileOffset: number): void {
     this.#check(offset, length);
@@ -58,14 +58,14 @@ export class LinearMemory {
     const at = this.base + offset;
     if (c.mmap(at, length, PROT_READ | PROT_WRITE, flags, fd, fileOffset) !== -1) return;
     const error = new SystemError('mmap', errno());
-    // MAP_FIXED may have taken the old mapping away before it failed.
+    // MAP_FIXED may have removed the old mapping before it failed.
     this.unmap(offset, length);
     throw error;
   }
 
   /**
-   * Takes a range away: whoever touches it traps. Throws a LinearMemoryHole if it cannot be: then
-   * nobody may use this memory any more.
+   * Unmaps a range, so that an access to it traps. Throws a LinearMemoryHole if that fails: then
+   * this memory must not be used any more.
    */
   unmap(offset: number, length: number): void {
     this.#check(offset, length);
@@ -75,14 +75,14 @@ export class LinearMemory {
   }
 
   #check(offset: number, length: number): void {
-    // MAP_FIXED outside the memory would overwrite the process: our own bug, so assert loudly.
+    // MAP_FIXED outside the memory would overwrite the process. That would be our bug: assert.
     if (!(offset >= 0 && length > 0 && offset + length <= this.sizeBytes)) {
       throw new Error(`assertion: mapping ${offset}+${length} outside of ${this.sizeBytes} bytes`);
     }
   }
 }
 
-/** V8 reserves some 10 GiB of addresses for each memory, so that no access needs a check. */
+/** V8 reserves about 10 GiB of addresses per memory, so that accesses need no bounds check. */
 function createMemory(pages: number, shared: boolean): WebAssembly.Memory {
   const descriptor = { initial: pages, maximum: pages, shared };
   try {

@@ -1,4 +1,4 @@
-// Tells when any network interface of this machine comes, goes or changes: rtnetlink(7),
+// Reports when any network interface of this machine appears, disappears or changes: rtnetlink(7),
 // RTMGRP_LINK.
 import { AF_NETLINK, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from './constants.ts';
 import { c } from './libc.ts';
@@ -11,8 +11,8 @@ const RTMGRP_LINK = 1;
 const MESSAGE_SIZE_MAX = 32768;
 
 /**
- * The messages themselves are not read: whoever listens looks at the interfaces that matter to it,
- * so that a lost message (ENOBUFS) is a look like any other.
+ * The messages are not parsed: listeners check the interfaces they care about, so that a lost
+ * message (ENOBUFS) costs nothing.
  */
 export class LinkMonitor {
   readonly #fd: number;

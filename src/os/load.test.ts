@@ -20,14 +20,14 @@ describe('the load of the machine', () => {
     ['12.40 0.01 0.05 2/345 12345\n', false],
     ['0.00 0.01 0.05 3/345 12345\n', true],
     ['0.00 0.01 0.05 112/345 12345\n', true],
-  ])('of two processors, as %j says it, is contested: %s', (line, isContested) => {
+  ])('with two processors and %j is contested: %s', (line, isContested) => {
     writeFileSync(path, line);
     const load = new Load(path, 2);
     expect(load.isContested()).toBe(isContested);
     load.close();
   });
 
-  it('is looked at afresh each time', () => {
+  it('is read anew each time', () => {
     writeFileSync(path, '0.00 0.01 0.05 1/345 12345\n');
     const load = new Load(path, 2);
     expect(load.isContested()).toBe(false);
@@ -36,11 +36,11 @@ describe('the load of the machine', () => {
     load.close();
   });
 
-  it('is taken for uncontested where it cannot be read', () => {
+  it('is uncontested if it cannot be read', () => {
     expect(new Load(join(directory, 'missing'), 2).isContested()).toBe(false);
   });
 
-  it("understands this machine's own: somebody runs, and it is this thread", () => {
+  it("parses this machine's own: at least this thread is running", () => {
     const load = new Load('/proc/loadavg', 0);
     expect(load.isContested()).toBe(true);
     load.close();

@@ -9,20 +9,20 @@ const DIGIT_ZERO = 0x30;
 const LINE_SIZE = 64;
 
 /**
- * Whether more threads want to run than the machine has processors: `1.00 0.80 0.70 3/412 9731` in
- * proc(5)'s loadavg is three of 412. About 2 µs a look, and no allocation.
+ * Whether more threads want to run than the machine has processors. In proc(5)'s loadavg, `1.00
+ * 0.80 0.70 3/412 9731` means three of 412 threads. About 2 µs per reading, without allocation.
  */
 export class Load {
   readonly #processorCount: number;
   #file: number;
 
-  /** Opens the file at once: the first look is made by a loop that has frames to move. */
+  /** Opens the file at once, since the first reading happens in a loop that moves frames. */
   constructor(path = '/proc/loadavg', processorCount = cpus().length) {
     this.#processorCount = processorCount;
     this.#file = openIfThere(path);
   }
 
-  /** False too where nobody can tell: no /proc. */
+  /** Also false if the load is unknown: no /proc. */
   isContested(): boolean {
     if (this.#file < 0) return false;
     const length = c.pread(this.#file, scratch.address, LINE_SIZE, 0);
@@ -34,7 +34,7 @@ export class Load {
     this.#file = -1;
   }
 
-  /** The number before the slash, this thread among them. */
+  /** The number before the slash; it includes this thread. */
   #runnable(length: number): number {
     let count = 0;
     for (let i = 0; i < length; i++) {

@@ -20,14 +20,12 @@ import { checked } from './system-error.ts';
 
 export interface MemoryFileFacts {
   isRegularFile: boolean;
-  /**
-   * Open for writing and not sealed against it: a shared mapping that can be written is allowed.
-   */
+  /** Open for writing and not sealed against it: a writable shared mapping is possible. */
   isWritable: boolean;
-  /** It can never become shorter. */
+  /** It can never shrink. */
   isSealed: boolean;
   sizeBytes: number;
-  /** The system's, or the huge page size of hugetlbfs. */
+  /** The system's, or hugetlbfs's huge page size. */
   pageSizeBytes: number;
 }
 
@@ -56,8 +54,8 @@ export function createMemoryFile(
 }
 
 /**
- * Whether a descriptor is of memory: shared memory or huge pages. Only these have seals, even if
- * they cannot be changed. Asks no file system, for there are some that never answer.
+ * Whether a descriptor is memory: shared memory or huge pages. Only these have seals, even if they
+ * cannot be changed. Does not involve a file system, since some never answer.
  */
 export function isOfMemory(fd: number): boolean {
   return c.fcntl(fd, F_GET_SEALS, 0) !== -1;
@@ -69,8 +67,8 @@ export function isOpenForBoth(fd: number): boolean {
 }
 
 /**
- * What a file descriptor that claims to be memory really is. Never throws: a peer chose the
- * descriptor. But it may wait for a file system, unless the descriptor is of memory.
+ * What a descriptor that claims to be memory really is. Never throws, since a peer chose it. But it
+ * may block on a file system, unless the descriptor is memory.
  */
 export function inspectMemoryFile(fd: number): MemoryFileFacts | null {
   let stat: ReturnType<typeof fstatSync>;
@@ -90,7 +88,7 @@ export function inspectMemoryFile(fd: number): MemoryFileFacts | null {
   };
 }
 
-/** Whether two descriptors are of one file. */
+/** Whether two descriptors refer to the same file. */
 export function isSameFile(a: number, b: number): boolean {
   try {
     const [first, second] = [fstatSync(a), fstatSync(b)];

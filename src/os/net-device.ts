@@ -4,7 +4,7 @@ import { c, errno } from './libc.ts';
 import { scratch } from './scratch.ts';
 import { checked } from './system-error.ts';
 
-/** IFNAMSIZ with the closing zero: 16. */
+/** IFNAMSIZ is 16, including the terminating zero. */
 const INTERFACE_NAME_LENGTH_MAX = 15;
 
 const SIOCGIFFLAGS = 0x8913;
@@ -13,7 +13,9 @@ const SIOCGIFMTU = 0x8921;
 const SIOCSIFMTU = 0x8922;
 const SIOCGIFINDEX = 0x8933;
 const SIOCETHTOOL = 0x8946;
-/** struct ethtool_channels: what is possible, then what is so; receive and combined among them. */
+/**
+ * struct ethtool_channels: the maxima, then the current counts, among them receive and combined.
+ */
 const ETHTOOL_GCHANNELS = 0x3c;
 const CHANNELS_SIZE = 36;
 const CHANNELS_RECEIVE = 20;
@@ -25,7 +27,7 @@ const IFF_RUNNING = 0x40;
 const NAME_SIZE = 16;
 const REQUEST_SIZE = 40;
 
-/** Puts a struct ifreq with this name at the start of the scratch page. */
+/** Writes a struct ifreq with this name at the start of the scratch page. */
 export function writeInterfaceRequest(name: string): void {
   const bytes = new TextEncoder().encode(name);
   if (bytes.length > INTERFACE_NAME_LENGTH_MAX) throw new Error(`assertion: interface ${name}`);
@@ -40,7 +42,7 @@ export interface NetDevice {
   isUp: boolean;
 }
 
-/** What an interface is like now; null if there is none of this name. */
+/** The current state of an interface; null if there is none of this name. */
 export function findNetDevice(name: string): NetDevice | null {
   return withSocket((socket) => {
     const ask = (request: number, read: () => number): number | null => {
@@ -57,7 +59,7 @@ export function findNetDevice(name: string): NetDevice | null {
   });
 }
 
-/** Receive queues of an interface that are in use; null if its driver does not tell. */
+/** Receive queues of an interface in use; null if its driver does not tell. */
 export function countReceiveQueues(name: string): number | null {
   return withSocket((socket) => {
     writeInterfaceRequest(name);
@@ -70,7 +72,7 @@ export function countReceiveQueues(name: string): number | null {
   });
 }
 
-/** Sets the MTU and switches the interface on. Returns 0, or errno where this user may not. */
+/** Sets the MTU and brings the interface up. Returns 0, or errno if this user may not. */
 export function bringUp(name: string, mtu: number): number {
   return withSocket((socket) => {
     writeInterfaceRequest(name);

@@ -33,14 +33,14 @@ function openPair(): [near: number, far: number] {
   return fds as [number, number];
 }
 
-/** Everything is in one frame of zeros, broadcast. */
+/** A broadcast frame of zeros. */
 function send(fd: number): number {
   scratch.bytes.fill(0, 0, PACKET_HEADER_SIZE + FRAME_SIZE);
   scratch.bytes.fill(0xff, PACKET_HEADER_SIZE, PACKET_HEADER_SIZE + 6);
   return c.write(fd, scratch.address, PACKET_HEADER_SIZE + FRAME_SIZE);
 }
 
-test('what has no room in a ring is counted, once', () => {
+test('frames without room in a ring are counted once', () => {
   const [near, far] = openPair();
   expect(addReceiveRing(near, { blockSize: 65_536, blockCount: 1, slotSize: 2048 })).toBe(0);
   for (let i = 0; i < SLOTS + 7; i++) expect(send(far)).toBe(PACKET_HEADER_SIZE + FRAME_SIZE);
@@ -50,9 +50,9 @@ test('what has no room in a ring is counted, once', () => {
   ip('link delete near');
 });
 
-test('a send buffer says what it holds, and that it is empty when all has gone', () => {
+test('a send buffer reports its contents, and that it is empty once everything is sent', () => {
   const [near, far] = openPair();
-  // As root, twice what was asked for: the kernel counts its own part, too.
+  // As root, twice what was requested: the kernel counts its overhead too.
   expect(sendBufferBytes(near)).toBe(2 << 20);
   expect(send(near)).toBeGreaterThan(0);
   expect(unsentBytes(near)).toBeLessThan(sendBufferBytes(near));

@@ -25,26 +25,26 @@ const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const SIOCOUTQ = 0x5411;
 const ETH_P_ALL_BIG_ENDIAN = 0x0300;
-/** Some hundred super-frames: what arrives while a guest has the processor. */
+/** About a hundred super-frames: what arrives while a guest occupies the processor. */
 const RECEIVE_BUFFER_BYTES = 8 << 20;
 
-/** Some super-frames in one call, where the system's own limit has room for three. */
+/** Several super-frames per call; the system's default limit has room for three. */
 const SEND_BUFFER_BYTES = 1 << 20;
 
-/** struct virtio_net_hdr without num_buffers: what PACKET_VNET_HDR puts before each frame. */
+/** struct virtio_net_hdr without num_buffers: PACKET_VNET_HDR puts it before each frame. */
 export const PACKET_HEADER_SIZE = 10;
 
-/** What PACKET_FANOUT takes to begin a group: 0 for the group, and the kernel picks a free one. */
+/** The PACKET_FANOUT value for a new group: 0 as the group, and the kernel picks a free number. */
 export const NEW_FANOUT_GROUP = (PACKET_FANOUT_FLAG_UNIQUEID | PACKET_FANOUT_HASH) << 16;
 
 /**
- * Opens a socket on an interface: everything that comes in on it, nothing that it sends itself.
- * Frames carry a virtio-net header of 10 bytes. Sockets of one `fanoutGroup` share the flows: the
- * first takes NEW_FANOUT_GROUP, the others what `fanoutGroupOf` says of it. Returns −errno if the
- * kernel refuses.
+ * Opens a socket on an interface: it receives everything that arrives there, but not what it sends
+ * itself. Frames carry a virtio-net header of 10 bytes. Sockets of one `fanoutGroup` share the
+ * flows: the first passes NEW_FANOUT_GROUP, the others the result of `fanoutGroupOf` for it.
+ * Returns −errno if the kernel refuses.
  */
 export function openPacketSocket(interfaceIndex: number, fanoutGroup: number | null): number {
-  // Protocol 0: nothing comes before it is bound to the interface.
+  // Protocol 0: it receives nothing before it is bound to the interface.
   const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = c.socket(AF_PACKET, type, 0);
   if (fd === -1) return -errno();
@@ -66,9 +66,8 @@ export function openPacketSocket(interfaceIndex: number, fanoutGroup: number | n
 }
 
 /**
- * The group that a socket is in, as its next member has to name it. Groups are numbered by 16 bits
- * within a network namespace, which processes share that know nothing of each other; so only the
- * kernel can number them.
+ * The group of a socket, as its next member has to name it. Groups are numbered with 16 bits per
+ * network namespace, which unrelated processes may share, so only the kernel can assign numbers.
  */
 export function fanoutGroupOf(fd: number): number {
   scratch.view.setUint32(4, 4, true);
@@ -77,14 +76,14 @@ export function fanoutGroupOf(fd: number): number {
   return scratch.view.getInt32(0, true);
 }
 
-/** Only root may go beyond the system's limit; whoever may not gets what the limit allows. */
+/** Only root may exceed the system's limit; other users get the limit. */
 function setBuffer(fd: number, forced: number, usual: number, bytes: number): void {
   if (!setOption(fd, SOL_SOCKET, forced, bytes)) setOption(fd, SOL_SOCKET, usual, bytes);
 }
 
 /**
- * Frames that the kernel had for a socket and dropped, because there was no room in its ring or its
- * buffer, since the last time that this was asked (struct tpacket_stats).
+ * Frames that the kernel dropped for lack of room in the socket's ring or buffer since the last
+ * call (struct tpacket_stats).
  */
 export function takeDropCount(fd: number): number {
   scratch.view.setUint32(8, 8, true);
@@ -93,19 +92,19 @@ export function takeDropCount(fd: number): number {
   return result === -1 ? 0 : scratch.view.getUint32(4, true);
 }
 
-/** What a socket's frames on their way may take, the kernel's own part of them counted. */
+/** Size of a socket's send buffer, including the kernel's overhead per frame. */
 export function sendBufferBytes(fd: number): number {
   scratch.view.setUint32(4, 4, true);
   c.getsockopt(fd, SOL_SOCKET, SO_SNDBUF, scratch.address, scratch.address + 4);
   return scratch.view.getUint32(0, true);
 }
 
-/** What a socket's frames on their way take. */
+/** Bytes in a socket's send buffer. */
 export function unsentBytes(fd: number): number {
   return c.ioctl(fd, SIOCOUTQ, scratch.address) === -1 ? 0 : scratch.view.getUint32(0, true);
 }
 
-/** Blocks side by side, each of as many slots as fit, which hold a frame each. */
+/** Consecutive blocks, each divided into as many slots as fit; a slot holds one frame. */
 export interface PacketRing {
   blockSize: number;
   blockCount: number;
@@ -113,8 +112,8 @@ export interface PacketRing {
 }
 
 /**
- * Gives a socket a ring to receive into: from then on its file can be mapped, as a whole, and what
- * is longer than a slot is cut. Returns 0, or −errno: the socket is then as it was.
+ * Gives a socket a ring to receive into: from then on its file can be mapped, as a whole, and
+ * frames longer than a slot are cut. Returns 0, or −errno and leaves the socket unchanged.
  */
 export function addReceiveRing(fd: number, ring: PacketRing): number {
   const isTold = setOption(fd, SOL_PACKET, PACKET_VERSION, TPACKET_V2);
@@ -126,8 +125,8 @@ export function addReceiveRing(fd: number, ring: PacketRing): number {
 }
 
 /**
- * Forgets an error that waits for the next call on a socket: that its interface went down, which a
- * frame sent after it is up again would be refused for.
+ * Clears a socket's pending error, such as ENETDOWN, for which a frame sent after the interface is
+ * up again would be refused.
  */
 export function forgetError(fd: number): void {
   scratch.view.setUint32(4, 4, true);
@@ -135,8 +134,8 @@ export function forgetError(fd: number): void {
 }
 
 /**
- * Sets an interface to promiscuous for as long as the descriptor returned is open; nothing is read
- * from it. Returns −errno if the kernel refuses.
+ * Sets an interface to promiscuous for as long as the returned descriptor is open; it receives
+ * nothing. Returns −errno if the kernel refuses.
  */
 export function holdPromiscuity(interfaceIndex: number): number {
   const fd = c.socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
@@ -147,7 +146,7 @@ export function holdPromiscuity(interfaceIndex: number): number {
   return -error;
 }
 
-/** Linux 6.2 taught virtio-net headers UDP segmentation; packet sockets have no way to ask. */
+/** virtio-net headers have UDP segmentation since Linux 6.2; packet sockets cannot be asked. */
 export function hasUdpSegmentation(): boolean {
   const [major = 0, minor = 0] = release().split('.').map(Number);
   return major > 6 || (major === 6 && minor >= 2);
@@ -159,7 +158,7 @@ export function setOption(fd: number, level: number, name: number, ...words: num
   return c.setsockopt(fd, level, name, scratch.address, words.length * 4) === 0;
 }
 
-/** struct packet_mreq: it ends with the socket, whatever becomes of the process. */
+/** struct packet_mreq: it ends with the socket, however the process ends. */
 function addPromiscuity(fd: number, interfaceIndex: number): boolean {
   scratch.bytes.fill(0, 0, 16);
   scratch.view.setInt32(0, interfaceIndex, true);

@@ -4,19 +4,19 @@ import { descriptorName } from './descriptor.ts';
 import { c } from './libc.ts';
 import { scratch } from './scratch.ts';
 
-/** The kinds of descriptors that we know how to raise without ever waiting for their owner. */
+/** The kinds of descriptors that can be signalled without ever waiting for their owner. */
 export type SignalKind = 'eventfd' | 'pipe' | 'socket';
 
-/** A descriptor with which a peer wants to be told of something. */
+/** A descriptor through which a peer wants to be notified. */
 export interface PeerSignal {
   readonly fd: number;
   readonly kind: SignalKind;
 }
 
 /**
- * What a descriptor is, or null if it is nothing that we raise. Asks no file system: one that its
- * owner serves (FUSE) could keep us waiting for the answer. A socket counts if it is a Unix one;
- * others have a lock that their owner can hold while we send.
+ * The kind of a descriptor, or null if we cannot signal it. Does not involve a file system: one
+ * that its owner serves (FUSE) could block us. Only Unix sockets count; the lock of others can be
+ * held by their owner while we send.
  */
 export function signalKind(fd: number): SignalKind | null {
   const name = descriptorName(fd);

@@ -33,19 +33,19 @@ function nextEvents(fd: number): Promise<number> {
 }
 
 describe('a poller', () => {
-  it('tells when there is something to read', async () => {
+  it('reports when there is something to read', async () => {
     const readable = nextEvents(ours);
     sendMessage(theirs, Uint8Array.of(1));
     expect(await readable).toBe(EPOLLIN);
   });
 
-  it('is level-triggered: what is not read is told again', async () => {
+  it('is level-triggered: what is not read is reported again', async () => {
     sendMessage(theirs, Uint8Array.of(1));
     expect(await nextEvents(ours)).toBe(EPOLLIN);
     expect(await nextEvents(ours)).toBe(EPOLLIN);
   });
 
-  it('tells a hang-up even while reading is paused', async () => {
+  it('reports a hang-up even while reading is paused', async () => {
     const events = nextEvents(ours);
     poller.watch(ours, { read: false, write: false });
     sendMessage(theirs, Uint8Array.of(1));
@@ -54,13 +54,13 @@ describe('a poller', () => {
     expect(await events).toBe(EPOLLHUP);
   });
 
-  it('tells on request when there is room to write', async () => {
+  it('reports on request when there is room to write', async () => {
     const events = nextEvents(ours);
     poller.watch(ours, { read: false, write: true });
     expect(await events).toBe(EPOLLOUT);
   });
 
-  it('goes on when a listener throws: for the others, and for itself', async () => {
+  it('continues after a listener throws, for others and for that one', async () => {
     const failures: string[] = [];
     const stop = onFailure(({ error }) => failures.push(error.message));
     const [second, peer] = createSocketPair();
@@ -74,7 +74,7 @@ describe('a poller', () => {
       });
     });
     sendMessage(theirs, Uint8Array.of(1));
-    sendMessage(peer, Uint8Array.of(1)); // in the same batch of events, behind the one that throws
+    sendMessage(peer, Uint8Array.of(1)); // in the same batch of events, after the one that throws
     await nextEvents(second);
     await recovered;
     stop();
@@ -82,7 +82,7 @@ describe('a poller', () => {
     expect(failures).toEqual(['once']);
   });
 
-  it('leaves a descriptor alone whose listener only throws', async () => {
+  it('stops watching a descriptor whose listener always throws', async () => {
     let calls = 0;
     const given = new Promise<string>((resolve) => {
       const stop = onFailure(({ what, error }) => {
@@ -100,7 +100,7 @@ describe('a poller', () => {
     expect(calls).toBe(THROWS_MAX);
   });
 
-  it('calls no listener that another one of the same batch has removed', async () => {
+  it('does not call a listener removed by another one of the same batch', async () => {
     const [second, peer] = createSocketPair();
     const called: number[] = [];
     const done = new Promise<void>((resolve) => {
@@ -120,22 +120,22 @@ describe('a poller', () => {
     for (const fd of [second, peer]) c.close(fd);
   });
 
-  it('removes what it does not know without a word', () => {
+  it('silently ignores the removal of an unknown descriptor', () => {
     poller.remove(12_345);
   });
 
-  it('gives its descriptors back', async () => {
+  it('closes its descriptors', async () => {
     const before = openFdCount();
     const other = new Poller();
     expect(openFdCount()).toBe(before + 2);
     other.close();
-    // Those of the tests before may go meanwhile, too.
+    // Those of earlier tests may also disappear meanwhile.
     while (openFdCount() > before) await new Promise((resolve) => setImmediate(resolve));
   });
 });
 
 describe('an eventfd', () => {
-  it('is readable once raised, and quiet once drained', async () => {
+  it('is readable once raised, and not once drained', async () => {
     const fd = createEventFd();
     raiseEventFd(fd);
     expect(await nextEvents(fd)).toBe(EPOLLIN);
@@ -145,8 +145,8 @@ describe('an eventfd', () => {
   });
 });
 
-describe('a message that waits', () => {
-  it('is read without waiting, or not at all', () => {
+describe('a waiting message', () => {
+  it('is read without blocking, or not at all', () => {
     expect(receiveMessage(ours, 10).length).toBe(-1);
   });
 });

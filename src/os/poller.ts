@@ -14,13 +14,13 @@ import { LinearMemory } from './linear-memory.ts';
 import { checked } from './system-error.ts';
 
 const EVENT_COUNT_MAX = 64;
-/** A listener that throws this often in a row is not called any more: it would only spin. */
+/** A listener that throws this often in a row is no longer called; it would only spin. */
 export const THROWS_MAX = 16;
 type Listener = (events: number) => void;
 
 /**
- * Readiness of raw descriptors for a Node event loop: one `epoll_wait` waits in a thread of the
- * pool, and its results are handed to the listeners on the loop. Level-triggered.
+ * Readiness of raw descriptors for a Node event loop: one `epoll_wait` blocks in a pool thread, and
+ * its results are passed to the listeners on the loop. Level-triggered.
  */
 export class Poller {
   readonly #epoll = checked('epoll_create1', c.epollCreate(EPOLL_CLOEXEC));
@@ -44,13 +44,15 @@ export class Poller {
     this.#listeners.set(fd, listener);
   }
 
-  /** Whether to report that `fd` is writable too, or to stop reading it for now. */
+  /** Whether to also report that `fd` is writable, or to stop reading it for now. */
   watch(fd: number, interest: { read: boolean; write: boolean }): void {
     const events = (interest.read ? EPOLLIN : 0) | (interest.write ? EPOLLOUT : 0);
     controlEpoll(this.#epoll, EPOLL_CTL_MOD, fd, events);
   }
 
-  /** To be called before `fd` is closed, so that a reused number meets no old listener. */
+  /**
+   * Must be called before `fd` is closed, so that a reused number does not reach the old listener.
+   */
   remove(fd: number): void {
     this.#throws.delete(fd);
     if (!this.#listeners.delete(fd)) return;
@@ -63,7 +65,7 @@ export class Poller {
     this.#leave();
   }
 
-  /** Node joins its threads when it exits: this one returns when there is something to read. */
+  /** Node joins its threads when it exits; this wakes ours so that it returns. */
   readonly #leave = (): void => raiseEventFd(this.#wake);
 
   #wait(): void {
@@ -83,12 +85,12 @@ export class Poller {
     for (let i = 0; i < count; i++) {
       const fd = Number(this.#view.getBigUint64(i * EPOLL_EVENT_SIZE + EPOLL_EVENT_DATA, true));
       if (fd === this.#wake) drainEventFd(fd);
-      // A listener earlier in this loop may have removed a later one.
+      // A listener called earlier in this loop may have removed a later one.
       else this.#tell(fd, this.#view.getUint32(i * EPOLL_EVENT_SIZE, true));
     }
   }
 
-  /** One listener that throws must not keep the events of the others from them. */
+  /** A listener that throws must not affect the events of others. */
   #tell(fd: number, events: number): void {
     const listener = this.#listeners.get(fd);
     if (listener === undefined) return;
@@ -99,7 +101,7 @@ export class Poller {
     const throws = (this.#throws.get(fd) ?? 0) + 1;
     this.#throws.set(fd, throws);
     if (throws < THROWS_MAX || this.#listeners.get(fd) !== listener) return;
-    guarded('leave a descriptor alone', () => this.remove(fd));
+    guarded('stop watching a descriptor', () => this.remove(fd));
     reportFailure('serve a descriptor', new Error(`its listener failed ${throws} times in a row`));
   }
 }
@@ -108,8 +110,8 @@ let shared: Poller | null = null;
 let sharedUsers = 0;
 
 /**
- * The poller of this process. Each one holds a thread of Node's pool (four by default, which file
- * access needs too), so all NICs of a process share one. To be released as often as it was
+ * The poller of this process. Each one occupies a thread of Node's pool (four by default, which
+ * file access needs too), so all NICs of a process share one. Release it as often as it was
  * acquired.
  */
 export function acquirePoller(): Poller {

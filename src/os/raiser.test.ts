@@ -33,13 +33,13 @@ function keep<Fds extends number[]>(...fds: Fds): Fds {
   return fds;
 }
 
-/** What an eventfd holds, a pipe or a socket says; −1 where nothing is to be had. */
+/** The value of an eventfd, or what a pipe or a socket delivers; −1 if there is nothing. */
 function take(fd: number): bigint {
   c.fcntl(fd, F_SETFL, EFD_NONBLOCK);
   return c.read(fd, scratch.address, 8) === 8 ? scratch.view.getBigUint64(0, true) : -1n;
 }
 
-/** Fills what blocks: a write would now wait for ever. */
+/** Fills a descriptor: a write would now block for ever. */
 function fill(fd: number): void {
   c.fcntl(fd, F_SETFL, EFD_NONBLOCK);
   if (signalKind(fd) === 'eventfd') c.eventfdWrite(fd, 0xffff_ffff_ffff_fffen as never);
@@ -47,8 +47,8 @@ function fill(fd: number): void {
   c.fcntl(fd, F_SETFL, 0);
 }
 
-describe('what a descriptor of a peer is', () => {
-  it('an eventfd, a pipe, a Unix socket, or nothing that is raised', () => {
+describe("the kind of a peer's descriptor", () => {
+  it('is eventfd, pipe, Unix socket, or null', () => {
     const [eventFd, [reader, writer], [socket, other]] = [
       c.eventfd(0, EFD_CLOEXEC),
       createPipe(),
@@ -66,7 +66,7 @@ describe('what a descriptor of a peer is', () => {
 });
 
 describe('a raiser', () => {
-  it('adds one to an eventfd, whether that blocks or not', () => {
+  it('adds one to an eventfd, blocking or not', () => {
     for (const flags of [0, EFD_NONBLOCK]) {
       const [fd] = keep(c.eventfd(0, flags));
       raiser.raise({ fd, kind: 'eventfd' });
@@ -94,7 +94,7 @@ describe('a raiser', () => {
     expect(take(fds.at(-1) ?? -1)).not.toBe(-1n);
   });
 
-  it('raises any number in one go, and again and again', () => {
+  it('raises any number at once, repeatedly', () => {
     const fds = Array.from({ length: 200 }, () => c.eventfd(0, 0));
     keep(...fds);
     for (let round = 0; round < 50; round++) {
@@ -104,7 +104,7 @@ describe('a raiser', () => {
     for (const fd of fds) expect(take(fd)).toBe(50n);
   });
 
-  it('goes on behind a descriptor that is closed, broken, or of another kind', () => {
+  it('continues after a descriptor that is closed, broken, or of another kind', () => {
     const [reader, writer, last] = keep(...createPipe(), c.eventfd(0, 0));
     const [ours, theirs] = createSocketPair();
     keep(ours);
@@ -120,7 +120,7 @@ describe('a raiser', () => {
     expect(take(last)).toBe(1n);
   });
 
-  it('fails where the kernel gives no asynchronous I/O', () => {
+  it('fails if the kernel has no asynchronous I/O', () => {
     const raisers: Raiser[] = [];
     const { syscall } = c;
     c.syscall = () => syscall(-1, 0, 0, 0, 0, 0);

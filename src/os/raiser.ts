@@ -4,20 +4,20 @@ import { c } from './libc.ts';
 import { NativePage } from './native-page.ts';
 import type { PeerSignal, SignalKind } from './peer-signal.ts';
 
-/** What is written: one, as an eventfd takes it. */
+/** We write the number 1, as for an eventfd. */
 const SIGNAL_SIZE = 8;
 const VECTOR = 64;
 
 /**
- * Raises descriptors of peers in ways that cannot make this thread wait, whatever their owners do
- * with them. A peer that is full is as good as raised; one that is broken is its owner's loss.
- * `add` may raise at once, `flush` raises all that is left. One thread's own.
+ * Signals descriptors of peers in ways that cannot block this thread, whatever their owners do with
+ * them. A full descriptor counts as signalled; a broken one is its owner's problem. `add` may
+ * signal at once, `flush` signals the rest. For use by one thread.
  */
 export class Raiser {
   readonly #aio: AioSignals;
   readonly #page = new NativePage();
 
-  /** `file`: one that can be read. Throws a SystemError: there may be no asynchronous I/O. */
+  /** `file`: one that can be read. Throws a SystemError if there is no asynchronous I/O. */
   constructor(file: number) {
     this.#aio = new AioSignals(file);
     const { view, address } = this.#page;
@@ -33,7 +33,7 @@ export class Raiser {
         this.#aio.add(fd);
         return;
       case 'pipe':
-        // Non-blocking by this flag, not by O_NONBLOCK: that belongs to its owner, too.
+        // Non-blocking through this flag, since O_NONBLOCK is shared with the owner.
         c.vmsplice(fd, address + VECTOR, 1, SPLICE_F_NONBLOCK);
         return;
       case 'socket':

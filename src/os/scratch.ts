@@ -1,7 +1,8 @@
 import { LinearMemory } from './linear-memory.ts';
 
-// Where C structures are put together: one page of known address in each thread. A caller fills it
-// and calls at once, so no two uses overlap. The one exception, the poller, owns its own memory.
+// Where C structures are built: one page at a known address per thread. A caller fills it and makes
+// its call immediately, so that uses never overlap. The exception is the poller, which has its own
+// memory.
 const memory = new LinearMemory(65536);
 
 export const scratch = {

@@ -12,7 +12,7 @@ import {
   listenUnixSocket,
 } from './unix-socket.ts';
 
-describe('what lies where a socket is to be bound', () => {
+describe('a file where a socket is to be bound', () => {
   let directory: string;
   let path: string;
   beforeEach(() => {
@@ -30,7 +30,7 @@ describe('what lies where a socket is to be bound', () => {
   it.each([
     ['stream', bindStream],
     ['datagram', () => bindDatagramSocket(path)],
-  ])('is removed if it is a %s socket that nobody has, and left while somebody does', (_, bind) => {
+  ])('is removed if it is a %s socket without an owner, and otherwise left', (_, bind) => {
     expect(removeStaleSocket(path)).toBe('nothing');
     const fd = bind();
     expect(removeStaleSocket(path)).toBe('live');
@@ -40,7 +40,7 @@ describe('what lies where a socket is to be bound', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('is not disturbed: who listens there has no connection to accept', () => {
+  it('is not disturbed: a listener there sees no connection', () => {
     const fd = bindStream();
     listenUnixSocket(fd);
     expect(removeStaleSocket(path)).toBe('live');
@@ -48,7 +48,7 @@ describe('what lies where a socket is to be bound', () => {
     c.close(fd);
   });
 
-  it('is left if it is no socket, but a file or a link to a socket', () => {
+  it('is left if it is a file or a link to a socket', () => {
     writeFileSync(path, 'precious');
     expect(removeStaleSocket(path)).toBe('no socket');
     rmSync(path);

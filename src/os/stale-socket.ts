@@ -1,4 +1,4 @@
-// A socket that a killed process left behind lies where the next one is to be bound.
+// Stale sockets: files that a killed process left behind where a new socket is to be bound.
 
 import { lstatSync, unlinkSync } from 'node:fs';
 import { operatorError } from '../errors.ts';
@@ -9,14 +9,17 @@ import { connectUnixSocket } from './unix-socket.ts';
 
 type Finding = 'nothing' | 'stale' | 'live' | 'no socket';
 
-/** Removes a stale socket, nothing else, and says what there was. */
+/** Removes the file if it is a stale socket; returns what was found. */
 export function removeStaleSocket(path: string): Finding {
   const finding = lookAt(path);
   if (finding === 'stale') unlink(path);
   return finding;
 }
 
-/** Clears a path for a socket, or throws an operator's error: `inUse` if another is alive there. */
+/**
+ * Clears a path for a socket, or throws an operator error, `inUse` if another process listens
+ * there.
+ */
 export function makeWay(
   path: string,
   inUse: 'HEDDLE_SOCKET_IN_USE' | 'HEDDLE_CONTROL_IN_USE',
@@ -27,8 +30,8 @@ export function makeWay(
 }
 
 /**
- * Nobody is disturbed: whatever the kind of a live socket, a datagram socket meets it (EPROTOTYPE
- * if it is of another), but is no connection that its owner would have to accept.
+ * Disturbs nobody: a datagram socket can probe a live socket of any kind (EPROTOTYPE if the kinds
+ * differ) without creating a connection that the owner would have to accept.
  */
 function lookAt(path: string): Finding {
   const status = lstatSync(path, { throwIfNoEntry: false });
@@ -38,7 +41,7 @@ function lookAt(path: string): Finding {
   const error = connectUnixSocket(probe, path);
   c.close(probe);
   if (error === EACCES) throw new SystemError('connect', error);
-  if (error === ENOENT) return 'nothing'; // its process removed it between our two looks
+  if (error === ENOENT) return 'nothing'; // its process removed it in between
   return error === ECONNREFUSED ? 'stale' : 'live';
 }
 
@@ -46,6 +49,6 @@ function unlink(path: string): void {
   try {
     unlinkSync(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // gone is as good
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // already gone is fine
   }
 }

@@ -1,12 +1,12 @@
 import { getSystemErrorName } from 'node:util';
 import { errno } from './libc.ts';
 
-/** ENOENT and its like. */
+/** ENOENT and the like. */
 export function errorName(number: number): string {
   return getSystemErrorName(-number);
 }
 
-/** A system call that failed for a reason the caller has no own word for. */
+/** A failed system call that the caller has no specific error for. */
 export class SystemError extends Error {
   readonly code: string;
   readonly errno: number;
@@ -20,7 +20,7 @@ export class SystemError extends Error {
   }
 }
 
-/** Passes a result on, or throws the SystemError of the call that returned −1. */
+/** Returns the result, or throws a SystemError if the call returned −1. */
 export function checked(call: string, result: number): number {
   if (result === -1) throw new SystemError(call, errno());
   return result;

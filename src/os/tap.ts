@@ -1,4 +1,4 @@
-// TAP devices: the kernel's own network card whose other end is a file descriptor (tuntap.rst).
+// TAP devices: a network card of the kernel whose other end is a file descriptor (tuntap.rst).
 import { readFileSync } from 'node:fs';
 import { O_CLOEXEC, O_NONBLOCK, O_RDWR } from './constants.ts';
 import { c, errno } from './libc.ts';
@@ -24,14 +24,14 @@ const TUN_F_USO6 = 0x40;
 
 export interface TapQueue {
   fd: number;
-  /** Checksums and TCP segmentation may be left undone in both directions. */
+  /** Checksums and TCP segmentation may be incomplete in both directions. */
   hasSegmentation: boolean;
   /** UDP segmentation too (Linux 6.2). */
   hasUdpSegmentation: boolean;
 }
 
 /**
- * Opens a queue of a TAP, and creates the device if there is none. Its frames carry the virtio-net
+ * Opens a queue of a TAP, and creates the device if it does not exist. Frames carry a virtio-net
  * header of `headerSize` bytes. Returns errno if the kernel refuses.
  */
 export function openTapQueue(
@@ -53,13 +53,13 @@ export function openTapQueue(
   scratch.view.setInt32(0, headerSize, true);
   if (c.ioctl(fd, TUNSETVNETHDRSZ, scratch.address) === -1) return fail();
   const tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
-  // What we take unfinished from the kernel; it takes the same from us. Both kinds of USO or none.
+  // What we accept incomplete from the kernel, and it from us. Both kinds of USO or none.
   const hasUdpSegmentation = c.ioctl(fd, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) === 0;
   const hasSegmentation = hasUdpSegmentation || c.ioctl(fd, TUNSETOFFLOAD, tcp) === 0;
   return { fd, hasSegmentation, hasUdpSegmentation };
 }
 
-/** Whether an existing TAP was made for several queues: a queue must say the same. Null: no TAP. */
+/** Whether an existing TAP is multi-queue, which its queues must match. Null: no TAP. */
 export function isMultiQueueTap(name: string): boolean | null {
   try {
     const flags = Number(readFileSync(`/sys/class/net/${name}/tun_flags`, 'utf8'));

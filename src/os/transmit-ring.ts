@@ -1,11 +1,11 @@
-// A second packet socket that sends from a ring of slots which the kernel shares (packet_mmap.rst,
-// version TPACKET_V2). It is slower than messages, but lets one thing through that they do not:
+// A second packet socket that sends from a ring of slots shared with the kernel (packet_mmap.rst,
+// version TPACKET_V2). It is slower than messages, but accepts one kind of frame that they refuse:
 //
 //   packet_snd    refuses (EMSGSIZE) what is longer than the MTU and an Ethernet header, unless the
-//                 type behind the addresses is that of an 802.1Q tag: that one's 4 bytes are free
-//   tpacket_snd   with a virtio-net header, asks nothing: the device decides
+//                 type after the addresses is an 802.1Q tag, whose 4 bytes are not counted
+//   tpacket_snd   with a virtio-net header, checks nothing: the device decides
 //
-// So a frame of full size with an 802.1ad tag leaves by this way only.
+// So a full-size frame with an 802.1ad tag can only be sent this way.
 
 import {
   AF_PACKET,
@@ -30,7 +30,7 @@ const PACKET_TX_RING = 13;
 
 const BLOCK_SIZE = 0x10000;
 const BLOCK_COUNT = 4;
-/** A longer frame than there is Ethernet for: the largest "jumbo" has 9216 bytes. */
+/** Longer than any Ethernet frame: the largest jumbo frame has 9216 bytes. */
 export const TRANSMIT_SLOT_SIZE = 0x4000;
 export const TRANSMIT_SLOT_COUNT = (BLOCK_SIZE * BLOCK_COUNT) / TRANSMIT_SLOT_SIZE;
 /** struct tpacket2_hdr: status, length, …; then the virtio-net header and the frame. */
@@ -44,7 +44,7 @@ export interface TransmitRing {
   address: number;
 }
 
-/** Null if the kernel refuses: then such frames do not go. */
+/** Null if the kernel refuses: then such frames cannot be sent. */
 export function openTransmitRing(interfaceIndex: number): TransmitRing | null {
   // Protocol 0: it receives nothing.
   const fd = c.socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

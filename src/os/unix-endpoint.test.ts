@@ -41,7 +41,7 @@ function freshPath(): string {
   return join(directory, `${pathCount}.sock`);
 }
 
-/** An endpoint whose connections are awaited one by one. */
+/** An endpoint whose connections can be awaited one by one. */
 function meeting(isFree = true) {
   const waiting: ((fd: number) => void)[] = [];
   const arrived: number[] = [];
@@ -79,7 +79,7 @@ function connect(path: string): number {
   return connectUnixSocket(fd, path);
 }
 
-/** A front-end that listens: what the client endpoint looks for. */
+/** A front-end that listens, for the client endpoint to find. */
 function listen(path: string): number {
   const fd = createUnixSocket();
   fds.push(fd);
@@ -89,7 +89,7 @@ function listen(path: string): number {
 }
 
 describe('a server endpoint', () => {
-  it('meets its front-ends, one after another', async () => {
+  it('accepts its front-ends, one after another', async () => {
     const path = freshPath();
     const { listener, next } = meeting();
     serve(path, listener);
@@ -113,7 +113,7 @@ describe('a server endpoint', () => {
     });
   });
 
-  it('removes its socket when it closes, but not one that took its place', () => {
+  it('removes its socket when it closes, but not one that replaced it', () => {
     const path = freshPath();
     serve(path);
     endpoints.pop()?.close();
@@ -126,7 +126,7 @@ describe('a server endpoint', () => {
     expect(lstatSync(path).isSocket()).toBe(true);
   });
 
-  it('takes over a socket that nobody listens on', () => {
+  it('replaces a socket that nobody listens on', () => {
     const path = freshPath();
     c.close(listen(path));
     fds.pop();
@@ -150,13 +150,13 @@ describe('a server endpoint', () => {
     expect(readFileSync(path, 'utf8')).toBe('letters');
   });
 
-  it('says that the directory is missing', () => {
+  it('reports a missing directory', () => {
     const code = 'HEDDLE_SOCKET_DIRECTORY_MISSING';
     const path = join(directory, 'no/such/x.sock');
     expect(() => serve(path)).toThrow(expect.objectContaining({ code }));
   });
 
-  it('says that the directory is a file, or a link to itself', () => {
+  it('reports a directory that is a file, or a link to itself', () => {
     const path = freshPath();
     writeFileSync(path, '');
     const code = 'HEDDLE_SOCKET_DIRECTORY_MISSING';
@@ -167,16 +167,16 @@ describe('a server endpoint', () => {
     expect(() => serve(`${loop}/x.sock`)).toThrow(expect.objectContaining(refused));
   });
 
-  it('closes when its directory lets nobody in any more', () => {
+  it('closes even if its directory is no longer accessible', () => {
     const path = join(directory, 'closing', 'x.sock');
     mkdirSync(dirname(path));
     const endpoint = new ServerEndpoint(path, poller, meeting().listener);
     renameSync(dirname(path), join(directory, 'moved'));
-    writeFileSync(dirname(path), ''); // ENOTDIR, as EACCES would not stop root
+    writeFileSync(dirname(path), ''); // ENOTDIR, since EACCES would not stop root
     expect(() => endpoint.close()).not.toThrow();
   });
 
-  it('says that the directory is not writable', (context) => {
+  it('reports a directory that is not writable', (context) => {
     // Root may write in any ordinary directory; in sysfs nobody creates files.
     if (!existsSync('/sys/kernel')) return context.skip('no sysfs here');
     const code = 'HEDDLE_SOCKET_NOT_WRITABLE';
@@ -201,7 +201,7 @@ describe('a client endpoint', () => {
     expect(await next()).toBeGreaterThan(0);
   });
 
-  it('tries again until one listens, and again when it is lost', async () => {
+  it('retries until one listens, and reconnects when it is lost', async () => {
     const path = freshPath();
     const { listener, next, troubles } = meeting();
     const endpoint = new ClientEndpoint(path, listener);
@@ -215,7 +215,7 @@ describe('a client endpoint', () => {
     expect(troubles).toEqual([]);
   });
 
-  it('tries no more once it is closed', async () => {
+  it('stops trying once it is closed', async () => {
     const path = freshPath();
     const { listener } = meeting();
     const endpoint = new ClientEndpoint(path, {

@@ -16,24 +16,24 @@ import {
   SOCKET_PATH_LENGTH_MAX,
 } from './unix-socket.ts';
 
-/** Who waits for whom: the NIC listens, or it connects. */
+/** Which side listens: the NIC (server) or the front-end (client). */
 export type SocketMode = 'server' | 'client';
 
-/** How a VF meets its front-ends: it listens, or it connects and connects again. */
+/** How a VF gets its front-ends: it listens, or it connects and reconnects. */
 export interface Endpoint {
-  /** The front-end has gone: look for the next. */
+  /** The front-end is gone: get the next one. */
   resume(): void;
   close(): void;
   save(): EndpointState;
 }
 
-/** A listening socket; null of an endpoint that has none of its own. */
+/** A listening socket; null for an endpoint without one. */
 export type EndpointState = { fd: number; inode: number } | null;
 
 export interface EndpointListener {
-  /** Whose descriptors connections are. While these cannot be closed, nobody is let in. */
+  /** The account for closing connections. While it is stuck, no front-end is accepted. */
   readonly closes: CloseAccount;
-  /** A front-end is there. False: the VF has one already, and this one is turned away. */
+  /** A front-end has connected. False: the VF already has one, and this one is turned away. */
   onConnection(fd: number): boolean;
   onTrouble(reason: string): void;
 }
@@ -42,8 +42,8 @@ const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 1000;
 
 /**
- * Listens on a path. The umask decides who may connect, as for any socket: a group of VMMs can be
- * let in. Takes over a stale socket; leaves a live one, or any other file, alone.
+ * Listens on a path. The umask decides who may connect, as for any socket: it can admit a group of
+ * VMMs. Replaces a stale socket; leaves a live one, or any other file, alone.
  */
 export class ServerEndpoint implements Endpoint {
   readonly #path: string;
@@ -53,7 +53,7 @@ export class ServerEndpoint implements Endpoint {
   readonly #inode: number;
   #pause: NodeJS.Timeout | null = null;
 
-  /** `saved`: a socket that listens already. */
+  /** `saved`: a socket that already listens. */
   constructor(path: string, poller: Poller, listener: EndpointListener, saved?: EndpointState) {
     this.#path = path;
     this.#poller = poller;
@@ -64,7 +64,7 @@ export class ServerEndpoint implements Endpoint {
     try {
       poller.add(this.#fd, () => this.#accept());
     } catch (error) {
-      this.close(); // it would seem to be alive
+      this.close(); // otherwise the socket would appear to be alive
       throw error;
     }
   }
@@ -99,7 +99,7 @@ export class ServerEndpoint implements Endpoint {
     }
   }
 
-  /** A connection that waits would wake the poller for ever: look again later. */
+  /** A waiting connection would wake the poller again and again, so check again later. */
   #rest(): void {
     this.#poller.watch(this.#fd, { read: false, write: false });
     this.#pause = setTimeout(() => {
@@ -108,7 +108,9 @@ export class ServerEndpoint implements Endpoint {
   }
 }
 
-/** Connects to a path where the front-end listens, and again whenever the connection is lost. */
+/**
+ * Connects to a path where the front-end listens, and reconnects whenever the connection is lost.
+ */
 export class ClientEndpoint implements Endpoint {
   readonly #path: string;
   readonly #listener: EndpointListener;
@@ -116,7 +118,7 @@ export class ClientEndpoint implements Endpoint {
   #delayMs = RETRY_MS_MIN;
   #isClosed = false;
 
-  /** `isConnected`: somebody has been met already; `resume` tells when they have gone. */
+  /** `isConnected`: already connected; `resume` will say when the front-end is gone. */
   constructor(path: string, listener: EndpointListener, isConnected = false) {
     this.#path = path;
     this.#listener = listener;
@@ -195,12 +197,12 @@ function checkPathLength(path: string): void {
   }
 }
 
-/** Removes our socket, unless someone else has put another in its place. */
+/** Removes our socket, unless another process has replaced it. */
 function removeSocket(path: string, inode: number): void {
   try {
     if (lstatSync(path).ino === inode) unlinkSync(path);
   } catch {
-    // Gone already, or its directory lets nobody in any more. A stale socket harms nobody.
+    // Already gone, or its directory is no longer accessible. A stale socket does no harm.
   }
 }
 

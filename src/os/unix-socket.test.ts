@@ -46,7 +46,7 @@ describe('a message', () => {
     expect(received).toMatchObject({ length: 4, fds: [], isTruncated: false });
   });
 
-  it('carries descriptors, which arrive as others of the same files', () => {
+  it('carries descriptors, which arrive as new ones for the same files', () => {
     const files = [createMemoryFile('one', 4096), createMemoryFile('two', 8192), createEventFd()];
     sendMessage(left, bytes('x'), files);
     const { fds } = receiveMessage(right, 1);
@@ -56,7 +56,7 @@ describe('a message', () => {
     for (const fd of [...files, ...fds]) c.close(fd);
   });
 
-  it('carries an odd number of descriptors as well as the most that the kernel takes', () => {
+  it('carries an odd number of descriptors, and the most that the kernel accepts', () => {
     const file = createEventFd();
     for (const count of [1, 2, 7, 253]) {
       sendMessage(left, bytes('x'), new Array(count).fill(file));
@@ -75,7 +75,7 @@ describe('a message', () => {
     expect(receiveMessage(right, 100).length).toBe(-1);
   });
 
-  it('keeps its descriptors at its first byte', () => {
+  it('delivers its descriptors with its first byte', () => {
     const file = createEventFd();
     sendMessage(left, bytes('one'));
     sendMessage(left, bytes('two'), [file]);
@@ -86,8 +86,8 @@ describe('a message', () => {
     for (const fd of [file, ...second.fds]) c.close(fd);
   });
 
-  it('whose descriptors do not fit in the process is marked as truncated', () => {
-    // The kernel closes what the receiver has no room for: here, because no number is left.
+  it('whose descriptors do not fit in the process is marked truncated', () => {
+    // The kernel closes descriptors that the receiver has no room for: here, no numbers are left.
     const file = createEventFd();
     const hoard: number[] = [];
     sendMessage(left, bytes('x'), [file, file, file]);
@@ -105,14 +105,14 @@ describe('a message', () => {
     else expect(received.fds.length).toBe(3);
   });
 
-  it('finds the end of the stream', () => {
+  it('reports the end of the stream', () => {
     c.close(left);
     expect(receiveMessage(right, 10)).toMatchObject({ length: 0, isTruncated: false });
     expect(() => sendMessage(right, bytes('x'))).toThrow(SystemError);
     left = c.socket(1, 1, 0);
   });
 
-  it('to a peer that does not read is not waited for', () => {
+  it('to a peer that does not read never blocks', () => {
     const chunk = new Uint8Array(32768);
     let sent = 0;
     for (let i = 0; i < 1000 && sent !== -1; i++) sent = sendMessage(left, chunk);
@@ -138,14 +138,14 @@ describe('a path', () => {
     c.close(late);
   });
 
-  it('one byte longer is a bug of the caller', () => {
+  it('one byte longer is a bug in the caller', () => {
     const fd = createUnixSocket();
     const path = `/${'x'.repeat(SOCKET_PATH_LENGTH_MAX)}`;
     expect(() => bindUnixSocket(fd, path)).toThrow(/^assertion/);
     c.close(fd);
   });
 
-  it('that cannot be bound names the call and the reason', () => {
+  it('that cannot be bound gives the call and the reason', () => {
     const fd = createUnixSocket();
     expect(() => bindUnixSocket(fd, join(directory, 'no/such/place'))).toThrow(
       'bind failed: ENOENT',

@@ -18,12 +18,12 @@ import { readStat } from './proc-stat.ts';
 import { scratch } from './scratch.ts';
 import { checked, SystemError } from './system-error.ts';
 
-/** sun_path holds 108 bytes with the closing zero. */
+/** sun_path has 108 bytes including the terminating zero. */
 export const SOCKET_PATH_LENGTH_MAX = 107;
 /** The kernel's SCM_MAX_FD. */
 const FD_COUNT_MAX = 253;
 
-// The scratch page: struct msghdr, iovec, address, then control data, then the payload.
+// Layout of the scratch page: struct msghdr, iovec, address, control data, payload.
 const MESSAGE = 0;
 const IOVEC = 64;
 const ADDRESS = 128;
@@ -33,12 +33,12 @@ const PAYLOAD = 4096;
 const PAYLOAD_SIZE_MAX = 32768;
 
 export interface Received {
-  /** Bytes read: 0 at end of stream, −1 if nothing is there now. */
+  /** Bytes read: 0 at the end of the stream, −1 if nothing is available now. */
   length: number;
   /** A copy of the bytes. */
   bytes: Uint8Array;
   fds: number[];
-  /** More descriptors came than there was room for; the kernel has closed the surplus. */
+  /** More descriptors arrived than there was room for; the kernel has closed the surplus. */
   isTruncated: boolean;
 }
 
@@ -53,7 +53,7 @@ export function createSocketPair(): [number, number] {
   return [scratch.view.getInt32(0, true), scratch.view.getInt32(4, true)];
 }
 
-/** The process at the other end; of a socket that it listens on, the one that listens. */
+/** The process at the other end; for a connection to a listening socket, the one that listens. */
 export function peerProcess(fd: number): string {
   const { view, address } = scratch;
   view.setUint32(0, 12, true); // struct ucred: pid, uid, gid
@@ -63,8 +63,8 @@ export function peerProcess(fd: number): string {
 }
 
 /**
- * A process by its number and the time of its start, since numbers are used again; null if there is
- * none, or it belongs to another container. The time is field 22 of proc(5).
+ * A process identified by its pid and start time, since pids are reused; null if there is none, or
+ * it belongs to another container. The start time is field 22 of proc(5).
  */
 export function processIdentity(pid: number): string | null {
   try {
@@ -74,7 +74,7 @@ export function processIdentity(pid: number): string | null {
   }
 }
 
-/** 0 when bound, else errno. */
+/** 0 if bound, otherwise errno. */
 export function bindErrno(fd: number, path: string): number {
   return c.bind(fd, scratch.address + ADDRESS, writeAddress(path)) === 0 ? 0 : errno();
 }
@@ -87,7 +87,7 @@ export function listenUnixSocket(fd: number): void {
   checked('listen', c.listen(fd, 16));
 }
 
-/** A new connection, or −1 if none waits. Throws EMFILE and the like. */
+/** A new connection, or −1 if none is waiting. Throws EMFILE and the like. */
 export function acceptUnixSocket(fd: number): number {
   const connection = c.accept(fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (connection !== -1) return connection;
@@ -97,15 +97,15 @@ export function acceptUnixSocket(fd: number): number {
 }
 
 /**
- * 0 when connected, else errno. A Unix socket connects at once or not at all (EAGAIN: its queue is
- * full).
+ * 0 if connected, otherwise errno. A Unix socket connects immediately or not at all (EAGAIN: its
+ * queue is full).
  */
 export function connectUnixSocket(fd: number, path: string): number {
   return c.connect(fd, scratch.address + ADDRESS, writeAddress(path)) === 0 ? 0 : errno();
 }
 
 /**
- * Sends bytes and descriptors at once. Returns the bytes sent, or −1 if the peer's buffer is full.
+ * Sends bytes and descriptors together. Returns the bytes sent, or −1 if the peer's buffer is full.
  */
 export function sendMessage(fd: number, bytes: Uint8Array, fds: readonly number[] = []): number {
   const length = Math.min(bytes.length, PAYLOAD_SIZE_MAX);
@@ -119,7 +119,7 @@ export function sendMessage(fd: number, bytes: Uint8Array, fds: readonly number[
   throw new SystemError('sendmsg', error);
 }
 
-/** Reads at most `lengthMax` bytes and whatever descriptors came with them. */
+/** Reads at most `lengthMax` bytes and any descriptors that came with them. */
 export function receiveMessage(fd: number, lengthMax: number): Received {
   writeHeader(Math.min(lengthMax, PAYLOAD_SIZE_MAX), CONTROL_SIZE);
   const length = c.recvmsg(fd, scratch.address + MESSAGE, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -160,9 +160,7 @@ function writeHeader(payloadLength: number, controlLength: number): void {
   view.setBigUint64(IOVEC + 8, BigInt(payloadLength), true);
 }
 
-/**
- * struct cmsghdr: len u64, level u32, type u32, then the descriptors; returns the space it takes.
- */
+/** struct cmsghdr: len u64, level u32, type u32, then the descriptors; returns the space used. */
 function writeRights(fds: readonly number[]): number {
   if (fds.length > FD_COUNT_MAX) throw new Error(`assertion: ${fds.length} descriptors`);
   const { view } = scratch;

@@ -1,4 +1,4 @@
-// What we use of WebAssembly; Node 20's own types leave it to the DOM library.
+// The parts of WebAssembly that we use; Node 20's types leave it to the DOM library.
 declare namespace WebAssembly {
   class Memory {
     constructor(descriptor: { initial: number; maximum?: number });

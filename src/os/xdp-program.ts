@@ -5,7 +5,7 @@ import { scratch } from './scratch.ts';
 import { SystemError } from './system-error.ts';
 import type { XdpSocket } from './xdp-socket.ts';
 
-/** Comes with libxdp, which knows where: frames of queue N go to the socket in place N of a map. */
+/** Part of libxdp: frames of queue N go to the socket in entry N of a map. */
 const PROGRAM_FILE = 'xsk_def_xdp_prog.o';
 const MAP_NAME = 'xsks_map';
 const BPF_F_XDP_HAS_FRAGS = 1 << 5;
@@ -16,12 +16,11 @@ const XDP_FLAGS_DRV_MODE = 4;
 const LINK_OPTIONS_SIZE = 64;
 
 /**
- * The program that hands an interface's frames to sockets. It is attached by a link that is a
- * descriptor of this process, and of nothing else: however the process ends, the kernel takes the
- * program off.
+ * The program that hands an interface's frames to sockets. It is attached by a link that exists
+ * only as a descriptor of this process: however the process ends, the kernel detaches the program.
  */
 export class XdpProgram {
-  /** Whether frames of several buffers pass (Linux 5.18). */
+  /** Whether frames in several buffers pass (Linux 5.18). */
   readonly hasFragments: boolean;
   readonly #xdp: XdpLibrary;
   readonly #handle: number;
@@ -51,7 +50,7 @@ export class XdpProgram {
     throw new Error('assertion: one of two tries returns or throws');
   }
 
-  /** Frames of the socket's queue go to it. Throws a SystemError. */
+  /** Directs frames of the socket's queue to it. Throws a SystemError. */
   insert(socket: XdpSocket): void {
     const map = this.#xdp.findMap(this.#object, MAP_NAME);
     const result = this.#xdp.insertSocket(socket.handle, map);
@@ -59,9 +58,9 @@ export class XdpProgram {
   }
 
   /**
-   * In the driver where it can, which is faster and before the kernel makes packets of its own of
-   * the frames; else in the kernel's generic place; or only where the wish says. Throws a
-   * SystemError: EBUSY if another is there, EOPNOTSUPP if the wish cannot be met.
+   * Attaches in the driver if possible, which is faster and comes before the kernel makes packets
+   * of the frames, otherwise in the kernel's generic hook; or only where the wish says. Throws a
+   * SystemError: EBUSY if another program is attached, EOPNOTSUPP if the wish cannot be met.
    */
   attach(
     interfaceIndex: number,

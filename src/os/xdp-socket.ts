@@ -1,4 +1,4 @@
-// AF_XDP sockets: frames of one queue of an interface, in memory that both sides share
+// AF_XDP sockets: frames of one queue of an interface, in memory shared with the kernel
 // (Documentation/networking/af_xdp.rst).
 import {
   EINVAL,
@@ -30,7 +30,7 @@ const XDP_ZEROCOPY = 4;
 const XDP_USE_NEED_WAKEUP = 8;
 const XDP_USE_SG = 16;
 
-/** What the kernel leaves free before each received frame. */
+/** Bytes that the kernel leaves free before each received frame. */
 export const XDP_HEADROOM = 256;
 
 /** Offsets of one ring in its mapping: indices and flags are u32. */
@@ -41,7 +41,7 @@ export interface XdpRingOffsets {
   flags: number;
 }
 
-/** As XDP_MMAP_OFFSETS lists them. */
+/** As listed by XDP_MMAP_OFFSETS. */
 export interface XdpOffsets {
   receive: XdpRingOffsets;
   transmit: XdpRingOffsets;
@@ -49,7 +49,7 @@ export interface XdpOffsets {
   completion: XdpRingOffsets;
 }
 
-/** Where each ring lies in the socket's file. */
+/** Where each ring is in the socket's file. */
 export const XDP_RING_FILE_OFFSETS = {
   receive: 0,
   transmit: 0x80000000,
@@ -67,36 +67,36 @@ export interface XdpSocketOptions {
   chunkSize: number;
   /** Entries of each of the four rings. */
   ringSize: number;
-  /** Chunks (offsets in the memory) that the driver has for what comes, from the start. */
+  /** Chunks (offsets in the memory) that the driver gets for receiving at the start. */
   freeChunks: readonly number[];
-  /** Whether frames may take several chunks, where the kernel knows of that (6.6). */
+  /** Whether frames may use several chunks, if the kernel supports that (6.6). */
   wantsFragments: boolean;
-  /** `auto`: if the driver can. */
+  /** `auto`: if the driver supports it. */
   zeroCopy: 'auto' | 'required' | 'never';
 }
 
 const ZERO_COPY_FLAGS = { auto: 0, required: XDP_ZEROCOPY, never: XDP_COPY } as const;
 
-/** What the kernel counts of a socket (struct xdp_statistics: u64 each). */
+/** The kernel's counters of a socket (struct xdp_statistics: u64 each). */
 const STATISTICS_COUNT = 6;
 
 /** Frames that the kernel dropped, by reason, and how often it found a ring of ours empty. */
 export interface XdpStatistics {
   drops: {
-    /** From the world: no chunk to put it into, or another reason of the kernel's. */
+    /** Received: no free chunk, or another reason of the kernel's. */
     receiveDropped: number;
-    /** From the world: the fill ring named no chunk. */
+    /** Received: the fill ring named no valid chunk. */
     receiveInvalid: number;
-    /** From the world: we did not keep up. */
+    /** Received: we were too slow. */
     receiveRingFull: number;
-    /** To the world: the descriptor was refused. */
+    /** Sent: the descriptor was refused. */
     transmitInvalid: number;
   };
   fillRingEmpty: number;
   transmitRingEmpty: number;
 }
 
-// What libxdp writes into the memory of a socket, and what it is told there.
+// Layout of a socket's memory: what libxdp writes, and what we pass to it.
 const HANDLES = 0;
 const OPTIONS = 64;
 const RINGS = 128;
@@ -104,13 +104,13 @@ const RING_STRUCTURE_SIZE = 64;
 
 export class XdpSocket {
   readonly fd: number;
-  /** What libxdp calls it. */
+  /** libxdp's pointer to it. */
   readonly handle: number;
   readonly offsets: XdpOffsets;
-  /** Whether frames of several chunks were asked for, and whether the kernel can do that. */
+  /** Whether frames of several chunks were requested, and whether the kernel supports them. */
   readonly wantsFragments: boolean;
   readonly hasFragments: boolean;
-  /** The driver moves frames from and to our memory itself. */
+  /** The driver accesses our memory directly. */
   readonly isZeroCopy: boolean;
   readonly #xdp: XdpLibrary;
   readonly #umem: number;
@@ -137,8 +137,8 @@ export class XdpSocket {
   }
 
   /**
-   * Throws a SystemError: EBUSY if the queue has a socket, EINVAL if there is no such queue,
-   * EOPNOTSUPP if zero-copy is required and the driver cannot.
+   * Throws a SystemError: EBUSY if the queue already has a socket, EINVAL if there is no such
+   * queue, EOPNOTSUPP if zero-copy is required and the driver does not support it.
    */
   static open(options: XdpSocketOptions): XdpSocket {
     const xdp = loadXdpLibrary();
@@ -159,13 +159,13 @@ export class XdpSocket {
   }
 }
 
-/** Where only zero-copy will do, virtio-net says with ENOENT that its rings cannot be reset. */
+/** If zero-copy is required, virtio-net reports ENOENT when its rings cannot be reset. */
 function refusal(error: number, { zeroCopy }: XdpSocketOptions): SystemError {
   const isUnable = zeroCopy === 'required' && error === ENOENT;
   return new SystemError('AF_XDP socket', isUnable ? EOPNOTSUPP : error);
 }
 
-/** Registers the memory and binds the socket: 0 or −errno. Throws a SystemError of the rings'. */
+/** Registers the memory and binds the socket: 0 or −errno. Throws a SystemError for the rings. */
 function create(
   xdp: XdpLibrary,
   { base, buffer }: LinearMemory,
@@ -181,7 +181,7 @@ function create(
   words.set([options.ringSize, options.ringSize, options.chunkSize, 0, 0]);
   const umemSize = memorySize;
   const made = xdp.createUmem(base + HANDLES, area, umemSize, ring(0), ring(1), base + OPTIONS);
-  // The kernel holds the pages themselves from here on; where we saw them does not matter.
+  // From here on the kernel holds the pages themselves; our mapping does not matter.
   c.munmap(area, memorySize);
   if (made < 0) return made;
   const umem = Number(new DataView(buffer).getBigUint64(HANDLES, true));
@@ -208,8 +208,8 @@ function create(
 }
 
 /**
- * Fills the fill ring. A driver that finds it empty when it is bound may never look again (igb), as
- * others have it filled by then.
+ * Fills the fill ring. A driver that finds it empty at bind time may never check again (igb),
+ * because other programs fill it before.
  */
 function fillBeforehand(fd: number, { freeChunks, ringSize }: XdpSocketOptions): void {
   const { entries, producer } = readOffsets(fd).fill;
@@ -231,7 +231,7 @@ function readOffsets(fd: number): XdpOffsets {
   return { receive: ring(0), transmit: ring(1), fill: ring(2), completion: ring(3) };
 }
 
-/** What the kernel has counted since the sockets were opened, over all of them. */
+/** The kernel's counters since the sockets were opened, summed over all of them. */
 export function sumStatistics(sockets: readonly XdpSocket[]): XdpStatistics {
   const size = STATISTICS_COUNT * 8;
   const sums = new Array<number>(STATISTICS_COUNT).fill(0);
@@ -252,7 +252,7 @@ function readOptions(fd: number): number {
   return scratch.view.getUint32(0, true);
 }
 
-/** Leaves an option of the socket at the start of the scratch page. */
+/** Reads an option of the socket into the start of the scratch page. */
 function readOption(fd: number, name: number, size: number): void {
   scratch.view.setUint32(size, size, true);
   const result = c.getsockopt(fd, SOL_XDP, name, scratch.address, scratch.address + size);
@@ -266,12 +266,12 @@ export function mapXdpRing(address: number, size: number, fd: number, fileOffset
   throw new SystemError('mmap', errno());
 }
 
-/** Calls the kernel to look at what is to be sent. Returns 0, or errno. */
+/** Makes the kernel check for frames to send. Returns 0, or errno. */
 export function wakeTransmit(fd: number): number {
   return c.send(fd, 0, 0, MSG_DONTWAIT) === -1 ? errno() : 0;
 }
 
-/** Calls the kernel to look at the chunks to be filled. */
+/** Makes the kernel check the fill ring. */
 export function wakeReceive(fd: number): void {
   c.recv(fd, 0, 0, MSG_DONTWAIT);
 }

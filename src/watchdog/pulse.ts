@@ -1,28 +1,28 @@
 import { readlinkSync } from 'node:fs';
 
-// A slot of shared memory for each thread that is watched: one cache line, its own.
+// A slot of shared memory per watched thread: a cache line of its own.
 const SLOT_WORDS = 16;
 export const SLOT_COUNT = 128;
-/** The watchdog's own slot, behind those of the threads it watches. */
+/** The watchdog's own slot, after those of the threads it watches. */
 export const OWN_SLOT = 128;
 export const PULSES_SIZE_BYTES = (OWN_SLOT + 1) * SLOT_WORDS * 4;
 
-/** The kernel's number of the thread; 0 while there is none. */
+/** The kernel's id of the thread; 0 if there is none. */
 const THREAD = 0;
 const BEAT = 1;
 const RESTS = 2;
-/** Where the number of the ring lies that it works on: an address in two words, or 0. */
+/** The address of the number of the ring being served, in two words, or 0. */
 const RING_ADDRESS = 4;
-/** The thread is to end by itself. */
+/** The thread is asked to end by itself. */
 const ENDS = 6;
 
-/** How to find a slot, to be handed to another thread. */
+/** How to find a slot, to be passed to another thread. */
 export interface PulseSlot {
   readonly memory: SharedArrayBuffer;
   readonly slot: number;
 }
 
-/** The signs of life of one thread: it writes them, the watchdog reads them. */
+/** The signs of life of one thread: the thread writes them, the watchdog reads them. */
 export class Pulse {
   readonly #words: Int32Array;
 
@@ -30,7 +30,9 @@ export class Pulse {
     this.#words = new Int32Array(memory, slot * SLOT_WORDS * 4, SLOT_WORDS);
   }
 
-  /** Called by the thread itself. `ringAddress`: of a word that names the ring in hand. */
+  /**
+   * Called by the thread itself. `ringAddress`: of a word with the number of the ring being served.
+   */
   begin(ringAddress = 0): void {
     this.#words[BEAT] = 0;
     this.#words[RESTS] = 0;
@@ -40,7 +42,7 @@ export class Pulse {
     Atomics.notify(this.#words, THREAD);
   }
 
-  /** Blocks until the thread has begun, at most so long. */
+  /** Blocks until the thread has begun, at most this long. */
   waitForBegin(millisecondsMax: number): void {
     Atomics.wait(this.#words, THREAD, 0, millisecondsMax);
   }
@@ -50,13 +52,13 @@ export class Pulse {
     Atomics.notify(this.#words, ENDS);
   }
 
-  /** Blocks until the thread has ended, at most so long. */
+  /** Blocks until the thread has ended, at most this long. */
   waitUntilEnded(millisecondsMax: number): void {
     const { thread } = this;
     if (thread !== 0) Atomics.wait(this.#words, THREAD, thread, millisecondsMax);
   }
 
-  /** Sleeps, but no longer than until the thread is asked to end. True if it is. */
+  /** Sleeps, but only until the thread is asked to end. True if it is. */
   waitForEnd(milliseconds: number): boolean {
     return Atomics.wait(this.#words, ENDS, 0, milliseconds) !== 'timed-out';
   }
@@ -71,7 +73,7 @@ export class Pulse {
     this.#words[BEAT] = ((this.#words[BEAT] ?? 0) + 1) | 0;
   }
 
-  /** From now on it sleeps of its own will, or no longer. */
+  /** The thread starts or stops sleeping deliberately. */
   rest(isResting: boolean): void {
     this.#words[RESTS] = isResting ? 1 : 0;
     this.beat();

@@ -2,27 +2,27 @@ import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { arch } from 'node:process';
 import { cpuSecondsIn, readStat } from '../os/proc-stat.ts';
 
-/** What the kernel says of a thread. */
+/** What the kernel says about a thread. */
 export interface ThreadState {
-  /** In the kernel, not ready to run. */
+  /** Blocked in the kernel, not ready to run. */
   readonly isBlocked: boolean;
-  /** How often it has left a CPU: the same number means that it has not run meanwhile. */
+  /** How often it has left a CPU: an unchanged number means that it has not run meanwhile. */
   readonly switches: number;
   readonly cpuSeconds: number;
-  /** The system call that it is in, or −1. */
+  /** The current system call, or −1. */
   readonly call: number;
-  /** The kernel's function that it sleeps in, as far as that is told. */
+  /** The kernel function that it sleeps in, if known. */
   readonly sleepsIn: string;
 }
 
-/** Waits that are no hanging: for events, and for another thread of this process. */
+/** Waits that do not count as hanging: for events, and for another thread of this process. */
 export const HARMLESS_CALLS: ReadonlySet<number> = new Set(
   arch === 'x64'
     ? [232, 281, 441, 202, 449] // epoll_wait, epoll_pwait, epoll_pwait2, futex, futex_waitv
     : [22, 441, 98, 449], // epoll_pwait, epoll_pwait2, futex, futex_waitv
 );
 
-/** Null if there is no such thread, or nobody to tell of it: no /proc. */
+/** Null if there is no such thread, or no /proc. */
 export function readThreadState(thread: number): ThreadState | null {
   const directory = `/proc/self/task/${thread}`;
   const read = (file: string): string => readFileSync(`${directory}/${file}`, 'utf8');
@@ -42,7 +42,7 @@ export function readThreadState(thread: number): ThreadState | null {
   }
 }
 
-/** A word in the memory of this process; −1 if nothing is there any more. */
+/** A word in the memory of this process; −1 if it is not mapped any more. */
 export function readWord(address: bigint): number {
   if (address === 0n) return -1;
   const word = Buffer.alloc(4);

@@ -4,7 +4,7 @@ import { type Finding, Vigil } from './vigil.ts';
 
 const BUSY_SECONDS = 2;
 const TICK = 0.5;
-/** eventfd_write: on x86-64 and on arm64, a wait of the harmful sort. */
+/** eventfd_write on x86-64 and on arm64: a wait that counts as hanging. */
 const WRITE = 1;
 const FUTEX = process.arch === 'x64' ? 202 : 98;
 
@@ -29,7 +29,7 @@ interface Tick {
   isResting?: boolean;
 }
 
-/** What a vigil finds at the last of some looks; none of those before may find anything. */
+/** What a vigil finds at the last of some looks; the earlier ones must find nothing. */
 function lookAll(ticks: readonly Tick[]): Finding | null {
   const vigil = new Vigil(BUSY_SECONDS);
   const findings = ticks.map(({ state = BLOCKED, seconds = TICK, beats = 0, isResting = false }) =>
@@ -43,7 +43,7 @@ const times = (count: number, tick: (index: number) => Tick): Tick[] =>
   Array.from({ length: count }, (_, index) => tick(index));
 
 describe('a thread without a turn', () => {
-  // Two looks to learn where it stands, then four ticks of half a second.
+  // Two looks to learn the thread's state, then four ticks of half a second.
   it('hangs if it is blocked in one system call for 2 s', () => {
     expect(lookAll(times(6, () => ({})))).toEqual({ how: 'blocked', state: BLOCKED });
     expect(lookAll(times(5, () => ({})))).toBeNull();
@@ -57,24 +57,24 @@ describe('a thread without a turn', () => {
 
   it.each<[string, (index: number) => Tick]>([
     ['it rests', () => ({ isResting: true })],
-    ['it has turns', (index) => ({ beats: index })],
+    ['it takes turns', (index) => ({ beats: index })],
     ['others starve it of CPU', () => ({ state: RUNNING })],
-    ['it runs now and then', (i) => ({ state: { ...BLOCKED, switches: i } })],
+    ['it runs occasionally', (i) => ({ state: { ...BLOCKED, switches: i } })],
     ['it waits for another thread', () => ({ state: { ...BLOCKED, call: FUTEX } })],
-    ['nobody can say what it does', () => ({ state: null })],
-    ['our own looks come late: it may have been stopped', () => ({ seconds: 0 })],
+    ['its state cannot be read', () => ({ state: null })],
+    ['our own looks are late: the process may have been stopped', () => ({ seconds: 0 })],
     [
-      'the time it used was none of its own: the machine slept',
+      'CPU time is charged to it while the machine sleeps',
       (index) => ({ state: { ...RUNNING, cpuSeconds: index * 60 }, seconds: 0 }),
     ],
   ])('does not hang if %s', (_, tick) => {
     expect(lookAll(times(100, tick))).toBeNull();
   });
 
-  it('is judged anew after a turn, and after a look that came late', () => {
+  it('starts over after a turn, but not after a late look', () => {
     const blocked = times(5, () => ({}));
     expect(lookAll([...blocked, ...times(5, () => ({ beats: 1 }))])).toBeNull();
-    // The time before a stop counts, that of the stop does not.
+    // The time before a stop counts; the stop itself does not.
     expect(lookAll([...blocked, { seconds: 0 }, {}])?.how).toBe('blocked');
   });
 });

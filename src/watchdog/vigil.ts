@@ -3,14 +3,16 @@ import { HARMLESS_CALLS, type ThreadState } from './thread-state.ts';
 /** Seconds without a turn, blocked in one system call. */
 const BLOCKED_SECONDS = 2;
 
-/** A look at a thread, and the time since the last one. */
+/** One look at a thread. */
 export interface Look {
   readonly beats: number;
-  /** It sleeps of its own will, or was asked for nothing. */
+  /** It sleeps deliberately, or was not asked anything. */
   readonly isResting: boolean;
-  /** Seconds since the last look; 0 if it came late: who knows what else came late. */
+  /**
+   * Seconds since the last look; 0 if this look came late, since then other things may be late too.
+   */
   readonly seconds: number;
-  /** Asked for only where the beat stands still. */
+  /** Called only if the beat has not changed. */
   state(): ThreadState | null;
 }
 
@@ -19,7 +21,7 @@ export interface Finding {
   readonly state: ThreadState;
 }
 
-/** Judges one thread by looks at it: does it hang? */
+/** Decides from successive looks whether a thread hangs. */
 export class Vigil {
   /** CPU seconds that a turn may take. */
   readonly #busySeconds: number;
@@ -56,7 +58,7 @@ export class Vigil {
   }
 }
 
-/** A thread that is ready to run but does not is starved by others: that is no hanging. */
+/** A thread that is ready to run but does not run is starved by others: that is not hanging. */
 function isStuck({ isBlocked, call }: ThreadState): boolean {
   return isBlocked && !HARMLESS_CALLS.has(call);
 }

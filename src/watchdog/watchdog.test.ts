@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 const built = new URL('../../dist/src/', import.meta.url);
 
-/** A process whose only thread is watched, and does something between two beats. */
+/** A process whose only thread is watched and does some work between two beats. */
 function watched(work: string): ChildProcess {
   const script = `
     import { spawn, execFileSync } from 'node:child_process';
@@ -21,7 +21,7 @@ function watched(work: string): ChildProcess {
     const spin = (seconds) => {
       for (const end = performance.now() + 1000 * seconds; performance.now() < end; );
     };
-    /** Blocked in poll(2) for so long, with nothing to wait for. */
+    /** Blocked in poll(2) for this long, with nothing to wait for. */
     const block = (seconds) => c.poll(0, 0, 1000 * seconds);
     ${work}
   `;
@@ -43,7 +43,7 @@ function endOf(child: ChildProcess): Promise<End> {
   });
 }
 
-/** Resolves when it has printed the word. */
+/** Resolves once it has printed the word. */
 function said(child: ChildProcess, word: string): Promise<void> {
   return new Promise((resolve) => {
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -53,16 +53,16 @@ function said(child: ChildProcess, word: string): Promise<void> {
 }
 
 describe('the watchdog ends a process', () => {
-  it('whose thread sleeps in a system call for ever, and says where', async () => {
+  it('whose thread sleeps for ever in a system call, and says where', async () => {
     const { status, errors } = await endOf(watched('begin(); block(3600);'));
     expect(errors).toMatch(/the thread hangs.*it sleeps in \S+, system call \d+ \(HEDDLE_THREAD_S/);
     expect(errors).toContain('Restart=on-failure');
     expect(status).toBe(70);
   });
 
-  it('whose thread runs in circles', async () => {
+  it('whose thread loops for ever', async () => {
     const { status, errors } = await endOf(watched('begin(); spin(3600);'));
-    expect(errors).toContain('it runs on and on');
+    expect(errors).toContain('it runs without finishing a turn');
     expect(status).toBe(70);
   });
 
@@ -84,7 +84,7 @@ describe('the watchdog leaves a process alone', () => {
       await sleep(1000);
       pulse.rest(false);
       say('begun');
-      block(4.5); // 0.7 s before the stop, 0.8 s behind it
+      block(4.5); // 0.7 s before the stop, 0.8 s after it
       pulse.rest(true);
       process.exit(0);
     `);
@@ -97,11 +97,11 @@ describe('the watchdog leaves a process alone', () => {
     expect(await end).toEqual(fine);
   });
 
-  it('whose thread gets no CPU because others have it', async () => {
+  it('whose thread is starved of CPU by others', async () => {
     const child = watched(`
       const pulse = begin();
       pulse.rest(true);
-      await sleep(1000); // the watchdog's thread is there, and keeps its own CPUs and rank
+      await sleep(1000); // the watchdog's thread runs, with CPUs and priority of its own
       spawn('taskset', ['-c', '0', 'timeout', '6', 'sh', '-c', 'while :; do :; done']);
       execFileSync('taskset', ['-c', '-p', '0', String(process.pid)]);
       execFileSync('chrt', ['--idle', '--pid', '0', String(process.pid)]);
@@ -125,17 +125,17 @@ describe('the watchdog leaves a process alone', () => {
 
   it.each([
     ['and stops watching first', 'await watchMainThread().end(); process.exit(0);'],
-    ['without a word', 'watchMainThread(); process.exit(0);'],
+    ['abruptly', 'watchMainThread(); process.exit(0);'],
     ['with a thread that has not begun', 'watchProcessor({ name: "late" }); process.exit(0);'],
-  ])('that ends while the watchdog still loads, %s', async (_, work) => {
+  ])('that ends while the watchdog is still loading, %s', async (_, work) => {
     expect(await endOf(watched(work))).toEqual(fine);
   });
 
-  it('that has nothing more to do', async () => {
+  it('that has nothing left to do', async () => {
     const child = watched(`
       watchMainThread();
       await sleep(1000); // and is asked once
     `);
-    expect(await endOf(child), 'it keeps nobody alive').toEqual(fine);
+    expect(await endOf(child), 'it keeps no process alive').toEqual(fine);
   });
 });

@@ -2,44 +2,44 @@ import { Worker } from 'node:worker_threads';
 import { inBackground, reportFailure } from '../background.ts';
 import { OWN_SLOT, PULSES_SIZE_BYTES, Pulse, type PulseSlot, SLOT_COUNT } from './pulse.ts';
 
-/** What the watchdog is told. */
+/** Messages to the watchdog. */
 export type WatchdogOrder =
   | { kind: 'watch'; slot: number; name: string; busySeconds: number; isAsked: boolean }
   | { kind: 'forget'; slot: number }
   /** The answer to `hang`. */
   | { kind: 'work'; work: string };
 
-/** What it says: that it is there, "are you there?", and that a thread hangs at work on a ring. */
+/** Messages from it: it has begun, a thread should answer, a thread hangs while serving a ring. */
 export type WatchdogReport =
   | { kind: 'begun' }
   | { kind: 'ask'; slot: number }
   | { kind: 'hang'; slot: number; ring: number };
 
 export interface Watched {
-  /** As it is named when it hangs. */
+  /** Its name in the message if it hangs. */
   readonly name: string;
-  /** What a ring is called, for the same purpose. */
+  /** The name of a ring, for the same message. */
   describeRing?(ring: number): string;
 }
 
-/** A thread that is being watched. */
+/** A watched thread. */
 export interface Watch {
   /** For the thread's own `Pulse`. */
   readonly pulse: PulseSlot;
-  /** The watchdog's thread is there and loads nothing any more. */
+  /** The watchdog's thread has begun and loads nothing any more. */
   readonly begun: Promise<void>;
   end(): Promise<void>;
-  /** For the last moment of a process: blocks until the thread, asked to end, has done so. */
+  /** For the end of the process: blocks until the thread, having been asked to end, has ended. */
   awaitEnd(): void;
 }
 
-/** CPU seconds for a turn: of a processor, and of the control plane, which may have much to do. */
+/** CPU seconds for a turn of a processor, and of the control plane, which may have much to do. */
 const PROCESSOR_BUSY_SECONDS = 2;
 const MAIN_BUSY_SECONDS = 10;
 
-/** Much more than threads take to load their modules, on a machine that has other work. */
+/** Much more than threads need to load their modules, even on a busy machine. */
 const LOAD_MILLISECONDS_MAX = 2000;
-/** And than they need to end. */
+/** And more than they need to end. */
 const END_MILLISECONDS_MAX = 500;
 
 /** The one watchdog of this process. Its thread lives as long as there is something to watch. */
@@ -65,12 +65,12 @@ class Watchdog {
     });
     this.#begun = new Promise((settle) => {
       this.#worker.once('message', () => settle());
-      // Without it the NIC works, too: that nobody watches is reported.
+      // The NIC also works without a watchdog; its absence is reported.
       inBackground('wait for the watchdog', this.#ended.then(settle));
     });
     this.#worker.on('message', (report: WatchdogReport) => this.#hear(report));
     this.#worker.on('error', (error) => reportFailure('watch the threads', error));
-    this.#worker.unref(); // a listener would keep the process alive
+    this.#worker.unref(); // its listeners would keep the process alive
   }
 
   watch(watched: Watched, busySeconds: number, isAsked: boolean): Watch {
@@ -93,7 +93,7 @@ class Watchdog {
     if (this.#watched.size > 0) return;
     if (current === this) current = null;
     this.#pulse.askToEnd();
-    this.#worker.ref(); // whoever waits for its end is not to end before it
+    this.#worker.ref(); // the process must not exit while somebody waits for this
     await this.#ended;
   }
 
@@ -128,24 +128,24 @@ let current: Watchdog | null = null;
 process.once('exit', () => current?.leave());
 
 /**
- * Blocks until a thread that was asked to end has ended. For the last moment of a process: Node
- * terminates its threads then, and one that is just loading a native module, or in a call of it,
- * would abort the process.
+ * Blocks until a thread that was asked to end has ended. For the end of the process: Node then
+ * terminates its threads, and one that is loading a native module, or is in a call into it, would
+ * abort the process.
  */
 function awaitEnd(pulse: Pulse): void {
   pulse.waitForBegin(LOAD_MILLISECONDS_MAX);
   pulse.waitUntilEnded(END_MILLISECONDS_MAX);
 }
 
-/** Watches a processor's thread, from the `begin` of its pulse on. */
+/** Watches a processor's thread from its pulse's `begin` on. */
 export function watchProcessor(watched: Watched): Watch {
   current ??= new Watchdog();
   return current.watch(watched, PROCESSOR_BUSY_SECONDS, false);
 }
 
 /**
- * Watches the thread that calls this: twice a second it is asked whether it still answers. For
- * programs only that keep their main thread free.
+ * Watches the calling thread: twice a second it is asked to answer. Only for programs that keep
+ * their main thread free.
  */
 export function watchMainThread(): Watch {
   current ??= new Watchdog();
@@ -156,7 +156,7 @@ export function watchMainThread(): Watch {
   return watch;
 }
 
-/** Node 20 runs no TypeScript: a checkout's sources use what the build left in dist/. */
+/** Node 20 cannot run TypeScript: sources in a checkout use the build in dist/. */
 function workerUrl(): URL {
   const isSource = import.meta.url.endsWith('.ts');
   return new URL(isSource ? '../../dist/src/watchdog/worker.js' : './worker.js', import.meta.url);

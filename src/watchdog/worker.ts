@@ -13,9 +13,9 @@ import { type Finding, Vigil } from './vigil.ts';
 import type { WatchdogOrder, WatchdogReport } from './watchdog.ts';
 
 const TICK_SECONDS = 0.5;
-/** A tick that comes this much later says nothing: this process, or the machine, stood still. */
+/** A tick this late proves nothing: this process or the machine was stopped. */
 const LATE_SECONDS = 0.25;
-/** The main thread has this long to say what a ring is called; it may hang as well. */
+/** How long the main thread has to name a ring; it may hang too. */
 const ANSWER_SECONDS = 0.5;
 /** EX_SOFTWARE of sysexits.h. */
 const EXIT_STATUS = 70;
@@ -27,7 +27,7 @@ interface Watched {
   vigil: Vigil;
 }
 
-/** The watchdog's thread: it waits, looks, and does nothing else. */
+/** The watchdog's thread: it waits and looks, and does nothing else. */
 class WatchdogLoop {
   readonly #port: MessagePort;
   readonly #memory: SharedArrayBuffer;
@@ -41,7 +41,7 @@ class WatchdogLoop {
     this.#own = new Pulse({ memory, slot: OWN_SLOT });
   }
 
-  /** Until it is asked to end. */
+  /** Runs until it is asked to end. */
   run(): void {
     this.#own.begin();
     this.#say({ kind: 'begun' });
@@ -76,7 +76,7 @@ class WatchdogLoop {
     if (thread === 0) return;
     const state = () => readThreadState(thread);
     const finding = vigil.look({ beats, isResting, seconds, state });
-    // It may have ended, or gone on, while we looked.
+    // It may have ended or continued while we looked.
     if (finding !== null && pulse.thread === thread && pulse.beats === beats) {
       this.#end(name, slot, pulse, finding);
     }
@@ -88,10 +88,10 @@ class WatchdogLoop {
   #end(thread: string, slot: number, pulse: Pulse, finding: Finding): never {
     const { call, sleepsIn } = finding.state;
     const ring = readWord(pulse.ringAddress);
-    const work = ring < 0 ? '' : `, at work on ${this.#ask(slot, ring)}`;
+    const work = ring < 0 ? '' : `, while serving ${this.#ask(slot, ring)}`;
     const where =
       finding.how === 'busy'
-        ? 'it runs on and on'
+        ? 'it runs without finishing a turn'
         : `it sleeps in ${sleepsIn}, system call ${call}`;
     const error = operatorError('HEDDLE_THREAD_STUCK', { thread, where: where + work });
     endProcess(`heddle: ${error.message} (${error.code})\n  ${error.hint}\n`, EXIT_STATUS);

@@ -1,10 +1,10 @@
-// The peer of a socket that is bound and not connected: every datagram names it. A socket that is
-// connected hears nobody but the very socket that it was connected to. A peer that restarts is
-// another one at the same path, and would be refused until we connected anew.
+// The peer of a socket that is bound but not connected: every datagram is addressed to it. A
+// connected socket hears only the very socket it was connected to. A peer that restarts is a
+// different socket at the same path, and would be refused until we reconnected.
 //
-// The price: the socket cannot tell when there is room in the peer's queue, since only a connected
-// one is told. So there is a second socket, which never sends, and which connects to the peer
-// whenever its queue is full, to wait for that.
+// The price: the socket cannot tell when the peer's queue has room, since only a connected socket
+// is notified. So a second socket, which never sends, connects to the peer whenever its queue is
+// full, to wait for room.
 
 import { AF_UNIX, EPERM } from '../os/constants.ts';
 import { c, errno } from '../os/libc.ts';
@@ -30,7 +30,7 @@ export class DatagramPeer {
   readonly #roomFd: number;
   readonly #sendBufferBytes: number;
 
-  /** `fd`: the socket that sends. `place`: where the address lies in the port's memory. */
+  /** `fd`: the socket that sends. `place`: where the address goes in the port's memory. */
   constructor(fd: number, settings: DatagramPeerSettings, memory: PairMemory, place: number) {
     this.#fd = fd;
     this.#roomFd = settings.roomFd;
@@ -49,12 +49,12 @@ export class DatagramPeer {
    * if the peer is gone.
    */
   findRoomFd(): number {
-    // The kernel's own condition for "writable". While it does not hold, it is what we wait for.
+    // The kernel's own condition for "writable". While it is false, that is what we wait for.
     const isOwnBufferFull = unsentBytes(this.#fd) * 4 > this.#sendBufferBytes;
     if (isOwnBufferFull) return this.#fd;
     if (c.connect(this.#roomFd, this.address, this.addressSize) === 0) return this.#roomFd;
     const error = errno();
-    // It is connected to us, and then its queue has no limit but our own buffer.
+    // The peer is connected to us, so only our own send buffer limits its queue.
     return error === EPERM ? this.#fd : -error;
   }
 }

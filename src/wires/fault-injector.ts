@@ -4,7 +4,7 @@ import { alignUp, BURST_MAX, FrameList, type Wire } from './wire.ts';
 import { Wrapper } from './wrapper.ts';
 
 /**
- * What goes wrong, and how often: chances from 0 to 1 for each frame. The same seed, the same
+ * What goes wrong and how often: probabilities from 0 to 1 per frame. The same seed gives the same
  * faults.
  */
 export interface FaultSettings {
@@ -12,11 +12,11 @@ export interface FaultSettings {
   drop: number;
   /** One bit of the frame is flipped. */
   corrupt: number;
-  /** The frame changes places with the one behind it. */
+  /** The frame is swapped with the next one. */
   reorder: number;
-  /** Frames from the world come this much later. */
+  /** Received frames are delayed by this much. */
   delayMilliseconds: number;
-  /** Frames to the world leave no faster; 0: as they like. */
+  /** Sent frames leave no faster than this; 0: no limit. */
   rateMbps: number;
 }
 
@@ -26,23 +26,22 @@ const HELD_FRAMES_MAX = 256;
 const BURST_BITS = 200_000;
 
 /**
- * A wire around any other that loses, damages, delays and slows its frames: for tests of what is
- * above.
+ * A wire around another that loses, damages, delays and slows its frames, for testing what uses it.
  */
 export class FaultInjector extends Wrapper {
   readonly #memory: PairMemory;
   readonly #settings: FaultSettings;
   #random: number;
-  /** Frames held back, in order of their time. */
+  /** Frames held back, in the order of their times. */
   readonly #held: Uint8Array;
   readonly #heldLengths = new Uint32Array(HELD_FRAMES_MAX);
   readonly #heldUntil = new Float64Array(HELD_FRAMES_MAX);
   #heldFirst = 0;
   #heldCount = 0;
   readonly #kept = new FrameList();
-  /** Frames from the world that go no further as they lie. */
+  /** Received frames that go no further in place. */
   readonly #dropped = new FrameList();
-  /** What was decided of the frames to the world that wait at the front. */
+  /** What was decided about the frames to be sent that wait at the front. */
   readonly #verdicts = new Uint8Array(BURST_MAX);
   #judged = 0;
   #bits = BURST_BITS;
@@ -94,7 +93,7 @@ export class FaultInjector extends Wrapper {
     return this.#settle(allowed, sent, out.count);
   }
 
-  /** Each frame has one verdict, also if it must wait and comes again. */
+  /** Each frame gets one verdict, even if it has to wait and comes again. */
   #judge(frames: FrameList, index: number): void {
     if (index < this.#judged) return;
     this.#judged = index + 1;
@@ -106,7 +105,8 @@ export class FaultInjector extends Wrapper {
   }
 
   /**
-   * The frames settled when `sent` of those kept are gone: the lost ones before and among them too.
+   * The number of frames settled once `sent` of those kept are gone; includes the lost ones before
+   * and among them.
    */
   #settle(allowed: number, sent: number, kept: number): number {
     let settled = 0;
@@ -122,7 +122,7 @@ export class FaultInjector extends Wrapper {
     return settled;
   }
 
-  /** Drops, damages and swaps what came from the world. */
+  /** Drops, damages and swaps received frames. */
   #harm(frames: FrameList): void {
     let kept = 0;
     this.#dropped.count = 0;
@@ -156,7 +156,7 @@ export class FaultInjector extends Wrapper {
     this.#memory.bytes[at] = (this.#memory.bytes[at] ?? 0) ^ (1 << Math.floor(this.#next() * 8));
   }
 
-  /** Moves new frames behind those held, and those whose time has come into the list. */
+  /** Moves new frames behind those held, and those that are due into the list. */
   #hold(frames: FrameList, from: number, to: number, limit: number): void {
     const { bytes } = this.#memory;
     const until = performance.now() + this.#settings.delayMilliseconds;

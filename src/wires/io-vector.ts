@@ -2,7 +2,7 @@ import type { PairMemory } from './port-memory.ts';
 
 const ENTRY_WORDS = 4;
 
-/** An array of struct iovec in a port's memory, filled with offsets of that memory. */
+/** An array of struct iovec in a port's memory, filled with offsets into that memory. */
 export class IoVector {
   readonly address: number;
   count = 0;
@@ -15,7 +15,7 @@ export class IoVector {
     this.#first = offset / 4;
   }
 
-  /** Absolute address of the entry that is added next. */
+  /** Absolute address of the next entry to be added. */
   get nextAddress(): number {
     return this.address + this.count * ENTRY_WORDS * 4;
   }
@@ -34,24 +34,24 @@ export class IoVector {
     return address;
   }
 
-  /** Pieces of a lent frame, as their list in the port's memory has them. */
+  /** Adds the pieces of a lent frame, from their list in the port's memory. */
   addPieces(list: number, count: number): void {
     const { words, start } = this.#memory;
     for (let i = 0; i < count; i++) {
       const piece = (list + i * 8) / 4;
-      // Their addresses are linear, and so are those of this memory from its own start on.
+      // Their addresses are linear; relative to this memory's start they are offsets.
       this.add((words[piece] ?? 0) - start, words[piece + 1] ?? 0);
     }
   }
 }
 
-/** Stores a 64-bit number below 2^53 as two words: a bigint would be allocated. */
+/** Stores a 64-bit number below 2^53 as two words; a bigint would be allocated. */
 export function putAddress(words: Uint32Array, at: number, value: number): void {
   words[at] = value >>> 0;
   words[at + 1] = Math.floor(value / 0x100000000);
 }
 
-/** What `putAddress` has stored. */
+/** Reads what `putAddress` stored. */
 export function takeAddress(words: Uint32Array, at: number): number {
   return (words[at] ?? 0) + (words[at + 1] ?? 0) * 0x100000000;
 }

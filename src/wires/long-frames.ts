@@ -16,27 +16,27 @@ import { LONG_GENERATION, LONG_NEXT, type PairMemory } from './port-memory.ts';
 /** Two words through which the status and the length of a slot are read and written. */
 export const SLOT_WORDS_SIZE = 8;
 const PART_WORDS = 4;
-/** Behind the two addresses. */
+/** After the two addresses. */
 const TYPE_OFFSET = 12;
 
 export interface LongFrameSettings extends TransmitRing {
-  /** Differs whenever the ring is another. */
+  /** Changes whenever the ring is a different one. */
   generation: number;
 }
 
 /**
- * Frames that a message cannot carry, since their tag is of 802.1ad: sent from a ring, one by one,
- * in their turn among the messages.
+ * Frames that a message cannot carry because their tag is 802.1ad. They are sent from a ring, one
+ * at a time, in order with the messages.
  */
 export class LongFrames {
-  /** Tells of room in the ring. */
+  /** Reports room in the ring. */
   readonly fd: number;
   readonly #address: number;
   readonly #memory: PairMemory;
   readonly #place: number;
   #next: number;
 
-  /** `place`: where the two words lie. */
+  /** `place`: where the two words are. */
   constructor(settings: LongFrameSettings, memory: PairMemory, place: number) {
     this.fd = settings.fd;
     this.#address = settings.address;
@@ -50,8 +50,8 @@ export class LongFrames {
   }
 
   /**
-   * Sends what the `count` parts of an I/O vector at word `parts` hold: virtio-net header and
-   * frame. Returns 0, or EAGAIN if it has to wait, or why it does not go.
+   * Sends the virtio-net header and frame in the `count` parts of an I/O vector at word `parts`.
+   * Returns 0, EAGAIN if it has to wait, or the reason why it cannot be sent.
    */
   send(parts: number, count: number): number {
     const { words } = this.#memory;
@@ -59,7 +59,8 @@ export class LongFrames {
     const own = this.#memory.address + this.#place;
     c.memcpy(own, slot, SLOT_WORDS_SIZE);
     const status = words[this.#place / 4] ?? 0;
-    // Any other is free: what did not go stays in its slot, and the kernel does not move on.
+    // Any other status means free: a frame that was not sent stays in its slot, and the kernel does
+    // not advance.
     if (status === STATUS_SENDING) return EAGAIN;
     const length = this.#copy(slot + TRANSMIT_DATA_OFFSET, parts, count);
     if (length === 0 || !this.#isServiceTagged(slot + TRANSMIT_DATA_OFFSET)) return EMSGSIZE;
@@ -75,14 +76,14 @@ export class LongFrames {
     return 0;
   }
 
-  /** Without such a tag it is the packet itself that is too long. */
+  /** Without such a tag, the packet itself is too long. */
   #isServiceTagged(data: number): boolean {
     const own = this.#memory.address + this.#place;
     c.memcpy(own, data + PACKET_HEADER_SIZE + TYPE_OFFSET, 2);
     return this.#memory.view.getUint16(this.#place, true) === TYPE_SERVICE_VLAN;
   }
 
-  /** Returns the bytes, or 0 if a slot does not hold them. */
+  /** Returns the bytes, or 0 if they do not fit a slot. */
   #copy(data: number, parts: number, count: number): number {
     const { words } = this.#memory;
     let length = 0;

@@ -1,16 +1,16 @@
-// The specimen of a wire: whatever the NIC sends comes back. See docs/write-an-uplink.md.
+// The wire to copy: what the NIC sends comes back. See docs/write-an-uplink.md.
 
 import { BUFFERS, type PairMemory, STAGING, STAGING_SIZE } from './port-memory.ts';
 import { alignUp, type FrameList, type Wire } from './wire.ts';
 
-/** Keeps frames in the staging area between `send` and `receive`, one behind the other. */
+/** Queues frames in the staging area between `send` and `receive`. */
 export class LoopbackWire implements Wire {
-  // A wire that waits for a descriptor names it here; this one has none.
+  // A wire that waits for a descriptor puts it here; this one has none.
   readonly fd = -1;
   isReadable = false;
   failure: string | null = null;
   readonly #bytes: Uint8Array;
-  /** Frames wait between these offsets: u32 length, then header and frame. */
+  /** Frames are between these offsets: u32 length, then header and frame. */
   #head = STAGING;
   #tail = STAGING;
   readonly #view: DataView;
@@ -20,7 +20,7 @@ export class LoopbackWire implements Wire {
     this.#view = memory.view;
   }
 
-  /** From the world to the NIC: as many as there are, and room for. */
+  /** To the NIC: as many frames as there are and as fit. */
   receive(frames: FrameList, from: number, to: number, limit: number): void {
     let at = from;
     while (this.#head < this.#tail && frames.count < limit) {
@@ -34,11 +34,11 @@ export class LoopbackWire implements Wire {
     if (this.#head < this.#tail) return;
     this.#head = STAGING;
     this.#tail = STAGING;
-    // Nothing is left: until `send` says otherwise, the port need not ask.
+    // Nothing is left: until `send` changes that, the port need not ask.
     this.isReadable = false;
   }
 
-  /** From the NIC to the world. What finds no room waits in the ring: back-pressure, not loss. */
+  /** From the NIC. Frames without room wait in the ring: back-pressure, not loss. */
   send(frames: FrameList): number {
     for (let i = 0; i < frames.count; i++) {
       const start = frames.starts[i] ?? 0;
@@ -47,7 +47,7 @@ export class LoopbackWire implements Wire {
       if (this.#tail + 4 + length + wrapped > STAGING + STAGING_SIZE) return i;
       this.#view.setUint32(this.#tail, length + wrapped, true);
       this.#bytes.copyWithin(this.#tail + 4, start, start + length);
-      // A frame may go around the end of the receive buffers.
+      // A frame may wrap around the end of the receive buffers.
       this.#bytes.copyWithin(this.#tail + 4 + length, BUFFERS, BUFFERS + wrapped);
       this.#tail += 4 + length + wrapped;
       this.isReadable = true;

@@ -1,7 +1,7 @@
-// Sockets that carry one frame in each message: packet sockets, QEMU's dgram, a VDE switch. Many
-// frames in one system call, each at its own place in the port's memory:
+// Sockets with one frame per message: packet sockets, QEMU's dgram, a VDE switch. Many frames go in
+// one system call, each in its own place in the port's memory:
 //
-//   place ─► │ 4 free │ virtio-net header, 12 │ frame …      a VLAN tag that the kernel took off is
+//   place ─► │ 4 free │ virtio-net header, 12 │ frame …      a VLAN tag that the kernel stripped is
 //            └────────┴───────────────────────┴──────        put back into the 4 free bytes
 
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
@@ -66,7 +66,7 @@ const SENT_PARTS_MAX = (STAGING - SENT_PARTS) / 16;
 /** Of one frame: those of the largest list of pieces, and the header. */
 const FRAME_PARTS_MAX = 512;
 
-/** What means that this frame does not go, and that the next one may. */
+/** Errors that concern this frame only; the next one may pass. */
 const REFUSALS: readonly number[] = [EINVAL, ENOBUFS, ENOMEM, ENETDOWN, ENXIO, EPERM];
 
 export interface MessageSettings {
@@ -74,9 +74,9 @@ export interface MessageSettings {
   fd: number;
   /** Bytes of virtio-net header before each frame in the socket: 0, or 10. */
   headerSize: number;
-  /** Who is sent to, if the socket is not connected. */
+  /** The destination, if the socket is not connected. */
   peer?: DatagramPeerSettings;
-  /** How frames go that messages cannot carry. */
+  /** How to send frames that messages cannot carry. */
   long?: LongFrameSettings | undefined;
 }
 
@@ -92,7 +92,7 @@ export class MessageWire implements Wire {
   readonly #received: IoVector;
   readonly #sent: IoVector;
   readonly #sendBufferBytes: number;
-  /** How full the send buffer was when it was last looked at, and whether that may have changed. */
+  /** Bytes in the send buffer at the last check, and whether that may have changed since. */
   #unsentBytes = 0;
   #hasSent = false;
 
@@ -110,8 +110,8 @@ export class MessageWire implements Wire {
   }
 
   /**
-   * The kernel's own part of a large frame is less than its data, so half of what is free does.
-   * Only sockets with a virtio-net header have large frames that are worth it.
+   * The kernel's overhead for a large frame is less than its data, so half of the free space can be
+   * lent. Only sockets with a virtio-net header have large frames that are worth it.
    */
   get lendableBytes(): number {
     if (this.#headerSize === 0) return 0;
@@ -178,7 +178,7 @@ export class MessageWire implements Wire {
     return error;
   }
 
-  /** Counts a frame that does not go. False if nothing goes any more. */
+  /** Counts a frame that cannot be sent. False if nothing can be sent any more. */
   #refuse(frames: FrameList, index: number, error: number): boolean {
     const size = (frames.lengths[index] ?? 0) + (frames.wrapped[index] ?? 0) - NET_HEADER_SIZE;
     if (error === EMSGSIZE) countTooLong(this.#memory.counters, size);
@@ -238,7 +238,7 @@ export class MessageWire implements Wire {
     frames.add(start, NET_HEADER_SIZE + length + (isTagged ? VLAN_TAG_SIZE : 0), 0);
   }
 
-  /** The kernel keeps a VLAN tag beside the frame. Puts it back behind the addresses. */
+  /** Puts a VLAN tag, which the kernel delivers separately, back after the addresses. */
   #restoreTag(index: number, place: number): boolean {
     const { view } = this.#memory;
     const control = CONTROLS + index * CONTROL_SIZE;
@@ -252,7 +252,7 @@ export class MessageWire implements Wire {
     return true;
   }
 
-  /** Fills in the messages from a frame on. Returns the first that has no room. */
+  /** Fills in the messages, starting at a frame. Returns the first that has no room. */
   #describe(frames: FrameList, from: number): number {
     const { words } = this.#memory;
     const peer = this.#peer?.address ?? 0;
@@ -286,7 +286,7 @@ export class MessageWire implements Wire {
   }
 
   #judge(error: number): void {
-    // ENETDOWN: the interface went down; whoever watches it says so, and when it is back.
+    // ENETDOWN: the interface went down; its watcher reports that, and when it is back.
     if (error === EAGAIN || error === EINTR || error === ENETDOWN) return;
     this.failure = `receiving failed (${errorName(error)})`;
   }

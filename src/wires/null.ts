@@ -1,6 +1,6 @@
 import type { FrameList, Wire } from './wire.ts';
 
-/** Takes every frame and gives none: the end of a cable that leads nowhere. */
+/** Accepts every frame and delivers none: a cable that leads nowhere. */
 export class NullWire implements Wire {
   readonly fd = -1;
   isReadable = false;

@@ -1,5 +1,5 @@
 // A packet socket whose frames the kernel writes into a ring of slots (packet_mmap.rst, version
-// TPACKET_V2), which is mapped behind the pair's own memory. They go to guests as they lie.
+// TPACKET_V2), mapped after the pair's own memory. They go to guests from there.
 //
 //   0          PAIR_SIZE                1 MiB further
 //   ┌──────────┬────────┬─────┬─────────┬────────┬─────┬─────────┬───
@@ -7,8 +7,8 @@
 //   └──────────┴────────┴─────┴─────────┴────────┴─────┴─────────┴───
 //                └► │ tpacket2_hdr, 32 │ sockaddr_ll, 20 │ … │ virtio-net header │ frame … │
 //
-// tp_status says whose a slot is: the kernel's (0), ours to be taken (USER), or the switch's.
-// Frames to the world go as messages, whose calls are the faster way to send.
+// tp_status says who owns a slot: the kernel (0), us (USER), or the switch. Frames are sent as
+// messages, which is the faster way to send.
 
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { DESCRIPTOR_LENGTH, DESCRIPTOR_SIZE } from '../../layout/virtqueue.ts';
@@ -34,7 +34,7 @@ const BLOCK_SIZE = 0x100000;
 const BLOCK_MASK = BLOCK_SIZE - 1;
 /** The largest frame, and an odd number of cache lines: see FRAME_ROOM. */
 const SLOT_SIZE = FRAME_ROOM;
-/** Of one socket, and of all sockets of an uplink: it is the kernel's memory, and is locked. */
+/** Per socket, and for all sockets of an uplink: this is locked kernel memory. */
 const BLOCK_COUNT_MAX = 32;
 const BLOCK_COUNT_SUM_MAX = 64;
 const RING = PAIR_SIZE;
@@ -57,14 +57,14 @@ const VLAN_TPID = 26;
 
 const STATUS_KERNEL = 0;
 const STATUS_USER = 1;
-/** Neither the kernel's nor to be taken: the switch has the frame. */
+/** Neither the kernel's nor ready to be taken: the switch has the frame. */
 const STATUS_LENT = 0x8000;
 
 export interface PacketRingSettings {
   kind: 'packet-ring';
   fd: number;
   sizeBytes: number;
-  /** Differs whenever the socket is another. */
+  /** Changes whenever the socket is a different one. */
   generation: number;
   long?: LongFrameSettings | undefined;
 }
@@ -74,7 +74,7 @@ export class PacketRingWire implements Wire, SharedMemory {
   readonly shared = this;
   readonly arenaEnd = ARENA_END;
   readonly bufferSize = BUFFER_SIZE;
-  /** Messages are sent before `send` returns. */
+  /** Messages are sent before `send` returns, so no buffer is ever lent. */
   readonly lent = new Uint8Array(PORT_RING_SIZE);
   readonly #memory: PairMemory;
   readonly #messages: MessageWire;
@@ -110,7 +110,7 @@ export class PacketRingWire implements Wire, SharedMemory {
     return this.#messages.failure;
   }
 
-  /** Frames lie where the kernel has put them: there is nothing to write elsewhere. */
+  /** Frames stay where the kernel put them: nothing is written elsewhere. */
   receive(frames: FrameList, _from: number, _to: number, limit: number): void {
     while (frames.count < limit) {
       const slot = this.#next;
@@ -135,7 +135,7 @@ export class PacketRingWire implements Wire, SharedMemory {
 
   settle(): void {}
 
-  /** Lends the frame of a slot to the switch. */
+  /** Lends the frame in a slot to the switch. */
   #take(frames: FrameList, slot: number, status: number): void {
     const { view, counters } = this.#memory;
     const length = view.getUint32(slot + LENGTH, true);
@@ -145,7 +145,7 @@ export class PacketRingWire implements Wire, SharedMemory {
       return;
     }
     this.#setStatus(slot, STATUS_LENT);
-    // The kernel's header is shorter by its last field, which means nothing here.
+    // The kernel's header lacks the last field, which has no meaning here.
     const frame = slot + view.getUint16(slot + FRAME_AT, true);
     const given = frame - PACKET_HEADER_SIZE;
     const start = frame - NET_HEADER_SIZE;
@@ -162,13 +162,13 @@ export class PacketRingWire implements Wire, SharedMemory {
     frames.add(place, NET_HEADER_SIZE + VLAN_TAG_SIZE + length, 0);
   }
 
-  /** Another socket than before: its ring is empty, and what lay in the one before is gone. */
+  /** The socket is new: its ring is empty, and what was in the old one is gone. */
   #begin(generation: number): void {
     const { words, guestAddress } = this.#memory;
     for (let k = 0; k < PORT_RING_SIZE; k++) {
       const descriptor = (TX_DESCRIPTORS + k * DESCRIPTOR_SIZE) / 4;
       const start = (words[descriptor] ?? 0) - guestAddress;
-      // Counted as too short, if the switch has not had it yet.
+      // Counted as too short, if the switch has not taken it yet.
       if (start >= RING) words[descriptor + DESCRIPTOR_LENGTH / 4] = 0;
     }
     words[PACKET_NEXT / 4] = RING;
@@ -191,7 +191,7 @@ export class PacketRingWire implements Wire, SharedMemory {
   }
 }
 
-/** The slot that an offset lies in. */
+/** The slot that contains an offset. */
 function slotOf(offset: number): number {
   const block = offset & ~BLOCK_MASK;
   return block + Math.floor((offset - block) / SLOT_SIZE) * SLOT_SIZE;

@@ -7,7 +7,7 @@ import { allocateRooms } from './port-regions.ts';
 const PAIRS = 2;
 const RING = 4 * PAIR_SIZE;
 
-/** So many bytes are left beside those of the guests, in one piece. */
+/** Leaves this many contiguous bytes free besides those reserved for guests. */
 function allocatorWith(freeBytes: number): PinAllocator {
   const allocator = new PinAllocator();
   allocator.allocate(PINS_SIZE - GUEST_PINS_MIN - freeBytes, PIN_CELL_SIZE);
@@ -15,13 +15,13 @@ function allocatorWith(freeBytes: number): PinAllocator {
 }
 
 describe('room for the queue pairs of an uplink', () => {
-  it('has their rings in it', () => {
+  it('includes their rings', () => {
     const rooms = allocateRooms(allocatorWith(PAIRS * (PAIR_SIZE + RING)), PAIRS, RING);
     expect(rooms?.lengthBytes).toBe(PAIR_SIZE + RING);
     expect(new Set(rooms?.pinOffsets).size).toBe(PAIRS);
   });
 
-  it('goes without the rings where they do not all fit, and keeps nothing of them', () => {
+  it('omits the rings if they do not all fit, and keeps nothing of them', () => {
     const allocator = allocatorWith(PAIRS * (PAIR_SIZE + RING) - PIN_CELL_SIZE);
     const before = allocator.usedCells;
     const rooms = allocateRooms(allocator, PAIRS, RING);
@@ -30,7 +30,7 @@ describe('room for the queue pairs of an uplink', () => {
     expect(allocator.usedCells - before).toBe((PAIRS * PAIR_SIZE) / PIN_CELL_SIZE);
   });
 
-  it('leaves some to the rings of guests', () => {
+  it('leaves some for the rings of guests', () => {
     const allocator = new PinAllocator();
     const take = () => allocateRooms(allocator, 1, 0);
     let pairs = 0;
@@ -39,7 +39,7 @@ describe('room for the queue pairs of an uplink', () => {
     expect(allocator.allocate(GUEST_PINS_MIN, PIN_CELL_SIZE)).not.toBeNull();
   });
 
-  it('is none where not even the pairs fit', () => {
+  it('is null if not even the pairs fit', () => {
     const allocator = allocatorWith(PAIRS * PAIR_SIZE - PIN_CELL_SIZE);
     const before = allocator.usedCells;
     expect(allocateRooms(allocator, PAIRS, RING)).toBeNull();

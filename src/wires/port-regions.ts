@@ -5,7 +5,7 @@ import { PAGE_SIZE } from '../os/page-size.ts';
 import { PAIR_SIZE, PAIR_STRIDE } from './port-memory.ts';
 import type { WireSettings } from './wires.ts';
 
-/** Room in the pins for the queue pairs of an uplink. */
+/** Room in the pins area for the queue pairs of an uplink. */
 export interface Rooms {
   pinOffsets: number[];
   /** Of each: the pair's memory and, if there is room for all of them, its wire's ring. */
@@ -13,9 +13,9 @@ export interface Rooms {
 }
 
 /**
- * Takes room for each queue pair, with `ringBytes` for the ring that its wire may have, or without
- * if that does not fit: no wire needs its ring. Null if there is no room for the pairs alone. Some
- * room is always left for the rings of guests.
+ * Allocates room for each queue pair, with `ringBytes` for the ring that its wire may have, or
+ * without if that does not fit, since no wire needs its ring. Null if even the pairs do not fit.
+ * Some room is always left for the rings of guests.
  */
 export function allocateRooms(
   allocator: PinAllocator,
@@ -39,8 +39,8 @@ export function allocateRooms(
 }
 
 /**
- * What the processor maps for a queue pair: its part of the uplink's file and, behind it, the ring
- * of its wire, if that has one. `room`: the pair's place in the pins.
+ * What the processor maps for a queue pair: its part of the uplink's file, followed by the ring of
+ * its wire, if it has one. `room`: the pair's place in the pins area.
  */
 export function pinOfPair(room: Pin, wire: WireSettings): Pin {
   if (wire.kind !== 'packet-ring') return { ...room, lengthBytes: PAIR_SIZE };
@@ -68,7 +68,7 @@ export function regionsOfPair(room: Pin, pair: number, wire: WireSettings): Memo
     sizeBytes: wire.sizeBytes,
     fd: wire.fd,
     fileOffset: 0,
-    // A packet socket's ring is mapped as a whole or not at all: no window does that.
+    // A packet socket's ring can only be mapped as a whole, which windows do not do.
     pinOffset: room.pinOffset + PAIR_SIZE,
   };
   return [file, ring];

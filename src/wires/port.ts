@@ -1,10 +1,10 @@
-// The driver inside the processor: the "guest" of an uplink's port. One for each queue pair.
+// The driver inside the processor: the "guest" of an uplink's port, one per queue pair.
 //
 //   wire ─receive─► arena ─► transmit ring ─► firmware ─► receive ring ─► buffers ─send─► wire
 //
-// Descriptor k of a ring stands at place k of its available ring, always: buffers complete in
-// order, so an index is all there is to keep. The receive buffers lie side by side, so that a frame
-// that took several is one piece of memory (or two, around the end).
+// Descriptor k of a ring is always in entry k of its available ring: buffers complete in order, so
+// an index is the whole state. The receive buffers are adjacent, so that a frame in several of them
+// is contiguous memory (or two pieces, around the end).
 import { NET_HEADER_NUM_BUFFERS, NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import {
   AVAIL_F_NO_INTERRUPT,
@@ -47,17 +47,17 @@ import {
 } from './port-memory.ts';
 import { alignUp, BURST_MAX, FrameList, type SharedMemory, type Wire } from './wire.ts';
 
-/** Behind the address and the length of a descriptor (virtio 1.3, 2.7.5). */
+/** After the address and the length of a descriptor (virtio 1.3, 2.7.5). */
 const DESCRIPTOR_FLAGS = 12;
 /** A piece of a lent frame: linear address and length, u32 each. */
 const PIECE_SIZE = 8;
 const MASK = PORT_RING_SIZE - 1;
-/** Destination, source, EtherType and one VLAN tag: what an MTU does not count. */
+/** Destination, source, EtherType and one VLAN tag, which an MTU does not count. */
 const LINK_HEADER_SIZE_MAX = 18;
 
 export class Port {
   readonly wire: Wire;
-  /** The wire took not all: it waits until it is writable. */
+  /** The wire did not accept everything: it waits until it is writable. */
   isBlocked = false;
   readonly #memory: PairMemory;
   readonly #shared: SharedMemory | undefined;
@@ -66,15 +66,17 @@ export class Port {
   readonly #frameSizeMax: number;
   readonly #received = new FrameList();
   readonly #sending = new FrameList();
-  /** Receive buffers that each frame being sent gives back. */
+  /** Number of receive buffers that each frame being sent occupies. */
   readonly #buffers = new Uint32Array(BURST_MAX);
   #cursor = ARENA;
   #txAvail: number;
   #rxAvail: number;
-  /** How far the used receive ring has been taken, and how far its buffers are posted again. */
+  /**
+   * Position up to which the used receive ring was taken, and up to which buffers were reposted.
+   */
   #taken: number;
   #returned: number;
-  /** How far the used transmit ring has been given back to the wire. */
+  /** Position up to which the used transmit ring was returned to the wire. */
   #reclaimed: number;
 
   constructor(memory: PairMemory, wire: Wire, mtu: number) {
@@ -90,8 +92,8 @@ export class Port {
     this.#taken = memory.words[DRIVER_TAKEN / 4] ?? 0;
     this.#returned = memory.words[DRIVER_RETURNED / 4] ?? 0;
     this.#reclaimed = memory.words[DRIVER_RECLAIMED / 4] ?? 0;
-    if (this.#outstanding() !== 0) this.#cursor = this.#arenaEnd; // where they lie is not known
-    this.endLoan(); // the memory was another processor's
+    if (this.#outstanding() !== 0) this.#cursor = this.#arenaEnd; // their positions are not known
+    this.endLoan(); // the memory belonged to another processor
   }
 
   /** Whether the port would have work if it were called. */
@@ -100,29 +102,29 @@ export class Port {
     return this.wire.isReadable || (!this.isBlocked && this.#used() !== this.#taken);
   }
 
-  /** Nothing is lent while frames wait: it would have to wait behind them, and cannot. */
+  /** Nothing is lent while frames wait, because a lent frame cannot wait behind them. */
   get lendableBytes(): number {
     const isWaiting = this.isBlocked || this.#used() !== this.#taken;
     if (isWaiting || this.wire.failure !== null) return 0;
     return this.wire.lendableBytes ?? 0;
   }
 
-  /** Milliseconds until the wire wants to be called; Infinity if it does not. */
+  /** Milliseconds until the wire wants to be called; Infinity if never. */
   get sleepMilliseconds(): number {
     const { wakeAt } = this.wire;
     if (wakeAt === undefined || wakeAt === Infinity) return Infinity;
     return Math.max(0, wakeAt - performance.now());
   }
 
-  /** From the world to the transmit ring. Returns the frames taken. */
+  /** From the wire to the transmit ring. Returns the number of frames taken. */
   pull(): number {
     const { wire } = this;
-    // Nothing will tell of room, or it is time: ask again.
+    // Nothing will report room, or it is time: ask again.
     if (wire.fd < 0 || this.sleepMilliseconds === 0) this.isBlocked = false;
     if (this.#shared !== undefined) this.#reclaim(this.#shared);
     if (!wire.isReadable || wire.failure !== null) return 0;
     const outstanding = this.#outstanding();
-    if (outstanding === 0) this.#cursor = ARENA; // the same memory again, while it is in the cache
+    if (outstanding === 0) this.#cursor = ARENA; // reuse the same memory while it is in the cache
     const frames = this.#received;
     frames.count = 0;
     const limit = Math.min(BURST_MAX, PORT_RING_SIZE - outstanding);
@@ -131,7 +133,7 @@ export class Port {
     return frames.count;
   }
 
-  /** From the receive ring to the world. Returns the frames settled. */
+  /** From the receive ring to the wire. Returns the number of frames settled. */
   push(): number {
     const { wire } = this;
     if (this.isBlocked || wire.failure !== null) return 0;
@@ -154,7 +156,7 @@ export class Port {
     return settled;
   }
 
-  /** Before sleep: asks other processors for a call when they deliver. True if there is work. */
+  /** Before sleeping: asks other processors to notify when they deliver. True if there is work. */
   arm(): boolean {
     Atomics.store(this.#memory.halves, (RX_AVAIL + AVAIL_FLAGS) / 2, 0);
     return this.isBusy;
@@ -164,7 +166,7 @@ export class Port {
     this.#memory.halves[(RX_AVAIL + AVAIL_FLAGS) / 2] = AVAIL_F_NO_INTERRUPT;
   }
 
-  /** What is lent and has not been sent will not be: its sender gets it back. */
+  /** What is lent and not sent will not be sent: its sender gets it back. */
   endLoan(): void {
     const end = this.#used();
     for (let place = this.#taken; place !== end; place = (place + 1) & 0xffff) {
@@ -174,7 +176,7 @@ export class Port {
     }
   }
 
-  /** The wire is lost: what waits for it will not go. */
+  /** The wire is lost: frames that wait for it will not be sent. */
   discard(): void {
     while (this.#used() !== this.#taken) {
       this.#collect();
@@ -202,7 +204,7 @@ export class Port {
     this.#count(WIRE_RECEIVED_BYTES, bytes);
   }
 
-  /** Frames from the world that the switch is done with go back to the wire whose memory it is. */
+  /** Returns received frames that the switch is done with to the wire that owns their memory. */
   #reclaim(shared: SharedMemory): void {
     const { words, guestAddress } = this.#memory;
     const end = this.#half(TX_USED + USED_INDEX);
@@ -222,7 +224,8 @@ export class Port {
   }
 
   /**
-   * Lists used frames, up to the first that is too long; at the front such are given back at once.
+   * Lists used frames up to the first that is too long; at the front, such frames are returned at
+   * once.
    */
   #collect(): void {
     const { view } = this.#memory;
@@ -265,7 +268,7 @@ export class Port {
     return length;
   }
 
-  /** What the pieces of a lent frame hold. */
+  /** Total length of the pieces of a lent frame. */
   #lentBytes(start: number, pieces: number): number {
     let bytes = 0;
     for (let i = 0; i < pieces; i++) {
@@ -275,7 +278,7 @@ export class Port {
     return bytes;
   }
 
-  /** A super-frame is cut by whoever takes it; any other must fit the MTU as it is. */
+  /** A super-frame is cut by its receiver; any other frame must fit the MTU. */
   #isTooLong(start: number, length: number): boolean {
     if (length - NET_HEADER_SIZE <= this.#frameSizeMax) return false;
     return this.#memory.bytes[start + 1] === 0; // gso_type
@@ -298,7 +301,7 @@ export class Port {
     this.#memory.words[DRIVER_TAKEN / 4] = this.#taken;
   }
 
-  /** Posts the oldest buffers again, up to the first that the world may still read. */
+  /** Reposts the oldest buffers, up to the first that the kernel may still read. */
   #repost(): void {
     let end = this.#taken;
     if (this.#shared !== undefined) {
@@ -342,7 +345,7 @@ export class Port {
   }
 }
 
-/** The rings as they stand for ever: only indices and the transmit descriptors' contents change. */
+/** The rings as they always are: only indices and the transmit descriptors' contents change. */
 function layOut({ view, words, guestAddress }: PairMemory, bufferSize: number): void {
   for (let k = 0; k < PORT_RING_SIZE; k++) {
     const descriptor = RX_DESCRIPTORS + k * DESCRIPTOR_SIZE;

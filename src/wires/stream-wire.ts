@@ -1,11 +1,11 @@
-// A byte stream of frames, each behind its length (u32, big-endian): QEMU's -netdev stream, passt.
+// A byte stream of frames, each after its length (u32, big-endian): QEMU's -netdev stream, passt.
 //
-//   to the world     length (in an array of its own), frame (where it lies): one call for a burst
-//   from the world   read in large pieces into the staging area, and copied from there: a frame
-//                    needs its header in front of it, where the stream has the end of another
+//   sending      length (in an array of its own), frame (in place): one call for a burst
+//   receiving    read in large pieces into the staging area and copied from there: a frame needs
+//                its header before it, where the stream has the end of another frame
 //
-// How far both have come stands in the port's memory, with the connection it is true of: a new
-// processor goes on in the middle of a frame.
+// Both positions are in the port's memory, with the connection they belong to: a new processor
+// continues in the middle of a frame.
 
 import { FRAME_SIZE_MAX } from '../../layout/limits.ts';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
@@ -36,12 +36,12 @@ const MESSAGE_PARTS_COUNT = 24;
 const PARTS = STRUCTURES + 64;
 const PREFIXES = STRUCTURES + 0x2000;
 
-/** In place of STREAM_PARTIAL: the rest of a frame that had begun to go is lost. */
+/** Value of STREAM_PARTIAL: the rest of a frame that was partly sent is lost. */
 const CUT_OFF = 0xffff_ffff;
 
 let lastConnection = 0;
 
-/** A number for a new connection, by which a wire knows whether it is the one of its memory. */
+/** A number for a new connection, by which a wire recognises the state in its memory. */
 export function nextConnection(): number {
   lastConnection += 1;
   return lastConnection;
@@ -67,7 +67,7 @@ export class StreamWire implements Wire {
     } else if (this.#partial === CUT_OFF) this.failure = 'a frame was cut off';
   }
 
-  /** What has been read and not yet taken. */
+  /** The range that was read and not yet taken. */
   get #head(): number {
     return this.#memory.words[STREAM_HEAD / 4] ?? 0;
   }
@@ -84,7 +84,7 @@ export class StreamWire implements Wire {
     this.#memory.words[STREAM_TAIL / 4] = offset;
   }
 
-  /** Bytes of the first frame to be sent, with its prefix, that are gone already. */
+  /** Bytes of the first frame to be sent, including its prefix, that are already gone. */
   get #partial(): number {
     return this.#memory.words[STREAM_PARTIAL / 4] ?? 0;
   }
@@ -93,7 +93,9 @@ export class StreamWire implements Wire {
     this.#memory.words[STREAM_PARTIAL / 4] = bytes;
   }
 
-  /** The port has given up what waited: a frame that has begun to go cannot end any more. */
+  /**
+   * The port has discarded what waited: a frame that was partly sent can no longer be completed.
+   */
   close(): void {
     if (this.#partial > 0) this.#partial = CUT_OFF;
   }
@@ -134,13 +136,13 @@ export class StreamWire implements Wire {
     return this.#settle(frames, sent + this.#partial);
   }
 
-  /** The length of the frame that lies complete in the staging area; −1 if none does. */
+  /** The length of the frame that is complete in the staging area; −1 if there is none. */
   #nextLength(): number {
     const there = this.#tail - this.#head;
     if (there < PREFIX_SIZE) return -1;
     const length = this.#memory.view.getUint32(this.#head);
     if (length > FRAME_SIZE_MAX) {
-      // Whatever this is, the next frame cannot be found behind it.
+      // Whatever this is, the start of the next frame cannot be found.
       const { counters } = this.#memory;
       counters[WIRE_MALFORMED] = (counters[WIRE_MALFORMED] ?? 0) + 1;
       this.failure = `the peer sent a frame of ${length} bytes`;
@@ -149,7 +151,7 @@ export class StreamWire implements Wire {
     return there < PREFIX_SIZE + length ? -1 : length;
   }
 
-  /** Reads more. False if there is nothing now, or the stream has ended. */
+  /** Reads more. False if nothing is available now, or the stream has ended. */
   #read(): boolean {
     const { bytes, address } = this.#memory;
     bytes.copyWithin(STAGING, this.#head, this.#tail);
@@ -185,13 +187,13 @@ export class StreamWire implements Wire {
     }
   }
 
-  /** Adds what is not gone yet; returns how much of what follows is. */
+  /** Adds the part that is not gone yet; returns how much of what follows is gone. */
   #addPart(offset: number, length: number, skip: number): number {
     if (skip < length) this.#parts.add(offset + skip, length - skip);
     return Math.max(0, skip - length);
   }
 
-  /** The frames that `bytes` hold whole; what is over belongs to the next one. */
+  /** The frames that `bytes` covers completely; the remainder belongs to the next one. */
   #settle(frames: FrameList, bytes: number): number {
     let left = bytes;
     for (let i = 0; i < frames.count; i++) {

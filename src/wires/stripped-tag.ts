@@ -1,4 +1,4 @@
-// The kernel takes the outermost VLAN tag off a frame and keeps it beside it; here it is put back.
+// The kernel strips the outermost VLAN tag and delivers it separately; this restores it.
 
 import { TYPE_VLAN } from '../../layout/protocols.ts';
 import { NET_HEADER_F_NEEDS_CSUM, NET_HEADER_SIZE } from '../../layout/virtio.ts';
@@ -15,9 +15,9 @@ export function hasStrippedTag(status: number): boolean {
 }
 
 /**
- * Puts a tag behind the addresses of a frame whose virtio-net header begins at `place` + 4: header
- * and addresses move into the 4 bytes before. `status`, `tci` and `type` are tp_status,
- * tp_vlan_tci and tp_vlan_tpid of packet(7).
+ * Puts a tag after the addresses of a frame whose virtio-net header starts at `place` + 4: header
+ * and addresses move into the 4 bytes before. `status`, `tci` and `type` are tp_status, tp_vlan_tci
+ * and tp_vlan_tpid of packet(7).
  */
 export function restoreTag(
   view: DataView,
@@ -38,7 +38,7 @@ export function restoreTag(
 }
 
 /**
- * A tag makes the headers 4 bytes longer: hdr_len and csum_start of the virtio-net header follow.
+ * A tag makes the headers 4 bytes longer: adjusts hdr_len and csum_start of the virtio-net header.
  */
 function shiftMetadata(view: DataView, header: number): void {
   const needsChecksum = (view.getUint8(header) & NET_HEADER_F_NEEDS_CSUM) !== 0;

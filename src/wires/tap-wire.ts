@@ -7,14 +7,14 @@ import { BUFFERS, FRAME_ROOM, type PairMemory, STRUCTURES } from './port-memory.
 import { alignUp, countRefused, type FrameList, type Wire } from './wire.ts';
 
 /**
- * A queue of a TAP: one frame a call, which is all that the device has. Its header has the very
- * layout of virtio-net's, so frames go from and to the rings' memory as they are.
+ * A queue of a TAP: one frame per call, the only way the device offers. Its header has the layout
+ * of virtio-net's, so frames move between it and the rings' memory unchanged.
  */
 export class TapWire implements Wire {
   readonly fd: number;
   isReadable = true;
   failure: string | null = null;
-  /** A TAP has all that it is sent. */
+  /** A TAP accepts whatever it is sent. */
   readonly lendableBytes = 0xffff_ffff;
   readonly #memory: PairMemory;
   readonly #parts: IoVector;
@@ -39,14 +39,14 @@ export class TapWire implements Wire {
     }
   }
 
-  /** The host's network works within the call: often its answer is there when it returns. */
+  /** The host's network stack runs within the call, so its answer is often there on return. */
   send(frames: FrameList): number {
     this.isReadable = true;
     for (let i = 0; i < frames.count; i++) {
       if (this.#write(frames, i) !== -1) continue;
       const error = errno();
       if (error === EAGAIN || error === EINTR) return i;
-      // The interface is down or short of memory, or refuses this very frame: the next may pass.
+      // The interface is down, short of memory, or refuses this frame; the next may pass.
       if ([EIO, EINVAL, EMSGSIZE, ENOBUFS, ENOMEM].includes(error)) {
         const wrapped = frames.wrapped[i] ?? 0;
         const size = (frames.lengths[i] ?? 0) + wrapped - NET_HEADER_SIZE;
@@ -77,7 +77,7 @@ export class TapWire implements Wire {
     return c.writev(this.fd, this.#parts.address, this.#parts.count);
   }
 
-  /** EBADFD (77) or EFAULT: the device is gone from behind the descriptor. */
+  /** EBADFD (77) or EFAULT: the device behind the descriptor is gone. */
   #judge(error: number): void {
     if (error === EAGAIN || error === EINTR || error === EIO) return;
     this.failure =
@@ -85,4 +85,4 @@ export class TapWire implements Wire {
   }
 }
 
-if (NET_HEADER_SIZE !== 12) throw new Error('assertion: the TAP is told 12 bytes');
+if (NET_HEADER_SIZE !== 12) throw new Error('assertion: the TAP header has 12 bytes');

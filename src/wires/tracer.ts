@@ -16,10 +16,10 @@ const OUTBOUND = 2;
 
 const PARTS = STRUCTURES + 0x18000;
 const HEADER = STRUCTURES + 0x18100;
-/** Three bytes of padding at most, then the trailer at a multiple of 4. */
+/** At most three bytes of padding, then the trailer at a multiple of 4. */
 const TRAILER = STRUCTURES + 0x18200;
 
-/** A wire around any other that writes what passes to a file, as tcpdump does. */
+/** A wire around another that writes all frames to a file, as tcpdump does. */
 export class Tracer extends Wrapper {
   readonly #fileFd: number;
   readonly #memory: PairMemory;
@@ -43,7 +43,7 @@ export class Tracer extends Wrapper {
     return sent;
   }
 
-  /** One call for a block, so that those of several queues do not mix. A full disk loses blocks. */
+  /** One call per block, so that blocks of several queues do not mix. A full disk loses blocks. */
   #write(frames: FrameList, index: number, direction: number): void {
     const length = (frames.lengths[index] ?? 0) - NET_HEADER_SIZE;
     const wrapped = frames.wrapped[index] ?? 0;

@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { markUnfinished } from './unfinished-checksum.ts';
 
-// Frames as a veth handed them over: 'hello world 1234' in UDP, and the first segment of a TCP
-// connection, both from a sender that left its checksum to the hardware.
+// Frames as delivered by a veth: 'hello world 1234' over UDP, and the first segment of a TCP
+// connection. Their senders left the checksums to the hardware.
 const UDP =
   '02000000000122f2272d712608004500002cfe4d4000401128710a0000020a000001cb0700630018142c' +
   '68656c6c6f20776f726c642031323334';
 const TCP =
   '02000000000122f2272d712608004500003c830140004006a3b80a0000020a000001b7960050f79a2d2600000000' +
   'a002faf014310000020405b40402080aecff9f07000000000103030a';
-/** Another one of the first kind, finished. */
+/** A frame like the first, but finished. */
 const FINISHED = UDP.replace('0018142c', '00186c62');
 
 function headerOf(hex: string): Uint8Array {
@@ -31,7 +31,7 @@ describe('an unfinished checksum', () => {
     ['UDP in a VLAN', UDP.replace('08004500', '8100000a08004500'), 38, 6],
     ['UDP in two VLANs', UDP.replace('08004500', '88a800018100000a08004500'), 42, 6],
     ['UDP over IPv6', ipv6(0), 54, 6],
-  ])('is seen in %s', (_, frame, start, offset) => {
+  ])('is recognised in %s', (_, frame, start, offset) => {
     const header = headerOf(frame);
     expect(header[0]).toBe(1);
     expect([field(header, 6), field(header, 8)]).toEqual([start, offset]);
@@ -43,15 +43,15 @@ describe('an unfinished checksum', () => {
     ['a fragment', UDP.replace('fe4d4000', 'fe4d2000')],
     ['another protocol', UDP.replace('40112871', '402f2871')],
     ['an address alone', UDP.slice(0, 24)],
-    ['nothing behind the type', UDP.slice(0, 28)],
+    ['nothing after the type', UDP.slice(0, 28)],
     ['a header that is cut off', UDP.slice(0, 60)],
     ['a segment that is cut off', UDP.slice(0, 80)],
-  ])('is not seen in %s', (_, frame) => {
+  ])('is not recognised in %s', (_, frame) => {
     expect(headerOf(frame).every((byte) => byte === 0)).toBe(true);
   });
 });
 
-/** One byte of UDP from fe80::1 to fe80::2, its checksum off the pseudo-header's by so much. */
+/** One byte of UDP from fe80::1 to fe80::2, its checksum off the pseudo-header's by this much. */
 function ipv6(difference: number): string {
   const address = (last: number) => `fe80${'0'.repeat(27)}${last}`;
   const sum = 2 * 0xfe80 + 1 + 2 + 17 + 9;

@@ -1,13 +1,13 @@
-// A frame that never was on a wire, as between the two ends of a veth, may come with its checksum
-// undone: its sender left that to the hardware, there is none, and AF_XDP has no word for it. Such
-// a frame carries the sum of the pseudo-header where its checksum belongs (so the hardware only has
-// to add up the rest), and that is how it is known:
+// A frame that was never on a cable, as between the two ends of a veth, may arrive with an
+// unfinished checksum: its sender left it to hardware that does not exist, and AF_XDP has no way to
+// say so. Such a frame has the pseudo-header sum in its checksum field (so that the hardware only
+// has to add the rest), and is recognised by that:
 //
 //   unfinished   the field is the sum of addresses, protocol and length
 //   finished     the field is the complement of the sum of these and of everything else
 //
-// One finished frame in 65536 has the same value by chance. It is taken for unfinished too, and
-// loses nothing by it: the sum that is then put there is the one that it had.
+// One finished frame in 65536 has the same value by chance. It is treated as unfinished too, which
+// does no harm: the checksum computed for it is the one it had.
 
 import {
   PROTOCOL_TCP,
@@ -29,12 +29,12 @@ const TAGS_MAX = 2;
 const TCP_CHECKSUM = 16;
 const UDP_CHECKSUM = 6;
 const IPV6_HEADER_SIZE = 40;
-/** "More fragments", and the offset: only a whole packet has a checksum to finish. */
+/** "More fragments", and the offset: only whole packets have a checksum to finish. */
 const FRAGMENT_BITS = 0x3fff;
 
 /**
- * Says so in the virtio-net header, which is all zeros, if the checksum of the frame of `length`
- * bytes behind it is unfinished.
+ * If the checksum of the frame after the header is unfinished, says so in the virtio-net header,
+ * which is all zeros. `length`: bytes of the frame.
  */
 export function markUnfinished(view: DataView, header: number, length: number): void {
   const frame = header + NET_HEADER_SIZE;
@@ -64,7 +64,7 @@ function markIpv4(view: DataView, header: number, packet: number, end: number): 
   compare(view, header, packet + headerSize, end, view.getUint8(packet + 9), length, sum);
 }
 
-/** Extension headers hide what follows: such frames pass as they are. */
+/** Extension headers hide what follows: such frames pass unchanged. */
 function markIpv6(view: DataView, header: number, packet: number, end: number): void {
   if (packet + IPV6_HEADER_SIZE > end) return;
   const sum = sumOf(view, packet + 8, 32);

@@ -15,12 +15,12 @@ import {
   WIRE_TOO_LONG,
 } from './port-memory.ts';
 
-/** What an uplink's driver counts: types, sums, JSON, CLI and docs/counters.md follow from it. */
+/** What an uplink's driver counts; types, sums, JSON, CLI and docs/counters.md follow from it. */
 export const WIRE_COUNTERS = {
   received: {
     number: WIRE_RECEIVED,
     unit: 'frames',
-    help: 'Frames that came from the world.',
+    help: 'Frames received from the network.',
   },
   receivedBytes: {
     number: WIRE_RECEIVED_BYTES,
@@ -30,7 +30,7 @@ export const WIRE_COUNTERS = {
   sent: {
     number: WIRE_SENT,
     unit: 'frames',
-    help: 'Frames that the world took: rx.packets = sent + all drops, but for malformed.',
+    help: 'Frames sent to the network: rx.packets = sent + all drops except malformed.',
   },
   sentBytes: {
     number: WIRE_SENT_BYTES,
@@ -40,7 +40,7 @@ export const WIRE_COUNTERS = {
   blocked: {
     number: WIRE_BLOCKED,
     unit: 'events',
-    help: 'Times that the world took no more, and frames waited in the ring.',
+    help: 'Times that the network accepted no more, so that frames waited in the ring.',
   },
 } as const satisfies Readonly<Record<string, Counter>>;
 
@@ -49,38 +49,38 @@ export const WIRE_DROPS = {
   tooLong: {
     number: WIRE_TOO_LONG,
     unit: 'frames',
-    help: 'To the world: longer than the MTU, and no super-frame.',
+    help: 'Sending: longer than the MTU, and not a super-frame.',
   },
   refused: {
     number: WIRE_REFUSED,
     unit: 'frames',
-    help: 'To the world: the kernel refused this very frame.',
+    help: 'Sending: the kernel refused this frame.',
   },
   linkLost: {
     number: WIRE_LINK_LOST,
     unit: 'frames',
-    help: 'To the world: it waited when the link was lost.',
+    help: 'Sending: it was waiting when the link was lost.',
   },
   malformed: {
     number: WIRE_MALFORMED,
     unit: 'frames',
-    help: 'From the world: cut off, or longer than any frame.',
+    help: 'Receiving: truncated, or longer than any frame.',
   },
   injected: {
     number: WIRE_INJECTED,
     unit: 'frames',
-    help: 'A fault injector did so on purpose.',
+    help: 'Faults caused by a fault injector.',
   },
 } as const satisfies Readonly<Record<string, Counter>>;
 
-/** What an uplink's driver saw of the world. */
+/** The counters of an uplink's driver. */
 export interface WireStats extends Figures<typeof WIRE_COUNTERS> {
   drops: Figures<typeof WIRE_DROPS>;
 }
 
 /**
- * The drivers' counters, summed over the queue pairs: read from their memory file, at no cost to
- * them.
+ * The drivers' counters, summed over the queue pairs. Read from their memory file, so reading costs
+ * them nothing.
  */
 export function readWireStats(fd: number, pairs: number): WireStats {
   const sums = new Float64Array(WIRE_COUNTER_COUNT);

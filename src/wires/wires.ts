@@ -10,26 +10,26 @@ import { Tracer } from './tracer.ts';
 import type { Wire } from './wire.ts';
 import { XdpWire, type XdpWireSettings } from './xdp-wire.ts';
 
-/** What the control plane tells a processor of a wire: it opened the descriptor, and closes it. */
+/** What the control plane tells a processor about a wire. It opens and closes the descriptor. */
 export type WireSettings = WireWrappers &
   (
     | { kind: 'loopback' | 'null' }
     | { kind: 'tap'; fd: number }
-    /** `connection`: the same number as long as it is the same byte stream. */
+    /** `connection`: stays the same as long as the byte stream does. */
     | { kind: 'stream'; fd: number; connection: number }
     | MessageSettings
     | PacketRingSettings
     | XdpWireSettings
   );
 
-/** What stands between a port and its wire. */
+/** Wrappers between a port and its wire. */
 interface WireWrappers {
   faults?: FaultSettings | undefined;
   /** A pcapng file, open for writing. */
   traceFd?: number | undefined;
 }
 
-/** The tracer sees what the switch sees: the injector is on the world's side of it. */
+/** The tracer records what the switch sees: the injector is beyond it. */
 export function createWire(settings: WireSettings, memory: PairMemory): Wire {
   const { faults, traceFd } = settings;
   const wire = createPlainWire(settings, memory);

@@ -1,6 +1,6 @@
 import type { FrameList, SharedMemory, Wire } from './wire.ts';
 
-/** A wire around any other. What it does not say itself, the one inside says. */
+/** A wire around another. Whatever it does not override, the inner wire decides. */
 export abstract class Wrapper implements Wire {
   readonly fd: number;
   protected readonly inner: Wire;

@@ -4,8 +4,8 @@ import type { PairMemory } from './port-memory.ts';
 const NEED_WAKEUP = 1;
 
 /**
- * One ring of an AF_XDP socket, mapped into a port's memory: the kernel's view and ours are the
- * same bytes. Indices run freely and are compared as 32-bit integers.
+ * One ring of an AF_XDP socket, mapped into a port's memory: the kernel and we see the same bytes.
+ * Indices run freely and are compared as 32-bit integers.
  *
  *     producer ─► how far its entries are filled       consumer ─► how far they are taken
  */
@@ -46,12 +46,12 @@ export class XdpRing {
     return Atomics.load(this.#words, this.#consumer) | 0;
   }
 
-  /** Entries before it are read: the kernel may fill them again. */
+  /** Entries before it are read: the kernel may refill them. */
   set consumer(index: number) {
     Atomics.store(this.#words, this.#consumer, index);
   }
 
-  /** Whether the kernel looks at the ring only when it is called. */
+  /** Whether the kernel checks the ring only when called. */
   get needsWakeup(): boolean {
     return (Atomics.load(this.#words, this.#flags) & NEED_WAKEUP) !== 0;
   }

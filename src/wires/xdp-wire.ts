@@ -1,5 +1,5 @@
-// AF_XDP: the kernel writes frames into the port's memory and reads them there. All of the memory
-// is the UMEM, in chunks of 4 KiB, so an address of the kernel's is an offset of ours:
+// AF_XDP: the kernel writes frames into the port's memory and reads them there. The whole memory is
+// the UMEM, in chunks of 4 KiB, so an address of the kernel's is an offset of ours:
 //
 //   STAGING   ARENA        XDP_CHUNKS                      BUFFERS
 //   ┌─────────┬────────────┬───────────────────────────────┬──────────────────────────┐
@@ -8,7 +8,7 @@
 //   │         │ chunks     │ transmit ring ─► fill ring    │ ─► completion ring       │
 //   └─────────┴────────────┴───────────────────────────────┴──────────────────────────┘
 //
-// The kernel leaves 256 bytes before each frame: the virtio-net header goes there.
+// The kernel leaves 256 bytes before each frame; the virtio-net header goes there.
 
 import { readSync } from 'node:fs';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
@@ -40,7 +40,7 @@ import type { FrameList, SharedMemory, Wire } from './wire.ts';
 import { XdpRing } from './xdp-ring.ts';
 
 export const XDP_CHUNK_SIZE = 4096;
-/** Entries of each ring: more than there are chunks, and as many as there are receive buffers. */
+/** Entries of each ring: more than there are chunks, and one per receive buffer. */
 export const XDP_RING_SIZE = 1024;
 
 const CHUNK_MASK = XDP_CHUNK_SIZE - 1;
@@ -51,36 +51,37 @@ const CHUNK_COUNT = (ARENA_END - XDP_CHUNKS) / XDP_CHUNK_SIZE;
 /** A ring's mapping has a header and 1024 entries of at most 16 bytes. */
 const RING_ROOM = 0x10000;
 
-// Struct xdp_desc in words: u64 address, u32 length, u32 options. The other rings have the address.
+// Struct xdp_desc in words: u64 address, u32 length, u32 options. Other rings have only the
+// address.
 const DESCRIPTOR_WORDS = 4;
 const ADDRESS_WORDS = 2;
 const LENGTH = 2;
 const OPTIONS = 3;
-/** The frame goes on in the next descriptor. */
+/** The frame continues in the next descriptor. */
 const XDP_PKT_CONTD = 1;
 
-// What must outlive a wire, since the kernel goes on with what it has: which opening of the
-// sockets it was (u32), which receive buffers the kernel has, and which chunks the port has. All
-// other chunks are the kernel's.
+// State that must outlive a wire, since the kernel keeps using its buffers: the generation of the
+// sockets (u32), which receive buffers the kernel has, and which chunks the port has. All other
+// chunks are the kernel's.
 const GENERATION = STRUCTURES;
 const LENT = STRUCTURES + 0x1000;
 const PORTS = STRUCTURES + 0x2000;
 
-/** How soon to ask again when the kernel takes nothing: it has no way to tell. */
+/** How soon to retry when the kernel accepts nothing: it cannot notify us. */
 const RETRY_MILLISECONDS = 1;
 
 export interface XdpWireSettings {
   kind: 'xdp';
   fd: number;
   offsets: XdpOffsets;
-  /** Differs whenever the socket is another. */
+  /** Changes whenever the socket is a different one. */
   generation: number;
   isZeroCopy: boolean;
 }
 
 /**
- * The chunks that a socket may have from the start: all but those whose frames are still with the
- * port. Nothing changes them as long as no wire of the port is open.
+ * The chunks that a socket gets at the start: all except those whose frames the port still has.
+ * They do not change while no wire of the port is open.
  */
 export function freeChunks(file: number, pair: number): number[] {
   const ports = new Uint8Array(CHUNK_COUNT);
@@ -104,12 +105,12 @@ export class XdpWire implements Wire, SharedMemory {
   readonly #fill: XdpRing;
   readonly #completion: XdpRing;
   readonly #ports: Uint8Array;
-  // Our sides of the rings; the kernel's are read from them.
+  // Our sides of the rings; the kernel's are read from the rings.
   #receivedTo: number;
   #transmitTo: number;
   #fillTo: number;
   #completedTo: number;
-  /** Where a frame of several chunks is put together, and its bytes so far; −1 for none. */
+  /** Where a frame of several chunks is assembled, and its bytes so far; −1 for none. */
   #partAt = -1;
   #partLength = 0;
   #isPartTooLong = false;
@@ -155,7 +156,7 @@ export class XdpWire implements Wire, SharedMemory {
       const address = words[entry] ?? 0;
       const length = words[entry + LENGTH] ?? 0;
       const isContinued = ((words[entry + OPTIONS] ?? 0) & XDP_PKT_CONTD) !== 0;
-      // A frame is there as a whole; without room for it, it stays there.
+      // A frame is complete in the ring; without room for it, it stays there.
       if (isContinued && this.#partAt < 0 && at + FRAME_ROOM > to) break;
       next = (next + 1) | 0;
       if (isContinued || this.#partAt >= 0) {
@@ -172,7 +173,7 @@ export class XdpWire implements Wire, SharedMemory {
     this.#publishFill();
   }
 
-  /** Never full: the ring has a place for each receive buffer. */
+  /** Never full: the ring has an entry for each receive buffer. */
   send(frames: FrameList): number {
     for (let i = 0; i < frames.count; i++) {
       const start = (frames.starts[i] ?? 0) + NET_HEADER_SIZE;
@@ -209,9 +210,9 @@ export class XdpWire implements Wire, SharedMemory {
     if (this.wakeAt !== Infinity && performance.now() >= this.wakeAt) this.#wake();
   }
 
-  /** What the kernel has not taken will not go: it is lost with the link. */
+  /** Frames that the kernel has not taken are lost with the link. */
   close(): void {
-    if (this.#isZeroCopy) return; // the card may be at it just now
+    if (this.#isZeroCopy) return; // the card may be reading them
     const { words, counters } = this.#memory;
     const taken = this.#transmit.consumer;
     for (let next = taken; next !== this.#transmitTo; next = (next + 1) | 0) {
@@ -226,7 +227,7 @@ export class XdpWire implements Wire, SharedMemory {
     this.#transmit.producer = taken;
   }
 
-  /** These sockets were lent no buffer yet; the chunks that the kernel has, `freeChunks` named. */
+  /** New sockets: none has a buffer yet, and the kernel's chunks are those of `freeChunks`. */
   #begin(generation: number): void {
     this.lent.fill(0);
     this.#memory.words[GENERATION / 4] = generation;
@@ -247,7 +248,7 @@ export class XdpWire implements Wire, SharedMemory {
     if (this.#fill.needsWakeup) wakeReceive(this.fd);
   }
 
-  /** One descriptor for each buffer that a frame lies in. */
+  /** One descriptor per buffer of a frame. */
   #describe(start: number, length: number, goesOn: boolean): void {
     const { words } = this.#memory;
     let at = start;
@@ -266,7 +267,7 @@ export class XdpWire implements Wire, SharedMemory {
     }
   }
 
-  /** Calls the kernel until it has taken all, if it takes frames in calls, or takes no more. */
+  /** If the kernel takes frames only in calls, calls it until it has taken all or takes no more. */
   #wake(): void {
     this.wakeAt = Infinity;
     let taken = this.#transmit.consumer;
@@ -285,7 +286,7 @@ export class XdpWire implements Wire, SharedMemory {
     if (!isPassing) {
       this.failure = `sending failed (${errorName(error)})`;
     } else if (!this.#isZeroCopy || error !== 0) {
-      // No room in the interface's queue, or it is down, which whoever watches it says.
+      // The interface's queue is full, or it is down, which its watcher reports.
       const { counters } = this.#memory;
       counters[WIRE_BLOCKED] = (counters[WIRE_BLOCKED] ?? 0) + 1;
       this.wakeAt = performance.now() + RETRY_MILLISECONDS;
@@ -293,8 +294,7 @@ export class XdpWire implements Wire, SharedMemory {
   }
 
   /**
-   * Adds a chunk to the frame of several that is put together at `at`. Returns where the next may
-   * begin.
+   * Appends a chunk to the frame that is being assembled at `at`. Returns where the next may start.
    */
   #join(
     frames: FrameList,
@@ -326,7 +326,7 @@ export class XdpWire implements Wire, SharedMemory {
     return (start + this.#partLength + 63) & ~63;
   }
 
-  /** Nothing about a frame is undone but its checksum, perhaps. */
+  /** A received frame is complete, except perhaps for its checksum. */
   #writeHeader(start: number, length: number): void {
     const { view } = this.#memory;
     view.setUint32(start, 0, true);
