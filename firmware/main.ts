@@ -20,7 +20,7 @@ import {
   RING_STOPPED,
 } from '../layout/virtqueue';
 import { BATCH_NONE, batch, NO_RING } from './headers/batch';
-import { control } from './memory/control';
+import { registers } from './memory/registers';
 import { listInterrupts } from './net/complete';
 import { resumeFrames, serveFrames } from './net/serve';
 import { configureFragments } from './offload/segment';
@@ -78,7 +78,7 @@ export function attachRing(
   state: u32,
   kind: u32,
 ): void {
-  control().currentRing = ringNumber; // before the first access that could trap
+  registers().currentRing = ringNumber; // before the first access that could trap
   const view = viewAt(ringNumber);
   view.descriptors = descriptors;
   view.avail = avail;
@@ -156,7 +156,7 @@ function serve(ring: u32): u32 {
 
 /** Adds TURN_SIGNALS if there is anything for the host to tell. */
 function endTurn(flags: u32, whom: u32): u32 {
-  const words = control();
+  const words = registers();
   const hasReports =
     words.faultCount != 0 ||
     words.untranslatedCount != 0 ||
@@ -186,7 +186,7 @@ export function othersWait(receiver: u32): bool {
 
 /** Before sleep: asks all drivers for kicks. True if there is work already. */
 export function arm(): bool {
-  const words = control();
+  const words = registers();
   let isBusy = false;
   for (let i: u32 = 0; i < words.workCount; i++) {
     const ring = ringOf(i);
@@ -199,7 +199,7 @@ export function arm(): bool {
 
 /** After sleep: no kicks, please, while the processor looks. */
 export function disarm(): void {
-  const words = control();
+  const words = registers();
   for (let i: u32 = 0; i < words.workCount; i++) {
     const ring = ringOf(i);
     if (viewAt(ring).state == RING_STOPPED) continue;

@@ -17,7 +17,7 @@ type Area = readonly [name: string, base: number, sizeBytes: number];
 
 /** What each private area has to hold, in the order of the addresses. */
 const PRIVATE_AREAS: readonly Area[] = [
-  ['control', memory.CONTROL_BASE, processor.CONTROL_REQUEST_COUNT + 4],
+  ['registers', memory.REGISTERS_BASE, processor.REGISTER_REQUEST_COUNT + 4],
   ['batch', memory.BATCH_BASE, memory.BATCH_RECORD_SIZE],
   [
     'untranslated list',
@@ -92,7 +92,7 @@ function expectApart(areas: readonly Area[], end: number): void {
 
 describe('areas', () => {
   test('of the private memory follow one another without overlap', () => {
-    expect(memory.CONTROL_BASE).toBeGreaterThan(memory.GUARD_SIZE);
+    expect(memory.REGISTERS_BASE).toBeGreaterThan(memory.GUARD_SIZE);
     expectApart(PRIVATE_AREAS, memory.PRIVATE_END);
   });
 
@@ -108,7 +108,7 @@ describe('areas', () => {
   test('of the private memory are all listed here', () => {
     const bases = Object.entries(memory).filter(
       ([name, value]) =>
-        name.endsWith('_BASE') && value >= memory.CONTROL_BASE && value < memory.PRIVATE_END,
+        name.endsWith('_BASE') && value >= memory.REGISTERS_BASE && value < memory.PRIVATE_END,
     );
     const listed = PRIVATE_AREAS.map(([, base]) => base);
     expect(bases.map(([, value]) => value).sort((a, b) => a - b)).toEqual(listed);
@@ -122,7 +122,7 @@ describe('areas', () => {
     const { SLOT_SIZE, SLOT_COUNT_MAX, HUGE_PAGE_SIZE } = memory;
     expectApart(
       [
-        ['private', memory.CONTROL_BASE, memory.PRIVATE_END - memory.CONTROL_BASE],
+        ['private', memory.REGISTERS_BASE, memory.PRIVATE_END - memory.REGISTERS_BASE],
         ['shared', memory.SHARED_BASE, memory.SHARED_SIZE],
         ['pins', memory.PINS_BASE, memory.PINS_SIZE],
         ['slots', memory.SLOTS_BASE, SLOT_COUNT_MAX * SLOT_SIZE + HUGE_PAGE_SIZE],

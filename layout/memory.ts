@@ -40,12 +40,12 @@ export const GUARD_SIZE: u32 = PAGE_SIZE_MAX;
 /** Room for what the compiler of the firmware lays out: a few tables of constants. */
 const STATICS_SIZE: u32 = 0x100000 - GUARD_SIZE;
 
-/** Private: a page of control words that the host and the firmware share within one processor. */
-export const CONTROL_BASE: u32 = GUARD_SIZE + STATICS_SIZE;
-const CONTROL_SIZE: u32 = 0x400;
+/** Private: a page of registers that the host and the firmware share within one processor. */
+export const REGISTERS_BASE: u32 = GUARD_SIZE + STATICS_SIZE;
+const REGISTERS_SIZE: u32 = 0x400;
 
 /** What waits when a turn ends in the midst of a batch: firmware/headers/batch.ts. */
-export const BATCH_BASE: u32 = CONTROL_BASE + CONTROL_SIZE;
+export const BATCH_BASE: u32 = REGISTERS_BASE + REGISTERS_SIZE;
 export const BATCH_RECORD_SIZE: u32 = 192;
 
 // An entry of the list of untranslated addresses: u32 function, u32 wanted access, u64 address.
@@ -54,7 +54,7 @@ export const UNTRANSLATED_ACCESS: u32 = 4;
 export const UNTRANSLATED_ADDRESS: u32 = 8;
 /** Beside the access: there is a translation, but it does not allow that. */
 export const UNTRANSLATED_FORBIDDEN: u32 = 4;
-/** Addresses that the firmware has no translation for (see CONTROL_UNTRANSLATED_COUNT). */
+/** Addresses that the firmware has no translation for (see REGISTER_UNTRANSLATED_COUNT). */
 export const UNTRANSLATED_LIST_BASE: u32 = BATCH_BASE + BATCH_RECORD_SIZE;
 const UNTRANSLATED_LIST_SIZE: u32 = UNTRANSLATED_COUNT_MAX * UNTRANSLATED_ENTRY_SIZE;
 

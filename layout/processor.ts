@@ -1,57 +1,57 @@
-// The control words of a processor (private, at CONTROL_BASE) and its shared record.
+// The registers of a processor (private, at REGISTERS_BASE) and its shared record.
 
 /** The window that the firmware misses: VF and guest address. */
-export const CONTROL_MISS_VF: u32 = 0;
-export const CONTROL_MISS_RING: u32 = 4;
-export const CONTROL_MISS_ADDRESS: u32 = 8;
+export const REGISTER_MISS_VF: u32 = 0;
+export const REGISTER_MISS_RING: u32 = 4;
+export const REGISTER_MISS_ADDRESS: u32 = 8;
 /** The host's answer to a miss that no memory region covers: VF + 1 (0 = none) and address. */
-export const CONTROL_INVALID_VF: u32 = 16;
+export const REGISTER_INVALID_VF: u32 = 16;
 /** The host's answer when there is no window: 0, or EXHAUSTED_…. */
-export const CONTROL_EXHAUSTED: u32 = 20;
+export const REGISTER_EXHAUSTED: u32 = 20;
 /** For the frame that needs it: every slot is in use by the batch itself. */
 export const EXHAUSTED_FOR_FRAME: u32 = 1;
 /** For all that is left of the batch: its deliveries have cost enough. */
 export const EXHAUSTED_FOR_BATCH: u32 = 2;
-export const CONTROL_INVALID_ADDRESS: u32 = 24;
+export const REGISTER_INVALID_ADDRESS: u32 = 24;
 /**
  * Rings whose guests want an interrupt: count, ring numbers at SIGNAL_LIST_BASE. The host clears
  * it.
  */
-export const CONTROL_SIGNAL_COUNT: u32 = 32;
+export const REGISTER_SIGNAL_COUNT: u32 = 32;
 /**
  * Rings that were stopped by a fault: count, ring numbers at FAULT_LIST_BASE. The host clears it.
  */
-export const CONTROL_FAULT_COUNT: u32 = 36;
+export const REGISTER_FAULT_COUNT: u32 = 36;
 /** Monotonic seconds, for ageing. The host sets it. */
-export const CONTROL_NOW_SECONDS: u32 = 40;
+export const REGISTER_NOW_SECONDS: u32 = 40;
 /** Counts batches and deliveries: the age of windows. */
-export const CONTROL_BATCH_STAMP: u32 = 44;
+export const REGISTER_BATCH_STAMP: u32 = 44;
 /** Rings that turns look at: their numbers stand at WORK_LIST_BASE. */
-export const CONTROL_WORK_COUNT: u32 = 48;
-export const CONTROL_PORT_COUNT: u32 = 52;
-export const CONTROL_INTERRUPT_DUE_COUNT: u32 = 56;
+export const REGISTER_WORK_COUNT: u32 = 48;
+export const REGISTER_PORT_COUNT: u32 = 52;
+export const REGISTER_INTERRUPT_DUE_COUNT: u32 = 56;
 /** The ring that the firmware works on, for the report after a trap. */
-export const CONTROL_CURRENT_RING: u32 = 60;
+export const REGISTER_CURRENT_RING: u32 = 60;
 /**
  * Untranslated addresses of guests behind an IOMMU: count, entries at UNTRANSLATED_LIST_BASE. The
  * host clears it.
  */
-export const CONTROL_UNTRANSLATED_COUNT: u32 = 64;
+export const REGISTER_UNTRANSLATED_COUNT: u32 = 64;
 /**
  * The lower 32 bits of the monotonic clock. The host sets it before a turn while an interrupt is
- * held back, that is while CONTROL_INTERRUPT_DUE_COUNT is not 0.
+ * held back, that is while REGISTER_INTERRUPT_DUE_COUNT is not 0.
  */
-export const CONTROL_NOW_MICROSECONDS: u32 = 68;
+export const REGISTER_NOW_MICROSECONDS: u32 = 68;
 /** Bytes that guests sent, modulo 2^32. */
-export const CONTROL_SENT_BYTES: u32 = 72;
+export const REGISTER_SENT_BYTES: u32 = 72;
 /** Two uplinks that seem to be a loop: port + 1 of each (0 = none). The host clears them. */
-export const CONTROL_LOOP_PORT: u32 = 76;
-export const CONTROL_LOOP_OTHER: u32 = 80;
+export const REGISTER_LOOP_PORT: u32 = 76;
+export const REGISTER_LOOP_OTHER: u32 = 80;
 /**
  * Rings whose next request is there for the host to take: count, ring numbers at REQUEST_LIST_BASE.
  * The host clears it.
  */
-export const CONTROL_REQUEST_COUNT: u32 = 84;
+export const REGISTER_REQUEST_COUNT: u32 = 84;
 
 // Whom a turn, at its end, lists for interrupts. Who is not listed is remembered for a later turn.
 export const INTERRUPT_NOBODY: u32 = 0;

@@ -69,7 +69,7 @@ export const RING_DEFER_MICROSECONDS: u32 = 44;
 /** The lower half of the counter of packets when the guest was called last. */
 export const RING_SIGNALLED_PACKETS: u32 = 48;
 /**
- * Since when an interrupt is deferred, on the clock of CONTROL_NOW_MICROSECONDS. 0: none is;
+ * Since when an interrupt is deferred, on the clock of REGISTER_NOW_MICROSECONDS. 0: none is;
  * DEFERRED_JUST_NOW: the clock was not read yet.
  */
 export const RING_DEFERRED_SINCE: u32 = 52;

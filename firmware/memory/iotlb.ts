@@ -29,8 +29,8 @@ import {
   UNTRANSLATED_LIST_BASE,
 } from '../../layout/memory';
 import { FUNCTION_BEHIND_IOMMU, FUNCTION_RECORD_SIZE } from '../../layout/vf';
-import { control } from './control';
 import { freeEntry, freeIndex, homeOf } from './open-table';
+import { registers } from './registers';
 
 const TABLE_MASK: u32 = IOTLB_TABLE_COUNT - 1;
 const ACCESS_MASK: u64 = IOTLB_READ | IOTLB_WRITE;
@@ -117,7 +117,7 @@ function probe(vf: u32, address: u64, level: u64, shift: u32): bool {
 }
 
 function note(vf: u32, address: u64, wanted: u32): void {
-  const words = control();
+  const words = registers();
   const count = words.untranslatedCount;
   const entry = UNTRANSLATED_LIST_BASE + count * UNTRANSLATED_ENTRY_SIZE;
   isNoted = count != 0 && isEntry(entry - UNTRANSLATED_ENTRY_SIZE, vf, address, wanted);

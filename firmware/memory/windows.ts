@@ -33,9 +33,9 @@ import {
 } from '../../layout/memory';
 import { EXHAUSTED_FOR_FRAME } from '../../layout/processor';
 import { batch } from '../headers/batch';
-import { control } from './control';
 import { iovaError, iovaGuest, iovaSpan, isBehindIommu, setAccess, translateIova } from './iotlb';
 import { freeEntry, freeIndex, homeOf } from './open-table';
+import { registers } from './registers';
 
 @unmanaged
 class Window {
@@ -82,9 +82,9 @@ const TABLE_MASK: u32 = WINDOW_TABLE_COUNT - 1;
  * next batch opens.
  */
 export function beginBatch(): void {
-  control().batchStamp += 1;
-  control().exhausted = 0;
-  batch().sourceStamp = control().batchStamp;
+  registers().batchStamp += 1;
+  registers().exhausted = 0;
+  batch().sourceStamp = registers().batchStamp;
   windowSize = 0; // so that the first use in each batch stamps the window
   setAccess(IOTLB_READ);
 }
@@ -94,14 +94,14 @@ export function beginBatch(): void {
  * all of it is translated again. So one batch can reach any number of guests.
  */
 export function beginDelivery(): void {
-  control().batchStamp += 1;
+  registers().batchStamp += 1;
   windowSize = 0;
   setAccess(IOTLB_WRITE);
 }
 
 /** A frame was dropped because no slot was free; the next one may ask again. */
 export function settleExhausted(): void {
-  if (control().exhausted == EXHAUSTED_FOR_FRAME) control().exhausted = 0;
+  if (registers().exhausted == EXHAUSTED_FOR_FRAME) registers().exhausted = 0;
 }
 
 /**
@@ -186,7 +186,7 @@ function openWindow(vf: u32, address: u64): bool {
 }
 
 function failed(vf: u32, address: u64): u32 {
-  const words = control();
+  const words = registers();
   if (words.invalidVf == vf + 1 && words.invalidAddress == address) {
     translateError = i32(DROP_BUFFER_ADDRESS);
   } else if (words.exhausted != 0) {
@@ -206,7 +206,7 @@ function find(key: u64, offset: u32): Window | null {
   while (at(index).key != 0) {
     const window = at(index);
     if (window.key == key && offset - window.low < window.size) {
-      store<u32>(slotAt(window.slot) + SLOT_STAMP, control().batchStamp);
+      store<u32>(slotAt(window.slot) + SLOT_STAMP, registers().batchStamp);
       return window;
     }
     index = (index + 1) & TABLE_MASK;
@@ -225,7 +225,7 @@ export function insertWindow(key: u64, low: u32, size: u32, base: u32, slot: u32
   window.slot = slot;
   store<u64>(slotAt(slot) + SLOT_KEY, key);
   store<u32>(slotAt(slot) + SLOT_LOW, low);
-  store<u32>(slotAt(slot) + SLOT_STAMP, control().batchStamp - 1);
+  store<u32>(slotAt(slot) + SLOT_STAMP, registers().batchStamp - 1);
 }
 
 /** Host: forgets the window of a slot. */
@@ -248,7 +248,7 @@ function indexOf(slot: u32): u32 {
  * own over and over keeps them young, and would otherwise push out those of quiet guests.
  */
 export function chooseSlot(slotCount: u32, vf: u32): i32 {
-  const stamp = control().batchStamp;
+  const stamp = registers().batchStamp;
   const sourceStamp = batch().sourceStamp;
   let best: i32 = -1;
   let bestAge: u32 = 0;

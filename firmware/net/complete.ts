@@ -12,7 +12,7 @@ import { INTERRUPT_RECEIVERS } from '../../layout/processor';
 import { RING_KIND_TRANSMIT, RING_STOPPED } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
 import { frameAt, TARGET_DROP, TARGET_FLOOD } from '../headers/frame';
-import { control } from '../memory/control';
+import { registers } from '../memory/registers';
 import { writeUsedElement } from '../memory/write';
 import { isDeferred } from '../virtqueue/defer';
 import { isStopped, lock, unlock } from '../virtqueue/lock';
@@ -34,7 +34,7 @@ export function complete(
 ): void {
   const view = viewAt(ringNumber);
   const ring = ringAt(ringNumber);
-  control().currentRing = ringNumber;
+  registers().currentRing = ringNumber;
   const slots = isPacked(ring)
     ? putFramesPacked(view, ring, frames)
     : putFrames(view, ring, frames);
@@ -45,7 +45,7 @@ export function complete(
   count(ringNumber, COUNTER_FORWARDED, frames - dropped);
   if (replicas != 0) count(ringNumber, COUNTER_REPLICAS, u64(i64(replicas)));
   publishUsed(view, ring, slots);
-  control().sentBytes += bytes;
+  registers().sentBytes += bytes;
   markInterruptDue(ringNumber, view);
 }
 
@@ -87,7 +87,7 @@ function countDrops(ringNumber: u32, frames: u32): u32 {
  * transmit rings if `whom` is INTERRUPT_RECEIVERS, not INTERRUPT_ALL.
  */
 export function listInterrupts(whom: u32): bool {
-  const words = control();
+  const words = registers();
   let deferred: u32 = 0;
   for (let i: u32 = 0; i < words.interruptDueCount; i++) {
     const ringNumber = load<u32>(INTERRUPT_DUE_LIST_BASE + (i << 2));

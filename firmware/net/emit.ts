@@ -35,8 +35,8 @@ import {
 } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
 import { Frame, headerLength } from '../headers/frame';
-import { control } from '../memory/control';
 import { appendToTargets, openTargets } from '../memory/pieces';
+import { registers } from '../memory/registers';
 import { settleExhausted } from '../memory/windows';
 import { hashFlow, hashType, reportOf } from '../offload/flow-hash';
 import { noteCopies } from '../scheduler/work';
@@ -213,7 +213,7 @@ function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32)
     if (result == WALK_MISSED) {
       count(ringNumber, COUNTER_WINDOW_MISSES, 1);
       if (mayMiss(ringNumber)) {
-        control().missRing = ringNumber;
+        registers().missRing = ringNumber;
         return EMIT_MISSED;
       }
       result = droppedWalk(DROP_WINDOW_EXHAUSTED);

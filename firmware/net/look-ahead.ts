@@ -6,8 +6,8 @@
 import { FRAME_SIZE_MAX, LOOK_AHEAD_MAX, LOOK_AHEAD_STEPS_MAX } from '../../layout/limits';
 import { LOOK_PLACES_BASE, TARGET_PIECES_BASE } from '../../layout/memory';
 import { DESCRIPTOR_F_WRITE, RING_STOPPED } from '../../layout/virtqueue';
-import { control } from '../memory/control';
 import { setLookingAhead } from '../memory/iotlb';
+import { registers } from '../memory/registers';
 import { beginDelivery } from '../memory/windows';
 import { walkChain } from '../virtqueue/chain';
 import { isStopped, lock, unlock } from '../virtqueue/lock';
@@ -27,13 +27,13 @@ export function openLookAhead(): void {
 
 /**
  * Host: between two turns, never in the midst of a batch, for a receive ring. What it lacks stands
- * in the control words. False if the look ends here, for want of steps.
+ * in the registers. False if the look ends here, for want of steps.
  */
 export function lookAhead(ringNumber: u32): bool {
   const view = viewAt(ringNumber);
   if (view.state == RING_STOPPED) return true;
   const ring = ringAt(ringNumber);
-  control().currentRing = ringNumber;
+  registers().currentRing = ringNumber;
   if (!lock(ring)) return true; // whoever holds it delivers: it will have asked
   setLookingAhead(true);
   beginDelivery();

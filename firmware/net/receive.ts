@@ -10,7 +10,7 @@ import { RING_ENABLED, RING_FAULT_AVAIL_INDEX } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
 import { batch } from '../headers/batch';
 import { frameAt, OFFLOAD_JOINED } from '../headers/frame';
-import { control } from '../memory/control';
+import { registers } from '../memory/registers';
 import { beginDelivery } from '../memory/windows';
 import { faultRing } from '../virtqueue/fault';
 import { isStopped, lock, unlock } from '../virtqueue/lock';
@@ -35,12 +35,12 @@ import { deliverTranslated, forgetResumed } from './translate';
 
 /**
  * Delivers the frames whose numbers stand at `list` (u32 each), from `start` on. Returns how far it
- * came: `frames`, or less if it waits for a window (see the control words) or for the ring's lock.
+ * came: `frames`, or less if it waits for a window (see the registers) or for the ring's lock.
  */
 export function deliver(ringNumber: u32, list: u32, start: u32, frames: u32): u32 {
   const view = viewAt(ringNumber);
   const ring = ringAt(ringNumber);
-  control().currentRing = ringNumber;
+  registers().currentRing = ringNumber;
   beginDelivery();
   if (batch().isInVlans) markRetagged(portOf(ringNumber), list, start, frames);
   if (ring.mtu != 0) markLong(ring, list, start, frames);

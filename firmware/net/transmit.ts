@@ -9,7 +9,7 @@ import { count } from '../counters/counters';
 import { noteAddresses } from '../headers/addresses';
 import { batch, openBatch } from '../headers/batch';
 import { frameAt } from '../headers/frame';
-import { control } from '../memory/control';
+import { registers } from '../memory/registers';
 import { readMetadata } from '../offload/metadata';
 import { isPacked } from '../virtqueue/queue';
 import { RingView, ringAt, viewAt } from '../virtqueue/ring';
@@ -22,7 +22,7 @@ import { takeSplit } from './take-split';
 export function inhale(ringNumber: u32): u32 {
   const view = viewAt(ringNumber);
   const ring = ringAt(ringNumber);
-  control().currentRing = ringNumber; // before the first access that could trap
+  registers().currentRing = ringNumber; // before the first access that could trap
   openBatch(ringNumber);
   const reached = isPacked(ring)
     ? takePacked(ringNumber, view, ring)
@@ -52,7 +52,7 @@ function noteMiss(ringNumber: u32, view: RingView, taken: u32): void {
   const hasMissed = batch().hasMissed;
   if (hasMissed) {
     count(ringNumber, COUNTER_WINDOW_MISSES, 1);
-    control().missRing = ringNumber;
+    registers().missRing = ringNumber;
   }
   view.missStreak = taken == 0 && hasMissed ? view.missStreak + 1 : 0;
 }

@@ -43,9 +43,9 @@ import {
   RING_STOPPED,
 } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
-import { control } from '../memory/control';
 import { setAccess } from '../memory/iotlb';
 import { gather } from '../memory/pieces';
+import { registers } from '../memory/registers';
 import {
   beginDelivery,
   settleExhausted,
@@ -76,7 +76,7 @@ import { availableCount, availableHead } from '../virtqueue/split';
 export function serveRequests(ringNumber: u32): u32 {
   const view = viewAt(ringNumber);
   const ring = ringAt(ringNumber);
-  const words = control();
+  const words = registers();
   words.currentRing = ringNumber; // before the first access that could trap
   if (hasChains(view, ring) || armKicks(view, ring)) {
     store<u32>(REQUEST_LIST_BASE + (words.requestCount << 2), ringNumber);
@@ -94,7 +94,7 @@ export function takeCommand(ringNumber: u32): i32 {
   const view = viewAt(ringNumber);
   if (view.state == RING_STOPPED) return COMMAND_NONE;
   const ring = ringAt(ringNumber);
-  control().currentRing = ringNumber; // before the first access that could trap
+  registers().currentRing = ringNumber; // before the first access that could trap
   if (!hasChains(view, ring) && !armKicks(view, ring)) return COMMAND_NONE;
   const fault = findChain(view, ring);
   if (fault != RING_FAULT_NONE) {
@@ -108,7 +108,7 @@ export function takeCommand(ringNumber: u32): i32 {
   const vf = functionOf(ringNumber);
   const total = walkCommand(vf, view, ring, chainStart, chainSlots, base, answer);
   if (total == WALK_MISSED) {
-    control().missRing = ringNumber;
+    registers().missRing = ringNumber;
     return COMMAND_MISSED;
   }
   if (total == WALK_UNTRANSLATED) return COMMAND_UNTRANSLATED;
@@ -157,7 +157,7 @@ export function finishCommand(ringNumber: u32, answered: u32): i32 {
   const view = viewAt(ringNumber);
   if (view.state == RING_STOPPED) return 0;
   const ring = ringAt(ringNumber);
-  control().currentRing = ringNumber;
+  registers().currentRing = ringNumber;
   beginDelivery();
   let written: u32 = 0;
   while (written < answered) {

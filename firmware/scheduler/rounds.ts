@@ -23,7 +23,7 @@ import {
 import { VF_ROUNDS_BASE, WORK_LIST_BASE, WORK_SPENT_BASE } from '../../layout/memory';
 import { RING_STOPPED } from '../../layout/virtqueue';
 import { NO_RING } from '../headers/batch';
-import { control } from '../memory/control';
+import { registers } from '../memory/registers';
 import { hasChains, hasMoreThan } from '../virtqueue/queue';
 import { functionOf, ringAt, viewAt } from '../virtqueue/ring';
 
@@ -50,7 +50,7 @@ export function lengthCostShift(): u32 {
   return questionTurns != 0 ? LENGTH_COST_SHIFT_SHORT : LENGTH_COST_SHIFT;
 }
 
-/** The ring at a place of the work list, which has `workCount` (see the control words). */
+/** The ring at a place of the work list, which has `workCount` (see the registers). */
 export function ringOf(place: u32): u32 {
   return load<u32>(WORK_LIST_BASE + (place << 2));
 }
@@ -78,14 +78,14 @@ function countRing(ring: u32, change: i32): void {
 }
 
 export function listRing(ring: u32): void {
-  const words = control();
+  const words = registers();
   setEntry(words.workCount, ring, 0);
   words.workCount += 1;
   countRing(ring, 1);
 }
 
 export function unlistRing(ring: u32): void {
-  const count = control().workCount;
+  const count = registers().workCount;
   for (let place: u32 = 0; place < count; place++) {
     if (ringOf(place) != ring) continue;
     removeEntry(place);
@@ -94,7 +94,7 @@ export function unlistRing(ring: u32): void {
 }
 
 function removeEntry(place: u32): void {
-  const words = control();
+  const words = registers();
   countRing(ringOf(place), -1);
   words.workCount -= 1;
   setEntry(place, ringOf(words.workCount), spentOf(words.workCount));
@@ -105,7 +105,7 @@ function removeEntry(place: u32): void {
  * hand, which is blamed for traps, is another only for the length of a look.
  */
 export function hasWorkBeside(sender: u32, receiver: u32): bool {
-  const words = control();
+  const words = registers();
   const inHand = words.currentRing;
   let found = false;
   for (let place: u32 = 0; place < words.workCount && !found; place++) {
@@ -126,7 +126,7 @@ export function openTurn(): void {
   if (questionTurns != 0) questionTurns -= 1;
   mayStartOver = cursor != 0;
   // At the beginning of a round everybody is looked at soon.
-  detoursLeft = mayStartOver ? min(DETOURS_MAX, control().workCount) : 0;
+  detoursLeft = mayStartOver ? min(DETOURS_MAX, registers().workCount) : 0;
 }
 
 /** The ring whose turn it is, or NO_RING: the turn is over. */
@@ -143,7 +143,7 @@ export function nextRing(): u32 {
 }
 
 function nextDetour(): u32 {
-  const words = control();
+  const words = registers();
   while (detoursLeft != 0 && turnCost < TURN_COST_MAX) {
     detoursLeft -= 1;
     detour = detour + 1 < words.workCount ? detour + 1 : 0;
@@ -155,7 +155,7 @@ function nextDetour(): u32 {
 }
 
 function nextOfRound(): u32 {
-  const words = control();
+  const words = registers();
   for (; cursor < words.workCount; cursor++) {
     const ring = ringOf(cursor);
     if (viewAt(ring).state == RING_STOPPED) continue;
@@ -178,7 +178,7 @@ function hasFew(ringNumber: u32): bool {
   const view = viewAt(ringNumber);
   if (view.state == RING_STOPPED) return false;
   const ring = ringAt(ringNumber);
-  control().currentRing = ringNumber; // before the first access that could trap
+  registers().currentRing = ringNumber; // before the first access that could trap
   return hasChains(view, ring) && !hasMoreThan(view, ring, DETOUR_SLOTS_MAX);
 }
 
@@ -221,7 +221,7 @@ function charge(cost: u32): bool {
  */
 export function renewDetours(): void {
   const mine = isDetour ? detour : cursor;
-  const count = control().workCount;
+  const count = registers().workCount;
   for (let place: u32 = 0; place < count; place++) {
     if (place != mine && spentOf(place) >= DETOUR_COST_MAX) setEntry(place, ringOf(place), 0);
   }

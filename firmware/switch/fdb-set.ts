@@ -17,7 +17,7 @@ import {
   FDB_TAG_BITS,
 } from '../../layout/switch';
 import { VF_LEARNED, VF_UNLEARNED } from '../../layout/vf';
-import { control } from '../memory/control';
+import { registers } from '../memory/registers';
 import { vfAt } from '../memory/vf-record';
 
 const HASH_MASK: u64 = 0x0fff_ffff_ffff_ffff;
@@ -102,7 +102,7 @@ export function isLearned(key: u64): bool {
 
 export function isExpired(set: u32, way: u32, key: u64): bool {
   // Signed: another processor's clock may be a second ahead of ours.
-  return !isStatic(key) && i32(control().nowSeconds - stampOf(set, way)) > i32(ageSecondsMax);
+  return !isStatic(key) && i32(registers().nowSeconds - stampOf(set, way)) > i32(ageSecondsMax);
 }
 
 export function stampOf(set: u32, way: u32): u32 {

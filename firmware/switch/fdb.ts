@@ -1,7 +1,7 @@
 // The MAC table: learning, ageing, moves. All processors read and write it; every key is one atomic
 // 64-bit word (port and address together), so a race can lose a lesson but never mix two.
 import { FDB_DISTANCE_BITS, FDB_DISTANCE_MAX, FDB_WAYS } from '../../layout/switch';
-import { control } from '../memory/control';
+import { registers } from '../memory/registers';
 import {
   atDistance,
   countUnlearned,
@@ -65,7 +65,7 @@ export function learn(address: u64, vf: u32, target: u64): void {
 }
 
 function refresh(set: u32, way: u32, key: u64, vf: u32, target: u64): void {
-  const now = control().nowSeconds;
+  const now = registers().nowSeconds;
   if (portOf(key) == vf) {
     // One write a second, not one a frame.
     if (!isStatic(key) && stampOf(set, way) != now) {
@@ -150,7 +150,7 @@ function waysOf(set: u32, vf: u32): u32 {
 function put(home: u32, distance: u32, way: u32, old: u64, key: u64): bool {
   const set = setAt(home, distance);
   noteFar(home, distance);
-  stamp(set, way, control().nowSeconds);
+  stamp(set, way, registers().nowSeconds);
   if (!exchange(set, way, old, key)) return false;
   dropTwins(home, tagOf(key));
   return true;

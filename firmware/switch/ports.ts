@@ -1,10 +1,10 @@
 // The VFs that can receive: whom flooding reaches. Private to the processor, changed between turns.
 import { PORT_LIST_BASE } from '../../layout/memory';
-import { control } from '../memory/control';
+import { registers } from '../memory/registers';
 import { claimAddress, releaseAddress } from './own-address';
 
 export function portCount(): u32 {
-  return control().portCount;
+  return registers().portCount;
 }
 
 export function portAt(index: u32): u32 {
@@ -12,7 +12,7 @@ export function portAt(index: u32): u32 {
 }
 
 export function hasOtherPort(vf: u32): bool {
-  const ports = control().portCount;
+  const ports = registers().portCount;
   return ports > 1 || (ports == 1 && portAt(0) != vf);
 }
 
@@ -21,7 +21,7 @@ export function hasOtherPort(vf: u32): bool {
  * a flood goes on behind a VF.
  */
 export function setPort(vf: u32, isUp: bool): void {
-  const words = control();
+  const words = registers();
   const place = placeOf(vf);
   const isListed = place < words.portCount && portAt(place) == vf;
   if (isUp) claimAddress(vf, !isListed);

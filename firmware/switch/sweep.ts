@@ -7,7 +7,7 @@
 import { PORT_COUNT_MAX, SWEEP_SETS } from '../../layout/limits';
 import { RECOUNT_BASE, RECOUNT_ENTRY_SIZE } from '../../layout/memory';
 import { FDB_SET_COUNT, FDB_WAYS } from '../../layout/switch';
-import { control } from '../memory/control';
+import { registers } from '../memory/registers';
 import {
   correctCount,
   countOf,
@@ -26,7 +26,7 @@ let sweptBatch: u32 = 0;
 let sweptAt: u32 = 0;
 
 export function sweep(): void {
-  const words = control();
+  const words = registers();
   if (words.batchStamp == sweptBatch) return;
   sweptBatch = words.batchStamp;
   if (nextSet == 0) {

@@ -3,7 +3,7 @@
 import { COUNTER_PACKETS } from '../../layout/counters';
 import { DEFERRED_JUST_NOW } from '../../layout/virtqueue';
 import { counted } from '../counters/counters';
-import { control } from '../memory/control';
+import { registers } from '../memory/registers';
 import { Ring } from './ring';
 
 /** Whether a ring's interrupt has to wait. Called once a turn while it does, under its lock. */
@@ -19,7 +19,7 @@ export function isDeferred(ringNumber: u32, ring: Ring): bool {
 
 /** The clock is read only while something is deferred: the time counts from the first look on. */
 function isEarly(ring: Ring): bool {
-  const now = max(control().nowMicroseconds, DEFERRED_JUST_NOW + 1);
+  const now = max(registers().nowMicroseconds, DEFERRED_JUST_NOW + 1);
   if (ring.deferredSince == 0) ring.deferredSince = DEFERRED_JUST_NOW;
   else if (ring.deferredSince == DEFERRED_JUST_NOW) ring.deferredSince = now;
   else if (now - ring.deferredSince >= ring.deferMicroseconds) return false;

@@ -3,12 +3,12 @@ import { COUNTER_FAULT_REASONS, COUNTER_FAULTS } from '../../layout/counters';
 import { FAULT_LIST_BASE } from '../../layout/memory';
 import { RING_FAULTED, RING_STOPPED } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
-import { control } from '../memory/control';
+import { registers } from '../memory/registers';
 import { ringAt, viewAt } from './ring';
 
 export function faultRing(ring: u32, reason: u32): void {
   stopBroken(ring, reason);
-  const words = control();
+  const words = registers();
   store<u32>(FAULT_LIST_BASE + (words.faultCount << 2), ring);
   // A ring stops once until it is attached again, so the list cannot overflow.
   words.faultCount += 1;

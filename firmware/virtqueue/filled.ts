@@ -1,7 +1,7 @@
 // Whether a receive ring's guest has ever posted a buffer. A driver that uses fewer queues than the
 // front-end enables leaves the others empty for good.
 import { RING_ENABLED } from '../../layout/virtqueue';
-import { control } from '../memory/control';
+import { registers } from '../memory/registers';
 import { hasChains } from './queue';
 import { ringAt, viewAt } from './ring';
 
@@ -16,7 +16,7 @@ function becomesFilled(ringNumber: u32): bool {
   const view = viewAt(ringNumber);
   // Not known here: what becomes of its frames is for the delivery to say.
   if (view.state != RING_ENABLED) return true;
-  const words = control();
+  const words = registers();
   const sender = words.currentRing;
   words.currentRing = ringNumber; // before an access that could trap
   if (hasChains(view, ring)) ring.filled = 1;

@@ -1,5 +1,4 @@
 import {
-  CONTROL_BASE,
   GUARD_SIZE,
   HUGE_PAGE_SIZE,
   PINS_BASE,
@@ -46,9 +45,5 @@ export class AddressSpace {
   /** The linear address of the part of a ring that a pin holds. */
   addressOf(pin: Pin): number {
     return this.pinsOffset + pin.pinOffset + pin.partOffset;
-  }
-
-  control(): DataView {
-    return new DataView(this.memory.buffer, CONTROL_BASE, PRIVATE_END - CONTROL_BASE);
   }
 }

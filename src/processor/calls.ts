@@ -1,6 +1,6 @@
 import { RING_COUNT_MAX } from '../../layout/limits.ts';
-import { CONTROL_BASE, SIGNAL_LIST_BASE } from '../../layout/memory.ts';
-import { CONTROL_SIGNAL_COUNT } from '../../layout/processor.ts';
+import { REGISTERS_BASE, SIGNAL_LIST_BASE } from '../../layout/memory.ts';
+import { REGISTER_SIGNAL_COUNT } from '../../layout/processor.ts';
 import type { PeerSignal, SignalKind } from '../os/peer-signal.ts';
 import { Raiser } from '../os/raiser.ts';
 
@@ -9,14 +9,14 @@ const KINDS: readonly SignalKind[] = ['eventfd', 'pipe', 'socket'];
 /** The call descriptors of the rings of one processor: raised, they are its guests' interrupts. */
 export class Calls {
   readonly #raiser: Raiser;
-  readonly #control: Int32Array;
+  readonly #registers: Int32Array;
   readonly #rings: Uint32Array;
   readonly #fds = new Int32Array(RING_COUNT_MAX).fill(-1);
   readonly #kinds = new Uint8Array(RING_COUNT_MAX);
 
   constructor(buffer: ArrayBuffer, sharedFd: number) {
     this.#raiser = new Raiser(sharedFd);
-    this.#control = new Int32Array(buffer, CONTROL_BASE, 64);
+    this.#registers = new Int32Array(buffer, REGISTERS_BASE, 64);
     this.#rings = new Uint32Array(buffer, SIGNAL_LIST_BASE, RING_COUNT_MAX);
   }
 
@@ -27,9 +27,9 @@ export class Calls {
 
   /** Raises those that the firmware has listed. */
   raiseListed(): void {
-    const count = this.#control[CONTROL_SIGNAL_COUNT / 4] ?? 0;
+    const count = this.#registers[REGISTER_SIGNAL_COUNT / 4] ?? 0;
     for (let i = 0; i < count; i++) this.#add(this.#rings[i] ?? 0);
-    this.#control[CONTROL_SIGNAL_COUNT / 4] = 0;
+    this.#registers[REGISTER_SIGNAL_COUNT / 4] = 0;
     this.#raiser.flush();
   }
 

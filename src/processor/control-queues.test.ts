@@ -2,14 +2,14 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import {
   COMMAND_ANSWER,
   COMMAND_BASE,
-  CONTROL_BASE,
+  REGISTERS_BASE,
   REQUEST_LIST_BASE,
 } from '../../layout/memory.ts';
 import {
   COMMAND_BROKEN,
   COMMAND_MISSED,
   COMMAND_NONE,
-  CONTROL_REQUEST_COUNT,
+  REGISTER_REQUEST_COUNT,
 } from '../../layout/processor.ts';
 import type { Report } from './commands.ts';
 import { ControlQueues } from './control-queues.ts';
@@ -40,7 +40,7 @@ class FakeFirmware {
     found.forEach((ring, place) => {
       view.setUint32(REQUEST_LIST_BASE + place * 4, ring, true);
     });
-    view.setUint32(CONTROL_BASE + CONTROL_REQUEST_COUNT, found.length, true);
+    view.setUint32(REGISTERS_BASE + REGISTER_REQUEST_COUNT, found.length, true);
     this.awake.clear();
   }
 

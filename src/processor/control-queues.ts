@@ -5,7 +5,7 @@ import {
   COMMAND_BYTES,
   COMMAND_LENGTH,
   COMMAND_WRITABLE,
-  CONTROL_BASE,
+  REGISTERS_BASE,
   REQUEST_LIST_BASE,
 } from '../../layout/memory.ts';
 import {
@@ -14,7 +14,7 @@ import {
   COMMAND_MISSED,
   COMMAND_NONE,
   COMMAND_UNTRANSLATED,
-  CONTROL_REQUEST_COUNT,
+  REGISTER_REQUEST_COUNT,
 } from '../../layout/processor.ts';
 import { RING_FAULT, RING_FAULT_CHAIN } from '../../layout/virtqueue.ts';
 import { threadCpuMicroseconds } from '../os/cpu-time.ts';
@@ -140,7 +140,7 @@ export class ControlQueues {
 
   /** What the last turn has noticed. */
   notice(): void {
-    const at = CONTROL_BASE + CONTROL_REQUEST_COUNT;
+    const at = REGISTERS_BASE + REGISTER_REQUEST_COUNT;
     const count = this.#view.getUint32(at, true);
     if (count === 0) return;
     this.#view.setUint32(at, 0, true);

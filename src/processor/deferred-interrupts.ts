@@ -1,6 +1,6 @@
 import { RING_COUNT_MAX } from '../../layout/limits.ts';
-import { CONTROL_BASE, INTERRUPT_DUE_LIST_BASE } from '../../layout/memory.ts';
-import { CONTROL_INTERRUPT_DUE_COUNT, CONTROL_NOW_MICROSECONDS } from '../../layout/processor.ts';
+import { INTERRUPT_DUE_LIST_BASE, REGISTERS_BASE } from '../../layout/memory.ts';
+import { REGISTER_INTERRUPT_DUE_COUNT, REGISTER_NOW_MICROSECONDS } from '../../layout/processor.ts';
 import {
   DEFERRED_JUST_NOW,
   RING_DEFER_MICROSECONDS,
@@ -14,12 +14,12 @@ import { ringRecordAt } from './ring-record-at.ts';
  * is told the time while there are any, and sleeps no longer than until the first is due.
  */
 export class DeferredInterrupts {
-  readonly #control: Uint32Array;
+  readonly #registers: Uint32Array;
   readonly #rings: Uint32Array;
   readonly #view: DataView;
 
   constructor(buffer: ArrayBuffer) {
-    this.#control = new Uint32Array(buffer, CONTROL_BASE, 64);
+    this.#registers = new Uint32Array(buffer, REGISTERS_BASE, 64);
     this.#rings = new Uint32Array(buffer, INTERRUPT_DUE_LIST_BASE, RING_COUNT_MAX);
     this.#view = new DataView(buffer);
   }
@@ -29,11 +29,11 @@ export class DeferredInterrupts {
    * during naps the transmit rings whose guests hear later.
    */
   get count(): number {
-    return this.#control[CONTROL_INTERRUPT_DUE_COUNT / 4] ?? 0;
+    return this.#registers[REGISTER_INTERRUPT_DUE_COUNT / 4] ?? 0;
   }
 
   updateClock(): void {
-    this.#control[CONTROL_NOW_MICROSECONDS / 4] = monotonicMicroseconds();
+    this.#registers[REGISTER_NOW_MICROSECONDS / 4] = monotonicMicroseconds();
   }
 
   /** −1: none waits. 0: one is due in less than a millisecond. */
@@ -41,7 +41,7 @@ export class DeferredInterrupts {
     const { count } = this;
     if (count === 0) return -1;
     this.updateClock();
-    const now = this.#control[CONTROL_NOW_MICROSECONDS / 4] ?? 0;
+    const now = this.#registers[REGISTER_NOW_MICROSECONDS / 4] ?? 0;
     let soonest = Number.POSITIVE_INFINITY;
     for (let index = 0; index < count; index++) {
       const record = ringRecordAt(this.#rings[index] ?? 0);

@@ -2,8 +2,8 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { COUNTER_KICKS, COUNTER_RECORD_SIZE } from '../../layout/counters.ts';
 import { RING_COUNT_MAX } from '../../layout/limits.ts';
 import {
-  CONTROL_BASE,
   FAULT_LIST_BASE,
+  REGISTERS_BASE,
   SHARED_BASE,
   SHARED_COUNTERS,
   SHARED_PROCESSORS,
@@ -11,19 +11,19 @@ import {
   SLOT_COUNT_MAX,
 } from '../../layout/memory.ts';
 import {
-  CONTROL_CURRENT_RING,
-  CONTROL_FAULT_COUNT,
-  CONTROL_INVALID_VF,
-  CONTROL_LOOP_OTHER,
-  CONTROL_LOOP_PORT,
-  CONTROL_NOW_SECONDS,
-  CONTROL_SENT_BYTES,
   INTERRUPT_ALL,
   INTERRUPT_NOBODY,
   INTERRUPT_RECEIVERS,
   PROCESSOR_DOORBELL,
   PROCESSOR_RECORD_SIZE,
   PROCESSOR_SLOTS,
+  REGISTER_CURRENT_RING,
+  REGISTER_FAULT_COUNT,
+  REGISTER_INVALID_VF,
+  REGISTER_LOOP_OTHER,
+  REGISTER_LOOP_PORT,
+  REGISTER_NOW_SECONDS,
+  REGISTER_SENT_BYTES,
   TURN_IDLE,
   TURN_LENT,
   TURN_LOCKED,
@@ -89,7 +89,7 @@ export class ProcessorLoop {
   readonly #pulse: Pulse;
   // Views made once: the loop allocates nothing.
   readonly #view: DataView;
-  readonly #control: Int32Array;
+  readonly #registers: Int32Array;
   readonly #counters: BigUint64Array;
   readonly #faults: Uint32Array;
   readonly #index: number;
@@ -127,7 +127,7 @@ export class ProcessorLoop {
       now: monotonicMicroseconds,
       // Nobody else wants a CPU of its own, however busy the machine is.
       isContested: () => options.cpu === null && this.#load.isContested(),
-      sentBytes: () => this.#control[CONTROL_SENT_BYTES / 4] ?? 0,
+      sentBytes: () => this.#registers[REGISTER_SENT_BYTES / 4] ?? 0,
     });
     this.#waiter = new KickWaiter(options.wakeFd);
     this.#uplinks = new UplinkPorts(this.#space, this.#firmware, this.#waiter, (port, reason) =>
@@ -158,13 +158,13 @@ export class ProcessorLoop {
     this.#view = new DataView(buffer);
     const counterWords = (RING_COUNT_MAX * COUNTER_RECORD_SIZE) / 8;
     this.#counters = new BigUint64Array(buffer, SHARED_BASE + SHARED_COUNTERS, counterWords);
-    this.#control = new Int32Array(buffer, CONTROL_BASE, 64);
+    this.#registers = new Int32Array(buffer, REGISTERS_BASE, 64);
     this.#faults = new Uint32Array(buffer, FAULT_LIST_BASE, RING_COUNT_MAX);
     const record = SHARED_BASE + SHARED_PROCESSORS + options.index * PROCESSOR_RECORD_SIZE;
     this.#record = new Int32Array(buffer, record, PROCESSOR_RECORD_SIZE / 4);
     this.#record[PROCESSOR_SLOTS / 4] = SLOT_COUNT_MAX;
     this.#pulse = new Pulse(options.pulse);
-    this.#pulse.begin(memory.base + CONTROL_BASE + CONTROL_CURRENT_RING);
+    this.#pulse.begin(memory.base + REGISTERS_BASE + REGISTER_CURRENT_RING);
     this.#report({ kind: 'started' });
   }
 
@@ -173,7 +173,7 @@ export class ProcessorLoop {
       this.#loop();
     } catch (error) {
       if (!(error instanceof WebAssembly.RuntimeError)) throw error;
-      const ring = this.#control[CONTROL_CURRENT_RING / 4] ?? 0;
+      const ring = this.#registers[REGISTER_CURRENT_RING / 4] ?? 0;
       markFaulted(new Int32Array(this.#view.buffer), SHARED_BASE + SHARED_RINGS, ring);
       this.#report({ kind: 'trap', ring, message: error.message });
     } finally {
@@ -275,18 +275,18 @@ export class ProcessorLoop {
   }
 
   #reportFaults(): void {
-    const count = this.#control[CONTROL_FAULT_COUNT / 4] ?? 0;
+    const count = this.#registers[REGISTER_FAULT_COUNT / 4] ?? 0;
     for (let i = 0; i < count; i++) {
       const ring = this.#faults[i] ?? 0;
       const fault = this.#view.getUint32(ringRecordAt(ring) + RING_FAULT, true);
       this.#report({ kind: 'ring-fault', ring, fault });
     }
-    this.#control[CONTROL_FAULT_COUNT / 4] = 0;
-    const loop = this.#control[CONTROL_LOOP_PORT / 4] ?? 0;
+    this.#registers[REGISTER_FAULT_COUNT / 4] = 0;
+    const loop = this.#registers[REGISTER_LOOP_PORT / 4] ?? 0;
     if (loop === 0) return;
-    const other = (this.#control[CONTROL_LOOP_OTHER / 4] ?? 0) - 1;
+    const other = (this.#registers[REGISTER_LOOP_OTHER / 4] ?? 0) - 1;
     this.#report({ kind: 'uplink-loop', port: loop - 1, other });
-    this.#control[CONTROL_LOOP_PORT / 4] = 0;
+    this.#registers[REGISTER_LOOP_PORT / 4] = 0;
   }
 
   #runCommands(): void {
@@ -312,7 +312,7 @@ export class ProcessorLoop {
       }
     }
     // Memory may have come where there was none: what a VF was told about an address is forgotten.
-    this.#control[CONTROL_INVALID_VF / 4] = 0;
+    this.#registers[REGISTER_INVALID_VF / 4] = 0;
     this.#translations.lookAhead();
     this.#controlQueues.retry(); // what a command waited for may have come
     this.#publishFigures();
@@ -380,7 +380,7 @@ export class ProcessorLoop {
   }
 
   #updateClock(): void {
-    this.#control[CONTROL_NOW_SECONDS / 4] = monotonicWholeSeconds();
+    this.#registers[REGISTER_NOW_SECONDS / 4] = monotonicWholeSeconds();
     this.#publishFigures();
   }
 

@@ -1,13 +1,13 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { CONTROL_BASE } from '../../layout/memory.ts';
+import { REGISTERS_BASE } from '../../layout/memory.ts';
 import {
-  CONTROL_EXHAUSTED,
-  CONTROL_INVALID_ADDRESS,
-  CONTROL_INVALID_VF,
-  CONTROL_MISS_ADDRESS,
-  CONTROL_MISS_VF,
   EXHAUSTED_FOR_BATCH,
   EXHAUSTED_FOR_FRAME,
+  REGISTER_EXHAUSTED,
+  REGISTER_INVALID_ADDRESS,
+  REGISTER_INVALID_VF,
+  REGISTER_MISS_ADDRESS,
+  REGISTER_MISS_VF,
 } from '../../layout/processor.ts';
 import type { MissResult } from '../memory/windows.ts';
 import { Misses } from './misses.ts';
@@ -27,7 +27,7 @@ let resolved: [vf: number, address: bigint][];
 let asked: number[];
 let othersWait: boolean;
 let misses: Misses;
-const view = new DataView(new ArrayBuffer(CONTROL_BASE + 256));
+const view = new DataView(new ArrayBuffer(REGISTERS_BASE + 256));
 
 beforeEach(() => {
   now = -5; // it wraps
@@ -55,12 +55,12 @@ beforeEach(() => {
 });
 
 function word(at: number): number {
-  return view.getUint32(CONTROL_BASE + at, true);
+  return view.getUint32(REGISTERS_BASE + at, true);
 }
 
 function miss(vf: number, address = 0n): void {
-  view.setUint32(CONTROL_BASE + CONTROL_MISS_VF, vf, true);
-  view.setBigUint64(CONTROL_BASE + CONTROL_MISS_ADDRESS, address, true);
+  view.setUint32(REGISTERS_BASE + REGISTER_MISS_VF, vf, true);
+  view.setBigUint64(REGISTERS_BASE + REGISTER_MISS_ADDRESS, address, true);
 }
 
 /** A batch with one miss of a receiver. False: the frame is dropped. */
@@ -77,21 +77,21 @@ describe('the miss of a sender', () => {
     miss(3, 0x123456789n);
     misses.resolve();
     expect(resolved).toEqual([[3, 0x123456789n]]);
-    expect(word(CONTROL_INVALID_VF)).toBe(0);
+    expect(word(REGISTER_INVALID_VF)).toBe(0);
     result = 'invalid';
     misses.resolve();
-    expect(word(CONTROL_INVALID_VF)).toBe(4);
-    const at = CONTROL_BASE + CONTROL_INVALID_ADDRESS;
+    expect(word(REGISTER_INVALID_VF)).toBe(4);
+    const at = REGISTERS_BASE + REGISTER_INVALID_ADDRESS;
     expect(view.getBigUint64(at, true)).toBe(0x123456789n);
     result = 'mapped';
     misses.resolve();
-    expect(word(CONTROL_INVALID_VF), 'of another address').toBe(0);
+    expect(word(REGISTER_INVALID_VF), 'of another address').toBe(0);
   });
 
   it('for which no slot is free costs its frame', () => {
     result = 'exhausted';
     misses.resolve();
-    expect(word(CONTROL_EXHAUSTED)).toBe(EXHAUSTED_FOR_FRAME);
+    expect(word(REGISTER_EXHAUSTED)).toBe(EXHAUSTED_FOR_FRAME);
   });
 
   it('is on no account here', () => {
@@ -107,10 +107,10 @@ describe('the miss of a receiver', () => {
     expect(asked).toEqual([]); // nobody's rings were looked at before
     miss(7);
     misses.resolveDelivery();
-    expect(word(CONTROL_EXHAUSTED)).toBe(EXHAUSTED_FOR_FRAME);
+    expect(word(REGISTER_EXHAUSTED)).toBe(EXHAUSTED_FOR_FRAME);
     expect(asked).toEqual([7]);
     misses.endBatch();
-    expect(word(CONTROL_EXHAUSTED), 'of the batch before').toBe(0);
+    expect(word(REGISTER_EXHAUSTED), 'of the batch before').toBe(0);
     expect(deliver(8), 'another VF').toBe(true);
   });
 
@@ -136,11 +136,11 @@ describe('the miss of a receiver', () => {
       misses.resolveDelivery();
     }
     expect(resolved).toHaveLength(windows + 1);
-    expect(word(CONTROL_EXHAUSTED)).toBe(0);
+    expect(word(REGISTER_EXHAUSTED)).toBe(0);
     miss(100);
     misses.resolveDelivery();
     expect(resolved).toHaveLength(windows + 1);
-    expect(word(CONTROL_EXHAUSTED)).toBe(EXHAUSTED_FOR_BATCH);
+    expect(word(REGISTER_EXHAUSTED)).toBe(EXHAUSTED_FOR_BATCH);
     misses.endBatch();
     expect(deliver(100), 'the next batch').toBe(true);
   });
@@ -153,6 +153,6 @@ describe('the miss of a receiver', () => {
       misses.resolveDelivery();
     }
     expect(resolved).toHaveLength(windows + 1);
-    expect(word(CONTROL_EXHAUSTED)).toBe(EXHAUSTED_FOR_BATCH);
+    expect(word(REGISTER_EXHAUSTED)).toBe(EXHAUSTED_FOR_BATCH);
   });
 });

@@ -1,13 +1,13 @@
 import { FUNCTION_COUNT_MAX } from '../../layout/limits.ts';
-import { CONTROL_BASE } from '../../layout/memory.ts';
+import { REGISTERS_BASE } from '../../layout/memory.ts';
 import {
-  CONTROL_EXHAUSTED,
-  CONTROL_INVALID_ADDRESS,
-  CONTROL_INVALID_VF,
-  CONTROL_MISS_ADDRESS,
-  CONTROL_MISS_VF,
   EXHAUSTED_FOR_BATCH,
   EXHAUSTED_FOR_FRAME,
+  REGISTER_EXHAUSTED,
+  REGISTER_INVALID_ADDRESS,
+  REGISTER_INVALID_VF,
+  REGISTER_MISS_ADDRESS,
+  REGISTER_MISS_VF,
 } from '../../layout/processor.ts';
 import type { Windows } from '../memory/windows.ts';
 import { elapsedMicroseconds, monotonicMicroseconds } from '../os/clock.ts';
@@ -43,7 +43,7 @@ const CLOCKS: MissClocks = { now: monotonicMicroseconds, cpu: threadCpuMicroseco
  */
 export class Misses {
   readonly #windows: Pick<Windows, 'resolve'>;
-  readonly #words: Int32Array;
+  readonly #registers: Int32Array;
   readonly #view: DataView;
   readonly #othersWait: (vf: number) => number;
   readonly #clocks: MissClocks;
@@ -62,35 +62,35 @@ export class Misses {
     this.#clocks = clocks;
     this.#periodStart = clocks.now();
     this.#othersWait = othersWait;
-    this.#words = new Int32Array(buffer, CONTROL_BASE, 64);
+    this.#registers = new Int32Array(buffer, REGISTERS_BASE, 64);
     this.#view = new DataView(buffer);
   }
 
   /** The sender of the next batch, or a command, lacks a window: opens it or says why not. */
   resolve(): void {
-    const words = this.#words;
-    const vf = words[CONTROL_MISS_VF / 4] ?? 0;
-    const address = this.#view.getBigUint64(CONTROL_BASE + CONTROL_MISS_ADDRESS, true);
-    words[CONTROL_INVALID_VF / 4] = 0;
+    const registers = this.#registers;
+    const vf = registers[REGISTER_MISS_VF / 4] ?? 0;
+    const address = this.#view.getBigUint64(REGISTERS_BASE + REGISTER_MISS_ADDRESS, true);
+    registers[REGISTER_INVALID_VF / 4] = 0;
     const result = this.#windows.resolve(vf, address);
     if (result === 'invalid') {
-      words[CONTROL_INVALID_VF / 4] = vf + 1;
-      words[CONTROL_INVALID_ADDRESS / 4] = words[CONTROL_MISS_ADDRESS / 4] ?? 0;
-      words[CONTROL_INVALID_ADDRESS / 4 + 1] = words[CONTROL_MISS_ADDRESS / 4 + 1] ?? 0;
+      registers[REGISTER_INVALID_VF / 4] = vf + 1;
+      registers[REGISTER_INVALID_ADDRESS / 4] = registers[REGISTER_MISS_ADDRESS / 4] ?? 0;
+      registers[REGISTER_INVALID_ADDRESS / 4 + 1] = registers[REGISTER_MISS_ADDRESS / 4 + 1] ?? 0;
     } else if (result === 'exhausted') {
-      words[CONTROL_EXHAUSTED / 4] = EXHAUSTED_FOR_FRAME;
+      registers[REGISTER_EXHAUSTED / 4] = EXHAUSTED_FOR_FRAME;
     }
   }
 
   /** A receiver of the batch in hand lacks a window. */
   resolveDelivery(): void {
-    const vf = this.#words[CONTROL_MISS_VF / 4] ?? 0;
+    const vf = this.#registers[REGISTER_MISS_VF / 4] ?? 0;
     const start = this.#clocks.cpu();
     if (this.#batchStart < 0) this.#batchStart = start;
     this.#renewPeriod();
     const exhausted = this.#exhausted(vf, start - this.#batchStart);
     if (exhausted !== 0) {
-      this.#words[CONTROL_EXHAUSTED / 4] = exhausted;
+      this.#registers[REGISTER_EXHAUSTED / 4] = exhausted;
       return;
     }
     this.resolve();
@@ -110,7 +110,7 @@ export class Misses {
   endBatch(): void {
     if (this.#batchStart < 0) return;
     this.#batchStart = -1;
-    this.#words[CONTROL_EXHAUSTED / 4] = 0;
+    this.#registers[REGISTER_EXHAUSTED / 4] = 0;
   }
 
   #renewPeriod(): void {

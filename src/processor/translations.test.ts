@@ -1,14 +1,14 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
-  CONTROL_BASE,
   IOTLB_READ,
   IOTLB_WRITE,
+  REGISTERS_BASE,
   UNTRANSLATED_ACCESS,
   UNTRANSLATED_ADDRESS,
   UNTRANSLATED_ENTRY_SIZE,
   UNTRANSLATED_LIST_BASE,
 } from '../../layout/memory.ts';
-import { CONTROL_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
+import { REGISTER_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
 import type { IotlbChange } from '../memory/iotlb.ts';
 import type { Report } from './commands.ts';
 import type { Firmware } from './firmware.ts';
@@ -34,7 +34,7 @@ class FakeFirmware {
   readonly ahead = new Map<number, bigint[]>();
 
   note(owner: number, iova: bigint, access: number): void {
-    const at = CONTROL_BASE + CONTROL_UNTRANSLATED_COUNT;
+    const at = REGISTERS_BASE + REGISTER_UNTRANSLATED_COUNT;
     const count = this.view.getUint32(at, true);
     const entry = UNTRANSLATED_LIST_BASE + count * UNTRANSLATED_ENTRY_SIZE;
     this.view.setUint32(entry, owner, true);
@@ -44,7 +44,7 @@ class FakeFirmware {
   }
 
   get noted(): number {
-    return this.view.getUint32(CONTROL_BASE + CONTROL_UNTRANSLATED_COUNT, true);
+    return this.view.getUint32(REGISTERS_BASE + REGISTER_UNTRANSLATED_COUNT, true);
   }
 
   insertTranslation(tag: bigint, value: bigint): void {

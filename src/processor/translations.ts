@@ -1,11 +1,11 @@
 import {
-  CONTROL_BASE,
+  REGISTERS_BASE,
   UNTRANSLATED_ACCESS,
   UNTRANSLATED_ADDRESS,
   UNTRANSLATED_ENTRY_SIZE,
   UNTRANSLATED_LIST_BASE,
 } from '../../layout/memory.ts';
-import { CONTROL_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
+import { REGISTER_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
 import { Iotlb, type IotlbChange, pageStart, type Translation } from '../memory/iotlb.ts';
 import type { RingBlock } from '../state/ring-numbers.ts';
 import type { Report } from './commands.ts';
@@ -96,9 +96,9 @@ export class Translations {
 
   /** Reports what the firmware has found untranslated. */
   drain(): void {
-    const count = this.#view.getUint32(CONTROL_BASE + CONTROL_UNTRANSLATED_COUNT, true);
+    const count = this.#view.getUint32(REGISTERS_BASE + REGISTER_UNTRANSLATED_COUNT, true);
     if (count === 0) return;
-    this.#view.setUint32(CONTROL_BASE + CONTROL_UNTRANSLATED_COUNT, 0, true);
+    this.#view.setUint32(REGISTERS_BASE + REGISTER_UNTRANSLATED_COUNT, 0, true);
     for (let i = 0; i < count; i++) {
       const entry = UNTRANSLATED_LIST_BASE + i * UNTRANSLATED_ENTRY_SIZE;
       const owner = this.#view.getUint32(entry, true);

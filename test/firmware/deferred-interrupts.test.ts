@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import * as memory from '../../layout/memory.ts';
-import { CONTROL_INTERRUPT_DUE_COUNT, CONTROL_NOW_MICROSECONDS } from '../../layout/processor.ts';
+import { REGISTER_INTERRUPT_DUE_COUNT, REGISTER_NOW_MICROSECONDS } from '../../layout/processor.ts';
 import {
   RING_DEFER_MICROSECONDS,
   RING_DEFER_PACKETS,
@@ -52,7 +52,7 @@ function deliverAt(microseconds: number, frames: number): number {
 }
 
 function callsAt(microseconds: number): number {
-  host.setControl(CONTROL_NOW_MICROSECONDS, microseconds >>> 0);
+  host.setRegister(REGISTER_NOW_MICROSECONDS, microseconds >>> 0);
   host.signals.length = 0;
   host.run();
   sender.pair(0).transmit.reclaim();
@@ -65,7 +65,7 @@ function callsAt(microseconds: number): number {
 }
 
 function deferredCount(): number {
-  return host.control(CONTROL_INTERRUPT_DUE_COUNT);
+  return host.register(REGISTER_INTERRUPT_DUE_COUNT);
 }
 
 describe('coalescing', () => {

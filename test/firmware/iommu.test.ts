@@ -10,7 +10,7 @@ import {
   UNTRANSLATED_ENTRY_SIZE,
   UNTRANSLATED_LIST_BASE,
 } from '../../layout/memory.ts';
-import { CONTROL_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
+import { REGISTER_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
 import { FUNCTION_BEHIND_IOMMU } from '../../layout/vf.ts';
 import { RING_VIEW_PARKED, RING_VIEW_SIZE } from '../../layout/virtqueue.ts';
 import { Iotlb } from '../../src/memory/iotlb.ts';
@@ -45,8 +45,8 @@ describe.each([
   /** The addresses in the list for the host, which is empty afterwards. */
   function takeNoted(): bigint[] {
     const { host } = wire;
-    const count = host.control(CONTROL_UNTRANSLATED_COUNT);
-    host.setControl(CONTROL_UNTRANSLATED_COUNT, 0);
+    const count = host.register(REGISTER_UNTRANSLATED_COUNT);
+    host.setRegister(REGISTER_UNTRANSLATED_COUNT, 0);
     return Array.from({ length: count }, (_, index) => {
       const entry = UNTRANSLATED_LIST_BASE + index * UNTRANSLATED_ENTRY_SIZE;
       return host.view.getBigUint64(entry + UNTRANSLATED_ADDRESS, true);
@@ -78,7 +78,7 @@ describe.each([
 
   it('does not have its ring parked where there was no room to note it', () => {
     const frame = start(1);
-    wire.host.setControl(CONTROL_UNTRANSLATED_COUNT, UNTRANSLATED_COUNT_MAX);
+    wire.host.setRegister(REGISTER_UNTRANSLATED_COUNT, UNTRANSLATED_COUNT_MAX);
     wire.host.turn();
     expect(isParked(TRANSMIT), 'nobody would ask for it').toBe(false);
     expect(takeNoted()).toHaveLength(UNTRANSLATED_COUNT_MAX);
@@ -93,7 +93,7 @@ describe.each([
   it('has as many rings parked as there was room to note', () => {
     start(4);
     const room = 2;
-    wire.host.setControl(CONTROL_UNTRANSLATED_COUNT, UNTRANSLATED_COUNT_MAX - room);
+    wire.host.setRegister(REGISTER_UNTRANSLATED_COUNT, UNTRANSLATED_COUNT_MAX - room);
     wire.host.turn();
     const parked = [0, 1, 2, 3].filter((pair) => isParked(pair * 2 + TRANSMIT));
     expect(parked).toHaveLength(room);

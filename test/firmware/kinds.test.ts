@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { REQUEST_LIST_BASE, RING_VIEWS_BASE } from '../../layout/memory.ts';
 import {
-  CONTROL_REQUEST_COUNT,
-  CONTROL_WORK_COUNT,
+  REGISTER_REQUEST_COUNT,
+  REGISTER_WORK_COUNT,
   TURN_IDLE,
   TURN_SIGNALS,
 } from '../../layout/processor.ts';
@@ -51,8 +51,8 @@ describe.each([
   /** The rings that the turns so far have found a request on. */
   function takeNoticed(): number[] {
     const { host } = wire;
-    const count = host.control(CONTROL_REQUEST_COUNT);
-    host.setControl(CONTROL_REQUEST_COUNT, 0);
+    const count = host.register(REGISTER_REQUEST_COUNT);
+    host.setRegister(REGISTER_REQUEST_COUNT, 0);
     return Array.from({ length: count }, (_, place) =>
       host.view.getUint32(REQUEST_LIST_BASE + place * 4, true),
     );
@@ -70,9 +70,9 @@ describe.each([
   }
 
   it('is out of the work list while it is idle, and its guest was asked to kick', () => {
-    expect(wire.host.control(CONTROL_WORK_COUNT)).toBe(3);
+    expect(wire.host.register(REGISTER_WORK_COUNT)).toBe(3);
     expect(turn()).toBe(TURN_IDLE);
-    expect(wire.host.control(CONTROL_WORK_COUNT)).toBe(2);
+    expect(wire.host.register(REGISTER_WORK_COUNT)).toBe(2);
     expect(ask()).toBe(true);
     expect(turn(), 'nobody has said so').toBe(TURN_IDLE);
     wire.host.firmware.unparkRings(ring, 1);

@@ -7,7 +7,7 @@ import {
   UNTRANSLATED_ADDRESS,
   UNTRANSLATED_LIST_BASE,
 } from '../../layout/memory.ts';
-import { CONTROL_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
+import { REGISTER_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
 import { FUNCTION_BEHIND_IOMMU } from '../../layout/vf.ts';
 import { DESCRIPTOR_F_NEXT, DESCRIPTOR_F_WRITE } from '../../layout/virtqueue.ts';
 import { Iotlb } from '../../src/memory/iotlb.ts';
@@ -68,8 +68,8 @@ describe.each([false, true])('a look at the buffers of a guest, packed: %s', (pa
     const { firmware } = wire.host;
     firmware.openLookAhead();
     firmware.lookAhead(wire.host.ringNumber(0, RECEIVE));
-    const count = wire.host.control(CONTROL_UNTRANSLATED_COUNT);
-    wire.host.setControl(CONTROL_UNTRANSLATED_COUNT, 0);
+    const count = wire.host.register(REGISTER_UNTRANSLATED_COUNT);
+    wire.host.setRegister(REGISTER_UNTRANSLATED_COUNT, 0);
     return Array.from({ length: count }, (_, i) => {
       const at = UNTRANSLATED_LIST_BASE + i * 16 + UNTRANSLATED_ADDRESS;
       return Number((wire.host.view.getBigUint64(at, true) - UNKNOWN) / 4096n);

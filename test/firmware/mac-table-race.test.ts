@@ -32,12 +32,12 @@ const load = (path) => import(new URL(path, dist).href);
 (async () => {
   const { AddressSpace } = await load('src/processor/address-space.js');
   const { readFirmware, loadFirmware } = await load('src/processor/firmware.js');
-  const { CONTROL_BASE } = await load('layout/memory.js');
-  const { CONTROL_NOW_SECONDS, CONTROL_BATCH_STAMP } = await load('layout/processor.js');
+  const { REGISTERS_BASE } = await load('layout/memory.js');
+  const { REGISTER_NOW_SECONDS, REGISTER_BATCH_STAMP } = await load('layout/processor.js');
   const space = new AddressSpace(sharedFd);
   const firmware = loadFirmware(readFirmware(), space.memory);
   firmware.configure(index, processors, age);
-  const control = new Uint32Array(space.memory.buffer, CONTROL_BASE, 64);
+  const registers = new Uint32Array(space.memory.buffer, REGISTERS_BASE, 64);
   let state = index + 1;
   const random = (below) => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
@@ -45,8 +45,8 @@ const load = (path) => import(new URL(path, dist).href);
   };
   parentPort.once('message', () => {
     for (let round = 0; round < rounds; round++) {
-      control[CONTROL_NOW_SECONDS / 4] = 1000 + Math.floor(round / 5000);
-      control[CONTROL_BATCH_STAMP / 4] = round + 1;
+      registers[REGISTER_NOW_SECONDS / 4] = 1000 + Math.floor(round / 5000);
+      registers[REGISTER_BATCH_STAMP / 4] = round + 1;
       const address = addresses[random(addresses.length)];
       const port = 1 + random(ports);
       const deed = random(100);

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
-  CONTROL_SENT_BYTES,
   INTERRUPT_ALL,
   INTERRUPT_RECEIVERS,
+  REGISTER_SENT_BYTES,
   TURN_MISSED,
   TURN_WORKED,
 } from '../../layout/processor.ts';
@@ -208,10 +208,10 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
 
   it('counts what was sent', () => {
     const frame = start(FLAGS);
-    const before = wire.host.control(CONTROL_SENT_BYTES);
+    const before = wire.host.register(REGISTER_SENT_BYTES);
     for (let i = 0; i < 10; i++) expect(wire.guest(0).pair(0).transmit.trySend(frame)).toBe(true);
     wire.guest(0).pair(0).transmit.ring.publish();
     wire.run();
-    expect(wire.host.control(CONTROL_SENT_BYTES) - before).toBe(10 * frame.length);
+    expect(wire.host.register(REGISTER_SENT_BYTES) - before).toBe(10 * frame.length);
   });
 });

@@ -2,14 +2,14 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { BATCH_MAX } from '../../layout/limits.ts';
 import {
-  CONTROL_BASE,
+  REGISTERS_BASE,
   SLOT_SIZE,
   WINDOW_ENTRY_SIZE,
   WINDOW_KEY,
   WINDOW_TABLE_BASE,
   WINDOW_TABLE_COUNT,
 } from '../../layout/memory.ts';
-import { CONTROL_MISS_ADDRESS, INTERRUPT_ALL, TURN_MISSED } from '../../layout/processor.ts';
+import { INTERRUPT_ALL, REGISTER_MISS_ADDRESS, TURN_MISSED } from '../../layout/processor.ts';
 import { BROADCAST, plainFrame } from '../../src/testing/frames.ts';
 import type { GuestOptions } from '../../src/testing/guest-queues.ts';
 import { FirmwareHost } from '../support/firmware-host.ts';
@@ -166,7 +166,7 @@ describe('missing windows', () => {
     for (let i = 0; i < 20; i++) {
       const flags = wire.host.firmware.turn(INTERRUPT_ALL);
       if ((flags & TURN_MISSED) === 0) continue;
-      asked.push(wire.host.view.getBigUint64(CONTROL_BASE + CONTROL_MISS_ADDRESS, true));
+      asked.push(wire.host.view.getBigUint64(REGISTERS_BASE + REGISTER_MISS_ADDRESS, true));
       wire.host.mapMissing();
     }
     expect(new Set(asked).size).toBe(asked.length);

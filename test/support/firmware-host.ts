@@ -220,8 +220,8 @@ export class FirmwareHost {
 
   /** Takes what the firmware has listed for the host. */
   collect(): void {
-    this.#collect(processor.CONTROL_SIGNAL_COUNT, memory.SIGNAL_LIST_BASE, this.signals);
-    this.#collect(processor.CONTROL_FAULT_COUNT, memory.FAULT_LIST_BASE, this.faults);
+    this.#collect(processor.REGISTER_SIGNAL_COUNT, memory.SIGNAL_LIST_BASE, this.signals);
+    this.#collect(processor.REGISTER_FAULT_COUNT, memory.FAULT_LIST_BASE, this.faults);
   }
 
   /** Turns until nothing is left to do. Returns the number of turns. */
@@ -264,12 +264,12 @@ export class FirmwareHost {
     return keys.filter((key) => key !== 0n);
   }
 
-  control(word: number): number {
-    return this.view.getUint32(memory.CONTROL_BASE + word, true);
+  register(word: number): number {
+    return this.view.getUint32(memory.REGISTERS_BASE + word, true);
   }
 
-  setControl(word: number, value: number): void {
-    this.view.setUint32(memory.CONTROL_BASE + word, value, true);
+  setRegister(word: number, value: number): void {
+    this.view.setUint32(memory.REGISTERS_BASE + word, value, true);
   }
 
   sharedAddress(offset: number): number {
@@ -282,12 +282,12 @@ export class FirmwareHost {
 
   /** As if a batch had passed. */
   nextBatch(): void {
-    const stamp = this.control(processor.CONTROL_BATCH_STAMP);
-    this.setControl(processor.CONTROL_BATCH_STAMP, stamp + 1);
+    const stamp = this.register(processor.REGISTER_BATCH_STAMP);
+    this.setRegister(processor.REGISTER_BATCH_STAMP, stamp + 1);
   }
 
   setNow(seconds: number): void {
-    this.setControl(processor.CONTROL_NOW_SECONDS, seconds);
+    this.setRegister(processor.REGISTER_NOW_SECONDS, seconds);
   }
 
   counter(number: number, queue: number, counter: number): number {
@@ -361,9 +361,9 @@ export class FirmwareHost {
   }
 
   #collect(countWord: number, list: number, target: number[]): void {
-    const count = this.control(countWord);
+    const count = this.register(countWord);
     for (let i = 0; i < count; i++) target.push(this.view.getUint32(list + i * 4, true));
-    this.setControl(countWord, 0);
+    this.setRegister(countWord, 0);
   }
 }
 
