@@ -50,7 +50,7 @@ export { setLending } from './net/lend';
 export { lookAhead, openLookAhead } from './net/look-ahead';
 export { checksum } from './offload/checksum';
 export { flowHash } from './offload/flow-hash';
-export { finishCommand, takeCommand } from './request/request';
+export { finishRequest, takeRequest } from './request/request';
 export { forgetPort, learn, lookup, setStatic } from './switch/fdb';
 export { configureAgeing } from './switch/fdb-set';
 export { setPort } from './switch/ports';

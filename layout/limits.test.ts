@@ -56,7 +56,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['costs of the work list', memory.WORK_SPENT_BASE, RING_COUNT_MAX * 4],
   ['ring views', memory.RING_VIEWS_BASE, RING_COUNT_MAX * virtqueue.RING_VIEW_SIZE],
   ['IOTLB', memory.IOTLB_BASE, memory.IOTLB_TABLE_COUNT * memory.IOTLB_ENTRY_SIZE],
-  ['command', memory.COMMAND_BASE, memory.COMMAND_ANSWER + limits.ANSWER_SIZE_MAX],
+  ['request', memory.REQUEST_BASE, memory.REQUEST_ANSWER + limits.ANSWER_SIZE_MAX],
   ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
   ['recount', memory.RECOUNT_BASE, PORT_COUNT_MAX * memory.RECOUNT_ENTRY_SIZE],
   ['look places', memory.LOOK_PLACES_BASE, RING_COUNT_MAX * 4],
@@ -169,11 +169,11 @@ describe('relations', () => {
     expect(vf.NO_PORT).toBeGreaterThanOrEqual(PORT_COUNT_MAX);
   });
 
-  test('a command: its bytes, and the addresses of its answer', () => {
-    const { COMMAND_ADDRESSES, COMMAND_ANSWER, COMMAND_BYTES } = memory;
-    expect(COMMAND_ADDRESSES + limits.ANSWER_SIZE_MAX * 8).toBe(COMMAND_BYTES);
-    expect(COMMAND_BYTES + limits.COMMAND_SIZE_MAX).toBe(COMMAND_ANSWER);
-    expect(2 * limits.COMMAND_LENGTH_MAX).toBeLessThan(PIECE_COUNT_MAX);
+  test('a request: its bytes, and the addresses of its answer', () => {
+    const { REQUEST_ADDRESSES, REQUEST_ANSWER, REQUEST_BYTES } = memory;
+    expect(REQUEST_ADDRESSES + limits.ANSWER_SIZE_MAX * 8).toBe(REQUEST_BYTES);
+    expect(REQUEST_BYTES + limits.REQUEST_SIZE_MAX).toBe(REQUEST_ANSWER);
+    expect(2 * limits.REQUEST_LENGTH_MAX).toBeLessThan(PIECE_COUNT_MAX);
   });
 
   test('the longest chain fits in the segment table, and the longest ring in the pins', () => {

@@ -27,11 +27,11 @@ export const RING_COUNT_MAX: u32 = 32768;
 export const RING_BLOCK_SIZE: u32 = 4;
 export const RING_BLOCK_SHIFT: u32 = 2;
 
-/** Bytes of a command that are looked at: more than the largest we know, a table of addresses. */
-export const COMMAND_SIZE_MAX: u32 = 4096;
+/** Bytes of a request that are looked at: more than the largest we know, a table of addresses. */
+export const REQUEST_SIZE_MAX: u32 = 4096;
 
-/** Descriptors of a command's chain: Linux sends at most 8. */
-export const COMMAND_LENGTH_MAX: u32 = 64;
+/** Descriptors of a request's chain: Linux sends at most 8. */
+export const REQUEST_LENGTH_MAX: u32 = 64;
 
 /** Bytes of an answer: the ack and the largest result behind it. */
 export const ANSWER_SIZE_MAX: u32 = 16;

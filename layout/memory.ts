@@ -12,13 +12,13 @@ import { COUNTER_RECORD_SIZE } from './counters.ts';
 import {
   ANSWER_SIZE_MAX,
   BATCH_MAX,
-  COMMAND_SIZE_MAX,
   FUNCTION_COUNT_MAX,
   HEADER_SCRATCH_SIZE,
   PIECE_COUNT_MAX,
   PORT_COUNT_MAX,
   POSTED_COUNT_MAX,
   PROCESSOR_COUNT_MAX,
+  REQUEST_SIZE_MAX,
   RING_BLOCK_SHIFT,
   RING_COUNT_MAX,
   RUN_COUNT_MAX,
@@ -137,25 +137,25 @@ export const IOTLB_ENTRY_SIZE: u32 = 16;
 export const IOTLB_TABLE_BITS: u32 = 16;
 export const IOTLB_TABLE_COUNT: u32 = 1 << IOTLB_TABLE_BITS;
 
-/** The command of a control queue that was taken last. */
-export const COMMAND_BASE: u32 = IOTLB_BASE + IOTLB_TABLE_COUNT * IOTLB_ENTRY_SIZE;
+/** The request that was taken last. */
+export const REQUEST_BASE: u32 = IOTLB_BASE + IOTLB_TABLE_COUNT * IOTLB_ENTRY_SIZE;
 //   0      4       8        12         16
 //   ┌──────┬───────┬────────┬──────────┬─────────────────────┬─────────────────────────┬────────┐
-//   │ head │ slots │ length │ writable │ addresses: u64 each │ bytes: COMMAND_SIZE_MAX │ answer │
+//   │ head │ slots │ length │ writable │ addresses: u64 each │ bytes: REQUEST_SIZE_MAX │ answer │
 //   └──────┴───────┴────────┴──────────┴─────────────────────┴─────────────────────────┴────────┘
 //   addresses: the guest address of each byte of the answer; `writable` of them there are
-export const COMMAND_HEAD: u32 = 0;
-export const COMMAND_SLOTS: u32 = 4;
-/** Of all readable bytes; those beyond COMMAND_SIZE_MAX are not kept. */
-export const COMMAND_LENGTH: u32 = 8;
-export const COMMAND_WRITABLE: u32 = 12;
-export const COMMAND_ADDRESSES: u32 = 16;
-export const COMMAND_BYTES: u32 = COMMAND_ADDRESSES + ANSWER_SIZE_MAX * 8;
-export const COMMAND_ANSWER: u32 = COMMAND_BYTES + COMMAND_SIZE_MAX;
+export const REQUEST_HEAD: u32 = 0;
+export const REQUEST_SLOTS: u32 = 4;
+/** Of all readable bytes; those beyond REQUEST_SIZE_MAX are not kept. */
+export const REQUEST_LENGTH: u32 = 8;
+export const REQUEST_WRITABLE: u32 = 12;
+export const REQUEST_ADDRESSES: u32 = 16;
+export const REQUEST_BYTES: u32 = REQUEST_ADDRESSES + ANSWER_SIZE_MAX * 8;
+export const REQUEST_ANSWER: u32 = REQUEST_BYTES + REQUEST_SIZE_MAX;
 
 /** The leading bytes of each frame of the batch that lies in pieces. */
 export const HEADER_SCRATCH_BASE: u32 =
-  (COMMAND_BASE + COMMAND_ANSWER + ANSWER_SIZE_MAX + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
+  (REQUEST_BASE + REQUEST_ANSWER + ANSWER_SIZE_MAX + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
 /** The recount of learned addresses, port by port: see firmware/switch/sweep.ts. */
 export const RECOUNT_BASE: u32 = HEADER_SCRATCH_BASE + BATCH_MAX * HEADER_SCRATCH_SIZE;
 export const RECOUNT_ENTRY_SIZE: u32 = 16;

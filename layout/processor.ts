@@ -72,16 +72,16 @@ export const TURN_LENT: u32 = 8;
 /** Another processor holds the lock of a ring: give it time, and call again. The batch waits. */
 export const TURN_LOCKED: u32 = 16;
 
-// What `takeCommand` returns beside 0: a command was taken. Other negative results are
-// COMMAND_BROKEN − drop reason: a chain that cannot be a command, to be handed back empty.
-export const COMMAND_NONE: i32 = -1;
+// What `takeRequest` returns beside 0: a request was taken. Other negative results are
+// REQUEST_BROKEN − drop reason: a chain that cannot be a request, to be handed back empty.
+export const REQUEST_NONE: i32 = -1;
 /** A window is missing: map it and call again. */
-export const COMMAND_MISSED: i32 = -2;
+export const REQUEST_MISSED: i32 = -2;
 /** An address waits for its translation. */
-export const COMMAND_UNTRANSLATED: i32 = -3;
+export const REQUEST_UNTRANSLATED: i32 = -3;
 /** The ring was stopped by a fault. */
-export const COMMAND_FAULTED: i32 = -4;
-export const COMMAND_BROKEN: i32 = -16;
+export const REQUEST_FAULTED: i32 = -4;
+export const REQUEST_BROKEN: i32 = -16;
 
 // The shared record, one a processor: read by the control plane at any time.
 export const PROCESSOR_RECORD_SIZE: u32 = 256;

@@ -3,8 +3,8 @@
 // copy that its guest cannot rewrite, and handed back with its answer. What it says is the control
 // plane's matter.
 //
-//   a look ─► REQUEST_LIST_BASE ─► (host) ─► takeCommand ─► COMMAND_BASE: chain, where the answer goes,
-//   bytes ─► (host, control plane) ─► finishCommand
+//   a look ─► REQUEST_LIST_BASE ─► (host) ─► takeRequest ─► REQUEST_BASE: chain, where the answer goes,
+//   bytes ─► (host, control plane) ─► finishRequest
 //
 // An idle ring costs nothing: its guest was asked to kick, and it is parked until then.
 import {
@@ -14,26 +14,26 @@ import {
   COUNTER_PACKETS,
   DROP_UNTRANSLATED,
 } from '../../layout/counters';
-import { CHAIN_LENGTH_MAX, COMMAND_SIZE_MAX } from '../../layout/limits';
+import { CHAIN_LENGTH_MAX, REQUEST_SIZE_MAX } from '../../layout/limits';
 import {
-  COMMAND_ADDRESSES,
-  COMMAND_ANSWER,
-  COMMAND_BASE,
-  COMMAND_BYTES,
-  COMMAND_HEAD,
-  COMMAND_LENGTH,
-  COMMAND_SLOTS,
-  COMMAND_WRITABLE,
   IOTLB_READ,
+  REQUEST_ADDRESSES,
+  REQUEST_ANSWER,
+  REQUEST_BASE,
+  REQUEST_BYTES,
+  REQUEST_HEAD,
+  REQUEST_LENGTH,
   REQUEST_LIST_BASE,
+  REQUEST_SLOTS,
+  REQUEST_WRITABLE,
   SOURCE_PIECES_BASE,
 } from '../../layout/memory';
 import {
-  COMMAND_BROKEN,
-  COMMAND_FAULTED,
-  COMMAND_MISSED,
-  COMMAND_NONE,
-  COMMAND_UNTRANSLATED,
+  REQUEST_BROKEN,
+  REQUEST_FAULTED,
+  REQUEST_MISSED,
+  REQUEST_NONE,
+  REQUEST_UNTRANSLATED,
 } from '../../layout/processor';
 import {
   RING_FAULT_AVAIL_INDEX,
@@ -59,7 +59,7 @@ import {
   dropOf,
   WALK_MISSED,
   WALK_UNTRANSLATED,
-  walkCommand,
+  walkRequest,
   writableBytes,
 } from '../virtqueue/chain';
 import { stopBroken } from '../virtqueue/fault';
@@ -86,42 +86,42 @@ export function serveRequests(ringNumber: u32): u32 {
 }
 
 /**
- * Host: between two turns, for the ring of a control queue. 0: its next command stands at
- * COMMAND_BASE; else a COMMAND_ number. The command stays on the ring until it is finished. With
+ * Host: between two turns, for a ring of requests. 0: its next request stands at
+ * REQUEST_BASE; else a REQUEST_ number. The request stays on the ring until it is finished. With
  * nothing there the driver is asked to kick.
  */
-export function takeCommand(ringNumber: u32): i32 {
+export function takeRequest(ringNumber: u32): i32 {
   const view = viewAt(ringNumber);
-  if (view.state == RING_STOPPED) return COMMAND_NONE;
+  if (view.state == RING_STOPPED) return REQUEST_NONE;
   const ring = ringAt(ringNumber);
   registers().currentRing = ringNumber; // before the first access that could trap
-  if (!hasChains(view, ring) && !armKicks(view, ring)) return COMMAND_NONE;
+  if (!hasChains(view, ring) && !armKicks(view, ring)) return REQUEST_NONE;
   const fault = findChain(view, ring);
   if (fault != RING_FAULT_NONE) {
     stopBroken(ringNumber, fault);
-    return COMMAND_FAULTED;
+    return REQUEST_FAULTED;
   }
   beginDelivery();
   setAccess(IOTLB_READ);
   const base = SOURCE_PIECES_BASE;
-  const answer = COMMAND_BASE + COMMAND_ADDRESSES;
+  const answer = REQUEST_BASE + REQUEST_ADDRESSES;
   const vf = functionOf(ringNumber);
-  const total = walkCommand(vf, view, ring, chainStart, chainSlots, base, answer);
+  const total = walkRequest(vf, view, ring, chainStart, chainSlots, base, answer);
   if (total == WALK_MISSED) {
     registers().missRing = ringNumber;
-    return COMMAND_MISSED;
+    return REQUEST_MISSED;
   }
-  if (total == WALK_UNTRANSLATED) return COMMAND_UNTRANSLATED;
-  store<u32>(COMMAND_BASE, chainHead, COMMAND_HEAD);
-  store<u32>(COMMAND_BASE, chainSlots, COMMAND_SLOTS);
-  store<u32>(COMMAND_BASE, writableBytes, COMMAND_WRITABLE);
+  if (total == WALK_UNTRANSLATED) return REQUEST_UNTRANSLATED;
+  store<u32>(REQUEST_BASE, chainHead, REQUEST_HEAD);
+  store<u32>(REQUEST_BASE, chainSlots, REQUEST_SLOTS);
+  store<u32>(REQUEST_BASE, writableBytes, REQUEST_WRITABLE);
   if (total < 0) {
     settleExhausted();
     count(ringNumber, COUNTER_DROPS + dropOf(total), 1);
-    return COMMAND_BROKEN - i32(dropOf(total));
+    return REQUEST_BROKEN - i32(dropOf(total));
   }
-  store<u32>(COMMAND_BASE, u32(total), COMMAND_LENGTH);
-  gather(COMMAND_BASE + COMMAND_BYTES, base, min(u32(total), COMMAND_SIZE_MAX));
+  store<u32>(REQUEST_BASE, u32(total), REQUEST_LENGTH);
+  gather(REQUEST_BASE + REQUEST_BYTES, base, min(u32(total), REQUEST_SIZE_MAX));
   return 0;
 }
 
@@ -149,11 +149,11 @@ function findChain(view: RingView, ring: Ring): u32 {
 }
 
 /**
- * Host: hands the command at COMMAND_BASE back, `answered` bytes of its answer written. 1: its
- * driver wants an interrupt; 0: it does not; COMMAND_MISSED or COMMAND_UNTRANSLATED: call again
+ * Host: hands the request at REQUEST_BASE back, `answered` bytes of its answer written. 1: its
+ * driver wants an interrupt; 0: it does not; REQUEST_MISSED or REQUEST_UNTRANSLATED: call again
  * later. An answer that has no place in the guest's memory is left out.
  */
-export function finishCommand(ringNumber: u32, answered: u32): i32 {
+export function finishRequest(ringNumber: u32, answered: u32): i32 {
   const view = viewAt(ringNumber);
   if (view.state == RING_STOPPED) return 0;
   const ring = ringAt(ringNumber);
@@ -161,23 +161,23 @@ export function finishCommand(ringNumber: u32, answered: u32): i32 {
   beginDelivery();
   let written: u32 = 0;
   while (written < answered) {
-    const address = load<u64>(COMMAND_BASE + COMMAND_ADDRESSES + (written << 3));
+    const address = load<u64>(REQUEST_BASE + REQUEST_ADDRESSES + (written << 3));
     const linear = translate(functionOf(ringNumber), address, 1);
     if (linear == 0) {
-      if (translateError == TRANSLATE_MISSED) return COMMAND_MISSED;
-      if (translateError == DROP_UNTRANSLATED) return COMMAND_UNTRANSLATED;
+      if (translateError == TRANSLATE_MISSED) return REQUEST_MISSED;
+      if (translateError == DROP_UNTRANSLATED) return REQUEST_UNTRANSLATED;
       settleExhausted();
       count(ringNumber, COUNTER_DROPS + u32(translateError), 1);
       break;
     }
-    writeByte(linear, load<u8>(COMMAND_BASE + COMMAND_ANSWER + written));
+    writeByte(linear, load<u8>(REQUEST_BASE + REQUEST_ANSWER + written));
     written += 1;
   }
-  const slots = load<u32>(COMMAND_BASE, COMMAND_SLOTS);
-  putUsed(view, ring, 0, load<u32>(COMMAND_BASE, COMMAND_HEAD), written);
+  const slots = load<u32>(REQUEST_BASE, REQUEST_SLOTS);
+  putUsed(view, ring, 0, load<u32>(REQUEST_BASE, REQUEST_HEAD), written);
   publishUsed(view, ring, slots);
   count(ringNumber, COUNTER_PACKETS, 1);
-  count(ringNumber, COUNTER_BYTES, load<u32>(COMMAND_BASE, COMMAND_LENGTH));
+  count(ringNumber, COUNTER_BYTES, load<u32>(REQUEST_BASE, REQUEST_LENGTH));
   if (!wantsInterrupt(view, ring)) return 0;
   count(ringNumber, COUNTER_INTERRUPTS, 1);
   return 1;

@@ -14,9 +14,9 @@ import {
 import {
   ANSWER_SIZE_MAX,
   CHAIN_LENGTH_MAX,
-  COMMAND_LENGTH_MAX,
-  COMMAND_SIZE_MAX,
   PIECE_COUNT_MAX,
+  REQUEST_LENGTH_MAX,
+  REQUEST_SIZE_MAX,
 } from '../../layout/limits';
 import {
   DESCRIPTOR_F_INDIRECT,
@@ -131,16 +131,16 @@ function indexBehind(ring: Ring, index: u32, end: u32): i32 {
   return next >= size ? droppedWalk(DROP_CHAIN_NEXT) : i32(next);
 }
 
-/** Writable bytes that the last `walkCommand` noted. */
+/** Writable bytes that the last `walkRequest` noted. */
 export let writableBytes: u32 = 0;
 
 /**
- * Walks the chain of a command (5.1.6.5): what can be read becomes pieces at `base`, as far as
- * COMMAND_SIZE_MAX; of what can be written behind it, the guest address of each of the first bytes
+ * Walks the chain of a request: what can be read becomes pieces at `base`, as far as
+ * REQUEST_SIZE_MAX; of what can be written behind it, the guest address of each of the first bytes
  * is noted at `answer` (u64 each). Returns how many bytes can be read, or what `walkChain` returns
  * on failure.
  */
-export function walkCommand(
+export function walkRequest(
   vf: u32,
   view: RingView,
   ring: Ring,
@@ -155,7 +155,7 @@ export function walkCommand(
   writableBytes = 0;
   let total: u32 = 0;
   let index = start;
-  for (let steps: u32 = 0; steps <= COMMAND_LENGTH_MAX; steps++) {
+  for (let steps: u32 = 0; steps <= REQUEST_LENGTH_MAX; steps++) {
     const failure = readDescriptor(vf, view, ring, index);
     if (failure != 0) return failure;
     if (flags & DESCRIPTOR_F_INDIRECT) {
@@ -168,10 +168,10 @@ export function walkCommand(
     } else {
       // 2.7.4.2: all that is written stands behind all that is read.
       if (writableBytes != 0) return droppedWalk(DROP_BUFFER_DIRECTION);
-      const kept = min(total, COMMAND_SIZE_MAX);
-      const problem = append(vf, address, min(length, COMMAND_SIZE_MAX - kept));
+      const kept = min(total, REQUEST_SIZE_MAX);
+      const problem = append(vf, address, min(length, REQUEST_SIZE_MAX - kept));
       if (problem != 0) return problem;
-      total += min(length, COMMAND_SIZE_MAX + 1); // whatever is longer is too long
+      total += min(length, REQUEST_SIZE_MAX + 1); // whatever is longer is too long
     }
     const following = indexBehind(ring, index, start + slots);
     if (following == CHAIN_END) return i32(total);

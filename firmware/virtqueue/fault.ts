@@ -14,7 +14,7 @@ export function faultRing(ring: u32, reason: u32): void {
   words.faultCount += 1;
 }
 
-/** The same for a control queue, of which the host hears by what its call returns. */
+/** The same for a ring of requests, of which the host hears by what its call returns. */
 export function stopBroken(ring: u32, reason: u32): void {
   const record = ringAt(ring);
   record.state = RING_FAULTED;

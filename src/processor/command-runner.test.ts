@@ -41,7 +41,7 @@ beforeEach(() => {
     space,
     firmware: { attachRing: noted('attach'), detachRing: noted('detach') },
     translations: { watch: noted('watch'), unwatch: () => undefined },
-    controlQueues: { attach: noted('control'), detach: () => undefined },
+    requestQueues: { attach: noted('request'), detach: () => undefined },
     waiter: { add: (_: number, ring: number) => noted('await')(ring), remove: () => undefined },
     calls: { set: () => undefined },
   } as unknown as Parts);

@@ -22,10 +22,10 @@ import { RingFaultError } from '../state/ring-problem.ts';
 import type { AddressSpace } from './address-space.ts';
 import type { Calls } from './calls.ts';
 import type { Command, RingPins, RingRole } from './commands.ts';
-import type { ControlQueues } from './control-queues.ts';
 import type { Firmware } from './firmware.ts';
 import type { KickWaiter } from './kick-waiter.ts';
 import { firstPlace, isServedBeyond, park, parkedPlace } from './packed-place.ts';
+import type { RequestQueues } from './request-queues.ts';
 import { ringRecordAt } from './ring-record-at.ts';
 import type { Translations } from './translations.ts';
 import type { UplinkPorts } from './uplink-ports.ts';
@@ -38,7 +38,7 @@ export interface Parts {
   waiter: KickWaiter;
   calls: Calls;
   uplinks: UplinkPorts;
-  controlQueues: ControlQueues;
+  requestQueues: RequestQueues;
 }
 
 /** What a look at a ring is for: the firmware knows kinds, not roles. */
@@ -88,8 +88,8 @@ export class CommandRunner {
       case 'set-call':
         if (this.#attached.has(command.ring)) calls.set(command.ring, command.call);
         return true;
-      case 'answer-command':
-        this.#parts.controlQueues.answer(command.ring, command.id, command.answer);
+      case 'answer-request':
+        this.#parts.requestQueues.answer(command.ring, command.id, command.answer);
         return true;
       case 'set-port':
         firmware.setPort(command.port, command.isUp ? 1 : 0);
@@ -145,7 +145,7 @@ export class CommandRunner {
     );
     calls.set(command.ring, command.call);
     if (command.looksAhead) this.#parts.translations.watch(command.ring, command.owner);
-    if (KINDS[command.role] === RING_KIND_REQUEST) this.#parts.controlQueues.attach(command.ring);
+    if (KINDS[command.role] === RING_KIND_REQUEST) this.#parts.requestQueues.attach(command.ring);
     const isAwaited = command.role !== 'receive' && command.kickFd >= 0;
     if (isAwaited) waiter.add(command.kickFd, command.ring);
   }
@@ -196,7 +196,7 @@ export class CommandRunner {
     const { space, firmware, waiter, calls } = this.#parts;
     if (parks) this.#park(ring, space.addressOf(pins.used));
     firmware.detachRing(ring);
-    this.#parts.controlQueues.detach(ring);
+    this.#parts.requestQueues.detach(ring);
     this.#parts.translations.unwatch(ring);
     calls.set(ring, null);
     for (const pin of distinctPins(Object.values(pins))) space.unmapPin(pin);

@@ -66,8 +66,8 @@ export type Command =
   | { kind: 'detach-ring'; ring: number; parks: boolean }
   | { kind: 'set-ring-state'; ring: number; state: number }
   | { kind: 'set-call'; ring: number; call: PeerSignal | null }
-  /** Of the command with this number: its ack, and what there is to say beside it. */
-  | { kind: 'answer-command'; ring: number; id: number; answer: Uint8Array }
+  /** Of the request with this number. */
+  | { kind: 'answer-request'; ring: number; id: number; answer: Uint8Array }
   | { kind: 'set-port'; port: number; isUp: boolean }
   /** What the MAC table knows of a port in so many sets, from one on. */
   | { kind: 'forget-port'; port: number; firstSet: number; sets: number }
@@ -117,10 +117,10 @@ export type Report =
   | Failure
   | { kind: 'ring-fault'; ring: number; fault: number }
   /**
-   * From a control queue, with the bytes that there is room for in its answer. Empty if it is too
+   * A guest's request, with the bytes that there is room for in its answer. Empty if it is too
    * long, or has no room for its ack.
    */
-  | { kind: 'command'; ring: number; id: number; bytes: Uint8Array; room: number }
+  | { kind: 'request'; ring: number; id: number; bytes: Uint8Array; room: number }
   | { kind: 'uplink-lost'; port: number; reason: string }
   /** The same sources come by both uplinks, as they do in a loop. */
   | { kind: 'uplink-loop'; port: number; other: number }

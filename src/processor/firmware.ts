@@ -28,8 +28,8 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   openLookAhead(): void;
   /** 0: the look may walk no further. */
   lookAhead(ring: number): number;
-  takeCommand(ring: number): number;
-  finishCommand(ring: number, answered: number): number;
+  takeRequest(ring: number): number;
+  finishRequest(ring: number, answered: number): number;
   isMidBatch(): number;
   /** Whether a batch that waits for a window of this VF keeps others from sending. */
   othersWait(vf: number): number;

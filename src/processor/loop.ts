@@ -42,7 +42,6 @@ import { AddressSpace } from './address-space.ts';
 import { Calls } from './calls.ts';
 import { CommandRunner } from './command-runner.ts';
 import { type CommandEnvelope, failureOf, type ProcessorOptions, type Report } from './commands.ts';
-import { ControlQueues } from './control-queues.ts';
 import { Countdown } from './countdown.ts';
 import { DeferredInterrupts } from './deferred-interrupts.ts';
 import { publishFigures } from './figures.ts';
@@ -50,6 +49,7 @@ import { type Firmware, loadFirmware } from './firmware.ts';
 import { KickWaiter } from './kick-waiter.ts';
 import { Misses } from './misses.ts';
 import { NAP_MICROSECONDS, Pace } from './pace.ts';
+import { RequestQueues } from './request-queues.ts';
 import { ringRecordAt } from './ring-record-at.ts';
 import { Translations } from './translations.ts';
 import { UplinkPorts } from './uplink-ports.ts';
@@ -82,7 +82,7 @@ export class ProcessorLoop {
   readonly #load = new Load();
   readonly #pace: Pace;
   readonly #uplinks: UplinkPorts;
-  readonly #controlQueues: ControlQueues;
+  readonly #requestQueues: RequestQueues;
   readonly #deferred: DeferredInterrupts;
   readonly #calls: Calls;
   readonly #space: AddressSpace;
@@ -138,7 +138,7 @@ export class ProcessorLoop {
     );
     this.#calls = new Calls(memory.buffer, options.sharedFd);
     this.#deferred = new DeferredInterrupts(memory.buffer);
-    this.#controlQueues = new ControlQueues(this.#firmware, memory.buffer, {
+    this.#requestQueues = new RequestQueues(this.#firmware, memory.buffer, {
       resolveMiss: () => this.#misses.resolve(),
       onUntranslated: () => this.#translations.drain(),
       call: (ring) => this.#calls.raise(ring),
@@ -152,7 +152,7 @@ export class ProcessorLoop {
       waiter: this.#waiter,
       calls: this.#calls,
       uplinks: this.#uplinks,
-      controlQueues: this.#controlQueues,
+      requestQueues: this.#requestQueues,
     });
     const { buffer } = memory;
     this.#view = new DataView(buffer);
@@ -203,7 +203,7 @@ export class ProcessorLoop {
   /** Between two turns, while no batch waits. */
   #lookAround(): void {
     if (this.#hasCommands()) this.#runCommands();
-    if (this.#controlQueues.count !== 0) this.#controlQueues.look();
+    if (this.#requestQueues.count !== 0) this.#requestQueues.look();
     if (this.#windows.hasLeftovers) this.#sweep();
   }
 
@@ -271,7 +271,7 @@ export class ProcessorLoop {
     this.#calls.raiseListed();
     this.#reportFaults();
     this.#translations.drain();
-    this.#controlQueues.notice();
+    this.#requestQueues.notice();
   }
 
   #reportFaults(): void {
@@ -314,7 +314,7 @@ export class ProcessorLoop {
     // Memory may have come where there was none: what a VF was told about an address is forgotten.
     this.#registers[REGISTER_INVALID_VF / 4] = 0;
     this.#translations.lookAhead();
-    this.#controlQueues.retry(); // what a command waited for may have come
+    this.#requestQueues.retry(); // what a request waited for may have come
     this.#publishFigures();
   }
 
@@ -334,9 +334,9 @@ export class ProcessorLoop {
     this.#publishFigures();
     this.#translations.lookAhead();
     this.#reportFaults();
-    this.#controlQueues.poll();
-    this.#controlQueues.serve();
-    const hasMore = this.#controlQueues.isDue || this.#windows.hasLeftovers;
+    this.#requestQueues.poll();
+    this.#requestQueues.serve();
+    const hasMore = this.#requestQueues.isDue || this.#windows.hasLeftovers;
     const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0 || hasMore;
     if (!isBusy && !this.#hasCommands()) {
       this.#sleeps += 1;
@@ -356,8 +356,8 @@ export class ProcessorLoop {
   /** −1: until something happens. */
   #sleepMilliseconds(): number {
     const uplinks = this.#uplinks.sleepMilliseconds();
-    const commands = this.#controlQueues.sleepMilliseconds();
-    return sooner(sooner(uplinks, commands), this.#deferred.sleepMilliseconds());
+    const requests = this.#requestQueues.sleepMilliseconds();
+    return sooner(sooner(uplinks, requests), this.#deferred.sleepMilliseconds());
   }
 
   #hasCommands(): boolean {
@@ -374,7 +374,7 @@ export class ProcessorLoop {
   }
 
   #countKick(ring: number): void {
-    if (this.#controlQueues.has(ring)) this.#controlQueues.wake(ring);
+    if (this.#requestQueues.has(ring)) this.#requestQueues.wake(ring);
     const at = (ring * COUNTER_RECORD_SIZE) / 8 + COUNTER_KICKS;
     this.#counters[at] = (this.#counters[at] ?? 0n) + 1n;
   }

@@ -66,7 +66,7 @@ export class Misses {
     this.#view = new DataView(buffer);
   }
 
-  /** The sender of the next batch, or a command, lacks a window: opens it or says why not. */
+  /** The sender of the next batch, or a request, lacks a window: opens it or says why not. */
   resolve(): void {
     const registers = this.#registers;
     const vf = registers[REGISTER_MISS_VF / 4] ?? 0;

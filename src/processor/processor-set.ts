@@ -198,13 +198,13 @@ export class ProcessorSet implements Fabric {
       onUntranslated: (owner, iova, access) =>
         this.#functionOf(owner)?.onUntranslated?.(iova, access),
       onOutside: (owner, address) => this.#functionOf(owner)?.onOutside?.(address),
-      onCommand: (ring, id, bytes, room) => {
+      onRequest: (ring, id, bytes, room) => {
         // A function that is gone has no queue either: nobody waits for an answer.
-        const answer = this.#ownerOf(ring)?.onCommand?.(bytes, room);
+        const answer = this.#ownerOf(ring)?.onRequest?.(bytes, room);
         const posting = answer?.then((bytes) =>
-          this.post(index, { kind: 'answer-command', ring, id, answer: bytes }),
+          this.post(index, { kind: 'answer-request', ring, id, answer: bytes }),
         );
-        inBackground('answer a command or request', posting);
+        inBackground('answer a request', posting);
       },
       onUplinkLost: (number, reason) => this.#owner.onUplinkLost(number, reason),
       onUplinkLoop: (number, other) => this.#owner.onUplinkLoop(number, other),

@@ -29,7 +29,7 @@ function start(firmware = readFirmware()): void {
     processor = new Processor({ ...SETTINGS, firmware }, shared, {
       describeRing: String,
       onRingFault: () => undefined,
-      onCommand: () => undefined,
+      onRequest: () => undefined,
       onUplinkLost: () => undefined,
       onUplinkLoop: () => undefined,
       onUntranslated: () => undefined,

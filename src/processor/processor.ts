@@ -19,8 +19,8 @@ export interface ProcessorListener {
   /** What a ring is called. */
   describeRing(ring: number): string;
   onRingFault(ring: number, fault: number): void;
-  /** A guest's control queue has a command; its answer is posted as `answer-command`. */
-  onCommand(ring: number, id: number, bytes: Uint8Array, room: number): void;
+  /** A guest has a request; its answer is posted as `answer-request`. */
+  onRequest(ring: number, id: number, bytes: Uint8Array, room: number): void;
   /** An uplink's wire moves nothing any more. */
   onUplinkLost(port: number, reason: string): void;
   /** Two uplinks lead into one network. */
@@ -161,8 +161,8 @@ export class Processor implements ProcessorHandle {
       case 'ring-fault':
         this.#listener.onRingFault(report.ring, report.fault);
         return;
-      case 'command':
-        this.#listener.onCommand(report.ring, report.id, report.bytes, report.room);
+      case 'request':
+        this.#listener.onRequest(report.ring, report.id, report.bytes, report.room);
         return;
       case 'uplink-loop':
         this.#listener.onUplinkLoop(report.port, report.other);

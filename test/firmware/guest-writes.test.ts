@@ -40,7 +40,7 @@ const OWN_NAMES: Readonly<Record<string, readonly [name: string, what: string][]
   'net/take-chain.ts': [['pieces', 'within SOURCE_PIECES_BASE']],
   'virtqueue/chain.ts': [
     ['pieceBase', 'the list of pieces that `walkChain` fills'],
-    ['answer', 'the addresses that `walkCommand` notes'],
+    ['answer', 'the addresses that `walkRequest` notes'],
   ],
   'virtqueue/lock.ts': [['ring', 'the shared record of a ring']],
 };

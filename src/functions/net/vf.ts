@@ -294,7 +294,7 @@ export class Vf implements Device, SwitchPort {
     if (queue !== null) await this.#attachment.onRingFault(queue, problem);
   }
 
-  onCommand(bytes: Uint8Array, room: number): Promise<Uint8Array> {
+  onRequest(bytes: Uint8Array, room: number): Promise<Uint8Array> {
     return this.#control.handle(bytes, room, this.#session?.features ?? 0n);
   }
 

@@ -154,7 +154,7 @@ export class Rng implements Device, RingDevice, NicFunction {
   }
 
   /** A request: a chain of writable buffers, with room for so many bytes. */
-  async onCommand({ length }: Uint8Array, room: number): Promise<Uint8Array> {
+  async onRequest({ length }: Uint8Array, room: number): Promise<Uint8Array> {
     // 5.4.6.1: the driver has no business with buffers to be read. They come back as they are.
     if (length > 0 || room === 0) {
       this.#fabric.shared.count(this.ringBlock.first + REQUEST_QUEUE, COUNTER_REFUSED);

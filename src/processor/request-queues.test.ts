@@ -1,28 +1,28 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
-  COMMAND_ANSWER,
-  COMMAND_BASE,
   REGISTERS_BASE,
+  REQUEST_ANSWER,
+  REQUEST_BASE,
   REQUEST_LIST_BASE,
 } from '../../layout/memory.ts';
 import {
-  COMMAND_BROKEN,
-  COMMAND_MISSED,
-  COMMAND_NONE,
   REGISTER_REQUEST_COUNT,
+  REQUEST_BROKEN,
+  REQUEST_MISSED,
+  REQUEST_NONE,
 } from '../../layout/processor.ts';
 import type { Report } from './commands.ts';
-import { ControlQueues } from './control-queues.ts';
 import type { Firmware } from './firmware.ts';
+import { RequestQueues } from './request-queues.ts';
 
 /** What one look may do, and what is to be caught does without end. */
 const LOOK_MAX = 20;
 const WITHOUT_END = 1000;
 
-/** Guests whose every command takes so many windows that are not open, and is broken then. */
+/** Guests whose every request takes so many windows that are not open, and is broken then. */
 class FakeFirmware {
   windows = 0;
-  /** Commands that each ring still has. */
+  /** Requests that each ring still has. */
   readonly waiting = new Map<number, number>();
   readonly taken = new Map<number, number>();
   /** Rings that the next turn looks at. */
@@ -44,16 +44,16 @@ class FakeFirmware {
     this.awake.clear();
   }
 
-  takeCommand(ring: number): number {
+  takeRequest(ring: number): number {
     this.looks += 1;
-    if ((this.waiting.get(ring) ?? 0) === 0) return COMMAND_NONE;
+    if ((this.waiting.get(ring) ?? 0) === 0) return REQUEST_NONE;
     this.work += 1;
     if (this.work > WITHOUT_END) throw new Error('one look went on and on');
-    if (this.#open < this.windows) return COMMAND_MISSED;
-    return COMMAND_BROKEN;
+    if (this.#open < this.windows) return REQUEST_MISSED;
+    return REQUEST_BROKEN;
   }
 
-  finishCommand(ring: number): number {
+  finishRequest(ring: number): number {
     this.#open = 0;
     this.waiting.set(ring, (this.waiting.get(ring) ?? 0) - 1);
     this.taken.set(ring, (this.taken.get(ring) ?? 0) + 1);
@@ -68,7 +68,7 @@ class FakeFirmware {
 let firmware: FakeFirmware;
 /** CPU time that has passed, in µs. */
 let cpu = 0;
-let queues: ControlQueues;
+let queues: RequestQueues;
 let reports: Report[];
 let view: DataView;
 
@@ -76,9 +76,9 @@ beforeEach(() => {
   firmware = new FakeFirmware();
   cpu = 0;
   reports = [];
-  const buffer = new ArrayBuffer(COMMAND_BASE + COMMAND_ANSWER + 64);
+  const buffer = new ArrayBuffer(REQUEST_BASE + REQUEST_ANSWER + 64);
   view = new DataView(buffer);
-  queues = new ControlQueues(
+  queues = new RequestQueues(
     firmware as unknown as Firmware,
     buffer,
     {
@@ -91,7 +91,7 @@ beforeEach(() => {
   );
 });
 
-/** The number of the first control queue. */
+/** The number of the first request queue. */
 const RING = 100;
 
 function turn(): void {
@@ -99,7 +99,7 @@ function turn(): void {
   queues.notice();
 }
 
-/** Commands and windows of the next look. */
+/** Requests and windows of the next look. */
 function look(): number {
   turn();
   firmware.work = 0;
@@ -107,15 +107,15 @@ function look(): number {
   return firmware.work;
 }
 
-function attach(count: number, commands: number): void {
+function attach(count: number, requests: number): void {
   for (let vf = 0; vf < count; vf++) {
     queues.attach(RING + vf);
-    firmware.waiting.set(RING + vf, commands);
+    firmware.waiting.set(RING + vf, requests);
     firmware.unparkRings(RING + vf, 1); // whatever is attached is looked at
   }
 }
 
-describe('a look at the control queues', () => {
+describe('a look at the request queues', () => {
   it.each([0, 1, 140])('ends soon, whatever one guest asks: %s missing windows each', (windows) => {
     firmware.windows = windows;
     attach(1, 10_000);
@@ -146,7 +146,7 @@ describe('a look at the control queues', () => {
     expect(firmware.taken.get(RING)).toBe(2);
   });
 
-  it('goes on with a command that needs more windows than a look may open', () => {
+  it('goes on with a request that needs more windows than a look may open', () => {
     firmware.windows = 60;
     attach(1, 1);
     for (let looks = 0; looks < 10; looks++) look();
@@ -154,17 +154,17 @@ describe('a look at the control queues', () => {
     expect(reports).toEqual([]);
   });
 
-  it('counts a missing window as a command: a guest has so many in its period', () => {
+  it('counts a missing window as a request: a guest has so many in its period', () => {
     firmware.windows = 9;
     attach(1, 10_000);
     for (let looks = 0; looks < 40; looks++) look();
-    // 100 in all, of which every tenth is a command.
+    // 100 in all, of which every tenth is a request.
     expect(firmware.taken.get(RING)).toBeLessThanOrEqual(20);
     expect(queues.sleepMilliseconds()).toBeGreaterThanOrEqual(0);
     expect(queues.isDue, 'nothing is due before its next period').toBe(false);
   });
 
-  it('stops the queue of a guest whose command never has its windows', () => {
+  it('stops the queue of a guest whose request never has its windows', () => {
     firmware.windows = Number.POSITIVE_INFINITY;
     attach(1, 1);
     const far = performance.now();
@@ -200,6 +200,6 @@ describe('a look at the control queues', () => {
     queues.wake(asking);
     look();
     expect(firmware.taken.get(asking)).toBe(1);
-    expect(firmware.looks, 'the command, and that there is no other').toBe(2);
+    expect(firmware.looks, 'the request, and that there is no other').toBe(2);
   });
 });

@@ -1,20 +1,20 @@
-import { ANSWER_SIZE_MAX, COMMAND_SIZE_MAX, RING_COUNT_MAX } from '../../layout/limits.ts';
+import { ANSWER_SIZE_MAX, REQUEST_SIZE_MAX, RING_COUNT_MAX } from '../../layout/limits.ts';
 import {
-  COMMAND_ANSWER,
-  COMMAND_BASE,
-  COMMAND_BYTES,
-  COMMAND_LENGTH,
-  COMMAND_WRITABLE,
   REGISTERS_BASE,
+  REQUEST_ANSWER,
+  REQUEST_BASE,
+  REQUEST_BYTES,
+  REQUEST_LENGTH,
   REQUEST_LIST_BASE,
+  REQUEST_WRITABLE,
 } from '../../layout/memory.ts';
 import {
-  COMMAND_BROKEN,
-  COMMAND_FAULTED,
-  COMMAND_MISSED,
-  COMMAND_NONE,
-  COMMAND_UNTRANSLATED,
   REGISTER_REQUEST_COUNT,
+  REQUEST_BROKEN,
+  REQUEST_FAULTED,
+  REQUEST_MISSED,
+  REQUEST_NONE,
+  REQUEST_UNTRANSLATED,
 } from '../../layout/processor.ts';
 import { RING_FAULT, RING_FAULT_CHAIN } from '../../layout/virtqueue.ts';
 import { threadCpuMicroseconds } from '../os/cpu-time.ts';
@@ -27,7 +27,7 @@ import { ringRecordAt } from './ring-record-at.ts';
 const POLL_ROUNDS = 64;
 
 /**
- * What one look may cost, over all guests: a command or a missing window each, some 10 µs. What is
+ * What one look may cost, over all guests: a request or a missing window each, some 10 µs. What is
  * left over waits for the next look, so that rings have a turn in between.
  */
 const LOOK_COST_MAX = 16;
@@ -36,13 +36,13 @@ const LOOK_COST_MAX = 16;
 const LOOK_MICROSECONDS_MAX = 1000;
 
 /**
- * Windows that one command may miss: each descriptor in two, and some. Only a guest that moves its
+ * Windows that one request may miss: each descriptor in two, and some. Only a guest that moves its
  * buffers while they are looked at needs more.
  */
 const MISSES_MAX = 256;
 
 /**
- * Each command is work for the control plane, which no guest may have for itself; each window that
+ * Each request is work for the control plane, which no guest may have for itself; each window that
  * it misses is work for the processor, and counts as much.
  */
 const COST_PER_PERIOD_MAX = 100;
@@ -50,20 +50,20 @@ const PERIOD_MILLISECONDS = 100;
 
 const NOTHING = new Uint8Array(0);
 
-interface ControlQueue {
+interface RequestQueue {
   readonly ring: number;
-  /** asked: the control plane has the command. answered: only its hand-over is left to do. */
+  /** asked: the control plane has the request. answered: only its hand-over is left to do. */
   state: 'idle' | 'asked' | 'answered' | 'broken';
-  /** There may be a command to take. */
+  /** There may be a request to take. */
   isDue: boolean;
   id: number;
-  /** Chain and addresses of the command under way. */
+  /** Chain and addresses of the request under way. */
   readonly place: Uint8Array;
   answer: Uint8Array;
   periodStart: number;
-  /** Commands and missing windows of this period. */
+  /** Requests and missing windows of this period. */
   spent: number;
-  /** Windows that the command in hand has missed. */
+  /** Windows that the request in hand has missed. */
   misses: number;
 }
 
@@ -75,12 +75,13 @@ interface Surroundings {
 }
 
 /**
- * The control queues of the VFs of one processor: takes commands, one at a time of each guest,
- * hands them to the control plane and their answers back. Seldom any work, and never in a turn.
+ * The request queues of one processor, control queues and the like: takes requests, one at a time
+ * from each guest, hands them to the control plane and their answers back. Seldom any work, and
+ * never in a turn.
  *
  *     kick ─► (a turn looks) ─► due ─► take ─► report ─► (control plane) ─► answer ─► finish ─► interrupt
  */
-export class ControlQueues {
+export class RequestQueues {
   readonly #firmware: Firmware;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -88,8 +89,8 @@ export class ControlQueues {
   readonly #around: Surroundings;
   readonly #cpuMicroseconds: () => number;
   /** By ring, and the same side by side: a look goes from where the last one stopped. */
-  readonly #queues = new Map<number, ControlQueue>();
-  #list: ControlQueue[] = [];
+  readonly #queues = new Map<number, RequestQueue>();
+  #list: RequestQueue[] = [];
   #next = 0;
   #costLeft = 0;
   #lookStart = 0;
@@ -121,7 +122,7 @@ export class ControlQueues {
   }
 
   attach(ring: number): void {
-    const place = new Uint8Array(COMMAND_BYTES);
+    const place = new Uint8Array(REQUEST_BYTES);
     const account = { periodStart: 0, spent: 0, misses: 0 };
     const chain = { id: 0, place, answer: NOTHING };
     this.#queues.set(ring, { ring, state: 'idle', isDue: false, ...chain, ...account });
@@ -151,7 +152,7 @@ export class ControlQueues {
     this.#isDue = true;
   }
 
-  /** Something changed that a command may have waited for. */
+  /** Something changed that a request may have waited for. */
   retry(): void {
     this.#isDue = true;
   }
@@ -180,7 +181,7 @@ export class ControlQueues {
 
   /**
    * Does what there is to do, as far as one look may. Afterwards each guest with an idle queue
-   * kicks for its next command.
+   * kicks for its next request.
    */
   serve(): void {
     this.#isDue = false;
@@ -196,7 +197,7 @@ export class ControlQueues {
     if (this.#costLeft <= 0) this.#isDue = true;
   }
 
-  /** The control plane has carried a command out, if that is still the one under way. */
+  /** The control plane has carried a request out, if that is still the one under way. */
   answer(ring: number, id: number, answer: Uint8Array): void {
     const queue = this.#queues.get(ring);
     if (queue === undefined || queue.state !== 'asked' || queue.id !== id) return;
@@ -218,7 +219,7 @@ export class ControlQueues {
   }
 
   /** The period is renewed here and nowhere else: a look that takes long earns nothing by that. */
-  #serve(queue: ControlQueue, now: number): void {
+  #serve(queue: RequestQueue, now: number): void {
     if (now - queue.periodStart >= PERIOD_MILLISECONDS) {
       queue.periodStart = now;
       queue.spent = 0;
@@ -235,73 +236,73 @@ export class ControlQueues {
     if (spent > LOOK_MICROSECONDS_MAX) this.#costLeft = 0;
   }
 
-  #mayPay(queue: ControlQueue): boolean {
+  #mayPay(queue: RequestQueue): boolean {
     return this.#costLeft > 0 && queue.spent < COST_PER_PERIOD_MAX;
   }
 
-  #pay(queue: ControlQueue): void {
+  #pay(queue: RequestQueue): void {
     this.#costLeft -= 1;
     queue.spent += 1;
   }
 
-  /** True if there was a command. */
-  #take(queue: ControlQueue): boolean {
+  /** True if there was a request. */
+  #take(queue: RequestQueue): boolean {
     const { ring } = queue;
-    const result = this.#withWindows(queue, () => this.#firmware.takeCommand(ring));
+    const result = this.#withWindows(queue, () => this.#firmware.takeRequest(ring));
     // Its windows stay open: a later look comes further.
-    if (result === COMMAND_MISSED && queue.misses < MISSES_MAX) return false;
+    if (result === REQUEST_MISSED && queue.misses < MISSES_MAX) return false;
     queue.misses = 0;
-    if (result === COMMAND_MISSED || result === COMMAND_FAULTED) {
+    if (result === REQUEST_MISSED || result === REQUEST_FAULTED) {
       queue.state = 'broken';
       this.#around.report({ kind: 'ring-fault', ring, fault: this.#faultOf(ring, result) });
       return false;
     }
-    if (result === COMMAND_UNTRANSLATED) this.#around.onUntranslated();
-    if (result === COMMAND_NONE) queue.isDue = false; // and its guest was asked to kick
-    if (result < 0 && result > COMMAND_BROKEN) return false;
-    queue.place.set(this.#bytes.subarray(COMMAND_BASE, COMMAND_BASE + COMMAND_BYTES));
+    if (result === REQUEST_UNTRANSLATED) this.#around.onUntranslated();
+    if (result === REQUEST_NONE) queue.isDue = false; // and its guest was asked to kick
+    if (result < 0 && result > REQUEST_BROKEN) return false;
+    queue.place.set(this.#bytes.subarray(REQUEST_BASE, REQUEST_BASE + REQUEST_BYTES));
     if (result === 0) this.#ask(queue);
     else this.#settle(queue, NOTHING);
     return true;
   }
 
-  #ask(queue: ControlQueue): void {
-    const length = this.#view.getUint32(COMMAND_BASE + COMMAND_LENGTH, true);
+  #ask(queue: RequestQueue): void {
+    const length = this.#view.getUint32(REQUEST_BASE + REQUEST_LENGTH, true);
     const room = writableOf(queue);
-    const isTakable = length <= COMMAND_SIZE_MAX && room > 0;
-    const start = COMMAND_BASE + COMMAND_BYTES;
+    const isTakable = length <= REQUEST_SIZE_MAX && room > 0;
+    const start = REQUEST_BASE + REQUEST_BYTES;
     const bytes = isTakable ? this.#bytes.slice(start, start + length) : NOTHING;
     this.#lastId += 1;
     queue.id = this.#lastId;
     queue.state = 'asked';
-    this.#around.report({ kind: 'command', ring: queue.ring, id: queue.id, bytes, room });
+    this.#around.report({ kind: 'request', ring: queue.ring, id: queue.id, bytes, room });
   }
 
-  #settle(queue: ControlQueue, answer: Uint8Array): void {
+  #settle(queue: RequestQueue, answer: Uint8Array): void {
     queue.answer = answer;
     queue.state = 'answered';
     this.#finish(queue);
   }
 
-  #finish(queue: ControlQueue): void {
+  #finish(queue: RequestQueue): void {
     const answer = queue.answer.subarray(0, Math.min(writableOf(queue), ANSWER_SIZE_MAX));
-    this.#bytes.set(queue.place, COMMAND_BASE);
-    this.#bytes.set(answer, COMMAND_BASE + COMMAND_ANSWER);
+    this.#bytes.set(queue.place, REQUEST_BASE);
+    this.#bytes.set(answer, REQUEST_BASE + REQUEST_ANSWER);
     const { ring } = queue;
     const result = this.#withWindows(queue, () =>
-      this.#firmware.finishCommand(ring, answer.length),
+      this.#firmware.finishRequest(ring, answer.length),
     );
-    if (result === COMMAND_UNTRANSLATED) this.#around.onUntranslated();
+    if (result === REQUEST_UNTRANSLATED) this.#around.onUntranslated();
     if (result < 0) return; // tried again at the next opportunity
     queue.state = 'idle';
     queue.misses = 0;
     if (result === 1) this.#around.call(ring);
   }
 
-  /** COMMAND_MISSED: neither this look nor the guest's account can pay for what it still misses. */
-  #withWindows(queue: ControlQueue, call: () => number): number {
+  /** REQUEST_MISSED: neither this look nor the guest's account can pay for what it still misses. */
+  #withWindows(queue: RequestQueue, call: () => number): number {
     let result = call();
-    while (result === COMMAND_MISSED && this.#mayPay(queue) && queue.misses < MISSES_MAX) {
+    while (result === REQUEST_MISSED && this.#mayPay(queue) && queue.misses < MISSES_MAX) {
       this.#pay(queue);
       queue.misses += 1;
       this.#around.resolveMiss();
@@ -312,12 +313,12 @@ export class ControlQueues {
   }
 
   #faultOf(ring: number, result: number): number {
-    if (result === COMMAND_MISSED) return RING_FAULT_CHAIN;
+    if (result === REQUEST_MISSED) return RING_FAULT_CHAIN;
     return this.#view.getUint32(ringRecordAt(ring) + RING_FAULT, true);
   }
 }
 
-function writableOf(queue: ControlQueue): number {
+function writableOf(queue: RequestQueue): number {
   const { buffer, byteOffset } = queue.place;
-  return new DataView(buffer, byteOffset).getUint32(COMMAND_WRITABLE, true);
+  return new DataView(buffer, byteOffset).getUint32(REQUEST_WRITABLE, true);
 }
