@@ -1,24 +1,24 @@
-// One built-in guest: a process of its own with a driver of its own. Its parent asks over IPC.
+// One built-in guest: a process of its own with its own driver. The parent controls it over IPC.
 
 import { inBackground } from '../background.ts';
 import { ethernetFrame } from '../testing/frames.ts';
 import { MockGuest } from '../testing/mock-guest.ts';
 
-/** What the parent asks, and (with the same id) what it is told. */
+/** What the parent asks for, and the reply, which has the same id. */
 export type GuestRequest =
   | { id: number; kind: 'ping'; peerMac: string; timeoutMs: number }
   | { id: number; kind: 'send'; peerMac: string; seconds: number }
   | { id: number; kind: 'receivedBytes' };
 export type GuestReply = { id: number; value: number };
 
-/** An EtherType for local experiments (IEEE 802), and what the first byte behind it says. */
+/** An EtherType for local experiments (IEEE 802); the next byte is the kind of frame. */
 const TYPE = 0x88b5;
 const ETHERNET_SIZE = 14;
 const ECHO_REQUEST = 1;
 const ECHO_REPLY = 2;
 const DATA = 3;
 const FRAME_SIZE = 1514;
-/** Frames between two looks at the clock. */
+/** Frames between two reads of the clock. */
 const BURST = 64;
 
 class BuiltInGuest {
@@ -75,7 +75,7 @@ class BuiltInGuest {
     while (performance.now() < end) {
       await this.#guest.sendAll(burst);
       frames += BURST;
-      // Lets what has arrived, and the parent, have their turn.
+      // Lets arrived frames, and messages of the parent, be handled.
       await new Promise(setImmediate);
     }
     await this.#guest.waitTransmitted();
@@ -89,7 +89,7 @@ class BuiltInGuest {
     if (kind === ECHO_REPLY) this.#onReply();
     if (kind !== ECHO_REQUEST) return;
     const reply = Uint8Array.from(frame);
-    reply.copyWithin(0, 6, 12); // back to where it came from
+    reply.copyWithin(0, 6, 12); // to its sender
     reply.set(this.#frame('00:00:00:00:00:00', ECHO_REPLY, 60).subarray(6, 15), 6);
     this.#guest.send(reply);
   }
@@ -113,7 +113,7 @@ async function main(): Promise<void> {
     });
     inBackground('answer the demo', answering);
   });
-  // Without its parent nobody would end it.
+  // Nobody else would stop it.
   process.on('disconnect', () => process.exit(0));
   process.send?.({ id: 0, value: 0 } satisfies GuestReply);
 }

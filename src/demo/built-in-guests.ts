@@ -19,7 +19,7 @@ export function startBuiltInGuests(first: Attachment, second: Attachment): Guest
   return new BuiltInGuests(new GuestProcess(first), new GuestProcess(second));
 }
 
-/** One guest in a process of its own, and the questions it has yet to answer. */
+/** One guest process, and the requests that it has not answered yet. */
 class GuestProcess {
   readonly mac: string;
   readonly started: Promise<number>;
@@ -40,7 +40,7 @@ class GuestProcess {
     this.#failed = once(this.#child, 'exit').then(([code]) => {
       throw new Error(`The built-in guest at ${name} ended with ${code ?? 'a signal'}`);
     });
-    this.#failed.catch(() => undefined); // whoever waits for an answer hears of it
+    this.#failed.catch(() => undefined); // callers of `ask` get it
     // Its first message, number 0, says that its rings run.
     this.started = this.#answerTo(0);
   }
@@ -120,7 +120,7 @@ class BuiltInGuests implements GuestPair {
   }
 }
 
-/** Node 20 runs no TypeScript: a checkout's sources use what the build left in dist/. */
+/** Node 20 cannot run TypeScript: a checkout uses the JavaScript in dist/. */
 function guestScript(): string {
   const isSource = import.meta.url.endsWith('.ts');
   const script = isSource ? '../../dist/src/demo/built-in-guest.js' : './built-in-guest.js';

@@ -1,2 +1,2 @@
-/** What has to be undone, newest last. It grows while the demo runs, which may stop at any time. */
+/** What to undo, newest last. It grows while the demo runs, which may stop at any point. */
 export type Cleanups = (() => Promise<unknown>)[];

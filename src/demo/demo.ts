@@ -1,4 +1,4 @@
-// The demo's course: a NIC, two guests, ping, TCP one way, TCP the other way.
+// The course of the demo: a NIC, two guests, ping, TCP one way, TCP the other way.
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -24,8 +24,8 @@ export async function runDemo(options: DemoOptions, cleanups: Cleanups): Promise
     vfs: ['vm1', 'vm2'].map((name) => ({ name, socket: join(directory, `${name}.sock`) })),
   });
   cleanups.push(() => nic.close());
-  say(`The NIC is up: ${nic.vfs().length} VFs wait on sockets in ${directory}.`);
-  nic.on('ready', ({ vf }) => say(`${vf}: its driver runs.`));
+  say(`The NIC is up: ${nic.vfs().length} VFs listen on sockets in ${directory}.`);
+  nic.on('ready', ({ vf }) => say(`${vf}: its driver is running.`));
   const pair = startGuests(nic);
   cleanups.push(() => pair.close());
   await pair.connected();
@@ -43,11 +43,8 @@ function startGuests(nic: Nic): GuestPair {
   const [first, second] = nic.vfs().map(({ name, socket, mac }) => ({ name, socket, mac }));
   const missing = missingForGuests();
   const isLinux = missing.length === 0;
-  if (isLinux) say('Booting two Linux machines under QEMU (some seconds) …');
-  else
-    say(
-      `Missing: ${missing.join(', ')}. So two built-in guests drive the VFs, no virtual machines.`,
-    );
+  if (isLinux) say('Booting two Linux machines under QEMU (a few seconds) …');
+  else say(`Missing: ${missing.join(', ')}. Two built-in guests replace the virtual machines.`);
   const start = isLinux ? startLinuxGuests : startBuiltInGuests;
   return start(first as Attachment, second as Attachment);
 }

@@ -1,16 +1,16 @@
 /** Which guest sends. */
 export type Direction = 'forward' | 'reverse';
 
-/** What the demo asks of its two guests, whether they are virtual machines or not. */
+/** What the demo needs from its two guests, whether or not they are virtual machines. */
 export interface GuestPair {
   readonly kind: 'qemu' | 'built-in';
   /** Resolves when both guests have started and answer each other. */
   connected(): Promise<void>;
   /** Round-trip times in milliseconds. */
   ping(count: number): Promise<number[]>;
-  /** Streams data for some seconds; returns the Mbit/s that arrived at the receiver. */
+  /** Streams data for some seconds; returns the rate at which it arrived, in Mbit/s. */
   stream(direction: Direction, seconds: number): Promise<number>;
-  /** The first guest fetches a page from the host. Without `host`, it asks DHCP for an address. */
+  /** The first guest fetches a page from the host. Without `host`, it first uses DHCP. */
   fetchPage?(server: PageServer): Promise<FetchedPage>;
   /** Never rejects. */
   close(): Promise<void>;
@@ -18,17 +18,17 @@ export interface GuestPair {
 
 export interface PageServer {
   readonly port: number;
-  /** Its address; undefined: that of the router that DHCP names. */
+  /** Its address; undefined: the router that DHCP named. */
   readonly host: string | undefined;
 }
 
 export interface FetchedPage {
-  /** The address that the guest came with. */
+  /** The guest's address. */
   readonly address: string;
   readonly page: string;
 }
 
-/** Where a guest attaches. */
+/** How a guest connects to its VF. */
 export interface Attachment {
   readonly name: string;
   readonly socket: string;

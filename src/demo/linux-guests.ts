@@ -6,7 +6,7 @@ const firstAddress = '10.0.0.1';
 const secondAddress = '10.0.0.2';
 const connectSeconds = 30;
 
-/** What the DHCP client runs when it has got an address: it comes beside the guest's own. */
+/** What the DHCP client runs when it gets an address. The guest's own address stays. */
 const dhcpScript = `cat >/tmp/dhcp.sh <<'END'
 #!/bin/sh
 [ "$1" = bound ] || exit 0
@@ -16,7 +16,7 @@ echo "$ip $router" >/tmp/lease
 END
 chmod +x /tmp/dhcp.sh`;
 
-/** Switches two Linux machines on under QEMU; `connected()` waits for them. */
+/** Starts two Linux machines under QEMU; `connected()` waits for them. */
 export function startLinuxGuests(first: Attachment, second: Attachment): GuestPair {
   return new LinuxGuests(first, second);
 }

@@ -5,7 +5,7 @@ import { ratesBetween, type VfRate } from './rates.ts';
 const redrawMs = 500;
 const printMs = 1000;
 
-/** Shows each VF's rate while something runs: redrawn on a terminal, else a line per second. */
+/** Shows each VF's rate during a transfer: redrawn on a terminal, else a line per second. */
 export class LiveTable {
   #nic: Nic;
   #out: WriteStream;
@@ -26,7 +26,7 @@ export class LiveTable {
     this.#timer = setInterval(() => this.#show(), this.#out.isTTY ? redrawMs : printMs);
   }
 
-  /** Stops; the last state stays on the screen. */
+  /** Stops; the last table stays on the screen. */
   stop(): void {
     clearInterval(this.#timer);
     this.#drawnLines = 0;

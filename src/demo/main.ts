@@ -1,4 +1,4 @@
-// `npm start`. Exit code 0: TCP carried traffic both ways. 130 or 143: stopped by a signal.
+// `npm start`. Exit code 0: traffic passed both ways. 129, 130 or 143: stopped by a signal.
 
 import { writeFileSync } from 'node:fs';
 import type { Cleanups } from './cleanups.ts';
@@ -8,7 +8,7 @@ import { hasTrafficBothWays, summaryLines } from './report.ts';
 
 const signals = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
-// Not `exitCode`: what a signal interrupted may still hold the process.
+// Not `exitCode`: work that a signal interrupted may keep the process alive.
 process.exit(await main(process.argv.slice(2)));
 
 async function main(args: readonly string[]): Promise<number> {
@@ -40,11 +40,11 @@ async function show(options: DemoOptions, cleanups: Cleanups): Promise<number> {
     writeFileSync(options.report, `${JSON.stringify(report, null, 2)}\n`);
   }
   if (hasTrafficBothWays(report)) return 0;
-  console.error('No traffic got through in at least one direction.');
+  console.error('In at least one direction, no traffic arrived.');
   return 1;
 }
 
-/** Resolves with the exit code that tells of the signal. */
+/** Resolves with the exit code for the signal. */
 function nextSignal(): Promise<number> {
   return new Promise((resolve) => {
     for (const [name, exitCode] of Object.entries(signals)) {

@@ -14,13 +14,13 @@ export const usage = `Usage: npm start -- [--seconds N] [--report FILE]
 
 Two virtual machines talk through one software NIC: ping, then TCP both ways.
 
-  --seconds N     how long TCP runs in total, at least 2 (${secondsDefault})
-  --report FILE   write the results as JSON
-  --help          show this
+  --seconds N     total duration of the TCP streams, at least 2 (${secondsDefault})
+  --report FILE   write the results to FILE as JSON
+  --help          show this help
 
 Example: npm start -- --seconds 20 --report report.json`;
 
-/** Throws an error whose message says what is wrong with the arguments. */
+/** Throws an error whose message says which argument is wrong. */
 export function parseOptions(args: readonly string[]): DemoOptions {
   const { values } = parseArgs({
     args: [...args],
@@ -32,7 +32,7 @@ export function parseOptions(args: readonly string[]): DemoOptions {
   });
   const seconds = Number(values.seconds);
   if (!Number.isInteger(seconds) || seconds < 2) {
-    throw new Error(`Cannot run for --seconds ${values.seconds}: allowed is a whole number from 2`);
+    throw new Error(`--seconds must be a whole number, 2 or more: received ${values.seconds}`);
   }
   return { seconds, report: values.report, isHelpWanted: values.help };
 }

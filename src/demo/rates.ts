@@ -2,17 +2,17 @@ import type { VfStats } from '../functions/net/types.ts';
 import type { NicStats } from '../nic/types.ts';
 import type { RxStats, TxStats } from '../state/stats.ts';
 
-/** One line of the live table: what a VF moves now, seen from its guest. */
+/** One line of the live table: the present rates of a VF, from its guest's point of view. */
 export interface VfRate {
   readonly name: string;
   readonly sentMbps: number;
   readonly receivedMbps: number;
   readonly packetsPerSecond: number;
-  /** Since the start, not per second: a drop that scrolled by still matters. */
+  /** Since the start, not per second: a drop that has scrolled away still matters. */
   readonly drops: number;
 }
 
-/** What happened between two looks at the counters. */
+/** Rates between two readings of the counters. */
 export function ratesBetween(before: NicStats, after: NicStats): VfRate[] {
   const seconds = Math.max(after.uptimeSeconds - before.uptimeSeconds, 0.001);
   return after.vfs.map((now) => {

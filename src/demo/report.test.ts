@@ -35,7 +35,7 @@ const measured: Measurements = {
 };
 const stats = nicStats(9, vfStats('vm1', 10, { ringFull: 2 }), vfStats('vm2', 5, { ringFull: 1 }));
 
-test('the report holds rates, round trips, counters and the drops of all VFs together', () => {
+test('the report has rates, round trips, counters and the sum of all drops', () => {
   const report = makeReport(measured, stats);
   expect(report).toMatchObject({
     guests: 'qemu',
@@ -57,13 +57,13 @@ test('success needs traffic both ways', () => {
   expect(hasTrafficBothWays(makeReport(measured, silent))).toBe(false);
 });
 
-test('a frame that vanished shows in the summary', () => {
+test('the summary shows a lost frame', () => {
   const vf = vfStats('vm1', 10, {});
   vf.rx.offered++;
   expect(summaryLines(makeReport(measured, nicStats(9, vf))).join('\n')).toContain('UNACCOUNTED');
 });
 
-test('frames that were joined to others are accounted for', () => {
+test('frames that GRO joined are accounted for', () => {
   const vf = vfStats('vm1', 10, {});
   vf.rx.offered += 5;
   vf.rx.groMerged = 5;
@@ -71,7 +71,7 @@ test('frames that were joined to others are accounted for', () => {
   expect(lines).not.toContain('UNACCOUNTED');
 });
 
-test('rates are what happened between two looks, drops are the sum', () => {
+test('rates are between two readings, drops are totals', () => {
   const before = nicStats(1, vfStats('vm1', 1000, { ringFull: 1 }));
   const after = nicStats(3, vfStats('vm1', 3000, { ringFull: 4 }));
   expect(ratesBetween(before, after)).toEqual([
@@ -79,12 +79,14 @@ test('rates are what happened between two looks, drops are the sum', () => {
   ]);
 });
 
-test('options have defaults, and a wrong one is named', () => {
+test('options have defaults, and an error names a wrong one', () => {
   expect(parseOptions([])).toEqual({ seconds: 10, report: undefined, isHelpWanted: false });
   expect(parseOptions(['--seconds', '4', '--report', 'r.json'])).toMatchObject({
     seconds: 4,
     report: 'r.json',
   });
-  expect(() => parseOptions(['--seconds', '1'])).toThrow('--seconds 1');
+  expect(() => parseOptions(['--seconds', '1'])).toThrow(
+    '--seconds must be a whole number, 2 or more: received 1',
+  );
   expect(() => parseOptions(['--second', '4'])).toThrow("'--second'");
 });

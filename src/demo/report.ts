@@ -1,4 +1,4 @@
-// What the demo found: as JSON for programs, as a few lines for people.
+// The demo's results: as JSON for programs, as a few lines for people.
 
 import type { NicStats } from '../nic/types.ts';
 import type { RxStats, TxStats } from '../state/stats.ts';
@@ -18,9 +18,9 @@ export interface DemoReport {
   readonly tcp: { readonly forwardMbps: number; readonly reverseMbps: number };
   readonly rttMs: { readonly min: number; readonly median: number };
   readonly vfs: readonly VfReport[];
-  /** What the uplink showed, if there was one. */
+  /** What the guest fetched through the uplink, if there was one. */
   readonly world?: WorldReport;
-  /** Of all VFs together. */
+  /** Sum over all VFs. */
   readonly drops: Readonly<Record<string, number>>;
 }
 
@@ -44,7 +44,7 @@ export function makeReport(measured: Measurements, stats: NicStats): DemoReport 
   };
 }
 
-/** Traffic that no VF's counters saw did not go through the NIC. */
+/** Checks the VFs' counters too: other traffic did not pass through the NIC. */
 export function hasTrafficBothWays(report: DemoReport): boolean {
   const { forwardMbps, reverseMbps } = report.tcp;
   return forwardMbps > 0 && reverseMbps > 0 && report.vfs.every((vf) => vf.rx.packets > 0);
@@ -67,7 +67,7 @@ export function summaryLines(report: DemoReport): string[] {
 }
 
 function worldLine({ uplink, address }: WorldReport): string {
-  return `  ${'uplink'.padEnd(16)} ${uplink}: a page from the host, fetched by ${address}`;
+  return `  ${'uplink'.padEnd(16)} ${uplink}: ${address} fetched a page from the host`;
 }
 
 function vfLine({ name, tx, rx }: VfReport): string {
@@ -101,12 +101,12 @@ function round(value: number): number {
   return Math.round(value * 10) / 10;
 }
 
-/** Microseconds are as fine as a ping is worth. */
+/** A ping is not more precise than microseconds. */
 export function roundMs(milliseconds: number): number {
   return Math.round(milliseconds * 1000) / 1000;
 }
 
-/** Built-in guests have no TCP: they send frames of full size as fast as they can. */
+/** Built-in guests have no TCP: they send full-size frames as fast as they can. */
 export function trafficName(guests: 'qemu' | 'built-in'): string {
   return guests === 'qemu' ? 'TCP' : 'frames';
 }

@@ -9,8 +9,7 @@ import { findProgram } from './guest/requirements.ts';
 import type { GuestPair, PageServer } from './guest-pair.ts';
 import { reachWorld } from './world.ts';
 
-// Which uplink `npm start` takes, with a guest that is this process: the VMs' own way is tested
-// with them.
+// Which uplink `npm start` uses. The guest is this process; test/vm tests the demo's VMs.
 
 vi.mock('./guest/requirements.ts', { spy: true });
 
@@ -60,19 +59,19 @@ function fetchText(url: string): Promise<string> {
   });
 }
 
-describe('the way to the world', () => {
-  test.each([true, false])('is passt where there is one (root: %s)', async (root) => {
+describe('the demo’s uplink', () => {
+  test.each([true, false])('is passt if it is installed (root: %s)', async (root) => {
     have({ passt: true, root });
     const report = await reach(() => undefined, '192.0.2.7');
     expect(added).toEqual([{ name: 'world', type: 'passt' }]);
     expect(report).toMatchObject({ uplink: 'passt', address: '192.0.2.7' });
-    expect(said).toEqual([expect.stringMatching(/through passt.*192\.0\.2\.7 got by DHCP/)]);
+    expect(said).toEqual([expect.stringMatching(/through passt.*192\.0\.2\.7 from DHCP/)]);
   });
 
   test.for([
-    ['there is no passt', false],
-    ['passt must not run', true],
-  ] as const)('is a TAP for root where %s', async ([, passt], { skip }) => {
+    ['passt is not installed', false],
+    ['passt may not run', true],
+  ] as const)('is a TAP for root if %s', async ([, passt], { skip }) => {
     if (namespaceMissing !== undefined) return skip(namespaceMissing);
     enterNamespace();
     have({ passt, root: true });
@@ -85,17 +84,17 @@ describe('the way to the world', () => {
     expect(added.at(-1)).toEqual({ name: 'world', type: 'tap', interface: 'heddle-demo' });
     expect(report).toMatchObject({ uplink: 'tap', address: '10.0.0.1' });
     expect(said).toHaveLength(added.length);
-    expect(said.at(-1)).toMatch(/through tap.*10\.0\.0\.1 of its own/);
+    expect(said.at(-1)).toMatch(/through tap.*10\.0\.0\.1 that it had/);
   });
 
-  test('is none for an ordinary user without passt, who is told why', async () => {
+  test('is none for an ordinary user without passt, and the demo says why', async () => {
     have({ passt: false, root: false });
     expect(await reach(() => undefined, '')).toBeUndefined();
     expect(added).toEqual([]);
     expect(said).toEqual(['No uplink: passt is not installed, and a TAP needs root.']);
   });
 
-  test('is none where the uplink cannot be opened, and the way out is told', async () => {
+  test('is none if it cannot be opened, and the demo prints the hint', async () => {
     have({ passt: true, root: false });
     const refuse = () => {
       throw operatorError('HEDDLE_PASST_MISSING', { program: 'passt' });

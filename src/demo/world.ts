@@ -1,4 +1,4 @@
-// The demo's last scene: over an uplink, a guest fetches a page from a web server on the host.
+// The last part of the demo: a guest fetches a page from a web server on the host over an uplink.
 
 import { execFileSync } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
@@ -10,7 +10,7 @@ import type { GuestPair } from './guest-pair.ts';
 
 export interface WorldReport {
   readonly uplink: 'passt' | 'tap';
-  /** The guest's address on the way out. */
+  /** The guest's address on that network. */
   readonly address: string;
   readonly pageBytes: number;
 }
@@ -20,7 +20,7 @@ const TAP = { interface: 'heddle-demo', hostAddress: '10.0.0.254', guestAddress:
 
 /**
  * Adds an uplink and uses it; says why if it cannot. passt needs user namespaces, which a container
- * may not give it: then root has a TAP still.
+ * may not allow: then root can still use a TAP.
  */
 export async function reachWorld(
   nic: Nic,
@@ -38,23 +38,23 @@ export async function reachWorld(
     try {
       const { port, host } = await openUplink(nic, type, cleanups);
       const { address, page } = await fetchPage.call(pair, { port, host });
-      if (page !== PAGE) throw new Error(`the page came as ${JSON.stringify(page.slice(0, 80))}`);
-      const source = type === 'passt' ? 'got by DHCP' : 'of its own';
+      if (page !== PAGE) throw new Error(`the page is ${JSON.stringify(page.slice(0, 80))}`);
+      const source = type === 'passt' ? 'from DHCP' : 'that it had';
       const what = `a page fetched with the address ${address} ${source}`;
       say(`vm1 reaches the host through ${type}: ${what}.`);
       return { uplink: type, address, pageBytes: page.length };
     } catch (error) {
       const { message } = error as Error;
       const isRefused = error instanceof OperatorError;
-      say(`No way to the world through ${type}: ${message}.${isRefused ? ` ${error.hint}` : ''}`);
-      // Only an uplink that was refused has left the guest as it was.
+      say(`No network through ${type}: ${message}.${isRefused ? ` ${error.hint}` : ''}`);
+      // An uplink that was refused has not changed the guest; any other failure has.
       if (!isRefused) return undefined;
     }
   }
   return undefined;
 }
 
-/** `host`: where the server is, as the guest sees it; undefined: at its router. */
+/** `host`: the server's address, as the guest sees it; undefined: its router. */
 async function openUplink(
   nic: Nic,
   type: WorldReport['uplink'],
@@ -65,7 +65,7 @@ async function openUplink(
     return { port: await serve('127.0.0.1', cleanups), host: undefined };
   }
   await nic.addUplink({ name: 'world', type, interface: TAP.interface });
-  // It goes with the TAP, which goes with the NIC.
+  // The address vanishes with the TAP, which vanishes with the NIC.
   execFileSync('ip', ['address', 'add', `${TAP.hostAddress}/24`, 'dev', TAP.interface]);
   return { port: await serve(TAP.hostAddress, cleanups), host: TAP.hostAddress };
 }

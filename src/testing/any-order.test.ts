@@ -12,7 +12,7 @@ const F_WRITE = 2;
 const memory = new GuestMemory();
 afterAll(() => memory.close());
 
-/** Three chains of one descriptor, one of two. Returns their keys. */
+/** Three chains of one descriptor, one chain of two. Returns their keys. */
 function offerAll(ring: SplitQueue | PackedQueue): number[] {
   const keys = [1, 1, 2, 1].map((pieces) => {
     for (let i = 0; i < pieces; i++) ring.piece(0x1000, WRITTEN_BYTES, true);
@@ -22,7 +22,7 @@ function offerAll(ring: SplitQueue | PackedQueue): number[] {
   return keys;
 }
 
-/** What a device does that returns one chain of a split ring. */
+/** What a device does to return one chain of a split ring. */
 function returnSplit(ring: SplitQueue, head: number): void {
   const { view } = ring.memory;
   const index = ring.usedIndex;
@@ -32,7 +32,7 @@ function returnSplit(ring: SplitQueue, head: number): void {
   view.setUint16(ring.used.offset + 2, index + 1, true);
 }
 
-/** The same of a packed ring, at `slot` of its first lap. */
+/** The same for a packed ring, at `slot` of its first lap. */
 function returnPacked(ring: PackedQueue, slot: number, id: number): void {
   const { view } = ring.memory;
   const at = ring.descriptors.offset + slot * 16;
@@ -42,7 +42,7 @@ function returnPacked(ring: PackedQueue, slot: number, id: number): void {
 }
 
 describe('a split ring whose device returns chains in any order', () => {
-  it('takes each back once', () => {
+  it('accepts each once', () => {
     const ring = new SplitQueue(memory, { size: SIZE, anyOrder: true });
     const [first = -1, second = -1, third = -1, fourth = -1] = offerAll(ring);
     for (const head of [third, first, fourth, second]) {
@@ -56,7 +56,7 @@ describe('a split ring whose device returns chains in any order', () => {
     expect(() => ring.popUsed()).toThrow(`the device has no chain ${SIZE - 1}`);
   });
 
-  it('is an error unless that was said', () => {
+  it('is an error unless the option allows it', () => {
     const ring = new SplitQueue(memory, { size: SIZE });
     const [first = -1, second = -1] = offerAll(ring);
     returnSplit(ring, second);
@@ -65,7 +65,7 @@ describe('a split ring whose device returns chains in any order', () => {
 });
 
 describe('a packed ring whose device returns chains in any order', () => {
-  it('takes each back once', () => {
+  it('accepts each once', () => {
     const ring = new PackedQueue(memory, { size: SIZE, anyOrder: true });
     const [first = -1, second = -1, third = -1, fourth = -1] = offerAll(ring);
     let slot = 0;
@@ -86,7 +86,7 @@ describe('a packed ring whose device returns chains in any order', () => {
     expect(ring.freeDescriptors).toBe(SIZE);
   });
 
-  it('is an error unless that was said', () => {
+  it('is an error unless the option allows it', () => {
     const ring = new PackedQueue(memory, { size: SIZE });
     const [first = -1, second = -1] = offerAll(ring);
     returnPacked(ring, 0, ring.idOf(second));

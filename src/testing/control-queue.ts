@@ -5,7 +5,7 @@ import type { Random } from './random.ts';
 const ANSWER_BYTES_MAX = 64;
 const CANARY = 0x9b;
 
-/** What the device wrote: the ack, and the result behind it. */
+/** What the device wrote: the ack, then the result. */
 export interface Answer {
   ack: number;
   result: Uint8Array;
@@ -19,8 +19,8 @@ interface Pending {
 }
 
 /**
- * The driver's side of the control queue (virtio 1.3, 5.1.6.5). Command and answer are cut in
- * pieces at random places, or go through an indirect table.
+ * The driver's side of the control queue (virtio 1.3, 5.1.6.5). Command and answer are cut into
+ * descriptors at random places, or go through an indirect table.
  *
  *     [class, command][data …]  │  [ack, result …]
  */
@@ -36,7 +36,7 @@ export class ControlQueue {
     this.#random = random;
   }
 
-  /** Puts a command on the ring; `publish` shows it. Resolves when it has come back. */
+  /** Puts a command on the ring; `publish` shows it to the device. Resolves with the answer. */
   send(bytes: Uint8Array, resultBytes = 0): Promise<Answer> {
     const indirect = this.#random.chance(0.3);
     const limit = indirect ? 4 : 3;
@@ -49,7 +49,7 @@ export class ControlQueue {
     });
   }
 
-  /** Takes back what the device has finished with. */
+  /** Takes back the commands that the device has finished. */
   reclaim(): void {
     for (let key = this.ring.popUsed(); key !== -1; key = this.ring.popUsed()) {
       const pending = this.#pending.shift();
@@ -65,7 +65,7 @@ export class ControlQueue {
     }
   }
 
-  /** After a reset of the ring: nothing is under way. */
+  /** After a reset of the ring: no command is in flight. */
   reset(base: number): void {
     this.#pending = [];
     this.ring.reset(base);

@@ -3,25 +3,25 @@ import type { GuestMemory, Span } from './guest-memory.ts';
 export interface DriverQueueOptions {
   size: number;
   eventIndex?: boolean;
-  /** Descriptors are taken in ring order, and chains must come back in order. */
+  /** Descriptors are used in ring order, and chains must come back in order. */
   inOrder?: boolean;
   /**
-   * Without IN_ORDER a device may return chains in any order (2.7.8). Unless this is set, one that
-   * does is an error: most network devices complete in order, and some promise it.
+   * Without IN_ORDER a device may return chains in any order (2.7.8). Unless this is set, a device
+   * that does so fails the check: most network devices complete in order, and some promise it.
    */
   anyOrder?: boolean;
-  /** Longest indirect table; 0 for direct chains only. */
+  /** Longest indirect table; 0: direct chains only. */
   indirectEntriesMax?: number;
-  /** Where the ring stands, if it resumes: slots since its beginning. */
+  /** Where the ring resumes: slots since the start of its life. */
   base?: number;
 }
 
-/** Pieces of one chain. */
+/** Most pieces of one chain. */
 export const PIECES_MAX = 1024;
 
 /**
- * The driver's side of a virtqueue, whatever its format. A chain is named by its key, a number
- * below the ring's size; what stands on the ring for it is the format's own matter.
+ * The driver's side of a virtqueue of either format. A chain is named by its key, a number below
+ * the ring's size; how the ring identifies the chain depends on the format.
  *
  *   piece × n → commit → publish … popUsed → key, usedLength
  */
@@ -29,7 +29,7 @@ export interface DriverQueue {
   readonly isPacked: boolean;
   readonly size: number;
   readonly memory: GuestMemory;
-  /** The three parts as SET_VRING_ADDR names them: descriptors, driver area, device area. */
+  /** The three parts, as SET_VRING_ADDR names them: descriptors, driver area, device area. */
   readonly descriptors: Span;
   readonly avail: Span;
   readonly used: Span;
@@ -38,9 +38,9 @@ export interface DriverQueue {
   /** Bytes that the device claims to have written into the chain that `popUsed` returned. */
   readonly usedLength: number;
   readonly freeDescriptors: number;
-  /** Chains handed to the device and not back yet. */
+  /** Chains that the device has not returned yet. */
   readonly outstanding: number;
-  /** Where the driver stands, as SET_VRING_BASE and GET_VRING_BASE write it. */
+  /** The driver's position, as SET_VRING_BASE and GET_VRING_BASE encode it. */
   readonly base: number;
   readonly hasUsed: boolean;
 
@@ -48,21 +48,21 @@ export interface DriverQueue {
   reset(base?: number): void;
   /** Whether a chain of `pieces` fits now. */
   hasRoom(pieces: number): boolean;
-  /** Adds a buffer to the chain under construction. */
+  /** Adds a buffer to the chain that is being built. */
   piece(address: number, length: number, isWritable: boolean): void;
   /** Writes the chain; the device sees it at the next `publish`. Returns its key. */
   commit(indirect?: boolean): number;
-  /** Shows the committed chains to the device. True if it wants a kick for them. */
+  /** Shows the committed chains to the device. True if the device wants a kick for them. */
   publish(): boolean;
-  /** The key of the next chain that came back, or −1. */
+  /** The key of the next returned chain, or −1. */
   popUsed(): number;
-  /** Asks for a call at the next used chain. True if one is there already. */
+  /** Requests a call at the next used chain. True if there is already one. */
   armCall(): boolean;
-  /** No calls, please. */
+  /** Requests no calls. */
   suppressCall(): void;
-  /** With EVENT_IDX: asks for a call when the used side passes this place. */
+  /** With EVENT_IDX: requests a call when the used side passes this place. */
   setUsedEvent(place: number): void;
-  /** Takes what has come back without a look at it: for rings that the test writes itself. */
+  /** Skips what the device returned without checking it: for rings that the test writes itself. */
   skipUsed(): void;
 }
 

@@ -1,6 +1,6 @@
 import { Random } from './random.ts';
 
-// Ethernet frames for tests: built byte by byte, so that what arrives can be compared byte by byte.
+// Ethernet frames for tests, built byte by byte so that they can be compared byte by byte.
 
 export const BROADCAST = 'ff:ff:ff:ff:ff:ff';
 export const MULTICAST = '01:00:5e:00:00:fb';
@@ -8,9 +8,9 @@ export const MULTICAST = '01:00:5e:00:00:fb';
 const ETHERNET_SIZE = 14;
 const IPV4_SIZE = 20;
 const UDP_SIZE = 8;
-/** Where `RandomFrames` takes its bytes from. */
+/** Size of the pool from which `RandomFrames` copies. */
 const RANDOM_POOL_BYTES = 0x20000;
-/** flow u32, sequence u32, seed u32: in front of the seeded payload. */
+/** flow u32, sequence u32, seed u32: before the seeded payload. */
 const TAG_SIZE = 12;
 const UDP_FRAME_SIZE_MIN = ETHERNET_SIZE + IPV4_SIZE + UDP_SIZE + TAG_SIZE;
 
@@ -29,7 +29,7 @@ export function macText(bytes: Uint8Array): string {
   return [...bytes.subarray(0, 6)].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
 
-/** The number that a little-endian load of the address yields: how the MAC table holds it. */
+/** The value of a little-endian load of the address, which is how the MAC table stores it. */
 export function macNumber(mac: string): bigint {
   return macBytes(mac).reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
 }
@@ -56,7 +56,7 @@ export function plainFrame(addresses: Addresses, length: number, seed = 1): Uint
   return ethernetFrame(addresses, 0x88b5, payload).subarray(0, length);
 }
 
-/** Many frames of random lengths and contents, each with a number of its own: quickly made. */
+/** Many frames of random lengths and contents, each with its own number; cheap to make. */
 export class RandomFrames {
   readonly #header: Uint8Array;
   readonly #pool: Uint8Array;
@@ -70,7 +70,7 @@ export class RandomFrames {
     fillSeeded(this.#pool, 1);
   }
 
-  /** The next frames: which of the random bytes, and how many, follows from the seed. */
+  /** The next frames; the seed determines their lengths and contents. */
   take(count: number, seed: number): Uint8Array[] {
     const random = new Random(seed);
     return Array.from({ length: count }, () => {
@@ -109,8 +109,7 @@ export interface UdpFrameOptions extends Addresses, UdpTag {
 }
 
 /**
- * An IPv4/UDP frame whose ports are its flow, and whose payload follows from seed, flow and
- * sequence.
+ * An IPv4/UDP frame. Its source port is its flow; seed, flow and sequence give the payload.
  */
 export function udpFrame(options: UdpFrameOptions): Uint8Array {
   const length = Math.max(options.length, UDP_FRAME_SIZE_MIN);
@@ -143,7 +142,8 @@ export function readUdpTag(frame: Uint8Array): UdpTag | null {
 }
 
 /**
- * Rebuilds a tagged frame from its own tag and addresses and compares: true if every byte is right.
+ * Whether every byte of a tagged frame is right: builds the frame again from its tag and addresses,
+ * and compares.
  */
 export function isIntact(frame: Uint8Array): boolean {
   const tag = readUdpTag(frame);

@@ -20,7 +20,7 @@ import {
 } from '../vhost-user/message.ts';
 import { acquirePoller, type PollerLease } from './shared-poller.ts';
 
-/** The back end answered a request with a failure. */
+/** The back end reported that a request failed. */
 export class RequestRefused extends Error {
   readonly request: RequestName;
 
@@ -47,14 +47,13 @@ interface Waiter {
 const NO_PAYLOAD = new Uint8Array(0);
 
 /**
- * The front-end's end of a vhost-user socket: raw bytes for the hostile, requests for the
- * well-behaved.
+ * The front-end's end of a vhost-user socket: sends requests, or any bytes for hostile tests.
  */
 export class FrontEnd {
   readonly fd: number;
-  /** Resolves when the back end has closed the connection, or `close` was called. */
+  /** Resolves when the back end has closed the connection, or after `close`. */
   readonly closed: Promise<void>;
-  /** Whether REPLY_ACK is negotiated, so that every request is acknowledged. */
+  /** Whether REPLY_ACK is negotiated, so that the back end acknowledges every request. */
   hasReplyAck = false;
   isClosed = false;
   readonly #lease: PollerLease;
@@ -84,7 +83,7 @@ export class FrontEnd {
     return new FrontEnd(fd);
   }
 
-  /** Sends a request. With REPLY_ACK it resolves when the back end has carried it out. */
+  /** Sends a request. With REPLY_ACK it resolves when the back end has executed it. */
   async send(
     request: RequestName,
     payload: Uint8Array = NO_PAYLOAD,
@@ -100,26 +99,26 @@ export class FrontEnd {
     if (result !== 0n) throw new RequestRefused(request, result);
   }
 
-  /** Sends a request that has an answer of its own. */
+  /** Sends a request whose answer has a payload. */
   async ask(request: RequestName, payload: Uint8Array = NO_PAYLOAD): Promise<Uint8Array> {
     const reply = this.#expect(FrontendRequest[request]);
     this.sendRaw(writeMessage(FrontendRequest[request], 0, payload));
     return await reply;
   }
 
-  /** Sends any bytes with any descriptors. What the socket has no room for follows later. */
+  /** Sends arbitrary bytes and descriptors. What does not fit into the socket is sent later. */
   sendRaw(bytes: Uint8Array, fds: readonly number[] = []): void {
     if (this.isClosed) return;
     this.#unsent.push({ bytes, fds });
     this.#flush();
   }
 
-  /** The next message of the back end, whatever it answers. */
+  /** The next message of the back end, whatever request it answers. */
   nextMessage(): Promise<Uint8Array> {
     return this.#expect(0);
   }
 
-  /** Reads no more answers, until the back end loses patience. */
+  /** Stops reading answers, until the back end gives up. */
   stopReading(): void {
     this.#lease.poller.remove(this.fd);
     this.#isDeaf = true;

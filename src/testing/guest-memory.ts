@@ -5,9 +5,9 @@ import { Random } from './random.ts';
 
 const PAGE_SIZE = 4096;
 const HUGE_PAGE_SIZE = 0x200000;
-/** A window of the NIC: sparse allocations like to lie across such a boundary. */
+/** Size of a window of the NIC: sparse allocations often cross such a boundary. */
 const WINDOW_SIZE = 0x400000;
-/** Far from every guest address, so that whoever confuses the two is caught. */
+/** Far from every guest address, so that confusing the two kinds of address fails. */
 const USER_ADDRESS_BASE = 0x7e00_0000_0000;
 
 export interface RegionPlan {
@@ -19,15 +19,15 @@ export interface GuestMemoryOptions {
   regions?: readonly RegionPlan[];
   sealed?: boolean;
   hugePages?: boolean;
-  /** For regions larger than this process wants to map: only what is allocated is mapped here. */
+  /** For regions that are too large to map: only what is allocated is mapped here. */
   sparse?: boolean;
-  /** Up to so many bytes between allocations. */
+  /** Largest gap between allocations, in bytes. */
   gapBytesMax?: number;
   /** Bytes that can be mapped at once. */
   mappedBytesMax?: number;
   /**
-   * The guest is behind an IOMMU: what `allocate` returns are I/O virtual addresses, so far above
-   * the guest's own.
+   * The guest is behind an IOMMU: `allocate` returns I/O virtual addresses, which are the guest's
+   * own addresses plus this offset.
    */
   iovaOffset?: number;
   seed?: number;
@@ -39,7 +39,7 @@ export interface GuestRegion extends RegionPlan {
   fileOffset: number;
 }
 
-/** A piece of guest memory: where the guest sees it, and where this process does. */
+/** A piece of guest memory: its address in the guest and its offset in this process. */
 export interface Span {
   address: number;
   offset: number;
@@ -51,14 +51,14 @@ const DEFAULT_REGIONS: readonly RegionPlan[] = [
   { guestAddress: 0x1_0000_0000, sizeBytes: 0x2000000 },
 ];
 
-/** Every region starts this far into its file, so that a forgotten offset is caught too. */
+/** Every region starts at this offset of its file, so that ignoring the offset fails. */
 const FILE_OFFSET = HUGE_PAGE_SIZE;
 
 /**
  * The RAM of a mock guest: one sealed memfd per region, mapped into a linear memory.
  *
  *   allocate ─► region (in turn) ─► random gap ─► span          dense: the whole region is mapped
- *            └► anywhere in a region ─► own mapping ─► span     sparse: 16 GiB cost what is used of them
+ *            └► anywhere in a region ─► own mapping ─► span     sparse: only the spans are mapped
  */
 export class GuestMemory {
   readonly regions: GuestRegion[] = [];
@@ -96,7 +96,7 @@ export class GuestMemory {
     for (const plan of plans) this.#general.push(this.addRegion(plan));
   }
 
-  /** A region beside those of the start: `allocate` uses it only where it is named. */
+  /** Adds a region. `allocate` uses it only if asked to. */
   addRegion(plan: RegionPlan): GuestRegion {
     const { sealed = true, hugePages = false, sparse = false } = this.#options;
     const fileSize = plan.sizeBytes + FILE_OFFSET;
@@ -109,7 +109,7 @@ export class GuestMemory {
     return region;
   }
 
-  /** Forgets a region; spans in it stay readable here, as in a guest that has not noticed yet. */
+  /** Forgets a region. Its spans stay readable here, as for a guest that has not noticed yet. */
   removeRegion(region: GuestRegion): void {
     const index = this.regions.indexOf(region);
     if (index === -1) throw new Error('assertion: no such region');
@@ -117,7 +117,7 @@ export class GuestMemory {
     c.close(region.fd);
   }
 
-  /** A piece of RAM that nobody else has. */
+  /** A piece of RAM that is not in use. */
   allocate(length: number, alignment = 1, only?: GuestRegion): Span {
     for (let tries = 0; tries < this.#general.length; tries++) {
       const region = only ?? this.#general[this.#turn++ % this.#general.length];
@@ -131,7 +131,7 @@ export class GuestMemory {
     throw new Error(`assertion: the mock guest has no ${length} bytes left`);
   }
 
-  /** Where a guest address of a dense region is mapped here. */
+  /** The span at a guest address of a dense region. */
   spanAt(address: number, length: number): Span {
     for (const region of this.regions) {
       const inside = address - this.#iovaOffset - region.guestAddress;
@@ -142,12 +142,12 @@ export class GuestMemory {
     throw new Error(`assertion: guest address ${address} is not mapped`);
   }
 
-  /** What SET_VRING_ADDR names an address by: behind an IOMMU it is the address itself. */
+  /** The address that SET_VRING_ADDR carries: behind an IOMMU, the I/O virtual address itself. */
   userAddressOf(address: number): number {
     return this.#iovaOffset === 0 ? this.#userAddressOf(address) : address;
   }
 
-  /** Where the front-end has what lies at an I/O virtual address. */
+  /** The front-end's own address of the memory at an I/O virtual address. */
   userOfIova(iova: number): number {
     return this.#userAddressOf(iova - this.#iovaOffset);
   }
@@ -168,7 +168,7 @@ export class GuestMemory {
     return region.userAddress + address - region.guestAddress;
   }
 
-  /** The mappings go with the object: a stray read here is then no crash. */
+  /** The mappings stay until the object is collected, so that a stray read does not crash. */
   close(): void {
     for (const region of this.regions.splice(0)) c.close(region.fd);
   }
@@ -188,7 +188,7 @@ export class GuestMemory {
     for (let tries = 0; tries < 64; tries++) {
       let start = this.#random.below((region.sizeBytes - span) / PAGE_SIZE) * PAGE_SIZE;
       if (this.#random.chance(1 / 8) && start > WINDOW_SIZE && length > 1) {
-        // Across a window's end, with the cut somewhere inside the span.
+        // Across the end of a window, at some point of the span.
         start = Math.floor(start / WINDOW_SIZE) * WINDOW_SIZE - PAGE_SIZE;
       }
       if (!this.#claimPages(region, start, span)) continue;

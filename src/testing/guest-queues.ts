@@ -21,7 +21,7 @@ import { type Layout, SLOT_PIECES_MAX } from './slot.ts';
 import { SplitQueue } from './split-queue.ts';
 import { TransmitQueue } from './transmit-queue.ts';
 
-/** Feature bits that a modern Linux guest would take. */
+/** Feature bits that a modern Linux guest would accept. */
 export const MODERN_FEATURES: readonly number[] = [
   VIRTIO_F_VERSION_1,
   VIRTIO_NET_F_MRG_RXBUF,
@@ -32,30 +32,30 @@ export const MODERN_FEATURES: readonly number[] = [
 ];
 
 export interface GuestOptions {
-  /** Feature bits that the driver takes if they are offered. */
+  /** Feature bits that the driver accepts if they are offered. */
   features?: readonly number[];
-  /** Packed rings, where they are offered. */
+  /** Packed rings, if they are offered. */
   packed?: boolean;
-  /** The MTU that its driver has negotiated, where the firmware is tested alone. */
+  /** The MTU that the driver has negotiated, for tests of the firmware alone. */
   mtu?: number;
   queuePairs?: number;
-  /** Pairs that the device has, where the driver has fewer: the control queue is behind those. */
+  /** Pairs of the device, if the driver uses fewer: the control queue comes after the device's. */
   queuePairsMax?: number;
   queueSize?: number;
   layout?: Layout;
   receiveLayout?: Layout;
-  /** Share of chains that are indirect, where that is negotiated. */
+  /** Share of chains that are indirect, if that is negotiated. */
   indirectShare?: number;
   frameSizeMax?: number;
   /** Sizes of receive buffers; without mergeable buffers all are `frameSizeMax`. */
   bufferBytesMin?: number;
   bufferBytesMax?: number;
-  /** The device may return buffers in any order, where IN_ORDER is not negotiated. */
+  /** The device may return buffers in any order if IN_ORDER is not negotiated. */
   anyOrder?: boolean;
-  /** Most buffers under way in each queue. */
+  /** Most buffers in flight in each queue. */
   slots?: number;
   canaries?: boolean;
-  /** Slots that the rings have behind them: near 65535 to see split ones wrap. */
+  /** Slots that the rings start after: a number near 65535 makes split rings wrap. */
   ringBase?: number;
   memory?: GuestMemoryOptions | GuestMemory;
   seed?: number;
@@ -67,7 +67,7 @@ export interface QueuePair {
 }
 
 /**
- * The memory and the rings of a guest, without any socket: what a driver sets up after negotiation.
+ * The memory and rings of a guest, without a socket: what a driver sets up after negotiation.
  */
 export class GuestQueues {
   readonly memory: GuestMemory;
@@ -75,9 +75,9 @@ export class GuestQueues {
   readonly features: ReadonlySet<number>;
   readonly headerSize: number;
   readonly pairs: QueuePair[] = [];
-  /** With CTRL_VQ. */
+  /** Null without CTRL_VQ. */
   readonly control: ControlQueue | null;
-  /** Its number (5.1.2), or −1. */
+  /** The number of the control queue (5.1.2), or −1. */
   readonly controlNumber: number;
   readonly options: GuestOptions;
 
@@ -113,14 +113,14 @@ export class GuestQueues {
     return (queue & 1) === 0 ? pair.receive.ring : pair.transmit.ring;
   }
 
-  /** The same where it is known to be split, with all that can be done to one. */
+  /** A virtqueue that is known to be split. */
   ring(queue: number): SplitQueue {
     const ring = this.queue(queue);
     if (!(ring instanceof SplitQueue)) throw new Error('assertion: not a split ring');
     return ring;
   }
 
-  /** The same where it is known to be packed. */
+  /** A virtqueue that is known to be packed. */
   packedRing(queue: number): PackedQueue {
     const ring = this.queue(queue);
     if (!(ring instanceof PackedQueue)) throw new Error('assertion: not a packed ring');
@@ -137,7 +137,7 @@ export class GuestQueues {
     return this.pairs.length * 2;
   }
 
-  /** The rings start over at `base`, with nothing under way. */
+  /** The rings start over at `base`; nothing is in flight. */
   reset(base = 0): void {
     for (const { receive, transmit } of this.pairs) {
       receive.ring.reset(base);
@@ -148,7 +148,7 @@ export class GuestQueues {
     this.control?.reset(base);
   }
 
-  /** Closes the memory, unless it was handed in. */
+  /** Closes the memory, unless the caller passed it in. */
   close(): void {
     if (!(this.options.memory instanceof GuestMemory)) this.memory.close();
   }

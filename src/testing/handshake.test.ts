@@ -7,11 +7,11 @@ const STATUS = 16;
 /** ACKNOWLEDGE, DRIVER, DRIVER_OK and FEATURES_OK. */
 const DRIVER_RUNS = 0x0fn;
 
-it('tells a back end that wants to know it that the driver runs: some serve no ring before', async () => {
+it('tells a back end that asks for it that the driver runs', async () => {
   const lab = await TestNic.start();
   const guest = await lab.connect(0);
   expect(readU64(await guest.frontEnd.ask('GET_STATUS'))).toBe(DRIVER_RUNS);
-  // Others must not be asked.
+  // Other back ends must not get it.
   const protocolFeatures = DEFAULT_PROTOCOL_FEATURES.filter((bit) => bit !== STATUS);
   const plain = await lab.connect(1, { protocolFeatures });
   expect(plain.negotiated.protocolFeatures.has(STATUS)).toBe(false);

@@ -14,7 +14,7 @@ import type { DriverQueue } from './driver-queue.ts';
 import type { FrontEnd } from './front-end.ts';
 import type { GuestMemory, GuestRegion } from './guest-memory.ts';
 
-// The steps of a vhost-user session in the order in which QEMU takes them.
+// The steps of a vhost-user session, in QEMU's order.
 
 export const DEFAULT_PROTOCOL_FEATURES: readonly number[] = [
   ProtocolFeature.MQ,
@@ -46,7 +46,7 @@ export function maskOf(bits: Iterable<number>): bigint {
   return mask;
 }
 
-/** Features, protocol features and ownership. Each step is acknowledged from REPLY_ACK on. */
+/** Features, protocol features and ownership. Once REPLY_ACK is set, each step is acknowledged. */
 export async function negotiate(
   frontEnd: FrontEnd,
   wanted: readonly number[],
@@ -62,7 +62,7 @@ export async function negotiate(
     frontEnd.hasReplyAck = protocolFeatures.has(ProtocolFeature.REPLY_ACK);
   }
   await frontEnd.send('SET_OWNER');
-  // Once more: the answer may depend on what this front-end is by now known to be.
+  // Again: the answer may depend on what the back end has learned about this front-end.
   if (hasProtocol) offered = bitsOf(readU64(await frontEnd.ask('GET_FEATURES')));
   const features = new Set(wanted.filter((bit) => offered.has(bit)));
   if (hasProtocol) features.add(VHOST_USER_F_PROTOCOL_FEATURES);
@@ -70,7 +70,7 @@ export async function negotiate(
   return { features, protocolFeatures };
 }
 
-/** Hands all regions over: as one table if they fit, else one by one. */
+/** Shares all regions: as one table if they fit, otherwise one by one. */
 export async function shareMemory(
   frontEnd: FrontEnd,
   memory: GuestMemory,
@@ -126,7 +126,7 @@ export interface RingFds {
   call: number;
 }
 
-/** Describes one ring; it starts with its kick descriptor. */
+/** Describes a ring, then starts it with its kick descriptor. */
 export async function startRing(
   frontEnd: FrontEnd,
   queue: number,
@@ -160,15 +160,15 @@ export async function enableRing(
   await frontEnd.send('SET_VRING_ENABLE', writeVringState(queue, isEnabled ? 1 : 0));
 }
 
-/** Stops a ring. Returns where it stood. */
+/** Stops a ring. Returns its position. */
 export async function stopRing(frontEnd: FrontEnd, queue: number): Promise<number> {
   const reply = await frontEnd.ask('GET_VRING_BASE', writeVringState(queue, 0));
   return viewOf(reply).getUint32(4, true);
 }
 
 /**
- * Says that the driver is there, where the back end wants to know (PROTOCOL_F_STATUS): DPDK serves
- * no ring before.
+ * Tells the back end that the driver runs, if it wants to know (PROTOCOL_F_STATUS): DPDK serves no
+ * ring before that.
  */
 export async function announceDriver(frontEnd: FrontEnd, negotiated: Negotiated): Promise<void> {
   if (!negotiated.protocolFeatures.has(ProtocolFeature.STATUS)) return;

@@ -1,4 +1,4 @@
-/** Frames that came and that nobody has taken yet. */
+/** Received frames that no test has taken yet. */
 export type Backlog = readonly Uint8Array[];
 
 interface Waiter {
@@ -9,7 +9,7 @@ interface Waiter {
 
 /** Where received frames wait for a test. */
 export class Inbox {
-  /** Frames that ever came. */
+  /** All frames received so far. */
   total = 0;
   readonly #frames: Uint8Array[] = [];
   readonly #waiters: Waiter[] = [];
@@ -40,7 +40,7 @@ export class Inbox {
     return frame;
   }
 
-  /** The next `count` frames; they are gone from the backlog. */
+  /** The next `count` frames, which leave the backlog. */
   take(count: number): Promise<Uint8Array[]> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
@@ -49,7 +49,7 @@ export class Inbox {
     });
   }
 
-  /** Takes what is there without waiting. */
+  /** Takes all waiting frames. */
   drain(): Uint8Array[] {
     return this.#frames.splice(0);
   }

@@ -22,18 +22,18 @@ import type { Layout } from './slot.ts';
 
 export interface MockGuestOptions extends GuestOptions {
   protocolFeatures?: readonly number[];
-  /** Queues that the driver starts; firmware often uses only some. Default: all. */
+  /** Queues that the driver starts; guest firmware often starts only some. Default: all. */
   queues?: readonly number[];
-  /** Whether received buffers go straight back to the device. */
+  /** Whether received buffers are posted again at once. */
   repost?: boolean;
   /** Buffers posted per receive queue before the first frame. */
   receiveBuffers?: number;
   /**
-   * The rings are the test's own: nothing is posted, taken or checked here, calls only wake
+   * The test writes the rings itself: nothing is posted, reclaimed or checked here; calls only wake
    * waiters.
    */
   isRaw?: boolean;
-  /** Called for every received frame instead of keeping it. */
+  /** Called for every received frame, which is then not kept. */
   onFrame?: (frame: Uint8Array, pair: number) => void;
 }
 
@@ -50,8 +50,8 @@ interface Waiter {
 }
 
 /**
- * A guest with its driver and its VMM in one: it speaks vhost-user, owns memory and rings, sends
- * and receives frames. Event driven: a call eventfd wakes it through the poller.
+ * A guest: its driver and its VMM in one. It speaks vhost-user, owns memory and rings, sends and
+ * receives frames. It is event-driven: call eventfds wake it through the poller.
  *
  *   send ─► transmit ring ─kick─► NIC ─► receive ring ─call─► inbox ─► nextFrame
  */
@@ -86,7 +86,7 @@ export class MockGuest {
     this.#broken = new Promise((_, reject) => {
       this.#break = reject;
     });
-    this.#broken.catch(() => undefined); // told to whoever waits
+    this.#broken.catch(() => undefined); // waiting callers get it
   }
 
   /** Connects to a NIC that listens on `path`, and starts. */
@@ -94,21 +94,21 @@ export class MockGuest {
     return MockGuest.attach(FrontEnd.connect(path), options);
   }
 
-  /** Starts over a connection that exists already. */
+  /** Starts over an existing connection. */
   static async attach(frontEnd: FrontEnd, options: MockGuestOptions = {}): Promise<MockGuest> {
     const guest = await MockGuest.negotiate(frontEnd, options);
     await guest.start();
     return guest;
   }
 
-  /** A new connection for a guest that has lost its own: the rings go on where they stood. */
+  /** A new connection for a guest that has lost its connection: the rings continue. */
   static async adopt(path: string, orphan: Orphan): Promise<MockGuest> {
     const guest = await MockGuest.negotiate(FrontEnd.connect(path), orphan.options, orphan.queues);
     await guest.start();
     return guest;
   }
 
-  /** Negotiates and sets memory up, but starts no ring yet. */
+  /** Negotiates, but shares no memory and starts no ring yet. */
   static async negotiate(
     frontEnd: FrontEnd,
     options: MockGuestOptions = {},
@@ -126,7 +126,7 @@ export class MockGuest {
     await shareMemory(this.frontEnd, this.queues.memory, this.negotiated);
     for (const queue of this.#startedQueues()) await this.startQueue(queue);
     await announceDriver(this.frontEnd, this.negotiated);
-    // Without REPLY_ACK nothing has been acknowledged: an answer proves that all of it was read.
+    // Without REPLY_ACK nothing is acknowledged: an answer proves that all of it was read.
     await this.frontEnd.ask('GET_FEATURES');
   }
 
@@ -147,7 +147,7 @@ export class MockGuest {
     }
   }
 
-  /** Stops a ring as a driver's unload does. Returns where the device stood. */
+  /** Stops a ring, as a driver does when it unloads. Returns the device's position. */
   async stopQueue(queue: number): Promise<number> {
     const base = await stopRing(this.frontEnd, queue);
     this.#forgetFds(queue);
@@ -161,7 +161,7 @@ export class MockGuest {
     await this.start();
   }
 
-  /** Sends a packet that the test has written to guest memory itself; resolves when it is back. */
+  /** Sends a packet that the test has written to guest memory; resolves when it is returned. */
   async sendSpan(span: Span, frameLength: number): Promise<void> {
     const { transmit } = this.queues.pair(0);
     const before = transmit.spansReturned;
@@ -179,7 +179,7 @@ export class MockGuest {
     return true;
   }
 
-  /** Puts a frame on a transmit ring without telling the device yet. */
+  /** Puts a frame on a transmit ring without telling the device. */
   stage(frame: Uint8Array, layout?: Layout, pair = 0): boolean {
     const { transmit } = this.queues.pair(pair);
     if (transmit.trySend(frame, layout)) return true;
@@ -192,7 +192,7 @@ export class MockGuest {
     if (this.queues.pair(pair).transmit.ring.publish()) this.kick(pair * 2 + 1);
   }
 
-  /** Sends all frames, waiting for room where the ring is full. */
+  /** Sends all frames; waits whenever the ring is full. */
   async sendAll(frames: Iterable<Uint8Array>, layout?: Layout, pair = 0): Promise<void> {
     for (const frame of frames) {
       while (!this.stage(frame, layout, pair)) {
@@ -218,13 +218,13 @@ export class MockGuest {
     return this.#until(() => transmit.outstanding === 0, pair * 2 + 1);
   }
 
-  /** Resolves when the used index of a split ring has come to `index`. */
+  /** Resolves when the used index of a split ring has reached `index`. */
   waitUsed(queue: number, index: number): Promise<void> {
     const ring = this.queues.ring(queue);
     return this.#until(() => ring.usedIndex === index, queue);
   }
 
-  /** Resolves when the device has handed back a place of a packed ring. */
+  /** Resolves when the device has returned the slot at a place of a packed ring. */
   waitUsedAt(queue: number, place: number): Promise<void> {
     const ring = this.queues.packedRing(queue);
     return this.#until(() => ring.isUsedAt(place), queue);
@@ -234,7 +234,7 @@ export class MockGuest {
     return this.inbox.next();
   }
 
-  /** Resolves when `count` frames have come since the last call that took frames away. */
+  /** Resolves with the next `count` frames. */
   waitReceived(count: number): Promise<Uint8Array[]> {
     return this.inbox.take(count);
   }
@@ -256,7 +256,7 @@ export class MockGuest {
     return fds;
   }
 
-  /** Posts more receive buffers, after frames were taken without `repost`. */
+  /** Posts more receive buffers: needed without `repost`. */
   post(pair = 0, limit?: number): number {
     const { receive } = this.queues.pair(pair);
     const posted = receive.post(limit);
@@ -264,18 +264,18 @@ export class MockGuest {
     return posted;
   }
 
-  /** Looks at all rings now, whether or not the device has called. Throws what a check found. */
+  /** Services all rings now, whether or not the device has called. Throws if a check failed. */
   poll(): void {
     for (const queue of this.#fds.keys()) this.#service(queue);
     if (this.#failure !== null) throw this.#failure;
   }
 
-  /** Ends the connection as a VMM that is killed does. */
+  /** Closes the connection, as when a VMM is killed. */
   close(): void {
     this.orphan().queues.close();
   }
 
-  /** Loses the connection, but not the guest: its memory and rings can be adopted by a new one. */
+  /** Closes the connection but keeps the guest: a new one can adopt its memory and rings. */
   orphan(): Orphan {
     for (const queue of [...this.#fds.keys()]) this.#forgetFds(queue);
     this.frontEnd.close();
@@ -321,7 +321,7 @@ export class MockGuest {
     this.#service(queue);
   }
 
-  /** Takes what has come back, then asks for a call; repeats if more came in between. */
+  /** Handles what the device returned, then requests a call; repeats if more came in between. */
   #service(queue: number): void {
     const ring = this.queues.queue(queue);
     try {
@@ -353,7 +353,7 @@ export class MockGuest {
     if (frames > 0 && this.options.repost !== false) this.post(pair);
   }
 
-  /** A check failed in an event: whoever waits hears of it, and `poll` throws it. */
+  /** A check failed in an event handler: waiters are rejected, and `poll` throws the error. */
   #fail(error: Error): void {
     this.#failure ??= error;
     this.inbox.fail(error);

@@ -22,24 +22,24 @@ export const READ = 1;
 export const WRITE = 2;
 const READ_WRITE = 3;
 
-/** A question of the NIC. */
+/** A miss that the NIC reported. */
 export interface Miss {
   iova: bigint;
   access: number;
 }
 
-/** The access that a page grants, or null where there is nothing. */
+/** The access that a page grants, or null if it is not mapped. */
 export type Policy = (miss: Miss) => number | null;
 
 /**
- * The IOMMU of a mock guest, as its front-end plays it: answers the NIC's misses with one page
- * each, takes translations away, and can be made to say anything at all.
+ * The IOMMU of a mock guest, played by its front-end: answers the NIC's misses with one page each,
+ * invalidates translations, and can send arbitrary messages.
  *
  *   NIC ─miss─► policy ─► update (acknowledged) ─► answer to the miss
  */
 export class MockIommu {
   policy: Policy = () => READ_WRITE;
-  /** Misses so far, and what was told of accesses that failed. */
+  /** Misses so far, and accesses that the NIC reported as failed. */
   readonly misses: Miss[] = [];
   readonly accessFailures: Miss[] = [];
   readonly #frontEnd: FrontEnd;
@@ -59,7 +59,7 @@ export class MockIommu {
     this.#lease.poller.add(fd, () => this.#onReady());
   }
 
-  /** Hands the NIC its channel for questions. Between negotiation and the start of the rings. */
+  /** Gives the NIC its channel for misses: after negotiation, before the rings start. */
   static async attach(frontEnd: FrontEnd, memory: GuestMemory): Promise<MockIommu> {
     const [ours, theirs] = createSocketPair();
     const iommu = new MockIommu(frontEnd, memory, ours);
@@ -68,12 +68,12 @@ export class MockIommu {
     return iommu;
   }
 
-  /** Keeps questions unanswered from now on. */
+  /** Leaves misses unanswered from now on. */
   hold(): void {
     this.#held ??= [];
   }
 
-  /** Answers what was held, and all that follows. */
+  /** Answers the misses that were held, and all later ones. */
   async release(): Promise<void> {
     const held = this.#held ?? [];
     this.#held = null;
@@ -81,12 +81,12 @@ export class MockIommu {
     await this.#work;
   }
 
-  /** Resolves once there have been so many misses. */
+  /** Resolves once there have been `count` misses. */
   waitMisses(count: number): Promise<void> {
     return this.until(() => this.misses.length >= count);
   }
 
-  /** Resolves when something is so: looked at whenever a miss has come or was answered. */
+  /** Resolves when a condition holds; it is checked whenever a miss arrives or is answered. */
   until(condition: () => boolean): Promise<void> {
     if (condition()) return Promise.resolve();
     return new Promise((resolve) => {
@@ -94,23 +94,23 @@ export class MockIommu {
     });
   }
 
-  /** Translates a range to where it really lies. Rejects if the NIC refuses. */
+  /** Maps a range to where it really is. Rejects if the NIC refuses. */
   async update(iova: bigint, sizeBytes = PAGE_SIZE, access = READ_WRITE): Promise<void> {
     const userAddress = BigInt(this.#memory.userOfIova(Number(iova)));
     await this.say({ type: IotlbType.UPDATE, iova, sizeBytes, userAddress, access });
   }
 
-  /** Takes a range away; resolves when the NIC uses none of it any more. */
+  /** Invalidates a range; resolves when the NIC no longer uses any of it. */
   async invalidate(iova: bigint, sizeBytes = PAGE_SIZE): Promise<void> {
     await this.say({ type: IotlbType.INVALIDATE, iova, sizeBytes, userAddress: 0n, access: 0 });
   }
 
-  /** Says anything, right or wrong. */
+  /** Sends a message, valid or not. */
   async say(message: IotlbMessage): Promise<void> {
     await this.#frontEnd.send('IOTLB_MSG', writeIotlb(message));
   }
 
-  /** Sends any bytes where answers belong. */
+  /** Sends arbitrary bytes on the channel for answers. */
   babble(bytes: Uint8Array): void {
     sendMessage(this.#fd, bytes);
   }
@@ -141,7 +141,7 @@ export class MockIommu {
     }
   }
 
-  /** What has come, or null at the end of the channel. */
+  /** The bytes that arrived, or null at the end of the channel. */
   #receive(): Uint8Array | null {
     try {
       const { length, bytes } = receiveMessage(this.#fd, 4096);
@@ -167,7 +167,7 @@ export class MockIommu {
   #answerSoon(message: IotlbMessage, wantsReply: boolean): void {
     this.#work = this.#work.then(async () => {
       const granted = this.#memory.hasIova(Number(message.iova)) ? this.policy(message) : null;
-      // The connection may end under it: then nobody waits for the answer either.
+      // The connection may end meanwhile: then nobody waits for the answer.
       if (granted !== null) await this.update(message.iova, PAGE_SIZE, granted).catch(() => {});
       if (wantsReply) this.#reply(granted === null ? 1n : 0n);
       this.#look();

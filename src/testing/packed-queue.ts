@@ -28,14 +28,14 @@ export interface PackedDescriptor {
 
 const FLAGS_IN_U16 = 7;
 const ID_IN_U16 = 6;
-/** Spreads keys over 16 bits; the product of the two is 1 modulo 2^16. */
+/** Spreads keys over 16 bits; the product of the two factors is 1 modulo 2^16. */
 const ID_FACTOR = 40503;
 const ID_FACTOR_INVERSE = 30599;
 
 /**
  * The driver's side of a packed virtqueue (virtio 1.3, 2.8). It keeps its own record of every chain
- * and trusts nothing that the device writes. Ids are spread over all 16 bits, so that a device
- * which takes one for a position is caught. No call on the frame path allocates.
+ * and trusts nothing that the device writes. Ids are spread over all 16 bits, so that a device that
+ * mistakes an id for a position is caught. The frame path does not allocate.
  *
  *   slots:  used … used │ available (a chain takes one for each piece) … │ free
  *                   lastUsed ┘                              nextAvail ┘
@@ -52,16 +52,16 @@ export class PackedQueue implements DriverQueue {
   readonly anyOrder: boolean;
   usedLength = 0;
   freeDescriptors: number;
-  /** Places of both sides: a position and, in the top bit, the wrap counter. */
+  /** Places of both sides: a position, with the wrap counter in the top bit. */
   nextAvail = 0;
   lastUsed = 0;
   readonly #indirectEntriesMax: number;
   readonly #tables: (Span | undefined)[] = [];
-  /** Slots of the chain with this key; 0 if the device has none. */
+  /** Slots of the chain with this key; 0 if the device does not have it. */
   readonly #chainLength: Uint16Array;
-  /** Keys that are free, as a stack; with IN_ORDER a queue would do as well. */
+  /** Free keys, as a stack. */
   readonly #freeKeys: Uint16Array;
-  /** Keys under way in the order in which they went out, as a ring. */
+  /** Keys in flight, oldest first, as a ring. */
   readonly #order: Uint16Array;
   #orderHead = 0;
   #unreturned = 0;
@@ -105,10 +105,10 @@ export class PackedQueue implements DriverQueue {
     this.#heldSlot = -1;
     this.#slotsSincePublish = 0;
     this.#chainLength.fill(0);
-    // The last key comes first: a device that takes keys for positions does not get away with it.
+    // The last key comes first: a device that takes keys for positions fails.
     for (let i = 0; i < this.size; i++) this.#freeKeys[i] = i;
     bytes.fill(0, this.descriptors.offset, this.descriptors.offset + this.descriptors.length);
-    // What is before the place has been used in its lap, what is behind it in the lap before.
+    // Slots before the position were used in this lap, those after it in the lap before.
     for (let slot = 0; slot < this.size; slot++) {
       const wrap = (this.nextAvail & PACKED_WRAP) !== 0;
       const isUsed = slot < (this.nextAvail & ~PACKED_WRAP) ? wrap : !wrap;
@@ -118,13 +118,13 @@ export class PackedQueue implements DriverQueue {
     bytes.fill(0, this.used.offset, this.used.offset + PACKED_EVENT_SIZE);
   }
 
-  /** The place that is so many slots behind the beginning of the ring's life. */
+  /** The place that many slots after the start of the ring's life. */
   placeOf(slots: number): number {
     const position = slots % this.size;
     return Math.floor(slots / this.size) % 2 === 0 ? position | PACKED_WRAP : position;
   }
 
-  /** The place `slots` behind another. */
+  /** The place that many slots after another. */
   placeBehind(place: number, slots: number): number {
     const position = (place & ~PACKED_WRAP) + slots;
     const isFlipped = Math.floor(position / this.size) % 2 === 1;
@@ -156,7 +156,7 @@ export class PackedQueue implements DriverQueue {
     if (indirect && this.#pieces <= this.#indirectEntriesMax) this.#foldIntoTable(key);
     const count = this.#pieces;
     if (count > this.freeDescriptors) throw new Error('assertion: no free descriptors');
-    // From the last to the first: the head's flags hand over all of them (2.8.21).
+    // From the last to the first: the head's flags make all of them available (2.8.21).
     for (let i = count - 1; i >= 0; i--) this.#writePiece(i, count, this.idOf(key));
     this.#chainLength[key] = count;
     this.freeDescriptors -= count;
@@ -172,7 +172,8 @@ export class PackedQueue implements DriverQueue {
     this.#heldSlot = -1;
     this.#slotsSincePublish = 0;
     if (slots === 0) return false;
-    // The store above was atomic: a full fence before the device's wish is read (2.8.21.3.1).
+    // The atomic store above is a full fence: the device's event flags are read after it
+    // (2.8.21.3.1).
     const flags = this.#read16(this.used.offset + 2);
     if (!this.eventIndex || flags !== PACKED_EVENT_DESCRIPTOR) {
       return flags !== PACKED_EVENT_DISABLE;
@@ -228,25 +229,26 @@ export class PackedQueue implements DriverQueue {
     }
   }
 
-  /** What stands on the ring for a key: an odd factor makes it different for every key. */
+  /** The id of a key on the ring; an odd factor makes it different for every key. */
   idOf(key: number): number {
     return (key * ID_FACTOR + this.#idSalt) & 0xffff;
   }
 
-  /** The key whose id this is; whether the device has it is another question. */
+  /** The key of an id, whether or not the device has that chain. */
   keyOf(id: number): number {
     return ((id - this.#idSalt) * ID_FACTOR_INVERSE) & 0xffff;
   }
 
-  // What follows lets a hostile driver write whatever it likes.
+  // From here on: what a hostile driver needs to write to the ring freely.
 
-  /** The two flag bits that make a descriptor available at a place. */
+  /** The two flag bits that make the descriptor at a place available. */
   availableBits(place = this.nextAvail): number {
     return (place & PACKED_WRAP) !== 0 ? PACKED_F_AVAIL : PACKED_F_USED;
   }
 
   /**
-   * Overwrites a slot of the ring, or of an indirect table at `table`; the flags atomically, last.
+   * Overwrites a slot of the ring, or of an indirect table at `table`; the flags last and
+   * atomically.
    */
   writeDescriptor(slot: number, fields: PackedDescriptor, table: Span = this.descriptors): void {
     const at = table.offset + slot * DESCRIPTOR_SIZE;
@@ -269,7 +271,7 @@ export class PackedQueue implements DriverQueue {
   }
 
   /**
-   * Makes descriptors available in the next slots, exactly as they are, without a record of them.
+   * Makes descriptors available in the next slots exactly as they are, without recording them.
    */
   offerRaw(...descriptors: readonly PackedDescriptor[]): void {
     for (let i = descriptors.length - 1; i >= 0; i--) {
@@ -281,12 +283,12 @@ export class PackedQueue implements DriverQueue {
     this.nextAvail = this.placeBehind(this.nextAvail, descriptors.length);
   }
 
-  /** Whether the device has handed back the slot at a place. */
+  /** Whether the device has returned the slot at a place. */
   isUsedAt(place: number): boolean {
     return this.#isUsed(place);
   }
 
-  /** The chain that an id names: the oldest one, or any that the device has. */
+  /** The chain that an id names: it must be the oldest one, or with `anyOrder` one in flight. */
   #returnedKey(id: number): number {
     if (this.anyOrder) {
       const key = this.keyOf(id);
@@ -314,7 +316,7 @@ export class PackedQueue implements DriverQueue {
     view.setUint32(at, address >>> 0, true);
     view.setUint32(at + 4, Math.floor(address / 0x1_0000_0000), true);
     view.setUint32(at + 8, this.#pieceLength[index] as number, true);
-    // 2.8.6: only the last descriptor's id counts. The others say something else on purpose.
+    // 2.8.6: only the last descriptor's id counts. The others differ on purpose.
     view.setUint16(at + 12, index === count - 1 ? id : id ^ 0x5555, true);
     let flags = (this.#pieceFlags[index] as number) | this.availableBits(place);
     if (index < count - 1) flags |= DESCRIPTOR_F_NEXT;
@@ -337,7 +339,7 @@ export class PackedQueue implements DriverQueue {
       view.setUint32(at, address >>> 0, true);
       view.setUint32(at + 4, Math.floor(address / 0x1_0000_0000), true);
       view.setUint32(at + 8, this.#pieceLength[i] as number, true);
-      // Id and all flags but WRITE are reserved there, and nobody may look at them.
+      // Here the id and all flags but WRITE are reserved: the device must ignore them.
       view.setUint16(at + 12, 0xffff, true);
       view.setUint16(at + 14, this.#pieceFlags[i] as number, true);
     }
@@ -356,7 +358,8 @@ export class PackedQueue implements DriverQueue {
 
   #checkUsedFlags(at: number): void {
     const flags = this.#read16(at + FLAGS_IN_U16 * 2);
-    // 2.8.4: WRITE says whether `length` counts; NEXT and INDIRECT are reserved in a used one.
+    // 2.8.4: WRITE says whether `length` is valid; NEXT and INDIRECT are reserved in used
+    // descriptors.
     const isWritten = (flags & DESCRIPTOR_F_WRITE) !== 0;
     if (isWritten !== (this.usedLength !== 0) || (flags & ~0x8082) !== 0) {
       throw new Error(`used flags ${flags.toString(16)} with length ${this.usedLength}`);

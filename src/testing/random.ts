@@ -1,4 +1,4 @@
-/** A seeded generator (mulberry32): the same seed gives the same run on every machine. */
+/** A seeded generator (mulberry32): the same seed gives the same numbers on every machine. */
 export class Random {
   readonly seed: number;
   #state: number;

@@ -5,16 +5,16 @@ import { type Layout, Slot } from './slot.ts';
 
 export interface ReceiveOptions {
   headerSize: number;
-  /** Frame bytes that a buffer holds; with mergeable buffers a random number up to it. */
+  /** Frame bytes that a buffer holds; with mergeable buffers a random number in this range. */
   bufferBytesMin: number;
   bufferBytesMax: number;
   layout: Layout;
   isMergeable: boolean;
   indirectShare: number;
   slots: number;
-  /** Whether what the device must not write is checked to be as it was. */
+  /** Whether to check that the device has not written where it must not. */
   canaries: boolean;
-  /** Whether frames may come unfinished; else all of their virtio-net header must be zero. */
+  /** Whether frames may come incomplete; otherwise their virtio-net header must be zero. */
   takesOffloads: boolean;
   random: Random;
 }
@@ -22,7 +22,7 @@ export interface ReceiveOptions {
 const CANARY = 0xc3;
 
 /**
- * Receives frames on one queue. Everything that was not to be written must be canary still.
+ * Receives frames on one queue. Canaries detect stray writes of the device.
  */
 export class ReceiveQueue {
   readonly ring: DriverQueue;
@@ -31,9 +31,9 @@ export class ReceiveQueue {
   readonly #pristine: Uint8Array;
   readonly #free: number[] = [];
   readonly #slotOf: Int32Array;
-  /** The virtio-net header of the frame that `take` returned last. */
+  /** The virtio-net header of the last frame that `take` returned. */
   readonly header: Uint8Array;
-  // The chains of a frame that came back in parts.
+  // The chains so far of a frame that spans several.
   #parts: { slot: number; length: number }[] = [];
   #partsWanted = 0;
 
@@ -51,7 +51,7 @@ export class ReceiveQueue {
     this.#pristine = new Uint8Array(this.#slots[0]?.bytes.length ?? 0).fill(CANARY);
   }
 
-  /** Offers up to `limit` free buffers; `publish` shows them. Returns how many. */
+  /** Offers up to `limit` free buffers; `publish` shows them. Returns their number. */
   post(limit = Number.POSITIVE_INFINITY): number {
     let posted = 0;
     while (posted < limit && this.#postOne()) posted += 1;
@@ -64,7 +64,7 @@ export class ReceiveQueue {
       const slot = this.#slotOf[head] as number;
       this.#slotOf[head] = -1;
       if (this.ring.usedLength === 0) {
-        this.#recycle(slot, 0); // a buffer that the device could not use came back empty
+        this.#recycle(slot, 0); // a buffer that the device could not use comes back empty
         continue;
       }
       if (this.#parts.length === 0) this.#openFrame(slot, this.ring.usedLength);
@@ -74,7 +74,7 @@ export class ReceiveQueue {
     return null;
   }
 
-  /** After a reset of the ring: all buffers are the driver's again. */
+  /** After a reset of the ring: all buffers belong to the driver. */
   forget(): void {
     this.#parts = [];
     this.#slotOf.fill(-1);
@@ -85,7 +85,7 @@ export class ReceiveQueue {
     }
   }
 
-  /** Checks the buffers that the device still has, or never had: it may not have written to any. */
+  /** Checks that the device has not written to a buffer that it still has, or never had. */
   checkIdleBuffers(): void {
     for (const slot of this.#slots) {
       if (Buffer.compare(slot.bytes, this.#pristine) !== 0) {
@@ -143,7 +143,7 @@ export class ReceiveQueue {
     return whole.subarray(headerSize);
   }
 
-  /** Restores the canary over what was received; all else must be canary still. */
+  /** Restores the canary where the frame was; everything else must still be canary. */
   #recycle(number: number, length: number): void {
     const slot = this.#slots[number];
     if (slot === undefined) throw new Error('the device returned a chain that it never had');

@@ -1,7 +1,7 @@
 import { Poller } from '../os/poller.ts';
 
 /**
- * A share of the one poller that all mock guests of a process use: it ends with the last of them.
+ * A lease of the poller that all mock guests of a process share; the last release closes it.
  */
 export interface PollerLease {
   readonly poller: Poller;

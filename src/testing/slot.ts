@@ -1,21 +1,21 @@
 import type { GuestMemory, Span } from './guest-memory.ts';
 import type { Random } from './random.ts';
 
-/** Most pieces that a frame is cut into here. */
+/** Most pieces of a slot. */
 export const SLOT_PIECES_MAX = 8;
 const SLOT_GAP_MAX = 24;
 
 /**
- * How header and frame lie in a buffer (ANY_LAYOUT, virtio 1.3, 5.1.6.5):
- * shared: one descriptor; separate: the header has its own; split: both are cut at random places.
+ * How header and frame are laid out in a buffer (ANY_LAYOUT, virtio 1.3, 5.1.6.5). shared: one
+ * descriptor; separate: the header has its own; split: both are cut at random places.
  */
 export type Layout = 'shared' | 'separate' | 'split' | 'random';
 
 const LAYOUTS = ['shared', 'separate', 'split'] as const;
 
 /**
- * A buffer of guest memory, cut into pieces with random gaps between them, so that nobody can get
- * away with reading on where a descriptor ends. What no piece covers is canary.
+ * A buffer of guest memory, cut into pieces with random gaps between them, so that reading past the
+ * end of a descriptor is detected. The gaps are filled with a canary.
  *
  *   slot: ▒▒[header]▒▒▒▒▒[frame……]▒[……frame]▒▒▒
  */
@@ -32,7 +32,7 @@ export class Slot {
     this.bytes = memory.bytes.subarray(offset, offset + this.span.length);
   }
 
-  /** Places `headerSize` and then `length` bytes. */
+  /** Places `headerSize` bytes and then `length` bytes. */
   cut(layout: Layout, headerSize: number, length: number, random: Random): void {
     const chosen = layout === 'random' ? random.pick(LAYOUTS) : layout;
     this.pieceCount = 0;
@@ -47,7 +47,7 @@ export class Slot {
     }
   }
 
-  /** The end of the last piece: where the next one may start. */
+  /** The end of the last piece, where the next one may start. */
   get #end(): number {
     const last = this.pieceCount - 1;
     if (last < 0) return 0;
@@ -72,14 +72,14 @@ export class Slot {
     if (left > 0) this.#place(left, random);
   }
 
-  /** Writes `source` over the pieces from byte `skip` of them on. */
+  /** Writes `source` over the pieces, from their byte `skip` on. */
   write(source: Uint8Array, skip: number): void {
     this.#each(skip, source.length, (at, done, length) => {
       this.bytes.set(source.subarray(done, done + length), at);
     });
   }
 
-  /** Reads the pieces from byte `skip` on into `target`. */
+  /** Reads the pieces, from their byte `skip` on, into `target`. */
   read(target: Uint8Array, skip: number): void {
     this.#each(skip, target.length, (at, done, length) => {
       target.set(this.bytes.subarray(at, at + length), done);

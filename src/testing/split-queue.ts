@@ -19,7 +19,7 @@ import type { GuestMemory, Span } from './guest-memory.ts';
 
 /**
  * The driver's side of a split virtqueue (virtio 1.3, 2.7). It keeps its own record of every chain
- * and trusts nothing that the device writes. No call on the frame path allocates.
+ * and trusts nothing that the device writes. The frame path does not allocate.
  *
  *   piece × n → commit (descriptors, avail entry) → publish (avail index) … popUsed → head, usedLength
  */
@@ -33,7 +33,7 @@ export class SplitQueue implements DriverQueue {
   readonly eventIndex: boolean;
   readonly inOrder: boolean;
   readonly anyOrder: boolean;
-  /** Bytes that the device claims to have written into the chain that `popUsed` returned. */
+  /** The length that the device reported for the chain that `popUsed` returned. */
   usedLength = 0;
   availIndex: number;
   lastUsed: number;
@@ -41,9 +41,9 @@ export class SplitQueue implements DriverQueue {
   readonly #indirectEntriesMax: number;
   readonly #tables: (Span | undefined)[] = [];
   readonly #nextOf: Uint16Array;
-  /** Descriptors of the chain with this head; 0 if the device has none. */
+  /** Descriptors of the chain with this head; 0 if the device does not have it. */
   readonly #chainLength: Uint16Array;
-  /** Heads under way by their place in the available ring. */
+  /** Heads in flight, by their place in the available ring. */
   readonly #outstanding: Uint16Array;
   readonly #pieceAddress = new Float64Array(PIECES_MAX);
   readonly #pieceLength = new Uint32Array(PIECES_MAX);
@@ -93,7 +93,7 @@ export class SplitQueue implements DriverQueue {
     this.#writeIndex(this.used, base);
   }
 
-  /** Chains handed to the device and not back yet. */
+  /** Chains that the device has not returned yet. */
   get outstanding(): number {
     return this.#unreturned;
   }
@@ -104,7 +104,7 @@ export class SplitQueue implements DriverQueue {
     return this.freeDescriptors >= needed;
   }
 
-  /** Adds a buffer to the chain under construction. */
+  /** Adds a buffer to the chain that is being built. */
   piece(address: number, length: number, isWritable: boolean): void {
     this.#pieceAddress[this.#pieces] = address;
     this.#pieceLength[this.#pieces] = length;
@@ -125,11 +125,11 @@ export class SplitQueue implements DriverQueue {
     return head;
   }
 
-  /** Shows the committed chains to the device. True if it wants a kick for them. */
+  /** Shows the committed chains to the device. True if the device wants a kick for them. */
   publish(): boolean {
     const before = this.#published;
     this.#published = this.availIndex;
-    // Atomic: a full fence between the index and the device's wish (2.7.13.3 and .4).
+    // Atomic: a full fence before the device's event index or flag is read (2.7.13.3 and .4).
     Atomics.store(this.memory.u16, (this.avail.offset >> 1) + 1, this.availIndex);
     if (before === this.availIndex) return false;
     if (!this.eventIndex) return (this.#read16(this.used.offset) & USED_F_NO_NOTIFY) === 0;
@@ -149,7 +149,7 @@ export class SplitQueue implements DriverQueue {
     return this.usedIndex !== this.lastUsed;
   }
 
-  /** The head of the next chain that came back, or −1. */
+  /** The head of the next returned chain, or −1. */
   popUsed(): number {
     if (!this.hasUsed) return -1;
     const { view } = this.memory;
@@ -163,7 +163,7 @@ export class SplitQueue implements DriverQueue {
     return head;
   }
 
-  /** Asks for a call at the next used chain. True if one is there already. */
+  /** Requests a call at the next used chain. True if there is already one. */
   armCall(): boolean {
     const { u16 } = this.memory;
     if (this.eventIndex) {
@@ -174,7 +174,7 @@ export class SplitQueue implements DriverQueue {
     return this.hasUsed;
   }
 
-  /** No calls, please. */
+  /** Requests no calls. */
   suppressCall(): void {
     const behind = (this.lastUsed - 1) & 0xffff;
     if (this.eventIndex) this.setUsedEvent(behind);
@@ -189,7 +189,7 @@ export class SplitQueue implements DriverQueue {
     this.lastUsed = this.usedIndex;
   }
 
-  // What follows lets a hostile driver write whatever it likes.
+  // From here on: what a hostile driver needs to write to the ring freely.
 
   /** Overwrites a descriptor in the table, or in an indirect table at `table`. */
   writeDescriptor(
@@ -205,7 +205,7 @@ export class SplitQueue implements DriverQueue {
     view.setUint16(at + 14, fields.next ?? 0, true);
   }
 
-  /** Puts any head into the available ring, `count` times, without a record of it. */
+  /** Puts any head into the available ring, `count` times, without recording it. */
   offerRaw(head: number, count = 1): void {
     for (let i = 0; i < count; i++) {
       const place = this.availIndex & (this.size - 1);
@@ -214,7 +214,7 @@ export class SplitQueue implements DriverQueue {
     }
   }
 
-  /** Takes used elements without checking them against any record. */
+  /** Takes a used element without checking it. */
   popRaw(): { head: number; length: number } | null {
     if (!this.hasUsed) return null;
     const place = this.lastUsed & (this.size - 1);
@@ -299,7 +299,7 @@ export class SplitQueue implements DriverQueue {
     if (!this.inOrder) {
       let last = head;
       for (let i = 1; i < count; i++) last = this.#nextOf[last] as number;
-      // With nothing free, `freeHead` is stale and must not become anyone's successor.
+      // With nothing free, `freeHead` is stale and must not be linked.
       if (this.freeDescriptors > 0) this.#nextOf[last] = this.#freeHead;
       this.#freeHead = head;
     }

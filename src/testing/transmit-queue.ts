@@ -9,20 +9,20 @@ export interface TransmitOptions {
   layout: Layout;
   /** Share of chains that go through an indirect table. */
   indirectShare: number;
-  /** Most frames under way at once. */
+  /** Most frames in flight at once. */
   slots: number;
-  /** Whether buffers are checked to be untouched when they come back. */
+  /** Whether to check that returned buffers are unchanged. */
   canaries: boolean;
   random: Random;
 }
 
-/** Sends frames on one queue. Buffers that come back must be exactly as they went. */
+/** Sends frames on one queue. Buffers must come back unchanged. */
 export class TransmitQueue {
   readonly ring: DriverQueue;
   readonly options: TransmitOptions;
-  /** Frames that came back. */
+  /** Frames that the device has returned. */
   completed = 0;
-  /** Packets of `sendSpan` that came back. */
+  /** Packets of `sendSpan` that the device has returned. */
   spansReturned = 0;
   readonly #slots: Slot[] = [];
   readonly #copies: Uint8Array[] = [];
@@ -65,13 +65,13 @@ export class TransmitQueue {
     return true;
   }
 
-  /** Puts a packet on the ring that lies anywhere, in one piece. */
+  /** Puts a packet at any address on the ring, as one piece. */
   sendSpan(address: number, length: number): void {
     this.ring.piece(address, length, false);
     this.ring.commit();
   }
 
-  /** Takes back what the device has finished with. Returns the number of frames. */
+  /** Takes back what the device has finished. Returns the number of frames. */
   reclaim(): number {
     let frames = 0;
     for (let head = this.ring.popUsed(); head !== -1; head = this.ring.popUsed()) {
@@ -89,7 +89,7 @@ export class TransmitQueue {
     return frames;
   }
 
-  /** After a reset of the ring: all buffers are the driver's again. */
+  /** After a reset of the ring: all buffers belong to the driver. */
   forget(): void {
     this.#free.length = 0;
     for (let i = this.#slots.length - 1; i >= 0; i--) this.#free.push(i);

@@ -36,7 +36,7 @@ async function speak(from: number, to: number): Promise<void> {
   for (let station = from; station < to; station++) {
     const frame = plainFrame({ to: BROADCAST, from: macOf(0x4000 + station) }, 60);
     await waitUntil(
-      () => end.send(frame), // the socket holds but a few
+      () => end.send(frame), // the socket holds only a few
       () => station,
     );
   }
@@ -46,7 +46,7 @@ async function speak(from: number, to: number): Promise<void> {
   );
 }
 
-it('of an uplink are learned up to its limit, which changes in place; the rest is counted', async () => {
+it('learns addresses up to a limit that can change in place, and counts the rest', async () => {
   const downs: unknown[] = [];
   nic.on('uplink-down', (event) => downs.push(event));
   await speak(0, 5);

@@ -1,13 +1,13 @@
-// What an uplink is configured with. `UplinkConfigInput` is what a user may write.
+// The configuration of an uplink. `UplinkConfigInput` is what a user may write.
 
 import type { SocketMode } from '../os/unix-endpoint.ts';
 import type { VlanSettings } from '../state/vlan.ts';
 import type { FaultSettings } from '../wires/fault-injector.ts';
 
-/** Where an XDP program goes: into the driver, the kernel's generic place, or the better one. */
+/** Where an XDP program is attached: the driver, the kernel's generic hook, or the better one. */
 type XdpAttach = 'auto' | 'native' | 'generic';
 
-/** Whether the driver moves an AF_XDP socket's frames itself. */
+/** Whether the driver moves the frames of an AF_XDP socket itself. */
 type XdpZeroCopy = 'auto' | 'required' | 'never';
 
 export interface XdpChoices {
@@ -18,13 +18,13 @@ export interface XdpChoices {
 interface UplinkName {
   name: string;
   vlan: VlanSettings;
-  /** As for a VF: of what goes to the world. */
+  /** As for a VF: for frames to the network. */
   gro: boolean;
-  /** Of stations behind it, that the switch learns. */
+  /** Of hosts behind it, which the switch learns. */
   addressesMax: number;
-  /** For tests of what is above: see docs/uplinks.md. */
+  /** For tests of the layers above: see docs/uplinks.md. */
   faults?: FaultSettings | undefined;
-  /** A pcapng file of what passes. */
+  /** A pcapng file of the frames that pass. */
   trace?: string | undefined;
 }
 
@@ -33,7 +33,7 @@ interface UplinkBase extends UplinkName {
   mtu: number;
 }
 
-/** An uplink connects the NIC to the world; its type says to which part of it. */
+/** An uplink connects the NIC to a network; its type says how. */
 export type UplinkConfig =
   | (UplinkBase & { type: 'loopback' | 'null' })
   | (UplinkBase & { type: 'tap'; interface: string; queues: number })
@@ -41,7 +41,7 @@ export type UplinkConfig =
   | (UplinkBase & { type: 'stream'; socket: string; mode: SocketMode })
   | (UplinkBase & { type: 'dgram'; socket: string; peer: string })
   | (UplinkBase & { type: 'vde'; socket: string })
-  /** The MTU is the interface's own. */
+  /** The MTU is that of the interface. */
   | (UplinkName & { type: 'packet'; interface: string; queues: number })
   | (UplinkName & { type: 'xdp'; interface: string; queues: number } & XdpChoices);
 
@@ -67,5 +67,5 @@ export interface UplinkConfigInput {
   addressesMax?: number | undefined;
 }
 
-/** What can change about an uplink. Its wires stay open for VLANs, GRO and addressesMax. */
+/** The wires of an uplink stay open if only VLANs, GRO or addressesMax change. */
 export type UplinkChanges = Partial<Omit<UplinkConfigInput, 'name' | 'type'>>;

@@ -13,26 +13,25 @@ import type { SourceListener, SourceState, UplinkSource } from './uplink.ts';
 const RETRY_MILLISECONDS = 500;
 
 export interface DgramOptions {
-  /** Ours, where the peer sends to. */
+  /** Our path, where the peer sends to. */
   socket: string;
-  /** The peer's. */
+  /** The peer's path. */
   peer: string;
   mtu: number;
 }
 
 /**
- * QEMU's `-netdev dgram` on Unix sockets: each frame a datagram, either side may come and go.
+ * QEMU's `-netdev dgram` on Unix sockets: one datagram per frame; either side may come and go.
  *
- * The socket is not connected, as QEMU's is not. So a peer that restarts is heard with its first
- * frame, and what is sent to its path reaches it. Who may send to us is for the rights of our path
- * to say, and for its directory's.
+ * Like QEMU's, the socket is not connected. So a peer that restarts can send at once, and frames
+ * sent to its path reach it. Permissions of our path and its directory decide who may send to us.
  */
 export class DgramSource implements UplinkSource {
   readonly #options: DgramOptions;
   readonly #poller: Poller;
   #listener: SourceListener | null = null;
   #fd = -1;
-  /** Connects to the peer, to see if it is there; in the processor, to wait for room. */
+  /** Connected to the peer to see whether it exists; the processor waits on it for room. */
   #probeFd = -1;
   #timer: NodeJS.Timeout | null = null;
   #isListening = false;
@@ -65,7 +64,7 @@ export class DgramSource implements UplinkSource {
     this.#listener?.onDown(reason);
   }
 
-  /** The sockets themselves are whole: the peer may come back. */
+  /** The sockets themselves are intact: the peer may come back. */
   release(): void {
     if (!this.#isUp && this.#listener !== null) this.#look();
   }
@@ -80,7 +79,7 @@ export class DgramSource implements UplinkSource {
     try {
       unlinkSync(this.#options.socket);
     } catch {
-      // Somebody has cleaned up already.
+      // It is already gone.
     }
   }
 
@@ -92,16 +91,17 @@ export class DgramSource implements UplinkSource {
 
   #isPeerThere(): boolean {
     const error = connectUnixSocket(this.#probeFd, this.#options.peer);
-    // Connected to somebody: to us, one hopes. If not, it refuses frames, and they are counted.
+    // EPERM: connected to another socket, hopefully ours. If not, it refuses frames, which are
+    // counted.
     return error === 0 || error === EPERM;
   }
 
-  /** Looks again in a while, and at once when a frame comes. */
+  /** Checks again after a while, and as soon as a frame arrives. */
   #wait(): void {
     this.#timer = setTimeout(() => this.#look(), RETRY_MILLISECONDS);
     this.#isListening = true;
     this.#poller.add(this.#fd, () => {
-      this.#deafen(); // it waits in the socket, and would be told of again and again
+      this.#deafen(); // the frame stays in the socket, which would stay readable
       if (!this.#isPeerThere()) return;
       this.#rest();
       this.#up();

@@ -2,25 +2,25 @@ import { findNetDevice, type NetDevice } from '../os/net-device.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
 import type { PortFile, SourceListener, SourceState, UplinkSource, Wires } from './uplink.ts';
 
-/** The kernel may hold on to what was closed for a moment, and does not tell when it lets go. */
+/** The kernel may keep a closed socket busy for a moment, and does not report when it is free. */
 const RETRY_MILLISECONDS = 50;
 
 /**
- * A source whose wires are opened on a network interface. It is up while the interface is, and goes
- * down and comes back with it: what a kind of its own adds is how to open and close.
+ * A source whose wires are opened on a network interface. It is up while the interface is up.
+ * Subclasses say how to open and close.
  */
 export abstract class InterfaceSource implements UplinkSource {
   readonly #name: string;
   readonly #watch: InterfaceWatch;
   #listener: SourceListener | null = null;
   #isOpen = false;
-  /** Of the interface that is open: another one may come to its name. */
+  /** Of the opened interface: another one may take over its name. */
   #index = 0;
-  /** What the wires that are up were told. */
+  /** The MTU in the last `onUp`. */
   #mtu = 0;
   #isUp = false;
   #isLost = false;
-  /** Downs that the listener was told of and has not carried out yet. */
+  /** Calls of `onDown` for which `release` is outstanding. */
   #downs = 0;
   #stopWatching = () => {};
   #retry: NodeJS.Timeout | undefined;
@@ -31,23 +31,23 @@ export abstract class InterfaceSource implements UplinkSource {
   }
 
   /**
-   * Opens what the wires need on the interface, which is null if there is none of that name.
-   * Returns the index of the interface. Throws an OperatorError, and leaves nothing open then.
+   * Opens what the wires need on the interface, which is null if none has that name. Returns the
+   * index of the interface. Throws an OperatorError, and then leaves nothing open.
    */
   protected abstract open(device: NetDevice | null): number;
   protected abstract close(): void;
-  /** What is open, as wires for the processor. */
+  /** The wires of what is open, for the processor. */
   protected abstract wires(device: NetDevice): Wires;
 
   /** The descriptors of what is open. */
   protected abstract descriptors(): number[];
 
-  /** Whether what is open does not suit the interface any more. */
+  /** Whether what is open no longer suits the interface. */
   protected isOutgrown(_device: NetDevice): boolean {
     return false;
   }
 
-  /** Whether the next try to open should come soon, although no interface has changed. */
+  /** Whether to retry soon, even if no interface changes. */
   protected isPassing(_error: unknown): boolean {
     return false;
   }
@@ -72,7 +72,7 @@ export abstract class InterfaceSource implements UplinkSource {
     this.#openAnew();
   }
 
-  /** Only when the processors have let go of all wires: what they use must not be closed. */
+  /** Only after the processors have released all wires: they must not use closed descriptors. */
   #openAnew(): void {
     if (!this.#isLost || this.#downs > 0) return;
     this.#isLost = false;
@@ -87,7 +87,7 @@ export abstract class InterfaceSource implements UplinkSource {
     this.#close();
   }
 
-  /** Compares the interface with what we know of it. */
+  /** Compares the interface with what is known of it. */
   #look(): void {
     if (this.#listener === null || this.#isLost) return;
     if (!this.#isOpen && !this.#tryToOpen()) return;
@@ -103,7 +103,7 @@ export abstract class InterfaceSource implements UplinkSource {
       this.#open();
       return true;
     } catch (error) {
-      // Not yet, or not ours: the next change of any interface is the next try.
+      // Not possible yet: the next change of any interface causes the next try.
       clearTimeout(this.#retry);
       if (this.isPassing(error)) this.#retry = setTimeout(() => this.#look(), RETRY_MILLISECONDS);
       return false;
@@ -118,7 +118,7 @@ export abstract class InterfaceSource implements UplinkSource {
   #up(wires: Wires): void {
     const { mtu } = wires.capabilities;
     if (this.#isUp && mtu === this.#mtu) return;
-    // The wires stay; what sends on them must learn what the interface takes now.
+    // The wires stay, but the switch must learn the new MTU.
     if (this.#isUp) this.#tell(`the MTU of the interface became ${mtu}`);
     this.#isUp = true;
     this.#mtu = mtu;

@@ -2,7 +2,7 @@ import { LinkMonitor } from '../os/link-monitor.ts';
 import type { Poller } from '../os/poller.ts';
 
 /**
- * One look-out for all uplinks of a NIC that live on interfaces; it listens while there are any.
+ * One monitor for all uplinks of a NIC that use interfaces; it listens while there are any.
  */
 export class InterfaceWatch {
   readonly #poller: Poller;

@@ -1,6 +1,6 @@
 import type { SourceListener, SourceState, UplinkSource } from './uplink.ts';
 
-/** Loopback and null: up from the start, with nothing to open. */
+/** Loopback and null: up from the start; there is nothing to open. */
 export class InternalSource implements UplinkSource {
   readonly #kind: 'loopback' | 'null';
   readonly #mtu: number;
@@ -11,7 +11,7 @@ export class InternalSource implements UplinkSource {
   }
 
   async start(listener: SourceListener): Promise<void> {
-    // The null wire takes anything; the loopback's frames come back, and must be finished then.
+    // The null wire accepts anything; frames of the loopback come back, so they must be complete.
     const capabilities = {
       mtu: this.#mtu,
       checksum: false,

@@ -1,7 +1,7 @@
 import type { XdpStatistics } from '../os/xdp-socket.ts';
 import type { CounterText } from '../state/counter-table.ts';
 
-/** What the kernel has counted of sockets that are mapped: AF_XDP's and packet sockets'. */
+/** The kernel's counters of mapped sockets: AF_XDP sockets and packet sockets. */
 export interface KernelStats extends Partial<Omit<XdpStatistics, 'drops'>> {
   drops: Partial<XdpStatistics['drops']>;
 }
@@ -13,25 +13,25 @@ export const KERNEL_COUNTERS = {
   },
   transmitRingEmpty: {
     unit: 'events',
-    help: 'Times that the kernel found the transmit ring empty, which is nothing amiss.',
+    help: 'Times that the kernel found the transmit ring empty, which is harmless.',
   },
 } as const satisfies Readonly<Record<keyof Omit<XdpStatistics, 'drops'>, CounterText>>;
 
 export const KERNEL_DROPS = {
   receiveDropped: {
     unit: 'frames',
-    help: "From the world: no chunk to put it into, or another reason of the kernel's.",
+    help: 'Receiving: no free chunk, or another reason of the kernel.',
   },
   receiveInvalid: {
     unit: 'frames',
-    help: 'From the world: the fill ring named no chunk.',
+    help: 'Receiving: an entry of the fill ring named no chunk.',
   },
   receiveRingFull: {
     unit: 'frames',
-    help: 'From the world: the NIC did not keep up.',
+    help: 'Receiving: the NIC did not keep up.',
   },
   transmitInvalid: {
     unit: 'frames',
-    help: 'To the world: the descriptor was refused.',
+    help: 'Sending: the kernel refused the descriptor.',
   },
 } as const satisfies Readonly<Record<keyof XdpStatistics['drops'], CounterText>>;

@@ -15,10 +15,10 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it('ends after 30 s, and each time that the loop is still there after twice as long', () => {
+it('ends after 30 s, and after twice as long each time that the loop persists', () => {
   for (const seconds of [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]) {
     hold.begin();
-    hold.begin(); // another processor has noticed it, too
+    hold.begin(); // another processor noticed the loop, too
     expect(hold.seconds).toBe(seconds);
     const before = ends;
     vi.advanceTimersByTime(seconds * 1000 - 1);
@@ -29,7 +29,7 @@ it('ends after 30 s, and each time that the loop is still there after twice as l
   }
 });
 
-it('is short again where the loop was gone for longer than it was held', () => {
+it('is short again if the loop was gone for longer than the hold', () => {
   hold.begin();
   vi.advanceTimersByTime(30_000);
   vi.advanceTimersByTime(31_000);
@@ -37,7 +37,7 @@ it('is short again where the loop was gone for longer than it was held', () => {
   expect(hold.seconds).toBe(30);
 });
 
-it('is forgotten when it is cancelled', () => {
+it('starts from the beginning after a cancel', () => {
   hold.begin();
   hold.cancel();
   vi.advanceTimersByTime(100_000);
@@ -46,7 +46,7 @@ it('is forgotten when it is cancelled', () => {
   expect(hold.seconds).toBe(30);
 });
 
-it('goes on where it was saved', () => {
+it('continues from its saved state', () => {
   hold.begin();
   vi.advanceTimersByTime(10_000);
   const now = performance.now();

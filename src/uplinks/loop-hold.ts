@@ -2,14 +2,14 @@ import { BackOff, type BackOffState } from '../back-off.ts';
 
 export interface LoopHoldState {
   milliseconds: number;
-  /** Of the hold that is on. */
+  /** Of the current hold. */
   endsInMs: number | null;
   backOff: BackOffState;
 }
 
 /**
- * How long an uplink is held that makes a loop with another: 30 s, and twice as long each time that
- * the loop is there again at once, up to an hour.
+ * How long an uplink that makes a loop with another is held: 30 s, and twice as long each time that
+ * the loop reappears at once, up to an hour.
  */
 export class LoopHold {
   readonly #onEnd: () => void;
@@ -55,7 +55,7 @@ export class LoopHold {
     if (endsInMs !== null) this.#wait(now, endsInMs);
   }
 
-  /** The operator or the link has changed something: whatever was, is forgotten. */
+  /** The operator or the link has changed something: starts from the beginning. */
   cancel(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;

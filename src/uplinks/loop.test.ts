@@ -27,7 +27,7 @@ afterEach(async () => {
 const path = (name: string) => join(lab.directory, `${name}.sock`);
 const states = () => lab.nic.uplinks().map(({ state }) => state);
 
-/** A datagram uplink: what it sends goes to the path of the peer. */
+/** A datagram uplink: it sends to the path of the peer. */
 async function addUplink(name: string, peer: string, vlan = {}): Promise<void> {
   await lab.nic.addUplink({ name, type: 'dgram', socket: path(name), peer: path(peer), vlan });
 }
@@ -49,47 +49,42 @@ async function closeLoop(vlan = {}): Promise<void> {
   events.length = 0;
 }
 
-describe.each([{}, { trunk: [10], native: 10 }])(
-  'two uplinks into one network, VLANs %j',
-  (vlan) => {
-    beforeEach(async () => {
-      await lab.nic.setVf('vf0', { vlan });
-      await closeLoop(vlan);
-    });
+describe.each([{}, { trunk: [10], native: 10 }])('a loop of two uplinks, VLANs %j', (vlan) => {
+  beforeEach(async () => {
+    await lab.nic.setVf('vf0', { vlan });
+    await closeLoop(vlan);
+  });
 
-    it('are noticed by one broadcast that goes round; the second is held', async () => {
-      const held = next('uplink-held', 'second');
-      guest.send(arpRequest(lab.mac(0), 0x0a000001, 0x0a000002));
-      expect(await held).toBe(
-        'leads into the same network as first: a loop; tries again after 30 s',
-      );
-      expect(states()).toEqual(['up', 'held']);
-      expect(events).toEqual(['second uplink-held']);
-      const sent = () => lab.nic.stats().uplinks.map(({ rx }) => rx.packets);
-      const before = sent();
-      guest.send(arpRequest(lab.mac(0), 0x0a000001, 0x0a000002));
-      await guest.waitTransmitted();
-      await waitUntil(() => (sent()[0] ?? 0) > (before[0] ?? 0), sent);
-      expect(sent()[1]).toBe(before[1]); // nothing goes round any more
-      lab.assertBalanced();
-    });
+  it('is detected by one broadcast that circulates; the second uplink is held', async () => {
+    const held = next('uplink-held', 'second');
+    guest.send(arpRequest(lab.mac(0), 0x0a000001, 0x0a000002));
+    expect(await held).toBe('makes a loop: first leads into the same network; retried after 30 s');
+    expect(states()).toEqual(['up', 'held']);
+    expect(events).toEqual(['second uplink-held']);
+    const sent = () => lab.nic.stats().uplinks.map(({ rx }) => rx.packets);
+    const before = sent();
+    guest.send(arpRequest(lab.mac(0), 0x0a000001, 0x0a000002));
+    await guest.waitTransmitted();
+    await waitUntil(() => (sent()[0] ?? 0) > (before[0] ?? 0), sent);
+    expect(sent()[1]).toBe(before[1]); // nothing circulates any more
+    lab.assertBalanced();
+  });
 
-    it('are tried again when the second one is set', async () => {
-      const held = next('uplink-held', 'second');
-      guest.send(arpRequest(lab.mac(0), 0x0a000001, 0x0a000002));
-      await held;
-      const again = next('uplink-held', 'second');
-      const isUp = next('uplink-up', 'second');
-      await lab.nic.setUplink('second', { addressesMax: 77 });
-      await isUp;
-      guest.send(arpRequest(lab.mac(0), 0x0a000001, 0x0a000002));
-      expect(await again).toContain('a loop');
-    });
-  },
-);
+  it('is retried when the second uplink is set', async () => {
+    const held = next('uplink-held', 'second');
+    guest.send(arpRequest(lab.mac(0), 0x0a000001, 0x0a000002));
+    await held;
+    const again = next('uplink-held', 'second');
+    const isUp = next('uplink-up', 'second');
+    await lab.nic.setUplink('second', { addressesMax: 77 });
+    await isUp;
+    guest.send(arpRequest(lab.mac(0), 0x0a000001, 0x0a000002));
+    expect(await again).toContain('a loop');
+  });
+});
 
 describe('what is no loop', () => {
-  it('is a host that moves between two uplinks a few times, or spreads its frames', async () => {
+  it('is a host that moves between two uplinks a few times, or uses both at once', async () => {
     await addUplink('first', 'left');
     ends.push(openDgramEnd(path('left'), path('first')));
     await addUplink('second', 'right');

@@ -21,7 +21,7 @@ import type { InterfaceWatch } from './interface-watch.ts';
 import type { KernelStats } from './kernel-stats.ts';
 import type { PortFile, SourceListener, Wires } from './uplink.ts';
 
-/** What the kernel means when it refuses a packet socket. */
+/** What the kernel's errors mean when it refuses a packet socket. */
 const MEANINGS = { EPERM: 'HEDDLE_UPLINK_RIGHTS', EACCES: 'HEDDLE_UPLINK_RIGHTS' } as const;
 
 export interface PacketOptions {
@@ -32,9 +32,8 @@ export interface PacketOptions {
 let lastGeneration = 0;
 
 /**
- * A packet socket on an interface that exists: a physical card, a veth. The guests are beside the
- * host on that network, not behind it; checksums and segmentation are left to the card and its
- * driver.
+ * A packet socket on an existing interface: a physical card, a veth. The guests are on that network
+ * beside the host, not behind it. Checksums and segmentation are left to the card and its driver.
  */
 export class PacketSource extends InterfaceSource {
   readonly #options: PacketOptions;
@@ -45,7 +44,7 @@ export class PacketSource extends InterfaceSource {
   #ringProblem: string | null = null;
   #hasRingRoom = false;
   #generation = 0;
-  /** The kernel forgets what it has told. */
+  /** Added up here: reading the kernel's counter clears it. */
   #ringFull = 0;
 
   constructor(options: PacketOptions, watch: InterfaceWatch) {
@@ -112,7 +111,7 @@ export class PacketSource extends InterfaceSource {
     return { capabilities, settings };
   }
 
-  /** All of them or none: a socket without is read as it always can be. */
+  /** All sockets get a ring or none: without one, messages are read. */
   #addRings(): void {
     lastGeneration += 1;
     this.#generation = lastGeneration;

@@ -36,11 +36,11 @@ describe('a passt of another version', () => {
     expect(mode).toBe('passt 2031_01_02.abcdef');
   });
 
-  test('that does not tell its version runs all the same', async () => {
+  test('that does not print its version runs nevertheless', async () => {
     expect(await start({ version: 'what?' })).not.toHaveProperty('mode');
   });
 
-  test('is started without what it does not know and can be done without', async () => {
+  test('is started without options that it does not know and that are not essential', async () => {
     await start({ version: 'passt 9', unknown: ['--stderr', '--quiet'] }, ['-t', '80']);
     const starts = readJournal(journal).map(({ words }) => words);
     expect(starts).toHaveLength(3);
@@ -49,7 +49,7 @@ describe('a passt of another version', () => {
     expect(starts[2]).toEqual([...needed, '-t', '80']);
   });
 
-  test('that lacks what is needed is refused, with its version', async () => {
+  test('that lacks a necessary option is refused, with its version', async () => {
     const starting = start({ version: 'passt 2021_01_01', unknown: ['--fd'] });
     await expect(starting).rejects.toMatchObject({
       code: 'HEDDLE_PASST_VERSION',
@@ -58,13 +58,13 @@ describe('a passt of another version', () => {
     expect(readJournal(journal)).toHaveLength(1);
   });
 
-  test('says which of the user’s own words it does not know', async () => {
+  test('reports which of the user’s arguments it does not know', async () => {
     const starting = start({ version: 'passt 9', unknown: ['--host'] }, ['--host']);
     await expect(starting).rejects.toMatchObject({ code: 'HEDDLE_PASST_FAILED' });
   });
 });
 
-describe('the end of a passt is not waited for in vain', () => {
+describe('stopping does not wait in vain for a passt', () => {
   async function startScript(lines: string[]): Promise<void> {
     const script = ['#!/bin/sh', '[ "$1" = --version ] && exit 0', ...lines].join('\n');
     writeFileSync(program, `${script}\n`, { mode: 0o755 });
@@ -72,20 +72,20 @@ describe('the end of a passt is not waited for in vain', () => {
     await source.start({ onUp: () => undefined, onDown: () => undefined });
   }
 
-  test('where it has come already, and something of it still holds its error output', async () => {
+  test('that has ended, while a child of it still holds its error output', async () => {
     await startScript(["trap '' TERM", 'sleep 50 &', `echo $! >'${journal}'`, 'exit 1']);
     await source.stop();
-    // Throws if that has ended as well: then it was waited for.
+    // Throws if the child has ended as well: then `stop` waited for it.
     process.kill(Number(readFileSync(journal, 'utf8')), 'SIGKILL');
   });
 
-  test('where it ignores to be asked', async () => {
+  test('that ignores SIGTERM', async () => {
     await startScript(["trap '' TERM", 'exec sleep 60']);
     await source.stop();
   });
 });
 
-test('no passt at all is a clear error', async () => {
+test('a missing passt is a clear error', async () => {
   source = new PasstSource({ program: join(directory, 'none'), mtu: 1500, arguments: [] });
   const starting = source.start({ onUp: () => undefined, onDown: () => undefined });
   await expect(starting).rejects.toMatchObject({

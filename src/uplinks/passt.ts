@@ -13,34 +13,34 @@ const START_MILLISECONDS = 300;
 const RETRY_MILLISECONDS_MIN = 200;
 const RETRY_MILLISECONDS_MAX = 5000;
 const STOP_MILLISECONDS = 1000;
-/** Where the child finds its end of the socket pair. */
+/** The child's end of the socket pair. */
 const CHILD_FD = 3;
 const COMPLAINT_LENGTH_MAX = 500;
 const VERSION_MILLISECONDS = 1000;
 
-/** Words that make it pleasanter, and that a passt older or newer than ours may not know. */
+/** Options that an older or newer passt may not know, and that are not essential. */
 const DISPENSABLE = ['--quiet', '--stderr'];
-/** As getopt_long of the C library says it, glibc's or musl's. */
+/** The error of getopt_long, in glibc and musl. */
 const UNKNOWN_OPTION = /unrecognized option:? '?(?:--)?([\w-]+)/;
 
 export interface PasstOptions {
   program: string;
   mtu: number;
-  /** Further words for passt: addresses, ports to forward. */
+  /** Further arguments for passt: addresses, ports to forward. */
   arguments: readonly string[];
 }
 
 /**
- * passt as a child: the guest's packets become the sockets of an ordinary user, so that it reaches
- * what this process reaches, with no rights at all. DHCP, NDP and DNS are passt's own. The two hold
- * the ends of a socket pair: whoever ends, ends the other, even by SIGKILL, and no path is left
- * behind.
+ * passt as a child: the guest's packets become sockets of an ordinary user, so that it reaches what
+ * this process reaches, without any rights. DHCP, NDP and DNS are passt's. Each process holds one
+ * end of a socket pair: when one ends, even by SIGKILL, so does the other, and no socket file is
+ * left behind.
  */
 export class PasstSource implements UplinkSource {
   readonly #options: PasstOptions;
   #listener: SourceListener | null = null;
   #child: ChildProcess | null = null;
-  /** Settles when the child has ended, if it ever began. */
+  /** Resolves when the child has ended, or could not be started. */
   #childEnd: Promise<void> = Promise.resolve();
   #fd = -1;
   #isUp = false;
@@ -71,11 +71,11 @@ export class PasstSource implements UplinkSource {
     this.#up();
   }
 
-  /** The stream broke: whatever passt is doing, it starts over. */
   save(): SourceState {
     return { fd: this.#fd, isUp: this.#isUp };
   }
 
+  /** The stream broke: passt is restarted, whatever its state. */
   lose(reason: string): void {
     this.#down(reason);
   }
@@ -95,7 +95,7 @@ export class PasstSource implements UplinkSource {
     this.#listener = null;
     this.#isUp = false;
     if (this.#retry !== null) clearTimeout(this.#retry);
-    this.#closeSocket(); // which ends it
+    this.#closeSocket(); // this ends passt
     const child = this.#child;
     if (child === null) return;
     child.kill('SIGTERM');
@@ -113,7 +113,7 @@ export class PasstSource implements UplinkSource {
     else this.release();
   }
 
-  /** Whether there is a word less to try it with. */
+  /** Whether another try without that option makes sense. */
   #dispenseWith(option: string | null): boolean {
     const left = this.#dispensable.filter((word) => word !== option);
     const isLess = left.length < this.#dispensable.length;
@@ -125,7 +125,7 @@ export class PasstSource implements UplinkSource {
     const { program } = this.#options;
     if (failure === 'ENOENT') return operatorError('HEDDLE_PASST_MISSING', { program });
     const option = unknownOption(this.#complaint);
-    // One of the user's own words may be the one that is not known.
+    // Unless it is one of the user's own arguments.
     if (option === null || !this.#needed().includes(option)) {
       return operatorError('HEDDLE_PASST_FAILED', { reason: failure, program });
     }
@@ -137,7 +137,7 @@ export class PasstSource implements UplinkSource {
     return ['--foreground', '--fd', `${CHILD_FD}`, '--mtu', `${this.#options.mtu}`];
   }
 
-  /** Starts passt. Resolves with null once it runs, or with why it does not. */
+  /** Starts passt. Resolves with null once it runs, or with the reason why it does not. */
   #launch(): Promise<string | null> {
     const { program, arguments: words } = this.#options;
     const [ours, theirs] = createSocketPair();
@@ -148,7 +148,7 @@ export class PasstSource implements UplinkSource {
       stdio: ['ignore', 'ignore', 'pipe', theirs],
     });
     this.#child = child;
-    // Noted from the start: it may have ended long before anybody waits for that.
+    // Registered at once: the child may end long before `stop` waits for it.
     this.#childEnd = new Promise((resolve) => {
       child.once('exit', () => resolve());
       child.once('error', () => resolve());
@@ -165,7 +165,7 @@ export class PasstSource implements UplinkSource {
         resolve(failure);
       };
       child.once('error', (error: NodeJS.ErrnoException) => settle(error.code ?? error.message));
-      // Not `exit`: what it complained of may come after that.
+      // Not `exit`: error output may arrive after it.
       child.once('close', (code, signal) => {
         const how = signal ?? `exit code ${code}`;
         const reason = [`passt ended (${how})`, lastLine(this.#complaint)]
@@ -178,7 +178,7 @@ export class PasstSource implements UplinkSource {
   }
 
   #up(): void {
-    if (this.#child === null) return; // it has just ended, and been reported
+    if (this.#child === null) return; // it has just ended, which was reported
     this.#isUp = true;
     this.#delay = RETRY_MILLISECONDS_MIN;
     const plain = plainCapabilities(this.#options.mtu, 64);
@@ -199,19 +199,19 @@ export class PasstSource implements UplinkSource {
   }
 }
 
-/** What it said last, without what it says about the system log. */
+/** The last line of the error output, except for lines about the system log. */
 function lastLine(text: string): string {
   const lines = text.split('\n').filter((line) => line !== '' && !/syslog/.test(line));
   return lines.at(-1)?.trim() ?? '';
 }
 
-/** The option that a passt of another version complained about, or null. */
+/** The option that passt does not know, or null. */
 function unknownOption(complaint: string): string | null {
   const [, name] = UNKNOWN_OPTION.exec(complaint) ?? [];
   return name === undefined ? null : `--${name}`;
 }
 
-/** Such as `passt 0.0~git20230309.7c7625d`; undefined if it does not say. */
+/** Such as `passt 0.0~git20230309.7c7625d`; undefined if the output is unexpected. */
 function askVersion(program: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const options = { timeout: VERSION_MILLISECONDS };

@@ -20,7 +20,7 @@ const source: UplinkSource = {
   save: () => ({}),
 };
 
-test('an uplink without room for its queues is an operator’s error, and leaves nothing', async () => {
+test('an uplink without room for its queues is an operator error and leaks nothing', async () => {
   const pins = new PinAllocator();
   pins.allocate(PINS_SIZE / 2, PIN_CELL_SIZE);
   const before = { cells: pins.usedCells, descriptors: openFdCount() };

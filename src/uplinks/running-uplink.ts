@@ -31,8 +31,7 @@ import type { UplinkState } from './uplink-state.ts';
  *
  *     source ─wires─► ports (in the processor) ─► rings ─► switch
  *
- * While its source is down, its rings do not run, and the switch floods what is meant for stations
- * behind it.
+ * While its source is down, its rings do not run, and the switch floods frames for hosts behind it.
  */
 export class Uplink implements SwitchPort {
   readonly number: number;
@@ -49,11 +48,11 @@ export class Uplink implements SwitchPort {
   readonly #memory = new GuestMemory(() => false);
   readonly #pins: Pin[] = [];
   readonly #callFds: number[] = [];
-  /** Ups and downs are carried out one after another. */
+  /** Changes are carried out one after another. */
   #lastChange: Promise<void> = Promise.resolve();
   #wires: Wires | null = null;
   #isUp = false;
-  /** Its link is down in the switch: it makes a loop with another uplink. */
+  /** While it is on, the link is down in the switch: the uplink makes a loop with another. */
   readonly #loop = new LoopHold(() => this.#change(() => this.#release()));
   #reason: string | undefined;
   #isClosed = false;
@@ -115,7 +114,7 @@ export class Uplink implements SwitchPort {
     }
   }
 
-  /** What changes while its wires stay open: VLANs, GRO, and how many addresses are learned. */
+  /** Changes what can change while the wires stay open: VLANs, GRO, and the address limit. */
   async change(config: UplinkConfig): Promise<void> {
     const { vlan } = this.#config;
     this.#config = config;
@@ -147,25 +146,25 @@ export class Uplink implements SwitchPort {
     if (this.#traceFd !== undefined) c.close(this.#traceFd);
   }
 
-  /** The processor found a wire dead. */
+  /** A processor found a wire dead. */
   onLost(reason: string): void {
     this.#source.lose(reason);
   }
 
-  /** Our own driver broke a ring, or the firmware trapped on it: start over. */
+  /** Our own driver broke a ring, or the firmware trapped on it: starts over. */
   async onRingFault(queue: number, { reason }: RingProblem): Promise<void> {
     await this.#port.rings.fault(queue, reason);
     await this.setAside(reason);
   }
 
-  /** It and another uplink lead into one network: it neither sends nor receives for a while. */
+  /** This uplink and another one lead into the same network: cuts this one off for a while. */
   hold(other: string): void {
     this.#change(async () => {
       if (!this.isUp || this.#isClosed) return;
       this.#loop.begin();
       await this.#port.setLink(false);
-      const wait = `tries again after ${this.#loop.seconds} s`;
-      this.#reason = `leads into the same network as ${other}: a loop; ${wait}`;
+      const wait = `retried after ${this.#loop.seconds} s`;
+      this.#reason = `makes a loop: ${other} leads into the same network; ${wait}`;
       this.#emit('uplink-held', { uplink: this.name, reason: this.#reason });
     });
   }
@@ -186,7 +185,7 @@ export class Uplink implements SwitchPort {
     return { ...this.#port.view(), wires: this.#wireViews() };
   }
 
-  /** Starts over; where that fails, the uplink is down and says why. */
+  /** Starts over. If that fails, the uplink is down, with a reason. */
   async setAside(reason: string): Promise<void> {
     const wires = this.#wires;
     if (wires === null) return;
@@ -267,7 +266,7 @@ export class Uplink implements SwitchPort {
 
   #change(work: () => Promise<void>): void {
     this.#lastChange = this.#lastChange.then(work).catch((error: Error) => {
-      // A processor refused, out of memory say. The NIC goes on without this uplink.
+      // A processor refused, for lack of memory for example. The NIC continues without this uplink.
       this.#reason = error.message;
       this.#isUp = false;
       this.#emit('uplink-down', { uplink: this.name, reason: error.message });
@@ -283,7 +282,7 @@ export class Uplink implements SwitchPort {
     try {
       await this.#attach(wires);
     } catch (error) {
-      await this.#letGo(); // all or nothing of it is up
+      await this.#letGo(); // all or nothing
       throw error;
     }
     this.#reason = undefined;
@@ -320,13 +319,13 @@ export class Uplink implements SwitchPort {
     const wires = this.#wires;
     if (wires === null) return;
     this.#wires = null;
-    this.#loop.cancel(); // a link that was held begins anew
+    this.#loop.cancel(); // a held link starts over
     const detach = wires.settings.map((wire, pair) => () => {
       const pin = pinOfPair(this.#roomOf(pair), wire);
       const command = { kind: 'detach-port', port: this.port, pair, pin } as const;
       return this.#fabric.post(this.#processorOf(pair), command);
     });
-    // In the end nothing holds on to what the source may close: a ring of the kernel's, say.
+    // Afterwards nothing refers to what the source may close, such as a ring of the kernel.
     await everyStep(`let go of the wires of ${this.name}`, [
       () => this.#port.rings.stopAll(),
       () => this.#port.setLink(true),
@@ -355,7 +354,7 @@ export class Uplink implements SwitchPort {
     });
   }
 
-  /** The queue pairs are spread over the processors, from the uplink's own on. */
+  /** The queue pairs are spread over the processors, starting with the uplink's own. */
   #processorOf(pair: number): number {
     return (this.processor + pair) % this.#fabric.processorCount;
   }
@@ -368,7 +367,7 @@ export class Uplink implements SwitchPort {
     return this.#processors().map((index) => this.#fabric.healthOf(index));
   }
 
-  /** The place of a queue pair in the pins. */
+  /** The place of a queue pair among the pins. */
   #roomOf(pair: number): Pin {
     const room = this.#pins[pair];
     if (room === undefined) throw new Error('assertion: wire without a pair');

@@ -11,7 +11,7 @@ export interface StreamOptions {
   mtu: number;
 }
 
-/** What a stream or a datagram socket can do: whole, finished frames. */
+/** The capabilities of a stream or datagram socket: it carries complete frames only. */
 export function plainCapabilities(mtu: number, burst: number) {
   return {
     mtu,

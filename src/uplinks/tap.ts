@@ -9,10 +9,10 @@ import type { InterfaceWatch } from './interface-watch.ts';
 import type { UplinkCapabilities } from './types.ts';
 import type { Wires } from './uplink.ts';
 
-/** virtio_net_hdr with num_buffers: what the rings hold. */
+/** virtio_net_hdr with num_buffers, as in the rings. */
 const HEADER_SIZE = 12;
 
-/** What the kernel means when it refuses a TAP. */
+/** What the kernel's errors mean when it refuses a TAP. */
 const MEANINGS = {
   EPERM: 'HEDDLE_UPLINK_RIGHTS',
   EACCES: 'HEDDLE_UPLINK_RIGHTS',
@@ -30,13 +30,13 @@ export interface TapOptions {
 
 /**
  * A TAP: the host itself is on the switch. An existing one may belong to an ordinary user
- * (`ip tuntap add … user`) and stays; one that is made here needs CAP_NET_ADMIN and goes with the
+ * (`ip tuntap add … user`) and is kept; creating one needs CAP_NET_ADMIN, and it vanishes with the
  * NIC.
  */
 export class TapSource extends InterfaceSource {
   readonly #options: TapOptions;
   #queues: TapQueue[] = [];
-  /** Made by somebody else: then it is also theirs to bring back. */
+  /** Somebody else created it, so it is up to them to restore it. */
   #isForeign: boolean | null = null;
 
   constructor(options: TapOptions, watch: InterfaceWatch) {
@@ -59,7 +59,7 @@ export class TapSource extends InterfaceSource {
       }
       this.#queues.push(queue);
     }
-    // An ordinary user may not: then whoever made it has to. The link says whether they did.
+    // An ordinary user may not: the uplink is down until the creator of the TAP does it.
     bringUp(name, mtu);
     return findNetDevice(name)?.index ?? 0;
   }

@@ -8,10 +8,10 @@ const INTERFACE_DESCRIPTION = 1;
 const LINK_TYPE_ETHERNET = 1;
 const OPTION_NAME = 2;
 
-/** Begins a new file; returns its descriptor. */
+/** Starts a new file; returns its descriptor. */
 export function openTrace(file: string, uplink: string): number {
   try {
-    const fd = openSync(file, 'w'); // queues share its offset, and write a block in one call
+    const fd = openSync(file, 'w'); // queues share its offset, and write each block with one call
     writeSync(fd, sectionHeader());
     writeSync(fd, interfaceDescription(uplink));
     return fd;
@@ -27,7 +27,7 @@ function sectionHeader(): Buffer {
   block.writeUInt32LE(block.length, 4);
   block.writeUInt32LE(BYTE_ORDER, 8);
   block.writeUInt16LE(1, 12);
-  block.writeBigInt64LE(-1n, 16); // the section's length: not known
+  block.writeBigInt64LE(-1n, 16); // the section's length: unknown
   block.writeUInt32LE(block.length, 24);
   return block;
 }
@@ -42,7 +42,7 @@ function interfaceDescription(name: string): Buffer {
   block.writeUInt16LE(OPTION_NAME, 16);
   block.writeUInt16LE(text.length, 18);
   text.copy(block, 20);
-  // The end of the options is four zeros.
+  // Options end with four zero bytes.
   block.writeUInt32LE(block.length, block.length - 4);
   return block;
 }

@@ -1,4 +1,4 @@
-// An uplink as its users see it.
+// The types of an uplink that its users see.
 
 import type { EventOf } from '../events.ts';
 import type { AddressStats, QueueStats, RxStats, TxStats } from '../state/stats.ts';
@@ -6,28 +6,27 @@ import type { WireStats } from '../wires/wire-stats.ts';
 import type { UplinkConfig } from './config.ts';
 import type { KernelStats } from './kernel-stats.ts';
 
-/** An uplink, seen as a guest: `tx` is from the world into the switch, `rx` to the world. */
-
 /** What an uplink can do; the switch adapts each frame to it, as to a guest's features. */
 export interface UplinkCapabilities {
-  /** Largest IP packet; Ethernet's own header comes on top. */
+  /** Largest IP packet, without the Ethernet header. */
   mtu: number;
-  /** Frames may come and go with their checksum undone. */
+  /** Frames may be received and sent with incomplete checksums. */
   checksum: boolean;
-  /** Frames may come with their checksum undone although none may go so. */
+  /** Frames may be received with incomplete checksums, although none may be sent so. */
   checksumFromWorld?: boolean;
-  /** Super-frames may come and go: TCP's, or UDP's too. */
+  /** Super-frames may be received and sent: of TCP, or of UDP too. */
   segmentation: 'none' | 'tcp' | 'tcp and udp';
-  /** Frames carry a virtio-net header to the outside. */
+  /** Frames carry a virtio-net header on the wire. */
   vnetHeader: boolean;
   /** Frames that one system call moves. */
   burst: number;
-  /** Wires side by side, each with a queue pair of its own. */
+  /** Parallel wires, each with its own queue pair. */
   queues: number;
-  /** How an AF_XDP socket gets its frames: where its program is, and who copies them. */
+  /** Details in words, such as where an AF_XDP program is attached and who copies frames. */
   mode?: string;
 }
 
+/** `tx`: from the network into the switch; `rx`: to the network. */
 export interface UplinkStats {
   name: string;
   type: UplinkConfig['type'];
@@ -40,9 +39,7 @@ export interface UplinkStats {
   kernel?: KernelStats;
 }
 
-/**
- * down: its interface, its peer or its process is not there. held: it makes a loop with another.
- */
+/** down: its interface, its peer or its process is missing. held: it makes a loop with another. */
 type UplinkState = 'down' | 'up' | 'held';
 
 export type UplinkInfo = UplinkConfig & {
@@ -50,16 +47,16 @@ export type UplinkInfo = UplinkConfig & {
   processor: number;
   /** What it can do while it is up. */
   capabilities?: UplinkCapabilities;
-  /** A processor of its queues is being replaced, and why. */
+  /** Why a processor of its queues is being replaced. */
   recovering?: string;
-  /** Why it is down, or held. */
+  /** Why it is down or held. */
   reason?: string;
 };
 
 export interface UplinkEvents {
   'uplink-up': { uplink: string };
   'uplink-down': { uplink: string; reason?: string };
-  /** It makes a loop with another uplink. `uplink-up` follows when it is tried again. */
+  /** It makes a loop with another uplink. `uplink-up` follows when it is retried. */
   'uplink-held': { uplink: string; reason?: string };
 }
 

@@ -1,4 +1,4 @@
-// What an uplink is to the control plane: something that opens wires and says what they can do.
+// An uplink as the control plane sees it: it opens wires and says what they can do.
 
 import {
   VIRTIO_F_VERSION_1,
@@ -28,19 +28,19 @@ export interface Wires {
 
 export interface SourceListener {
   onUp(wires: Wires): void;
-  /** The wires are of no use until the next `onUp`. */
+  /** The wires are unusable until the next `onUp`. */
   onDown(reason: string): void;
 }
 
-/** The file that the ports of an uplink work in: PAIR_SIZE bytes for each queue pair. */
+/** The memory file of an uplink's ports: PAIR_SIZE bytes for each queue pair. */
 export interface PortFile {
   fd: number;
   pairs: number;
-  /** Whether the processors can map a ring of the kernel's beside each pair. */
+  /** Whether the processors can map a ring of the kernel for each pair. */
   hasRingRoom: boolean;
 }
 
-/** Plain data; which of it there is depends on the kind. */
+/** Plain data; the kind of source determines which fields are set. */
 export interface SourceState {
   isUp?: boolean;
   fd?: number;
@@ -50,25 +50,25 @@ export interface SourceState {
   endpoint?: EndpointState;
 }
 
-/** One kind of uplink: opens its wires, watches over them, and closes them. */
+/** One kind of uplink: opens its wires, watches them, and closes them. */
 export interface UplinkSource {
   /**
-   * Throws an OperatorError if it cannot begin. May be up at once, or later, and again and again.
+   * Throws an OperatorError if it cannot start. May be up at once or later, and repeatedly.
    */
   start(listener: SourceListener, file: PortFile): Promise<void>;
   /** A processor found a wire dead. */
   lose(reason: string): void;
-  /** Nobody uses the wires of the last `onUp` any more: close what is broken, and try again. */
+  /** Nobody uses the wires of the last `onUp` any more: closes what is broken, and tries again. */
   release(): void;
-  /** What it holds beyond the wires of the last `onUp`, as data. */
+  /** What it holds besides the wires of the last `onUp`, as data. */
   save(): SourceState;
-  /** What the kernel counts of what is open, where it does. */
+  /** The kernel's counters of what is open, if it has any. */
   kernelStats?(): KernelStats | undefined;
   /** Closes everything; nobody uses the wires. */
   stop(): Promise<void>;
 }
 
-/** The features that a port "negotiates": what its wires take and give unfinished. */
+/** The features that a port "negotiates": what its wires accept and deliver incomplete. */
 export function featuresOf(capabilities: UplinkCapabilities): bigint {
   const bits: number[] = [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF];
   if (capabilities.checksum) bits.push(VIRTIO_NET_F_CSUM, VIRTIO_NET_F_GUEST_CSUM);

@@ -21,14 +21,14 @@ const DESCRIPTION_SIZE = 128;
 const AF_UNIX = 1;
 
 export interface VdeOptions {
-  /** The directory that `vde_switch -s` made. */
+  /** The directory that `vde_switch -s` created. */
   socket: string;
   mtu: number;
 }
 
 /**
  * A port of a VDE switch: a request on its control socket names our datagram socket, and the answer
- * its own. The port lives as long as the control connection does.
+ * names the switch's. The port lives as long as the control connection.
  */
 export class VdeSource implements UplinkSource {
   readonly #options: VdeOptions;
@@ -100,9 +100,9 @@ export class VdeSource implements UplinkSource {
     this.#listener.onUp({ capabilities, settings });
   }
 
-  /** Beside the switch's own sockets, as its library does, or where anybody may write. */
+  /** Binds in the switch's directory, as the VDE library does, or else in /tmp. */
   #bind(): void {
-    // No number of ours is one of a kind where containers share a directory, not even the PID.
+    // Containers may share a directory, so not even the PID is unique.
     const name = `.heddle-${randomBytes(8).toString('hex')}`;
     let failure: unknown;
     for (const directory of [this.#options.socket, '/tmp']) {
@@ -129,7 +129,7 @@ export class VdeSource implements UplinkSource {
     try {
       unlinkSync(this.#path);
     } catch {
-      // The switch's directory has gone with it.
+      // The directory is gone, and the socket with it.
     }
   }
 }
@@ -139,7 +139,7 @@ function openControl(path: string): Promise<Socket> {
     const control = connect(path);
     control.once('connect', () => {
       control.off('error', reject);
-      control.on('error', () => undefined); // its close tells
+      control.on('error', () => undefined); // `close` follows
       resolve(control);
     });
     control.once('error', reject);

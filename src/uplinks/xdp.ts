@@ -17,7 +17,7 @@ import { InterfaceSource } from './interface-source.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
 import type { PortFile, SourceListener, Wires } from './uplink.ts';
 
-/** What the kernel and libxdp mean when they refuse a socket or a program. */
+/** What errors of the kernel and libxdp mean when they refuse a socket or a program. */
 const MEANINGS = {
   EPERM: 'HEDDLE_UPLINK_RIGHTS',
   EACCES: 'HEDDLE_UPLINK_RIGHTS',
@@ -34,14 +34,14 @@ export interface XdpOptions extends XdpChoices {
   queues: number;
 }
 
-/** Ethernet's header and one VLAN tag: what an MTU does not count. */
+/** Ethernet header and one VLAN tag, which an MTU does not include. */
 const LINK_HEADER_SIZE_MAX = 18;
 /** The largest MTU whose frames fit into one chunk each. */
 const CHUNK_MTU_MAX = XDP_CHUNK_SIZE - XDP_HEADROOM - LINK_HEADER_SIZE_MAX;
 
 const MIB = 0x100000;
 
-/** The kernel takes a closed socket off its queue some milliseconds later. */
+/** The kernel frees the queue of a closed socket some milliseconds later. */
 const BUSY_TRIES = 20;
 const BUSY_MILLISECONDS = 20;
 
@@ -56,8 +56,8 @@ interface Opened {
 }
 
 /**
- * AF_XDP sockets, one for each queue of an interface that exists. Their frames lie in the memory of
- * the port itself. The host sees nothing of what comes in on these queues.
+ * AF_XDP sockets, one for each queue of an existing interface. Their frames are in the memory of
+ * the port itself. The host sees nothing of what arrives on these queues.
  */
 export class XdpSource extends InterfaceSource {
   readonly #options: XdpOptions;
@@ -86,7 +86,7 @@ export class XdpSource extends InterfaceSource {
     return error instanceof OperatorError && error.code === 'HEDDLE_UPLINK_XDP_BUSY';
   }
 
-  /** Frames of several chunks cost a driver its zero-copy mode: only where the MTU asks for it. */
+  /** Frames of several chunks cost a driver its zero-copy mode: used only if the MTU needs it. */
   protected override isOutgrown({ mtu }: NetDevice): boolean {
     const { program, sockets } = this.#opened ?? {};
     const couldMore = program?.hasFragments === true && sockets?.[0]?.wantsFragments === false;
@@ -117,7 +117,7 @@ export class XdpSource extends InterfaceSource {
     const opened = this.#opened;
     this.#opened = null;
     if (opened === null) return;
-    // The program first: frames go to the host again, and not to sockets that are closing.
+    // The program first: frames then go to the host, not to sockets that are closing.
     opened.program.close();
     for (const socket of opened.sockets) socket.close();
     c.close(opened.promiscuityFd);
@@ -148,7 +148,8 @@ export class XdpSource extends InterfaceSource {
     const capabilities = {
       mtu: takesLarge ? mtu : Math.min(mtu, CHUNK_MTU_MAX),
       checksum: false,
-      // A card checks what it takes from its wire; a frame that saw no wire may be unfinished.
+      // A card verifies checksums from its wire; frames that never were on a wire may be
+      // incomplete.
       checksumFromWorld: !isZeroCopy,
       segmentation: 'none',
       vnetHeader: false,
@@ -163,7 +164,7 @@ export class XdpSource extends InterfaceSource {
     return this.#opened === null ? undefined : sumStatistics(this.#opened.sockets);
   }
 
-  /** Throws a SystemError, and leaves nothing open then. */
+  /** Throws a SystemError, and then leaves nothing open. */
   #openAll(device: NetDevice): Opened {
     const program = XdpProgram.load();
     const sockets: XdpSocket[] = [];

@@ -64,7 +64,7 @@ describe('two packet uplinks into one bridge', () => {
     const isHeld = held();
     guest.send(arpRequest(lab.mac(0), 0x0a000001, 0x0a000002));
     const event = await isHeld;
-    const reason = 'leads into the same network as first: a loop; tries again after 30 s';
+    const reason = 'makes a loop: first leads into the same network; retried after 30 s';
     expect(event).toEqual({ uplink: 'second', reason });
     expect(lab.nic.uplink('second')).toMatchObject({ state: 'held', reason });
     expect(lab.nic.uplink('first').state).toBe('up');

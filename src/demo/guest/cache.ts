@@ -3,14 +3,14 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Where things are kept that can be made again: in a checkout its `.cache`, else the user's. */
+/** Where files are kept that can be rebuilt: `.cache` in a checkout, else the user's cache. */
 export function cacheDirectory(): string {
   const checkout = checkoutDirectory();
   if (checkout !== undefined) return join(checkout, '.cache');
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'heddle');
 }
 
-/** The project's own directory, if this runs from a checkout that may be written to. */
+/** The project's directory, if this runs from a checkout that is writable. */
 function checkoutDirectory(): string | undefined {
   let directory = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(directory, 'package.json'))) {

@@ -2,7 +2,7 @@ import { Duplex } from 'node:stream';
 import { expect, test } from 'vitest';
 import { CommandChannel } from './command-channel.ts';
 
-/** The guest's end of the port, as strings. */
+/** The guest's end of the port; its writes, as strings. */
 function openChannel(): { channel: CommandChannel; port: Duplex; written: string[] } {
   const written: string[] = [];
   const port = new Duplex({
@@ -17,7 +17,7 @@ function openChannel(): { channel: CommandChannel; port: Duplex; written: string
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
-test('a command travels in one line and its answer comes back in pieces', async () => {
+test('a command is sent as one line, and its answer may arrive in pieces', async () => {
   const { channel, port, written } = openChannel();
   const answer = channel.send('echo "ä"\necho b', 5);
   expect(written).toEqual([`1 5 ${base64('echo "ä"\necho b')}\n`]);
@@ -27,7 +27,7 @@ test('a command travels in one line and its answer comes back in pieces', async 
   expect(await answer).toEqual({ exitCode: 7, output: 'ä\nb\n' });
 });
 
-test('answers find their commands in any order, and none is no output', async () => {
+test('answers may arrive in any order, and an answer may be empty', async () => {
   const { channel, port } = openChannel();
   const answers = [channel.send('a', 5), channel.send('b', 5)];
   port.push(`done 2 0 ${base64('B')}\ndone 1 0 \n`);
@@ -37,7 +37,7 @@ test('answers find their commands in any order, and none is no output', async ()
   ]);
 });
 
-test('the word that the guest is ready is an event', async () => {
+test('a ready guest is reported as an event', async () => {
   const { channel, port } = openChannel();
   const version = new Promise((resolve) => channel.once('ready', resolve));
   port.push('ready 6.1.0\n');
@@ -51,7 +51,7 @@ test('an abandoned command rejects with the reason', async () => {
   await expect(answer).rejects.toThrow('it burnt');
 });
 
-test('an answer to no command means that one was misread', async () => {
+test('an answer to no command rejects: the guest misread a command', async () => {
   const { channel, port } = openChannel();
   const answer = channel.send('a', 5);
   port.push('done A= 1 \n');

@@ -1,4 +1,5 @@
-// The host's end of the guest's command loop; protocol and guest's end are in `init-script.ts`.
+// The host's end of the guest's command loop. `init-script.ts` has the protocol and the guest's
+// end.
 
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
@@ -18,7 +19,7 @@ interface ChannelEvents {
   ready: [kernelVersion: string];
 }
 
-/** The guest works on one command at a time; later ones wait in the serial port. */
+/** The guest runs one command at a time; later ones wait in the serial port. */
 export class CommandChannel extends EventEmitter<ChannelEvents> {
   #stream: Duplex;
   #waiters = new Map<number, Waiter>();
@@ -30,7 +31,7 @@ export class CommandChannel extends EventEmitter<ChannelEvents> {
     this.#stream = stream;
     stream.setEncoding('latin1');
     stream.on('data', (text: string) => this.#take(text));
-    stream.on('error', () => {}); // The machine's exit is what gets reported.
+    stream.on('error', () => {}); // The exit of QEMU is reported instead.
   }
 
   send(script: string, timeoutSeconds: number): Promise<CommandResult> {
@@ -42,7 +43,7 @@ export class CommandChannel extends EventEmitter<ChannelEvents> {
     });
   }
 
-  /** No answer will come any more: the guest stopped or restarted. */
+  /** No answer will come: the guest stopped or restarted. */
   abandon(reason: Error): void {
     const waiters = [...this.#waiters.values()];
     this.#waiters.clear();
@@ -58,13 +59,13 @@ export class CommandChannel extends EventEmitter<ChannelEvents> {
   #takeLine(line: string): void {
     const [verb, ...words] = line.split(' ');
     if (verb === 'ready') this.emit('ready', words[0] ?? '');
-    if (verb !== 'done') return; // Noise of the firmware or of a terminal not yet in raw mode.
+    if (verb !== 'done') return; // Output of the firmware, or before raw mode.
     const id = Number(words[0]);
     const waiter = this.#waiters.get(id);
     this.#waiters.delete(id);
     const output = Buffer.from(words[2] ?? '', 'base64').toString();
     if (waiter !== undefined) waiter.resolve({ exitCode: Number(words[1]), output });
-    // It misread a command, which would else be waited for until time is up.
+    // The guest misread a command, which would otherwise wait until its timeout.
     else this.abandon(new Error(`The guest answered: ${line}`));
   }
 }

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
 import { ConsoleLog } from './console-log.ts';
 
-test('a panic is told once its line is whole, and the tail is plain text', async () => {
+test('a panic is reported once its line is complete, and the tail is plain text', async () => {
   const console = new ConsoleLog();
   const stream = new PassThrough();
   console.listen(stream);

@@ -1,6 +1,5 @@
-// A cpio archive in the "newc" format, the one the Linux kernel unpacks as its first file system.
+// A cpio archive in the "newc" format, which the Linux kernel unpacks as its first file system.
 // Format: Documentation/driver-api/early-userspace/buffer-format.rst in the kernel's sources.
-//
 //   ┌────────┬──────────────────┬────────────┬─────┬──────────┬─────┐
 //   │ 070701 │ 13 × 8 hex digits │ name + NUL │ pad │ contents │ pad │   … then "TRAILER!!!"
 //   └────────┴──────────────────┴────────────┴─────┴──────────┴─────┘
@@ -30,7 +29,7 @@ export function symbolicLink(path: string, target: string): ArchiveEntry {
   return { path, mode: linkType | 0o777, contents: Buffer.from(target) };
 }
 
-/** The archive's bytes. Entries get their parent directories, which the kernel does not invent. */
+/** The archive's bytes. Parent directories are added: the kernel does not create them. */
 export function archive(entries: readonly ArchiveEntry[]): Buffer {
   const all = [...parentDirectories(entries), ...entries];
   const records = all.map((entry, index) => record(entry, index + 1));

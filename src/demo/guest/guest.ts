@@ -25,7 +25,7 @@ export class Guest {
   #exit: Promise<void>;
   #onFailure = new Set<(error: Error) => void>();
 
-  /** Starts QEMU; `booted()` tells when the guest is there. */
+  /** Starts QEMU; `booted()` waits for the guest. */
   constructor(options: GuestOptions) {
     const kernel = findKernel();
     const missing = missingForGuests();
@@ -56,7 +56,7 @@ export class Guest {
     return this.#qemu.pid;
   }
 
-  /** Resolves when the guest's init has configured the network and takes commands. */
+  /** Resolves when the guest's init has configured the network and accepts commands. */
   booted(timeoutSeconds = bootSeconds): Promise<void> {
     return this.#withDeadline('boot', timeoutSeconds, (resolve) => {
       this.#channel.once('ready', () => resolve());
@@ -65,29 +65,29 @@ export class Guest {
 
   /** Runs a shell script in the guest, whatever its exit code. */
   attempt(script: string, timeoutSeconds = 60): Promise<CommandResult> {
-    // The guest ends the command itself, so that it is free for the next; the host is a backstop.
+    // The guest enforces the time limit itself, to be free for the next command.
     return this.#withDeadline(`answer to "${script}"`, timeoutSeconds + 10, (resolve, reject) => {
       this.#channel.send(script, timeoutSeconds).then(resolve, reject);
     });
   }
 
-  /** Runs a shell script in the guest and returns its output; an exit code other than 0 rejects. */
+  /** Runs a shell script in the guest and returns its output. Rejects unless the exit code is 0. */
   async run(script: string, timeoutSeconds = 60): Promise<string> {
     const { exitCode, output } = await this.attempt(script, timeoutSeconds);
     if (exitCode === 0) return output;
     throw new Error(`${this.name}: "${script}" ended with exit code ${exitCode}:\n${output}`);
   }
 
-  /** Restarts the guest's kernel, as its own `reboot` does, and waits for it. */
+  /** Restarts the guest's kernel, as `reboot` does, and waits until it has booted. */
   async reboot(): Promise<void> {
     const isBack = this.booted();
-    // Its answer never comes: the restart is the answer.
+    // There is no answer to this command: the guest restarts first.
     this.#channel.send('reboot -f', 5).catch(() => {});
     await isBack;
     this.#channel.abandon(new Error(`${this.name} was restarted`));
   }
 
-  /** Switches the machine off. Never rejects. */
+  /** Powers the machine off. Never rejects. */
   async close(): Promise<void> {
     if (!this.#hasExited && this.#qemu.pid !== undefined) {
       this.#qemu.kill('SIGTERM');
@@ -101,7 +101,7 @@ export class Guest {
     await this.close();
   }
 
-  /** Settles with what `start` gives, or rejects when the machine fails or time is up. */
+  /** Settles as `start` decides; rejects when the machine fails or the time is up. */
   #withDeadline<T>(
     what: string,
     seconds: number,
@@ -119,7 +119,7 @@ export class Guest {
       };
       const before = this.#cpuSeconds();
       const timer = setTimeout(() => {
-        // Whether it waits or runs in circles is the first question about a guest that is silent.
+        // Tells a guest that waits from one that loops.
         const used = (this.#cpuSeconds() - before).toFixed(1);
         const reason = `no ${what} within ${seconds} s, in which QEMU used ${used} s of CPU time`;
         fail(this.#describe(reason));
@@ -149,7 +149,7 @@ export class Guest {
   }
 }
 
-/** A child that cannot outlive this process, not even when this process is killed. */
+/** A child that ends with this process, even if this process is killed. */
 function spawnBound(program: string, args: readonly string[]): ChildProcess {
   const stdio = ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] as const;
   const path = findProgram(program) ?? program;

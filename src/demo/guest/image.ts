@@ -1,6 +1,5 @@
 // The guest's whole file system, packed for the kernel: busybox, iperf3 and ethtool with the
-// libraries they need, and the virtio modules. Building takes a fraction of a second; still it is
-// kept, named by the hash of what went in, so that a second start has nothing to do.
+// libraries they need, and the virtio modules. It is cached under the hash of its inputs.
 
 import { execFileSync } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
@@ -12,15 +11,15 @@ import { initScript, loadDriversScript, networkScript } from './init-script.ts';
 import { driverModules, type Kernel, moduleName, unpackerOf } from './kernel.ts';
 import { findProgram } from './requirements.ts';
 
-/** Raise it when this file changes what an image contains. */
+/** Increase it when this file changes what an image contains. */
 const recipe = 3;
 
-/** The path of an image for this kernel: made now, or kept from an earlier time. */
+/** The path of an image for this kernel, built now or cached. */
 export function guestImage(kernel: Kernel): string {
   const path = join(cacheDirectory(), `guest-${kernel.version}-${imageKey(kernel)}.cpio`);
   if (existsSync(path)) return path;
   mkdirSync(cacheDirectory(), { recursive: true });
-  // Another process may build the same image now: whoever is last replaces it by an equal one.
+  // Another process may be building the same image: the last rename wins, and both are equal.
   const draft = `${path}.${randomUUID()}`;
   writeFileSync(draft, archive(imageEntries(kernel)));
   renameSync(draft, path);
@@ -56,14 +55,14 @@ function dynamicProgramEntries(names: readonly string[]): ArchiveEntry[] {
     for (const library of sharedLibraries(path)) libraries.add(library);
     return file(`bin/${name}`, readFileSync(path));
   });
-  // A library keeps its path, so that the program's loader finds it without a cache.
+  // A library keeps its path, so that the program's loader finds it without ld.so.cache.
   return [...programs, ...[...libraries].map((path) => file(path.slice(1), readFileSync(path)))];
 }
 
 function sharedLibraries(program: string): string[] {
   const listing = execFileSync('ldd', [program], { encoding: 'utf8' });
   const linked = [...listing.matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] as string);
-  // iperf3 cancels its threads (since 3.16), for which glibc loads a library that no list names.
+  // iperf3 (since 3.16) cancels threads, for which glibc loads a library that ldd does not list.
   const beside = linked.map((path) => join(dirname(path), 'libgcc_s.so.1')).filter(existsSync);
   return [...linked, ...beside];
 }

@@ -1,13 +1,13 @@
-// The guest's first program. It configures the network from the kernel's command line (the kernel
-// hands `guest_…=` words to init as environment variables) and then serves commands on the second
-// serial port, so that nothing the kernel prints on the first one can disturb an answer.
+// The guest's init. It configures the network from the kernel's command line (the kernel passes
+// `guest_…=` words to init as environment variables) and then serves commands on the second serial
+// port, so that kernel messages on the first one cannot corrupt an answer.
 //
 //   host → guest   <id> <seconds> <base64 of a shell script>
 //   guest → host   ready <kernel version>
 //                  done <id> <exit code> <base64 of its output>
 //
-// They are not read by the first process itself: all orphans are its own, and a shell whose child
-// ends forgets the half of a line that `read` has by then. A command would be lost now and then.
+// A subshell reads the commands, not PID 1: PID 1 inherits all orphans, and when a child ends,
+// `read` loses the part of a line that it already has. A command would be lost now and then.
 
 export const initScript = `#!/bin/sh
 mount -t proc proc /proc
@@ -34,7 +34,7 @@ serve &
 wait
 `;
 
-/** Loads virtio and the network driver; does nothing for modules that are there already. */
+/** Loads virtio and the network driver; skips modules that are already loaded. */
 export const loadDriversScript = `#!/bin/sh
 for module in $(cat /modules/order); do
   name=\${module%.ko}
@@ -42,7 +42,7 @@ for module in $(cat /modules/order); do
 done
 `;
 
-/** Gives the NIC its address; the driver's probe is synchronous, so the interface exists by now. */
+/** Sets the address of eth0. The driver's probe is synchronous, so the interface exists by now. */
 export const networkScript = `#!/bin/sh
 [ -e /sys/class/net/eth0 ] || { echo "no network interface" >&2; exit 1; }
 [ -z "$guest_address" ] || ip address add "$guest_address" dev eth0

@@ -20,7 +20,7 @@ function install(version: string, dependencies: string): void {
 
 const find = () => findKernel(join(root, 'boot'), join(root, 'modules'));
 
-test('the newest cloud kernel that has its modules is chosen', () => {
+test('chooses the newest cloud kernel that has its modules', () => {
   expect(find()).toBeUndefined();
   writeFileSync(join(root, 'boot', 'vmlinuz-9.0.0-cloud-amd64'), 'a kernel without modules');
   expect(find()).toBeUndefined();
@@ -30,7 +30,7 @@ test('the newest cloud kernel that has its modules is chosen', () => {
   expect(find()?.version).toBe('6.1.0-10-cloud-amd64');
 });
 
-test('modules come after what they need, and built-in ones not at all', () => {
+test('modules come after their dependencies; built-in ones are omitted', () => {
   install(
     '6.1.0',
     [
@@ -44,7 +44,7 @@ test('modules come after what they need, and built-in ones not at all', () => {
   expect(names).toEqual(['virtio_ring', 'virtio', 'failover', 'virtio_net']);
 });
 
-test('the end of a name says what unpacks a module', () => {
+test('the suffix of a module says what unpacks it', () => {
   const names = ['a.ko', 'a.ko.gz', 'a.ko.xz', 'a.ko.zst'];
   expect(names.map(unpackerOf)).toEqual([undefined, 'gzip', 'xz', 'zstd']);
 });

@@ -1,17 +1,17 @@
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A kernel of the host's distribution, with the modules that belong to it. */
+/** A kernel of the host's distribution, with its modules. */
 export interface Kernel {
   readonly version: string;
   readonly image: string;
   readonly modules: string;
 }
 
-/** What an ordinary guest loads: virtio over PCI, the network driver, the entropy device's. */
+/** What an ordinary guest loads: virtio over PCI, the network driver and the entropy driver. */
 const driverNames = ['virtio_pci', 'virtio_net', 'virtio_rng'];
 
-/** The newest kernel that has its modules; the small "cloud" flavour first, for it boots faster. */
+/** The newest kernel that has its modules; a "cloud" kernel is preferred: it boots faster. */
 export function findKernel(boot = '/boot', modulesRoot = '/lib/modules'): Kernel | undefined {
   if (!existsSync(boot)) return undefined;
   const versions = readdirSync(boot)
@@ -32,7 +32,7 @@ export function driverModules(kernel: Kernel): string[] {
   for (const line of readFileSync(join(kernel.modules, 'modules.dep'), 'utf8').split('\n')) {
     const [path, dependencies] = line.split(':');
     if (path === undefined || dependencies === undefined) continue;
-    // modules.dep lists what must be there first last.
+    // modules.dep lists dependencies in reverse loading order.
     needs.set(path, dependencies.trim().split(' ').filter(Boolean).reverse());
     pathOf.set(moduleName(path), path);
   }
@@ -48,7 +48,7 @@ export function driverModules(kernel: Kernel): string[] {
 
 const unpackers: Readonly<Record<string, string>> = { '.xz': 'xz', '.zst': 'zstd', '.gz': 'gzip' };
 
-/** The program that unpacks a module to its standard output with `-dc`; undefined: it is plain. */
+/** The program that unpacks a module to its standard output with `-dc`; undefined: uncompressed. */
 export function unpackerOf(path: string): string | undefined {
   return unpackers[path.slice(path.lastIndexOf('.'))];
 }
@@ -63,7 +63,7 @@ function rank(version: string): number {
   return version.includes('cloud') ? 1 : 0;
 }
 
-/** Some distributions let only root read kernels. */
+/** On some distributions only root can read kernels. */
 function isReadable(path: string): boolean {
   try {
     accessSync(path, constants.R_OK);

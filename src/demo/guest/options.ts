@@ -1,27 +1,27 @@
-/** A guest to be booted. */
+/** A guest to boot. */
 export interface GuestOptions {
   readonly name: string;
   readonly mac: string;
   /** The VF's vhost-user socket. */
   readonly socket: string;
-  /** `client` (default): QEMU connects to the NIC. `server`: QEMU listens and the NIC connects. */
+  /** `client` (default): QEMU connects to the NIC. `server`: QEMU listens, and the NIC connects. */
   readonly socketMode?: 'client' | 'server';
-  /** The address of eth0 with its prefix length, like `10.0.0.1/24`. */
+  /** The address of eth0 with its prefix length, such as `10.0.0.1/24`. */
   readonly address?: string;
   readonly queuePairs?: number;
-  /** Virtual CPUs; as many as queue pairs unless told. */
+  /** Virtual CPUs. Default: one per queue pair. */
   readonly processors?: number;
   readonly memoryMiB?: number;
-  /** `private`: nobody else can see it, which rules vhost-user out. */
+  /** `private`: not shared, which rules vhost-user out. */
   readonly memory?: 'memfd' | 'hugetlb' | 'private';
   /** QEMU's `-netdev` without its id, for a guest that is not on a VF: `stream,server=off,…`. */
   readonly netdev?: string;
-  /** The machine has an (Intel) IOMMU, and the NIC is behind it. */
+  /** The machine has an (Intel) IOMMU, and its NIC is behind it. */
   readonly iommu?: boolean;
-  /** What QEMU's virtio-net-pci is told besides, like `mrg_rxbuf=off`. */
+  /** Further properties of QEMU's virtio-net-pci, such as `mrg_rxbuf=off`. */
   readonly deviceProperties?: readonly string[];
-  /** The vhost-user socket of an entropy device, on which the NIC listens. */
+  /** The vhost-user socket on which the NIC serves an entropy device. */
   readonly rngSocket?: string;
-  /** Where QEMU listens for commands of its own (QMP). */
+  /** The path on which QEMU accepts QMP commands. */
   readonly monitorSocket?: string;
 }

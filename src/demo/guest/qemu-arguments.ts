@@ -6,12 +6,12 @@ import type { GuestOptions } from './options.ts';
 export const consoleFd = 3;
 export const commandFd = 4;
 
-/** Invalidations reach the back end by way of ATS: that is what `device-iotlb` is for. */
+/** The back end gets invalidations through ATS, which `device-iotlb` enables. */
 const iommuDevice = 'intel-iommu,intremap=off,device-iotlb=on,caching-mode=on';
 
 /**
- * All that TCG can emulate, but for the hint that `rep movsb` is the fastest copy there is: TCG
- * moves one byte at a time, and a guest that does without copies two to three times as fast.
+ * All that TCG can emulate, except the hint that `rep movsb` is the fastest copy: TCG moves one
+ * byte at a time, and a guest that avoids it copies two to three times as fast.
  */
 const processor = 'max,erms=off,fsrm=off';
 
@@ -28,7 +28,7 @@ export function qemuArguments(options: GuestOptions, kernel: Kernel, image: stri
   ];
 }
 
-/** Without MSI-X, for the reason that the NIC is. */
+/** Without MSI-X, for the same reason as the NIC. */
 function rngArguments(socket: string): string[] {
   return [
     ...['-chardev', `socket,id=rng,path=${socket}`],
@@ -57,9 +57,9 @@ function machineArguments(options: GuestOptions): string[] {
 }
 
 /**
- * Never one at most: TCG then leaves out memory barriers and atomic operations, as if nobody else
- * saw the guest's memory. A back end does, and a kick or an interrupt can be lost: for good, since
- * with event indices neither side asks again.
+ * At least two CPUs at most: with a maximum of one, TCG leaves out memory barriers and atomic
+ * operations, as if nothing else accessed the guest's memory. But a back end does, and a kick or an
+ * interrupt can be lost: for good, since with event indices neither side checks again.
  */
 function processorsOf({ processors, queuePairs }: GuestOptions): string {
   const count = processors ?? queuePairs ?? 1;
@@ -72,7 +72,8 @@ function nicArguments(options: GuestOptions): string[] {
   const socket = chardevRole(nicMode, installedQemuVersion());
   const device = ['virtio-net-pci', 'netdev=net', `mac=${options.mac}`, 'romfile='];
   if (pairs > 1) device.push('mq=on');
-  // Under TCG, QEMU 7.2 crashes when vhost-user meets MSI-X; newer ones only lose a little speed.
+  // Under TCG, QEMU 7.2 crashes when vhost-user uses MSI-X; newer versions only lose a little
+  // speed.
   device.push('vectors=0', ...(options.deviceProperties ?? []));
   if (options.iommu === true) device.push('disable-legacy=on', 'iommu_platform=on', 'ats=on');
   if (options.netdev !== undefined) {
@@ -88,7 +89,7 @@ function nicArguments(options: GuestOptions): string[] {
 function kernelCommandLine(options: GuestOptions): string {
   const words = [
     'console=ttyS0 quiet panic=0',
-    // An emulated clock is not worth calibrating, and emulated time is not worth mitigations.
+    // Calibrating an emulated clock takes time, and mitigations are useless in emulation.
     'tsc=reliable no_timer_check mitigations=off random.trust_cpu=on',
     `guest_name=${options.name}`,
   ];

@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { driverModules, findKernel, type Kernel, unpackerOf } from './kernel.ts';
 
-/** Debian keeps some programs where an ordinary user's PATH does not look. */
+/** Debian keeps some programs in directories that are not in an ordinary user's PATH. */
 const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
 
 const guestPrograms = ['qemu-system-x86_64', 'busybox', 'iperf3', 'ethtool'];
@@ -17,12 +17,12 @@ export function findProgram(name: string): string | undefined {
   return undefined;
 }
 
-/** What keeps this machine from running a real Linux guest; empty when nothing does. */
+/** What this machine lacks to run a real Linux guest. */
 export function missingForGuests(): string[] {
   const kernel = findKernel();
   const needed = [...guestPrograms, ...(kernel === undefined ? [] : unpackers(kernel))];
   const missing = needed.filter((name) => findProgram(name) === undefined);
-  if (kernel === undefined) missing.push('a kernel image that may be read, in /boot');
+  if (kernel === undefined) missing.push('a readable kernel image in /boot');
   return missing;
 }
 

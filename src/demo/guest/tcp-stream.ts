@@ -15,10 +15,10 @@ interface IperfReport {
   readonly end: { readonly sum_received?: { readonly bits_per_second: number } };
 }
 
-/** A stream has to settle after its time: slow guests empty long queues. */
+/** Time for a stream to end: slow guests have long queues to empty. */
 const graceSeconds = 30;
 
-// Afresh for each stream: a server whose client vanished waits for it.
+// A new server for each stream: one whose client has vanished waits for it.
 const serverScript = `
 killall -q iperf3
 iperf3 --server --daemon
