@@ -172,7 +172,7 @@ export function interruptRest(): bool {
 }
 
 /**
- * Host: true while a batch waits for a window. Commands that change rings or memory wait for its
+ * Host: true while a batch waits for a window. Messages that change rings or memory wait for its
  * end.
  */
 export function isMidBatch(): bool {

@@ -85,7 +85,7 @@ export const REQUEST_BROKEN: i32 = -16;
 
 // The shared record, one a processor: read by the control plane at any time.
 export const PROCESSOR_RECORD_SIZE: u32 = 256;
-/** Raised by the control plane after it posted a command. */
+/** Raised by the control plane after it posted a message. */
 export const PROCESSOR_DOORBELL: u32 = 0;
 export const PROCESSOR_TURNS: u32 = 8;
 export const PROCESSOR_SLEEPS: u32 = 16;

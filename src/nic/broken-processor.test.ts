@@ -5,8 +5,8 @@ import { openDgramEnd } from '../../test/support/far-end.ts';
 import { TestNic } from '../../test/support/test-nic.ts';
 import { waitUntil } from '../../test/support/wait-until.ts';
 import { inBackground } from '../background.ts';
-import type { Command } from '../processor/commands.ts';
 import { DeathRecord } from '../processor/death-record.ts';
+import type { Message } from '../processor/mailbox.ts';
 import { ProcessorSet } from '../processor/processor-set.ts';
 import { plainFrame } from '../testing/frames.ts';
 
@@ -35,7 +35,7 @@ afterEach(async () => {
 /** As a bug of ours would end it, once too often. */
 async function breakProcessor(index: number): Promise<void> {
   vi.spyOn(DeathRecord.prototype, 'note').mockReturnValue(null);
-  inBackground('kill', set.post(index, undefined as unknown as Command));
+  inBackground('kill', set.post(index, undefined as unknown as Message));
   await waitUntil(
     () => events.some((event) => event.startsWith('NIC: ')),
     () => events,

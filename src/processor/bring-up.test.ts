@@ -5,9 +5,9 @@ import { RING_ENABLED } from '../../layout/virtqueue.ts';
 import { Raiser } from '../os/raiser.ts';
 import { SharedState } from '../state/shared-state.ts';
 import { bringUp } from './bring-up.ts';
-import type { Command, RingPins, RingRole } from './commands.ts';
 import type { NicFunction } from './fabric.ts';
 import type { FunctionView, RingView } from './function-view.ts';
+import type { Message, RingPins, RingRole } from './mailbox.ts';
 
 const REGION = {
   ...{ guestAddress: 0, sizeBytes: 4096, userAddress: 0, fd: 9, fileOffset: 0 },
@@ -17,7 +17,7 @@ const PIN = { pinOffset: 0, lengthBytes: 4096, fd: 9, fileOffset: 0, partOffset:
 
 let shared: SharedState;
 let raiser: Raiser;
-let posted: Command[];
+let posted: Message[];
 let told: string[];
 
 beforeEach(() => {
@@ -61,11 +61,11 @@ function port(
 
 function bringUpAll(
   ports: readonly NicFunction[],
-  { index = 0, fail = (_: Command): Error | null => null } = {},
+  { index = 0, fail = (_: Message): Error | null => null } = {},
 ): Promise<void> {
-  const post = async (command: Command): Promise<boolean> => {
-    posted.push(command);
-    const error = fail(command);
+  const post = async (message: Message): Promise<boolean> => {
+    posted.push(message);
+    const error = fail(message);
     if (error !== null) throw error;
     return true;
   };
@@ -73,11 +73,11 @@ function bringUpAll(
 }
 
 function words(): string[] {
-  return posted.map((command) => {
-    const { kind } = command;
-    if ('ring' in command) return `${kind} ${command.ring}`;
-    if ('port' in command) return `${kind} ${command.port}`;
-    return `${kind} ${'owner' in command ? command.owner : ''}`;
+  return posted.map((message) => {
+    const { kind } = message;
+    if ('ring' in message) return `${kind} ${message.ring}`;
+    if ('port' in message) return `${kind} ${message.port}`;
+    return `${kind} ${'owner' in message ? message.owner : ''}`;
   });
 }
 
@@ -140,8 +140,8 @@ describe('what cannot be attached', () => {
     broken.view = () => {
       throw new Error('a mistake');
     };
-    const fail = (command: Command) =>
-      command.kind === 'set-memory' && command.owner === 1 ? new Error('no room') : null;
+    const fail = (message: Message) =>
+      message.kind === 'set-memory' && message.owner === 1 ? new Error('no room') : null;
     await bringUpAll([broken, port(1), port(2)], { fail });
     expect(told).toEqual([
       'vf0 aside: processor 0 cannot attach it: a mistake',
@@ -151,7 +151,7 @@ describe('what cannot be attached', () => {
   });
 
   it('is a ring, counted and told of once', async () => {
-    const fail = ({ kind }: Command) => (kind === 'attach-ring' ? new Error('mmap: EPERM') : null);
+    const fail = ({ kind }: Message) => (kind === 'attach-ring' ? new Error('mmap: EPERM') : null);
     await bringUpAll([port(1, { rings: [ring(1, 1)] })], { fail });
     expect(told).toEqual(['vf1 queue 1: its memory cannot be mapped: mmap: EPERM']);
     expect(shared.counter(CONTROL_QUEUE + 1, COUNTER_FAULTS)).toBe(1);
@@ -160,7 +160,7 @@ describe('what cannot be attached', () => {
   it('is nothing if it was stopped, or started again, meanwhile', async () => {
     const one = port(0, { rings: [ring(0, 1)] });
     const again = { ...one.view(), rings: [ring(0, 1)] };
-    const fail = ({ kind }: Command) => {
+    const fail = ({ kind }: Message) => {
       one.view = () => again;
       return kind === 'attach-ring' ? new Error('mmap: EPERM') : null;
     };

@@ -2,14 +2,14 @@ import { everyStep, inBackground } from '../background.ts';
 import type { Raiser } from '../os/raiser.ts';
 import { attachProblem } from '../state/ring-problem.ts';
 import type { SharedState } from '../state/shared-state.ts';
-import type { Command, RingPins } from './commands.ts';
 import type { NicFunction } from './fabric.ts';
 import {
   type FunctionView,
   type RingView,
-  receivingCommands,
-  sendingCommands,
+  receivingMessages,
+  sendingMessages,
 } from './function-view.ts';
+import type { Message, RingPins } from './mailbox.ts';
 
 /** The processor that is brought up, and what of the NIC that takes. */
 export interface BringUp {
@@ -17,12 +17,12 @@ export interface BringUp {
   readonly shared: SharedState;
   readonly raiser: Raiser;
   /** Posts to this very processor. */
-  post(command: Command): Promise<boolean>;
+  post(message: Message): Promise<boolean>;
 }
 
 /** What a processor was told of a port, and what it says to that. */
 interface Told {
-  readonly command: Command;
+  readonly message: Message;
   readonly answer: Promise<boolean>;
 }
 
@@ -39,10 +39,10 @@ interface Told {
 export async function bringUp(ports: readonly NicFunction[], to: BringUp): Promise<void> {
   const told = new Map<NicFunction, Told[]>(ports.map((port) => [port, []]));
   const views = ports.map((port) => [port, viewOf(port, to.index)] as const);
-  for (const commandsOf of [receivingCommands, sendingCommands]) {
+  for (const messagesOf of [receivingMessages, sendingMessages]) {
     for (const [port, view] of views) {
-      for (const command of view === null ? [] : commandsOf(view, to.index)) {
-        told.get(port)?.push({ command, answer: to.post(command) });
+      for (const message of view === null ? [] : messagesOf(view, to.index)) {
+        told.get(port)?.push({ message, answer: to.post(message) });
       }
     }
   }
@@ -64,9 +64,9 @@ async function settle(port: NicFunction, told: readonly Told[], to: BringUp): Pr
   const rings = viewOf(port, to.index)?.rings ?? [];
   let failure: Error | null = null;
   for (const [index, result] of results.entries()) {
-    const command = told[index]?.command;
-    if (command?.kind === 'attach-ring') {
-      const ring = ringOf(rings, command.pins);
+    const message = told[index]?.message;
+    if (message?.kind === 'attach-ring') {
+      const ring = ringOf(rings, message.pins);
       // It may have been stopped meanwhile, and even started again.
       if (ring === undefined) continue;
       if (result.status === 'rejected') loseRing(port, ring, result.reason as Error, to);

@@ -4,8 +4,8 @@ import type { RingBlock } from '../state/ring-numbers.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 import type { SharedState } from '../state/shared-state.ts';
 import type { Budget } from './budgets.ts';
-import type { Command } from './commands.ts';
 import type { FunctionView } from './function-view.ts';
+import type { Message } from './mailbox.ts';
 
 /** How a processor is. `reason`: what it died of. */
 export type ProcessorHealth =
@@ -55,9 +55,9 @@ export interface Fabric {
    * Posts to one processor; resolves with its answer. False if it died first: then the one in its
    * place knows all that was noted before, or there is none.
    */
-  post(processor: number, command: Command): Promise<boolean>;
+  post(processor: number, message: Message): Promise<boolean>;
   /** Posts to all; resolves when the last has answered. */
-  broadcast(command: Command): Promise<void>;
+  broadcast(message: Message): Promise<void>;
   readonly processorCount: number;
   healthOf(processor: number): ProcessorHealth;
 }

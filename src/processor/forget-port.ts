@@ -1,8 +1,8 @@
 import { FDB_SET_COUNT } from '../../layout/switch.ts';
-import type { Command } from './commands.ts';
 import type { Fabric } from './fabric.ts';
+import type { Message } from './mailbox.ts';
 
-/** Sets of a command: 256 KiB of the table. Between two, a processor moves frames. */
+/** Sets of a message: 256 KiB of the table. Between two, a processor moves frames. */
 const FORGET_SETS = 4096;
 
 /** Everything that the MAC table knows of a port is forgotten. */
@@ -16,8 +16,8 @@ export async function forgetPort(
 }
 
 /** The table is all processors', and what is left in it would belong to the number's next port. */
-async function postToAny(fabric: Fabric, first: number, command: Command): Promise<void> {
+async function postToAny(fabric: Fabric, first: number, message: Message): Promise<void> {
   for (let tries = 0; tries <= fabric.processorCount; tries++) {
-    if (await fabric.post((first + tries) % fabric.processorCount, command)) return;
+    if (await fabric.post((first + tries) % fabric.processorCount, message)) return;
   }
 }

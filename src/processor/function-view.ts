@@ -4,7 +4,7 @@ import type { Pin } from '../memory/pins.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
 import type { RingBlock } from '../state/ring-numbers.ts';
 import type { WireSettings } from '../wires/wires.ts';
-import type { Command, RingPins, RingRole } from './commands.ts';
+import type { Message, RingPins, RingRole } from './mailbox.ts';
 
 /** A ring that runs, as processors have to know it. */
 export interface RingView {
@@ -56,13 +56,13 @@ export interface FunctionView {
   readonly wires: readonly WireView[];
 }
 
-type AttachRing = Extract<Command, { kind: 'attach-ring' }>;
+type AttachRing = Extract<Message, { kind: 'attach-ring' }>;
 
 /**
  * How a processor learns of a ring; null if it has nothing to do with it for now. The same whether
  * the ring starts or its processor is replaced.
  */
-export function attachCommand(
+export function attachMessage(
   view: RingView,
   { owner, isBehindIommu }: Pick<FunctionView, 'owner' | 'isBehindIommu'>,
   processor: number,
@@ -89,7 +89,7 @@ export function attachCommand(
 }
 
 /** What a processor has to be told of a function before anybody sends to it. */
-export function receivingCommands(view: FunctionView, processor: number): Command[] {
+export function receivingMessages(view: FunctionView, processor: number): Message[] {
   const { owner, ringBlock: rings, port, regions, isBehindIommu, translations } = view;
   const isReached = regions.length > 0 || isBehindIommu;
   return [
@@ -97,16 +97,16 @@ export function receivingCommands(view: FunctionView, processor: number): Comman
     ...(translations.length > 0
       ? [{ kind: 'set-translations', owner, rings, translations } as const]
       : []),
-    ...attachCommands(view, processor, (role) => role === 'receive'),
-    ...(port === null ? [] : portCommands(port, view.wires, processor)),
+    ...attachMessages(view, processor, (role) => role === 'receive'),
+    ...(port === null ? [] : portMessages(port, view.wires, processor)),
   ];
 }
 
-function portCommands(
+function portMessages(
   { port, isUp }: PortView,
   wires: readonly WireView[],
   index: number,
-): Command[] {
+): Message[] {
   return [
     { kind: 'set-port', port, isUp },
     ...wires
@@ -116,17 +116,17 @@ function portCommands(
 }
 
 /** … and what it has to be told when all ports receive. */
-export function sendingCommands(view: FunctionView, processor: number): Command[] {
-  return attachCommands(view, processor, (role) => role !== 'receive');
+export function sendingMessages(view: FunctionView, processor: number): Message[] {
+  return attachMessages(view, processor, (role) => role !== 'receive');
 }
 
-function attachCommands(
+function attachMessages(
   view: FunctionView,
   processor: number,
   isMeant: (role: RingRole) => boolean,
 ): AttachRing[] {
   return view.rings
     .filter(({ role }) => isMeant(role))
-    .map((ring) => attachCommand(ring, view, processor))
-    .filter((command) => command !== null);
+    .map((ring) => attachMessage(ring, view, processor))
+    .filter((message) => message !== null);
 }

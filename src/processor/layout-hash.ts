@@ -22,7 +22,7 @@ function hashLayout(): number {
   const modules = { counters, limits, memory, processor, switching, vf, virtio, virtqueue };
   let hash = 0x811c9dc5;
   for (const [room, constants] of Object.entries(modules)) {
-    // Sorted: a test runner's modules list their names in another order than Node's own.
+    // Sorted: a test handler's modules list their names in another order than Node's own.
     for (const [name, value] of Object.entries(constants).sort(byName)) {
       for (const byte of new TextEncoder().encode(`${room}.${name}=${value};`)) {
         hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;

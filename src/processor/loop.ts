@@ -40,13 +40,13 @@ import { freeLocks, isFatal, markFaulted } from '../state/last-will.ts';
 import { Pulse } from '../watchdog/pulse.ts';
 import { AddressSpace } from './address-space.ts';
 import { Calls } from './calls.ts';
-import { CommandRunner } from './command-runner.ts';
-import { type CommandEnvelope, failureOf, type ProcessorOptions, type Report } from './commands.ts';
 import { Countdown } from './countdown.ts';
 import { DeferredInterrupts } from './deferred-interrupts.ts';
 import { publishFigures } from './figures.ts';
 import { type Firmware, loadFirmware } from './firmware.ts';
 import { KickWaiter } from './kick-waiter.ts';
+import { type Envelope, failureOf, type ProcessorOptions, type Report } from './mailbox.ts';
+import { MessageHandler } from './message-handler.ts';
 import { Misses } from './misses.ts';
 import { NAP_MICROSECONDS, Pace } from './pace.ts';
 import { RequestQueues } from './request-queues.ts';
@@ -67,17 +67,17 @@ const UPLINK_EXCHANGES = 16;
 const CALLS_PER_TURN_MAX = 8;
 const TURN_WAITS = TURN_MISSED | TURN_LENT | TURN_LOCKED;
 
-/** Commands taken between two turns: however many are posted, the rings get their time. */
-const COMMANDS_PER_ROUND = 8;
+/** Messages taken between two turns: however many are posted, the rings get their time. */
+const MESSAGES_PER_ROUND = 8;
 
-/** The life of a network processor: commands, turn, windows, interrupts, pace. */
+/** The life of a network processor: messages, turn, windows, interrupts, pace. */
 export class ProcessorLoop {
   readonly #port: MessagePort;
   readonly #firmware: Firmware;
   readonly #windows: Windows;
   readonly #misses: Misses;
   readonly #translations: Translations;
-  readonly #runner: CommandRunner;
+  readonly #handler: MessageHandler;
   readonly #waiter: KickWaiter;
   readonly #load = new Load();
   readonly #pace: Pace;
@@ -102,7 +102,7 @@ export class ProcessorLoop {
   #sleeps = 0;
   #isStopped = false;
   #isMidBatch = false;
-  /** Commands that are done when the windows of guests that are gone are. */
+  /** Messages that are done when the windows of guests that are gone are. */
   readonly #late: number[] = [];
 
   constructor(options: ProcessorOptions, port: MessagePort) {
@@ -144,7 +144,7 @@ export class ProcessorLoop {
       call: (ring) => this.#calls.raise(ring),
       report: (report) => this.#report(report),
     });
-    this.#runner = new CommandRunner({
+    this.#handler = new MessageHandler({
       space: this.#space,
       firmware: this.#firmware,
       windows: this.#windows,
@@ -202,7 +202,7 @@ export class ProcessorLoop {
 
   /** Between two turns, while no batch waits. */
   #lookAround(): void {
-    if (this.#hasCommands()) this.#runCommands();
+    if (this.#hasMessages()) this.#takeMessages();
     if (this.#requestQueues.count !== 0) this.#requestQueues.look();
     if (this.#windows.hasLeftovers) this.#sweep();
   }
@@ -289,21 +289,21 @@ export class ProcessorLoop {
     this.#registers[REGISTER_LOOP_PORT / 4] = 0;
   }
 
-  #runCommands(): void {
+  #takeMessages(): void {
     this.#interruptRest(); // while their rings are what they were
     const doorbell = Atomics.load(this.#record, this.#doorbellAt);
-    for (let taken = 0; taken < COMMANDS_PER_ROUND; taken++) {
+    for (let taken = 0; taken < MESSAGES_PER_ROUND; taken++) {
       const received = receiveMessageOnPort(this.#port);
       if (received === undefined) {
         this.#seenDoorbell = doorbell; // unseen, it brings us back for the rest
         break;
       }
-      const { id, command } = received.message as CommandEnvelope;
-      if (command.kind === 'stop') this.#isStopped = true;
+      const { id, message } = received.message as Envelope;
+      if (message.kind === 'stop') this.#isStopped = true;
       this.#pulse.beat(); // many may come at once, and each may map much
       try {
-        const result = this.#runner.run(command);
-        const isLate = command.kind === 'set-memory' && this.#windows.hasLeftovers;
+        const result = this.#handler.handle(message);
+        const isLate = message.kind === 'set-memory' && this.#windows.hasLeftovers;
         if (isLate) this.#late.push(id);
         else this.#report({ kind: 'done', id, result });
       } catch (error) {
@@ -328,7 +328,7 @@ export class ProcessorLoop {
     if (this.#firmware.interruptRest() !== 0) this.#calls.raiseListed();
   }
 
-  /** Idle pacing: ask for kicks, look once more, then sleep until a kick or a command. */
+  /** Idle pacing: ask for kicks, look once more, then sleep until a kick or a message. */
   #sleep(): void {
     this.#interruptRest();
     this.#publishFigures();
@@ -338,7 +338,7 @@ export class ProcessorLoop {
     this.#requestQueues.serve();
     const hasMore = this.#requestQueues.isDue || this.#windows.hasLeftovers;
     const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0 || hasMore;
-    if (!isBusy && !this.#hasCommands()) {
+    if (!isBusy && !this.#hasMessages()) {
       this.#sleeps += 1;
       const started = monotonicMicroseconds();
       this.#pulse.rest(true);
@@ -360,7 +360,7 @@ export class ProcessorLoop {
     return sooner(sooner(uplinks, requests), this.#deferred.sleepMilliseconds());
   }
 
-  #hasCommands(): boolean {
+  #hasMessages(): boolean {
     return Atomics.load(this.#record, this.#doorbellAt) !== this.#seenDoorbell;
   }
 

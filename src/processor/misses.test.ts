@@ -145,7 +145,7 @@ describe('the miss of a receiver', () => {
     expect(deliver(100), 'the next batch').toBe(true);
   });
 
-  it('makes no batch longer than commands can wait, though nobody waits to send', () => {
+  it('makes no batch longer than messages can wait, though nobody waits to send', () => {
     othersWait = false;
     const windows = LONE_BATCH_MICROSECONDS / WINDOW_MICROSECONDS;
     for (let count = 0; count < windows + 10; count++) {

@@ -16,7 +16,7 @@ import { threadCpuMicroseconds } from '../os/cpu-time.ts';
 /** CPU time of one batch from its first wait on, where others wait for its end to send. */
 const BATCH_MICROSECONDS_MAX = 1500;
 
-/** And where nobody does: commands wait, too. */
+/** And where nobody does: messages wait, too. */
 const LONE_BATCH_MICROSECONDS_MAX = 20_000;
 
 /**

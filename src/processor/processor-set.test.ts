@@ -8,9 +8,9 @@ import { inBackground } from '../background.ts';
 import { c } from '../os/libc.ts';
 import type { RingBlock } from '../state/ring-numbers.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
-import type { Command } from './commands.ts';
 import { DEATHS_MAX, PERIOD_MS } from './death-record.ts';
 import type { FunctionView, RingView } from './function-view.ts';
+import type { Message } from './mailbox.ts';
 import { ProcessorSet } from './processor-set.ts';
 
 /** What the set asks of a VF, with its calls noted. */
@@ -156,7 +156,7 @@ describe('a set of processors', () => {
 describe('a processor that dies without a ring to blame', () => {
   /** As a bug of ours would end it. Resolves when it is running again, or given up. */
   async function kill(): Promise<void> {
-    inBackground('kill', set.post(1, undefined as unknown as Command));
+    inBackground('kill', set.post(1, undefined as unknown as Message));
     await until(() => set.healthOf(1).state !== 'running');
     await until(() => set.healthOf(1).state !== 'recovering');
   }
@@ -175,7 +175,7 @@ describe('a processor that dies without a ring to blame', () => {
     const waiting = new Promise<void>((resolve) => {
       onWait = resolve;
     });
-    inBackground('kill', set.post(1, undefined as unknown as Command));
+    inBackground('kill', set.post(1, undefined as unknown as Message));
     await waiting;
     expect(set.healthOf(1)).toEqual({
       state: 'recovering',

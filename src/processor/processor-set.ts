@@ -8,10 +8,10 @@ import { type RingProblem, ringProblem } from '../state/ring-problem.ts';
 import { SharedState } from '../state/shared-state.ts';
 import { bringUp } from './bring-up.ts';
 import { mappingBudget } from './budgets.ts';
-import type { Command } from './commands.ts';
 import { DeathRecord } from './death-record.ts';
 import type { Fabric, NicFunction, ProcessorHealth } from './fabric.ts';
 import { readFirmware } from './firmware.ts';
+import type { Message } from './mailbox.ts';
 import {
   type Death,
   Processor,
@@ -131,16 +131,16 @@ export class ProcessorSet implements Fabric {
     this.#reservedCpus.release();
   }
 
-  async post(index: number, command: Command): Promise<boolean> {
+  async post(index: number, message: Message): Promise<boolean> {
     const processor = this.#processors[index];
     if (processor === undefined) return false;
-    const isDone = await processor.post(command);
+    const isDone = await processor.post(message);
     if (!isDone) await this.#recovered(index, processor);
     return isDone;
   }
 
-  async broadcast(command: Command): Promise<void> {
-    await Promise.all(this.#processors.map((_, index) => this.post(index, command)));
+  async broadcast(message: Message): Promise<void> {
+    await Promise.all(this.#processors.map((_, index) => this.post(index, message)));
   }
 
   /** Resolves when another processor is in the place of one that has died, or none will be. */
@@ -256,8 +256,8 @@ export class ProcessorSet implements Fabric {
   async #bringUp(index: number, processor: ProcessorHandle): Promise<void> {
     const { shared, raiser } = this;
     let hasDied = false;
-    const post = async (command: Command): Promise<boolean> => {
-      const isDone = await processor.post(command);
+    const post = async (message: Message): Promise<boolean> => {
+      const isDone = await processor.post(message);
       if (!isDone) hasDied = true;
       return isDone;
     };

@@ -14,8 +14,8 @@ import {
 import { openFdCount } from '../../test/support/file-descriptors.ts';
 import { RingOnProcessor } from '../../test/support/ring-on-processor.ts';
 import { SharedState } from '../state/shared-state.ts';
-import type { Command } from './commands.ts';
 import { readFirmware } from './firmware.ts';
+import type { Message } from './mailbox.ts';
 import { type Death, Processor } from './processor.ts';
 
 const SETTINGS = { index: 0, processorCount: 1, macAgeSeconds: 300, cpu: null };
@@ -66,12 +66,12 @@ describe('a processor', () => {
     ).toBe(false);
   });
 
-  it('takes commands that were posted before it had started', async () => {
+  it('takes messages that were posted before it had started', async () => {
     start();
     expect(await processor.post({ kind: 'set-mac-age', seconds: 10 })).toBe(true);
   });
 
-  it('sleeps when there is nothing to do, and wakes for a command', async () => {
+  it('sleeps when there is nothing to do, and wakes for a message', async () => {
     start();
     await processor.started();
     const sleeps = () => shared.processorField(0, PROCESSOR_SLEEPS);
@@ -80,15 +80,15 @@ describe('a processor', () => {
     while (sleeps() === before) await processor.post({ kind: 'set-mac-age', seconds: 10 });
   });
 
-  it('tells what a command failed of, and lives on', async () => {
+  it('tells what a message failed of, and lives on', async () => {
     start();
     await processor.started();
-    const broken = { kind: 'attach-ring', ring: 1, pins: {} } as unknown as Command;
+    const broken = { kind: 'attach-ring', ring: 1, pins: {} } as unknown as Message;
     await expect(processor.post(broken)).rejects.toThrow();
     expect(await processor.post({ kind: 'set-mac-age', seconds: 10 })).toBe(true);
   });
 
-  it('tells by its number which fault of a ring a command met', async () => {
+  it('tells by its number which fault of a ring a message met', async () => {
     start();
     await processor.started();
     const ring = new RingOnProcessor(shared, 3);

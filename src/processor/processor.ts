@@ -5,8 +5,8 @@ import { createEventFd, raiseEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import type { SharedState } from '../state/shared-state.ts';
 import { type Watch, watchProcessor } from '../watchdog/watchdog.ts';
-import { type Command, errorOf, type ProcessorOptions, type Report } from './commands.ts';
 import { layoutHash } from './layout-hash.ts';
+import { errorOf, type Message, type ProcessorOptions, type Report } from './mailbox.ts';
 
 /** How a processor's thread came to its end. */
 export interface Death {
@@ -55,16 +55,16 @@ export interface ProcessorHandle {
   /** Resolves once the firmware is loaded and the thread is watched; rejects if it cannot be. */
   started(): Promise<void>;
   /**
-   * Posts a command; resolves with its answer, with false if the thread dies first. Rejects if the
-   * command failed.
+   * Posts a message; resolves with its answer, with false if the thread dies first. Rejects if the
+   * message failed.
    */
-  post(command: Command): Promise<boolean>;
+  post(message: Message): Promise<boolean>;
   /** Resolves when the thread has ended and its listener has heard of that. */
   ended(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** The control plane's handle of one processor thread: posts commands and awaits their answers. */
+/** The control plane's handle of one processor thread: posts messages and awaits their answers. */
 export class Processor implements ProcessorHandle {
   readonly index: number;
   readonly #shared: SharedState;
@@ -128,14 +128,14 @@ export class Processor implements ProcessorHandle {
   }
 
   /** What is posted before the thread runs waits for it. */
-  post(command: Command): Promise<boolean> {
+  post(message: Message): Promise<boolean> {
     if (this.#death !== null || this.#isStopping) return Promise.resolve(false);
     this.#lastId += 1;
     const id = this.#lastId;
     const answer = new Promise<boolean>((settle, fail) => {
       this.#pending.set(id, { settle, fail });
     });
-    this.#worker.postMessage({ id, command });
+    this.#worker.postMessage({ id, message });
     // The message is in the port before the bell rings, so the processor cannot miss it.
     this.#shared.ring(this.index, PROCESSOR_DOORBELL);
     raiseEventFd(this.#wakeFd);

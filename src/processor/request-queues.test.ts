@@ -11,8 +11,8 @@ import {
   REQUEST_MISSED,
   REQUEST_NONE,
 } from '../../layout/processor.ts';
-import type { Report } from './commands.ts';
 import type { Firmware } from './firmware.ts';
+import type { Report } from './mailbox.ts';
 import { RequestQueues } from './request-queues.ts';
 
 /** What one look may do, and what is to be caught does without end. */

@@ -18,9 +18,9 @@ import {
 } from '../../layout/processor.ts';
 import { RING_FAULT, RING_FAULT_CHAIN } from '../../layout/virtqueue.ts';
 import { threadCpuMicroseconds } from '../os/cpu-time.ts';
-import type { Report } from './commands.ts';
 import { Countdown } from './countdown.ts';
 import type { Firmware } from './firmware.ts';
+import type { Report } from './mailbox.ts';
 import { ringRecordAt } from './ring-record-at.ts';
 
 /** The loop's rounds with work between two looks at rings whose guests have not kicked. */

@@ -10,8 +10,8 @@ import {
 } from '../../layout/memory.ts';
 import { REGISTER_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
 import type { IotlbChange } from '../memory/iotlb.ts';
-import type { Report } from './commands.ts';
 import type { Firmware } from './firmware.ts';
+import type { Report } from './mailbox.ts';
 import { Translations } from './translations.ts';
 
 const PAGE = 4096n;

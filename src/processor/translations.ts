@@ -8,9 +8,9 @@ import {
 import { REGISTER_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
 import { Iotlb, type IotlbChange, pageStart, type Translation } from '../memory/iotlb.ts';
 import type { RingBlock } from '../state/ring-numbers.ts';
-import type { Report } from './commands.ts';
 import { Countdown } from './countdown.ts';
 import type { Firmware } from './firmware.ts';
+import type { Report } from './mailbox.ts';
 
 /** Questions of one VF that wait for their answer; what comes beyond is asked when some have it. */
 const PENDING_MAX = 64;
@@ -75,7 +75,7 @@ export class Translations {
   }
 
   /**
-   * After commands, before sleep, and now and then while there is work: ring by ring, as far as one
+   * After messages, before sleep, and now and then while there is work: ring by ring, as far as one
    * look may walk. The next one goes on with the ring behind, and comes back to where this one
    * stopped.
    */

@@ -3,11 +3,11 @@ import { Port } from '../wires/port.ts';
 import { pairMemory } from '../wires/port-memory.ts';
 import { createWire } from '../wires/wires.ts';
 import type { AddressSpace } from './address-space.ts';
-import type { Command } from './commands.ts';
 import type { Firmware } from './firmware.ts';
 import type { KickWaiter } from './kick-waiter.ts';
+import type { Message } from './mailbox.ts';
 
-type AttachPort = Extract<Command, { kind: 'attach-port' }>;
+type AttachPort = Extract<Message, { kind: 'attach-port' }>;
 
 interface Attached {
   /** The name of its descriptors at the waiter. */
@@ -54,12 +54,12 @@ export class UplinkPorts {
   }
 
   /** Nothing if it is attached: an uplink that comes up while its processor is replaced, say. */
-  attach(command: AttachPort): void {
-    const { port, pair, pin } = command;
+  attach(message: AttachPort): void {
+    const { port, pair, pin } = message;
     if (this.#placeOf(port, pair) !== -1) return;
     this.#space.mapPin(pin);
     try {
-      this.#open(command);
+      this.#open(message);
     } catch (error) {
       this.detach(port, pair);
       this.#space.unmapPin(pin);

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { keepOnCpus, THIS_THREAD } from '../os/cpu-affinity.ts';
-import type { ProcessorOptions } from './commands.ts';
 import { ProcessorLoop } from './loop.ts';
+import type { ProcessorOptions } from './mailbox.ts';
 
 // The entry of the worker thread. The loop returns when it is told to stop; a trap or a bug of ours
 // ends the thread, and the supervisor starts another.

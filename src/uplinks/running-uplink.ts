@@ -322,8 +322,8 @@ export class Uplink implements SwitchPort {
     this.#loop.cancel(); // a held link starts over
     const detach = wires.settings.map((wire, pair) => () => {
       const pin = pinOfPair(this.#roomOf(pair), wire);
-      const command = { kind: 'detach-port', port: this.port, pair, pin } as const;
-      return this.#fabric.post(this.#processorOf(pair), command);
+      const message = { kind: 'detach-port', port: this.port, pair, pin } as const;
+      return this.#fabric.post(this.#processorOf(pair), message);
     });
     // Afterwards nothing refers to what the source may close, such as a ring of the kernel.
     await everyStep(`let go of the wires of ${this.name}`, [

@@ -1,6 +1,6 @@
 // What a session knows of the device behind it: a network card, an entropy source, a disk.
 
-import type { RingRole } from '../processor/commands.ts';
+import type { RingRole } from '../processor/mailbox.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 import type { RingSet } from '../virtqueue/ring-set.ts';
 

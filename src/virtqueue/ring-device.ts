@@ -1,4 +1,4 @@
-import type { RingRole } from '../processor/commands.ts';
+import type { RingRole } from '../processor/mailbox.ts';
 import type { Ring } from './ring.ts';
 
 /** What a device adds to the life of its rings. */

@@ -3,7 +3,7 @@ import { operatorError } from '../errors.ts';
 import { distinctPins } from '../memory/pins.ts';
 import { mapCountMax } from '../os/limits.ts';
 import type { Budget } from '../processor/budgets.ts';
-import type { RingPins } from '../processor/commands.ts';
+import type { RingPins } from '../processor/mailbox.ts';
 import { ODD_PLACE, type RingProblem, ringProblem } from '../state/ring-problem.ts';
 import { isAlignedWhereMapped } from './ring-setup.ts';
 

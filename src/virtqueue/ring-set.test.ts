@@ -82,8 +82,8 @@ describe('the rings of a port', () => {
       mappings,
       processorCount: 2,
       healthOf: () => ({ state: 'running' }),
-      broadcast: async (command) => {
-        if (command.kind === 'set-ring-state') states.push(`ring ${command.ring}`);
+      broadcast: async (message) => {
+        if (message.kind === 'set-ring-state') states.push(`ring ${message.ring}`);
       },
       post: async (processor, { kind }) => {
         if (isFull && kind === 'attach-ring' && processor === 1) throw new Error('mmap: ENOMEM');

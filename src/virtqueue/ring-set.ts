@@ -3,9 +3,9 @@ import { everyStep } from '../background.ts';
 import type { GuestMemory, MemoryRegion } from '../memory/guest-memory.ts';
 import type { IotlbChange } from '../memory/iotlb.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
-import type { Command, RingPins, RingRole } from '../processor/commands.ts';
 import type { Fabric, FunctionPlace } from '../processor/fabric.ts';
-import { attachCommand, type FunctionView, type RingView } from '../processor/function-view.ts';
+import { attachMessage, type FunctionView, type RingView } from '../processor/function-view.ts';
+import type { Message, RingPins, RingRole } from '../processor/mailbox.ts';
 import type { RingBlock } from '../state/ring-numbers.ts';
 import { attachProblem, type RingProblem } from '../state/ring-problem.ts';
 import { RING_STATE_NUMBERS, type RingState } from './life-cycle.ts';
@@ -96,7 +96,7 @@ export class RingSet {
    */
   async setMemory(regions: readonly MemoryRegion[]): Promise<void> {
     this.#regions = [...regions];
-    await this.#fabric.broadcast(this.#memoryCommand());
+    await this.#fabric.broadcast(this.#memoryMessage());
   }
 
   /** Whether what the guest names from now on are I/O virtual addresses. No ring runs meanwhile. */
@@ -104,7 +104,7 @@ export class RingSet {
     if (this.#isBehindIommu === isBehindIommu) return;
     this.#isBehindIommu = isBehindIommu;
     this.#fabric.shared.setBehindIommu(this.#number, isBehindIommu);
-    await this.#fabric.broadcast(this.#memoryCommand());
+    await this.#fabric.broadcast(this.#memoryMessage());
   }
 
   /** Tells every processor of a translation. Afterwards none uses what was there before. */
@@ -185,8 +185,8 @@ export class RingSet {
   async #postAttach(processor: number, ring: Ring): Promise<void> {
     const view = ringView(ring, this.#processorOf(ring.queue));
     const rings = { owner: this.#number, isBehindIommu: this.#isBehindIommu };
-    const command = view && attachCommand(view, rings, processor);
-    if (command !== null) await this.#fabric.post(processor, command);
+    const message = view && attachMessage(view, rings, processor);
+    if (message !== null) await this.#fabric.post(processor, message);
   }
 
   /** Notes why a ring cannot start. It must not run. False if that is known already. */
@@ -228,9 +228,9 @@ export class RingSet {
   /** Takes a ring from all processors. It is off the list. */
   async #detach(ring: Ring, pins: RingPins, parks: boolean): Promise<void> {
     const { number, queue } = ring;
-    const command: Command = { kind: 'detach-ring', ring: number, parks };
+    const message: Message = { kind: 'detach-ring', ring: number, parks };
     const processors = [this.#processorOf(queue), ...this.#others(ring)];
-    const steps = processors.map((processor) => () => this.#fabric.post(processor, command));
+    const steps = processors.map((processor) => () => this.#fabric.post(processor, message));
     await everyStep(`stop ring ${queue}`, [() => this.#device.publish(), ...steps]);
     this.#fabric.shared.setRingField(number, RING_STATE, RING_STATE_NUMBERS.stopped);
     freePins(pins, this.#fabric.pins);
@@ -337,9 +337,9 @@ export class RingSet {
   async injectTrap(queue: number): Promise<boolean> {
     const ring = this.#rings.get(queue);
     if (ring === undefined || ring.pins === null) return false;
-    const command: Command = { kind: 'inject-trap', ring: ring.number, pins: ring.pins };
+    const message: Message = { kind: 'inject-trap', ring: ring.number, pins: ring.pins };
     const owners = [this.#processorOf(queue), ...this.#others(ring)];
-    const done = await Promise.all(owners.map((owner) => this.#fabric.post(owner, command)));
+    const done = await Promise.all(owners.map((owner) => this.#fabric.post(owner, message)));
     return done.every((isDone) => isDone);
   }
 
@@ -354,7 +354,7 @@ export class RingSet {
     return { owner: this.#number, rings: this.#ringBlock };
   }
 
-  #memoryCommand(): Command {
+  #memoryMessage(): Message {
     const isBehindIommu = this.#isBehindIommu;
     return { kind: 'set-memory', ...this.#names, regions: this.#regions, isBehindIommu };
   }

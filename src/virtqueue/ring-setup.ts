@@ -30,7 +30,7 @@ import {
 } from '../memory/pins.ts';
 import { closePeerFds } from '../os/closer.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
-import type { RingPins } from '../processor/commands.ts';
+import type { RingPins } from '../processor/mailbox.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 
 /** What the front-end says of one ring, in its own addresses. Grows message by message. */

@@ -1,8 +1,8 @@
 import { PACKED_WRAP, RING_LAST_AVAIL } from '../../layout/virtqueue.ts';
 import { LifeCycle } from '../life-cycle.ts';
 import { isPinOf, type Pin } from '../memory/pins.ts';
-import type { RingPins, RingRole } from '../processor/commands.ts';
 import type { RingView } from '../processor/function-view.ts';
+import type { RingPins, RingRole } from '../processor/mailbox.ts';
 import type { SharedState } from '../state/shared-state.ts';
 import { RING_STATE_NUMBERS, RING_TRANSITIONS, type RingState } from './life-cycle.ts';
 import { isPackedRing, type RingSetup } from './ring-setup.ts';

@@ -10,7 +10,7 @@ import { EPOLLIN } from '../../src/os/constants.ts';
 import type { Poller } from '../../src/os/poller.ts';
 import { Budget } from '../../src/processor/budgets.ts';
 import type { Fabric, NicFunction, PortPlace } from '../../src/processor/fabric.ts';
-import { receivingCommands, sendingCommands } from '../../src/processor/function-view.ts';
+import { receivingMessages, sendingMessages } from '../../src/processor/function-view.ts';
 import { ProcessorSet } from '../../src/processor/processor-set.ts';
 import { replaceDescriptors } from '../../src/state/saved.ts';
 import { macOf } from '../../src/testing/frames.ts';
@@ -96,7 +96,7 @@ class ManualSource implements UplinkSource {
  * VFs, their front-ends and an uplink, on processors without threads: what is said, what is changed
  * and who dies when follows from the seed alone.
  *
- *   step: a front-end says something ∣ the NIC reads ∣ a processor takes a command, or fails of it,
+ *   step: a front-end says something ∣ the NIC reads ∣ a processor takes a message, or fails of it,
  *         or dies ∣ an operator changes a VF ∣ the uplink's link goes or comes
  *
  * Held whenever all is quiet: each processor knows just what the state of the ports says, no ring
@@ -301,11 +301,11 @@ export class RecoveryWorld {
   #differences(index: number, { knowledge }: ScriptedProcessor): string[] {
     const fresh = new Knowledge();
     const views = [...this.#vfs, this.#uplink].map((port) => port.view());
-    const commands = [
-      ...views.flatMap((view) => receivingCommands(view, index)),
-      ...views.flatMap((view) => sendingCommands(view, index)),
+    const messages = [
+      ...views.flatMap((view) => receivingMessages(view, index)),
+      ...views.flatMap((view) => sendingMessages(view, index)),
     ];
-    for (const command of commands) fresh.apply(command);
+    for (const message of messages) fresh.apply(message);
     const known = knowledge.summary();
     const wanted = fresh.summary();
     const odd = [

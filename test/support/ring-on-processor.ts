@@ -5,19 +5,19 @@ import { createEventFd } from '../../src/os/event-fd.ts';
 import { c } from '../../src/os/libc.ts';
 import { createMemoryFile } from '../../src/os/memory-file.ts';
 import { PAGE_SIZE } from '../../src/os/page-size.ts';
-import type { Command, RingPins } from '../../src/processor/commands.ts';
+import type { Message, RingPins } from '../../src/processor/mailbox.ts';
 import type { SharedState } from '../../src/state/shared-state.ts';
 
 const PART_SIZE = 0x10000;
 
 /**
- * An empty transmit ring of a VF, as the commands to attach it to a processor and to make it trap.
+ * An empty transmit ring of a VF, as the messages to attach it to a processor and to make it trap.
  */
 export class RingOnProcessor {
   readonly number: number;
   readonly pins: RingPins;
-  readonly attach: Command;
-  readonly injectTrap: Command;
+  readonly attach: Message;
+  readonly injectTrap: Message;
   readonly #fd = createMemoryFile('ring', 3 * PART_SIZE);
   readonly #kickFd = createEventFd();
 

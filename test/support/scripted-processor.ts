@@ -2,10 +2,10 @@ import { RING_STOPPED } from '../../layout/virtqueue.ts';
 import type { MemoryRegion } from '../../src/memory/guest-memory.ts';
 import { Iotlb } from '../../src/memory/iotlb.ts';
 import { descriptorName } from '../../src/os/descriptor.ts';
-import type { Command } from '../../src/processor/commands.ts';
+import type { Message } from '../../src/processor/mailbox.ts';
 import type { ProcessorHandle, ProcessorListener } from '../../src/processor/processor.ts';
 
-type Of<Kind extends Command['kind']> = Extract<Command, { kind: Kind }>;
+type Of<Kind extends Message['kind']> = Extract<Message, { kind: Kind }>;
 
 interface KnownRing {
   place: string;
@@ -13,7 +13,7 @@ interface KnownRing {
   call: number;
 }
 
-/** What a processor knows after the commands that it has taken. */
+/** What a processor knows after the messages that it has taken. */
 export class Knowledge {
   readonly rings = new Map<number, KnownRing>();
   /** What no processor may be told. */
@@ -24,40 +24,40 @@ export class Knowledge {
   readonly #iotlb = new Iotlb();
   readonly #owners = new Set<number>();
 
-  apply(command: Command): void {
-    switch (command.kind) {
+  apply(message: Message): void {
+    switch (message.kind) {
       case 'set-memory':
-        this.#iotlb.flush(command.owner);
-        this.#setMemory(command);
+        this.#iotlb.flush(message.owner);
+        this.#setMemory(message);
         return;
       case 'set-translations':
-        this.#iotlb.restore(command.owner, command.translations);
-        this.#owners.add(command.owner);
+        this.#iotlb.restore(message.owner, message.translations);
+        this.#owners.add(message.owner);
         return;
       case 'change-iotlb':
-        this.#iotlb.apply(command.owner, command.change);
-        this.#owners.add(command.owner);
+        this.#iotlb.apply(message.owner, message.change);
+        this.#owners.add(message.owner);
         return;
       case 'attach-ring':
-        this.#attach(command);
+        this.#attach(message);
         return;
       case 'detach-ring':
-        this.rings.delete(command.ring);
+        this.rings.delete(message.ring);
         return;
       case 'set-ring-state':
-        this.#change(command.ring, { state: command.state });
+        this.#change(message.ring, { state: message.state });
         return;
       case 'set-call':
-        this.#change(command.ring, { call: command.call?.fd ?? -1 });
+        this.#change(message.ring, { call: message.call?.fd ?? -1 });
         return;
       case 'set-port':
-        this.#ports.set(command.port, command.isUp);
+        this.#ports.set(message.port, message.isUp);
         return;
       case 'attach-port':
-        this.#wires.add(`${command.port}/${command.pair}`);
+        this.#wires.add(`${message.port}/${message.pair}`);
         return;
       case 'detach-port':
-        this.#wires.delete(`${command.port}/${command.pair}`);
+        this.#wires.delete(`${message.port}/${message.pair}`);
         return;
       default:
         return;
@@ -110,14 +110,14 @@ export class Knowledge {
 }
 
 interface Posted {
-  command: Command;
+  message: Message;
   /** What its descriptors were when it was posted. */
   names: string;
   settle(result: boolean): void;
   fail(error: Error): void;
 }
 
-/** A processor without a thread: it takes commands, fails and dies when a test wants it to. */
+/** A processor without a thread: it takes messages, fails and dies when a test wants it to. */
 export class ScriptedProcessor implements ProcessorHandle {
   readonly knowledge = new Knowledge();
   isAlive = true;
@@ -147,27 +147,27 @@ export class ScriptedProcessor implements ProcessorHandle {
     return this.#ended;
   }
 
-  post(command: Command): Promise<boolean> {
+  post(message: Message): Promise<boolean> {
     if (!this.isAlive || this.isDying) return Promise.resolve(false);
     return new Promise((settle, fail) => {
-      this.#posted.push({ command, names: namesIn(command), settle, fail });
+      this.#posted.push({ message, names: namesIn(message), settle, fail });
     });
   }
 
-  /** Takes the next command; with an error it fails of it. */
+  /** Takes the next message; with an error it fails of it. */
   take(error: Error | null = null): void {
     const posted = this.#posted.shift();
     if (posted === undefined) return;
-    const { command, names, settle, fail } = posted;
-    const canFail = command.kind === 'attach-ring' || command.kind === 'attach-port';
+    const { message, names, settle, fail } = posted;
+    const canFail = message.kind === 'attach-ring' || message.kind === 'attach-port';
     if (error !== null && canFail) {
       fail(error);
       return;
     }
-    if (namesIn(command) !== names) {
-      this.knowledge.violations.push(`${command.kind} names what was closed meanwhile`);
+    if (namesIn(message) !== names) {
+      this.knowledge.violations.push(`${message.kind} names what was closed meanwhile`);
     }
-    this.knowledge.apply(command);
+    this.knowledge.apply(message);
     settle(true);
   }
 
@@ -196,9 +196,9 @@ function placeOf({ uses: _, ...place }: MemoryRegion): object {
   return place;
 }
 
-function namesIn(command: Command): string {
-  if (command.kind !== 'attach-ring') return '';
-  const { kickFd, call, pins } = command;
+function namesIn(message: Message): string {
+  if (message.kind !== 'attach-ring') return '';
+  const { kickFd, call, pins } = message;
   const fds = [kickFd, call?.fd ?? -1, ...Object.values(pins).map(({ fd }) => fd)];
   return fds.map((fd) => (fd < 0 ? '' : descriptorName(fd))).join();
 }

@@ -1,9 +1,9 @@
 import { COUNTER_REFUSED } from '../../../layout/counters.ts';
 import { CONTROL_QUEUE } from '../../../layout/limits.ts';
 import { RECEIVE_BY_TABLE } from '../../../layout/vf.ts';
-import type { Command, RingRole } from '../../processor/commands.ts';
 import type { Fabric, PortPlace } from '../../processor/fabric.ts';
 import type { FunctionView } from '../../processor/function-view.ts';
+import type { Message, RingRole } from '../../processor/mailbox.ts';
 import { writeFlowRecord } from '../../state/flow-record.ts';
 import { writeLink } from '../../state/vlan.ts';
 import type { Ring } from '../../virtqueue/ring.ts';
@@ -134,7 +134,7 @@ export class NetPort implements RingDevice {
     const queues = this.#receiveQueues();
     const count = this.#receiveCount(queues);
     writeReceiveQueues(view, this.#fabric.shared.vfOffset(this.#place.port), queues, count);
-    await this.#fabric.broadcast(this.#portCommand());
+    await this.#fabric.broadcast(this.#portMessage());
   }
 
   #describeAll(): void {
@@ -158,7 +158,7 @@ export class NetPort implements RingDevice {
     return hasTable && queues.length > 0 ? RECEIVE_BY_TABLE : queues.length;
   }
 
-  #portCommand(): Command {
+  #portMessage(): Message {
     return { kind: 'set-port', port: this.#place.port, isUp: this.#receiveQueues().length > 0 };
   }
 }

@@ -21,9 +21,9 @@ import { isFatal } from '../state/last-will.ts';
 import { RingFaultError } from '../state/ring-problem.ts';
 import type { AddressSpace } from './address-space.ts';
 import type { Calls } from './calls.ts';
-import type { Command, RingPins, RingRole } from './commands.ts';
 import type { Firmware } from './firmware.ts';
 import type { KickWaiter } from './kick-waiter.ts';
+import type { Message, RingPins, RingRole } from './mailbox.ts';
 import { firstPlace, isServedBeyond, park, parkedPlace } from './packed-place.ts';
 import type { RequestQueues } from './request-queues.ts';
 import { ringRecordAt } from './ring-record-at.ts';
@@ -49,12 +49,12 @@ const KINDS: Readonly<Record<RingRole, number>> = {
   request: RING_KIND_REQUEST,
 };
 
-type AttachRing = Extract<Command, { kind: 'attach-ring' }>;
+type AttachRing = Extract<Message, { kind: 'attach-ring' }>;
 
 /**
- * Carries out commands between turns, when no batch is open and nothing points into guest memory.
+ * Carries out messages between turns, when no batch is open and nothing points into guest memory.
  */
-export class CommandRunner {
+export class MessageHandler {
   readonly #parts: Parts;
   /** The rings that are attached, and where their parts are mapped. */
   readonly #attached = new Map<number, RingPins>();
@@ -63,54 +63,54 @@ export class CommandRunner {
     this.#parts = parts;
   }
 
-  run(command: Command): boolean {
+  handle(message: Message): boolean {
     const { firmware, windows, translations, calls } = this.#parts;
-    switch (command.kind) {
+    switch (message.kind) {
       case 'set-memory':
-        translations.flush(command.owner, command.rings);
-        windows.setRegions(command.owner, command.regions, command.isBehindIommu);
+        translations.flush(message.owner, message.rings);
+        windows.setRegions(message.owner, message.regions, message.isBehindIommu);
         return true;
       case 'set-translations':
-        translations.set(command.owner, command.rings, command.translations);
+        translations.set(message.owner, message.rings, message.translations);
         return true;
       case 'change-iotlb':
-        translations.apply(command.owner, command.rings, command.change);
+        translations.apply(message.owner, message.rings, message.change);
         return true;
       case 'attach-ring':
-        this.#attach(command);
+        this.#attach(message);
         return true;
       case 'detach-ring':
-        this.#detach(command.ring, command.parks);
+        this.#detach(message.ring, message.parks);
         return true;
       case 'set-ring-state':
-        if (this.#attached.has(command.ring)) firmware.setRingState(command.ring, command.state);
+        if (this.#attached.has(message.ring)) firmware.setRingState(message.ring, message.state);
         return true;
       case 'set-call':
-        if (this.#attached.has(command.ring)) calls.set(command.ring, command.call);
+        if (this.#attached.has(message.ring)) calls.set(message.ring, message.call);
         return true;
       case 'answer-request':
-        this.#parts.requestQueues.answer(command.ring, command.id, command.answer);
+        this.#parts.requestQueues.answer(message.ring, message.id, message.answer);
         return true;
       case 'set-port':
-        firmware.setPort(command.port, command.isUp ? 1 : 0);
+        firmware.setPort(message.port, message.isUp ? 1 : 0);
         return true;
       case 'forget-port':
-        firmware.forgetPort(command.port, command.firstSet, command.sets);
+        firmware.forgetPort(message.port, message.firstSet, message.sets);
         return true;
       case 'set-mac-age':
-        firmware.configureAgeing(command.seconds);
+        firmware.configureAgeing(message.seconds);
         return true;
       case 'settle':
         return true;
       case 'attach-port':
-        this.#parts.uplinks.attach(command);
+        this.#parts.uplinks.attach(message);
         return true;
       case 'detach-port':
-        this.#parts.uplinks.detach(command.port, command.pair);
-        this.#parts.space.unmapPin(command.pin);
+        this.#parts.uplinks.detach(message.port, message.pair);
+        this.#parts.space.unmapPin(message.pin);
         return true;
       case 'inject-trap':
-        for (const pin of Object.values(command.pins)) this.#parts.space.unmapPin(pin);
+        for (const pin of Object.values(message.pins)) this.#parts.space.unmapPin(pin);
         return true;
       case 'stop':
         return true;
@@ -118,36 +118,36 @@ export class CommandRunner {
   }
 
   /** Brings a ring to the wished state, from whatever it is in. All or nothing of it is done. */
-  #attach(command: AttachRing): void {
-    this.#detach(command.ring, false);
-    this.#attached.set(command.ring, command.pins);
+  #attach(message: AttachRing): void {
+    this.#detach(message.ring, false);
+    this.#attached.set(message.ring, message.pins);
     try {
-      this.#connect(command);
+      this.#connect(message);
     } catch (error) {
       // The thread ends, and its supervisor takes care of the ring.
-      if (!isFatal(error)) this.#detach(command.ring, false);
+      if (!isFatal(error)) this.#detach(message.ring, false);
       throw error;
     }
   }
 
-  #connect(command: AttachRing): void {
+  #connect(message: AttachRing): void {
     const { space, firmware, waiter, calls } = this.#parts;
-    const { descriptors, avail, used } = command.pins;
+    const { descriptors, avail, used } = message.pins;
     for (const pin of distinctPins([descriptors, avail, used])) space.mapPin(pin);
-    if (command.resumesFromUsed) this.#resume(command.ring, command.pins);
+    if (message.resumesFromUsed) this.#resume(message.ring, message.pins);
     firmware.attachRing(
-      command.ring,
+      message.ring,
       space.addressOf(descriptors),
       space.addressOf(avail),
       space.addressOf(used),
-      command.state,
-      KINDS[command.role],
+      message.state,
+      KINDS[message.role],
     );
-    calls.set(command.ring, command.call);
-    if (command.looksAhead) this.#parts.translations.watch(command.ring, command.owner);
-    if (KINDS[command.role] === RING_KIND_REQUEST) this.#parts.requestQueues.attach(command.ring);
-    const isAwaited = command.role !== 'receive' && command.kickFd >= 0;
-    if (isAwaited) waiter.add(command.kickFd, command.ring);
+    calls.set(message.ring, message.call);
+    if (message.looksAhead) this.#parts.translations.watch(message.ring, message.owner);
+    if (KINDS[message.role] === RING_KIND_REQUEST) this.#parts.requestQueues.attach(message.ring);
+    const isAwaited = message.role !== 'receive' && message.kickFd >= 0;
+    if (isAwaited) waiter.add(message.kickFd, message.ring);
   }
 
   /**

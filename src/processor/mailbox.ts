@@ -8,7 +8,7 @@ import { RingFaultError } from '../state/ring-problem.ts';
 import type { PulseSlot } from '../watchdog/pulse.ts';
 import type { WireSettings } from '../wires/wires.ts';
 
-// The mailbox: what the control plane asks of a processor. A command is posted, the doorbell
+// The mailbox: what the control plane asks of a processor. A message is posted, the doorbell
 // raised; the processor takes it between two turns and answers. Nothing on the data path waits for
 // it.
 //
@@ -27,7 +27,7 @@ export interface RingPins {
  */
 export type RingRole = 'receive' | 'transmit' | 'control' | 'request';
 
-export type Command =
+export type Message =
   /** `isBehindIommu`: what the guest names are I/O virtual addresses. Its translations are void. */
   | {
       kind: 'set-memory';
@@ -97,12 +97,12 @@ export type Command =
   | { kind: 'inject-trap'; ring: number; pins: RingPins }
   | { kind: 'stop' };
 
-export interface CommandEnvelope {
+export interface Envelope {
   id: number;
-  command: Command;
+  message: Message;
 }
 
-/** A command failed. `fault`: of a ring, RING_FAULT_NONE if it was something else. */
+/** A message failed. `fault`: of a ring, RING_FAULT_NONE if it was something else. */
 interface Failure {
   kind: 'failed';
   id: number;

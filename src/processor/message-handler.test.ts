@@ -4,8 +4,8 @@ import type { Pin } from '../memory/pins.ts';
 import { ENOMEM } from '../os/constants.ts';
 import { LinearMemoryHole } from '../os/linear-memory.ts';
 import { SystemError } from '../os/system-error.ts';
-import { CommandRunner, type Parts } from './command-runner.ts';
-import type { Command } from './commands.ts';
+import type { Message } from './mailbox.ts';
+import { MessageHandler, type Parts } from './message-handler.ts';
 
 const PART_SIZE = 0x1000;
 
@@ -16,7 +16,7 @@ let mapped: Set<number>;
 let refused: number;
 /** Nor can it be taken away. */
 let isStuck: boolean;
-let runner: CommandRunner;
+let handler: MessageHandler;
 
 beforeEach(() => {
   calls = [];
@@ -37,7 +37,7 @@ beforeEach(() => {
     unmapPin: ({ pinOffset }: Pin) => mapped.delete(pinOffset),
     addressOf: ({ pinOffset }: Pin) => pinOffset,
   };
-  runner = new CommandRunner({
+  handler = new MessageHandler({
     space,
     firmware: { attachRing: noted('attach'), detachRing: noted('detach') },
     translations: { watch: noted('watch'), unwatch: () => undefined },
@@ -47,7 +47,7 @@ beforeEach(() => {
   } as unknown as Parts);
 });
 
-function attach(ring: number): Command {
+function attach(ring: number): Message {
   const pin = (part: number) => {
     const pinOffset = (ring * 3 + part) * PART_SIZE;
     return { pinOffset, lengthBytes: PART_SIZE, fd: 3, fileOffset: 0, partOffset: 0 };
@@ -63,21 +63,21 @@ function attach(ring: number): Command {
 
 describe('a ring for which the kernel has no room', () => {
   it.each([0, 1, 2])('is attached to nothing, whichever part it is: %i', (part) => {
-    runner.run(attach(1));
+    handler.handle(attach(1));
     calls.length = 0;
     const before = [...mapped];
     refused = (2 * 3 + part) * PART_SIZE;
-    expect(() => runner.run(attach(2))).toThrow('mmap failed: ENOMEM');
+    expect(() => handler.handle(attach(2))).toThrow('mmap failed: ENOMEM');
     expect([...mapped], 'nothing of it stays, nothing of others goes').toEqual(before);
     expect(calls).toEqual(['detach 2']);
   });
 
   it('is attached when there is room again', () => {
     refused = 2 * PART_SIZE;
-    expect(() => runner.run(attach(0))).toThrow('ENOMEM');
+    expect(() => handler.handle(attach(0))).toThrow('ENOMEM');
     refused = -1;
     calls.length = 0;
-    expect(runner.run(attach(0))).toBe(true);
+    expect(handler.handle(attach(0))).toBe(true);
     expect(calls).toEqual(['attach 0', 'await 0']);
     expect([...mapped]).toEqual([0, PART_SIZE, 2 * PART_SIZE]);
   });
@@ -85,7 +85,7 @@ describe('a ring for which the kernel has no room', () => {
   it('ends the thread where a hole stays: nothing is touched any more', () => {
     refused = PART_SIZE;
     isStuck = true;
-    expect(() => runner.run(attach(0))).toThrow(LinearMemoryHole);
+    expect(() => handler.handle(attach(0))).toThrow(LinearMemoryHole);
     expect(calls).toEqual([]);
   });
 });
