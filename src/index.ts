@@ -15,8 +15,16 @@ export { type ErrorCode, OperatorError } from './errors.ts';
 export type { VfChanges, VfConfig, VfConfigInput } from './functions/net/config.ts';
 export type { VfInfo, VfStats } from './functions/net/types.ts';
 export type { FunctionState, RingInfo } from './functions/types.ts';
-export { createNic } from './nic/nic.ts';
-export type { FdbEntry, Nic, NicEventName, NicEvents, NicListener, NicStats } from './nic/types.ts';
+export { createNic, restoreNic } from './nic/nic.ts';
+export type {
+  FdbEntry,
+  Nic,
+  NicEventName,
+  NicEvents,
+  NicListener,
+  NicState,
+  NicStats,
+} from './nic/types.ts';
 export type { ProcessorStats } from './processor/stats.ts';
 export type { QueueStats, RxStats, TxStats } from './state/stats.ts';
 export type { UplinkChanges, UplinkConfig, UplinkConfigInput } from './uplinks/config.ts';

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { operatorError } from '../errors.ts';
 import type { VfConfig } from '../functions/net/config.ts';
-import { actionText, applyActions, diffConfig } from './diff.ts';
+import { applyActions } from './apply-actions.ts';
+import { actionText, diffConfig } from './diff.ts';
 import type { Action, NicConfig } from './types.ts';
 import { completeNic } from './validate.ts';
 
@@ -82,6 +83,10 @@ const configs = fc
   .record({ vfs, macAgeSeconds: fc.constantFrom(60, 300) })
   .map((config) => completeNic(config));
 
+const nothing = async (): Promise<void> => {};
+const noFunctions = { add: nothing, remove: nothing, change: nothing };
+const noTarget = { vfs: noFunctions, uplinks: noFunctions, rngs: noFunctions, setNic: nothing };
+
 /** Carries out actions as a strict NIC would: nothing may exist twice. */
 async function carryOut(
   running: NicConfig,
@@ -91,23 +96,22 @@ async function carryOut(
   const touched: string[] = [];
   let { macAgeSeconds } = running;
   await applyActions(list, {
-    async removeVf(name) {
-      expect(vfs.delete(name)).toBe(true);
-      touched.push(name);
+    ...noTarget,
+    vfs: {
+      async remove(name) {
+        expect(vfs.delete(name)).toBe(true);
+        touched.push(name);
+      },
+      async add(vf: VfConfig) {
+        expect([...vfs.values()].map(({ socket }) => socket)).not.toContain(vf.socket);
+        expect([...vfs.values()].map(({ mac }) => mac)).not.toContain(vf.mac);
+        vfs.set(vf.name, vf);
+      },
+      async change(vf: VfConfig) {
+        expect(vfs.has(vf.name)).toBe(true);
+        vfs.set(vf.name, vf);
+      },
     },
-    async addVf(vf) {
-      expect([...vfs.values()].map(({ socket }) => socket)).not.toContain(vf.socket);
-      expect([...vfs.values()].map(({ mac }) => mac)).not.toContain(vf.mac);
-      vfs.set(vf.name, vf);
-    },
-    async setVf(vf, changes) {
-      vfs.set(vf.name, { ...vfs.get(vf.name)!, ...changes });
-    },
-    async removeRng() {},
-    async addRng() {},
-    async removeUplink() {},
-    async addUplink() {},
-    async setUplink() {},
     async setNic(changes) {
       macAgeSeconds = changes.macAgeSeconds;
     },
@@ -115,39 +119,21 @@ async function carryOut(
   return { ...running, macAgeSeconds, vfs: [...vfs.values()], touched };
 }
 
-const nothing = async (): Promise<void> => {};
-const noTarget = {
-  removeVf: nothing,
-  addVf: nothing,
-  setVf: nothing,
-  removeRng: nothing,
-  addRng: nothing,
-  removeUplink: nothing,
-  addUplink: nothing,
-  setUplink: nothing,
-  setNic: nothing,
-};
-
 describe('a VF that cannot be added', () => {
   const steps: string[] = [];
   const carry = (running: NicConfig, wanted: NicConfig, refused: string): Promise<void> => {
     steps.length = 0;
-    return applyActions(diffConfig(running, wanted), {
-      async removeVf(name) {
+    const vfs = {
+      ...noFunctions,
+      async remove(name: string) {
         steps.push(`- ${name}`);
       },
-      async addVf({ name, socket }) {
+      async add({ name, socket }: VfConfig) {
         if (socket === refused) throw new Error(`${socket} is in use`);
         steps.push(`+ ${name} ${socket}`);
       },
-      async setVf() {},
-      async removeRng() {},
-      async addRng() {},
-      async removeUplink() {},
-      async addUplink() {},
-      async setUplink() {},
-      async setNic() {},
-    });
+    };
+    return applyActions(diffConfig(running, wanted), { ...noTarget, vfs });
   };
 
   it('is restored to its old form', async () => {
@@ -164,7 +150,8 @@ describe('a VF that cannot be added', () => {
     const taken = async ({ socket }: VfConfig): Promise<void> => {
       throw operatorError('HEDDLE_SOCKET_IN_USE', { socket });
     };
-    const applying = applyActions(diffConfig(nic([]), wanted), { ...noTarget, addVf: taken });
+    const vfs = { ...noFunctions, add: taken };
+    const applying = applyActions(diffConfig(nic([]), wanted), { ...noTarget, vfs });
     const other = { message: expect.stringContaining('/s/2') };
     await expect(applying).rejects.toMatchObject({
       message: expect.stringContaining('/s/1'),
@@ -174,16 +161,18 @@ describe('a VF that cannot be added', () => {
 
   it('does not keep others from being added, nor does a failed change in place', async () => {
     const added: string[] = [];
-    const target = {
-      ...noTarget,
-      addVf: async ({ name }: VfConfig) => void added.push(name),
-      setVf: () => Promise.reject(new Error('no answer')),
+    const vfs = {
+      ...noFunctions,
+      async add({ name }: VfConfig) {
+        added.push(name);
+      },
+      change: () => Promise.reject(new Error('no answer')),
     };
     const wanted = nic([
       { ...vm1, mtu: 9000 },
       { ...vm2, gro: false },
     ]);
-    const applying = applyActions(diffConfig(nic([vm1, vm2]), wanted), target);
+    const applying = applyActions(diffConfig(nic([vm1, vm2]), wanted), { ...noTarget, vfs });
     await expect(applying).rejects.toThrow('no answer');
     expect(added).toEqual(['vm1']);
   });

@@ -1,13 +1,12 @@
 // A configuration is applied as a list of actions, which --dry-run prints. VFs that do not differ
 // have no action, so they keep their connection and traffic.
 
-import { asOperatorError, operatorError } from '../errors.ts';
+import { operatorError } from '../errors.ts';
 import type { VfChanges, VfConfig } from '../functions/net/config.ts';
 import type { VmmAtHand } from '../functions/net/types.ts';
 import type { RngConfig } from '../functions/rng/config.ts';
 import { vlanText } from '../state/vlan.ts';
 import type { UplinkConfig } from '../uplinks/config.ts';
-import { joined } from './problems.ts';
 import type { Action, NicConfig } from './types.ts';
 
 /** Changes that a guest does not notice; all others need a new session with the front-end. */
@@ -94,47 +93,57 @@ export function diffUplink(running: UplinkConfig, wanted: UplinkConfig): Action 
   return { type: 'replace-uplink', name: wanted.name, uplink: wanted, old: running };
 }
 
-function diffUplinks(running: NicConfig, wanted: NicConfig): Action[] {
-  const before = new Map(running.uplinks.map((uplink) => [uplink.name, uplink]));
-  const after = new Set(wanted.uplinks.map((uplink) => uplink.name));
-  const gone = running.uplinks.filter((uplink) => !after.has(uplink.name));
-  const removals: Action[] = gone.map(({ name }) => ({ type: 'remove-uplink', name }));
-  const others = wanted.uplinks.map((uplink): Action | undefined => {
-    const old = before.get(uplink.name);
-    if (old !== undefined) return diffUplink(old, uplink);
-    return { type: 'add-uplink', name: uplink.name, uplink };
-  });
-  return [...removals, ...others.filter((action) => action !== undefined)];
+/** How the functions of one kind come, go and change. */
+interface KindActions<Config> {
+  add(config: Config): Action;
+  remove(name: string): Action;
+  /** The action that gives one the wanted form; undefined if it has it. */
+  change(running: Config, wanted: Config): Action | undefined;
 }
 
-function diffRngs(running: NicConfig, wanted: NicConfig): Action[] {
-  const before = new Map(running.rngs.map((rng) => [rng.name, rng]));
-  const after = new Set(wanted.rngs.map(({ name }) => name));
-  const gone = running.rngs.filter(({ name }) => !after.has(name));
-  const removals: Action[] = gone.map(({ name }) => ({ type: 'remove-rng', name }));
-  const others = wanted.rngs.flatMap((rng): Action[] => {
-    const { name } = rng;
-    const old = before.get(name);
-    if (old === undefined) return [{ type: 'add-rng', name, rng }];
-    return isSame(old, rng) ? [] : [{ type: 'replace-rng', name, rng, old }];
+const VFS: KindActions<VfConfig> = {
+  add: (vf) => ({ type: 'add-vf', name: vf.name, vf }),
+  remove: (name) => ({ type: 'remove-vf', name }),
+  change: diffVf,
+};
+
+const UPLINKS: KindActions<UplinkConfig> = {
+  add: (uplink) => ({ type: 'add-uplink', name: uplink.name, uplink }),
+  remove: (name) => ({ type: 'remove-uplink', name }),
+  change: diffUplink,
+};
+
+const RNGS: KindActions<RngConfig> = {
+  add: (rng) => ({ type: 'add-rng', name: rng.name, rng }),
+  remove: (name) => ({ type: 'remove-rng', name }),
+  change: (old, rng) => {
+    return isSame(old, rng) ? undefined : { type: 'replace-rng', name: rng.name, rng, old };
+  },
+};
+
+function diffKind<Config extends { name: string }>(
+  running: readonly Config[],
+  wanted: readonly Config[],
+  kind: KindActions<Config>,
+): Action[] {
+  const before = new Map(running.map((one) => [one.name, one]));
+  const after = new Set(wanted.map(({ name }) => name));
+  const gone = running.filter(({ name }) => !after.has(name));
+  const others = wanted.map((one) => {
+    const old = before.get(one.name);
+    return old === undefined ? kind.add(one) : kind.change(old, one);
   });
-  return [...removals, ...others];
+  const removals = gone.map(({ name }) => kind.remove(name));
+  return [...removals, ...others.filter((action) => action !== undefined)];
 }
 
 export function diffConfig(running: NicConfig, wanted: NicConfig): Action[] {
   refuseRestart(running, wanted);
-  const before = new Map(running.vfs.map((vf) => [vf.name, vf]));
-  const after = new Set(wanted.vfs.map((vf) => vf.name));
-  const actions: Action[] = running.vfs
-    .filter((vf) => !after.has(vf.name))
-    .map(({ name }) => ({ type: 'remove-vf', name }));
-  for (const vf of wanted.vfs) {
-    const old = before.get(vf.name);
-    const action: Action | undefined =
-      old === undefined ? { type: 'add-vf', name: vf.name, vf } : diffVf(old, vf);
-    if (action !== undefined) actions.push(action);
-  }
-  actions.push(...diffUplinks(running, wanted), ...diffRngs(running, wanted));
+  const actions = [
+    ...diffKind(running.vfs, wanted.vfs, VFS),
+    ...diffKind(running.uplinks, wanted.uplinks, UPLINKS),
+    ...diffKind(running.rngs, wanted.rngs, RNGS),
+  ];
   const { macAgeSeconds } = wanted;
   if (running.macAgeSeconds !== macAgeSeconds) {
     actions.push({ type: 'set-nic', changes: { macAgeSeconds } });
@@ -154,89 +163,6 @@ function refuseRestart(running: NicConfig, wanted: NicConfig): void {
       running: before || 'none',
     });
   }
-}
-
-/** What carries the actions out; its steps know nothing of each other. */
-export interface ActionTarget {
-  removeVf(name: string): Promise<void>;
-  addVf(vf: VfConfig): Promise<void>;
-  setVf(vf: VfConfig, changes: VfChanges): Promise<void>;
-  removeUplink(name: string): Promise<void>;
-  addUplink(uplink: UplinkConfig): Promise<void>;
-  setUplink(uplink: UplinkConfig): Promise<void>;
-  removeRng(name: string): Promise<void>;
-  addRng(rng: RngConfig): Promise<void>;
-  setNic(changes: { macAgeSeconds: number }): Promise<void>;
-}
-
-/**
- * Removals come first: two VFs may swap their sockets or MACs, and a new VF may take those of an
- * old one. In between, the steps must not be checked against each other.
- *
- * A VF that cannot be added (its socket may be in use) does not keep others from being added, and
- * is restored to its old form if it had one; the first such error is thrown at the end.
- */
-export async function applyActions(
-  actions: readonly Action[],
-  target: ActionTarget,
-): Promise<void> {
-  for (const action of actions) {
-    if (action.type === 'remove-vf' || action.type === 'replace-vf') {
-      await target.removeVf(action.name);
-    } else if (action.type === 'remove-uplink' || action.type === 'replace-uplink') {
-      await target.removeUplink(action.name);
-    } else if (action.type === 'remove-rng' || action.type === 'replace-rng') {
-      await target.removeRng(action.name);
-    }
-  }
-  // From here on failures are reported at the end: what was removed must be restored first.
-  const errors: unknown[] = [];
-  const attempt = (step: Promise<void>): Promise<boolean> =>
-    step.then(
-      () => true,
-      (error: unknown) => {
-        errors.push(error);
-        return false;
-      },
-    );
-  for (const action of actions) {
-    if (action.type === 'set-vf') await attempt(target.setVf(action.vf, action.changes));
-    if (action.type === 'set-uplink') await attempt(target.setUplink(action.uplink));
-    if (action.type === 'set-nic') await attempt(target.setNic(action.changes));
-  }
-  await addAll(actions, target, attempt);
-  if (errors.length > 0) throw together(errors);
-}
-
-/** All errors as one, or the bug of ours among them, which must not be hidden. */
-function together(errors: readonly unknown[]): unknown {
-  if (errors.length === 1) return errors[0];
-  const known = errors.map(asOperatorError);
-  const mistake = known.indexOf(undefined);
-  return mistake === -1 ? joined(known.filter((error) => error !== undefined)) : errors[mistake];
-}
-
-async function addAll(
-  actions: readonly Action[],
-  target: ActionTarget,
-  attempt: (step: Promise<void>) => Promise<boolean>,
-): Promise<void> {
-  const toRestore: (() => Promise<void>)[] = [];
-  for (const action of actions) {
-    if (action.type === 'add-vf') await attempt(target.addVf(action.vf));
-    if (action.type === 'add-uplink') await attempt(target.addUplink(action.uplink));
-    if (action.type === 'add-rng') await attempt(target.addRng(action.rng));
-    if (action.type === 'replace-rng' && !(await attempt(target.addRng(action.rng)))) {
-      toRestore.push(() => target.addRng(action.old));
-    }
-    if (action.type === 'replace-vf' && !(await attempt(target.addVf(action.vf)))) {
-      toRestore.push(() => target.addVf(action.old));
-    }
-    if (action.type === 'replace-uplink' && !(await attempt(target.addUplink(action.uplink)))) {
-      toRestore.push(() => target.addUplink(action.old));
-    }
-  }
-  for (const restore of toRestore) await attempt(restore());
 }
 
 function pendingText({ pending }: { pending?: string }): string {

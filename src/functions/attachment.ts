@@ -139,6 +139,20 @@ export class Attachment {
     this.#listen(place, endpoint);
   }
 
+  /**
+   * Its sockets and all that came by them are another one's. Resolves when nothing that a front-end
+   * has said is in hand any more.
+   */
+  async handOver(): Promise<void> {
+    this.quarantine.handOver();
+    this.#endpoint?.handOver();
+    // One that ends meanwhile makes way for one that waits.
+    for (let last: Dialogue | null = null; this.#dialogue !== last; ) {
+      last = this.#dialogue;
+      await last?.handOver();
+    }
+  }
+
   async close(): Promise<void> {
     const endpoint = this.#endpoint;
     this.#endpoint = null;

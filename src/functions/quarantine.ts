@@ -82,6 +82,11 @@ export class Quarantine {
     this.#begin(now, term.endsInMs);
   }
 
+  /** It is another one's to end, which is made from what this one saves. */
+  handOver(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
   /** The operator has changed the VF: whatever was, may be mended. */
   forgive(): void {
     this.#traps = [];

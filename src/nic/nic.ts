@@ -1,15 +1,8 @@
 import { EventEmitter } from 'node:events';
-import { CONTROL_QUEUE } from '../../layout/limits.ts';
 import { VLAN_ANY } from '../../layout/switch.ts';
 import { everyStep, type Failure, guarded, inBackground, onFailure } from '../background.ts';
-import {
-  actionText,
-  applyActions,
-  diffConfig,
-  diffUplink,
-  diffVf,
-  withVmm,
-} from '../config/diff.ts';
+import { applyActions } from '../config/apply-actions.ts';
+import { actionText, diffConfig, diffUplink, diffVf, withVmm } from '../config/diff.ts';
 import { withAdded } from '../config/reload.ts';
 import type { Action, NicConfig } from '../config/types.ts';
 import {
@@ -23,30 +16,30 @@ import {
 } from '../config/validate.ts';
 import { asOperatorError, operatorError } from '../errors.ts';
 import type { EventOf } from '../events.ts';
-import type { VfChanges, VfConfig } from '../functions/net/config.ts';
 import type { VfInfo } from '../functions/net/types.ts';
-import { Vf } from '../functions/net/vf.ts';
+import type { Vf } from '../functions/net/vf.ts';
 import type { FunctionInfo } from '../functions/types.ts';
 import { monotonicSeconds } from '../os/clock.ts';
 import { acquirePoller, type Poller, releasePoller } from '../os/poller.ts';
-import {
-  checkAddressSpace,
-  descriptorQuota,
-  mappingBudget,
-  takeProcessorMappings,
-} from '../processor/budgets.ts';
+import { checkAddressSpace, mappingBudget, takeProcessorMappings } from '../processor/budgets.ts';
 import type { NicFunction } from '../processor/fabric.ts';
 import { ProcessorSet } from '../processor/processor-set.ts';
 import { RateLimit, withHeldBack } from '../rate-limit.ts';
 import { readMacTable } from '../state/mac-table.ts';
-import type { UplinkConfig } from '../uplinks/config.ts';
+import type { Uplink } from '../uplinks/running-uplink.ts';
 import type { UplinkInfo } from '../uplinks/types.ts';
 import { ChangeQueue, nameIn } from './change-queue.ts';
+import { createKinds, eachKind, type Kinds } from './kinds.ts';
 import { Places } from './places.ts';
-import { RngSet } from './rng-set.ts';
-import { saveNic } from './save.ts';
-import type { FdbEntry, Nic, NicEventName, NicEvents, NicListener, NicStats } from './types.ts';
-import { UplinkSet } from './uplink-set.ts';
+import type {
+  FdbEntry,
+  Nic,
+  NicEventName,
+  NicEvents,
+  NicListener,
+  NicState,
+  NicStats,
+} from './types.ts';
 
 /** Mistakes of ours come in swarms, too: the first few say what there is to know. */
 const FAILURE_LIMIT = { burst: 16, seconds: 10 };
@@ -55,7 +48,8 @@ const FAILURE_LIMIT = { burst: 16, seconds: 10 };
 export async function createNic(input: unknown): Promise<Nic> {
   const config = completeNic(input);
   checkAddressSpace(config.processors);
-  const nic = new SoftwareNic(config);
+  const { vfs: _, uplinks: __, rngs: ___, ...settings } = config;
+  const nic = new SoftwareNic(settings, config);
   try {
     await nic.open(config);
   } catch (error) {
@@ -65,18 +59,32 @@ export async function createNic(input: unknown): Promise<Nic> {
   return nic;
 }
 
+/**
+ * A NIC that goes on with what another one handed over: its guests, their rings and uplinks notice
+ * nothing. Takes the descriptors of the state, which stay open if this fails.
+ */
+export async function restoreNic(state: NicState): Promise<Nic> {
+  const { settings, fileConfig, sharedFd } = structuredClone(state);
+  checkAddressSpace(settings.processors);
+  const nic = new SoftwareNic(settings, fileConfig, sharedFd);
+  try {
+    await nic.restore(state);
+  } catch (error) {
+    await nic.handOver();
+    throw error;
+  }
+  return nic;
+}
+
 /** One NIC: its processors, its VFs, and one change at a time. */
 class SoftwareNic implements Nic {
-  readonly #settings: Omit<NicConfig, 'vfs' | 'uplinks' | 'rngs'>;
-  readonly #vfs = new Map<string, Vf>();
+  readonly #settings: NicState['settings'];
   /** What its processors take of the mappings of this process. */
   readonly #mappings: number;
   readonly #poller: Poller;
   readonly #events = new EventEmitter();
   readonly #processors: ProcessorSet;
-  readonly #places: Places;
-  readonly #uplinks: UplinkSet;
-  readonly #rngs: RngSet;
+  readonly #kinds: Kinds;
   readonly #startSeconds = monotonicSeconds();
   /** What the configuration file said when it was last applied. */
   #fileConfig: NicConfig;
@@ -86,29 +94,35 @@ class SoftwareNic implements Nic {
   readonly #failureLimit = new RateLimit({ ...FAILURE_LIMIT, now: monotonicSeconds });
   readonly #stopListening = onFailure((failure) => this.#tellFailure(failure));
 
-  constructor(config: NicConfig) {
-    this.#mappings = takeProcessorMappings(config.processors);
+  /** `sharedFd`: what the processors of another NIC have shared. */
+  constructor(settings: NicState['settings'], fileConfig: NicConfig, sharedFd?: number) {
+    this.#mappings = takeProcessorMappings(settings.processors);
     this.#poller = acquirePoller();
-    const { vfs: _, uplinks: __, rngs: ___, ...settings } = config;
     this.#settings = settings;
-    this.#fileConfig = config;
-    this.#processors = new ProcessorSet(settings, {
-      functions: () => this.#all(),
-      onUplinkLost: (port, reason) => this.#uplinks.onLost(port, reason),
-      onUplinkLoop: (port, other) => this.#uplinks.onLoop(port, other),
-      onBroken: (reason) => this.#emit('internal-error', { nic: this.name, reason }),
-    });
-    this.#places = new Places(this.#processors);
-    this.#rngs = new RngSet(
-      this.#processors,
-      this.#places,
-      this.#poller,
-      (event) => this.#emit('function', event),
-      () => this.#functionCount,
+    this.#fileConfig = fileConfig;
+    this.#processors = new ProcessorSet(
+      { ...settings, sharedFd },
+      {
+        functions: () => this.#all(),
+        onUplinkLost: (port, reason) => this.#kinds.uplinks.onLost(port, reason),
+        onUplinkLoop: (port, other) => this.#kinds.uplinks.onLoop(port, other),
+        onBroken: (reason) => this.#emit('internal-error', { nic: this.name, reason }),
+      },
     );
-    this.#uplinks = new UplinkSet(this.#processors, this.#poller, (...event) => {
-      this.#emit(...event);
-      inBackground('tell the VFs of the uplinks', this.#followUplinks());
+    const around = {
+      fabric: this.#processors,
+      places: new Places(this.#processors),
+      poller: this.#poller,
+      functionCount: () => this.#kinds.vfs.size + this.#kinds.rngs.size,
+    };
+    this.#kinds = createKinds(around, {
+      onVf: (...event) => this.#emit(...event),
+      onFunction: (event) => this.#emit('function', event),
+      onUplinks: () => this.#followUplinks(),
+      onUplink: (...event) => {
+        this.#emit(...event);
+        inBackground('tell the VFs of the uplinks', this.#followUplinks());
+      },
     });
   }
 
@@ -116,28 +130,33 @@ class SoftwareNic implements Nic {
     return this.#settings.name;
   }
 
-  async open({ vfs, uplinks, rngs }: NicConfig): Promise<void> {
+  async open(config: NicConfig): Promise<void> {
     await this.#processors.start();
-    for (const uplink of uplinks) await this.#addUplink(uplink);
-    for (const vf of vfs) await this.#add(vf);
-    for (const rng of rngs) this.#rngs.add(rng);
+    for (const [name, kind] of eachKind(this.#kinds).reverse()) {
+      for (const one of config[name]) await kind.add(one);
+    }
+  }
+
+  /** In place of `open`. */
+  async restore(state: NicState): Promise<void> {
+    const now = performance.now();
+    // Up to where processors are told of everything, nothing else may happen in between.
+    for (const [name, kind] of eachKind(this.#kinds).reverse()) kind.restore(state[name], now);
+    await this.#processors.start();
+    for (const uplink of this.#kinds.uplinks.all()) await uplink.settled();
+    await this.#followUplinks();
   }
 
   #all(): NicFunction[] {
-    return [...this.#vfs.values(), ...this.#rngs.all(), ...this.#uplinks.all()];
-  }
-
-  /** Those that a front-end attaches to. */
-  get #functionCount(): number {
-    return this.#vfs.size + this.#rngs.all().length;
+    return eachKind(this.#kinds).flatMap(([, kind]) => kind.all());
   }
 
   functions(): FunctionInfo[] {
-    return this.#rngs.all().map((rng) => rng.info());
+    return this.#kinds.rngs.all().map((rng) => rng.info());
   }
 
   vfs(): VfInfo[] {
-    return [...this.#vfs.values()].map((vf) => vf.info());
+    return this.#kinds.vfs.all().map((vf) => vf.info());
   }
 
   vf(name: string): VfInfo {
@@ -148,13 +167,16 @@ class SoftwareNic implements Nic {
     return this.#changes.run(`add VF ${nameIn(input)}`, async () => {
       const config = completeVf(input, this.name);
       checkNewVf(config, this.config());
-      await this.#add(config);
+      await this.#kinds.vfs.add(config);
       return this.vf(config.name);
     });
   }
 
   removeVf(name: string): Promise<void> {
-    return this.#changes.run(`remove VF ${name}`, () => this.#remove(name));
+    return this.#changes.run(`remove VF ${name}`, async () => {
+      this.#find(name);
+      await this.#kinds.vfs.remove(name);
+    });
   }
 
   setVf(name: string, input: unknown): Promise<VfInfo> {
@@ -170,29 +192,32 @@ class SoftwareNic implements Nic {
   }
 
   uplinks(): UplinkInfo[] {
-    return this.#uplinks.all().map((uplink) => uplink.info());
+    return this.#kinds.uplinks.all().map((uplink) => uplink.info());
   }
 
   uplink(name: string): UplinkInfo {
-    return this.#uplinks.find(name).info();
+    return this.#findUplink(name).info();
   }
 
   addUplink(input: unknown): Promise<UplinkInfo> {
     return this.#changes.run(`add uplink ${nameIn(input)}`, async () => {
       const config = completeUplink(input);
       checkNewUplink(config, this.config());
-      await this.#addUplink(config);
+      await this.#kinds.uplinks.add(config);
       return this.uplink(config.name);
     });
   }
 
   removeUplink(name: string): Promise<void> {
-    return this.#changes.run(`remove uplink ${name}`, () => this.#removeUplink(name));
+    return this.#changes.run(`remove uplink ${name}`, async () => {
+      this.#findUplink(name);
+      await this.#kinds.uplinks.remove(name);
+    });
   }
 
   setUplink(name: string, changes: object): Promise<UplinkInfo> {
     return this.#changes.run(`change uplink ${name}`, async () => {
-      const running = this.#uplinks.find(name).config;
+      const running = this.#findUplink(name).config;
       const wanted = completeUplink({ ...running, ...changes, name, type: running.type });
       const action = diffUplink(running, wanted);
       if (action !== undefined) await this.#carryOut([action]);
@@ -230,18 +255,18 @@ class SoftwareNic implements Nic {
   }
 
   stats(): NicStats {
-    const vfs = [...this.#vfs.values()];
+    const vfs = this.#kinds.vfs.all();
     return {
       name: this.name,
       uptimeSeconds: monotonicSeconds() - this.#startSeconds,
       vfs: vfs.map((vf) => vf.stats()),
-      uplinks: this.#uplinks.all().map((uplink) => uplink.stats()),
+      uplinks: this.#kinds.uplinks.all().map((uplink) => uplink.stats()),
       processors: this.#processors.stats(),
     };
   }
 
   fdb(): FdbEntry[] {
-    const ports = [...this.#vfs.values(), ...this.#uplinks.all()];
+    const ports = [...this.#kinds.vfs.all(), ...this.#kinds.uplinks.all()];
     const names = new Map(ports.map(({ port, name }) => [port, name]));
     const { shared } = this.#processors;
     const entries = readMacTable(shared.view, monotonicSeconds(), this.#settings.macAgeSeconds);
@@ -256,20 +281,24 @@ class SoftwareNic implements Nic {
   }
 
   config(): NicConfig {
-    const vfs = [...this.#vfs.values()].map((vf) => vf.config);
+    const { vfs, uplinks, rngs } = this.#kinds;
+    const lists = { vfs: vfs.configs(), uplinks: uplinks.configs(), rngs: rngs.configs() };
     // A copy: whoever changes it to apply it must not change what it is compared with.
-    const [uplinks, rngs] = [this.#uplinks.configs(), this.#rngs.configs()];
-    return structuredClone({ ...this.#settings, vfs, uplinks, rngs });
+    return structuredClone({ ...this.#settings, ...lists });
   }
 
-  save(): ReturnType<Nic['save']> {
-    const configs = { settings: this.#settings, fileConfig: this.#fileConfig };
-    const [vfs, uplinks, rngs] = [this.#vfs.values(), this.#uplinks.all(), this.#rngs.all()];
-    return saveNic(configs, this.#processors.shared.fd, { vfs, uplinks, rngs });
+  save(): NicState {
+    const now = performance.now();
+    const { vfs, uplinks, rngs } = this.#kinds;
+    return {
+      ...structuredClone({ settings: this.#settings, fileConfig: this.#fileConfig }),
+      sharedFd: this.#processors.shared.fd,
+      ...{ vfs: vfs.save(now), uplinks: uplinks.save(now), rngs: rngs.save(now) },
+    };
   }
 
   injectTrap(name: string, queue: number): Promise<boolean> {
-    const { rings } = this.#rngs.find(name) ?? this.#find(name);
+    const { rings } = this.#kinds.rngs.find(name) ?? this.#find(name);
     return rings.injectTrap(queue);
   }
 
@@ -283,21 +312,40 @@ class SoftwareNic implements Nic {
 
   close(): Promise<void> {
     return this.#changes.close(async () => {
-      const vfs = [...this.#vfs.keys()].map((name) => () => this.#remove(name));
-      const uplinks = this.#uplinks.all().map((uplink) => () => this.#removeUplink(uplink.name));
-      const rngs = this.#rngs.all().map((rng) => () => this.#rngs.remove(rng.name));
-      const stop = () => this.#processors.stop();
-      const giveBack = () => mappingBudget().give(this.#mappings);
-      await everyStep('close the NIC', [
-        ...vfs,
-        ...rngs,
-        ...uplinks,
-        stop,
-        giveBack,
-        releasePoller,
-      ]);
-      this.#stopListening();
+      const kinds = eachKind(this.#kinds);
+      const functions = kinds.flatMap(([, kind]) =>
+        kind.all().map(
+          ({ name }) =>
+            () =>
+              kind.remove(name),
+        ),
+      );
+      await everyStep('close the NIC', [...functions, () => this.#processors.stop()]);
+      this.#release();
     });
+  }
+
+  async handOver(): Promise<NicState> {
+    let state: NicState | undefined;
+    await this.#changes.close(async () => {
+      const kinds = eachKind(this.#kinds);
+      const functions = kinds.map(
+        ([, kind]) =>
+          () =>
+            kind.handOver(),
+      );
+      await everyStep('hand the NIC over', [...functions, () => this.#processors.handOver()]);
+      state = this.save();
+      this.#release();
+    });
+    if (state === undefined) throw operatorError('HEDDLE_NIC_CLOSED', { change: 'hand it over' });
+    return state;
+  }
+
+  #release(): void {
+    mappingBudget().give(this.#mappings);
+    releasePoller();
+    this.#stopListening();
   }
 
   /** An action as the VMM of its VF, if there is one, lets it be. */
@@ -309,14 +357,7 @@ class SoftwareNic implements Nic {
 
   #carryOut(actions: readonly Action[]): Promise<void> {
     return applyActions(actions, {
-      removeVf: (name) => this.#remove(name),
-      addVf: (vf) => this.#add(vf),
-      removeUplink: (name) => this.#removeUplink(name),
-      addUplink: (uplink) => this.#addUplink(uplink),
-      removeRng: (name) => this.#rngs.remove(name),
-      addRng: async (rng) => this.#rngs.add(rng),
-      setUplink: (uplink) => this.#uplinks.find(uplink.name).change(uplink),
-      setVf: (vf: VfConfig, _changes: VfChanges) => this.#find(vf.name).change(vf),
+      ...this.#kinds,
       setNic: ({ macAgeSeconds }) => {
         this.#settings.macAgeSeconds = macAgeSeconds;
         return this.#processors.broadcast({ kind: 'set-mac-age', seconds: macAgeSeconds });
@@ -324,62 +365,22 @@ class SoftwareNic implements Nic {
     });
   }
 
-  async #addUplink(config: UplinkConfig): Promise<void> {
-    const place = this.#places.forPort('queues' in config ? 2 * config.queues : 2);
-    try {
-      await this.#uplinks.add(config, place);
-    } catch (error) {
-      this.#places.free(place);
-      throw error;
-    }
-    await this.#followUplinks();
-  }
-
-  async #removeUplink(name: string): Promise<void> {
-    const uplink = this.#uplinks.find(name);
-    await this.#uplinks.remove(name);
-    this.#places.free(uplink);
-    await this.#followUplinks();
-  }
-
-  async #add(config: VfConfig): Promise<void> {
-    const place = {
-      ...this.#places.forPort(CONTROL_QUEUE + 1),
-      hasUplink: this.#uplinks.isAnyUp,
-      descriptorQuota: () =>
-        descriptorQuota({ functions: this.#functionCount, queuePairs: config.queuePairs }),
-    };
-    const vf = new Vf(config, place, this.#processors, this.#poller, (...event) =>
-      this.#emit(...event),
-    );
-    // Before it opens: a processor may report on it, or die, in between.
-    this.#vfs.set(config.name, vf);
-    try {
-      await vf.open();
-    } catch (error) {
-      this.#vfs.delete(config.name);
-      this.#places.free(place);
-      throw error;
-    }
-  }
-
-  async #remove(name: string): Promise<void> {
-    const vf = this.#find(name);
-    this.#vfs.delete(name);
-    await vf.close();
-    this.#places.free(vf);
-  }
-
   #find(name: string): Vf {
-    const vf = this.#vfs.get(name);
+    const vf = this.#kinds.vfs.find(name);
     if (vf === undefined) throw operatorError('HEDDLE_VF_NOT_FOUND', { vf: name });
     return vf;
   }
 
+  #findUplink(name: string): Uplink {
+    const uplink = this.#kinds.uplinks.find(name);
+    if (uplink === undefined) throw operatorError('HEDDLE_UPLINK_NOT_FOUND', { uplink: name });
+    return uplink;
+  }
+
   /** Ends when every VF has the link that its configuration and the uplinks give it. */
   async #followUplinks(): Promise<void> {
-    const hasUplink = this.#uplinks.isAnyUp;
-    await Promise.all([...this.#vfs.values()].map((vf) => vf.follow(hasUplink)));
+    const hasUplink = this.#kinds.uplinks.isAnyUp;
+    await Promise.all(this.#kinds.vfs.all().map((vf) => vf.follow(hasUplink)));
   }
 
   #tellFailure({ what, error }: Failure): void {

@@ -35,6 +35,12 @@ export class Places {
     return { ...place, port };
   }
 
+  /** Of a function that was saved: its records are there already. */
+  claim(place: FunctionPlace | PortPlace): void {
+    this.#numbers.claim(place.number, place.ringBlock);
+    if ('port' in place) this.#ports.add(place.port);
+  }
+
   free(place: FunctionPlace | PortPlace): void {
     this.#numbers.freeFunction(place.number);
     this.#numbers.freeRings(place.ringBlock);

@@ -94,6 +94,11 @@ export interface Nic {
   injectTrap(name: string, queue: number): Promise<boolean>;
   on<Name extends NicEventName>(event: Name, listener: NicListener<Name>): void;
   off<Name extends NicEventName>(event: Name, listener: NicListener<Name>): void;
+  /**
+   * Leaves all that this NIC has open to another one, which is made from the state that this
+   * returns (`restoreNic`). Guests wait meanwhile, and notice nothing else.
+   */
+  handOver(): Promise<NicState>;
   /** Stops the processors, closes every session and removes the sockets. */
   close(): Promise<void>;
 }

@@ -55,9 +55,19 @@ export function openTransmitRing(interfaceIndex: number): TransmitRing | null {
   return null;
 }
 
-export function closeTransmitRing({ fd, address }: TransmitRing): void {
+/** One that is open already; null if it cannot be mapped. */
+export function mapTransmitRing(fd: number): TransmitRing | null {
+  const address = map(fd);
+  return address === -1 ? null : { fd, address };
+}
+
+export function unmapTransmitRing({ address }: TransmitRing): void {
   c.munmap(address, BLOCK_SIZE * BLOCK_COUNT);
-  c.close(fd);
+}
+
+export function closeTransmitRing(ring: TransmitRing): void {
+  unmapTransmitRing(ring);
+  c.close(ring.fd);
 }
 
 function isReady(fd: number, interfaceIndex: number): boolean {

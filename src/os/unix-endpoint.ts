@@ -25,6 +25,8 @@ export interface Endpoint {
   resume(): void;
   close(): void;
   save(): EndpointState;
+  /** Leaves its socket to another one, which is made from what this one saves. */
+  handOver(): void;
 }
 
 /** A listening socket; null for an endpoint without one. */
@@ -77,9 +79,13 @@ export class ServerEndpoint implements Endpoint {
     return { fd: this.#fd, inode: this.#inode };
   }
 
-  close(): void {
+  handOver(): void {
     if (this.#pause !== null) clearTimeout(this.#pause);
     this.#poller.remove(this.#fd);
+  }
+
+  close(): void {
+    this.handOver();
     closePeerFd(this.#fd); // with the connections that wait there
     removeSocket(this.#path, this.#inode);
   }
@@ -133,6 +139,10 @@ export class ClientEndpoint implements Endpoint {
 
   save(): EndpointState {
     return null;
+  }
+
+  handOver(): void {
+    this.close(); // it has no socket of its own
   }
 
   close(): void {

@@ -61,6 +61,8 @@ interface Settings {
   /** One for each processor, or none. */
   processorCpus: readonly number[];
   macAgeSeconds: number;
+  /** What the processors of a NIC have shared that this one goes on from. */
+  sharedFd?: number | undefined;
 }
 
 /**
@@ -69,7 +71,7 @@ interface Settings {
  * stood.
  */
 export class ProcessorSet implements Fabric {
-  readonly shared = new SharedState();
+  readonly shared: SharedState;
   readonly pins = new PinAllocator();
   readonly mappings = mappingBudget();
   readonly #settings: Settings;
@@ -94,6 +96,7 @@ export class ProcessorSet implements Fabric {
     createProcessor: CreateProcessor = createThread,
   ) {
     this.#settings = settings;
+    this.shared = new SharedState(settings.sharedFd);
     this.#owner = owner;
     this.#clock = clock;
     this.#createProcessor = createProcessor;
@@ -113,6 +116,8 @@ export class ProcessorSet implements Fabric {
     this.#raiser = new Raiser(this.shared.fd);
     // Before there are processors: threads that begin later run where this one does.
     this.#reservedCpus.reserve(this.#settings.processorCpus);
+    // Those who held a lock are gone.
+    for (let index = 0; index < this.#settings.processors; index++) this.shared.freeLocks(index);
     for (let index = 0; index < this.#settings.processors; index++) {
       this.#restarts.push(0);
       this.#deaths.push(new DeathRecord());
@@ -124,10 +129,15 @@ export class ProcessorSet implements Fabric {
   }
 
   async stop(): Promise<void> {
+    await this.handOver();
+    this.shared.close();
+  }
+
+  /** The processors end. What they have shared stays open, for others. */
+  async handOver(): Promise<void> {
     this.#isStopping = true;
     await Promise.all(this.#processors.map((processor) => processor.stop()));
     this.#raiser?.close();
-    this.shared.close();
     this.#reservedCpus.release();
   }
 

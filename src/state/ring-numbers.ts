@@ -42,6 +42,16 @@ export class RingNumbers {
     return null;
   }
 
+  /** Takes numbers that are known, of a function that was saved. */
+  claim(number: number, { first, count }: RingBlock): void {
+    const [start, end] = [first / RING_BLOCK_SIZE, (first + count) / RING_BLOCK_SIZE];
+    if (this.#functions.has(number) || this.#isTaken.subarray(start, end).includes(1)) {
+      throw new Error(`assertion: the numbers of function ${number} are taken`);
+    }
+    this.#functions.add(number);
+    this.#isTaken.fill(1, start, end);
+  }
+
   freeRings({ first, count }: RingBlock): void {
     const start = first / RING_BLOCK_SIZE;
     this.#isTaken.fill(0, start, start + count / RING_BLOCK_SIZE);

@@ -8,7 +8,7 @@ import { connectUnixSocket } from '../os/unix-socket.ts';
 import { socketError } from '../system-refusal.ts';
 import { BURST_MAX } from '../wires/wire.ts';
 import { plainCapabilities } from './stream.ts';
-import type { SourceListener, SourceState, UplinkSource } from './uplink.ts';
+import type { PortFile, SourceListener, UplinkSource, Wires } from './uplink.ts';
 
 const RETRY_MILLISECONDS = 500;
 
@@ -18,6 +18,12 @@ export interface DgramOptions {
   /** The peer's path. */
   peer: string;
   mtu: number;
+}
+
+interface DgramState {
+  fd: number;
+  probeFd: number;
+  isUp: boolean;
 }
 
 /**
@@ -54,8 +60,23 @@ export class DgramSource implements UplinkSource {
     this.#look();
   }
 
-  save(): SourceState {
+  save(): DgramState {
     return { fd: this.#fd, probeFd: this.#probeFd, isUp: this.#isUp };
+  }
+
+  restore(listener: SourceListener, _file: PortFile, state: DgramState): Wires | null {
+    this.#listener = listener;
+    this.#fd = state.fd;
+    this.#probeFd = state.probeFd;
+    this.#isUp = state.isUp;
+    if (this.#isUp) return this.#wires();
+    this.#look();
+    return null;
+  }
+
+  handOver(): void {
+    this.#listener = null;
+    this.#rest();
   }
 
   lose(reason: string): void {
@@ -121,10 +142,13 @@ export class DgramSource implements UplinkSource {
 
   #up(): void {
     this.#isUp = true;
+    this.#listener?.onUp(this.#wires());
+  }
+
+  #wires(): Wires {
     const { mtu, peer: path } = this.#options;
-    const capabilities = plainCapabilities(mtu, BURST_MAX);
     const peer = { path, roomFd: this.#probeFd };
-    const settings = [{ kind: 'message', fd: this.#fd, headerSize: 0, peer }] as const;
-    this.#listener?.onUp({ capabilities, settings });
+    const wire = { kind: 'message', fd: this.#fd, headerSize: 0, peer } as const;
+    return { capabilities: plainCapabilities(mtu, BURST_MAX), settings: [wire] };
   }
 }

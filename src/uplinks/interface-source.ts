@@ -1,15 +1,25 @@
 import { findNetDevice, type NetDevice } from '../os/net-device.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
-import type { PortFile, SourceListener, SourceState, UplinkSource, Wires } from './uplink.ts';
+import type { PortFile, SourceListener, UplinkSource, Wires } from './uplink.ts';
 
 /** The kernel may keep a closed socket busy for a moment, and does not report when it is free. */
 const RETRY_MILLISECONDS = 50;
 
+interface InterfaceState<Opened> {
+  isOpen: boolean;
+  isUp: boolean;
+  index: number;
+  mtu: number;
+  opened: Opened;
+}
+
 /**
  * A source whose wires are opened on a network interface. It is up while the interface is up.
- * Subclasses say how to open and close.
+ * Subclasses say how to open and close. `Opened`: what is open, as data.
  */
-export abstract class InterfaceSource implements UplinkSource {
+export abstract class InterfaceSource<Opened extends object> implements UplinkSource {
+  /** What the ports of its wires work in. */
+  protected file: PortFile | null = null;
   readonly #name: string;
   readonly #watch: InterfaceWatch;
   #listener: SourceListener | null = null;
@@ -39,8 +49,12 @@ export abstract class InterfaceSource implements UplinkSource {
   /** The wires of what is open, for the processor. */
   protected abstract wires(device: NetDevice): Wires;
 
-  /** The descriptors of what is open. */
-  protected abstract descriptors(): number[];
+  /** What is open, as data; null if another source can only open it anew. */
+  protected abstract saveOpened(): Opened | null;
+  /** In place of `open`: takes over what another source had. */
+  protected abstract adopt(opened: Opened): void;
+  /** Another source has taken over what is open. */
+  protected abstract abandon(): void;
 
   /** Whether what is open no longer suits the interface. */
   protected isOutgrown(_device: NetDevice): boolean {
@@ -52,15 +66,54 @@ export abstract class InterfaceSource implements UplinkSource {
     return false;
   }
 
-  async start(listener: SourceListener, _file: PortFile): Promise<void> {
+  async start(listener: SourceListener, file: PortFile): Promise<void> {
+    this.file = file;
     this.#open();
     this.#listener = listener;
     this.#stopWatching = this.#watch.add(() => this.#look());
     this.#look();
   }
 
-  save(): SourceState {
-    return { isUp: this.#isUp, fds: this.descriptors() };
+  save(): InterfaceState<Opened> | null {
+    const opened = this.saveOpened();
+    const [isOpen, isUp, index, mtu] = [this.#isOpen, this.#isUp, this.#index, this.#mtu];
+    return opened === null ? null : { isOpen, isUp, index, mtu, opened };
+  }
+
+  restore(
+    listener: SourceListener,
+    file: PortFile,
+    state: InterfaceState<Opened> | null,
+  ): Wires | null {
+    this.file = file;
+    this.#listener = listener;
+    this.#stopWatching = this.#watch.add(() => this.#look());
+    const wires = state === null ? null : this.#goOn(state);
+    this.#look(); // since then, the interface may have changed
+    return wires;
+  }
+
+  /** What was up still is, as long as it is the same interface: what else has changed is told. */
+  #goOn({ isOpen, isUp, index, mtu, opened }: InterfaceState<Opened>): Wires | null {
+    this.adopt(opened);
+    this.#isOpen = isOpen;
+    this.#index = index;
+    const device = findNetDevice(this.#name);
+    if (!isUp || device === null || device.index !== index) return null;
+    this.#isUp = true;
+    this.#mtu = mtu;
+    return this.wires(device);
+  }
+
+  handOver(): void {
+    this.#stopListening();
+    this.abandon();
+  }
+
+  #stopListening(): void {
+    this.#stopWatching();
+    clearTimeout(this.#retry);
+    this.#listener = null;
   }
 
   lose(reason: string): void {
@@ -81,9 +134,7 @@ export abstract class InterfaceSource implements UplinkSource {
   }
 
   async stop(): Promise<void> {
-    this.#stopWatching();
-    clearTimeout(this.#retry);
-    this.#listener = null;
+    this.#stopListening();
     this.#close();
   }
 

@@ -1,4 +1,4 @@
-import type { SourceListener, SourceState, UplinkSource } from './uplink.ts';
+import type { SourceListener, SourceState, UplinkSource, Wires } from './uplink.ts';
 
 /** Loopback and null: up from the start; there is nothing to open. */
 export class InternalSource implements UplinkSource {
@@ -11,6 +11,18 @@ export class InternalSource implements UplinkSource {
   }
 
   async start(listener: SourceListener): Promise<void> {
+    listener.onUp(this.#wires());
+  }
+
+  save(): SourceState {
+    return {};
+  }
+
+  restore(): Wires {
+    return this.#wires();
+  }
+
+  #wires(): Wires {
     // The null wire accepts anything; frames of the loopback come back, so they must be complete.
     const capabilities = {
       mtu: this.#mtu,
@@ -20,13 +32,10 @@ export class InternalSource implements UplinkSource {
       burst: 64,
       queues: 1,
     } as const;
-    listener.onUp({ capabilities, settings: [{ kind: this.#kind }] });
+    return { capabilities, settings: [{ kind: this.#kind }] };
   }
 
-  save(): SourceState {
-    return {};
-  }
-
+  handOver(): void {}
   lose(): void {}
   release(): void {}
   async stop(): Promise<void> {}

@@ -14,17 +14,17 @@ export interface LoopHoldState {
 export class LoopHold {
   readonly #onEnd: () => void;
   readonly #backOff = new BackOff({ firstMs: 30_000, maxMs: 3_600_000 });
-  #timer: NodeJS.Timeout | null = null;
+  #timer: NodeJS.Timeout | undefined;
   #milliseconds = 0;
-  /** In monotonic milliseconds. */
-  #endsAt = 0;
+  /** In monotonic milliseconds; null: none is on. */
+  #endsAt: number | null = null;
 
   constructor(onEnd: () => void) {
     this.#onEnd = onEnd;
   }
 
   get isOn(): boolean {
-    return this.#timer !== null;
+    return this.#endsAt !== null;
   }
 
   get seconds(): number {
@@ -32,7 +32,7 @@ export class LoopHold {
   }
 
   begin(): void {
-    if (this.#timer !== null) return;
+    if (this.isOn) return;
     const now = performance.now();
     this.#milliseconds = this.#backOff.next(now);
     this.#wait(now, this.#milliseconds);
@@ -45,7 +45,7 @@ export class LoopHold {
   }
 
   save(now: number): LoopHoldState {
-    const endsInMs = this.isOn ? this.#endsAt - now : null;
+    const endsInMs = this.#endsAt === null ? null : this.#endsAt - now;
     return { milliseconds: this.#milliseconds, endsInMs, backOff: this.#backOff.save(now) };
   }
 
@@ -55,15 +55,20 @@ export class LoopHold {
     if (endsInMs !== null) this.#wait(now, endsInMs);
   }
 
+  /** It is another one's to end, which is made from what this one saves. */
+  handOver(): void {
+    clearTimeout(this.#timer);
+  }
+
   /** The operator or the link has changed something: starts from the beginning. */
   cancel(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
+    clearTimeout(this.#timer);
+    this.#endsAt = null;
     this.#backOff.reset();
   }
 
   #end(): void {
-    this.#timer = null;
+    this.#endsAt = null;
     this.#onEnd();
   }
 }

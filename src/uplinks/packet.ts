@@ -11,15 +11,22 @@ import {
   takeDropCount,
 } from '../os/packet-socket.ts';
 import { errorName, SystemError } from '../os/system-error.ts';
-import { closeTransmitRing, openTransmitRing, type TransmitRing } from '../os/transmit-ring.ts';
+import {
+  closeTransmitRing,
+  mapTransmitRing,
+  openTransmitRing,
+  type TransmitRing,
+  unmapTransmitRing,
+} from '../os/transmit-ring.ts';
 import { systemRefusal } from '../system-refusal.ts';
 import { packetRing, packetRingSize } from '../wires/packet-ring-wire.ts';
 import { BURST_MAX } from '../wires/wire.ts';
 import type { WireSettings } from '../wires/wires.ts';
+import { nextGeneration } from './generations.ts';
 import { InterfaceSource } from './interface-source.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
 import type { KernelStats } from './kernel-stats.ts';
-import type { PortFile, SourceListener, Wires } from './uplink.ts';
+import type { Wires } from './uplink.ts';
 
 /** What the kernel's errors mean when it refuses a packet socket. */
 const MEANINGS = { EPERM: 'HEDDLE_UPLINK_RIGHTS', EACCES: 'HEDDLE_UPLINK_RIGHTS' } as const;
@@ -29,20 +36,26 @@ export interface PacketOptions {
   queues: number;
 }
 
-let lastGeneration = 0;
+interface PacketOpened {
+  fds: number[];
+  /** −1: there is none. */
+  longRingFds: number[];
+  ringProblem: string | null;
+  generation: number;
+  ringFull: number;
+}
 
 /**
  * A packet socket on an existing interface: a physical card, a veth. The guests are on that network
  * beside the host, not behind it. Checksums and segmentation are left to the card and its driver.
  */
-export class PacketSource extends InterfaceSource {
+export class PacketSource extends InterfaceSource<PacketOpened> {
   readonly #options: PacketOptions;
   #fds: number[] = [];
   /** For frames that the sockets themselves refuse: see transmit-ring.ts. */
   #longRings: (TransmitRing | null)[] = [];
   /** Why the sockets have no rings. */
   #ringProblem: string | null = null;
-  #hasRingRoom = false;
   #generation = 0;
   /** Added up here: reading the kernel's counter clears it. */
   #ringFull = 0;
@@ -50,11 +63,6 @@ export class PacketSource extends InterfaceSource {
   constructor(options: PacketOptions, watch: InterfaceWatch) {
     super(options.interface, watch);
     this.#options = options;
-  }
-
-  override start(listener: SourceListener, file: PortFile): Promise<void> {
-    this.#hasRingRoom = file.hasRingRoom;
-    return super.start(listener, file);
   }
 
   protected open(device: NetDevice | null): number {
@@ -92,8 +100,27 @@ export class PacketSource extends InterfaceSource {
     this.#longRings = [];
   }
 
-  protected descriptors(): number[] {
-    return [...this.#fds, ...this.#longRings.flatMap((ring) => (ring === null ? [] : [ring.fd]))];
+  protected saveOpened(): PacketOpened {
+    this.#countDrops();
+    return {
+      fds: this.#fds,
+      longRingFds: this.#longRings.map((ring) => ring?.fd ?? -1),
+      ringProblem: this.#ringProblem,
+      generation: this.#generation,
+      ringFull: this.#ringFull,
+    };
+  }
+
+  protected adopt(opened: PacketOpened): void {
+    this.#fds = [...opened.fds];
+    this.#longRings = opened.longRingFds.map((fd) => (fd < 0 ? null : mapTransmitRing(fd)));
+    this.#ringProblem = opened.ringProblem;
+    this.#generation = opened.generation;
+    this.#ringFull = opened.ringFull;
+  }
+
+  protected abandon(): void {
+    for (const ring of this.#longRings) if (ring !== null) unmapTransmitRing(ring);
   }
 
   protected wires({ mtu }: NetDevice): Wires {
@@ -113,10 +140,10 @@ export class PacketSource extends InterfaceSource {
 
   /** All sockets get a ring or none: without one, messages are read. */
   #addRings(): void {
-    lastGeneration += 1;
-    this.#generation = lastGeneration;
-    this.#ringProblem = this.#hasRingRoom ? null : 'no address space left';
-    if (!this.#hasRingRoom) return;
+    this.#generation = nextGeneration();
+    const hasRoom = this.file?.hasRingRoom === true;
+    this.#ringProblem = hasRoom ? null : 'no address space left';
+    if (!hasRoom) return;
     for (const fd of this.#fds) {
       const result = addReceiveRing(fd, packetRing(this.#options.queues));
       if (result < 0) this.#ringProblem = errorName(-result);

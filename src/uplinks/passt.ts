@@ -4,9 +4,9 @@ import { operatorError } from '../errors.ts';
 import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
 import { createSocketPair } from '../os/unix-socket.ts';
-import { nextConnection } from '../wires/stream-wire.ts';
+import { nextGeneration } from './generations.ts';
 import { plainCapabilities } from './stream.ts';
-import type { SourceListener, SourceState, UplinkSource } from './uplink.ts';
+import type { PortFile, SourceListener, UplinkSource, Wires } from './uplink.ts';
 
 /** A passt that cannot run ends within this time. */
 const START_MILLISECONDS = 300;
@@ -30,6 +30,13 @@ export interface PasstOptions {
   arguments: readonly string[];
 }
 
+interface PasstState {
+  fd: number;
+  isUp: boolean;
+  connection: number;
+  version: string | undefined;
+}
+
 /**
  * passt as a child: the guest's packets become sockets of an ordinary user, so that it reaches what
  * this process reaches, without any rights. DHCP, NDP and DNS are passt's. Each process holds one
@@ -43,6 +50,7 @@ export class PasstSource implements UplinkSource {
   /** Resolves when the child has ended, or could not be started. */
   #childEnd: Promise<void> = Promise.resolve();
   #fd = -1;
+  #connection = 0;
   #isUp = false;
   #complaint = '';
   #retry: NodeJS.Timeout | null = null;
@@ -71,8 +79,26 @@ export class PasstSource implements UplinkSource {
     this.#up();
   }
 
-  save(): SourceState {
-    return { fd: this.#fd, isUp: this.#isUp };
+  save(): PasstState {
+    const [connection, version] = [this.#connection, this.#version];
+    return { fd: this.#fd, isUp: this.#isUp, connection, version };
+  }
+
+  /** Of a child that another has started there is the socket: its end is the end of the child. */
+  restore(listener: SourceListener, _file: PortFile, state: PasstState): Wires | null {
+    this.#listener = listener;
+    this.#fd = state.fd;
+    this.#isUp = state.isUp;
+    this.#connection = state.connection;
+    this.#version = state.version;
+    if (this.#isUp) return this.#wires();
+    this.release(); // it was about to be started again
+    return null;
+  }
+
+  handOver(): void {
+    this.#listener = null;
+    if (this.#retry !== null) clearTimeout(this.#retry);
   }
 
   /** The stream broke: passt is restarted, whatever its state. */
@@ -181,10 +207,15 @@ export class PasstSource implements UplinkSource {
     if (this.#child === null) return; // it has just ended, which was reported
     this.#isUp = true;
     this.#delay = RETRY_MILLISECONDS_MIN;
+    this.#connection = nextGeneration();
+    this.#listener?.onUp(this.#wires());
+  }
+
+  #wires(): Wires {
     const plain = plainCapabilities(this.#options.mtu, 64);
     const capabilities = this.#version === undefined ? plain : { ...plain, mode: this.#version };
-    const settings = [{ kind: 'stream', fd: this.#fd, connection: nextConnection() }] as const;
-    this.#listener?.onUp({ capabilities, settings });
+    const wire = { kind: 'stream', fd: this.#fd, connection: this.#connection } as const;
+    return { capabilities, settings: [wire] };
   }
 
   #down(reason: string): void {

@@ -18,6 +18,8 @@ const source: UplinkSource = {
   release: () => undefined,
   stop: async () => undefined,
   save: () => ({}),
+  restore: () => null,
+  handOver: () => undefined,
 };
 
 test('an uplink without room for its queues is an operator error and leaks nothing', async () => {

@@ -1,11 +1,6 @@
 import { everyStep } from '../background.ts';
-import { operatorError } from '../errors.ts';
 import { NetPort, pairRole } from '../functions/net/net-port.ts';
-import { GuestMemory } from '../memory/guest-memory.ts';
-import type { Pin } from '../memory/pins.ts';
-import { createEventFd } from '../os/event-fd.ts';
-import { c } from '../os/libc.ts';
-import { createMemoryFile } from '../os/memory-file.ts';
+import { closeFd } from '../os/descriptor.ts';
 import type { Fabric, PortPlace, ProcessorHealth, SwitchPort } from '../processor/fabric.ts';
 import { forgetPort } from '../processor/forget-port.ts';
 import type { FunctionView, WireView } from '../processor/function-view.ts';
@@ -14,17 +9,19 @@ import { readAddresses, readQueues, sumRx, sumTx } from '../state/counters.ts';
 import type { RingBlock } from '../state/ring-numbers.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 import { vlanText } from '../state/vlan.ts';
-import { packetRingSize } from '../wires/packet-ring-wire.ts';
-import { PAIR_SIZE } from '../wires/port-memory.ts';
-import { allocateRooms, pinOfPair, regionsOfPair } from '../wires/port-regions.ts';
+import type { RingSetState } from '../virtqueue/ring-set.ts';
 import { readWireStats } from '../wires/wire-stats.ts';
 import type { UplinkConfig } from './config.ts';
 import { LoopHold } from './loop-hold.ts';
 import { portRingSetup } from './port-rings.ts';
+import { PortRooms } from './port-rooms.ts';
 import { openTrace } from './trace-file.ts';
 import type { UplinkEmit, UplinkInfo, UplinkStats } from './types.ts';
-import { featuresOf, type UplinkSource, type Wires } from './uplink.ts';
+import { featuresOf, type SourceListener, type UplinkSource, type Wires } from './uplink.ts';
 import type { UplinkState } from './uplink-state.ts';
+
+/** Of a port that begins anew. */
+const NO_RINGS: RingSetState = { regions: [], isBehindIommu: false, rings: [] };
 
 /**
  * An uplink of a NIC: a port of the switch whose guest is a driver in the processor.
@@ -45,9 +42,7 @@ export class Uplink implements SwitchPort {
   readonly #source: UplinkSource;
   readonly #emit: UplinkEmit;
   readonly #pairs: number;
-  readonly #memory = new GuestMemory(() => false);
-  readonly #pins: Pin[] = [];
-  readonly #callFds: number[] = [];
+  readonly #rooms: PortRooms;
   /** Changes are carried out one after another. */
   #lastChange: Promise<void> = Promise.resolve();
   #wires: Wires | null = null;
@@ -56,7 +51,7 @@ export class Uplink implements SwitchPort {
   readonly #loop = new LoopHold(() => this.#change(() => this.#release()));
   #reason: string | undefined;
   #isClosed = false;
-  #traceFd: number | undefined;
+  #traceFd = -1;
 
   constructor(
     config: UplinkConfig,
@@ -74,6 +69,7 @@ export class Uplink implements SwitchPort {
     this.#source = source;
     this.#emit = emit;
     this.#pairs = 'queues' in config ? config.queues : 1;
+    this.#rooms = new PortRooms(fabric.pins);
     const processorOf = (queue: number) => this.#processorOf(queue >> 1);
     this.#port = new NetPort(place, { processorOf, roleOf: pairRole }, fabric);
     this.#port.setGro(config.gro);
@@ -93,25 +89,26 @@ export class Uplink implements SwitchPort {
 
   /** Resolves when the uplink is up, or waits for its peer. Throws an OperatorError. */
   async open(): Promise<void> {
+    this.#port.open();
     initVlans(this.#fabric, this.port, this.#config.vlan);
     this.#fabric.shared.setLearnedMax(this.port, this.#config.addressesMax);
     this.#fabric.shared.setUplink(this.port);
     try {
-      this.#allocate();
+      this.#rooms.allocate(this.#config, this.#pairs);
       if (this.config.trace !== undefined) this.#traceFd = openTrace(this.config.trace, this.name);
-      const listener = {
-        onUp: (wires: Wires) => this.#change(() => this.#up(wires)),
-        onDown: (reason: string) => this.#change(() => this.#down(reason)),
-      };
-      const fd = this.#memory.regions[0]?.fd ?? -1;
-      const [room] = this.#pins;
-      const hasRingRoom = room !== undefined && room.lengthBytes > PAIR_SIZE;
-      await this.#source.start(listener, { fd, pairs: this.#pairs, hasRingRoom });
+      await this.#source.start(this.#listener, this.#rooms.file);
       await this.#lastChange;
     } catch (error) {
       await this.close();
       throw error;
     }
+  }
+
+  get #listener(): SourceListener {
+    return {
+      onUp: (wires) => this.#change(() => this.#up(wires)),
+      onDown: (reason) => this.#change(() => this.#down(reason)),
+    };
   }
 
   /** Changes what can change while the wires stay open: VLANs, GRO, and the address limit. */
@@ -140,10 +137,8 @@ export class Uplink implements SwitchPort {
   }
 
   #free(): void {
-    for (const pin of this.#pins) this.#fabric.pins.free(pin.pinOffset, pin.lengthBytes);
-    for (const { fd } of this.#memory.takeAll()) c.close(fd);
-    for (const fd of this.#callFds) c.close(fd);
-    if (this.#traceFd !== undefined) c.close(this.#traceFd);
+    this.#rooms.free();
+    closeFd(this.#traceFd);
   }
 
   /** A processor found a wire dead. */
@@ -188,7 +183,10 @@ export class Uplink implements SwitchPort {
   /** Starts over. If that fails, the uplink is down, with a reason. */
   async setAside(reason: string): Promise<void> {
     const wires = this.#wires;
-    if (wires === null) return;
+    if (wires === null) {
+      this.#reason ??= reason;
+      return;
+    }
     this.#change(async () => {
       if (this.#wires !== wires) return; // they went down meanwhile, and may be closed
       await this.#letGo();
@@ -204,10 +202,47 @@ export class Uplink implements SwitchPort {
       ...{ number: this.number, port: this.port, ringBlock: this.ringBlock },
       ...{ processor: this.processor, config: this.#config },
       ...{ isUp: this.#isUp, reason: this.#reason, loop: this.#loop.save(now) },
-      ...{ memory: this.#memory.save(), pins: this.#pins, callFds: this.#callFds },
-      ...{ wires: this.#wires, traceFd: this.#traceFd ?? -1, source: this.#source.save() },
+      ...{ rooms: this.#rooms.save(), traceFd: this.#traceFd, source: this.#source.save() },
       net: this.#port.save(),
     });
+  }
+
+  /**
+   * In place of `open`: goes on where an uplink was saved. Processors learn of it when they start.
+   * Where its source can only begin anew, it is down until that is up.
+   */
+  restore(state: UplinkState, now: number): void {
+    const { rooms, traceFd, source, isUp, net } = state;
+    this.#traceFd = traceFd;
+    this.#rooms.restore(rooms);
+    this.#reason = state.reason;
+    const wires = this.#source.restore(this.#listener, this.#rooms.file, source);
+    this.#wires = isUp ? wires : null;
+    this.#isUp = this.#wires !== null;
+    // A link that was held begins anew, too, and so do rings: they find out where they stand.
+    if (this.#isUp) this.#loop.restore(state.loop, now);
+    const { rings, isLinkUp, ...rest } = net;
+    const [running, link] = this.#isUp ? [rings, isLinkUp] : [NO_RINGS, true];
+    const setupOf = (queue: number) => portRingSetup(queue, this.#rooms.callFds);
+    this.#port.restore({ ...rest, rings: running, isLinkUp: link }, setupOf);
+    if (wires !== null && !isUp) this.#change(() => this.#up(wires));
+  }
+
+  /** Resolves when what has come up or gone down so far is carried out. */
+  settled(): Promise<void> {
+    return this.#lastChange;
+  }
+
+  /** What it has open is another one's, as far as that can be handed over. */
+  async handOver(): Promise<void> {
+    const isLasting = this.#source.save() !== null;
+    if (isLasting) this.#source.handOver();
+    else this.#change(() => this.#letGo());
+    await this.#lastChange;
+    if (!isLasting) await this.#source.stop();
+    this.#isClosed = true;
+    this.#loop.handOver();
+    this.#port.rings.handOver();
   }
 
   isServedBy(processor: number): boolean {
@@ -229,7 +264,6 @@ export class Uplink implements SwitchPort {
 
   stats(): UplinkStats {
     const queues = readQueues(this.#fabric.shared, this.ringBlock.first, this.#pairs);
-    const fd = this.#memory.regions[0]?.fd ?? -1;
     const kernel = this.#source.kernelStats?.();
     return {
       name: this.name,
@@ -239,29 +273,9 @@ export class Uplink implements SwitchPort {
       tx: sumTx(queues),
       rx: sumRx(queues),
       queues,
-      wire: readWireStats(fd, this.#pairs),
+      wire: readWireStats(this.#rooms.fd, this.#pairs),
       ...(kernel === undefined ? {} : { kernel }),
     };
-  }
-
-  #allocate(): void {
-    const sizeBytes = this.#pairs * PAIR_SIZE;
-    const fd = createMemoryFile(`heddle-${this.name}`, sizeBytes);
-    const zero = { guestAddress: 0n, userAddress: 0n, fileOffset: 0n };
-    const problem = this.#memory.add({ ...zero, sizeBytes: BigInt(sizeBytes) }, fd);
-    if (problem !== null) throw new Error(`assertion: memory of an uplink: ${problem}`);
-    const ringBytes = this.#config.type === 'packet' ? packetRingSize(this.#pairs) : 0;
-    const rooms = allocateRooms(this.#fabric.pins, this.#pairs, ringBytes);
-    if (rooms === null) {
-      const received = `${this.#pairs} more on ${this.name}`;
-      throw operatorError('HEDDLE_UPLINK_ROOM', { received });
-    }
-    const { lengthBytes } = rooms;
-    for (const [pair, pinOffset] of rooms.pinOffsets.entries()) {
-      const place = { pinOffset, lengthBytes, partOffset: 0 };
-      this.#pins.push({ ...place, fd, fileOffset: pair * PAIR_SIZE });
-      this.#callFds.push(createEventFd());
-    }
   }
 
   #change(work: () => Promise<void>): void {
@@ -291,17 +305,14 @@ export class Uplink implements SwitchPort {
   }
 
   async #attach(wires: Wires): Promise<void> {
-    const regions = wires.settings.flatMap((wire, pair) =>
-      regionsOfPair(this.#roomOf(pair), pair, wire),
-    );
-    await this.#port.rings.setMemory(regions);
+    await this.#port.rings.setMemory(this.#rooms.regions(wires.settings));
     await this.#attachPorts();
     const features = featuresOf(wires.capabilities);
     for (let queue = 0; queue < this.#pairs * 2; queue++) {
       const problem = await this.#port.rings.start(
         queue,
-        portRingSetup(queue, this.#callFds),
-        this.#memory,
+        portRingSetup(queue, this.#rooms.callFds),
+        this.#rooms.memory,
         features,
       );
       if (problem !== null) throw new Error(problem === 'nowhere' ? problem : problem.reason);
@@ -321,7 +332,7 @@ export class Uplink implements SwitchPort {
     this.#wires = null;
     this.#loop.cancel(); // a held link starts over
     const detach = wires.settings.map((wire, pair) => () => {
-      const pin = pinOfPair(this.#roomOf(pair), wire);
+      const pin = this.#rooms.pinOf(pair, wire);
       const message = { kind: 'detach-port', port: this.port, pair, pin } as const;
       return this.#fabric.post(this.#processorOf(pair), message);
     });
@@ -344,10 +355,10 @@ export class Uplink implements SwitchPort {
   #wireViews(): WireView[] {
     const mtu = this.#wires?.capabilities.mtu ?? 0;
     return (this.#wires?.settings ?? []).map((settings, pair) => {
-      const callFd = this.#callFds[pair];
-      if (callFd === undefined) throw new Error('assertion: wire without a pair');
-      const wire = { ...settings, faults: this.config.faults, traceFd: this.#traceFd };
-      const pin = pinOfPair(this.#roomOf(pair), settings);
+      const { faults } = this.config;
+      const traceFd = this.#traceFd === -1 ? undefined : this.#traceFd;
+      const wire = { ...settings, faults, traceFd };
+      const [pin, callFd] = [this.#rooms.pinOf(pair, settings), this.#rooms.callFdOf(pair)];
       const receiveRing = this.ringBlock.first + 2 * pair;
       const processor = this.#processorOf(pair);
       return { pair, processor, receiveRing, pin, wire, mtu, callFd };
@@ -365,12 +376,5 @@ export class Uplink implements SwitchPort {
 
   #healths(): ProcessorHealth[] {
     return this.#processors().map((index) => this.#fabric.healthOf(index));
-  }
-
-  /** The place of a queue pair among the pins. */
-  #roomOf(pair: number): Pin {
-    const room = this.#pins[pair];
-    if (room === undefined) throw new Error('assertion: wire without a pair');
-    return room;
   }
 }

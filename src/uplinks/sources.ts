@@ -28,7 +28,7 @@ export function createSource(config: UplinkConfig, around: Surroundings): Uplink
     case 'passt':
       return new PasstSource(config);
     case 'vde':
-      return new VdeSource(config);
+      return new VdeSource(config, around.poller);
     case 'packet':
       return new PacketSource(config, around.watch);
     case 'xdp':

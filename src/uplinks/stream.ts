@@ -1,9 +1,14 @@
 import { CloseAccount } from '../os/closer.ts';
 import { closeFd } from '../os/descriptor.ts';
 import type { Poller } from '../os/poller.ts';
-import { ClientEndpoint, type Endpoint, ServerEndpoint } from '../os/unix-endpoint.ts';
-import { nextConnection } from '../wires/stream-wire.ts';
-import type { SourceListener, SourceState, UplinkSource } from './uplink.ts';
+import {
+  ClientEndpoint,
+  type Endpoint,
+  type EndpointState,
+  ServerEndpoint,
+} from '../os/unix-endpoint.ts';
+import { nextGeneration } from './generations.ts';
+import type { PortFile, SourceListener, UplinkSource, Wires } from './uplink.ts';
 
 export interface StreamOptions {
   socket: string;
@@ -23,6 +28,13 @@ export function plainCapabilities(mtu: number, burst: number) {
   } as const;
 }
 
+interface StreamState {
+  endpoint: EndpointState;
+  /** −1: no peer is there. */
+  fd: number;
+  connection: number;
+}
+
 /** QEMU's `-netdev stream`: one peer at a time on a Unix socket, for VMs without shared memory. */
 export class StreamSource implements UplinkSource {
   readonly #options: StreamOptions;
@@ -30,6 +42,7 @@ export class StreamSource implements UplinkSource {
   #endpoint: Endpoint | null = null;
   #listener: SourceListener | null = null;
   #fd = -1;
+  #connection = 0;
   #isLost = false;
 
   constructor(options: StreamOptions, poller: Poller) {
@@ -39,6 +52,28 @@ export class StreamSource implements UplinkSource {
 
   async start(listener: SourceListener): Promise<void> {
     this.#listener = listener;
+    this.#listen();
+  }
+
+  save(): StreamState {
+    const endpoint = this.#endpoint?.save() ?? null;
+    return { endpoint, fd: this.#fd, connection: this.#connection };
+  }
+
+  restore(listener: SourceListener, _file: PortFile, state: StreamState): Wires | null {
+    this.#listener = listener;
+    this.#fd = state.fd;
+    this.#connection = state.connection;
+    this.#listen(state.endpoint);
+    return this.#fd === -1 ? null : this.#wires();
+  }
+
+  handOver(): void {
+    this.#listener = null;
+    this.#endpoint?.handOver();
+  }
+
+  #listen(saved?: EndpointState): void {
     const { socket, mode } = this.#options;
     const meet = {
       closes: new CloseAccount((reason) => this.lose(reason)),
@@ -48,12 +83,8 @@ export class StreamSource implements UplinkSource {
     };
     this.#endpoint =
       mode === 'server'
-        ? new ServerEndpoint(socket, this.#poller, meet)
-        : new ClientEndpoint(socket, meet);
-  }
-
-  save(): SourceState {
-    return { fd: this.#fd, endpoint: this.#endpoint?.save() ?? null };
+        ? new ServerEndpoint(socket, this.#poller, meet, saved)
+        : new ClientEndpoint(socket, meet, this.#fd !== -1);
   }
 
   lose(reason: string): void {
@@ -79,10 +110,14 @@ export class StreamSource implements UplinkSource {
   #meet(fd: number): boolean {
     if (this.#fd !== -1 || this.#listener === null) return false;
     this.#fd = fd;
-    const capabilities = plainCapabilities(this.#options.mtu, 64);
-    const connection = nextConnection();
-    this.#listener.onUp({ capabilities, settings: [{ kind: 'stream', fd, connection }] });
+    this.#connection = nextGeneration();
+    this.#listener.onUp(this.#wires());
     return true;
+  }
+
+  #wires(): Wires {
+    const wire = { kind: 'stream', fd: this.#fd, connection: this.#connection } as const;
+    return { capabilities: plainCapabilities(this.#options.mtu, 64), settings: [wire] };
   }
 
   #close(): void {

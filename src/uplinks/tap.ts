@@ -28,12 +28,17 @@ export interface TapOptions {
   mtu: number;
 }
 
+interface TapOpened {
+  queues: TapQueue[];
+  isForeign: boolean;
+}
+
 /**
  * A TAP: the host itself is on the switch. An existing one may belong to an ordinary user
  * (`ip tuntap add … user`) and is kept; creating one needs CAP_NET_ADMIN, and it vanishes with the
  * NIC.
  */
-export class TapSource extends InterfaceSource {
+export class TapSource extends InterfaceSource<TapOpened> {
   readonly #options: TapOptions;
   #queues: TapQueue[] = [];
   /** Somebody else created it, so it is up to them to restore it. */
@@ -69,9 +74,16 @@ export class TapSource extends InterfaceSource {
     this.#queues = [];
   }
 
-  protected descriptors(): number[] {
-    return this.#queues.map(({ fd }) => fd);
+  protected saveOpened(): TapOpened {
+    return { queues: this.#queues, isForeign: this.#isForeign === true };
   }
+
+  protected adopt({ queues, isForeign }: TapOpened): void {
+    this.#queues = [...queues];
+    this.#isForeign = isForeign;
+  }
+
+  protected abandon(): void {}
 
   protected wires(): Wires {
     const settings = this.#queues.map(({ fd }) => ({ kind: 'tap', fd }) as const);

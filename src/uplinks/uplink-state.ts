@@ -1,10 +1,9 @@
 import type { NetPortState } from '../functions/net/net-port.ts';
-import type { MemoryState } from '../memory/guest-memory.ts';
-import type { Pin } from '../memory/pins.ts';
 import type { RingBlock } from '../state/ring-numbers.ts';
 import type { UplinkConfig } from './config.ts';
 import type { LoopHoldState } from './loop-hold.ts';
-import type { SourceState, Wires } from './uplink.ts';
+import type { PortRoomsState } from './port-rooms.ts';
+import type { SourceState } from './uplink.ts';
 
 /** An uplink as data. */
 export interface UplinkState {
@@ -15,12 +14,10 @@ export interface UplinkState {
   isUp: boolean;
   reason: string | undefined;
   loop: LoopHoldState;
-  memory: MemoryState;
-  pins: Pin[];
-  callFds: number[];
-  wires: Wires | null;
+  rooms: PortRoomsState;
   traceFd: number;
-  source: SourceState;
+  /** Null: another one can only be opened anew. */
+  source: SourceState | null;
   port: number;
   net: NetPortState;
 }

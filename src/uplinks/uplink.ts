@@ -15,7 +15,6 @@ import {
   VIRTIO_NET_F_HOST_USO,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
-import type { EndpointState } from '../os/unix-endpoint.ts';
 import type { WireSettings } from '../wires/wires.ts';
 import type { KernelStats } from './kernel-stats.ts';
 import type { UplinkCapabilities } from './types.ts';
@@ -40,15 +39,8 @@ export interface PortFile {
   hasRingRoom: boolean;
 }
 
-/** Plain data; the kind of source determines which fields are set. */
-export interface SourceState {
-  isUp?: boolean;
-  fd?: number;
-  probeFd?: number;
-  promiscuityFd?: number;
-  fds?: number[];
-  endpoint?: EndpointState;
-}
+/** Plain data: which, its kind knows. */
+export type SourceState = object;
 
 /** One kind of uplink: opens its wires, watches them, and closes them. */
 export interface UplinkSource {
@@ -60,8 +52,16 @@ export interface UplinkSource {
   lose(reason: string): void;
   /** Nobody uses the wires of the last `onUp` any more: closes what is broken, and tries again. */
   release(): void;
-  /** What it holds besides the wires of the last `onUp`, as data. */
-  save(): SourceState;
+  /** What it has open, as data; null where another source can only open it anew. */
+  save(): SourceState | null;
+  /**
+   * In place of `start`: goes on with what another one of its kind has handed over, or opens it
+   * anew where there is nothing. Returns the wires that are up; of what comes up later, the
+   * listener hears. Waits for nothing.
+   */
+  restore(listener: SourceListener, file: PortFile, state: SourceState | null): Wires | null;
+  /** Leaves open what it has saved, to another one. Nobody hears of it from now on. */
+  handOver(): void;
   /** The kernel's counters of what is open, if it has any. */
   kernelStats?(): KernelStats | undefined;
   /** Closes everything; nobody uses the wires. */

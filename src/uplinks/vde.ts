@@ -1,14 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { unlinkSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
 import { operatorError } from '../errors.ts';
+import { closePeerFds } from '../os/closer.ts';
 import { bindDatagramSocket } from '../os/datagram-socket.ts';
-import { c } from '../os/libc.ts';
-import { errorName, SystemError } from '../os/system-error.ts';
-import { connectUnixSocket } from '../os/unix-socket.ts';
+import { closeFd } from '../os/descriptor.ts';
+import type { Poller } from '../os/poller.ts';
+import { SystemError } from '../os/system-error.ts';
+import {
+  connectUnixSocket,
+  createUnixSocket,
+  receiveMessage,
+  sendMessage,
+} from '../os/unix-socket.ts';
 import { BURST_MAX } from '../wires/wire.ts';
 import { plainCapabilities } from './stream.ts';
-import type { SourceListener, SourceState, UplinkSource } from './uplink.ts';
+import type { PortFile, SourceListener, UplinkSource, Wires } from './uplink.ts';
 
 const RETRY_MILLISECONDS = 1000;
 
@@ -26,21 +32,38 @@ export interface VdeOptions {
   mtu: number;
 }
 
+interface VdeState {
+  fd: number;
+  controlFd: number;
+  path: string;
+  isUp: boolean;
+}
+
+/** What the switch has not said yet, and who waits for that. */
+interface Answer {
+  bytes: Buffer;
+  resolve(peer: string): void;
+  reject(error: Error): void;
+}
+
 /**
  * A port of a VDE switch: a request on its control socket names our datagram socket, and the answer
  * names the switch's. The port lives as long as the control connection.
  */
 export class VdeSource implements UplinkSource {
   readonly #options: VdeOptions;
+  readonly #poller: Poller;
   #listener: SourceListener | null = null;
-  #control: Socket | null = null;
+  #controlFd = -1;
+  #answer: Answer | null = null;
   #fd = -1;
   #path = '';
   #isUp = false;
   #retry: NodeJS.Timeout | null = null;
 
-  constructor(options: VdeOptions) {
+  constructor(options: VdeOptions, poller: Poller) {
     this.#options = options;
+    this.#poller = poller;
   }
 
   async start(listener: SourceListener): Promise<void> {
@@ -48,8 +71,26 @@ export class VdeSource implements UplinkSource {
     await this.#join();
   }
 
-  save(): SourceState {
-    return { fd: this.#fd, isUp: this.#isUp };
+  save(): VdeState {
+    const [controlFd, path] = [this.#controlFd, this.#path];
+    return { fd: this.#fd, controlFd, path, isUp: this.#isUp };
+  }
+
+  restore(listener: SourceListener, _file: PortFile, state: VdeState): Wires | null {
+    this.#listener = listener;
+    this.#fd = state.fd;
+    this.#path = state.path;
+    this.#isUp = state.isUp;
+    if (state.controlFd !== -1) this.#watch(state.controlFd);
+    if (this.#isUp) return this.#wires();
+    this.release();
+    return null;
+  }
+
+  handOver(): void {
+    this.#listener = null;
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    if (this.#controlFd !== -1) this.#poller.remove(this.#controlFd);
   }
 
   lose(reason: string): void {
@@ -79,15 +120,9 @@ export class VdeSource implements UplinkSource {
     const { socket } = this.#options;
     this.#bind();
     try {
-      const control = await openControl(`${socket}/ctl`);
-      this.#control = control;
-      control.write(newPortRequest(this.#path));
-      const peer = await readAddress(control);
-      const error = connectUnixSocket(this.#fd, peer);
-      if (error !== 0) throw new Error(errorName(error));
-      control.once('close', () => {
-        if (this.#control === control) this.lose('the switch is gone');
-      });
+      this.#connect(`${socket}/ctl`);
+      const error = connectUnixSocket(this.#fd, await this.#ask());
+      if (error !== 0) throw new SystemError('connect', error);
     } catch (error) {
       this.#leave();
       const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
@@ -95,9 +130,66 @@ export class VdeSource implements UplinkSource {
     }
     if (this.#listener === null) return this.#leave(); // stopped meanwhile
     this.#isUp = true;
-    const capabilities = plainCapabilities(this.#options.mtu, BURST_MAX);
-    const settings = [{ kind: 'message', fd: this.#fd, headerSize: 0 }] as const;
-    this.#listener.onUp({ capabilities, settings });
+    this.#listener.onUp(this.#wires());
+  }
+
+  #wires(): Wires {
+    const wire = { kind: 'message', fd: this.#fd, headerSize: 0 } as const;
+    return { capabilities: plainCapabilities(this.#options.mtu, BURST_MAX), settings: [wire] };
+  }
+
+  #connect(path: string): void {
+    const fd = createUnixSocket();
+    const error = connectUnixSocket(fd, path);
+    if (error !== 0) {
+      closeFd(fd);
+      throw new SystemError('connect', error);
+    }
+    this.#watch(fd);
+  }
+
+  #watch(controlFd: number): void {
+    this.#controlFd = controlFd;
+    this.#poller.add(controlFd, () => this.#hear());
+  }
+
+  /** Asks for a port; resolves with the path of the switch's own socket for it. */
+  #ask(): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.#answer = { bytes: Buffer.alloc(0), resolve, reject };
+      sendMessage(this.#controlFd, newPortRequest(this.#path));
+    });
+  }
+
+  /** The switch answers once, with a struct sockaddr_un; then nothing comes but its end. */
+  #hear(): void {
+    try {
+      const { length, bytes, fds } = receiveMessage(this.#controlFd, ADDRESS_SIZE);
+      closePeerFds(fds);
+      if (length > 0) this.#take(bytes);
+      if (length !== 0) return;
+    } catch {
+      // As good as its end.
+    }
+    this.#disconnect();
+    this.lose('the switch is gone');
+  }
+
+  #take(bytes: Uint8Array): void {
+    if (this.#answer === null) return;
+    this.#answer.bytes = Buffer.concat([this.#answer.bytes, bytes]);
+    if (this.#answer.bytes.length < ADDRESS_SIZE) return;
+    const path = this.#answer.bytes.subarray(2, ADDRESS_SIZE);
+    this.#answer.resolve(path.subarray(0, Math.max(0, path.indexOf(0))).toString());
+    this.#answer = null;
+  }
+
+  #disconnect(): void {
+    if (this.#controlFd !== -1) this.#poller.remove(this.#controlFd);
+    closeFd(this.#controlFd);
+    this.#controlFd = -1;
+    this.#answer?.reject(new Error('it closed the connection'));
+    this.#answer = null;
   }
 
   /** Binds in the switch's directory, as the VDE library does, or else in /tmp. */
@@ -120,11 +212,9 @@ export class VdeSource implements UplinkSource {
   }
 
   #leave(): void {
-    const control = this.#control;
-    this.#control = null;
-    control?.destroy();
+    this.#disconnect();
     if (this.#fd < 0) return;
-    c.close(this.#fd);
+    closeFd(this.#fd);
     this.#fd = -1;
     try {
       unlinkSync(this.#path);
@@ -132,18 +222,6 @@ export class VdeSource implements UplinkSource {
       // The directory is gone, and the socket with it.
     }
   }
-}
-
-function openControl(path: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const control = connect(path);
-    control.once('connect', () => {
-      control.off('error', reject);
-      control.on('error', () => undefined); // `close` follows
-      resolve(control);
-    });
-    control.once('error', reject);
-  });
 }
 
 function newPortRequest(path: string): Buffer {
@@ -155,18 +233,4 @@ function newPortRequest(path: string): Buffer {
   request.write(path, 14);
   request.write(`heddle, process ${process.pid}`, 12 + ADDRESS_SIZE);
   return request;
-}
-
-/** The answer: struct sockaddr_un of the switch's datagram socket. */
-function readAddress(control: Socket): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let answer = Buffer.alloc(0);
-    control.on('data', (data: Buffer) => {
-      answer = Buffer.concat([answer, data]);
-      if (answer.length < ADDRESS_SIZE) return;
-      const path = answer.subarray(2, ADDRESS_SIZE);
-      resolve(path.subarray(0, Math.max(0, path.indexOf(0))).toString());
-    });
-    control.once('close', () => reject(new Error('it closed the connection')));
-  });
 }

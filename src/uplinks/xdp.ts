@@ -13,6 +13,7 @@ import { PAIR_SIZE } from '../wires/port-memory.ts';
 import { BURST_MAX } from '../wires/wire.ts';
 import { freeChunks, XDP_CHUNK_SIZE, XDP_RING_SIZE } from '../wires/xdp-wire.ts';
 import type { XdpChoices } from './config.ts';
+import { nextGeneration } from './generations.ts';
 import { InterfaceSource } from './interface-source.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
 import type { PortFile, SourceListener, Wires } from './uplink.ts';
@@ -45,8 +46,6 @@ const MIB = 0x100000;
 const BUSY_TRIES = 20;
 const BUSY_MILLISECONDS = 20;
 
-let lastGeneration = 0;
-
 interface Opened {
   program: XdpProgram;
   sockets: XdpSocket[];
@@ -59,9 +58,8 @@ interface Opened {
  * AF_XDP sockets, one for each queue of an existing interface. Their frames are in the memory of
  * the port itself. The host sees nothing of what arrives on these queues.
  */
-export class XdpSource extends InterfaceSource {
+export class XdpSource extends InterfaceSource<never> {
   readonly #options: XdpOptions;
-  #file: PortFile | null = null;
   #opened: Opened | null = null;
 
   constructor(options: XdpOptions, watch: InterfaceWatch) {
@@ -70,7 +68,6 @@ export class XdpSource extends InterfaceSource {
   }
 
   override async start(listener: SourceListener, file: PortFile): Promise<void> {
-    this.#file = file;
     for (let left = BUSY_TRIES; ; left--) {
       try {
         await super.start(listener, file);
@@ -123,11 +120,13 @@ export class XdpSource extends InterfaceSource {
     c.close(opened.promiscuityFd);
   }
 
-  protected descriptors(): number[] {
-    if (this.#opened === null) return [];
-    const { sockets, promiscuityFd } = this.#opened;
-    return [...sockets.map(({ fd }) => fd), promiscuityFd];
+  /** A program is libxdp's as long as it is attached, and libxdp is of this process. */
+  protected saveOpened(): null {
+    return null;
   }
+
+  protected adopt(): void {}
+  protected abandon(): void {}
 
   protected wires({ mtu }: NetDevice): Wires {
     const opened = this.#opened;
@@ -178,8 +177,7 @@ export class XdpSource extends InterfaceSource {
       promiscuityFd = holdPromiscuity(device.index);
       if (promiscuityFd < 0) throw new SystemError('packet socket', -promiscuityFd);
       const place = program.attach(device.index, this.#options.attach);
-      lastGeneration += 1;
-      return { program, sockets, promiscuityFd, place, generation: lastGeneration };
+      return { program, sockets, promiscuityFd, place, generation: nextGeneration() };
     } catch (error) {
       program.close();
       for (const socket of sockets) socket.close();
@@ -189,7 +187,7 @@ export class XdpSource extends InterfaceSource {
   }
 
   #openSocket(queue: number, wantsFragments: boolean): XdpSocket {
-    const memoryFd = this.#file?.fd ?? -1;
+    const memoryFd = this.file?.fd ?? -1;
     return XdpSocket.open({
       interface: this.#options.interface,
       queue,

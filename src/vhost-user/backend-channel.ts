@@ -40,6 +40,7 @@ export class BackendChannel {
   #unsent = new Uint8Array(0);
   #received = new Uint8Array(0);
   #isClosed = false;
+  #isHandedOver = false;
 
   /** Throws a SystemError if the descriptor is none that can be waited for. */
   constructor(fd: number, poller: Poller) {
@@ -86,6 +87,13 @@ export class BackendChannel {
     this.#flush();
   }
 
+  /** The socket is another one's: what is sent from now on is saved, and goes by that. */
+  handOver(): void {
+    if (this.#isClosed) return;
+    this.#isHandedOver = true;
+    this.#poller.remove(this.#fd);
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -95,6 +103,7 @@ export class BackendChannel {
   }
 
   #flush(): void {
+    if (this.#isHandedOver) return;
     try {
       while (this.#unsent.length > 0) {
         const sent = sendMessage(this.#fd, this.#unsent);

@@ -52,6 +52,7 @@ export class Connection {
   #fds: number[] = [];
   #isBusy = false;
   #isClosed = false;
+  #isHandedOver = false;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(fd: number, poller: Poller, listener: ConnectionListener) {
@@ -86,6 +87,14 @@ export class Connection {
   restore({ partial, fds }: ConnectionState): void {
     this.#fds = [...fds];
     if (partial.length > 0) this.#append(partial);
+  }
+
+  /** The socket is another one's. Only what is in hand is still answered. */
+  handOver(): void {
+    if (this.#isClosed) return;
+    this.#isHandedOver = true;
+    this.#stopTimer();
+    this.#poller.remove(this.#fd);
   }
 
   /** Closes; `reason` is null when nobody is to blame. */
@@ -176,7 +185,8 @@ export class Connection {
 
   #resume(): void {
     this.#isBusy = false;
-    if (!this.#isClosed) this.#poller.watch(this.#fd, { read: true, write: false });
+    if (this.#isClosed || this.#isHandedOver) return;
+    this.#poller.watch(this.#fd, { read: true, write: false });
   }
 
   #stopTimer(): void {

@@ -45,6 +45,13 @@ export class Dialogue {
     this.#connection.restore(connection);
   }
 
+  /** Another one goes on with the connection. Resolves when no request is in hand. */
+  async handOver(): Promise<void> {
+    this.#connection.handOver();
+    await this.session.settled();
+    this.session.handOver();
+  }
+
   /** The connection has ended, and what it held is being freed. */
   get isClosing(): boolean {
     return this.#connection.isClosed;

@@ -105,6 +105,12 @@ export class Iommu {
     if (this.#timer === null) this.#rest();
   }
 
+  /** What is missing from now on another one asks for. */
+  handOver(): void {
+    this.#holds += 1;
+    this.#stopTimer();
+  }
+
   translations(): Translation[] {
     return this.#iotlb.save(ONLY_VF);
   }

@@ -132,6 +132,12 @@ export class Session {
     this.#cycle.to(saved.state);
   }
 
+  /** Another one goes on with what was said. This one asks its front-end for nothing more. */
+  handOver(): void {
+    this.iommu.handOver();
+    this.#backend?.handOver();
+  }
+
   knownSetup(queue: number): RingSetup | undefined {
     return this.#setups.get(queue);
   }

@@ -234,7 +234,7 @@ export class RingSet {
     await everyStep(`stop ring ${queue}`, [() => this.#device.publish(), ...steps]);
     this.#fabric.shared.setRingField(number, RING_STATE, RING_STATE_NUMBERS.stopped);
     freePins(pins, this.#fabric.pins);
-    this.#fabric.mappings.give(mappingsOf(pins) * processors.length);
+    this.#fabric.mappings.give(this.#mappingsIn(pins, ring));
   }
 
   /** The front-end has gone. */
@@ -320,14 +320,28 @@ export class RingSet {
       ring.isPlaced = isPlaced;
       ring.cycle.to(isRoom ? state : 'faulted');
       if (fault !== undefined) ring.fault = fault;
-      if (!isRoom) ring.fault = 'its place in the pins is taken';
       this.#rings.set(queue, ring);
+      if (isRoom) continue;
+      ring.fault = 'its place in the pins is taken';
+      this.#fabric.shared.markFaulted(number);
     }
+  }
+
+  /** The rings are another one's, which is made from what this one saves. */
+  handOver(): void {
+    for (const { pins, queue, role } of this.#rings.values()) {
+      if (pins !== null) this.#fabric.mappings.give(this.#mappingsIn(pins, { queue, role }));
+    }
+  }
+
+  /** What its pins take of the mappings of this process, in all processors that have the ring. */
+  #mappingsIn(pins: RingPins, ring: Pick<Ring, 'queue' | 'role'>): number {
+    return mappingsOf(pins) * (1 + this.#others(ring).length);
   }
 
   #claim(queue: number, role: RingRole, pins: RingPins): boolean {
     const { mappings, pins: allocator } = this.#fabric;
-    const count = mappingsOf(pins) * (1 + this.#others({ queue, role }).length);
+    const count = this.#mappingsIn(pins, { queue, role });
     if (!claimPins(pins, allocator)) return false;
     if (mappings.take(count)) return true;
     freePins(pins, allocator);

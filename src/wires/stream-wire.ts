@@ -39,14 +39,6 @@ const PREFIXES = STRUCTURES + 0x2000;
 /** Value of STREAM_PARTIAL: the rest of a frame that was partly sent is lost. */
 const CUT_OFF = 0xffff_ffff;
 
-let lastConnection = 0;
-
-/** A number for a new connection, by which a wire recognises the state in its memory. */
-export function nextConnection(): number {
-  lastConnection += 1;
-  return lastConnection;
-}
-
 export class StreamWire implements Wire {
   readonly fd: number;
   isReadable = true;

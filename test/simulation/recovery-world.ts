@@ -6,7 +6,6 @@ import { onFailure } from '../../src/background.ts';
 import { completeUplink, completeVf } from '../../src/config/validate.ts';
 import { Vf } from '../../src/functions/net/vf.ts';
 import { PinAllocator } from '../../src/memory/pins.ts';
-import { EPOLLIN } from '../../src/os/constants.ts';
 import type { Poller } from '../../src/os/poller.ts';
 import { Budget } from '../../src/processor/budgets.ts';
 import type { Fabric, NicFunction, PortPlace } from '../../src/processor/fabric.ts';
@@ -16,8 +15,8 @@ import { replaceDescriptors } from '../../src/state/saved.ts';
 import { macOf } from '../../src/testing/frames.ts';
 import { Random } from '../../src/testing/random.ts';
 import { Uplink } from '../../src/uplinks/running-uplink.ts';
-import type { SourceListener, SourceState, UplinkSource } from '../../src/uplinks/uplink.ts';
 import { Knowledge, ScriptedProcessor } from '../support/scripted-processor.ts';
+import { ManualPoller, ManualSource } from './manual-parts.ts';
 import { RecoveryGuest } from './recovery-guest.ts';
 
 const PROCESSORS = 2;
@@ -30,67 +29,6 @@ const RINGS_EACH = 36;
 const IDLE_ROUNDS = 150;
 /** More without a ring to blame, and the set gives the processor up. */
 const BLAMELESS_MAX = 3;
-
-/** A poller that looks at a descriptor when it is told to. */
-class ManualPoller {
-  readonly #watched = new Map<number, { listener: (events: number) => void; isRead: boolean }>();
-
-  add(fd: number, listener: (events: number) => void): void {
-    this.#watched.set(fd, { listener, isRead: true });
-  }
-
-  watch(fd: number, { read }: { read: boolean }): void {
-    const watched = this.#watched.get(fd);
-    if (watched !== undefined) watched.isRead = read;
-  }
-
-  remove(fd: number): void {
-    this.#watched.delete(fd);
-  }
-
-  readable(): number[] {
-    return [...this.#watched].filter(([, { isRead }]) => isRead).map(([fd]) => fd);
-  }
-
-  look(fd: number): void {
-    const watched = this.#watched.get(fd);
-    if (watched?.isRead === true) watched.listener(EPOLLIN);
-  }
-}
-
-/** A source whose link goes and comes as it is told. */
-class ManualSource implements UplinkSource {
-  isUp = false;
-  #listener: SourceListener | null = null;
-
-  async start(listener: SourceListener): Promise<void> {
-    this.#listener = listener;
-    this.set(true);
-  }
-
-  set(isUp: boolean): void {
-    if (this.isUp === isUp) return;
-    this.isUp = isUp;
-    const common = { mtu: 1500, checksum: false, segmentation: 'none', vnetHeader: false } as const;
-    const capabilities = { ...common, burst: 64, queues: 1 };
-    if (isUp) this.#listener?.onUp({ capabilities, settings: [{ kind: 'null' }] });
-    else this.#listener?.onDown('scripted');
-  }
-
-  save(): SourceState {
-    return {};
-  }
-
-  lose(): void {
-    this.set(false);
-  }
-
-  release(): void {}
-
-  async stop(): Promise<void> {
-    this.#listener = null;
-  }
-}
 
 /**
  * VFs, their front-ends and an uplink, on processors without threads: what is said, what is changed
@@ -293,7 +231,8 @@ export class RecoveryWorld {
     for (const [index, processor] of this.#processors.entries()) {
       problems.push(...processor.knowledge.violations, ...this.#differences(index, processor));
     }
-    problems.push(...this.#vfs.flatMap((vf) => [...this.#untruths(vf), ...this.#unlike(vf)]));
+    problems.push(...this.#vfs.flatMap((vf) => [...this.#untruths(vf), ...this.#unlikeVf(vf)]));
+    problems.push(...this.#unlikeUplink(this.#uplink));
     if (problems.length > 0) throw new Error(problems.join('; '));
   }
 
@@ -322,32 +261,35 @@ export class RecoveryWorld {
   }
 
   /** What another VF that is made from what this one saves has otherwise. */
-  #unlike(vf: Vf): string[] {
+  #unlikeVf(vf: Vf): string[] {
     const now = performance.now();
     const state = structuredClone(vf.save(now));
     const place = { ...state, descriptorQuota: () => 1000 };
+    const poller = new ManualPoller() as unknown as Poller;
+    const copy = new Vf(state.config, place, this.#emptyFabric(), poller, () => undefined);
+    copy.restore(elsewhere(state), now);
+    return unlike(copy, vf, now);
+  }
+
+  #unlikeUplink(uplink: Uplink): string[] {
+    const now = performance.now();
+    const state = structuredClone(uplink.save(now));
+    const source = new ManualSource();
+    const copy = new Uplink(state.config, state, this.#emptyFabric(), source, () => undefined);
+    copy.restore(elsewhere(state), now);
+    return unlike(copy, uplink, now);
+  }
+
+  /** The same records, and nothing else of the same. */
+  #emptyFabric(): Fabric {
     const set = this.#set;
-    const fabric: Fabric = {
+    return {
       ...{ shared: set.shared, raiser: set.raiser, processorCount: PROCESSORS },
       ...{ pins: new PinAllocator(), mappings: new Budget(100_000) },
       post: async () => true,
       broadcast: async () => undefined,
       healthOf: (index) => set.healthOf(index),
     };
-    const poller = new ManualPoller() as unknown as Poller;
-    const copy = new Vf(state.config, place, fabric, poller, () => undefined);
-    // In another process its descriptors have other numbers.
-    copy.restore(
-      replaceDescriptors(state, (fd) => fd + FAR),
-      now,
-    );
-    const back = <What>(what: What) => replaceDescriptors(what, (fd) => fd - FAR);
-    const pairs = [
-      [back(copy.save(now)), state],
-      [back(copy.view()), vf.view()],
-      [copy.info(), vf.info()],
-    ];
-    return pairs.flatMap(([made, saved]) => differences(made, saved, `copy of ${vf.name}`));
   }
 
   /** What a VF tells of its rings, against the processors that serve them. */
@@ -366,6 +308,29 @@ export class RecoveryWorld {
     if (state === 'ready' && told.length === 0) problems.push(`${vf.name} is ready without rings`);
     return problems;
   }
+}
+
+/** In another process descriptors have other numbers. */
+function elsewhere<State>(state: State): State {
+  return replaceDescriptors(state, (fd) => fd + FAR);
+}
+
+interface Saved {
+  readonly name: string;
+  save(now: number): unknown;
+  view(): unknown;
+  info(): unknown;
+}
+
+function unlike(copy: Saved, original: Saved, now: number): string[] {
+  const back = <What>(what: What) => replaceDescriptors(what, (fd) => fd - FAR);
+  const pairs = [
+    [back(copy.save(now)), original.save(now)],
+    [back(copy.view()), original.view()],
+    [copy.info(), original.info()],
+  ];
+  const name = `copy of ${original.name}`;
+  return pairs.flatMap(([made, saved]) => differences(made, saved, name));
 }
 
 /** Where two states differ, by the path of each field. */

@@ -1,8 +1,8 @@
-import type { FunctionInfo } from '../../src/functions/types.ts';
 // A NIC that keeps its promises but moves no frames: the API and the CLI are tested against it.
 
 import { EventEmitter } from 'node:events';
-import { actionText, applyActions, diffConfig, diffUplink, diffVf } from '../../src/config/diff.ts';
+import { applyActions } from '../../src/config/apply-actions.ts';
+import { actionText, diffConfig, diffUplink, diffVf } from '../../src/config/diff.ts';
 import { withAdded } from '../../src/config/reload.ts';
 import type { Action, NicConfig, NicConfigInput } from '../../src/config/types.ts';
 import {
@@ -17,6 +17,7 @@ import {
 import { operatorError } from '../../src/errors.ts';
 import type { VfChanges, VfConfig, VfConfigInput } from '../../src/functions/net/config.ts';
 import type { VfInfo } from '../../src/functions/net/types.ts';
+import type { FunctionInfo } from '../../src/functions/types.ts';
 import type {
   FdbEntry,
   Nic,
@@ -28,7 +29,7 @@ import type {
 } from '../../src/nic/types.ts';
 import { readRing } from '../../src/state/counters.ts';
 import type { RxStats, TxStats } from '../../src/state/stats.ts';
-import type { UplinkChanges, UplinkConfigInput } from '../../src/uplinks/config.ts';
+import type { UplinkChanges, UplinkConfig, UplinkConfigInput } from '../../src/uplinks/config.ts';
 import type { UplinkInfo } from '../../src/uplinks/types.ts';
 
 function txStats(): TxStats {
@@ -136,22 +137,29 @@ export class FakeNic implements Nic {
     const actions = diffConfig(this.#config, completeNic(input));
     if (options.dryRun) return actions;
     await applyActions(actions, {
-      removeVf: (name) => this.removeVf(name),
-      addVf: async (vf) => {
-        this.#config.vfs.push(vf);
+      vfs: {
+        remove: (name) => this.removeVf(name),
+        add: async (vf: VfConfig) => {
+          this.#config.vfs.push(vf);
+        },
+        change: async (vf: VfConfig) => {
+          this.#config.vfs = this.#config.vfs.map((old) => (old.name === vf.name ? vf : old));
+        },
       },
-      setVf: async (vf) => {
-        this.#config.vfs = this.#config.vfs.map((old) => (old.name === vf.name ? vf : old));
+      uplinks: {
+        remove: (name) => this.removeUplink(name),
+        add: async (uplink: UplinkConfig) => {
+          this.#config.uplinks.push(uplink);
+        },
+        change: async (uplink: UplinkConfig) => {
+          const { uplinks } = this.#config;
+          this.#config.uplinks = uplinks.map((old) => (old.name === uplink.name ? uplink : old));
+        },
       },
-      removeRng: async () => undefined,
-      addRng: async () => undefined,
-      removeUplink: (name) => this.removeUplink(name),
-      addUplink: async (uplink) => {
-        this.#config.uplinks.push(uplink);
-      },
-      setUplink: async (uplink) => {
-        const { uplinks } = this.#config;
-        this.#config.uplinks = uplinks.map((old) => (old.name === uplink.name ? uplink : old));
+      rngs: {
+        remove: async () => undefined,
+        add: async () => undefined,
+        change: async () => undefined,
       },
       setNic: async ({ macAgeSeconds }) => {
         this.#config = { ...this.#config, macAgeSeconds };
@@ -212,6 +220,10 @@ export class FakeNic implements Nic {
   save(): NicState {
     const { vfs: _, uplinks: __, rngs: ___, ...settings } = this.#config;
     return { settings, fileConfig: this.#config, sharedFd: -1, vfs: [], uplinks: [], rngs: [] };
+  }
+
+  async handOver(): Promise<NicState> {
+    return this.save();
   }
 
   async injectTrap(name: string): Promise<boolean> {

@@ -229,6 +229,7 @@ export class StreamEnd implements FarEnd {
 /** Another port of a VDE switch. */
 export class VdeEnd implements FarEnd {
   readonly #arrivals = new Arrivals();
+  readonly #lease = acquirePoller();
   readonly #source: VdeSource;
   #end: MessageEnd | null = null;
 
@@ -239,7 +240,7 @@ export class VdeEnd implements FarEnd {
   }
 
   private constructor(socket: string) {
-    this.#source = new VdeSource({ socket, mtu: 1500 });
+    this.#source = new VdeSource({ socket, mtu: 1500 }, this.#lease.poller);
   }
 
   #start(): Promise<void> {
@@ -274,6 +275,7 @@ export class VdeEnd implements FarEnd {
   close(): void {
     this.#detach();
     void this.#source.stop();
+    this.#lease.release();
   }
 
   #detach(): void {

@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { VfConfigInput } from '../../src/functions/net/config.ts';
 import type { VfStats } from '../../src/functions/net/types.ts';
-import { createNic } from '../../src/nic/nic.ts';
+import { createNic, restoreNic } from '../../src/nic/nic.ts';
 import type { Nic, NicEventName, NicEvents } from '../../src/nic/types.ts';
 import { macOf } from '../../src/testing/frames.ts';
 import { FrontEnd } from '../../src/testing/front-end.ts';
 import { MockGuest, type MockGuestOptions, type Orphan } from '../../src/testing/mock-guest.ts';
 import { watchProcessor } from '../../src/watchdog/watchdog.ts';
 import { assertBalanced } from './assert-balanced.ts';
+import { withOtherDescriptors } from './file-descriptors.ts';
 
 export interface TestNicOptions {
   processors?: number;
@@ -36,14 +37,14 @@ function keepWatchdog(): void {
  * 1)`.
  */
 export class TestNic {
-  readonly nic: Nic;
   readonly directory: string;
+  #nic: Nic;
   readonly #guests: MockGuest[] = [];
   /** Connections that did not become guests. */
   readonly #strangers: FrontEnd[] = [];
 
   private constructor(nic: Nic, directory: string) {
-    this.nic = nic;
+    this.#nic = nic;
     this.directory = directory;
   }
 
@@ -63,6 +64,19 @@ export class TestNic {
     const processors = options.processors ?? 1;
     const nic = await createNic({ name: 'test', processors, vfs, rngs });
     return new TestNic(nic, directory);
+  }
+
+  get nic(): Nic {
+    return this.#nic;
+  }
+
+  /**
+   * Puts another NIC in the place of this one, made from what it hands over, and by default with
+   * other descriptors of the same files, as another process would have them.
+   */
+  async succeed({ isSameProcess = false } = {}): Promise<void> {
+    const state = await this.#nic.handOver();
+    this.#nic = await restoreNic(isSameProcess ? state : withOtherDescriptors(state));
   }
 
   socket(number: number): string {

@@ -73,7 +73,7 @@ async function startPacket(name: string): Promise<number[]> {
 async function startVde(socket: string): Promise<number[]> {
   vi.resetModules();
   const { VdeSource } = await import('../../src/uplinks/vde.ts');
-  return start(new VdeSource({ socket, mtu: 1500 }));
+  return start(new VdeSource({ socket, mtu: 1500 }, poller));
 }
 
 function makeCable(name: string): void {

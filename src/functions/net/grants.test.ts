@@ -87,7 +87,7 @@ describe('a change that the VMM at hand cannot be given', () => {
     const config = lab.nic.config();
     config.vfs[0]!.socket += '.moved';
     const planned = await lab.nic.apply(config, { dryRun: true });
-    expect(planned.map(actionText)[0]).toMatch(/^! vf0 .*pending: its VMM must be started anew/);
+    expect(planned.map(actionText)[0]).toMatch(/^! vf0 .*pending: its VMM must be restarted/);
   });
 
   it('a VMM that wants more than there is: why it hangs up is said', async () => {

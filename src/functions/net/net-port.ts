@@ -48,7 +48,11 @@ export class NetPort implements RingDevice {
     this.#fabric = fabric;
     this.roleOf = roleOf;
     this.rings = new RingSet(place, processorOf, fabric, this);
-    fabric.shared.openPort(place.port, place.ringBlock.first);
+  }
+
+  /** Takes its place in the switch, which begins from nothing. */
+  open(): void {
+    this.#fabric.shared.openPort(this.#place.port, this.#place.ringBlock.first);
   }
 
   placeOf(queue: number, role: RingRole): number {
@@ -57,10 +61,14 @@ export class NetPort implements RingDevice {
 
   /** A port whose link is down has no receive queue, however many run. */
   async setLink(isUp: boolean): Promise<void> {
+    this.#writeLink(isUp);
+    await this.publish();
+  }
+
+  #writeLink(isUp: boolean): void {
     const { view } = this.#fabric.shared;
     writeLink(view, this.#fabric.shared.vfOffset(this.#place.port), isUp);
     this.#isLinkUp = isUp;
-    await this.publish();
   }
 
   /** Whether frames for this port are joined, where its guest takes super-frames. */
@@ -113,13 +121,17 @@ export class NetPort implements RingDevice {
     };
   }
 
-  /** The records of the port and of its rings are in the shared state already. */
+  /**
+   * In place of `open`. The records of the port and of its rings are in the shared state already;
+   * what of them cannot go on is taken out.
+   */
   restore(state: NetPortState, setupOf: SetupOf): void {
     this.mtu = state.mtu;
-    this.#isLinkUp = state.isLinkUp;
     this.#hasGro = state.hasGro;
     this.settings.restore(state.settings);
     this.rings.restore(state.rings, setupOf);
+    this.#writeLink(state.isLinkUp);
+    this.#writeReceiveQueues();
   }
 
   /** What processors have to know of the port, as far as it knows that itself. */
@@ -130,11 +142,15 @@ export class NetPort implements RingDevice {
 
   /** Tells the switch which receive queues take frames. */
   async publish(): Promise<void> {
+    this.#writeReceiveQueues();
+    await this.#fabric.broadcast(this.#portMessage());
+  }
+
+  #writeReceiveQueues(): void {
     const { view } = this.#fabric.shared;
     const queues = this.#receiveQueues();
     const count = this.#receiveCount(queues);
     writeReceiveQueues(view, this.#fabric.shared.vfOffset(this.#place.port), queues, count);
-    await this.#fabric.broadcast(this.#portMessage());
   }
 
   #describeAll(): void {

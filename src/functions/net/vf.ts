@@ -150,6 +150,7 @@ export class Vf implements Device, SwitchPort {
 
   /** Takes the VF's place in the switch and opens its socket. Throws an OperatorError. */
   async open(): Promise<void> {
+    this.#port.open();
     initVlans(this.#fabric, this.port, this.#config.vlan);
     await this.#port.setLink(this.#isLinkUp);
     this.#attachment.open(this.#config);
@@ -174,11 +175,19 @@ export class Vf implements Device, SwitchPort {
 
   /** In place of `open`: goes on where a VF was saved. Processors learn of it when they start. */
   restore(state: VfState, now: number): void {
+    this.#hasUplink = state.hasUplink;
     this.#isLinkUp = state.isLinkUp;
     this.#grants.restore(state.grants);
     this.#attachment.restore(state.attachment, now, this.#config);
     // The rings and their session share what was said of each.
     this.#port.restore(state.net, (queue) => this.#session?.knownSetup(queue));
+  }
+
+  /** All that it holds is another one's, which is made from what this one saves. */
+  async handOver(): Promise<void> {
+    await this.#attachment.handOver();
+    await this.#linkChange;
+    this.rings.handOver();
   }
 
   async close(): Promise<void> {

@@ -120,6 +120,12 @@ export class Rng implements Device, RingDevice, NicFunction {
     this.rings.restore(state.rings, setupOf);
   }
 
+  /** All that it holds is another one's, which is made from what this one saves. */
+  async handOver(): Promise<void> {
+    await this.#attachment.handOver();
+    this.rings.handOver();
+  }
+
   close(): Promise<void> {
     return this.#attachment.close();
   }

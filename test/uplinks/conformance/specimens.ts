@@ -26,6 +26,8 @@ export interface Specimen {
   readonly skips?: Readonly<Record<string, string>>;
   /** It is not up before its far end is there. */
   readonly needsFarEndFirst?: boolean;
+  /** It cannot be handed over to another NIC. */
+  readonly isOpenedAnew?: boolean;
   prepare?(): void;
   /** The other end of the wire, once the uplink is there. */
   openFarEnd(): FarEnd | Promise<FarEnd>;
@@ -73,6 +75,7 @@ export function xdpSpecimen(missing: string | undefined, queues: number, mtu: nu
     type: `xdp with ${queues} ${queues > 1 ? 'queues' : 'queue'}, MTU ${mtu}`,
     config: { name: 'up', type: 'xdp', interface: 'near', queues },
     mtu,
+    isOpenedAnew: true,
     skips: { backPressure: 'a veth takes all at once, and drops where its peer is slow' },
   };
 }

@@ -179,6 +179,30 @@ function testChanges(current: () => UplinkLab): void {
     await lab.sendToGuest(lab.toGuest(10, 15));
   });
 
+  test('goes on where another NIC takes over', async () => {
+    const lab = current();
+    const { isOpenedAnew = false, skips, loseLink, returnLink } = lab.specimen;
+    // In the middle of it: what waits in the rings goes by the other NIC.
+    for (const isSameProcess of isOpenedAnew ? [] : [true, false]) {
+      await Promise.all([
+        lab.sendToWorld(lab.toWorld(600, 19)),
+        lab.nic.succeed({ isSameProcess }),
+      ]);
+    }
+    if (isOpenedAnew) await lab.nic.succeed();
+    await lab.untilLink('up');
+    await lab.sendToWorld(lab.toWorld(300, 20));
+    if (skips?.fromWorld === undefined) await lab.sendToGuest(lab.toGuest(300, 21));
+    expect(Object.values(lab.stats.wire.drops).every((count) => count === 0)).toBe(true);
+    if (loseLink === undefined || returnLink === undefined) return;
+    // And it is watched as before.
+    loseLink();
+    await lab.untilLink('down');
+    returnLink();
+    await lab.untilLink('up');
+    await lab.untilReachable();
+  });
+
   test('can be removed under load and added again', async () => {
     const lab = current();
     const sending = lab.guest.sendAll(lab.toWorld(3000, 16, 100));

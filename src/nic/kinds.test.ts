@@ -8,8 +8,8 @@ import { Raiser } from '../os/raiser.ts';
 import { Budget, descriptorQuota } from '../processor/budgets.ts';
 import type { ProcessorSet } from '../processor/processor-set.ts';
 import { SharedState } from '../state/shared-state.ts';
+import { createRngs } from './kinds.ts';
 import { Places } from './places.ts';
-import { RngSet } from './rng-set.ts';
 
 it('the share of descriptors of an entropy device counts functions of all kinds', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'heddle-rng-'));
@@ -27,15 +27,10 @@ it('the share of descriptors of an entropy device counts functions of all kinds'
   };
   const places = new Places({ shared, leastLoaded: () => 0 } as unknown as ProcessorSet);
   let functions = 2;
-  const set = new RngSet(
-    fabric,
-    places,
-    poller,
-    () => undefined,
-    () => functions,
-  );
+  const around = { fabric, places, poller, functionCount: () => functions };
+  const set = createRngs(around, () => undefined);
   const socket = join(directory, 'rng.sock');
-  set.add({ name: 'rng', socket, mode: 'server', allowUnsealedMemory: false });
+  await set.add({ name: 'rng', socket, mode: 'server', allowUnsealedMemory: false });
   for (functions of [1, 2, 50]) {
     const share = descriptorQuota({ functions, queuePairs: 1 });
     expect(set.find('rng')?.descriptorQuota).toBe(share);
