@@ -1,4 +1,4 @@
-// A child process under the harness: pinned to a core, its output kept, stopped by its pid.
+// A child process of the harness: pinned to a core, its output recorded, stopped by its pid.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -6,12 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuSecondsOf } from '../src/os/cpu-time.ts';
 import { releaseAtExit } from './resources.ts';
 
-/** What a failure shows of a child's output. */
+/** Lines of a child's output that a failure shows. */
 const tailLines = 25;
 const stopSeconds = 5;
 
 export interface ChildOptions {
-  /** The cores it may use; all when left out. */
+  /** The cores it may use; all if omitted. */
   readonly cores?: string;
   readonly env?: NodeJS.ProcessEnv;
 }
@@ -23,9 +23,9 @@ interface Waiter {
 
 export class Child {
   readonly name: string;
-  /** Everything it printed, both streams. */
+  /** Everything it printed on both streams. */
   output = '';
-  /** Its standard output alone: the other stream may cut a line of it in two. */
+  /** Its standard output alone: output on the other stream may split a line in two. */
   printed = '';
   readonly #process: ChildProcess;
   readonly #waiters = new Set<Waiter>();
@@ -35,8 +35,8 @@ export class Child {
   constructor(name: string, command: string, args: readonly string[], options: ChildOptions = {}) {
     this.name = name;
     // Each wrapper replaces itself by the next, so the pid is that of the command. setpriv: the
-    // child dies with the harness even if that is killed by SIGKILL. stdbuf: C's stdout is block
-    // buffered on a pipe, and we wait for its lines.
+    // child ends with the harness, even if that is killed by SIGKILL. stdbuf: on a pipe, C's stdout
+    // is block-buffered, and we wait for lines.
     const pin = options.cores === undefined ? [] : ['taskset', '-c', options.cores];
     const wrapped = ['--pdeathsig', 'KILL', '--', ...pin, 'stdbuf', '-oL', command, ...args];
     this.#process = spawn('setpriv', wrapped, {
@@ -75,7 +75,7 @@ export class Child {
     this.#process.stdin?.write(text);
   }
 
-  /** Resolves with the offset behind the first match from `from` on, in `output` or `printed`. */
+  /** Resolves with the offset after the first match from `from` on, in `output` or `printed`. */
   waitFor(
     pattern: RegExp,
     from: number,
@@ -130,7 +130,7 @@ export class Child {
     this.#forget();
   }
 
-  /** Resolves when it has ended by itself; stops it when that takes too long. */
+  /** Resolves when it has ended by itself; stops it if that takes too long. */
   async finish(timeoutSeconds: number): Promise<void> {
     const end = Date.now() + timeoutSeconds * 1000;
     while (!this.hasEnded && Date.now() < end) await sleep(10);

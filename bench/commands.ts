@@ -1,4 +1,4 @@
-// Small questions to the machine's own commands.
+// Short runs of other commands.
 
 import { execFile, execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 const commandMs = 70_000;
 const execFileAsync = promisify(execFile);
 
-/** The path of an executable, or null. Servers live in sbin, which users' PATH often lacks. */
+/** The path of an executable, or null. Servers are in sbin, which a user's PATH often lacks. */
 export function findCommand(name: string): string | null {
   const directories = (process.env.PATH ?? '').split(delimiter);
   for (const directory of [...directories, '/usr/sbin', '/sbin']) {
@@ -17,13 +17,13 @@ export function findCommand(name: string): string | null {
       accessSync(path, constants.X_OK);
       return path;
     } catch {
-      // Not here; the next directory may have it.
+      // The next directory may have it.
     }
   }
   return null;
 }
 
-/** Runs a short command to its end and returns what it printed; its errors are the exception. */
+/** Runs a short command and returns its output. Throws if it fails. */
 export function run(command: string, args: readonly string[], env?: NodeJS.ProcessEnv): string {
   return execFileSync(command, args, {
     encoding: 'utf8',
@@ -34,8 +34,8 @@ export function run(command: string, args: readonly string[], env?: NodeJS.Proce
 }
 
 /**
- * The same without blocking this process: for commands that wait for one of its children, which
- * in turn may wait for this process to take what it prints.
+ * The same without blocking this process: for commands that wait for a child of this process, which
+ * may in turn wait until this process reads its output.
  */
 export async function runBeside(
   command: string,
@@ -46,7 +46,7 @@ export async function runBeside(
   await execFileAsync(command, args, options);
 }
 
-/** The lines that name a version, as one; a version is never worth a failure. */
+/** The version that a command prints, on one line; never fails. */
 export function commandVersion(command: string, args: readonly string[]): string {
   try {
     return run(command, args).replaceAll('\n', ', ');

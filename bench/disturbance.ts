@@ -1,13 +1,13 @@
-// Was a window undisturbed? Both sides poll, so whatever they did not get, someone else had.
+// Was a window undisturbed? Both sides poll, so CPU time that they lack went to somebody else.
 
-/** Less than this of its core, and a side was interrupted by more than the kernel's own ticks. */
+/** With less than this of its core, a side was interrupted by more than the kernel's ticks. */
 const undisturbedCores = 0.95;
 
 export function isDisturbed(...cores: readonly number[]): boolean {
   return Math.min(...cores) < undisturbedCores;
 }
 
-/** CPU time and wall time between two moments. */
+/** CPU time and wall time since a point in time. */
 export class CoreClock {
   readonly #read: () => number;
   readonly #cpuSeconds: number;
@@ -22,7 +22,7 @@ export class CoreClock {
     return (performance.now() - this.#started) / 1000;
   }
 
-  /** CPU seconds per second since the clock was made. */
+  /** CPU seconds per second since the clock was created. */
   cores(): number {
     return (this.#read() - this.#cpuSeconds) / this.elapsedSeconds;
   }

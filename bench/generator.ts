@@ -4,8 +4,8 @@
 //   switch --|                         |-- testpmd       receives out of the other, so a fixed set
 //            '--- port 1 (MAC …:0b) ---'                 of frames circulates: a closed loop.
 //
-// The frames in flight fit the rings, so a switch that works loses none, and each hop is exactly
-// one operation of the switch: the rate is that of the slower of the two sides.
+// The frames in flight fit into the rings, so a correct switch loses none. Each hop is one
+// operation of the switch: the rate is that of the slower side.
 
 import { existsSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,21 +15,21 @@ import { missingTestpmd, Testpmd } from './testpmd.ts';
 
 const burstSize = 32;
 
-/** OVS retries a connection once a second, and does so for one port after the other. */
+/** OVS retries a connection once a second, one port after another. */
 const connectSeconds = 30;
 const drainSecondsMax = 2;
 const drainStepMs = 20;
-/** testpmd's clock against ours. A busy machine answers late; more is a misunderstanding. */
+/** testpmd's clock against ours. A busy machine answers late; a larger difference is an error. */
 const clockTolerance = 0.5;
 
 export interface LoopSample {
   readonly frameBytes: number;
-  /** Frames a second, both directions together, in millions. */
+  /** Frames per second, both directions together, in millions. */
   readonly mpps: number;
   readonly windowSeconds: number;
-  /** Of the frames in flight, those that never came back, and failures the ports counted. */
+  /** Frames in flight that never came back, and failures that the ports counted. */
   readonly framesLost: number;
-  /** CPU time of the generator, per second of the window. It polls: less than 1 was taken away. */
+  /** CPU time of the generator per second. It polls: less than 1 means that it was interrupted. */
   readonly generatorCores: number;
 }
 
@@ -37,24 +37,24 @@ export interface MeasureOptions {
   readonly frameBytes: number;
   readonly warmUpSeconds: number;
   readonly windowSeconds: number;
-  /** Called at both ends of the window, to read what else belongs to it. */
+  /** Called at both ends of the window, to read other counters. */
   onWindow(edge: 'begin' | 'end'): void;
 }
 
-/** What the generator's driver asks for; the switch may refuse. */
+/** What the generator's driver requests; the switch may refuse. */
 export interface RingOptions {
   /** Entries of each ring. */
   readonly ringSize?: number;
-  /** Bursts of 32 frames with which each port begins, over all its queue pairs. */
+  /** Bursts of 32 frames with which each port starts, over all its queue pairs. */
   readonly firstBursts?: number;
   readonly queuePairs?: number;
-  /** One buffer may be the continuation of another: what Linux guests use. On by default. */
+  /** A frame may span several buffers, as with Linux guests. On by default. */
   readonly isMergeable?: boolean;
   /** On by default. */
   readonly isInOrder?: boolean;
   /** One ring of descriptors instead of a table and two rings. Off by default. */
   readonly isPacked?: boolean;
-  /** The driver's loop with SIMD; it falls back where the other options rule it out. */
+  /** The driver's SIMD loop; it falls back if the other options rule it out. */
   readonly isVectorized?: boolean;
 }
 
@@ -69,12 +69,12 @@ function ringWords(rings: RingOptions): string {
 export class Generator {
   readonly #testpmd: Testpmd;
   readonly #sockets: readonly string[];
-  /** For each queue pair, which all send as many as testpmd is told. */
+  /** For each queue pair: all send the number that testpmd is told. */
   readonly #firstBursts: number;
   /** Of both ports. */
   readonly #framesInFlight: number;
 
-  /** One port per socket. `switchRole` says what the switch does with the sockets. */
+  /** One port per socket. `switchRole`: whether the switch listens on the sockets or connects. */
   constructor(sockets: readonly string[], switchRole: SocketRole, rings: RingOptions = {}) {
     this.#sockets = sockets;
     const { queuePairs = 1, ringSize = 1024, firstBursts = 8 } = rings;
@@ -92,7 +92,7 @@ export class Generator {
       }),
       application: [
         '--forward-mode=mac',
-        // Pairs of ports are each other's destination.
+        // The two ports of a pair are each other's destination.
         ...sockets.map((_, port) => `--eth-peer=${port},${macOf(port ^ 1)}`),
         ...[`--txd=${ringSize}`, `--rxd=${ringSize}`, `--burst=${burstSize}`],
         ...[`--rxq=${queuePairs}`, `--txq=${queuePairs}`, '--no-flush-rx'],
@@ -152,8 +152,8 @@ export class Generator {
   }
 
   /**
-   * Takes the frames in flight out of the loop and returns how many there were. The next start
-   * then finds empty rings, whatever size it sends, and a frame that is missing was lost.
+   * Takes the frames in flight out of the loop and returns their number. The next start then finds
+   * empty rings, whatever its frame size, and a missing frame is a lost one.
    */
   async #drain(): Promise<number> {
     const before = received(await this.#statistics());
@@ -161,7 +161,7 @@ export class Generator {
     await this.#testpmd.command('start');
     const end = performance.now() + drainSecondsMax * 1000;
     let drained = 0;
-    // A busy machine may not run the switch for a while: frames that wait are not lost.
+    // A busy machine may not run the switch for a while: waiting frames are not lost.
     while (drained < this.#framesInFlight && performance.now() < end) {
       await sleep(drainStepMs);
       drained = received(await this.#statistics()) - before;
@@ -180,7 +180,7 @@ export class Generator {
 
   #rate(before: PortStatistics[], after: PortStatistics[], windowSeconds: number): number {
     const counted = (received(after) - received(before)) / windowSeconds;
-    // testpmd reads its clock where it reads the counters; we only see its answer arrive.
+    // testpmd reads its clock together with the counters; we only see when its answer arrives.
     const rate = after.reduce((sum, { rxPps }) => sum + rxPps, 0);
     if (counted <= 0) throw this.#testpmd.child.failure('received no frame: the loop is broken');
     if (Math.abs(counted / rate - 1) > clockTolerance) {

@@ -1,4 +1,4 @@
-// On what a run was made: a figure without its machine is no figure.
+// The machine of a run: figures mean nothing without it.
 
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,7 @@ export interface Host {
   readonly cores: number;
   readonly memoryGiB: number;
   readonly kernel: string;
-  /** Runnable tasks over the last minute, before the run began: who else was using the cores. */
+  /** Runnable tasks during the last minute before the run: shows whether the cores were busy. */
   readonly loadBefore: number;
   readonly commit: string;
   readonly date: string;
@@ -31,7 +31,7 @@ export function describeHost(): Host {
   };
 }
 
-/** The generator beside the switch on one core would measure the scheduler. */
+/** With both on one core, the scheduler would be measured. */
 export function requireCores(): void {
   const cores = cpus().length;
   if (cores >= coresNeeded) return;

@@ -1,4 +1,4 @@
-// The benchmark: which suites and peers to run, and what becomes of the results.
+// The benchmark: selects suites and peers, runs them, and writes the results.
 
 import { fileURLToPath } from 'node:url';
 import { requireGenerator } from './generator.ts';
@@ -28,7 +28,7 @@ import { runVm } from './vm/suite.ts';
 const exitNotMet = 1;
 const exitNotMeasured = 2;
 
-/** Of the checkout, not of build/, from where this file runs. */
+/** In the checkout, not in build/, from where this file runs. */
 const defaultReport = fileURLToPath(new URL('../../bench/report', import.meta.url));
 
 const suites: Readonly<Record<SuiteName, (context: SuiteContext) => Promise<void>>> = {
@@ -87,7 +87,7 @@ async function measure(options: Options): Promise<Run> {
     async attempt(what, work) {
       const { secondsMax, name } = options.profile;
       if (secondsMax !== null && performance.now() - started > secondsMax * 1000) {
-        context.omit(what, `the profile ${name} had no time left for it`);
+        context.omit(what, `the profile ${name} had no time left`);
         return;
       }
       try {
@@ -95,7 +95,7 @@ async function measure(options: Options): Promise<Run> {
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
         progress(`FAILED: ${what}: ${reason}`);
-        // The rest is a log, full of places on this machine: not for a report.
+        // The rest is a log with local paths, which does not belong in a report.
         failures.push({ what, reason: reason.split('\n')[0] ?? '' });
       }
     },
@@ -118,7 +118,7 @@ async function measure(options: Options): Promise<Run> {
   };
 }
 
-/** What failed to be measured is worse than what was measured and is too slow. */
+/** A failed measurement is worse than a measured value that is too low. */
 function exitCodeOf({ options, failures, verdicts }: Run): number {
   if (failures.length > 0) return exitNotMeasured;
   if (!options.mustMeet) return 0;

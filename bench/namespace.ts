@@ -1,4 +1,4 @@
-// Network namespaces of our own: what is made in one goes with it.
+// Network namespaces of our own: whatever is created in one is removed with it.
 
 import { findCommand, run } from './commands.ts';
 import { releaseAtExit } from './resources.ts';
@@ -10,9 +10,9 @@ interface LinkCounters {
 
 let count = 0;
 
-/** Null, or why there can be none here. */
+/** Null, or why this process cannot create one. */
 export function missingForNamespaces(): string | null {
-  if (process.getuid?.() !== 0) return 'only root may make a network namespace';
+  if (process.getuid?.() !== 0) return 'only root can create a network namespace';
   return findCommand('ip') === null ? 'ip is not installed (Debian package iproute2)' : null;
 }
 
@@ -25,28 +25,28 @@ export class NetworkNamespace {
     this.name = `hb-${process.pid}-${count}`;
     run('ip', ['netns', 'add', this.name]);
     this.#forget = releaseAtExit(() => this.#erase());
-    // IPv6 would announce itself on every interface: frames that nobody measures.
+    // IPv6 would send announcements on every interface, which would disturb the counts.
     const setting = 'net/ipv6/conf/default/disable_ipv6';
     const script = `[ ! -e /proc/sys/${setting} ] || echo 1 > /proc/sys/${setting}`;
     run('ip', ['netns', 'exec', this.name, 'sh', '-c', script]);
   }
 
-  /** Runs `ip` with the words of one line, in the namespace. */
+  /** Runs `ip` in the namespace, with the arguments in `line`. */
   ip(line: string): string {
     return run('ip', ['-n', this.name, ...line.split(' ')]);
   }
 
-  /** What a command must begin with to run in it. */
+  /** The prefix of a command that is to run in the namespace. */
   get prefix(): readonly string[] {
     return [findCommand('ip') ?? 'ip', 'netns', 'exec', this.name];
   }
 
-  /** What an interface of it has received so far. */
+  /** Bytes that an interface of the namespace has received. */
   receivedBytes(name: string): number {
     return this.#counters(name).rx.bytes;
   }
 
-  /** Frames that an interface of it has sent so far. */
+  /** Frames that an interface of the namespace has sent. */
   sentPackets(name: string): number {
     return this.#counters(name).tx.packets;
   }

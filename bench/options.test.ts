@@ -4,7 +4,7 @@ import { parseOptions, suiteNames } from './options.ts';
 const parse = (...args: string[]) => parseOptions(args, '/report');
 
 describe('parseOptions', () => {
-  test('nothing said is everything, into the report of the checkout', () => {
+  test('the default is everything, into the report of the checkout', () => {
     expect(parse()).toMatchObject({
       profile: { name: 'full', rounds: 5 },
       suites: suiteNames,
@@ -15,7 +15,7 @@ describe('parseOptions', () => {
       mustMeet: false,
     });
   });
-  test('smoke and --quick are profiles, and keep the report as it is', () => {
+  test('smoke and --quick are profiles, and do not replace the report', () => {
     expect(parse('smoke')).toMatchObject({
       profile: { name: 'smoke', forward: { frameSizes: [64, 1500] } },
       suites: ['forward', 'idle'],
@@ -25,13 +25,13 @@ describe('parseOptions', () => {
     expect(quick).toMatchObject({ profile: { name: 'quick' }, reportDirectory: null });
     expect(quick.suites).toEqual(suiteNames);
   });
-  test('a part of a run does not replace the report, unless told so', () => {
+  test('a partial run does not replace the report unless --report says so', () => {
     expect(parse('--suite', 'idle').reportDirectory).toBeNull();
     expect(parse('--peer', 'heddle').reportDirectory).toBeNull();
     expect(parse('--before', '../old').reportDirectory).toBeNull();
     expect(parse('--peer', 'heddle', '--report', 'here').reportDirectory).toBe('here');
   });
-  test('repeatable options collect', () => {
+  test('options can be repeated', () => {
     const args = ['--peer', 'heddle', '--peer', 'ovs-dpdk', '--size', '256', '--suite', 'idle'];
     const { peers, profile, suites } = parse(...args);
     expect(peers).toEqual(['heddle', 'ovs-dpdk']);

@@ -23,12 +23,12 @@ const smokeSuites: readonly SuiteName[] = ['forward', 'idle'];
 export interface Options {
   readonly profile: Profile;
   readonly suites: readonly SuiteName[];
-  /** Names of peers; all when empty. */
+  /** Names of peers; empty: all. */
   readonly peers: readonly string[];
   /** A built checkout of Heddle to compare with; null: none. */
   readonly before: string | null;
   readonly jsonFile: string | null;
-  /** Where the report goes: Markdown, JSON and plots. */
+  /** Directory of the report: Markdown, JSON and plots. */
   readonly reportDirectory: string | null;
   readonly mustMeet: boolean;
   readonly isHelpWanted: boolean;
@@ -36,26 +36,26 @@ export interface Options {
 
 export const help = `Usage: npm run bench -- [smoke] [options]
 
-Measures Heddle beside its peers on this machine, in turns, and prints Markdown.
+Measures Heddle and its peers on this machine, in turns, and prints Markdown.
 
   (nothing)         everything, into bench/report/: about 40 minutes on a quiet machine
-  --quick           every suite in small: under 3 minutes
+  --quick           every suite, shortened: under 3 minutes
   smoke             64 B and 1500 B, and an idle NIC: under 3 minutes
   --suite NAME      only this suite (repeatable):
                     ${suiteNames.join(', ')}
-  --peer NAME       only this peer (repeatable): heddle, ovs-dpdk, testpmd-vhost; and of virtual
+  --peer NAME       only this peer (repeatable): heddle, ovs-dpdk, testpmd-vhost; and for virtual
                     machines also bridge-tap, qemu-stream, vde-switch
-  --before DIR      one more peer, heddle-before: the build in another checkout of Heddle
+  --before DIR      also measure heddle-before: the build in another checkout of Heddle
   --size BYTES      forward: only this frame size (repeatable)
-  --rounds N        how often each peer has its turn
-  --seconds S       length of a measured window
+  --rounds N        rounds per peer
+  --seconds S       length of a measurement window
   --report DIR      write report.md, report.json and plots there
-  --json FILE       write every sample, the host, versions and the commit
-  --check           judge: exit with 1 if a promise is broken
+  --json FILE       write all samples, the host, versions and the commit to FILE
+  --check           exit with 1 if a promise is not met
 
 Example: npm run bench -- --suite latency --peer heddle --peer ovs-dpdk --rounds 3 --json run.json
 Exit status: 0 measured, 1 a promise is not met (--check), 2 something could not be measured, or
-with --check not be judged.
+(with --check) not be judged.
 `;
 
 const words = {
@@ -72,7 +72,7 @@ const words = {
   help: { type: 'boolean', default: false },
 } as const;
 
-/** `defaultReport` is where the full run goes unless told otherwise. */
+/** `defaultReport`: where a full run writes its report by default. */
 export function parseOptions(args: readonly string[], defaultReport: string): Options {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -93,7 +93,7 @@ export function parseOptions(args: readonly string[], defaultReport: string): Op
     peers: values.peer ?? [],
     before: values.before ?? null,
     jsonFile: values.json ?? null,
-    // A part of a run must not replace the report of a whole one.
+    // A partial run must not replace the report of a full one.
     reportDirectory: values.report ?? (isWhole ? defaultReport : null),
     mustMeet: values.check,
     isHelpWanted: values.help,
@@ -107,7 +107,7 @@ interface Changes {
 }
 
 function withChanges(base: Profile, { size, rounds, seconds }: Changes): Profile {
-  // The smallest frame testpmd can build, and the largest that fits one of its mbufs.
+  // The smallest frame that testpmd can build, and the largest that fits into one of its mbufs.
   const sizes = size?.map((text) => parseNumber('--size', text, 60, 1514, Number.isInteger));
   const { forward, openLoop, vm, scale, windows, offload, uplinks } = base;
   const sized =

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseForwardTotals, parsePortStatistics } from './port-statistics.ts';
 
-// As DPDK 22.11 prints them.
+// Output of DPDK 22.11.
 const shown = `show port stats all
 
   ######################## NIC statistics for port 0  ########################
@@ -44,7 +44,7 @@ Done.
 `;
 
 describe('parsePortStatistics', () => {
-  test('reads each port, and adds up what it lost', () => {
+  test('parses each port, and adds up its losses', () => {
     expect(parsePortStatistics(shown)).toEqual([
       { port: 0, rxPackets: 40351008, txPackets: 40351424, rxPps: 10008484, failures: 10 },
       { port: 1, rxPackets: 40351168, txPackets: 40351264, rxPps: 10008479, failures: 0 },
@@ -53,20 +53,22 @@ describe('parsePortStatistics', () => {
   test('finds no port in other text', () => {
     expect(parsePortStatistics('Bad arguments\n')).toEqual([]);
   });
-  test('refuses a section that was cut off', () => {
-    expect(() => parsePortStatistics(shown.slice(0, 200))).toThrow('no TX-packets');
+  test('rejects a truncated section', () => {
+    expect(() => parsePortStatistics(shown.slice(0, 200))).toThrow('testpmd printed no TX-packets');
   });
 });
 
 describe('parseForwardTotals', () => {
-  test('reads the sum of all ports, not the first port', () => {
+  test('parses the sum of all ports, not the first port', () => {
     expect(parseForwardTotals(stopped)).toEqual({
       rxPackets: 89335392,
       txPackets: 89335904,
       txDropped: 7,
     });
   });
-  test('refuses output without totals', () => {
-    expect(() => parseForwardTotals('Packet forwarding not started\n')).toThrow('no totals');
+  test('rejects output without totals', () => {
+    expect(() => parseForwardTotals('Packet forwarding not started\n')).toThrow(
+      'printed no totals',
+    );
   });
 });

@@ -1,12 +1,12 @@
-// Reading the numbers that testpmd prints.
+// Parses the numbers that testpmd prints.
 
 export interface PortStatistics {
   readonly port: number;
   readonly rxPackets: number;
   readonly txPackets: number;
-  /** Frames a second since the previous `show port stats`, by testpmd's own clock. */
+  /** Frames per second since the previous `show port stats`, by testpmd's own clock. */
   readonly rxPps: number;
-  /** Frames that the port lost by its own account: missed, errors, no buffer. */
+  /** Frames that the port itself counted as lost: missed, errors, no buffer. */
   readonly failures: number;
 }
 
@@ -29,14 +29,14 @@ export function parsePortStatistics(text: string): PortStatistics[] {
 export interface ForwardTotals {
   readonly rxPackets: number;
   readonly txPackets: number;
-  /** Frames received and not taken by the other port's ring. */
+  /** Frames received but not accepted by the other port's ring. */
   readonly txDropped: number;
 }
 
 /** Parses the accumulated totals that `stop` prints. */
 export function parseForwardTotals(text: string): ForwardTotals {
   const at = text.indexOf('Accumulated forward statistics');
-  if (at < 0) throw new Error(`no totals in what testpmd printed at its stop:\n${text}`);
+  if (at < 0) throw new Error(`testpmd printed no totals when it stopped:\n${text}`);
   const section = text.slice(at);
   return {
     rxPackets: readNumber(section, 'RX-packets'),
@@ -47,6 +47,6 @@ export function parseForwardTotals(text: string): ForwardTotals {
 
 function readNumber(section: string, name: string): number {
   const found = new RegExp(`${name}:\\s*(\\d+)`).exec(section);
-  if (found === null) throw new Error(`no ${name} in what testpmd printed:\n${section}`);
+  if (found === null) throw new Error(`testpmd printed no ${name}:\n${section}`);
   return Number(found[1]);
 }

@@ -1,18 +1,18 @@
-// How much of everything a run does. Each profile is a complete list: nothing hides in defaults.
+// The size of a run. Each profile is a complete list: there are no hidden defaults.
 
 export interface Profile {
   readonly name: 'smoke' | 'quick' | 'full';
-  /** No measurement begins later than this; null: all take place. */
+  /** No measurement starts later than this; null: no limit. */
   readonly secondsMax: number | null;
   readonly rounds: number;
   readonly windowSeconds: number;
-  /** Open vSwitch takes a second or so to add a port. */
+  /** Limit for the other peers: Open vSwitch takes about a second to add a port. */
   readonly portsOfOthersMax: number;
   readonly forward: {
     /** More than elsewhere: all peers are connected at once, and take turns within seconds. */
     readonly rounds: number;
     readonly frameSizes: readonly number[];
-    /** Sizes of the rounds with other kinds of rings; none, no such rounds. */
+    /** Sizes of the rounds with other kinds of rings; empty: no such rounds. */
     readonly variantSizes: readonly number[];
     readonly hasMix: boolean;
   };
@@ -28,26 +28,26 @@ export interface Profile {
     readonly trips: number;
     /** Whether Heddle also connects a guest with offloads to one without. */
     readonly hasMixed: boolean;
-    /** The links between the machines; all, unless named. */
+    /** The links between the machines; null: all. */
     readonly links: readonly string[] | null;
   };
   readonly scale: { readonly vfCounts: readonly number[]; readonly rounds: number };
   readonly idle: {
     readonly vfCounts: readonly number[];
     /**
-     * After the last port's set-up. V8 tidies up a few times in the half minute after the last
-     * work.
+     * After the last port was set up. V8 collects garbage a few times in the half minute after the
+     * last work.
      */
     readonly settleSeconds: number;
     readonly windowSeconds: number;
   };
-  /** Windows (of 4 MiB each) that the buffers of both guests lie in. */
+  /** Number of windows (4 MiB each) over which the buffers of both guests are spread. */
   readonly windows: { readonly counts: readonly number[]; readonly rounds: number };
   readonly allocation: { readonly windowSeconds: number };
   readonly offload: {
     readonly rounds: number;
     readonly windowSeconds: number;
-    /** Whether packed rings are measured beside split ones. */
+    /** Whether packed rings are compared with split ones. */
     readonly hasRings: boolean;
   };
   readonly uplinks: {
@@ -84,7 +84,7 @@ const full: Profile = {
 
 const quick: Profile = {
   name: 'quick',
-  // Done in 140 s on a quiet machine; on a busy one what is left out is named.
+  // Takes 140 s on a quiet machine; on a busy one the report lists what was omitted.
   secondsMax: 150,
   rounds: 1,
   windowSeconds: 0.5,
@@ -107,7 +107,7 @@ const quick: Profile = {
 const smoke: Profile = {
   ...full,
   name: 'smoke',
-  // Idle is then about Heddle alone: the others poll, which needs no measurement.
+  // Then idle measures Heddle alone: the others poll, which needs no measurement.
   portsOfOthersMax: 2,
   forward: { rounds: 9, frameSizes: [64, 1500], variantSizes: [], hasMix: false },
   idle: { vfCounts: [8], settleSeconds: 30, windowSeconds: 10 },

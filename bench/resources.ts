@@ -1,7 +1,7 @@
 // What must be undone however the benchmark ends: children, temporary directories, huge pages.
 //
 // Every release is synchronous, so that one `exit` hook covers a normal end, an exception and a
-// signal alike. Orderly stops (SIGTERM, then waiting) are the owners' work; this is the backstop.
+// signal. Owners stop children in an orderly way (SIGTERM, then waiting); this is the fallback.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { join } from 'node:path';
 
 const releases: (() => void)[] = [];
 
-/** Registers what to undo at exit. Returns a function that forgets it again. */
+/** Registers what to undo at exit. Returns a function that unregisters it. */
 export function releaseAtExit(release: () => void): () => void {
   releases.push(release);
   return () => {
@@ -18,10 +18,10 @@ export function releaseAtExit(release: () => void): () => void {
   };
 }
 
-/** Makes signals end the process through its `exit` hook. Call once, first. */
+/** Makes signals end the process through its `exit` hook. Call it once, first. */
 export function installExitHooks(): void {
   process.on('exit', () => {
-    // The newest first: a child goes before the directory that holds its sockets.
+    // Newest first: a child is stopped before the directory with its sockets is removed.
     for (const release of releases.splice(0).reverse()) {
       try {
         release();
@@ -40,7 +40,7 @@ export interface TemporaryDirectory {
   remove(): void;
 }
 
-/** Short on purpose: the paths of Unix sockets in it end at 107 bytes. */
+/** Short, because the path of a Unix socket has at most 107 bytes. */
 export function makeTemporaryDirectory(purpose: string): TemporaryDirectory {
   const path = mkdtempSync(join(tmpdir(), `hb-${purpose}-`));
   const erase = () => rmSync(path, { recursive: true, force: true });

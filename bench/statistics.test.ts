@@ -18,10 +18,10 @@ describe('median', () => {
   test('of one value is that value', () => {
     expect(median([7])).toBe(7);
   });
-  test('of nothing is an error, not NaN', () => {
+  test('of an empty list is an error, not NaN', () => {
     expect(() => median([])).toThrow(RangeError);
   });
-  test('leaves its input alone', () => {
+  test('does not change its input', () => {
     const values = [3, 1, 2];
     median(values);
     expect(values).toEqual([3, 1, 2]);
@@ -32,7 +32,7 @@ describe('median', () => {
 });
 
 describe('spread', () => {
-  test('names the quartiles as R and NumPy do', () => {
+  test('computes quartiles as R and NumPy do', () => {
     expect(spread([1, 2, 3, 4])).toEqual({
       count: 4,
       min: 1,
@@ -42,29 +42,29 @@ describe('spread', () => {
       max: 4,
     });
   });
-  test('one outlier moves the maximum and not the middle half', () => {
+  test('one outlier changes the maximum but not the middle half', () => {
     const calm = spread([1, 2, 3, 4, 5]);
     const wild = spread([1, 2, 3, 4, 500]);
     expect(wild.max).toBe(500);
     expect(interquartileRange(wild)).toBe(interquartileRange(calm));
   });
-  test('a quantile beyond the last rank stays inside', () => {
+  test('the highest quantile is the maximum', () => {
     expect(quantile([1, 2], 1)).toBe(2);
   });
 });
 
 describe('pairedRatios', () => {
-  test('pairs by round, so a machine that slows down for all changes nothing', () => {
+  test('pairs by round, so a machine that slows all peers down changes nothing', () => {
     expect(pairedRatios([20, 10, 40], [10, 5, 20])).toEqual([2, 2, 2]);
   });
   test('differs from the ratio of medians when rounds differ', () => {
     expect(median(pairedRatios([1, 8, 9], [1, 2, 9]))).toBe(1);
     expect(median([1, 8, 9]) / median([1, 2, 9])).toBe(4);
   });
-  test('refuses lists of different lengths', () => {
+  test('rejects lists of different lengths', () => {
     expect(() => pairedRatios([1], [1, 2])).toThrow('received 1 and 2 values');
   });
-  test('refuses a zero, which is a measurement that failed', () => {
+  test('rejects a zero, which is a failed measurement', () => {
     expect(() => pairedRatios([1], [0])).toThrow('no ratio to 0 in round 0');
   });
 });
@@ -84,7 +84,7 @@ describe('the interval of the median', () => {
     }
   });
 
-  test('does not exist for five values: their range covers the median in 94 % only', () => {
+  test('does not exist for five values: their range covers the median in only 94 %', () => {
     expect(medianInterval(upTo(5))).toBeNull();
     expect(medianInterval([])).toBeNull();
   });

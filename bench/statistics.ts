@@ -1,4 +1,4 @@
-// The few statistics the reports use. Shared machines vary by a factor of two from minute to
+// The few statistics that the reports use. Shared machines vary by a factor of two from minute to
 // minute, so peers are compared by ratios of neighbouring runs, and never without their spread.
 
 export interface Spread {
@@ -41,7 +41,7 @@ export function interquartileRange({ q1, q3 }: Spread): number {
   return q3 - q1;
 }
 
-/** The ratio of each round. Both lists hold one value per round, in the same order. */
+/** The ratio of each round. Both lists have one value per round, in the same order. */
 export function pairedRatios(
   numerators: readonly number[],
   denominators: readonly number[],
@@ -58,9 +58,9 @@ export function pairedRatios(
 }
 
 /**
- * The 95 % interval of the median, from ranks alone: no assumption about how noise is distributed.
+ * The 95 % interval of the median, from ranks alone: no assumption about the distribution of noise.
  * The rank is the largest r with P(Binomial(n, ½) < r) ≤ 2.5 %. Null for fewer than six values:
- * even their whole range says less.
+ * even their whole range covers less.
  */
 export function medianInterval(values: readonly number[]): { low: number; high: number } | null {
   const count = values.length;

@@ -13,7 +13,7 @@ function samplesOf(workload: string, values: Record<string, readonly number[]>):
 }
 
 describe('summaries', () => {
-  test('bring together what is of one peer, workload and figure', () => {
+  test('group samples by peer, workload and figure', () => {
     const samples = [
       ...samplesOf('64 B', { heddle: [1, 3, 2], other: [4, 4, 4] }),
       ...samplesOf('1500 B', { heddle: [8, 8, 8] }),
@@ -25,7 +25,7 @@ describe('summaries', () => {
       ['1500 B', 'heddle', 8],
     ]);
   });
-  test('say what CPU time was measured, and nothing where none was', () => {
+  test('include CPU time if it was measured', () => {
     const [summary] = summarize(samplesOf('64 B', { heddle: [1] }));
     expect(summary?.switchCores?.median).toBe(1);
     expect(summary?.generatorCores).toBeNull();
@@ -35,14 +35,14 @@ describe('summaries', () => {
     const disturbed = [{ ...first!, isDisturbed: true }, ...rest];
     expect(summarize(disturbed).at(0)?.disturbedCount).toBe(1);
   });
-  test('of nothing are empty', () => {
+  test('of no samples are empty', () => {
     expect(summarize([])).toEqual([]);
     expect(summarizeRatios([], 'heddle')).toEqual([]);
   });
 });
 
 describe('ratios', () => {
-  test('compare one peer with each other one, round by round', () => {
+  test('compare one peer with each other peer, round by round', () => {
     const samples = samplesOf('64 B', { heddle: [10, 20, 30], a: [10, 10, 10], b: [20, 40, 60] });
     const found = summarizeRatios(samples, 'heddle').map(({ peer, against, ratio }) => {
       return [peer, against, ratio.min, ratio.median, ratio.max];
@@ -52,13 +52,13 @@ describe('ratios', () => {
       ['heddle', 'b', 0.5, 0.5, 0.5],
     ]);
   });
-  test('pair by the number of the round: a failed round leaves its partner out', () => {
+  test('pair by round number: a failed round excludes its partner', () => {
     const samples = samplesOf('64 B', { heddle: [10, 20, 30], a: [10, 10, 10] });
     const withoutSecond = samples.filter(({ peer, round }) => peer !== 'heddle' || round !== 1);
     const [found] = summarizeRatios(withoutSecond, 'heddle');
     expect(found?.ratio).toMatchObject({ count: 2, min: 1, max: 3 });
   });
-  test('a round is disturbed when either side was', () => {
+  test('a round is disturbed if either side was', () => {
     const samples = samplesOf('64 B', { heddle: [1, 2, 3], a: [1, 1, 1] });
     const disturbed = samples.map((sample) => ({
       ...sample,
@@ -66,12 +66,12 @@ describe('ratios', () => {
     }));
     expect(summarizeRatios(disturbed, 'heddle').at(0)?.disturbedCount).toBe(2);
   });
-  test('to nothing are no ratios', () => {
+  test('to zero do not exist', () => {
     expect(summarizeRatios(samplesOf('64 B', { heddle: [1], a: [0] }), 'heddle')).toEqual([]);
   });
 });
 
-test('half of the rounds disturbed is still a basis, more is not', () => {
+test('a figure is judged if at most half of its rounds were disturbed', () => {
   expect(isMostlyDisturbed(1, 2)).toBe(false);
   expect(isMostlyDisturbed(3, 5)).toBe(true);
   expect(isMostlyDisturbed(1, 1)).toBe(true);

@@ -1,9 +1,9 @@
-// Samples brought together: per peer their spread, per pair of peers the ratios of their rounds.
+// Summaries of samples: the spread per peer, and the ratios by round per pair of peers.
 
 import type { Sample, SuiteName } from './sample.ts';
 import { medianInterval, pairedRatios, type Spread, spread } from './statistics.ts';
 
-/** What samples must share to be compared. */
+/** What samples must have in common to be compared. */
 interface Subject {
   readonly suite: SuiteName;
   readonly workload: string;
@@ -30,7 +30,7 @@ export interface RatioSummary extends Subject {
   readonly disturbedCount: number;
 }
 
-/** Ordered as the subjects and then the peers first appeared. */
+/** In the order in which subjects and then peers first appear. */
 export function summarize(samples: readonly Sample[]): Summary[] {
   return groups(samples, subjectKey).flatMap((ofSubject) =>
     groups(ofSubject, ({ peer }) => peer).map((own) => ({
@@ -44,7 +44,7 @@ export function summarize(samples: readonly Sample[]): Summary[] {
   );
 }
 
-/** One peer against each other one: the ratios of each round that both have, and their spread. */
+/** One peer against each other peer: the ratios of the rounds that both have, and their spread. */
 export function summarizeRatios(samples: readonly Sample[], peer: string): RatioSummary[] {
   return groups(samples, subjectKey).flatMap((ofSubject) => {
     const own = ofSubject.filter((sample) => sample.peer === peer);
@@ -58,7 +58,7 @@ export function summarizeRatios(samples: readonly Sample[], peer: string): Ratio
 function compare(own: readonly Sample[], theirs: readonly Sample[]): RatioSummary[] {
   const pairs = own.flatMap((sample) => {
     const other = theirs.find(({ round }) => round === sample.round);
-    // Nothing lost per nothing lost is no ratio; the summaries show both.
+    // There is no ratio to zero; the summaries show both values.
     return other === undefined || other.value <= 0 ? [] : [[sample, other] as const];
   });
   if (pairs.length === 0) return [];
@@ -79,7 +79,7 @@ function compare(own: readonly Sample[], theirs: readonly Sample[]): RatioSummar
   ];
 }
 
-/** A figure most of whose rounds were disturbed is no ground for a verdict. */
+/** A figure with mostly disturbed rounds is not judged. */
 export function isMostlyDisturbed(disturbedCount: number, count: number): boolean {
   return disturbedCount * 2 > count;
 }

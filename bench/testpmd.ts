@@ -1,4 +1,4 @@
-// DPDK's testpmd, driven through its prompt: a command is over when the next prompt appears.
+// DPDK's testpmd, driven through its prompt: a command has ended when the next prompt appears.
 
 import { Child } from './child.ts';
 import { findCommand, run } from './commands.ts';
@@ -9,18 +9,18 @@ const prompt = 'testpmd> ';
 const promptPattern = new RegExp(prompt);
 const commandSeconds = 10;
 
-/** Memory of one testpmd, in MiB: its default pool of mbufs takes 330. */
+/** Memory of one testpmd in MiB: its default pool of mbufs takes 330. */
 const memoryMiB = 512;
 
 const testpmdCommand = 'dpdk-testpmd';
 
-/** Null when testpmd can run here, otherwise the reason why not. */
+/** Null if testpmd can run here, otherwise the reason. */
 export function missingTestpmd(): string | null {
   if (findCommand(testpmdCommand) !== null) return null;
   return `${testpmdCommand} is not installed (Debian package dpdk-dev)`;
 }
 
-/** The year of the DPDK that testpmd is from: its libraries count one version a year. */
+/** The year of testpmd's DPDK: its libraries have one version per year. */
 export function testpmdYear(): number {
   const libraries = run('ldd', [findCommand(testpmdCommand) ?? '']);
   return 2000 + Number(/librte_eal\.so\.(\d+)/.exec(libraries)?.[1]) - 1;
@@ -30,9 +30,9 @@ export interface TestpmdOptions {
   readonly name: string;
   readonly core: number;
   readonly vdevs: readonly string[];
-  /** virtio-user shares at most 8 memory regions: all hugepages must be one file. */
+  /** virtio-user shares at most 8 memory regions, so all huge pages must be one file. */
   readonly isMemoryOneFile: boolean;
-  /** What follows `--`. */
+  /** The arguments after `--`. */
   readonly application: readonly string[];
 }
 
@@ -49,7 +49,7 @@ export class Testpmd {
       [
         // Two lcores on one core: the main one only reads commands, the other forwards.
         ...['--lcores', `0@${core},1@${core}`, '--main-lcore', '0'],
-        // Without --no-pci DPDK would probe the machine's own network card.
+        // Without --no-pci, DPDK would probe the machine's own network card.
         ...['--no-pci', '--in-memory', '-m', String(memoryMiB)],
         ...(options.isMemoryOneFile ? ['--single-file-segments'] : []),
         ...options.vdevs.flatMap((vdev) => ['--vdev', vdev]),
@@ -64,7 +64,7 @@ export class Testpmd {
     this.#read = await this.child.waitFor(promptPattern, 0, timeoutSeconds, 'printed');
   }
 
-  /** Runs one command and returns what it printed. */
+  /** Runs one command and returns its output. */
   async command(line: string): Promise<string> {
     const from = this.#read;
     this.child.write(`${line}\n`);

@@ -22,13 +22,13 @@ function verdictOf(samples: readonly Sample[], promise: RegExp) {
 describe('promises', () => {
   const small = /^forward 64 B.*against ovs-dpdk/;
 
-  test('are met at their very value, and not below', () => {
+  test('are met at exactly their value, and not below', () => {
     const at = (value: number) =>
       verdictOf([forward('heddle', value), forward('ovs-dpdk', 10)], small).judgement;
     expect(at(13)).toBe('met');
     expect(at(12.9)).toBe('not met');
   });
-  test('have aims beside them, which are reached or not', () => {
+  test('have aims, which are reached or not', () => {
     const at = (value: number) =>
       verdictOf([forward('heddle', value), forward('ovs-dpdk', 10)], small).isAimMet;
     expect(at(20)).toBe(true);
@@ -43,16 +43,16 @@ describe('promises', () => {
     const calm = rounds.map((one) => ({ ...one, isDisturbed: one.round > 1 && one.isDisturbed }));
     expect(verdictOf(calm, small).judgement).toBe('met');
   });
-  test('are listed also when nothing was measured for them', () => {
+  test('are listed even if nothing was measured for them', () => {
     const verdicts = judge([], 'full');
     expect(verdicts.length).toBeGreaterThan(10);
     expect(new Set(verdicts.map(({ judgement }) => judgement))).toEqual(new Set(['not measured']));
   });
-  test('are about Heddle: no other pair of peers counts', () => {
+  test('concern Heddle: no other pair of peers counts', () => {
     const samples = [forward('ovs-dpdk', 10), forward('testpmd-vhost', 1)];
     expect(verdictOf(samples, small).judgement).toBe('not measured');
   });
-  test('with an upper bound are met at it, and not above', () => {
+  test('with an upper bound are met at exactly that value, and not above', () => {
     const memory = sample('scale', 'VF 3 to 64', 'memory per VF', 'heddle');
     const at = (value: number) => verdictOf([{ ...memory, value }], /memory per VF/).judgement;
     expect(at(1024)).toBe('met');
@@ -67,7 +67,7 @@ describe('promises', () => {
     expect(verdict).toMatchObject({ judgement: 'met', isAimMet: false });
     expect(verdict.measured).toContain('0.90');
   });
-  test('the short profile has its own', () => {
+  test('the short profile has its own promises', () => {
     const samples = [forward('heddle', 9), forward('ovs-dpdk', 10)];
     expect(judge(samples, 'smoke').map(({ judgement }) => judgement)).toEqual([
       'met',

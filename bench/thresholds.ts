@@ -1,4 +1,4 @@
-// What the project promises, checked against what was measured.
+// What the project promises, compared with the measurements.
 
 import { heddleName } from './peers/heddle.ts';
 import type { Sample, SuiteName } from './sample.ts';
@@ -28,7 +28,7 @@ export interface Verdict {
   readonly isAimMet: boolean | null;
 }
 
-/** A figure and how many of its rounds were disturbed. */
+/** A figure, and how many of its rounds were disturbed. */
 interface Found {
   readonly spread: Spread;
   readonly disturbedCount: number;
@@ -39,7 +39,7 @@ interface Bound {
   /** Null: there is only an aim. */
   readonly must: number | null;
   readonly aim: number | null;
-  /** How a value is written, bound and figure alike. */
+  /** The unit of bound and figure. */
   readonly unit: string;
 }
 
@@ -83,7 +83,7 @@ const full: readonly Promised[] = [
   figure('allocation', '', 'collections in processors', atMost(0, null, '')),
 ];
 
-/** The short profile has promises of its own: it was there before the rest. */
+/** The short profile has its own promises, which are older. */
 const smoke: readonly Promised[] = [
   ratio('forward', '64 B', 'rate', 'ovs-dpdk', atLeast(0.9)),
   ratio('forward', '1500 B', 'rate', 'ovs-dpdk', atLeast(1.5)),
@@ -144,7 +144,7 @@ function ratio(
   };
 }
 
-/** A figure of Heddle alone. With no workload named, of whichever was measured. */
+/** A figure of Heddle alone. An empty workload matches all. */
 function figure(suite: SuiteName, workload: string, metric: string, bound: Bound): Promised {
   return {
     ...bound,
@@ -157,7 +157,7 @@ function figure(suite: SuiteName, workload: string, metric: string, bound: Bound
   };
 }
 
-/** Heddle at one work against Heddle at another, round by round. */
+/** Heddle with one workload against Heddle with another, round by round. */
 function within(
   suite: SuiteName,
   workload: string,

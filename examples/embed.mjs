@@ -21,14 +21,14 @@ const nic = await createNic({
 
 try {
   nic.on('connect', ({ vf }) => console.log(`${vf}: a VM has connected`));
-  nic.on('ready', ({ vf }) => console.log(`${vf}: its driver runs`));
-  nic.on('disconnect', ({ vf }) => console.log(`${vf}: the VM has gone`));
+  nic.on('ready', ({ vf }) => console.log(`${vf}: its driver is running`));
+  nic.on('disconnect', ({ vf }) => console.log(`${vf}: the VM has disconnected`));
   nic.on('fault', ({ vf, reason }) => console.log(`${vf}: stopped, ${reason}`));
 
-  // VFs come and go without disturbing the others.
+  // VFs can be added and removed without disturbing the others.
   await nic.addVf({ name: 'vm3', socket: join(directory, 'vm3.sock') });
 
-  // What an operator can mend is an OperatorError: a code, a sentence and a way out.
+  // What an operator can fix is an OperatorError: a code, a message and a hint.
   await nic.addVf({ name: 'vm3', socket: '/tmp/other.sock' }).catch((error) => {
     if (!(error instanceof OperatorError)) throw error;
     console.log(`${error.code}: ${error.message}\n  ${error.hint}`);

@@ -7,18 +7,18 @@ import { heddle } from '../test/support/command-process.ts';
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-it('nic.yaml is valid, and shows every key but the control socket', () => {
+it('nic.yaml is valid, and shows every key except the control socket', () => {
   const config = loadConfig(here('nic.yaml'));
   expect(config.vfs).toHaveLength(3);
   expect(config.uplinks).toHaveLength(1);
-  // Defaults fill in what is left out: what is shown stands in the text.
+  // Defaults fill in missing keys, so look for the keys in the text.
   const text = readFileSync(here('nic.yaml'), 'utf8');
   const nicKeys = NIC_KEYS.filter((key) => key !== 'control');
   for (const key of nicKeys) expect(text).toMatch(new RegExp(`^${key}:`, 'm'));
   for (const key of VF_KEYS) expect(text).toMatch(new RegExp(`^ {2}[- ] ${key}:`, 'm'));
 });
 
-// The package as others import it is what the build made.
+// Imports the package as its users do, so it needs a build.
 it('embed.mjs runs to its end', async () => {
   expect(existsSync(here('../dist/src/index.js')), 'run "npm run build" first').toBe(true);
   const { code, stdout, stderr } = await heddle(['1'], {}, here('embed.mjs'));

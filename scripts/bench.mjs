@@ -4,14 +4,14 @@ import { bootstrap, explainMissing } from './bootstrap.mjs';
 import { build, buildUnchecked } from './build.mjs';
 import { runInForeground } from './steps.mjs';
 
-/** As the benchmark itself says it: nothing could be measured. */
+/** As in bench/main.ts: something could not be measured. */
 const exitNotMeasured = 2;
 
 try {
   const missing = await bootstrap('bench');
   await build();
   await buildUnchecked();
-  // It leaves out the peers that are missing, and says so in its report.
+  // The benchmark omits the peers that are missing, and its report says so.
   if (missing.length > 0) console.error(`${explainMissing(missing)}\n`);
   const args = ['build/bench/main.js', ...process.argv.slice(2)];
   process.exitCode = await runInForeground(process.execPath, args);

@@ -1,6 +1,6 @@
-// Makes a fresh clone ready: the right Node, the npm packages, the Debian packages.
-// Plain JavaScript without dependencies: it runs before anything is installed. What is there
-// already is not installed again; when all is there, this takes some milliseconds.
+// Prepares a fresh clone: checks Node, installs the npm packages and the Debian packages. Plain
+// JavaScript without dependencies, because it runs before anything is installed. If nothing is
+// missing, it takes some milliseconds.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ const oldestNode = [20, 19];
 
 /**
  * Prepares the machine for `command` ("start", "test" or "bench"; "build" needs no Debian package).
- * Returns the Debian packages that are still missing, because only root may install them.
+ * Returns the Debian packages that are still missing, since only root can install them.
  */
 export async function bootstrap(command) {
   checkNode();
@@ -23,7 +23,7 @@ export async function bootstrap(command) {
   return missingPackages(command);
 }
 
-/** What to tell someone who has to install packages by hand. */
+/** The text for a user who has to install packages by hand. */
 export function explainMissing(missing) {
   const names = missing.map((one) => one.name);
   return [
@@ -54,16 +54,16 @@ async function installNpmPackages() {
 }
 
 /**
- * npm leaves a copy of the lock file in node_modules when it has finished; what it left out are
- * optional packages for other platforms. Comparing tells more than file times, which a clone and a
- * checkout of another branch both change.
+ * When npm has finished, it leaves a copy of the lock file in node_modules, without the optional
+ * packages for other platforms. Comparing the two is more reliable than file times, which a clone
+ * or a checkout of another branch changes.
  */
 function npmPackagesMatchLock() {
   const installedPath = join(root, 'node_modules/.package-lock.json');
   if (!existsSync(installedPath)) return false;
   const wanted = readPackages(join(root, 'package-lock.json'));
   const installed = readPackages(installedPath);
-  delete wanted['']; // The project itself.
+  delete wanted['']; // the project itself
   const isSame = ([path, entry]) => installed[path]?.integrity === entry.integrity;
   const isAccounted = ([path, entry]) => entry.optional && installed[path] === undefined;
   return Object.entries(wanted).every((item) => isSame(item) || isAccounted(item));
@@ -79,17 +79,17 @@ async function installDebianPackages(missing) {
   const update = () => apt(['update', '-q']);
   if (!(await attempt('Reading the list of Debian packages', update))) return;
   if (await attempt(`Installing ${names.join(', ')}`, () => install(names))) return;
-  // One that this distribution does not have must not keep the others away.
+  // A package that this distribution lacks must not prevent the others.
   for (const name of names) await attempt(`Installing ${name}`, () => install([name]));
 }
 
-/** False if it failed, which has been said. */
+/** False if it failed, which has been reported. */
 async function attempt(title, work) {
   try {
     await step(title, work);
     return true;
   } catch (error) {
-    console.error(`${error.message}\nCarrying on without.`);
+    console.error(`${error.message}\nContinuing without it.`);
     return false;
   }
 }

@@ -1,8 +1,8 @@
 // Builds the firmware (AssemblyScript → WebAssembly), the control plane (TypeScript → JavaScript)
-// and the schema of the configuration. Does nothing when no input has changed.
+// and the schema of the configuration. Does nothing if no input has changed.
 //
-//   dist/    what the package holds: layout, src, firmware, schema
-//   build/   what tests and benchmarks run from: bench, test/support, firmware/*.wat,
+//   dist/    the contents of the package: layout, src, firmware, schema
+//   build/   what tests and benchmarks run: bench, test/support, firmware/*.wat,
 //            and links to dist/src and dist/layout, so that relative imports find the product
 
 import { createHash } from 'node:crypto';
@@ -45,7 +45,7 @@ export async function build() {
   await step('Building the control plane', () =>
     run('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json']),
   );
-  // After the control plane: the firmware carries the hash of the layout that both were built from.
+  // After the control plane, whose layout hash the firmware contains.
   await step('Building the firmware', () => compileFirmware('release', 1));
   await writeSchema();
   const command = join(root, 'dist/src/cli/main.js');
@@ -55,8 +55,8 @@ export async function build() {
 }
 
 /**
- * The same firmware without windows, for the benchmark of what they cost. A build removes the one
- * of the build before: if it is there, it is up to date.
+ * The same firmware without windows, for the benchmark of their cost. A build removes that of an
+ * earlier build, so if the file exists, it is up to date.
  */
 export async function buildUnchecked() {
   if (existsSync(uncheckedPath)) return;
@@ -71,7 +71,7 @@ async function compileFirmware(target, windows) {
   ]);
 }
 
-/** The compiler has one output tree: what it writes of the product lands in dist/ by a link. */
+/** The compiler has one output tree; links put what belongs to the product into dist/. */
 function linkProduct(room) {
   mkdirSync(join(root, 'dist', room), { recursive: true });
   mkdirSync(join(root, 'build'), { recursive: true });
@@ -80,8 +80,8 @@ function linkProduct(room) {
 }
 
 /**
- * What an earlier build left and this one did not write has lost its source. Removing it last, not
- * everything first, leaves a NIC that runs from dist/ its files while they are replaced.
+ * Files of an earlier build that this one did not write have no source any more. They are removed
+ * last, not everything first, so that a NIC that runs from dist/ keeps its files.
  */
 function removeOlderThan(tree, time) {
   const entries = readdirSync(join(root, tree), { recursive: true, withFileTypes: true });

@@ -1,7 +1,7 @@
-// Run by hand (`node scripts/complete-lock.mjs`) after `npm install` changed package-lock.json.
-// Packages with binaries have one optional package per platform. A registry mirror that has only
-// some platforms makes npm leave the others out of the lock file, and `npm ci` refuses such a file
-// everywhere. This puts them back, without their hashes, which the mirror cannot tell.
+// Run by hand (`node scripts/complete-lock.mjs`) after `npm install` has changed package-lock.json.
+// Packages with binaries have one optional package per platform. If a registry mirror has only some
+// platforms, npm omits the others from the lock file, and then `npm ci` fails everywhere. This adds
+// them again, without their hashes, which the mirror does not have.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -59,7 +59,7 @@ function isLocked(parent, name) {
   );
 }
 
-// In the order in which npm writes them, so that its next run changes nothing.
+// In npm's order, so that its next run changes nothing.
 
 function cpuOf(name) {
   const cpu = processors.filter((processor) => wordsOf(name).includes(processor));

@@ -1,15 +1,15 @@
-// The Debian packages that this project uses, what proves that one is there, and what it is for.
-// Plain JavaScript without dependencies: it runs before anything is installed.
+// The Debian packages that this project uses: how to detect each one, and what it is for. Plain
+// JavaScript without dependencies, because it runs before anything is installed.
 
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** Debian keeps some programs where an ordinary user's PATH does not look. */
+/** Debian keeps some programs in directories that are not in an ordinary user's PATH. */
 const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
 
 /**
- * `neededBy` names the commands that cannot do all their work without the package:
- * `start` (the demo), `test` and `bench`.
+ * `neededBy`: the commands that cannot do all their work without the package: `start` (the demo),
+ * `test` and `bench`.
  */
 export const packages = [
   {
@@ -26,7 +26,7 @@ export const packages = [
   },
   {
     name: 'xz-utils',
-    purpose: "unpacks that kernel's modules, which Debian compresses since its release 13",
+    purpose: "unpacks that kernel's modules, which Debian compresses since release 13",
     neededBy: ['start', 'test', 'bench'],
     isInstalled: () => hasProgram('xz'),
   },
@@ -44,13 +44,13 @@ export const packages = [
   },
   {
     name: 'ethtool',
-    purpose: 'switches queues on inside the virtual machines',
+    purpose: 'enables queues inside the virtual machines',
     neededBy: ['start', 'test', 'bench'],
     isInstalled: () => hasProgram('ethtool'),
   },
   {
     name: 'dpdk-dev',
-    purpose: 'testpmd, a foreign virtio driver to test and measure with',
+    purpose: 'testpmd, an independent virtio driver for tests and benchmarks',
     neededBy: ['test', 'bench'],
     isInstalled: () => hasProgram('dpdk-testpmd'),
   },
@@ -62,37 +62,37 @@ export const packages = [
   },
   {
     name: 'passt',
-    purpose: 'the way to the Internet for virtual machines, without rights',
+    purpose: 'connects virtual machines to the Internet without privileges',
     neededBy: ['start', 'test'],
     isInstalled: () => hasProgram('passt'),
   },
   {
     name: 'tcpdump',
-    purpose: 'reads the traces that uplinks write',
+    purpose: 'reads the traces of uplinks',
     neededBy: ['test'],
     isInstalled: () => hasProgram('tcpdump'),
   },
   {
     name: 'vde2',
-    purpose: 'a switch in user space, to connect to and to compare virtual machines with',
+    purpose: 'a switch in user space, to connect to and to compare with',
     neededBy: ['test', 'bench'],
     isInstalled: () => hasProgram('vde_switch'),
   },
   {
     name: 'iproute2',
-    purpose: 'an address for a TAP; network namespaces for tests and benchmarks',
+    purpose: 'addresses of TAPs; network namespaces for tests and benchmarks',
     neededBy: ['start', 'test', 'bench'],
     isInstalled: () => hasProgram('ip'),
   },
   {
     name: 'libxdp1',
-    purpose: 'AF_XDP uplinks (optional when Heddle runs; brings libbpf1 along)',
+    purpose: 'AF_XDP uplinks (optional at run time; includes libbpf1)',
     neededBy: ['test', 'bench'],
     isInstalled: () => hasLibrary('libxdp.so.1'),
   },
   {
     name: 'openvswitch-switch-dpdk',
-    purpose: 'the switch to compare speed with',
+    purpose: 'a switch to compare performance with',
     neededBy: ['bench'],
     isInstalled: () => existsSync('/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk'),
   },
@@ -110,7 +110,7 @@ export function hasProgram(name) {
   );
 }
 
-/** Debian keeps libraries in a directory for each kind of machine. */
+/** Debian has a library directory for each architecture. */
 function hasLibrary(name) {
   const directory = '/usr/lib';
   if (!existsSync(directory)) return false;

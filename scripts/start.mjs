@@ -1,4 +1,4 @@
-// `npm start`: two virtual machines that talk through a NIC, from nothing but a clone.
+// `npm start`: from a fresh clone to two virtual machines that talk through a NIC.
 
 import { bootstrap, explainMissing } from './bootstrap.mjs';
 import { build } from './build.mjs';

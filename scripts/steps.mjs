@@ -1,4 +1,4 @@
-// Running other programs, and showing that something is going on while they run.
+// Runs other programs and shows progress meanwhile.
 
 import { spawn } from 'node:child_process';
 import { dirname } from 'node:path';
@@ -13,7 +13,7 @@ const tailLength = 4000;
 
 let newestLine = '';
 
-/** Says what is being done, shows the newest line of output meanwhile, and how long it took. */
+/** Prints a title, the newest line of output meanwhile, and how long it took. */
 export async function step(title, action) {
   const startedAt = Date.now();
   const seconds = () => ((Date.now() - startedAt) / 1000).toFixed(1);
@@ -40,7 +40,7 @@ export async function step(title, action) {
   }
 }
 
-/** Runs a program quietly; its output becomes part of the error when it fails. */
+/** Runs a program quietly; if it fails, its output becomes part of the error. */
 export function run(program, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
@@ -64,11 +64,11 @@ export function run(program, args, options = {}) {
   });
 }
 
-/** Runs a program in the foreground, passes signals on, and returns its exit code. */
+/** Runs a program in the foreground, forwards signals, and returns its exit code. */
 export function runInForeground(program, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd: root, stdio: 'inherit', ...options });
-    // A terminal's Ctrl-C reaches the child too; a signal sent to this process alone would not.
+    // A terminal's Ctrl-C also reaches the child; a signal to this process alone does not.
     const forward = (signal) => {
       if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
     };

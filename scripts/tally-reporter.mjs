@@ -1,14 +1,14 @@
-// A reporter for vitest that counts for `scripts/test.mjs` and knows why tests were skipped, which
-// vitest's own JSON does not tell.
+// A vitest reporter that counts for `scripts/test.mjs`, including the reasons why tests were
+// skipped, which vitest's own JSON does not have.
 
 import { writeFileSync } from 'node:fs';
 
-// biome-ignore lint/style/noDefaultExport: vitest asks for it.
+// biome-ignore lint/style/noDefaultExport: vitest needs it.
 export default class TallyReporter {
   onTestRunEnd(modules, unhandledErrors) {
     const tally = { passed: 0, failed: unhandledErrors.length, skipped: 0, reasons: {} };
     for (const module of modules) {
-      // A file that cannot even be loaded has no tests to count.
+      // A file that cannot be loaded has no tests to count.
       if (module.state() === 'failed' && module.errors().length > 0) tally.failed++;
       for (const test of module.children.allTests()) count(test, tally);
       for (const suite of module.children.allSuites()) {
@@ -30,10 +30,10 @@ function count(test, tally) {
   }
 }
 
-/** A test whose `beforeAll` failed is skipped too; the failure itself is counted at the suite. */
+/** A test whose `beforeAll` failed is skipped too; the failure itself counts for its suite. */
 function reasonAbove(parent) {
   for (let one = parent; one !== undefined; one = one.parent) {
-    if (one.errors().length > 0) return 'the preparation of its suite failed';
+    if (one.errors().length > 0) return 'the set-up of its suite failed';
   }
   return 'no reason given';
 }

@@ -1,5 +1,5 @@
 // `npm test`: prepares the machine, builds, and runs the linter, the type checker and all tests.
-// The last line it prints is the sum. `npm test -- <vitest arguments>` runs only those tests.
+// Its last line is the total. `npm test -- <vitest arguments>` runs only those tests.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ const skippedPart = sum.skipped > 0 ? `, ${sum.skipped} skipped` : '';
 console.log(`${sum.passed} passed, ${sum.failed} failed${skippedPart}`);
 process.exitCode = sum.failed > 0 || sum.passed === 0 ? 1 : 0;
 
-/** Returns the Debian packages that are missing, or undefined when there is nothing to test. */
+/** Returns the missing Debian packages, or undefined if nothing can be tested. */
 async function prepare() {
   try {
     const packages = await bootstrap('test');
@@ -68,10 +68,10 @@ function addTally(path, exitCode) {
     for (const key of ['passed', 'failed', 'skipped']) sum[key] += tally[key];
     sum.reasons = tally.reasons;
   } catch {
-    console.error('The test runner ended before it could count.');
+    console.error('The test runner ended without a tally.');
     sum.failed++;
   }
-  // Something that belongs to no test went wrong.
+  // The error belongs to no test.
   if (exitCode !== 0 && sum.failed === failedBefore) sum.failed++;
 }
 

@@ -1,4 +1,4 @@
-// Who the ports are.
+// The ports' addresses.
 
 /** Ports 2n and 2n + 1 talk to each other. */
 export function macs(port: number): { mac: Uint8Array; peerMac: Uint8Array } {

@@ -1,4 +1,4 @@
-// The harness' end of the driver's process.
+// The harness's end of the driver process.
 
 import { fileURLToPath } from 'node:url';
 import { Child } from '../child.ts';
@@ -34,9 +34,9 @@ export class Driver {
   readonly #request: ConnectRequest;
   #read = 0;
 
-  /** For a switch that runs already. */
+  /** For a switch that is already running. */
   constructor(sockets: readonly string[], peer: Peer, options: DriverOptions) {
-    // 60 bytes: the smallest frame of Ethernet, without its checksum of 4.
+    // 60 bytes: the smallest Ethernet frame, without its checksum of 4 bytes.
     const frames = { frameBytes: [60], superFrames: null };
     const defaults = { ringSize: 1024, ...frames, chunks: null, hasHugePages: true };
     const isListening = peer.socketRole === 'connects';

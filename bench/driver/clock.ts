@@ -1,22 +1,22 @@
-// A clock for hot loops: optimised, it allocates nothing, which `performance.now` does.
+// A clock for hot loops: once optimised, it does not allocate, unlike `performance.now`.
 
 import { cpuSecondsOf } from '../../src/os/cpu-time.ts';
 import type { Cores } from './protocol.ts';
 
-/** Microseconds since some time in the past. */
+/** Microseconds since an arbitrary time in the past. */
 export function microseconds(): number {
   const [seconds, nanoseconds] = process.hrtime();
   return seconds * 1e6 + nanoseconds / 1e3;
 }
 
-/** The processes on the other side, told at the connection. */
+/** The processes of the switch, received with the connect request. */
 let switchPids: readonly number[] = [];
 
 export function watchSwitch(pids: readonly number[]): void {
   switchPids = pids;
 }
 
-/** CPU seconds per second of both sides, since the returned function was made. */
+/** CPU seconds per second of both sides, since the returned function was created. */
 export function startCoreClock(): () => Cores {
   const switchSeconds = () => switchPids.reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
   const own = process.cpuUsage();

@@ -1,11 +1,11 @@
-// What a copy costs without a switch: the yardstick for super-frames.
+// The cost of copying without a switch: the yardstick for super-frames.
 
 import { microseconds } from './clock.ts';
 import type { CopyAnswer, CopyRequest } from './protocol.ts';
 
 const cacheLine = 64;
 
-/** Round and round over two sets of buffers, as the rings of a switch go round over theirs. */
+/** Cycles through two sets of buffers, as the rings of a switch cycle through theirs. */
 export function copy(request: CopyRequest): CopyAnswer {
   const { bufferBytes, buffers, warmUpSeconds, seconds } = request;
   const [from, to] = [lay(bufferBytes, buffers), lay(bufferBytes, buffers)];
@@ -29,7 +29,7 @@ export function copy(request: CopyRequest): CopyAnswer {
 
 function lay(bufferBytes: number, count: number): Uint8Array[] {
   const stride = Math.ceil(bufferBytes / cacheLine) * cacheLine;
-  // Written once: memory that was never written would all be one page of zeros.
+  // Written once: memory that was never written would be a single page of zeros.
   const all = new Uint8Array(stride * count).fill(1);
   return Array.from({ length: count }, (_, at) =>
     all.subarray(at * stride, at * stride + bufferBytes),

@@ -1,7 +1,7 @@
-// A process that sends frames out of an interface, as whoever is at the far end of a wire does.
+// A process that sends frames out of an interface, like the far end of a wire.
 //
-//   node frame-sender.js INTERFACE BYTES     BYTES of a frame; 0: super-frames of TCP
-//   a line with a number sends so many; answers `done MICROSECONDS`
+//   node frame-sender.js INTERFACE BYTES     frame length; 0: super-frames of TCP
+//   a line with a number sends that many; answers `done MICROSECONDS`
 
 import { createInterface } from 'node:readline';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
@@ -36,7 +36,7 @@ for (let i = 0; i < burst; i += 1) {
   frames.add(BUFFERS + i * stride, frame.length, 0);
 }
 
-/** Behind its virtio-net header, to the first port of the driver. */
+/** A frame to the first port of the driver, after its virtio-net header. */
 function createFrame(length: number): Uint8Array {
   const { mac, peerMac } = macs(0);
   if (length === 0) return createSuperFrame(macText(mac), macText(peerMac));

@@ -10,7 +10,7 @@ import { Port, type PortPlan } from './port.ts';
 
 const mac = (port: number) => Uint8Array.of(0x02, 0, 0, 0, 0x10, port);
 
-/** Of two ports that know each other. */
+/** The plan of a port without its addresses. */
 type Plan = Omit<PortPlan, 'mac' | 'peerMac'>;
 
 const usual = { ringSize: 256, frameBytes: [60], hasHugePages: false, superFrames: null };
@@ -41,18 +41,18 @@ function onNic(plans: readonly Plan[]): readonly Port[] {
 
 describe('the driver on a NIC', () => {
   const plan = { ...usual, frameBytes: [60, 1496] };
-  // One in the usual place, one with its buffers scattered.
+  // One port with contiguous buffers, one with scattered ones.
   const ports = onNic([
     { ...plan, chunks: null },
     { ...plan, chunks: 4 },
   ]);
 
-  test('moves frames round without a loss', () => {
+  test('circulates frames without loss', () => {
     const answer = loop(ports, { ...{ command: 'loop', framesInFlight: 64 }, ...short });
     expect(answer.mpps).toBeGreaterThan(0);
     expect(answer.framesLost).toBe(0);
   });
-  test('asks and is answered', () => {
+  test('sends requests and gets replies', () => {
     const question = {
       count: 50,
       pauseMicroseconds: 0,
@@ -65,7 +65,7 @@ describe('the driver on a NIC', () => {
     expect(quantiles[0]).toBeGreaterThan(0);
     expect(quantiles[1]).toBeGreaterThanOrEqual(quantiles[0]!);
   });
-  test('offers what it was asked to, and each frame arrives or is refused', () => {
+  test('offers the requested rate, and each frame arrives or is refused', () => {
     const answer = offer(ports, { command: 'offer', mpps: 0.01, seconds: 0.1 });
     expect(answer.offered).toBeGreaterThan(0);
     expect(answer.offered).toBeLessThanOrEqual(1001);
@@ -77,12 +77,12 @@ describe.each([4096, 65600])('super-frames into buffers of %i bytes', (receiveBu
   const plan = { ...usual, chunks: null, superFrames: { receiveBufferBytes } };
   const ports = onNic([plan, plan]);
 
-  test('go round whole, without a loss', () => {
+  test('circulate intact, without loss', () => {
     const answer = loop(ports, { ...{ command: 'loop', framesInFlight: 16 }, ...short });
     expect(answer.mpps).toBeGreaterThan(0);
     expect(answer.framesLost).toBe(0);
   });
-  test('flow as fast as they are taken', () => {
+  test('flow as fast as they are accepted', () => {
     expect(flood(ports, { command: 'flood', seconds: 0.05 }).framesPerSecond).toBeGreaterThan(0);
   });
 });

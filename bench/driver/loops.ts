@@ -1,4 +1,4 @@
-// The loads. All of them poll and nothing in their loops allocates or waits.
+// The loads. All of them poll; their loops neither allocate nor wait.
 
 import { microseconds, startCoreClock } from './clock.ts';
 import type { Port } from './port.ts';
@@ -15,19 +15,19 @@ import type {
   SinkRequest,
 } from './protocol.ts';
 
-/** As many frames as a guest's driver hands over at once. */
+/** The number of frames that a guest's driver typically hands over at once. */
 const burst = 32;
 const settleMicroseconds = 20_000;
-/** Open vSwitch gives its ports to its polling thread one after the other. */
+/** Open vSwitch assigns its ports to its polling thread one after another. */
 const introductionMicroseconds = 10e6;
-/** A frame that needs so long is lost. */
+/** A frame that takes this long is lost. */
 const patienceMicroseconds = 0.5e6;
-/** Of the trips of one measurement. */
+/** Share of the trips of one measurement. */
 const lostShareMax = 0.01;
 
 /**
- * Every port says who it is, again and again until all have heard their partner: a switch may
- * flood or lose the first frames of a port that it has only just got.
+ * Every port sends until all have received from their partner: a switch may flood or lose the first
+ * frames of a new port.
  */
 export function introduce(ports: readonly Port[]): void {
   const end = microseconds() + introductionMicroseconds;
@@ -35,7 +35,7 @@ export function introduce(ports: readonly Port[]): void {
   const isMissing = (port: Port, at: number) => port.received === before[at];
   let isAgain = false;
   while (ports.some(isMissing) || !isAgain) {
-    // Once more after all were heard: now every way is known.
+    // Once more after all have received: now the switch knows every address.
     isAgain = !ports.some(isMissing);
     for (const port of ports) port.transmit(1);
     settle(ports);
@@ -44,12 +44,12 @@ export function introduce(ports: readonly Port[]): void {
   }
 }
 
-/** Takes what still comes, until nothing has come for a while. */
+/** Receives until nothing has arrived for a while. */
 function settle(ports: readonly Port[]): void {
   settleUntil(ports, () => false, settleMicroseconds);
 }
 
-/** The same where it is known when all is there. What has not come after long patience is lost. */
+/** The same if completeness is known. What has not arrived after a long time is lost. */
 function settleUntil(
   ports: readonly Port[],
   isComplete: () => boolean,
@@ -86,7 +86,7 @@ function circulate(ports: readonly Port[], credit: Int32Array, seconds: number):
   return frames;
 }
 
-/** Each frame that arrives lets its sender send another. Returns how many arrived. */
+/** Each frame that arrives lets its sender send another. Returns the number that arrived. */
 function passOn(ports: readonly Port[], credit: Int32Array): number {
   let frames = 0;
   for (let at = 0; at < ports.length; at += 1) {
@@ -102,7 +102,7 @@ function passOn(ports: readonly Port[], credit: Int32Array): number {
   return frames;
 }
 
-/** The driver's own absence is not held against the switch: the schedule waits for it. */
+/** Time in which the driver did not run does not count against the switch: the schedule waits. */
 const absenceMicroseconds = 10;
 
 export function offer(ports: readonly Port[], request: OfferRequest): OfferAnswer {
@@ -131,7 +131,7 @@ export function offer(ports: readonly Port[], request: OfferRequest): OfferAnswe
   return { offered, delivered, refused, seconds: (last - absent) / 1e6, ...used };
 }
 
-/** Nobody needs to receive: what leaves through an uplink is counted there. */
+/** Nobody needs to receive: frames that leave through an uplink are counted there. */
 export function flood(ports: readonly Port[], request: FloodRequest): FloodAnswer {
   const port = ports[0]!;
   const settled = () => port.sent - (port.transmitRingSize - port.room);
@@ -149,7 +149,7 @@ export function flood(ports: readonly Port[], request: FloodRequest): FloodAnswe
   return { framesPerSecond, ...used };
 }
 
-/** Takes what comes from the world, until there is enough of it. */
+/** Receives frames from the network until there are enough. */
 export function sink(ports: readonly Port[], request: SinkRequest): SinkAnswer {
   const port = ports[0]!;
   const end = microseconds() + request.seconds * 1e6;
@@ -162,7 +162,7 @@ export function sink(ports: readonly Port[], request: SinkRequest): SinkAnswer {
   return { frames, lastAt };
 }
 
-/** What the ports from number 2 on do between other things: keep up a rate, or all they can. */
+/** What ports 2 and up do meanwhile: keep up a rate, or send as much as they can. */
 class Load {
   readonly #from: Port | undefined;
   readonly #to: Port | undefined;
@@ -213,7 +213,7 @@ export function ping(ports: readonly Port[], request: PingRequest): PingAnswer {
       trip += 1;
     } else {
       lost += 1;
-      // What comes late would be taken for the answer to another question.
+      // A late frame would be taken for the answer to the next request.
       settle(ports);
       if (lost > request.count * lostShareMax) throw new Error(`${lost} frames were lost`);
     }
@@ -226,7 +226,7 @@ export function ping(ports: readonly Port[], request: PingRequest): PingAnswer {
   return { quantiles: request.quantiles.map(at), ...answer };
 }
 
-/** False if the frame was lost: Open vSwitch drops one now and then while it tidies its flows. */
+/** False if the frame was lost: Open vSwitch drops one occasionally while it revalidates flows. */
 function cross(from: Port, to: Port, load: Load): boolean {
   if (from.room === 0) throw new Error('the ring is full: nothing comes back');
   from.transmit(1);

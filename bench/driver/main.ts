@@ -1,4 +1,4 @@
-// The driver's process: guests without a machine around them, on a core of their own.
+// The driver process: guests without a virtual machine, on their own core.
 
 import { createInterface } from 'node:readline';
 import { FrontEnd, FrontEndListener } from '../../src/testing/front-end.ts';

@@ -1,12 +1,12 @@
-// A guest's end of one VF, made for speed: its frames are written once and then only their rings
-// move, so that its cost per frame is near nothing and the switch is what is measured.
+// A guest's end of one VF, made for speed: its frames are written once, and afterwards only ring
+// indexes move. So its cost per frame is close to zero, and the switch is what is measured.
 //
 //   transmit ring: descriptor i ─► frame i, for ever; entry i of the available ring says i.
 //                  To send n frames is to add n to the available index.
 //   receive ring:  likewise; to take n buffers and offer them again is to add n.
 //
-// That needs a device that returns buffers in the order in which it got them, as all of these do,
-// negotiated or not. Whether they really do is checked at every look at a ring.
+// This needs a device that returns buffers in order, as all of these do, negotiated or not. The
+// order is checked whenever a ring is read.
 
 import {
   NET_HEADER_SIZE,
@@ -41,7 +41,7 @@ import { ProtocolFeature } from '../../src/vhost-user/message.ts';
 import type { SuperFramePlan } from './protocol.ts';
 import { createSuperFrame, superFrameBytes } from './super-frame.ts';
 
-/** As in DPDK's mbufs: the frame begins on a cache line and the header ends before it. */
+/** As in DPDK's mbufs: the frame starts on a cache line, and the header ends before it. */
 const headroom = 128;
 const bufferSize = 2304;
 const cacheLine = 64;
@@ -53,23 +53,23 @@ const scatteredBase = 0x1_0000_0000;
 const receiveQueue = 0;
 const transmitQueue = 1;
 const transmittedEtherType = 0x88b5;
-/** Some 4 MiB: several congestion windows of TCP between virtual machines. */
+/** About 4 MiB: several congestion windows of TCP between virtual machines. */
 const superFrameRingSize = 64;
 const offloads = [
   ...[VIRTIO_NET_F_CSUM, VIRTIO_NET_F_HOST_TSO4],
   ...[VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO4],
 ];
 
-/** Not STATUS: with it DPDK waits for a driver's DRIVER_OK, which this driver has no use for. */
+/** Without STATUS: with it, DPDK waits for a driver's DRIVER_OK, which is of no use here. */
 const protocolFeatures = [ProtocolFeature.REPLY_ACK];
 
 export interface PortPlan {
   readonly mac: Uint8Array;
   readonly peerMac: Uint8Array;
   readonly ringSize: number;
-  /** Lengths of the frames without their checksum; entry i of the ring has the i-th, in turns. */
+  /** Lengths of the frames without checksum, assigned to the ring's entries in turn. */
   readonly frameBytes: readonly number[];
-  /** Over how many chunks of 4 MiB the buffers of each ring are spread; null: side by side. */
+  /** Number of 4 MiB chunks over which the buffers of each ring are spread; null: contiguous. */
   readonly chunks: number | null;
   readonly hasHugePages: boolean;
   readonly superFrames: SuperFramePlan | null;
@@ -138,12 +138,12 @@ export class Port {
     this.#prepareRing(this.#receive, false);
   }
 
-  /** Room in the transmit ring now. Checks that what came back came back in order. */
+  /** Room in the transmit ring. Checks that buffers came back in order. */
   get room(): number {
     return this.transmitRingSize - this.#outstanding();
   }
 
-  /** Puts `count` frames on the ring; there must be room. Kicks if the device asks for it. */
+  /** Puts `count` frames on the ring; there must be room. Kicks if the device wants it. */
   transmit(count: number): void {
     this.sent += count;
     Atomics.store(this.#memory.u16, this.#transmitAvail, this.sent & 0xffff);
@@ -152,7 +152,7 @@ export class Port {
     }
   }
 
-  /** Takes what has come and offers the buffers again. Returns how many frames there were. */
+  /** Takes what has arrived and offers the buffers again. Returns the number of frames. */
   receive(): number {
     const { u16 } = this.#memory;
     const buffers = (Atomics.load(u16, this.#receiveUsed) - this.#buffersReceived) & 0xffff;
@@ -180,7 +180,7 @@ export class Port {
     return outstanding;
   }
 
-  /** The newest entry of the used ring must be the buffer whose turn it was. */
+  /** The newest entry of the used ring must be the buffer that is next in order. */
   #checkOrder(ring: SplitQueue, turn: number): void {
     const place = turn & (ring.size - 1);
     const at = (ring.used.offset + USED_RING + place * USED_ELEMENT_SIZE) >> 2;
@@ -215,11 +215,11 @@ export class Port {
     }
   }
 
-  /** Side by side, or each in the chunk after that of its neighbour, round and round. */
+  /** Contiguous, or each in the chunk after that of the previous one, cyclically. */
   #bufferOf(entry: number, isTransmit: boolean, length: number): Span {
     const { chunks } = this.#plan;
     if (chunks === null) return this.#memory.allocate(length, cacheLine);
-    // The two rings use the same chunks, at different places.
+    // The two rings use the same chunks, at different offsets.
     const row = 2 * Math.floor(entry / chunks) + (isTransmit ? 1 : 0);
     const inside = (entry % chunks) * chunkSize + row * bufferSize;
     return this.#memory.spanAt(scatteredBase + inside, bufferSize);
@@ -277,9 +277,9 @@ function memoryOptions(plan: PortPlan): GuestMemoryOptions {
   const dense = bytesOf(transmit) + bytesOf(receive) + megabyte;
   const sizeBytes = Math.ceil(dense / hugePage) * hugePage;
   const regions = [{ guestAddress: 0, sizeBytes }];
-  // No gaps: real drivers have none either, and cache lines are what is measured.
+  // No gaps: real drivers have none either, and cache lines matter here.
   const common = { hugePages: hasHugePages, gapBytesMax: 0 };
   if (chunks === null) return { ...common, regions };
-  // Room for the scattered region, which is added when the rings have their places.
+  // Room for the scattered region, which is added after the rings are allocated.
   return { ...common, regions, mappedBytesMax: sizeBytes + (chunks + 2) * chunkSize };
 }

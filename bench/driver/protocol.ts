@@ -1,4 +1,4 @@
-// What the harness and the driver's process say to each other: a line of JSON each way.
+// Messages between the harness and the driver process: a line of JSON each way.
 
 export interface ConnectRequest {
   readonly command: 'connect';
@@ -9,23 +9,23 @@ export interface ConnectRequest {
   readonly frameBytes: readonly number[];
   readonly chunks: number | null;
   readonly hasHugePages: boolean;
-  /** Super-frames of TCP, left to be cut and summed, instead of `frameBytes`; null: none. */
+  /** TCP super-frames that need segmentation and checksums, instead of `frameBytes`; null: none. */
   readonly superFrames: SuperFramePlan | null;
   /** The processes of the switch, whose CPU time belongs to each measurement. */
   readonly switchPids: readonly number[];
 }
 
 export interface SuperFramePlan {
-  /** Of each buffer to receive into, with the header: one takes a whole frame, or many do. */
+  /** Size of each receive buffer with the header; a frame may need several. */
   readonly receiveBufferBytes: number;
 }
 
-/** Every port sends to its partner, so that the switch learns where all of them are. */
+/** Every port sends to its partner, so that the switch learns all addresses. */
 interface IntroduceRequest {
   readonly command: 'introduce';
 }
 
-/** All pairs of ports at once, in both directions, with a fixed number of frames under way. */
+/** All pairs of ports at once, in both directions, with a fixed number of frames in flight. */
 export interface LoopRequest {
   readonly command: 'loop';
   readonly framesInFlight: number;
@@ -33,42 +33,42 @@ export interface LoopRequest {
   readonly seconds: number;
 }
 
-/** From port 0 to port 1 at a fixed rate, whatever becomes of the frames. */
+/** From port 0 to port 1 at a fixed rate, whether or not the frames arrive. */
 export interface OfferRequest {
   readonly command: 'offer';
   readonly mpps: number;
   readonly seconds: number;
 }
 
-/** One frame there and back between ports 0 and 1, again and again. */
+/** One frame there and back between ports 0 and 1, repeatedly. */
 export interface PingRequest {
   readonly command: 'ping';
   readonly count: number;
-  /** Between an answer and the next question. */
+  /** Between a reply and the next request. */
   readonly pauseMicroseconds: number;
-  /** From port 2 to port 3 meanwhile; 0 for none. */
+  /** From port 2 to port 3 meanwhile; 0: none. */
   readonly loadMpps: number;
-  /** Frames that each port from number 2 on keeps under way meanwhile; 0 for none. */
+  /** Frames that each port from number 2 on keeps in flight meanwhile; 0: none. */
   readonly busyFrames: number;
   /** Greater than 0, up to 1. */
   readonly quantiles: readonly number[];
 }
 
-/** From port 0, as much as its ring takes. */
+/** From port 0, as much as its ring accepts. */
 export interface FloodRequest {
   readonly command: 'flood';
   readonly seconds: number;
 }
 
-/** Into port 0, so many frames from the world. */
+/** Into port 0: a number of frames from the network. */
 export interface SinkRequest {
   readonly command: 'sink';
   readonly frames: number;
-  /** How long to wait for them at most. */
+  /** Time limit. */
   readonly seconds: number;
 }
 
-/** No switch at all: this process copies from one set of buffers to another, one by one. */
+/** No switch at all: this process copies from one set of buffers to another. */
 export interface CopyRequest {
   readonly command: 'copy';
   readonly bufferBytes: number;
@@ -88,7 +88,7 @@ export type DriverRequest =
   | SinkRequest
   | CopyRequest;
 
-/** CPU seconds per second of both sides, while the measurement lasted. */
+/** CPU seconds per second of both sides during the measurement. */
 export interface Cores {
   readonly switchCores: number;
   readonly generatorCores: number;
@@ -108,29 +108,29 @@ export interface LoopAnswer extends Cores {
 export interface OfferAnswer extends Cores {
   readonly offered: number;
   readonly delivered: number;
-  /** Frames that found the transmit ring full: lost as well. */
+  /** Frames for which the transmit ring had no room: lost as well. */
   readonly refused: number;
   /** Without the time in which the driver itself did not run. */
   readonly seconds: number;
 }
 
 export interface PingAnswer extends Cores {
-  /** Round trips in microseconds: for each quantile asked for, the trip of that rank. */
+  /** Round trips in microseconds: for each requested quantile, the trip of that rank. */
   readonly quantiles: readonly number[];
-  /** Trips that did not end; they are not among the quantiles. */
+  /** Trips that did not end; the quantiles do not include them. */
   readonly lost: number;
   /** Frames of the load that arrived, per microsecond. */
   readonly loadMpps: number;
 }
 
 export interface FloodAnswer extends Cores {
-  /** Buffers that the switch gave back, per second. */
+  /** Buffers that the switch returned, per second. */
   readonly framesPerSecond: number;
 }
 
 export interface SinkAnswer {
   readonly frames: number;
-  /** When the last had come, on the clock of all processes (clock.ts). */
+  /** When the last one arrived, on the clock that all processes share (clock.ts). */
   readonly lastAt: number;
 }
 

@@ -1,18 +1,18 @@
-// The largest frame that Linux makes of a TCP stream, for whoever needs segments to cut: 45 of
-// them, with timestamps, as an MTU of 1500 has it. Frames of a full 64 KiB the kernel cuts itself.
+// The largest frame that Linux makes of a TCP stream: 45 segments, with timestamps, for an MTU of
+// 1500. The kernel itself segments frames of a full 64 KiB.
 
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { netHeaderBytes, superPacket, TIMESTAMPS } from '../../test/offload/packets.ts';
 
 const segmentBytes = 1448;
 const payloadLength = 45 * segmentBytes;
-/** Of Ethernet, IPv4, and TCP with timestamps. */
+/** Ethernet, IPv4, and TCP with timestamps. */
 const headersSize = 14 + 20 + 32;
 
 /** Without the virtio-net header. */
 export const superFrameBytes = headersSize + payloadLength;
 
-/** Behind its virtio-net header. */
+/** With the virtio-net header. */
 export function createSuperFrame(to: string, from: string): Uint8Array {
   const addresses = { to, from, version: 4, transport: 'tcp' } as const;
   const shape = { ...addresses, tcpOptions: TIMESTAMPS, payloadLength };

@@ -1,6 +1,6 @@
 // A process that writes super-frames to a TAP, as QEMU's TAP back end does with those of a guest.
 //
-//   node tap-writer.js TAP        a line with a number: so many seconds of writing; answers `done`
+//   node tap-writer.js TAP        a line with a number: write for that many seconds; answers `done`
 
 import { createInterface } from 'node:readline';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
@@ -17,7 +17,7 @@ const bufferCount = 64;
 const burst = 16;
 
 const [name] = process.argv.slice(2);
-if (name === undefined) throw new Error('which TAP?');
+if (name === undefined) throw new Error('the name of the TAP is missing');
 const queue = openTapQueue(name, NET_HEADER_SIZE, false);
 if (typeof queue === 'number') throw new Error(`cannot open the TAP ${name}: errno ${queue}`);
 

@@ -1,9 +1,9 @@
 // The firmware alone: two guests that are nothing but memory, in the same thread.
 //
-//   guest 0 ── transmit ring ─▶ turn() ─▶ receive ring ── guest 1        and the other way round
+//   guest 0 ── transmit ring ─▶ turn() ─▶ receive ring ── guest 1        and in the other direction
 //
-// Every descriptor has a buffer of its own for good, so a guest hands over a burst by one store to
-// its ring's index. What is timed is next to nothing but the turn.
+// Every descriptor keeps its buffer for ever, so a guest hands over a burst by one store to its
+// ring's index. Almost all of the time measured is spent in the turn.
 
 import { COUNTER_PACKETS, COUNTER_RECORD_SIZE } from '../../layout/counters.ts';
 import { CONTROL_QUEUE, RING_BLOCK_SIZE } from '../../layout/limits.ts';
@@ -49,17 +49,17 @@ import { type Firmware, loadFirmware } from '../../src/processor/firmware.ts';
 
 const guestCount = 2;
 const ringSize = 1024;
-/** As many frames of each guest a turn as DPDK's drivers hand over at once. */
+/** Frames of each guest per turn: as many as DPDK's drivers hand over at once. */
 const burst = 32;
-/** Transmit buffers in turn: what a guest has under way, not its whole ring. */
+/** Transmit buffers, used in turn: a guest does not have its whole ring in flight. */
 const framesInFlight = 256;
 
-/** As DPDK lays its buffers out: frames begin on a cache line, their headers before it. */
+/** DPDK's buffer layout: frames start on a cache line, preceded by their headers. */
 const bufferStride = 2432;
 const bufferSize = 2048;
 const frameOffset = 128;
 
-// Of a guest's memory: its rings in the first window, then its buffers.
+// Layout of a guest's memory: its rings in the first window, then its buffers.
 const guestSize = 4 * SLOT_SIZE;
 const ringArea = 0x20000;
 const availOffset = 0x8000;
@@ -71,19 +71,19 @@ export class InProcessLoop {
   readonly #view = new DataView(this.#memory.buffer);
   readonly #firmware: Firmware;
   readonly #base: number;
-  /** Where the index of each ring's available ring is, receive and transmit by guest. */
+  /** The index field of each available ring: receive and transmit, by guest. */
   readonly #indices: Uint16Array[] = [];
 
   constructor(firmware: Uint8Array, frameBytes: number) {
     this.#firmware = loadFirmware(firmware, this.#memory);
     this.#firmware.configure(0, 1, 300);
-    // The address of a byte is the same for guest and firmware, so one memory serves a firmware
-    // with windows and one without.
+    // Guest and firmware use the same address for a byte, so the same memory suits a firmware with
+    // windows and one without.
     this.#base = Math.ceil(SLOTS_BASE / SLOT_SIZE) * SLOT_SIZE;
     for (let guest = 0; guest < guestCount; guest++) this.#addGuest(guest, frameBytes);
   }
 
-  /** Moves frames for about so many seconds. Returns nanoseconds a frame. */
+  /** Moves frames for about that many seconds. Returns nanoseconds per frame. */
   run(seconds: number): number {
     const before = this.#received();
     const started = process.hrtime();
@@ -162,7 +162,7 @@ export class InProcessLoop {
     this.#firmware.attachRing(number, ...parts, RING_ENABLED, kind);
   }
 
-  /** Where the virtio-net header of a buffer is: receive buffers first, then the transmit ones. */
+  /** Where the virtio-net header of a buffer is: receive buffers come before transmit buffers. */
   #bufferOf(guest: number, queue: number, index: number): number {
     const place = queue === 0 ? index : ringSize + (index % framesInFlight);
     const buffers = this.#base + guest * guestSize + buffersOffset;

@@ -1,10 +1,10 @@
-// `main.js SECONDS FRAME_BYTES MODULE…`: one round. Prints nanoseconds a frame of each module.
+// `main.js SECONDS FRAME_BYTES MODULE…`: one round. Prints nanoseconds per frame for each module.
 
 import { readFileSync } from 'node:fs';
 import { InProcessLoop } from './loop.ts';
 
 const [seconds, frameBytes, ...modules] = process.argv.slice(2);
-/** V8 must have compiled the loop, and met every window. */
+/** Until V8 has compiled the loop, and every window has been used. */
 const warmUpSeconds = 0.3;
 
 for (const path of modules) {

@@ -1,4 +1,4 @@
-// A run in Markdown, for people.
+// A run as Markdown, for people.
 
 import { suiteNames } from '../options.ts';
 import { heddleName } from '../peers/heddle.ts';
@@ -11,7 +11,7 @@ import { table } from './table.ts';
 import { suiteTexts, suiteTitles } from './titles.ts';
 import { renderLines } from './virtual-wire.ts';
 
-/** `plots` are the files of each suite's plots, relative to the report; none, no pictures. */
+/** `plots`: the plot files of each suite, relative to the report. */
 export function renderMarkdown(
   run: Run,
   plots: ReadonlyMap<SuiteName, readonly string[]> = new Map(),
@@ -36,7 +36,7 @@ function renderHost({ host, versions, options, seconds }: Run): string {
       `load ${host.loadBefore.toFixed(2)} before the run`,
     `Profile ${profile.name}: ${profile.rounds} rounds, peers in turns, windows of ` +
       `${profile.windowSeconds} s after at least 0.3 s of warm-up; the switch on core 0, the ` +
-      'load on core 1 (not so in the suite of virtual machines)',
+      'load on core 1 (except in the suite of virtual machines)',
     'A round is disturbed when a side that polls had less than 95 % of its core',
     ...Object.entries(versions).map(([name, version]) => `${name}: ${version}`),
   ]
@@ -100,7 +100,7 @@ function renderRatios(samples: readonly Sample[]): string {
   return `Ratios, paired by round:\n\n${table(columns, rows)}`;
 }
 
-/** All of them, also those this run does not reach: promises are never hidden. */
+/** All promises are listed, including those that this run does not measure. */
 const quiet: readonly Judgement[] = ['met', 'an aim only'];
 
 function renderVerdicts({ verdicts }: Pick<Run, 'verdicts'>): string {
@@ -129,7 +129,7 @@ function renderCores(cores: Spread | null): string {
   return cores === null ? '–' : cores.median.toFixed(2);
 }
 
-/** Two places, more for small numbers and none for large ones. */
+/** Two decimal places, more for small numbers and none for large ones. */
 function number(value: number): string {
   if (Number.isInteger(value) || Math.abs(value) >= 1000) return value.toFixed(0);
   return Math.abs(value) < 0.1 ? value.toPrecision(2) : value.toFixed(2);

@@ -1,4 +1,4 @@
-// Which plots a run gives: those of the suites whose figures form curves or groups.
+// The plots of a run: those of the suites whose figures form curves or groups.
 
 import { peerNames } from '../peers/all.ts';
 import type { Sample, SuiteName } from '../sample.ts';

@@ -1,4 +1,4 @@
-// Everything one run found out.
+// The results of one run.
 
 import type { Host } from '../host.ts';
 import type { Options } from '../options.ts';
@@ -10,9 +10,9 @@ export interface Run {
   readonly host: Host;
   readonly seconds: number;
   readonly versions: Readonly<Record<string, string>>;
-  /** Left out for a reason that is no fault. */
+  /** Not measured, for a legitimate reason. */
   readonly omissions: readonly Omission[];
-  /** Should have been measured and could not be. */
+  /** Should have been measured but could not be. */
   readonly failures: readonly Omission[];
   readonly samples: readonly Sample[];
   readonly verdicts: readonly Verdict[];

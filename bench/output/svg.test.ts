@@ -23,7 +23,7 @@ const plot: Plot = {
 const numbersOf = (svg: string) => svg.match(/-?\d+\.\d/g)?.map(Number) ?? [];
 
 describe('a plot', () => {
-  test('names its axes with their units, its series and its measured places', () => {
+  test('labels its axes with their units, its series and its measured values', () => {
     const svg = renderPlot(plot);
     for (const text of ['frame, bytes', 'rate, Mpps', '>heddle<', '>other<', '>64<', '>1500<']) {
       expect(svg).toContain(text);
@@ -38,7 +38,7 @@ describe('a plot', () => {
     expect(Math.max(...numbersOf(svg))).toBeLessThanOrEqual(760);
     expect(Math.min(...numbersOf(svg))).toBeGreaterThanOrEqual(0);
   });
-  test('of categories has a bar for each value', () => {
+  test('with categories has a bar for each value', () => {
     const points = [0, 1].map((x) => ({ x, median: 5, min: 4, max: 6 }));
     const series = ['a', 'b'].map((name, color) => ({ name, color, points }));
     const svg = renderPlot({ ...plot, series, categories: ['one way', 'the other'] });

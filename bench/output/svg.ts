@@ -9,7 +9,7 @@ export interface Point {
 
 export interface Series {
   readonly name: string;
-  /** Which of the colours it has: the same peer the same one in all plots. */
+  /** Index of its colour: a peer has the same colour in all plots. */
   readonly color: number;
   readonly points: readonly Point[];
 }
@@ -21,13 +21,13 @@ export interface Plot {
   readonly isXLogarithmic: boolean;
   readonly isYLogarithmic: boolean;
   readonly series: readonly Series[];
-  /** When given, x counts these from 0: bars side by side instead of lines. */
+  /** If given, x is an index into it: bars instead of lines. */
   readonly categories?: readonly string[];
 }
 
 const size = { width: 760, height: 420 };
 const box = { left: 78, right: 590, top: 48, bottom: 356 };
-/** Okabe and Ito's colours: told apart by colour-blind readers too. */
+/** Okabe and Ito's colours, which colour-blind readers can distinguish. */
 const colors = ['#d55e00', '#0072b2', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'];
 const tickCountWanted = 6;
 
@@ -69,7 +69,7 @@ export function renderPlot(plot: Plot): string {
 
 function xScale(plot: Plot, points: readonly Point[]): Scale {
   const values = points.map(({ x }) => x);
-  // The measured values themselves are the ticks: nobody sends frames of 137 bytes.
+  // The measured values are the ticks.
   const ticks = [...new Set(values)].sort((a, b) => a - b);
   const [low, high] = [ticks[0] ?? 0, ticks.at(-1) ?? 1];
   const map = plot.isXLogarithmic ? Math.log2 : (value: number) => value;

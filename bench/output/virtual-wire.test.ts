@@ -9,7 +9,7 @@ describe('a virtual wire', () => {
   ])('of %i Gbit/s carries %i-byte frames at %f Mpps', (gbps, wireBytes, mpps) => {
     expect(lineRateMpps(gbps, wireBytes)).toBeCloseTo(mpps, 2);
   });
-  test('is held by the smallest frame from which on all larger ones hold it', () => {
+  test('is held by the smallest frame such that it and all larger ones hold it', () => {
     const held = [
       { wireBytes: 64, mpps: 12 },
       { wireBytes: 128, mpps: 12 },
@@ -19,7 +19,7 @@ describe('a virtual wire', () => {
     expect(smallestHeld(10, held)).toBe(128);
     expect(smallestHeld(100, held)).toBeNull();
   });
-  test('a size that is lost between two that hold breaks the series', () => {
+  test('a size that is not held between two that are ends the series', () => {
     const held = [
       { wireBytes: 64, mpps: 20 },
       { wireBytes: 128, mpps: 1 },

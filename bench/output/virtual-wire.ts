@@ -1,5 +1,5 @@
-// Lossless rates as wires: the smallest frame that keeps a line full. There is no wire here, so it
-// is a virtual one: the rate that a physical line of this speed would demand.
+// Lossless rates as line rates: the smallest frame that fills a line. The wire is virtual: the rate
+// is the one that a physical line of this speed would need.
 
 import { heddleName } from '../peers/heddle.ts';
 import type { Sample } from '../sample.ts';
@@ -8,10 +8,10 @@ import { table } from './table.ts';
 
 const lineGbps = [1, 10, 25, 40, 100] as const;
 
-/** On a wire, a frame comes with a preamble of 8 bytes and a gap of 12 behind it. */
+/** On a wire, a frame has a preamble of 8 bytes and is followed by a gap of 12. */
 const overheadBytes = 20;
 
-/** Frames a second, in millions; `wireBytes` includes the checksum. */
+/** Frames per second, in millions; `wireBytes` includes the checksum. */
 export function lineRateMpps(gbps: number, wireBytes: number): number {
   return (gbps * 1000) / ((wireBytes + overheadBytes) * 8);
 }
@@ -21,7 +21,7 @@ export interface Held {
   readonly mpps: number;
 }
 
-/** The smallest size from which on every larger one is held too, or null. */
+/** The smallest size such that it and every larger one is held, or null. */
 export function smallestHeld(gbps: number, held: readonly Held[]): number | null {
   let smallest: number | null = null;
   for (const { wireBytes, mpps } of held.toSorted((a, b) => b.wireBytes - a.wireBytes)) {
@@ -46,7 +46,7 @@ export function renderLines(samples: readonly Sample[]): string {
   });
   const columns = ['peer', ...lineGbps.map((gbps) => `${gbps} Gbit/s`)];
   const text =
-    'The smallest frame (of the sizes tried) held without loss on a virtual wire, by the median ' +
+    'The smallest frame (of the sizes tried) held without loss on a virtual wire: medians ' +
     `of the rounds. ${heddleName} and its peers use one core each.`;
   return `${text}\n\n${table(columns, rows)}`;
 }

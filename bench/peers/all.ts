@@ -17,8 +17,8 @@ export interface ChosenPeers {
 }
 
 /**
- * The peers named, or all, split by whether they can run here. `before`: another build of Heddle,
- * which has its turn beside this one whatever peers are named.
+ * The named peers, or all, split by whether they can run here. `before`: another build of Heddle,
+ * which is measured too, whichever peers are named.
  */
 export function choosePeers(names: readonly string[], before: string | null): ChosenPeers {
   const earlier: readonly Peer[] =
@@ -39,7 +39,7 @@ export function choosePeers(names: readonly string[], before: string | null): Ch
     if (reason === null) usable.push(peer);
     else skipped.push({ name: peer.name, reason });
   }
-  // Whoever is named must be measured; Heddle always is meant, unless others are named.
+  // Named peers must be measured. Without names, Heddle must.
   const required = [...(names.length === 0 ? [heddleName] : names), ...earlier.map(nameOf)];
   const absent = skipped.find(({ name }) => required.includes(name));
   if (absent !== undefined) throw new Error(`Cannot measure ${absent.name}: ${absent.reason}.`);

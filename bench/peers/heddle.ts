@@ -1,4 +1,4 @@
-// Heddle itself, as a user starts it: `heddle up` with a configuration file.
+// Heddle itself, started as a user does: `heddle up` with a configuration file.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -12,7 +12,7 @@ import { generatorCore, type Peer, switchCore } from './peer.ts';
 // This file runs as build/bench/peers/heddle.js.
 const ownCheckout = fileURLToPath(new URL('../../..', import.meta.url));
 const readySeconds = 20;
-/** At the beginning of its line: “already in use” is something else. */
+/** At the start of a line: “already in use” also contains it. */
 const readyLine = /^ready\b/m;
 
 export const heddleName = 'heddle';
@@ -20,17 +20,17 @@ export const heddleName = 'heddle';
 export const beforeName = 'heddle-before';
 
 export interface HeddlePeer extends Peer {
-  /** Everything it printed so far. */
+  /** Everything it has printed so far. */
   output(): string;
 }
 
 export interface HeddleOptions {
   readonly name?: string;
-  /** The checkout whose build runs; this one when left out. */
+  /** The checkout whose build runs; this one if omitted. */
   readonly checkout?: string;
-  /** Node's own, for tracing. */
+  /** Node's own options, for tracing. */
   readonly nodeArguments?: readonly string[];
-  /** What the command begins with, to run somewhere else: in a network namespace. */
+  /** A command prefix, to run in a network namespace, for example. */
   readonly prefix?: readonly string[];
   readonly uplinks?: readonly UplinkConfigInput[];
 }
@@ -79,7 +79,7 @@ function controlSocket(directory: TemporaryDirectory): string {
   return join(directory.path, 'control.sock');
 }
 
-/** As Open vSwitch: what moves frames has the core for itself, other threads the other one. */
+/** As with Open vSwitch: the thread that moves frames has one core, all others share the other. */
 function coresOf(sharesCore: boolean): string {
   return sharesCore ? String(switchCore) : `${switchCore},${generatorCore}`;
 }
@@ -90,7 +90,7 @@ interface Configuration {
   readonly sharesCore: boolean;
 }
 
-/** JSON is YAML. */
+/** JSON is also YAML. */
 function configuration(sockets: readonly string[], wanted: Configuration): string {
   const { queuePairs, uplinks, sharesCore } = wanted;
   const vfs = sockets.map((socket, index) => ({

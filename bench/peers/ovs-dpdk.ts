@@ -11,11 +11,11 @@ import { dpdkEnvironment } from '../dpdk.ts';
 import { makeTemporaryDirectory, type TemporaryDirectory } from '../resources.ts';
 import { type Peer, switchCore } from './peer.ts';
 
-/** Debian's build with DPDK is beside the ordinary one, not on the PATH. */
+/** Debian's build with DPDK is not on the PATH. */
 const vswitchdPath = '/usr/lib/openvswitch-switch-dpdk';
 const vswitchdName = 'ovs-vswitchd-dpdk';
 const schema = '/usr/share/openvswitch/vswitch.ovsschema';
-/** Each port is a reconfiguration of the polling thread. */
+/** Each port reconfigures the polling thread. */
 const bridgeSeconds = 60;
 
 const bridge = 'bench';
@@ -26,7 +26,7 @@ export function createOvsDpdk(): Peer {
     name: 'ovs-dpdk',
     socketRole: 'connects',
     available() {
-      if (process.getuid?.() !== 0) return 'only root may give it a network namespace of its own';
+      if (process.getuid?.() !== 0) return 'only root can give it its own network namespace';
       const hint = 'is not installed (Debian package openvswitch-switch-dpdk)';
       const commands = ['ovsdb-tool', 'ovsdb-server', 'ovs-vsctl', 'ovs-ofctl'];
       const missing = commands.find((name) => findCommand(name) === null);
@@ -66,8 +66,8 @@ class OvsDpdk {
     ]);
     await this.#configure(['--no-wait', 'init']);
     await this.#configure(['--no-wait', 'set', 'Open_vSwitch', '.', ...dpdkSettings(hasOffloads)]);
-    // A bridge leaves TAPs behind even when its switch is killed. In a network namespace of its
-    // own they vanish with it; the vhost-user sockets are files and don't care.
+    // A bridge leaves TAPs behind even when its switch is killed. They vanish with its own network
+    // namespace; the vhost-user sockets are files and not affected.
     this.vswitchd = this.#spawn('ovs-vswitchd', 'unshare', [
       ...['--net', '--', findVswitchd() ?? vswitchdName],
       this.#databaseAddress(),
@@ -105,7 +105,7 @@ class OvsDpdk {
     ];
   }
 
-  /** Without --no-wait, returns once vswitchd has done what the database says. */
+  /** Without --no-wait, returns once vswitchd has applied the database. */
   async #configure(args: readonly string[]): Promise<void> {
     const connection = [`--db=${this.#databaseAddress()}`, '--retry', `--timeout=${bridgeSeconds}`];
     try {

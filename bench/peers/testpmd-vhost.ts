@@ -1,4 +1,4 @@
-// testpmd's vhost PMD in `io` mode: two C copies and no switching at all, the ceiling of C.
+// testpmd's vhost PMD in `io` mode: two C copies and no switching, which is the upper limit for C.
 
 import { commandVersion } from '../commands.ts';
 import { missingTestpmd, Testpmd } from '../testpmd.ts';
@@ -15,7 +15,7 @@ export function createTestpmdVhost(): Peer {
     socketRole: 'listens',
     portsMax,
     available: missingTestpmd,
-    // testpmd has no --version; the package knows.
+    // testpmd has no --version; its package has one.
     // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholder
     version: () => commandVersion('dpkg-query', ['-W', '-f', 'DPDK ${Version}', 'dpdk-dev']),
     async start(sockets, { queuePairs = 1 } = {}) {

@@ -1,8 +1,8 @@
-// What safety costs: the firmware as it is, beside the same firmware without its windows.
+// The cost of safety: the firmware, compared with the same firmware without its windows.
 //
-// Both run alone, on two guests that are nothing but memory of the same thread, so the figure is
-// that of the firmware, and the largest share that the windows can have: nobody else's cache
-// misses are in it.
+// Both run alone, on two guests that are nothing but memory in the same thread. So this is the cost
+// in the firmware alone, and the largest share that windows can have: it includes no cache misses
+// of others.
 
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -35,7 +35,7 @@ export async function runChecks(context: SuiteContext): Promise<void> {
 }
 
 async function visit(context: SuiteContext, round: number, frameBytes: number): Promise<void> {
-  // Who comes first takes turns too.
+  // The order alternates too.
   const order = round % 2 === 0 ? [firmware, unchecked] : [unchecked, firmware];
   const figures = await measure(frameBytes, order);
   for (const [at, path] of order.entries()) {

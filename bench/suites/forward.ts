@@ -7,11 +7,13 @@ import type { Sample } from '../sample.ts';
 import { awake, type Pair, withDriver, withGenerators } from './session.ts';
 import { interleave, type SuiteContext } from './suite.ts';
 
-/** Long enough for every frame to have gone round, caches and branch predictors to be warm, and
- * for V8 to have replaced its first, fast-made code of the firmware by the optimised one. */
+/**
+ * Long enough for every frame to have circulated, for caches and branch predictors to be warm, and
+ * for V8 to have replaced its first, quickly compiled code of the firmware by optimised code.
+ */
 export const warmUpSeconds = 0.5;
 /**
- * Of a pair that was stopped meanwhile: a switch has to win back its share of a cache that other
+ * For a pair that was stopped meanwhile: a switch has to regain its share of a cache that other
  * machines use too.
  */
 const wakeUpSeconds = 0.6;
@@ -23,7 +25,7 @@ const mixFramesInFlight = 512;
 interface Variant {
   readonly name: string;
   readonly rings: RingOptions;
-  /** A feature bit without which there are no such rings. */
+  /** A feature bit that such rings need. */
   readonly feature?: { readonly name: string; readonly bit: bigint };
 }
 
@@ -31,7 +33,7 @@ interface Variant {
 const usual: Variant = { name: '', rings: {} };
 
 const variants: readonly Variant[] = [
-  // As large as QEMU makes them unless told otherwise, and half of one is under way.
+  // QEMU's default size, with half of a ring in flight.
   { name: 'rings of 256, 256 frames', rings: { ringSize: 256, firstBursts: 4 } },
   { name: 'no mergeable buffers', rings: { isMergeable: false } },
   { name: 'any order', rings: { isInOrder: false } },
@@ -105,7 +107,7 @@ function visit(pair: Pair, frameBytes: number, windowSeconds: number): Promise<L
 
 function placeOf({ name }: Variant, frameBytes: number): Pick<Sample, 'suite' | 'workload' | 'x'> {
   const size = `${frameBytes} B`;
-  // The plot is of the usual rings.
+  // The plot shows the usual rings only.
   if (name === '') return { suite: 'forward', workload: size, x: frameBytes };
   return { suite: 'forward', workload: `${size}, ${name}`, x: null };
 }
@@ -139,7 +141,7 @@ export async function measureLoop(
 
 /**
  * testpmd sends one size at a time; the project's own driver mixes them. Returns the features that
- * each peer offers, which this driver gets to see.
+ * each peer offers, which this driver sees.
  */
 async function runMix(context: SuiteContext): Promise<ReadonlyMap<string, bigint>> {
   const offers = new Map<string, bigint>();

@@ -1,4 +1,4 @@
-// What a NIC costs when its VMs have nothing to say: all rings are set up, and nothing moves.
+// The cost of a NIC whose VMs are silent: all rings are set up, and nothing moves.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CoreClock } from '../disturbance.ts';
@@ -9,7 +9,7 @@ import { interleave, type SuiteContext, withPorts } from './suite.ts';
 
 const ringSize = 256;
 
-/** One round: what is measured is a sum over seconds, and the machine's mood does not change it. */
+/** One round: the figures are sums over seconds, which run-to-run noise does not change. */
 export async function runIdle(context: SuiteContext): Promise<void> {
   for (const count of context.profile.idle.vfCounts) {
     const what = `idle, ${count} VFs`;
@@ -36,7 +36,7 @@ async function visit(
     const common = {
       suite: 'idle',
       ...{ peer: peer.name, round, workload: `${count} VFs`, x: count },
-      // Others' work can only delay what little there is to do, not add to it.
+      // Other work can only delay what little there is to do, not add to it.
       ...{ isDisturbed: false, switchCores, generatorCores: null },
     } as const;
     context.record({ ...common, metric: 'CPU', unit: '% of a core', value: switchCores * 100 });

@@ -1,8 +1,8 @@
 // How long a frame takes there and back between two ports, as the guests see it.
 //
-//   port 0 ──► switch ──► port 1      polling:   the next question follows the answer
-//      ◄────── switch ◄──────         50 % load: and ports 2 to 3 carry half of what they could
-//                                     idle:      the switch may sleep before each question
+//   port 0 ──► switch ──► port 1      polling:   the next request follows the reply
+//      ◄────── switch ◄──────         50 % load: ports 2 to 3 carry half of what they could
+//                                     idle:      the switch may sleep before each request
 
 import { isDisturbed } from '../disturbance.ts';
 import type { Driver } from '../driver/client.ts';
@@ -19,19 +19,19 @@ const latencyQuantiles = [
 ] as const;
 
 /**
- * About half a second, the same for all. By then V8 has optimised both the firmware and the driver.
+ * About half a second, the same for all. By then V8 has optimised both firmware and driver.
  */
 const warmUpTrips = 500_000;
 const capacitySeconds = 0.3;
 const framesInFlight = 256;
 const loadShare = 0.5;
-/** Long enough for a switch that sleeps when it is idle to have fallen asleep. */
+/** Long enough for a switch that sleeps when idle to have gone to sleep. */
 const pauseMicroseconds = 10_000;
 
-/** One question after the other, and nothing else. */
+/** One request after another, without other traffic. */
 const alone = { pauseMicroseconds: 0, loadMpps: 0, busyFrames: 0 };
 
-/** Ports that send all they can beside those that measure, as guests do: rings as QEMU has them. */
+/** Ports that send all they can, as guests do: with rings of QEMU's size. */
 const busyPorts = 6;
 const busyFrames = 128;
 const busySizes = [60, 1496];
@@ -69,7 +69,7 @@ async function visit(
   await record('idle', { ...busy, count: idleTrips, pauseMicroseconds }, false);
 }
 
-/** With frames of one size, those that are measured too. */
+/** All frames have one size, including those that are measured. */
 function visitBusy(
   context: SuiteContext,
   peer: Peer,
@@ -89,7 +89,7 @@ function visitBusy(
 interface Work {
   readonly workload: string;
   readonly plan: PingPlan;
-  /** The switch has no cause to sleep. */
+  /** The switch has no reason to sleep. */
   readonly isPolled: boolean;
 }
 

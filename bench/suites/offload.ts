@@ -1,6 +1,6 @@
-// What offloads bring between guests: super-frames beside a plain copy, packed beside split rings.
+// What offloads gain between guests: super-frames against a plain copy, packed against split rings.
 //
-// The rest of what is promised about offloads takes real guests: see the suite `vm`.
+// Other promises about offloads need real guests: see the suite `vm`.
 
 import { isDisturbed } from '../disturbance.ts';
 import type { Driver } from '../driver/client.ts';
@@ -12,15 +12,15 @@ import { measureLoop, warmUpSeconds } from './forward.ts';
 import { withDriver, withGenerator } from './session.ts';
 import type { SuiteContext } from './suite.ts';
 
-/** Who copies with no switch between. */
+/** The name of the copy without a switch. */
 export const plainCopyName = 'plain copy';
 
 const suite = 'offload';
 const framesInFlight = 32;
-/** Of both guests: the copy has as many to go round over. */
+/** Of both guests: the copy cycles through as many. */
 const transmitBuffers = 128;
 
-/** Into what the receiver takes a frame: Linux gives pages where buffers are mergeable. */
+/** The receiver's buffers: Linux offers pages if buffers are mergeable. */
 export const superFrameWorkloads = [
   { workload: '64 KiB, buffers of 64 KiB', receiveBufferBytes: 65_600 },
   { workload: '64 KiB, buffers of 4 KiB', receiveBufferBytes: 4096 },
@@ -37,7 +37,7 @@ const rings: readonly (readonly [workload: string, rings: RingOptions])[] = [
 export async function runOffload(context: SuiteContext): Promise<void> {
   const peer = context.peers.find(({ name }) => name === heddleName);
   if (peer === undefined) {
-    context.omit(suite, 'it is about Heddle, which was not asked for');
+    context.omit(suite, 'it measures only Heddle, which is not selected');
     return;
   }
   for (const { workload, receiveBufferBytes } of superFrameWorkloads) {
@@ -59,7 +59,7 @@ export async function runOffload(context: SuiteContext): Promise<void> {
   }
 }
 
-/** The switch, the copy, the switch, the copy …: while one runs, the other is silent. */
+/** Switch and copy take turns: while one runs, the other is silent. */
 async function measureCopies(
   context: SuiteContext,
   peer: Peer,

@@ -1,4 +1,4 @@
-// How much one can offer a switch before it loses the first frame, from port 0 to port 1.
+// The highest rate that a switch forwards from port 0 to port 1 without losing a frame.
 
 import { isDisturbed } from '../disturbance.ts';
 import type { Driver } from '../driver/client.ts';
@@ -7,17 +7,17 @@ import type { Peer } from '../peers/peer.ts';
 import { withDriver } from './session.ts';
 import { interleave, type SuiteContext } from './suite.ts';
 
-/** Frames on a wire carry a checksum that frames in a virtual machine do not. */
+/** Frames on a wire have a checksum that frames in a virtual machine do not. */
 const checksumBytes = 4;
 const warmUpSeconds = 0.3;
 const framesInFlight = 256;
-/** More than any of the switches can take: what arrives is all it can do. */
+/** More than any of the switches can forward: what arrives is its maximum. */
 const floodMpps = 60;
 const floodSeconds = 0.2;
 const searchSteps = 7;
 /**
- * A shared machine takes a core away now and then, and a full ring follows. That can only cause
- * losses, never hide them, so a rate counts as held if one trial of a few is without loss.
+ * A shared machine occasionally takes a core away, and a ring fills up. That can only cause losses,
+ * never hide them, so a rate counts as held if one of a few trials is without loss.
  */
 const trialsPerRate = 4;
 
@@ -54,11 +54,11 @@ async function visit(
 
 interface Found {
   readonly mpps: number;
-  /** The trial that held the highest rate. */
+  /** The trial with the highest rate that was held. */
   readonly last: OfferAnswer | null;
 }
 
-/** A search by halves, to about a hundredth of what the switch can do at all. */
+/** Bisection, to about a hundredth of the switch's maximum. */
 async function searchLossless(driver: Driver, saturation: number, seconds: number): Promise<Found> {
   let [held, lost] = [0, saturation * 1.2];
   let last: OfferAnswer | null = null;

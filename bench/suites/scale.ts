@@ -1,4 +1,4 @@
-// What more VFs cost: the rate of all of them together, and each one's share of memory and time.
+// The cost of more VFs: the total rate, and each one's share of memory and time.
 
 import { isDisturbed } from '../disturbance.ts';
 import type { Driver } from '../driver/client.ts';
@@ -10,17 +10,17 @@ import { warmUpSeconds } from './forward.ts';
 import { withDriver } from './session.ts';
 import { interleave, type SuiteContext, withPorts } from './suite.ts';
 
-/** QEMU's, and small enough for 64 VFs' buffers to fit the caches that 2 VFs' fit. */
+/** QEMU's size, and small enough for the buffers of 64 VFs to fit the same caches as those of 2. */
 const ringSize = 256;
 const framesInFlight = 128;
 const driverOptions = { ringSize, hasHugePages: false };
-/** Those that are there before the first one is added. */
+/** VFs that exist before the first one is added. */
 const initialCount = 2;
 
 export async function runScale(context: SuiteContext): Promise<void> {
   const { vfCounts, rounds } = context.profile.scale;
   const able = vfCounts.map((count) => withPorts(context, `scale, ${count} VFs`, count));
-  // The counts take turns within a round: 64 VFs are compared with 2 of the same one.
+  // The counts take turns within a round: 64 VFs are compared with 2 of the same round.
   await interleave(context, rounds, 'scale', async (peer, round) => {
     for (const [index, count] of vfCounts.entries()) {
       if (!able[index]!.peers.includes(peer)) continue;
@@ -82,6 +82,6 @@ async function measureCost(
     context.record({ ...common, metric: 'time to add', unit: 'ms', value: median(times) });
     context.record({ ...common, metric: 'memory per VF', unit: 'KiB', value: kibibytes });
   };
-  // All connected and heard of: a VF without a guest would cost less than one that is used.
+  // All connected and introduced: a VF without a guest would cost less than a used one.
   await withDriver(peer, count, driverOptions, work, begin);
 }

@@ -1,4 +1,4 @@
-// A switch and what sends to it, connected for as long as a piece of work takes.
+// A switch and its load, connected for the duration of a measurement.
 
 import { join } from 'node:path';
 import { Driver, type DriverOptions } from '../driver/client.ts';
@@ -40,9 +40,9 @@ export interface Pair {
 }
 
 /**
- * Connects every peer of the context to a load of its own, and does the work with all those that
- * could be. All stand still (SIGSTOP) but the pair that `awake` is working with: so peers can take
- * turns second by second, while a machine's moods last longer than that.
+ * Connects every peer of the context to its own load, and calls `work` with all that could be
+ * connected. All pairs are stopped (SIGSTOP), except the one in use by `awake`: so peers can take
+ * turns second by second, faster than the load on the machine changes.
  */
 export async function withGenerators(
   context: SuiteContext,
@@ -70,7 +70,7 @@ export async function withGenerators(
   if (!isConnected) await withGenerators(rest, what, rings, work, ready);
 }
 
-/** Wakes a pair for a piece of work. */
+/** Resumes a pair for a piece of work. */
 export async function awake<Result>(pair: Pair, work: () => Promise<Result>): Promise<Result> {
   signalPair(pair, 'SIGCONT');
   try {
@@ -85,8 +85,8 @@ function signalPair({ peer, generator }: Pair, signal: NodeJS.Signals): void {
 }
 
 /**
- * The project's own driver as the load. Its ports know each other when the work begins; one port
- * alone has nobody to know.
+ * The project's own driver as the load. Its ports are introduced to each other before the work; a
+ * single port has no partner.
  */
 export function withDriver<Result>(
   peer: Peer,
@@ -103,7 +103,7 @@ export function withDriver<Result>(
   });
 }
 
-/** Starts both, does the work, stops both. A failure shows the end of both logs. */
+/** Starts both, runs the work, stops both. A failure shows the end of both logs. */
 async function withLoad<Side extends Load, Result>(
   peer: Peer,
   portCount: number,
@@ -126,7 +126,7 @@ async function withLoad<Side extends Load, Result>(
     const logs = [message, peer.tail(), load?.tail() ?? ''].filter(isNew).join('\n');
     throw new Error(`Cannot measure ${peer.name}: ${logs}`);
   } finally {
-    // The load first: it takes its devices down while there is still someone to tell.
+    // The load first: it shuts its devices down while the switch is still there.
     await load?.stop();
     await peer.stop();
     directory.remove();

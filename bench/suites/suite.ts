@@ -1,4 +1,4 @@
-// What a suite is given, and how it hands its results over.
+// What a suite gets, and how it returns its results.
 
 import { heddleName } from '../peers/heddle.ts';
 import type { Peer } from '../peers/peer.ts';
@@ -7,20 +7,20 @@ import type { Sample } from '../sample.ts';
 
 export interface SuiteContext {
   readonly peers: readonly Peer[];
-  /** The names that were asked for; none means all. */
+  /** The names that were requested; empty: all. */
   readonly wanted: readonly string[];
   readonly profile: Profile;
   record(sample: Sample): void;
-  /** Something is left out, for a reason that the report repeats. */
+  /** Something is omitted, for a reason that the report repeats. */
   omit(what: string, reason: string): void;
   /**
-   * Measures one thing. If that fails, the report says so loudly and the run ends with a failure,
-   * but the other measurements still take place: a long run is too dear to throw away.
+   * Measures one thing. If that fails, the report says so prominently and the run fails, but the
+   * other measurements still take place: a long run is too expensive to discard.
    */
   attempt(what: string, measure: () => Promise<void>): Promise<void>;
 }
 
-/** A B C A B C …: neighbours in time are compared, so a machine's moods hit all alike. */
+/** A B C A B C …: neighbours in time are compared, so noise on the machine affects all alike. */
 export async function interleave(
   context: SuiteContext,
   rounds: number,
@@ -35,7 +35,7 @@ export async function interleave(
   }
 }
 
-/** The same, of those peers alone that can have so many ports. */
+/** The same with only those peers that can have that many ports. */
 export function withPorts(context: SuiteContext, what: string, count: number): SuiteContext {
   const canHave = (peer: Peer) => {
     const reason = tooManyPorts(context, peer, count);

@@ -1,5 +1,5 @@
-// What uplinks cost that have nothing to carry: two NICs at once, one with uplinks and one without.
-// Neither does anything, so they do not disturb each other.
+// The cost of idle uplinks: two NICs at once, one with uplinks and one without. Neither does
+// anything, so they do not disturb each other.
 
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -26,7 +26,7 @@ export async function runIdleUplinks(context: SuiteContext): Promise<void> {
   const directory = makeTemporaryDirectory('uplinks');
   const namespace = new NetworkNamespace();
   const socket = (name: string) => join(directory.path, name);
-  // Peers, so that the uplinks are up: one whose dgram peer is absent looks for it twice a second.
+  // Peers, so that the uplinks are up: one whose dgram peer is absent checks for it twice a second.
   const dgramPeer = bindDatagramSocket(socket('theirs'));
   try {
     namespace.ip('link add near type veth peer name far');

@@ -1,10 +1,10 @@
-// From the world into a guest: what waits at the interface, and how fast Heddle takes it.
+// From the network into a guest: how fast Heddle takes the frames that wait at the interface.
 //
 //   core 0   heddle: packet socket, switch, the guest's memory
 //   core 1   the sender in the far namespace, the kernel's delivery into the socket, the driver
 //
-// Heddle stands still (SIGSTOP) while frames are sent: otherwise the other core, which has to send
-// and to receive, would be what is measured.
+// Heddle is stopped (SIGSTOP) while frames are sent: otherwise the other core, which has to send
+// and to receive, would be measured.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -21,14 +21,14 @@ const senderScript = fileURLToPath(new URL('../driver/frame-sender.js', import.m
 const answerSeconds = 20;
 const drainSeconds = 2;
 const drains = 10;
-/** V8 compiles what the frames pass when it is warm: some fifty thousand frames. */
+/** V8 compiles the code on the path once it is warm: after about fifty thousand frames. */
 const warmUpDrains = 150;
-/** So that the driver looks at its ring already when Heddle goes on. */
+/** So that the driver already polls its ring when Heddle resumes. */
 const settleMilliseconds = 10;
-/** Frames of the driver's own, so that the switch knows where it is. */
+/** The driver sends frames first, so that the switch learns its address. */
 const helloSeconds = 0.01;
 
-/** `waiting`: fewer than the ring has slots, or fit into the socket's buffer. */
+/** `waiting`: fewer frames than the ring has slots, or than fit into the socket's buffer. */
 const loads = [
   { name: '64 B', frameBytes: 60, waiting: 450 },
   { name: '1500 B', frameBytes: 1514, waiting: 450 },
@@ -82,7 +82,7 @@ async function visit(context: SuiteContext, load: Load, round: number): Promise<
   }
 }
 
-/** Nanoseconds for each frame but the first, which stands for waking up: medians. */
+/** Nanoseconds per frame, except the first, which includes waking up: medians. */
 async function drain(side: Side, count: number): Promise<{ taken: number; sent: number }> {
   for (let turn = 0; turn < warmUpDrains; turn += 1) await drainOnce(side, count);
   const times = { one: [] as number[], all: [] as number[], sent: [] as number[] };
@@ -111,7 +111,7 @@ async function drainOnce(
     const started = microseconds();
     signal('SIGCONT');
     const { frames, lastAt } = await sinking;
-    if (frames < count) throw new Error(`${frames} of ${count} frames came`);
+    if (frames < count) throw new Error(`${frames} of ${count} frames arrived`);
     return { taken: (lastAt - started) * 1000, sent: sent * 1000 };
   } finally {
     signal('SIGCONT');

@@ -1,11 +1,11 @@
-// The two ways onto an interface: AF_XDP and packet sockets, with the smallest frames, one guest
-// and a veth as the wire. Copy mode: no veth has another.
+// Two kinds of uplink on an interface: AF_XDP and packet sockets, with the smallest frames, one
+// guest and a veth as the wire. Copy mode: a veth supports no other.
 //
 //   core 0   heddle: switch, uplink, the kernel's side of sending up to the wire
 //   core 1   the driver, and the far end, as on a network: a thread of the kernel takes what comes
 //
-// Without that thread, the kernel runs the far end's side on the core of whoever sends, where it
-// costs more than all the rest. That is measured too, since it is what a veth does by itself.
+// Without that thread, the kernel runs the far end on the sender's core, where it costs more than
+// everything else. That is measured too, because it is the default of a veth.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,11 +23,11 @@ import type { SuiteContext } from './suite.ts';
 export const outwardWorkload = '64 B to the world';
 const sameCoreWorkload = `${outwardWorkload}, far end on the same core`;
 const types = ['packet', 'xdp'] as const;
-/** What AF_XDP is measured against. */
+/** What AF_XDP is compared with. */
 export const packetName = 'heddle, packet';
 
 const warmUpSeconds = 0.3;
-/** For reading the counters at the end of the window, while frames still flow. */
+/** Time to read the counters at the end of the window, while frames still flow. */
 const graceSeconds = 0.2;
 /** An Ethernet frame without its checksum. */
 const frameBytes = 60;
@@ -42,7 +42,7 @@ export function missingForXdp(): string | null {
   }
 }
 
-/** Turn by turn, each with a NIC and an interface of its own that nothing was sent over yet. */
+/** In turns, each with its own NIC and a fresh interface. */
 export async function runUplinksXdp(context: SuiteContext): Promise<void> {
   for (let round = 0; round < context.profile.uplinks.rounds; round += 1) {
     for (const workload of [outwardWorkload, sameCoreWorkload]) {
@@ -89,7 +89,7 @@ async function visit(
   }
 }
 
-/** What arrives at the far end waits there for a thread: NAPI, which a veth has along with GRO. */
+/** Frames that arrive at the far end wait there for a thread: NAPI, which a veth uses with GRO. */
 function moveFarEnd(near: NetworkNamespace, far: NetworkNamespace): void {
   const within = ({ prefix: [command, ...words] }: NetworkNamespace, ...rest: string[]) =>
     run(command!, [...words, ...rest]);
@@ -98,7 +98,7 @@ function moveFarEnd(near: NetworkNamespace, far: NetworkNamespace): void {
   within(far, 'sh', '-c', 'echo 1 > /sys/class/net/far/threaded');
   const threads = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && isFarThread(pid));
   for (const pid of threads) run('taskset', ['-pc', String(generatorCore), pid]);
-  if (threads.length === 0) throw new Error('the kernel has made no thread for the far end');
+  if (threads.length === 0) throw new Error('the kernel created no thread for the far end');
 }
 
 function isFarThread(pid: string): boolean {

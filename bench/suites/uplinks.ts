@@ -1,7 +1,7 @@
-// What an uplink carries: from a guest to another network namespace, to the host, and nothing.
+// What an uplink carries: from a guest to another network namespace, to the host, and when idle.
 //
 //            ┌ near ───────────────────────────┐     ┌ far ┐
-//   driver ══╪═ heddle ─ packet uplink ─ veth ─┼─────┼─►   │   what arrives is counted by the kernel
+//   driver ══╪═ heddle ─ packet uplink ─ veth ─┼─────┼─►   │   the kernel counts what arrives
 //            │   TAP writer ─ TAP ─ bridge ─ veth ───┼─►   │
 //            └─────────────────────────────────┘     └─────┘
 
@@ -27,13 +27,13 @@ export const bridgeName = 'bridge-tap';
 
 const writerScript = fileURLToPath(new URL('../driver/tap-writer.js', import.meta.url));
 const writerSeconds = 20;
-/** For reading the counters at the end of the window, while frames still flow. */
+/** Time to read the counters at the end of the window, while frames still flow. */
 const graceSeconds = 0.2;
 const receiveBufferBytes = 4096;
 
 export async function runUplinks(context: SuiteContext): Promise<void> {
   if (!context.peers.some(({ name }) => name === heddleName)) {
-    context.omit('uplinks', 'it is about Heddle, which was not asked for');
+    context.omit('uplinks', 'it measures only Heddle, which is not selected');
     return;
   }
   const missing = missingForTaps();
@@ -50,11 +50,11 @@ export async function runUplinks(context: SuiteContext): Promise<void> {
   await context.attempt('uplinks, idle', () => runIdleUplinks(context));
 }
 
-/** Whoever sends, and the interface of the far side where it arrives. */
+/** A sender, and the interface on the far side where its frames arrive. */
 interface Way {
   readonly name: string;
   readonly arrival: string;
-  /** Sends for so long. Returns the CPU seconds per second of those who make the frames. */
+  /** Sends for that long. Returns the CPU seconds per second of the frames' producer. */
   send(seconds: number): Promise<number | null>;
   cpuSeconds(): number;
 }
@@ -74,7 +74,7 @@ async function runPacket(context: SuiteContext): Promise<void> {
     await withDriver(peer, 1, options, async (driver) => {
       const cpuSeconds = () => peer.cpuSeconds();
       const ways = [{ ...heddleWay(driver), cpuSeconds }, bridge];
-      // Once for nothing: Heddle's half of it is JavaScript, which V8 compiles when it is warm.
+      // A warm-up: Heddle's part is JavaScript, which V8 compiles once it is warm.
       await driver.flood({ seconds: warmUpSeconds });
       for (let round = 0; round < context.profile.uplinks.rounds; round += 1) {
         for (const way of ways) await visit(context, way, far, round);

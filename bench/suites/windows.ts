@@ -1,7 +1,7 @@
-// What it costs when guests' buffers lie in more places than Heddle can map at once.
+// The cost of guests whose buffers are spread over more memory than Heddle can map at once.
 //
-// Guest memory is seen through windows of 4 MiB each; there are some 890 slots for them. The
-// buffers are visited round and round, the worst order there is: beyond the slots, each is a miss.
+// Guest memory is mapped in windows of 4 MiB each; there are about 890 slots for them. The buffers
+// are used cyclically, which is the worst order: with more windows than slots, every access misses.
 
 import { SLOT_COUNT_MAX } from '../../layout/memory.ts';
 import { isDisturbed } from '../disturbance.ts';

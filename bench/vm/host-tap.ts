@@ -1,4 +1,4 @@
-// TCP between a guest and its host, over a TAP: Heddle's uplink, and QEMU's own back end.
+// TCP between a guest and its host over a TAP: Heddle's uplink against QEMU's own back end.
 
 import { join } from 'node:path';
 import { chardevRole, installedQemuVersion } from '../../src/api/qemu-version.ts';
@@ -34,17 +34,17 @@ export async function runHostTap(context: SuiteContext): Promise<void> {
   await context.attempt(what, () => measure(context));
 }
 
-/** A guest, a host of its own (a network namespace), and the TAP between them. */
+/** A guest, its host (a network namespace), and the TAP between them. */
 interface Place {
   readonly name: string;
   readonly guest: Machine;
-  /** Guest, host and what is between. */
+  /** Guest, host and what is between them. */
   pids(): readonly number[];
   switchPids(): readonly number[];
   close(): Promise<void>;
 }
 
-/** Both guests run all the time; the one that has nothing to do sleeps. */
+/** Both guests run all the time; the idle one sleeps. */
 async function measure(context: SuiteContext): Promise<void> {
   const directory = makeTemporaryDirectory('host');
   const places: Place[] = [];
@@ -58,7 +58,7 @@ async function measure(context: SuiteContext): Promise<void> {
     };
     places.push(await throughHeddle(join(directory.path, 'vf.sock'), boot));
     places.push(await throughQemu(boot));
-    // At once: whoever is not listened to when it is ready says so to nobody.
+    // In parallel: a guest reports only once that it is ready, and somebody must listen.
     await Promise.all(places.map(({ guest }) => guest.booted()));
     for (const { guest } of places) await reach(guest, hostAddress);
     for (let round = 0; round < context.profile.uplinks.guestRounds; round += 1) {

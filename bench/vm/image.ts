@@ -1,4 +1,4 @@
-// The demo's guest, and Perl beside it for requests and responses over UDP.
+// The demo's guest, with Perl for requests and responses over UDP.
 
 import { appendFileSync, copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,10 +7,10 @@ import { guestImage } from '../../src/demo/guest/image.ts';
 import type { Kernel } from '../../src/demo/guest/kernel.ts';
 import { run } from '../commands.ts';
 
-/** Essential in Debian, so it is there. */
+/** Essential in Debian, so it is always installed. */
 const perl = '/usr/bin/perl';
 
-/** Puts the image into a directory. The kernel unpacks one archive after the other. */
+/** Writes the image into a directory. The kernel unpacks concatenated archives. */
 export function buildImage(kernel: Kernel, directory: string): string {
   const path = join(directory, 'guest.cpio');
   copyFileSync(guestImage(kernel), path);

@@ -20,24 +20,24 @@ export interface LinkEnd {
 
 export interface Link {
   readonly name: string;
-  /** Whether it can carry unfinished checksums and segments, so that guests save the work. */
+  /** Whether it can carry incomplete checksums and super-frames, which saves the guests work. */
   readonly canOffload: boolean;
-  /** Null when it can run here, otherwise the reason why not. */
+  /** Null if it can run here, otherwise the reason. */
   available(): string | null;
   /** Starts what is between the machines. */
   start(offloads: Offloads): Promise<readonly [LinkEnd, LinkEnd]>;
-  /** Also after a start that failed. Leaves nothing behind. */
+  /** Also called after a failed start. Leaves nothing behind. */
   stop(): Promise<void>;
-  /** What a machine must be started with, to be where its network device is. */
+  /** The command prefix that starts a machine in the namespace of its network device. */
   prefix(): readonly string[];
-  /** The processes between the machines; a bridge of the kernel's has none. */
+  /** The processes between the machines; a bridge of the kernel has none. */
   pids(): readonly number[];
 }
 
-/** Of both guests, of neither, or of the first alone. */
+/** Of both guests, of neither, or of the first one only. */
 export type Offloads = 'all' | 'none' | 'mixed';
 
-/** Every offload of the virtio device, both ways. */
+/** Every offload of the virtio device, in both directions. */
 const withoutOffloads = [
   ...['csum', 'gso', 'guest_csum', 'guest_tso4', 'guest_tso6', 'guest_ecn', 'guest_ufo'],
   ...['host_tso4', 'host_tso6', 'host_ecn', 'host_ufo'],
@@ -45,13 +45,13 @@ const withoutOffloads = [
   .map((name) => `${name}=off`)
   .join(',');
 
-/** Of the two guests, by their index. */
+/** `index`: of the guest. */
 function deviceOf(offloads: Offloads, index: number): Pick<LinkEnd, 'device'> {
   const isPlain = offloads === 'none' || (offloads === 'mixed' && index === 1);
   return isPlain ? { device: withoutOffloads } : {};
 }
 
-/** A switch that speaks vhost-user, and that the other suites use too. */
+/** A switch that speaks vhost-user, as in the other suites. */
 export function vhostUserLink(peer: Peer): Link {
   let remove = () => {};
   return {
@@ -80,7 +80,7 @@ export function vhostUserLink(peer: Peer): Link {
   };
 }
 
-/** The kernel's bridge with two TAPs, in a network namespace that exists only for this. */
+/** The kernel's bridge with two TAPs, in its own network namespace. */
 export function bridgeLink(): Link {
   let namespace: NetworkNamespace | null = null;
   return {
@@ -114,7 +114,7 @@ export function missingForTaps(): string | null {
   return missingForNamespaces();
 }
 
-/** QEMU to QEMU, with nothing between them but a socket. */
+/** QEMU to QEMU, connected by a socket. */
 export function streamLink(): Link {
   let remove = () => {};
   return {
@@ -154,7 +154,7 @@ export function vdeLink(): Link {
       child = new Child('vde_switch', 'vde_switch', ['--sock', place, '--nostdin']);
       const end = performance.now() + startSeconds * 1000;
       while (!existsSync(join(place, 'ctl'))) {
-        if (child.hasEnded || performance.now() > end) throw child.failure('made no socket');
+        if (child.hasEnded || performance.now() > end) throw child.failure('created no socket');
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
       const netdev = { netdev: `vde,id=net,sock=${place}` };

@@ -1,4 +1,4 @@
-// A Linux guest under QEMU on any kind of network: the demo's guest, with another cable.
+// A Linux guest under QEMU on any kind of network: the demo's guest with another network device.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -62,7 +62,7 @@ export class Machine {
     ended.catch(() => {});
   }
 
-  /** Runs a shell script in the guest and returns its output; an exit code other than 0 throws. */
+  /** Runs a shell script in the guest and returns its output. Rejects unless the exit code is 0. */
   async run(script: string, timeoutSeconds = 60): Promise<string> {
     const answer = this.#channel.send(script, timeoutSeconds);
     const patience = timeoutSeconds + answerSeconds;
@@ -102,8 +102,8 @@ export class Machine {
 function argumentsOf({ name, mac, address, kernel, image, end }: MachinePlan): string[] {
   const all = qemuArguments({ name, mac, address, socket: '' }, kernel, image);
   const nic = all.findIndex((word) => word.startsWith('socket,id=vf,')) - 1;
-  if (nic < 0) throw new Error('the demo’s QEMU arguments have changed: where is its NIC?');
-  // Without MSI-X for all, because QEMU 7.2 without KVM needs that of vhost-user.
+  if (nic < 0) throw new Error('the demo’s QEMU arguments have changed: they have no NIC');
+  // None has MSI-X, because QEMU 7.2 without KVM does not support it with vhost-user.
   const device = ['virtio-net-pci,netdev=net,romfile=,vectors=0', `mac=${mac}`];
   if (end.device !== undefined) device.push(end.device);
   return [

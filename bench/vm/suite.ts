@@ -22,14 +22,14 @@ import { Machine } from './machine.ts';
 import { pingTimes, reach, requestTimes, streamMbps } from './traffic.ts';
 
 const addresses = ['10.0.0.1', '10.0.0.2'] as const;
-/** The machines and the switch share two cores, so nobody else may have much of them. */
+/** The machines and the switch share two cores, so other work may use only this much of them. */
 export const foreignCoresMax = 0.1;
 /** testpmd’s vhost ports do not learn addresses; it is measured where that does not matter. */
 const ceilingName = 'testpmd-vhost';
 
 const vmOnlyLinks = (): readonly Link[] => [bridgeLink(), streamLink(), vdeLink()];
 
-/** Guests that leave checksums and segments to the NIC are another world than those that don't. */
+/** Guests that leave checksums and segmentation to the NIC are measured separately. */
 export const tcpPlain = 'TCP, no offloads';
 export const tcpOffloaded = 'TCP, offloads';
 /** One guest of each kind. */
@@ -73,7 +73,7 @@ function usableLinks(context: SuiteContext): Link[] {
 
 function offloadsOf({ profile }: SuiteContext, { name, canOffload }: Link): readonly Offloads[] {
   if (!canOffload) return ['none'];
-  // What becomes of unlike guests is promised of Heddle only.
+  // Only Heddle promises something about unlike guests.
   return name === heddleName && profile.vm.hasMixed ? ['none', 'mixed', 'all'] : ['none', 'all'];
 }
 
@@ -100,7 +100,7 @@ async function visit(
       const plan = { name, mac, address, kernel, image, end, prefix: link.prefix() };
       const machine = new Machine(plan);
       machines.push(machine);
-      // One after the other: of a stream, the server must be there first.
+      // One after another: the server of a stream link must exist first.
       await machine.booted();
     }
     const [client, server] = machines as [Machine, Machine];
@@ -149,7 +149,7 @@ async function measure(
       ['both ways', 'Mbit/s', there + back],
     ];
   });
-  // Single datagrams have nothing to leave to anyone.
+  // Single datagrams need no offloads.
   if (offloads !== 'none') return;
   await record('UDP request/response', async () => {
     const { p50, p99 } = await requestTimes(client, server, addresses[1], trips);

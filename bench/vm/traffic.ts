@@ -5,7 +5,7 @@ import type { Machine } from './machine.ts';
 const graceSeconds = 30;
 const port = 5301;
 
-// Afresh for each stream: a server whose client vanished waits for it.
+// A new server for each stream: one whose client has vanished waits for it.
 const serverScript = `
 killall -q iperf3
 iperf3 --server --daemon
@@ -27,7 +27,7 @@ export async function streamMbps(
   return await streamTo(client, serverAddress, seconds, isReverse);
 }
 
-/** The same to a server that runs already, in a guest or not. */
+/** The same with a server that already runs, in a guest or elsewhere. */
 export async function streamTo(
   client: Machine,
   serverAddress: string,
@@ -51,7 +51,7 @@ export interface RoundTrips {
   readonly average: number;
 }
 
-/** Milliseconds, by ping. */
+/** Milliseconds, from ping. */
 export async function pingTimes(
   from: Machine,
   address: string,
@@ -59,7 +59,7 @@ export async function pingTimes(
 ): Promise<RoundTrips> {
   const output = await from.run(`ping -q -c ${count} -i 0.01 -W 2 ${address}`, count + 10);
   const found = /= ([\d.]+)\/([\d.]+)\/[\d.]+ ms/.exec(output);
-  if (found === null) throw new Error(`Cannot read what ping printed:\n${output}`);
+  if (found === null) throw new Error(`Cannot parse the output of ping:\n${output}`);
   return { min: Number(found[1]), average: Number(found[2]) };
 }
 
@@ -76,7 +76,7 @@ bind(S, at('0.0.0.0')) or die "bind: $!";
 while (defined(my $from = recv(S, my $data, 64, 0))) { send(S, $data, 0, $from) }
 `;
 
-/** The other side may not listen yet: the first request is repeated. */
+/** The other side may not listen yet, so the first request is repeated. */
 const askScript = (address: string, count: number) => `${perlHead}
 setsockopt(S, 1, 20, pack('q2', 1, 0)) or die "timeout: $!";
 my $to = at('${address}');
