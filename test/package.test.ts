@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { heddle } from './support/command-process.ts';
 import { TestNic } from './support/test-nic.ts';
 
-// What others install: the product and the test kit, nothing of our own tests and benchmarks.
+// The contents of the package: the product and the test kit, without our tests and benchmarks.
 
 interface Manifest {
   dependencies: Record<string, string>;
@@ -44,7 +44,7 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true }));
 
 describe('the package', () => {
-  it('holds the product, its firmware and its schema, and nothing else', () => {
+  it('contains the product, its firmware and its schema, and nothing else', () => {
     const compiled = /^dist\/(src|layout)\/[\w/-]+\.(js|js\.map|d\.ts)$/;
     const others = paths.filter((path) => !compiled.test(path)).sort();
     const built = ['dist/firmware/heddle.wasm', 'dist/schema.json'];
@@ -52,7 +52,7 @@ describe('the package', () => {
     expect(paths).toContain('dist/src/cli/main.js');
   });
 
-  it('imports nothing that only a checkout has', () => {
+  it('imports nothing that is only in a checkout', () => {
     const scripts = paths.filter((path) => /\.(js|d\.ts)$/.test(path));
     expect(scripts.length, 'the search finds scripts').toBeGreaterThan(200);
     const checkoutOnly = Object.keys(manifest.devDependencies)
@@ -68,7 +68,7 @@ describe('the package', () => {
   it.each([
     ['heddle', 'createNic'],
     ['heddle/testing', 'MockGuest'],
-  ])('%s can be imported where it is installed', (specifier, name) => {
+  ])('%s can be imported from an installation', (specifier, name) => {
     const script = `import { ${name} } from '${specifier}'; console.log(typeof ${name});`;
     const words = ['--input-type=module', '--eval', script];
     const said = execFileSync(process.execPath, words, { cwd: directory, encoding: 'utf8' });
@@ -93,7 +93,7 @@ describe('the package', () => {
   });
 });
 
-/** The examples of the page, in the order in which they stand there. */
+/** The examples of the page, in order. */
 function example(name: string): string {
   const page = readFileSync(join(root, 'docs/testing-kit.md'), 'utf8');
   const blocks = [...page.matchAll(/^```js\n(.*?)^```$/gms)].map(([, text]) => text ?? '');

@@ -3,16 +3,16 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
-// The house rules that a machine can check. A rule that is in the way is changed here, in words.
+// The house rules that a machine can check. To change a rule, change it here.
 
 const COLUMNS_MAX = 100;
 const FUNCTION_LINES_MAX = 70;
 const FILE_LINES_MAX = 400;
 const TEST_LINES_MAX = 600;
 
-/** Who may import whom in src/, types included: a room imports from itself and those before it. */
+/** Import order of src/, including types: a room imports from itself and from earlier ones. */
 const SRC_ORDER: readonly (readonly string[])[] = [
-  // What all others use: errors, life cycles, promises that are watched.
+  // Used by all others: errors, life cycles, handling of promises.
   [
     'uplink-errors',
     'errors',
@@ -43,7 +43,7 @@ const SRC_ORDER: readonly (readonly string[])[] = [
 ];
 /** All that the test kit may import of the product: it is the other side of the same socket. */
 const KIT_IMPORTS = /^(layout|src\/os|src\/testing)\/|^src\/vhost-user\/message\.ts$/;
-/** As data flows in the firmware: each room may import from those before it. */
+/** The direction of data in the firmware: each room may import from earlier ones. */
 const FIRMWARE_ORDER = [
   'headers',
   'memory',
@@ -75,14 +75,14 @@ function linesOf(path: string): string[] {
   return textOf(path).split('\n');
 }
 
-/** `path:line` wherever a pattern stands, so that the failure can be clicked. */
+/** `path:line` of each match, which terminals turn into a link. */
 function places(paths: readonly string[], pattern: RegExp): string[] {
   return paths.flatMap((path) =>
     linesOf(path).flatMap((line, index) => (pattern.test(line) ? [`${path}:${index + 1}`] : [])),
   );
 }
 
-/** The files that a file imports by a relative path, from the root on. */
+/** The files that a file imports by relative paths, as paths from the root. */
 function importsOf(path: string): string[] {
   const found = [...textOf(path).matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)];
   return found.map(([, specifier]) => {
@@ -96,7 +96,7 @@ function roomOf(path: string): string {
   return (path.split('/')[1] ?? '').replace(/\.ts$/, '');
 }
 
-/** Name and length of each function: from its first line to the brace at the same indentation. */
+/** Place and length of each function: from its first line to the brace at the same indentation. */
 function functionsOf(path: string): { place: string; lines: number }[] {
   const lines = linesOf(path);
   const start = /^(\s*)(?:export |async |static |override |get |set )*(?:function\b|#?\w+\()[^;]*$/;
@@ -106,7 +106,7 @@ function functionsOf(path: string): { place: string; lines: number }[] {
       return [];
     const end = lines.findIndex((other, at) => at > index && other === `${indent}}`);
     const between = lines.slice(index + 1, end);
-    // A call is not a function: its end comes at a smaller indentation first.
+    // Not a function but a call if a line with a smaller indentation comes first.
     const isCall = between.some(
       (one) => one !== '' && !one.startsWith(`${indent} `) && !/^\s*\)/.test(one),
     );
@@ -116,7 +116,7 @@ function functionsOf(path: string): { place: string; lines: number }[] {
 
 describe('sizes', () => {
   it(`no line is longer than ${COLUMNS_MAX} columns`, () => {
-    // A drawing is not squeezed, and a sentence in quotes not broken.
+    // Drawings and quoted sentences are not wrapped.
     const isWhole = (line: string) =>
       /[─│┌└├►◄→]|"[^"]{50,}"|'[^']{50,}'|`[^`]{50,}`|https?:/.test(line);
     const long = sources.flatMap((path) =>
@@ -143,7 +143,7 @@ describe('sizes', () => {
 });
 
 describe('imports', () => {
-  it('layout/ imports nothing, but for the map of the memory, which is made of the others', () => {
+  it('layout/ imports nothing, except for the memory map, which is composed of the others', () => {
     const files = product.filter((path) => path.startsWith('layout/'));
     const importers = files.filter((path) => /^import|^export .* from/m.test(textOf(path)));
     expect(importers).toEqual(['layout/memory.ts']);
@@ -151,7 +151,7 @@ describe('imports', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('firmware/ imports itself and layout/, in the order of the data', () => {
+  it('firmware/ imports itself and layout/, in the direction of data', () => {
     const wrong = product
       .filter((path) => path.startsWith('firmware/'))
       .flatMap((path) =>
@@ -167,7 +167,7 @@ describe('imports', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('src/ never imports firmware/, test/ or bench/, and no room one above it', () => {
+  it('src/ never imports firmware/, test/ or bench/, and no room imports a later one', () => {
     const level = (path: string) => SRC_ORDER.findIndex((rooms) => rooms.includes(roomOf(path)));
     const wrong = product
       .filter((path) => path.startsWith('src/'))
@@ -183,38 +183,38 @@ describe('imports', () => {
     expect(unlisted, 'rooms without a place in the order').toEqual([]);
   });
 
-  it('the test kit imports little of the product, and the product nothing of the kit', () => {
+  it('the test kit imports little of the product, and the product nothing from the kit', () => {
     const edges = product.flatMap((path) => importsOf(path).map((target) => ({ path, target })));
     expect(edges.filter(({ path, target }) => isKit(path) && !KIT_IMPORTS.test(target))).toEqual(
       [],
     );
-    // The demo shows the product to people: its built-in guests are the kit's.
+    // The demo may: its built-in guests are those of the kit.
     const wrong = edges.filter(
       ({ path, target }) => isKit(target) && !isKit(path) && roomOf(path) !== 'demo',
     );
     expect(wrong).toEqual([]);
   });
 
-  it('no file imports itself, by whatever way round', () => {
-    const circles: string[] = [];
+  it('there are no import cycles', () => {
+    const cycles: string[] = [];
     const finished = new Set<string>();
     const walk = (path: string, trail: readonly string[]): void => {
       if (finished.has(path)) return;
       const at = trail.indexOf(path);
       if (at >= 0) {
-        circles.push([...trail.slice(at), path].join(' → '));
+        cycles.push([...trail.slice(at), path].join(' → '));
         return;
       }
       for (const target of importsOf(path)) walk(target, [...trail, path]);
       finished.add(path);
     };
     for (const path of sources) walk(path, []);
-    expect(circles).toEqual([]);
+    expect(cycles).toEqual([]);
   });
 
   it('only src/os calls C', () => {
     const importers = sources.filter((path) => /^import .*'koffi'/m.test(textOf(path)));
-    // The TAP devices and namespaces of a test need calls that the product must not have.
+    // The TAP devices and namespaces of tests need calls that the product must not have.
     const isAllowed = (path: string) =>
       path.startsWith('src/os/') || /^test\/support\/(tap|namespace)\.ts$/.test(path);
     const wrong = importers.filter((path) => !isAllowed(path));
@@ -227,28 +227,28 @@ describe('imports', () => {
   });
 });
 
-describe('what is not written', () => {
+describe('what must not occur', () => {
   it('no `any`', () => {
     const typed = sources.filter((path) => path !== 'test/tidy.test.ts');
     expect(places(typed, /(?::|\bas|<|\|)\s*any\b(?!\w)(?=[\s;,)>[\]|]|$)/)).toEqual([]);
   });
 
   it('no default exports', () => {
-    // Both are found by their runner through the default export.
+    // Vitest finds its configuration and its reporter through the default export.
     const files = places(sources, /^export default/).map((place) => place.split(':')[0]);
     expect(files).toEqual(['scripts/tally-reporter.mjs', 'vitest.config.ts']);
   });
 
-  it('no promise goes unwatched', () => {
-    // Biome finds the bare ones (noFloatingPromises). These two hide one from it: `void work()`,
-    // and an async function where nobody waits for what it returns.
+  it('no promise is ignored', () => {
+    // Biome finds bare ones (noFloatingPromises). Two things hide one from it: `void work()`, and
+    // an async function whose result nobody awaits.
     const hosts = product.filter((path) => path.startsWith('src/'));
     const dropped = /(?:^|[^:\s|<>])\s+void\s+[\w#(]|=>\s*void\s+[\w#(]|^\s*void\s+[\w#(]/;
     expect(places(hosts, dropped)).toEqual([]);
     const unawaited =
       /\b(?:setTimeout|setInterval|setImmediate|nextTick|queueMicrotask|on|once)\([^=]*\basync\b/;
     expect(places(hosts, unawaited)).toEqual([]);
-    // The patterns find what they look for.
+    // The patterns must find what they are for.
     for (const line of ['  void work();', 'x(() => void work());', 'a && void work();']) {
       expect(line).toMatch(dropped);
     }
@@ -258,7 +258,7 @@ describe('what is not written', () => {
     }
   });
 
-  it('nothing put off', () => {
+  it('no deferred work', () => {
     const later = new RegExp(['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX'].join('|'));
     expect(places(sources, later)).toEqual([]);
   });
@@ -280,9 +280,9 @@ describe('what is not written', () => {
   });
 });
 
-describe('what is there is used', () => {
+describe('everything is used', () => {
   it('every constant of layout/', () => {
-    // The kit is the other side of the same rings: what only it needs is its own to define.
+    // The kit is the other side of the same rings: it defines what only it needs.
     const users = product.filter((path) => !isKit(path));
     const dead = product
       .filter((path) => path.startsWith('layout/'))

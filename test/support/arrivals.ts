@@ -1,17 +1,17 @@
-/** Frames that have come to the far end of a wire, and who waits for them. */
+/** Frames that arrived at the far end of a wire, and who waits for them. */
 export class Arrivals {
   readonly frames: Uint8Array[] = [];
   #count = 0;
   #resolve: (() => void) | null = null;
 
-  /** To be called when frames have been added. */
+  /** To be called after frames were added. */
   tell(): void {
     if (this.frames.length < this.#count) return;
     this.#resolve?.();
     this.#resolve = null;
   }
 
-  /** Resolves when `count` frames lie there. Only the last who waits is told. */
+  /** Resolves when there are `count` frames. Only the last waiter is notified. */
   wait(count: number): Promise<void> {
     return new Promise((resolve) => {
       this.#count = count;

@@ -6,7 +6,7 @@ function sum(drops: Record<string, number>): number {
   return Object.values(drops).reduce((total, count) => total + count, 0);
 }
 
-/** What does not add up, in words; empty if every frame is accounted for. */
+/** Counters that do not balance, in words; empty if every frame is accounted for. */
 export function imbalances(stats: NicStats): string[] {
   const problems: string[] = [];
   let forwarded = 0;
@@ -30,7 +30,7 @@ export function imbalances(stats: NicStats): string[] {
   return problems;
 }
 
-/** Drops that the table of reasons does not know of this direction. */
+/** Drops whose reason does not belong to this direction. */
 function foreignDrops(port: string, direction: Direction, drops: Drops): string[] {
   const known = countersOf(DROP_REASONS, direction).map(([name]) => name);
   const foreign = Object.keys(drops).filter((name) => !known.includes(name));

@@ -1,5 +1,5 @@
-// The `heddle` command as its users run it, a process of its own. Node 20 runs no TypeScript, so it
-// is the built one: `npm run build` comes first.
+// The `heddle` command as its users run it, as a process. Node 20 cannot run TypeScript, so this is
+// the built command: run `npm run build` first.
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -32,7 +32,7 @@ export function heddle(
   });
 }
 
-/** A command that goes on until it is told to stop. */
+/** A command that runs until it is stopped. */
 export class RunningCommand {
   readonly process: ChildProcess;
   stdout = '';
@@ -52,7 +52,7 @@ export class RunningCommand {
     });
   }
 
-  /** Waits for what stdout must say; an early end or 20 s without it is an error. */
+  /** Waits until stdout matches. Throws after 20 s, or if the command ends before. */
   async said(pattern: RegExp): Promise<void> {
     const deadline = Date.now() + 20_000;
     while (!pattern.test(this.stdout)) {

@@ -5,7 +5,7 @@ import * as virtio from '../../layout/virtio.ts';
 export const OK = virtio.CONTROL_OK;
 export const ERROR = virtio.CONTROL_ERROR;
 
-/** Features that a driver takes to use all of a control queue. */
+/** Features that a driver accepts to use all of a control queue. */
 export const CONTROL_FEATURES: readonly number[] = [
   virtio.VIRTIO_NET_F_CTRL_VQ,
   virtio.VIRTIO_NET_F_CTRL_RX,
@@ -59,7 +59,7 @@ export function setGuestOffloads(bits: readonly number[]): Uint8Array {
 
 export interface RssConfig {
   types: number;
-  /** One less than the entries, unless said otherwise. */
+  /** Default: one less than the number of entries. */
   mask?: number;
   unclassified: number;
   table: readonly number[];

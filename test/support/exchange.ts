@@ -8,11 +8,11 @@ export interface ExchangeOptions {
   lengthMin?: number;
   lengthMax?: number;
   seed?: number;
-  /** Receive buffers that one frame may take. */
+  /** Receive buffers that one frame may use. */
   buffersPerFrame?: number;
 }
 
-/** Frames of one flow, numbered, with lengths and contents that follow from the seed. */
+/** Numbered frames of one flow; the seed gives their lengths and contents. */
 export function flowFrames(to: string, from: string, options: ExchangeOptions): Uint8Array[] {
   const { count, lengthMin = 60, lengthMax = 1514, seed = 1 } = options;
   const random = new Random(seed);
@@ -24,7 +24,7 @@ export function flowFrames(to: string, from: string, options: ExchangeOptions): 
 
 /**
  * Sends frames from one guest to another, never more at once than the receiver has buffers for, and
- * checks that each arrives byte by byte and in order.
+ * checks that each arrives intact and in order.
  */
 export async function exchange(
   lab: TestNic,

@@ -2,9 +2,9 @@ import { run } from '../../src/cli/program.ts';
 import type { NicConfigInput } from '../../src/config/types.ts';
 import { FakeNic } from './fake-nic.ts';
 
-// The command with a NIC that moves no frames. SIGUSR2 makes it report two events. By environment:
-// FAKE_WAITS holds the start until SIGHUP, FAKE_HANGS makes the NIC never close, and FAKE_FAILS
-// throws two errors that nobody catches before the events.
+// The command with a NIC that moves no frames. SIGUSR2 makes it report two events. Environment:
+// FAKE_WAITS delays the start until SIGHUP, FAKE_HANGS makes the NIC never close, and FAKE_FAILS
+// throws two uncaught errors before the events.
 
 async function createNic(config: NicConfigInput): Promise<FakeNic> {
   if (process.env.FAKE_WAITS) await waitForHangUp();
@@ -27,9 +27,9 @@ async function waitForHangUp(): Promise<void> {
 
 function failUncaught(): void {
   setImmediate(() => {
-    throw new Error('thrown where nobody catches');
+    throw new Error('thrown and uncaught');
   });
-  void Promise.reject(new Error('rejected where nobody catches'));
+  void Promise.reject(new Error('rejected and uncaught'));
 }
 
 process.exitCode = await run(process.argv.slice(2), { createNic });

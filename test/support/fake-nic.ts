@@ -1,4 +1,4 @@
-// A NIC that keeps its promises but moves no frames: the API and the CLI are tested against it.
+// A NIC that has the interface of a real one but moves no frames, to test the API and the CLI.
 
 import { EventEmitter } from 'node:events';
 import { applyActions } from '../../src/config/apply-actions.ts';
@@ -45,7 +45,7 @@ function rxStats(): RxStats {
 export class FakeNic implements Nic {
   readonly name: string;
   isClosed = false;
-  /** Names of the VFs in the order in which their session ended. */
+  /** Names of the VFs, in the order in which their sessions ended. */
   readonly disconnected: string[] = [];
   readonly #events = new EventEmitter();
   #config: NicConfig;
@@ -239,7 +239,7 @@ export class FakeNic implements Nic {
     this.#events.off(event, listener);
   }
 
-  /** What a guest would cause. */
+  /** Reports an event, as a guest would cause it. */
   emit<Name extends NicEventName>(event: Name, detail: NicEvents[Name]): void {
     this.#events.emit(event, detail);
   }

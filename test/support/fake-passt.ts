@@ -1,19 +1,19 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 export interface FakePasst {
-  /** What `--version` prints. */
+  /** The output of `--version`. */
   version?: string;
-  /** Words that it refuses as passt refuses options that it does not know. */
+  /** Options that it rejects as unknown. */
   unknown?: readonly string[];
-  /** Where each of its starts leaves its process and its words, a line of JSON each. */
+  /** A file to which each start writes its process id and its arguments, as a line of JSON. */
   journal?: string;
-  /** A listening socket: what comes over the stream goes there, and the other way. */
+  /** A listening socket, to which the data of the stream is relayed, and back. */
   relay?: string;
 }
 
 /**
- * Writes a program that behaves towards Heddle as passt does. A shell's script, since it must find
- * fault as fast as passt; only what passes frames on is JavaScript, beside it.
+ * Writes a program that behaves towards Heddle as passt does. It is a shell script, since it must
+ * fail as fast as passt; only the relay is JavaScript, in a second file.
  */
 export function writeFakePasst(file: string, behaviour: FakePasst): void {
   const { version = '', unknown = [], journal, relay } = behaviour;

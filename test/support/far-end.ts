@@ -13,15 +13,15 @@ import { acquirePoller, type PollerLease } from '../../src/testing/shared-poller
 import { VdeSource } from '../../src/uplinks/vde.ts';
 import { Arrivals } from './arrivals.ts';
 
-/** The other end of an uplink's wire, as a test holds it. */
+/** The other end of an uplink's wire, in the hands of a test. */
 export interface FarEnd {
-  /** What has come so far, oldest first. */
+  /** What has arrived so far, oldest first. */
   readonly frames: Uint8Array[];
-  /** Resolves when `count` frames lie there. */
+  /** Resolves when there are `count` frames. */
   arrived(count: number): Promise<void>;
-  /** False if there is no room now. `header`: virtio-net's, if the wire has one and it matters. */
+  /** False if there is no room. `header`: virtio-net's, if the wire has one and it matters. */
   send(frame: Uint8Array, header?: Uint8Array): boolean;
-  /** Whether what has come is read; otherwise it piles up in the kernel. */
+  /** Whether frames are read; otherwise they pile up in the kernel. */
   setReading(isReading: boolean): void;
   close(): void;
 }
@@ -30,7 +30,7 @@ const ROOM = 131072;
 const ENOTSOCK = 88;
 
 /**
- * Reads and writes whole frames at one descriptor, each with `headerSize` bytes of zeros before it.
+ * Reads and writes whole frames at one descriptor, each after `headerSize` bytes of zeros.
  */
 class MessageEnd implements FarEnd {
   readonly fd: number;
@@ -72,13 +72,13 @@ class MessageEnd implements FarEnd {
     c.close(this.fd);
   }
 
-  /** Lets go of the descriptor, which is another's to close. */
+  /** Releases the descriptor without closing it. */
   detach(): void {
     this.#lease.poller.remove(this.fd);
     this.#lease.release();
   }
 
-  /** A TAP is no socket; its descriptor does not block anyway. */
+  /** A TAP is not a socket; its descriptor does not block anyway. */
   #readOne(): number {
     const { base } = this.#memory;
     const length = c.recv(this.fd, base, ROOM, MSG_DONTWAIT);
@@ -104,7 +104,7 @@ export function openInterfaceEnd(name: string): FarEnd {
   return new MessageEnd(fd, PACKET_HEADER_SIZE);
 }
 
-/** Whoever holds a TAP: what is sent to the interface, and what the interface receives. */
+/** The holder of a TAP: it receives what is sent to the interface, and the other way round. */
 export function openTapEnd(name: string): FarEnd {
   const queue = openTapQueue(name, NET_HEADER_SIZE, false);
   if (typeof queue === 'number') throw new Error(`no TAP ${name}: errno ${queue}`);
@@ -112,11 +112,11 @@ export function openTapEnd(name: string): FarEnd {
 }
 
 /**
- * A peer of QEMU's dgram: bound to `path`, sending to `peer`. QEMU's own socket is not connected.
- * One that is hears nobody but `peer`.
+ * A peer of QEMU's dgram: bound to `path`, sending to `peer`. QEMU's own socket is not connected. A
+ * connected one receives only from `peer`.
  */
 export function openDgramEnd(path: string, peer: string, { isConnected = false } = {}): FarEnd {
-  // Renamed into place, so that whoever sends meets the one before or this one, never none.
+  // Renamed into place, so that a sender always finds this socket or the previous one.
   const draft = `${path}.new`;
   const fd = bindDatagramSocket(draft);
   const { ino } = lstatSync(draft);
@@ -135,20 +135,20 @@ export function openDgramEnd(path: string, peer: string, { isConnected = false }
     close: () => {
       receiver.close();
       if (sender !== receiver) sender.close();
-      // By now the path may be another's.
+      // By now another socket may be at this path.
       if (lstatSync(path, { throwIfNoEntry: false })?.ino === ino) rmSync(path);
     },
   };
 }
 
-/** A frame as it stands in a stream. */
+/** A frame as it is in a stream. */
 export function withLength(frame: Uint8Array): Uint8Array {
   const prefix = Buffer.alloc(4);
   prefix.writeUInt32BE(frame.length);
   return Buffer.concat([prefix, frame]);
 }
 
-/** A peer of QEMU's stream: each frame behind its length. */
+/** A peer of QEMU's stream: each frame follows its length. */
 export class StreamEnd implements FarEnd {
   readonly #arrivals = new Arrivals();
   readonly #path: string;
@@ -185,7 +185,7 @@ export class StreamEnd implements FarEnd {
     return this.sendBytes(withLength(frame));
   }
 
-  /** Any part of the stream: frames need not be whole. What is sent in one go is one write. */
+  /** Any part of the stream: it may split frames. It is sent as one write. */
   sendBytes(bytes: Uint8Array): boolean {
     const socket = this.#socket;
     if (socket === null) return false;

@@ -5,28 +5,27 @@ import { checked } from '../../src/os/system-error.ts';
 import { descriptorsIn, replaceDescriptors } from '../../src/state/saved.ts';
 
 const F_DUPFD_CLOEXEC = 1030;
-/** Numbers from here on are not those of any descriptor that is closed meanwhile. */
+/** No descriptor that closes meanwhile has a number from here on. */
 const OTHERS_FIRST = 500;
 
 /**
- * How many descriptors this process holds: what a test opened and nobody closed shows as a
- * difference.
+ * How many descriptors this process holds: the difference shows what a test left open.
  */
 export function openFdCount(): number {
   awaitCloses();
   return readdirSync('/proc/self/fd').filter((fd) => isHeld(`/proc/self/fd/${fd}`)).length;
 }
 
-/** Not so: what is open for a moment only, as the listing itself and the watchdog's looks are. */
+/** Without those that are open only briefly: the listing's own and the watchdog's. */
 function isHeld(path: string): boolean {
   try {
     return !readlinkSync(path).startsWith('/proc/');
   } catch {
-    return false; // it is gone already
+    return false; // closed meanwhile
   }
 }
 
-/** A state whose descriptors are duplicates; the ones that it named are closed. */
+/** A state with duplicates of its descriptors; the originals are closed. */
 export function withOtherDescriptors<State>(state: State): State {
   const others = new Map(
     descriptorsIn(state).map((fd) => {

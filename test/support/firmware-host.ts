@@ -44,10 +44,10 @@ import { createRingSetup } from '../../src/virtqueue/ring-setup.ts';
 
 const FIRMWARE = new URL('../../dist/firmware/heddle.wasm', import.meta.url);
 const PAGE_SIZE = 4096;
-/** A guest of a test sets nothing through its control queue. */
+/** The guest of a test sets nothing through its control queue. */
 const SETTINGS = new ControlSettings();
 
-/** What dist/firmware/heddle.wasm exports: what the processor uses, and parts that tests call. */
+/** Exports of dist/firmware/heddle.wasm: those for the processor, and parts that tests call. */
 export interface Firmware extends ProcessorFirmware {
   copy(to: number, from: number, length: number): void;
   flowHash(header: number, length: number): number;
@@ -69,15 +69,15 @@ export interface HostOptions {
 
 let module: WebAssembly.Module | null = null;
 
-/** The firmware's module: once for all tests of a file. */
+/** The firmware's module, compiled once for all tests of a file. */
 export function firmwareModule(): WebAssembly.Module {
   module ??= new WebAssembly.Module(readFileSync(FIRMWARE));
   return module;
 }
 
 /**
- * The firmware in this very thread, with what a processor has: its address space, its windows, the
- * shared state. `turn` is called whenever a test says so. Time is whatever the test sets.
+ * The firmware in this thread, with what a processor has: its address space, its windows, the
+ * shared state. A test calls `turn` and sets the time.
  */
 export class FirmwareHost {
   readonly shared = new SharedState();
@@ -87,7 +87,7 @@ export class FirmwareHost {
   firmware: Firmware;
   readonly windows: Windows;
   readonly guests = new Map<number, HostedGuest>();
-  /** Rings that the firmware wants their guests called for, in order. */
+  /** Rings whose guests the firmware wants called, in order. */
   readonly signals: number[] = [];
   readonly faults: number[] = [];
   readonly #space = new AddressSpace(this.shared.fd);
@@ -122,7 +122,7 @@ export class FirmwareHost {
     return firmware;
   }
 
-  /** Another instance over the same memory: what only variables of the firmware knew is lost. */
+  /** Another instance over the same memory: the variables of the firmware are lost. */
   restart(): void {
     this.firmware = this.#start();
   }
@@ -135,7 +135,7 @@ export class FirmwareHost {
     return this.windows.evictions;
   }
 
-  /** Ordinary memory at an address of the test's own. */
+  /** Maps ordinary memory at a given address. */
   mapPlain(address: number, sizeBytes: number): void {
     const fd = createMemoryFile('plain', sizeBytes);
     this.linear.map(address, sizeBytes, fd, 0);
@@ -170,7 +170,7 @@ export class FirmwareHost {
     this.view.setUint32(record + vf.VF_RECEIVE_COUNT, receive.length, true);
   }
 
-  /** Moves a VF to other VLANs, as the control plane does between two turns. */
+  /** Changes the VLANs of a VF, as the control plane does between two turns. */
   setVlans(number: number, settings: VlanSettings): void {
     this.firmware.forgetPort(number, 0, FDB_SET_COUNT);
     const record = this.vfRecord(number);
@@ -192,7 +192,7 @@ export class FirmwareHost {
     this.firmware.attachRing(ring.number, descriptors, avail, used, state, kind);
   }
 
-  /** Whether frames for a VF are joined, as the control plane says it. */
+  /** Whether GRO joins frames for a VF, as the control plane sets it. */
   setGro(number: number, isOn: boolean): void {
     for (let queue = 0; queue < this.#guest(number).queues.queueCount; queue += 2) {
       const rest = this.ringWord(number, queue, virtqueue.RING_FLAGS) & ~virtqueue.RING_F_GRO;
@@ -210,7 +210,7 @@ export class FirmwareHost {
     return this.#space.slotsOffset + slot * memory.SLOT_SIZE;
   }
 
-  /** One call of the firmware, and what the host does after it. Returns the flags. */
+  /** One call of the firmware, and the host's work after it. Returns the flags. */
   turn(whom: number = processor.INTERRUPT_ALL): number {
     const flags = this.firmware.turn(whom);
     if ((flags & processor.TURN_MISSED) !== 0) this.mapMissing();
@@ -218,37 +218,37 @@ export class FirmwareHost {
     return flags;
   }
 
-  /** Takes what the firmware has listed for the host. */
+  /** Processes what the firmware has listed for the host. */
   collect(): void {
     this.#collect(processor.REGISTER_SIGNAL_COUNT, memory.SIGNAL_LIST_BASE, this.signals);
     this.#collect(processor.REGISTER_FAULT_COUNT, memory.FAULT_LIST_BASE, this.faults);
   }
 
-  /** Turns until nothing is left to do. Returns the number of turns. */
+  /** Takes turns until nothing is left to do. Returns the number of turns. */
   run(turnsMax = 10_000): number {
     let idle = 0;
     for (let turns = 1; turns <= turnsMax; turns++) {
       const flags = this.turn();
       const isBusy = (flags & (processor.TURN_WORKED | processor.TURN_MISSED)) !== 0;
-      // After a miss the turn goes on behind the ring that missed: only two idle turns are idle.
+      // After a miss, the turn continues after the ring that missed: only two idle turns mean idle.
       idle = isBusy ? 0 : idle + 1;
       if (idle === 2) return turns;
     }
     throw new Error(`the firmware is still busy after ${turnsMax} turns`);
   }
 
-  /** Turns until nothing is left to do, and for so long that no question is remembered. */
+  /** Takes turns until nothing is left to do, and until no request is remembered. */
   settle(): void {
     this.run();
     for (let turns = 0; turns <= QUESTION_TURNS; turns++) this.turn();
   }
 
-  /** Answers a miss: a window, "there is no such memory", or "no slot is free". */
+  /** Answers a miss: a window, "no such memory", or "no free slot". */
   mapMissing(): void {
     this.#misses.resolve();
   }
 
-  /** Takes the windows of a VF away, as a change of its memory between two turns does. */
+  /** Removes the windows of a VF, as a change of its memory between two turns does. */
   forgetWindows(number: number): void {
     this.windows.setRegions(number, []);
     while (this.windows.hasLeftovers) this.windows.sweep();
@@ -280,7 +280,7 @@ export class FirmwareHost {
     return this.sharedAddress(memory.SHARED_VFS + number * vf.VF_RECORD_SIZE);
   }
 
-  /** As if a batch had passed. */
+  /** Advances as if a batch had passed. */
   nextBatch(): void {
     const stamp = this.register(processor.REGISTER_BATCH_STAMP);
     this.setRegister(processor.REGISTER_BATCH_STAMP, stamp + 1);
@@ -298,7 +298,7 @@ export class FirmwareHost {
     return this.shared.ringField(this.ringNumber(number, queue), word);
   }
 
-  /** The counters in the shape of the NIC's own, so that the same assertions serve both. */
+  /** The counters in the form of the NIC's own, so that the same assertions suit both. */
   stats(): NicStats {
     const vfs = [...this.guests].map(([number, guest]) => this.#vfStats(number, guest));
     return { name: 'firmware', uptimeSeconds: 0, vfs, uplinks: [], processors: [] };
@@ -317,7 +317,7 @@ export class FirmwareHost {
     return guest;
   }
 
-  /** What the control plane notes of a ring when its set-up is complete. */
+  /** What the control plane records of a ring when its set-up is complete. */
   #ringOf(number: number, queue: number, driver: DriverQueue): Ring {
     const { features: bits, options } = this.#guest(number).queues;
     const known = options.mtu === undefined ? bits : [...bits, VIRTIO_NET_F_MTU];
@@ -333,7 +333,7 @@ export class FirmwareHost {
     writeNetRing(this.shared, ring, { guest: SETTINGS, hasGro: false, mtu });
     this.shared.setRingField(ring.number, virtqueue.RING_STATE, state);
     if (driver.isPacked) return;
-    // As a processor does: a split ring goes on where its used index stands.
+    // As in a processor: a split ring resumes at its used index.
     for (const field of [
       virtqueue.RING_LAST_AVAIL,
       virtqueue.RING_USED_INDEX,
@@ -343,7 +343,7 @@ export class FirmwareHost {
     }
   }
 
-  /** Maps the parts of a ring for good. Returns their linear addresses. */
+  /** Maps the parts of a ring permanently. Returns their linear addresses. */
   #pin(number: number, guest: HostedGuest, driver: DriverQueue): number[] {
     for (const old of distinctPins(this.#pins.get(number) ?? [])) {
       this.#space.unmapPin(old);
@@ -367,7 +367,7 @@ export class FirmwareHost {
   }
 }
 
-/** Where a part of a ring lies in its guest's files. */
+/** Where a part of a ring is in its guest's files. */
 function filePart(regions: readonly MemoryRegion[], part: Span): FilePart {
   const region = regions.find(
     ({ guestAddress, sizeBytes }) =>

@@ -56,7 +56,7 @@ export class FirmwareWire {
     return isSent;
   }
 
-  /** What a guest has received since the last look, its buffers posted again. */
+  /** The frames that a guest has received since the last call; their buffers are posted again. */
   received(number: number, options: { repost?: boolean } = {}): Uint8Array[] {
     const frames: Uint8Array[] = [];
     for (const { receive } of this.guest(number).pairs) {
@@ -67,19 +67,19 @@ export class FirmwareWire {
     return frames;
   }
 
-  /** Turns until idle; then every transmitted buffer is back and every frame accounted for. */
+  /** Runs until idle; then every transmitted buffer must be back and every frame accounted for. */
   run(): void {
     this.host.run();
     for (const { pairs } of this.guests) for (const { transmit } of pairs) transmit.reclaim();
     assertBalanced(this.host.stats());
   }
 
-  /** How often `reason` was counted: on the transmit side of a VF, or on its receive side. */
+  /** The count of `reason`, on the transmit side or on the receive side of a VF. */
   drops(number: number, side: 'tx' | 'rx', reason: keyof Drops): number {
     return this.host.stats().vfs[number]?.[side].drops[reason] ?? 0;
   }
 
-  /** All drops of a VF that are not zero. */
+  /** All non-zero drops of a VF. */
   allDrops(number: number): Record<string, number> {
     const vf = this.host.stats().vfs[number];
     const entries = [

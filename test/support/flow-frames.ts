@@ -1,6 +1,6 @@
 import { type Addresses, ethernetFrame } from '../../src/testing/frames.ts';
 
-// Frames of flows, and what of them a flow hash is computed over (virtio 1.3, 5.1.6.4.3).
+// Frames of flows, and the input of their flow hash (virtio 1.3, 5.1.6.4.3).
 
 export interface Flow {
   version: 4 | 6;
@@ -41,7 +41,7 @@ export function portInput(flow: Flow): number[] {
   return [...addressInput(flow), ...be16(flow.sourcePort), ...be16(flow.targetPort)];
 }
 
-/** The Toeplitz hash, bit by bit as its definition has it: nothing of the firmware's tables. */
+/** The Toeplitz hash, bit by bit from its definition, without the firmware's tables. */
 export function toeplitz(key: Iterable<number>, input: readonly number[]): number {
   const keyBits = [...key].flatMap((byte) =>
     [7, 6, 5, 4, 3, 2, 1, 0].map((bit) => (byte >> bit) & 1),

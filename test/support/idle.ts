@@ -2,14 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { Nic } from '../../src/nic/types.ts';
 
-/** How long a processor looks on before it sleeps is far less, where it gets a core at once. */
+/** On an idle machine, a processor goes to sleep much earlier. */
 const SETTLE_MS = 300;
-/** How often it may still be found at work, on a machine where others are. */
+/** On a busy machine, a NIC may be found active this often. */
 const SETTLES_MAX = 20;
 
 /**
- * That a NIC where nothing flows costs nothing: no processor takes a turn or wakes in a second, and
- * no thread spins. How much CPU that is stays for the benchmark: the test runner itself takes some.
+ * Expects that an idle NIC costs nothing: within a second no processor takes a turn or wakes, and
+ * no thread spins. The benchmark measures the CPU time, because the test runner itself uses some.
  */
 export async function expectIdle(nic: Nic): Promise<void> {
   const work = () => nic.stats().processors.map(({ turns, sleeps }) => ({ turns, sleeps }));

@@ -9,7 +9,7 @@ const SO_LINGER = 13;
 /** Longer than any test may take. */
 const LINGER_SECONDS = 600;
 
-/** A TCP socket that is full, and has to be empty before its last close returns. */
+/** A full TCP socket with a linger time: its last close blocks until it is empty. */
 export function lingeringSocket(port: number): number {
   const { view, address } = scratch;
   view.setBigUint64(8, 0n);
@@ -25,7 +25,7 @@ export function lingeringSocket(port: number): number {
   return fd;
 }
 
-/** Listens for such sockets, and reads nothing. */
+/** Listens for such sockets, and never reads. */
 export async function listenDeaf() {
   const server = createServer({ pauseOnConnect: true });
   const sockets: Socket[] = [];
@@ -34,7 +34,7 @@ export async function listenDeaf() {
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
-    /** Ends the connections: whoever waits for one to be read waits no more. */
+    /** Ends the connections, so that lingering closes return. */
     async close(): Promise<void> {
       const isClosed = once(server, 'close');
       server.close();

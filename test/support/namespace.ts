@@ -3,38 +3,38 @@ import { existsSync, writeFileSync } from 'node:fs';
 import koffi from 'koffi';
 
 const CLONE_NEWNET = 0x40000000;
-/** Each namespace has its own, and a thread sees that of its namespace. */
+/** Each network namespace has its own, and a thread sees that of its namespace. */
 const IPV6_SWITCH = '/proc/sys/net/ipv6/conf/default/disable_ipv6';
 
-/** Why a test cannot have a network of its own, or undefined. */
+/** Why a test cannot have its own network namespace, or undefined. */
 export const namespaceMissing: string | undefined =
   process.getuid?.() === 0 ? undefined : 'network namespaces need root';
 
 /**
- * Moves this thread, and so what it opens and starts from now on, into a network namespace of its
- * own: it has nothing but a loopback interface, and goes with the process.
+ * Moves this thread, and so what it opens and starts from now on, into a new network namespace,
+ * which has only a loopback interface and ends with the process.
  */
 export function enterNamespace(): void {
   const unshare = koffi.load('libc.so.6').func('int unshare(int flags)') as (
     flags: number,
   ) => number;
   if (unshare(CLONE_NEWNET) === -1) throw new Error('unshare failed: no rights');
-  // IPv6 would announce itself on every interface that comes up: frames that no test sent.
+  // IPv6 would send announcements on every interface that comes up, which no test expects.
   if (existsSync(IPV6_SWITCH)) writeFileSync(IPV6_SWITCH, '1');
   run('ip', 'link', 'set', 'lo', 'up');
 }
 
-/** Runs a program in the namespace; its output. */
+/** Runs a program in the namespace; returns its output. */
 function run(program: string, ...args: string[]): string {
   return execFileSync(program, args, { encoding: 'utf8' });
 }
 
-/** Runs `ip` with the words of one line. */
+/** Runs `ip` with the arguments in `line`. */
 export function ip(line: string): string {
   return run('ip', ...line.split(' '));
 }
 
-/** Runs `tc` with the words of one line. */
+/** Runs `tc` with the arguments in `line`. */
 export function tc(line: string): string {
   return run('tc', ...line.split(' '));
 }

@@ -5,13 +5,13 @@ import { createInterface } from 'node:readline';
 /** Bytes that a stream between two ends carries: enough for a hundred super-frames. */
 export const STREAM_BYTES = 8 << 20;
 const PORT = 5001;
-/** Of the stream's beginning; few enough for the buffer of a socket. */
+/** Of the stream's start; few enough for the buffer of a socket. */
 export const DATAGRAM_COUNT = 80;
 export const DATAGRAM_SIZE = 1200;
-/** How many the kernel is given at once, to be cut late. */
+/** Datagrams per call, which the kernel segments late. */
 export const DATAGRAMS_IN_ONE = 10;
 
-/** Bytes that look random and are the same every time, so that one end need not tell the other. */
+/** Pseudo-random bytes that are the same every time, so that both ends know them. */
 const STREAM = `
   const cipher = crypto.createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16));
   const bytes = cipher.update(Buffer.alloc(${STREAM_BYTES}));
@@ -38,7 +38,7 @@ const DATAGRAM_SERVER = `
   });
   socket.bind(${PORT}, HOST, () => console.log('ready'));`;
 
-/** Node has no word for UDP_SEGMENT (udp(7)): the C library has. */
+/** Node has no API for UDP_SEGMENT (udp(7)); the C library has. */
 const DATAGRAM_CLIENT = `
   const libc = require('koffi').load('libc.so.6');
   const fd = libc.func('int socket(int domain, int type, int protocol)')(2, 2, 0);
@@ -53,8 +53,7 @@ const DATAGRAM_CLIENT = `
   }`;
 
 /**
- * A network stack of its own, beside that of this process: a network namespace that a child holds
- * open. It goes with the child.
+ * A second network stack: a network namespace that a child holds open. It ends with the child.
  */
 export class Network {
   readonly #holder: ChildProcess | null;
@@ -63,7 +62,7 @@ export class Network {
     this.#holder = holder;
   }
 
-  /** The one that this process is in. */
+  /** The network of this process. */
   static own(): Network {
     return new Network(null);
   }
@@ -79,12 +78,12 @@ export class Network {
     return network;
   }
 
-  /** Takes an interface of this process' namespace. */
+  /** Moves an interface of this process's namespace into this network. */
   take(name: string): void {
     execFileSync('ip', ['link', 'set', name, 'netns', `${this.#holder?.pid}`]);
   }
 
-  /** Runs `ip` with the words of one line. */
+  /** Runs `ip` with the arguments in `line`. */
   ip(line: string): void {
     this.run('ip', ...line.split(' '));
   }
@@ -103,12 +102,12 @@ export class Network {
     return this.#listen(SERVER, host);
   }
 
-  /** Sends the stream to an address. Returns how to end it. */
+  /** Sends the stream to an address. Returns a function that ends it. */
   send(host: string): () => void {
     return this.#start(CLIENT, host);
   }
 
-  /** The same with datagrams, to an IPv4 address. */
+  /** The same with datagrams, on an IPv4 address. */
   listenForDatagrams(host: string): Promise<Listening> {
     return this.#listen(DATAGRAM_SERVER, host);
   }
@@ -143,7 +142,7 @@ export class Network {
 }
 
 interface Listening {
-  /** The checksum of what has come, at its end. */
+  /** The checksum of what arrived, available at the end. */
   sum: Promise<string>;
   close(): void;
 }

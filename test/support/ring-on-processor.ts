@@ -11,7 +11,8 @@ import type { SharedState } from '../../src/state/shared-state.ts';
 const PART_SIZE = 0x10000;
 
 /**
- * An empty transmit ring of a VF, as the messages to attach it to a processor and to make it trap.
+ * An empty transmit ring of a VF: the messages that attach it to a processor, and that make it
+ * trap.
  */
 export class RingOnProcessor {
   readonly number: number;
@@ -47,7 +48,7 @@ export class RingOnProcessor {
   }
 }
 
-/** The pins of a ring whose parts lie one behind the other in a file of its own. */
+/** The pins of a ring whose parts are adjacent in a file of its own. */
 function planRing(fd: number): RingPins {
   const parts = [0, 1, 2].map((part) => ({
     ...{ fd, offset: part * PART_SIZE },

@@ -24,7 +24,7 @@ import { SplitQueue } from '../../src/testing/split-queue.ts';
 const CANARY = 0x9b;
 const INDIRECT_ENTRIES_MAX = 8;
 
-/** A buffer of a chain: of this many bytes, in the guest's memory unless an address says where. */
+/** A buffer of a chain, in the guest's memory unless it has an address. */
 export interface Piece {
   length: number;
   isWritable: boolean;
@@ -38,8 +38,8 @@ interface Pending {
 }
 
 /**
- * A driver of an entropy device and its VMM in one: posts buffers, and takes them back when it is
- * interrupted.
+ * A driver of an entropy device and its VMM in one: posts buffers, and takes them back on an
+ * interrupt.
  */
 export class RngGuest {
   readonly frontEnd: FrontEnd;
@@ -63,7 +63,7 @@ export class RngGuest {
       inOrder: features.has(VIRTIO_F_IN_ORDER),
       indirectEntriesMax: INDIRECT_ENTRIES_MAX,
     });
-    this.#broken.catch(() => undefined); // told to everyone who waits
+    this.#broken.catch(() => undefined); // waiting callers get it
   }
 
   static async connect(socket: string, { packed = false } = {}): Promise<RngGuest> {
@@ -85,7 +85,7 @@ export class RngGuest {
     await enableRing(this.frontEnd, 0, true);
   }
 
-  /** Starts the ring over, as a driver does after a reset. What was under way is forgotten. */
+  /** Starts the ring over, as a driver does after a reset. Chains in flight are forgotten. */
   async restart(): Promise<void> {
     await stopRing(this.frontEnd, 0);
     this.#forgetFds();
@@ -94,7 +94,7 @@ export class RngGuest {
     await this.start();
   }
 
-  /** Posts a buffer of so many bytes; resolves with those that the device has written. */
+  /** Posts a buffer of that many bytes; resolves with those that the device has written. */
   read(length: number): Promise<Uint8Array> {
     return this.offer([{ length, isWritable: true }]);
   }
@@ -155,7 +155,7 @@ export class RngGuest {
       const { usedLength } = this.ring;
       if (usedLength > bytes.length) throw new Error(`${usedLength} of ${bytes.length} bytes`);
       if (bytes.slice(usedLength).some((byte) => byte !== CANARY)) {
-        throw new Error('the device wrote beyond what it says it has written');
+        throw new Error('the device wrote more than it reported');
       }
       pending.resolve(Uint8Array.from(bytes.slice(0, usedLength)));
     }

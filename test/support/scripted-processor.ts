@@ -13,10 +13,10 @@ interface KnownRing {
   call: number;
 }
 
-/** What a processor knows after the messages that it has taken. */
+/** What a processor knows from its messages. */
 export class Knowledge {
   readonly rings = new Map<number, KnownRing>();
-  /** What no processor may be told. */
+  /** Messages that no processor may get. */
   readonly violations: string[] = [];
   readonly #memory = new Map<number, string>();
   readonly #ports = new Map<number, boolean>();
@@ -72,7 +72,7 @@ export class Knowledge {
       .sort((a, b) => a - b);
   }
 
-  /** All of it, without translations, to be compared: what it does not serve is as good as gone. */
+  /** All of it, without translations, for comparisons: what it does not serve counts as gone. */
   summary(): string[] {
     return [
       ...[...this.#memory].map(([owner, memory]) => `memory of ${owner}: ${memory}`),
@@ -111,13 +111,13 @@ export class Knowledge {
 
 interface Posted {
   message: Message;
-  /** What its descriptors were when it was posted. */
+  /** The files that its descriptors named when it was posted. */
   names: string;
   settle(result: boolean): void;
   fail(error: Error): void;
 }
 
-/** A processor without a thread: it takes messages, fails and dies when a test wants it to. */
+/** A processor without a thread: it handles messages, fails and dies when a test says so. */
 export class ScriptedProcessor implements ProcessorHandle {
   readonly knowledge = new Knowledge();
   isAlive = true;
@@ -154,7 +154,7 @@ export class ScriptedProcessor implements ProcessorHandle {
     });
   }
 
-  /** Takes the next message; with an error it fails of it. */
+  /** Handles the next message; fails on it if there is an error. */
   take(error: Error | null = null): void {
     const posted = this.#posted.shift();
     if (posted === undefined) return;
@@ -165,7 +165,7 @@ export class ScriptedProcessor implements ProcessorHandle {
       return;
     }
     if (namesIn(message) !== names) {
-      this.knowledge.violations.push(`${message.kind} names what was closed meanwhile`);
+      this.knowledge.violations.push(`${message.kind} names a descriptor that has been closed`);
     }
     this.knowledge.apply(message);
     settle(true);
@@ -191,7 +191,7 @@ export class ScriptedProcessor implements ProcessorHandle {
   }
 }
 
-/** How often a front-end has named a region is none of a processor's business. */
+/** A processor does not need to know how often a front-end has named a region. */
 function placeOf({ uses: _, ...place }: MemoryRegion): object {
   return place;
 }

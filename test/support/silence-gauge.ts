@@ -10,14 +10,14 @@ export interface Silence {
 }
 
 /**
- * How long rings that were ready waited for their processor, in the CPU time of that processor: see
- * silence-hook.ts. Made before the NIC starts, since each processor loads the hook with its thread.
+ * How long rings that were ready waited for their processor, in CPU time of that processor: see
+ * silence-hook.ts. Create it before the NIC, since each processor loads the hook with its thread.
  */
 export class SilenceGauge {
   readonly #record = new Float64Array(new SharedArrayBuffer(SILENCE.SIZE * 8));
   readonly #options = process.env.NODE_OPTIONS;
 
-  /** `rings`: the transmit rings of those who must not wait. */
+  /** `rings`: the transmit rings that must not wait. */
   constructor(rings: readonly number[]) {
     this.#record[SILENCE.RING_COUNT] = rings.length;
     this.#record.set(rings, SILENCE.RINGS);
@@ -31,7 +31,7 @@ export class SilenceGauge {
     this.#record[EPOCH] = (this.#record[EPOCH] ?? 0) + 1;
   }
 
-  /** The longest since the beginning, of the processor where they are worst; the longest first. */
+  /** The longest since the start, of the processor with the longest; the longest first. */
   longest(): Silence[] {
     const ofProcessors = Array.from({ length: PROCESSOR_COUNT_MAX }, (_, processor) =>
       Array.from({ length: SILENCES_KEPT }, (_, rank): Silence => {
@@ -49,7 +49,7 @@ export class SilenceGauge {
     return this.#record[SILENCE.NOW + processor] ?? 0;
   }
 
-  /** The same when a ring was served last: the first of `rings`, or another. */
+  /** The same when a ring was last served: the first of `rings`, or another. */
   servedAt(index = 0): number {
     return this.#record[SILENCE.SERVED + index] ?? 0;
   }

@@ -12,22 +12,23 @@ import { threadCpuMicroseconds } from '../../src/os/cpu-time.ts';
 import type { Firmware } from '../../src/processor/firmware.ts';
 import { SILENCE, SILENCE_KEY, SILENCES_KEPT, silenceOf } from './silence-record.ts';
 
-// Loaded into each processor's thread before its own code (node --import): looks at the rings of
-// bystanders before and after each turn, and notes how much CPU time of this very thread passed
-// between two services of one that was ready.
+// Loaded into each processor's thread before its own code (node --import). It reads the rings of
+// bystanders before and after each turn, and records how much CPU time of this thread passed
+// between two services of a ring that was ready.
 //
 //   turn ┤ … commands, control queues, windows … ├ turn ┤ … ├ turn ┤
 //        └─ not ready here          served here ────────────────┘      all of that counts
 //
-// When exactly the guest made it ready nobody knows: it counts from the last look that found it not
-// ready. So what is noted is never too little, and does not depend on what the machine does beside.
+// The moment at which the guest made a ring ready is unknown: the time counts from the last reading
+// that found it not ready. So the recorded time is never too short, and does not depend on other
+// load on the machine.
 
-/** A silence of this length is noted before it ends. */
+/** A silence of this length is recorded before it ends. */
 const HOPELESS_MICROSECONDS = 50_000;
 
 interface Watched {
   readonly ring: number;
-  /** Its place among all that are watched. */
+  /** Its index among all watched rings. */
   readonly index: number;
   place: number;
   cpu: number;
@@ -46,7 +47,7 @@ class SilenceHook {
     this.#view = new DataView(memory.buffer);
   }
 
-  /** The firmware's exports, with a look at the rings around each turn. */
+  /** The firmware's exports, with a reading of the rings around each turn. */
   wrap(firmware: Firmware): Firmware {
     return {
       ...firmware,
@@ -108,7 +109,7 @@ class SilenceHook {
       const isReady = this.#isReady(watched.ring, place);
       const wasServed = place !== watched.place;
       if (wasServed) this.#record[SILENCE.SERVED + watched.index] = cpu;
-      // One that goes on is noted when it ends, unless it is too long already.
+      // A silence is recorded when it ends, or when it is too long already.
       const isDue = wasServed || (isReady && cpu - watched.cpu > HOPELESS_MICROSECONDS);
       if (isDue && !isNew && cpu - watched.cpu > longestCpu) {
         longestCpu = cpu - watched.cpu;
@@ -119,11 +120,11 @@ class SilenceHook {
       watched.cpu = cpu;
       watched.wall = wall;
     }
-    // One for all rings: they wait for the same.
+    // One record for all rings: they wait for the same thing.
     if (longestCpu > 0) this.#note(longestCpu, longestWall);
   }
 
-  /** Takes its place among the longest. */
+  /** Inserts a silence among the longest. */
   #note(cpuMicroseconds: number, wallMilliseconds: number): void {
     for (let rank = SILENCES_KEPT - 1; rank >= 0; rank--) {
       const at = silenceOf(this.#processor, rank);

@@ -1,7 +1,7 @@
 // Two TAP devices of the kernel, bridged, in a network namespace of their own: what is written to
-// one with a virtio-net header comes out of the other finished, as the kernel does it.
+// one with a virtio-net header comes out of the other with offloads completed by the kernel.
 //
-//   test ─ virtio-net header + frame ─► t0 ═ bridge ═ t1 ─ finished frames ─► test
+//   test ─ virtio-net header + frame ─► t0 ═ bridge ═ t1 ─ completed frames ─► test
 
 import { execFileSync } from 'node:child_process';
 import { accessSync, closeSync, constants, openSync } from 'node:fs';
@@ -17,10 +17,10 @@ const IFF_VNET_HDR = 0x4000;
 const IFREQ_SIZE = 40;
 const IFREQ_FLAGS = 16;
 const FRAME_BYTES_MAX = 65600;
-/** More than one super-frame becomes. */
+/** More than the segments of one super-frame. */
 const QUEUE_LENGTH = 8192;
 
-// The product needs none of these, so src/os does not have them.
+// The product does not need these calls, so src/os does not have them.
 const libc = koffi.load('libc.so.6');
 const unshare = libc.func('int unshare(int flags)') as (flags: number) => number;
 const setns = libc.func('int setns(int fd, int type)') as (fd: number, type: number) => number;
@@ -74,7 +74,7 @@ function checked(what: string, result: number): number {
   throw new Error(`${what} failed: errno ${koffi.errno()}`);
 }
 
-/** Runs `act` with this thread in a new network namespace, and comes back. */
+/** Runs `act` with this thread in a new network namespace, then returns to the old one. */
 function inNewNamespace<T>(act: () => T): T {
   const home = openSync('/proc/thread-self/ns/net', 'r');
   try {
@@ -95,13 +95,13 @@ function openTap(name: string, flags: number): number {
   return fd;
 }
 
-/** The devices, and with the last of them the namespace, are gone after `close`. */
+/** `close` removes the devices, and with them the namespace. */
 export class TapPair {
   readonly #in: number;
   readonly #out: number;
   readonly #buffer = new Uint8Array(FRAME_BYTES_MAX);
 
-  /** `headerSize`: bytes of the virtio-net header in front of what is sent. */
+  /** `headerSize`: bytes of the virtio-net header before what is sent. */
   constructor(headerSize: number) {
     [this.#in, this.#out] = inNewNamespace(() => {
       const fds = [openTap('t0', IFF_VNET_HDR), openTap('t1', 0)] as const;
@@ -119,7 +119,7 @@ export class TapPair {
     return write(this.#in, whole, whole.length) === whole.length;
   }
 
-  /** What has come out, once nothing more comes. */
+  /** The frames that have come out, once no more arrive. */
   async received(): Promise<Uint8Array[]> {
     const frames: Uint8Array[] = [];
     for (let quiet = 0; quiet < 3; ) {

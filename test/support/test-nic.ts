@@ -15,7 +15,7 @@ import { withOtherDescriptors } from './file-descriptors.ts';
 export interface TestNicOptions {
   processors?: number;
   vfs?: number;
-  /** What all VFs share, beside their name, socket and MAC. */
+  /** What all VFs have in common, besides name, socket and MAC. */
   vf?: Partial<VfConfigInput>;
   /** Entropy devices: `rng0`, `rng1` … */
   rngs?: number;
@@ -24,8 +24,8 @@ export interface TestNicOptions {
 let isWatchdogKept = false;
 
 /**
- * Has the watchdog watch a thread that never starts. Its own thread then lives as long as the test
- * file, where each NIC would start and end one.
+ * Lets the watchdog watch a thread that never starts. The watchdog's own thread then lives as long
+ * as the test file; otherwise each NIC would start and end one.
  */
 function keepWatchdog(): void {
   if (!isWatchdogKept) watchProcessor({ name: 'nobody' });
@@ -33,8 +33,7 @@ function keepWatchdog(): void {
 }
 
 /**
- * A whole NIC with sockets in a directory of its own: VF n is `vf<n>` with the address `macOf(n +
- * 1)`.
+ * A whole NIC with sockets in its own directory: VF n is `vf<n>` with the address `macOf(n + 1)`.
  */
 export class TestNic {
   readonly directory: string;
@@ -71,8 +70,8 @@ export class TestNic {
   }
 
   /**
-   * Puts another NIC in the place of this one, made from what it hands over, and by default with
-   * other descriptors of the same files, as another process would have them.
+   * Replaces this NIC by another one that is made from its state, by default with other descriptors
+   * of the same files, as another process would have them.
    */
   async succeed({ isSameProcess = false } = {}): Promise<void> {
     const state = await this.#nic.handOver();
@@ -107,7 +106,7 @@ export class TestNic {
     return guest;
   }
 
-  /** Resolves at the next event of this kind for a VF, of those with such a reason. */
+  /** Resolves at the next event of this kind for a VF with a matching reason. */
   next(event: NicEventName, number: number, reason = /^/): Promise<void> {
     return new Promise((resolve) => {
       const listener = (detail: NicEvents[NicEventName]): void => {
@@ -120,7 +119,7 @@ export class TestNic {
     });
   }
 
-  /** Closes a guest and waits until the NIC has let go of all that it held. */
+  /** Closes a guest and waits until the NIC has released everything it held. */
   async disconnect(number: number, guest: MockGuest): Promise<void> {
     const gone = this.next('disconnect', number);
     guest.close();
@@ -133,7 +132,7 @@ export class TestNic {
     return stats;
   }
 
-  /** Ends whatever connection a VF has, for a guest that never came to be. */
+  /** Ends the connection of a VF, for a guest that did not finish its handshake. */
   async reset(number: number): Promise<void> {
     const gone = this.next('disconnect', number);
     for (const frontEnd of this.#strangers.splice(0)) frontEnd.close();
@@ -148,7 +147,7 @@ export class TestNic {
     return value;
   }
 
-  /** All drops of a VF that are not zero. */
+  /** All non-zero drops of a VF. */
   drops(number: number): Record<string, number> {
     const { tx, rx } = this.stats(number);
     const entries = [
@@ -162,12 +161,12 @@ export class TestNic {
     assertBalanced(this.nic.stats());
   }
 
-  /** Looks at every guest's rings once more: what a check found there is thrown. */
+  /** Services every guest's rings once more; throws if a check failed there. */
   checkGuests(): void {
     for (const guest of this.#guests) if (!guest.frontEnd.isClosed) guest.poll();
   }
 
-  /** The end of a test: every guest and every counter is looked at once more. */
+  /** The end of a test: every guest and every counter is checked once more. */
   async finish(): Promise<void> {
     this.checkGuests();
     this.assertBalanced();

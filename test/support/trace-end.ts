@@ -11,8 +11,8 @@ const OUTBOUND = 2;
 const LOOK_MILLISECONDS = 1;
 
 /**
- * What an uplink sends whose world is nowhere: read from the trace that the NIC writes of it.
- * Nothing can be sent from there.
+ * What an uplink without a network sends, from the trace that the NIC writes. Nothing can be sent
+ * to it.
  */
 export class TraceEnd implements FarEnd {
   readonly #arrivals = new Arrivals();
@@ -34,7 +34,7 @@ export class TraceEnd implements FarEnd {
   }
 
   send(): boolean {
-    throw new Error('nothing comes from there');
+    throw new Error('nothing can be sent');
   }
 
   setReading(): void {}
@@ -45,8 +45,8 @@ export class TraceEnd implements FarEnd {
   }
 
   /**
-   * A block is written in one call, but where that crosses a page, the file grows in between: what
-   * is not there as a whole is read the next time.
+   * A block is written with one call, but across a page boundary the file grows in between: an
+   * incomplete block is read the next time.
    */
   #read(): void {
     const fresh = Buffer.alloc(fstatSync(this.#file).size - this.#seen);

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 
-/** How long nobody waits, however busy the machine is. */
+/** Longer than any wait, even on a busy machine. */
 const SECONDS_MAX = 40;
 
 /**
- * Waits for something of which no event tells, such as a counter. Throws if it is not so after some
- * seconds, with what `state` returns then.
+ * Waits for something that no event reports, such as a counter. Throws after some seconds, with
+ * what `state` then returns.
  */
 export async function waitUntil(isTrue: () => boolean, state: () => unknown): Promise<void> {
   const end = Date.now() + SECONDS_MAX * 1000;
@@ -17,15 +17,15 @@ export async function waitUntil(isTrue: () => boolean, state: () => unknown): Pr
 
 /**
  * Waits until two counters of the same frames agree. They are read one after the other, and each
- * side counts a frame when it is done with it: a frame under way makes them differ by one. A frame
- * that one side counted twice, or forgot, keeps them apart for ever.
+ * side counts a frame when it has finished with it, so a frame in flight makes them differ by one.
+ * A frame that one side counted twice, or not at all, makes them differ for ever.
  */
 export function untilSame(own: () => object, other: () => object): Promise<void> {
   const isSame = (): boolean => isDeepStrictEqual(own(), other());
   return waitUntil(isSame, () => ({ own: own(), other: other() }));
 }
 
-/** What an event gives that must come within some seconds; else throws what `state` returns. */
+/** Awaits an event that must come within some seconds; else throws what `state` returns. */
 export async function inTime<T>(event: Promise<T>, state: () => unknown): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
