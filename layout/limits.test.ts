@@ -5,9 +5,9 @@ import { layoutHash } from '../src/processor/layout-hash.ts';
 import * as counters from './counters.ts';
 import * as limits from './limits.ts';
 import * as memory from './memory.ts';
+import * as ports from './port.ts';
 import * as processor from './processor.ts';
 import * as fdb from './switch.ts';
-import * as vf from './vf.ts';
 import * as virtio from './virtio.ts';
 import * as virtqueue from './virtqueue.ts';
 
@@ -69,17 +69,17 @@ const SHARED_AREAS: readonly Area[] = [
     memory.SHARED_PROCESSORS,
     limits.PROCESSOR_COUNT_MAX * processor.PROCESSOR_RECORD_SIZE,
   ],
-  ['VFs', memory.SHARED_VFS, PORT_COUNT_MAX * vf.VF_RECORD_SIZE],
+  ['ports', memory.SHARED_PORTS, PORT_COUNT_MAX * ports.PORT_RECORD_SIZE],
   ['VLANs', memory.SHARED_VLANS, PORT_COUNT_MAX * fdb.VLAN_SET_SIZE],
-  ['functions', memory.SHARED_FUNCTIONS, FUNCTION_COUNT_MAX * vf.FUNCTION_RECORD_SIZE],
+  ['functions', memory.SHARED_FUNCTIONS, FUNCTION_COUNT_MAX * ports.FUNCTION_RECORD_SIZE],
   [
     'owners of rings',
     memory.SHARED_RING_OWNERS,
-    (RING_COUNT_MAX / limits.RING_BLOCK_SIZE) * vf.RING_OWNER_SIZE,
+    (RING_COUNT_MAX / limits.RING_BLOCK_SIZE) * ports.RING_OWNER_SIZE,
   ],
   ['rings', memory.SHARED_RINGS, RING_COUNT_MAX * virtqueue.RING_RECORD_SIZE],
   ['counters', memory.SHARED_COUNTERS, RING_COUNT_MAX * counters.COUNTER_RECORD_SIZE],
-  ['flows', memory.SHARED_FLOWS, (vf.FLOW_RECORD_OF_NIC + 1) * vf.FLOW_RECORD_SIZE],
+  ['flows', memory.SHARED_FLOWS, (ports.FLOW_RECORD_OF_NIC + 1) * ports.FLOW_RECORD_SIZE],
   ['MAC table', memory.SHARED_FDB, fdb.FDB_SET_COUNT * fdb.FDB_SET_SIZE],
 ];
 
@@ -166,7 +166,7 @@ describe('relations', () => {
     expect(limits.CONTROL_QUEUE, 'behind the last queue').toBe(2 * limits.QUEUE_PAIRS_MAX);
     expect(limits.RING_BLOCK_SIZE).toBe(2 ** limits.RING_BLOCK_SHIFT);
     expect(RING_COUNT_MAX % limits.RING_BLOCK_SIZE).toBe(0);
-    expect(vf.NO_PORT).toBeGreaterThanOrEqual(PORT_COUNT_MAX);
+    expect(ports.NO_PORT).toBeGreaterThanOrEqual(PORT_COUNT_MAX);
   });
 
   test('a request: its bytes, and the addresses of its answer', () => {
@@ -200,24 +200,28 @@ describe('relations', () => {
 
   test('records are whole cache lines, or divide one', () => {
     expect(virtqueue.RING_RECORD_SIZE % 64).toBe(0);
-    expect(vf.VF_RECORD_SIZE % 64).toBe(0);
+    expect(ports.PORT_RECORD_SIZE % 64).toBe(0);
     expect(processor.PROCESSOR_RECORD_SIZE % 64).toBe(0);
     expect(fdb.FDB_SET_SIZE).toBe(64);
     expect(64 % memory.WINDOW_ENTRY_SIZE).toBe(0);
-    expect(vf.VF_RECEIVE_QUEUES + limits.QUEUE_PAIRS_MAX).toBeLessThanOrEqual(vf.VF_LEARNED);
-    expect(vf.VF_LEARNED_COUNT).toBe(vf.VF_LEARNED + 1);
-    expect(vf.VF_LEARNED + 8).toBeLessThanOrEqual(vf.VF_UNLEARNED);
-    expect(vf.VF_UNLEARNED + 8).toBeLessThanOrEqual(vf.VF_RECORD_SIZE);
+    expect(ports.PORT_RECEIVE_QUEUES + limits.QUEUE_PAIRS_MAX).toBeLessThanOrEqual(
+      ports.PORT_LEARNED,
+    );
+    expect(ports.PORT_LEARNED_COUNT).toBe(ports.PORT_LEARNED + 1);
+    expect(ports.PORT_LEARNED + 8).toBeLessThanOrEqual(ports.PORT_UNLEARNED);
+    expect(ports.PORT_UNLEARNED + 8).toBeLessThanOrEqual(ports.PORT_RECORD_SIZE);
   });
 
   test('a flow record: a table, and what each half byte adds to a hash', () => {
-    expect(vf.FLOW_RECORD_OF_NIC).toBe(PORT_COUNT_MAX);
-    expect(vf.FLOW_UNCLASSIFIED + 4).toBeLessThanOrEqual(vf.FLOW_QUEUES);
-    expect(vf.FLOW_QUEUES + virtio.RSS_TABLE_LENGTH_MAX).toBeLessThanOrEqual(vf.FLOW_TOEPLITZ);
-    const end = vf.FLOW_TOEPLITZ + vf.FLOW_NIBBLES * vf.FLOW_NIBBLE_SIZE;
-    expect(end).toBeLessThanOrEqual(vf.FLOW_RECORD_SIZE);
-    expect(vf.RECEIVE_BY_TABLE).toBeGreaterThan(limits.QUEUE_PAIRS_MAX);
-    expect((vf.FLOW_NIBBLES / 2 - 1) * 8 + 7 + 32, 'windows of the key').toBeLessThanOrEqual(
+    expect(ports.FLOW_RECORD_OF_NIC).toBe(PORT_COUNT_MAX);
+    expect(ports.FLOW_UNCLASSIFIED + 4).toBeLessThanOrEqual(ports.FLOW_QUEUES);
+    expect(ports.FLOW_QUEUES + virtio.RSS_TABLE_LENGTH_MAX).toBeLessThanOrEqual(
+      ports.FLOW_TOEPLITZ,
+    );
+    const end = ports.FLOW_TOEPLITZ + ports.FLOW_NIBBLES * ports.FLOW_NIBBLE_SIZE;
+    expect(end).toBeLessThanOrEqual(ports.FLOW_RECORD_SIZE);
+    expect(ports.RECEIVE_BY_TABLE).toBeGreaterThan(limits.QUEUE_PAIRS_MAX);
+    expect((ports.FLOW_NIBBLES / 2 - 1) * 8 + 7 + 32, 'windows of the key').toBeLessThanOrEqual(
       virtio.RSS_KEY_SIZE * 8,
     );
   });

@@ -26,9 +26,14 @@ import {
   UNTRANSLATED_COUNT_MAX,
   WALK_LENGTH_MAX,
 } from './limits.ts';
+import {
+  FLOW_RECORD_SIZE,
+  FUNCTION_RECORD_SIZE,
+  PORT_RECORD_SIZE,
+  RING_OWNER_SIZE,
+} from './port.ts';
 import { PROCESSOR_RECORD_SIZE } from './processor.ts';
 import { FDB_SET_COUNT, FDB_SET_SIZE, VLAN_SET_SIZE } from './switch.ts';
-import { FLOW_RECORD_SIZE, FUNCTION_RECORD_SIZE, RING_OWNER_SIZE, VF_RECORD_SIZE } from './vf.ts';
 import { RING_RECORD_SIZE, RING_VIEW_SIZE } from './virtqueue.ts';
 
 const CACHE_LINE: u32 = 64;
@@ -170,9 +175,9 @@ export const PRIVATE_END: u32 =
 export const SHARED_BASE: u32 = PRIVATE_END + PAGE_SIZE_MAX;
 /** Offsets in the shared state. Its first page is free. */
 export const SHARED_PROCESSORS: u32 = 0x1000;
-export const SHARED_VFS: u32 = SHARED_PROCESSORS + PROCESSOR_COUNT_MAX * PROCESSOR_RECORD_SIZE;
+export const SHARED_PORTS: u32 = SHARED_PROCESSORS + PROCESSOR_COUNT_MAX * PROCESSOR_RECORD_SIZE;
 /** A set of VLANs for each port. */
-export const SHARED_VLANS: u32 = SHARED_VFS + PORT_COUNT_MAX * VF_RECORD_SIZE;
+export const SHARED_VLANS: u32 = SHARED_PORTS + PORT_COUNT_MAX * PORT_RECORD_SIZE;
 export const SHARED_FUNCTIONS: u32 = SHARED_VLANS + PORT_COUNT_MAX * VLAN_SET_SIZE;
 /** Whose each block of ring numbers is. */
 export const SHARED_RING_OWNERS: u32 = SHARED_FUNCTIONS + FUNCTION_COUNT_MAX * FUNCTION_RECORD_SIZE;

@@ -10,20 +10,20 @@ import { CONTROL_QUEUE, RING_BLOCK_SIZE } from '../../layout/limits.ts';
 import {
   SHARED_BASE,
   SHARED_COUNTERS,
+  SHARED_PORTS,
   SHARED_RING_OWNERS,
   SHARED_RINGS,
-  SHARED_VFS,
   SLOT_SIZE,
   SLOTS_BASE,
 } from '../../layout/memory.ts';
-import { INTERRUPT_ALL } from '../../layout/processor.ts';
 import {
+  PORT_FIRST_RING,
+  PORT_RECEIVE_COUNT,
+  PORT_RECORD_SIZE,
   RING_OWNER_PORT,
   RING_OWNER_SIZE,
-  VF_FIRST_RING,
-  VF_RECEIVE_COUNT,
-  VF_RECORD_SIZE,
-} from '../../layout/vf.ts';
+} from '../../layout/port.ts';
+import { INTERRUPT_ALL } from '../../layout/processor.ts';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import {
   AVAIL_F_NO_INTERRUPT,
@@ -127,13 +127,13 @@ export class InProcessLoop {
     this.#addRing(guest, 0, bufferSize);
     this.#addRing(guest, 1, NET_HEADER_SIZE + frameBytes);
     for (let i = 0; i < framesInFlight; i++) this.#writeFrame(guest, i);
-    const record = SHARED_BASE + SHARED_VFS + guest * VF_RECORD_SIZE;
+    const record = SHARED_BASE + SHARED_PORTS + guest * PORT_RECORD_SIZE;
     const first = guest * CONTROL_QUEUE;
-    this.#view.setUint32(record + VF_FIRST_RING, first, true);
+    this.#view.setUint32(record + PORT_FIRST_RING, first, true);
     const owner = SHARED_BASE + SHARED_RING_OWNERS + (first / RING_BLOCK_SIZE) * RING_OWNER_SIZE;
     this.#view.setUint16(owner, guest, true);
     this.#view.setUint16(owner + RING_OWNER_PORT, guest, true);
-    this.#view.setUint32(record + VF_RECEIVE_COUNT, 1, true);
+    this.#view.setUint32(record + PORT_RECEIVE_COUNT, 1, true);
     this.#firmware.setPort(guest, 1);
     if (this.#firmware.setStatic(BigInt(macOf(guest)), guest) === 0) throw new Error('no room');
   }

@@ -28,7 +28,7 @@ import {
   UNTRANSLATED_FORBIDDEN,
   UNTRANSLATED_LIST_BASE,
 } from '../../layout/memory';
-import { FUNCTION_BEHIND_IOMMU, FUNCTION_RECORD_SIZE } from '../../layout/vf';
+import { FUNCTION_BEHIND_IOMMU, FUNCTION_RECORD_SIZE } from '../../layout/port';
 import { freeEntry, freeIndex, homeOf } from './open-table';
 import { registers } from './registers';
 

@@ -11,7 +11,7 @@ import { count } from '../counters/counters';
 import { Batch, batch, NO_RING } from '../headers/batch';
 import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from '../headers/frame';
 import { tagOf, vlanOf } from '../headers/tags';
-import { isMember, isVlanPort } from '../memory/vf-record';
+import { isMember, isVlanPort } from '../memory/port-record';
 import { segmentCount } from '../offload/metadata';
 import { isSuperFrame } from '../offload/segment';
 import { copiesCost } from '../scheduler/work';

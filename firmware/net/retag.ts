@@ -3,7 +3,7 @@
 //   as it came:  [ addresses 12 │ (tag 4) │ type 2 │ rest ]
 //   as it goes:  [ addresses 12 │ (tag 4) │ type 2 │ rest ]      tag and type are written, not copied
 import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
-import { VF_F_TRUNK } from '../../layout/vf';
+import { PORT_F_TRUNK } from '../../layout/port';
 import { NET_HEADER_F_NEEDS_CSUM } from '../../layout/virtio';
 import { Frame, frameAt } from '../headers/frame';
 import {
@@ -16,7 +16,7 @@ import {
   vlanOf,
 } from '../headers/tags';
 import { copy } from '../memory/copy';
-import { vfAt } from '../memory/vf-record';
+import { portRecordAt } from '../memory/port-record';
 
 // The receiver in hand.
 let untagged: u32 = 0;
@@ -34,10 +34,10 @@ let isTagged: bool = false;
 
 /** Marks those of the listed frames whose tag this receiver must not get as it came. */
 export function markRetagged(vf: u32, list: u32, start: u32, frames: u32): void {
-  const port = vfAt(vf);
+  const port = portRecordAt(vf);
   untagged = port.vlanUntagged;
   type = port.vlanType;
-  isTrunk = (u32(port.flags) & VF_F_TRUNK) != 0;
+  isTrunk = (u32(port.flags) & PORT_F_TRUNK) != 0;
   for (let i = start; i < frames; i++) {
     const index = load<u32>(list + (i << 2));
     const frame = frameAt(index);

@@ -4,8 +4,8 @@
 //
 // Where the batch has to wait, its record says where it goes on (headers/batch.ts).
 import { TARGET_LIST_BASE, WHOLE_LIST_BASE } from '../../layout/memory';
+import { PORT_F_VLAN } from '../../layout/port';
 import { TURN_LENT, TURN_LOCKED, TURN_MISSED } from '../../layout/processor';
-import { VF_F_VLAN } from '../../layout/vf';
 import { RING_DISABLED, RING_F_GRO } from '../../layout/virtqueue';
 import {
   BATCH_DELIVERED,
@@ -16,7 +16,7 @@ import {
   batch,
 } from '../headers/batch';
 import { frameAt, TARGET_DROP, TARGET_FLOOD } from '../headers/frame';
-import { vfAt } from '../memory/vf-record';
+import { portRecordAt } from '../memory/port-record';
 import { joinFrames } from '../offload/gro';
 import { spend, spendMiss } from '../scheduler/rounds';
 import {
@@ -64,8 +64,8 @@ function decide(now: Batch): void {
   const vf = portOf(now.ring);
   const ring = ringAt(now.ring);
   const isDraining = viewAt(now.ring).state == RING_DISABLED;
-  const flags = u32(vfAt(vf).flags);
-  now.isInVlans = (flags & VF_F_VLAN) != 0;
+  const flags = u32(portRecordAt(vf).flags);
+  now.isInVlans = (flags & PORT_F_VLAN) != 0;
   const common =
     flags != 0 ? classifyFlagged(vf, now.frames, isDraining) : classify(vf, now.frames, isDraining);
   now.state = BATCH_TARGETS;

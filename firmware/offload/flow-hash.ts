@@ -5,13 +5,6 @@
 
 import { SHARED_BASE, SHARED_FLOWS } from '../../layout/memory';
 import {
-  PROTOCOL_NONE,
-  PROTOCOL_TCP,
-  PROTOCOL_UDP,
-  TYPE_IPV4,
-  TYPE_IPV6,
-} from '../../layout/protocols';
-import {
   FLOW_HASH_TYPES,
   FLOW_NIBBLE_SIZE,
   FLOW_QUEUES,
@@ -20,7 +13,14 @@ import {
   FLOW_TABLE_MASK,
   FLOW_TOEPLITZ,
   FLOW_UNCLASSIFIED,
-} from '../../layout/vf';
+} from '../../layout/port';
+import {
+  PROTOCOL_NONE,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+  TYPE_IPV4,
+  TYPE_IPV6,
+} from '../../layout/protocols';
 import { HASH_TYPE_IPV4, HASH_TYPE_IPV6 } from '../../layout/virtio';
 import {
   EXTENSION_HEADERS_MAX,

@@ -8,11 +8,11 @@ import {
   DROP_QUEUE_DISABLED,
   DROP_SOURCE_ADDRESS,
 } from '../../layout/counters';
-import { RECEIVE_BY_TABLE, VF_F_LINK_DOWN } from '../../layout/vf';
+import { PORT_F_LINK_DOWN, RECEIVE_BY_TABLE } from '../../layout/port';
 import { destinationAt, isGroup, isLinkLocal, sourceAt } from '../headers/addresses';
 import { NO_RING } from '../headers/batch';
 import { Frame, frameAt, headerLength, TARGET_DROP, TARGET_FLOOD } from '../headers/frame';
-import { receiveRingAt, vfAt } from '../memory/vf-record';
+import { portRecordAt, receiveRingAt } from '../memory/port-record';
 import { flowHash, queueByTable } from '../offload/flow-hash';
 import { isFilled } from '../virtqueue/filled';
 
@@ -54,7 +54,7 @@ export function classify(vf: u32, frames: u32, isDraining: bool): u32 {
         lastTarget = target;
         lastPort = isGroup(target) ? PORT_UNKNOWN : lookup(target);
         decision = lastPort == PORT_UNKNOWN ? flood(vf, target) : unicast(vf, u32(lastPort), frame);
-        isSpread = lastPort != PORT_UNKNOWN && vfAt(u32(lastPort)).receiveCount > 1;
+        isSpread = lastPort != PORT_UNKNOWN && portRecordAt(u32(lastPort)).receiveCount > 1;
       }
       frame.target = isSpread ? unicast(vf, u32(lastPort), frame) : decision;
     }
@@ -86,16 +86,16 @@ export function unicast(vf: u32, port: u32, frame: Frame): u32 {
 }
 
 function downReason(port: u32): u32 {
-  return u32(vfAt(port).flags) & VF_F_LINK_DOWN ? DROP_LINK_DOWN : DROP_DESTINATION_DOWN;
+  return u32(portRecordAt(port).flags) & PORT_F_LINK_DOWN ? DROP_LINK_DOWN : DROP_DESTINATION_DOWN;
 }
 
 /** The receive ring of a VF for a frame, by flow; NO_RING if none runs. */
 export function receiveRing(vf: u32, frame: Frame): u32 {
-  const queues = vfAt(vf).receiveCount;
+  const queues = portRecordAt(vf).receiveCount;
   if (queues == 0) return NO_RING;
   if (queues == 1) return queueAt(vf, 0);
   if (queues == RECEIVE_BY_TABLE) {
-    return vfAt(vf).firstRing + queueByTable(vf, frame.header, headerLength(frame));
+    return portRecordAt(vf).firstRing + queueByTable(vf, frame.header, headerLength(frame));
   }
   const hash = flowHash(frame.header, headerLength(frame));
   const ring = queueAt(vf, share(hash, queues));

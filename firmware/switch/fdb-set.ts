@@ -3,6 +3,7 @@
 // write at once.
 import { LEARNED_PER_VF_MAX } from '../../layout/limits';
 import { SHARED_BASE, SHARED_FDB } from '../../layout/memory';
+import { PORT_LEARNED, PORT_UNLEARNED } from '../../layout/port';
 import {
   FDB_DISTANCE_BITS,
   FDB_DISTANCE_SHIFT,
@@ -16,9 +17,8 @@ import {
   FDB_STATIC_BIT,
   FDB_TAG_BITS,
 } from '../../layout/switch';
-import { VF_LEARNED, VF_UNLEARNED } from '../../layout/vf';
+import { portRecordAt } from '../memory/port-record';
 import { registers } from '../memory/registers';
-import { vfAt } from '../memory/vf-record';
 
 const HASH_MASK: u64 = 0x0fff_ffff_ffff_ffff;
 const MULTIPLIER: u64 = ((<u64>FDB_MULTIPLIER_HIGH) << 32) | <u64>FDB_MULTIPLIER_LOW;
@@ -124,7 +124,7 @@ export function exchange(set: u32, way: u32, old: u64, key: u64): bool {
   return isDone;
 }
 
-// The word of a port (layout/vf.ts). The count may be below nothing for a moment, where who takes
+// The word of a port (layout/port.ts). The count may be below nothing for a moment, where who takes
 // an address away counts sooner than who put it there: what that borrows it takes from the changes,
 // which are only ever compared.
 const PENDING: u64 = 1;
@@ -142,25 +142,25 @@ export function countOf(word: u64): u32 {
 }
 
 export function wordOf(vf: u32): u64 {
-  return atomic.load<u64>(changetype<u32>(vfAt(vf)), VF_LEARNED);
+  return atomic.load<u64>(changetype<u32>(portRecordAt(vf)), PORT_LEARNED);
 }
 
 /** Replaces the count in a word, unless an exchange was begun since it was read. */
 export function correctCount(vf: u32, word: u64, count: u32): void {
   const corrected = (word & ~COUNT_MASK) | ((<u64>count) << 8);
-  atomic.cmpxchg<u64>(changetype<u32>(vfAt(vf)), word, corrected, VF_LEARNED);
+  atomic.cmpxchg<u64>(changetype<u32>(portRecordAt(vf)), word, corrected, PORT_LEARNED);
 }
 
 function addToWord(vf: u32, amount: u64): void {
-  atomic.add<u64>(changetype<u32>(vfAt(vf)), amount, VF_LEARNED);
+  atomic.add<u64>(changetype<u32>(portRecordAt(vf)), amount, PORT_LEARNED);
 }
 
 export function hasRoom(vf: u32): bool {
-  const limit = vfAt(vf).learnedMax;
+  const limit = portRecordAt(vf).learnedMax;
   const count = i32(countOf(wordOf(vf)));
   return count < i32(limit != 0 ? limit : LEARNED_PER_VF_MAX);
 }
 
 export function countUnlearned(vf: u32): void {
-  atomic.add<u64>(changetype<u32>(vfAt(vf)), 1, VF_UNLEARNED);
+  atomic.add<u64>(changetype<u32>(portRecordAt(vf)), 1, PORT_UNLEARNED);
 }

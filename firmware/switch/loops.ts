@@ -4,15 +4,15 @@
 import { FLAPS_MAX } from '../../layout/limits';
 import { FDB_FLAPS } from '../../layout/switch';
 import { isGroup } from '../headers/addresses';
+import { portRecordAt } from '../memory/port-record';
 import { registers } from '../memory/registers';
-import { vfAt } from '../memory/vf-record';
 import { stamp, stampOf } from './fdb-set';
 
 let reportedAt: u32 = 0;
 
 /** An address that another port has, or had, came by `vf`. Before its stamp is renewed. */
 export function noteElsewhere(set: u32, way: u32, vf: u32, target: u64): void {
-  if (!isGroup(target) || vfAt(vf).isUplink == 0) return;
+  if (!isGroup(target) || portRecordAt(vf).isUplink == 0) return;
   const now = registers().nowSeconds;
   const was = u32(atomic.load<u16>(flapAt(set, way), FDB_FLAPS));
   const isSameSecond = stampOf(set, way) == now;
@@ -31,7 +31,7 @@ export function clearFlaps(set: u32, way: u32): void {
 /** Once a second: the host acts upon the first. */
 function report(vf: u32, other: u32): void {
   const words = registers();
-  if (words.nowSeconds == reportedAt || vfAt(other).isUplink == 0) return;
+  if (words.nowSeconds == reportedAt || portRecordAt(other).isUplink == 0) return;
   reportedAt = words.nowSeconds;
   words.loopPort = vf + 1;
   words.loopOther = other + 1;

@@ -3,20 +3,20 @@
 // the address may be learned where it is really used: behind an uplink, say, to which a VM was
 // moved.
 import { VLAN_ANY, VLAN_ID_MAX } from '../../layout/switch';
-import { isMember, vfAt } from '../memory/vf-record';
+import { isMember, portRecordAt } from '../memory/port-record';
 import { clearStatic, forget, isOwn, setStatic } from './fdb';
 import { countUnlearned } from './fdb-set';
 
 /** `isNew`: this processor hears for the first time that the guest is there. */
 export function claimAddress(vf: u32, isNew: bool): void {
-  const address = vfAt(vf).mac;
+  const address = portRecordAt(vf).mac;
   if (address == 0 || (!isNew && isOwn(address, vf))) return;
   if (!setStatic(address, vf)) countUnlearned(vf);
   if (u32(address >> 48) == VLAN_ANY) forgetInVlans(address, vf);
 }
 
 export function releaseAddress(vf: u32): void {
-  const address = vfAt(vf).mac;
+  const address = portRecordAt(vf).mac;
   if (address != 0) clearStatic(address, vf);
 }
 

@@ -13,8 +13,8 @@ import {
   DROP_SOURCE_ADDRESS,
   DROP_VLAN_FILTER,
 } from '../../layout/counters';
+import { PORT_F_LINK_DOWN, PORT_F_TRUNK } from '../../layout/port';
 import { VLAN_ANY } from '../../layout/switch';
-import { VF_F_LINK_DOWN, VF_F_TRUNK } from '../../layout/vf';
 import { destinationAt, isGroup, isLinkLocal, sourceAt } from '../headers/addresses';
 import { Frame, frameAt, TARGET_DROP, TARGET_FLOOD } from '../headers/frame';
 import {
@@ -25,7 +25,7 @@ import {
   tagAt,
   vlanOf,
 } from '../headers/tags';
-import { isMember, vfAt } from '../memory/vf-record';
+import { isMember, portRecordAt } from '../memory/port-record';
 import { checksumStartOf, isChecksumUndone } from '../offload/metadata';
 import { TARGETS_DIFFER, unicast } from './classify';
 import { learn, lookup, noteOwnElsewhere, PORT_UNKNOWN } from './fdb';
@@ -42,7 +42,7 @@ let lastPort: i32 = PORT_UNKNOWN;
 
 /** As `classify`, for a port with flags. */
 export function classifyFlagged(vf: u32, frames: u32, isDraining: bool): u32 {
-  const port = vfAt(vf);
+  const port = portRecordAt(vf);
   flags = port.flags;
   untagged = port.vlanUntagged;
   type = port.vlanType;
@@ -63,7 +63,7 @@ export function classifyFlagged(vf: u32, frames: u32, isDraining: bool): u32 {
 }
 
 function targetOf(vf: u32, frame: Frame, index: u32): u32 {
-  if (flags & VF_F_LINK_DOWN) return TARGET_DROP + DROP_LINK_DOWN;
+  if (flags & PORT_F_LINK_DOWN) return TARGET_DROP + DROP_LINK_DOWN;
   const target = destinationAt(index);
   const source = sourceAt(index);
   const tag = tagAt(index);
@@ -102,7 +102,7 @@ function readTag(frame: Frame, tag: FrameTag): i32 {
   }
   const tci = u32(bswap<u16>(load<u16>(frame.header, ADDRESSES_SIZE + 2)));
   const hasVlan = (tci & 0xfff) != 0; // else the tag holds but a priority
-  if (hasVlan && !(flags & VF_F_TRUNK)) return DROP_VLAN_FILTER;
+  if (hasVlan && !(flags & PORT_F_TRUNK)) return DROP_VLAN_FILTER;
   tag.tci = u16(hasVlan ? tci : tci | untagged);
   tag.type = load<u16>(frame.header, ADDRESSES_SIZE + TAG_SIZE);
   tag.typeAt = ADDRESSES_SIZE + TAG_SIZE;

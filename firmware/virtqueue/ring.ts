@@ -8,7 +8,7 @@ import {
   SHARED_RING_OWNERS,
   SHARED_RINGS,
 } from '../../layout/memory';
-import { RING_OWNER_PORT, RING_OWNER_SIZE } from '../../layout/vf';
+import { RING_OWNER_PORT, RING_OWNER_SIZE } from '../../layout/port';
 import {
   RING_DEFER_MICROSECONDS,
   RING_DEFER_PACKETS,

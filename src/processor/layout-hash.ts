@@ -1,9 +1,9 @@
 import * as counters from '../../layout/counters.ts';
 import * as limits from '../../layout/limits.ts';
 import * as memory from '../../layout/memory.ts';
+import * as vf from '../../layout/port.ts';
 import * as processor from '../../layout/processor.ts';
 import * as switching from '../../layout/switch.ts';
-import * as vf from '../../layout/vf.ts';
 import * as virtio from '../../layout/virtio.ts';
 import * as virtqueue from '../../layout/virtqueue.ts';
 

@@ -5,7 +5,7 @@ import { forgetPort } from './forget-port.ts';
 /** The VLANs of a port that no ring serves yet. */
 export function initVlans(fabric: Fabric, port: number, settings: VlanSettings): void {
   const { shared } = fabric;
-  writePortWord(shared.view, shared.vfOffset(port), settings);
+  writePortWord(shared.view, shared.portOffset(port), settings);
   writeVlanSet(shared.view, 0, port, settings);
 }
 
@@ -25,10 +25,10 @@ export async function changeVlans(
   const settle = () => fabric.broadcast({ kind: 'settle' });
   const nowhere = isInVlans(from) ? from : to;
   writeVlanSet(shared.view, 0, port, {});
-  writePortWord(shared.view, shared.vfOffset(port), nowhere);
+  writePortWord(shared.view, shared.portOffset(port), nowhere);
   await settle();
   await forgetPort(fabric, place);
-  writePortWord(shared.view, shared.vfOffset(port), to);
+  writePortWord(shared.view, shared.portOffset(port), to);
   await settle();
   writeVlanSet(shared.view, 0, port, to);
 }

@@ -1,5 +1,5 @@
 import { COUNTER_DROPS, COUNTER_FAULT_REASONS } from '../../layout/counters.ts';
-import { VF_LEARNED_COUNT, VF_UNLEARNED } from '../../layout/vf.ts';
+import { PORT_LEARNED_COUNT, PORT_UNLEARNED } from '../../layout/port.ts';
 import {
   type Counter,
   countersOf,
@@ -55,10 +55,10 @@ function readReasons<Name extends string>(
 
 /** What a port has taught the MAC table, and how often that failed. */
 export function readAddresses(shared: SharedState, port: number): AddressStats {
-  const record = shared.vfOffset(port);
+  const record = shared.portOffset(port);
   return {
-    learned: Math.max(0, shared.view.getInt32(record + VF_LEARNED_COUNT, true)),
-    unlearned: Number(shared.view.getBigUint64(record + VF_UNLEARNED, true)),
+    learned: Math.max(0, shared.view.getInt32(record + PORT_LEARNED_COUNT, true)),
+    unlearned: Number(shared.view.getBigUint64(record + PORT_UNLEARNED, true)),
   };
 }
 

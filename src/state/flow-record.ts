@@ -8,7 +8,7 @@ import {
   FLOW_TABLE_MASK,
   FLOW_TOEPLITZ,
   FLOW_UNCLASSIFIED,
-} from '../../layout/vf.ts';
+} from '../../layout/port.ts';
 import { HASH_TYPES } from '../../layout/virtio.ts';
 
 /** How received flows are hashed. */

@@ -1,4 +1,5 @@
 import { SHARED_FDB } from '../../layout/memory.ts';
+import { PORT_MAC } from '../../layout/port.ts';
 import {
   FDB_DISTANCE_BITS,
   FDB_DISTANCE_SHIFT,
@@ -12,7 +13,6 @@ import {
   FDB_TAG_BITS,
   FDB_WAYS,
 } from '../../layout/switch.ts';
-import { VF_MAC } from '../../layout/vf.ts';
 import type { SharedState } from './shared-state.ts';
 
 export interface MacTableEntry {
@@ -100,5 +100,5 @@ function formatMac(address: bigint): string {
 
 /** A port's own address (VLAN << 48 | MAC), 0 for none: the switch keeps it while that receives. */
 export function writeOwnAddress(shared: SharedState, port: number, address: bigint): void {
-  shared.view.setBigUint64(shared.vfOffset(port) + VF_MAC, address, true);
+  shared.view.setBigUint64(shared.portOffset(port) + PORT_MAC, address, true);
 }

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { COUNTER_COUNT, COUNTER_PACKETS } from '../../layout/counters.ts';
 import { FUNCTION_COUNT_MAX, PORT_COUNT_MAX, RING_COUNT_MAX } from '../../layout/limits.ts';
 import { SHARED_COUNTERS, SHARED_SIZE } from '../../layout/memory.ts';
+import { PORT_FIRST_RING, PORT_LEARNED_COUNT, PORT_RECEIVE_COUNT } from '../../layout/port.ts';
 import { PROCESSOR_DOORBELL } from '../../layout/processor.ts';
-import { VF_FIRST_RING, VF_LEARNED_COUNT, VF_RECEIVE_COUNT } from '../../layout/vf.ts';
 import { RING_FAULT, RING_SIZE } from '../../layout/virtqueue.ts';
 import { LinearMemory } from '../os/linear-memory.ts';
 import type { RingBlock } from './ring-numbers.ts';
@@ -54,12 +54,12 @@ describe('the shared state', () => {
   });
 
   it('forgets a port, and nothing of its neighbours', () => {
-    const fields = [VF_RECEIVE_COUNT, VF_LEARNED_COUNT];
+    const fields = [PORT_RECEIVE_COUNT, PORT_LEARNED_COUNT];
     const read = (port: number) =>
-      fields.map((field) => shared.view.getUint32(shared.vfOffset(port) + field, true));
+      fields.map((field) => shared.view.getUint32(shared.portOffset(port) + field, true));
     const ports = [4, 5, 6];
     for (const port of ports) {
-      for (const field of fields) shared.view.setUint32(shared.vfOffset(port) + field, 9, true);
+      for (const field of fields) shared.view.setUint32(shared.portOffset(port) + field, 9, true);
     }
     shared.openPort(5, 36);
     expect(ports.map(read)).toEqual([
@@ -67,7 +67,7 @@ describe('the shared state', () => {
       [0, 0],
       [9, 9],
     ]);
-    expect(shared.view.getUint32(shared.vfOffset(5) + VF_FIRST_RING, true)).toBe(36);
+    expect(shared.view.getUint32(shared.portOffset(5) + PORT_FIRST_RING, true)).toBe(36);
   });
 
   it('clears the last of each without reaching further', () => {

@@ -9,28 +9,28 @@ import {
   SHARED_COUNTERS,
   SHARED_FLOWS,
   SHARED_FUNCTIONS,
+  SHARED_PORTS,
   SHARED_PROCESSORS,
   SHARED_RING_OWNERS,
   SHARED_RINGS,
   SHARED_SIZE,
-  SHARED_VFS,
   SHARED_VLANS,
 } from '../../layout/memory.ts';
-import { PROCESSOR_RECORD_SIZE } from '../../layout/processor.ts';
-import { VLAN_SET_SIZE } from '../../layout/switch.ts';
 import {
   FLOW_RECORD_SIZE,
   FUNCTION_BEHIND_IOMMU,
   FUNCTION_RECORD_SIZE,
   NO_PORT,
+  PORT_FIRST_RING,
+  PORT_IS_UPLINK,
+  PORT_LEARNED_MAX,
+  PORT_RECEIVE_COUNT,
+  PORT_RECORD_SIZE,
   RING_OWNER_PORT,
   RING_OWNER_SIZE,
-  VF_FIRST_RING,
-  VF_IS_UPLINK,
-  VF_LEARNED_MAX,
-  VF_RECEIVE_COUNT,
-  VF_RECORD_SIZE,
-} from '../../layout/vf.ts';
+} from '../../layout/port.ts';
+import { PROCESSOR_RECORD_SIZE } from '../../layout/processor.ts';
+import { VLAN_SET_SIZE } from '../../layout/switch.ts';
 import { RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
 import { c } from '../os/libc.ts';
 import { LinearMemory } from '../os/linear-memory.ts';
@@ -76,22 +76,22 @@ export class SharedState {
     markFaulted(this.#words, SHARED_RINGS, ring);
   }
 
-  vfOffset(vf: number): number {
-    return SHARED_VFS + vf * VF_RECORD_SIZE;
+  portOffset(vf: number): number {
+    return SHARED_PORTS + vf * PORT_RECORD_SIZE;
   }
 
   /** Whether frames can be delivered to a port. */
   isReceiving(vf: number): boolean {
-    return this.view.getUint32(this.vfOffset(vf) + VF_RECEIVE_COUNT, true) > 0;
+    return this.view.getUint32(this.portOffset(vf) + PORT_RECEIVE_COUNT, true) > 0;
   }
 
   setUplink(vf: number): void {
-    this.view.setUint32(this.vfOffset(vf) + VF_IS_UPLINK, 1, true);
+    this.view.setUint32(this.portOffset(vf) + PORT_IS_UPLINK, 1, true);
   }
 
   /** Addresses that a port may teach the MAC table. */
   setLearnedMax(vf: number, addresses: number): void {
-    this.view.setUint32(this.vfOffset(vf) + VF_LEARNED_MAX, addresses, true);
+    this.view.setUint32(this.portOffset(vf) + PORT_LEARNED_MAX, addresses, true);
   }
 
   flowOffset(vf: number): number {
@@ -139,10 +139,10 @@ export class SharedState {
 
   /** A place in the switch begins from nothing. Its queues' rings lie from this one on. */
   openPort(port: number, firstRing: number): void {
-    this.#clear(this.vfOffset(port), VF_RECORD_SIZE);
+    this.#clear(this.portOffset(port), PORT_RECORD_SIZE);
     this.#clear(this.flowOffset(port), FLOW_RECORD_SIZE);
     this.#clear(SHARED_VLANS + port * VLAN_SET_SIZE, VLAN_SET_SIZE);
-    this.view.setUint32(this.vfOffset(port) + VF_FIRST_RING, firstRing, true);
+    this.view.setUint32(this.portOffset(port) + PORT_FIRST_RING, firstRing, true);
   }
 
   /** Whether what a function's guest names are I/O virtual addresses. */

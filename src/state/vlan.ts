@@ -1,15 +1,15 @@
 import { SHARED_VLANS } from '../../layout/memory.ts';
+import {
+  PORT_F_LINK_DOWN,
+  PORT_F_TRUNK,
+  PORT_F_VLAN,
+  PORT_FLAGS,
+  PORT_VLAN_PRIORITY,
+  PORT_VLAN_TYPE,
+  PORT_VLAN_UNTAGGED,
+} from '../../layout/port.ts';
 import { TYPE_SERVICE_VLAN, TYPE_VLAN } from '../../layout/protocols.ts';
 import { VLAN_ANY, VLAN_ID_MAX, VLAN_SET_SIZE } from '../../layout/switch.ts';
-import {
-  VF_F_LINK_DOWN,
-  VF_F_TRUNK,
-  VF_F_VLAN,
-  VF_FLAGS,
-  VF_VLAN_PRIORITY,
-  VF_VLAN_TYPE,
-  VF_VLAN_UNTAGGED,
-} from '../../layout/vf.ts';
 
 type TagProtocol = '802.1Q' | '802.1ad';
 
@@ -57,25 +57,25 @@ export function vlanText({ access, trunk, native, priority, protocol }: VlanSett
   return words.join(' ') || 'none';
 }
 
-/** Writes the word of a port record (layout/vf.ts) as one store. The link stays as it is. */
+/** Writes the word of a port record (layout/port.ts) as one store. The link stays as it is. */
 export function writePortWord(view: DataView, record: number, settings: VlanSettings): void {
   const { access, trunk, native, priority = 0, protocol = '802.1Q' } = settings;
   const word = new DataView(new ArrayBuffer(8));
-  const set = (field: number, value: number) => word.setUint16(field - VF_FLAGS, value, true);
-  const link = view.getUint16(record + VF_FLAGS, true) & VF_F_LINK_DOWN;
-  set(VF_FLAGS, link);
+  const set = (field: number, value: number) => word.setUint16(field - PORT_FLAGS, value, true);
+  const link = view.getUint16(record + PORT_FLAGS, true) & PORT_F_LINK_DOWN;
+  set(PORT_FLAGS, link);
   if (isInVlans(settings)) {
-    set(VF_FLAGS, link | VF_F_VLAN | (trunk === undefined ? 0 : VF_F_TRUNK));
-    set(VF_VLAN_UNTAGGED, access ?? native ?? 0);
-    set(VF_VLAN_TYPE, TAG_TYPES[protocol]);
-    set(VF_VLAN_PRIORITY, priority << 13);
+    set(PORT_FLAGS, link | PORT_F_VLAN | (trunk === undefined ? 0 : PORT_F_TRUNK));
+    set(PORT_VLAN_UNTAGGED, access ?? native ?? 0);
+    set(PORT_VLAN_TYPE, TAG_TYPES[protocol]);
+    set(PORT_VLAN_PRIORITY, priority << 13);
   }
-  view.setBigUint64(record + VF_FLAGS, word.getBigUint64(0, true), true);
+  view.setBigUint64(record + PORT_FLAGS, word.getBigUint64(0, true), true);
 }
 
 export function writeLink(view: DataView, record: number, isUp: boolean): void {
-  const flags = view.getUint16(record + VF_FLAGS, true) & ~VF_F_LINK_DOWN;
-  view.setUint16(record + VF_FLAGS, flags | (isUp ? 0 : VF_F_LINK_DOWN), true);
+  const flags = view.getUint16(record + PORT_FLAGS, true) & ~PORT_F_LINK_DOWN;
+  view.setUint16(record + PORT_FLAGS, flags | (isUp ? 0 : PORT_F_LINK_DOWN), true);
 }
 
 /** Writes the set of VLANs of a port. `shared`: where the shared state begins in the view. */

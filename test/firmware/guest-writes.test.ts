@@ -11,7 +11,7 @@ const root = new URL('../../firmware', import.meta.url).pathname;
 const WRITERS = ['memory/write.ts', 'memory/copy.ts'];
 
 /** Functions that return the address of a record, wherever they are imported. */
-const OWN_FUNCTIONS = ['vfAt', 'headerScratch'];
+const OWN_FUNCTIONS = ['portRecordAt', 'headerScratch'];
 
 /** Names that a file cannot bind itself: parameters, fields and what they lead to. */
 const OWN_NAMES: Readonly<Record<string, readonly [name: string, what: string][]>> = {

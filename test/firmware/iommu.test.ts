@@ -10,8 +10,8 @@ import {
   UNTRANSLATED_ENTRY_SIZE,
   UNTRANSLATED_LIST_BASE,
 } from '../../layout/memory.ts';
+import { FUNCTION_BEHIND_IOMMU } from '../../layout/port.ts';
 import { REGISTER_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
-import { FUNCTION_BEHIND_IOMMU } from '../../layout/vf.ts';
 import { RING_VIEW_PARKED, RING_VIEW_SIZE } from '../../layout/virtqueue.ts';
 import { Iotlb } from '../../src/memory/iotlb.ts';
 import { plainFrame } from '../../src/testing/frames.ts';

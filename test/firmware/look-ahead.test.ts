@@ -7,8 +7,8 @@ import {
   UNTRANSLATED_ADDRESS,
   UNTRANSLATED_LIST_BASE,
 } from '../../layout/memory.ts';
+import { FUNCTION_BEHIND_IOMMU } from '../../layout/port.ts';
 import { REGISTER_UNTRANSLATED_COUNT } from '../../layout/processor.ts';
-import { FUNCTION_BEHIND_IOMMU } from '../../layout/vf.ts';
 import { DESCRIPTOR_F_NEXT, DESCRIPTOR_F_WRITE } from '../../layout/virtqueue.ts';
 import { Iotlb } from '../../src/memory/iotlb.ts';
 import type { PackedDescriptor } from '../../src/testing/packed-queue.ts';

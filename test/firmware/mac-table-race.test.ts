@@ -3,8 +3,8 @@ import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { LEARNED_PER_UPLINK_MAX, PORT_COUNT_MAX } from '../../layout/limits.ts';
 import { SHARED_FDB } from '../../layout/memory.ts';
+import { PORT_LEARNED_COUNT, PORT_LEARNED_MAX, PORT_UNLEARNED } from '../../layout/port.ts';
 import { FDB_FAR, FDB_SET_COUNT, FDB_SET_SIZE } from '../../layout/switch.ts';
-import { VF_LEARNED_COUNT, VF_LEARNED_MAX, VF_UNLEARNED } from '../../layout/vf.ts';
 import { placeOf, readMacTable } from '../../src/state/mac-table.ts';
 import { SharedState } from '../../src/state/shared-state.ts';
 import { FirmwareHost } from '../support/firmware-host.ts';
@@ -77,7 +77,7 @@ async function hammer(shared: SharedState, addresses: readonly bigint[]): Promis
 
 function counts(shared: SharedState): number[] {
   return Array.from({ length: PORT_COUNT_MAX }, (_, port) =>
-    shared.view.getInt32(shared.vfOffset(port) + VF_LEARNED_COUNT, true),
+    shared.view.getInt32(shared.portOffset(port) + PORT_LEARNED_COUNT, true),
   );
 }
 
@@ -95,7 +95,7 @@ describe('processors that learn, move and forget the same addresses at once', ()
     const shared = new SharedState();
     // With limits that are reached, so that sweeps run among the rest.
     for (let port = 0; port <= PORTS; port++) {
-      shared.view.setUint32(shared.vfOffset(port) + VF_LEARNED_MAX, 8, true);
+      shared.view.setUint32(shared.portOffset(port) + PORT_LEARNED_MAX, 8, true);
     }
     await hammer(shared, crowd(8, 64));
     const entries = readMacTable(shared.view, 0, Number.MAX_SAFE_INTEGER);
@@ -112,7 +112,7 @@ describe('a count that has gone astray', () => {
 
   it('heals where it would keep a port from learning', () => {
     const host = new FirmwareHost();
-    const count = host.vfRecord(3) + VF_LEARNED_COUNT;
+    const count = host.portRecord(3) + PORT_LEARNED_COUNT;
     host.setNow(1000);
     for (let number = 0; number < LEARNED; number++) host.firmware.learn(BigInt(number * 2), 3, 0n);
     expect(host.view.getUint32(count, true)).toBe(LEARNED);
@@ -167,7 +167,7 @@ describe('an uplink', () => {
   it('teaches as many addresses as it may, and a VF beside it still its own', () => {
     const host = new FirmwareHost();
     const limit = LEARNED_PER_UPLINK_MAX;
-    host.view.setUint32(host.vfRecord(9) + VF_LEARNED_MAX, limit, true);
+    host.view.setUint32(host.portRecord(9) + PORT_LEARNED_MAX, limit, true);
     const station = (number: number) => (BigInt(number) << 16n) | 0x1a02n;
     for (let number = 0; number < limit; number++) host.firmware.learn(station(number), 9, 0n);
     let known = 0;
@@ -175,8 +175,8 @@ describe('an uplink', () => {
       if (host.firmware.lookup(station(number)) === 9) known += 1;
     }
     expect(known).toBeGreaterThan(limit * 0.999);
-    const learned = host.view.getInt32(host.vfRecord(9) + VF_LEARNED_COUNT, true);
-    const unlearned = Number(host.view.getBigUint64(host.vfRecord(9) + VF_UNLEARNED, true));
+    const learned = host.view.getInt32(host.portRecord(9) + PORT_LEARNED_COUNT, true);
+    const unlearned = Number(host.view.getBigUint64(host.portRecord(9) + PORT_UNLEARNED, true));
     expect([learned, learned + unlearned]).toEqual([known, limit]);
     for (let number = limit; number < limit + 1000; number++)
       host.firmware.learn(station(number), 4, 0n);

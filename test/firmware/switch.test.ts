@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LEARNED_PER_VF_MAX } from '../../layout/limits.ts';
 import { SHARED_BASE, SHARED_FDB } from '../../layout/memory.ts';
+import { PORT_LEARNED_COUNT, PORT_UNLEARNED } from '../../layout/port.ts';
 import {
   FDB_PORT_BITS,
   FDB_SET_COUNT,
@@ -8,7 +9,6 @@ import {
   FDB_TAG_BITS,
   FDB_WAYS,
 } from '../../layout/switch.ts';
-import { VF_LEARNED_COUNT, VF_UNLEARNED } from '../../layout/vf.ts';
 import { RING_DISABLED, RING_ENABLED } from '../../layout/virtqueue.ts';
 import { placeOf } from '../../src/state/mac-table.ts';
 import {
@@ -44,11 +44,11 @@ describe('the embedded switch', () => {
   }
 
   function learned(vf: number): number {
-    return wire.host.view.getUint32(wire.host.vfRecord(vf) + VF_LEARNED_COUNT, true);
+    return wire.host.view.getUint32(wire.host.portRecord(vf) + PORT_LEARNED_COUNT, true);
   }
 
   function unlearned(vf: number): number {
-    return Number(wire.host.view.getBigUint64(wire.host.vfRecord(vf) + VF_UNLEARNED, true));
+    return Number(wire.host.view.getBigUint64(wire.host.portRecord(vf) + PORT_UNLEARNED, true));
   }
 
   function portOf(key: bigint): number {

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { CONTROL_QUEUE, QUESTION_TURNS } from '../../layout/limits.ts';
 import * as memory from '../../layout/memory.ts';
+import * as ports from '../../layout/port.ts';
 import * as processor from '../../layout/processor.ts';
 import { FDB_SET_COUNT } from '../../layout/switch.ts';
-import * as vf from '../../layout/vf.ts';
 import { VIRTIO_NET_F_MTU } from '../../layout/virtio.ts';
 import * as virtqueue from '../../layout/virtqueue.ts';
 import { ControlSettings } from '../../src/functions/net/control-settings.ts';
@@ -155,8 +155,8 @@ export class FirmwareHost {
     this.shared.openRings({ first, count: CONTROL_QUEUE }, number, number);
     this.shared.openPort(number, first);
     for (let queue = 0; queue < queues.queueCount; queue++) this.attach(number, queue);
-    const record = this.vfRecord(number);
-    this.view.setBigUint64(record + vf.VF_MAC, macNumber(mac), true);
+    const record = this.portRecord(number);
+    this.view.setBigUint64(record + ports.PORT_MAC, macNumber(mac), true);
     this.setReceiveQueues(
       number,
       queues.pairs.map((_, pair) => pair * 2),
@@ -165,19 +165,19 @@ export class FirmwareHost {
   }
 
   setReceiveQueues(number: number, receive: readonly number[]): void {
-    const record = this.vfRecord(number);
-    this.bytes.set(receive, record + vf.VF_RECEIVE_QUEUES);
-    this.view.setUint32(record + vf.VF_RECEIVE_COUNT, receive.length, true);
+    const record = this.portRecord(number);
+    this.bytes.set(receive, record + ports.PORT_RECEIVE_QUEUES);
+    this.view.setUint32(record + ports.PORT_RECEIVE_COUNT, receive.length, true);
   }
 
   /** Changes the VLANs of a VF, as the control plane does between two turns. */
   setVlans(number: number, settings: VlanSettings): void {
     this.firmware.forgetPort(number, 0, FDB_SET_COUNT);
-    const record = this.vfRecord(number);
+    const record = this.portRecord(number);
     writePortWord(this.view, record, settings);
     writeVlanSet(this.view, memory.SHARED_BASE, number, settings);
     const address = addressNumber(this.#guest(number).mac, vlanOfOwnAddress(settings));
-    this.view.setBigUint64(record + vf.VF_MAC, address, true);
+    this.view.setBigUint64(record + ports.PORT_MAC, address, true);
     this.firmware.setPort(number, 1);
   }
 
@@ -276,8 +276,8 @@ export class FirmwareHost {
     return memory.SHARED_BASE + offset;
   }
 
-  vfRecord(number: number): number {
-    return this.sharedAddress(memory.SHARED_VFS + number * vf.VF_RECORD_SIZE);
+  portRecord(number: number): number {
+    return this.sharedAddress(memory.SHARED_PORTS + number * ports.PORT_RECORD_SIZE);
   }
 
   /** Advances as if a batch had passed. */

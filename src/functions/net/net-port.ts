@@ -1,6 +1,6 @@
 import { COUNTER_REFUSED } from '../../../layout/counters.ts';
 import { CONTROL_QUEUE } from '../../../layout/limits.ts';
-import { RECEIVE_BY_TABLE } from '../../../layout/vf.ts';
+import { RECEIVE_BY_TABLE } from '../../../layout/port.ts';
 import type { Fabric, PortPlace } from '../../processor/fabric.ts';
 import type { FunctionView } from '../../processor/function-view.ts';
 import type { Message, RingRole } from '../../processor/mailbox.ts';
@@ -67,7 +67,7 @@ export class NetPort implements RingDevice {
 
   #writeLink(isUp: boolean): void {
     const { view } = this.#fabric.shared;
-    writeLink(view, this.#fabric.shared.vfOffset(this.#place.port), isUp);
+    writeLink(view, this.#fabric.shared.portOffset(this.#place.port), isUp);
     this.#isLinkUp = isUp;
   }
 
@@ -150,7 +150,7 @@ export class NetPort implements RingDevice {
     const { view } = this.#fabric.shared;
     const queues = this.#receiveQueues();
     const count = this.#receiveCount(queues);
-    writeReceiveQueues(view, this.#fabric.shared.vfOffset(this.#place.port), queues, count);
+    writeReceiveQueues(view, this.#fabric.shared.portOffset(this.#place.port), queues, count);
   }
 
   #describeAll(): void {

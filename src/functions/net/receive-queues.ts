@@ -1,4 +1,4 @@
-import { VF_RECEIVE_COUNT, VF_RECEIVE_QUEUES } from '../../../layout/vf.ts';
+import { PORT_RECEIVE_COUNT, PORT_RECEIVE_QUEUES } from '../../../layout/port.ts';
 import type { Ring } from '../../virtqueue/ring.ts';
 
 /** Those that take frames, among the first `pairs`. */
@@ -19,10 +19,10 @@ export function writeReceiveQueues(
   count: number,
 ): void {
   // Never more counted than listed: the count shrinks before the list changes and grows after.
-  const before = view.getUint32(record + VF_RECEIVE_COUNT, true);
-  view.setUint32(record + VF_RECEIVE_COUNT, Math.min(before, queues.length), true);
+  const before = view.getUint32(record + PORT_RECEIVE_COUNT, true);
+  view.setUint32(record + PORT_RECEIVE_COUNT, Math.min(before, queues.length), true);
   queues.forEach((queue, index) => {
-    view.setUint8(record + VF_RECEIVE_QUEUES + index, queue);
+    view.setUint8(record + PORT_RECEIVE_QUEUES + index, queue);
   });
-  view.setUint32(record + VF_RECEIVE_COUNT, count, true);
+  view.setUint32(record + PORT_RECEIVE_COUNT, count, true);
 }

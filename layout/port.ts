@@ -1,5 +1,5 @@
-// The VF record in the shared state. Written by the control plane, read by every processor; what is
-// learned is counted by the firmware.
+// The port record in the shared state. Written by the control plane, read by every processor; what
+// is learned is counted by the firmware.
 //
 //   0     8            12              16      18        20     22        24       28
 //   ┌─────┬────────────┬───────────────┬───────┬─────────┬──────┬─────────┬────────┬───────────┐
@@ -10,52 +10,52 @@
 //   │ u8 × 16            │ u64         │ unlearned u64
 //   └────────────────────┴─────────────┴───────────────
 //   32                   48            56             64
-export const VF_RECORD_SIZE: u32 = 64;
+export const PORT_RECORD_SIZE: u32 = 64;
 /** The port's own address, with its VLAN, as the MAC table has it; 0: it has none. */
-export const VF_MAC: u32 = 0;
+export const PORT_MAC: u32 = 0;
 /**
- * Enabled receive queues; 0 means that nothing can be delivered to this VF. RECEIVE_BY_TABLE: its
+ * Enabled receive queues; 0 means that nothing can be delivered to this port. RECEIVE_BY_TABLE: its
  * guest has set a table, in the flow record, which says where each flow goes.
  */
-export const VF_RECEIVE_COUNT: u32 = 8;
+export const PORT_RECEIVE_COUNT: u32 = 8;
 export const RECEIVE_BY_TABLE: u32 = 0x100;
 /** Addresses that this port may teach the MAC table; 0: LEARNED_PER_VF_MAX. */
-export const VF_LEARNED_MAX: u32 = 12;
+export const PORT_LEARNED_MAX: u32 = 12;
 /**
  * The port's word, 8 bytes. 0: no VLAN configuration, the port shares its frames with all others of
  * that kind, tags and all.
  */
-export const VF_FLAGS: u32 = 16;
+export const PORT_FLAGS: u32 = 16;
 /** The VLAN of frames that come and go without a tag; 0: there is none. */
-export const VF_VLAN_UNTAGGED: u32 = 18;
+export const PORT_VLAN_UNTAGGED: u32 = 18;
 /** The EtherType of the port's tags, as a little-endian load sees it. */
-export const VF_VLAN_TYPE: u32 = 20;
+export const PORT_VLAN_TYPE: u32 = 20;
 /** What a tag says beside the VLAN for frames that came without one: PCP << 13. */
-export const VF_VLAN_PRIORITY: u32 = 22;
+export const PORT_VLAN_PRIORITY: u32 = 22;
 /** The port belongs to the VLANs of its set (SHARED_VLANS), and to nothing else. */
-export const VF_F_VLAN: u32 = 1;
-/** Frames may come with a tag, and go with one but for those of VF_VLAN_UNTAGGED. */
-export const VF_F_TRUNK: u32 = 2;
+export const PORT_F_VLAN: u32 = 1;
+/** Frames may come with a tag, and go with one but for those of PORT_VLAN_UNTAGGED. */
+export const PORT_F_TRUNK: u32 = 2;
 /** The link is down: what comes from the port is dropped. Nothing goes to it: it has no queues. */
-export const VF_F_LINK_DOWN: u32 = 4;
+export const PORT_F_LINK_DOWN: u32 = 4;
 /** The ring number of the port's first queue. */
-export const VF_FIRST_RING: u32 = 24;
+export const PORT_FIRST_RING: u32 = 24;
 /** 1 for an uplink: others' stations are behind it. */
-export const VF_IS_UPLINK: u32 = 28;
-/** The enabled receive queues' numbers; the flow hash picks among the first VF_RECEIVE_COUNT. */
-export const VF_RECEIVE_QUEUES: u32 = 32;
+export const PORT_IS_UPLINK: u32 = 28;
+/** The enabled receive queues' numbers; the flow hash picks among the first PORT_RECEIVE_COUNT. */
+export const PORT_RECEIVE_QUEUES: u32 = 32;
 /**
  * MAC table entries that this port taught, with what a recount has to know: a word of the
  * firmware's.
  *
  *     0         8                                   40         64
- *     exchanges │ count: i32, at VF_LEARNED_COUNT   │ exchanges
+ *     exchanges │ count: i32, at PORT_LEARNED_COUNT   │ exchanges
  *     under way │ for those who read bytes          │ that there were
  */
-export const VF_LEARNED: u32 = 48;
-export const VF_LEARNED_COUNT: u32 = 49;
+export const PORT_LEARNED: u32 = 48;
+export const PORT_LEARNED_COUNT: u32 = 49;
 /** Times that an address behind this port found no place in the MAC table; the firmware's, too. */
-export const VF_UNLEARNED: u32 = 56;
+export const PORT_UNLEARNED: u32 = 56;
 
 // The function record in the shared state, written by the control plane.
 
@@ -73,7 +73,7 @@ export const RING_OWNER_PORT: u32 = 2;
 export const NO_PORT: u32 = 0xffff;
 
 // The flow record: how a guest wants its received flows hashed (5.1.6.4.3) and spread over its
-// receive queues (5.1.6.5.7). Written by the control plane alone. There is one for each VF, and
+// receive queues (5.1.6.5.7). Written by the control plane alone. There is one for each port, and
 // behind them the NIC's own: it spreads flows over the queues of guests that have set no table.
 //
 //   0            4            8              64                       512                   5120
