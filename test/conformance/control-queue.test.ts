@@ -36,7 +36,7 @@ afterEach(async () => {
   await lab.close();
 });
 
-/** A frame of each of 64 flows from VF 0 to VF 1: the pairs on which they arrive, in flow order. */
+/** Sends a frame of each of 64 flows from VF 0 to VF 1. Returns the pairs on which they arrive. */
 async function pairsOfFlows(sender: MockGuest, seen: Map<number, number>): Promise<Set<number>> {
   seen.clear();
   for (let flow = 0; flow < 64; flow++) {
@@ -65,7 +65,7 @@ async function macOfConfig(guest: MockGuest): Promise<number[]> {
 
 describe.each(FORMATS)('a control queue on a $title ring', ({ packed }) => {
   for (const pairs of [4, 16]) {
-    it(`uses as many of ${pairs} queue pairs as its guest says`, async () => {
+    it(`uses as many of ${pairs} queue pairs as its guest requests`, async () => {
       lab = await TestNic.start({ vf: { queuePairs: pairs } });
       const sender = await lab.connect(0);
       const seen = new Map<number, number>();
@@ -96,7 +96,7 @@ describe.each(FORMATS)('a control queue on a $title ring', ({ packed }) => {
     await exchange(lab, [1, second], [0, first], { count: 20 });
   });
 
-  it('takes each command that there is, and many in a row', async () => {
+  it('accepts every command, and many in a row', async () => {
     lab = await TestNic.start();
     const guest = await lab.connect(0, { packed, features: FEATURES });
     const unicast = [
@@ -121,7 +121,7 @@ describe.each(FORMATS)('a control queue on a $title ring', ({ packed }) => {
     expect(lab.stats(0).control).toMatchObject({ commands: 320, refused: 0 });
   });
 
-  it('refuses what is malformed, unknown or too much, and counts it', async () => {
+  it('refuses and counts malformed, unknown and excessive commands', async () => {
     lab = await TestNic.start({ vf: { queuePairs: 2 } });
     const guest = await lab.connect(0, { packed, features: FEATURES, queuePairs: 2 });
     const good = setMacTable([[2, 0, 0, 0, 9, 1]], []);
@@ -134,7 +134,7 @@ describe.each(FORMATS)('a control queue on a $title ring', ({ packed }) => {
       command(virtio.CONTROL_MQ, virtio.CONTROL_MQ_PAIRS_SET, [1, 0, 0]),
       setPromiscuous(2),
       command(virtio.CONTROL_RX, virtio.CONTROL_RX_PROMISCUOUS, []),
-      command(virtio.CONTROL_RX, 2, [1]), // ALLUNI: an extra that is not offered
+      command(virtio.CONTROL_RX, 2, [1]), // ALLUNI: RX_EXTRA, which is not offered
       good.subarray(0, good.length - 1),
       Uint8Array.of(...good, 0),
       setMacTable([[1, 0, 0, 0, 9, 1]], []),
@@ -163,7 +163,7 @@ describe.each(FORMATS)('a control queue on a $title ring', ({ packed }) => {
     expect((await guest.command(setQueuePairs(2))).ack).toBe(OK);
   });
 
-  it('shows the address that its guest chose, until it is reset', async () => {
+  it('shows the address that its guest has set, until a reset', async () => {
     lab = await TestNic.start();
     const guest = await lab.connect(0, { packed, features: FEATURES });
     const own = [...macBytes(lab.mac(0))];
@@ -177,7 +177,7 @@ describe.each(FORMATS)('a control queue on a $title ring', ({ packed }) => {
     expect(await macOfConfig(guest)).toEqual(own);
   });
 
-  it('forgets what was set at a reset, but not with the connection', async () => {
+  it('loses its settings at a reset, but not with the connection', async () => {
     lab = await TestNic.start({ vf: { queuePairs: 2 } });
     const sender = await lab.connect(0);
     const seen = new Map<number, number>();
@@ -197,7 +197,7 @@ describe.each(FORMATS)('a control queue on a $title ring', ({ packed }) => {
     expect(await pairsOfFlows(sender, seen), 'after a reset').toEqual(new Set([0]));
   });
 
-  it('starts over with a guest whose VMM tells of no reset', async () => {
+  it('starts over with a guest whose VMM does not report a reset', async () => {
     lab = await TestNic.start({ vf: { queuePairs: 2 } });
     const sender = await lab.connect(0);
     const seen = new Map<number, number>();
@@ -209,7 +209,7 @@ describe.each(FORMATS)('a control queue on a $title ring', ({ packed }) => {
     expect(await pairsOfFlows(sender, seen)).toEqual(new Set([0]));
   });
 
-  it('switches offloads off and on while its guest runs', async () => {
+  it('disables and enables offloads while its guest runs', async () => {
     lab = await TestNic.start();
     const offloads = [virtio.VIRTIO_NET_F_CSUM, virtio.VIRTIO_NET_F_GUEST_CSUM];
     const features = [...FEATURES, ...offloads];
@@ -240,7 +240,7 @@ describe.each(FORMATS)('a control queue on a $title ring', ({ packed }) => {
 });
 
 describe('a control queue', () => {
-  it('that its front-end keeps for itself limits nothing', async () => {
+  it('that its front-end keeps to itself imposes no limits', async () => {
     lab = await TestNic.start({ vf: { queuePairs: 4 } });
     const sender = await lab.connect(0);
     const seen = new Map<number, number>();
@@ -251,7 +251,7 @@ describe('a control queue', () => {
     expect(lab.stats(1).control).toBeUndefined();
   });
 
-  it('is told apart by what the front-end takes: pairs or queues, its own or ours', async () => {
+  it('is recognised by what the front-end accepts: pairs or queues, its own or ours', async () => {
     lab = await TestNic.start({ vf: { queuePairs: 2 } });
     const isOffered = async (frontEnd: FrontEnd) => {
       const features = readU64(await frontEnd.ask('GET_FEATURES'));
@@ -279,7 +279,7 @@ describe('a control queue', () => {
     }
   });
 
-  it('can be switched off, with all that needs it', async () => {
+  it('can be disabled, with everything that needs it', async () => {
     lab = await TestNic.start({ vf: { disabledFeatures: ['CTRL_VQ'] } });
     const guest = await lab.connect(0, { features: FEATURES });
     const taken = CONTROL_FEATURES.filter((bit) => guest.negotiated.features.has(bit));
@@ -299,7 +299,7 @@ describe('a control queue', () => {
     }
   });
 
-  it('survives a processor that traps: a command under way is carried out all the same', async () => {
+  it('survives a processor that traps: a command in flight is still executed', async () => {
     lab = await TestNic.start();
     const guest = await lab.connect(0, { features: FEATURES });
     const other = await lab.connect(1, { features: FEATURES });

@@ -17,7 +17,7 @@ import { RngGuest } from '../support/rng-guest.ts';
 import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-// A NIC hands all that it has over to another one: its guests go on, and notice nothing.
+// A NIC hands its whole state over to another one: its guests continue and notice nothing.
 
 const FAR_MAC = '02:00:00:00:ff:01';
 
@@ -27,7 +27,7 @@ const open: { close(): void }[] = [];
 const failures: string[] = [];
 let stopListening: () => void;
 
-// Some descriptors are opened once for a process.
+// Some descriptors are opened once per process.
 beforeAll(async () => (await TestNic.start()).close());
 
 beforeEach(() => {
@@ -41,7 +41,7 @@ afterEach(async () => {
   await lab.finish();
   stopListening();
   expect(failures).toEqual([]);
-  // The last poller closes its own when it has woken up.
+  // The last poller closes its own descriptors after it has woken up.
   await waitUntil(
     () => openFdCount() === before,
     () => ({ before, now: openFdCount() }),
@@ -61,7 +61,7 @@ async function openUplink(): Promise<FarEnd> {
   return far;
 }
 
-/** What a NIC tells of itself, but for what goes on meanwhile. */
+/** What a NIC reports of itself, except for what changes meanwhile. */
 function told(): object {
   const { nic } = lab;
   const fdb = nic.fdb().map(({ ageSeconds: _, ...entry }) => entry);
@@ -77,7 +77,7 @@ describe.each([
 ])('a NIC with $layout rings and $processors processors', ({ layout, processors }) => {
   const packed = layout === 'packed';
 
-  it('goes on as another one: with its guests, its uplink and all that it knows', async () => {
+  it('continues as another one: with its guests, its uplink and everything it knows', async () => {
     lab = await TestNic.start({ vfs: 2, processors, rngs: 1 });
     const far = await openUplink();
     const guests = [await lab.connect(0, { packed }), await lab.connect(1, { packed })] as const;
@@ -89,7 +89,7 @@ describe.each([
       const back = plainFrame({ to: lab.mac(1), from: FAR_MAC }, 600, seed);
       expect(far.send(back)).toBe(true);
       checkSame([await guests[1].nextFrame()], [back]);
-      // By now the switch knows where that is, and shows it to nobody else.
+      // By now the switch knows this address, and sends the frame nowhere else.
       const out = plainFrame({ to: FAR_MAC, from: lab.mac(0) }, 500, seed);
       const arrived = far.arrived(1);
       guests[0].send(out);
@@ -107,7 +107,7 @@ describe.each([
       expect(openFdCount()).toBe(was.fds);
       await passes(was.sent);
     }
-    // The same sessions: requests are answered, and a lost connection is noticed.
+    // The same sessions: requests are answered, and a lost connection is detected.
     expect(await guests[0].frontEnd.ask('GET_FEATURES')).toHaveLength(8);
     await lab.disconnect(1, guests[1]);
     expect(lab.nic.vf('vf1').state).toBe('down');
@@ -115,7 +115,7 @@ describe.each([
     await exchange(lab, [0, guests[0]], [1, next], { count: 100 });
   });
 
-  it('loses and doubles no frame that is under way', async () => {
+  it('neither loses nor duplicates frames in flight', async () => {
     lab = await TestNic.start({ vfs: 2, processors });
     const [one, two] = [await lab.connect(0, { packed }), await lab.connect(1, { packed })];
     let isDone = false;
@@ -140,7 +140,7 @@ describe.each([
   });
 });
 
-it('a link that is down stays so, and comes up again', async () => {
+it('a link that is down stays down, and can come up again', async () => {
   lab = await TestNic.start({ vfs: 2 });
   const [sender, guest] = [await lab.connect(0), await lab.connect(1)];
   const frame = plainFrame({ to: lab.mac(1), from: lab.mac(0) }, 100);
@@ -158,7 +158,7 @@ it('a link that is down stays so, and comes up again', async () => {
   await exchange(lab, [0, sender], [1, guest], { count: 10 });
 });
 
-it('what a guest has set through its control queue stays set', async () => {
+it('settings of a guest through its control queue stay', async () => {
   lab = await TestNic.start({ vfs: 2 });
   const features = [...MODERN_FEATURES, ...CONTROL_FEATURES];
   const [guest, sender] = [await lab.connect(0, { features }), await lab.connect(1)];
@@ -180,7 +180,7 @@ it('what a guest has set through its control queue stays set', async () => {
 describe.each([{ packed: false }, { packed: true }])(
   'a guest behind an IOMMU, %o',
   ({ packed }) => {
-    it('goes on with the translations that are known, and is asked for others', async () => {
+    it('continues with the known translations, and is asked for others', async () => {
       lab = await TestNic.start({ vfs: 2 });
       const frontEnd = FrontEnd.connect(lab.socket(0));
       const guest = await MockGuest.negotiate(frontEnd, {
@@ -195,7 +195,7 @@ describe.each([{ packed: false }, { packed: true }])(
       await iommu.until(() => lab.nic.vf('vf0').rings.length === 2);
       const other = await lab.connect(1, { packed });
       for (let round = 0; round < 3; round++) {
-        // One by one: a first frame finds its buffer untranslated, and does not arrive.
+        // One by one: the first frame finds its buffer untranslated, and is lost.
         for (let sent = 0; sent < 50; sent++) {
           const frame = plainFrame({ to: lab.mac(1), from: lab.mac(0) }, 300, sent);
           guest.send(frame);

@@ -26,7 +26,7 @@ const FEATURES = [
   virtio.VIRTIO_NET_F_NOTF_COAL,
   virtio.VIRTIO_NET_F_VQ_NOTF_COAL,
 ];
-/** Longer than any test: only the count ends it. */
+/** Longer than any test: only the count causes an interrupt. */
 const HOUR = 3_600_000_000;
 
 let lab: TestNic;
@@ -37,7 +37,7 @@ afterEach(async () => {
   await lab.close();
 });
 
-/** Sends so many frames from VF 0 to VF 1, one by one; each has been delivered when it resolves. */
+/** Sends frames from VF 0 to VF 1, one by one; resolves when all have been delivered. */
 async function send(sender: MockGuest, count: number): Promise<void> {
   for (let index = 0; index < count; index++) {
     sender.send(plainFrame({ to: lab.mac(1), from: lab.mac(0) }, 100, index));
@@ -45,7 +45,7 @@ async function send(sender: MockGuest, count: number): Promise<void> {
   }
 }
 
-/** Packets and microseconds of a queue, as the device says. */
+/** Packets and microseconds of a queue, as the device reports them. */
 async function coalescingOf(guest: MockGuest, queue: number): Promise<[number, number, number]> {
   const { ack, result } = await guest.command(getQueueCoalescing(queue), 8);
   const view = viewOf(Uint8Array.of(ack, ...result));
@@ -55,14 +55,14 @@ async function coalescingOf(guest: MockGuest, queue: number): Promise<[number, n
 describe.each([
   ['split', false],
   ['packed', true],
-])('a driver that may be owed an interrupt, on %s rings', (_, packed) => {
-  /** How often a descriptor was raised since the last look. */
+])('a driver that may have missed an interrupt, on %s rings', (_, packed) => {
+  /** How often a descriptor was raised since the last call. */
   function taken(fd: number): number {
     return c.read(fd, scratch.address, 8) === 8 ? scratch.view.getUint32(0, true) : 0;
   }
 
-  // What happened before is unknown: another NIC served the ring, or it ran without a descriptor.
-  it('hears once of a ring that starts, and of a descriptor where there was none', async () => {
+  // The past is unknown: another NIC served the ring, or it ran without a descriptor.
+  it('is interrupted once when a ring starts, and when a ring gets its first descriptor', async () => {
     lab = await TestNic.start();
     const guest = await lab.connect(0, { packed, isRaw: true });
     const { frontEnd } = guest;
@@ -84,7 +84,7 @@ describe.each([
     c.close(fd);
   });
 
-  it('hears of a processor that died: its interrupts may have died with it', async () => {
+  it('is interrupted after its processor died: interrupts may have been lost with it', async () => {
     lab = await TestNic.start();
     const guest = await lab.connect(0, { packed, isRaw: true });
     await lab.connect(1);
@@ -115,7 +115,7 @@ for (const processors of [1, 2]) {
     ['split', false],
     ['packed', true],
   ])(`interrupts of a guest on %s rings, with ${processors} processors`, (_, packed) => {
-    it('come after so many packets', async () => {
+    it('come after the set number of packets', async () => {
       lab = await TestNic.start({ processors });
       const sender = await lab.connect(0);
       const guest = await lab.connect(1, { packed, features: FEATURES });
@@ -131,9 +131,9 @@ for (const processors of [1, 2]) {
     });
 
     it.each([
-      { where: 'though the processor sleeps', hasUplink: false },
-      { where: 'beside an uplink where nothing moves', hasUplink: true },
-    ])('come so long after the first packet, $where', async ({ hasUplink }) => {
+      { where: 'while the processor sleeps', hasUplink: false },
+      { where: 'with an idle uplink', hasUplink: true },
+    ])('come the set time after the first packet, $where', async ({ hasUplink }) => {
       lab = await TestNic.start({ processors });
       if (hasUplink) await lab.nic.addUplink({ name: 'up', type: 'null' });
       const sender = await lab.connect(0);
@@ -147,7 +147,7 @@ for (const processors of [1, 2]) {
       }
     });
 
-    it('come at once when what holds them back is taken away', async () => {
+    it('come at once when coalescing is turned off', async () => {
       lab = await TestNic.start({ processors });
       const sender = await lab.connect(0);
       const guest = await lab.connect(1, { packed, features: FEATURES });
@@ -160,7 +160,7 @@ for (const processors of [1, 2]) {
       await guest.waitReceived(3);
     });
 
-    it('of transmit queues are coalesced for themselves', async () => {
+    it('of transmit queues are coalesced separately', async () => {
       lab = await TestNic.start({ processors });
       const guest = await lab.connect(0, { packed, features: FEATURES });
       await lab.connect(1);
@@ -176,7 +176,7 @@ for (const processors of [1, 2]) {
 }
 
 describe('coalescing', () => {
-  it('is what was set last, for a queue or for all of its kind, until a reset', async () => {
+  it('is as last set, for a queue or for all of its kind, until a reset', async () => {
     lab = await TestNic.start({ vf: { queuePairs: 2 } });
     const guest = await lab.connect(0, { features: FEATURES, queuePairs: 2 });
     expect(await coalescingOf(guest, 0)).toEqual([0, 0, OK]);
@@ -199,7 +199,7 @@ describe('coalescing', () => {
     expect(await coalescingOf(guest, 0)).toEqual([0, 0, OK]);
   });
 
-  it('refuses queues that are none, and what is malformed', async () => {
+  it('refuses queues that do not exist, and malformed commands', async () => {
     lab = await TestNic.start();
     const guest = await lab.connect(0, { features: FEATURES });
     const { CONTROL_COALESCING, CONTROL_COALESCING_VQ_GET } = virtio;
@@ -212,7 +212,7 @@ describe('coalescing', () => {
       Uint8Array.of(...setCoalescing('tx', 1, 1), 0),
       command(CONTROL_COALESCING, CONTROL_COALESCING_VQ_GET, [0, 0]),
       command(CONTROL_COALESCING, 4, []),
-      getQueueCoalescing(0), // no room for what it asks
+      getQueueCoalescing(0), // no room for the answer
     ];
     for (const [index, bytes] of refused.entries()) {
       expect((await guest.command(bytes)).ack, `command ${index}`).toBe(ERROR);

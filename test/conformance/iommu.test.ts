@@ -57,7 +57,7 @@ describe('a guest behind an IOMMU', () => {
     return translated;
   }
 
-  /** Sends frames one by one, each again as long as its buffer waits for a translation. */
+  /** Sends frames one by one, and repeats each while its buffer waits for a translation. */
   async function deliver(
     frames: readonly Uint8Array[],
     sender: MockGuest,
@@ -93,12 +93,12 @@ describe('a guest behind an IOMMU', () => {
     }
   }
 
-  it('meets another behind an IOMMU of its own', async () => {
+  it('exchanges frames with another one behind another IOMMU', async () => {
     lab = await TestNic.start({ vfs: 2 });
     const { guest } = await running(0);
     const other = await running(1);
     await deliver(frames(1, 0, 100), other.guest, guest);
-    // Nobody confuses the translations of the one with those of the other: the same addresses.
+    // The addresses are equal, but the translations of the two must not be confused.
     expect(other.iommu.misses.some(({ iova }) => iova >= BigInt(IOVA_OFFSET))).toBe(true);
   });
 
@@ -107,7 +107,7 @@ describe('a guest behind an IOMMU', () => {
     const translated = await connect(0);
     const { guest, iommu } = translated;
     iommu.hold();
-    await guest.start(); // acknowledged all the same
+    await guest.start(); // acknowledged nevertheless
     await iommu.waitMisses(4);
     expect(lab.nic.vf('vf0').rings).toEqual([]);
     await iommu.release();
@@ -115,14 +115,14 @@ describe('a guest behind an IOMMU', () => {
     expect(lab.nic.vf('vf0').rings.map(({ state }) => state)).toEqual(['enabled', 'enabled']);
   });
 
-  it('waits by itself for a translation that is late: others go on', async () => {
+  it('waits alone for a late translation: others continue', async () => {
     lab = await TestNic.start({ vfs: 3 });
     const { guest, iommu } = await running(0);
     const [left, right] = [await lab.connect(1), await lab.connect(2)];
     await exchange(lab, [0, guest], [1, left], { count: 10 });
     iommu.hold();
     const late = frames(0, 1, 20, 7);
-    // Transmit buffers of pages that were never seen.
+    // Transmit buffers on pages that were never used.
     guest.queues.memory.allocate(64 * PAGE_SIZE);
     await iommu.invalidate(BigInt(IOVA_OFFSET), 1n << 40n).catch(() => undefined);
     for (const frame of late) guest.send(frame);
@@ -133,13 +133,13 @@ describe('a guest behind an IOMMU', () => {
     await guest.waitTransmitted();
   });
 
-  it('loses a page: the invalidation is acknowledged when nobody uses it any more', async () => {
+  it('loses a page: the invalidation is acknowledged once nobody uses it', async () => {
     lab = await TestNic.start({ vfs: 2 });
     const { guest, iommu } = await running(0);
     const other = await lab.connect(1);
     await exchange(lab, [0, guest], [1, other], { count: 50 });
     const before = iommu.misses.length;
-    // Everything but the rings: they would stop.
+    // All pages except those of the rings, which would stop.
     for (const { iova } of [...iommu.misses]) {
       if (!isOfRings(guest, iova)) await iommu.invalidate(iova);
     }
@@ -148,7 +148,7 @@ describe('a guest behind an IOMMU', () => {
     expect(iommu.misses.length).toBeGreaterThan(before);
   });
 
-  it('goes on after its rings were taken away and given back, in mid-traffic', async () => {
+  it('continues after its rings were invalidated and translated again during traffic', async () => {
     lab = await TestNic.start({ vfs: 2 });
     const { guest, iommu } = await running(0);
     const other = await lab.connect(1);
@@ -156,14 +156,14 @@ describe('a guest behind an IOMMU', () => {
       const sent = frames(0, 1, 40, round);
       const arrived = other.waitReceived(sent.length);
       for (const frame of sent) guest.send(frame);
-      await iommu.invalidate(0n, 0n); // all there is
+      await iommu.invalidate(0n, 0n); // everything
       checkSame(await arrived, sent);
       await guest.waitTransmitted();
       await deliver(frames(1, 0, 10, round), other, guest);
     }
   });
 
-  it('believes nothing from before a stop: nobody tells of changes while rings stand', async () => {
+  it('trusts no translation from before a stop: meanwhile, changes are not reported', async () => {
     lab = await TestNic.start({ vfs: 2 });
     const { guest, iommu } = await running(0);
     const other = await lab.connect(1);
@@ -177,7 +177,7 @@ describe('a guest behind an IOMMU', () => {
     await iommu.until(() => iommu.misses.length > 2);
     expect(
       iommu.misses.every(({ iova }) => known.has(iova)),
-      'known pages, asked again',
+      'known pages, requested again',
     ).toBe(true);
     expect(lab.nic.vf('vf0').rings).toEqual([]);
   });

@@ -13,7 +13,7 @@ const GIB = 2 ** 30;
 const HUGE_PAGES = '/proc/sys/vm/nr_hugepages';
 const PAGES_WANTED = 64;
 
-/** Huge pages for the time of a test, or the reason why there are none. */
+/** Huge pages for the duration of a test, or the reason why there are none. */
 function reserveHugePages(): { release: () => void } | string {
   const free = (): number =>
     Number(/HugePages_Free:\s+(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1] ?? 0);
@@ -62,7 +62,7 @@ describe('guest memory', () => {
     expect(processor?.windows.used).toBeLessThanOrEqual(processor?.windows.slots ?? 0);
   });
 
-  it('that its VMM does not share is named, and only the frames are lost', async () => {
+  it('that its VMM does not share is reported, and only the frames are lost', async () => {
     lab = await TestNic.start();
     const guest = await lab.connect(0, { isRaw: true, features: [] });
     const reasons: string[] = [];
@@ -108,12 +108,12 @@ describe('guest memory', () => {
     }
   });
 
-  it('of huge pages is refused with the way out, unless the VF allows it', async () => {
+  it('of huge pages is refused with a hint, unless the VF allows it', async () => {
     lab = await TestNic.start();
     const frontEnd = FrontEnd.connect(lab.socket(0));
     await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
     const sizeBytes = 0x400000;
-    // Not a page of it is taken from the pool before something is mapped.
+    // Nothing is mapped yet, so no page is taken from the pool.
     const fd = createMemoryFile('huge', sizeBytes, { hugePages: true });
     const region = { fd, fileOffset: 0, guestAddress: 0, userAddress: 0x10000000, sizeBytes };
     const { payload, fds } = memoryTable([region]);
@@ -129,7 +129,7 @@ describe('guest memory', () => {
     await gone;
   });
 
-  it('that is not sealed is refused with the way out, and taken if the VF allows it', async () => {
+  it('that is not sealed is refused with a hint, and accepted if the VF allows it', async () => {
     lab = await TestNic.start();
     const memory = { sealed: false };
     await expect(lab.connect(0, { memory })).rejects.toThrow(RequestRefused);
@@ -145,7 +145,7 @@ describe('guest memory', () => {
     await exchange(lab, [1, second], [0, first], { count: 20 });
   });
 
-  it('with regions that touch: a buffer may cross from one to the next', async () => {
+  it('with adjacent regions: a buffer may cross from one into the next', async () => {
     lab = await TestNic.start();
     const first = await lab.connect(0, { memory: { mappedBytesMax: 0x10000000 } });
     const second = await lab.connect(1);
@@ -156,7 +156,7 @@ describe('guest memory', () => {
       await addRegion(first.frontEnd, region);
     }
     for (const [sequence, frame] of flowFrames(lab.mac(1), lab.mac(0), { count: 7 }).entries()) {
-      // The header in one region, the frame across its end in the next: written piece by piece.
+      // The header in one region, the frame across its end into the next: written piece by piece.
       const start = 2 ** 36 + (sequence + 1) * 0x100000 - 12 - 30;
       const packet = Buffer.concat([new Uint8Array(12), frame]);
       for (let i = 0; i < packet.length; i++) {
@@ -169,7 +169,7 @@ describe('guest memory', () => {
 });
 
 describe('a trap in the firmware', () => {
-  it('stops the ring it happened on, and the processor serves all others again', async () => {
+  it('stops the ring on which it happened, and all others are served again', async () => {
     const lab = await TestNic.start({ vfs: 4 });
     const guests: MockGuest[] = [];
     for (let number = 0; number < 4; number++) guests.push(await lab.connect(number));
@@ -187,7 +187,7 @@ describe('a trap in the firmware', () => {
     expect(lab.nic.vf('vf0').state).toBe('faulted');
     expect(lab.nic.vf('vf0').lastFault).toMatch(/trapped/);
     expect(lab.counter(0, 'tx.faults')).toBe(1);
-    // The guest resets its device, and all is well.
+    // After the guest has reset its device, everything works.
     await first.frontEnd.send('RESET_DEVICE');
     await first.restart();
     await exchange(lab, [0, first], [1, second], { count: 20, seed: 10 });

@@ -15,7 +15,7 @@ describe('a NIC', () => {
   });
 
   for (const processors of [1, 2]) {
-    it(`floods to all but the sender, with ${processors} processors`, async () => {
+    it(`floods to all except the sender, with ${processors} processors`, async () => {
       lab = await TestNic.start({ vfs: 4, processors });
       const guests: MockGuest[] = [];
       for (let number = 0; number < 4; number++) guests.push(await lab.connect(number));
@@ -35,7 +35,7 @@ describe('a NIC', () => {
       expect(lab.counter(0, 'tx.replicas')).toBe(6);
     });
 
-    it(`moves frames between every two of 6 VFs, with ${processors} processors`, async () => {
+    it(`moves frames between each two of 6 VFs, with ${processors} processors`, async () => {
       lab = await TestNic.start({ vfs: 6, processors });
       const guests: MockGuest[] = [];
       for (let number = 0; number < 6; number++) guests.push(await lab.connect(number));
@@ -65,7 +65,7 @@ describe('a NIC', () => {
       await Promise.all(senders.map((sender, index) => sender.sendAll(frames[index] ?? [])));
       const received = await arrived;
       senders.forEach((_, index) => {
-        // Each sender's frames in their order, whatever came between them.
+        // Each sender's frames arrive in order, whatever came in between.
         const own = received.filter((frame) => frame[11] === index + 2);
         checkSame(own, frames[index] ?? []);
       });
@@ -100,7 +100,7 @@ describe('a NIC', () => {
     });
     for (let flow = 1; flow <= queuePairs * 8; flow++) {
       const frames = flowFrames(lab.mac(1), lab.mac(0), { count: 20, seed: flow });
-      // One flow at a time: two thirds of them may choose one queue, and more than its ring holds.
+      // One flow at a time: two thirds of them may choose the same queue, more than its ring holds.
       wanted += frames.length;
       const arrived = new Promise<void>((resolve) => {
         done = resolve;
@@ -127,7 +127,7 @@ describe('a NIC', () => {
     expect([lab.drops(0), lab.drops(1)]).toEqual([{}, {}]);
   });
 
-  it('serves firmware that uses queue pair 0 of four only', async () => {
+  it('serves guest firmware that uses only queue pair 0 of four', async () => {
     lab = await TestNic.start({ vf: { queuePairs: 4 } });
     const first = await lab.connect(0, { queuePairs: 4, queues: [0, 1] });
     const second = await lab.connect(1, { queuePairs: 4 });
@@ -136,7 +136,7 @@ describe('a NIC', () => {
     expect((await second.nextFrame()).length).toBe(300);
   });
 
-  it('serves firmware that only transmits, and counts what it cannot be given', async () => {
+  it('serves guest firmware that only transmits, and counts what it cannot receive', async () => {
     lab = await TestNic.start();
     const mute = await lab.connect(0, { queues: [1] });
     const other = await lab.connect(1);
@@ -146,7 +146,7 @@ describe('a NIC', () => {
     expect(lab.drops(1)).toEqual({ 'tx.destinationDown': 1 });
   });
 
-  it('connects to a VMM that listens, and again when that one restarts', async () => {
+  it('connects to a VMM that listens, and reconnects when it restarts', async () => {
     lab = await TestNic.start({ vfs: 1 });
     const path = join(lab.directory, 'vmm.sock');
     let listener = new FrontEndListener(path);

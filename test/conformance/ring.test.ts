@@ -12,7 +12,7 @@ const FORMATS = [
   { title: 'packed', packed: true },
 ] as const;
 
-// The life of a ring, the same for both formats; its peer's rings are split.
+// The life cycle of a ring, the same for both formats; its peer's rings are split.
 describe.each(FORMATS)('a $title ring', ({ packed }) => {
   let lab: TestNic | undefined;
 
@@ -21,7 +21,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     lab = undefined;
   });
 
-  it('drops at a full ring, counted there, and stalls nobody else', async () => {
+  it('drops and counts frames if it is full, and stalls no other ring', async () => {
     lab = await TestNic.start({ vfs: 3 });
     const sender = await lab.connect(0, { packed });
     const stuck = await lab.connect(1, { packed, repost: false, receiveBuffers: 10 });
@@ -38,7 +38,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     await exchange(lab, [0, sender], [1, stuck], { count: 5 });
   });
 
-  it('takes frames of many senders at once, by two processors', async () => {
+  it('accepts frames of many senders at once, from two processors', async () => {
     lab = await TestNic.start({ vfs: 5, processors: 2 });
     const room = { queueSize: 1024, slots: 1024, receiveLayout: 'shared' } as const;
     const receiver = await lab.connect(0, { packed, ...room });
@@ -62,7 +62,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     }
   });
 
-  it('drains a disabled transmit ring, and discards what it takes', async () => {
+  it('is drained while it is disabled as a transmit ring, and its frames are discarded', async () => {
     lab = await TestNic.start();
     const first = await lab.connect(0, { packed });
     const second = await lab.connect(1);
@@ -74,7 +74,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     await exchange(lab, [0, first], [1, second], { count: 20 });
   });
 
-  it('delivers nothing to a disabled receive ring', async () => {
+  it('receives nothing while it is disabled', async () => {
     lab = await TestNic.start();
     const first = await lab.connect(0, { packed });
     const second = await lab.connect(1);
@@ -86,7 +86,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     await exchange(lab, [0, first], [1, second], { count: 20 });
   });
 
-  it('goes on where a ring stood after GET_VRING_BASE', async () => {
+  it('continues at its position after GET_VRING_BASE', async () => {
     lab = await TestNic.start();
     const first = await lab.connect(0, { packed, ringBase: 65500 });
     const second = await lab.connect(1);
@@ -102,7 +102,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
   });
 
   if (packed) {
-    it('begins at the beginning, too, for a front-end that knows no wrap counters', async () => {
+    it('also starts at the beginning for a front-end that does not know wrap counters', async () => {
       lab = await TestNic.start();
       const first = await lab.connect(0, { packed });
       const second = await lab.connect(1);
@@ -117,7 +117,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
       await exchange(lab, [0, first], [1, second], { count: 30 });
     });
 
-    it('goes on in its second lap, which begins at 0 as well', async () => {
+    it('continues in its second lap, which also starts at 0', async () => {
       lab = await TestNic.start();
       const first = await lab.connect(0, { packed, ringBase: 256, queueSize: 256 });
       const second = await lab.connect(1);
@@ -126,8 +126,8 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     });
   }
 
-  // What a reset of one virtqueue is to a back end (2.6.1): stopped, and begun anew.
-  it('starts over alone, while frames come for it and the other ring runs', async () => {
+  // How a back end sees the reset of one virtqueue (2.6.1): stopped, then started over.
+  it('starts over alone, while frames arrive for it and the other ring runs', async () => {
     lab = await TestNic.start({ vf: { enabledFeatures: ['RING_RESET'] } });
     const features = [...MODERN_FEATURES, VIRTIO_F_RING_RESET];
     const first = await lab.connect(0, { packed, features });
@@ -159,7 +159,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
   }
 
   for (const request of ['RESET_DEVICE', 'SET_STATUS'] as const) {
-    it(`starts over after a reset by ${request}: a guest that reboots`, async () => {
+    it(`starts over after a reset by ${request}: the guest reboots`, async () => {
       lab = await TestNic.start();
       const first = await lab.connect(0, { packed });
       const second = await lab.connect(1);
@@ -174,7 +174,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     });
   }
 
-  it('meets the next front-end after the last one has gone', async () => {
+  it('serves the next front-end after the last one has disconnected', async () => {
     lab = await TestNic.start();
     const second = await lab.connect(1);
     for (let round = 0; round < 5; round++) {
@@ -185,7 +185,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     }
   });
 
-  it('goes on with a guest that outlives the connection', async () => {
+  it('continues with a guest that outlives the connection', async () => {
     lab = await TestNic.start();
     const second = await lab.connect(1);
     let first = await lab.connect(0, { packed });
@@ -199,7 +199,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     }
   });
 
-  it('goes on with a guest whose front-end has forgotten where its rings stood', async () => {
+  it('continues with a guest whose front-end has lost the ring positions', async () => {
     lab = await TestNic.start();
     const second = await lab.connect(1);
     let first = await lab.connect(0, { packed, queueSize: 64 });
@@ -210,7 +210,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
       const gone = lab.next('disconnect', 0);
       const orphan = first.orphan();
       await gone;
-      // QEMU after a lost connection: the place where the rings once began.
+      // Like QEMU after a lost connection: the position at which the rings once started.
       for (const queue of [0, 1]) {
         const { base } = orphan.queues.queue(queue);
         expect(base).not.toBe(start);
@@ -221,7 +221,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     }
   });
 
-  it('says so where its NIC was killed and nobody knows where it stands', async () => {
+  it('reports a fault if its NIC was killed and nobody knows its position', async () => {
     lab = await TestNic.start();
     const second = await lab.connect(1);
     const first = await lab.connect(0, { packed, queueSize: 64 });
@@ -233,7 +233,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     await gone;
     for (const queue of [0, 1]) {
       const ring = orphan.queues.queue(queue);
-      // What a NIC that closes leaves in a packed ring, and one that is killed does not.
+      // A NIC that closes leaves this in a packed ring, and one that is killed does not.
       const { memory } = orphan.queues;
       if (packed) memory.view.setUint32(ring.used.offset, 0, true);
       vi.spyOn(ring, 'base', 'get').mockReturnValue(start);
@@ -255,7 +255,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     await exchange(lab, [1, second], [0, again], { count: 20 });
   });
 
-  it('takes memory and gives it back while frames move', async () => {
+  it('accepts and releases memory while frames move', async () => {
     lab = await TestNic.start();
     const first = await lab.connect(0, { packed, memory: { mappedBytesMax: 0x20000000 } });
     const second = await lab.connect(1);
@@ -272,7 +272,8 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
   });
 
   /**
-   * Adds a region, sends one frame from it (back to its sender, who gets nothing), and removes it.
+   * Adds a region, sends one frame from it (to its own sender, who receives nothing), and removes
+   * it.
    */
   async function borrow(over: TestNic, guest: MockGuest, round: number): Promise<void> {
     const { memory } = guest.queues;
@@ -288,7 +289,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     expect(over.counter(0, 'tx.drops.hairpin')).toBe(round + 1);
   }
 
-  it('finds memory that was added where there was none', async () => {
+  it('uses memory that was added later', async () => {
     lab = await TestNic.start();
     const first = await lab.connect(0, { packed });
     const second = await lab.connect(1);

@@ -61,7 +61,7 @@ function readable(length: number): Piece {
   return { length, isWritable: false };
 }
 
-/** A whole answer, which is random as far as one can see. */
+/** Expects a complete answer that looks random. */
 async function expectRandom(guest: RngGuest): Promise<void> {
   const answers = [await guest.read(ANSWER_SIZE_MAX), await guest.read(ANSWER_SIZE_MAX)];
   for (const bytes of answers) {
@@ -88,7 +88,7 @@ describe.each(FORMATS)('an entropy device on a $title ring', ({ packed }) => {
     expect(info().features.includes('RING_PACKED')).toBe(packed);
   });
 
-  it('fills chains of several buffers, direct or in a table', async () => {
+  it('fills chains of several buffers, direct or indirect', async () => {
     const guest = await connect(0, packed);
     for (const isIndirect of [false, true]) {
       const bytes = await guest.offer([writable(5), writable(1), writable(40)], isIndirect);
@@ -96,18 +96,18 @@ describe.each(FORMATS)('an entropy device on a $title ring', ({ packed }) => {
     }
   });
 
-  it('answers many requests in the order in which they came', async () => {
+  it('answers many requests in order', async () => {
     const guest = await connect(0, packed);
     const answers = await Promise.all(Array.from({ length: 60 }, () => guest.read(16)));
     expect(new Set(answers.map(String)).size).toBe(60);
   });
 
   it.each([
-    ['is to be read', [readable(8)], {}, 1],
-    ['has something to read before it', [readable(8), writable(16)], {}, 1],
-    ['has something to read behind it', [writable(16), readable(8)], { bufferDirection: 1 }, 0],
-    ['lies outside of the memory', [writable(16, NOWHERE)], { bufferAddress: 1 }, 0],
-  ] as const)('gives back a buffer that %s, and goes on', async (_, chain, drops, refused) => {
+    ['is readable', [readable(8)], {}, 1],
+    ['follows a readable one', [readable(8), writable(16)], {}, 1],
+    ['precedes a readable one', [writable(16), readable(8)], { bufferDirection: 1 }, 0],
+    ['is outside guest memory', [writable(16, NOWHERE)], { bufferAddress: 1 }, 0],
+  ] as const)('returns a buffer that %s, and continues', async (_, chain, drops, refused) => {
     const guest = await connect(0, packed);
     expect(await guest.offer(chain)).toHaveLength(0);
     expect(info().counters).toMatchObject({ commands: 1, refused, drops, faults: 0 });
@@ -115,7 +115,7 @@ describe.each(FORMATS)('an entropy device on a $title ring', ({ packed }) => {
     expect(info().state).toBe('ready');
   });
 
-  it('that breaks its ring loses it, and no other does', async () => {
+  it('loses the ring that it breaks, and no other', async () => {
     const guest = await connect(0, packed);
     const other = await connect(1, !packed);
     const fault = next('fault');
@@ -130,7 +130,7 @@ describe.each(FORMATS)('an entropy device on a $title ring', ({ packed }) => {
     expect(info().state).toBe('ready');
   });
 
-  it('goes on after its processor died of the ring of another', async () => {
+  it('continues after another ring made its processor trap', async () => {
     const guest = await connect(0, packed);
     await lab.connect(0);
     await expectRandom(guest);
@@ -144,7 +144,7 @@ describe.each(FORMATS)('an entropy device on a $title ring', ({ packed }) => {
     expect(lab.nic.stats().processors[0]?.restarts).toBe(1);
   });
 
-  it('is held when its ring makes the firmware trap again and again', async () => {
+  it('is held if its ring makes the firmware trap repeatedly', async () => {
     const guest = await connect(0, packed);
     const other = await connect(1, packed);
     const held = next('quarantine');
@@ -165,7 +165,7 @@ describe.each(FORMATS)('an entropy device on a $title ring', ({ packed }) => {
     await expectRandom(guest);
   });
 
-  it('is there for the next front-end after one has gone', async () => {
+  it('serves the next front-end after one has disconnected', async () => {
     const guest = await connect(0, packed);
     await expectRandom(guest);
     const gone = next('disconnect');
@@ -178,7 +178,7 @@ describe.each(FORMATS)('an entropy device on a $title ring', ({ packed }) => {
 });
 
 describe('the entropy devices of a running NIC', () => {
-  it('come, change and go, and nothing else notices', async () => {
+  it('can be added, changed and removed without effect on others', async () => {
     const [first, second] = [await lab.connect(0), await lab.connect(1)];
     const kept = await connect(0);
     const config = lab.nic.config();
@@ -205,7 +205,7 @@ describe('the entropy devices of a running NIC', () => {
     await exchange(lab, [0, first], [1, second], { count: 20 });
   });
 
-  it('leave nothing behind: they can come and go for ever', async () => {
+  it('leave nothing behind, however often they are added and removed', async () => {
     const config = lab.nic.config();
     const [rng0, rng1] = config.rngs;
     for (let round = 0; round < 2000; round++) {
@@ -216,7 +216,7 @@ describe('the entropy devices of a running NIC', () => {
     expect(info('rng1').counters).toMatchObject({ commands: 2 });
   });
 
-  it('are not there if their socket cannot be opened, and the old form comes back', async () => {
+  it('are not added if their socket cannot be opened, and a change is rolled back', async () => {
     const config = lab.nic.config();
     const [rng0, rng1] = config.rngs;
     const bad = { ...rng1!, socket: lab.directory };
@@ -228,7 +228,7 @@ describe('the entropy devices of a running NIC', () => {
 
 function breakRing({ ring }: RngGuest): void {
   if (ring instanceof PackedQueue) {
-    // A chain that never ends, all around the ring.
+    // A chain without an end, around the whole ring.
     const endless = { address: 0x1000n, length: 1, flags: DESCRIPTOR_F_NEXT, id: 0 };
     ring.offerRaw(...Array.from({ length: ring.size }, () => endless));
   } else if (ring instanceof SplitQueue) {

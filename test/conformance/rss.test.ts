@@ -36,13 +36,13 @@ const FORMATS = [
   { title: 'packed', packed: true },
 ] as const;
 
-/** The key of the verification suite that RSS hardware is tested with. */
+/** The key of the verification suite for RSS hardware. */
 const SUITE_KEY = Buffer.from(
   '6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa',
   'hex',
 );
 
-// That suite: target, source, their ports, the hash over addresses and ports, and without ports.
+// That suite: destination and source, with their ports; the hash with ports and without.
 const SUITE_IPV4 = [
   ['161.142.100.80:1766', '66.9.149.187:2794', 0x51ccc178, 0x323e8fc2],
   ['65.69.140.83:4739', '199.92.111.2:14230', 0xc626b0ea, 0xd718262a],
@@ -95,7 +95,7 @@ afterEach(async () => {
   await lab.close();
 });
 
-/** A guest that notes for each frame, by its bytes, where it came and what its header said. */
+/** A guest that records for each frame, by its bytes, on which pair it arrived and its header. */
 async function connectReceiver(
   seen: Map<string, Seen>,
   options: MockGuestOptions,
@@ -155,7 +155,7 @@ function randomFlow(random: Random): Flow {
   return { version, ...ends, protocol: random.pick([TCP, UDP, GRE]), ...ports };
 }
 
-/** What the specification says of a flow: report and hash, given the enabled types. */
+/** What the specification prescribes for a flow: report and hash, given the enabled types. */
 function expectedHash(flow: Flow, types: number, key: Iterable<number>): Omit<Seen, 'pair'> {
   const shift = flow.version === 4 ? 0 : 3;
   const bit = flow.protocol === TCP ? 1 : flow.protocol === UDP ? 2 : -1;
@@ -200,7 +200,7 @@ describe.each(FORMATS)('receive-side scaling on $title rings', ({ packed }) => {
     });
   });
 
-  it('spreads flows as key, types and table say', async () => {
+  it('spreads flows by key, types and table', async () => {
     lab = await TestNic.start({ vf: VF });
     const random = new Random(7);
     const sender = await lab.connect(0);
@@ -225,7 +225,7 @@ describe.each(FORMATS)('receive-side scaling on $title rings', ({ packed }) => {
     }
   });
 
-  it('puts what has no hash where the guest wants it', async () => {
+  it('delivers frames without a hash to the queue that the guest has set', async () => {
     lab = await TestNic.start({ vf: VF });
     const sender = await lab.connect(0);
     const seen = new Map<string, Seen>();
@@ -235,7 +235,7 @@ describe.each(FORMATS)('receive-side scaling on $title rings', ({ packed }) => {
     expect(arrived?.pair).toBe(3);
   });
 
-  it('goes by the last command: a table, or so many pairs', async () => {
+  it('obeys the last command: a table, or a number of pairs', async () => {
     lab = await TestNic.start({ vf: VF });
     const random = new Random(9);
     const sender = await lab.connect(0);
@@ -264,7 +264,7 @@ describe.each(FORMATS)('receive-side scaling on $title rings', ({ packed }) => {
     }
   });
 
-  it('CVE-2023-6693: carries longer headers both ways, in whatever pieces', async () => {
+  it('CVE-2023-6693: carries longer headers in both directions, however they are cut', async () => {
     lab = await TestNic.start();
     const small = { bufferBytesMin: 300, bufferBytesMax: 700 };
     const first = await lab.connect(0, { packed, features: HASHES, ...small });
@@ -277,7 +277,7 @@ describe.each(FORMATS)('receive-side scaling on $title rings', ({ packed }) => {
 });
 
 describe('the features of receive-side scaling', () => {
-  it('CVE-2024-6505: refuse what is malformed or more than there is, and stay as they were', async () => {
+  it('CVE-2024-6505: refuse malformed and excessive commands, and do not change', async () => {
     lab = await TestNic.start({ vf: VF });
     const sender = await lab.connect(0);
     const seen = new Map<string, Seen>();
@@ -314,7 +314,7 @@ describe('the features of receive-side scaling', () => {
     expect(arrived).toEqual({ pair: 1, hash: SUITE_IPV4[0][2], report: REPORT.tcpv4 });
   });
 
-  it('without a control queue of ours: longer headers without a hash, flows spread', async () => {
+  it('without our control queue: longer headers without a hash, flows are spread', async () => {
     lab = await TestNic.start({ vf: VF });
     const sender = await lab.connect(0);
     const seen = new Map<string, Seen>();
@@ -328,7 +328,7 @@ describe('the features of receive-side scaling', () => {
     expect(new Set(arrived.map(({ report }) => report))).toEqual(new Set([REPORT.none]));
   });
 
-  it('stand in the configuration space', async () => {
+  it('are in the configuration space', async () => {
     lab = await TestNic.start();
     const guest = await lab.connect(0, { features: HASHES });
     const request = new Uint8Array(12 + 24);

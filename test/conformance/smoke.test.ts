@@ -10,7 +10,7 @@ describe('two guests on one NIC', () => {
     lab = undefined;
   });
 
-  it('exchange frames, asleep or awake', async () => {
+  it('exchange frames, whether or not the processor sleeps', async () => {
     lab = await TestNic.start();
     const [first, second] = [await lab.connect(0), await lab.connect(1)];
     for (let i = 0; i < 300; i++) {

@@ -21,18 +21,18 @@ const FEATURES: readonly (readonly [string, number])[] = [
 ];
 const LAYOUTS: readonly Layout[] = ['shared', 'separate', 'split'];
 
-/** Every subset of the features: what a driver may negotiate. */
+/** Every subset of the features that a driver may negotiate. */
 function combinations(): { name: string; features: number[] }[] {
   return Array.from({ length: 2 ** FEATURES.length }, (_, mask) => {
     const chosen = FEATURES.filter((_, index) => ((mask >> index) & 1) === 1);
-    const name = chosen.map(([feature]) => feature).join(' + ') || 'no feature at all';
+    const name = chosen.map(([feature]) => feature).join(' + ') || 'no feature';
     return { name, features: chosen.map(([, bit]) => bit) };
   });
 }
 
 const FORMATS = [
   { title: 'split', packed: false, sizes: [8, 16, 32, 64, 128, 256, 512, 1024] },
-  // 2.8: no size but 0 and more than 32768 is wrong.
+  // 2.8: all sizes except 0 and those above 32768 are valid.
   { title: 'packed', packed: true, sizes: [8, 11, 33, 64, 127, 256, 1000] },
 ] as const;
 
@@ -47,7 +47,7 @@ describe.each(FORMATS)('a $title virtqueue', ({ packed, sizes }) => {
     await lab.close();
   });
 
-  /** The guests of VF 0 and VF 1 go; every counter adds up. */
+  /** The guests of VF 0 and VF 1 disconnect; every counter balances. */
   async function part(first: MockGuest, second: MockGuest): Promise<void> {
     lab.checkGuests();
     lab.assertBalanced();
@@ -55,7 +55,7 @@ describe.each(FORMATS)('a $title virtqueue', ({ packed, sizes }) => {
     await lab.disconnect(1, second);
   }
 
-  /** Two new guests exchange frames both ways; every counter adds up afterwards. */
+  /** Two new guests exchange frames in both directions; afterwards every counter balances. */
   async function check(options: MockGuestOptions, count: number, buffersPerFrame = 1) {
     const before = lab.counter(0, 'tx.forwarded') + lab.counter(1, 'tx.forwarded');
     const first = await lab.connect(0, options);
@@ -91,9 +91,9 @@ describe.each(FORMATS)('a $title virtqueue', ({ packed, sizes }) => {
     await part(first, second);
   });
 
-  // 2.7, 2.8: other sizes than powers of two are of packed rings.
+  // 2.7, 2.8: only packed rings may have sizes that are not powers of two.
   if (packed) {
-    it('goes round rings of few slots, down to a single one', async () => {
+    it('works with rings of few slots, down to one', async () => {
       for (const queueSize of [1, 2, 3, 5, 7]) {
         for (const ringBase of [0, queueSize * 3 - 1]) {
           await check({ packed, queueSize, ringBase, layout: 'shared' }, 50);
@@ -102,7 +102,7 @@ describe.each(FORMATS)('a $title virtqueue', ({ packed, sizes }) => {
     });
   }
 
-  it('exchanges frames with one of the other format', async () => {
+  it('exchanges frames with a ring of the other format', async () => {
     const first = await lab.connect(0, { packed });
     const second = await lab.connect(1, { packed: !packed });
     await exchange(lab, [0, first], [1, second], { count: 300, seed: 1 });

@@ -30,11 +30,11 @@ describe('copy', () => {
     expect(Buffer.compare(area, expected), what).toBe(0);
   }
 
-  it('moves exactly the bytes asked for, at every length from 0 to 300', () => {
+  it('copies exactly the given bytes, for every length from 0 to 300', () => {
     for (let length = 0; length <= 300; length++) check(32, 64, length);
   });
 
-  it('does so at every alignment of source and target', () => {
+  it('does so for every alignment of source and target', () => {
     for (let to = 0; to < 16; to++) {
       for (let from = 0; from < 16; from++) {
         for (const length of [1, 7, 8, 15, 16, 17, 63, 64, 65, 127, 128, 130]) {
@@ -44,8 +44,8 @@ describe('copy', () => {
     }
   });
 
-  it('reads nothing behind the source and writes nothing behind the target', () => {
-    // Both ends touch a page that traps.
+  it('reads nothing past the source and writes nothing past the target', () => {
+    // Both ends border on a page that traps.
     const { linear, firmware } = host;
     const slot = host.slotAddress(0);
     const from = slot - 300;

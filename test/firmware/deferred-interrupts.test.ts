@@ -41,7 +41,7 @@ function setCoalescing(packets: number, microseconds: number): void {
   host.view.setUint32(record + RING_DEFER_MICROSECONDS, microseconds, true);
 }
 
-/** Delivers frames, and takes what has come, at a time. Returns how often the guest was called. */
+/** Delivers frames at a given time, and receives them. Returns how often the guest was called. */
 function deliverAt(microseconds: number, frames: number): number {
   const { transmit } = sender.pair(0);
   for (let index = 0; index < frames; index++) {
@@ -69,13 +69,13 @@ function deferredCount(): number {
 }
 
 describe('coalescing', () => {
-  it('calls for each turn with packets where nothing is set', () => {
+  it('calls for each turn with packets if nothing is set', () => {
     expect(deliverAt(100, 1)).toBe(1);
     expect(deliverAt(101, 3)).toBe(1);
     expect(deferredCount()).toBe(0);
   });
 
-  it('calls when the count is reached, and counts anew', () => {
+  it('calls when the count is reached, and starts counting again', () => {
     setCoalescing(10, 1000);
     expect(deliverAt(100, 9)).toBe(0);
     expect(deferredCount()).toBe(1);
@@ -86,7 +86,7 @@ describe('coalescing', () => {
     expect(deliverAt(104, 4)).toBe(1);
   });
 
-  it('calls when the time is over, counted from the first packet', () => {
+  it('calls when the time is over, measured from the first packet', () => {
     setCoalescing(100, 1000);
     expect(deliverAt(5000, 1)).toBe(0);
     expect(deliverAt(5500, 1)).toBe(0);
@@ -97,21 +97,21 @@ describe('coalescing', () => {
     expect(callsAt(8000)).toBe(1);
   });
 
-  it('does not mind that the clock wraps', () => {
+  it('works when the clock wraps', () => {
     setCoalescing(100, 1000);
     expect(deliverAt(2 ** 32 - 500, 1)).toBe(0);
     expect(callsAt(400)).toBe(0);
     expect(callsAt(500)).toBe(1);
   });
 
-  it('lets go at once of what is held when nothing is set any more', () => {
+  it('delivers deferred calls at once when coalescing is turned off', () => {
     setCoalescing(100, 1000);
     expect(deliverAt(100, 5)).toBe(0);
     setCoalescing(0, 0);
     expect(callsAt(101)).toBe(1);
   });
 
-  it('forgets what it held of a ring that is taken away, and holds it once when it comes back', () => {
+  it('drops the deferred call of a detached ring, and defers one when it comes back', () => {
     setCoalescing(100, 1000);
     for (let round = 0; round < 5; round++) {
       deliverAt(100, 1);

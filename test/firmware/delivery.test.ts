@@ -15,7 +15,7 @@ import { FirmwareWire } from '../support/firmware-wire.ts';
 const LAYOUTS: readonly Layout[] = ['shared', 'separate', 'split'];
 const LENGTHS = [14, 15, 59, 60, 64, 65, 127, 128, 129, 1000, 1513, 1514];
 
-/** The frame, if exactly one came: a buffer, so that a difference prints no thousand lines. */
+/** The frame, if exactly one arrived; as a buffer, for short messages if it differs. */
 function onlyFrame(frames: readonly Uint8Array[]): Buffer {
   expect(frames.length).toBe(1);
   return Buffer.from(frames[0] ?? []);
@@ -68,12 +68,12 @@ describe('delivery', () => {
     exchange({ features: [VIRTIO_NET_F_MRG_RXBUF], bufferBytesMin: 40 }, LENGTHS);
   });
 
-  it('spreads a frame over mergeable buffers, and says over how many', () => {
+  it('spreads a frame over mergeable buffers, and reports their number', () => {
     const features = [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF];
     exchange({ features, bufferBytesMin: 1, bufferBytesMax: 300, queueSize: 512 }, LENGTHS);
   });
 
-  it('moves the longest frame there is', () => {
+  it('moves the longest possible frame', () => {
     const lengths = [9000, 65549, FRAME_SIZE_MAX];
     const big = { frameSizeMax: FRAME_SIZE_MAX, slots: 16 };
     exchange({ ...big, memory: { gapBytesMax: 4096 } }, lengths);
@@ -81,7 +81,7 @@ describe('delivery', () => {
     exchange({ ...big, ...mergeable, frameSizeMax: FRAME_SIZE_MAX }, lengths.slice(0, 1));
   });
 
-  it('translates between guests that negotiated differently', () => {
+  it('translates between guests that negotiated different features', () => {
     const all = [
       VIRTIO_F_VERSION_1,
       VIRTIO_NET_F_MRG_RXBUF,
@@ -110,7 +110,7 @@ describe('delivery', () => {
     }
   });
 
-  it('goes round rings of every size, past the wrap of the index', () => {
+  it('works with rings of every size, past the wrap of the index', () => {
     for (let queueSize = 8; queueSize <= 1024; queueSize *= 2) {
       wire?.close();
       const guest = { queueSize, ringBase: 65520, indirectShare: 1 };

@@ -12,7 +12,7 @@ const OTHER = 3;
 /** More than there are slots. */
 const CHUNKS = SLOT_COUNT_MAX + 100;
 
-/** The window table of the firmware with the host half that processors have. */
+/** The firmware's window table, with the processor's half of it. */
 describe('a full window table', () => {
   let host: FirmwareHost;
   let windows: Windows;
@@ -20,7 +20,7 @@ describe('a full window table', () => {
 
   beforeEach(() => {
     host = new FirmwareHost({ slotCount: SLOT_COUNT_MAX });
-    host.nextBatch(); // no window is of the first one, whose senders would keep theirs
+    host.nextBatch(); // windows of the first batch would be protected: no window may belong to it
     windows = host.windows;
     fd = createMemoryFile('guests', CHUNKS * SLOT_SIZE);
     const region: MemoryRegion = {
@@ -34,7 +34,7 @@ describe('a full window table', () => {
     c.close(fd);
   });
 
-  /** Each in a batch of its own, so that what came before is older. */
+  /** Opens each window in its own batch, so that earlier ones are older. */
   function open(vf: number, chunks: number, first = 0): void {
     for (let chunk = first; chunk < first + chunks; chunk++) {
       host.nextBatch();
@@ -42,7 +42,7 @@ describe('a full window table', () => {
     }
   }
 
-  /** The chunks of a VF, of the first so many, that have a window. */
+  /** The chunks of a VF, among the first `chunks`, that have a window. */
   function held(vf: number, chunks: number): number[] {
     const keys = new Set(host.windowKeys());
     return Array.from({ length: chunks }, (_, chunk) => chunk).filter((chunk) =>
@@ -50,7 +50,7 @@ describe('a full window table', () => {
     );
   }
 
-  it('takes from who has most, however old the windows of a quiet VF are', () => {
+  it('evicts from the VF that has most, however old the windows of a quiet VF are', () => {
     open(QUIET, 3);
     open(GREEDY, CHUNKS);
     expect(held(QUIET, 3)).toEqual([0, 1, 2]);
@@ -58,24 +58,25 @@ describe('a full window table', () => {
     expect(windows.evictions).toBe(CHUNKS + 3 - SLOT_COUNT_MAX);
   });
 
-  it('takes the oldest of these', () => {
+  it('evicts the oldest of these', () => {
     open(GREEDY, SLOT_COUNT_MAX);
     open(QUIET, 5);
     expect(held(GREEDY, 8)).toEqual([5, 6, 7]);
   });
 
-  it('gives two who both want all of it a half each', () => {
+  it('gives two VFs that both want all of it half each', () => {
     open(GREEDY, CHUNKS);
     open(OTHER, CHUNKS);
     const [greedy, other] = [held(GREEDY, CHUNKS).length, held(OTHER, CHUNKS).length];
     expect(greedy + other).toBe(SLOT_COUNT_MAX);
-    // Who asks while both have as many takes one more: two apart where the number is even.
+    // With equal shares, the VF that requests gets one more: a difference of two if the number is
+    // even.
     expect(Math.abs(greedy - other)).toBeLessThanOrEqual(2);
-    // Those that it had last.
+    // The ones that it used last.
     expect(held(OTHER, CHUNKS).at(0)).toBe(CHUNKS - other);
   });
 
-  it('knows no more of a VF whose memory is gone', () => {
+  it('has no entry of a VF whose memory is gone', () => {
     open(GREEDY, SLOT_COUNT_MAX);
     windows.setRegions(GREEDY, []);
     while (windows.hasLeftovers) windows.sweep();

@@ -21,7 +21,7 @@ describe('flowHash', () => {
 
   const addresses = { to: macOf(1), from: macOf(2) };
 
-  it('is the same for all frames of a flow, whatever their length, sequence and payload', () => {
+  it('is equal for all frames of a flow, whatever their length, sequence and payload', () => {
     const numbers = fc.integer({ min: 0, max: 0x3fff });
     const property = fc.property(numbers, numbers, numbers, (flow, first, second) => {
       const base = { ...addresses, flow };
@@ -32,7 +32,7 @@ describe('flowHash', () => {
     fc.assert(property);
   });
 
-  // The verification suite that RSS hardware is tested with: source, destination, ports, hashes.
+  // The verification suite for RSS hardware: source, destination, ports, hashes.
   const IPV4 = [
     ['66.9.149.187:2794', '161.142.100.80:1766', 0x51ccc178, 0x323e8fc2],
     ['199.92.111.2:14230', '65.69.140.83:4739', 0xc626b0ea, 0xd718262a],
@@ -88,7 +88,7 @@ describe('flowHash', () => {
     for (const count of queues) expect(count).toBeGreaterThan(150);
   });
 
-  it('reads nothing behind a frame that ends within its headers', () => {
+  it('reads nothing past a frame that ends within its headers', () => {
     for (let length = 14; length < 60; length++) {
       for (const type of [0x0800, 0x86dd, 0x8100, 0x88a8]) {
         const payload = new Uint8Array(length - 14).fill(0x45);
@@ -98,7 +98,7 @@ describe('flowHash', () => {
     }
   });
 
-  it('hashes the addresses of what is not IP', () => {
+  it('hashes the addresses of frames that are not IP', () => {
     expect(hash(plainFrame(addresses, 64, 1))).toBe(hash(plainFrame(addresses, 900, 2)));
     const other = { to: macOf(1), from: macOf(3) };
     expect(hash(plainFrame(addresses, 64))).not.toBe(hash(plainFrame(other, 64)));

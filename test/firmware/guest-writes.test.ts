@@ -2,10 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
-// Everything that is stored in guests' memory goes through firmware/memory/write.ts and
-// `copyToGuest`. All other files may store only in records of the NIC's own, and a store is known
-// to be one by the root of its address: a `…_BASE` of layout/, a name that the file binds to such
-// an address and to nothing else, or one of the names below.
+// Everything that is stored in guest memory goes through firmware/memory/write.ts and
+// `copyToGuest`. All other files may store only in the NIC's own records. The root of an address
+// shows that it is one: a `…_BASE` of layout/, a name that the file binds to such addresses only,
+// or one of the names below.
 
 const root = new URL('../../firmware', import.meta.url).pathname;
 const WRITERS = ['memory/write.ts', 'memory/copy.ts'];
@@ -13,7 +13,7 @@ const WRITERS = ['memory/write.ts', 'memory/copy.ts'];
 /** Functions that return the address of a record, wherever they are imported. */
 const OWN_FUNCTIONS = ['portRecordAt', 'headerScratch'];
 
-/** Names that a file cannot bind itself: parameters, fields and what they lead to. */
+/** Names that a file cannot bind itself: parameters, fields and what is derived from them. */
 const OWN_NAMES: Readonly<Record<string, readonly [name: string, what: string][]>> = {
   'memory/open-table.ts': [
     ['base', 'of a table'],
@@ -25,7 +25,7 @@ const OWN_NAMES: Readonly<Record<string, readonly [name: string, what: string][]
     ['headers', 'the same, of this frame or of the first of a run'],
     ['ip', 'of `isIpv4Intact`: within those'],
   ],
-  'offload/join.ts': [['run', 'its headers lie in scratch, since `begin`']],
+  'offload/join.ts': [['run', 'its headers are in scratch, since `begin`']],
   'offload/segment.ts': [['nextHeaderField', 'a field of the headers in scratch']],
   'offload/run.ts': [['this', 'a record of runs']],
   'offload/tunnel.ts': [
@@ -40,7 +40,7 @@ const OWN_NAMES: Readonly<Record<string, readonly [name: string, what: string][]
   'net/take-chain.ts': [['pieces', 'within SOURCE_PIECES_BASE']],
   'virtqueue/chain.ts': [
     ['pieceBase', 'the list of pieces that `walkChain` fills'],
-    ['answer', 'the addresses that `walkRequest` notes'],
+    ['answer', 'the addresses that `walkRequest` records'],
   ],
   'virtqueue/lock.ts': [['ring', 'the shared record of a ring']],
 };
@@ -63,7 +63,7 @@ function argumentAt(text: string, open: number): string {
   return '';
 }
 
-/** Whether an address is one of the NIC's own: its first name says whose it is. */
+/** Whether an address is in the NIC's own records: its first name tells. */
 function isOwn(address: string, own: ReadonlySet<string>): boolean {
   if (/^0\)?$/.test(address)) return true;
   const first = /^(?:changetype<\w+>\()?(\w+)/.exec(address)?.[1] ?? '';
@@ -79,7 +79,7 @@ function bindingsIn(text: string, pattern: RegExp): Binding[] {
 const ASSIGNED = /^\s*(?:export )?(?:const |let )?(\w+)(?:: \w+)? = (.+);/gm;
 const RETURNED = /^(?:export )?function (\w+)\([^)]*\): u32 \{\n {2}return (.+);/gm;
 
-/** Adds to `own` what is bound to own addresses and to nothing else. */
+/** Adds to `own` what is bound only to own addresses. */
 function addBound(own: Set<string>, bindings: readonly Binding[]): void {
   for (let size = -1; size !== own.size; ) {
     size = own.size;
@@ -90,7 +90,7 @@ function addBound(own: Set<string>, bindings: readonly Binding[]): void {
   }
 }
 
-/** The names that a file has for own addresses: variables of the module, and functions. */
+/** The names that a file has for own addresses: module variables and functions. */
 function ownNames(path: string, text: string): Set<string> {
   const own = new Set([...OWN_FUNCTIONS, ...(OWN_NAMES[path] ?? []).map(([name]) => name)]);
   const variables = new Set([...text.matchAll(/^(?:export )?let (\w+)/gm)].map(([, name]) => name));
@@ -99,7 +99,7 @@ function ownNames(path: string, text: string): Set<string> {
   return own;
 }
 
-/** `path:line` of each store whose address may be a guest's. */
+/** `path:line` of each store whose address may be in guest memory. */
 function foreignStores(path: string, text: string): string[] {
   const ofFile = ownNames(path, text);
   let line = 1;
@@ -121,15 +121,15 @@ const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.ts'))
   .map((path): [string, string] => [path, readFileSync(join(root, path), 'utf8')]);
 
-describe('what is written to guests', () => {
-  it('is written in one place', () => {
+describe('a write to guest memory', () => {
+  it('happens in one place', () => {
     const others = files.filter(([path]) => !WRITERS.includes(path));
     expect(others.flatMap(([path, text]) => foreignStores(path, text))).toEqual([]);
     const stores = others.flatMap(([, text]) => [...text.matchAll(WRITES)]);
     expect(stores.length, 'the search finds stores').toBeGreaterThan(100);
   });
 
-  it('is found if it is written elsewhere', () => {
+  it('is detected elsewhere', () => {
     const guests = [
       'store<u8>(linear, 1);',
       'store<u64>(view.used + place * 8, u64(head));',
@@ -145,7 +145,7 @@ describe('what is written to guests', () => {
     for (const text of ours) expect(foreignStores('net/new.ts', text), text).toEqual([]);
   });
 
-  it('no name is excused that no longer needs it', () => {
+  it('has no obsolete exceptions', () => {
     const dead = Object.entries(OWN_NAMES).flatMap(([path, names]) => {
       const text = files.find(([name]) => name === path)?.[1] ?? '';
       return names.filter(([name]) => !new RegExp(`\\b${name}\\b`).test(text));

@@ -27,7 +27,7 @@ describe.each([
 
   afterEach(() => wire.close());
 
-  /** Two guests; the first is behind an IOMMU, and has so many transmit rings with a frame each. */
+  /** Two guests; the first is behind an IOMMU, with a frame in each of its transmit rings. */
   function start(queuePairs: number): Uint8Array {
     wire = new FirmwareWire([{ packed, queuePairs, indirectShare: 0 }, { packed }]);
     wire.post(1);
@@ -53,7 +53,7 @@ describe.each([
     });
   }
 
-  /** All of the guest's memory, one to one. */
+  /** Maps all of the guest's memory, one to one. */
   function translate(): void {
     const iotlb = new Iotlb(wire.host.firmware);
     for (const { guestAddress, sizeBytes } of wire.guest(0).memory.regions) {
@@ -63,24 +63,24 @@ describe.each([
     wire.host.firmware.unparkRings(0, 32);
   }
 
-  it('has its ring parked when what it lacks is noted, until there is news', () => {
+  it('has its ring parked when the missing address is recorded, until there is an update', () => {
     const frame = start(1);
     wire.host.turn();
     expect(isParked(TRANSMIT)).toBe(true);
     expect(takeNoted()).toHaveLength(1);
     wire.host.turn();
-    expect(takeNoted(), 'a parked ring asks nothing').toEqual([]);
+    expect(takeNoted(), 'a parked ring requests nothing').toEqual([]);
     translate();
     wire.run();
     expect(isParked(TRANSMIT)).toBe(false);
     expect(wire.received(1)).toEqual([frame]);
   });
 
-  it('does not have its ring parked where there was no room to note it', () => {
+  it('does not have its ring parked if there was no room to record the address', () => {
     const frame = start(1);
     wire.host.setRegister(REGISTER_UNTRANSLATED_COUNT, UNTRANSLATED_COUNT_MAX);
     wire.host.turn();
-    expect(isParked(TRANSMIT), 'nobody would ask for it').toBe(false);
+    expect(isParked(TRANSMIT), 'nobody would request it').toBe(false);
     expect(takeNoted()).toHaveLength(UNTRANSLATED_COUNT_MAX);
     wire.host.turn();
     expect(isParked(TRANSMIT)).toBe(true);
@@ -90,7 +90,7 @@ describe.each([
     expect(wire.received(1)).toEqual([frame]);
   });
 
-  it('has as many rings parked as there was room to note', () => {
+  it('has as many rings parked as addresses could be recorded', () => {
     start(4);
     const room = 2;
     wire.host.setRegister(REGISTER_UNTRANSLATED_COUNT, UNTRANSLATED_COUNT_MAX - room);

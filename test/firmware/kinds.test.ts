@@ -18,7 +18,7 @@ import {
 import { plainFrame } from '../../src/testing/frames.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
 
-// What a look at a ring does is up to its kind. Guest 0 sends frames; the second queue of guest 1
+// How a turn handles a ring depends on its kind. Guest 0 sends frames; the second queue of guest 1
 // is attached as a ring of requests.
 
 const ASKING = 1;
@@ -48,7 +48,7 @@ describe.each([
 
   afterEach(() => wire.close());
 
-  /** The rings that the turns so far have found a request on. */
+  /** The rings on which the turns so far have found a request. */
   function takeNoticed(): number[] {
     const { host } = wire;
     const count = host.register(REGISTER_REQUEST_COUNT);
@@ -58,7 +58,7 @@ describe.each([
     );
   }
 
-  /** Puts something on the ring. True if its driver has to kick. */
+  /** Puts a chain on the ring. True if its driver has to kick. */
   function ask(): boolean {
     const { transmit } = wire.guest(ASKING).pair(0);
     transmit.trySend(plainFrame({ to: wire.mac(0), from: wire.mac(ASKING) }, 100));
@@ -69,18 +69,18 @@ describe.each([
     return wire.host.firmware.turn(2);
   }
 
-  it('is out of the work list while it is idle, and its guest was asked to kick', () => {
+  it('is not in the work list while it is idle, and its guest is asked to kick', () => {
     expect(wire.host.register(REGISTER_WORK_COUNT)).toBe(3);
     expect(turn()).toBe(TURN_IDLE);
     expect(wire.host.register(REGISTER_WORK_COUNT)).toBe(2);
     expect(ask()).toBe(true);
-    expect(turn(), 'nobody has said so').toBe(TURN_IDLE);
+    expect(turn(), 'without a kick').toBe(TURN_IDLE);
     wire.host.firmware.unparkRings(ring, 1);
     expect(turn() & TURN_SIGNALS).not.toBe(0);
     expect(takeNoticed()).toEqual([ring]);
   });
 
-  it('is told to the host once, and left as it is', () => {
+  it('is reported to the host once, and not changed', () => {
     ask();
     ask();
     const before = wire.host.ringWord(ASKING, QUEUE, RING_LAST_AVAIL);
@@ -91,10 +91,10 @@ describe.each([
     expect(wire.host.stats().vfs[ASKING]?.tx.packets).toBe(0);
     wire.host.firmware.unparkRings(ring, 1);
     turn();
-    expect(takeNoticed(), 'when it is looked at again').toEqual([ring]);
+    expect(takeNoticed(), 'when it is checked again').toEqual([ring]);
   });
 
-  it('is looked at before sleep, as all rings of the list are', () => {
+  it('is checked before sleep, like all rings of the list', () => {
     turn();
     ask();
     expect(wire.host.firmware.arm(), 'it is parked').toBe(0);
@@ -102,7 +102,7 @@ describe.each([
     expect(wire.host.firmware.arm()).not.toBe(0);
   });
 
-  it('keeps nobody from sending', () => {
+  it('does not prevent others from sending', () => {
     ask();
     const frame = plainFrame({ to: wire.mac(2), from: wire.mac(0) }, 100);
     for (let i = 0; i < 20; i++) {

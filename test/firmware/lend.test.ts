@@ -5,19 +5,19 @@ import { DESCRIPTOR_F_WRITE, USED_LENT } from '../../layout/virtqueue.ts';
 import { plainFrame } from '../../src/testing/frames.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
 
-/** One window shows all of it. */
+/** One window covers all of it. */
 const memory = { regions: [{ guestAddress: 0, sizeBytes: 0x400000 }] };
-/** Of a buffer: as those of an uplink's port. */
+/** Size of a buffer, as in the port of an uplink. */
 const SIZE = 4032;
 
-describe('a ring whose driver takes what is lent', () => {
+describe('a ring whose driver accepts lent frames', () => {
   let wire: FirmwareWire;
 
   afterEach(() => {
     wire.close();
   });
 
-  /** Guest 1 is the driver: buffers that are posted by hand. */
+  /** Guest 1 is the driver, with buffers that are posted by hand. */
   function open(lendableBytes = 0xffff_ffff, buffers = 1) {
     wire = new FirmwareWire([{ slots: 4, frameSizeMax: 9000, memory }, { memory }]);
     lend(lendableBytes);
@@ -66,7 +66,7 @@ describe('a ring whose driver takes what is lent', () => {
     wire.run();
   });
 
-  it('gets no more than it can send at once: the rest of the batch waits for that', () => {
+  it('gets no more than it can send at once: the rest of the batch waits', () => {
     const { ring } = open(17_000, 6);
     const frame = (seed: number) => plainFrame({ to: wire.mac(1), from: wire.mac(0) }, 8000, seed);
     for (let i = 0; i < 4; i++) expect(wire.send(0, frame(i), 'shared')).toBe(true);
@@ -76,7 +76,7 @@ describe('a ring whose driver takes what is lent', () => {
     expect([isLent(), isLent()]).toEqual([true, true]);
     expect(ring.popRaw()).toBeNull();
     expect(sender.usedIndex).toBe(0);
-    // Room for one, and then for none: what cannot be lent is copied.
+    // Room for one, then for none: what cannot be lent is copied.
     lend(9000);
     expect(turnsUntilLent()).toBe(true);
     expect(isLent()).toBe(true);
@@ -88,7 +88,7 @@ describe('a ring whose driver takes what is lent', () => {
     wire.run();
   });
 
-  it('gets small frames as ever', () => {
+  it('gets small frames as copies', () => {
     const { ring, span, memory } = open();
     const frame = plainFrame({ to: wire.mac(1), from: wire.mac(0) }, 1000, 8);
     wire.send(0, frame, 'split');

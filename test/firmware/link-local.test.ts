@@ -5,7 +5,7 @@ import { push, tag } from '../vlans/tags.ts';
 
 const SIZE_MIN = 60;
 
-/** A frame as a station sends it: addresses, then the bytes behind them, padded. */
+/** A frame as a station sends it: addresses, then the following bytes, padded. */
 function frameOf(to: string, from: string, hex: string): Uint8Array {
   const bytes = Buffer.from(hex.replaceAll(' ', ''), 'hex');
   const frame = new Uint8Array(Math.max(SIZE_MIN, 12 + bytes.length));
@@ -15,7 +15,7 @@ function frameOf(to: string, from: string, hex: string): Uint8Array {
   return frame;
 }
 
-/** Real frames by their names: group, and what stands behind the addresses. */
+/** Real frames by their names: group, and the bytes after the addresses. */
 const LINK_LOCAL: Readonly<Record<string, readonly [string, string]>> = {
   // Length 38, LLC 42 42 03, protocol 0, version 2, RST BPDU of a root bridge.
   'RSTP BPDU': [
@@ -38,7 +38,7 @@ const LINK_LOCAL: Readonly<Record<string, readonly [string, string]>> = {
 };
 
 const FORWARDED: Readonly<Record<string, string>> = {
-  'behind the last one': '01:80:c2:00:00:10',
+  'after the last one': '01:80:c2:00:00:10',
   GVRP: '01:80:c2:00:00:21',
   'in another block': '01:80:c2:00:01:02',
   'of the next octet': '01:80:c3:00:00:02',
@@ -69,7 +69,7 @@ describe('link-local groups (IEEE 802.1Q, 8.6.3)', () => {
       expect(wire.allDrops(0)).toEqual({ 'tx.linkLocal': 3 });
     });
 
-    it(`stay on their link in VLANs, too: ${name}`, () => {
+    it(`stay on their link in VLANs too: ${name}`, () => {
       wire.host.setVlans(0, { trunk: [10, 20], native: 20 });
       wire.host.setVlans(1, { access: 10 });
       wire.host.setVlans(2, { access: 20 });
@@ -89,7 +89,7 @@ describe('link-local groups (IEEE 802.1Q, 8.6.3)', () => {
     });
   }
 
-  it('are told apart frame by frame within a batch', () => {
+  it('are recognised frame by frame within a batch', () => {
     const [group, hex] = LINK_LOCAL.LLDP as readonly [string, string];
     const lldp = frameOf(group, wire.mac(0), hex);
     const hello = frameOf('01:00:5e:00:00:05', wire.mac(0), '0800');

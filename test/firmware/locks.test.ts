@@ -23,7 +23,7 @@ beforeEach(() => {
   wire.host.firmware.configure(0, 2, 300);
   wire.postAll();
   frame = plainFrame({ to: wire.mac(1), from: wire.mac(0) }, 100);
-  wire.send(0, frame); // so that its windows are mapped
+  wire.send(0, frame); // maps its windows
   wire.run();
   wire.received(1);
   wire.guest(1).queue(RECEIVE).armCall();
@@ -41,7 +41,7 @@ function write(guest: number, field: number, value: number): void {
 }
 
 describe('a receive ring that another processor holds', () => {
-  it('is not waited for: the turn ends, and goes on with the same frame', () => {
+  it('is not waited for: the turn ends, and the next one continues with the same frame', () => {
     write(1, RING_LOCK, OTHER_PROCESSOR);
     expect(wire.host.turn()).toBe(TURN_WORKED | TURN_LOCKED);
     expect(wire.host.turn()).toBe(TURN_WORKED | TURN_LOCKED);
@@ -54,9 +54,9 @@ describe('a receive ring that another processor holds', () => {
     expect(wire.allDrops(1)).toEqual({});
   });
 
-  it('keeps its interrupt until it is free', () => {
+  it('keeps its interrupt until it is released', () => {
     const signals = () => wire.host.signals.filter((ring) => ring === wire.host.ringNumber(1, 0));
-    const held = wire.host.turn(0); // nobody hears of it yet
+    const held = wire.host.turn(0); // no interrupt yet
     expect(held & TURN_SIGNALS).toBe(0);
     write(1, RING_LOCK, OTHER_PROCESSOR);
     wire.host.turn();
@@ -69,7 +69,7 @@ describe('a receive ring that another processor holds', () => {
   it.each([
     ['a fault', RING_FAULTED],
     ['its front-end', RING_STOPPED],
-  ])('and that %s stopped meanwhile is left alone', (_, state) => {
+  ])('and that %s stopped meanwhile is not touched', (_, state) => {
     write(1, RING_STATE, state);
     wire.run();
     expect(wire.received(1)).toEqual([]);

@@ -18,8 +18,8 @@ const RECEIVE = 0;
 const RING_SIZE = 4096;
 const UNKNOWN = 0x7777_0000_0000n;
 
-/** A guest behind an IOMMU that knows all of its memory, and nothing of UNKNOWN. */
-describe.each([false, true])('a look at the buffers of a guest, packed: %s', (packed) => {
+/** A guest behind an IOMMU with translations for all of its memory, but not for UNKNOWN. */
+describe.each([false, true])('a look-ahead at the buffers of a guest, packed: %s', (packed) => {
   let wire: FirmwareWire;
   let address: bigint;
 
@@ -36,7 +36,7 @@ describe.each([false, true])('a look at the buffers of a guest, packed: %s', (pa
     address = BigInt(wire.guest(0).memory.allocate(4096, 4096).address);
   }
 
-  /** Posts buffers of so many descriptors of one byte each; the last one lies in UNKNOWN. */
+  /** Posts buffers of that many one-byte descriptors; those in `lasts` end in UNKNOWN. */
   function post(lengths: readonly number[], lasts: ReadonlySet<number>): void {
     let head = 0;
     for (const [index, length] of lengths.entries()) {
@@ -63,7 +63,7 @@ describe.each([false, true])('a look at the buffers of a guest, packed: %s', (pa
     if (!packed) wire.guest(0).ring(RECEIVE).publish();
   }
 
-  /** One look, with the windows it needs opened before. Returns what it notes. */
+  /** One look-ahead, after opening its windows. Returns the buffers that it records. */
   function look(): number[] {
     const { firmware } = wire.host;
     firmware.openLookAhead();
@@ -81,7 +81,7 @@ describe.each([false, true])('a look at the buffers of a guest, packed: %s', (pa
     wire.host.mapMissing();
   }
 
-  it('asks for all that is not known, in several looks where buffers are long', () => {
+  it('requests everything unknown, in several steps if buffers are long', () => {
     start();
     post(
       Array.from({ length: 100 }, () => 30),
@@ -90,18 +90,18 @@ describe.each([false, true])('a look at the buffers of a guest, packed: %s', (pa
     openWindow();
     const looks = Array.from({ length: 12 }, look);
     for (const buffer of [0, 50, 99]) expect(looks.flat()).toContain(buffer);
-    // One look would have to read 3000 descriptors.
+    // A single step would have to read 3000 descriptors.
     for (const noted of looks) expect(noted.length).toBeLessThan(3);
   });
 
-  it('is not held up by a buffer that takes more than one look may read', () => {
+  it('is not stopped by a buffer with more descriptors than one step may read', () => {
     start();
     post([1024, 1024, 1], new Set([2]));
     openWindow();
     expect(Array.from({ length: 12 }, look).flat()).toContain(2);
   });
 
-  it('begins anew when the ring has moved on, and at its end', () => {
+  it('starts over when the ring has advanced, and at its end', () => {
     start();
     post([1, 1], new Set([1]));
     openWindow();

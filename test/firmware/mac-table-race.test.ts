@@ -14,7 +14,7 @@ const ROUNDS = 400_000;
 const PORTS = 6;
 const AGE = 3;
 
-/** Addresses of a few homes side by side, twice as many as those have places for. */
+/** Addresses of a few adjacent homes, twice as many as these have room for. */
 function crowd(homes: number, count: number): bigint[] {
   const addresses: bigint[] = [];
   for (let number = 0n; addresses.length < count; number++) {
@@ -91,9 +91,9 @@ function recounted(shared: SharedState): number[] {
 }
 
 describe('processors that learn, move and forget the same addresses at once', () => {
-  it('count them port by port as they stand in the table, each address once', async () => {
+  it('count them per port as they are in the table, each address once', async () => {
     const shared = new SharedState();
-    // With limits that are reached, so that sweeps run among the rest.
+    // With limits that are reached, so that sweeps run meanwhile.
     for (let port = 0; port <= PORTS; port++) {
       shared.view.setUint32(shared.portOffset(port) + PORT_LEARNED_MAX, 8, true);
     }
@@ -107,10 +107,10 @@ describe('processors that learn, move and forget the same addresses at once', ()
   });
 });
 
-describe('a count that has gone astray', () => {
+describe('a wrong count', () => {
   const LEARNED = 5;
 
-  it('heals where it would keep a port from learning', () => {
+  it('is corrected when it would prevent a port from learning', () => {
     const host = new FirmwareHost();
     const count = host.portRecord(3) + PORT_LEARNED_COUNT;
     host.setNow(1000);
@@ -127,8 +127,8 @@ describe('a count that has gone astray', () => {
   });
 });
 
-describe('a home that is full', () => {
-  it('has room for all addresses of VFs, however they are chosen', () => {
+describe('a full home', () => {
+  it('has room for the addresses of all VFs, however they are chosen', () => {
     const host = new FirmwareHost();
     const addresses = crowd(1, PORT_COUNT_MAX);
     for (const address of addresses) host.firmware.learn(address, 7, 0n);
@@ -140,18 +140,18 @@ describe('a home that is full', () => {
     });
   });
 
-  it('gives up a place to a port that has none of them', () => {
+  it('gives a place to a port that has none of them', () => {
     const host = new FirmwareHost();
     const [wanted = 0n, ...others] = crowd(1, 17);
     for (const address of others) host.firmware.learn(address, 7, 0n);
     for (const address of others) expect(host.firmware.lookup(address)).toBe(7);
     host.firmware.learn(wanted, 8, 0n);
     expect(host.firmware.lookup(wanted)).toBe(8);
-    for (const address of others) host.firmware.learn(address, 7, 0n); // it is not pushed out again
+    for (const address of others) host.firmware.learn(address, 7, 0n); // it is not evicted again
     expect(host.firmware.lookup(wanted)).toBe(8);
   });
 
-  it('costs no look elsewhere unless something lives there', () => {
+  it('costs no lookup elsewhere unless it has entries there', () => {
     const host = new FirmwareHost();
     const addresses = crowd(1, 5);
     const home = host.sharedAddress(SHARED_FDB) + FDB_FAR;
@@ -164,7 +164,7 @@ describe('a home that is full', () => {
 });
 
 describe('an uplink', () => {
-  it('teaches as many addresses as it may, and a VF beside it still its own', () => {
+  it('can have its full number of addresses learned, and a VF still has its own', () => {
     const host = new FirmwareHost();
     const limit = LEARNED_PER_UPLINK_MAX;
     host.view.setUint32(host.portRecord(9) + PORT_LEARNED_MAX, limit, true);

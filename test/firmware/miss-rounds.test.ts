@@ -8,7 +8,7 @@ const BUSY = 1;
 const SINK = 2;
 const PAIRS = 4;
 
-/** Each of its buffers lies in a window of its own, and there are more than windows. */
+/** Each of its buffers is in a window of its own; there are more buffers than windows. */
 const scattered = {
   queuePairs: PAIRS,
   slots: 40,
@@ -23,7 +23,7 @@ describe('a VF whose rings lack windows', () => {
     const plain = { slots: 300, queueSize: 512 };
     wire = new FirmwareWire([scattered, plain, plain], { slotCount: 24 });
     wire.post(SINK);
-    // The windows of those who share the processor with it are there.
+    // The windows of the other VFs on this processor are open.
     send(BUSY, 290);
     wire.run();
     wire.received(SINK);
@@ -40,7 +40,7 @@ describe('a VF whose rings lack windows', () => {
     return wire.host.stats().vfs[vf]?.tx.packets ?? 0;
   }
 
-  it('has one miss a round, however many rings it has', () => {
+  it('has one miss per round, however many rings it has', () => {
     for (let pair = 0; pair < PAIRS; pair++) send(SCATTERED, 40, pair);
     const between: number[] = [];
     let misses = 0;
@@ -59,7 +59,7 @@ describe('a VF whose rings lack windows', () => {
     expect(Math.max(...between)).toBe(1);
   });
 
-  it('gets its turns all the same, each of its rings', () => {
+  it('still has each of its rings served', () => {
     for (let pair = 0; pair < PAIRS; pair++) send(SCATTERED, 40, pair);
     for (let turn = 0; turn < 2000 && sentBy(SCATTERED) < PAIRS * 40; turn++) {
       send(BUSY, 290);

@@ -10,7 +10,7 @@ describe('the firmware module', () => {
     expect(imports).toEqual([{ module: 'env', name: 'memory', kind: 'memory' }]);
   });
 
-  it('has no bulk instructions: V8 runs them in C++, where a missing page kills the process', () => {
+  it('has no bulk instructions: V8 runs them in C++, where a missing page is fatal', () => {
     const bulk = /memory\.(copy|fill|init)|data\.drop|table\.(copy|fill|init)/g;
     expect(text.match(bulk)).toBeNull();
   });

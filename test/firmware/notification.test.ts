@@ -37,13 +37,13 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
     return plainFrame({ to: wire.mac(1), from: wire.mac(0) }, 60);
   }
 
-  /** How far away from where it stands a driver can name an event without ambiguity. */
+  /** How far from its position a driver can name an event unambiguously. */
   const reach = packed ? queueSize : 0x8000;
   const base = fc.nat(0xffff);
   const batches = fc.array(
     fc.record({
       frames: fc.integer({ min: 1, max: 40 }),
-      // Half of them close to what is about to be passed.
+      // Half of them are close to what is about to be passed.
       event: fc.oneof(
         fc.integer({ min: -20, max: 60 }),
         fc.integer({ min: -reach, max: reach - 1 }),
@@ -52,17 +52,17 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
     { minLength: 1, maxLength: 12 },
   );
 
-  /** What a driver writes for an event so many slots behind the beginning of the ring's life. */
+  /** What a driver writes for an event that many slots after the start of the ring's life. */
   function eventPlace(slots: number): number {
     return packed ? wire.guest(0).packedRing(1).placeOf(slots) : slots & 0xffff;
   }
 
-  it('to the driver: exactly when the used side passes its event, round the wrap too', () => {
+  it('to the driver: exactly when the used side passes its event, also at the wrap', () => {
     const property = fc.property(base, batches, (ringBase, steps) => {
       const frame = start(EVENT_IDX, ringBase);
       const { ring } = wire.guest(0).pair(0).transmit;
       const ringNumber = wire.host.ringNumber(0, 1);
-      let used = ringBase + 0x10000 * queueSize * 2; // the same place, and nothing is negative
+      let used = ringBase + 0x10000 * queueSize * 2; // the same place; avoids negative numbers
       for (const { frames, event } of steps) {
         ring.setUsedEvent(eventPlace(used + event));
         for (let i = 0; i < frames; i++) {
@@ -80,7 +80,7 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
     fc.assert(property, { numRuns: 25 });
   });
 
-  it('from the driver: a kick is asked for exactly while the processor sleeps', () => {
+  it('from the driver: kicks are requested exactly while the processor sleeps', () => {
     const property = fc.property(base, batches, (ringBase, steps) => {
       const frame = start(EVENT_IDX, ringBase);
       const { transmit } = wire.guest(0).pair(0);
@@ -90,7 +90,7 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
         if (isAsleep) expect(firmware.arm()).toBe(0);
         for (let i = 0; i < frames; i++) expect(transmit.trySend(frame)).toBe(true);
         expect(transmit.ring.publish()).toBe(isAsleep);
-        // Armed too late, the processor is told that there is work already.
+        // If armed too late, the processor is told that there is work already.
         expect(firmware.arm()).toBe(1);
         firmware.disarm();
         wire.run();
@@ -101,7 +101,7 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
     fc.assert(property, { numRuns: 25 });
   });
 
-  it('by flags: no call while NO_INTERRUPT is set, no kick while NO_NOTIFY is', () => {
+  it('by flags: no call while NO_INTERRUPT is set, no kick while NO_NOTIFY is set', () => {
     const frame = start(FLAGS);
     const { transmit } = wire.guest(0).pair(0);
     const ringNumber = wire.host.ringNumber(0, 1);
@@ -120,9 +120,9 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
     }
   });
 
-  it('to the driver: no wish is passed over, though the ring goes round while frames wait', () => {
-    // A small ring, frames from three senders in one turn, and windows that are missing in between:
-    // the driver takes its buffers and posts them again in mid-turn.
+  it('to the driver: no event is missed, even if the ring wraps while frames wait', () => {
+    // A small ring, frames from three senders in one turn, and missing windows in between: the
+    // driver takes its buffers and posts them again during the turn.
     const regions = [0, 1, 2, 3].map((n) => ({ guestAddress: n * 2 ** 28, sizeBytes: 2 ** 26 }));
     const memory = { sparse: true, regions };
     const size = packed ? 5 : 4;
@@ -146,7 +146,7 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
         const isOver = (flags & TURN_MISSED) === 0;
         idle = isOver && (flags & TURN_WORKED) === 0 ? idle + 1 : 0;
         const isCalled = wire.host.signals.splice(0).includes(wire.host.ringNumber(0, 0));
-        // Awake, it looks at the ring whenever it likes, and sleeps when it found nothing.
+        // While awake, it reads the ring at will, and sleeps when it has found nothing.
         if (isAsleep && isCalled) wakes += 1;
         if (isCalled) isAsleep = false;
         if (isAsleep && isOver) expect(receive.ring.hasUsed).toBe(false);
@@ -158,10 +158,10 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
     expect(wakes).toBeGreaterThan(100);
   });
 
-  it('to a receiver: one call for a batch, however many frames it brought', () => {
+  it('to a receiver: one call per batch, however many frames it has', () => {
     const frame = start(FLAGS);
     const { transmit } = wire.guest(0).pair(0);
-    // The second round meets no missing window, which would cut the batch.
+    // The second round has no missing window, which would split the batch.
     for (let round = 0; round < 2; round++) {
       wire.host.signals.length = 0;
       for (let i = 0; i < 40; i++) expect(transmit.trySend(frame)).toBe(true);
@@ -173,7 +173,7 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
     expect(wire.host.signals.filter((ring) => ring === receiver).length).toBe(1);
   });
 
-  it('to senders: later, where the host says so, and then once for all their frames', () => {
+  it('to senders: later, if the host says so, and then once for all their frames', () => {
     const frame = start(EVENT_IDX);
     const [sender, receiver] = [wire.host.ringNumber(0, 1), wire.host.ringNumber(1, 0)];
     const { transmit } = wire.guest(0).pair(0);

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
-// On arm64 a plain load may overtake an atomic store before it (STLR orders only what came before
-// it); an atomic load may not. Every look that decides on an interrupt or on sleeping comes behind
-// such a store. x86-64 hides the difference, so the sources are looked at.
+// On arm64 a plain load may overtake an earlier atomic store (STLR orders only what precedes it);
+// an atomic load may not. Every read that decides about an interrupt or about sleeping follows such
+// a store. x86-64 hides the difference, so this test reads the sources.
 
 const ROOM = new URL('../../firmware/virtqueue/', import.meta.url);
 
@@ -25,11 +25,11 @@ test.each([
   ['packed.ts', 'armPackedKicks'],
   ['packed.ts', 'availableFlags'],
   ['split.ts', 'availableCount'],
-])('%s: %s reads what the driver wrote atomically', (file, name) => {
+])('%s: %s reads atomically what the driver wrote', (file, name) => {
   expect(plainLoads(functionOf(file, name))).toEqual([]);
 });
 
-test('the look finds plain loads', () => {
+test('the search finds plain loads', () => {
   const body = 'u32(load<u16>(view.avail)) + atomic.load<u16>(view.avail)';
   expect(plainLoads(body)).toEqual(['load<u16>']);
 });

@@ -30,11 +30,11 @@ describe('a packed ring', () => {
     wire.close();
   });
 
-  it('never leaves its descriptors: chains that overlap what was taken before them', () => {
+  it('never leaves its descriptors: chains that overlap earlier ones', () => {
     const size = 256;
     wire = new FirmwareWire([{ packed: true, queueSize: size, ringBase: 100 }, {}]);
     const ring = wire.guest(0).packedRing(1);
-    // 200 slots from position 100, then a chain that goes on round the ring into the first one.
+    // 200 slots from position 100, then a chain that wraps into the first one.
     ring.offerRaw(...emptyChain(200));
     ring.offerRaw(...emptyChain(size));
     for (let turns = 0; turns < 8; turns++) wire.host.turn();
@@ -48,7 +48,7 @@ describe('a packed ring', () => {
     const ring = wire.guest(0).packedRing(1);
     ring.offerRaw(...emptyChain(200));
     const second = ring.nextAvail;
-    // The second overlaps the first, whose first slots now say NEXT of the lap after.
+    // The second one overlaps the first, whose first slots now have the NEXT flag of the lap after.
     for (let i = 0; i < size; i++) {
       const place = ring.placeBehind(second, i);
       const old = ring.readDescriptor(place & ~PACKED_WRAP);
@@ -62,14 +62,14 @@ describe('a packed ring', () => {
     expect(wire.host.ringWord(0, 1, RING_LAST_AVAIL) & ~PACKED_WRAP).toBeLessThan(size);
   });
 
-  it('notes no more buffers of one frame than there is room for', () => {
+  it('records no more buffers of one frame than there is room for', () => {
     const features = [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF];
     wire = new FirmwareWire([{}, { packed: true, queueSize: 4096, features }, {}]);
     wire.post(2);
     const ring = wire.guest(1).packedRing(0);
     const empty = { address: 0n, length: 0, flags: WRITE, id: 0x7000 };
     for (let i = 0; i < 4096; i++) ring.offerRaw(empty);
-    // In pieces, to both: what the first receiver does must not change what the second gets.
+    // In pieces, to both: what the first receiver does must not affect the second one.
     const frame = plainFrame({ to: BROADCAST, from: wire.mac(0) }, 500);
     wire.send(0, frame, 'split');
     wire.run();
@@ -79,7 +79,7 @@ describe('a packed ring', () => {
     expect(Buffer.from(received[0] ?? []).equals(frame)).toBe(true);
   });
 
-  it('measures no more chains than a batch can take', () => {
+  it('measures no more chains than fit into a batch', () => {
     wire = new FirmwareWire([{ packed: true, queueSize: 4096 }, {}]);
     const ring = wire.guest(0).packedRing(1);
     for (let i = 0; i < 4; i++) ring.offerRaw(...emptyChain(1024));

@@ -6,9 +6,9 @@ import type { GuestOptions } from '../../src/testing/guest-queues.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
 
 const GUESTS = 10;
-/** Who has little to say. Its ring is the last of a round. */
+/** A guest with little traffic. Its ring is the last of a round. */
 const QUIET = GUESTS - 1;
-/** The batches of 60 bytes that fill a turn: some 10 µs. */
+/** Batches of 60-byte frames that fill a turn: about 10 µs. */
 const BATCHES = 3;
 
 describe('a round of busy rings', () => {
@@ -16,11 +16,11 @@ describe('a round of busy rings', () => {
 
   beforeEach(() => {
     const rings: GuestOptions = { queueSize: 512, slots: 300, indirectShare: 0, layout: 'shared' };
-    // Without event indices: every batch is worth an interrupt.
+    // Without event indices, every batch causes an interrupt.
     const guest = { ...rings, features: [VIRTIO_F_VERSION_1] };
     wire = new FirmwareWire(Array.from({ length: GUESTS }, () => guest));
     wire.postAll();
-    // Maps all windows, so that no turn ends for want of one.
+    // Maps all windows, so that no turn ends because one is missing.
     for (let from = 0; from < GUESTS; from++) send(from, 290, 1500);
     wire.host.settle();
     for (let to = 0; to < GUESTS; to++) wire.received(to);
@@ -28,7 +28,7 @@ describe('a round of busy rings', () => {
 
   afterEach(() => wire.close());
 
-  /** To the neighbour with the next lower number. */
+  /** Sends to the neighbour with the next lower number. */
   function send(from: number, frames: number, length = 60): void {
     const to = wire.mac((from + GUESTS - 1) % GUESTS);
     for (let i = 0; i < frames; i++) {
@@ -37,7 +37,7 @@ describe('a round of busy rings', () => {
     }
   }
 
-  /** Frames that each guest has sent since the last look. */
+  /** Frames that each guest has sent since the last call. */
   let before: number[] = [];
   function sent(): number[] {
     const now = wire.host.stats().vfs.map(({ tx }) => tx.packets);
@@ -51,7 +51,7 @@ describe('a round of busy rings', () => {
     sent();
   }
 
-  it('is done in turns of some batches, each of which goes on where the last one stood', () => {
+  it('takes several turns of some batches, each of which continues after the previous one', () => {
     sendAll();
     const order: number[] = [];
     for (let turn = 0; turn < QUIET / BATCHES; turn++) {
@@ -64,7 +64,7 @@ describe('a round of busy rings', () => {
     expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
   });
 
-  it('lets a ring with little to send have its turn before the next part', () => {
+  it('serves a ring with little to send before the next part', () => {
     sendAll();
     wire.host.turn();
     expect(sent()[QUIET]).toBe(0);
@@ -72,7 +72,7 @@ describe('a round of busy rings', () => {
     send(QUIET, 1);
     wire.host.turn();
     expect(sent()[QUIET]).toBe(1);
-    // And whoever it is for hears of it now, not at the end of the round.
+    // And its receiver is called now, not at the end of the round.
     expect(wire.host.signals).toContain(wire.host.ringNumber(QUIET - 1, 0));
     send(QUIET, 5);
     wire.host.turn();
@@ -82,11 +82,11 @@ describe('a round of busy rings', () => {
   it.each([
     ['little', 30, [30, 1, 0, 0, 0, 10, 0, 0]],
     ['much', 33, [0, 0, 44, 0, 0, 0, 0, 0]],
-  ])('lets none have more than its share by that: %s', (_, frames, wanted) => {
+  ])('gives no ring more than its share: %s', (_, frames, wanted) => {
     sendAll();
     wire.host.turn();
     sent();
-    // The round comes to it in the third turn and in the sixth: not if it had its turn before.
+    // The round reaches it in the third and sixth turn, unless it was served ahead.
     const turns = wanted.map((_, turn) => {
       if (turn === 0) send(QUIET, frames);
       if (turn === 1) send(QUIET, 1);
@@ -97,7 +97,7 @@ describe('a round of busy rings', () => {
     expect(turns).toEqual(wanted);
   });
 
-  it('takes shorter batches of large frames while there are questions', () => {
+  it('uses shorter batches of large frames after a sparse ring was served', () => {
     sendAll(1500);
     wire.host.turn();
     expect(sent()[0]).toBe(BATCH_MAX);
@@ -114,7 +114,7 @@ describe('a round of busy rings', () => {
     expect(sent()[0]).toBe(BATCH_MAX);
   });
 
-  it('forgets a ring that is gone, and goes on with the others', () => {
+  it('forgets a detached ring, and continues with the others', () => {
     sendAll();
     wire.host.turn();
     sent();

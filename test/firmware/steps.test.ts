@@ -5,7 +5,7 @@ import { plainFrame } from '../../src/testing/frames.ts';
 import type { GuestOptions } from '../../src/testing/guest-queues.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
 
-/** A part of the receiver's memory where it has none, and the slot of the window onto it. */
+/** A chunk outside the receiver's memory, and the slot of the window onto it. */
 const CHUNK = 1000;
 const SLOT = 63;
 
@@ -22,8 +22,8 @@ describe.each([false, true])('a batch, on packed rings: %s', (packed) => {
   }
 
   /**
-   * Frames that the receiver has heard of when the delivery of number `trap` ends in a trap. It is
-   * the only way to look at it from within one thread.
+   * Frames that the receiver has been notified of when delivery number `trap` ends in a trap: the
+   * only way to observe this from within one thread.
    */
   function heardAt(trap: number, sent: number, length: number): number {
     const rings = { packed, queueSize: 512, slots: 256, indirectShare: 0 };
@@ -48,10 +48,10 @@ describe.each([false, true])('a batch, on packed rings: %s', (packed) => {
 
   it.each([
     ['in two halves', 128, 60, 64],
-    ['of few frames in thirties', 40, 60, 32],
-    ['of fewer at once', 32, 60, 0],
-    ['of large frames in steps of 48 KiB', 128, 1500, 96],
-    ['of half as many the same', 64, 1500, 32],
+    ['in steps of 32 if it is short', 40, 60, 32],
+    ['at once if it is shorter', 32, 60, 0],
+    ['in steps of 48 KiB if frames are large', 128, 1500, 96],
+    ['in the same steps if it is half as long', 64, 1500, 32],
   ])('that empties its ring is delivered %s', (_, frames, length, heard) => {
     expect(heardAt(frames, frames, length)).toBe(heard);
   });

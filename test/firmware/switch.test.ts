@@ -36,7 +36,7 @@ describe('the embedded switch', () => {
     wire.close();
   });
 
-  /** Sends one frame and tells how many each guest received. */
+  /** Sends one frame and returns how many each guest received. */
   function reach(from: number, to: string, source = wire.mac(from)): number[] {
     expect(wire.send(from, plainFrame({ to, from: source }, 80))).toBe(true);
     wire.run();
@@ -68,11 +68,11 @@ describe('the embedded switch', () => {
     return keys;
   }
 
-  it('delivers unicast to its VF alone', () => {
+  it('delivers unicast only to its VF', () => {
     expect(reach(0, wire.mac(2))).toEqual([0, 0, 1, 0]);
   });
 
-  it('floods broadcast, multicast, ARP and unknown unicast to all but the sender', () => {
+  it('floods broadcast, multicast, ARP and unknown unicast to all except the sender', () => {
     expect(reach(0, BROADCAST)).toEqual([0, 1, 1, 1]);
     expect(reach(1, MULTICAST)).toEqual([1, 0, 1, 1]);
     expect(reach(2, STRANGER)).toEqual([1, 1, 0, 1]);
@@ -88,18 +88,18 @@ describe('the embedded switch', () => {
     expect(wire.allDrops(0)).toEqual({ 'tx.hairpin': 1 });
   });
 
-  it('drops what claims to come from a group address', () => {
+  it('drops frames with a group address as source', () => {
     expect(reach(0, wire.mac(1), MULTICAST)).toEqual([0, 0, 0, 0]);
     expect(reach(0, wire.mac(1), BROADCAST)).toEqual([0, 0, 0, 0]);
     expect(wire.allDrops(0)).toEqual({ 'tx.sourceAddress': 2 });
   });
 
-  it('learns where an address lives', () => {
+  it('learns the port of an address', () => {
     reach(3, wire.mac(0), STRANGER);
     expect(reach(0, STRANGER)).toEqual([0, 0, 0, 1]);
   });
 
-  it('forgets an address that was silent for too long', () => {
+  it('forgets an address after too long a silence', () => {
     reach(3, wire.mac(0), STRANGER);
     wire.host.setNow(1000 + AGE);
     expect(reach(0, STRANGER)).toEqual([0, 0, 0, 1]);
@@ -107,7 +107,7 @@ describe('the embedded switch', () => {
     expect(reach(0, STRANGER)).toEqual([0, 1, 1, 1]);
   });
 
-  it('keeps an address that speaks', () => {
+  it('keeps an address that sends', () => {
     for (let second = 1000; second < 1000 + AGE * 3; second += AGE - 1) {
       wire.host.setNow(second);
       reach(3, wire.mac(0), STRANGER);
@@ -122,14 +122,14 @@ describe('the embedded switch', () => {
     expect([learned(2), learned(3)]).toEqual([1, 0]);
   });
 
-  it("never moves a VF's own address, whoever else uses it", () => {
+  it("never moves a VF's own address, even if others use it", () => {
     reach(3, wire.mac(0), wire.mac(1));
     expect(reach(0, wire.mac(1))).toEqual([0, 1, 0, 0]);
     wire.host.setNow(1000 + AGE * 10);
     expect(reach(0, wire.mac(1))).toEqual([0, 1, 0, 0]);
   });
 
-  it('learns no more of one VF than its share, counts the rest, and finds the others', () => {
+  it('learns at most its share of addresses for a VF, counts the rest, and finds others', () => {
     const sources = LEARNED_PER_VF_MAX + 500;
     for (let i = 0; i < sources; i++) {
       const hex = i.toString(16).padStart(4, '0');
@@ -143,14 +143,14 @@ describe('the embedded switch', () => {
     expect(unlearned(3)).toBe(500);
     reach(2, wire.mac(0), STRANGER);
     expect(reach(0, STRANGER)).toEqual([0, 0, 1, 0]);
-    wire.host.setNow(1000 + AGE * 2); // the flood ages out and makes room again
+    wire.host.setNow(1000 + AGE * 2); // the flood ages out and makes room
     reach(3, wire.mac(0), '02:bb:00:00:00:01');
     expect(reach(0, '02:bb:00:00:00:01')).toEqual([0, 0, 0, 1]);
     expect(learned(3)).toBeLessThan(LEARNED_PER_VF_MAX);
     expect(unlearned(3)).toBe(500);
   });
 
-  it('forgets all that leads to a VF that goes', () => {
+  it('forgets all addresses of a removed VF', () => {
     reach(3, wire.mac(0), STRANGER);
     wire.host.firmware.forgetPort(3, 0, FDB_SET_COUNT);
     wire.host.firmware.setPort(3, 0);
@@ -159,7 +159,7 @@ describe('the embedded switch', () => {
     expect(reach(0, wire.mac(3))).toEqual([0, 1, 1, 0]);
   });
 
-  it('puts a static address in the place of learned ones when their set is full', () => {
+  it('replaces learned addresses by a static one when their set is full', () => {
     const addresses: string[] = [];
     for (let i = 0; addresses.length < FDB_WAYS + 1; i++) {
       const hex = i.toString(16).padStart(6, '0');
@@ -182,7 +182,7 @@ describe('the embedded switch', () => {
     expect(wire.allDrops(0)).toEqual({});
   });
 
-  it('counts it where nobody else could hear', () => {
+  it('counts it if nobody else could receive it', () => {
     for (const vf of [1, 3]) wire.host.firmware.setPort(vf, 0);
     wire.host.setReceiveQueues(2, []); // it is about to go
     wire.host.firmware.setPort(1, 1);
@@ -194,13 +194,13 @@ describe('the embedded switch', () => {
     expect(wire.allDrops(0)).toEqual({ 'tx.noDestination': 2 });
   });
 
-  it('counts a frame that nobody else could hear', () => {
+  it('counts a frame that nobody else could receive', () => {
     for (const vf of [1, 2, 3]) wire.host.firmware.setPort(vf, 0);
     expect(reach(0, BROADCAST)).toEqual([0, 0, 0, 0]);
     expect(wire.allDrops(0)).toEqual({ 'tx.noDestination': 1 });
   });
 
-  it('drains a disabled ring, and goes on when it is enabled again', () => {
+  it('drains a disabled ring, and continues when it is enabled again', () => {
     const ring = wire.host.ringNumber(0, 1);
     wire.host.firmware.setRingState(ring, RING_DISABLED);
     expect(reach(0, wire.mac(1))).toEqual([0, 0, 0, 0]);
@@ -210,7 +210,7 @@ describe('the embedded switch', () => {
     expect(reach(0, wire.mac(1))).toEqual([0, 1, 0, 0]);
   });
 
-  it('drops at a full ring, counted there, and stalls nobody else', () => {
+  it('drops and counts frames at a full ring, and stalls no other ring', () => {
     const frames = 200;
     const sent = { to: BROADCAST, from: wire.mac(0) };
     for (let i = 0; i < frames; i++) {

@@ -22,7 +22,7 @@ describe.each([false, true])('receive queues, packed: %s', (packed) => {
     receive.ring.publish();
   }
 
-  /** Sends a frame of each flow; the pair that each arrived at. */
+  /** Sends a frame of each flow; returns the pair on which each arrived. */
   function spread(to = wire.mac(1)): Map<number, number> {
     for (let flow = 0; flow < FLOWS; flow++) {
       wire.send(0, udpFrame({ to, from: wire.mac(0), flow, sequence: 0, seed: flow, length: 100 }));
@@ -45,7 +45,7 @@ describe.each([false, true])('receive queues, packed: %s', (packed) => {
     expect(wire.allDrops(1)).toEqual({});
   });
 
-  it('that are filled later get their flows then, and the other flows stay', () => {
+  it('that are filled later get their flows then, and other flows stay', () => {
     start(0, 2);
     const before = spread();
     fill(1);
@@ -58,7 +58,7 @@ describe.each([false, true])('receive queues, packed: %s', (packed) => {
     for (const [, pair] of moved) expect([1, 3]).toContain(pair);
   });
 
-  it('that were filled once keep their flows, and drop what they have no room for', () => {
+  it('that were filled once keep their flows, and drop frames without room', () => {
     start(0, 1, 2, 3);
     const before = spread();
     const { receive } = wire.guest(1).pair(1);
@@ -77,13 +77,13 @@ describe.each([false, true])('receive queues, packed: %s', (packed) => {
     expect(wire.drops(1, 'rx', 'ringFull')).toBeGreaterThan(0);
   });
 
-  it('of which none was filled drop what comes', () => {
+  it('of which none was filled drop everything', () => {
     start();
     expect(spread().size).toBe(0);
     expect(wire.allDrops(1)).toEqual({ 'rx.ringFull': FLOWS });
   });
 
-  it('are chosen the same way for frames for everybody', () => {
+  it('are chosen the same way for broadcast frames', () => {
     start(3);
     const pairs = spread(BROADCAST);
     expect(pairs.size).toBe(FLOWS);

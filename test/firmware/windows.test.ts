@@ -21,7 +21,7 @@ interface Window {
   size: number;
 }
 
-/** The window table as the firmware keeps it: slot by key, read entry by entry. */
+/** The window table in the firmware's memory: slot by key, read entry by entry. */
 function tableOf(host: FirmwareHost): Map<number, Window> {
   const table = new Map<number, Window>();
   for (let index = 0; index < WINDOW_TABLE_COUNT; index++) {
@@ -49,12 +49,12 @@ function isReachable(host: FirmwareHost, window: Window, slot: number): boolean 
 }
 
 describe('the window table', () => {
-  it('holds what a map holds, after any sequence of insertions and removals', () => {
+  it('behaves like a map, for each sequence of insertions and removals', () => {
     const slots = 891;
     const step = fc.record({
       slot: fc.nat(slots - 1),
       vf: fc.nat(3),
-      // Few chunks, so that keys collide; several windows of one chunk, as two regions make them.
+      // Few chunks, so that keys collide; several windows of one chunk, as with two regions in it.
       chunk: fc.nat(40),
       part: fc.nat(3),
     });
@@ -90,8 +90,8 @@ describe('missing windows', () => {
   });
 
   /**
-   * Four regions of 64 MiB with holes between them, buffers wherever they like, and enough of them
-   * for a batch.
+   * Four regions of 64 MiB with holes between them, with randomly placed buffers, enough for a
+   * batch.
    */
   const scattered: GuestOptions = {
     ...{ queueSize: 1024, slots: 600 },
@@ -115,7 +115,7 @@ describe('missing windows', () => {
       }
       connected.run();
       const received = connected.received(1);
-      // Flooded frames of a batch follow the others of it; among themselves both keep their order.
+      // Flooded frames of a batch follow its other frames; each kind keeps its order.
       for (const isFlooded of [true, false]) {
         const sameKind = (frame: Uint8Array): boolean => (frame[0] === 0xff) === isFlooded;
         const expected = Buffer.concat(frames.filter(sameKind));
@@ -126,14 +126,14 @@ describe('missing windows', () => {
     expect(connected.allDrops(1)).toEqual({});
   }
 
-  it('in the middle of inhale and of delivery lose, double and mix nothing', () => {
+  it('during inhale and delivery lose, duplicate and corrupt nothing', () => {
     wire = new FirmwareWire([scattered, { ...scattered, bufferBytesMin: 100 }], { slotCount: 400 });
     wire.postAll();
     exchangeBatches(wire, 20, (i) => 60 + (i % 64) * 20);
     expect(wire.host.misses).toBeGreaterThan(60);
   });
 
-  it('are mapped anew when slots are few: evictions, and still byte-exact', () => {
+  it('are mapped again if slots are few: byte-exact in spite of evictions', () => {
     const guest = { ...scattered, indirectShare: 0.3 };
     wire = new FirmwareWire([guest, { ...guest, seed: 5 }], { slotCount: 80 });
     wire.postAll();
@@ -141,7 +141,7 @@ describe('missing windows', () => {
     expect(wire.host.evictions).toBeGreaterThan(100);
   });
 
-  it('make progress with one slot, as long as one frame needs no more', () => {
+  it('make progress with one slot, if one frame needs no more', () => {
     const plain = { indirectShare: 0, layout: 'shared', slots: 8 } as const;
     const memory = { regions: [{ guestAddress: 0, sizeBytes: 0x400000 }] };
     wire = new FirmwareWire(
@@ -155,8 +155,8 @@ describe('missing windows', () => {
     exchangeBatches(wire, 4, () => 500);
   });
 
-  it('are asked for one at a time, and only by the ring that needs them', () => {
-    // One ring misses at its first frame; another ring stands still, stopped.
+  it('are requested one at a time, and only by the ring that needs them', () => {
+    // One ring misses at its first frame; another ring is stopped.
     wire = new FirmwareWire([scattered, scattered]);
     wire.postAll();
     wire.host.firmware.detachRing(wire.host.ringNumber(1, 1));
@@ -174,7 +174,7 @@ describe('missing windows', () => {
   });
 
   it('do not limit how many guests one batch can reach', () => {
-    // 16 frames, each in a window of its own, to 11 guests whose buffers are scattered as well.
+    // 16 frames, each in its own window, to 11 guests whose buffers are scattered too.
     const guests = Array.from({ length: 12 }, (_, index) => ({ ...scattered, seed: index + 1 }));
     const options = guests.map((guest) => ({ ...guest, layout: 'shared' as const, slots: 32 }));
     wire = new FirmwareWire(options, { slotCount: 100 });
@@ -191,7 +191,7 @@ describe('missing windows', () => {
     expect(wire.host.evictions).toBeGreaterThan(100);
   });
 
-  it('end in a counted drop where no region covers the address', () => {
+  it('end in a counted drop if no region covers the address', () => {
     wire = new FirmwareWire([{}, {}]);
     wire.postAll();
     const ring = wire.guest(0).ring(1);
@@ -203,7 +203,7 @@ describe('missing windows', () => {
     expect(wire.host.misses).toBe(1);
   });
 
-  it('end in a counted drop when one frame needs more windows than there are', () => {
+  it('end in a counted drop if one frame needs more windows than there are', () => {
     // 16 pieces in 16 windows, with 8 slots.
     const regions = [{ guestAddress: 0, sizeBytes: 0x8000000 }];
     wire = new FirmwareWire([{ memory: { regions } }, {}], { slotCount: 8 });
@@ -217,14 +217,14 @@ describe('missing windows', () => {
     ring.publish();
     wire.host.run();
     expect(wire.allDrops(0)).toEqual({ 'tx.windowExhausted': 1 });
-    // The others are served as before.
+    // Others are served as before.
     wire.post(0);
     wire.send(1, plainFrame({ to: wire.mac(0), from: wire.mac(1) }, 60));
     wire.host.run();
     expect(wire.received(0).length).toBe(1);
   });
 
-  /** A frame of 32-byte pieces, each in a window of its own. */
+  /** A frame of 32-byte pieces, each in its own window. */
   function spreadFrame(over: FirmwareWire, windows: number): void {
     const { memory } = over.guest(0);
     const ring = over.guest(0).ring(1);
@@ -242,8 +242,8 @@ describe('missing windows', () => {
 
   const wide: GuestOptions = { memory: { regions: [{ guestAddress: 0, sizeBytes: 0x4000000 }] } };
 
-  it('end in a counted drop when source and target together need more than there are', () => {
-    // The source takes 5 windows of 8, the target wants 5 more: a batch may not evict its own.
+  it('end in a counted drop if source and target together need more than there are', () => {
+    // The source takes 5 of 8 windows, the target needs 5 more: a batch may not evict its own.
     wire = new FirmwareWire([wide, wide], { slotCount: 8 });
     const target = wire.guest(1).ring(0);
     for (let i = 0; i < 5; i++) {
@@ -258,7 +258,7 @@ describe('missing windows', () => {
     expect(wire.allDrops(1)).toEqual({ 'rx.windowExhausted': 1 });
   });
 
-  it('end in a counted drop when the source leaves no window for a plain buffer', () => {
+  it('end in a counted drop if the source leaves no window for a plain buffer', () => {
     wire = new FirmwareWire([wide, wide], { slotCount: 8 });
     wire.post(1);
     spreadFrame(wire, 8);
