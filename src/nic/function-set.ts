@@ -16,6 +16,8 @@ interface Resident<Config, State> extends NicFunction {
   restore(state: State, now: number): void;
   /** All that it holds is another one's, which is made from what this one saves. */
   handOver(): Promise<void>;
+  /** After `handOver`, when the processors have ended: gives up what they used. */
+  leave?(): void;
 }
 
 /** What is particular to the functions of one kind. */
@@ -107,5 +109,11 @@ export class FunctionSet<
   async handOver(): Promise<void> {
     const steps = this.all().map((one) => () => one.handOver());
     await everyStep('hand a function over', steps);
+  }
+
+  /** After `handOver`, when the processors have ended. */
+  async leave(): Promise<void> {
+    const steps = this.all().map((one) => () => one.leave?.());
+    await everyStep('leave a function to another NIC', steps);
   }
 }

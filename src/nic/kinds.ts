@@ -54,6 +54,7 @@ interface AnySet {
   save(now: number): object[];
   restore(states: readonly object[], now: number): void;
   handOver(): Promise<void>;
+  leave(): Promise<void>;
 }
 
 /** Each kind with its name, in their order. */

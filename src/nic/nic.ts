@@ -328,13 +328,12 @@ class SoftwareNic implements Nic {
   async handOver(): Promise<NicState> {
     let state: NicState | undefined;
     await this.#changes.close(async () => {
-      const kinds = eachKind(this.#kinds);
-      const functions = kinds.map(
-        ([, kind]) =>
-          () =>
-            kind.handOver(),
-      );
-      await everyStep('hand the NIC over', [...functions, () => this.#processors.handOver()]);
+      const kinds = eachKind(this.#kinds).map(([, kind]) => kind);
+      await everyStep('hand the NIC over', [
+        ...kinds.map((kind) => () => kind.handOver()),
+        () => this.#processors.handOver(),
+        ...kinds.map((kind) => () => kind.leave()),
+      ]);
       state = this.save();
       this.#release();
     });

@@ -178,7 +178,6 @@ export class ProcessorLoop {
       this.#report({ kind: 'trap', ring, message: error.message });
     } finally {
       freeLocks(new Int32Array(this.#view.buffer), SHARED_BASE + SHARED_RINGS, this.#index);
-      this.#pulse.end();
       this.#waiter.close();
       this.#load.close();
       this.#calls.close();

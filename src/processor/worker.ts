@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { keepOnCpus, THIS_THREAD } from '../os/cpu-affinity.ts';
+import { Pulse } from '../watchdog/pulse.ts';
 import { ProcessorLoop } from './loop.ts';
 import type { ProcessorOptions } from './mailbox.ts';
 
@@ -7,7 +8,11 @@ import type { ProcessorOptions } from './mailbox.ts';
 // ends the thread, and the supervisor starts another.
 if (parentPort !== null) {
   const options = workerData as ProcessorOptions;
-  if (options.cpu !== null) keepOnCpus(THIS_THREAD, [options.cpu]);
-  const loop = new ProcessorLoop(options, parentPort);
-  loop.run();
+  try {
+    if (options.cpu !== null) keepOnCpus(THIS_THREAD, [options.cpu]);
+    new ProcessorLoop(options, parentPort).run();
+  } finally {
+    // Also if it never began. A process that exits waits for this, and for nothing behind it.
+    new Pulse(options.pulse).end();
+  }
 }

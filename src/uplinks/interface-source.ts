@@ -53,8 +53,6 @@ export abstract class InterfaceSource<Opened extends object> implements UplinkSo
   protected abstract saveOpened(): Opened | null;
   /** In place of `open`: takes over what another source had. */
   protected abstract adopt(opened: Opened): void;
-  /** Another source has taken over what is open. */
-  protected abstract abandon(): void;
 
   /** Whether what is open no longer suits the interface. */
   protected isOutgrown(_device: NetDevice): boolean {
@@ -107,7 +105,6 @@ export abstract class InterfaceSource<Opened extends object> implements UplinkSo
 
   handOver(): void {
     this.#stopListening();
-    this.abandon();
   }
 
   #stopListening(): void {

@@ -119,7 +119,7 @@ export class PacketSource extends InterfaceSource<PacketOpened> {
     this.#ringFull = opened.ringFull;
   }
 
-  protected abandon(): void {
+  leave(): void {
     for (const ring of this.#longRings) if (ring !== null) unmapTransmitRing(ring);
   }
 

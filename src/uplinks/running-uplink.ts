@@ -245,6 +245,10 @@ export class Uplink implements SwitchPort {
     this.#port.rings.handOver();
   }
 
+  leave(): void {
+    this.#source.leave?.();
+  }
+
   isServedBy(processor: number): boolean {
     return this.#processors().includes(processor);
   }

@@ -83,8 +83,6 @@ export class TapSource extends InterfaceSource<TapOpened> {
     this.#isForeign = isForeign;
   }
 
-  protected abandon(): void {}
-
   protected wires(): Wires {
     const settings = this.#queues.map(({ fd }) => ({ kind: 'tap', fd }) as const);
     return { capabilities: this.#capabilities(), settings };

@@ -60,8 +60,13 @@ export interface UplinkSource {
    * listener hears. Waits for nothing.
    */
   restore(listener: SourceListener, file: PortFile, state: SourceState | null): Wires | null;
-  /** Leaves open what it has saved, to another one. Nobody hears of it from now on. */
+  /**
+   * Leaves open what it has saved, to another one. Nobody hears of it from now on; processors still
+   * use the wires.
+   */
   handOver(): void;
+  /** After `handOver`, when no processor uses the wires: unmaps what they used. */
+  leave?(): void;
   /** The kernel's counters of what is open, if it has any. */
   kernelStats?(): KernelStats | undefined;
   /** Closes everything; nobody uses the wires. */

@@ -126,7 +126,6 @@ export class XdpSource extends InterfaceSource<never> {
   }
 
   protected adopt(): void {}
-  protected abandon(): void {}
 
   protected wires({ mtu }: NetDevice): Wires {
     const opened = this.#opened;

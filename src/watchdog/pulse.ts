@@ -7,7 +7,7 @@ export const SLOT_COUNT = 128;
 export const OWN_SLOT = 128;
 export const PULSES_SIZE_BYTES = (OWN_SLOT + 1) * SLOT_WORDS * 4;
 
-/** The kernel's id of the thread; 0 if there is none. */
+/** The kernel's id of the thread; 0: it has not begun; ENDED. */
 const THREAD = 0;
 const BEAT = 1;
 const RESTS = 2;
@@ -15,6 +15,9 @@ const RESTS = 2;
 const RING_ADDRESS = 4;
 /** The thread is asked to end by itself. */
 const ENDS = 6;
+
+/** In place of a thread's id. */
+const ENDED = -1;
 
 /** How to find a slot, to be passed to another thread. */
 export interface PulseSlot {
@@ -42,7 +45,12 @@ export class Pulse {
     Atomics.notify(this.#words, THREAD);
   }
 
-  /** Blocks until the thread has begun, at most this long. */
+  /** The slot is for another thread, which has not begun. */
+  clear(): void {
+    Atomics.store(this.#words, THREAD, 0);
+  }
+
+  /** Blocks until the thread has begun, or has ended before, at most this long. */
   waitForBegin(millisecondsMax: number): void {
     Atomics.wait(this.#words, THREAD, 0, millisecondsMax);
   }
@@ -64,7 +72,7 @@ export class Pulse {
   }
 
   end(): void {
-    Atomics.store(this.#words, THREAD, 0);
+    Atomics.store(this.#words, THREAD, ENDED);
     Atomics.notify(this.#words, THREAD);
   }
 
@@ -79,8 +87,9 @@ export class Pulse {
     this.beat();
   }
 
+  /** The kernel's id of the thread; 0: it has not begun, or has ended. */
   get thread(): number {
-    return Atomics.load(this.#words, THREAD);
+    return Math.max(0, Atomics.load(this.#words, THREAD));
   }
 
   get beats(): number {

@@ -131,6 +131,32 @@ describe('the watchdog leaves a process alone', () => {
     expect(await endOf(watched(work))).toEqual(fine);
   });
 
+  it('that waits at its end for threads, of which one has ended before', async () => {
+    const child = watched(`
+      const ended = watchProcessor({ name: 'one that has ended' });
+      const pulse = new Pulse(ended.pulse);
+      pulse.begin();
+      pulse.end();
+      const started = performance.now();
+      ended.awaitEnd();
+      if (performance.now() - started > 500) say('it waits in vain');
+      await ended.end();
+      // The next thread has its slot, and has not begun.
+      const next = watchProcessor({ name: 'one that begins late' });
+      const from = performance.now();
+      next.awaitEnd();
+      if (performance.now() - from < 500) say('it does not wait');
+      process.exit(0);
+    `);
+    const end = endOf(child);
+    let words = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      words += text;
+    });
+    expect(await end).toEqual(fine);
+    expect(words).toBe('');
+  });
+
   it('that has nothing left to do', async () => {
     const child = watched(`
       watchMainThread();

@@ -76,8 +76,9 @@ class Watchdog {
   watch(watched: Watched, busySeconds: number, isAsked: boolean): Watch {
     const slot = this.#freeSlot();
     this.#watched.set(slot, watched);
-    this.#order({ kind: 'watch', slot, name: watched.name, busySeconds, isAsked });
     const pulse = { memory: this.#memory, slot };
+    new Pulse(pulse).clear();
+    this.#order({ kind: 'watch', slot, name: watched.name, busySeconds, isAsked });
     return {
       pulse,
       begun: this.#begun,

@@ -156,6 +156,18 @@ describe('frames with tags of 802.1ad to a packet socket', () => {
     expect(wire().drops).toMatchObject({ tooLong: 0, refused: 0 });
   });
 
+  // The ring is mapped into the process that hands over, whose processors send until they end.
+  test('go on while another NIC takes over', async () => {
+    await open('packet');
+    const frames = mixed(1400, FULL);
+    const sending = guest.sendAll(frames);
+    for (let left = 5; left > 0; left--) await lab.succeed({ isSameProcess: true });
+    await sending;
+    await until(() => far?.frames.length === frames.length);
+    checkSame(far?.frames ?? [], frames.map(received));
+    expect(wire().drops).toMatchObject({ tooLong: 0, refused: 0 });
+  });
+
   test('go on when the interface was down, and when it is another', async () => {
     await open('packet');
     await sendAll(mixed(10, FULL));
