@@ -60,7 +60,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
   ['recount', memory.RECOUNT_BASE, PORT_COUNT_MAX * memory.RECOUNT_ENTRY_SIZE],
   ['look places', memory.LOOK_PLACES_BASE, RING_COUNT_MAX * 4],
-  ['functions in rounds', memory.VF_ROUNDS_BASE, FUNCTION_COUNT_MAX * 2],
+  ['functions in rounds', memory.FUNCTION_ROUNDS_BASE, FUNCTION_COUNT_MAX * 2],
 ];
 
 const SHARED_AREAS: readonly Area[] = [
@@ -155,7 +155,7 @@ describe('relations', () => {
     expect(limits.IOTLB_ENTRIES_MAX).toBeLessThanOrEqual((memory.IOTLB_TABLE_COUNT * 3) / 4);
     // Each descriptor of the longest walk, and the pages of the largest frame.
     const pages = limits.WALK_LENGTH_MAX + Math.ceil(limits.FRAME_SIZE_MAX / 4096);
-    expect(limits.IOTLB_ENTRIES_PER_VF_MAX).toBeGreaterThan(pages);
+    expect(limits.IOTLB_ENTRIES_PER_FUNCTION_MAX).toBeGreaterThan(pages);
     expect(3 * FUNCTION_COUNT_MAX, 'level and function in a tag').toBeLessThan(2 ** 12);
     expect(FUNCTION_COUNT_MAX, 'the function in the key of a window').toBeLessThan(
       memory.WINDOW_BEHIND_IOMMU,

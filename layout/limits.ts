@@ -194,7 +194,7 @@ export const MISS_STREAK_MAX: u32 = 512;
  * Translations of one guest behind an IOMMU: more than the pages of the longest chain, so that none
  * is pushed out by another of the same frame.
  */
-export const IOTLB_ENTRIES_PER_VF_MAX: u32 = 4096;
+export const IOTLB_ENTRIES_PER_FUNCTION_MAX: u32 = 4096;
 
 /** Translations of all guests: three quarters of the table, so that probes stay short. */
 export const IOTLB_ENTRIES_MAX: u32 = 49152;

@@ -101,7 +101,7 @@ export const WHOLE_LIST_BASE: u32 = TARGET_LIST_BASE + BATCH_MAX * 4;
 /** … and those for everybody. */
 export const FLOOD_LIST_BASE: u32 = WHOLE_LIST_BASE + BATCH_MAX * 4;
 
-// Lists of numbers of rings, or of VFs: u32 each.
+// Lists of numbers of rings, or of ports: u32 each.
 /** Rings whose guests may want an interrupt. */
 export const INTERRUPT_DUE_LIST_BASE: u32 = FLOOD_LIST_BASE + BATCH_MAX * 4;
 export const SIGNAL_LIST_BASE: u32 = INTERRUPT_DUE_LIST_BASE + RING_COUNT_MAX * 4;
@@ -167,9 +167,9 @@ export const RECOUNT_ENTRY_SIZE: u32 = 16;
 /** Beside each ring: where the last look at its buffers stopped, and where the ring stood then. */
 export const LOOK_PLACES_BASE: u32 = RECOUNT_BASE + PORT_COUNT_MAX * RECOUNT_ENTRY_SIZE;
 /** Beside each function: how many rings it has in the work list, and how many are left out next. */
-export const VF_ROUNDS_BASE: u32 = LOOK_PLACES_BASE + RING_COUNT_MAX * 4;
+export const FUNCTION_ROUNDS_BASE: u32 = LOOK_PLACES_BASE + RING_COUNT_MAX * 4;
 export const PRIVATE_END: u32 =
-  (VF_ROUNDS_BASE + FUNCTION_COUNT_MAX * 2 + PAGE_SIZE_MAX - 1) & ~(PAGE_SIZE_MAX - 1);
+  (FUNCTION_ROUNDS_BASE + FUNCTION_COUNT_MAX * 2 + PAGE_SIZE_MAX - 1) & ~(PAGE_SIZE_MAX - 1);
 
 /** Behind a page that stays PROT_NONE. */
 export const SHARED_BASE: u32 = PRIVATE_END + PAGE_SIZE_MAX;

@@ -1,11 +1,13 @@
 // The registers of a processor (private, at REGISTERS_BASE) and its shared record.
 
-/** The window that the firmware misses: VF and guest address. */
-export const REGISTER_MISS_VF: u32 = 0;
+/** The window that the firmware misses: function and guest address. */
+export const REGISTER_MISS_FUNCTION: u32 = 0;
 export const REGISTER_MISS_RING: u32 = 4;
 export const REGISTER_MISS_ADDRESS: u32 = 8;
-/** The host's answer to a miss that no memory region covers: VF + 1 (0 = none) and address. */
-export const REGISTER_INVALID_VF: u32 = 16;
+/**
+ * The host's answer to a miss that no memory region covers: function + 1 (0 = none) and address.
+ */
+export const REGISTER_INVALID_FUNCTION: u32 = 16;
 /** The host's answer when there is no window: 0, or EXHAUSTED_…. */
 export const REGISTER_EXHAUSTED: u32 = 20;
 /** For the frame that needs it: every slot is in use by the batch itself. */

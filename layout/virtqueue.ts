@@ -75,9 +75,9 @@ export const RING_SIGNALLED_PACKETS: u32 = 48;
 export const RING_DEFERRED_SINCE: u32 = 52;
 export const DEFERRED_JUST_NOW: u32 = 1;
 /**
- * Of a transmit ring whose next frame is for everybody and has been delivered to some: the first VF
- * that it has not gone to. 0: there is no such frame. u16, cleared with the next one as one word
- * when the ring starts.
+ * Of a transmit ring whose next frame is for everybody and has been delivered to some: the first
+ * port that it has not gone to. 0: there is no such frame. u16, cleared with the next one as one
+ * word when the ring starts.
  */
 export const RING_FLOOD_NEXT: u32 = 56;
 /** Of a receive ring: 1 once its guest has posted a buffer since the ring started. */

@@ -1,6 +1,6 @@
 // Guests behind an IOMMU: I/O virtual addresses to guest addresses, as the front-end has told them.
 //
-//   IOVA ─► VF, page ─► table ─► guest address, access ─► a window, as for every other guest
+//   IOVA ─► function, page ─► table ─► guest address, access ─► a window, as for every other guest
 //                         └► not there: noted for the host, who asks the front-end
 //
 // The answer takes a while, and nobody else waits for it: a transmit ring is parked, a frame for a
@@ -67,16 +67,16 @@ export function setLookingAhead(value: bool): void {
 }
 
 /** Finds the guest address behind an I/O virtual one. False: see `iovaError`. */
-export function translateIova(vf: u32, address: u64): bool {
-  if (!lookUp(vf, address)) {
-    note(vf, address, access);
+export function translateIova(owner: u32, address: u64): bool {
+  if (!lookUp(owner, address)) {
+    note(owner, address, access);
     iovaError = DROP_UNTRANSLATED;
     return false;
   }
   const value = load<u64>(found, IOTLB_VALUE);
   if ((u32(value) & access) == 0) {
     iovaError = DROP_BUFFER_ADDRESS;
-    refuse(vf, address, value);
+    refuse(owner, address, value);
     return false;
   }
   const page = (u64(1) << foundShift) - 1;
@@ -86,8 +86,8 @@ export function translateIova(vf: u32, address: u64): bool {
 }
 
 /** The guest may not do that here; or, once, the front-end knows no such address. */
-function refuse(vf: u32, address: u64, value: u64): void {
-  if ((value & ACCESS_MASK) != 0) note(vf, address, access | UNTRANSLATED_FORBIDDEN);
+function refuse(owner: u32, address: u64, value: u64): void {
+  if ((value & ACCESS_MASK) != 0) note(owner, address, access | UNTRANSLATED_FORBIDDEN);
   else if (!isLookingAhead) removeTranslation(load<u64>(found));
 }
 
@@ -95,15 +95,17 @@ function refuse(vf: u32, address: u64, value: u64): void {
 let found: u32 = 0;
 let foundShift: u32 = 0;
 
-function lookUp(vf: u32, address: u64): bool {
-  if (probe(vf, address, 0, IOTLB_SMALL_SHIFT)) return true;
+function lookUp(owner: u32, address: u64): bool {
+  if (probe(owner, address, 0, IOTLB_SMALL_SHIFT)) return true;
   if (largeCount == 0) return false;
-  return probe(vf, address, 1, IOTLB_MIDDLE_SHIFT) || probe(vf, address, 2, IOTLB_LARGE_SHIFT);
+  return (
+    probe(owner, address, 1, IOTLB_MIDDLE_SHIFT) || probe(owner, address, 2, IOTLB_LARGE_SHIFT)
+  );
 }
 
-function probe(vf: u32, address: u64, level: u64, shift: u32): bool {
-  const owner = level * FUNCTION_COUNT_MAX + vf + 1;
-  const tag = (owner << IOTLB_OWNER_SHIFT) | (address >> shift);
+function probe(owner: u32, address: u64, level: u64, shift: u32): bool {
+  const code = level * FUNCTION_COUNT_MAX + owner + 1;
+  const tag = (code << IOTLB_OWNER_SHIFT) | (address >> shift);
   let index = homeOf(tag, IOTLB_TABLE_BITS);
   while (load<u64>(entryAt(index)) != 0) {
     if (load<u64>(entryAt(index)) == tag) {
@@ -116,24 +118,24 @@ function probe(vf: u32, address: u64, level: u64, shift: u32): bool {
   return false;
 }
 
-function note(vf: u32, address: u64, wanted: u32): void {
+function note(owner: u32, address: u64, wanted: u32): void {
   const words = registers();
   const count = words.untranslatedCount;
   const entry = UNTRANSLATED_LIST_BASE + count * UNTRANSLATED_ENTRY_SIZE;
-  isNoted = count != 0 && isEntry(entry - UNTRANSLATED_ENTRY_SIZE, vf, address, wanted);
+  isNoted = count != 0 && isEntry(entry - UNTRANSLATED_ENTRY_SIZE, owner, address, wanted);
   // A batch that meets the same buffer again and again says so once. With a full list, whoever
   // needs it comes back to it.
   if (isNoted || count == UNTRANSLATED_COUNT_MAX) return;
   isNoted = true;
-  store<u32>(entry, vf);
+  store<u32>(entry, owner);
   store<u32>(entry, wanted, UNTRANSLATED_ACCESS);
   store<u64>(entry, address, UNTRANSLATED_ADDRESS);
   words.untranslatedCount = count + 1;
 }
 
-function isEntry(entry: u32, vf: u32, address: u64, wanted: u32): bool {
+function isEntry(entry: u32, owner: u32, address: u64, wanted: u32): bool {
   return (
-    load<u32>(entry) == vf &&
+    load<u32>(entry) == owner &&
     load<u32>(entry, UNTRANSLATED_ACCESS) == wanted &&
     load<u64>(entry, UNTRANSLATED_ADDRESS) == address
   );

@@ -53,24 +53,24 @@ if (offsetof<PortRecord>('receiveQueues') != PORT_RECEIVE_QUEUES) ERROR('PortRec
 if (offsetof<PortRecord>('learned') != PORT_LEARNED) ERROR('PortRecord.learned drifted');
 if (offsetof<PortRecord>('unlearned') != PORT_UNLEARNED) ERROR('PortRecord.unlearned drifted');
 
-export function portRecordAt(vf: u32): PortRecord {
-  return changetype<PortRecord>(SHARED_BASE + SHARED_PORTS + vf * PORT_RECORD_SIZE);
+export function portRecordAt(port: u32): PortRecord {
+  return changetype<PortRecord>(SHARED_BASE + SHARED_PORTS + port * PORT_RECORD_SIZE);
 }
 
-export function isVlanPort(vf: u32): bool {
-  return (portRecordAt(vf).flags & u16(PORT_F_VLAN)) != 0;
+export function isVlanPort(port: u32): bool {
+  return (portRecordAt(port).flags & u16(PORT_F_VLAN)) != 0;
 }
 
 /** The receive ring at a place among the enabled ones. */
-export function receiveRingAt(vf: u32, place: u32): u32 {
+export function receiveRingAt(port: u32, place: u32): u32 {
   return (
-    portRecordAt(vf).firstRing +
-    u32(load<u8>(changetype<u32>(portRecordAt(vf)) + place, PORT_RECEIVE_QUEUES))
+    portRecordAt(port).firstRing +
+    u32(load<u8>(changetype<u32>(portRecordAt(port)) + place, PORT_RECEIVE_QUEUES))
   );
 }
 
 /** Never true for VLAN 0 and 4095. */
-export function isMember(vf: u32, vlan: u32): bool {
-  const byte = load<u8>(SHARED_BASE + SHARED_VLANS + vf * VLAN_SET_SIZE + (vlan >> 3));
+export function isMember(port: u32, vlan: u32): bool {
+  const byte = load<u8>(SHARED_BASE + SHARED_VLANS + port * VLAN_SET_SIZE + (vlan >> 3));
   return ((byte >> u8(vlan & 7)) & 1) != 0;
 }

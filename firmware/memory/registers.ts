@@ -8,12 +8,12 @@ import {
   REGISTER_FAULT_COUNT,
   REGISTER_INTERRUPT_DUE_COUNT,
   REGISTER_INVALID_ADDRESS,
-  REGISTER_INVALID_VF,
+  REGISTER_INVALID_FUNCTION,
   REGISTER_LOOP_OTHER,
   REGISTER_LOOP_PORT,
   REGISTER_MISS_ADDRESS,
+  REGISTER_MISS_FUNCTION,
   REGISTER_MISS_RING,
-  REGISTER_MISS_VF,
   REGISTER_NOW_MICROSECONDS,
   REGISTER_NOW_SECONDS,
   REGISTER_PORT_COUNT,
@@ -26,10 +26,10 @@ import {
 
 @unmanaged
 export class Registers {
-  missVf: u32;
+  missFunction: u32;
   missRing: u32;
   missAddress: u64;
-  invalidVf: u32;
+  invalidFunction: u32;
   exhausted: u32;
   invalidAddress: u64;
   signalCount: u32;
@@ -48,10 +48,11 @@ export class Registers {
   requestCount: u32;
 }
 
-if (offsetof<Registers>('missVf') != REGISTER_MISS_VF) ERROR('Registers.missVf');
+if (offsetof<Registers>('missFunction') != REGISTER_MISS_FUNCTION) ERROR('Registers.missFunction');
 if (offsetof<Registers>('missRing') != REGISTER_MISS_RING) ERROR('Registers.missRing');
 if (offsetof<Registers>('missAddress') != REGISTER_MISS_ADDRESS) ERROR('Registers.missAddress');
-if (offsetof<Registers>('invalidVf') != REGISTER_INVALID_VF) ERROR('Registers.invalidVf');
+if (offsetof<Registers>('invalidFunction') != REGISTER_INVALID_FUNCTION)
+  ERROR('Registers.invalidFunction');
 if (offsetof<Registers>('exhausted') != REGISTER_EXHAUSTED) ERROR('Registers.exhausted');
 if (offsetof<Registers>('invalidAddress') != REGISTER_INVALID_ADDRESS)
   ERROR('Registers.invalidAddress');

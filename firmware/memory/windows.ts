@@ -1,13 +1,13 @@
 // The software IOTLB: guest addresses to linear addresses, through windows that the host maps on
 // demand.
 //
-//   guest address ─► key = VF, chunk ─► window table ─► base + offset in chunk
+//   guest address ─► key = function, chunk ─► window table ─► base + offset in chunk
 //                                         └► miss: the host maps a slot, the turn goes on where it
 // was
 //
-// Safety: an address that translates lies inside a memory region of that same VF, since the host
-// only enters windows that it has mapped from the VF's own regions, and `low … low + size` are
-// their bounds.
+// Safety: an address that translates lies inside a memory region of that same function, since the
+// host only enters windows that it has mapped from the function's own regions, and `low … low +
+// size` are their bounds.
 
 import { DROP_BUFFER_ADDRESS, DROP_WINDOW_EXHAUSTED } from '../../layout/counters';
 import {
@@ -69,7 +69,7 @@ export let translateError: i32 = 0;
 
 // The window in hand, in which the last address lay: most buffers of a burst lie side by side. None
 // is kept from one batch or delivery to the next.
-let windowVf: u32 = 0;
+let windowOwner: u32 = 0;
 let windowStart: u64 = 0; // guest addresses from here on
 let windowSize: u64 = 0; // 0: there is no window in hand
 let windowLinear: u32 = 0; // where they lie in the linear memory
@@ -109,13 +109,15 @@ export function settleExhausted(): void {
  * `spanLength` tells how many of them are contiguous: at least one, fewer than asked for where the
  * window ends.
  */
-export function translate(vf: u32, address: u64, length: u32): u32 {
+export function translate(owner: u32, address: u64, length: u32): u32 {
   if (!HAS_WINDOWS) {
     spanLength = length;
     return u32(address);
   }
-  if (!isInHand(vf, address) && !openWindow(vf, address)) {
-    return isBehindIommu(vf) ? translateBehindIommu(vf, address, length) : failed(vf, address);
+  if (!isInHand(owner, address) && !openWindow(owner, address)) {
+    return isBehindIommu(owner)
+      ? translateBehindIommu(owner, address, length)
+      : failed(owner, address);
   }
   const offset = address - windowStart;
   spanLength = u32(min<u64>(length, windowSize - offset));
@@ -123,11 +125,11 @@ export function translate(vf: u32, address: u64, length: u32): u32 {
 }
 
 /**
- * Before a loop over many buffers of a VF, which finds those in the window in hand by
- * `addressInHand`: a window of another VF is put away, once for all of them.
+ * Before a loop over many buffers of a function, which finds those in the window in hand by
+ * `addressInHand`: a window of another function is put away, once for all of them.
  */
-export function openLoop(vf: u32): void {
-  if (vf != windowVf) windowSize = 0;
+export function openLoop(owner: u32): void {
+  if (owner != windowOwner) windowSize = 0;
 }
 
 /**
@@ -142,58 +144,58 @@ export function addressInHand(address: u64, length: u32): u32 {
 }
 
 /** The same for a buffer in another window, which is in hand from now on; 0 if none is there. */
-export function addressInWindow(vf: u32, address: u64, length: u32): u32 {
-  if (isInHand(vf, address) || !openWindow(vf, address)) return 0;
+export function addressInWindow(owner: u32, address: u64, length: u32): u32 {
+  if (isInHand(owner, address) || !openWindow(owner, address)) return 0;
   return addressInHand(address, length);
 }
 
 /** The same for bytes that are only read, whatever is done to the buffers around: descriptors. */
-export function translateRead(vf: u32, address: u64, length: u32): u32 {
+export function translateRead(owner: u32, address: u64, length: u32): u32 {
   const before = setAccess(IOTLB_READ);
-  const linear = translate(vf, address, length);
+  const linear = translate(owner, address, length);
   setAccess(before);
   return linear;
 }
 
 /** In two steps: to a guest address, and from there through a window. Never beyond the page. */
-function translateBehindIommu(vf: u32, address: u64, length: u32): u32 {
-  if (!translateIova(vf, address)) {
+function translateBehindIommu(owner: u32, address: u64, length: u32): u32 {
+  if (!translateIova(owner, address)) {
     translateError = i32(iovaError);
     return 0;
   }
-  const owner = (u64(vf) + 1 + WINDOW_BEHIND_IOMMU) << 48;
+  const prefix = (u64(owner) + 1 + WINDOW_BEHIND_IOMMU) << 48;
   const offset = u32(iovaGuest) & SLOT_MASK;
-  const window = find(owner | (iovaGuest >> SLOT_SHIFT), offset);
-  if (window == null) return failed(vf, iovaGuest);
+  const window = find(prefix | (iovaGuest >> SLOT_SHIFT), offset);
+  if (window == null) return failed(owner, iovaGuest);
   spanLength = min(min(length, iovaSpan), window.low + window.size - offset);
   return window.base + offset;
 }
 
-/** The VF comes first: nothing else keeps one guest out of the window of another. */
-function isInHand(vf: u32, address: u64): bool {
-  return vf == windowVf && address - windowStart < windowSize;
+/** The function comes first: nothing else keeps one guest out of the window of another. */
+function isInHand(owner: u32, address: u64): bool {
+  return owner == windowOwner && address - windowStart < windowSize;
 }
 
 /** Takes the window of a guest address in hand. False if there is none yet. */
-function openWindow(vf: u32, address: u64): bool {
-  const window = find(((u64(vf) + 1) << 48) | (address >> SLOT_SHIFT), u32(address) & SLOT_MASK);
+function openWindow(owner: u32, address: u64): bool {
+  const window = find(((u64(owner) + 1) << 48) | (address >> SLOT_SHIFT), u32(address) & SLOT_MASK);
   if (window == null) return false;
-  windowVf = vf;
+  windowOwner = owner;
   windowStart = ((address >> SLOT_SHIFT) << SLOT_SHIFT) + window.low;
   windowSize = window.size;
   windowLinear = window.base + window.low;
   return true;
 }
 
-function failed(vf: u32, address: u64): u32 {
+function failed(owner: u32, address: u64): u32 {
   const words = registers();
-  if (words.invalidVf == vf + 1 && words.invalidAddress == address) {
+  if (words.invalidFunction == owner + 1 && words.invalidAddress == address) {
     translateError = i32(DROP_BUFFER_ADDRESS);
   } else if (words.exhausted != 0) {
     // Until the frame that needs it is dropped: asking again would find every slot in use again.
     translateError = i32(DROP_WINDOW_EXHAUSTED);
   } else {
-    words.missVf = vf;
+    words.missFunction = owner;
     words.missAddress = address;
     translateError = TRANSLATE_MISSED;
   }
@@ -244,15 +246,15 @@ function indexOf(slot: u32): u32 {
 
 /**
  * Host: the slot to map next, a free one or the one unused for longest; −1 if the frames of the
- * batch and this delivery use them all. Prefers windows of `vf`: a guest that touches its
+ * batch and this delivery use them all. Prefers windows of `owner`: a guest that touches its
  * own over and over keeps them young, and would otherwise push out those of quiet guests.
  */
-export function chooseSlot(slotCount: u32, vf: u32): i32 {
+export function chooseSlot(slotCount: u32, owner: u32): i32 {
   const stamp = registers().batchStamp;
   const sourceStamp = batch().sourceStamp;
   let best: i32 = -1;
   let bestAge: u32 = 0;
-  let isBestOfVf = false;
+  let isBestOfOwner = false;
   for (let slot: u32 = 0; slot < slotCount; slot++) {
     const record = slotAt(slot);
     const key = load<u64>(record + SLOT_KEY);
@@ -260,11 +262,11 @@ export function chooseSlot(slotCount: u32, vf: u32): i32 {
     const used = load<u32>(record + SLOT_STAMP);
     const age = stamp - used;
     if (age == 0 || used == sourceStamp) continue;
-    const isOfVf = (u32(key >> 48) & (WINDOW_BEHIND_IOMMU - 1)) == vf + 1;
-    if (isOfVf == isBestOfVf ? age > bestAge : isOfVf) {
+    const isOfOwner = (u32(key >> 48) & (WINDOW_BEHIND_IOMMU - 1)) == owner + 1;
+    if (isOfOwner == isBestOfOwner ? age > bestAge : isOfOwner) {
       bestAge = age;
       best = i32(slot);
-      isBestOfVf = isOfVf;
+      isBestOfOwner = isOfOwner;
     }
   }
   return best;

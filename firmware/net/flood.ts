@@ -21,7 +21,7 @@ import { portOf, ringAt } from '../virtqueue/ring';
 import { deliver } from './receive';
 
 /**
- * With a batch whose first frame has gone to all ports before VF `next`. Only this frame goes on,
+ * With a batch whose first frame has gone to all ports before port `next`. Only this frame goes on,
  * and as a flood even if its destination has been learned since: nobody gets it twice. Its copies
  * so far were all counted as replicas, since its guest may reset the ring before the frame is done.
  * So its last batch counts one less.

@@ -19,7 +19,7 @@ import { postedAt } from './posted';
  * Looks at the buffers `from` … `to` - 1 slots on, as far as they are available and each is one
  * descriptor, so that the i-th stands i slots on. Returns where it ended.
  */
-export function lookPacked(vf: u32, view: RingView, ring: Ring, from: u32, to: u32): u32 {
+export function lookPacked(owner: u32, view: RingView, ring: Ring, from: u32, to: u32): u32 {
   const size = ring.size;
   const descriptors = view.descriptors;
   const place = placeBehind(ring, ring.lastAvail, from);
@@ -29,7 +29,7 @@ export function lookPacked(vf: u32, view: RingView, ring: Ring, from: u32, to: u
   available |= DESCRIPTOR_F_WRITE; // and a buffer to be written in one descriptor
   const mask = PACKED_F_AVAIL | PACKED_F_USED | PACKED_CHAIN_FLAGS;
   const end = min(to, size);
-  openLoop(vf);
+  openLoop(owner);
   for (let i = from; i < end; i++) {
     const slot = descriptors + position * DESCRIPTOR_SIZE;
     touch(slot);
@@ -40,7 +40,7 @@ export function lookPacked(vf: u32, view: RingView, ring: Ring, from: u32, to: u
     const bytes = u32(rest);
     const posted = postedAt(i);
     posted.address = addressInHand(address, bytes);
-    if (posted.address == 0) posted.address = addressInWindow(vf, address, bytes);
+    if (posted.address == 0) posted.address = addressInWindow(owner, address, bytes);
     posted.length = bytes;
     posted.id = u32(rest >> 32) & 0xffff;
     position += 1;

@@ -15,14 +15,14 @@ export function openLook(): void {
 }
 
 /** Looks at the buffers up to `to` slots on. `available`: how many a split ring has. */
-export function look(vf: u32, view: RingView, ring: Ring, available: u32, to: u32): void {
+export function look(owner: u32, view: RingView, ring: Ring, available: u32, to: u32): void {
   const end = min(to, POSTED_COUNT_MAX);
   if (isPacked(ring)) {
-    looked = lookPacked(vf, view, ring, looked, end);
+    looked = lookPacked(owner, view, ring, looked, end);
     return;
   }
   const last = min(end, available);
   if (last <= looked) return;
-  lookSplit(vf, view, ring, looked, last);
+  lookSplit(owner, view, ring, looked, last);
   looked = last;
 }

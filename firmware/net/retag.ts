@@ -33,11 +33,11 @@ let tag: FrameTag = changetype<FrameTag>(0);
 let isTagged: bool = false;
 
 /** Marks those of the listed frames whose tag this receiver must not get as it came. */
-export function markRetagged(vf: u32, list: u32, start: u32, frames: u32): void {
-  const port = portRecordAt(vf);
-  untagged = port.vlanUntagged;
-  type = port.vlanType;
-  isTrunk = (u32(port.flags) & PORT_F_TRUNK) != 0;
+export function markRetagged(port: u32, list: u32, start: u32, frames: u32): void {
+  const record = portRecordAt(port);
+  untagged = record.vlanUntagged;
+  type = record.vlanType;
+  isTrunk = (u32(record.flags) & PORT_F_TRUNK) != 0;
   for (let i = start; i < frames; i++) {
     const index = load<u32>(list + (i << 2));
     const frame = frameAt(index);

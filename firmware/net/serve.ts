@@ -61,13 +61,15 @@ export function resumeFrames(): bool {
 
 /** Where the frames that were taken go. */
 function decide(now: Batch): void {
-  const vf = portOf(now.ring);
+  const port = portOf(now.ring);
   const ring = ringAt(now.ring);
   const isDraining = viewAt(now.ring).state == RING_DISABLED;
-  const flags = u32(portRecordAt(vf).flags);
+  const flags = u32(portRecordAt(port).flags);
   now.isInVlans = (flags & PORT_F_VLAN) != 0;
   const common =
-    flags != 0 ? classifyFlagged(vf, now.frames, isDraining) : classify(vf, now.frames, isDraining);
+    flags != 0
+      ? classifyFlagged(port, now.frames, isDraining)
+      : classify(port, now.frames, isDraining);
   now.state = BATCH_TARGETS;
   now.isAlone = now.frames == 1;
   now.isUniform = common != TARGETS_DIFFER && ring.floodNext == 0;

@@ -30,7 +30,7 @@ import { CHAIN_MISSED, takeChain } from './take-chain';
 export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
   if (availableFlags(view, ring, 0) < 0) return 0;
   beginBatch();
-  const vf = functionOf(ringNumber);
+  const owner = functionOf(ringNumber);
   const size = ring.size;
   const headerSize = ring.headerSize;
   const costShift = lengthCostShift();
@@ -40,7 +40,7 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
   let available: u32 = ring.lastAvail & PACKED_WRAP ? PACKED_F_AVAIL : PACKED_F_USED;
   let cost: u32 = 0;
   let ahead: u32 = 0;
-  openLoop(vf);
+  openLoop(owner);
   for (let i: u32 = 0; i < BATCH_MAX; i++) {
     // Each slot is a piece at least, or next to one: beyond the budget it is for the next turn.
     if (ahead >= min(size, PIECE_BUDGET)) return i;
@@ -53,7 +53,7 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
     const rest = load<u64>(slot, DESCRIPTOR_LENGTH); // its flags are not looked at again
     const bytes = u32(rest);
     let linear = addressInHand(address, bytes);
-    if (linear == 0) linear = addressInWindow(vf, address, bytes);
+    if (linear == 0) linear = addressInWindow(owner, address, bytes);
     const isPlain = (flags & PACKED_CHAIN_FLAGS) == 0 && linear != 0;
     const length = bytes - headerSize;
     const frame = frameAt(i);

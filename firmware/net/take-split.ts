@@ -28,7 +28,7 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
     return 0;
   }
   beginBatch();
-  const vf = functionOf(ringNumber);
+  const owner = functionOf(ringNumber);
   const heads = min(available, BATCH_MAX);
   batch().hasBacklog = available > heads;
   const headerSize = ring.headerSize;
@@ -37,7 +37,7 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
   const descriptors = view.descriptors;
   const first = ring.lastAvail;
   let cost: u32 = 0;
-  openLoop(vf);
+  openLoop(owner);
   for (let i: u32 = 0; i < heads; i++) {
     const head = u32(load<u16>(entries + (((first + i) & (size - 1)) << 1)));
     if (head >= size) {
@@ -50,7 +50,7 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
     const rest = load<u64>(descriptor, DESCRIPTOR_LENGTH);
     const bytes = u32(rest);
     let linear = addressInHand(address, bytes);
-    if (linear == 0) linear = addressInWindow(vf, address, bytes);
+    if (linear == 0) linear = addressInWindow(owner, address, bytes);
     const isPlain = (rest & 0xffff_0000_0000) == 0 && linear != 0;
     const length = bytes - headerSize;
     const frame = frameAt(i);

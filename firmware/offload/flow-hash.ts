@@ -40,9 +40,9 @@ export function reportOf(type: u32): u32 {
 }
 
 /** The receive queue of a VF whose guest has set a table. */
-export function queueByTable(vf: u32, header: u32, length: u32): u32 {
-  const record = recordOf(vf);
-  const hash = hashFlow(vf, header, length, true);
+export function queueByTable(port: u32, header: u32, length: u32): u32 {
+  const record = recordOf(port);
+  const hash = hashFlow(port, header, length, true);
   if (hashType == 0) return load<u32>(record, FLOW_UNCLASSIFIED);
   return u32(load<u8>(record + (hash & load<u32>(record, FLOW_TABLE_MASK)), FLOW_QUEUES));
 }
@@ -57,9 +57,9 @@ export function flowHash(header: u32, length: u32): u32 {
   return hashType != 0 ? hash : add(record, 0, header, ADDRESSES_SIZE, 0);
 }
 
-/** The hash of a frame for a VF, and `hashType`. `length`: the bytes that can be read. */
-export function hashFlow(vf: u32, header: u32, length: u32, hasPorts: bool): u32 {
-  const record = recordOf(vf);
+/** The hash of a frame for a port, and `hashType`. `length`: the bytes that can be read. */
+export function hashFlow(port: u32, header: u32, length: u32, hasPorts: bool): u32 {
+  const record = recordOf(port);
   const types = load<u32>(record, FLOW_HASH_TYPES);
   hashType = 0;
   if (types == 0) return 0;
@@ -120,6 +120,6 @@ function add(record: u32, hash: u32, address: u32, length: u32, place: u32): u32
   return hash;
 }
 
-function recordOf(vf: u32): u32 {
-  return SHARED_BASE + SHARED_FLOWS + vf * FLOW_RECORD_SIZE;
+function recordOf(port: u32): u32 {
+  return SHARED_BASE + SHARED_FLOWS + port * FLOW_RECORD_SIZE;
 }

@@ -105,8 +105,8 @@ export function takeRequest(ringNumber: u32): i32 {
   setAccess(IOTLB_READ);
   const base = SOURCE_PIECES_BASE;
   const answer = REQUEST_BASE + REQUEST_ADDRESSES;
-  const vf = functionOf(ringNumber);
-  const total = walkRequest(vf, view, ring, chainStart, chainSlots, base, answer);
+  const owner = functionOf(ringNumber);
+  const total = walkRequest(owner, view, ring, chainStart, chainSlots, base, answer);
   if (total == WALK_MISSED) {
     registers().missRing = ringNumber;
     return REQUEST_MISSED;

@@ -8,8 +8,8 @@
 //
 // What a ring has that way counts: after DETOUR_COST_MAX it has had its turn in this round.
 //
-// A window that the host has to open costs as much as a whole turn, so a VF gets one a round. After
-// a miss each of its rings is left out once: the next one to have a turn is the one behind.
+// A window that the host has to open costs as much as a whole turn, so a function gets one a round.
+// After a miss each of its rings is left out once: the next one to have a turn is the one behind.
 import {
   DETOUR_COST_MAX,
   DETOUR_SLOTS_MAX,
@@ -20,7 +20,7 @@ import {
   QUESTION_TURNS,
   TURN_COST_MAX,
 } from '../../layout/limits';
-import { VF_ROUNDS_BASE, WORK_LIST_BASE, WORK_SPENT_BASE } from '../../layout/memory';
+import { FUNCTION_ROUNDS_BASE, WORK_LIST_BASE, WORK_SPENT_BASE } from '../../layout/memory';
 import { RING_STOPPED } from '../../layout/virtqueue';
 import { NO_RING } from '../headers/batch';
 import { registers } from '../memory/registers';
@@ -64,9 +64,11 @@ function setEntry(place: u32, ring: u32, spent: u32): void {
   store<u32>(WORK_SPENT_BASE + (place << 2), spent);
 }
 
-/** Two bytes for each VF: how many of its rings are listed, and how many looks to leave out. */
+/**
+ * Two bytes for each function: how many of its rings are listed, and how many looks to leave out.
+ */
 function roundsOf(ring: u32): u32 {
-  return VF_ROUNDS_BASE + (functionOf(ring) << 1);
+  return FUNCTION_ROUNDS_BASE + (functionOf(ring) << 1);
 }
 
 function leftOut(ring: u32): u32 {
@@ -101,8 +103,8 @@ function removeEntry(place: u32): void {
 }
 
 /**
- * Whether VFs other than these two have something to send. In the midst of a batch, so the ring in
- * hand, which is blamed for traps, is another only for the length of a look.
+ * Whether functions other than these two have something to send. In the midst of a batch, so the
+ * ring in hand, which is blamed for traps, is another only for the length of a look.
  */
 export function hasWorkBeside(sender: u32, receiver: u32): bool {
   const words = registers();
@@ -110,8 +112,8 @@ export function hasWorkBeside(sender: u32, receiver: u32): bool {
   let found = false;
   for (let place: u32 = 0; place < words.workCount && !found; place++) {
     const ring = ringOf(place);
-    const vf = functionOf(ring);
-    if (vf == sender || vf == receiver || viewAt(ring).state == RING_STOPPED) continue;
+    const owner = functionOf(ring);
+    if (owner == sender || owner == receiver || viewAt(ring).state == RING_STOPPED) continue;
     words.currentRing = ring; // before the first access that could trap
     found = hasChains(viewAt(ring), ringAt(ring));
   }
@@ -189,8 +191,8 @@ export function spend(cost: u32): void {
 }
 
 /**
- * The ring in hand waits for a window: that was its VF's turn in this round, and this turn has cost
- * enough.
+ * The ring in hand waits for a window: that was its function's turn in this round, and this turn
+ * has cost enough.
  */
 export function spendMiss(): void {
   charge(MISS_COST);

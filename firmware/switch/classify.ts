@@ -26,7 +26,7 @@ export const TARGETS_DIFFER: u32 = 0xffffffff;
  * Sets the target of each frame. `isDraining`: the ring is disabled, its frames are discarded.
  * Returns the receive ring that all of them go to, or TARGETS_DIFFER.
  */
-export function classify(vf: u32, frames: u32, isDraining: bool): u32 {
+export function classify(port: u32, frames: u32, isDraining: bool): u32 {
   if (isDraining) return drain(frames);
   // Bursts come from one address and go to one: only what changed is looked up.
   let lastSource: u64 = 0;
@@ -47,16 +47,17 @@ export function classify(vf: u32, frames: u32, isDraining: bool): u32 {
           differences = 1;
           continue;
         }
-        learn(source, vf, target);
+        learn(source, port, target);
         lastSource = source;
       }
       if (target != lastTarget) {
         lastTarget = target;
         lastPort = isGroup(target) ? PORT_UNKNOWN : lookup(target);
-        decision = lastPort == PORT_UNKNOWN ? flood(vf, target) : unicast(vf, u32(lastPort), frame);
+        decision =
+          lastPort == PORT_UNKNOWN ? flood(port, target) : unicast(port, u32(lastPort), frame);
         isSpread = lastPort != PORT_UNKNOWN && portRecordAt(u32(lastPort)).receiveCount > 1;
       }
-      frame.target = isSpread ? unicast(vf, u32(lastPort), frame) : decision;
+      frame.target = isSpread ? unicast(port, u32(lastPort), frame) : decision;
     }
     differences |= frame.target ^ first.target;
   }
@@ -72,46 +73,46 @@ function drain(frames: u32): u32 {
 }
 
 /** Looked up once a burst, as destinations are. */
-function flood(vf: u32, target: u64): u32 {
+function flood(port: u32, target: u64): u32 {
   if (isLinkLocal(target)) return TARGET_DROP + DROP_LINK_LOCAL;
-  return hasOtherPort(vf) ? TARGET_FLOOD : TARGET_DROP + DROP_NO_DESTINATION;
+  return hasOtherPort(port) ? TARGET_FLOOD : TARGET_DROP + DROP_NO_DESTINATION;
 }
 
-export function unicast(vf: u32, port: u32, frame: Frame): u32 {
-  if (port == vf) return TARGET_DROP + DROP_HAIRPIN;
+export function unicast(from: u32, port: u32, frame: Frame): u32 {
+  if (port == from) return TARGET_DROP + DROP_HAIRPIN;
   const ring = receiveRing(port, frame);
   if (ring != NO_RING) return ring;
   // As a switch that has forgotten the address: whoever uses it by now is among the others.
-  return hasOtherPort(vf) ? TARGET_FLOOD : TARGET_DROP + downReason(port);
+  return hasOtherPort(from) ? TARGET_FLOOD : TARGET_DROP + downReason(port);
 }
 
 function downReason(port: u32): u32 {
   return u32(portRecordAt(port).flags) & PORT_F_LINK_DOWN ? DROP_LINK_DOWN : DROP_DESTINATION_DOWN;
 }
 
-/** The receive ring of a VF for a frame, by flow; NO_RING if none runs. */
-export function receiveRing(vf: u32, frame: Frame): u32 {
-  const queues = portRecordAt(vf).receiveCount;
+/** The receive ring of a port for a frame, by flow; NO_RING if none runs. */
+export function receiveRing(port: u32, frame: Frame): u32 {
+  const queues = portRecordAt(port).receiveCount;
   if (queues == 0) return NO_RING;
-  if (queues == 1) return queueAt(vf, 0);
+  if (queues == 1) return queueAt(port, 0);
   if (queues == RECEIVE_BY_TABLE) {
-    return portRecordAt(vf).firstRing + queueByTable(vf, frame.header, headerLength(frame));
+    return portRecordAt(port).firstRing + queueByTable(port, frame.header, headerLength(frame));
   }
   const hash = flowHash(frame.header, headerLength(frame));
-  const ring = queueAt(vf, share(hash, queues));
-  return isFilled(ring) ? ring : otherRing(vf, queues, hash, ring);
+  const ring = queueAt(port, share(hash, queues));
+  return isFilled(ring) ? ring : otherRing(port, queues, hash, ring);
 }
 
 /**
  * For a flow whose own receive ring has never had a buffer: one that has, as long as that is so.
  * The flows of all other rings stay where they are.
  */
-function otherRing(vf: u32, queues: u32, hash: u32, own: u32): u32 {
+function otherRing(port: u32, queues: u32, hash: u32, own: u32): u32 {
   let filled: u32 = 0;
-  for (let place: u32 = 0; place < queues; place++) if (isFilled(queueAt(vf, place))) filled += 1;
+  for (let place: u32 = 0; place < queues; place++) if (isFilled(queueAt(port, place))) filled += 1;
   let before = share(hash, filled);
   for (let place: u32 = 0; place < queues; place++) {
-    const ring = queueAt(vf, place);
+    const ring = queueAt(port, place);
     if (!isFilled(ring)) continue;
     if (before == 0) return ring;
     before -= 1;
@@ -124,6 +125,6 @@ function share(hash: u32, parts: u32): u32 {
   return u32((u64(hash) * u64(parts)) >> 32);
 }
 
-function queueAt(vf: u32, place: u32): u32 {
-  return receiveRingAt(vf, place);
+function queueAt(port: u32, place: u32): u32 {
+  return receiveRingAt(port, place);
 }

@@ -83,8 +83,8 @@ export function atDistance(tag: u64, distance: u32): u64 {
 }
 
 /** A key for the same address at another port. */
-export function keyFor(wanted: u64, vf: u32): u64 {
-  return (wanted & MATCH_MASK) | ((u64(vf) + 1) << FDB_TAG_BITS);
+export function keyFor(wanted: u64, port: u32): u64 {
+  return (wanted & MATCH_MASK) | ((u64(port) + 1) << FDB_TAG_BITS);
 }
 
 export function portOf(key: u64): u32 {
@@ -141,26 +141,26 @@ export function countOf(word: u64): u32 {
   return u32(word >> 8);
 }
 
-export function wordOf(vf: u32): u64 {
-  return atomic.load<u64>(changetype<u32>(portRecordAt(vf)), PORT_LEARNED);
+export function wordOf(port: u32): u64 {
+  return atomic.load<u64>(changetype<u32>(portRecordAt(port)), PORT_LEARNED);
 }
 
 /** Replaces the count in a word, unless an exchange was begun since it was read. */
-export function correctCount(vf: u32, word: u64, count: u32): void {
+export function correctCount(port: u32, word: u64, count: u32): void {
   const corrected = (word & ~COUNT_MASK) | ((<u64>count) << 8);
-  atomic.cmpxchg<u64>(changetype<u32>(portRecordAt(vf)), word, corrected, PORT_LEARNED);
+  atomic.cmpxchg<u64>(changetype<u32>(portRecordAt(port)), word, corrected, PORT_LEARNED);
 }
 
-function addToWord(vf: u32, amount: u64): void {
-  atomic.add<u64>(changetype<u32>(portRecordAt(vf)), amount, PORT_LEARNED);
+function addToWord(port: u32, amount: u64): void {
+  atomic.add<u64>(changetype<u32>(portRecordAt(port)), amount, PORT_LEARNED);
 }
 
-export function hasRoom(vf: u32): bool {
-  const limit = portRecordAt(vf).learnedMax;
-  const count = i32(countOf(wordOf(vf)));
+export function hasRoom(port: u32): bool {
+  const limit = portRecordAt(port).learnedMax;
+  const count = i32(countOf(wordOf(port)));
   return count < i32(limit != 0 ? limit : LEARNED_PER_VF_MAX);
 }
 
-export function countUnlearned(vf: u32): void {
-  atomic.add<u64>(changetype<u32>(portRecordAt(vf)), 1, PORT_UNLEARNED);
+export function countUnlearned(port: u32): void {
+  atomic.add<u64>(changetype<u32>(portRecordAt(port)), 1, PORT_UNLEARNED);
 }

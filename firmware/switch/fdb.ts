@@ -32,7 +32,7 @@ export const PORT_UNKNOWN: i32 = -1;
 
 const STATIC_DISTANCES: u32 = 1 << FDB_DISTANCE_BITS;
 
-/** The VF behind an address (VLAN << 48 | MAC), or PORT_UNKNOWN. */
+/** The port behind an address (VLAN << 48 | MAC), or PORT_UNKNOWN. */
 export function lookup(address: u64): i32 {
   const hash = scatter(address);
   const home = homeOf(hash);
@@ -46,27 +46,28 @@ export function lookup(address: u64): i32 {
 }
 
 /**
- * Notes that `address` was seen as a source at `vf`. Where there is no place, or the port has
+ * Notes that `address` was seen as a source at `port`. Where there is no place, or the port has
  * taught as many as it may, nothing is learned. `target`: whom the frame is for.
  */
-export function learn(address: u64, vf: u32, target: u64): void {
+export function learn(address: u64, port: u32, target: u64): void {
   const hash = scatter(address);
   const home = homeOf(hash);
   const tag = tagOf(hash);
   for (let way: u32 = 0; way < FDB_WAYS; way++) {
     const key = keyAt(home, way);
     if (isKeyOf(key, tag)) {
-      refresh(home, way, key, vf, target);
+      refresh(home, way, key, port, target);
       return;
     }
   }
-  if (farOf(home) != 0 && findFar(home, tag)) refresh(foundSet, foundWay, foundKey, vf, target);
-  else if (!mayLearn(vf) || !(settle(home, tag, vf) || displace(home, tag, vf))) countUnlearned(vf);
+  if (farOf(home) != 0 && findFar(home, tag)) refresh(foundSet, foundWay, foundKey, port, target);
+  else if (!mayLearn(port) || !(settle(home, tag, port) || displace(home, tag, port)))
+    countUnlearned(port);
 }
 
-function refresh(set: u32, way: u32, key: u64, vf: u32, target: u64): void {
+function refresh(set: u32, way: u32, key: u64, port: u32, target: u64): void {
   const now = registers().nowSeconds;
-  if (portOf(key) == vf) {
+  if (portOf(key) == port) {
     // One write a second, not one a frame.
     if (!isStatic(key) && stampOf(set, way) != now) {
       clearFlaps(set, way);
@@ -74,14 +75,14 @@ function refresh(set: u32, way: u32, key: u64, vf: u32, target: u64): void {
     }
     return;
   }
-  noteElsewhere(set, way, vf, target);
+  noteElsewhere(set, way, port, target);
   if (isStatic(key)) return; // a VF's own address never moves
-  if (mayLearn(vf)) {
+  if (mayLearn(port)) {
     stamp(set, way, now);
-    exchange(set, way, key, keyFor(key, vf));
+    exchange(set, way, key, keyFor(key, port));
   } else {
     exchange(set, way, key, 0); // it is where it was no more
-    countUnlearned(vf);
+    countUnlearned(port);
   }
 }
 
@@ -112,37 +113,37 @@ function findIn(set: u32, wanted: u64): bool {
 }
 
 /** Learns an address where there is room, at home or nearby. */
-function settle(home: u32, tag: u64, vf: u32): bool {
+function settle(home: u32, tag: u64, port: u32): bool {
   for (let distance: u32 = 0; distance <= FDB_DISTANCE_MAX; distance++) {
     const set = setAt(home, distance);
     for (let way: u32 = 0; way < FDB_WAYS; way++) {
       const key = keyAt(set, way);
       if (key != 0 && !isExpired(set, way, key)) continue;
-      if (put(home, distance, way, key, keyFor(atDistance(tag, distance), vf))) return true;
+      if (put(home, distance, way, key, keyFor(atDistance(tag, distance), port))) return true;
     }
   }
   return false;
 }
 
 /**
- * Takes a place at home from a port that has at least two more of them than `vf`: filling the
+ * Takes a place at home from a port that has at least two more of them than `port`: filling the
  * places of an address on purpose must not keep it from being learned.
  */
-function displace(home: u32, tag: u64, vf: u32): bool {
-  const own = waysOf(home, vf);
+function displace(home: u32, tag: u64, port: u32): bool {
+  const own = waysOf(home, port);
   for (let way: u32 = 0; way < FDB_WAYS; way++) {
     const key = keyAt(home, way);
     if (!isLearned(key) || waysOf(home, portOf(key)) < own + 2) continue;
-    if (put(home, 0, way, key, keyFor(tag, vf))) return true;
+    if (put(home, 0, way, key, keyFor(tag, port))) return true;
   }
   return false;
 }
 
-function waysOf(set: u32, vf: u32): u32 {
+function waysOf(set: u32, port: u32): u32 {
   let ways: u32 = 0;
   for (let way: u32 = 0; way < FDB_WAYS; way++) {
     const key = keyAt(set, way);
-    if (isLearned(key) && portOf(key) == vf) ways += 1;
+    if (isLearned(key) && portOf(key) == port) ways += 1;
   }
   return ways;
 }
@@ -185,18 +186,18 @@ function dropTwins(home: u32, tag: u64): void {
  * A VF's own address (VLAN << 48 | MAC). It may evict any learned address, and so
  * always finds a place: there are as many within reach as there can be addresses of VFs.
  */
-export function setStatic(address: u64, vf: u32): bool {
+export function setStatic(address: u64, port: u32): bool {
   const hash = scatter(address);
   const home = homeOf(hash);
   const tag = tagOf(hash);
   if (findIn(home, tag) || findFar(home, tag)) {
-    if (exchange(foundSet, foundWay, foundKey, keyFor(foundKey, vf) | STATIC)) {
+    if (exchange(foundSet, foundWay, foundKey, keyFor(foundKey, port) | STATIC)) {
       dropTwins(home, tag);
       return true;
     }
   }
   for (let distance: u32 = 0; distance < STATIC_DISTANCES; distance++) {
-    const key = keyFor(atDistance(tag, distance), vf) | STATIC;
+    const key = keyFor(atDistance(tag, distance), port) | STATIC;
     if (putStatic(home, distance, key, false) || putStatic(home, distance, key, true)) return true;
   }
   return false;
@@ -213,19 +214,19 @@ function putStatic(home: u32, distance: u32, key: u64, evicts: bool): bool {
 }
 
 /** Undoes `setStatic`. */
-export function clearStatic(address: u64, vf: u32): void {
-  if (!find(address) || !isStatic(foundKey) || portOf(foundKey) != vf) return;
+export function clearStatic(address: u64, port: u32): void {
+  if (!find(address) || !isStatic(foundKey) || portOf(foundKey) != port) return;
   exchange(foundSet, foundWay, foundKey, 0);
 }
 
 /** Whether the address is this VF's own. */
-export function isOwn(address: u64, vf: u32): bool {
-  return find(address) && isStatic(foundKey) && portOf(foundKey) == vf;
+export function isOwn(address: u64, port: u32): bool {
+  return find(address) && isStatic(foundKey) && portOf(foundKey) == port;
 }
 
 /** A VF's own address came as a source by another port, where it is not learned. */
-export function noteOwnElsewhere(address: u64, vf: u32, target: u64): void {
-  if (find(address) && portOf(foundKey) != vf) noteElsewhere(foundSet, foundWay, vf, target);
+export function noteOwnElsewhere(address: u64, port: u32, target: u64): void {
+  if (find(address) && portOf(foundKey) != port) noteElsewhere(foundSet, foundWay, port, target);
 }
 
 /** Forgets an address that was learned. */
@@ -240,18 +241,18 @@ function find(address: u64): bool {
 }
 
 /** Host: forgets what leads to a port, in so many sets from one on. */
-export function forgetPort(vf: u32, firstSet: u32, sets: u32): void {
+export function forgetPort(port: u32, firstSet: u32, sets: u32): void {
   for (let number = firstSet; number < firstSet + sets; number++) {
     const set = setNumbered(number);
     for (let way: u32 = 0; way < FDB_WAYS; way++) {
       const key = keyAt(set, way);
-      if (key != 0 && portOf(key) == vf) exchange(set, way, key, 0);
+      if (key != 0 && portOf(key) == port) exchange(set, way, key, 0);
     }
   }
 }
 
-function mayLearn(vf: u32): bool {
-  if (hasRoom(vf)) return true;
+function mayLearn(port: u32): bool {
+  if (hasRoom(port)) return true;
   sweep();
-  return hasRoom(vf);
+  return hasRoom(port);
 }

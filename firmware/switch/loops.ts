@@ -10,17 +10,17 @@ import { stamp, stampOf } from './fdb-set';
 
 let reportedAt: u32 = 0;
 
-/** An address that another port has, or had, came by `vf`. Before its stamp is renewed. */
-export function noteElsewhere(set: u32, way: u32, vf: u32, target: u64): void {
-  if (!isGroup(target) || portRecordAt(vf).isUplink == 0) return;
+/** An address that another port has, or had, came by `port`. Before its stamp is renewed. */
+export function noteElsewhere(set: u32, way: u32, port: u32, target: u64): void {
+  if (!isGroup(target) || portRecordAt(port).isUplink == 0) return;
   const now = registers().nowSeconds;
   const was = u32(atomic.load<u16>(flapAt(set, way), FDB_FLAPS));
   const isSameSecond = stampOf(set, way) == now;
   if (!isSameSecond) stamp(set, way, now);
-  if (was >> 8 == vf && isSameSecond) return;
+  if (was >> 8 == port && isSameSecond) return;
   const flaps = isSameSecond ? min(was & 0xff, FLAPS_MAX) + 1 : 1;
-  atomic.store<u16>(flapAt(set, way), u16((vf << 8) | flaps), FDB_FLAPS);
-  if (flaps == FLAPS_MAX) report(vf, was >> 8);
+  atomic.store<u16>(flapAt(set, way), u16((port << 8) | flaps), FDB_FLAPS);
+  if (flaps == FLAPS_MAX) report(port, was >> 8);
 }
 
 /** With a new stamp, where it was seen at its own port. */
@@ -29,11 +29,11 @@ export function clearFlaps(set: u32, way: u32): void {
 }
 
 /** Once a second: the host acts upon the first. */
-function report(vf: u32, other: u32): void {
+function report(port: u32, other: u32): void {
   const words = registers();
   if (words.nowSeconds == reportedAt || portRecordAt(other).isUplink == 0) return;
   reportedAt = words.nowSeconds;
-  words.loopPort = vf + 1;
+  words.loopPort = port + 1;
   words.loopOther = other + 1;
 }
 

@@ -8,22 +8,22 @@ import { clearStatic, forget, isOwn, setStatic } from './fdb';
 import { countUnlearned } from './fdb-set';
 
 /** `isNew`: this processor hears for the first time that the guest is there. */
-export function claimAddress(vf: u32, isNew: bool): void {
-  const address = portRecordAt(vf).mac;
-  if (address == 0 || (!isNew && isOwn(address, vf))) return;
-  if (!setStatic(address, vf)) countUnlearned(vf);
-  if (u32(address >> 48) == VLAN_ANY) forgetInVlans(address, vf);
+export function claimAddress(port: u32, isNew: bool): void {
+  const address = portRecordAt(port).mac;
+  if (address == 0 || (!isNew && isOwn(address, port))) return;
+  if (!setStatic(address, port)) countUnlearned(port);
+  if (u32(address >> 48) == VLAN_ANY) forgetInVlans(address, port);
 }
 
-export function releaseAddress(vf: u32): void {
-  const address = portRecordAt(vf).mac;
-  if (address != 0) clearStatic(address, vf);
+export function releaseAddress(port: u32): void {
+  const address = portRecordAt(port).mac;
+  if (address != 0) clearStatic(address, port);
 }
 
 /** A trunk's address may have been learned in each of its VLANs, and would be found there first. */
-function forgetInVlans(address: u64, vf: u32): void {
+function forgetInVlans(address: u64, port: u32): void {
   const mac = address & 0x0000_ffff_ffff_ffff;
   for (let vlan: u32 = 1; vlan <= VLAN_ID_MAX; vlan++) {
-    if (isMember(vf, vlan)) forget((u64(vlan) << 48) | mac);
+    if (isMember(port, vlan)) forget((u64(vlan) << 48) | mac);
   }
 }

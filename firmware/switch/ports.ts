@@ -1,4 +1,5 @@
-// The VFs that can receive: whom flooding reaches. Private to the processor, changed between turns.
+// The ports that can receive: whom flooding reaches. Private to the processor, changed between
+// turns.
 import { PORT_LIST_BASE } from '../../layout/memory';
 import { registers } from '../memory/registers';
 import { claimAddress, releaseAddress } from './own-address';
@@ -11,25 +12,25 @@ export function portAt(index: u32): u32 {
   return load<u32>(PORT_LIST_BASE + (index << 2));
 }
 
-export function hasOtherPort(vf: u32): bool {
+export function hasOtherPort(port: u32): bool {
   const ports = registers().portCount;
-  return ports > 1 || (ports == 1 && portAt(0) != vf);
+  return ports > 1 || (ports == 1 && portAt(0) != port);
 }
 
 /**
- * Host: a VF begins or ceases to receive, or has another address of its own. The list is in order:
- * a flood goes on behind a VF.
+ * Host: a port begins or ceases to receive, or has another address of its own. The list is in
+ * order: a flood goes on behind a port.
  */
-export function setPort(vf: u32, isUp: bool): void {
+export function setPort(port: u32, isUp: bool): void {
   const words = registers();
-  const place = placeOf(vf);
-  const isListed = place < words.portCount && portAt(place) == vf;
-  if (isUp) claimAddress(vf, !isListed);
-  else releaseAddress(vf);
+  const place = placeOf(port);
+  const isListed = place < words.portCount && portAt(place) == port;
+  if (isUp) claimAddress(port, !isListed);
+  else releaseAddress(port);
   if (isUp == isListed) return;
   if (isUp) {
     for (let i = words.portCount; i > place; i--) setPortAt(i, portAt(i - 1));
-    setPortAt(place, vf);
+    setPortAt(place, port);
     words.portCount += 1;
   } else {
     words.portCount -= 1;
@@ -37,13 +38,13 @@ export function setPort(vf: u32, isUp: bool): void {
   }
 }
 
-/** The place of the first port from this VF on. */
-export function placeOf(vf: u32): u32 {
+/** The place of the first port from this one on. */
+export function placeOf(port: u32): u32 {
   let place: u32 = 0;
-  while (place < portCount() && portAt(place) < vf) place++;
+  while (place < portCount() && portAt(place) < port) place++;
   return place;
 }
 
-function setPortAt(place: u32, vf: u32): void {
-  store<u32>(PORT_LIST_BASE + (place << 2), vf);
+function setPortAt(place: u32, port: u32): void {
+  store<u32>(PORT_LIST_BASE + (place << 2), port);
 }

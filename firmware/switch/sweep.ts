@@ -54,26 +54,26 @@ function sweepSet(set: u32): void {
 //   ┌───────────────────────┬──────────┬────────┐
 //   │ the word at the start │ recount  │ (free) │  of each port
 //   └───────────────────────┴──────────┴────────┘
-function entryOf(vf: u32): u32 {
-  return RECOUNT_BASE + vf * RECOUNT_ENTRY_SIZE;
+function entryOf(port: u32): u32 {
+  return RECOUNT_BASE + port * RECOUNT_ENTRY_SIZE;
 }
 
 function openRecount(): void {
-  for (let vf: u32 = 0; vf < PORT_COUNT_MAX; vf++) {
-    store<u64>(entryOf(vf), wordOf(vf));
-    store<u32>(entryOf(vf), 0, 8);
+  for (let port: u32 = 0; port < PORT_COUNT_MAX; port++) {
+    store<u64>(entryOf(port), wordOf(port));
+    store<u32>(entryOf(port), 0, 8);
   }
 }
 
-function recount(vf: u32): void {
-  store<u32>(entryOf(vf), load<u32>(entryOf(vf), 8) + 1, 8);
+function recount(port: u32): void {
+  store<u32>(entryOf(port), load<u32>(entryOf(port), 8) + 1, 8);
 }
 
 function closeRecount(): void {
-  for (let vf: u32 = 0; vf < PORT_COUNT_MAX; vf++) {
-    const word = load<u64>(entryOf(vf));
-    const count = load<u32>(entryOf(vf), 8);
+  for (let port: u32 = 0; port < PORT_COUNT_MAX; port++) {
+    const word = load<u64>(entryOf(port));
+    const count = load<u32>(entryOf(port), 8);
     if (countOf(word) == count || !isSettled(word)) continue;
-    correctCount(vf, word, count);
+    correctCount(port, word, count);
   }
 }

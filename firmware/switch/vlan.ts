@@ -41,12 +41,12 @@ let lastTarget: u64 = 0;
 let lastPort: i32 = PORT_UNKNOWN;
 
 /** As `classify`, for a port with flags. */
-export function classifyFlagged(vf: u32, frames: u32, isDraining: bool): u32 {
-  const port = portRecordAt(vf);
-  flags = port.flags;
-  untagged = port.vlanUntagged;
-  type = port.vlanType;
-  priority = port.vlanPriority;
+export function classifyFlagged(port: u32, frames: u32, isDraining: bool): u32 {
+  const record = portRecordAt(port);
+  flags = record.flags;
+  untagged = record.vlanUntagged;
+  type = record.vlanType;
+  priority = record.vlanPriority;
   lastSource = 0;
   lastTarget = 0;
   lastPort = PORT_UNKNOWN;
@@ -54,7 +54,7 @@ export function classifyFlagged(vf: u32, frames: u32, isDraining: bool): u32 {
   for (let i: u32 = 0; i < frames; i++) {
     const frame = frameAt(i);
     if (frame.target == 0) {
-      frame.target = isDraining ? TARGET_DROP + DROP_QUEUE_DISABLED : targetOf(vf, frame, i);
+      frame.target = isDraining ? TARGET_DROP + DROP_QUEUE_DISABLED : targetOf(port, frame, i);
     }
     if (i == 0) common = frame.target;
     else if (frame.target != common) common = TARGETS_DIFFER;
@@ -62,7 +62,7 @@ export function classifyFlagged(vf: u32, frames: u32, isDraining: bool): u32 {
   return common >= TARGET_DROP ? TARGETS_DIFFER : common;
 }
 
-function targetOf(vf: u32, frame: Frame, index: u32): u32 {
+function targetOf(port: u32, frame: Frame, index: u32): u32 {
   if (flags & PORT_F_LINK_DOWN) return TARGET_DROP + DROP_LINK_DOWN;
   const target = destinationAt(index);
   const source = sourceAt(index);
@@ -71,10 +71,10 @@ function targetOf(vf: u32, frame: Frame, index: u32): u32 {
   const reason = readTag(frame, tag);
   if (reason >= 0) return TARGET_DROP + u32(reason);
   const vlan = vlanOf(tag);
-  if (!isMember(vf, vlan)) return TARGET_DROP + DROP_VLAN_FILTER;
+  if (!isMember(port, vlan)) return TARGET_DROP + DROP_VLAN_FILTER;
   const domain = u64(vlan) << 48;
   if ((domain | source) != lastSource) {
-    learnInVlan(vf, vlan, source, target);
+    learnInVlan(port, vlan, source, target);
     lastSource = domain | source;
   }
   if (isGroup(target)) {
@@ -84,7 +84,7 @@ function targetOf(vf: u32, frame: Frame, index: u32): u32 {
     lastPort = lookUpInVlan(vlan, target);
     lastTarget = domain | target;
   }
-  return lastPort == PORT_UNKNOWN ? TARGET_FLOOD : unicast(vf, u32(lastPort), frame);
+  return lastPort == PORT_UNKNOWN ? TARGET_FLOOD : unicast(port, u32(lastPort), frame);
 }
 
 /** Fills in the tag of a frame; −1, or why the frame is dropped. */
@@ -110,11 +110,11 @@ function readTag(frame: Frame, tag: FrameTag): i32 {
 }
 
 /** A trunk's own address is known in each of its VLANs, and nobody else there may take it. */
-function learnInVlan(vf: u32, vlan: u32, source: u64, target: u64): void {
+function learnInVlan(port: u32, vlan: u32, source: u64, target: u64): void {
   const own = (u64(VLAN_ANY) << 48) | source;
   const owner = lookup(own);
-  if (owner != PORT_UNKNOWN && isMember(u32(owner), vlan)) noteOwnElsewhere(own, vf, target);
-  else learn((u64(vlan) << 48) | source, vf, target);
+  if (owner != PORT_UNKNOWN && isMember(u32(owner), vlan)) noteOwnElsewhere(own, port, target);
+  else learn((u64(vlan) << 48) | source, port, target);
 }
 
 function lookUpInVlan(vlan: u32, target: u64): i32 {

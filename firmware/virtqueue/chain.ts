@@ -71,7 +71,7 @@ function untranslated(): i32 {
  * reason.
  */
 export function walkChain(
-  vf: u32,
+  owner: u32,
   view: RingView,
   ring: Ring,
   start: u32,
@@ -90,7 +90,7 @@ export function walkChain(
     // One more than the size: the descriptor that names an indirect table is not part of the chain.
     if (steps > min(ring.size, CHAIN_LENGTH_MAX)) return droppedWalk(DROP_CHAIN_LENGTH);
     if (!takeStep()) return droppedWalk(DROP_CHAIN_LENGTH);
-    const failure = readDescriptor(vf, view, ring, index);
+    const failure = readDescriptor(owner, view, ring, index);
     if (failure != 0) return failure;
     if (flags & DESCRIPTOR_F_INDIRECT) {
       if (!openIndirect(ring)) return droppedWalk(DROP_INDIRECT_TABLE);
@@ -99,7 +99,7 @@ export function walkChain(
     }
     if ((flags & DESCRIPTOR_F_WRITE) != direction) return droppedWalk(DROP_BUFFER_DIRECTION);
     const take = min(length, wanted - total);
-    const problem = append(vf, address, take);
+    const problem = append(owner, address, take);
     if (problem != 0) return problem;
     total += take;
     if (total >= wanted) break;
@@ -141,7 +141,7 @@ export let writableBytes: u32 = 0;
  * on failure.
  */
 export function walkRequest(
-  vf: u32,
+  owner: u32,
   view: RingView,
   ring: Ring,
   start: u32,
@@ -156,7 +156,7 @@ export function walkRequest(
   let total: u32 = 0;
   let index = start;
   for (let steps: u32 = 0; steps <= REQUEST_LENGTH_MAX; steps++) {
-    const failure = readDescriptor(vf, view, ring, index);
+    const failure = readDescriptor(owner, view, ring, index);
     if (failure != 0) return failure;
     if (flags & DESCRIPTOR_F_INDIRECT) {
       if (!openIndirect(ring)) return droppedWalk(DROP_INDIRECT_TABLE);
@@ -169,7 +169,7 @@ export function walkRequest(
       // 2.7.4.2: all that is written stands behind all that is read.
       if (writableBytes != 0) return droppedWalk(DROP_BUFFER_DIRECTION);
       const kept = min(total, REQUEST_SIZE_MAX);
-      const problem = append(vf, address, min(length, REQUEST_SIZE_MAX - kept));
+      const problem = append(owner, address, min(length, REQUEST_SIZE_MAX - kept));
       if (problem != 0) return problem;
       total += min(length, REQUEST_SIZE_MAX + 1); // whatever is longer is too long
     }
@@ -198,10 +198,10 @@ let tableAddress: u64 = 0;
 let tableSize: u32 = 0;
 
 /** Takes one descriptor's snapshot: two loads, each field once. */
-function readDescriptor(vf: u32, view: RingView, ring: Ring, index: u32): i32 {
+function readDescriptor(owner: u32, view: RingView, ring: Ring, index: u32): i32 {
   let at: u32 = 0;
   if (isIndirect) {
-    at = translateRead(vf, tableAddress + u64(index) * DESCRIPTOR_SIZE, DESCRIPTOR_SIZE);
+    at = translateRead(owner, tableAddress + u64(index) * DESCRIPTOR_SIZE, DESCRIPTOR_SIZE);
     if (at == 0) return untranslated();
     if (spanLength < DESCRIPTOR_SIZE) return droppedWalk(DROP_INDIRECT_TABLE);
   } else {
@@ -234,10 +234,10 @@ function openIndirect(ring: Ring): bool {
 }
 
 /** Appends the pieces of one buffer: several where it crosses windows, none where it is empty. */
-function append(vf: u32, address: u64, length: u32): i32 {
+function append(owner: u32, address: u64, length: u32): i32 {
   let done: u32 = 0;
   while (done < length) {
-    const linear = translate(vf, address + done, length - done);
+    const linear = translate(owner, address + done, length - done);
     if (linear == 0) return untranslated();
     if (pieceCount >= PIECE_COUNT_MAX) return droppedWalk(DROP_CHAIN_LENGTH);
     const entry = pieceBase + (pieceCount << 3);

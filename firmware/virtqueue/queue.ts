@@ -1,6 +1,6 @@
-// A virtqueue whatever its format: what the VF code calls. Places are counted in slots behind the
-// last one taken: a chain takes one slot of a split ring's available ring, and one for each of its
-// descriptors on a packed ring.
+// A virtqueue whatever its format: what the rooms above call. Places are counted in slots behind
+// the last one taken: a chain takes one slot of a split ring's available ring, and one for each of
+// its descriptors on a packed ring.
 import { RING_F_PACKED } from '../../layout/virtqueue';
 import { availableFlags, publishPacked, putPacked } from './packed';
 import { Ring, RingView } from './ring';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { IOTLB_ENTRIES_MAX, IOTLB_ENTRIES_PER_VF_MAX } from '../../layout/limits.ts';
+import { IOTLB_ENTRIES_MAX, IOTLB_ENTRIES_PER_FUNCTION_MAX } from '../../layout/limits.ts';
 import { IOTLB_READ, IOTLB_WRITE } from '../../layout/memory.ts';
 import { Iotlb, type IotlbTable, isPageRange, pageStart } from './iotlb.ts';
 
@@ -24,8 +24,14 @@ class FakeTable implements IotlbTable {
   }
 }
 
-function update(iotlb: Iotlb, vf: number, iova: bigint, sizeBytes: bigint, guestAddress: number) {
-  iotlb.apply(vf, { type: 'update', iova, sizeBytes, guestAddress, access: READ_WRITE });
+function update(
+  iotlb: Iotlb,
+  owner: number,
+  iova: bigint,
+  sizeBytes: bigint,
+  guestAddress: number,
+) {
+  iotlb.apply(owner, { type: 'update', iova, sizeBytes, guestAddress, access: READ_WRITE });
 }
 
 describe('an IOTLB', () => {
@@ -36,7 +42,7 @@ describe('an IOTLB', () => {
     expect(iotlb.lookUp(3, 0x7fffn)).toEqual({ guestAddress: 0x12345fff, access: READ_WRITE });
     expect(iotlb.lookUp(3, 0x6fffn)).toBeNull();
     expect(iotlb.lookUp(3, 0x8000n)).toBeNull();
-    expect(iotlb.lookUp(4, 0x7000n), 'of another VF').toBeNull();
+    expect(iotlb.lookUp(4, 0x7000n), 'of another function').toBeNull();
   });
 
   it('keeps large ranges in few entries, whatever lies behind them', () => {
@@ -80,15 +86,15 @@ describe('an IOTLB', () => {
     expect(iotlb.lookUp(1, 0x1000n)?.guestAddress).toBe(0x5000);
   });
 
-  it('has room for so many a VF: the oldest goes', () => {
+  it('has room for so many a function: the oldest goes', () => {
     const table = new FakeTable();
     const iotlb = new Iotlb(table);
     update(iotlb, 2, 0n, KIB_4, 0);
-    for (let page = 1; page <= IOTLB_ENTRIES_PER_VF_MAX; page++) {
+    for (let page = 1; page <= IOTLB_ENTRIES_PER_FUNCTION_MAX; page++) {
       update(iotlb, 1, BigInt(page * PAGE), KIB_4, page * PAGE);
     }
     update(iotlb, 1, 1n << 40n, KIB_4, 0);
-    expect(table.entries.size).toBe(IOTLB_ENTRIES_PER_VF_MAX + 1);
+    expect(table.entries.size).toBe(IOTLB_ENTRIES_PER_FUNCTION_MAX + 1);
     expect(iotlb.lookUp(1, KIB_4), 'the oldest').toBeNull();
     expect(iotlb.lookUp(1, 2n * KIB_4)).not.toBeNull();
     expect(iotlb.lookUp(2, 0n), 'the neighbour').not.toBeNull();
@@ -97,10 +103,10 @@ describe('an IOTLB', () => {
   it('has room for so many in all: whoever has most makes room', () => {
     const table = new FakeTable();
     const iotlb = new Iotlb(table);
-    const full = IOTLB_ENTRIES_MAX / IOTLB_ENTRIES_PER_VF_MAX;
-    for (let vf = 0; vf < full; vf++) {
-      for (let page = 0; page < IOTLB_ENTRIES_PER_VF_MAX; page++) {
-        update(iotlb, vf, BigInt(page * PAGE), KIB_4, 0);
+    const full = IOTLB_ENTRIES_MAX / IOTLB_ENTRIES_PER_FUNCTION_MAX;
+    for (let owner = 0; owner < full; owner++) {
+      for (let page = 0; page < IOTLB_ENTRIES_PER_FUNCTION_MAX; page++) {
+        update(iotlb, owner, BigInt(page * PAGE), KIB_4, 0);
       }
     }
     for (let page = 0; page < 100; page++) update(iotlb, full, BigInt(page * PAGE), KIB_4, 0);

@@ -1,7 +1,7 @@
 import {
   FUNCTION_COUNT_MAX,
   IOTLB_ENTRIES_MAX,
-  IOTLB_ENTRIES_PER_VF_MAX,
+  IOTLB_ENTRIES_PER_FUNCTION_MAX,
 } from '../../layout/limits.ts';
 import {
   IOTLB_LARGE_SHIFT,
@@ -63,21 +63,23 @@ export class Iotlb {
     return this.#count;
   }
 
-  apply(vf: number, change: IotlbChange): void {
-    if (change.type === 'update') this.#update(vf, change);
-    else if (change.type === 'deny') this.#deny(vf, change.iova);
-    else this.#invalidate(vf, change.iova, change.sizeBytes);
+  apply(owner: number, change: IotlbChange): void {
+    if (change.type === 'update') this.#update(owner, change);
+    else if (change.type === 'deny') this.#deny(owner, change.iova);
+    else this.#invalidate(owner, change.iova, change.sizeBytes);
   }
 
-  /** Forgets all translations of a VF. */
-  flush(vf: number): void {
-    for (const tag of [...(this.#pages.get(vf)?.keys() ?? [])]) this.#remove(vf, tag);
-    this.#pages.delete(vf);
+  /** Forgets all translations of a function. */
+  flush(owner: number): void {
+    for (const tag of [...(this.#pages.get(owner)?.keys() ?? [])]) this.#remove(owner, tag);
+    this.#pages.delete(owner);
   }
 
-  /** The translations of a VF, oldest first. Left out is what was denied: true for one use. */
-  save(vf: number): Translation[] {
-    return [...(this.#pages.get(vf) ?? [])]
+  /**
+   * The translations of a function, oldest first. Left out is what was denied: true for one use.
+   */
+  save(owner: number): Translation[] {
+    return [...(this.#pages.get(owner) ?? [])]
       .filter(([, value]) => (value & ACCESS_MASK) !== 0n)
       .map(([tag, value]) => {
         const shift = SHIFTS[levelOf(tag)] ?? 12n;
@@ -87,17 +89,17 @@ export class Iotlb {
       });
   }
 
-  /** Puts what was saved in place of what is known of a VF. */
-  restore(vf: number, translations: readonly Translation[]): void {
-    this.flush(vf);
-    for (const translation of translations) this.#update(vf, translation);
+  /** Puts what was saved in place of what is known of a function. */
+  restore(owner: number, translations: readonly Translation[]): void {
+    this.flush(owner);
+    for (const translation of translations) this.#update(owner, translation);
   }
 
   /** What lies behind an address: where, and what may be done there. */
-  lookUp(vf: number, iova: bigint): { guestAddress: number; access: number } | null {
-    const pages = this.#pages.get(vf);
+  lookUp(owner: number, iova: bigint): { guestAddress: number; access: number } | null {
+    const pages = this.#pages.get(owner);
     for (const [level, shift] of SHIFTS.entries()) {
-      const value = pages?.get(tagOf(vf, level, iova));
+      const value = pages?.get(tagOf(owner, level, iova));
       if (value === undefined) continue;
       const access = Number(value & ACCESS_MASK);
       if (access === 0) return null;
@@ -107,29 +109,29 @@ export class Iotlb {
     return null;
   }
 
-  #update(vf: number, { iova, sizeBytes, guestAddress, access }: Translation): void {
-    this.#invalidate(vf, iova, sizeBytes);
+  #update(owner: number, { iova, sizeBytes, guestAddress, access }: Translation): void {
+    this.#invalidate(owner, iova, sizeBytes);
     const end = iova + sizeBytes;
     let at = iova;
     let guest = BigInt(guestAddress);
     while (at < end) {
       const level = largestPage(at, end);
-      this.#insert(vf, tagOf(vf, level, at), guest | BigInt(access));
+      this.#insert(owner, tagOf(owner, level, at), guest | BigInt(access));
       const step = 1n << (SHIFTS[level] ?? 12n);
       at += step;
       guest += step;
     }
   }
 
-  #deny(vf: number, iova: bigint): void {
-    if (this.lookUp(vf, iova) !== null) return;
-    const tag = tagOf(vf, 0, iova);
-    this.#remove(vf, tag); // an older refusal, which the firmware may have used up
-    this.#insert(vf, tag, 0n);
+  #deny(owner: number, iova: bigint): void {
+    if (this.lookUp(owner, iova) !== null) return;
+    const tag = tagOf(owner, 0, iova);
+    this.#remove(owner, tag); // an older refusal, which the firmware may have used up
+    this.#insert(owner, tag, 0n);
   }
 
-  #invalidate(vf: number, iova: bigint, sizeBytes: bigint): void {
-    const pages = this.#pages.get(vf);
+  #invalidate(owner: number, iova: bigint, sizeBytes: bigint): void {
+    const pages = this.#pages.get(owner);
     if (pages === undefined) return;
     const end = iova + sizeBytes;
     for (const [level, shift] of SHIFTS.entries()) {
@@ -139,43 +141,43 @@ export class Iotlb {
         for (const tag of [...pages.keys()]) {
           const page = pageOf(tag);
           const isInside = levelOf(tag) === level && page >= first && page <= last;
-          if (isInside) this.#remove(vf, tag);
+          if (isInside) this.#remove(owner, tag);
         }
         continue;
       }
       for (let page = first; page <= last; page++) {
-        this.#remove(vf, tagOf(vf, level, page << shift));
+        this.#remove(owner, tagOf(owner, level, page << shift));
       }
     }
   }
 
-  #insert(vf: number, tag: bigint, value: bigint): void {
-    let pages = this.#pages.get(vf);
+  #insert(owner: number, tag: bigint, value: bigint): void {
+    let pages = this.#pages.get(owner);
     if (pages === undefined) {
       pages = new Map();
-      this.#pages.set(vf, pages);
+      this.#pages.set(owner, pages);
     }
-    if (pages.size >= IOTLB_ENTRIES_PER_VF_MAX) this.#removeOldest(vf);
+    if (pages.size >= IOTLB_ENTRIES_PER_FUNCTION_MAX) this.#removeOldest(owner);
     else if (this.#count >= IOTLB_ENTRIES_MAX) this.#removeOldest(this.#largest());
     pages.set(tag, value);
     this.#count += 1;
     this.#table?.insertTranslation(tag, value);
   }
 
-  #remove(vf: number, tag: bigint): void {
-    if (this.#pages.get(vf)?.delete(tag) !== true) return;
+  #remove(owner: number, tag: bigint): void {
+    if (this.#pages.get(owner)?.delete(tag) !== true) return;
     this.#count -= 1;
     this.#table?.removeTranslation(tag);
   }
 
-  #removeOldest(vf: number): void {
-    const [oldest] = this.#pages.get(vf)?.keys() ?? [];
-    if (oldest !== undefined) this.#remove(vf, oldest);
+  #removeOldest(owner: number): void {
+    const [oldest] = this.#pages.get(owner)?.keys() ?? [];
+    if (oldest !== undefined) this.#remove(owner, oldest);
   }
 
-  /** The VF with the most translations. */
+  /** The function with the most translations. */
   #largest(): number {
-    const sizes = [...this.#pages].map(([vf, pages]) => [pages.size, vf] as const);
+    const sizes = [...this.#pages].map(([owner, pages]) => [pages.size, owner] as const);
     return sizes.reduce((most, one) => (one[0] > most[0] ? one : most), [0, -1] as const)[1];
   }
 }

@@ -19,7 +19,7 @@ import { type WindowFirmware, Windows, windowKey } from './windows.ts';
 
 const MIB = 0x100000;
 const PAGE = 4096;
-const VF = 5;
+const OWNER = 5;
 
 interface Window {
   key: bigint;
@@ -34,7 +34,7 @@ class FakeFirmware implements WindowFirmware {
   readonly #keys: BigUint64Array;
   slotCount = SLOT_COUNT_MAX;
   nextVictim = -1;
-  /** The VF that was named last to give way. */
+  /** The function that was named last to give way. */
   givesWay = -1;
 
   constructor(memory: LinearMemory) {
@@ -52,16 +52,16 @@ class FakeFirmware implements WindowFirmware {
     this.#keys[(slot * SLOT_RECORD_SIZE) / 8] = 0n;
   }
 
-  chooseSlot(_: number, vf: number): number {
-    this.givesWay = vf;
+  chooseSlot(_: number, owner: number): number {
+    this.givesWay = owner;
     for (let slot = 0; slot < this.slotCount; slot++) if (!this.windows.has(slot)) return slot;
     return this.nextVictim;
   }
 
   /** What `translate` of the firmware does: the linear address, or −1. */
-  translate(vf: number, address: number): number {
+  translate(owner: number, address: number): number {
     const offset = address % SLOT_SIZE;
-    const key = windowKey(vf, Math.floor(address / SLOT_SIZE));
+    const key = windowKey(owner, Math.floor(address / SLOT_SIZE));
     for (const window of this.windows.values()) {
       const isHit = window.key === key && offset >= window.low && offset < window.low + window.size;
       if (isHit) return (window.base + offset) % 2 ** 32;
@@ -111,14 +111,14 @@ function region(fields: Partial<MemoryRegion> = {}, fileSize = 16 * MIB): Memory
 }
 
 /** Resolves an address and checks that what is mapped there is the region's own page. */
-function expectMapped(one: MemoryRegion, address: number, vf = VF): void {
-  expect(windows.resolve(vf, BigInt(address))).toBe('mapped');
-  expectHit(one, address, vf);
+function expectMapped(one: MemoryRegion, address: number, owner = OWNER): void {
+  expect(windows.resolve(owner, BigInt(address))).toBe('mapped');
+  expectHit(one, address, owner);
 }
 
-function expectHit(one: MemoryRegion, address: number, vf = VF): void {
+function expectHit(one: MemoryRegion, address: number, owner = OWNER): void {
   const inPage = address % PAGE;
-  const linear = firmware.translate(vf, address);
+  const linear = firmware.translate(owner, address);
   expect(linear, `no window for ${address}`).toBeGreaterThanOrEqual(SLOTS_BASE);
   const view = new DataView(bytes.buffer, linear - inPage, 4);
   const filePage = (one.fileOffset + address - inPage - one.guestAddress) / PAGE;
@@ -132,8 +132,8 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  windows.setRegions(VF, []);
-  windows.setRegions(VF + 1, []);
+  windows.setRegions(OWNER, []);
+  windows.setRegions(OWNER + 1, []);
   for (const fd of fds.splice(0)) c.close(fd);
 });
 
@@ -149,71 +149,71 @@ function isPresent(address: number): boolean {
 describe('a miss', () => {
   it('maps the 4 MiB chunk around the address', () => {
     const ram = region();
-    windows.setRegions(VF, [ram]);
+    windows.setRegions(OWNER, [ram]);
     expectMapped(ram, 5 * MIB + 3);
     for (const address of [4 * MIB, 6 * MIB, 8 * MIB - 1]) expectHit(ram, address);
-    expect(firmware.translate(VF, 8 * MIB)).toBe(-1);
+    expect(firmware.translate(OWNER, 8 * MIB)).toBe(-1);
     expect([windows.misses, windows.used, windows.evictions]).toEqual([1, 1, 0]);
   });
 
   it('has the page in hand when it is answered: no turn pays for the faults of many windows', () => {
     const ram = region();
-    windows.setRegions(VF, [ram]);
-    expect(windows.resolve(VF, BigInt(5 * MIB + 3))).toBe('mapped');
-    const linear = firmware.translate(VF, 5 * MIB + 3);
+    windows.setRegions(OWNER, [ram]);
+    expect(windows.resolve(OWNER, BigInt(5 * MIB + 3))).toBe('mapped');
+    const linear = firmware.translate(OWNER, 5 * MIB + 3);
     expect(isPresent(memory.base + linear)).toBe(true);
     expect(isPresent(memory.base + linear + MIB), 'and no page more').toBe(false);
   });
 
-  it('outside of all regions is invalid, and so is one of a VF without any', () => {
-    windows.setRegions(VF, [region({ guestAddress: MIB, sizeBytes: MIB }, MIB)]);
+  it('outside of all regions is invalid, and so is one of a function without any', () => {
+    windows.setRegions(OWNER, [region({ guestAddress: MIB, sizeBytes: MIB }, MIB)]);
     for (const address of [0n, BigInt(MIB) - 1n, 2n * BigInt(MIB), 2n ** 63n, 2n ** 64n - 1n]) {
-      expect(windows.resolve(VF, address), `${address}`).toBe('invalid');
+      expect(windows.resolve(OWNER, address), `${address}`).toBe('invalid');
     }
-    expect(windows.resolve(VF + 1, BigInt(MIB))).toBe('invalid');
+    expect(windows.resolve(OWNER + 1, BigInt(MIB))).toBe('invalid');
   });
 
   it('outside of all regions is told once for each table of regions', () => {
     const told: string[] = [];
-    windows.onOutside = (vf, address) => told.push(`${vf - VF} ${address / BigInt(MIB)}`);
+    windows.onOutside = (owner, address) => told.push(`${owner - OWNER} ${address / BigInt(MIB)}`);
     const ram = region({ guestAddress: MIB, sizeBytes: MIB }, MIB);
-    windows.setRegions(VF, [ram]);
-    for (const address of [3, 4, 5]) windows.resolve(VF, BigInt(address * MIB));
-    windows.resolve(VF + 1, 0n);
+    windows.setRegions(OWNER, [ram]);
+    for (const address of [3, 4, 5]) windows.resolve(OWNER, BigInt(address * MIB));
+    windows.resolve(OWNER + 1, 0n);
     expectMapped(ram, MIB);
-    windows.setRegions(VF, [ram]);
-    windows.resolve(VF, BigInt(6 * MIB));
+    windows.setRegions(OWNER, [ram]);
+    windows.resolve(OWNER, BigInt(6 * MIB));
     expect(told).toEqual(['0 3', '1 0', '0 6']);
   });
 
   it('reaches the first and the last byte of a region that fills no whole chunk', () => {
     const ram = region({ guestAddress: 3 * MIB, sizeBytes: 2 * MIB, fileOffset: MIB });
-    windows.setRegions(VF, [ram]);
+    windows.setRegions(OWNER, [ram]);
     expectMapped(ram, 3 * MIB);
     expectMapped(ram, 5 * MIB - 1);
-    expect(firmware.translate(VF, 3 * MIB - 1)).toBe(-1);
-    expect(firmware.translate(VF, 5 * MIB)).toBe(-1);
+    expect(firmware.translate(OWNER, 3 * MIB - 1)).toBe(-1);
+    expect(firmware.translate(OWNER, 5 * MIB)).toBe(-1);
   });
 
   it('with two regions in one chunk maps each by itself', () => {
     const low = region({ sizeBytes: MIB });
     const high = region({ guestAddress: 2 * MIB, sizeBytes: MIB, fileOffset: 3 * MIB });
-    windows.setRegions(VF, [low, high]);
+    windows.setRegions(OWNER, [low, high]);
     expectMapped(low, MIB - 1);
     expectMapped(high, 2 * MIB);
     expectHit(low, 0);
-    expect(firmware.translate(VF, MIB), 'the gap between them').toBe(-1);
-    expect(windows.resolve(VF, BigInt(MIB))).toBe('invalid');
+    expect(firmware.translate(OWNER, MIB), 'the gap between them').toBe(-1);
+    expect(windows.resolve(OWNER, BigInt(MIB))).toBe('invalid');
     expect(windows.used).toBe(2);
   });
 
-  it('of one VF never shows the memory of another', () => {
+  it('of one function never shows the memory of another', () => {
     const ours = region({ fileOffset: MIB });
     const theirs = region({ fileOffset: 2 * MIB, sizeBytes: 8 * MIB });
-    windows.setRegions(VF, [{ ...ours, sizeBytes: 8 * MIB }]);
-    windows.setRegions(VF + 1, [theirs]);
+    windows.setRegions(OWNER, [{ ...ours, sizeBytes: 8 * MIB }]);
+    windows.setRegions(OWNER + 1, [theirs]);
     expectMapped(ours, MIB);
-    expectMapped(theirs, MIB, VF + 1);
+    expectMapped(theirs, MIB, OWNER + 1);
     expectHit(ours, MIB);
   });
 
@@ -223,8 +223,8 @@ describe('a miss', () => {
     const fd = createMemoryFile('sealed', 4 * MIB);
     fds.push(fd);
     expect(c.fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)).toBe(0);
-    windows.setRegions(VF, [{ ...ram, fd, sizeBytes: 4 * MIB }]);
-    expect(windows.resolve(VF, 0n)).toBe('invalid');
+    windows.setRegions(OWNER, [{ ...ram, fd, sizeBytes: 4 * MIB }]);
+    expect(windows.resolve(OWNER, 0n)).toBe('invalid');
     expect(windows.used).toBe(0);
   });
 });
@@ -236,9 +236,9 @@ describe('a miss for which the kernel has no room', () => {
 
   it('is invalid, and answered when there is room again', () => {
     const ram = region();
-    windows.setRegions(VF, [ram]);
+    windows.setRegions(OWNER, [ram]);
     memory.isFull = true;
-    expect(windows.resolve(VF, 0n)).toBe('invalid');
+    expect(windows.resolve(OWNER, 0n)).toBe('invalid');
     expect([windows.used, firmware.windows.size]).toEqual([0, 0]);
     memory.isFull = false;
     expectMapped(ram, 0);
@@ -246,18 +246,18 @@ describe('a miss for which the kernel has no room', () => {
 
   it('costs the others no more than the window that gave way', () => {
     const [ours, theirs] = [region(), region()];
-    windows.setRegions(VF, [ours]);
-    windows.setRegions(VF + 1, [theirs]);
+    windows.setRegions(OWNER, [ours]);
+    windows.setRegions(OWNER + 1, [theirs]);
     firmware.slotCount = 3;
     expectMapped(ours, 0);
     expectMapped(ours, 4 * MIB);
-    expectMapped(theirs, 0, VF + 1);
+    expectMapped(theirs, 0, OWNER + 1);
     memory.isFull = true;
     firmware.nextVictim = 0;
-    expect(windows.resolve(VF, BigInt(8 * MIB))).toBe('invalid');
-    expect(firmware.translate(VF, 0)).toBe(-1);
+    expect(windows.resolve(OWNER, BigInt(8 * MIB))).toBe('invalid');
+    expect(firmware.translate(OWNER, 0)).toBe(-1);
     expectHit(ours, 4 * MIB);
-    expectHit(theirs, 0, VF + 1);
+    expectHit(theirs, 0, OWNER + 1);
     memory.isFull = false;
     expectMapped(ours, 8 * MIB);
     expect(windows.used).toBe(3);
@@ -265,40 +265,40 @@ describe('a miss for which the kernel has no room', () => {
 });
 
 describe('eviction', () => {
-  it('names the VF that has most windows, as they come and go', () => {
+  it('names the function that has most windows, as they come and go', () => {
     const [ours, theirs] = [region(), region()];
-    windows.setRegions(VF, [ours]);
-    windows.setRegions(VF + 1, [theirs]);
+    windows.setRegions(OWNER, [ours]);
+    windows.setRegions(OWNER + 1, [theirs]);
     expectMapped(ours, 0);
     expectMapped(ours, 4 * MIB);
-    expectMapped(theirs, 0, VF + 1);
-    expect(firmware.givesWay).toBe(VF);
-    expectMapped(theirs, 4 * MIB, VF + 1);
-    expectMapped(theirs, 8 * MIB, VF + 1);
+    expectMapped(theirs, 0, OWNER + 1);
+    expect(firmware.givesWay).toBe(OWNER);
+    expectMapped(theirs, 4 * MIB, OWNER + 1);
+    expectMapped(theirs, 8 * MIB, OWNER + 1);
     expectMapped(ours, 8 * MIB);
-    expect(firmware.givesWay).toBe(VF + 1);
-    windows.setRegions(VF + 1, []);
-    expect(windows.resolve(VF, BigInt(12 * MIB))).toBe('mapped');
-    expect(firmware.givesWay).toBe(VF);
+    expect(firmware.givesWay).toBe(OWNER + 1);
+    windows.setRegions(OWNER + 1, []);
+    expect(windows.resolve(OWNER, BigInt(12 * MIB))).toBe('mapped');
+    expect(firmware.givesWay).toBe(OWNER);
   });
 
   it('takes the slot that the firmware names, and counts', () => {
     const ram = region();
-    windows.setRegions(VF, [ram]);
+    windows.setRegions(OWNER, [ram]);
     firmware.slotCount = 2;
     expectMapped(ram, 0);
     expectMapped(ram, 4 * MIB);
     firmware.nextVictim = 0;
     expectMapped(ram, 8 * MIB);
-    expect(firmware.translate(VF, 0)).toBe(-1);
+    expect(firmware.translate(OWNER, 0)).toBe(-1);
     expectHit(ram, 4 * MIB);
     expect([windows.evictions, windows.used]).toEqual([1, 2]);
   });
 
   it('never takes a slot of the batch in hand', () => {
-    windows.setRegions(VF, [region()]);
+    windows.setRegions(OWNER, [region()]);
     firmware.slotCount = 0;
-    expect(windows.resolve(VF, 0n)).toBe('exhausted');
+    expect(windows.resolve(OWNER, 0n)).toBe('exhausted');
   });
 });
 
@@ -306,26 +306,26 @@ describe('new regions', () => {
   it('drop the windows into files that are gone, and keep the others', () => {
     const kept = region();
     const gone = region({ guestAddress: 64 * MIB });
-    windows.setRegions(VF, [kept, gone]);
+    windows.setRegions(OWNER, [kept, gone]);
     expectMapped(kept, 0);
     expectMapped(gone, 64 * MIB);
-    windows.setRegions(VF, [kept]);
+    windows.setRegions(OWNER, [kept]);
     expectHit(kept, 0);
-    expect(firmware.translate(VF, 64 * MIB)).toBe(-1);
+    expect(firmware.translate(OWNER, 64 * MIB)).toBe(-1);
     expect(windows.used).toBe(1);
   });
 
-  it('none: drop all windows of this VF and none of its neighbour', () => {
+  it('none: drop all windows of this function and none of its neighbour', () => {
     const ours = region();
     const theirs = region();
-    windows.setRegions(VF, [ours]);
-    windows.setRegions(VF + 1, [theirs]);
+    windows.setRegions(OWNER, [ours]);
+    windows.setRegions(OWNER + 1, [theirs]);
     expectMapped(ours, 0);
-    expectMapped(theirs, 0, VF + 1);
-    windows.setRegions(VF, []);
-    expect(firmware.translate(VF, 0)).toBe(-1);
-    expectHit(theirs, 0, VF + 1);
-    expect(windows.resolve(VF, 0n)).toBe('invalid');
+    expectMapped(theirs, 0, OWNER + 1);
+    windows.setRegions(OWNER, []);
+    expect(firmware.translate(OWNER, 0)).toBe(-1);
+    expectHit(theirs, 0, OWNER + 1);
+    expect(windows.resolve(OWNER, 0n)).toBe('invalid');
   });
 });
 
@@ -335,7 +335,7 @@ describe('2 MiB pages', () => {
 
   it('in step with guest addresses: a chunk is one window', () => {
     const ram = region({ pageSizeBytes });
-    windows.setRegions(VF, [ram]);
+    windows.setRegions(OWNER, [ram]);
     expectMapped(ram, 4 * MIB + 5);
     expectHit(ram, 4 * MIB);
     expectHit(ram, 8 * MIB - 1);
@@ -346,26 +346,26 @@ describe('2 MiB pages', () => {
     // two.
     const fields = { guestAddress: 3 * MIB, fileOffset: 2 * MIB, sizeBytes: 13 * MIB };
     const ram = region({ ...fields, pageSizeBytes });
-    windows.setRegions(VF, [ram]);
+    windows.setRegions(OWNER, [ram]);
     for (let address = 3 * MIB; address < 16 * MIB; address += MIB / 2) {
-      if (firmware.translate(VF, address) === -1) expectMapped(ram, address);
+      if (firmware.translate(OWNER, address) === -1) expectMapped(ram, address);
       else expectHit(ram, address);
-      if (firmware.translate(VF, address + MIB / 2 - 1) === -1) {
+      if (firmware.translate(OWNER, address + MIB / 2 - 1) === -1) {
         expectMapped(ram, address + MIB / 2 - 1);
       }
       expectHit(ram, address + MIB / 2 - 1);
     }
-    expect(firmware.translate(VF, 3 * MIB - 1)).toBe(-1);
-    expect(firmware.translate(VF, 16 * MIB)).toBe(-1);
+    expect(firmware.translate(OWNER, 3 * MIB - 1)).toBe(-1);
+    expect(firmware.translate(OWNER, 16 * MIB)).toBe(-1);
   });
 
   it('of which a region uses a part: its bounds are the window’s', () => {
     const fields = { guestAddress: 4 * MIB, fileOffset: MIB, sizeBytes: MIB };
     const ram = region({ ...fields, pageSizeBytes });
-    windows.setRegions(VF, [ram]);
+    windows.setRegions(OWNER, [ram]);
     expectMapped(ram, 4 * MIB);
     expectHit(ram, 5 * MIB - 1);
-    expect(firmware.translate(VF, 5 * MIB)).toBe(-1);
-    expect(firmware.translate(VF, 4 * MIB - 1)).toBe(-1);
+    expect(firmware.translate(OWNER, 5 * MIB)).toBe(-1);
+    expect(firmware.translate(OWNER, 4 * MIB - 1)).toBe(-1);
   });
 });

@@ -15,8 +15,8 @@ import type { MemoryRegion } from './guest-memory.ts';
 export interface WindowFirmware {
   insertWindow(key: bigint, low: number, size: number, base: number, slot: number): void;
   removeWindow(slot: number): void;
-  /** `vf`: whose window goes first, if none is free. */
-  chooseSlot(slotCount: number, vf: number): number;
+  /** `owner`: whose window goes first, if none is free. */
+  chooseSlot(slotCount: number, owner: number): number;
 }
 
 export type MissResult = 'mapped' | 'invalid' | 'exhausted';
@@ -36,7 +36,7 @@ interface Piece {
  *
  *     guest address ─► region ─► the part of its 4 MiB chunk that lies in the region ─► mmap into a slot
  *
- * Evicts the slot unused for longest of the VF that has most, never one of the current batch.
+ * Evicts the slot unused for longest of the function that has most, never one of the current batch.
  */
 export class Windows {
   readonly #memory: LinearMemory;
@@ -48,13 +48,13 @@ export class Windows {
   readonly #regions = new Map<number, readonly MemoryRegion[]>();
   readonly #behindIommu = new Set<number>();
   readonly #files = new Int32Array(SLOT_COUNT_MAX).fill(-1);
-  /** VFs whose guest has named an address that is in none of its regions. */
+  /** functions whose guest has named an address that is in none of its regions. */
   readonly #told = new Set<number>();
-  /** Called for the first such address of a VF after its regions were set. */
-  onOutside: (vf: number, address: bigint) => void = () => undefined;
+  /** Called for the first such address of a function after its regions were set. */
+  onOutside: (owner: number, address: bigint) => void = () => undefined;
   /** Bytes that are mapped at each slot, whether its window is still one or not. */
   readonly #mapped = new Uint32Array(SLOT_COUNT_MAX);
-  /** Windows of each VF. */
+  /** Windows of each function. */
   readonly #counts = new Uint16Array(FUNCTION_COUNT_MAX);
   /** Slots whose windows are gone, and whose mappings are not yet. */
   readonly #leftovers: number[] = [];
@@ -77,24 +77,24 @@ export class Windows {
   }
 
   /**
-   * The regions of a VF from now on. Windows into files that are gone with it are taken away; all
-   * of them if its guest comes to be, or ceases to be, behind an IOMMU. From now on nothing leads
-   * to what they mapped; `sweep` unmaps it.
+   * The regions of a function from now on. Windows into files that are gone with it are taken away;
+   * all of them if its guest comes to be, or ceases to be, behind an IOMMU. From now on nothing
+   * leads to what they mapped; `sweep` unmaps it.
    */
-  setRegions(vf: number, regions: readonly MemoryRegion[], isBehindIommu = false): void {
-    this.#regions.set(vf, regions);
-    this.#told.delete(vf);
-    const isSame = this.#behindIommu.has(vf) === isBehindIommu;
+  setRegions(owner: number, regions: readonly MemoryRegion[], isBehindIommu = false): void {
+    this.#regions.set(owner, regions);
+    this.#told.delete(owner);
+    const isSame = this.#behindIommu.has(owner) === isBehindIommu;
     const kept = new Set(isSame ? regions.map((region) => region.fd) : []);
-    if (isBehindIommu) this.#behindIommu.add(vf);
-    else this.#behindIommu.delete(vf);
+    if (isBehindIommu) this.#behindIommu.add(owner);
+    else this.#behindIommu.delete(owner);
     for (let slot = 0; slot < SLOT_COUNT_MAX; slot++) {
-      if (this.#vfOf(slot) === vf && !kept.has(this.#files[slot] ?? -1)) {
+      if (this.#ownerOf(slot) === owner && !kept.has(this.#files[slot] ?? -1)) {
         this.#forget(slot);
         this.#leftovers.push(slot);
       }
     }
-    if (regions.length === 0) this.#regions.delete(vf);
+    if (regions.length === 0) this.#regions.delete(owner);
   }
 
   get hasLeftovers(): boolean {
@@ -106,28 +106,28 @@ export class Windows {
     for (let count = 0; count < SWEEP_COUNT; count++) {
       const slot = this.#leftovers.pop();
       if (slot === undefined) return;
-      if (this.#vfOf(slot) < 0) this.#unmapBehind(slot, 0);
+      if (this.#ownerOf(slot) < 0) this.#unmapBehind(slot, 0);
     }
   }
 
   /** Answers a miss: maps the window around a guest address, or says why it cannot. */
-  resolve(vf: number, address: bigint): MissResult {
+  resolve(owner: number, address: bigint): MissResult {
     this.misses += 1;
-    const region = this.#find(vf, address);
+    const region = this.#find(owner, address);
     if (region === null) {
       // Once for each table of regions: it is the table that lacks something, or the guest errs.
-      if (!this.#told.has(vf)) this.onOutside(vf, address);
-      this.#told.add(vf);
+      if (!this.#told.has(owner)) this.onOutside(owner, address);
+      this.#told.add(owner);
       return 'invalid';
     }
     const slot = this.#firmware.chooseSlot(SLOT_COUNT_MAX, this.#fullest());
     if (slot < 0) return 'exhausted';
-    if (this.#vfOf(slot) >= 0) {
+    if (this.#ownerOf(slot) >= 0) {
       this.#forget(slot);
       this.evictions += 1;
     }
     try {
-      this.#map(vf, region, Number(address), slot);
+      this.#map(owner, region, Number(address), slot);
     } catch (error) {
       this.#unmapBehind(slot, 0);
       // The front-end chose the file, and may have sealed it since: its frames are lost, nobody
@@ -138,22 +138,22 @@ export class Windows {
     return 'mapped';
   }
 
-  #find(vf: number, address: bigint): MemoryRegion | null {
-    for (const region of this.#regions.get(vf) ?? []) {
+  #find(owner: number, address: bigint): MemoryRegion | null {
+    for (const region of this.#regions.get(owner) ?? []) {
       const start = BigInt(region.guestAddress);
       if (address >= start && address < start + BigInt(region.sizeBytes)) return region;
     }
     return null;
   }
 
-  #map(vf: number, region: MemoryRegion, address: number, slot: number): void {
+  #map(owner: number, region: MemoryRegion, address: number, slot: number): void {
     const chunk = Math.floor(address / SLOT_SIZE);
     const first = Math.max(chunk * SLOT_SIZE, region.guestAddress);
     const last = Math.min((chunk + 1) * SLOT_SIZE, region.guestAddress + region.sizeBytes);
     if (region.pinOffset !== undefined) {
       this.#unmapBehind(slot, 0);
       const pinned = this.#pinsOffset + region.pinOffset;
-      this.#enter(vf, slot, {
+      this.#enter(owner, slot, {
         region,
         low: first,
         high: last,
@@ -177,7 +177,7 @@ export class Windows {
     this.#memory.map(offset, length, region.fd, start);
     this.#unmapBehind(slot, length);
     const linear = offset + (region.fileOffset + (low - region.guestAddress) - start);
-    this.#enter(vf, slot, { region, low, high, linear });
+    this.#enter(owner, slot, { region, low, high, linear });
     this.#touch(linear + address - low);
   }
 
@@ -191,33 +191,33 @@ export class Windows {
   }
 
   /** Tells the firmware of guest addresses `low` to `high`, which begin at `linear`. */
-  #enter(vf: number, slot: number, { region, low, high, linear }: Piece): void {
+  #enter(owner: number, slot: number, { region, low, high, linear }: Piece): void {
     const chunk = Math.floor(low / SLOT_SIZE);
     const chunkOffset = low - chunk * SLOT_SIZE;
-    const owner = this.#behindIommu.has(vf) ? vf + WINDOW_BEHIND_IOMMU : vf;
-    const key = windowKey(owner, chunk);
+    const keyOwner = this.#behindIommu.has(owner) ? owner + WINDOW_BEHIND_IOMMU : owner;
+    const key = windowKey(keyOwner, chunk);
     this.#firmware.insertWindow(key, chunkOffset, high - low, linear - chunkOffset, slot);
     this.#files[slot] = region.fd;
-    this.#count(vf, 1);
+    this.#count(owner, 1);
   }
 
   /** The firmware finds the window no more; its mapping is still there. */
   #forget(slot: number): void {
-    this.#count(this.#vfOf(slot), -1);
+    this.#count(this.#ownerOf(slot), -1);
     this.#firmware.removeWindow(slot);
     this.#files[slot] = -1;
   }
 
-  #count(vf: number, change: number): void {
-    this.#counts[vf] = (this.#counts[vf] ?? 0) + change;
+  #count(owner: number, change: number): void {
+    this.#counts[owner] = (this.#counts[owner] ?? 0) + change;
     this.used += change;
   }
 
-  /** The VF that has most windows: it gives way, so that nobody takes those of all others. */
+  /** The function that has most windows: it gives way, so that nobody takes those of all others. */
   #fullest(): number {
     let fullest = 0;
-    for (let vf = 1; vf < FUNCTION_COUNT_MAX; vf++) {
-      if ((this.#counts[vf] ?? 0) > (this.#counts[fullest] ?? 0)) fullest = vf;
+    for (let owner = 1; owner < FUNCTION_COUNT_MAX; owner++) {
+      if ((this.#counts[owner] ?? 0) > (this.#counts[fullest] ?? 0)) fullest = owner;
     }
     return fullest;
   }
@@ -230,16 +230,16 @@ export class Windows {
     if (rest > 0) this.#memory.unmap(offset + length, rest);
   }
 
-  /** The VF whose window a slot holds, or −1. */
-  #vfOf(slot: number): number {
+  /** The function whose window a slot holds, or −1. */
+  #ownerOf(slot: number): number {
     const key = this.#slotKeys[(slot * SLOT_RECORD_SIZE) / 8] ?? 0n;
     return (Number(key >> 48n) % WINDOW_BEHIND_IOMMU) - 1;
   }
 }
 
-/** `(vf + 1) << 48 | chunk`, as the firmware's `translate` computes it. */
-export function windowKey(vf: number, chunk: number): bigint {
-  return (BigInt(vf + 1) << 48n) | BigInt(chunk);
+/** `(owner + 1) << 48 | chunk`, as the firmware's `translate` computes it. */
+export function windowKey(owner: number, chunk: number): bigint {
+  return (BigInt(owner + 1) << 48n) | BigInt(chunk);
 }
 
 function fileOffsetOf(region: MemoryRegion, address: number, page: number): number {

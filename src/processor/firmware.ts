@@ -31,13 +31,13 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   takeRequest(ring: number): number;
   finishRequest(ring: number, answered: number): number;
   isMidBatch(): number;
-  /** Whether a batch that waits for a window of this VF keeps others from sending. */
-  othersWait(vf: number): number;
+  /** Whether a batch that waits for a window of this function keeps others from sending. */
+  othersWait(owner: number): number;
   arm(): number;
   disarm(): void;
-  setPort(vf: number, isUp: number): void;
-  setStatic(mac: bigint, vf: number): number;
-  forgetPort(vf: number, firstSet: number, sets: number): void;
+  setPort(port: number, isUp: number): void;
+  setStatic(mac: bigint, port: number): number;
+  forgetPort(port: number, firstSet: number, sets: number): void;
   configureAgeing(seconds: number): void;
 }
 

@@ -19,7 +19,7 @@ import {
   PROCESSOR_SLOTS,
   REGISTER_CURRENT_RING,
   REGISTER_FAULT_COUNT,
-  REGISTER_INVALID_VF,
+  REGISTER_INVALID_FUNCTION,
   REGISTER_LOOP_OTHER,
   REGISTER_LOOP_PORT,
   REGISTER_NOW_SECONDS,
@@ -311,7 +311,7 @@ export class ProcessorLoop {
       }
     }
     // Memory may have come where there was none: what a VF was told about an address is forgotten.
-    this.#registers[REGISTER_INVALID_VF / 4] = 0;
+    this.#registers[REGISTER_INVALID_FUNCTION / 4] = 0;
     this.#translations.lookAhead();
     this.#requestQueues.retry(); // what a request waited for may have come
     this.#publishFigures();

@@ -5,14 +5,14 @@ import {
   EXHAUSTED_FOR_FRAME,
   REGISTER_EXHAUSTED,
   REGISTER_INVALID_ADDRESS,
-  REGISTER_INVALID_VF,
+  REGISTER_INVALID_FUNCTION,
   REGISTER_MISS_ADDRESS,
-  REGISTER_MISS_VF,
+  REGISTER_MISS_FUNCTION,
 } from '../../layout/processor.ts';
 import type { MissResult } from '../memory/windows.ts';
 import { Misses } from './misses.ts';
 
-/** What a window costs here: a twentieth of what a VF may cost in a period of 20 ms. */
+/** What a window costs here: a twentieth of what a function may cost in a period of 20 ms. */
 const WINDOW_MICROSECONDS = 250;
 const AFFORDABLE = 20;
 const BATCH_MICROSECONDS = 1500;
@@ -22,8 +22,8 @@ const PERIOD_MICROSECONDS = 20_000;
 let now: number;
 let cpu: number;
 let result: MissResult;
-let resolved: [vf: number, address: bigint][];
-/** VFs that the question whether others wait was asked for. */
+let resolved: [owner: number, address: bigint][];
+/** Functions that the question whether others wait was asked for. */
 let asked: number[];
 let othersWait: boolean;
 let misses: Misses;
@@ -38,14 +38,14 @@ beforeEach(() => {
   othersWait = true;
   new Uint8Array(view.buffer).fill(0);
   const windows = {
-    resolve: (vf: number, address: bigint) => {
+    resolve: (owner: number, address: bigint) => {
       cpu += WINDOW_MICROSECONDS;
-      resolved.push([vf, address]);
+      resolved.push([owner, address]);
       return result;
     },
   };
-  const isAsked = (vf: number) => {
-    asked.push(vf);
+  const isAsked = (owner: number) => {
+    asked.push(owner);
     return othersWait ? 1 : 0;
   };
   misses = new Misses(windows, view.buffer as ArrayBuffer, isAsked, {
@@ -58,14 +58,14 @@ function word(at: number): number {
   return view.getUint32(REGISTERS_BASE + at, true);
 }
 
-function miss(vf: number, address = 0n): void {
-  view.setUint32(REGISTERS_BASE + REGISTER_MISS_VF, vf, true);
+function miss(owner: number, address = 0n): void {
+  view.setUint32(REGISTERS_BASE + REGISTER_MISS_FUNCTION, owner, true);
   view.setBigUint64(REGISTERS_BASE + REGISTER_MISS_ADDRESS, address, true);
 }
 
 /** A batch with one miss of a receiver. False: the frame is dropped. */
-function deliver(vf: number): boolean {
-  miss(vf);
+function deliver(owner: number): boolean {
+  miss(owner);
   const before = resolved.length;
   misses.resolveDelivery();
   misses.endBatch();
@@ -73,19 +73,19 @@ function deliver(vf: number): boolean {
 }
 
 describe('the miss of a sender', () => {
-  it('opens the window, and says of what VF and where there is no memory', () => {
+  it('opens the window, and says of what function and where there is no memory', () => {
     miss(3, 0x123456789n);
     misses.resolve();
     expect(resolved).toEqual([[3, 0x123456789n]]);
-    expect(word(REGISTER_INVALID_VF)).toBe(0);
+    expect(word(REGISTER_INVALID_FUNCTION)).toBe(0);
     result = 'invalid';
     misses.resolve();
-    expect(word(REGISTER_INVALID_VF)).toBe(4);
+    expect(word(REGISTER_INVALID_FUNCTION)).toBe(4);
     const at = REGISTERS_BASE + REGISTER_INVALID_ADDRESS;
     expect(view.getBigUint64(at, true)).toBe(0x123456789n);
     result = 'mapped';
     misses.resolve();
-    expect(word(REGISTER_INVALID_VF), 'of another address').toBe(0);
+    expect(word(REGISTER_INVALID_FUNCTION), 'of another address').toBe(0);
   });
 
   it('for which no slot is free costs its frame', () => {
@@ -102,7 +102,7 @@ describe('the miss of a sender', () => {
 });
 
 describe('the miss of a receiver', () => {
-  it('is answered until its VF has had its share of the period, then dropped', () => {
+  it('is answered until its function has had its share of the period, then dropped', () => {
     for (let count = 0; count <= AFFORDABLE; count++) expect(deliver(7), `${count}`).toBe(true);
     expect(asked).toEqual([]); // nobody's rings were looked at before
     miss(7);
@@ -111,7 +111,7 @@ describe('the miss of a receiver', () => {
     expect(asked).toEqual([7]);
     misses.endBatch();
     expect(word(REGISTER_EXHAUSTED), 'of the batch before').toBe(0);
-    expect(deliver(8), 'another VF').toBe(true);
+    expect(deliver(8), 'another function').toBe(true);
   });
 
   it('is answered again in the next period', () => {
@@ -131,8 +131,8 @@ describe('the miss of a receiver', () => {
 
   it('that makes a batch long drops the rest of the batch, whoever it is for', () => {
     const windows = BATCH_MICROSECONDS / WINDOW_MICROSECONDS;
-    for (let vf = 0; vf <= windows; vf++) {
-      miss(vf);
+    for (let owner = 0; owner <= windows; owner++) {
+      miss(owner);
       misses.resolveDelivery();
     }
     expect(resolved).toHaveLength(windows + 1);

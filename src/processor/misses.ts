@@ -5,9 +5,9 @@ import {
   EXHAUSTED_FOR_FRAME,
   REGISTER_EXHAUSTED,
   REGISTER_INVALID_ADDRESS,
-  REGISTER_INVALID_VF,
+  REGISTER_INVALID_FUNCTION,
   REGISTER_MISS_ADDRESS,
-  REGISTER_MISS_VF,
+  REGISTER_MISS_FUNCTION,
 } from '../../layout/processor.ts';
 import type { Windows } from '../memory/windows.ts';
 import { elapsedMicroseconds, monotonicMicroseconds } from '../os/clock.ts';
@@ -20,10 +20,10 @@ const BATCH_MICROSECONDS_MAX = 1500;
 const LONE_BATCH_MICROSECONDS_MAX = 20_000;
 
 /**
- * CPU time that windows for what one VF receives may cost in a period while others wait to send: a
- * quarter of it.
+ * CPU time that windows for what one function receives may cost in a period while others wait to
+ * send: a quarter of it.
  */
-const VF_MICROSECONDS_MAX = 5000;
+const FUNCTION_MICROSECONDS_MAX = 5000;
 const PERIOD_MICROSECONDS = 20_000;
 
 /** Microseconds: monotonic ones (see src/os/clock.ts), and those of this thread's CPU time. */
@@ -45,7 +45,7 @@ export class Misses {
   readonly #windows: Pick<Windows, 'resolve'>;
   readonly #registers: Int32Array;
   readonly #view: DataView;
-  readonly #othersWait: (vf: number) => number;
+  readonly #othersWait: (owner: number) => number;
   readonly #clocks: MissClocks;
   readonly #spent = new Float64Array(FUNCTION_COUNT_MAX);
   #periodStart: number;
@@ -55,7 +55,7 @@ export class Misses {
   constructor(
     windows: Pick<Windows, 'resolve'>,
     buffer: ArrayBuffer,
-    othersWait: (vf: number) => number,
+    othersWait: (owner: number) => number,
     clocks = CLOCKS,
   ) {
     this.#windows = windows;
@@ -69,12 +69,12 @@ export class Misses {
   /** The sender of the next batch, or a request, lacks a window: opens it or says why not. */
   resolve(): void {
     const registers = this.#registers;
-    const vf = registers[REGISTER_MISS_VF / 4] ?? 0;
+    const owner = registers[REGISTER_MISS_FUNCTION / 4] ?? 0;
     const address = this.#view.getBigUint64(REGISTERS_BASE + REGISTER_MISS_ADDRESS, true);
-    registers[REGISTER_INVALID_VF / 4] = 0;
-    const result = this.#windows.resolve(vf, address);
+    registers[REGISTER_INVALID_FUNCTION / 4] = 0;
+    const result = this.#windows.resolve(owner, address);
     if (result === 'invalid') {
-      registers[REGISTER_INVALID_VF / 4] = vf + 1;
+      registers[REGISTER_INVALID_FUNCTION / 4] = owner + 1;
       registers[REGISTER_INVALID_ADDRESS / 4] = registers[REGISTER_MISS_ADDRESS / 4] ?? 0;
       registers[REGISTER_INVALID_ADDRESS / 4 + 1] = registers[REGISTER_MISS_ADDRESS / 4 + 1] ?? 0;
     } else if (result === 'exhausted') {
@@ -84,25 +84,25 @@ export class Misses {
 
   /** A receiver of the batch in hand lacks a window. */
   resolveDelivery(): void {
-    const vf = this.#registers[REGISTER_MISS_VF / 4] ?? 0;
+    const owner = this.#registers[REGISTER_MISS_FUNCTION / 4] ?? 0;
     const start = this.#clocks.cpu();
     if (this.#batchStart < 0) this.#batchStart = start;
     this.#renewPeriod();
-    const exhausted = this.#exhausted(vf, start - this.#batchStart);
+    const exhausted = this.#exhausted(owner, start - this.#batchStart);
     if (exhausted !== 0) {
       this.#registers[REGISTER_EXHAUSTED / 4] = exhausted;
       return;
     }
     this.resolve();
-    this.#spent[vf] = (this.#spent[vf] ?? 0) + this.#clocks.cpu() - start;
+    this.#spent[owner] = (this.#spent[owner] ?? 0) + this.#clocks.cpu() - start;
   }
 
   /** 0 while there is time left; nobody's rings are looked at before an account is used up. */
-  #exhausted(vf: number, batchMicroseconds: number): number {
+  #exhausted(owner: number, batchMicroseconds: number): number {
     if (batchMicroseconds > LONE_BATCH_MICROSECONDS_MAX) return EXHAUSTED_FOR_BATCH;
     const isBatchLong = batchMicroseconds > BATCH_MICROSECONDS_MAX;
-    if (!isBatchLong && (this.#spent[vf] ?? 0) <= VF_MICROSECONDS_MAX) return 0;
-    if (this.#othersWait(vf) === 0) return 0;
+    if (!isBatchLong && (this.#spent[owner] ?? 0) <= FUNCTION_MICROSECONDS_MAX) return 0;
+    if (this.#othersWait(owner) === 0) return 0;
     return isBatchLong ? EXHAUSTED_FOR_BATCH : EXHAUSTED_FOR_FRAME;
   }
 

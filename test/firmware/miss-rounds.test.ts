@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { REGISTER_MISS_VF, TURN_MISSED } from '../../layout/processor.ts';
+import { REGISTER_MISS_FUNCTION, TURN_MISSED } from '../../layout/processor.ts';
 import { plainFrame } from '../../src/testing/frames.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
 
@@ -49,7 +49,7 @@ describe('a VF whose rings lack windows', () => {
       send(BUSY, 290);
       wire.received(SINK);
       const flags = wire.host.turn();
-      const isMine = wire.host.register(REGISTER_MISS_VF) === SCATTERED;
+      const isMine = wire.host.register(REGISTER_MISS_FUNCTION) === SCATTERED;
       if ((flags & TURN_MISSED) !== 0 && isMine) misses += 1;
       if (sentBy(BUSY) === before) continue;
       before = sentBy(BUSY);
