@@ -14,16 +14,9 @@ const BYSTANDERS = [2, 3] as const;
 
 /**
  * What a bystander's ring that is ready may wait for its processor, in that processor's own CPU
- * time: work of the kernel for it counts, what other processes do does not.
+ * time: work of the kernel for it counts, what other processes or the host do does not.
  */
 const SILENCE_MICROSECONDS_MAX = 5000;
-
-/**
- * The two longest may be longer. On a machine that is virtual itself a thread's time includes what
- * the host takes: a flush of TLBs waits until the host runs the other CPU. What an attack costs, it
- * costs again and again.
- */
-const LONE_SILENCE_MICROSECONDS_MAX = 25_000;
 
 /** Of the VFs of a NIC that has added them one after another: with a control queue, in blocks. */
 export const RINGS_PER_VF = Math.ceil((CONTROL_QUEUE + 1) / RING_BLOCK_SIZE) * RING_BLOCK_SIZE;
@@ -52,7 +45,7 @@ export class HostileLab {
   }
 
   static async start(options: TestNicOptions = {}): Promise<HostileLab> {
-    const gauge = new SilenceGauge(BYSTANDERS.map((number) => number * RINGS_PER_VF + 1));
+    const gauge = await SilenceGauge.start(BYSTANDERS.map((number) => number * RINGS_PER_VF + 1));
     const lab = await TestNic.start({ ...options, vfs: 4 });
     const target = await lab.connect(TARGET);
     const first = await lab.connect(BYSTANDERS[0]);
@@ -121,19 +114,18 @@ export class HostileLab {
 
   async close(): Promise<void> {
     await this.lab.close();
-    this.#gauge.close();
+    await this.#gauge.close();
   }
 
   #expectNoSilence(): void {
     const silences = this.#gauge.longest();
-    const [longest, last] = [silences[0], silences.at(-1)];
+    const longest = silences[0];
     const all = silences.map(({ cpuMicroseconds }) => (cpuMicroseconds / 1000).toFixed(2));
     const silence = `${all.join(', ')} ms of the processor's time`;
     const clock = longest?.wallMilliseconds.toFixed(1);
     console.log(`bystanders waited ${silence} at most; the first: ${clock} ms by the clock`);
-    expect(last?.cpuMicroseconds, 'the gauge works').toBeGreaterThan(0);
-    expect(last?.cpuMicroseconds, silence).toBeLessThanOrEqual(SILENCE_MICROSECONDS_MAX);
-    expect(longest?.cpuMicroseconds, silence).toBeLessThanOrEqual(LONE_SILENCE_MICROSECONDS_MAX);
+    expect(longest?.cpuMicroseconds, 'the gauge works').toBeGreaterThan(0);
+    expect(longest?.cpuMicroseconds, silence).toBeLessThanOrEqual(SILENCE_MICROSECONDS_MAX);
   }
 
   /** Everything that is counted when something goes wrong. */

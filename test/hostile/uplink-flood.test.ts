@@ -40,7 +40,7 @@ let far: FarEnd;
 let isOver: boolean;
 
 beforeEach(async () => {
-  gauge = new SilenceGauge([UPLINK * RINGS_PER_VF + 1]);
+  gauge = await SilenceGauge.start([UPLINK * RINGS_PER_VF + 1]);
   lab = await TestNic.start({ vfs: 3 });
   receiver = await lab.connect(RECEIVER);
   await lab.connect(SINK, { isRaw: true });
@@ -59,7 +59,7 @@ beforeEach(async () => {
 afterEach(async () => {
   far.close();
   await lab.close();
-  gauge.close();
+  await gauge.close();
 });
 
 /** A frame for the sink, in many pieces. */

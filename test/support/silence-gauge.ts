@@ -1,6 +1,13 @@
 import { setEnvironmentData } from 'node:worker_threads';
 import { PROCESSOR_COUNT_MAX } from '../../layout/limits.ts';
-import { SILENCE, SILENCE_KEY, SILENCES_KEPT, silenceOf } from './silence-record.ts';
+import {
+  SILENCE,
+  SILENCE_KEY,
+  SILENCES_KEPT,
+  type SilenceData,
+  silenceOf,
+} from './silence-record.ts';
+import { StandstillWatch } from './standstills.ts';
 
 const HOOK = new URL('../../build/test/support/silence-hook.js', import.meta.url);
 
@@ -11,17 +18,25 @@ export interface Silence {
 
 /**
  * How long rings that were ready waited for their processor, in CPU time of that processor: see
- * silence-hook.ts. Create it before the NIC, since each processor loads the hook with its thread.
+ * silence-hook.ts. Start it before the NIC, since each processor loads the hook with its thread.
  */
 export class SilenceGauge {
-  readonly #record = new Float64Array(new SharedArrayBuffer(SILENCE.SIZE * 8));
+  readonly #memory = new SharedArrayBuffer(SILENCE.SIZE * 8);
+  readonly #record = new Float64Array(this.#memory);
+  readonly #standstills: StandstillWatch;
   readonly #options = process.env.NODE_OPTIONS;
 
   /** `rings`: the transmit rings that must not wait. */
-  constructor(rings: readonly number[]) {
+  static async start(rings: readonly number[]): Promise<SilenceGauge> {
+    return new SilenceGauge(rings, await StandstillWatch.start());
+  }
+
+  private constructor(rings: readonly number[], standstills: StandstillWatch) {
+    this.#standstills = standstills;
     this.#record[SILENCE.RING_COUNT] = rings.length;
     this.#record.set(rings, SILENCE.RINGS);
-    setEnvironmentData(SILENCE_KEY, this.#record.buffer);
+    const data: SilenceData = { record: this.#memory, standstills: this.#standstills.memory };
+    setEnvironmentData(SILENCE_KEY, data);
     process.env.NODE_OPTIONS = `${this.#options ?? ''} --import ${HOOK.href}`;
   }
 
@@ -54,7 +69,8 @@ export class SilenceGauge {
     return this.#record[SILENCE.SERVED + index] ?? 0;
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    await this.#standstills.close();
     setEnvironmentData(SILENCE_KEY, undefined);
     if (this.#options === undefined) delete process.env.NODE_OPTIONS;
     else process.env.NODE_OPTIONS = this.#options;

@@ -10,7 +10,15 @@ import {
 } from '../../layout/virtqueue.ts';
 import { threadCpuMicroseconds } from '../../src/os/cpu-time.ts';
 import type { Firmware } from '../../src/processor/firmware.ts';
-import { SILENCE, SILENCE_KEY, SILENCES_KEPT, silenceOf } from './silence-record.ts';
+import {
+  SILENCE,
+  SILENCE_KEY,
+  SILENCES_KEPT,
+  type SilenceData,
+  silenceOf,
+} from './silence-record.ts';
+import { milliseconds } from './standstill-record.ts';
+import { stoodStill } from './standstills.ts';
 
 // Loaded into each processor's thread before its own code (node --import). It reads the rings of
 // bystanders before and after each turn, and records how much CPU time of this thread passed
@@ -21,7 +29,10 @@ import { SILENCE, SILENCE_KEY, SILENCES_KEPT, silenceOf } from './silence-record
 //
 // The moment at which the guest made a ring ready is unknown: the time counts from the last reading
 // that found it not ready. So the recorded time is never too short, and does not depend on other
-// load on the machine.
+// load on the machine. Time in which the machine itself stood still is subtracted: see standstills.
+
+/** Silences shorter than this are recorded as they are, with standstills: nobody minds them. */
+const NOTABLE_MICROSECONDS = 2000;
 
 /** A silence of this length is recorded before it ends. */
 const HOPELESS_MICROSECONDS = 50_000;
@@ -37,13 +48,15 @@ interface Watched {
 
 class SilenceHook {
   readonly #record: Float64Array;
+  readonly #standstills: Float64Array;
   readonly #view: DataView;
   readonly #watched: Watched[] = [];
   #processor = 0;
   #epoch = 0;
 
-  constructor(record: Float64Array, memory: WebAssembly.Memory) {
-    this.#record = record;
+  constructor({ record, standstills }: SilenceData, memory: WebAssembly.Memory) {
+    this.#record = new Float64Array(record);
+    this.#standstills = new Float64Array(standstills);
     this.#view = new DataView(memory.buffer);
   }
 
@@ -81,7 +94,7 @@ class SilenceHook {
 
   #watch(ring: number, index: number): void {
     const place = this.#placeOf(ring);
-    const wall = performance.now();
+    const wall = milliseconds();
     this.#watched.push({ ring, index, place, cpu: threadCpuMicroseconds(), wall });
   }
 
@@ -98,7 +111,7 @@ class SilenceHook {
 
   #look(): void {
     const cpu = threadCpuMicroseconds();
-    const wall = performance.now();
+    const wall = milliseconds();
     const epoch = this.#record[SILENCE.EPOCH] ?? 0;
     const isNew = epoch !== this.#epoch;
     this.#record[SILENCE.NOW + this.#processor] = cpu;
@@ -121,7 +134,22 @@ class SilenceHook {
       watched.wall = wall;
     }
     // One record for all rings: they wait for the same thing.
-    if (longestCpu > 0) this.#note(longestCpu, longestWall);
+    if (longestCpu <= 0) return;
+    if (longestCpu > NOTABLE_MICROSECONDS) {
+      const stood = stoodStill(this.#standstills, wall - longestWall, wall);
+      longestCpu = Math.max(1, longestCpu - 1000 * stood);
+      this.#beginAgain(cpu);
+    }
+    this.#note(longestCpu, longestWall);
+  }
+
+  /** What the gauge itself has taken is no silence. */
+  #beginAgain(since: number): void {
+    const cpu = threadCpuMicroseconds();
+    const wall = milliseconds();
+    for (const watched of this.#watched) {
+      if (watched.cpu === since) Object.assign(watched, { cpu, wall });
+    }
   }
 
   /** Inserts a silence among the longest. */
@@ -137,15 +165,15 @@ class SilenceHook {
 }
 
 const shared = isMainThread ? undefined : getEnvironmentData(SILENCE_KEY);
-if (shared instanceof SharedArrayBuffer) {
-  const record = new Float64Array(shared);
+if (shared !== undefined) {
+  const data = shared as unknown as SilenceData;
   WebAssembly.Instance = new Proxy(WebAssembly.Instance, {
     construct(
       target,
       [module, imports]: [WebAssembly.Module, { env: { memory: WebAssembly.Memory } }],
     ) {
       const firmware = new target(module, imports).exports as unknown as Firmware;
-      return { exports: new SilenceHook(record, imports.env.memory).wrap(firmware) };
+      return { exports: new SilenceHook(data, imports.env.memory).wrap(firmware) };
     },
   });
 }

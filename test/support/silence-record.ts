@@ -3,6 +3,13 @@ import { PROCESSOR_COUNT_MAX } from '../../layout/limits.ts';
 /** The key of the record in the environment data of worker threads. */
 export const SILENCE_KEY = 'heddle/silence';
 
+export interface SilenceData {
+  /** See SILENCE. */
+  record: SharedArrayBuffer;
+  /** See standstills.ts. */
+  standstills: SharedArrayBuffer;
+}
+
 const RINGS_MAX = 16;
 /** Number of the longest silences that are kept for each processor. */
 export const SILENCES_KEPT = 3;

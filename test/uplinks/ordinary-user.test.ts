@@ -149,7 +149,8 @@ describe('an ordinary user', () => {
       const outcome = addUplink(config, { capabilities, lockedBytes: 0x200000 });
       expect(outcome.code).toBe('HEDDLE_UPLINK_XDP_MEMLOCK');
       expect(outcome.message).toContain('RLIMIT_MEMLOCK');
-      expect(outcome.message).toContain('8 MiB for near, 2 MiB allowed');
+      expect(outcome.message).toContain('on near: it locks 8 MiB');
+      expect(outcome.message).toContain('allows this user 2 MiB');
       expect(outcome.hint).toContain('ulimit -l');
     } finally {
       ip('link delete near');

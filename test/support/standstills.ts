@@ -1,0 +1,82 @@
+import { Worker } from 'node:worker_threads';
+import { cpusOf, THIS_THREAD } from '../../src/os/cpu-affinity.ts';
+import {
+  cpusIn,
+  milliseconds,
+  STANDSTILLS_KEPT,
+  standstillRecord,
+  standstillsOf,
+} from './standstill-record.ts';
+
+const WATCH = new URL('../../build/test/support/standstill-watch.js', import.meta.url);
+
+/** Longer than a CPU stands still; then the watch has ended. */
+const SEEN_MILLISECONDS_MAX = 1000;
+
+/**
+ * Watches when the CPUs of a virtual machine stand still, because the host does something else with
+ * them. The kernel takes it for time of the thread that runs, and a thread that waits for the other
+ * CPU, as the one that flushes its TLB does, waits for the host as well.
+ */
+export class StandstillWatch {
+  readonly memory: SharedArrayBuffer;
+  readonly #workers: Worker[];
+
+  private constructor(memory: SharedArrayBuffer, workers: Worker[]) {
+    this.memory = memory;
+    this.#workers = workers;
+  }
+
+  static async start(): Promise<StandstillWatch> {
+    const cpus = cpusOf(THIS_THREAD);
+    const memory = standstillRecord(Math.max(...cpus) + 1);
+    const workers = await Promise.all(cpus.map((cpu) => startWatch(memory, cpu)));
+    return new StandstillWatch(memory, workers);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+}
+
+async function startWatch(memory: SharedArrayBuffer, cpu: number): Promise<Worker> {
+  const env = { PATH: process.env.PATH };
+  const worker = new Worker(WATCH, { workerData: { memory, cpu }, env, execArgv: [] });
+  await new Promise<void>((settle) => {
+    worker.once('message', () => settle());
+    worker.once('error', (error) => {
+      console.log(`standstills of CPU ${cpu} go unseen: ${error.message}`);
+      settle();
+    });
+  });
+  worker.unref();
+  return worker;
+}
+
+/** For how many milliseconds since `start` some CPU has stood still; times as of `milliseconds`. */
+export function stoodStill(record: Float64Array, start: number, end: number): number {
+  const spans: [number, number][] = [];
+  for (let cpu = 0; cpu < cpusIn(record); cpu++) spans.push(...spansOf(record, cpu, end));
+  let total = 0;
+  let covered = start;
+  for (const [from, to] of spans.sort((a, b) => a[0] - b[0])) {
+    const [first, last] = [Math.max(from, covered), Math.min(to, end)];
+    if (last <= first) continue;
+    total += last - first;
+    covered = last;
+  }
+  return total;
+}
+
+/** The standstills of one CPU, once all up to `end` are known. */
+function spansOf(record: Float64Array, cpu: number, end: number): [number, number][] {
+  const { seen, count, at } = standstillsOf(cpu);
+  if (record[seen] === 0) return [];
+  while ((record[seen] ?? 0) < end && milliseconds() < end + SEEN_MILLISECONDS_MAX);
+  const known = record[count] ?? 0;
+  const spans: [number, number][] = [];
+  for (let number = Math.max(0, known - STANDSTILLS_KEPT); number < known; number++) {
+    spans.push([record[at(number)] ?? 0, record[at(number) + 1] ?? 0]);
+  }
+  return spans;
+}
