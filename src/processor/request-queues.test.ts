@@ -22,6 +22,8 @@ const WITHOUT_END = 1000;
 /** Guests whose every request takes so many windows that are not open, and is broken then. */
 class FakeFirmware {
   windows = 0;
+  /** What becomes of a request whose windows are all open. */
+  result = REQUEST_BROKEN;
   /** Requests that each ring still has. */
   readonly waiting = new Map<number, number>();
   readonly taken = new Map<number, number>();
@@ -50,7 +52,7 @@ class FakeFirmware {
     this.work += 1;
     if (this.work > WITHOUT_END) throw new Error('one look went on and on');
     if (this.#open < this.windows) return REQUEST_MISSED;
-    return REQUEST_BROKEN;
+    return this.result;
   }
 
   finishRequest(ring: number): number {
@@ -73,9 +75,14 @@ let reports: Report[];
 let view: DataView;
 
 beforeEach(() => {
-  firmware = new FakeFirmware();
   cpu = 0;
   reports = [];
+  begin();
+});
+
+/** A processor begins: the first one, or another in its place. */
+function begin(): void {
+  firmware = new FakeFirmware();
   const buffer = new ArrayBuffer(REQUEST_BASE + REQUEST_ANSWER + 64);
   view = new DataView(buffer);
   queues = new RequestQueues(
@@ -89,7 +96,7 @@ beforeEach(() => {
     },
     () => cpu,
   );
-});
+}
 
 /** The number of the first request queue. */
 const RING = 100;
@@ -202,4 +209,21 @@ describe('a look at the request queues', () => {
     expect(firmware.taken.get(asking)).toBe(1);
     expect(firmware.looks, 'the request, and that there is no other').toBe(2);
   });
+});
+
+it('an answer for a processor that has died fits no request of the one in its place', () => {
+  const ask = (): number => {
+    firmware.result = 0;
+    attach(1, 1);
+    look();
+    const report = reports.pop();
+    return report?.kind === 'request' ? report.id : Number.NaN;
+  };
+  const old = ask();
+  begin();
+  const id = ask();
+  queues.answer(RING, old, new Uint8Array(1));
+  expect(queues.isDue, 'late').toBe(false);
+  queues.answer(RING, id, new Uint8Array(1));
+  expect(queues.isDue, 'its own').toBe(true);
 });

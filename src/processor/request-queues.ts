@@ -17,6 +17,7 @@ import {
   REQUEST_UNTRANSLATED,
 } from '../../layout/processor.ts';
 import { RING_FAULT, RING_FAULT_CHAIN } from '../../layout/virtqueue.ts';
+import { monotonicMicroseconds } from '../os/clock.ts';
 import { threadCpuMicroseconds } from '../os/cpu-time.ts';
 import { Countdown } from './countdown.ts';
 import type { Firmware } from './firmware.ts';
@@ -95,7 +96,11 @@ export class RequestQueues {
   #costLeft = 0;
   #lookStart = 0;
   readonly #countdown = new Countdown(POLL_ROUNDS);
-  #lastId = 0;
+  /**
+   * Starts where the clock stands: an answer that was meant for a processor that has died must not
+   * fit a request of the one in its place.
+   */
+  #lastId = monotonicMicroseconds();
   #isDue = false;
 
   /** `cpuMicroseconds`: the CPU time of this thread. */

@@ -185,9 +185,11 @@ export class Vf implements Device, SwitchPort {
 
   /** All that it holds is another one's, which is made from what this one saves. */
   async handOver(): Promise<void> {
-    await this.#attachment.handOver();
-    await this.#linkChange;
-    this.rings.handOver();
+    await everyStep(`hand over VF ${this.name}`, [
+      () => this.#attachment.handOver(),
+      () => this.#linkChange,
+      () => this.rings.handOver(),
+    ]);
   }
 
   async close(): Promise<void> {
