@@ -21,8 +21,10 @@ import {
 } from '../../src/vhost-user/message.ts';
 import { isRaised } from '../support/event-fd.ts';
 import { openFdCount } from '../support/file-descriptors.ts';
+import { hastened } from '../support/hastened.ts';
 import { ATTACKER, HostileLab } from './hostile-lab.ts';
 import { SOCKET_CASES, type SocketCase, WRONG_RINGS } from './socket-cases.ts';
+import { MESSAGE_TIMEOUT_MS } from './vmm-cases.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -163,7 +165,8 @@ describe('a malicious front-end', () => {
 
   it('half a header, then silence: closed after a while, and the next front-end is served', async () => {
     await hostile.withBystanders(async () => {
-      await expectClosed(header(1, 1, 0).subarray(0, 6));
+      const begun = header(1, 1, 0).subarray(0, 6);
+      await hastened(MESSAGE_TIMEOUT_MS, () => expectClosed(begun));
       expect(hostile.lab.nic.vf('vf0').lastFault).toMatch(/unfinished/);
       const next = connect();
       await next.ask('GET_FEATURES');

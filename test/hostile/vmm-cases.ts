@@ -32,7 +32,12 @@ export interface VmmCase {
   attack: (vmm: Vmm) => Promise<void>;
   /** The NIC ends the connection. */
   isTurnedOut?: boolean;
+  /** After so long. */
+  deadlineMs?: number;
 }
+
+/** What a front-end has to finish a message: src/vhost-user/connection.ts. */
+export const MESSAGE_TIMEOUT_MS = 5000;
 
 const EFD_SEMAPHORE = 1;
 const ROUNDS = 200;
@@ -243,6 +248,7 @@ const SOCKET: readonly VmmCase[] = [
   {
     title: 'stops in the middle of a request, with its rings running',
     isTurnedOut: true,
+    deadlineMs: MESSAGE_TIMEOUT_MS,
     attack: async (vmm) => {
       const message = writeMessage(FrontendRequest.SET_VRING_NUM, 0, writeVringState(0, 64));
       vmm.guest.frontEnd.sendRaw(message.subarray(0, 15));

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plainFrame } from '../../src/testing/frames.ts';
+import { hastened } from '../support/hastened.ts';
 import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 import { VMM_CASES, type VmmCase } from './vmm-cases.ts';
 
@@ -18,12 +19,15 @@ for (const processors of [1, 2]) {
       await hostile.close();
     });
 
-    async function run({ attack, isTurnedOut = false }: VmmCase): Promise<void> {
+    async function run({ attack, isTurnedOut = false, deadlineMs }: VmmCase): Promise<void> {
       const { lab } = hostile;
       const guest = await lab.connect(ATTACKER, { isRaw: false });
       const gone = lab.next('disconnect', ATTACKER);
-      await attack({ guest, mac: lab.mac(ATTACKER), to: lab.mac(TARGET) });
-      if (isTurnedOut) await gone; // the NIC ends it by itself
+      const turn = async (): Promise<void> => {
+        await attack({ guest, mac: lab.mac(ATTACKER), to: lab.mac(TARGET) });
+        if (isTurnedOut) await gone; // the NIC ends it by itself
+      };
+      await (deadlineMs === undefined ? turn() : hastened(deadlineMs, turn));
       guest.close();
       await gone;
     }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, type TestContext, test } from 
 import { assertBalanced } from '../support/assert-balanced.ts';
 import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
 import { canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
+import { STREAM_MIB } from './traffic.ts';
 
 const HOST = '10.0.0.254';
 const ROUNDS = 4;
@@ -43,7 +44,7 @@ interface Round {
 async function round(gro: boolean): Promise<Round> {
   await lab.nic.setVf('vm1', { gro });
   const before = lab.nic.stats().vfs[0]?.rx;
-  const output = await lab.guest('vm1').run(`iperf3 -c ${HOST} -t 3 -J -R`, 30);
+  const output = await lab.guest('vm1').run(`iperf3 -c ${HOST} -n ${STREAM_MIB}M -J -R`, 90);
   const after = lab.nic.stats().vfs[0]?.rx;
   const { end } = JSON.parse(output) as { end: { sum_received: { bits_per_second: number } } };
   return {

@@ -3,10 +3,11 @@
 
 import type { Guest } from '../../src/demo/guest/guest.ts';
 import { addressOf } from './laboratory.ts';
+import { STREAM_MIB } from './traffic.ts';
 
 export type IpVersion = 4 | 6;
 
-const graceSeconds = 30;
+const iperfSeconds = 90;
 const streamSeconds = 100;
 
 /** vm7 is fd00::7. */
@@ -47,37 +48,32 @@ killall -q iperf3
 iperf3 --server --daemon
 until netstat -ltn | grep -q :5201; do usleep 20000; done`;
 
-async function iperf(from: Guest, to: Guest, version: IpVersion, words: string, seconds: number) {
+async function iperf(from: Guest, to: Guest, version: IpVersion, words: string) {
   await to.run(serverScript);
   const address = version === 4 ? addressOf(to.name) : addressSix(to.name);
-  const command = `iperf3 --json --interval 0 --client ${address} ${words} --time ${seconds}`;
-  const output = await from.run(command, seconds + graceSeconds);
+  const command = `iperf3 --json --interval 0 --client ${address} ${words}`;
+  const output = await from.run(command, iperfSeconds);
   // Warnings come first.
   const report = JSON.parse(output.slice(output.indexOf('{'))) as IperfReport;
   if (report.error !== undefined) throw new Error(`iperf3: ${report.error}`);
   return report.end;
 }
 
-/** TCP for some seconds; returns the Mbit/s that arrived. */
-export async function tcpMbps(
-  from: Guest,
-  to: Guest,
-  version: IpVersion,
-  seconds: number,
-): Promise<number> {
-  const { sum_received: sum } = await iperf(from, to, version, '', seconds);
+/** Some TCP; returns the Mbit/s that arrived. */
+export async function tcpMbps(from: Guest, to: Guest, version: IpVersion): Promise<number> {
+  const { sum_received: sum } = await iperf(from, to, version, `--bytes ${STREAM_MIB}M`);
   return (sum?.bits_per_second ?? 0) / 1e6;
 }
 
-/** UDP for a second, slowly enough that only a bug loses any. */
+/** UDP for half a second, slowly enough that only a bug loses any. */
 export async function datagrams(
   from: Guest,
   to: Guest,
   version: IpVersion,
   length: number,
 ): Promise<{ sent: number; lost: number }> {
-  const words = `--udp --bitrate 4M --length ${length}`;
-  const { sum } = await iperf(from, to, version, words, 1);
+  const words = `--udp --bitrate 4M --length ${length} --bytes 256K`;
+  const { sum } = await iperf(from, to, version, words);
   if (sum === undefined) throw new Error('iperf3 tells no sum');
   return { sent: sum.packets, lost: sum.lost_packets };
 }

@@ -37,8 +37,8 @@ describe('guests with packed rings', () => {
   ] as const)('talk: %s and %s', async (from, to) => {
     const [first, second] = [lab.guest(from), lab.guest(to)];
     expect(await ping(first, to, 20)).toEqual({ sent: 20, answered: 20 });
-    expect(await stream(first, second, { seconds: 3 })).toBeGreaterThan(10);
-    expect(await stream(first, second, { seconds: 3, isReverse: true })).toBeGreaterThan(10);
+    expect(await stream(first, second)).toBeGreaterThan(10);
+    expect(await stream(first, second, { isReverse: true })).toBeGreaterThan(10);
   });
 
   test('move 64 MiB through TCP and agree on its SHA-256', async () => {
@@ -63,27 +63,19 @@ describe('guests with packed rings', () => {
     const vm1 = lab.guest('vm1');
     await vm1.run('rmmod virtio_net && load-drivers && network');
     await reach(vm1, 'vm2');
-    expect(await stream(vm1, lab.guest('vm2'), { seconds: 2 })).toBeGreaterThan(10);
-  });
-});
-
-describe('a guest with packed rings', () => {
-  let lab: Laboratory;
-
-  openLaboratory({ guests: 2, special: { vm1: PACKED } }, (opened) => {
-    lab = opened;
+    expect(await stream(vm1, lab.guest('vm2'))).toBeGreaterThan(10);
   });
 
   // QEMU names the place where the rings once began; the NIC left them elsewhere, and noted where.
-  test('outlives a restart of the NIC', async () => {
-    const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
+  // The last test: counters start over.
+  test('outlive a restart of the NIC, next to one with split rings', async () => {
+    const [vm1, vm3] = [lab.guest('vm1'), lab.guest('vm3')];
     for (let round = 0; round < 2; round++) {
-      expect(await stream(vm1, vm2, { seconds: 1 })).toBeGreaterThan(1);
+      expect(await stream(vm1, vm3)).toBeGreaterThan(1);
       await lab.restartNic();
-      await reach(vm2, 'vm1');
-      expect(await ping(vm1, 'vm2', 10)).toEqual({ sent: 10, answered: 10 });
+      await reach(vm3, 'vm1');
+      expect(await ping(vm1, 'vm3', 10)).toEqual({ sent: 10, answered: 10 });
     }
-    expect(await stream(vm1, vm2, { seconds: 2, isReverse: true })).toBeGreaterThan(10);
-    assertBalanced(lab.nic.stats());
+    expect(await stream(vm1, vm3, { isReverse: true })).toBeGreaterThan(10);
   }, 120_000);
 });

@@ -23,8 +23,8 @@ describe('two Linux guests whose ports are configured while they run', () => {
     expect(await ping(vm1, 'vm2', 3)).toEqual(NONE);
     await lab.nic.setVf('vm2', { vlan: { trunk: [10, 20], native: 10 } });
     await reach(vm1, 'vm2');
-    expect(await stream(vm1, vm2, { seconds: 2 })).toBeGreaterThan(10);
-    expect(await stream(vm1, vm2, { seconds: 2, isReverse: true })).toBeGreaterThan(10);
+    expect(await stream(vm1, vm2)).toBeGreaterThan(10);
+    expect(await stream(vm1, vm2, { isReverse: true })).toBeGreaterThan(10);
     await lab.nic.setVf('vm2', { vlan: { access: 20 } });
     expect(await ping(vm1, 'vm2', 3)).toEqual(NONE);
     for (const name of ['vm1', 'vm2']) await lab.nic.setVf(name, { vlan: {} });

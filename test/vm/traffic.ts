@@ -1,10 +1,13 @@
 // What guests do to each other in tests.
 
 import type { Guest } from '../../src/demo/guest/guest.ts';
-import { type StreamOptions, streamMbps } from '../../src/demo/guest/tcp-stream.ts';
+import { streamMbps } from '../../src/demo/guest/tcp-stream.ts';
 import { addressOf } from './laboratory.ts';
 
 const transferSeconds = 90;
+
+/** What a stream moves: some hundred super-frames go a few times round a ring, and show a rate. */
+export const STREAM_MIB = 64;
 
 /** Waits until the peer answers: right after a start the first tries may find no link. */
 export async function reach(from: Guest, to: string): Promise<void> {
@@ -16,9 +19,14 @@ export interface PingResult {
   readonly answered: number;
 }
 
-export async function ping(from: Guest, to: string, count: number): Promise<PingResult> {
+export async function ping(
+  from: Guest,
+  to: string,
+  count: number,
+  { intervalSeconds = 0.02 } = {},
+): Promise<PingResult> {
   const { output } = await from.attempt(
-    `ping -c ${count} -i 0.1 -W 2 ${addressOf(to)}`,
+    `ping -c ${count} -i ${intervalSeconds} -W 2 ${addressOf(to)}`,
     count + 10,
   );
   const match = output.match(/(\d+) packets transmitted, (\d+) packets received/);
@@ -26,9 +34,16 @@ export async function ping(from: Guest, to: string, count: number): Promise<Ping
   return { sent: Number(match[1]), answered: Number(match[2]) };
 }
 
+interface Streaming {
+  /** Instead of `STREAM_MIB`. */
+  seconds?: number;
+  isReverse?: boolean;
+  connections?: number;
+}
+
 /** TCP between two guests; returns the Mbit/s that arrived. */
-export function stream(from: Guest, to: Guest, options: StreamOptions): Promise<number> {
-  return streamMbps(from, to, addressOf(to.name), options);
+export function stream(from: Guest, to: Guest, options: Streaming = {}): Promise<number> {
+  return streamMbps(from, to, addressOf(to.name), { mebibytes: STREAM_MIB, ...options });
 }
 
 export interface TransferResult {

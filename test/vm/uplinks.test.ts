@@ -7,6 +7,7 @@ import { enterNamespace, ip, linkStats, namespaceMissing } from '../support/name
 import { untilSame } from '../support/wait-until.ts';
 import { xdpMissing } from '../support/xdp.ts';
 import { canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
+import { STREAM_MIB } from './traffic.ts';
 
 const HOST = '10.0.0.254';
 const PAGE = 'a page of the host\n';
@@ -49,7 +50,9 @@ async function fetchPage(lab: Laboratory): Promise<void> {
 /** TCP to the host, or from it (-R), passes the uplink in frames that nobody cuts on the way. */
 async function checkSuperFrames(lab: Laboratory, direction: '' | '-R'): Promise<void> {
   const before = lab.nic.stats().uplinks[0];
-  const output = await lab.guest('vm1').run(`iperf3 -c ${HOST} -t 3 -J ${direction}`, 30);
+  const output = await lab
+    .guest('vm1')
+    .run(`iperf3 -c ${HOST} -n ${STREAM_MIB}M -J ${direction}`, 90);
   const { end } = JSON.parse(output) as { end: { sum_received: { bits_per_second: number } } };
   const mbps = Math.round(end.sum_received.bits_per_second / 1e6);
   const after = lab.nic.stats().uplinks[0];
@@ -169,7 +172,9 @@ describe('a guest on AF_XDP', () => {
 
   test.each(['', '-R'])('moves TCP in whole frames %s', async (direction) => {
     const before = lab.nic.stats().uplinks[0];
-    const output = await lab.guest('vm1').run(`iperf3 -c ${HOST} -t 3 -J ${direction}`, 30);
+    const output = await lab
+      .guest('vm1')
+      .run(`iperf3 -c ${HOST} -n ${STREAM_MIB}M -J ${direction}`, 90);
     const { end } = JSON.parse(output) as { end: { sum_received: { bits_per_second: number } } };
     const mbps = Math.round(end.sum_received.bits_per_second / 1e6);
     console.log(`AF_XDP, TCP ${direction === '' ? 'to' : 'from'} the network: ${mbps} Mbit/s`);

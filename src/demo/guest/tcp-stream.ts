@@ -2,13 +2,15 @@
 
 import type { Guest } from './guest.ts';
 
-export interface StreamOptions {
-  readonly seconds: number;
+/** For how long, or how much. */
+export type StreamAmount = { readonly seconds: number } | { readonly mebibytes: number };
+
+export type StreamOptions = StreamAmount & {
   /** Data flows from the server to the client. */
   readonly isReverse?: boolean;
   /** How many TCP connections at a time. */
   readonly connections?: number;
-}
+};
 
 interface IperfReport {
   readonly error?: string;
@@ -17,6 +19,8 @@ interface IperfReport {
 
 /** Time for a stream to end: slow guests have long queues to empty. */
 const graceSeconds = 30;
+/** A stream that is slower than this (8 Mbit/s) is given up. */
+const mebibytesPerSecondMin = 1;
 
 // A new server for each stream: one whose client has vanished waits for it.
 const serverScript = `
@@ -32,11 +36,19 @@ export async function streamMbps(
   options: StreamOptions,
 ): Promise<number> {
   await server.run(serverScript);
-  const { seconds, isReverse = false, connections = 1 } = options;
-  const words = ['iperf3 --json --interval 0', `--client ${serverAddress} --time ${seconds}`];
+  const { isReverse = false, connections = 1 } = options;
+  const { words: amount, secondsMax } = wordsOf(options);
+  const words = ['iperf3 --json --interval 0', `--client ${serverAddress} ${amount}`];
   words.push(`--parallel ${connections}`);
   if (isReverse) words.push('--reverse');
-  return receivedMbps(await client.run(words.join(' '), seconds + graceSeconds));
+  return receivedMbps(await client.run(words.join(' '), secondsMax + graceSeconds));
+}
+
+/** What iperf3 is told, and how long it may take for that. */
+function wordsOf(amount: StreamAmount): { words: string; secondsMax: number } {
+  if ('seconds' in amount) return { words: `--time ${amount.seconds}`, secondsMax: amount.seconds };
+  const { mebibytes } = amount;
+  return { words: `--bytes ${mebibytes}M`, secondsMax: mebibytes / mebibytesPerSecondMin };
 }
 
 function receivedMbps(output: string): number {
