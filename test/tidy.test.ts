@@ -91,6 +91,14 @@ function importsOf(path: string): string[] {
   });
 }
 
+/** What is loaded together with a file: neither its types, nor what it imports when it runs. */
+function loadedWith(path: string): string[] {
+  const found = [...textOf(path).matchAll(/^(?:import|export) (?!type\b)[^;']*from '([^']+)'/gm)];
+  return found.map(([, specifier = '']) =>
+    specifier.startsWith('.') ? normalize(join(dirname(path), specifier)) : specifier,
+  );
+}
+
 /** src/os/poller.ts → os; src/index.ts → index. */
 function roomOf(path: string): string {
   return (path.split('/')[1] ?? '').replace(/\.ts$/, '');
@@ -219,6 +227,20 @@ describe('imports', () => {
       path.startsWith('src/os/') || /^test\/support\/(tap|namespace)\.ts$/.test(path);
     const wrong = importers.filter((path) => !isAllowed(path));
     expect(wrong).toEqual([]);
+  });
+
+  it('the command loads nothing but commander before it knows what it is to do', () => {
+    const loaded = new Set<string>();
+    const load = (path: string): void => {
+      if (loaded.has(path)) return;
+      loaded.add(path);
+      const isFile = path.startsWith('src/') || path.startsWith('layout/');
+      if (isFile) for (const next of loadedWith(path)) load(next);
+    };
+    load('src/cli/program.ts');
+    expect(loaded).toContain('src/api/client.ts');
+    const packages = [...loaded].filter((path) => !/^(src|layout)\/|^node:/.test(path));
+    expect(packages).toEqual(['commander']);
   });
 
   it('AssemblyScript has no type imports', () => {

@@ -1,8 +1,6 @@
 // `heddle apply`: makes the running NIC match a file.
 
 import type { Command } from 'commander';
-import { actionText } from '../config/diff.ts';
-import { loadConfig } from '../config/load.ts';
 import {
   addControlOption,
   addJsonOption,
@@ -29,6 +27,8 @@ export function addApply(program: Command): void {
     .option('--dry-run', 'only print what would change')
     .addHelpText('after', example('heddle apply nic.yaml --dry-run', 'heddle apply nic.yaml'));
   addControlOption(addJsonOption(command)).action(async (file: string, options: ApplyOptions) => {
+    const { loadConfig } = await import('../config/load.ts');
+    const { actionText } = await import('../config/diff.ts');
     // Read here, so that a mistake is reported with its line.
     const config = loadConfig(file);
     const client = clientOf(options);

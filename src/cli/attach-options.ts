@@ -1,7 +1,6 @@
 // Shared by the commands that print how a machine attaches to a VF.
 
 import { InvalidArgumentError, Option } from 'commander';
-import { loadConfig } from '../config/load.ts';
 import { operatorError } from '../errors.ts';
 import type { VfConfig } from '../functions/net/config.ts';
 import { type ControlOptions, clientOf } from './options.ts';
@@ -28,6 +27,7 @@ function memorySize(text: string): string {
 /** From the given file, or from the running NIC. */
 export async function findVf(name: string, options: AttachOptions): Promise<VfConfig> {
   if (options.config === undefined) return clientOf(options).vf(name);
+  const { loadConfig } = await import('../config/load.ts');
   const vf = loadConfig(options.config).vfs.find((candidate) => candidate.name === name);
   if (vf === undefined) throw operatorError('HEDDLE_VF_NOT_FOUND', { vf: name });
   return vf;

@@ -1,8 +1,6 @@
 // `heddle check`: checks a configuration file.
 
 import type { Command } from 'commander';
-import { missingDirectories } from '../config/directories.ts';
-import { loadConfig } from '../config/load.ts';
 import { addJsonOption, example } from './options.ts';
 import { print, printJson } from './output.ts';
 
@@ -15,7 +13,9 @@ export function addCheck(program: Command): void {
         'every socket and trace whose directory does not exist.',
     )
     .addHelpText('after', example('heddle check nic.yaml', 'heddle check nic.yaml --json'));
-  addJsonOption(command).action((file: string, options: { json?: true }) => {
+  addJsonOption(command).action(async (file: string, options: { json?: true }) => {
+    const { loadConfig } = await import('../config/load.ts');
+    const { missingDirectories } = await import('../config/directories.ts');
     const config = loadConfig(file, missingDirectories);
     if (options.json) return printJson(config);
     const { name, processors, vfs } = config;

@@ -3,7 +3,7 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ControlClient } from '../api/client.ts';
-import { defaultControlSocket } from '../config/default.ts';
+import { defaultControlSocket } from '../config/runtime-directory.ts';
 
 export interface ControlOptions {
   control?: string;

@@ -1,7 +1,6 @@
 // `heddle uplink …`: the uplinks of the running NIC.
 
 import { type Command, Option } from 'commander';
-import { UPLINK_TYPES } from '../config/uplink-schema.ts';
 import { vlanText } from '../state/vlan.ts';
 import type { UplinkChanges, UplinkConfigInput } from '../uplinks/config.ts';
 import type { UplinkInfo } from '../uplinks/types.ts';
@@ -77,6 +76,7 @@ function addAdd(uplink: Command): void {
     'heddle uplink add fast xdp --interface eth1 --queues 2 --attach native',
   ]);
   addUplinkOptions(command).action(async (name: string, type: string, options: UplinkOptions) => {
+    const { UPLINK_TYPES } = await import('../config/uplink-schema.ts');
     if (!UPLINK_TYPES.includes(type)) {
       command.error(
         `error: ${type} is not a type of uplink; the types are ${UPLINK_TYPES.join(', ')}`,

@@ -2,12 +2,12 @@ import { chmodSync, mkdirSync, mkdtempSync, statSync, symlinkSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { defaultConfig } from './default.ts';
 import {
-  defaultConfig,
   defaultControlSocket,
   ensureRuntimeDirectory,
   runtimeDirectory,
-} from './default.ts';
+} from './runtime-directory.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'heddle-default-'));
 

@@ -3,6 +3,7 @@
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { inTime } from './wait-until.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -52,15 +53,18 @@ export class RunningCommand {
     });
   }
 
-  /** Waits until stdout matches. Throws after 20 s, or if the command ends before. */
+  /** Waits until stdout matches. Throws if the command ends before, or takes too long. */
   async said(pattern: RegExp): Promise<void> {
-    const deadline = Date.now() + 20_000;
-    while (!pattern.test(this.stdout)) {
-      if (this.process.exitCode !== null || Date.now() > deadline) {
-        throw new Error(`no ${pattern} in: ${this.stdout}\n${this.stderr}`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    const state = (): object => ({ pattern: `${pattern}`, out: this.stdout, err: this.stderr });
+    const saying = new Promise<void>((resolve) => {
+      const look = (): void => {
+        if (pattern.test(this.stdout)) resolve();
+      };
+      this.process.stdout?.on('data', look);
+      look();
+    });
+    await inTime(Promise.race([saying, this.#exit]), state);
+    if (!pattern.test(this.stdout)) throw new Error(`it ended: ${JSON.stringify(state())}`);
   }
 
   async stop(signal: NodeJS.Signals): Promise<{ code: number | NodeJS.Signals; seconds: number }> {

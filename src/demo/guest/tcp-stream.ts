@@ -3,7 +3,7 @@
 import type { Guest } from './guest.ts';
 
 /** For how long, or how much. */
-export type StreamAmount = { readonly seconds: number } | { readonly mebibytes: number };
+type StreamAmount = { readonly seconds: number } | { readonly mebibytes: number };
 
 export type StreamOptions = StreamAmount & {
   /** Data flows from the server to the client. */
