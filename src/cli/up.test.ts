@@ -85,7 +85,7 @@ describe('heddle up without a file', () => {
     }
     expect((await up.stop('SIGTERM')).code).toBe(0);
     for (const how of ['thrown', 'rejected']) {
-      expect(up.stderr).toContain(`${how} where nobody catches`);
+      expect(up.stderr).toContain(`${how} and uncaught`);
     }
   });
 
