@@ -3,8 +3,8 @@ import { readlinkSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { milliseconds, standstillsOf } from './standstill-record.ts';
 
-// A thread that belongs to one CPU, goes before all others there, and wakes every millisecond. If it
-// wakes late, its CPU stood still: on a virtual machine the host had taken it.
+// A thread that belongs to one CPU, goes before all others there, and wakes every millisecond. If
+// it wakes late, its CPU stood still: on a virtual machine the host had taken it.
 
 const PERIOD_MILLISECONDS = 1;
 /** More than a timer is ever late on a CPU that runs. */
