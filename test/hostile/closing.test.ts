@@ -11,8 +11,8 @@ import { lingeringSocket, listenDeaf } from '../support/lingering-socket.ts';
 import { createPipe } from '../support/pipe.ts';
 import { ATTACKER, HostileLab } from './hostile-lab.ts';
 
-// Whoever closes the last descriptor of a TCP socket with SO_LINGER sleeps until its peer has read
-// all of it. What a front-end sends is the NIC's to close, and the peer may be the front-end's too.
+// Closing the last descriptor of a TCP socket with SO_LINGER blocks until the peer has read
+// everything. The NIC has to close what a front-end sends, and the front-end may own the peer too.
 
 const QUEUE = writeU64(1n);
 const OTHER = 9;
@@ -27,7 +27,7 @@ afterEach(async () => {
   await hostile.close();
 });
 
-/** How the front-end hands the socket over; its own descriptor is closed by whoever calls. */
+/** How the front-end hands the socket over; the caller closes its own descriptor. */
 const WAYS: Record<string, (frontEnd: FrontEnd, fd: number) => Promise<void>> = {
   'as an interrupt, which is refused': async (frontEnd, fd) => {
     await expect(frontEnd.send('SET_VRING_CALL', QUEUE, [fd])).rejects.toThrow(RequestRefused);
@@ -39,14 +39,14 @@ const WAYS: Record<string, (frontEnd: FrontEnd, fd: number) => Promise<void>> = 
     c.close(near);
     c.close(far);
   },
-  'behind a message that ends the connection': async (frontEnd, fd) => {
+  'after a message that ends the connection': async (frontEnd, fd) => {
     const wrongVersion = new Uint8Array(12);
     frontEnd.sendRaw(wrongVersion);
     frontEnd.sendRaw(new Uint8Array(12), [fd]);
   },
 };
 
-describe('a front-end hands over a socket that whoever closes it waits for', () => {
+describe('a front-end hands over a socket whose close blocks', () => {
   it.each(Object.entries(WAYS))('%s', async (_, handOver) => {
     const { lab } = hostile;
     await hostile.withBystanders(async () => {
@@ -56,21 +56,21 @@ describe('a front-end hands over a socket that whoever closes it waits for', () 
       const gone = lab.next('disconnect', ATTACKER);
       const fd = lingeringSocket(deaf.port);
       const handed = handOver(frontEnd, fd);
-      c.close(fd); // it travels, so this is not the last descriptor
+      c.close(fd); // it is in the message, so this is not the last descriptor
       await handed;
       frontEnd.close();
       await gone;
-      // The NIC's thread has come this far, and the socket is as full as it was.
+      // The NIC's thread is not blocked, and the socket is as full as before.
       await deaf.close();
     });
   });
 });
 
 describe('a front-end that hands over hundreds of them', () => {
-  /** What all VFs together could have under way once. */
+  /** Far more than one VF may have in closing. */
   const SOCKETS = 300;
 
-  it('uses up what it has of closes, and nobody else’s', async () => {
+  it('uses up its own closes, and nobody else’s', async () => {
     const { lab } = hostile;
     const other = { name: 'other', socket: lab.socket(OTHER), allowUnsealedMemory: true };
     await lab.nic.addVf(other); // trusted: its interrupts may be pipes
@@ -84,14 +84,14 @@ describe('a front-end that hands over hundreds of them', () => {
       for (let count = 0; count < SOCKETS && !frontEnd.isClosed; count++) {
         const fd = lingeringSocket(deaf.port);
         const handed = WAYS['as an interrupt, which is refused']?.(frontEnd, fd);
-        // One that does not travel is the last descriptor: this thread would wait for its close.
+        // A socket that was not sent is the last descriptor: this thread would wait for its close.
         if (frontEnd.isClosed) unsent.push(fd);
         else c.close(fd);
         await Promise.race([handed?.catch(() => undefined), frontEnd.closed]);
       }
       await Promise.all([told, gone]);
       frontEnd.close();
-      // Somebody else's are closed all the same: the far end of this pipe sees it.
+      // Somebody else's are still closed: the far end of this pipe sees it.
       const other = FrontEnd.connect(lab.socket(OTHER));
       await negotiate(other, MODERN_FEATURES);
       const [reader, writer] = createPipe();
@@ -100,7 +100,7 @@ describe('a front-end that hands over hundreds of them', () => {
       other.close();
       const pipe = new Socket({ fd: reader, readable: true, writable: false }).resume();
       await once(pipe, 'close');
-      // Who comes meanwhile waits at the door; once they are closed it is let in.
+      // A new front-end has to wait; once the sockets are closed it is accepted.
       const again = FrontEnd.connect(lab.socket(ATTACKER));
       const isIn = negotiate(again, MODERN_FEATURES);
       const connected = lab.next('connect', ATTACKER);

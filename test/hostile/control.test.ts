@@ -23,7 +23,7 @@ const INDIRECT = DESCRIPTOR_F_INDIRECT;
 const NOWHERE = 0xffff_ffff_f000n;
 const FEATURES = [VIRTIO_F_VERSION_1, VIRTIO_F_INDIRECT_DESC, ...CONTROL_FEATURES];
 
-/** Guest memory for one attack: a command that is right, room for its ack, a table. */
+/** Guest memory for one attack: a valid command, room for its ack, a table. */
 interface Room {
   command: Span;
   ack: Span;
@@ -42,7 +42,7 @@ interface Case {
   chain: (room: Room) => Piece[];
   /** The drop that is counted, if the chain cannot be read or answered. */
   drop?: string;
-  /** What is written in the place of the ack; left out: nothing. */
+  /** The ack that is written; omitted: none. */
   ack?: number;
 }
 
@@ -69,7 +69,7 @@ const CASES: readonly Case[] = [
     chain: ({ command }) => [{ address: at(command), length: 3, flags: 0 }],
   },
   {
-    name: 'is larger than anything known',
+    name: 'is larger than any known command',
     chain: ({ command, ack }) => [
       { address: at(command), length: 4097, flags: NEXT, next: 1 },
       { address: at(ack), length: 1, flags: WRITE },
@@ -77,7 +77,7 @@ const CASES: readonly Case[] = [
     ack: ERROR,
   },
   {
-    name: 'has something to read behind what is written',
+    name: 'has a readable descriptor after a writable one',
     chain: ({ command, ack }) => [
       { address: at(ack), length: 1, flags: WRITE | NEXT, next: 1 },
       { address: at(command), length: 3, flags: 0 },
@@ -85,7 +85,7 @@ const CASES: readonly Case[] = [
     drop: 'bufferDirection',
   },
   {
-    name: 'lies outside of the memory',
+    name: 'is outside guest memory',
     chain: ({ ack }) => [
       { address: NOWHERE, length: 3, flags: NEXT, next: 1 },
       { address: at(ack), length: 1, flags: WRITE },
@@ -93,7 +93,7 @@ const CASES: readonly Case[] = [
     drop: 'bufferAddress',
   },
   {
-    name: 'wants its ack outside of the memory',
+    name: 'has its ack outside guest memory',
     chain: ({ command }) => [
       { address: at(command), length: 3, flags: NEXT, next: 1 },
       { address: NOWHERE, length: 1, flags: WRITE },
@@ -122,7 +122,7 @@ const CASES: readonly Case[] = [
 
 const SPLIT_CASES: readonly Case[] = [
   {
-    name: 'is a circle',
+    name: 'is a cycle',
     chain: ({ command }) => [
       { address: at(command), length: 1, flags: NEXT, next: 1 },
       { address: at(command), length: 1, flags: NEXT, next: 0 },
@@ -155,7 +155,7 @@ function roomIn(guest: MockGuest): Room {
   return { command, ack, table };
 }
 
-/** Offers a chain as it is and waits until it has come back. */
+/** Offers a chain as it is, and waits until it has come back. */
 async function offer(guest: MockGuest, chain: readonly Piece[], packed: boolean): Promise<void> {
   const number = guest.queues.controlNumber;
   if (packed) {
@@ -187,7 +187,7 @@ describe.each([false, true])('a hostile control queue, packed: %s', (packed) => 
         const drops = drop === undefined ? {} : { [drop]: 1 };
         const control = hostile.lab.stats(ATTACKER).control;
         expect(control).toMatchObject({ commands: 1, faults: 0, drops });
-        // The next one, which is right, is carried out.
+        // The next command, which is valid, is executed.
         const good = [
           { address: at(room.command), length: 3, flags: NEXT, next: 1 },
           { address: at(room.ack), length: 1, flags: WRITE },
@@ -198,7 +198,7 @@ describe.each([false, true])('a hostile control queue, packed: %s', (packed) => 
     });
   }
 
-  it('that breaks its ring loses it, and nothing else', async () => {
+  it('that breaks its ring loses only that ring', async () => {
     const guest = await hostile.attack({ features: FEATURES, packed });
     const number = guest.queues.controlNumber;
     await hostile.withBystanders(async () => {
@@ -212,7 +212,7 @@ describe.each([false, true])('a hostile control queue, packed: %s', (packed) => 
     });
   });
 
-  it('that asks without end is answered, but not at the cost of the others', async () => {
+  it('that sends commands without end is answered, but not at the expense of others', async () => {
     const guest = await hostile.lab.connect(ATTACKER, { features: FEATURES, packed });
     await hostile.withBystanders(async () => {
       const started = performance.now();
@@ -228,7 +228,7 @@ describe.each([false, true])('a hostile control queue, packed: %s', (packed) => 
 
 function breakRing(ring: unknown, packed: boolean): void {
   if (packed) {
-    // A chain that never ends, all around the ring.
+    // A chain without an end, around the whole ring.
     const queue = ring as PackedQueue;
     const endless = { address: 0x1000n, length: 1, flags: NEXT, id: 0 };
     queue.offerRaw(...Array.from({ length: queue.size }, () => endless));

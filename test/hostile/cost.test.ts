@@ -6,7 +6,7 @@ import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 
 const HEADER = 10;
 
-// Attacks on time instead of memory. The limits are wide: what is to be caught is a hundred times
+// Attacks on time instead of memory. The limits are wide: a regression would be a hundred times
 // slower.
 describe('a guest that tries to be expensive', () => {
   let hostile: HostileLab;
@@ -54,7 +54,7 @@ describe('a guest that tries to be expensive', () => {
     });
   });
 
-  it('empty chains of 1024 descriptors, a whole ring of them, for every frame it receives', async () => {
+  it('a whole ring of empty chains of 1024 descriptors, for every frame it receives', async () => {
     await hostile.withBystanders(async () => {
       const { lab, target } = hostile;
       const size = 32768;

@@ -7,8 +7,8 @@ import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import { openFdCount } from '../support/file-descriptors.ts';
 import { TestNic } from '../support/test-nic.ts';
 
-// The kernel refuses a call in the middle of a change: the n-th, for each n. The change fails and
-// says so, what it had opened is closed again, and nobody else notices.
+// The kernel refuses the n-th call during a change, for each n. The change fails with an error,
+// what it had opened is closed, and nobody else is affected.
 
 const CALLS = ['socket', 'eventfd', 'epollControl', 'memfdCreate', 'ftruncate', 'mmap'] as const;
 const NAMES: Readonly<Record<(typeof CALLS)[number], RegExp>> = {
@@ -35,7 +35,7 @@ afterAll(async () => {
   await lab.finish();
 });
 
-/** Makes the n-th call fail; returns how many there were. */
+/** Makes the n-th call fail; returns the number of calls. */
 async function failing(
   name: (typeof CALLS)[number],
   n: number,
@@ -45,7 +45,7 @@ async function failing(
   let count = 0;
   const spy = vi.spyOn(c, name).mockImplementation((...args: unknown[]) => {
     count += 1;
-    return count === n ? c.close(-1) : real(...args); // −1, and errno says why
+    return count === n ? c.close(-1) : real(...args); // −1, with an errno
   });
   try {
     await work();
@@ -91,7 +91,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
 };
 
 describe.each(Object.entries(CHANGES))('%s', (_, change) => {
-  it.each(CALLS)('for which %s fails leaves nothing behind, and disturbs nobody', async (name) => {
+  it.each(CALLS)('leaves nothing behind and disturbs nobody if %s fails', async (name) => {
     for (let n = 1; ; n++) {
       const before = openFdCount();
       const { count, error } = await failing(name, n, change.add);
@@ -101,9 +101,9 @@ describe.each(Object.entries(CHANGES))('%s', (_, change) => {
       expect(openFdCount(), state).toBe(before);
       expect(failures, state).toEqual([]);
       await pass();
-      if (count < n) break; // there is no such call
+      if (count < n) break; // there are fewer calls
     }
-    await change.add(); // nothing of what failed is in its way
+    await change.add(); // nothing of the failures is in its way
     await change.remove();
   });
 });

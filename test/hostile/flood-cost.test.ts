@@ -16,12 +16,12 @@ import { OffloadWire } from '../offload/offload-wire.ts';
 import { type Packet, superPacket } from '../offload/packets.ts';
 import { assertBalanced } from '../support/assert-balanced.ts';
 
-/** Copies that one turn may make: those of a batch, and one more delivery of the dearest frame. */
+/** Copies that one turn may make: those of a batch, and one more of the most expensive frame. */
 const COPIES_MAX = FLOOD_COST_MAX / COPY_COST + SEGMENTS_PER_FRAME_MAX;
 const HOSTILE = 100;
 /** Descriptors of each buffer that a hostile receiver posts. */
 const CHAIN = 1024;
-/** Such buffers that a batch pays for. */
+/** Such buffers that a batch's budget covers. */
 const AFFORDABLE = WALK_STEPS_PER_BATCH / (CHAIN - WALK_STEPS_PER_FRAME);
 
 const memory = { regions: [{ guestAddress: 0, sizeBytes: 0x400000 }], gapBytesMax: 0 };
@@ -42,9 +42,9 @@ const SENDER: GuestOptions = {
   slots: 8,
 };
 
-describe('frames for everybody that are dear', () => {
+describe('expensive broadcast frames', () => {
   let wire: OffloadWire;
-  /** What had been counted when all windows were there. */
+  /** The counters after all windows were mapped. */
   let before: VfStats[] = [];
 
   afterEach(() => wire.close());
@@ -54,7 +54,7 @@ describe('frames for everybody that are dear', () => {
     const guests = Array.from({ length: receivers }, () => receiver);
     wire = new OffloadWire([SENDER, ...guests], { slotCount: 2 * receivers + 16 });
     wire.postAll();
-    // So that no turn ends early, at a window that is missing.
+    // Maps all windows, so that no turn ends early.
     const everybody = plainFrame({ to: BROADCAST, from: wire.mac(0) }, 60);
     for (let from = 0; from < 2; from++) wire.send(from, everybody);
     wire.run();
@@ -74,7 +74,7 @@ describe('frames for everybody that are dear', () => {
     return wire.host.stats().vfs.reduce((sum, { rx }) => sum + rx.offered, 0);
   }
 
-  /** Turns until nothing is left; how many copies each turn made. */
+  /** Takes turns until nothing is left; returns the number of copies in each turn. */
   function copiesOfTurns(): number[] {
     const copies: number[] = [];
     for (let idle = 0, sum = offered(); idle < 3; ) {
@@ -93,7 +93,7 @@ describe('frames for everybody that are dear', () => {
     return superPacket({ ...shape, to, from: wire.mac(0) }, 8);
   }
 
-  /** Sends a super-frame, and turns until some ports have it. Returns the next one. */
+  /** Sends a super-frame, and takes turns until some ports have it. Returns the next port. */
   function floodSome(to?: string): number {
     wire.sendPacket(0, dearest(to));
     while (nextOf() === 0) wire.host.turn();
@@ -102,7 +102,7 @@ describe('frames for everybody that are dear', () => {
 
   const nextOf = () => wire.host.ringWord(0, 1, RING_FLOOD_NEXT);
 
-  it('small ones go to many ports in turns that are all short', () => {
+  it('are sent to many ports in short turns if they are small', () => {
     const receivers = 100;
     start(receivers, { slots: 128, queueSize: 128 });
     const frames = Array.from({ length: 128 }, (_, i) =>
@@ -116,7 +116,7 @@ describe('frames for everybody that are dear', () => {
     expect(vfStats(1).tx).toMatchObject({ packets: 129, forwarded: 129 });
   });
 
-  it('one super-frame goes to some ports at a time, and everybody gets all of it once', () => {
+  it('are sent to some ports at a time if they are super-frames, and all get them once', () => {
     const receivers = 12;
     start(receivers);
     wire.sendPacket(0, dearest());
@@ -136,7 +136,7 @@ describe('frames for everybody that are dear', () => {
     expect(nextOf()).toBe(0);
   });
 
-  it('others have their turn in between', () => {
+  it('let others have their turn in between', () => {
     start(12);
     floodSome();
     const frame = plainFrame({ to: wire.mac(12), from: wire.mac(11) }, 60, 5);
@@ -152,14 +152,14 @@ describe('frames for everybody that are dear', () => {
     expect(wire.received(12).length).toBe(2000);
   });
 
-  it('ports that come and go meanwhile change nothing for the others', () => {
+  it('are not affected by ports that come and go meanwhile', () => {
     start(12);
     const { firmware } = wire.host;
     firmware.setPort(4, 0);
     const next = floodSome();
     expect(next).toBeGreaterThan(1);
-    firmware.setPort(1, 0); // has got it
-    firmware.setPort(12, 0); // has not, and never will
+    firmware.setPort(1, 0); // it has received the frame
+    firmware.setPort(12, 0); // it has not, and never will
     firmware.setPort(4, 1);
     wire.run();
     for (let guest = 1; guest <= 12; guest++) {
@@ -168,7 +168,7 @@ describe('frames for everybody that are dear', () => {
     }
   });
 
-  it('a destination that is learned meanwhile gets it once', () => {
+  it('reach a destination once that is learned meanwhile', () => {
     start(12);
     const stranger = '02:aa:00:00:00:01';
     const next = floodSome(stranger);
@@ -179,28 +179,28 @@ describe('frames for everybody that are dear', () => {
   });
 
   it.each([
-    ['is for one only', 0, 0],
-    ['comes from everybody', 6, 1],
-  ])('a sender that rewrites it, so that it %s, unbalances nothing', (_, offset, drops) => {
+    ['is for one receiver', 0, 0],
+    ['comes from a group address', 6, 1],
+  ])('leave counters balanced if the sender rewrites one, so that it %s', (_, offset, drops) => {
     start(12);
     floodSome();
     const { memory: sent, pairs } = wire.guest(0);
     const head = Buffer.from(sent.bytes.buffer).indexOf(Buffer.from('ffffffffffff', 'hex'));
     const address = offset === 0 ? wire.mac(3) : BROADCAST;
     sent.bytes.set(Buffer.from(address.replaceAll(':', ''), 'hex'), head + offset);
-    wire.run(); // and says if it is unbalanced
+    wire.run(); // throws if it is unbalanced
     expect(wire.drops(0, 'tx', 'sourceAddress')).toBe(drops);
     expect(pairs[0]?.transmit.outstanding).toBe(0);
   });
 
-  it('a ring that stops in the midst of it leaves nothing behind', () => {
+  it('leave nothing behind if their ring stops meanwhile', () => {
     start(12);
     floodSome();
     wire.host.firmware.detachRing(wire.host.ringNumber(0, 1));
     assertBalanced(wire.host.stats());
   });
 
-  /** Receivers that are hostile, and the number of an honest one behind them. */
+  /** Starts hostile receivers and, after them, an honest one. Returns its number. */
   function startEndless(packed: boolean, frames: number): number {
     const features = packed ? [VIRTIO_F_VERSION_1, VIRTIO_F_RING_PACKED] : [VIRTIO_F_VERSION_1];
     start(HOSTILE, { packed, features, queueSize: CHAIN, slots: 0 });
@@ -213,16 +213,19 @@ describe('frames for everybody that are dear', () => {
     return honest;
   }
 
-  it.each([false, true])('one meets endless chains of some at a time, packed: %s', (packed) => {
-    const honest = startEndless(packed, 1);
-    wire.run(); // maps the windows onto the buffers
-    for (let guest = 1; guest <= HOSTILE; guest++) postEndless(guest, packed, 1);
-    wire.send(0, plainFrame({ to: BROADCAST, from: wire.mac(0) }, 60));
-    expect(Math.max(...copiesOfTurns())).toBeLessThanOrEqual(Math.ceil(AFFORDABLE));
-    for (let guest = 1; guest <= honest; guest++) expect(packetsOf(guest)).toBe(2);
-  });
+  it.each([false, true])(
+    'meet the endless chains of some receivers at a time, packed: %s',
+    (packed) => {
+      const honest = startEndless(packed, 1);
+      wire.run(); // maps the windows onto the buffers
+      for (let guest = 1; guest <= HOSTILE; guest++) postEndless(guest, packed, 1);
+      wire.send(0, plainFrame({ to: BROADCAST, from: wire.mac(0) }, 60));
+      expect(Math.max(...copiesOfTurns())).toBeLessThanOrEqual(Math.ceil(AFFORDABLE));
+      for (let guest = 1; guest <= honest; guest++) expect(packetsOf(guest)).toBe(2);
+    },
+  );
 
-  it('several at once pay for a part of the endless chains that they meet', () => {
+  it('meet only as many endless chains as the budget of a batch covers', () => {
     const honest = startEndless(false, 8);
     wire.run();
     let delivered = 0;
@@ -233,7 +236,7 @@ describe('frames for everybody that are dear', () => {
     expect(wire.received(honest).length).toBe(8);
   });
 
-  /** Buffers whose first descriptors hold nothing. */
+  /** Buffers whose first descriptors are empty. */
   function postEndless(guest: number, packed: boolean, buffers: number): void {
     const buffer = wire.guest(guest).memory.allocate(2048);
     const fields = (i: number) => ({

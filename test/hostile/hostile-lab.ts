@@ -13,17 +13,17 @@ export const TARGET = 1;
 const BYSTANDERS = [2, 3] as const;
 
 /**
- * What a bystander's ring that is ready may wait for its processor, in that processor's own CPU
- * time: work of the kernel for it counts, what other processes or the host do does not.
+ * How long a bystander's ring that is ready may wait for its processor, in CPU time of that
+ * processor: the kernel's work for it counts, that of other processes or of the host does not.
  */
 const SILENCE_MICROSECONDS_MAX = 5000;
 
-/** Of the VFs of a NIC that has added them one after another: with a control queue, in blocks. */
+/** For VFs that were added one after another: with a control queue, in blocks. */
 export const RINGS_PER_VF = Math.ceil((CONTROL_QUEUE + 1) / RING_BLOCK_SIZE) * RING_BLOCK_SIZE;
 
 /**
- * A NIC with an attacker, a guest that it may talk to, and two bystanders that exchange frames all
- * the while: whatever the attacker does, each of their frames must arrive, and soon.
+ * A NIC with an attacker, a guest that it may talk to, and two bystanders that exchange frames
+ * meanwhile: whatever the attacker does, each of their frames must arrive soon.
  */
 export class HostileLab {
   readonly lab: TestNic;
@@ -53,7 +53,7 @@ export class HostileLab {
     return new HostileLab(lab, target, [first, second], gauge);
   }
 
-  /** Rounds that the bystanders have played. */
+  /** Rounds that the bystanders have completed. */
   get rounds(): number {
     return this.#exchanged;
   }
@@ -64,13 +64,13 @@ export class HostileLab {
   }
 
   /**
-   * Runs an attack while the bystanders exchange frames. Afterwards: they still do, neither had to
+   * Runs an attack while the bystanders exchange frames. Afterwards they still do, neither had to
    * wait for long, every frame is accounted for, no canary has changed, no processor was restarted,
-   * no descriptor is left over.
+   * and no descriptor is left over.
    */
   async withBystanders(attack: () => Promise<void>): Promise<void> {
     const fds = openFdCount();
-    await this.#round(); // what is done once, such as compiling, is nobody's attack
+    await this.#round(); // one-time costs, such as compiling, are not the attack's
     this.#gauge.begin();
     let isOver = false;
     const traffic = this.#pingPong(() => isOver);
@@ -95,7 +95,7 @@ export class HostileLab {
     expect(openFdCount()).toBe(fds);
   }
 
-  /** Runs `action`, after which exactly these counters of a VF have moved, by exactly this much. */
+  /** Runs `action`, and expects exactly these counters of a VF to change, by these values. */
   async expectMoves(
     number: number,
     moves: Readonly<Record<string, number>>,
@@ -128,7 +128,7 @@ export class HostileLab {
     expect(longest?.cpuMicroseconds, silence).toBeLessThanOrEqual(SILENCE_MICROSECONDS_MAX);
   }
 
-  /** Everything that is counted when something goes wrong. */
+  /** All counters of errors. */
   #troubles(number: number): Map<string, number> {
     const { tx, rx } = this.lab.stats(number);
     const counts = new Map<string, number>();
@@ -165,8 +165,8 @@ export class HostileLab {
 }
 
 /**
- * The next frame with the addresses of the one awaited. An attacker's scrambled frames may be
- * addressed to nobody, and are then flooded to bystanders as well: that is a switch's work.
+ * The next frame with the expected addresses. An attacker's scrambled frames may be addressed to
+ * nobody, and then the switch rightly floods them to bystanders too.
  */
 async function nextBetween(guest: MockGuest, awaited: Uint8Array): Promise<Buffer> {
   for (;;) {

@@ -28,7 +28,7 @@ describe('a hostile IOMMU', () => {
     iommu: MockIommu;
   }
 
-  /** Runs an attack by a guest that is behind an IOMMU and, unless told, runs. */
+  /** Runs an attack by a guest behind an IOMMU, which is running by default. */
   async function attack(act: (attack: Attack) => Promise<void>, starts = true): Promise<void> {
     await hostile.withBystanders(async () => {
       const frontEnd = FrontEnd.connect(hostile.lab.socket(ATTACKER));
@@ -62,17 +62,17 @@ describe('a hostile IOMMU', () => {
     access: 3,
   };
   const REFUSED: readonly [string, Partial<IotlbMessage>][] = [
-    ['leads out of the memory', { userAddress: 0x1000n }],
-    ['runs on beyond its region', { sizeBytes: 0x1000000n + PAGE }],
+    ['leads outside guest memory', { userAddress: 0x1000n }],
+    ['extends beyond its region', { sizeBytes: 0x1000000n + PAGE }],
     ['wraps the I/O virtual addresses', { iova: 2n ** 64n - PAGE, sizeBytes: 2n * PAGE }],
     ['wraps the user addresses', { userAddress: 2n ** 64n - PAGE, sizeBytes: 2n * PAGE }],
     ['is empty', { sizeBytes: 0n }],
-    ['is as long as can be', { sizeBytes: 2n ** 64n - PAGE }],
+    ['is as long as possible', { sizeBytes: 2n ** 64n - PAGE }],
     ['starts within a page', { iova: 8n }],
     ['leads into the middle of a page', { userAddress: IN_MEMORY + 8n }],
     ['ends within a page', { sizeBytes: PAGE + 1n }],
     ['allows nothing', { access: 0 }],
-    ['allows what there is not', { access: 4 }],
+    ['grants an unknown access', { access: 4 }],
     ['is a miss', { type: IotlbType.MISS }],
     ['is a failed access', { type: IotlbType.ACCESS_FAIL }],
     ['is of type 0', { type: 0 }],
@@ -82,12 +82,12 @@ describe('a hostile IOMMU', () => {
     it(`refuses an update that ${title}`, async () => {
       await attack(async ({ iommu }) => {
         await expect(iommu.say({ ...valid, ...wrong })).rejects.toThrow(RequestRefused);
-        await iommu.say(valid); // the connection is still good
+        await iommu.say(valid); // the connection still works
       });
     });
   }
 
-  it('takes any invalidation: forgetting too much is never wrong', async () => {
+  it('accepts every invalidation: invalidating too much is never wrong', async () => {
     await attack(async ({ iommu }) => {
       for (const [iova, size] of [
         [0n, 0n],
@@ -100,7 +100,7 @@ describe('a hostile IOMMU', () => {
     });
   });
 
-  it('serves a guest whose IOMMU is asked for the same over and over', async () => {
+  it('serves a guest whose IOMMU gets the same request again and again', async () => {
     await attack(async ({ guest, iommu }) => {
       const frames = flowFrames(hostile.lab.mac(TARGET), hostile.lab.mac(ATTACKER), { count: 50 });
       for (const frame of frames) {
@@ -111,7 +111,7 @@ describe('a hostile IOMMU', () => {
     });
   });
 
-  it('asks once for what is never answered, and only so often in all', async () => {
+  it('requests a translation that never comes once, and only a limited number in all', async () => {
     await attack(async ({ guest, iommu }) => {
       const before = iommu.misses.length;
       await iommu.invalidate(0n, 0n);
@@ -127,7 +127,7 @@ describe('a hostile IOMMU', () => {
     });
   });
 
-  it('drops what a guest names and its IOMMU does not know, under its own name', async () => {
+  it('drops and counts separately addresses that the IOMMU does not know', async () => {
     await attack(async ({ guest }) => {
       const span = { address: 0x6666_0000_0000, offset: 0, length: 100 };
       await hostile.expectMoves(ATTACKER, { 'tx.drops.bufferAddress': 1 }, () =>
@@ -137,7 +137,7 @@ describe('a hostile IOMMU', () => {
     });
   });
 
-  it('reads nothing where only writing is allowed, and says so', async () => {
+  it('reads nothing where only writing is allowed, and reports it', async () => {
     await attack(async ({ guest, iommu }) => {
       const span = guest.queues.memory.allocate(4096, 4096);
       await iommu.update(BigInt(span.address), PAGE, WRITE);
@@ -151,7 +151,7 @@ describe('a hostile IOMMU', () => {
 
   it('writes nothing where only reading is allowed', async () => {
     await attack(async ({ guest, iommu }) => {
-      // All buffers that are posted and all that will be.
+      // All buffers that are posted, and all later ones.
       iommu.policy = () => READ;
       for (const { iova } of [...iommu.misses]) {
         const isRing = [0, 1].some((queue) => {
@@ -172,7 +172,7 @@ describe('a hostile IOMMU', () => {
     });
   });
 
-  it('outlives a channel that is closed, and one that answers nonsense', async () => {
+  it('survives a channel that is closed, and one that answers nonsense', async () => {
     await attack(async ({ guest, iommu }) => {
       iommu.close();
       guest.send(
@@ -194,7 +194,7 @@ describe('a hostile IOMMU', () => {
     }, false);
   });
 
-  it('knows no IOTLB messages of a guest that is not behind an IOMMU', async () => {
+  it('rejects IOTLB messages for a guest that is not behind an IOMMU', async () => {
     await hostile.withBystanders(async () => {
       const frontEnd = FrontEnd.connect(hostile.lab.socket(ATTACKER));
       const guest = await MockGuest.negotiate(frontEnd, {

@@ -10,7 +10,7 @@ import { FrontendRequest, writeMessage } from '../../src/vhost-user/message.ts';
 import { ATTACKER, HostileLab } from './hostile-lab.ts';
 
 function mappingCount(): number {
-  awaitCloses(); // each has a stack as long as it lasts
+  awaitCloses(); // each thread that closes has a stack
   return readFileSync('/proc/self/maps', 'utf8').split('\n').length;
 }
 
@@ -28,7 +28,7 @@ describe('connections without end', () => {
     await hostile.close();
   });
 
-  /** Repeats a session that leaves nothing behind: no descriptor, no mapping, hardly any memory. */
+  /** Repeats a session that must leak no descriptor, no mapping and hardly any memory. */
   async function repeat(times: number, session: (round: number) => Promise<void>): Promise<void> {
     await hostile.withBystanders(async () => {
       for (let round = 0; round < 50; round++) await session(round);
@@ -40,12 +40,13 @@ describe('connections without end', () => {
     });
   }
 
-  it('10,000 front-ends that connect and go, many in the middle of the handshake', async () => {
+  it('10,000 front-ends that connect and disconnect, many in the middle of the handshake', async () => {
     const greeting = writeMessage(FrontendRequest.GET_FEATURES, 0, new Uint8Array(0));
     await repeat(10_000, async (round) => {
       const gone = hostile.lab.next('disconnect', ATTACKER);
       const frontEnd = FrontEnd.connect(hostile.lab.socket(ATTACKER));
-      // Nothing, a part of a header, a whole request whose answer nobody waits for, or an answer.
+      // Nothing, a part of a header, a whole request without waiting for its answer, or with its
+      // answer.
       if (round % 4 === 1) frontEnd.sendRaw(greeting.subarray(0, round % 12));
       if (round % 4 === 2) frontEnd.sendRaw(greeting);
       if (round % 4 === 3) await frontEnd.ask('GET_FEATURES');
@@ -54,7 +55,7 @@ describe('connections without end', () => {
     });
   });
 
-  it('front-ends that share their memory and go', async () => {
+  it('front-ends that share their memory and disconnect', async () => {
     const memory = new GuestMemory();
     await repeat(500, async () => {
       const gone = hostile.lab.next('disconnect', ATTACKER);
@@ -68,7 +69,7 @@ describe('connections without end', () => {
     memory.close();
   });
 
-  it('guests whose rings run, and that are killed', async () => {
+  it('guests that are killed while their rings run', async () => {
     const memory = new GuestMemory();
     await repeat(200, async (round) => {
       const guest = await hostile.attack({ memory, queueSize: 64, slots: 4 });

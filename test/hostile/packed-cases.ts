@@ -14,7 +14,7 @@ const NEXT = DESCRIPTOR_F_NEXT;
 const INDIRECT = DESCRIPTOR_F_INDIRECT;
 const WRITE = DESCRIPTOR_F_WRITE;
 
-/** What a case has at hand: the ring to break, and a good packet in guest memory. */
+/** What a case can use: the ring to break, and a valid packet in guest memory. */
 interface PackedWeapons {
   ring: PackedQueue;
   memory: GuestMemory;
@@ -24,9 +24,9 @@ interface PackedWeapons {
 
 export interface PackedCase {
   title: string;
-  /** The chains to make available, one after the other. */
+  /** The chains to make available, in order. */
   chains: (weapons: PackedWeapons) => PackedDescriptor[][];
-  /** Drop reason, counted once for each chain; null if the frames are good after all. */
+  /** Drop reason, counted once per chain; null if the frames are valid after all. */
   reason: string | null;
   features?: number[];
 }
@@ -37,7 +37,7 @@ function whole({ packet }: PackedWeapons, flags = 0, id = 7): PackedDescriptor {
   return { address: BigInt(packet.address), length: packet.length, flags, id };
 }
 
-/** A descriptor that names a table of so many bytes, after writing the table's entries. */
+/** A descriptor of a table of that many bytes, after writing the table's entries. */
 function tableOf(
   weapons: PackedWeapons,
   length: number,
@@ -57,7 +57,7 @@ const INDIRECT_CASES: readonly PackedCase[] = [
     reason: 'indirectTable',
   },
   {
-    title: 'CVE-2026-16457: INDIRECT with NEXT, as far as the ring goes',
+    title: 'CVE-2026-16457: INDIRECT with NEXT, in the whole ring',
     chains: (w) => [
       Array.from({ length: PACKED_SIZE }, (_, index) =>
         tableOf(w, 16, [whole(w)], index < PACKED_SIZE - 1 ? INDIRECT | NEXT : INDIRECT),
@@ -82,12 +82,12 @@ const INDIRECT_CASES: readonly PackedCase[] = [
     features: [VIRTIO_F_VERSION_1],
   },
   {
-    title: 'a table where no memory is',
+    title: 'a table outside guest memory',
     chains: () => [[{ address: 0x7777_0000_0000n, length: 16, flags: INDIRECT, id: 1 }]],
     reason: 'bufferAddress',
   },
   {
-    title: 'a table entry that says NEXT, AVAIL and USED, all of which are reserved there',
+    title: 'a table entry with NEXT, AVAIL and USED, all of which are reserved there',
     chains: (w) => [[tableOf(w, 16, [whole(w, NEXT | PACKED_F_AVAIL | PACKED_F_USED)])]],
     reason: null,
   },
@@ -111,7 +111,7 @@ export const PACKED_CASES: readonly PackedCase[] = [
     reason: 'bufferDirection',
   },
   {
-    title: 'an empty chain of all descriptors that there are',
+    title: 'an empty chain of all descriptors of the ring',
     chains: () => [
       Array.from({ length: PACKED_SIZE }, (_, index) => {
         const flags = index < PACKED_SIZE - 1 ? NEXT : 0;

@@ -18,7 +18,7 @@ const SPLIT = maskOf([VIRTIO_F_VERSION_1, 30]);
 
 type Step = readonly ['NUM' | 'BASE', number] | readonly ['FEATURES', bigint] | 'ADDR' | 'KICK';
 
-// A front-end that describes packed rings as it likes, in whatever order.
+// A front-end that describes packed rings arbitrarily, in arbitrary order.
 describe('a front-end that places packed rings', () => {
   let hostile: HostileLab;
 
@@ -72,7 +72,7 @@ describe('a front-end that places packed rings', () => {
     else await frontEnd.send(`SET_VRING_${step[0]}`, writeVringState(1, step[1]));
   }
 
-  /** The ring does not run, and says why; its front-end keeps its connection. */
+  /** The ring does not run, for the given reason; its front-end stays connected. */
   function expectSetAside(fault: RegExp): void {
     const { rings } = hostile.lab.nic.vf('vf0');
     const reason = expect.stringMatching(fault);
@@ -108,7 +108,7 @@ describe('a front-end that places packed rings', () => {
       [['BASE', 0x7fff | START], ['NUM', SIZE], 'ADDR', 'KICK'],
     ],
     [
-      'a base that fitted a larger ring',
+      'a base that is valid for a larger ring',
       BASE_FAULT,
       [['NUM', 32768], ['BASE', 32767 | START], ['NUM', SIZE], 'ADDR', 'KICK'],
     ],
@@ -118,14 +118,14 @@ describe('a front-end that places packed rings', () => {
       [['FEATURES', SPLIT], ['NUM', 256], ['BASE', 0xfff0], ['FEATURES', PACKED], 'ADDR', 'KICK'],
     ],
     [
-      'a size that no split ring has',
+      'a size that is invalid for split rings',
       SIZE_FAULT,
       [['NUM', SIZE], ['BASE', START], ['FEATURES', SPLIT], 'ADDR', 'KICK'],
     ],
   ];
 
   for (const [title, fault, steps] of SET_ASIDE) {
-    it(`${title}: set aside until it is mended`, async () => {
+    it(`${title}: set aside until it is corrected`, async () => {
       await withoutRings(async (guest) => {
         for (const step of steps) await take(guest, step);
         expectSetAside(fault);
@@ -161,7 +161,7 @@ describe('a front-end that places packed rings', () => {
 
   for (const [title, shift] of [
     ['in an unmapped hole', 0x4000_0000],
-    ['behind the end of a memory region', 0x1000000],
+    ['after the end of a memory region', 0x1000000],
   ] as const) {
     it(`event areas ${title}: refused`, async () => {
       await withoutRings(async (guest) => {
@@ -188,7 +188,7 @@ describe('a front-end that places packed rings', () => {
     });
   });
 
-  it('descriptors, driver area and device area over each other, full of anything', async () => {
+  it('descriptors, driver area and device area overlap, filled at random', async () => {
     await withoutRings(async (guest) => {
       const { memory } = guest.queues;
       const { offset } = memory.spanAt(memory.regions[0]?.guestAddress ?? 0, 65536);
@@ -197,8 +197,8 @@ describe('a front-end that places packed rings', () => {
         for (let i = 0; i < 4096; i += 4) memory.view.setUint32(offset + i, random.next(), true);
         await take(guest, ['NUM', random.between(1, SIZE)]);
         await take(guest, ['BASE', START]);
-        // The areas lie on flags, lengths and ids of descriptors: the NIC's own wishes become
-        // those.
+        // The areas are on flags, lengths and ids of descriptors, so the NIC's own event
+        // suppression changes them.
         const [driver, device] = [random.below(64) * 4, random.below(64) * 4];
         await sendAddresses(guest, [0, driver, device]);
         await take(guest, 'KICK');

@@ -44,7 +44,7 @@ describe('a hostile packed ring', () => {
     return span;
   }
 
-  /** Makes chains available; resolves when the last has come back, each checked. */
+  /** Makes chains available; resolves when the last has come back. Each is checked. */
   async function offer(guest: MockGuest, chains: readonly PackedDescriptor[][]): Promise<void> {
     const ring = guest.queues.packedRing(TRANSMIT);
     for (const chain of chains) {
@@ -68,7 +68,7 @@ describe('a hostile packed ring', () => {
     const made = chains({ ring, memory, packet, table });
     const moves = reason === null ? {} : { [`tx.drops.${reason}`]: made.length };
     await hostile.expectMoves(ATTACKER, moves, () => offer(guest, made));
-    // The same ring goes on working.
+    // The same ring continues to work.
     const good = { address: BigInt(packet.address), length: packet.length, flags: 0, id: 0xabcd };
     await offer(guest, [[good]]);
     const frame = memory.bytes.slice(packet.offset + HEADER, packet.offset + packet.length);
@@ -94,9 +94,9 @@ describe('a hostile packed ring', () => {
   for (const [title, size, chains] of [
     ['a chain without an end', PACKED_SIZE, [emptyChain(PACKED_SIZE, 0, true)]],
     ['a chain of 1025 descriptors in a ring of 32768', 32768, [emptyChain(1025)]],
-    ['a ring of one descriptor that goes on', 1, [emptyChain(1, 0, true)]],
+    ['a ring of one descriptor with NEXT', 1, [emptyChain(1, 0, true)]],
   ] as const) {
-    it(`${title}: the ring stops, and says why`, async () => {
+    it(`${title}: the ring stops with a reason`, async () => {
       await hostile.withBystanders(async () => {
         const guest = await attack(size);
         const ring = guest.queues.packedRing(TRANSMIT);
@@ -112,7 +112,7 @@ describe('a hostile packed ring', () => {
     });
   }
 
-  it('a receive chain without an end: that ring stops, the transmit ring goes on', async () => {
+  it('a receive chain without an end: that ring stops, the transmit ring continues', async () => {
     await hostile.withBystanders(async () => {
       const { lab, target } = hostile;
       const guest = await attack();
@@ -133,7 +133,7 @@ describe('a hostile packed ring', () => {
     });
   });
 
-  it('flags that always say available: no more than a ring a turn, all others move', async () => {
+  it('flags that are always available: at most one ring per turn, all others continue', async () => {
     await hostile.withBystanders(async () => {
       const guest = await attack(7);
       const ring = guest.queues.packedRing(TRANSMIT);
@@ -152,12 +152,12 @@ describe('a hostile packed ring', () => {
 
   for (const queue of [TRANSMIT, RECEIVE]) {
     const name = queue === TRANSMIT ? 'transmit' : 'receive';
-    it(`DPDK 285e6b8b18: flags, ids and all else rewritten while the NIC reads (${name})`, async () => {
+    it(`DPDK 285e6b8b18: everything is rewritten while the NIC reads (${name})`, async () => {
       await hostile.withBystanders(() => rewrite(queue));
     });
   }
 
-  /** Overwrites whatever it likes of a ring and its event structures, again and again. */
+  /** Overwrites random parts of a ring and its event structures, again and again. */
   async function rewrite(queue: number): Promise<void> {
     const { lab, target } = hostile;
     const features = [...PACKED_FEATURES, VIRTIO_NET_F_MRG_RXBUF];
@@ -173,7 +173,7 @@ describe('a hostile packed ring', () => {
         const slot = random.below(PACKED_SIZE);
         const address = random.chance(0.1) ? BigInt(random.next()) << 24n : BigInt(packet.address);
         const lap = random.chance(0.5) ? PACKED_F_AVAIL : PACKED_F_USED;
-        // Seldom enough NEXT that chains end: a ring that stops is no target any more.
+        // NEXT is rare, so that chains end: a stopped ring is no target any more.
         const odd = random.chance(0.1) ? random.below(8) : 0;
         const length = random.chance(0.1) ? random.next() : random.below(packet.length + 1);
         const id = random.below(0x10000);
@@ -193,7 +193,7 @@ describe('a hostile packed ring', () => {
     }
   }
 
-  it('an event area that claims to be one that the NIC left, beyond the ring', async () => {
+  it('an event area that claims to be left by a NIC, with a position beyond the ring', async () => {
     await hostile.withBystanders(async () => {
       const { lab } = hostile;
       const guest = await attack();
@@ -213,7 +213,7 @@ describe('a hostile packed ring', () => {
     });
   });
 
-  it('a receive ring that says it is full of nothing: 2049 empty buffers for one frame', async () => {
+  it('a receive ring with 2049 empty buffers for one frame', async () => {
     await hostile.withBystanders(async () => {
       const { lab, target } = hostile;
       const guest = await attack(4096, [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF]);

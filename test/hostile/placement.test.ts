@@ -13,7 +13,7 @@ import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 
 const SIZE = 256;
 
-describe('rings and buffers where they should not be', () => {
+describe('rings and buffers in invalid places', () => {
   let hostile: HostileLab;
 
   beforeAll(async () => {
@@ -24,7 +24,7 @@ describe('rings and buffers where they should not be', () => {
     await hostile.close();
   });
 
-  /** A front-end that places the parts of ring 1 wherever it likes, and starts it. */
+  /** Places the parts of ring 1 and starts it. */
   async function place(guest: MockGuest, parts: { desc: number; avail: number; used: number }) {
     const { frontEnd } = guest;
     await frontEnd.send('SET_VRING_NUM', writeVringState(1, SIZE));
@@ -60,7 +60,7 @@ describe('rings and buffers where they should not be', () => {
   for (const [title, shift] of [
     ['in an unmapped hole', 0x4000_0000],
     ['across the end of a memory region', 0x1000000 - 256],
-    ['behind the end of a memory region', 0x1000000],
+    ['after the end of a memory region', 0x1000000],
   ] as const) {
     it(`CVE-2018-1059: a ring ${title} is refused`, async () => {
       await withoutRings(async (guest) => {
@@ -79,20 +79,20 @@ describe('rings and buffers where they should not be', () => {
     await withoutRings(async (guest) => {
       const other = hostile.target.queues.ring(1);
       const foreign = hostile.target.queues.memory.userAddressOf(other.descriptors.address);
-      // Its index and elements. The flags before and the event index behind them are the NIC's own:
+      // Its index and elements. The flags before them and the event index after them are the NIC's:
       // they change whenever a processor goes to sleep.
       const first = other.used.offset + 2;
       const end = other.used.offset + 4 + 8 * other.size;
       const settled = () => hostile.target.queues.memory.bytes.subarray(first, end);
       const before = Buffer.from(settled());
-      // Both front-ends use the same numbers; each means its own memory.
+      // Both front-ends use the same numbers, each for its own memory.
       const base = Math.floor(foreign / 16) * 16;
       await place(guest, { desc: base, avail: base, used: base });
       expect(before.equals(settled())).toBe(true);
     });
   });
 
-  it('all parts of a ring in one place', async () => {
+  it('all parts of a ring at one address', async () => {
     await withoutRings(async (guest) => {
       const region = guest.queues.memory.regions[0];
       const base = region?.userAddress ?? 0;
@@ -108,7 +108,7 @@ describe('rings and buffers where they should not be', () => {
     });
   });
 
-  it('two rings in one place', async () => {
+  it('two rings at one address', async () => {
     await hostile.withBystanders(async () => {
       const guest = await hostile.attack({ queues: [0], queueSize: SIZE });
       const ring = guest.queues.ring(0);
@@ -133,7 +133,7 @@ describe('rings and buffers where they should not be', () => {
     });
   });
 
-  it('regions that begin in the middle of a page', async () => {
+  it('regions that start in the middle of a page', async () => {
     await hostile.withBystanders(async () => {
       const memory = new GuestMemory({
         regions: [
@@ -199,7 +199,7 @@ describe('rings and buffers where they should not be', () => {
           memory.bytes[packet.offset + random.below(20)] = random.next();
           ring.offerRaw(i);
         }
-        // Now the NIC reads, in its own thread, what this one goes on changing.
+        // Now the NIC's thread reads what this one continues to change.
         ring.publish();
         guest.kick(1);
         for (let i = 0; i < 2000; i++) {

@@ -22,11 +22,11 @@ const MERGEABLE = [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF, VIRTIO_F_INDIRECT
 
 interface ReceiveCase {
   title: string;
-  /** Describes buffers; returns their heads. */
+  /** Writes the descriptors of buffers; returns their heads. */
   write: (guest: MockGuest, buffer: Span) => number[];
   /** Drop reason of the one frame that is sent, or null if it is delivered. */
   reason: string | null;
-  /** Chains that come back, though the frame is lost. */
+  /** Chains that come back, although the frame is lost. */
   returned: number;
 }
 
@@ -86,7 +86,7 @@ const CASES: readonly ReceiveCase[] = [
     returned: 1,
   },
   {
-    title: 'a circular chain, written over and over (and longer than the frame)',
+    title: 'a circular chain, written repeatedly (and longer than the frame)',
     write: one((_, buffer) => ({ address: at(buffer), length: 16, flags: WRITE | NEXT, next: 0 })),
     reason: null,
     returned: 1,
@@ -109,7 +109,7 @@ const CASES: readonly ReceiveCase[] = [
     returned: 2,
   },
   {
-    title: 'buffers that do not hold the frame, all merged',
+    title: 'buffers that are too small for the frame, even if merged',
     write: (guest, buffer) => {
       const ring = guest.queues.ring(QUEUE);
       ring.writeDescriptor(0, { address: at(buffer), length: 30, flags: WRITE });
@@ -142,7 +142,7 @@ describe('a hostile receive ring', () => {
     return plainFrame({ to: hostile.lab.mac(number), from: hostile.lab.mac(1) }, length);
   }
 
-  /** The target sends to the attacker and waits until the switch is done with it. */
+  /** The target sends to the attacker, and waits until the switch has finished. */
   async function sendToAttacker(frame: Uint8Array): Promise<void> {
     hostile.target.send(frame);
     await hostile.target.waitTransmitted();
@@ -159,7 +159,7 @@ describe('a hostile receive ring', () => {
         const moves = reason === null ? {} : { [`rx.drops.${reason}`]: 1 };
         await hostile.expectMoves(ATTACKER, moves, () => sendToAttacker(frameTo(ATTACKER, 100)));
         expect(ring.usedIndex).toBe(returned);
-        // What comes back of a lost frame is empty.
+        // Buffers of a lost frame come back empty.
         ring.lastUsed = 0;
         for (let used = ring.popRaw(); used !== null && reason !== null; used = ring.popRaw()) {
           expect(used.length).toBe(0);
@@ -227,7 +227,7 @@ describe('a hostile receive ring', () => {
     });
   });
 
-  it('CVE-2019-3900: a ring kept busy with tiny frames leaves the others their turns', async () => {
+  it('CVE-2019-3900: a ring that is kept busy with tiny frames does not starve others', async () => {
     await hostile.withBystanders(async () => {
       const { lab } = hostile;
       const guest = await lab.connect(ATTACKER, { canaries: false, layout: 'shared' });
@@ -239,7 +239,7 @@ describe('a hostile receive ring', () => {
     });
   });
 
-  it('buffers that lie over the ring itself', async () => {
+  it('buffers that overlap the ring itself', async () => {
     await hostile.withBystanders(async () => {
       const guest = await hostile.attack({ queueSize: QUEUE_SIZE });
       const ring = guest.queues.ring(QUEUE);

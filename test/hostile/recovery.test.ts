@@ -14,7 +14,7 @@ import { writeU64, writeVringAddress, writeVringState } from '../../src/vhost-us
 import { isRaised } from '../support/event-fd.ts';
 import { TestNic } from '../support/test-nic.ts';
 
-// A processor that dies, seen from the guests: whoever is not to blame goes on after a moment.
+// A processor that dies, from the guests' point of view: innocent ones continue after a moment.
 
 const SEALED = expect.stringMatching(/cannot be mapped: mmap failed: EPERM/);
 
@@ -29,11 +29,11 @@ function restarts(nic: TestNic): number {
   return nic.nic.stats().processors.reduce((sum, one) => sum + one.restarts, 0);
 }
 
-/** A frame from one guest to another, and that it arrives. */
+/** Sends a frame from one guest to another, and waits for it. */
 async function pass(nic: TestNic, guests: readonly MockGuest[], from: number, to: number) {
   const frame = plainFrame({ to: nic.mac(to), from: nic.mac(from) }, 200, from * 10 + to);
   guests[from]?.send(frame);
-  // Frames to a port that has gone are flooded: they may come in between.
+  // Frames to a port that is gone are flooded: they may arrive in between.
   for (;;) {
     const received = Buffer.from((await guests[to]?.nextFrame()) ?? []);
     if (received.subarray(0, 12).equals(frame.subarray(0, 12))) {
@@ -43,8 +43,8 @@ async function pass(nic: TestNic, guests: readonly MockGuest[], from: number, to
   }
 }
 
-describe('a ring that two processors deliver to, and one of them dies of', () => {
-  it('is left alone by the other', async () => {
+describe('a ring that two processors deliver to, and that one of them traps on', () => {
+  it('is not touched by the other', async () => {
     const nic = await TestNic.start({ processors: 2, vfs: 3 });
     lab = nic;
     const guests = [await nic.connect(0), await nic.connect(1), await nic.connect(2)];
@@ -63,14 +63,14 @@ describe('a ring that two processors deliver to, and one of them dies of', () =>
   });
 });
 
-describe('a ring that is aligned for its front-end and not in its file', () => {
+describe('a ring that is aligned for its front-end but not in its file', () => {
   it('is set aside, and no processor traps on it', async () => {
     const nic = await TestNic.start({ vfs: 3 });
     lab = nic;
     const frontEnd = FrontEnd.connect(nic.socket(0));
     await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
     const sizeBytes = 0x100000;
-    const userAddress = 0x7e00_0000_0001; // one more than where its file has it
+    const userAddress = 0x7e00_0000_0001; // one more than in its file
     const fd = createMemoryFile('odd', sizeBytes);
     const region = { guestAddress: 0, sizeBytes, userAddress, fileOffset: 0, fd };
     await frontEnd.send('SET_MEM_TABLE', memoryTable([region]).payload, [fd]);
@@ -88,7 +88,7 @@ describe('a ring that is aligned for its front-end and not in its file', () => {
       { queue: 1, state: 'faulted', fault: expect.stringMatching(/odd address/) },
     ]);
     await expect.poll(() => isRaised(error)).toBe(true);
-    // Whatever the ring's processor does from now on, it works for the others.
+    // The ring's processor continues to serve others.
     const guests = [await nic.connect(1), await nic.connect(2)];
     guests[0]?.send(plainFrame({ to: nic.mac(2), from: nic.mac(1) }, 100));
     await guests[1]?.nextFrame();
@@ -100,7 +100,7 @@ describe('a ring that is aligned for its front-end and not in its file', () => {
 });
 
 describe('memory that is sealed against mapping after its rings have started', () => {
-  it('costs its own rings when the processor is replaced, and nobody else', async () => {
+  it('costs only its own rings when the processor is replaced', async () => {
     const nic = await TestNic.start({ vfs: 4 });
     lab = nic;
     const hostage = await nic.connect(0);
@@ -123,7 +123,7 @@ describe('memory that is sealed against mapping after its rings have started', (
     expect(restarts(nic)).toBe(1);
   });
 
-  it('keeps a further ring from starting, which leaves nothing behind', async () => {
+  it('prevents a further ring from starting, which leaves nothing behind', async () => {
     const nic = await TestNic.start({ vfs: 3 });
     lab = nic;
     const hostage = await nic.connect(0, { queues: [1] });
@@ -145,7 +145,7 @@ describe('memory that is sealed against mapping after its rings have started', (
 });
 
 describe('a ring that starts while its processor is being replaced', () => {
-  it('is attached once, by whoever comes first, and the others come back', async () => {
+  it('is attached once, and the others come back', async () => {
     const nic = await TestNic.start({ vfs: 4 });
     lab = nic;
     const victim = await nic.connect(0);
@@ -163,11 +163,11 @@ describe('a ring that starts while its processor is being replaced', () => {
   });
 });
 
-describe('a VF whose rings make the firmware trap again and again', () => {
+describe('a VF whose rings make the firmware trap repeatedly', () => {
   /** Makes a ring of the VF trap, and starts it over as its driver would. */
   async function trap(nic: TestNic, guests: readonly [MockGuest, ...MockGuest[]]): Promise<void> {
     const [guest] = guests;
-    // The others come back after this VF: their frames say that its rings are attached.
+    // The others come back after this VF: their frames show that its rings are attached.
     await pass(nic, guests, 1, 2);
     const fault = nic.next('fault', 0);
     await nic.nic.injectTrap('vf0', 1);
@@ -181,7 +181,7 @@ describe('a VF whose rings make the firmware trap again and again', () => {
     return [await nic.connect(0), await nic.connect(1), await nic.connect(2)];
   }
 
-  it('is held, says so, and comes back by itself; the others go on', async () => {
+  it('is held, with a reason, and comes back by itself; others continue', async () => {
     const nic = await TestNic.start({ vfs: 3 });
     lab = nic;
     const guests = await connectThree(nic);
@@ -199,7 +199,7 @@ describe('a VF whose rings make the firmware trap again and again', () => {
     expect(nic.nic.vf('vf0').state).toBe('ready');
   });
 
-  it('is let go when its operator changes it', async () => {
+  it('is released when its operator changes it', async () => {
     const nic = await TestNic.start({ vfs: 3 });
     lab = nic;
     const guests = await connectThree(nic);

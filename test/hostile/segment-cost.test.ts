@@ -15,24 +15,24 @@ import { superPacket } from '../offload/packets.ts';
 const SIZE = 32768;
 const SENDER = { features: ALL_FEATURES, frameSizeMax: 65553, slots: 32 };
 const RECEIVER = { features: [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF], queueSize: SIZE };
-/** What one turn may take of the processor's time: what is to be caught takes ten times as long. */
+/** What one turn may use of the processor's time: a regression would use ten times as much. */
 const TURN_MS_MAX = 5;
 
-/** CPU time of this thread: other processes and the collector's threads do not lengthen it. */
+/** CPU time of this thread: other processes and the collector's threads do not count. */
 function usedMs(): number {
   return threadCpuMicroseconds() / 1000;
 }
 
 interface Buffers {
   title: string;
-  /** Descriptors of each buffer, and the bytes that the last of them holds. */
+  /** Descriptors of each buffer, and the size of the last one in bytes. */
   chain: number;
   bytes: number;
 }
 
-// Super-frames of the smallest segments, for a receiver that makes each as dear as it can.
+// Super-frames of the smallest segments, for a receiver that makes each as expensive as it can.
 describe.each([false, true])(
-  'a peer of super-frames whose buffers are dear, packed: %s',
+  'a receiver of super-frames with expensive buffers, packed: %s',
   (packed) => {
     let wire: OffloadWire;
 
@@ -62,7 +62,7 @@ describe.each([false, true])(
       ring.publish();
     }
 
-    /** Slots that the device has not taken yet. */
+    /** Slots that the device has not read yet. */
     function outstanding(): number {
       const taken = wire.host.ringWord(1, 0, RING_LAST_AVAIL);
       if (!packed) return (wire.guest(1).ring(0).availIndex - taken) & 0xffff;
@@ -74,13 +74,13 @@ describe.each([false, true])(
     const CASES: readonly Buffers[] = [
       { title: 'plain ones', chain: 1, bytes: 2048 },
       { title: 'chains of 8 descriptors', chain: 8, bytes: 2048 },
-      { title: 'chains of 64 that hold one byte', chain: 64, bytes: 1 },
-      { title: 'chains of 1024 that hold nothing', chain: 1024, bytes: 0 },
-      { title: 'chains of 1024 that hold a segment', chain: 1024, bytes: 2048 },
+      { title: 'chains of 64 descriptors for one byte', chain: 64, bytes: 1 },
+      { title: 'chains of 1024 empty descriptors', chain: 1024, bytes: 0 },
+      { title: 'chains of 1024 descriptors for a segment', chain: 1024, bytes: 2048 },
       { title: 'single bytes', chain: 1, bytes: 1 },
     ];
 
-    it.each(CASES)('holds the processor for some milliseconds at most: $title', (buffers) => {
+    it.each(CASES)('occupies the processor for a few milliseconds at most: $title', (buffers) => {
       wire = new OffloadWire([SENDER, { ...RECEIVER, packed }]);
       let free = SIZE;
       const buffer = wire.guest(1).memory.allocate(4096);
@@ -93,7 +93,7 @@ describe.each([false, true])(
         for (let turns = 0; turns < 40; turns++) {
           const start = usedMs();
           wire.host.turn();
-          // The first round is for the compiler and the windows.
+          // The first round compiles code and maps windows.
           if (round > 0) longest = Math.max(longest, usedMs() - start);
         }
         free = SIZE - outstanding();

@@ -11,8 +11,8 @@ import { writeU64 } from '../../src/vhost-user/message.ts';
 import { createPipe } from '../support/pipe.ts';
 import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 
-// O_NONBLOCK belongs to the open file, which a front-end shares with the NIC: it may take the flag
-// away at any time, and fill what is written to. Whoever raises that with a write sleeps for ever.
+// O_NONBLOCK belongs to the open file, which a front-end shares with the NIC: it may clear the flag
+// at any time, and fill the file. A write to it would then block for ever.
 
 const QUEUE = 1;
 
@@ -31,7 +31,7 @@ afterEach(async () => {
   for (const fd of fds.splice(0)) c.close(fd);
 });
 
-/** Hands a descriptor over, and makes it one that blocks whoever writes to it. */
+/** Hands a descriptor over, then makes writes to it block. */
 async function handOver(
   guest: MockGuest,
   request: 'SET_VRING_CALL' | 'SET_VRING_ERR',
@@ -53,11 +53,11 @@ async function handOver(
 
 describe.each(Object.keys(KINDS))('a front-end that blocks and fills its %s', (kind) => {
   beforeEach(async () => {
-    // Pipes are taken only of those who are trusted.
+    // Pipes are accepted only from trusted VMMs.
     hostile = await HostileLab.start({ vf: { allowUnsealedMemory: true } });
   });
 
-  it('for interrupts stops nobody, and not itself', async () => {
+  it('for interrupts stops nobody, not even itself', async () => {
     const { lab, target } = hostile;
     await hostile.withBystanders(async () => {
       // No event index: an interrupt for each frame.
@@ -80,7 +80,7 @@ describe.each(Object.keys(KINDS))('a front-end that blocks and fills its %s', (k
       await handOver(guest, 'SET_VRING_ERR', kind);
       const fault = lab.next('fault', ATTACKER);
       const ring = guest.queues.ring(QUEUE);
-      ring.offerRaw(0, 1000); // the index runs ahead of the ring
+      ring.offerRaw(0, 1000); // the index is ahead of the ring
       ring.publish();
       guest.kick(QUEUE);
       await fault;
@@ -90,7 +90,7 @@ describe.each(Object.keys(KINDS))('a front-end that blocks and fills its %s', (k
   });
 });
 
-it('a pipe is refused where its owner is not trusted, with the way out', async () => {
+it('a pipe is refused with a hint if its owner is not trusted', async () => {
   hostile = await HostileLab.start();
   const guest = await hostile.attack();
   fds = createPipe();

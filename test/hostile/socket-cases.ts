@@ -11,13 +11,13 @@ import {
   writeVringState,
 } from '../../src/vhost-user/message.ts';
 
-/** A request that must be refused. Descriptors are made when the case runs, and closed after it. */
+/** A request that must be refused. Its descriptors exist only while the case runs. */
 export interface SocketCase {
   title: string;
   request: RequestName;
   payload: () => Uint8Array;
   fds?: () => number[];
-  /** Words that the operator must find in the VF's last fault. */
+  /** Words that the VF's last fault must have. */
   says: RegExp;
 }
 
@@ -56,7 +56,7 @@ function table(count: number, regions: Uint8Array[]): Uint8Array {
 
 const memoryFile = (): number[] => [createMemoryFile('hostile', Number(MIB))];
 
-/** SET_VRING_NUM and its like with a ring number that a VF with one queue pair does not have. */
+/** SET_VRING_NUM and similar requests with a ring number beyond those of one queue pair. */
 function ringNumbers(): SocketCase[] {
   const requests = [
     'SET_VRING_NUM',
@@ -92,7 +92,7 @@ function ringNumbers(): SocketCase[] {
   return [...states, ...addresses, ...eventFds];
 }
 
-/** What is taken, although no ring can be so: that ring is set aside until it is mended. */
+/** Accepted although the ring is invalid: the ring is set aside until it is corrected. */
 export const WRONG_RINGS: readonly SocketCase[] = [
   ...[0, 3, 17, 65536, 0x8000_0000, 0xffff_ffff].map((size) => ({
     title: `a ring of ${size} entries`,
@@ -137,14 +137,14 @@ const RINGS: readonly SocketCase[] = [
     says: /no eventfd/,
   },
   {
-    title: 'a call descriptor that blocks whoever writes to it',
+    title: 'a call descriptor whose writes block',
     request: 'SET_VRING_CALL',
     payload: () => writeU64(0n),
     fds: () => [openSync('/dev/zero', 'r+')],
     says: /no eventfd/,
   },
   {
-    title: 'a kick that is announced and not sent',
+    title: 'a kick descriptor that is announced but not sent',
     request: 'SET_VRING_KICK',
     payload: () => writeU64(0n),
     says: /disagree/,
@@ -181,14 +181,14 @@ const MEMORY: readonly SocketCase[] = [
     says: /larger than its file/,
   },
   {
-    title: 'a region that begins behind the end of its file',
+    title: 'a region that starts after the end of its file',
     request: 'ADD_MEM_REG',
     payload: () => slot({ offset: 64n * MIB, size: 4096n }),
     fds: memoryFile,
     says: /larger than its file/,
   },
   {
-    title: 'a region that does not begin on a page of its file',
+    title: 'a region that does not start on a page of its file',
     request: 'ADD_MEM_REG',
     payload: () => slot({ offset: 100n, size: 4096n }),
     fds: memoryFile,
@@ -227,14 +227,14 @@ const MEMORY: readonly SocketCase[] = [
     says: /not a memory file/,
   },
   {
-    title: 'memory that can only be read',
+    title: 'read-only memory',
     request: 'ADD_MEM_REG',
     payload: () => slot({ size: 4096n }),
     fds: () => [openSync(process.execPath, 'r')],
     says: /read-only/,
   },
   {
-    title: 'memory that could be truncated while it is mapped: refused, with the way out',
+    title: 'memory that could be truncated while it is mapped: refused with a hint',
     request: 'ADD_MEM_REG',
     payload: () => slot({}),
     fds: () => [createMemoryFile('unsealed', Number(MIB), { sealed: false })],
@@ -286,7 +286,7 @@ const MEMORY: readonly SocketCase[] = [
     says: /overlaps/,
   },
   {
-    title: 'the removal of a region that was never there',
+    title: 'the removal of a region that does not exist',
     request: 'REM_MEM_REG',
     payload: () => slot({}),
     says: /no such region/,
@@ -333,14 +333,14 @@ const FEATURES: readonly SocketCase[] = [
 
 const DESCRIPTORS: readonly SocketCase[] = [
   {
-    title: 'CVE-2022-0669: descriptors with a message that takes none',
+    title: 'CVE-2022-0669: descriptors with a message that accepts none',
     request: 'SET_VRING_NUM',
     payload: () => writeVringState(0, 256),
     fds: () => [...memoryFile(), createEventFd()],
     says: /2 descriptors, not 0/,
   },
   {
-    title: 'CVE-2019-14818: more descriptors than the message takes',
+    title: 'CVE-2019-14818: more descriptors than the message accepts',
     request: 'SET_VRING_KICK',
     payload: () => writeU64(0n),
     fds: () => [createEventFd(), createEventFd(), createEventFd()],

@@ -43,21 +43,21 @@ describe('a malicious front-end', () => {
     return FrontEnd.connect(hostile.lab.socket(ATTACKER));
   }
 
-  /** Ends a connection, from whichever side, and waits until the NIC has cleaned up. */
+  /** Ends a connection, from either side, and waits until the NIC has cleaned up. */
   async function disconnect(frontEnd: FrontEnd): Promise<void> {
     const gone = hostile.lab.next('disconnect', ATTACKER);
     frontEnd.close();
     await gone;
   }
 
-  /** The request fails: answered if the front-end wants answers, else the connection is closed. */
+  /** The request fails: with an answer, or else the connection is closed. */
   async function expectRefusal({ request, payload, fds, says }: SocketCase): Promise<void> {
     const polite = connect();
     await negotiate(polite, MODERN_FEATURES);
     const sent = fds?.() ?? [];
     await expect(polite.send(request, payload(), sent)).rejects.toThrow(RequestRefused);
     expect(hostile.lab.nic.vf('vf0').lastFault).toMatch(says);
-    await polite.ask('GET_FEATURES'); // the connection is still good
+    await polite.ask('GET_FEATURES'); // the connection still works
     await disconnect(polite);
 
     const rude = connect();
@@ -85,12 +85,12 @@ describe('a malicious front-end', () => {
     }),
   };
 
-  /** The request is taken, its ring is faulted and says why, and another word mends it. */
+  /** The request is accepted, its ring is set aside with a reason, and can be corrected. */
   async function expectSetAside({ request, payload, says }: SocketCase): Promise<void> {
     const { lab } = hostile;
     const before = lab.stats(ATTACKER).rx;
     const frontEnd = connect();
-    // Without acknowledgements a refusal would be the end of the connection.
+    // Without acknowledgements, a refusal would end the connection.
     await negotiate(frontEnd, MODERN_FEATURES, []);
     const error = createEventFd();
     frontEnd.sendRaw(writeMessage(FrontendRequest.SET_VRING_ERR, 0, writeU64(0n)), [error]);
@@ -113,7 +113,7 @@ describe('a malicious front-end', () => {
   }
 
   for (const wrong of WRONG_RINGS) {
-    it(`${wrong.title}: that ring is set aside, and mended`, async () => {
+    it(`${wrong.title}: that ring is set aside, and can be corrected`, async () => {
       await hostile.withBystanders(() => expectSetAside(wrong));
     });
   }
@@ -163,7 +163,7 @@ describe('a malicious front-end', () => {
     });
   });
 
-  it('half a header, then silence: closed after a while, and the next front-end is served', async () => {
+  it('half a header, then silence: closed after a while, then the next front-end is served', async () => {
     await hostile.withBystanders(async () => {
       const begun = header(1, 1, 0).subarray(0, 6);
       await hastened(MESSAGE_TIMEOUT_MS, () => expectClosed(begun));
@@ -174,7 +174,7 @@ describe('a malicious front-end', () => {
     });
   });
 
-  it('one byte at a time: answered all the same', async () => {
+  it('one byte at a time: answered nevertheless', async () => {
     await hostile.withBystanders(async () => {
       const frontEnd = connect();
       const message = writeMessage(FrontendRequest.SET_VRING_NUM, 0, writeVringState(0, 64));
@@ -200,7 +200,7 @@ describe('a malicious front-end', () => {
     });
   });
 
-  it('requests without end whose replies nobody reads: closed, memory does not grow', async () => {
+  it('endless requests whose replies nobody reads: closed, memory does not grow', async () => {
     await hostile.withBystanders(async () => {
       const frontEnd = connect();
       await frontEnd.ask('GET_FEATURES');
@@ -214,7 +214,7 @@ describe('a malicious front-end', () => {
     });
   });
 
-  it('a second front-end while the first is there: turned away', async () => {
+  it('a second front-end during the first one’s session: rejected', async () => {
     await hostile.withBystanders(async () => {
       const first = connect();
       await first.ask('GET_FEATURES');
@@ -270,12 +270,12 @@ describe('a malicious front-end', () => {
     });
   }
 
-  it('DPDK 218daf1664: descriptors cut off (MSG_CTRUNC): all closed, the connection too', async () => {
+  it('DPDK 218daf1664: truncated descriptors (MSG_CTRUNC): all closed, and the connection too', async () => {
     const frontEnd = connect();
     await frontEnd.ask('GET_FEATURES');
     const fds = Array.from({ length: 8 }, createEventFd);
     const before = openFdCount();
-    // No room for another descriptor, for as long as the helper waits.
+    // No room for another descriptor while the helper waits.
     const limit = `prlimit --pid ${process.pid} --nofile`;
     const script = `old=$(${limit} --noheadings --output SOFT); read a; ${limit}=$1: && echo low; read b; ${limit}=$old:`;
     const helper = spawn('sh', ['-c', script, 'sh', String(before + 3 + 2)]);

@@ -19,7 +19,7 @@ import type { SplitQueue } from '../../src/testing/split-queue.ts';
 import { ProtocolFeature } from '../../src/vhost-user/message.ts';
 import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 
-/** The unit of the NIC's windows, and more of them than it has: each look is a miss. */
+/** The unit of the NIC's windows, and more of them than it has: each access is a miss. */
 const CHUNK = 0x400000;
 const CHUNKS = 1000;
 const FAR = 0x1_0000_0000;
@@ -28,7 +28,7 @@ const ROUNDS = 300;
 const NEXT = DESCRIPTOR_F_NEXT;
 const WRITE = DESCRIPTOR_F_WRITE;
 
-/** Guests that need much work for next to nothing: everybody else is served as if they did not. */
+/** Guests that cause much work for little traffic: all others must be served as usual. */
 describe('a guest that keeps the processor busy', () => {
   let hostile: HostileLab;
   let guest: MockGuest;
@@ -42,7 +42,7 @@ describe('a guest that keeps the processor busy', () => {
     hostile = await HostileLab.start({ vf: { queuePairs } });
   }
 
-  /** A guest with a region of so many chunks, handed to the NIC and hardly mapped here. */
+  /** A guest with a region of that many chunks, shared with the NIC and hardly mapped here. */
   async function attackFromFar(chunks: number, options: MockGuestOptions): Promise<void> {
     const memory = new GuestMemory({ regions: [{ guestAddress: 0, sizeBytes: 0x2000000 }] });
     const regions = [{ guestAddress: FAR, sizeBytes: chunks * CHUNK }];
@@ -52,7 +52,7 @@ describe('a guest that keeps the processor busy', () => {
     guest = await hostile.attack({ memory, queueSize: 1024, slots: 1, ...options });
   }
 
-  /** Keeps what `prepare` returns going while the bystanders play so many rounds. */
+  /** Keeps the work that `prepare` returns going while the bystanders complete that many rounds. */
   async function attack(prepare: () => Promise<() => void>): Promise<void> {
     await hostile.withBystanders(async () => {
       const act = await prepare();
@@ -66,14 +66,14 @@ describe('a guest that keeps the processor busy', () => {
     });
   }
 
-  /** Offers heads, given in turn, until so many are under way. */
+  /** Offers the heads in turn, until that many chains are in flight. */
   function keepOffering(queue: number, ring: SplitQueue, heads: number[], count: number): void {
     const under = (ring.availIndex - ring.usedIndex) & 0xffff;
     for (let i = under; i < count; i++) ring.offerRaw(heads[ring.availIndex % heads.length] ?? 0);
     if (ring.publish()) guest.kick(queue);
   }
 
-  /** Chains of so many descriptors, each in another chunk than the one before. */
+  /** Chains of that many descriptors, each in another chunk than the previous one. */
   function writeFarChains(ring: SplitQueue, chain: number, length: number, flags: number): void {
     for (let i = 0; i < CHUNKS; i++) {
       const more = i % chain === chain - 1 ? 0 : NEXT;
@@ -83,8 +83,8 @@ describe('a guest that keeps the processor busy', () => {
   }
 
   /**
-   * Frames of one byte in each chunk, for the target: all zeros they would be for everybody, and
-   * fill the bystanders' rings where this thread is too slow to empty them.
+   * One-byte frames in each chunk, addressed to the target: all zeros would be flooded, and fill
+   * the bystanders' rings if this thread is too slow to empty them.
    */
   function addressFarFrames(heads: readonly number[]): void {
     const { headerSize, memory } = guest.queues;
@@ -100,7 +100,7 @@ describe('a guest that keeps the processor busy', () => {
     }
   }
 
-  it('commands that are broken, each over 140 windows', async () => {
+  it('invalid commands, each over 140 windows', async () => {
     await start();
     await attack(breakCommands);
   });
@@ -114,7 +114,7 @@ describe('a guest that keeps the processor busy', () => {
     const ring = guest.queues.ring(queue);
     for (let i = 0; i < chains * length; i++) {
       const flags = i % length === length - 1 ? 0 : NEXT;
-      // A byte on each side of the border between two windows.
+      // A byte on each side of the boundary between two windows.
       const address = BigInt(FAR + (2 * i + 1) * CHUNK - 1);
       ring.writeDescriptor(i, { address, length: 2, flags, next: i + 1 });
     }
@@ -122,7 +122,7 @@ describe('a guest that keeps the processor busy', () => {
     return () => keepOffering(queue, ring, heads, 900);
   }
 
-  it.each([1, PAIRS])('frames that lie in more windows than there are, %s rings', async (pairs) => {
+  it.each([1, PAIRS])('frames in more windows than there are, %s rings', async (pairs) => {
     await start(pairs);
     await attack(async () => {
       await attackFromFar(CHUNKS, { queuePairs: pairs });
@@ -137,7 +137,7 @@ describe('a guest that keeps the processor busy', () => {
     expect(hostile.lab.stats(TARGET).rx.offered).toBeGreaterThan(0);
   });
 
-  it('buffers that lie in more windows than there are, for all that it receives', async () => {
+  it('buffers in more windows than there are, for everything it receives', async () => {
     await start();
     await attack(async () => {
       await attackFromFar(CHUNKS, { features: [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF] });
@@ -181,7 +181,7 @@ describe('a guest that keeps the processor busy', () => {
     }
     await guest.start();
     await iommu.until(() => hostile.lab.nic.vf('vf0').rings.length === PAIRS + 1);
-    // A small frame from the same page opens its window: the look ahead opens none.
+    // A small frame from the same page opens its window: the look-ahead opens none.
     const { lab } = hostile;
     const frame = plainFrame({ to: lab.mac(TARGET), from: lab.mac(ATTACKER) }, 60);
     queues.memory.bytes.set(frame, span.offset + 12);

@@ -12,12 +12,12 @@ import type { SplitQueue } from '../../src/testing/split-queue.ts';
 /** Header size of the attacker: legacy, so that every byte counts. */
 const HEADER = 10;
 export const QUEUE_SIZE = 256;
-/** Twice what the ring has. */
+/** Twice the size of the ring. */
 export const TABLE_ENTRIES_MAX = 2 * QUEUE_SIZE;
 const NEXT = DESCRIPTOR_F_NEXT;
 const INDIRECT = DESCRIPTOR_F_INDIRECT;
 
-/** What a case has at hand: the ring to break, and a good packet in guest memory. */
+/** What a case can use: the ring to break, and a valid packet in guest memory. */
 interface Weapons {
   ring: SplitQueue;
   memory: GuestMemory;
@@ -30,15 +30,15 @@ export interface TransmitCase {
   title: string;
   /** Writes descriptors; returns the heads to offer. */
   write: (weapons: Weapons) => number[];
-  /** Drop reason, counted once for each head; null if the frames are good after all. */
+  /** Drop reason, counted once per head; null if the frames are valid after all. */
   reason: string | null;
-  /** Feature bits; the attacker has INDIRECT_DESC unless said otherwise. */
+  /** Feature bits; default: INDIRECT_DESC. */
   features?: number[];
 }
 
 export const ATTACKER_FEATURES = [VIRTIO_F_INDIRECT_DESC];
 
-/** Header and a frame of 100 bytes to the target. */
+/** Header, and a frame of 100 bytes to the target. */
 export function writePacket(memory: GuestMemory, to: string, from: string): Span {
   const span = memory.allocate(HEADER + 100, 16);
   memory.bytes.fill(0, span.offset, span.offset + HEADER);
@@ -67,7 +67,7 @@ function withHeader(fields: readonly number[]) {
   };
 }
 
-/** An indirect table of `length` bytes, and what stands in its first entries. */
+/** An indirect table of `length` bytes with these first entries. */
 function indirect(
   length: number,
   entries: (w: Weapons) => { address: bigint; length: number; flags: number; next?: number }[],
@@ -103,7 +103,7 @@ const LENGTHS: readonly TransmitCase[] = [
     reason: 'headerShort',
   },
   {
-    title: 'CVE-2022-2132: the header spread over ten descriptors (and nothing wrong with it)',
+    title: 'CVE-2022-2132: the header spread over ten descriptors (and valid)',
     write: ({ ring, packet }) => {
       for (let i = 0; i < HEADER; i++) {
         ring.writeDescriptor(i, { address: at(packet, i), length: 1, flags: NEXT, next: i + 1 });
@@ -114,7 +114,7 @@ const LENGTHS: readonly TransmitCase[] = [
     reason: null,
   },
   {
-    title: 'DPDK e31b57e732: a chain that is the header and no more',
+    title: 'DPDK e31b57e732: a chain with only the header',
     write: single(({ packet }) => ({ address: at(packet), length: HEADER })),
     reason: 'runt',
   },
@@ -211,12 +211,12 @@ const ADDRESSES: readonly TransmitCase[] = [
     reason: 'bufferAddress',
   },
   {
-    title: 'CVE-2018-1059: a buffer that begins at the end of its memory region',
+    title: 'CVE-2018-1059: a buffer that starts at the end of its memory region',
     write: single((w) => ({ address: regionEnd(w), length: 110 })),
     reason: 'bufferAddress',
   },
   {
-    title: 'CVE-2018-1059: a buffer that ends with its memory region (and nothing wrong with it)',
+    title: 'CVE-2018-1059: a buffer that ends with its memory region (and valid)',
     write: (weapons) => {
       const { memory, packet, ring } = weapons;
       const address = regionEnd(weapons) - BigInt(packet.length);
@@ -263,7 +263,7 @@ const ADDRESSES: readonly TransmitCase[] = [
   },
 ];
 
-/** 2.7.5.3.1: what may not be longer than the queue is the chain. */
+/** 2.7.5.3.1: the chain must not be longer than the queue; the table may be. */
 const LONG_TABLES: readonly TransmitCase[] = [
   {
     title: 'an indirect table of 4 GiB with one descriptor in use',
@@ -330,7 +330,7 @@ const TABLES: readonly TransmitCase[] = [
     features: [],
   },
   {
-    title: 'an indirect table in no memory',
+    title: 'an indirect table outside guest memory',
     write: single(() => ({ address: 0x7000_0000_0000n, length: 64, flags: INDIRECT })),
     reason: 'bufferAddress',
   },

@@ -47,7 +47,7 @@ describe('a hostile transmit ring', () => {
       const frame = memory.bytes.slice(packet.offset + 10, packet.offset + packet.length);
       expect(Buffer.from(await target.nextFrame()).equals(frame)).toBe(true);
     }
-    // The same ring goes on working.
+    // The same ring continues to work.
     ring.writeDescriptor(9, { address: BigInt(packet.address), length: packet.length, flags: 0 });
     memory.bytes.fill(0, packet.offset, packet.offset + 10);
     ring.offerRaw(9);
@@ -63,7 +63,7 @@ describe('a hostile transmit ring', () => {
     });
   }
 
-  it('a frame of one byte more than the longest', async () => {
+  it('a frame one byte longer than the maximum', async () => {
     await hostile.withBystanders(async () => {
       const guest = await hostile.attack({ queueSize: QUEUE_SIZE });
       const { memory } = guest.queues;
@@ -82,8 +82,8 @@ describe('a hostile transmit ring', () => {
 
   for (const [title, ahead] of [
     ['CVE-2016-5403: avail index ahead by one more than the ring size', QUEUE_SIZE + 1],
-    ['CVE-2016-5403: avail index ahead by half of all there are', 0x8000],
-    ['CVE-2016-5403: avail index behind where it was', 0xffff],
+    ['CVE-2016-5403: avail index ahead by half of its range', 0x8000],
+    ['CVE-2016-5403: avail index behind its previous value', 0xffff],
   ] as const) {
     it(`${title}: the ring stops`, async () => {
       await hostile.withBystanders(async () => {

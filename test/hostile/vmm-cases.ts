@@ -19,7 +19,7 @@ import {
   writeVringState,
 } from '../../src/vhost-user/message.ts';
 
-/** A VMM whose guest runs, and which now turns on the NIC. */
+/** A VMM whose guest runs, and which now attacks the NIC. */
 interface Vmm {
   readonly guest: MockGuest;
   /** MAC addresses of the guest and of the one that it may talk to. */
@@ -44,26 +44,26 @@ const ROUNDS = 200;
 const RECEIVE = 0;
 const TRANSMIT = 1;
 
-/** One frame, which wakes the processor and makes it look at every ring of the guest. */
+/** One frame, which wakes the processor and makes it check every ring of the guest. */
 function send({ guest, mac, to }: Vmm, length = 200): void {
   if (!guest.frontEnd.isClosed) guest.send(plainFrame({ to, from: mac }, length));
 }
 
-/** Refusals are answers: the case is what they do to the NIC. */
+/** Refusals are answers: what matters is their effect on the NIC. */
 async function mayBeRefused(request: Promise<unknown>): Promise<void> {
   await request.catch((error: Error) => {
     if (!(error instanceof RequestRefused)) throw error;
   });
 }
 
-/** All that was posted before has been carried out when this is answered. */
+/** The answer shows that everything sent before has been executed. */
 async function settle({ guest }: Vmm): Promise<void> {
   await guest.frontEnd.ask('GET_FEATURES');
 }
 
 const MEMORY: readonly VmmCase[] = [
   {
-    title: 'seals its memory against being mapped once its rings run',
+    title: 'seals its memory against mapping once its rings run',
     attack: async (vmm) => {
       for (const { fd } of vmm.guest.queues.memory.regions) {
         c.fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE);
@@ -73,7 +73,7 @@ const MEMORY: readonly VmmCase[] = [
     },
   },
   {
-    title: 'takes the memory away that its rings lie in',
+    title: 'removes the memory of its rings',
     attack: async (vmm) => {
       const { frontEnd } = vmm.guest;
       send(vmm);
@@ -83,7 +83,7 @@ const MEMORY: readonly VmmCase[] = [
     },
   },
   {
-    title: 'hands its memory over again and again while frames move',
+    title: 'shares its memory again and again while frames move',
     attack: async (vmm) => {
       const { frontEnd, queues } = vmm.guest;
       const { payload, fds } = memoryTable(queues.memory.regions);
@@ -113,7 +113,7 @@ const MEMORY: readonly VmmCase[] = [
 
 const RINGS: readonly VmmCase[] = [
   {
-    title: 'names other addresses for a ring that runs',
+    title: 'sets other addresses of a running ring',
     attack: async (vmm) => {
       const { frontEnd } = vmm.guest;
       for (const address of [0n, 0x1000n, 0xffff_ffff_ffff_f000n]) {
@@ -126,7 +126,7 @@ const RINGS: readonly VmmCase[] = [
     },
   },
   {
-    title: 'names other sizes and places for a ring that runs',
+    title: 'sets other sizes and positions of a running ring',
     attack: async (vmm) => {
       const { frontEnd } = vmm.guest;
       for (const value of [1, 2, 17, 32768, 0, 65535]) {
@@ -153,7 +153,7 @@ const RINGS: readonly VmmCase[] = [
     },
   },
   {
-    title: 'switches its rings off and on without end',
+    title: 'disables and enables its rings without end',
     attack: async (vmm) => {
       for (let i = 0; i < ROUNDS; i++) {
         await mayBeRefused(enableRing(vmm.guest.frontEnd, i % 2, i % 4 > 1));
@@ -174,7 +174,7 @@ const RINGS: readonly VmmCase[] = [
     },
   },
   {
-    title: 'resets the device while frames are on their way',
+    title: 'resets the device while frames are in flight',
     attack: async (vmm) => {
       for (let i = 0; i < 20; i++) {
         send(vmm);
@@ -187,7 +187,7 @@ const RINGS: readonly VmmCase[] = [
 
 const DESCRIPTORS: readonly VmmCase[] = [
   {
-    title: 'is called by the descriptor that it kicks with, so that each call is a kick',
+    title: 'uses one descriptor for calls and kicks, so that each call is a kick',
     attack: async (vmm) => {
       const { kick } = vmm.guest.fdsOf(TRANSMIT);
       for (const queue of [RECEIVE, TRANSMIT]) {
@@ -226,7 +226,7 @@ const DESCRIPTORS: readonly VmmCase[] = [
 
 const SOCKET: readonly VmmCase[] = [
   {
-    title: 'asks without end for what is refused',
+    title: 'sends refused requests without end',
     attack: async (vmm) => {
       for (let i = 0; i < 2000; i++) {
         await mayBeRefused(vmm.guest.frontEnd.send('SET_VRING_ENABLE', writeVringState(99, 1)));
@@ -234,7 +234,7 @@ const SOCKET: readonly VmmCase[] = [
     },
   },
   {
-    title: 'reads no reply any more',
+    title: 'stops reading replies',
     isTurnedOut: true,
     attack: async (vmm) => {
       const { frontEnd } = vmm.guest;

@@ -4,8 +4,8 @@ import { hastened } from '../support/hastened.ts';
 import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 import { VMM_CASES, type VmmCase } from './vmm-cases.ts';
 
-// The handshake was honest, the guest runs; then its VMM turns on the NIC. Whatever it does, the
-// bystanders go on, and the VF serves the next VMM.
+// After an honest handshake, while the guest runs, its VMM attacks the NIC. Whatever it does, the
+// bystanders continue, and the VF serves the next VMM.
 
 for (const processors of [1, 2]) {
   describe(`a VMM after the handshake, with ${processors} processors`, () => {
@@ -32,7 +32,7 @@ for (const processors of [1, 2]) {
       await gone;
     }
 
-    /** A guest that is new there sends a frame, and gets one. */
+    /** A new guest sends a frame, and receives one. */
     async function expectService(): Promise<void> {
       const { lab, target } = hostile;
       target.received();
