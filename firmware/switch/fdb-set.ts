@@ -87,7 +87,7 @@ export function keyFor(wanted: u64, port: u32): u64 {
   return (wanted & MATCH_MASK) | ((u64(port) + 1) << FDB_TAG_BITS);
 }
 
-export function portOf(key: u64): u32 {
+export function portOfKey(key: u64): u32 {
   return (u32(key >> FDB_TAG_BITS) & PORT_MASK) - 1;
 }
 
@@ -115,12 +115,12 @@ export function stamp(set: u32, way: u32, seconds: u32): void {
 
 /** Replaces `old` by `key` and counts it. False if another processor has changed the place. */
 export function exchange(set: u32, way: u32, old: u64, key: u64): bool {
-  if (isLearned(old)) addToWord(portOf(old), PENDING);
-  if (isLearned(key)) addToWord(portOf(key), PENDING);
+  if (isLearned(old)) addToWord(portOfKey(old), PENDING);
+  if (isLearned(key)) addToWord(portOfKey(key), PENDING);
   const isDone = atomic.cmpxchg<u64>(set + (way << 3), old, key) == old;
   const amount = isDone ? LEARNED : 0;
-  if (isLearned(old)) addToWord(portOf(old), CHANGE - PENDING - amount);
-  if (isLearned(key)) addToWord(portOf(key), CHANGE - PENDING + amount);
+  if (isLearned(old)) addToWord(portOfKey(old), CHANGE - PENDING - amount);
+  if (isLearned(key)) addToWord(portOfKey(key), CHANGE - PENDING + amount);
   return isDone;
 }
 

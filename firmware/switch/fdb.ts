@@ -16,7 +16,7 @@ import {
   keyAt,
   keyFor,
   noteFar,
-  portOf,
+  portOfKey,
   STATIC,
   scatter,
   setAt,
@@ -39,10 +39,10 @@ export function lookup(address: u64): i32 {
   const tag = tagOf(hash);
   for (let way: u32 = 0; way < FDB_WAYS; way++) {
     const key = keyAt(home, way);
-    if (isKeyOf(key, tag)) return isExpired(home, way, key) ? PORT_UNKNOWN : i32(portOf(key));
+    if (isKeyOf(key, tag)) return isExpired(home, way, key) ? PORT_UNKNOWN : i32(portOfKey(key));
   }
   if (farOf(home) == 0 || !findFar(home, tag)) return PORT_UNKNOWN;
-  return isExpired(foundSet, foundWay, foundKey) ? PORT_UNKNOWN : i32(portOf(foundKey));
+  return isExpired(foundSet, foundWay, foundKey) ? PORT_UNKNOWN : i32(portOfKey(foundKey));
 }
 
 /**
@@ -67,7 +67,7 @@ export function learn(address: u64, port: u32, target: u64): void {
 
 function refresh(set: u32, way: u32, key: u64, port: u32, target: u64): void {
   const now = registers().nowSeconds;
-  if (portOf(key) == port) {
+  if (portOfKey(key) == port) {
     // One write a second, not one a frame.
     if (!isStatic(key) && stampOf(set, way) != now) {
       clearFlaps(set, way);
@@ -133,7 +133,7 @@ function displace(home: u32, tag: u64, port: u32): bool {
   const own = waysOf(home, port);
   for (let way: u32 = 0; way < FDB_WAYS; way++) {
     const key = keyAt(home, way);
-    if (!isLearned(key) || waysOf(home, portOf(key)) < own + 2) continue;
+    if (!isLearned(key) || waysOf(home, portOfKey(key)) < own + 2) continue;
     if (put(home, 0, way, key, keyFor(tag, port))) return true;
   }
   return false;
@@ -143,7 +143,7 @@ function waysOf(set: u32, port: u32): u32 {
   let ways: u32 = 0;
   for (let way: u32 = 0; way < FDB_WAYS; way++) {
     const key = keyAt(set, way);
-    if (isLearned(key) && portOf(key) == port) ways += 1;
+    if (isLearned(key) && portOfKey(key) == port) ways += 1;
   }
   return ways;
 }
@@ -215,18 +215,18 @@ function putStatic(home: u32, distance: u32, key: u64, evicts: bool): bool {
 
 /** Undoes `setStatic`. */
 export function clearStatic(address: u64, port: u32): void {
-  if (!find(address) || !isStatic(foundKey) || portOf(foundKey) != port) return;
+  if (!find(address) || !isStatic(foundKey) || portOfKey(foundKey) != port) return;
   exchange(foundSet, foundWay, foundKey, 0);
 }
 
 /** Whether the address is this VF's own. */
 export function isOwn(address: u64, port: u32): bool {
-  return find(address) && isStatic(foundKey) && portOf(foundKey) == port;
+  return find(address) && isStatic(foundKey) && portOfKey(foundKey) == port;
 }
 
 /** A VF's own address came as a source by another port, where it is not learned. */
 export function noteOwnElsewhere(address: u64, port: u32, target: u64): void {
-  if (find(address) && portOf(foundKey) != port) noteElsewhere(foundSet, foundWay, port, target);
+  if (find(address) && portOfKey(foundKey) != port) noteElsewhere(foundSet, foundWay, port, target);
 }
 
 /** Forgets an address that was learned. */
@@ -246,7 +246,7 @@ export function forgetPort(port: u32, firstSet: u32, sets: u32): void {
     const set = setNumbered(number);
     for (let way: u32 = 0; way < FDB_WAYS; way++) {
       const key = keyAt(set, way);
-      if (key != 0 && portOf(key) == port) exchange(set, way, key, 0);
+      if (key != 0 && portOfKey(key) == port) exchange(set, way, key, 0);
     }
   }
 }

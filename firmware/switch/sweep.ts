@@ -16,7 +16,7 @@ import {
   isLearned,
   isSettled,
   keyAt,
-  portOf,
+  portOfKey,
   setNumbered,
   wordOf,
 } from './fdb-set';
@@ -46,7 +46,7 @@ function sweepSet(set: u32): void {
     const key = keyAt(set, way);
     if (!isLearned(key)) continue;
     if (isExpired(set, way, key)) exchange(set, way, key, 0);
-    else recount(portOf(key));
+    else recount(portOfKey(key));
   }
 }
 
