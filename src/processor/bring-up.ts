@@ -20,7 +20,7 @@ export interface BringUp {
   post(message: Message): Promise<boolean>;
 }
 
-/** What a processor was told of a port, and what it says to that. */
+/** What a processor was told of a function, and what it says to that. */
 interface Told {
   readonly message: Message;
   readonly answer: Promise<boolean>;
@@ -30,38 +30,38 @@ interface Told {
  * Brings an empty processor up to date: a first one, one in place of a dead one, or those of a NIC
  * that was saved.
  *
- *     views of all ports ─► memory, translations, receive rings, port, wires ─► transmit rings
+ *     views of all functions ─► memory, translations, receive rings, port, wires ─► transmit rings
  *
  * All of it is posted at once, so that whatever changes from now on comes behind it: nothing is
- * told twice, nothing is missed. Each port stands for itself: what of one cannot be is set aside.
- * Resolves when the processor has answered everything.
+ * told twice, nothing is missed. Each function stands for itself: what of one cannot be is set
+ * aside. Resolves when the processor has answered everything.
  */
-export async function bringUp(ports: readonly NicFunction[], to: BringUp): Promise<void> {
-  const told = new Map<NicFunction, Told[]>(ports.map((port) => [port, []]));
-  const views = ports.map((port) => [port, viewOf(port, to.index)] as const);
+export async function bringUp(functions: readonly NicFunction[], to: BringUp): Promise<void> {
+  const told = new Map<NicFunction, Told[]>(functions.map((one) => [one, []]));
+  const views = functions.map((one) => [one, viewOf(one, to.index)] as const);
   for (const messagesOf of [receivingMessages, sendingMessages]) {
-    for (const [port, view] of views) {
+    for (const [one, view] of views) {
       for (const message of view === null ? [] : messagesOf(view, to.index)) {
-        told.get(port)?.push({ message, answer: to.post(message) });
+        told.get(one)?.push({ message, answer: to.post(message) });
       }
     }
   }
-  await Promise.all([...told].map(([port, what]) => settle(port, what, to)));
+  await Promise.all([...told].map(([one, what]) => settle(one, what, to)));
 }
 
-function viewOf(port: NicFunction, index: number): FunctionView | null {
+function viewOf(one: NicFunction, index: number): FunctionView | null {
   try {
-    return port.view();
+    return one.view();
   } catch (error) {
-    setAside(port, index, error as Error);
+    setAside(one, index, error as Error);
     return null;
   }
 }
 
-async function settle(port: NicFunction, told: readonly Told[], to: BringUp): Promise<void> {
+async function settle(one: NicFunction, told: readonly Told[], to: BringUp): Promise<void> {
   if (told.length === 0) return; // there was nothing to tell, or it is set aside
   const results = await Promise.allSettled(told.map(({ answer }) => answer));
-  const rings = viewOf(port, to.index)?.rings ?? [];
+  const rings = viewOf(one, to.index)?.rings ?? [];
   let failure: Error | null = null;
   for (const [index, result] of results.entries()) {
     const message = told[index]?.message;
@@ -69,14 +69,14 @@ async function settle(port: NicFunction, told: readonly Told[], to: BringUp): Pr
       const ring = ringOf(rings, message.pins);
       // It may have been stopped meanwhile, and even started again.
       if (ring === undefined) continue;
-      if (result.status === 'rejected') loseRing(port, ring, result.reason as Error, to);
+      if (result.status === 'rejected') loseRing(one, ring, result.reason as Error, to);
       // The dead thread may have owed it an interrupt.
       else if (result.value) to.raiser.raise(ring.call);
     } else if (result.status === 'rejected') {
       failure ??= result.reason as Error;
     }
   }
-  if (failure !== null) setAside(port, to.index, failure);
+  if (failure !== null) setAside(one, to.index, failure);
 }
 
 function ringOf(rings: readonly RingView[], pins: RingPins): RingView | undefined {
@@ -84,14 +84,17 @@ function ringOf(rings: readonly RingView[], pins: RingPins): RingView | undefine
 }
 
 /** A ring cannot be attached any more: it is stopped, the others go on. */
-function loseRing(port: NicFunction, { ring }: RingView, error: Error, { shared }: BringUp): void {
+function loseRing(one: NicFunction, { ring }: RingView, error: Error, { shared }: BringUp): void {
   const problem = attachProblem(error);
   shared.countFault(ring, problem.fault); // no processor has it, so none counts it
-  const telling = port.onRingFault(ring - port.ringBlock.first, problem);
+  const telling = one.onRingFault(ring - one.ringBlock.first, problem);
   inBackground('stop a ring that cannot be attached', telling);
 }
 
-function setAside(port: NicFunction, index: number, { message }: Error): void {
+function setAside(one: NicFunction, index: number, { message }: Error): void {
   const reason = `processor ${index} cannot attach it: ${message}`;
-  inBackground('set a port aside', everyStep('set a port aside', [() => port.setAside(reason)]));
+  inBackground(
+    'set a function aside',
+    everyStep('set a function aside', [() => one.setAside(reason)]),
+  );
 }

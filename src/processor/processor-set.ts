@@ -282,11 +282,11 @@ export class ProcessorSet implements Fabric {
     this.#health[index] = { state: 'broken', reason };
     const served = this.#owner.functions().filter((one) => one.isServedBy(index));
     // Not part of the recovery: what they post to this processor waits for that.
-    const telling = everyStep('set the ports of a processor aside', [
+    const telling = everyStep('set the functions of a processor aside', [
       ...served.map((one) => () => one.setAside(reason)),
       () => this.#owner.onBroken(reason),
     ]);
-    inBackground('set the ports of a processor aside', telling);
+    inBackground('set the functions of a processor aside', telling);
   }
 
   /** Stops a ring that its driver broke or that the firmware trapped on, and tells its function. */
