@@ -62,8 +62,8 @@ export type Message =
       kickFd: number;
       call: PeerSignal | null;
     }
-  /** `parks`: the front-end is lost, and the next may not know where the ring stands. */
-  | { kind: 'detach-ring'; ring: number; parks: boolean }
+  /** `leavesNote`: the front-end is lost, and the next may not know where the ring stands. */
+  | { kind: 'detach-ring'; ring: number; leavesNote: boolean }
   | { kind: 'set-ring-state'; ring: number; state: number }
   | { kind: 'set-call'; ring: number; call: PeerSignal | null }
   /** Of the request with this number. */

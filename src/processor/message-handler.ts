@@ -24,7 +24,7 @@ import type { Calls } from './calls.ts';
 import type { Firmware } from './firmware.ts';
 import type { KickWaiter } from './kick-waiter.ts';
 import type { Message, RingPins, RingRole } from './mailbox.ts';
-import { firstPlace, isServedBeyond, park, parkedPlace } from './packed-place.ts';
+import { firstPlace, isServedBeyond, leaveNote, notedPlace } from './packed-place.ts';
 import type { RequestQueues } from './request-queues.ts';
 import { ringRecordAt } from './ring-record-at.ts';
 import type { Translations } from './translations.ts';
@@ -80,7 +80,7 @@ export class MessageHandler {
         this.#attach(message);
         return true;
       case 'detach-ring':
-        this.#detach(message.ring, message.parks);
+        this.#detach(message.ring, message.leavesNote);
         return true;
       case 'set-ring-state':
         if (this.#attached.has(message.ring)) firmware.setRingState(message.ring, message.state);
@@ -166,9 +166,9 @@ export class MessageHandler {
     } else {
       const size = view.getUint32(record + RING_SIZE, true);
       const descriptors = space.addressOf(pins.descriptors);
-      const parked = parkedPlace(view, used, size);
-      place = parked ?? firstPlace(view, descriptors, place);
-      if (parked === null && isServedBeyond(view, descriptors, size, place)) {
+      const noted = notedPlace(view, used, size);
+      place = noted ?? firstPlace(view, descriptors, place);
+      if (noted === null && isServedBeyond(view, descriptors, size, place)) {
         throw new RingFaultError(RING_FAULT_PLACE);
       }
     }
@@ -178,23 +178,23 @@ export class MessageHandler {
   }
 
   /** A packed ring has no index to read: the next NIC, or session, finds a note. */
-  #park(ring: number, used: number): void {
+  #leaveNote(ring: number, used: number): void {
     const view = new DataView(this.#parts.space.memory.buffer);
     const record = ringRecordAt(ring);
     if ((view.getUint32(record + RING_FLAGS, true) & RING_F_PACKED) === 0) return;
     // A ring that a fault stopped may not be mapped here any more.
     const state = view.getUint32(RING_VIEWS_BASE + ring * RING_VIEW_SIZE + RING_VIEW_STATE, true);
     if (state === RING_STOPPED) return;
-    park(view, used, view.getUint32(record + RING_LAST_AVAIL, true));
+    leaveNote(view, used, view.getUint32(record + RING_LAST_AVAIL, true));
   }
 
   /** Does nothing for a ring that is not attached. */
-  #detach(ring: number, parks: boolean): void {
+  #detach(ring: number, leavesNote: boolean): void {
     const pins = this.#attached.get(ring);
     if (pins === undefined) return;
     this.#attached.delete(ring);
     const { space, firmware, waiter, calls } = this.#parts;
-    if (parks) this.#park(ring, space.addressOf(pins.used));
+    if (leavesNote) this.#leaveNote(ring, space.addressOf(pins.used));
     firmware.detachRing(ring);
     this.#parts.requestQueues.detach(ring);
     this.#parts.translations.unwatch(ring);

@@ -5,7 +5,7 @@ import {
   PACKED_F_USED,
   PACKED_WRAP,
 } from '../../layout/virtqueue.ts';
-import { isServedBeyond, park, parkedPlace } from './packed-place.ts';
+import { isServedBeyond, leaveNote, notedPlace } from './packed-place.ts';
 
 const SIZE = 8;
 const EVENT = SIZE * 16;
@@ -24,11 +24,11 @@ function ringOf(flags: readonly number[]): DataView {
 describe('the note of a packed ring', () => {
   it('is read as it was left, if the place can be on the ring', () => {
     const view = ringOf([]);
-    expect(parkedPlace(view, EVENT, SIZE)).toBeNull();
-    park(view, EVENT, 5 | PACKED_WRAP);
-    expect(parkedPlace(view, EVENT, SIZE)).toBe(5 | PACKED_WRAP);
-    park(view, EVENT, SIZE);
-    expect(parkedPlace(view, EVENT, SIZE)).toBeNull();
+    expect(notedPlace(view, EVENT, SIZE)).toBeNull();
+    leaveNote(view, EVENT, 5 | PACKED_WRAP);
+    expect(notedPlace(view, EVENT, SIZE)).toBe(5 | PACKED_WRAP);
+    leaveNote(view, EVENT, SIZE);
+    expect(notedPlace(view, EVENT, SIZE)).toBeNull();
   });
 });
 

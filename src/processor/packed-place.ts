@@ -15,19 +15,19 @@ import {
 // is killed leaves none.
 
 /** Reserved bits, beside "kick me". No driver writes there; one that starts anew clears it. */
-const PARKED = 0x5a00;
+const NOTE = 0x5a00;
 
 /** Leaves the note. `used`: the linear address of the ring's device area. */
-export function park(view: DataView, used: number, place: number): void {
+export function leaveNote(view: DataView, used: number, place: number): void {
   view.setUint16(used + PACKED_EVENT_OFFSET, place, true);
-  view.setUint16(used + PACKED_EVENT_FLAGS, PARKED, true);
+  view.setUint16(used + PACKED_EVENT_FLAGS, NOTE, true);
 }
 
 /** Where a packed ring was left, or null. A guest may have written anything there. */
-export function parkedPlace(view: DataView, used: number, size: number): number | null {
+export function notedPlace(view: DataView, used: number, size: number): number | null {
   const place = view.getUint16(used + PACKED_EVENT_OFFSET, true);
-  const isParked = view.getUint16(used + PACKED_EVENT_FLAGS, true) === PARKED;
-  return isParked && (place & ~PACKED_WRAP) < size ? place : null;
+  const isNote = view.getUint16(used + PACKED_EVENT_FLAGS, true) === NOTE;
+  return isNote && (place & ~PACKED_WRAP) < size ? place : null;
 }
 
 /**

@@ -212,23 +212,23 @@ export class RingSet {
 
   /**
    * Stops a ring; returns where it stands: the index of the next chain it would have taken.
-   * `parks`: nobody is there to be told, so it is noted in the ring itself as far as that is
+   * `leavesNote`: nobody is there to be told, so it is noted in the ring itself as far as that is
    * possible.
    */
-  async stop(queue: number, parks = false): Promise<number> {
+  async stop(queue: number, leavesNote = false): Promise<number> {
     const ring = this.#rings.get(queue);
     if (ring === undefined) return 0;
     this.#rings.delete(queue);
     ring.cycle.to('stopped');
     if (ring.pins === null) return ring.setup.base;
-    await this.#detach(ring, ring.pins, parks);
+    await this.#detach(ring, ring.pins, leavesNote);
     return this.#fabric.shared.ringField(ring.number, RING_LAST_AVAIL);
   }
 
   /** Takes a ring from all processors. It is off the list. */
-  async #detach(ring: Ring, pins: RingPins, parks: boolean): Promise<void> {
+  async #detach(ring: Ring, pins: RingPins, leavesNote: boolean): Promise<void> {
     const { number, queue } = ring;
-    const message: Message = { kind: 'detach-ring', ring: number, parks };
+    const message: Message = { kind: 'detach-ring', ring: number, leavesNote };
     const processors = [this.#processorOf(queue), ...this.#others(ring)];
     const steps = processors.map((processor) => () => this.#fabric.post(processor, message));
     await everyStep(`stop ring ${queue}`, [() => this.#device.publish(), ...steps]);
