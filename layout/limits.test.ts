@@ -33,7 +33,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['run links', memory.RUN_LINKS_BASE, BATCH_MAX * 4],
   ['frame addresses', memory.FRAME_ADDRESSES_BASE, BATCH_MAX * 16],
   ['runs', memory.RUNS_BASE, limits.RUN_COUNT_MAX * 64],
-  ['run segments', memory.RUN_PIECES_BASE, limits.RUN_PIECES_MAX * 8],
+  ['pieces of runs', memory.RUN_PIECES_BASE, limits.RUN_PIECES_MAX * 8],
   ['target list', memory.TARGET_LIST_BASE, BATCH_MAX * 4],
   ['whole list', memory.WHOLE_LIST_BASE, BATCH_MAX * 4],
   ['flood list', memory.FLOOD_LIST_BASE, BATCH_MAX * 4],
@@ -51,8 +51,8 @@ const PRIVATE_AREAS: readonly Area[] = [
     memory.GATHERED_BASE,
     (limits.POSTED_COUNT_MAX + limits.WALK_LENGTH_MAX + 1) * memory.GATHERED_ENTRY_SIZE,
   ],
-  ['source segments', memory.SOURCE_PIECES_BASE, PIECE_COUNT_MAX * 8],
-  ['target segments', memory.TARGET_PIECES_BASE, PIECE_COUNT_MAX * 8],
+  ['source pieces', memory.SOURCE_PIECES_BASE, PIECE_COUNT_MAX * 8],
+  ['target pieces', memory.TARGET_PIECES_BASE, PIECE_COUNT_MAX * 8],
   ['costs of the work list', memory.WORK_SPENT_BASE, RING_COUNT_MAX * 4],
   ['ring views', memory.RING_VIEWS_BASE, RING_COUNT_MAX * virtqueue.RING_VIEW_SIZE],
   ['IOTLB', memory.IOTLB_BASE, memory.IOTLB_TABLE_COUNT * memory.IOTLB_ENTRY_SIZE],
@@ -176,7 +176,7 @@ describe('relations', () => {
     expect(2 * limits.REQUEST_LENGTH_MAX).toBeLessThan(PIECE_COUNT_MAX);
   });
 
-  test('the longest chain fits in the segment table, and the longest ring in the pins', () => {
+  test('the longest chain fits in the piece table, and the longest ring in the pins', () => {
     expect(PIECE_COUNT_MAX).toBeGreaterThanOrEqual(2 * limits.CHAIN_LENGTH_MAX);
     expect(limits.PIECE_BUDGET).toBeLessThan(PIECE_COUNT_MAX);
     const partSize = limits.QUEUE_SIZE_MAX * virtqueue.DESCRIPTOR_SIZE;
