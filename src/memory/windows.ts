@@ -1,4 +1,3 @@
-import { FUNCTION_COUNT_MAX } from '../../layout/limits.ts';
 import {
   SLOT_COUNT_MAX,
   SLOT_KEY,
@@ -10,6 +9,7 @@ import {
 import type { LinearMemory } from '../os/linear-memory.ts';
 import { SystemError } from '../os/system-error.ts';
 import type { MemoryRegion } from './guest-memory.ts';
+import { WindowCounts } from './window-counts.ts';
 
 /** What the firmware offers to the host for the window table. */
 export interface WindowFirmware {
@@ -36,7 +36,8 @@ interface Piece {
  *
  *     guest address ─► region ─► the part of its 4 MiB chunk that lies in the region ─► mmap into a slot
  *
- * Evicts the slot unused for longest of the function that has most, never one of the current batch.
+ * Evicts the slot unused for longest of the function that has most windows, so that nobody takes
+ * those of all others; never one of the current batch.
  */
 export class Windows {
   readonly #memory: LinearMemory;
@@ -54,13 +55,11 @@ export class Windows {
   onOutside: (owner: number, address: bigint) => void = () => undefined;
   /** Bytes that are mapped at each slot, whether its window is still one or not. */
   readonly #mapped = new Uint32Array(SLOT_COUNT_MAX);
-  /** Windows of each function. */
-  readonly #counts = new Uint16Array(FUNCTION_COUNT_MAX);
+  readonly #counts = new WindowCounts();
   /** Slots whose windows are gone, and whose mappings are not yet. */
   readonly #leftovers: number[] = [];
   misses = 0;
   evictions = 0;
-  used = 0;
 
   /**
    * `slotsOffset`: where the slots begin, so that their absolute address is a multiple of 2 MiB;
@@ -97,6 +96,11 @@ export class Windows {
     if (regions.length === 0) this.#regions.delete(owner);
   }
 
+  /** Slots that hold a window. */
+  get used(): number {
+    return this.#counts.total;
+  }
+
   get hasLeftovers(): boolean {
     return this.#leftovers.length !== 0;
   }
@@ -120,7 +124,7 @@ export class Windows {
       this.#told.add(owner);
       return 'invalid';
     }
-    const slot = this.#firmware.chooseSlot(SLOT_COUNT_MAX, this.#fullest());
+    const slot = this.#firmware.chooseSlot(SLOT_COUNT_MAX, this.#counts.fullest);
     if (slot < 0) return 'exhausted';
     if (this.#ownerOf(slot) >= 0) {
       this.#forget(slot);
@@ -198,28 +202,14 @@ export class Windows {
     const key = windowKey(keyOwner, chunk);
     this.#firmware.insertWindow(key, chunkOffset, high - low, linear - chunkOffset, slot);
     this.#files[slot] = region.fd;
-    this.#count(owner, 1);
+    this.#counts.change(owner, 1);
   }
 
   /** The firmware finds the window no more; its mapping is still there. */
   #forget(slot: number): void {
-    this.#count(this.#ownerOf(slot), -1);
+    this.#counts.change(this.#ownerOf(slot), -1);
     this.#firmware.removeWindow(slot);
     this.#files[slot] = -1;
-  }
-
-  #count(owner: number, change: number): void {
-    this.#counts[owner] = (this.#counts[owner] ?? 0) + change;
-    this.used += change;
-  }
-
-  /** The function that has most windows: it gives way, so that nobody takes those of all others. */
-  #fullest(): number {
-    let fullest = 0;
-    for (let owner = 1; owner < FUNCTION_COUNT_MAX; owner++) {
-      if ((this.#counts[owner] ?? 0) > (this.#counts[fullest] ?? 0)) fullest = owner;
-    }
-    return fullest;
   }
 
   /** Leaves nothing mapped in a slot beyond its first `length` bytes. */
