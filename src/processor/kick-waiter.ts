@@ -20,13 +20,18 @@ const EVENT_COUNT_MAX = 64;
  * rings.
  */
 export class KickWaiter {
-  readonly #epoll = checked('epoll_create1', c.epollCreate(EPOLL_CLOEXEC));
   readonly #events = new LinearMemory(65536);
+  readonly #epoll = checked('epoll_create1', c.epollCreate(EPOLL_CLOEXEC));
   readonly #view = new DataView(this.#events.buffer);
   readonly #ringsByFd = new Map<number, number>();
 
   constructor(wakeFd: number) {
-    controlEpoll(this.#epoll, EPOLL_CTL_ADD, wakeFd, EPOLLIN | EPOLLET);
+    try {
+      controlEpoll(this.#epoll, EPOLL_CTL_ADD, wakeFd, EPOLLIN | EPOLLET);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   add(fd: number, ring: number): void {

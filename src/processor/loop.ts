@@ -109,18 +109,13 @@ export class ProcessorLoop {
     this.#port = port;
     this.#index = options.index;
     this.#space = new AddressSpace(options.sharedFd);
-    const { memory } = this.#space;
+    const { memory, slotsOffset, pinsOffset } = this.#space;
     this.#firmware = loadFirmware(options.firmware, memory);
     if (this.#firmware.layoutHash.value !== options.layoutHash) {
       throw new Error('assertion: the firmware was built from another layout; run the build');
     }
     this.#firmware.configure(options.index, options.processorCount, options.macAgeSeconds);
-    this.#windows = new Windows(
-      memory,
-      this.#firmware,
-      this.#space.slotsOffset,
-      this.#space.pinsOffset,
-    );
+    this.#windows = new Windows(memory, this.#firmware, slotsOffset, pinsOffset);
     this.#windows.onOutside = (owner, address) => this.#report({ kind: 'outside', owner, address });
     this.#misses = new Misses(this.#windows, memory.buffer, this.#firmware.othersWait);
     this.#pace = new Pace({
@@ -129,14 +124,20 @@ export class ProcessorLoop {
       isContested: () => options.cpu === null && this.#load.isContested(),
       sentBytes: () => this.#registers[REGISTER_SENT_BYTES / 4] ?? 0,
     });
-    this.#waiter = new KickWaiter(options.wakeFd);
+    // The kernel may refuse either. No thread is there to give back the other.
+    this.#calls = new Calls(memory.buffer, options.sharedFd);
+    try {
+      this.#waiter = new KickWaiter(options.wakeFd);
+    } catch (error) {
+      this.#calls.close();
+      throw error;
+    }
     this.#uplinks = new UplinkPorts(this.#space, this.#firmware, this.#waiter, (port, reason) =>
       this.#report({ kind: 'uplink-lost', port, reason }),
     );
     this.#translations = new Translations(this.#firmware, memory.buffer, (report) =>
       this.#report(report),
     );
-    this.#calls = new Calls(memory.buffer, options.sharedFd);
     this.#deferred = new DeferredInterrupts(memory.buffer);
     this.#requestQueues = new RequestQueues(this.#firmware, memory.buffer, {
       resolveMiss: () => this.#misses.resolve(),
