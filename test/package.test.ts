@@ -45,7 +45,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 describe('the package', () => {
   it('contains the product, its firmware and its schema, and nothing else', () => {
-    const compiled = /^dist\/(src|layout)\/[\w/-]+\.(js|js\.map|d\.ts)$/;
+    const compiled = /^dist\/(src|layout)\/[\w/-]+\.(js|d\.ts)$/;
     const others = paths.filter((path) => !compiled.test(path)).sort();
     const built = ['dist/firmware/heddle.wasm', 'dist/schema.json'];
     expect(others).toEqual(['LICENSE', 'README.md', ...built, 'package.json']);

@@ -30,6 +30,18 @@ async function printed(...words: string[]): Promise<string> {
   return stdout;
 }
 
+describe('heddle function', () => {
+  it('lists what is no VF', async () => {
+    expect(await printed('function', 'list')).toMatch(/^NAME +KIND +STATE +SOCKET +LAST FAULT\n$/);
+    await nic.apply({ rngs: [{ name: 'seed', socket: '/s/rng' }] });
+    expect(await printed('function', 'list')).toBe(
+      'NAME  KIND  STATE    SOCKET  LAST FAULT\n' +
+        'seed  rng   faulted  /s/rng  ring 0 is no ring\n',
+    );
+    expect(JSON.parse(await printed('function', 'list', '--json'))).toEqual(nic.functions());
+  });
+});
+
 describe('heddle vf', () => {
   it('lists', async () => {
     expect(await printed('vf', 'list')).toBe(

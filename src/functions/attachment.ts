@@ -1,4 +1,4 @@
-import { RING_FAULT_TRAP } from '../../layout/virtqueue.ts';
+import { RING_FAULT_NONE, RING_FAULT_TRAP } from '../../layout/virtqueue.ts';
 import { everyStep, inBackground } from '../background.ts';
 import { LifeCycle } from '../life-cycle.ts';
 import { CloseAccount, claimPeerFd, closePeerFd } from '../os/closer.ts';
@@ -10,6 +10,7 @@ import {
   ServerEndpoint,
   type SocketMode,
 } from '../os/unix-endpoint.ts';
+import type { ProcessorHealth } from '../processor/fabric.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 import { descriptorsIn } from '../state/saved.ts';
 import type { Device } from '../vhost-user/device.ts';
@@ -25,6 +26,8 @@ import type { AttachmentEvent, FunctionState } from './types.ts';
 /** Who hears of what happens here: the function. */
 export interface AttachmentOwner {
   emit(...event: AttachmentEvent): void;
+  /** Of the processor that serves it. */
+  health(): ProcessorHealth;
   /** A front-end has connected, by this descriptor. */
   onBegin(fd: number): void;
   /** It has gone. Returns what there is to say about that, or null. */
@@ -86,6 +89,13 @@ export class Attachment {
 
   get state(): FunctionState {
     return this.#cycle.state;
+  }
+
+  /** Why no ring of the device may start, or null. */
+  get startProblem(): RingProblem | null {
+    const health = this.#owner.health();
+    if (health.state !== 'broken') return this.quarantine.problem;
+    return { fault: RING_FAULT_NONE, reason: health.reason };
   }
 
   get lastFault(): string | undefined {

@@ -30,8 +30,11 @@ export interface NicFunction {
   setAside(reason: string): Promise<void>;
   /** A processor stopped one of its rings, the one at this place in its block. */
   onRingFault(place: number, problem: RingProblem): Promise<void>;
-  /** A request of its guest; resolves with the answer, of at most `room` bytes. */
-  onRequest?(bytes: Uint8Array, room: number): Promise<Uint8Array>;
+  /**
+   * A request of its guest, null if it is too long; resolves with the answer, of at most `room`
+   * bytes.
+   */
+  onRequest?(bytes: Uint8Array | null, room: number): Promise<Uint8Array>;
   /** A processor lacks the translation of an address that its guest named. */
   onUntranslated?(iova: bigint, access: number): void;
   /** Its guest named an address outside of the memory that the front-end has shared. */

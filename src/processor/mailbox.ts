@@ -116,11 +116,8 @@ export type Report =
   | { kind: 'done'; id: number; result: boolean }
   | Failure
   | { kind: 'ring-fault'; ring: number; fault: number }
-  /**
-   * A guest's request, with the bytes that there is room for in its answer. Empty if it is too
-   * long, or has no room for its ack.
-   */
-  | { kind: 'request'; ring: number; id: number; bytes: Uint8Array; room: number }
+  /** A guest's request, null if it is too long, and the room for its answer in bytes. */
+  | { kind: 'request'; ring: number; id: number; bytes: Uint8Array | null; room: number }
   | { kind: 'uplink-lost'; port: number; reason: string }
   /** The same sources come by both uplinks, as they do in a loop. */
   | { kind: 'uplink-loop'; port: number; other: number }

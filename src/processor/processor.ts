@@ -20,7 +20,7 @@ export interface ProcessorListener {
   describeRing(ring: number): string;
   onRingFault(ring: number, fault: number): void;
   /** A guest has a request; its answer is posted as `answer-request`. */
-  onRequest(ring: number, id: number, bytes: Uint8Array, room: number): void;
+  onRequest(ring: number, id: number, bytes: Uint8Array | null, room: number): void;
   /** An uplink's wire moves nothing any more. */
   onUplinkLost(port: number, reason: string): void;
   /** Two uplinks lead into one network. */

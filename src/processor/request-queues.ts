@@ -274,9 +274,8 @@ export class RequestQueues {
   #ask(queue: RequestQueue): void {
     const length = this.#view.getUint32(REQUEST_BASE + REQUEST_LENGTH, true);
     const room = writableOf(queue);
-    const isTakable = length <= REQUEST_SIZE_MAX && room > 0;
     const start = REQUEST_BASE + REQUEST_BYTES;
-    const bytes = isTakable ? this.#bytes.slice(start, start + length) : NOTHING;
+    const bytes = length <= REQUEST_SIZE_MAX ? this.#bytes.slice(start, start + length) : null;
     this.#lastId += 1;
     queue.id = this.#lastId;
     queue.state = 'asked';

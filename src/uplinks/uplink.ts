@@ -15,6 +15,7 @@ import {
   VIRTIO_NET_F_HOST_USO,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
+import { featureSet } from '../virtqueue/features.ts';
 import type { WireSettings } from '../wires/wires.ts';
 import type { KernelStats } from './kernel-stats.ts';
 import type { UplinkCapabilities } from './types.ts';
@@ -85,5 +86,5 @@ export function featuresOf(capabilities: UplinkCapabilities): bigint {
   if (capabilities.segmentation === 'tcp and udp') {
     bits.push(VIRTIO_NET_F_HOST_USO, VIRTIO_NET_F_GUEST_USO4, VIRTIO_NET_F_GUEST_USO6);
   }
-  return bits.reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);
+  return featureSet(bits);
 }

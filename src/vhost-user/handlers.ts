@@ -2,7 +2,8 @@ import { operatorError } from '../errors.ts';
 import { MEMORY_SLOTS_MAX } from '../memory/guest-memory.ts';
 import { closePeerFd, closePeerFds } from '../os/closer.ts';
 import { closeSignal, type PeerSignal, type SignalKind, signalKind } from '../os/peer-signal.ts';
-import { baseOf, hasFeature, type RingSetup } from '../virtqueue/ring-setup.ts';
+import { hasFeature } from '../virtqueue/features.ts';
+import { baseOf, type RingSetup } from '../virtqueue/ring-setup.ts';
 import type { Message } from './connection.ts';
 import { CONFIG_SPACE_SIZE } from './device.ts';
 import {

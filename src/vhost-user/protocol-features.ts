@@ -1,7 +1,8 @@
+import { featureSet } from '../virtqueue/features.ts';
 import { ProtocolFeature } from './message.ts';
 
 /** What every kind of device offers; a kind may add to it. */
-export const OFFERED_PROTOCOL_FEATURES = [
+export const OFFERED_PROTOCOL_FEATURES = featureSet([
   ProtocolFeature.MQ,
   ProtocolFeature.REPLY_ACK,
   ProtocolFeature.BACKEND_REQ,
@@ -9,4 +10,4 @@ export const OFFERED_PROTOCOL_FEATURES = [
   ProtocolFeature.RESET_DEVICE,
   ProtocolFeature.CONFIGURE_MEM_SLOTS,
   ProtocolFeature.STATUS,
-].reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);
+]);

@@ -1,4 +1,4 @@
-import { hasFeature } from '../virtqueue/ring-setup.ts';
+import { hasFeature } from '../virtqueue/features.ts';
 import type { Message } from './connection.ts';
 import * as handle from './handlers.ts';
 import {

@@ -7,11 +7,11 @@ import { GuestMemory } from '../memory/guest-memory.ts';
 import { closePeerFd, closePeerFds } from '../os/closer.ts';
 import type { Poller } from '../os/poller.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
+import { hasFeature } from '../virtqueue/features.ts';
 import {
   closeDescriptors,
   createRingSetup,
   descriptorsOf,
-  hasFeature,
   type RingSetup,
   ringParts,
   setupProblem,

@@ -13,7 +13,6 @@ import { createMemoryFile } from '../os/memory-file.ts';
 import {
   createRingSetup,
   freePins,
-  hasFeature,
   isAligned,
   isQueueSize,
   pinRing,
@@ -61,8 +60,6 @@ describe('features', () => {
   ])('bit %d sets ring flag %d and no other', (feature, flag) => {
     expect(ringFlags(bit(feature))).toBe(flag);
     expect(ringFlags(~bit(feature) & (2n ** 64n - 1n)) & flag).toBe(0);
-    expect(hasFeature(bit(feature), feature)).toBe(true);
-    expect(hasFeature(0n, feature)).toBe(false);
   });
 });
 

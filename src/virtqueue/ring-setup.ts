@@ -32,6 +32,7 @@ import { closePeerFds } from '../os/closer.ts';
 import type { PeerSignal } from '../os/peer-signal.ts';
 import type { RingPins } from '../processor/mailbox.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
+import { hasFeature } from './features.ts';
 
 /** What the front-end says of one ring, in its own addresses. Grows message by message. */
 export interface RingSetup {
@@ -228,10 +229,6 @@ export function claimPins(pins: RingPins, allocator: PinAllocator): boolean {
     return false;
   }
   return true;
-}
-
-export function hasFeature(features: bigint, bit: number): boolean {
-  return ((features >> BigInt(bit)) & 1n) === 1n;
 }
 
 /** The RING_F flags that follow from the negotiated features, whatever the device. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ANSWER_SIZE_MAX } from '../../layout/limits.ts';
+import { ANSWER_SIZE_MAX, REQUEST_SIZE_MAX } from '../../layout/limits.ts';
 import { DESCRIPTOR_F_NEXT } from '../../layout/virtqueue.ts';
 import { TRAPS_MAX } from '../../src/functions/quarantine.ts';
 import type { FunctionEvent, FunctionInfo } from '../../src/functions/types.ts';
@@ -105,6 +105,7 @@ describe.each(FORMATS)('an entropy device on a $title ring', ({ packed }) => {
   it.each([
     ['is readable', [readable(8)], {}, 1],
     ['follows a readable one', [readable(8), writable(16)], {}, 1],
+    ['follows one that is too long', [readable(REQUEST_SIZE_MAX + 1), writable(16)], {}, 1],
     ['precedes a readable one', [writable(16), readable(8)], { bufferDirection: 1 }, 0],
     ['is outside guest memory', [writable(16, NOWHERE)], { bufferAddress: 1 }, 0],
   ] as const)('returns a buffer that %s, and continues', async (_, chain, drops, refused) => {

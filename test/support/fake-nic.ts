@@ -17,6 +17,7 @@ import {
 import { operatorError } from '../../src/errors.ts';
 import type { VfChanges, VfConfig, VfConfigInput } from '../../src/functions/net/config.ts';
 import type { VfInfo } from '../../src/functions/net/types.ts';
+import type { RngConfig } from '../../src/functions/rng/config.ts';
 import type { FunctionInfo } from '../../src/functions/types.ts';
 import type {
   FdbEntry,
@@ -99,7 +100,11 @@ export class FakeNic implements Nic {
   }
 
   functions(): FunctionInfo[] {
-    return [];
+    return this.#config.rngs.map((rng) => ({
+      ...rng,
+      ...{ kind: 'rng', state: 'faulted', processor: 0, features: [], rings: [], memoryBytes: 0 },
+      lastFault: 'ring 0 is no ring',
+    }));
   }
 
   uplinks(): UplinkInfo[] {
@@ -157,8 +162,12 @@ export class FakeNic implements Nic {
         },
       },
       rngs: {
-        remove: async () => undefined,
-        add: async () => undefined,
+        remove: async (name) => {
+          this.#config.rngs = this.#config.rngs.filter((rng) => rng.name !== name);
+        },
+        add: async (rng: RngConfig) => {
+          this.#config.rngs.push(rng);
+        },
         change: async () => undefined,
       },
       setNic: async ({ macAgeSeconds }) => {

@@ -1,8 +1,9 @@
 import * as virtio from '../../../layout/virtio.ts';
 import type { FlowHashing, SteeringTable } from '../../state/flow-record.ts';
+import { featureSet } from '../../virtqueue/features.ts';
 
 /** What a receive ring's guest may take undone, and switch on and off while it runs. */
-const GUEST_OFFLOADS = [
+const GUEST_OFFLOADS = featureSet([
   virtio.VIRTIO_NET_F_GUEST_CSUM,
   virtio.VIRTIO_NET_F_GUEST_TSO4,
   virtio.VIRTIO_NET_F_GUEST_TSO6,
@@ -10,7 +11,7 @@ const GUEST_OFFLOADS = [
   virtio.VIRTIO_NET_F_GUEST_UFO,
   virtio.VIRTIO_NET_F_GUEST_USO4,
   virtio.VIRTIO_NET_F_GUEST_USO6,
-].reduce((mask, bit) => mask | (1n << BigInt(bit)), 0n);
+]);
 
 /** When an interrupt is due: after so many packets, or so long after the first. */
 export interface Coalescing {

@@ -1,9 +1,6 @@
 import * as virtio from '../../../layout/virtio.ts';
 import type { FrontEndTraits } from '../../vhost-user/device.ts';
-
-function mask(bits: readonly number[]): bigint {
-  return bits.reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);
-}
+import { featureSet, namesOfFeatures } from '../../virtqueue/features.ts';
 
 /**
  * The features that a VF offers unless its configuration disables them, by their names in virtio
@@ -88,7 +85,8 @@ const OF_CONTROL_QUEUE: readonly SwitchableFeature[] = [
 ];
 
 const ALL = { ...SWITCHABLE_FEATURES, ...OPTIONAL_FEATURES, ...ALWAYS };
-const NAMES = Object.entries(ALL).sort(([, a], [, b]) => a - b);
+/** By their numbers. */
+const SORTED = Object.fromEntries(Object.entries(ALL).sort(([, a], [, b]) => a - b));
 
 /**
  * The feature bits of a VF: the same before and after a restart, since a guest that runs cannot be
@@ -116,7 +114,7 @@ export function offeredFeatures(
   const added = Object.entries(OPTIONAL_FEATURES)
     .filter(([name]) => enabled.includes(name))
     .map(([, bit]) => bit);
-  return mask([...Object.values(ALWAYS), ...offered, ...added]) | (choice.keptFeatures ?? 0n);
+  return featureSet([...Object.values(ALWAYS), ...offered, ...added]) | (choice.keptFeatures ?? 0n);
 }
 
 /**
@@ -124,9 +122,9 @@ export function offeredFeatures(
  * that, too.
  */
 export function isAcceptable(features: bigint, offered: bigint): boolean {
-  return (features & ~(offered | mask([virtio.VIRTIO_NET_F_CTRL_VQ]))) === 0n;
+  return (features & ~(offered | featureSet([virtio.VIRTIO_NET_F_CTRL_VQ]))) === 0n;
 }
 
 export function featureNames(features: bigint): string[] {
-  return NAMES.filter(([, bit]) => ((features >> BigInt(bit)) & 1n) === 1n).map(([name]) => name);
+  return namesOfFeatures(features, SORTED);
 }

@@ -1,7 +1,7 @@
 import { VIRTIO_NET_F_MTU } from '../../../layout/virtio.ts';
 import { processIdentity } from '../../os/unix-socket.ts';
 import type { Session } from '../../vhost-user/session.ts';
-import { hasFeature } from '../../virtqueue/ring-setup.ts';
+import { hasFeature } from '../../virtqueue/features.ts';
 import type { VfConfig } from './config.ts';
 import { featureNames, offeredFeatures } from './features.ts';
 import { controlQueueOf } from './ring-features.ts';

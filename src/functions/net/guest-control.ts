@@ -23,8 +23,9 @@ export class GuestControl {
   }
 
   /** Carries a command out; resolves with its answer when it has taken effect. */
-  async handle(bytes: Uint8Array, room: number, features: bigint): Promise<Uint8Array> {
-    const command = readControlCommand(bytes, features);
+  async handle(bytes: Uint8Array | null, room: number, features: bigint): Promise<Uint8Array> {
+    // Without room for an ack, nobody could be told what became of it.
+    const command = bytes === null || room === 0 ? null : readControlCommand(bytes, features);
     if (command?.kind === 'get-queue-coalescing') return this.#getCoalescing(command.queue, room);
     if (command !== null && this.#set(command, features)) {
       await this.#port.applySettings();

@@ -43,8 +43,9 @@ import {
   RING_OFFLOADS,
 } from '../../../layout/virtqueue.ts';
 import type { SharedState } from '../../state/shared-state.ts';
+import { hasFeature } from '../../virtqueue/features.ts';
 import type { Ring } from '../../virtqueue/ring.ts';
-import { hasFeature, ringFlags } from '../../virtqueue/ring-setup.ts';
+import { ringFlags } from '../../virtqueue/ring-setup.ts';
 import type { ControlSettings } from './control-settings.ts';
 
 const HOST_OFFLOADS = [

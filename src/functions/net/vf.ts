@@ -1,6 +1,5 @@
 import { CONTROL_QUEUE } from '../../../layout/limits.ts';
 import { VIRTIO_NET_F_CTRL_VQ } from '../../../layout/virtio.ts';
-import { RING_FAULT_NONE } from '../../../layout/virtqueue.ts';
 import { everyStep } from '../../background.ts';
 import type { EventOf } from '../../events.ts';
 import type { Poller } from '../../os/poller.ts';
@@ -19,8 +18,8 @@ import type { Device, FrontEndTraits } from '../../vhost-user/device.ts';
 import { ProtocolFeature } from '../../vhost-user/message.ts';
 import { Refusal } from '../../vhost-user/refusal.ts';
 import type { Session } from '../../vhost-user/session.ts';
+import { featureSet, hasFeature } from '../../virtqueue/features.ts';
 import type { RingSet } from '../../virtqueue/ring-set.ts';
-import { hasFeature } from '../../virtqueue/ring-setup.ts';
 import { Attachment, type AttachmentState } from '../attachment.ts';
 import type { Quarantine } from '../quarantine.ts';
 import { ringInfos } from '../ring-info.ts';
@@ -69,7 +68,7 @@ export class Vf implements Device, SwitchPort {
   readonly port: number;
   readonly processor: number;
   readonly ringBlock: RingBlock;
-  readonly protocolFeatures = 1n << BigInt(ProtocolFeature.MTU);
+  readonly protocolFeatures = featureSet([ProtocolFeature.MTU]);
   #config: VfConfig;
   readonly #fabric: Fabric;
   readonly #emit: VfEmit;
@@ -101,6 +100,7 @@ export class Vf implements Device, SwitchPort {
     this.#control = new GuestControl(this.#port, () => this.queuePairs);
     this.#attachment = new Attachment(this, poller, {
       emit: (...event) => this.#tell(...event),
+      health: () => fabric.healthOf(this.processor),
       onBegin: (fd) => this.#onBegin(fd),
       onEnd: (session) => this.#grants.end(session),
     });
@@ -135,9 +135,7 @@ export class Vf implements Device, SwitchPort {
   }
 
   get startProblem(): RingProblem | null {
-    const health = this.#fabric.healthOf(this.processor);
-    if (health.state !== 'broken') return this.quarantine.problem;
-    return { fault: RING_FAULT_NONE, reason: health.reason };
+    return this.#attachment.startProblem;
   }
 
   get quarantine(): Quarantine {
@@ -305,7 +303,7 @@ export class Vf implements Device, SwitchPort {
     if (queue !== null) await this.#attachment.onRingFault(queue, problem);
   }
 
-  onRequest(bytes: Uint8Array, room: number): Promise<Uint8Array> {
+  onRequest(bytes: Uint8Array | null, room: number): Promise<Uint8Array> {
     return this.#control.handle(bytes, room, this.#session?.features ?? 0n);
   }
 

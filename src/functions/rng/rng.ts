@@ -1,7 +1,7 @@
 import { COUNTER_REFUSED } from '../../../layout/counters.ts';
 import { ANSWER_SIZE_MAX } from '../../../layout/limits.ts';
 import * as virtio from '../../../layout/virtio.ts';
-import { RING_FAULT_NONE, RING_FLAGS } from '../../../layout/virtqueue.ts';
+import { RING_FLAGS } from '../../../layout/virtqueue.ts';
 import type { Poller } from '../../os/poller.ts';
 import { randomBytes } from '../../os/random.ts';
 import type { Fabric, FunctionPlace, NicFunction } from '../../processor/fabric.ts';
@@ -11,6 +11,7 @@ import { readControl } from '../../state/counters.ts';
 import type { RingBlock } from '../../state/ring-numbers.ts';
 import type { RingProblem } from '../../state/ring-problem.ts';
 import { CONFIG_SPACE_SIZE, type Device, type FrontEndTraits } from '../../vhost-user/device.ts';
+import { featureSet, namesOfFeatures } from '../../virtqueue/features.ts';
 import type { Ring } from '../../virtqueue/ring.ts';
 import type { RingDevice } from '../../virtqueue/ring-device.ts';
 import { RingSet, type RingSetState } from '../../virtqueue/ring-set.ts';
@@ -34,7 +35,8 @@ const FEATURES = {
   PROTOCOL_FEATURES: virtio.VHOST_USER_F_PROTOCOL_FEATURES,
 };
 
-const OFFERED = Object.values(FEATURES).reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);
+const OFFERED = featureSet(Object.values(FEATURES));
+const ONLY_WITH_CHANNEL = featureSet([FEATURES.ACCESS_PLATFORM]);
 
 export interface RngState {
   config: RngConfig;
@@ -76,6 +78,7 @@ export class Rng implements Device, RingDevice, NicFunction {
     this.rings = new RingSet(place, () => this.processor, fabric, this);
     this.#attachment = new Attachment(this, poller, {
       emit: (what, detail) => emit({ function: this.name, kind: 'rng', what, ...detail }),
+      health: () => fabric.healthOf(this.processor),
       onBegin: () => undefined,
       onEnd: () => null,
     });
@@ -94,9 +97,7 @@ export class Rng implements Device, RingDevice, NicFunction {
   }
 
   get startProblem(): RingProblem | null {
-    const health = this.#fabric.healthOf(this.processor);
-    if (health.state !== 'broken') return this.#attachment.quarantine.problem;
-    return { fault: RING_FAULT_NONE, reason: health.reason };
+    return this.#attachment.startProblem;
   }
 
   open(): void {
@@ -132,7 +133,7 @@ export class Rng implements Device, RingDevice, NicFunction {
 
   offeredFeatures({ hasChannel = true }: FrontEndTraits): bigint {
     // Nobody could be asked about I/O virtual addresses without a channel.
-    return hasChannel ? OFFERED : OFFERED & ~(1n << BigInt(FEATURES.ACCESS_PLATFORM));
+    return hasChannel ? OFFERED : OFFERED & ~ONLY_WITH_CHANNEL;
   }
 
   isAcceptable(features: bigint): boolean {
@@ -160,9 +161,9 @@ export class Rng implements Device, RingDevice, NicFunction {
   }
 
   /** A request: a chain of writable buffers, with room for so many bytes. */
-  async onRequest({ length }: Uint8Array, room: number): Promise<Uint8Array> {
+  async onRequest(bytes: Uint8Array | null, room: number): Promise<Uint8Array> {
     // 5.4.6.1: the driver has no business with buffers to be read. They come back as they are.
-    if (length > 0 || room === 0) {
+    if (bytes === null || bytes.length > 0 || room === 0) {
       this.#fabric.shared.count(this.ringBlock.first + REQUEST_QUEUE, COUNTER_REFUSED);
       return new Uint8Array(0);
     }
@@ -201,16 +202,13 @@ export class Rng implements Device, RingDevice, NicFunction {
 
   info(): FunctionInfo {
     const { session, state, lastFault } = this.#attachment;
-    const features = session?.features ?? 0n;
     const counters = readControl(this.#fabric.shared, this.ringBlock.first + REQUEST_QUEUE);
     return {
       ...this.config,
       kind: 'rng',
       state,
       processor: this.processor,
-      features: Object.entries(FEATURES)
-        .filter(([, bit]) => ((features >> BigInt(bit)) & 1n) === 1n)
-        .map(([name]) => name),
+      features: namesOfFeatures(session?.features ?? 0n, FEATURES),
       rings: ringInfos(this.rings),
       memoryBytes: session?.memory.sizeBytes ?? 0,
       ...(counters === undefined ? {} : { counters }),
