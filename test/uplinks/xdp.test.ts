@@ -175,7 +175,7 @@ describe('what an operator asks for', () => {
     const before = openFdCount();
     await expect(lab.nic.addUplink({ ...fast, zeroCopy: 'required' })).rejects.toMatchObject({
       code: 'HEDDLE_UPLINK_XDP_MODE',
-      message: expect.stringContaining('on near with zeroCopy: required'),
+      message: expect.stringMatching(/on near with .*zeroCopy: required/),
     });
     expect(hasProgram()).toBe(false);
     await until(() => openFdCount() <= before);
