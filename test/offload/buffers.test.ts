@@ -11,13 +11,13 @@ const SENDER = { features: ALL_FEATURES, frameSizeMax: 65553, slots: 4 };
 const MERGEABLE = [...ALL_FEATURES, VIRTIO_NET_F_MRG_RXBUF];
 const SEGMENTS = 7;
 
-// What a receiver negotiated is one thing, what it has room for another.
+// What a receiver has negotiated is one thing, what it has room for another.
 describe.each(FORMATS)('translation into %s rings', (format) => {
   let wire: OffloadWire;
 
   afterEach(() => wire.close());
 
-  /** A sender and one receiver, which posts `buffers` of its buffers. */
+  /** A sender and one receiver, which posts `buffers` buffers. */
   function connect(receiver: GuestOptions, buffers: number): void {
     const packed = format === 'packed';
     wire = new OffloadWire([
@@ -40,7 +40,7 @@ describe.each(FORMATS)('translation into %s rings', (format) => {
     return [rx?.offered, rx?.packets, rx?.segments, rx?.checksums];
   }
 
-  it('segments for a guest that takes super-frames, but posts small buffers', () => {
+  it('segments for a guest that accepts super-frames but posts small buffers', () => {
     connect({ features: ALL_FEATURES, frameSizeMax: 1514 }, 20);
     const made = superFrame();
     wire.sendPacket(0, made);
@@ -50,7 +50,7 @@ describe.each(FORMATS)('translation into %s rings', (format) => {
     expect(wire.allDrops(1)).toEqual({});
   });
 
-  it('delivers as many segments as there are buffers, and counts the others', () => {
+  it('delivers as many segments as there are buffers, and counts the rest', () => {
     connect({ features: PLAIN_FEATURES, frameSizeMax: 1514 }, 3);
     wire.sendPacket(0, superFrame());
     wire.run();
@@ -59,7 +59,7 @@ describe.each(FORMATS)('translation into %s rings', (format) => {
     expect(wire.allDrops(1)).toEqual({ 'rx.ringFull': SEGMENTS - 3 });
   });
 
-  it('counts all segments where there is no buffer at all', () => {
+  it('counts all segments if there is no buffer', () => {
     connect({ features: PLAIN_FEATURES, frameSizeMax: 1514 }, 0);
     wire.sendPacket(0, superFrame());
     wire.run();
@@ -67,7 +67,7 @@ describe.each(FORMATS)('translation into %s rings', (format) => {
     expect(wire.allDrops(1)).toEqual({ 'rx.ringFull': SEGMENTS });
   });
 
-  it('drops a super-frame whole that all mergeable buffers together cannot hold', () => {
+  it('drops a super-frame that does not fit into all mergeable buffers together', () => {
     const receiver = { features: MERGEABLE, frameSizeMax: 65553 };
     connect({ ...receiver, bufferBytesMin: 1500, bufferBytesMax: 1500 }, 3);
     wire.sendPacket(0, superFrame());
@@ -75,14 +75,14 @@ describe.each(FORMATS)('translation into %s rings', (format) => {
     expect(wire.arrivals(1)).toEqual([]);
     expect(counters()).toEqual([1, 0, 0, 0]);
     expect(wire.allDrops(1)).toEqual({ 'rx.ringFull': 1 });
-    // The buffers are still there for what fits.
+    // The buffers are still there for a frame that fits.
     const made = packet({ ...shape(), payloadLength: 100 });
     wire.sendPacket(0, made);
     wire.run();
     expect(arrivalProblem(made, new Set(MERGEABLE), wire.arrivals(1))).toBe('');
   });
 
-  it('drops segments that no buffer is large enough for', () => {
+  it('drops segments that are too large for every buffer', () => {
     connect({ features: PLAIN_FEATURES, frameSizeMax: 900 }, 20);
     wire.sendPacket(0, superFrame());
     wire.run();

@@ -1,4 +1,4 @@
-// Super-frames worth looking at: each exercises one thing that segmentation can get wrong.
+// Super-frames for tests: each exercises one thing that segmentation can get wrong.
 
 import { NET_HEADER_GSO_ECN } from '../../layout/virtio.ts';
 import { foldSum, onesSum } from './internet-checksum.ts';
@@ -22,7 +22,7 @@ export interface Case {
 
 const VLAN = { type: 0x8100, control: 0x6064 };
 const SERVICE = { type: 0x88a8, control: 0x0007 };
-/** Record route, and its end. */
+/** Record route, and the end of the options. */
 const IP_OPTIONS = Uint8Array.from([7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 const ROUTING_BODY = Uint8Array.from([0, 1, 0, 0, 0, 0, ...[0xfd, 0, 0, 9], ...Array(12).fill(3)]);
 
@@ -77,8 +77,8 @@ const TCP_CASES: readonly Case[] = [
     tcp('plain', { version }),
     tcp('a whole number of segments', { version, payloadLength: 1448 * 4 }),
     tcp('one byte more', { version, payloadLength: 1448 * 4 + 1 }),
-    tcp('FIN and PSH belong to the last', { version, tcpFlags: FIN | PSH | ACK }),
-    tcp('CWR belongs to the first', { version, tcpFlags: CWR | ACK | PSH }),
+    tcp('FIN and PSH only on the last segment', { version, tcpFlags: FIN | PSH | ACK }),
+    tcp('CWR only on the first segment', { version, tcpFlags: CWR | ACK | PSH }),
     tcp('ECN', { version, tcpFlags: CWR | ECE | ACK }, 1448, NET_HEADER_GSO_ECN),
     tcp('urgent', { version, tcpFlags: URG | ACK }),
     tcp('timestamps', { version, tcpOptions: TIMESTAMPS }),
@@ -100,7 +100,7 @@ const TCP_CASES: readonly Case[] = [
   tcp('two extension headers', { version: 6, extensions: [HOP_BY_HOP, DESTINATION] }),
 ];
 
-/** Where Linux is no measure: it counts a hop-by-hop header as part of what is fragmented. */
+/** Cases in which Linux differs: it counts a hop-by-hop header as part of what is fragmented. */
 export const UNLIKE_LINUX: readonly Case[] = [
   ufo('hop-by-hop options', { version: 6, extensions: [HOP_BY_HOP] }),
   ufo('fragments of an odd size', { version: 4 }, 1001),
@@ -135,7 +135,7 @@ const CHECKSUM_CASES: readonly Case[] = both((version) => [
     undone(`${transport}, an odd length`, { version, transport, payloadLength: 1001 }),
     undone(`${transport}, no payload`, { version, transport, payloadLength: 0 }),
     undone(`${transport} in a VLAN`, { version, transport, tags: [VLAN] }),
-    undone(`${transport} that comes out as 0`, {
+    undone(`${transport} that is 0`, {
       version,
       transport,
       ...zeroChecksum(version, transport),
@@ -143,7 +143,7 @@ const CHECKSUM_CASES: readonly Case[] = both((version) => [
   ]),
 ]);
 
-/** The sequence number (TCP) or payload whose checksum is 0: found by trying. */
+/** The sequence number (TCP) or payload for which the checksum is 0, found by trial. */
 function zeroChecksum(version: 4 | 6, transport: 'tcp' | 'udp'): Partial<PacketShape> {
   const addresses = { to: '02:00:00:00:00:02', from: '02:00:00:00:00:01' };
   for (let seed = 1; ; seed++) {
@@ -153,10 +153,10 @@ function zeroChecksum(version: 4 | 6, transport: 'tcp' | 'udp'): Partial<PacketS
   }
 }
 
-/** Segments whose checksums come out as 0: TCP says so, UDP writes 0xffff instead. */
+/** Segments whose checksum is 0: TCP sends 0, UDP sends 0xffff instead. */
 const ZERO_CASES: readonly Case[] = both((version) =>
   (['tcp', 'udp'] as const).map((transport) => ({
-    name: `${transport} over IPv${version}: segments whose checksums come out as 0`,
+    name: `${transport} over IPv${version}: segments whose checksum is 0`,
     make: (addresses) => {
       const shape = shapeOf({ version, transport, payloadLength: 600 }, addresses);
       return zeroEach(superPacket(shape, 200));
@@ -164,7 +164,7 @@ const ZERO_CASES: readonly Case[] = both((version) =>
   })),
 );
 
-/** The first word of each segment's payload is set to what makes its checksum 0. */
+/** Sets the first word of each segment's payload so that its checksum is 0. */
 function zeroEach(made: Packet): Packet {
   const frame = made.frame.slice();
   segment(made.frame, made.header, 0).forEach((part, index) => {

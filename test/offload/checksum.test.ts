@@ -8,8 +8,8 @@ import { FirmwareHost } from '../support/firmware-host.ts';
 import { onesSum } from './internet-checksum.ts';
 
 /**
- * (func (export "sum") (param $at i32) (param $end i32) (result i32)): adds 16 bits at a time. What
- * a compiler makes of the plain loop, to measure against.
+ * (func (export "sum") (param $at i32) (param $end i32) (result i32)): adds 16 bits at a time. This
+ * is a compiler's output for the plain loop, to compare with.
  */
 const SCALAR_LOOP = Uint8Array.from([
   ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00], // magic, version 1
@@ -37,7 +37,7 @@ describe('the Internet checksum', () => {
   beforeAll(() => {
     host = new FirmwareHost();
     fd = createMemoryFile('checksum', SLOT_SIZE, { sealed: true });
-    start = host.slotAddress(1); // what lies before and behind it traps
+    start = host.slotAddress(1); // accesses before and after it trap
     host.linear.map(start, SLOT_SIZE, fd, 0);
   });
   afterAll(() => c.close(fd));
@@ -46,7 +46,7 @@ describe('the Internet checksum', () => {
     return host.bytes.subarray(at, at + length);
   }
 
-  /** The firmware works in the byte order of the machine. */
+  /** The firmware uses the byte order of the machine. */
   function ofFirmware(at: number, length: number): number {
     const checksum = host.firmware.checksum(at, length);
     return ((checksum & 0xff) << 8) | (checksum >> 8);
@@ -58,7 +58,7 @@ describe('the Internet checksum', () => {
     throw new Error(`${length} bytes at alignment ${at & 15}: not ${expected.toString(16)}`);
   }
 
-  it('is that of a scalar loop for all lengths to 4096 at all alignments', () => {
+  it('equals that of a scalar loop for all lengths up to 4096 at all alignments', () => {
     fillSeeded(bytes(start, LENGTH_MAX + 16), 4);
     for (let alignment = 0; alignment < 16; alignment++) {
       for (let length = 0; length <= LENGTH_MAX; length++) check(start + alignment, length);

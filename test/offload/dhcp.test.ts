@@ -9,7 +9,7 @@ const CLIENT = 68;
 const UDP = 17;
 const TAG = { type: 0x8100, control: 7 };
 
-describe('the reply of a DHCP server, its checksum undone', () => {
+describe('a DHCP server’s reply with an incomplete checksum', () => {
   let wire: OffloadWire;
 
   afterEach(() => wire.close());
@@ -37,22 +37,22 @@ describe('the reply of a DHCP server, its checksum undone', () => {
 
   it.each([
     ['', {}],
-    [' behind a tag', { tags: [TAG] }],
-    [' behind options of IP', { ipOptions: Uint8Array.of(1, 1, 1, 1) }],
-  ])('is finished also for a guest that takes checksums undone%s', (_, changes) => {
+    [' after a tag', { tags: [TAG] }],
+    [' after IP options', { ipOptions: Uint8Array.of(1, 1, 1, 1) }],
+  ])('is completed even for a guest that accepts incomplete checksums%s', (_, changes) => {
     const { made, frame, header } = arrival(() => reply(SERVER, changes));
     expect(header).toEqual(FINISHED);
     const ip = frame.subarray(made.l3, made.l4);
     const udp = frame.subarray(made.l4);
     const sum = onesSum([pseudoSum(ip, UDP, udp.length), udp]);
-    expect(sum, 'the sum over all is right').toBe(0xffff);
+    expect(sum, 'the sum is right').toBe(0xffff);
     const field = made.l4 + 6;
     expect(frame.subarray(0, field)).toEqual(made.frame.subarray(0, field));
     expect(frame.subarray(field + 2)).toEqual(made.frame.subarray(field + 2));
     expect(wire.host.stats().vfs[1]?.rx.checksums).toBe(1);
   });
 
-  it('no other is: the question of a client, TCP from that port, IPv6', () => {
+  it('is unlike other frames: a client’s request, TCP from that port, IPv6', () => {
     const others = [
       () => reply(CLIENT),
       () => reply(SERVER, { transport: 'tcp' }),

@@ -15,7 +15,7 @@ import { type Arrival, difference, FINISHED, type Packet } from './packets.ts';
 import { findHeaders } from './reference.ts';
 import { finishedFrames } from './reference-frames.ts';
 
-/** Whether a guest with these features takes the packet with its work left undone. */
+/** Whether a guest with these features accepts the packet with its incomplete offloads. */
 function takesUndone(made: Packet, features: ReadonlySet<number>): boolean {
   const { gsoType, flags } = made.header;
   if (flags !== 0 && !features.has(VIRTIO_NET_F_GUEST_CSUM)) return false;
@@ -39,14 +39,14 @@ function featureFor(made: Packet): number {
   }
 }
 
-/** What a guest with these features must get for a packet. */
+/** What a guest with these features must receive for a packet. */
 function expectedArrivals(
   made: Packet,
   features: ReadonlySet<number>,
   received: readonly Arrival[],
 ): Arrival[] {
   if (takesUndone(made, features)) {
-    // The length of the headers is what they have, not what the sender says.
+    // The length of the headers is the real one, not the one that the sender gave.
     const isSuper = made.header.gsoType !== 0;
     const header = isSuper ? { ...made.header, headerLength: made.payload } : made.header;
     return [{ frame: made.frame, header }];
@@ -58,7 +58,7 @@ function expectedArrivals(
   return frames.map((frame) => ({ frame, header: FINISHED }));
 }
 
-/** What is wrong with what came, in words; empty if nothing is. */
+/** What is wrong with the arrivals, in words; empty if nothing is. */
 export function arrivalProblem(
   made: Packet,
   features: ReadonlySet<number>,

@@ -1,4 +1,4 @@
-// The offloads that a guest may have negotiated, in the sets that the matrix pairs.
+// The sets of offloads that guests of the matrix have negotiated.
 
 import {
   VIRTIO_F_EVENT_IDX,

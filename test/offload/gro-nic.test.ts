@@ -11,7 +11,7 @@ const FLOW: Flow = {
   ...{ sequence: 1, id: 1, size: 500 },
 };
 
-// The switch itself: configuration, ring record, firmware.
+// The whole switch: configuration, ring record, firmware.
 describe('GRO on a whole NIC', () => {
   let lab: TestNic;
   let sender: MockGuest;
@@ -22,7 +22,7 @@ describe('GRO on a whole NIC', () => {
   });
   afterEach(() => lab.finish());
 
-  /** Bursts until all windows are open and one was taken as a whole. Returns what was joined. */
+  /** Sends bursts until one was received as a whole. Returns the number of joined frames. */
   async function merged(receiver: MockGuest): Promise<number> {
     const before = lab.counter(1, 'rx.groMerged');
     const steps = Array.from({ length: FRAMES }, () => ({
@@ -44,7 +44,7 @@ describe('GRO on a whole NIC', () => {
     return lab.counter(1, 'rx.groMerged') - before;
   }
 
-  it('is on, and goes off and on while the guest runs', async () => {
+  it('is on, and can be turned off and on while the guest runs', async () => {
     let disconnects = 0;
     lab.nic.on('disconnect', () => {
       disconnects += 1;
@@ -58,7 +58,7 @@ describe('GRO on a whole NIC', () => {
     expect(disconnects).toBe(0);
   });
 
-  it('does nothing for a guest that takes no super-frames', async () => {
+  it('does nothing for a guest that accepts no super-frames', async () => {
     const receiver = await lab.connect(1, { features: PLAIN_FEATURES });
     expect(await merged(receiver)).toBe(0);
   });

@@ -18,12 +18,12 @@ const FLOW: Flow = {
   ...{ sequence: 0xffffff00, id: 0xfff0, size: 1000 },
 };
 
-// Who receives: with mergeable buffers, with one large buffer for each frame, with one that has no
-// room for most super-frames, and two that do not take all of them.
+// The receivers: with mergeable buffers, with one large buffer per frame, with one that is too
+// small for most super-frames, and two that do not accept all super-frames.
 const [MERGING, LARGE, SMALL, NO_ECN, PLAIN] = [1, 2, 3, 4, 5];
 const WITHOUT_ECN = ALL_FEATURES.filter((feature) => feature !== VIRTIO_NET_F_GUEST_ECN);
 
-/** Where the headers of an arrival stand is found anew. */
+/** The positions of an arrival's headers are searched again. */
 const FRAME = { l3: 0, l4: 0, payload: 0 };
 
 describe.each(FORMATS)('GRO into %s rings', (format) => {
@@ -61,7 +61,7 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
     wire.run();
   }
 
-  /** What must come of a burst at one of the receivers. */
+  /** What one of the receivers must get for a burst. */
   function expected(number: number, packets: readonly Packet[]): Arrival[] {
     const room = number === SMALL ? SMALL_BUFFER : 65553;
     const finished = (frame: Uint8Array) => ({ frame, header: FINISHED });
@@ -91,7 +91,7 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
   }
 
   it.each([MERGING, LARGE, SMALL])(
-    'does what the reference does: guest %i',
+    'equals the reference: guest %i',
     (number) => {
       const bursts = fc.record({
         flows: fc.array(flow, { minLength: 1, maxLength: 4 }),
@@ -105,12 +105,12 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
     120_000,
   );
 
-  it('what is joined can be cut into the very frames again', () => {
+  it('joined frames can be segmented into the same frames', () => {
     const flows = fc.array(flow, { minLength: 1, maxLength: 3 });
     const steps = fc.array(step, { minLength: 2, maxLength: FRAMES_MAX });
     fc.assert(
       fc.property(flows, steps, (some, few) => {
-        // Identifications that do not count on are not to be had back from a super-frame.
+        // A super-frame cannot preserve identifications that do not count up.
         const counting = some.map((one) => ({ ...one, step: 1 as const }));
         const packets = make(MERGING, counting, few);
         send(packets);
@@ -132,7 +132,7 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
     );
   }, 120_000);
 
-  it('survives headers that say anything', () => {
+  it('survives arbitrary headers', () => {
     const mutation = fc.record({
       frame: fc.nat(9),
       at: fc.integer({ min: 12, max: 80 }),
@@ -159,7 +159,7 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
     );
   }, 120_000);
 
-  it('counts all frames of one that finds no room', () => {
+  it('counts all frames of a super-frame that finds no room', () => {
     const number = wire.addGuest({
       ...{ features: [...ALL_FEATURES, VIRTIO_NET_F_MRG_RXBUF], packed: format === 'packed' },
       ...{ bufferBytesMin: 1514, bufferBytesMax: 1514 },
@@ -172,7 +172,7 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
     expect(wire.allDrops(number)).toEqual({ 'rx.ringFull': 20 });
   });
 
-  it.each(CHANGES)('a frame in the midst of a flow: %s', (change) => {
+  it.each(CHANGES)('a frame in the middle of a flow: %s', (change) => {
     for (const version of [4, 6] as const) {
       const steps = steady(7);
       (steps[3] as Step).change = change;
@@ -182,7 +182,7 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
     }
   });
 
-  it('one super-frame of a burst, and two where 64 KiB are not enough', () => {
+  it('makes one super-frame of a burst, and two if 64 KiB are not enough', () => {
     check(MERGING, make(MERGING, [FLOW], steady(FRAMES_MAX)));
     const large = make(LARGE, [{ ...FLOW, size: 8900 }], steady(10));
     expect(groupsOf(large).map(({ length }) => length)).toEqual([7, 3]);
@@ -213,7 +213,7 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
     wire.host.setVlans(0, {});
   });
 
-  it('counts the frames that were joined, apart from those that arrive', () => {
+  it('counts joined frames separately from those that arrive', () => {
     const before = wire.host.stats().vfs[LARGE]?.rx;
     check(LARGE, make(LARGE, [FLOW], steady(FRAMES_MAX)));
     const after = wire.host.stats().vfs[LARGE]?.rx;
@@ -226,7 +226,7 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
     ]);
   });
 
-  it('leaves frames as they are for a guest that takes no super-frames, or is not asked to', () => {
+  it('does not change frames for a guest that accepts no super-frames or has GRO off', () => {
     const plain = make(PLAIN, [FLOW], steady(FRAMES_MAX));
     send(plain);
     const frames = wire.arrivals(PLAIN).map(({ frame }) => frame);
@@ -244,7 +244,7 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
   });
 });
 
-/** Frames of one flow, each where the one before it ends. */
+/** Consecutive frames of one flow. */
 function steady(count: number): Step[] {
   return Array.from({ length: count }, () => ({ flow: 0, share: 1, change: 'none' }));
 }

@@ -1,6 +1,6 @@
 // RFC 1071 and the pseudo-headers, written for clarity: 16 bits at a time, big-endian.
 
-/** The ones' complement sum of byte strings, each of which but the last is of even length. */
+/** The ones' complement sum of byte strings; all except the last must have an even length. */
 export function onesSum(parts: readonly Uint8Array[]): number {
   let sum = 0;
   for (const part of parts) {
@@ -11,7 +11,7 @@ export function onesSum(parts: readonly Uint8Array[]): number {
   return foldSum(sum);
 }
 
-/** Carries come back in at the bottom (RFC 1071, 2). */
+/** Carries are added at the bottom (RFC 1071, 2). */
 export function foldSum(sum: number): number {
   let folded = sum;
   while (folded > 0xffff) folded = (folded % 0x10000) + Math.floor(folded / 0x10000);
@@ -19,8 +19,8 @@ export function foldSum(sum: number): number {
 }
 
 /**
- * The pseudo-header of TCP and UDP. `ip`: the IP header with all its extension headers.
- * RFC 9293, 3.1 (IPv4) and RFC 8200, 8.1 (IPv6: the destination is the final one).
+ * The pseudo-header of TCP and UDP. `ip`: the IP header with all its extension headers. RFC 9293,
+ * 3.1 (IPv4) and RFC 8200, 8.1 (IPv6: the destination is the final one).
  */
 export function pseudoSum(ip: Uint8Array, protocol: number, length: number): Uint8Array {
   const tail = Uint8Array.from([0, 0, (length >> 8) & 0xff, length & 0xff, 0, 0, 0, protocol]);
@@ -28,7 +28,7 @@ export function pseudoSum(ip: Uint8Array, protocol: number, length: number): Uin
   return Buffer.concat([ip.subarray(8, 24), finalDestination(ip), tail]);
 }
 
-/** A routing header with segments left names a destination beyond the one in the IP header. */
+/** A routing header with segments left names another destination than the IP header. */
 function finalDestination(ip: Uint8Array): Uint8Array {
   let next = ip[6] as number;
   for (let at = 40; at < ip.length; ) {

@@ -11,9 +11,9 @@ import { finishedFrames } from './reference-frames.ts';
 const reason = missingForTaps();
 if (reason !== '') console.log(`skipped: ${reason}`);
 
-// The same bytes under the same virtio-net header, once through the kernel and once through the
-// firmware. What comes out must be the same frames, and the reference's.
-describe('segmentation and checksums as the kernel does them', () => {
+// The same bytes with the same virtio-net header, once through the kernel and once through the
+// firmware. The results must be the same frames, and those of the reference.
+describe('segmentation and checksums like the kernel’s', () => {
   let taps: TapPair;
   let wire: FirmwareWire;
 
@@ -32,7 +32,7 @@ describe('segmentation and checksums as the kernel does them', () => {
   });
 
   async function throughKernel(made: Packet): Promise<Uint8Array[]> {
-    expect(taps.send(netHeaderBytes(made.header), made.frame), 'the kernel takes it').toBe(true);
+    expect(taps.send(netHeaderBytes(made.header), made.frame), 'the kernel accepts it').toBe(true);
     const source = macBytes(wire.mac(0));
     const frames = await taps.received();
     return frames.filter((frame) => Buffer.compare(frame.subarray(6, 12), source) === 0);

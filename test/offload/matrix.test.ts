@@ -67,7 +67,7 @@ for (const sender of SENDERS) {
       return { to: wire.mac(to), from: wire.mac(0) };
     }
 
-    /** Nothing dropped, nothing anywhere that nobody sent, no byte beside the buffers. */
+    /** No drops, no unexpected frame anywhere, no byte written outside the buffers. */
     function checkQuiet(): void {
       for (const [number, guest] of wire.guests.entries()) {
         expect(wire.allDrops(number)).toEqual({});

@@ -1,4 +1,4 @@
-// The matrix: who sends, who receives, what is sent. Generated, so that no pair is forgotten.
+// The matrix: senders, receivers and packets. It is generated, so that no pair is forgotten.
 
 import {
   NET_HEADER_GSO_ECN,
@@ -51,7 +51,7 @@ export function featuresOf({ offloads, isMergeable, format }: Party): number[] {
   ];
 }
 
-/** As drivers do: mergeable buffers are small, others as large as what may come. */
+/** As drivers do: mergeable buffers are small, others as large as the largest frame. */
 export function guestOptions(party: Party): GuestOptions {
   const takesSuper = party.offloads !== 'off' && party.offloads !== 'checksum';
   const common = { features: featuresOf(party), memory: { gapBytesMax: 200 } };
@@ -62,7 +62,7 @@ export function guestOptions(party: Party): GuestOptions {
   return { ...common, frameSizeMax: takesSuper ? SUPER_FRAME_MAX : 1600, slots: 12 };
 }
 
-/** A sender's buffers are large in any case. */
+/** A sender's buffers are always large. */
 export function senderOptions(party: Party): GuestOptions {
   return { ...guestOptions(party), frameSizeMax: SUPER_FRAME_MAX, slots: 8 };
 }
@@ -74,7 +74,7 @@ export interface Shot {
 
 const VLAN = [{ type: 0x8100, control: 0x2005 }];
 
-/** All that a guest with these offloads may send: finished, without checksum, a super-frame. */
+/** What a guest with these offloads may send: complete frames, and incomplete ones. */
 export function shots(sender: OffloadSet, addresses: Addresses): Shot[] {
   const features = new Set(OFFLOAD_SETS[sender]);
   return ([4, 6] as const).flatMap((version) =>
@@ -93,7 +93,7 @@ function shotsOf(name: string, shape: PacketShape, features: ReadonlySet<number>
   const finished = { ...undone, frame: finishedFrames(undone)[0] as Uint8Array, header: FINISHED };
   const all: Shot[] = [{ name: `${name}, finished`, made: finished }];
   if (!features.has(VIRTIO_NET_F_CSUM)) return all;
-  all.push({ name: `${name}, checksum left`, made: undone });
+  all.push({ name: `${name}, incomplete checksum`, made: undone });
   const large = { ...shape, payloadLength: 4999 };
   const tso = shape.version === 4 ? VIRTIO_NET_F_HOST_TSO4 : VIRTIO_NET_F_HOST_TSO6;
   if (shape.transport === 'tcp' && features.has(tso)) {

@@ -1,4 +1,4 @@
-// Virtio-net headers that do not tell the truth, each with the counter that must name it.
+// Invalid virtio-net headers, each with the counter that must count it.
 
 import {
   NET_HEADER_F_NEEDS_CSUM,
@@ -58,7 +58,7 @@ function lie(reason: Lie['reason'], name: string, make: Lie['make']): Lie {
   return { name, reason, make };
 }
 
-/** Wrong in the virtio-net header alone. */
+/** Wrong only in the virtio-net header. */
 function headerLie(name: string, header: Partial<NetHeader>, partly: Partly = {}): Lie {
   return lie('segmentation', name, (addresses) => withHeader(tso(addresses, partly), header));
 }
@@ -88,7 +88,7 @@ const CHECKSUM_FRAME = 154;
 
 const CHECKSUM_LIES: readonly Lie[] = [
   checksumLie('csum_start beyond the frame', { checksumStart: CHECKSUM_FRAME }),
-  checksumLie('csum_start and csum_offset as large as they can be', {
+  checksumLie('csum_start and csum_offset at their maximum', {
     checksumStart: 0xffff,
     checksumOffset: 0xffff,
   }),
@@ -98,7 +98,7 @@ const CHECKSUM_LIES: readonly Lie[] = [
   }),
   checksumLie('csum_start within the Ethernet header', { checksumStart: 13 }),
   checksumLie('csum_start 0: the destination address', { checksumStart: 0, checksumOffset: 0 }),
-  checksumLie('a field behind all headers that there can be', { checksumStart: 900 }, 1400),
+  checksumLie('a field beyond all possible headers', { checksumStart: 900 }, 1400),
   checksumLie('hdr_len beyond the frame', { headerLength: CHECKSUM_FRAME + 1 }),
 ];
 
@@ -128,7 +128,7 @@ const KIND_LIES: readonly Lie[] = [
   headerLie('gso_type 2', { gsoType: 2 }),
   headerLie('gso_type 6', { gsoType: 6 }),
   headerLie('gso_type 0x7f', { gsoType: 0x7f }),
-  headerLie('ECN of nothing', { gsoType: NET_HEADER_GSO_ECN }),
+  headerLie('ECN without segmentation', { gsoType: NET_HEADER_GSO_ECN }),
   headerLie('ECN of UDP', { gsoType: NET_HEADER_GSO_UDP_L4 | NET_HEADER_GSO_ECN }, UDP),
   headerLie('segmentation without a checksum', { flags: 0 }),
   headerLie('csum_start before the transport header', { checksumStart: 33 }),
@@ -138,12 +138,12 @@ const KIND_LIES: readonly Lie[] = [
 
 const FRAME_LIES: readonly Lie[] = [
   lie('segmentation', 'three VLAN tags', (to) => tso(to, { tags: [TAG, TAG, TAG] })),
-  frameLie('an EtherType that has no segments', (frame) => frame.set([0x08, 0x06], 12)),
+  frameLie('an EtherType without segmentation', (frame) => frame.set([0x08, 0x06], 12)),
   frameLie('IPv6 in an IPv4 EtherType', (frame) => frame.set([0x60], 14)),
   frameLie('IPv4 in an IPv6 EtherType', (frame) => frame.set([0x45], 14), V6),
   frameLie('an IPv4 header of 16 bytes', (frame) => frame.set([0x44], 14)),
-  frameLie('an IPv4 fragment: more follow', (frame) => frame.set([0x20, 0], 20)),
-  frameLie('an IPv4 fragment: the last', (frame) => frame.set([0, 1], 20)),
+  frameLie('an IPv4 fragment with MORE', (frame) => frame.set([0x20, 0], 20)),
+  frameLie('a last IPv4 fragment', (frame) => frame.set([0, 1], 20)),
   frameLie('a TCP header of 16 bytes', (frame, { l4 }) => frame.set([0x40], l4 + 12)),
   frameLie('a fragment header of IPv6', (frame) => frame.set([44], 14 + 6), V6),
   frameLie(
@@ -161,7 +161,7 @@ const FRAME_LIES: readonly Lie[] = [
 
 const TRUNCATIONS: readonly Lie[] = [
   lie('segmentation', 'an end in the VLAN tag', (to) => cutTo(tso(to, { tags: [TAG] }), 17)),
-  lie('segmentation', 'an end behind the EtherType', (to) => cutTo(tso(to), 14)),
+  lie('segmentation', 'an end after the EtherType', (to) => cutTo(tso(to), 14)),
   lie('segmentation', 'an end in the IPv4 header', (to) => cutTo(tso(to), 33)),
   lie('segmentation', 'an end in the IPv6 header', (to) => cutTo(tso(to, V6), 53)),
   lie('segmentation', 'an end in an extension header', (to) =>
@@ -183,12 +183,12 @@ export const LIES: readonly Lie[] = [
   ...TRUNCATIONS,
 ];
 
-/** Strange, but no lie: each must arrive as if nothing were wrong. */
+/** Strange but valid: each must arrive like an ordinary frame. */
 export const ODDITIES: readonly { name: string; make: Lie['make'] }[] = [
   { name: 'hdr_len 0, since it is a hint', make: (to) => withHeader(tso(to), { headerLength: 0 }) },
   { name: 'hdr_len 1', make: (to) => withHeader(tso(to), { headerLength: 1 }) },
   {
-    name: 'a checksum field that is the end of the frame',
+    name: 'a checksum field at the end of the frame',
     make: (to) => withHeader(packet(shape(to, { payloadLength: 100 })), { checksumOffset: 118 }),
   },
   {
@@ -208,7 +208,7 @@ export const ODDITIES: readonly { name: string; make: Lie['make'] }[] = [
     make: (to) => tso(to, { ...V6, extensions: Array(8).fill(SMALL_EXTENSION) }),
   },
   {
-    name: 'a finished datagram to fragment, csum_start by chance where its header is',
+    name: 'a complete datagram to fragment, csum_start by chance at its header',
     make: (to) => {
       const made = datagramToFragment(shape(to), 1480);
       return withHeader(made, { flags: 0 });

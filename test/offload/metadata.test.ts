@@ -17,7 +17,7 @@ import { FINISHED, type Packet, packet } from './packets.ts';
 const SENDER = { features: ALL_FEATURES, frameSizeMax: 65553, slots: 4 };
 const FINISHER = { features: PLAIN_FEATURES, frameSizeMax: 2000, queueSize: 4096, slots: 2200 };
 
-describe('metadata that lies', () => {
+describe('invalid metadata', () => {
   let wire: OffloadWire;
 
   beforeAll(() => {
@@ -29,7 +29,7 @@ describe('metadata that lies', () => {
     for (const { pairs } of wire.guests) pairs[0]?.receive.checkIdleBuffers();
   });
 
-  /** What the drop counters have moved by. */
+  /** The changes of the drop counters. */
   function moves(act: () => void): Record<string, number> {
     const before = wire.allDrops(0);
     act();
@@ -56,11 +56,11 @@ describe('metadata that lies', () => {
 
   for (const { name, make } of ODDITIES) {
     for (const layout of ['shared', 'split'] as const) {
-      it(`${name} is no lie (${layout} buffers)`, () => expectArrivals(make, layout));
+      it(`${name} is valid (${layout} buffers)`, () => expectArrivals(make, layout));
     }
   }
 
-  it('flags that are unknown are ignored', () => {
+  it('unknown flags are ignored', () => {
     const finished = { flags: UNKNOWN_FLAGS, headerLength: 7 };
     expectArrivals((addresses) => {
       const made = packet({ ...addresses, version: 4, transport: 'tcp', payloadLength: 50 });
@@ -68,7 +68,7 @@ describe('metadata that lies', () => {
     });
   });
 
-  it('flags that are unknown are not passed on', () => {
+  it('unknown flags are not passed on', () => {
     for (const layout of ['shared', 'split'] as const) {
       const shape = { version: 4, transport: 'tcp', payloadLength: 50 } as const;
       const made = packet({ ...shape, to: wire.mac(2), from: wire.mac(0) });

@@ -13,7 +13,7 @@ import { OffloadWire } from './offload-wire.ts';
 import { netHeaderBytes, type Packet, superPacket } from './packets.ts';
 
 const SENDER = { features: ALL_FEATURES, frameSizeMax: 65553, slots: 2 };
-/** Each buffer lies in a window of its own. */
+/** Each buffer is in its own window. */
 const SCATTERED = {
   features: PLAIN_FEATURES,
   frameSizeMax: 1600,
@@ -21,7 +21,7 @@ const SCATTERED = {
   memory: { sparse: true, regions: [{ guestAddress: 0, sizeBytes: 2 ** 34 }] },
 };
 
-// A super-frame in the midst of its segments waits for a window: what can go wrong in between.
+// A super-frame that is partly delivered waits for a window: what can go wrong meanwhile.
 describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (format) => {
   let wire: OffloadWire;
   let isRewriting = false;
@@ -56,7 +56,7 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
     return misses;
   }
 
-  /** Overwrites the headers of the frame, wherever it lies in the sender's memory. */
+  /** Overwrites the headers of the frame, wherever it is in the sender's memory. */
   function rewrite(made: Packet): void {
     const { memory } = wire.guest(0);
     const at = random.below(made.payload);
@@ -66,7 +66,7 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
 
   let area: { address: number; offset: number };
 
-  /** Sends a packet in one piece from a place that the test knows. */
+  /** Sends a packet as one piece from a known place. */
   function sendInPlace(made: Packet): void {
     const { memory, pairs } = wire.guest(0);
     const header = netHeaderBytes(made.header);
@@ -81,8 +81,8 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
 
   it.each([
     ['', () => {}],
-    [', whatever the firmware forgets but for its memory', () => wire.host.restart()],
-  ])('every case arrives as without them, fragments with one identification%s', (_, atMiss) => {
+    [', even if the firmware loses its variables', () => wire.host.restart()],
+  ])('delivers every case as without misses, fragments with one identification%s', (_, atMiss) => {
     let misses = 0;
     for (const { name, make } of CASES) {
       for (const to of [wire.mac(1), BROADCAST]) {
@@ -101,7 +101,7 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
     wire.run();
   });
 
-  it('a sender that rewrites its headers meanwhile harms nobody', () => {
+  it('is not affected by a sender that rewrites its headers meanwhile', () => {
     isRewriting = true;
     let rewritten = 0;
     for (let round = 0; round < 4; round++) {
@@ -110,19 +110,19 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
         sendInPlace(made);
         rewritten += run(made);
         for (const number of [1, 2]) {
-          wire.arrivals(number); // each buffer checked against its canaries
+          wire.arrivals(number); // checks the canaries of each buffer
           wire.guest(number).pair(0).receive.checkIdleBuffers();
         }
       }
     }
     expect(rewritten).toBeGreaterThan(1000);
     expect(wire.host.faults).toEqual([]);
-    wire.run(); // and every frame is accounted for
+    wire.run(); // every frame is accounted for
   });
 
-  // A packed ring has no index that could break it from afar.
+  // A packed ring has no index that could break it.
   const whereItCan = format === 'split' ? it : () => {};
-  whereItCan('a ring that breaks midway spoils no later frame', () => {
+  whereItCan('keeps later frames intact if a ring breaks midway', () => {
     const pair = { version: 4, transport: 'tcp', payloadLength: 20_000 } as const;
     const made = superPacket({ ...pair, to: wire.mac(1), from: wire.mac(0) }, 1000);
     sendInPlace(made);
@@ -133,7 +133,7 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
       ring.publish();
     });
     expect(wire.host.faults).toEqual([wire.host.ringNumber(1, 0)]);
-    wire.run(); // balanced
+    wire.run(); // the counters balance
     expect(wire.allDrops(1)).toEqual({ 'rx.ringStopped': 1 });
     const next = superPacket({ ...pair, to: wire.mac(2), from: wire.mac(0) }, 1000);
     wire.sendPacket(0, next);
@@ -141,11 +141,11 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
     expect(arrivalProblem(next, wire.guest(2).features, wire.arrivals(2))).toBe('');
   });
 
-  it('a port that goes away midway spoils no other frame', () => {
+  it('keeps other frames intact if a port goes away midway', () => {
     const pair = { version: 4, transport: 'tcp', payloadLength: 20_000 } as const;
     const made = superPacket({ ...pair, to: BROADCAST, from: wire.mac(0) }, 1000);
     sendInPlace(made);
-    // As when its guest stops its queues: the decision is made, and the frame half delivered.
+    // As when its guest stops its queues: the decision is made, and half of the frame is delivered.
     run(made, (misses) => {
       if (misses === 6) wire.host.setReceiveQueues(1, []);
     });
@@ -156,19 +156,19 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
     }
     const next = superPacket({ ...pair, to: wire.mac(2), from: wire.mac(0) }, 300);
     wire.sendPacket(0, next);
-    wire.run(); // balanced
+    wire.run(); // the counters balance
     expect(arrivalProblem(next, wire.guest(2).features, wire.arrivals(2))).toBe('');
   });
 
-  it('a receiver that moves its buffers at each miss holds nobody up', () => {
+  it('is not held up by a receiver that moves its buffers at each miss', () => {
     const pair = { version: 4, transport: 'tcp', payloadLength: 20_000 } as const;
     const made = superPacket({ ...pair, to: BROADCAST, from: wire.mac(0) }, 1000);
     const { descriptors } = wire.guest(1).queue(0);
     const { memory } = wire.guest(1);
     sendInPlace(made);
     const misses = run(made, (count) => {
-      if (count > 10 * DELIVERY_MISSES_MAX) throw new Error('it goes on for ever');
-      // Far beyond its memory, and never where the firmware has looked before.
+      if (count > 10 * DELIVERY_MISSES_MAX) throw new Error('it never ends');
+      // Far outside its memory, and always at a new place.
       for (let at = 0; at < descriptors.length; at += DESCRIPTOR_SIZE) {
         memory.view.setBigUint64(descriptors.offset + at, (1n << 40n) + BigInt(count << 22), true);
       }

@@ -10,7 +10,7 @@ const ETHERNET = 14;
 const COMMON = { frameSizeMax: 65553, slots: 64, queueSize: 256 };
 const FORMATS = [false, true];
 
-// VF 0 sends; 1 has negotiated an MTU and takes offloads, 2 has and takes none, 3 has not.
+// VF 0 sends; 1 has negotiated an MTU and accepts offloads, 2 has one and accepts none, 3 has none.
 describe.each(FORMATS)('a guest that has negotiated an MTU (5.1.4.1), packed: %s', (packed) => {
   let wire: OffloadWire;
 
@@ -27,7 +27,7 @@ describe.each(FORMATS)('a guest that has negotiated an MTU (5.1.4.1), packed: %s
     wire.postAll();
   }
 
-  /** Sends a frame, and says what arrived: frames, and drops as `mtu`. */
+  /** Sends a frame; returns the frames that arrived, and the drops counted as `mtu`. */
   function arrived(to: number, frame: Uint8Array | Packet): { frames: number; drops: number } {
     if ('frame' in frame) wire.sendPacket(0, frame);
     else wire.send(0, frame);
@@ -51,7 +51,7 @@ describe.each(FORMATS)('a guest that has negotiated an MTU (5.1.4.1), packed: %s
     ['without a tag', ''],
     ['with a tag', '81000007'],
     ['with two', '88a8000781000008'],
-  ])('gets packets of that length and no longer, %s', (_, tags) => {
+  ])('gets packets of at most that length, %s', (_, tags) => {
     start();
     for (const guest of [1, 2]) {
       expect(arrived(guest, frameOf(guest, MTU, tags))).toEqual(ALL);
@@ -67,7 +67,7 @@ describe.each(FORMATS)('a guest that has negotiated an MTU (5.1.4.1), packed: %s
     ['a datagram that is fragmented', MTU - 20, datagramToFragment],
   ];
 
-  it.each(SHAPES)('gets super-frames of %s whose segments are no longer', (_, fitting, make) => {
+  it.each(SHAPES)('gets super-frames of %s whose segments are not longer', (_, fitting, make) => {
     start();
     for (const guest of [1, 2]) {
       const shape = {
@@ -87,7 +87,7 @@ describe.each(FORMATS)('a guest that has negotiated an MTU (5.1.4.1), packed: %s
     expect(wire.host.stats().vfs[2]?.rx.segments).toBeGreaterThan(0);
   });
 
-  it('counts extension headers as a part of the packet', () => {
+  it('counts extension headers as part of the packet', () => {
     start(1280);
     const shape = { to: wire.mac(1), from: wire.mac(0), version: 6, transport: 'udp' } as const;
     const whole = { ...shape, payloadLength: 8000 };
@@ -96,7 +96,7 @@ describe.each(FORMATS)('a guest that has negotiated an MTU (5.1.4.1), packed: %s
     expect(arrived(1, datagramToFragment(whole, fitting + 8))).toEqual(NONE);
   });
 
-  it('does not keep the others from getting a long frame for everybody', () => {
+  it('does not prevent others from getting a long broadcast frame', () => {
     start();
     wire.send(0, plainFrame({ to: BROADCAST, from: wire.mac(0) }, MTU + ETHERNET + 1));
     wire.run();
@@ -104,7 +104,7 @@ describe.each(FORMATS)('a guest that has negotiated an MTU (5.1.4.1), packed: %s
     expect([1, 2, 3].map((guest) => wire.drops(guest, 'rx', 'mtu'))).toEqual([1, 1, 0]);
   });
 
-  it('gets what is in between, in order', () => {
+  it('gets the frames in between, in order', () => {
     start();
     const lengths = [60, MTU + ETHERNET + 1, 61, MTU + ETHERNET, MTU + ETHERNET + 200, 62];
     for (const length of lengths) {

@@ -13,7 +13,7 @@ export class OffloadWire extends FirmwareWire {
     transmit.ring.publish();
   }
 
-  /** What a guest has received since the last look; its buffers are posted again. */
+  /** What a guest has received since the last call; its buffers are posted again. */
   arrivals(number: number): Arrival[] {
     const arrivals: Arrival[] = [];
     for (const { receive } of this.guest(number).pairs) {

@@ -1,4 +1,4 @@
-// Packets for the offload tests: every stack of headers, the checksum left undone, and the
+// Packets for the offload tests: all combinations of headers, with an incomplete checksum and the
 // virtio-net header that says so.
 
 import { FRAME_SIZE_MIN } from '../../layout/limits.ts';
@@ -103,7 +103,7 @@ function u32(value: number): Uint8Array {
   return u16(value >>> 16, value & 0xffff);
 }
 
-/** A packet whose checksum field holds the sum of the pseudo-header, as a driver leaves it. */
+/** A packet whose checksum field has the sum of the pseudo-header, as a driver leaves it. */
 export function packet(shape: PacketShape): Packet {
   const payload = new Uint8Array(shape.payloadLength);
   fillSeeded(payload, shape.seed ?? 1);
@@ -130,7 +130,7 @@ export function packet(shape: PacketShape): Packet {
   return { frame, l3, l4, payload: l4 + transport.length, header };
 }
 
-/** The same with segmentation left undone too. */
+/** The same, to be segmented too. */
 export function superPacket(shape: PacketShape, gsoSize: number): Packet {
   const whole = packet(shape);
   const tcp = shape.version === 4 ? NET_HEADER_GSO_TCPV4 : NET_HEADER_GSO_TCPV6;
@@ -138,7 +138,7 @@ export function superPacket(shape: PacketShape, gsoSize: number): Packet {
   return { ...whole, header: { ...whole.header, gsoType, gsoSize } };
 }
 
-/** A datagram to be fragmented. */
+/** A datagram to fragment. */
 export function datagramToFragment(shape: PacketShape, gsoSize: number): Packet {
   const whole = superPacket({ ...shape, transport: 'udp' }, gsoSize);
   return { ...whole, header: { ...whole.header, gsoType: NET_HEADER_GSO_UDP } };
@@ -214,17 +214,17 @@ export function readNetHeader(bytes: Uint8Array): NetHeader {
   };
 }
 
-/** A frame that came, and the virtio-net header in front of it. */
+/** A frame that arrived, and its virtio-net header. */
 export interface Arrival {
   frame: Uint8Array;
   header: NetHeader;
 }
 
-/** Where the two differ, in words; empty if they are the same byte by byte. */
+/** The first difference, in words; empty if all bytes are equal. */
 export function difference(actual: readonly Uint8Array[], expected: readonly Uint8Array[]): string {
   for (const [index, frame] of expected.entries()) {
     const other = actual[index];
-    if (other === undefined) return `frame ${index} of ${expected.length} did not come`;
+    if (other === undefined) return `frame ${index} of ${expected.length} did not arrive`;
     const length = Math.max(frame.length, other.length);
     for (let at = 0; at < length; at++) {
       if (frame[at] === other[at]) continue;

@@ -75,7 +75,7 @@ function make(one: PacketShape, kind: Kind, size: number): Packet {
   return kind === 'segments' ? superPacket(one, size) : datagramToFragment(one, size);
 }
 
-describe.each(FORMATS)('segmentation, whatever is sent however, in %s rings', (format) => {
+describe.each(FORMATS)('segmentation of random packets, in %s rings', (format) => {
   let wire: OffloadWire;
   let area: Span;
 
@@ -101,7 +101,7 @@ describe.each(FORMATS)('segmentation, whatever is sent however, in %s rings', (f
   });
   afterAll(() => wire.close());
 
-  /** Sends header and frame as one chain, cut where `cuts` says, with canaries in the gaps. */
+  /** Sends header and frame as one chain, cut at `cuts`, with canaries in the gaps. */
   function send(made: Packet, cuts: readonly number[]): void {
     const { memory, pairs } = wire.guest(0);
     const whole = Buffer.concat([netHeaderBytes(made.header), made.frame]);
@@ -121,7 +121,7 @@ describe.each(FORMATS)('segmentation, whatever is sent however, in %s rings', (f
     transmit.ring.publish();
   }
 
-  it('all receivers get what the reference says, and the parts make the whole', () => {
+  it('gives all receivers what the reference does, and the parts make the whole', () => {
     fc.assert(
       fc.property(shot, ({ made, cuts }) => {
         send(made, cuts);
@@ -140,7 +140,7 @@ describe.each(FORMATS)('segmentation, whatever is sent however, in %s rings', (f
     );
   }, 120_000);
 
-  /** Said of the parts themselves, without the reference's help. */
+  /** Checks the parts themselves, without the reference. */
   function checkParts(made: Packet, arrivals: readonly Arrival[]): void {
     if (made.header.gsoType === NET_HEADER_GSO_UDP) checkFragments(made, arrivals);
     else checkSegments(made, arrivals);
@@ -168,7 +168,7 @@ describe.each(FORMATS)('segmentation, whatever is sent however, in %s rings', (f
     const extra = (made.frame[made.l3] as number) >> 4 === 6 ? 8 : 0;
     const parts = arrivals.map(({ frame }) => frame.subarray(made.l4 + extra));
     const whole = Buffer.concat(parts);
-    // All but the checksum, which the first fragment carries.
+    // Everything except the checksum, which is in the first fragment.
     whole.copyWithin(6, 8);
     const sent = Buffer.from(made.frame.subarray(made.l4));
     sent.copyWithin(6, 8);

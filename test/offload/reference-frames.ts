@@ -3,7 +3,7 @@ import type { Packet } from './packets.ts';
 import { completeChecksum, fragmentIdOf, segment } from './reference.ts';
 
 /**
- * What a receiver gets that takes only finished frames. `received` tells the ID of IPv6 fragments.
+ * What a receiver gets that accepts only complete frames. `received` has the IDs of IPv6 fragments.
  */
 export function finishedFrames(
   made: Packet,

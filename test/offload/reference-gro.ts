@@ -1,6 +1,6 @@
-// The reference for joining frames (GRO), written from Linux's tcp_gro_receive, inet_gro_receive
-// and ipv6_gro_receive, not from the firmware: which frames of a burst belong together, and what
-// they are as one.
+// The reference for GRO, written from Linux's tcp_gro_receive, inet_gro_receive and
+// ipv6_gro_receive, not from the firmware: which frames of a burst belong together, and the
+// super-frame they become.
 
 import {
   NET_HEADER_F_NEEDS_CSUM,
@@ -13,7 +13,7 @@ import { type Arrival, type Packet, TCP_FLAG } from './packets.ts';
 import { completeChecksum, findHeaders, transportChecksum } from './reference.ts';
 
 const TCP = 6;
-/** What one super-frame may be: an IP packet of 65535 bytes behind 14 of Ethernet. */
+/** The largest super-frame: an IP packet of 65535 bytes after 14 bytes of Ethernet. */
 const JOINED_SIZE_MAX = 65549;
 const RUNS_MAX = 16;
 
@@ -47,7 +47,7 @@ function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
 }
 
-/** null: nobody knows whose it is; 'other': certainly no TCP. */
+/** null: of an unknown flow; 'other': certainly not TCP. */
 function parse(made: Packet): Segment | 'other' | null {
   const { frame, header } = made;
   const at = view(frame);
@@ -94,7 +94,7 @@ function isHeaderIntact(frame: Uint8Array, version: number, l3: number): boolean
   return (~onesSum([header]) & 0xffff) === view(frame).getUint16(l3 + 10);
 }
 
-/** CHECKSUM_PARTIAL: the field holds the sum of the pseudo-header. */
+/** CHECKSUM_PARTIAL: the field has the sum of the pseudo-header. */
 function isRightlyUndone({ frame, header }: Packet, l3: number, l4: number): boolean {
   if (header.checksumStart !== l4 || header.checksumOffset !== 16) return false;
   const sum = onesSum([pseudoSum(frame.subarray(l3, l4), TCP, frame.length - l4)]);
@@ -107,7 +107,7 @@ function mayBegin(one: Segment, isEcnTaken: boolean): boolean {
   return one.isPlain && (one.flags & (FIN | SYN | RST | PSH | URG)) === 0 && one.length >= 8;
 }
 
-/** What must be the same in all: all but lengths, checksums, IDs, sequence and some flags. */
+/** What must be equal in all: all but lengths, checksums, IDs, sequence and some flags. */
 function commonPart({ frame, l3, l4, payload, version }: Segment): string {
   const headers = frame.slice(0, payload);
   const lengths = version === 4 ? [l3 + 2, l3 + 3] : [l3 + 4, l3 + 5];
@@ -119,7 +119,7 @@ function commonPart({ frame, l3, l4, payload, version }: Segment): string {
   return hex(headers);
 }
 
-/** The step of the identifications with the next one; null if it does not go on. */
+/** The step of the identification to the next packet; null if it does not continue. */
 function nextStep(held: Held, next: Segment): number | null {
   if (next.version === 6) return 0;
   const first = held.last[0] as Segment;
@@ -139,7 +139,7 @@ function goesOn(held: Held, next: Segment): boolean {
   return nextStep(held, next) !== null && first.isIntact && next.isIntact;
 }
 
-/** Which packets of a burst become one frame each, in the order in which they are delivered. */
+/** Which packets of a burst become one frame each, in the order of delivery. */
 export function groupsOf(burst: readonly Packet[], isEcnTaken = true): number[][] {
   const groups: number[][] = [];
   let open: Held[] = [];
@@ -172,7 +172,7 @@ export function groupsOf(burst: readonly Packet[], isEcnTaken = true): number[][
   return groups;
 }
 
-/** What a burst is as one super-frame. */
+/** A burst as one super-frame. */
 export function joined(burst: readonly Packet[]): Arrival {
   const parts = burst.map((made) => parse(made) as Segment);
   const first = parts[0] as Segment;
@@ -202,7 +202,7 @@ export function joined(burst: readonly Packet[]): Arrival {
   return { frame, header };
 }
 
-/** A TCP packet whose checksum may be undone, finished; 0 stays 0 as segmentation has it. */
+/** A TCP packet with its checksum completed; 0 stays 0, as in segmentation. */
 export function finishedTcp({ frame, header }: Packet): Uint8Array {
   if ((header.flags & NET_HEADER_F_NEEDS_CSUM) === 0) return frame;
   const whole = completeChecksum(frame, header.checksumStart, header.checksumOffset);

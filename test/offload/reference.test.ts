@@ -9,15 +9,15 @@ import { findHeaders, segment, transportChecksum } from './reference.ts';
 
 const ADDRESSES = { to: '02:00:00:00:00:02', from: '02:00:00:00:00:01' };
 
-// Whoever checks others must be checked himself: on what does not come from our own hands.
+// The reference itself is checked with data from other sources.
 describe('the reference', () => {
-  it('sums the example of RFC 1071', () => {
+  it('computes the sum of the example in RFC 1071', () => {
     expect(onesSum([Uint8Array.from([0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7])])).toBe(
       0xddf2,
     );
   });
 
-  it('makes a checksum with which all of it, pseudo-header included, sums to all ones', () => {
+  it('computes a checksum with which the sum, pseudo-header included, is all ones', () => {
     // 192.168.0.2:1024 → 8.8.8.8:53, 22 bytes: who has "a.ch"?
     const frame = Buffer.from(
       '0200000000020200000000010800' +
@@ -53,7 +53,7 @@ describe('the reference', () => {
     ]);
   });
 
-  it('leaves in the field what Linux leaves: the sum of the pseudo-header', () => {
+  it('leaves the sum of the pseudo-header in the field, like Linux', () => {
     const { frame, l4 } = packet({ ...ADDRESSES, version: 4, transport: 'udp', payloadLength: 4 });
     // 10.7.0.1 + 10.7.0.2 + 17 + 12
     expect((frame[l4 + 6] as number) * 256 + (frame[l4 + 7] as number)).toBe(
@@ -62,7 +62,7 @@ describe('the reference', () => {
   });
 });
 
-describe('where Linux is no measure', () => {
+describe('where Linux differs', () => {
   let wire: OffloadWire;
 
   beforeAll(() => {
@@ -73,7 +73,7 @@ describe('where Linux is no measure', () => {
   afterAll(() => wire.close());
 
   for (const { name, make } of UNLIKE_LINUX) {
-    it(`${name}: the firmware does as the reference`, () => {
+    it(`${name}: the firmware equals the reference`, () => {
       const made = make({ to: wire.mac(1), from: wire.mac(0) });
       wire.sendPacket(0, made);
       wire.run();

@@ -1,11 +1,11 @@
-// The reference: what a frame with work left undone becomes, written from the RFCs and from what
-// Linux does, not from the firmware. Slow and plain on purpose.
+// The reference: what a frame with incomplete offloads becomes, written from the RFCs and Linux's
+// behaviour, not from the firmware. Slow and simple on purpose.
 //
 //   checksum only   skb_checksum_help: 0 is written as 0xffff, for TCP too
 //   TCP             tcp_gso_segment: FIN and PSH on the last, CWR on the first, 0 stays 0
 //   UDP (USO)       __udp_gso_segment: a datagram each, 0 is written as 0xffff
 //   UDP (UFO)       udp4_ufo_fragment, udp6_ufo_fragment: IP fragments of one datagram
-//   IPv4 each       inet_gso_segment: the identification counts on, fragments share it
+//   IPv4 each       inet_gso_segment: the identification counts up, fragments share it
 
 import {
   NET_HEADER_F_NEEDS_CSUM,
@@ -53,7 +53,7 @@ export function findHeaders(frame: Uint8Array): Headers {
   return { version, l3, l4, payload: l4 + size, protocol };
 }
 
-/** A frame whose only want is its checksum. */
+/** A frame of which only the checksum is incomplete. */
 export function completeChecksum(frame: Uint8Array, start: number, offset: number): Uint8Array {
   const whole = frame.slice();
   const checksum = ~onesSum([frame.subarray(start)]) & 0xffff;
@@ -61,7 +61,7 @@ export function completeChecksum(frame: Uint8Array, start: number, offset: numbe
   return whole;
 }
 
-/** The checksum of the transport segment that a finished frame carries, over a zero field. */
+/** The checksum of the transport segment in a complete frame, computed with a zero field. */
 export function transportChecksum(frame: Uint8Array): number {
   const { l3, l4, protocol } = findHeaders(frame);
   const segment = frame.slice(l4);
@@ -71,7 +71,7 @@ export function transportChecksum(frame: Uint8Array): number {
   return checksum === 0 && protocol === UDP ? 0xffff : checksum;
 }
 
-/** All frames that a super-frame becomes for a receiver that takes only finished ones. */
+/** All frames that a super-frame becomes for a receiver that accepts only complete frames. */
 export function segment(frame: Uint8Array, header: NetHeader, fragmentId: number): Uint8Array[] {
   const kind = header.gsoType & ~NET_HEADER_GSO_ECN;
   if (kind === NET_HEADER_GSO_UDP) return fragments(frame, header, fragmentId);
@@ -106,7 +106,7 @@ function setTcpFields(
   made[l4 + 13] = flags;
 }
 
-/** Lengths of the IP header; for IPv4 identification (`further` on) and checksum too. */
+/** Sets the lengths of the IP header; for IPv4 also checksum and ID (plus `further`). */
 function setNetworkLength(made: Uint8Array, headers: Headers, further: number): void {
   const { version, l3, l4 } = headers;
   if (version === 6) {
@@ -153,7 +153,7 @@ function fragmentHeader(offset: number, isLast: boolean, id: number): Uint8Array
   return header;
 }
 
-/** Which byte names the header behind all extension headers. */
+/** The offset of the byte that names the header after all extension headers. */
 function nextHeaderAt(ip: Uint8Array, l3: number): number {
   let at = l3 + 6;
   let next = l3 + 40;

@@ -22,7 +22,7 @@ const STEPS = Array.from({ length: FRAMES }, () => ({
   ...{ flow: 0, share: 1, change: 'none' as const },
 }));
 
-// Double fetch for real: this thread rewrites virtio-net headers and frames while the processor's
+// A real double fetch: this thread rewrites virtio-net headers and frames while the processor's
 // thread parses and segments them. Receivers check canaries; a stray access would end the
 // processor.
 describe('a guest that rewrites what it has sent', () => {
@@ -47,9 +47,9 @@ describe('a guest that rewrites what it has sent', () => {
   const oneFlow = (): Packet[] => burst({ to: lab.mac(2), from: lab.mac(0) }, [FLOW], STEPS);
 
   it.each([
-    { what: 'what is left undone', packets: anything },
-    { what: 'what is to be joined', packets: oneFlow },
-  ])('never makes the NIC read or write outside: $what', async ({ packets }) => {
+    { what: 'offloads', packets: anything },
+    { what: 'GRO', packets: oneFlow },
+  ])('never makes the NIC read or write outside its buffers: $what', async ({ packets }) => {
     const random = new Random(seedFromEnvironment(11));
     const { memory } = attacker.queues;
     const ring = attacker.queues.ring(1);
@@ -68,8 +68,8 @@ describe('a guest that rewrites what it has sent', () => {
       }
       ring.publish();
       attacker.kick(1);
-      // Every other round each byte is put right again: also a processor that comes late, to
-      // what has been rewritten many times, then finds frames that are worth its while.
+      // Every other round restores each byte, so that even a slow processor, which sees many
+      // rewrites, finds some frames that are worth segmenting.
       const isRestored = round % 2 === 1;
       for (let i = 0; i < REWRITES && ring.usedIndex !== ring.availIndex; i++) {
         const at = area.offset + random.below(FRAMES) * SPAN + random.below(100);

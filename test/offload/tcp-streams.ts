@@ -1,5 +1,5 @@
-// Bursts of TCP for the tests of GRO: flows that go on in order, and whatever may
-// come between.
+// Bursts of TCP for the tests of GRO: flows that continue in order, and whatever may come in
+// between.
 import fc from 'fast-check';
 import { onesSum } from './internet-checksum.ts';
 import {
@@ -19,7 +19,7 @@ export interface Flow {
   version: 4 | 6;
   tags: number;
   hasTimestamps: boolean;
-  /** How the identifications of IPv4 go on. */
+  /** The step of the IPv4 identification. */
   step: 0 | 1;
   sequence: number;
   id: number;
@@ -36,7 +36,7 @@ type Change = (typeof CHANGES)[number];
 
 export interface Step {
   flow: number;
-  /** Of its flow's size. */
+  /** Share of its flow's size. */
   share: number;
   change: Change;
 }
@@ -63,7 +63,7 @@ export const step: fc.Arbitrary<Step> = fc.record({
   ),
 });
 
-/** The packets of all steps, finished but for those that say otherwise. */
+/** The packets of all steps, complete unless a step says otherwise. */
 export function burst(
   ends: { to: string; from: string },
   flows: readonly Flow[],
@@ -117,7 +117,7 @@ function make(
   return finish(alter(made, change, number), change);
 }
 
-/** The flow's port, and what is changed of a header that is right so far. */
+/** Sets the flow's port, and changes a header that is valid so far. */
 function alter(made: Packet, change: Change, number: number): Packet {
   const { frame, l3, l4 } = made;
   const at = new DataView(frame.buffer);
@@ -142,7 +142,7 @@ function alter(made: Packet, change: Change, number: number): Packet {
   return made;
 }
 
-/** The checksum, unless it is left undone; and what is wrong behind it. */
+/** Completes the checksum if it has to be, and makes the later changes. */
 function finish(made: Packet, change: Change): Packet {
   const { frame, l3, l4 } = made;
   const at = new DataView(frame.buffer);

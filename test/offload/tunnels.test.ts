@@ -25,12 +25,12 @@ const TUNNELS: readonly Tunnel[] = [
   { title: 'IP in IPv6', outer: 6, kind: 'ip' },
 ];
 
-describe('a super-frame within a tunnel', () => {
+describe('a super-frame in a tunnel', () => {
   let wire: OffloadWire;
 
   afterEach(() => wire.close());
 
-  // VF 0 sends; 1 takes all that virtio has names for, 2 takes nothing.
+  // VF 0 sends; 1 accepts everything that virtio can negotiate, 2 accepts nothing.
   function start(mtu = 0): readonly [string, string] {
     wire = new OffloadWire([
       { ...ROOM, features: ALL_FEATURES },
@@ -50,7 +50,7 @@ describe('a super-frame within a tunnel', () => {
       superPacket({ ...inside, version: 6, transport: 'tcp', tcpOptions: TIMESTAMPS }, 1337),
     'UDP over IPv4': () => superPacket({ ...inside, version: 4, transport: 'udp' }, 1200),
     'UDP over IPv6': () => superPacket({ ...inside, version: 6, transport: 'udp' }, 1201),
-    'TCP behind options, with ECN': () => {
+    'TCP after options, with ECN': () => {
       const ipOptions = Uint8Array.of(1, 1, 1, 1);
       const tcpFlags = TCP_FLAG.ACK | TCP_FLAG.CWR;
       const shape = { ...inside, version: 4, transport: 'tcp', ipOptions, tcpFlags } as const;
@@ -60,7 +60,7 @@ describe('a super-frame within a tunnel', () => {
     },
   };
 
-  it.each(TUNNELS)('is cut with all headers right, for everybody: $title', (tunnel) => {
+  it.each(TUNNELS)('is segmented with correct headers for all: $title', (tunnel) => {
     const ends = start();
     for (const [name, make] of Object.entries(INNER)) {
       const inner = make();
@@ -79,7 +79,7 @@ describe('a super-frame within a tunnel', () => {
   const VXLAN = TUNNELS[1] as Tunnel;
   const made = () => (INNER['TCP over IPv4'] as () => Packet)();
 
-  it('may have VLANs within', () => {
+  it('may have inner VLANs', () => {
     const ends = start();
     const tags = [{ type: 0x8100, control: 0x2009 }];
     const inner = superPacket({ ...inside, tags, version: 4, transport: 'tcp' }, 1350);
@@ -89,7 +89,7 @@ describe('a super-frame within a tunnel', () => {
     expect(difference(frames, segmentsInTunnel(VXLAN, ends, inner))).toBe('');
   });
 
-  it('is as long as its segments, with all headers, for a guest with an MTU', () => {
+  it('counts with the length of its segments, with all headers, for a guest with an MTU', () => {
     const length = 20 + 8 + 8 + 14 + 40 + 1350;
     for (const [mtu, isTaken] of [
       [length, true],
@@ -109,11 +109,11 @@ describe('a super-frame within a tunnel', () => {
   it.each<[string, Tunnel, (frame: Uint8Array, packet: Packet) => void]>([
     ['whose inner packet is longer', VXLAN, (frame, { l3 }) => set16(frame, l3 + 2, 9000)],
     ['whose inner packet is a fragment', VXLAN, (frame, { l3 }) => set16(frame, l3 + 6, 0x2000)],
-    ['whose inner protocol is another', VXLAN, (frame, { l3 }) => frame.set([17], l3 + 9)],
+    ['whose inner protocol is different', VXLAN, (frame, { l3 }) => frame.set([17], l3 + 9)],
     ['that is a fragment itself', VXLAN, (frame) => set16(frame, 14 + 6, 0x2000)],
-    ['over a protocol that is no tunnel', VXLAN, (frame) => frame.set([132], 14 + 9)],
+    ['over a protocol that is not a tunnel', VXLAN, (frame) => frame.set([132], 14 + 9)],
     ['numbered by GRE', TUNNELS[6] as Tunnel, (frame) => frame.set([0x10], 14 + 20)],
-  ])('is dropped where it is no such thing: %s', (_, tunnel, spoil) => {
+  ])('is dropped if it is invalid: %s', (_, tunnel, spoil) => {
     const ends = start();
     const packet = inTunnel(tunnel, ends, made());
     spoil(packet.frame, packet);
@@ -129,7 +129,7 @@ describe('a super-frame within a tunnel', () => {
     [6, 10],
     [9, 1],
     [10, 9],
-  ])('is dropped where a tunnel is in its tunnel: %i, %i', (outer, middle) => {
+  ])('is dropped if a tunnel is in its tunnel: %i, %i', (outer, middle) => {
     const ends = start();
     const [around, within] = [TUNNELS[outer] as Tunnel, TUNNELS[middle] as Tunnel];
     wire.sendPacket(0, inTunnel(around, ends, inTunnel(within, ends, made())));
@@ -141,7 +141,7 @@ describe('a super-frame within a tunnel', () => {
     new DataView(frame.buffer).setUint16(at, value);
   }
 
-  it('with anything wrong in its headers harms nobody', () => {
+  it('harms nobody with random errors in its headers', () => {
     const ends = start();
     const random = new Random(25);
     for (let i = 0; i < MUTATIONS; i++) {
@@ -154,7 +154,7 @@ describe('a super-frame within a tunnel', () => {
       const { header } = packet;
       const checksumStart = header.checksumStart + change;
       wire.sendPacket(0, { ...packet, header: { ...header, checksumStart } });
-      wire.run(); // and says if it is unbalanced
+      wire.run(); // throws if counters do not balance
       const frames = wire.arrivals(1).map(({ frame }) => frame);
       expect(
         difference(

@@ -1,9 +1,9 @@
-// Parts of a world that do what they are told, and when they are told.
+// Parts of a world that act only when a test says so.
 
 import { EPOLLIN } from '../../src/os/constants.ts';
 import type { PortFile, SourceListener, UplinkSource, Wires } from '../../src/uplinks/uplink.ts';
 
-/** A poller that looks at a descriptor when it is told to. */
+/** A poller that checks a descriptor when told to. */
 export class ManualPoller {
   readonly #watched = new Map<number, { listener: (events: number) => void; isRead: boolean }>();
 
@@ -38,7 +38,7 @@ const MANUAL_WIRES: Wires = {
   settings: [{ kind: 'null' }],
 };
 
-/** A source whose link goes and comes as it is told. */
+/** A source whose link goes up and down when told to. */
 export class ManualSource implements UplinkSource {
   isUp = false;
   #listener: SourceListener | null = null;

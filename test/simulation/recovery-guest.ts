@@ -36,8 +36,8 @@ const PROTOCOL = [
 ] as const;
 
 /**
- * A front-end that says what a seed makes it say: mostly what a VMM would, in an order that no VMM
- * has. It reads answers only to keep the socket empty.
+ * A front-end whose requests follow from a seed: mostly those of a VMM, in an order that no VMM
+ * uses. It reads answers only to keep the socket empty.
  */
 export class RecoveryGuest {
   readonly #path: string;
@@ -73,7 +73,7 @@ export class RecoveryGuest {
     for (const fd of this.#files) closeSync(fd);
   }
 
-  /** All that a VMM says until its rings run. */
+  /** Sends everything that a VMM sends until its rings run. */
   setUp(): void {
     this.connect();
     this.#negotiate();
@@ -82,7 +82,7 @@ export class RecoveryGuest {
     for (let queue = 0; queue <= last; queue++) this.#setUpRing(queue);
   }
 
-  /** One word, or a few that belong together. */
+  /** Sends one request, or a few that belong together. */
   say(): void {
     const queue = this.#random.below(QUEUES);
     const u64 = (value: number) => wire.writeU64(BigInt(value));
@@ -164,7 +164,7 @@ export class RecoveryGuest {
     this.#send('SET_VRING_ADDR', wire.writeVringAddress({ index: queue, flags: 0, ...parts }));
   }
 
-  /** Behind an IOMMU, what its guest names are the front-end's addresses. */
+  /** Behind an IOMMU, the guest uses the front-end's addresses. */
   #translateRegion(index: number): void {
     const whole = { iova: userAddressOf(index), sizeBytes: BigInt(REGION_SIZE), access: 3 };
     const type = wire.IotlbType.UPDATE;
@@ -196,7 +196,7 @@ export class RecoveryGuest {
     try {
       sendMessage(this.#fd, wire.writeMessage(id, wire.FLAG_NEED_REPLY, payload), fds);
     } catch {
-      this.disconnect(); // the NIC has hung up
+      this.disconnect(); // the NIC has closed the connection
     }
   }
 

@@ -20,24 +20,25 @@ import { ManualPoller, ManualSource } from './manual-parts.ts';
 import { RecoveryGuest } from './recovery-guest.ts';
 
 const PROCESSORS = 2;
-/** Beyond all descriptors that there are. */
+/** Beyond all descriptors. */
 const FAR = 1_000_000;
 const VFS = 3;
 /** More than a VF has queues. */
 const RINGS_EACH = 36;
-/** A front-end may have left as many messages that post nothing. */
+/** A front-end may have as many messages in its socket that post nothing. */
 const IDLE_ROUNDS = 150;
-/** More without a ring to blame, and the set gives the processor up. */
+/** With more failures that no ring is to blame for, the set gives the processor up. */
 const BLAMELESS_MAX = 3;
 
 /**
- * VFs, their front-ends and an uplink, on processors without threads: what is said, what is changed
- * and who dies when follows from the seed alone.
+ * VFs, their front-ends and an uplink, on processors without threads: requests, changes and deaths
+ * follow from the seed alone.
  *
- *   step: a front-end says something ∣ the NIC reads ∣ a processor takes a message, or fails of it,
- *         or dies ∣ an operator changes a VF ∣ the uplink's link goes or comes
+ *   step: a front-end sends a request ∣ the NIC reads ∣ a processor handles a message, or fails on
+ *         it, or dies ∣ an operator changes a VF ∣ the uplink's link goes up or down
  *
- * Held whenever all is quiet: each processor knows just what the state of the ports says, no ring
+ * Invariants when all is quiet: each processor knows exactly what the state of the ports says, no
+ * ring was attached twice, and what a VF reports about its rings is true.
  * was attached twice, and what a VF tells of its rings is true.
  */
 export class RecoveryWorld {
@@ -161,7 +162,7 @@ export class RecoveryWorld {
     for (let count = random.between(1, 4); count > 0; count--) processor.take(failure);
   }
 
-  /** In two steps: it traps, and a while later its thread has ended. */
+  /** In two steps: it traps, and a while later its thread ends. */
   #die(): void {
     const random = this.#random;
     const processor = random.pick(this.#processors);
@@ -189,7 +190,7 @@ export class RecoveryWorld {
       { gro: random.chance(0.5) },
       'replace',
     ] as const);
-    // One after another, as the NIC carries them out.
+    // One after another, as the NIC executes them.
     this.#change = this.#change.then(async () => {
       const vf = this.#vfs[number];
       if (vf === undefined) return;
@@ -202,7 +203,7 @@ export class RecoveryWorld {
     });
   }
 
-  /** Nobody says anything more; what is under way comes to its end. */
+  /** Nobody sends anything more; everything in flight completes. */
   async #settle(): Promise<void> {
     let isDone = false;
     const change = this.#change;
@@ -213,7 +214,7 @@ export class RecoveryWorld {
       (error: Error) => this.#failures.push(`change: ${error.message}`),
     );
     for (let idle = 0, rounds = 0; idle < IDLE_ROUNDS; idle++) {
-      if (rounds++ > 20_000) throw new Error('it never comes to rest');
+      if (rounds++ > 20_000) throw new Error('it never becomes quiet');
       for (const processor of this.#processors) {
         if (processor.isDying && processor.isAlive) processor.end();
         if (processor.waiting > 0) idle = 0;
@@ -236,7 +237,7 @@ export class RecoveryWorld {
     if (problems.length > 0) throw new Error(problems.join('; '));
   }
 
-  /** Between what a processor knows and what one would that starts now. */
+  /** Differences between what a processor knows and what a new one would know. */
   #differences(index: number, { knowledge }: ScriptedProcessor): string[] {
     const fresh = new Knowledge();
     const views = [...this.#vfs, this.#uplink].map((port) => port.view());
@@ -248,7 +249,7 @@ export class RecoveryWorld {
     const known = knowledge.summary();
     const wanted = fresh.summary();
     const odd = [
-      ...known.filter((one) => !wanted.includes(one)).map((one) => `knows ${one}, which is not so`),
+      ...known.filter((one) => !wanted.includes(one)).map((one) => `knows ${one}, which is wrong`),
       ...wanted.filter((one) => !known.includes(one)).map((one) => `does not know ${one}`),
     ];
     const held = new Set(fresh.translations());
@@ -260,7 +261,7 @@ export class RecoveryWorld {
     ];
   }
 
-  /** What another VF that is made from what this one saves has otherwise. */
+  /** How a VF that is restored from this one's saved state differs. */
   #unlikeVf(vf: Vf): string[] {
     const now = performance.now();
     const state = structuredClone(vf.save(now));
@@ -280,7 +281,7 @@ export class RecoveryWorld {
     return unlike(copy, uplink, now);
   }
 
-  /** The same records, and nothing else of the same. */
+  /** A fabric with the same records, but otherwise new. */
   #emptyFabric(): Fabric {
     const set = this.#set;
     return {
@@ -292,15 +293,15 @@ export class RecoveryWorld {
     };
   }
 
-  /** What a VF tells of its rings, against the processors that serve them. */
+  /** False reports of a VF about its rings, compared with the processors that serve them. */
   #untruths(vf: Vf): string[] {
     const served = new Set(this.#processors.flatMap(({ knowledge }) => knowledge.running()));
     const rings = vf.view().rings;
     const told = vf.info().rings.filter(({ state }) => state === 'enabled' || state === 'disabled');
     const problems = rings
       .filter(({ ring }) => !served.has(ring))
-      .map(({ ring }) => `ring ${ring} of ${vf.name} is served by nobody`);
-    if (told.length !== rings.length) problems.push(`${vf.name} tells of ${told.length} rings`);
+      .map(({ ring }) => `ring ${ring} of ${vf.name} is not served`);
+    if (told.length !== rings.length) problems.push(`${vf.name} reports ${told.length} rings`);
     const { state, rings: all } = vf.info();
     const isFaulted = all.some((ring) => ring.state === 'faulted');
     if (isFaulted && state !== 'faulted')
@@ -310,7 +311,7 @@ export class RecoveryWorld {
   }
 }
 
-/** In another process descriptors have other numbers. */
+/** In another process, descriptors have other numbers. */
 function elsewhere<State>(state: State): State {
   return replaceDescriptors(state, (fd) => fd + FAR);
 }
@@ -333,7 +334,7 @@ function unlike(copy: Saved, original: Saved, now: number): string[] {
   return pairs.flatMap(([made, saved]) => differences(made, saved, name));
 }
 
-/** Where two states differ, by the path of each field. */
+/** The differences of two states, by the path of each field. */
 function differences(made: unknown, saved: unknown, path: string): string[] {
   if (isDeepStrictEqual(made, saved)) return [];
   const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
@@ -350,7 +351,7 @@ function tick(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Function n is port n; their rings lie one after another. */
+/** Function n is port n; their rings are adjacent. */
 function placeOf(number: number, processor: number): PortPlace {
   const ringBlock = { first: number * RINGS_EACH, count: RINGS_EACH };
   return { number, port: number, processor, ringBlock };

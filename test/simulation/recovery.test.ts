@@ -4,13 +4,13 @@ import { seedFromEnvironment } from '../support/seed.ts';
 import { RecoveryWorld } from './recovery-world.ts';
 
 const SEEDS = 20;
-/** These found something. */
+/** These seeds once found an error. */
 const FOUND = [1006, 1012, 1013, 1031, 1124];
 const STEPS = 1500;
 const COMMAND = 'npx vitest run test/simulation/recovery.test.ts';
 
 beforeEach(() => {
-  // Holds and questions that wait for a quiet connection end by time: here they do not end.
+  // Holds, and requests that wait for a quiet connection, end by time: here they do not end.
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
 });
 
@@ -18,7 +18,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Runs a world; a failure says how to see it again. */
+/** Runs a world; a failure says how to repeat it. */
 async function simulate(seed: number): Promise<RecoveryWorld> {
   const world = new RecoveryWorld(seed);
   try {
@@ -39,7 +39,7 @@ describe('messages, deaths and changes in any order', () => {
   const some = Array.from({ length: SEEDS }, (_, index) => first + index);
   const seeds = isRepeat ? [first] : [...some, ...FOUND];
 
-  it.each(seeds)('of seed %i leave processors that know what the state says', async (seed) => {
+  it.each(seeds)('of seed %i leave processors whose knowledge matches the state', async (seed) => {
     const before = openFdCount();
     const { deaths, rings } = await simulate(seed);
     expect(openFdCount()).toBe(before);

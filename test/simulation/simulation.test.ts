@@ -6,7 +6,7 @@ const SEEDS = 30;
 const STEPS = 3000;
 const COMMAND = 'npx vitest run test/simulation';
 
-/** Runs a world; a failure says how to see it again. */
+/** Runs a world; a failure says how to repeat it. */
 function simulate(options: WorldOptions): WorldResult {
   const world = new World(options);
   try {
@@ -33,12 +33,12 @@ describe('a simulation', () => {
     });
   }
 
-  it('is the same every time', () => {
+  it('is reproducible', () => {
     const options = { seed: first, steps: STEPS };
     expect(simulate(options)).toEqual(simulate(options));
   });
 
-  it('fails when one byte of one frame is wrong, and says how to repeat it', () => {
+  it('fails if one byte of one frame is wrong, and says how to repeat it', () => {
     const failing = () => simulate({ seed: 1, steps: STEPS, isCanary: true });
     expect(failing).toThrow(/damaged frame/);
     expect(failing).toThrow(/HEDDLE_SEED=1 npx vitest run test\/simulation/);

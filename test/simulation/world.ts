@@ -23,7 +23,7 @@ const STRANGER = '06:00:00:00:00:01';
 export interface WorldOptions {
   seed: number;
   steps: number;
-  /** Spoils one byte of one frame in guest memory: a simulation that must fail. */
+  /** Corrupts one byte of one frame in guest memory: a simulation that must fail. */
   isCanary?: boolean;
 }
 
@@ -36,24 +36,24 @@ export interface WorldResult {
 }
 
 /**
- * Guests that send, stall and come back at random, on the real firmware, with a clock of its own.
- * What happens follows from the seed alone.
+ * Guests that send, stall and come back at random, on the real firmware, with a simulated clock.
+ * Everything follows from the seed.
  *
  *   step: a guest sends ∣ receives ∣ stalls … ∣ the firmware turns ∣ a window goes ∣ time passes
  *
- * Held at every step: a frame that arrives is byte for byte what was sent, and newer than all that
- * came before it on its flow; at the end every frame is accounted for.
+ * Invariants at every step: a frame that arrives equals what was sent, and is newer than all
+ * earlier ones of its flow; at the end every frame is accounted for.
  */
 export class World {
   readonly #random: Random;
   readonly #options: WorldOptions;
   readonly #wire: FirmwareWire;
-  /** Guests that take nothing for a while: their rings fill up. */
+  /** Guests that receive nothing for a while: their rings fill up. */
   readonly #stalledUntil: number[] = [];
-  /** The last sequence number that each guest received of each sender and kind of frame. */
+  /** The last sequence number that each guest received from each sender, by kind of frame. */
   readonly #lastSeen = new Map<string, number>();
   readonly #sequences: number[] = [];
-  /** The step, and the seconds that the firmware is told. */
+  /** The step, and the seconds that the firmware gets. */
   #now = 0;
   #seconds = 1;
   #received = 0;
@@ -168,7 +168,7 @@ export class World {
     this.#lastSeen.set(flow, tag.sequence);
   }
 
-  /** One call of the firmware; often it is left in the middle of a batch, waiting for a window. */
+  /** One call of the firmware, which often leaves a batch unfinished, waiting for a window. */
   #turn(): void {
     this.#wire.host.turn();
     for (const { pairs } of this.#wire.guests) {
@@ -177,8 +177,8 @@ export class World {
   }
 
   /**
-   * Takes a guest's windows away, as a change of its memory between two turns does; never those of
-   * an open batch.
+   * Removes a guest's windows, as a change of its memory between two turns does; never those of an
+   * open batch.
    */
   #evict(): void {
     const { host } = this.#wire;

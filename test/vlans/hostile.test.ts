@@ -10,7 +10,7 @@ import { difference, FINISHED, packet, superPacket } from '../offload/packets.ts
 import { seedFromEnvironment } from '../support/seed.ts';
 import { CUSTOMER, outerControl, SERVICE, tag, taggedFrame } from './tags.ts';
 
-describe('a tag that is not what it seems', () => {
+describe('a misleading tag', () => {
   let wire: OffloadWire | undefined;
   afterEach(() => wire?.close());
 
@@ -21,7 +21,7 @@ describe('a tag that is not what it seems', () => {
     return wire;
   }
 
-  it('leaves no runt behind when it is popped', () => {
+  it('leaves no runt when it is popped', () => {
     const lab = start([{ trunk: [10] }, { access: 10 }]);
     const whole = taggedFrame({
       to: lab.mac(1),
@@ -39,10 +39,10 @@ describe('a tag that is not what it seems', () => {
     expect(lab.allDrops(0)).toEqual({ 'tx.runt': 12 });
   });
 
-  it('hops to no VLAN behind another tag: each trunk reads what was meant', () => {
+  it('does not hop into a VLAN by a second tag: each trunk reads the right one', () => {
     const native = { trunk: [10, 20], native: 10 };
     const lab = start([native, native, { access: 20 }, { access: 10 }]);
-    // Popped at the second trunk, the inner tag would be its VLAN.
+    // If the second trunk popped it, the inner tag would be its VLAN.
     const sent = { to: BROADCAST, from: lab.mac(0), tags: [tag(10), tag(20)] };
     lab.send(0, taggedFrame(sent));
     lab.run();
@@ -63,7 +63,7 @@ describe('a tag that is not what it seems', () => {
     expect(lab.received(2)).toEqual([]);
   });
 
-  it('with an undone checksum inside of it is dropped: popped, the offset would be nonsense', () => {
+  it('with an incomplete checksum inside it is dropped: popped, its offset would be wrong', () => {
     const lab = start([{ trunk: [10] }, { access: 10 }, { trunk: [10] }]);
     const { frame, header } = packet({
       ...{ to: BROADCAST, from: lab.mac(0), tags: [tag(10)] },
@@ -82,7 +82,7 @@ describe('a tag that is not what it seems', () => {
     expect(lab.arrivals(2).map((one) => one.header.checksumStart)).toEqual([18]);
   });
 
-  it('takes no other hint along than one that holds', () => {
+  it('adjusts hdr_len, or clears it if it does not fit', () => {
     const options = { frameSizeMax: 65_600, slots: 8 };
     const lab = start([{ access: 10 }, { trunk: [10] }, { access: 10 }], options);
     const to = { to: BROADCAST, from: lab.mac(0) };
@@ -91,7 +91,7 @@ describe('a tag that is not what it seems', () => {
       [0, 0],
       [1, 5],
       [65_531, 65_535],
-      [65_532, 0], // no number for it any more
+      [65_532, 0], // does not fit into the field any more
     ]) {
       lab.sendPacket(0, { ...made, header: { ...made.header, headerLength: headerLength ?? 0 } });
       lab.run();
@@ -107,7 +107,7 @@ describe('a tag that is not what it seems', () => {
   it.each([
     ['a tag', [tag(10, 1)], [tag(10, 1)]],
     ['no tag', [], [tag(10)]],
-  ])('that is written over %s between decision and copy does not count', (_, sent, heard) => {
+  ])('that is overwritten by %s between decision and copy does not count', (_, sent, heard) => {
     const lab = start([{ trunk: [10], native: 10 }, { trunk: [10, 30] }]);
     const to = { to: lab.mac(1), from: lab.mac(0) };
     const frame = taggedFrame({ ...to, tags: sent });
@@ -117,7 +117,7 @@ describe('a tag that is not what it seems', () => {
     const { transmit } = lab.guest(0).pair(0);
     transmit.sendSpan(area.address, 12 + frame.length);
     transmit.ring.publish();
-    // The batch waits for a window onto the receiver: it has decided, and copied nothing.
+    // The batch waits for a window onto the receiver: it has decided, but copied nothing.
     while (lab.host.firmware.isMidBatch() === 0) lab.host.turn();
     memory.bytes.set([0x81, 0x00, 0x00, 30], area.offset + 12 + 12);
     lab.run();
@@ -127,7 +127,7 @@ describe('a tag that is not what it seems', () => {
     );
   });
 
-  it('fills batch after batch without disturbing whom it is not for', () => {
+  it('fills batch after batch without disturbing others', () => {
     const lab = start([{ trunk: 'all', native: 1 }, { access: 10 }, { access: 20 }, {}], {
       queueSize: 256,
     });
@@ -148,7 +148,7 @@ describe('a tag that is not what it seems', () => {
     }
   });
 
-  it('too large with the tag that is pushed: cut where it can be, counted where not', () => {
+  it('makes a frame too large when pushed: it is segmented if possible, counted if not', () => {
     const lab = start([{ access: 10 }, { trunk: [10] }], { frameSizeMax: 5100 });
     const to = { to: lab.mac(1), from: lab.mac(0) };
     const shape = { ...to, version: 4, transport: 'tcp', payloadLength: 5046 } as const;

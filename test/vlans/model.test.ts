@@ -12,10 +12,10 @@ import { CUSTOMER, SERVICE, taggedFrame } from './tags.ts';
 
 const SEED = seedFromEnvironment(9);
 const PORTS = 6;
-/** A NIC is built once and configured anew for each run. */
+/** A NIC is built once, and configured again for each run. */
 const RUNS = 150;
 
-/** Few, so that ports meet. */
+/** Few, so that ports share VLANs. */
 const vlan = fc.constantFrom(1, 2, 10, 20, 4094);
 const common = {
   priority: fc.option(fc.nat(7), { nil: undefined }),
@@ -59,19 +59,19 @@ const shot = fc.record({
 const GUESTS: Readonly<Record<string, GuestOptions>> = {
   'split rings': {},
   'packed rings': { packed: true },
-  'buffers that are not merged': {
+  'buffers without merging': {
     features: MODERN_FEATURES.filter((bit) => bit !== VIRTIO_NET_F_MRG_RXBUF),
   },
   'small buffers': { bufferBytesMin: 80, bufferBytesMax: 200 },
 };
 
 function addressOf(ports: readonly ModelPort[], to: number): string {
-  if (to === PORTS) return '02:99:00:00:00:01'; // nobody's
+  if (to === PORTS) return '02:99:00:00:00:01'; // belongs to nobody
   return ports[to]?.mac ?? BROADCAST;
 }
 
 describe.each(Object.entries(GUESTS))('random ports and frames, %s', (_, options) => {
-  it('come out as the model says, byte by byte', { timeout: 60_000 }, () => {
+  it('match the model byte by byte', { timeout: 60_000 }, () => {
     const wire = new FirmwareWire(Array.from({ length: PORTS }, () => options));
     wire.postAll();
     const property = fc.property(

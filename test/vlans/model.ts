@@ -1,5 +1,5 @@
-// A switch with VLANs as IEEE 802.1Q has it (6.9 for tags, 8.6 for forwarding), for ports whose
-// guests use only their own addresses. Slow and plain on purpose.
+// A switch with VLANs according to IEEE 802.1Q (6.9 for tags, 8.6 for forwarding), for ports whose
+// guests use only their own addresses. Slow and simple on purpose.
 import type { Drops } from '../../src/state/drop-reasons.ts';
 import type { VlanSettings } from '../../src/state/vlan.ts';
 import { BROADCAST, macText } from '../../src/testing/frames.ts';
@@ -11,9 +11,9 @@ export interface ModelPort {
 }
 
 export interface Outcome {
-  /** What each port hears. */
+  /** What each port receives. */
   heard: Uint8Array[][];
-  /** Why nobody does. */
+  /** Why nobody receives anything. */
   drop?: keyof Drops;
 }
 
@@ -22,7 +22,7 @@ interface Classified {
   vlan: number | null;
   /** Priority and drop eligibility. */
   upper: number;
-  /** Without the tag that named the VLAN. */
+  /** Without the tag of the VLAN. */
   bare: Uint8Array;
 }
 
@@ -58,11 +58,11 @@ function classify(vlans: VlanSettings, frame: Uint8Array): Classified | keyof Dr
   return has(vlans, vlan) ? { vlan, upper: control & 0xf000, bare: pop(frame) } : 'vlanFilter';
 }
 
-/** The frame as a port of the same VLAN hears it. */
+/** The frame as a port of the same VLAN receives it. */
 function dress(vlans: VlanSettings, { vlan, upper, bare }: Classified): Uint8Array {
   if (vlan === null) return bare;
   const type = typeOf(vlans);
-  // What looks like a tag to the port would be taken for one.
+  // The port would take what looks like a tag for one.
   const isMisread = vlans.access === undefined && outerType(bare) === type;
   if (vlan === untaggedOf(vlans) && !isMisread) return bare;
   return push(bare, { type, control: upper | vlan });

@@ -44,14 +44,14 @@ describe('a NIC whose ports are in VLANs', () => {
     return heard;
   }
 
-  /** Who hears a broadcast. */
+  /** Who receives a broadcast. */
   async function reach(from: number, vlan?: number): Promise<number[]> {
     const tags = vlan === undefined ? [] : [tag(vlan)];
     const frames = await send(from, taggedFrame({ to: BROADCAST, from: lab.mac(from), tags }));
     return frames.flatMap((list, number) => (list.length > 0 ? [number] : []));
   }
 
-  it('mixes guests with and without tags, super-frames too, both ways', async () => {
+  it('connects guests with and without tags in both directions, with super-frames', async () => {
     for (const [number, features] of [ALL_FEATURES, PLAIN_FEATURES, ALL_FEATURES].entries()) {
       await connect(number, features);
     }
@@ -77,7 +77,7 @@ describe('a NIC whose ports are in VLANs', () => {
     lab.checkGuests();
   });
 
-  it('moves a port while it runs, with its own address and those behind it', async () => {
+  it('moves a running port, with its own address and those behind it', async () => {
     for (const number of [0, 1, 2, 3]) await connect(number, ALL_FEATURES);
     expect(await reach(0)).toEqual([1, 2, 3]);
     await configure({ access: 10 }, { access: 10 }, { access: 20 });
@@ -99,7 +99,7 @@ describe('a NIC whose ports are in VLANs', () => {
     for (const number of [0, 1, 2, 3]) expect(lab.nic.vf(`vf${number}`).state).toBe('ready');
   });
 
-  it('is followed by an uplink, whose wires stay open', async () => {
+  it('moves an uplink, whose wires stay open', async () => {
     await connect(0, ALL_FEATURES);
     await lab.nic.addUplink({ name: 'echo', type: 'loopback', vlan: { trunk: [10, 20] } });
     const downs: unknown[] = [];
@@ -117,9 +117,9 @@ describe('a NIC whose ports are in VLANs', () => {
     expect(downs).toEqual([]);
   });
 
-  it('keeps frames apart while ports move back and forth under load', async () => {
+  it('separates frames while ports move back and forth under load', async () => {
     for (const number of [0, 1, 2, 3]) await connect(number, ALL_FEATURES);
-    // 0 and 1 go from VLAN to VLAN together; 2 stays in 20, 3 in none.
+    // 0 and 1 change VLANs together; 2 stays in 20, 3 in none.
     await configure({ access: 10 }, { access: 10 }, { access: 20 });
     const [sender, receiver] = [guests[0] as MockGuest, guests[1] as MockGuest];
     const frame = taggedFrame({ to: BROADCAST, from: lab.mac(0) });
@@ -148,8 +148,8 @@ describe('a NIC whose ports are in VLANs', () => {
   });
 });
 
-// For real: this thread rewrites the tag while the processor's thread looks at it.
-describe('a tag that changes while it is looked at', () => {
+// A real race: this thread rewrites the tag while the processor's thread reads it.
+describe('a tag that changes while it is read', () => {
   it('never leads into another VLAN', async () => {
     const lab = await TestNic.start({ vfs: 4 });
     const settings: VlanSettings[] = [
@@ -186,7 +186,7 @@ describe('a tag that changes while it is looked at', () => {
       ring.publish();
       attacker.kick(1);
       for (let i = 0; i < 20_000 && ring.usedIndex !== ring.availIndex; i++) {
-        // Now a tag of VLAN 30, now the one of before.
+        // Alternates between a tag of VLAN 30 and the original one.
         const at = area.offset + random.below(FRAMES) * 128 + 12 + 12;
         memory.bytes.set(i % 2 === 0 ? [0x81, 0x00, 0x00, 30] : [0x81, 0x00, 0x00, 10], at);
       }

@@ -45,7 +45,7 @@ const WAYS: readonly Way[] = [
     ...{ sent: [tag(0, 4)], heard: [tag(10, 4)] },
   },
   {
-    ...{ name: 'exchanged', from: { trunk: [10] }, to: { trunk: [10], protocol: '802.1ad' } },
+    ...{ name: 'replaced', from: { trunk: [10] }, to: { trunk: [10], protocol: '802.1ad' } },
     ...{ sent: [tag(10, 1), INNER], heard: [tag(10, 1, SERVICE), INNER] },
   },
   {
@@ -60,7 +60,7 @@ const WAYS: readonly Way[] = [
   },
 ];
 
-/** The same packet as sent and as it must be heard: only its tags differ. */
+/** The same packet as sent and as expected: only its tags differ. */
 type Make = (shape: PacketShape) => Packet;
 
 const SHOTS: readonly [string, Partial<PacketShape>, Make][] = ([4, 6] as const).flatMap(
@@ -81,7 +81,7 @@ const SHOTS: readonly [string, Partial<PacketShape>, Make][] = ([4, 6] as const)
 );
 
 describe.each(WAYS)('a tag that is $name', (way) => {
-  it.each(PARTIES)('leaves work undone right for $offloads $isMergeable $format', (party) => {
+  it.each(PARTIES)('keeps offloads correct for $offloads $isMergeable $format', (party) => {
     const sender = senderOptions({ ...party, offloads: 'on' });
     const wire = new OffloadWire([sender, guestOptions(party)]);
     wire.postAll();

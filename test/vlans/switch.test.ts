@@ -29,14 +29,14 @@ function frame(from: number, to: number | string, tags: readonly Tag[] = [], sou
   return taggedFrame({ to: target, from: source ?? wire.mac(from), tags });
 }
 
-/** Sends one frame; returns the ports that heard one. */
+/** Sends one frame; returns the ports that received one. */
 function reach(from: number, to: number | string, tags: readonly Tag[] = [], source?: string) {
   wire.send(from, frame(from, to, tags, source));
   wire.run();
   return wire.guests.flatMap((_, number) => (wire.received(number).length > 0 ? [number] : []));
 }
 
-/** Sends one frame and says what is wrong with what a port heard. */
+/** Sends one frame; returns what is wrong with the frame that a port received. */
 function heard(from: number, to: number, sent: readonly Tag[], expected: readonly Tag[]): string {
   wire.send(from, frame(from, to, sent));
   wire.run();
@@ -50,7 +50,7 @@ function table(): MacTableEntry[] {
 }
 
 describe('access ports', () => {
-  it('hear those of their VLAN, and nobody else does', () => {
+  it('receive the frames of their VLAN, and nobody else does', () => {
     configure({ access: 10 }, { access: 10 }, { access: 20 }, { access: 10 });
     expect(reach(0, BROADCAST)).toEqual([1, 3]);
     expect(reach(0, STRANGER)).toEqual([1, 3]);
@@ -62,19 +62,19 @@ describe('access ports', () => {
     expect(wire.allDrops(4)).toEqual({ 'tx.noDestination': 1 });
   });
 
-  it('take no frame with a tag, be it their own VLAN', () => {
+  it('accept no tagged frame, even of their own VLAN', () => {
     configure({ access: 10 }, { access: 10 }, { trunk: 'all' });
     for (const vlan of [10, 20, 4095]) expect(reach(0, BROADCAST, [tag(vlan)])).toEqual([]);
     expect(wire.allDrops(0)).toEqual({ 'tx.vlanFilter': 3 });
   });
 
-  it('take a priority tag, which says nothing of a VLAN', () => {
+  it('accept a priority tag, which names no VLAN', () => {
     configure({ access: 10 }, { access: 10 }, { trunk: [10] });
     expect(heard(0, 1, [tag(0, 5)], [])).toBe('');
     expect(heard(0, 2, [tag(0, 5)], [tag(10, 5)])).toBe('');
   });
 
-  it('of 802.1ad carry the tags of their guest through', () => {
+  it('of 802.1ad carry the tags of their guest transparently', () => {
     configure({ access: 10, protocol: '802.1ad' }, { access: 10, protocol: '802.1ad' });
     wire.host.setVlans(2, { trunk: [10], protocol: '802.1ad' });
     expect(heard(0, 1, [tag(77, 3)], [tag(77, 3)])).toBe('');
@@ -86,7 +86,7 @@ describe('access ports', () => {
 });
 
 describe('trunk ports', () => {
-  it('hear each VLAN of theirs with its tag, and send with it', () => {
+  it('receive each of their VLANs with its tag, and send with it', () => {
     configure({ access: 10 }, { access: 20 }, { trunk: [10, 20] }, { trunk: [20, 30] });
     expect(heard(0, 2, [], [tag(10)])).toBe('');
     expect(heard(2, 1, [tag(20, 7)], [])).toBe('');
@@ -95,7 +95,7 @@ describe('trunk ports', () => {
     expect(reach(2, BROADCAST, [tag(10)])).toEqual([0]);
   });
 
-  it('send nowhere but where they are members', () => {
+  it('send only where they are members', () => {
     configure({ access: 10 }, { access: 30 }, { trunk: [10, 20] }, { trunk: 'all' });
     for (const vlan of [30, 4095]) expect(reach(2, BROADCAST, [tag(vlan)])).toEqual([]);
     expect(reach(2, BROADCAST)).toEqual([]); // no native VLAN: nothing without a tag
@@ -104,7 +104,7 @@ describe('trunk ports', () => {
     expect(wire.allDrops(2)).toEqual({ 'tx.vlanFilter': 5 });
   });
 
-  it('have one VLAN without a tag, if they say which', () => {
+  it('have one VLAN without a tag, if configured', () => {
     configure({ access: 10 }, { trunk: [10, 20], native: 10, priority: 3 }, { trunk: 'all' });
     expect(heard(0, 1, [], [])).toBe('');
     expect(heard(1, 0, [], [])).toBe('');
@@ -113,7 +113,7 @@ describe('trunk ports', () => {
     expect(heard(1, 2, [tag(0, 6)], [tag(10, 6)])).toBe('');
   });
 
-  it('speak 802.1Q or 802.1ad, and are translated', () => {
+  it('use 802.1Q or 802.1ad, with translation', () => {
     configure({ trunk: [10] }, { trunk: [10], protocol: '802.1ad' });
     expect(heard(0, 1, [tag(10, 4)], [tag(10, 4, SERVICE)])).toBe('');
     expect(heard(1, 0, [tag(10, 4, SERVICE), tag(9)], [tag(10, 4), tag(9)])).toBe('');
@@ -121,7 +121,7 @@ describe('trunk ports', () => {
 });
 
 describe('the priority of a port', () => {
-  it('stands in the tags of frames that came without one', () => {
+  it('is in the tags of frames that arrived without one', () => {
     configure({ access: 10, priority: 6 }, { trunk: [10] });
     expect(heard(0, 1, [], [tag(10, 6)])).toBe('');
     expect(heard(0, 1, [tag(0, 2)], [tag(10, 2)])).toBe('');
@@ -129,7 +129,7 @@ describe('the priority of a port', () => {
 });
 
 describe('ports without VLANs', () => {
-  it('share all their frames, tags and all, with each other alone', () => {
+  it('share all frames, including tags, only with each other', () => {
     configure({ access: 10 }, { trunk: 'all' });
     for (const tags of [[], [tag(10)], [tag(4095, 7)], [tag(5, 0, SERVICE), tag(10)]]) {
       expect(reach(2, BROADCAST, tags)).toEqual([3, 4]);
@@ -142,7 +142,7 @@ describe('ports without VLANs', () => {
 });
 
 describe('the MAC table', () => {
-  it('learns in each VLAN for itself', () => {
+  it('learns separately in each VLAN', () => {
     configure({ access: 10 }, { access: 20 }, { trunk: [10, 20] }, { trunk: [10, 20] });
     reach(2, BROADCAST, [tag(10)], STRANGER);
     reach(3, BROADCAST, [tag(20)], STRANGER);
@@ -155,7 +155,7 @@ describe('the MAC table', () => {
     ]);
   });
 
-  it("knows a trunk's own address in all of its VLANs, and lets nobody there take it", () => {
+  it("knows a trunk's own address in all its VLANs, where nobody can take it", () => {
     configure({ access: 10 }, { access: 20 }, { trunk: [10] }, { access: 10 });
     const own = table().find(({ mac }) => mac === wire.mac(2));
     expect(own).toMatchObject({ vlan: VLAN_ANY, port: 2, isStatic: true });
@@ -164,11 +164,11 @@ describe('the MAC table', () => {
     expect(reach(0, 2)).toEqual([2]);
     expect(reach(1, 2)).toEqual([]); // not a member: nobody in VLAN 20 to flood to
     wire.host.setVlans(4, { access: 20 });
-    reach(4, BROADCAST, [], wire.mac(2)); // in another VLAN it may well be somebody else's
+    reach(4, BROADCAST, [], wire.mac(2)); // in another VLAN somebody else may use it
     expect(reach(1, 2)).toEqual([4]);
   });
 
-  it('follows a port that moves', () => {
+  it('follows a port that changes its VLAN', () => {
     configure({ access: 10 }, { access: 10 }, { access: 20 });
     reach(1, BROADCAST, [], STRANGER);
     expect(reach(0, STRANGER)).toEqual([1]);

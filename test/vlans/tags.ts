@@ -17,7 +17,7 @@ export function tag(vlan: number, priority = 0, type = CUSTOMER): Tag {
   return { type, control: (priority << 13) | vlan };
 }
 
-/** Puts a tag in front of whatever stands behind the addresses. */
+/** Inserts a tag before whatever follows the addresses. */
 export function push(frame: Uint8Array, { type, control }: Tag): Uint8Array {
   const made = new Uint8Array(frame.length + TAG_SIZE);
   made.set(frame.subarray(0, ADDRESSES_SIZE));
@@ -33,7 +33,7 @@ export function pop(frame: Uint8Array): Uint8Array {
   return made;
 }
 
-/** The two bytes behind the addresses. */
+/** The two bytes after the addresses. */
 export function outerType(frame: Uint8Array): number {
   return ((frame[12] ?? 0) << 8) | (frame[13] ?? 0);
 }
@@ -46,9 +46,9 @@ export function outerControl(frame: Uint8Array): number {
 export interface TaggedOptions {
   to: string;
   from: string;
-  /** From the outermost on. */
+  /** Outermost first. */
   tags?: readonly Tag[];
-  /** Bytes behind the EtherType. */
+  /** Bytes after the EtherType. */
   payloadLength?: number;
   seed?: number;
 }
