@@ -55,7 +55,7 @@ export class SilenceGauge {
         return { cpuMicroseconds, wallMilliseconds: this.#record[at + 1] ?? 0 };
       }),
     );
-    const worst = (silences: Silence[]) => silences.at(-1)?.cpuMicroseconds ?? 0;
+    const worst = (silences: Silence[]) => silences[0]?.cpuMicroseconds ?? 0;
     return ofProcessors.sort((a, b) => worst(b) - worst(a))[0] ?? [];
   }
 
