@@ -49,7 +49,7 @@ export class Windows {
   readonly #regions = new Map<number, readonly MemoryRegion[]>();
   readonly #behindIommu = new Set<number>();
   readonly #files = new Int32Array(SLOT_COUNT_MAX).fill(-1);
-  /** functions whose guest has named an address that is in none of its regions. */
+  /** Functions whose guest has named an address that is in none of its regions. */
   readonly #told = new Set<number>();
   /** Called for the first such address of a function after its regions were set. */
   onOutside: (owner: number, address: bigint) => void = () => undefined;
