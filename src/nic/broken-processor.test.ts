@@ -101,7 +101,7 @@ it('sets aside by name what it served, and claims no more that it is ready', asy
   const arrived = guest.waitReceived(1);
   other.send(frame);
   checkSame(await arrived, [frame]);
-  lab.assertBalanced();
+  await lab.untilBalanced();
   far.close();
 });
 

@@ -31,9 +31,7 @@ const FORMATS = [
 let lab: TestNic;
 
 afterEach(async () => {
-  lab.checkGuests();
-  lab.assertBalanced();
-  await lab.close();
+  await lab.finish();
 });
 
 /** Sends a frame of each of 64 flows from VF 0 to VF 1. Returns the pairs on which they arrive. */

@@ -192,7 +192,7 @@ describe('a trap in the firmware', () => {
     await first.restart();
     await exchange(lab, [0, first], [1, second], { count: 20, seed: 10 });
     expect(lab.nic.vf('vf0').state).toBe('ready');
-    lab.assertBalanced();
+    await lab.untilBalanced();
     await lab.close();
   });
 });

@@ -90,9 +90,7 @@ interface Seen {
 let lab: TestNic;
 
 afterEach(async () => {
-  lab.checkGuests();
-  lab.assertBalanced();
-  await lab.close();
+  await lab.finish();
 });
 
 /** A guest that records for each frame, by its bytes, on which pair it arrived and its header. */

@@ -23,7 +23,7 @@ describe('two guests on one NIC', () => {
     }
     await first.waitTransmitted();
     await second.waitTransmitted();
-    lab.assertBalanced();
+    await lab.untilBalanced();
     expect(lab.counter(0, 'tx.forwarded')).toBe(300);
     expect(lab.drops(0)).toEqual({});
   });

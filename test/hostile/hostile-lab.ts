@@ -89,7 +89,7 @@ export class HostileLab {
       guest.poll();
       for (const { receive } of guest.queues.pairs) receive.checkIdleBuffers();
     }
-    this.lab.assertBalanced();
+    await this.lab.untilBalanced();
     for (const { restarts } of this.lab.nic.stats().processors) expect(restarts).toBe(0);
     for (const number of BYSTANDERS) expect(this.lab.drops(number)).toEqual({});
     expect(openFdCount()).toBe(fds);

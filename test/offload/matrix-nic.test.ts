@@ -63,7 +63,7 @@ describe('unlike guests on a whole NIC', () => {
           }
         }
       }
-      lab.assertBalanced();
+      await lab.untilBalanced();
       lab.checkGuests();
       for (const number of PARTIES.keys()) expect(lab.drops(number)).toEqual({});
     });

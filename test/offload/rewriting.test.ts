@@ -80,7 +80,7 @@ describe('a guest that rewrites what it has sent', () => {
       await attacker.waitUsed(1, ring.availIndex);
     }
     lab.checkGuests();
-    lab.assertBalanced();
+    await lab.untilBalanced();
     for (const { restarts } of lab.nic.stats().processors) expect(restarts).toBe(0);
     for (const number of [1, 2]) expect(lab.stats(number).rx.faults).toBe(0);
     expect(received).toBeGreaterThan(100);

@@ -1,6 +1,10 @@
 import type { NicStats } from '../../src/nic/types.ts';
 import { countersOf, type Direction } from '../../src/state/counter-table.ts';
 import { DROP_REASONS, type Drops } from '../../src/state/drop-reasons.ts';
+import { waitUntil } from './wait-until.ts';
+
+/** Begins what is said of the NIC as a whole. */
+const WHOLE = 'NIC:';
 
 function sum(drops: Record<string, number>): number {
   return Object.values(drops).reduce((total, count) => total + count, 0);
@@ -25,7 +29,7 @@ export function imbalances(stats: NicStats): string[] {
     offered += rx.offered;
   }
   if (forwarded !== offered) {
-    problems.push(`NIC: forwarded + replicas + segments ${forwarded} ≠ offered ${offered}`);
+    problems.push(`${WHOLE} forwarded + replicas + segments ${forwarded} ≠ offered ${offered}`);
   }
   return problems;
 }
@@ -37,8 +41,36 @@ function foreignDrops(port: string, direction: Direction, drops: Drops): string[
   return foreign.map((name) => `${port}: ${name} is no drop reason of ${direction}`);
 }
 
-/** Received = delivered + dropped, for every VF and for the NIC as a whole. */
+/**
+ * Received = delivered + dropped, for every VF and for the NIC as a whole, at a moment when nothing
+ * moves: for a NIC that runs in this thread.
+ */
 export function assertBalanced(stats: NicStats): void {
   const problems = imbalances(stats);
   if (problems.length > 0) throw new Error(`counters out of balance: ${problems.join('; ')}`);
+}
+
+/**
+ * The same for a NIC whose processors are threads of their own. Its counters are read one after the
+ * other, so a frame that passes meanwhile (the kernel's last ACK, a guest's question for an address)
+ * makes them differ. A frame that was lost or counted twice makes them differ for ever.
+ */
+export function untilBalanced(nic: HasStats): Promise<void> {
+  return untilNone(() => imbalances(nic.stats()));
+}
+
+/**
+ * The same where a port has been removed. It took its counters along, so only those of each port
+ * that is left agree, not their sums.
+ */
+export function untilPortsBalanced(nic: HasStats): Promise<void> {
+  return untilNone(() => imbalances(nic.stats()).filter((problem) => !problem.startsWith(WHOLE)));
+}
+
+function untilNone(problems: () => string[]): Promise<void> {
+  return waitUntil(() => problems().length === 0, problems);
+}
+
+interface HasStats {
+  stats(): NicStats;
 }

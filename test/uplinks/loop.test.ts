@@ -77,6 +77,6 @@ describe('two packet uplinks into one bridge', () => {
       () => linkStats('near1'),
     );
     expect(linkStats('near2').tx.packets).toBe(before);
-    lab.assertBalanced();
+    await lab.untilBalanced();
   });
 });

@@ -46,9 +46,12 @@ afterEach(async () => {
   vi.restoreAllMocks();
   if (namespaceMissing !== undefined) return;
   far?.close();
-  lab.checkGuests();
-  await lab.close();
   if (ip('link').includes('near')) ip('link delete near');
+  try {
+    lab.checkGuests();
+  } finally {
+    await lab.close();
+  }
 });
 
 function makeCable(): void {

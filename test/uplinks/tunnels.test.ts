@@ -38,11 +38,14 @@ beforeEach(({ skip }) => {
 afterEach(async () => {
   if (namespaceMissing !== undefined) return;
   for (const end of ends.splice(0)) end.close();
-  await lab?.finish();
-  for (const name of ['near0', 'near1', 'tunnel']) {
-    if (ip('link').includes(name)) ip(`link delete ${name}`);
+  try {
+    await lab?.finish();
+  } finally {
+    for (const name of ['near0', 'near1', 'tunnel']) {
+      if (ip('link').includes(name)) ip(`link delete ${name}`);
+    }
+    for (const network of networks.splice(0)) network.close();
   }
-  for (const network of networks.splice(0)) network.close();
 });
 
 function until(isTrue: () => boolean): Promise<void> {

@@ -143,7 +143,7 @@ describe('a closed loop through DPDK, ring by ring', () => {
         expect(lab.stats(number).rx.faults + lab.stats(number).tx.faults).toBe(0);
         expect(lab.counter(number, 'rx.packets')).toBeGreaterThan(1000);
       }
-      lab.assertBalanced();
+      await lab.untilBalanced();
     });
   }
 });

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest';
 import { findProgram } from '../../src/demo/guest/requirements.ts';
-import { assertBalanced } from '../support/assert-balanced.ts';
+import { untilBalanced } from '../support/assert-balanced.ts';
 import { enterNamespace, ip, linkStats, namespaceMissing } from '../support/namespace.ts';
 import { untilSame } from '../support/wait-until.ts';
 import { xdpMissing } from '../support/xdp.ts';
@@ -44,7 +44,7 @@ async function fetchPage(lab: Laboratory): Promise<void> {
   const vm1 = lab.guest('vm1');
   await vm1.run(`until ping -c 1 -W 1 ${HOST} >/dev/null; do :; done`, 30);
   expect(await vm1.run(`wget -q -O - http://${HOST}:8080/`)).toBe(PAGE);
-  assertBalanced(lab.nic.stats());
+  await untilBalanced(lab.nic);
 }
 
 /** TCP to the host, or from it (-R), passes the uplink in frames that nobody cuts on the way. */
@@ -64,7 +64,7 @@ async function checkSuperFrames(lab: Laboratory, direction: '' | '-R'): Promise<
   console.log(`  ${Math.round(bytes / frames)} bytes in a frame on average`);
   expect(bytes / frames).toBeGreaterThan(3000);
   expect(after.rx.segments).toBe(0);
-  assertBalanced(lab.nic.stats());
+  await untilBalanced(lab.nic);
 }
 
 /** Frames that have passed the uplink. The guest and the host send some whenever they like. */
@@ -167,7 +167,7 @@ describe('a guest on AF_XDP', () => {
     const vm1 = lab.guest('vm1');
     await vm1.run(`until ping -c 1 -W 1 ${HOST} >/dev/null; do :; done`, 30);
     expect(await vm1.run(`wget -q -O - http://${HOST}:8080/`)).toBe(PAGE);
-    assertBalanced(lab.nic.stats());
+    await untilBalanced(lab.nic);
   });
 
   test.each(['', '-R'])('moves TCP in whole frames %s', async (direction) => {
@@ -183,7 +183,7 @@ describe('a guest on AF_XDP', () => {
     // A guest's super-frames are cut here, and the network's are cut before the program.
     if (direction === '') expect(after.rx.segments).toBeGreaterThan(before.rx.segments);
     expect(after.wire.drops).toEqual({ ...before.wire.drops });
-    assertBalanced(lab.nic.stats());
+    await untilBalanced(lab.nic);
   });
 
   test('agrees with the counters of the kernel', () => {
@@ -232,7 +232,7 @@ describe('a guest behind passt', () => {
     expect(address).toBe('192.0.2.2');
     // passt maps the address of the router to the host.
     expect(await vm1.run(`wget -q -O - http://${router}:8080/`)).toBe(PAGE);
-    assertBalanced(lab.nic.stats());
+    await untilBalanced(lab.nic);
   });
 
   test('finds passt again after a crash', async () => {
@@ -245,7 +245,7 @@ describe('a guest behind passt', () => {
     await up;
     const page = 'until wget -q -O - http://192.0.2.1:8080/; do sleep 0.2; done';
     expect(await lab.guest('vm1').run(page, 30)).toBe(PAGE);
-    assertBalanced(lab.nic.stats());
+    await untilBalanced(lab.nic);
   });
 });
 

@@ -33,7 +33,7 @@ async function reach(from: number, to: string): Promise<number[]> {
   const guest = guests[from] as MockGuest;
   await guest.sendAll([plainFrame({ to, from: lab.mac(from) }, 80)]);
   await guest.waitTransmitted();
-  lab.assertBalanced();
+  await lab.untilBalanced();
   return guests.flatMap((_, number) =>
     lab.counter(number, 'rx.packets') > (before[number] ?? 0) ? [number] : [],
   );
