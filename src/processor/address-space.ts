@@ -42,7 +42,7 @@ export class AddressSpace {
     this.memory.unmap(this.pinsOffset + pin.pinOffset, pin.lengthBytes);
   }
 
-  /** The linear address of the part of a ring that a pin holds. */
+  /** Linear address of the ring part that a pin holds. */
   addressOf(pin: Pin): number {
     return this.pinsOffset + pin.pinOffset + pin.partOffset;
   }

@@ -82,7 +82,7 @@ function words(): string[] {
 }
 
 describe('an empty processor', () => {
-  it('learns of all that receive first, then of those that send', async () => {
+  it('is told about everything that receives first, then about what sends', async () => {
     const translations = [{ iova: 0n, sizeBytes: 4096n, guestAddress: 0, access: 3 }];
     const wire = {
       pair: 0,
@@ -106,12 +106,12 @@ describe('an empty processor', () => {
     expect(told).toEqual([]);
   });
 
-  it('reads where a ring stands only if nobody else uses it', async () => {
+  it('reads a ring’s position from guest memory only if no other processor uses it', async () => {
     const rings = [
-      ring(0, 0), // in use by others: its record says it
+      ring(0, 0), // in use by others: its position is in the record
       ring(0, 1),
       ring(0, 3, { isPacked: true }),
-      ring(0, 2, { isPlaced: false }), // its owner has died before it had it
+      ring(0, 2, { isPlaced: false }), // its owner died before it knew the position
     ];
     await bringUpAll([port(0, { rings })]);
     const resumes = posted.flatMap((one) =>
@@ -127,15 +127,15 @@ describe('an empty processor', () => {
     );
   });
 
-  it('has of others’ rings those that receive, once their owner has found their place', async () => {
+  it('gets receive rings of other processors once their owner has found the position', async () => {
     const rings = [ring(0, 0), ring(0, 1), ring(0, 2, { isPlaced: false })];
     await bringUpAll([port(0, { rings })], { index: 1 });
     expect(words()).toEqual(['set-memory 0', 'attach-ring 0', 'set-port 0']);
   });
 });
 
-describe('what cannot be attached', () => {
-  it('is a port by its name, and the others go on', async () => {
+describe('when attaching fails', () => {
+  it('a function is set aside by name, and the others continue', async () => {
     const broken = port(0);
     broken.view = () => {
       throw new Error('a mistake');
@@ -150,14 +150,14 @@ describe('what cannot be attached', () => {
     expect(words().filter((one) => one.endsWith(` ${2 * CONTROL_QUEUE + 1}`))).toHaveLength(1);
   });
 
-  it('is a ring, counted and told of once', async () => {
+  it('a ring is counted as faulted and reported once', async () => {
     const fail = ({ kind }: Message) => (kind === 'attach-ring' ? new Error('mmap: EPERM') : null);
     await bringUpAll([port(1, { rings: [ring(1, 1)] })], { fail });
     expect(told).toEqual(['vf1 queue 1: its memory cannot be mapped: mmap: EPERM']);
     expect(shared.counter(CONTROL_QUEUE + 1, COUNTER_FAULTS)).toBe(1);
   });
 
-  it('is nothing if it was stopped, or started again, meanwhile', async () => {
+  it('a ring that was stopped or started again in the meantime is not reported', async () => {
     const one = port(0, { rings: [ring(0, 1)] });
     const again = { ...one.view(), rings: [ring(0, 1)] };
     const fail = ({ kind }: Message) => {

@@ -11,30 +11,30 @@ import {
 } from './function-view.ts';
 import type { Message, RingPins } from './mailbox.ts';
 
-/** The processor that is brought up, and what of the NIC that takes. */
+/** The processor to bring up, and the parts of the NIC that this needs. */
 export interface BringUp {
   readonly index: number;
   readonly shared: SharedState;
   readonly raiser: Raiser;
-  /** Posts to this very processor. */
+  /** Posts to this processor and no other. */
   post(message: Message): Promise<boolean>;
 }
 
-/** What a processor was told of a function, and what it says to that. */
+/** A message posted to the processor on behalf of a function, and its answer. */
 interface Told {
   readonly message: Message;
   readonly answer: Promise<boolean>;
 }
 
 /**
- * Brings an empty processor up to date: a first one, one in place of a dead one, or those of a NIC
+ * Brings an empty processor up to date: a first one, a replacement for a dead one, or one of a NIC
  * that was saved.
  *
  *     views of all functions ─► memory, translations, receive rings, port, wires ─► transmit rings
  *
- * All of it is posted at once, so that whatever changes from now on comes behind it: nothing is
- * told twice, nothing is missed. Each function stands for itself: what of one cannot be is set
- * aside. Resolves when the processor has answered everything.
+ * Everything is posted in one go, so every later change is queued behind it: nothing is told twice
+ * and nothing is missed. Functions are independent: one that fails is set aside, the others are
+ * brought up. Resolves when the processor has answered everything.
  */
 export async function bringUp(functions: readonly NicFunction[], to: BringUp): Promise<void> {
   const told = new Map<NicFunction, Told[]>(functions.map((one) => [one, []]));
@@ -59,7 +59,7 @@ function viewOf(one: NicFunction, index: number): FunctionView | null {
 }
 
 async function settle(one: NicFunction, told: readonly Told[], to: BringUp): Promise<void> {
-  if (told.length === 0) return; // there was nothing to tell, or it is set aside
+  if (told.length === 0) return; // nothing to tell, or it was set aside
   const results = await Promise.allSettled(told.map(({ answer }) => answer));
   const rings = viewOf(one, to.index)?.rings ?? [];
   let failure: Error | null = null;
@@ -67,10 +67,10 @@ async function settle(one: NicFunction, told: readonly Told[], to: BringUp): Pro
     const message = told[index]?.message;
     if (message?.kind === 'attach-ring') {
       const ring = ringOf(rings, message.pins);
-      // It may have been stopped meanwhile, and even started again.
+      // It may have been stopped in the meantime, or even started again.
       if (ring === undefined) continue;
       if (result.status === 'rejected') loseRing(one, ring, result.reason as Error, to);
-      // The dead thread may have owed it an interrupt.
+      // The dead thread may have owed this guest an interrupt.
       else if (result.value) to.raiser.raise(ring.call);
     } else if (result.status === 'rejected') {
       failure ??= result.reason as Error;
@@ -83,10 +83,10 @@ function ringOf(rings: readonly RingView[], pins: RingPins): RingView | undefine
   return rings.find((ring) => ring.pins === pins);
 }
 
-/** A ring cannot be attached any more: it is stopped, the others go on. */
+/** The ring can no longer be attached: stops it. The other rings keep running. */
 function loseRing(one: NicFunction, { ring }: RingView, error: Error, { shared }: BringUp): void {
   const problem = attachProblem(error);
-  shared.countFault(ring, problem.fault); // no processor has it, so none counts it
+  shared.countFault(ring, problem.fault); // no processor has the ring, so none counts the fault
   const telling = one.onRingFault(ring - one.ringBlock.first, problem);
   inBackground('stop a ring that cannot be attached', telling);
 }

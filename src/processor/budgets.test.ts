@@ -11,7 +11,7 @@ import {
 const GIB = 2 ** 30;
 
 describe('a budget', () => {
-  it('gives what there is, all or nothing, and takes it back', () => {
+  it('gives all or nothing, and takes back what was given', () => {
     const budget = new Budget(10);
     expect(budget.take(7)).toBe(true);
     expect(budget.take(4)).toBe(false);
@@ -23,13 +23,13 @@ describe('a budget', () => {
 });
 
 describe('the mappings of processors', () => {
-  it('leave most of the kernel’s default of 65530 to rings, with 16 of them', () => {
+  it('for 16 processors leave most of the kernel’s default of 65530 to rings', () => {
     const budget = new Budget(65530);
     takeProcessorMappings(16, budget);
     expect(budget.left).toBeGreaterThan(30_000);
   });
 
-  it('that are more than the limit are an operator’s error', () => {
+  it('beyond the limit are an operator error', () => {
     const budget = new Budget(3 * mappingsOfProcessor());
     takeProcessorMappings(1, budget);
     expect(() => takeProcessorMappings(3, budget)).toThrow(
@@ -43,12 +43,12 @@ describe('the mappings of processors', () => {
 });
 
 describe('the address space', () => {
-  it.each([10, 20, 34, 38, 60])('of %s GiB is too small, and that is said', (limit) => {
+  it.each([10, 20, 34, 38, 60])('of %s GiB is refused as too small', (limit) => {
     expect(() => checkAddressSpace(1, limit * GIB)).toThrow(OperatorError);
     expect(() => checkAddressSpace(1, limit * GIB)).toThrow(/address space.*received \d+ GiB/);
   });
 
-  it('suffices without a limit, and for one processor from some 75 GiB on', () => {
+  it('suffices without a limit, and for one processor from about 75 GiB on', () => {
     expect(() => checkAddressSpace(16, Infinity)).not.toThrow();
     expect(() => checkAddressSpace(1, 75 * GIB)).not.toThrow();
     expect(() => checkAddressSpace(2, 75 * GIB)).toThrow(OperatorError);
@@ -56,7 +56,7 @@ describe('the address space', () => {
 });
 
 describe('the descriptors of a VF', () => {
-  it('are an equal share', () => {
+  it('are an equal share of the limit', () => {
     expect(descriptorQuota({ functions: 4, queuePairs: 1 }, 4256)).toBe(1000);
     expect(descriptorQuota({ functions: 256, queuePairs: 1 }, Infinity)).toBe(Infinity);
   });

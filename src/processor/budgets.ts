@@ -1,5 +1,5 @@
-// What all NICs of this process share out among them, because the kernel limits it per process:
-// address space, memory mappings, file descriptors.
+// Resources that the kernel limits per process, shared by all NICs of the process: address space,
+// memory mappings, file descriptors.
 
 import { SLOT_COUNT_MAX } from '../../layout/memory.ts';
 import { operatorError } from '../errors.ts';
@@ -8,27 +8,29 @@ import { mapCountMax, processLimit } from '../os/limits.ts';
 const GIB = 2 ** 30;
 
 /**
- * Address space that V8 reserves for one WebAssembly memory, however small: what a 32-bit index and
- * a 32-bit offset can reach, and a guard. Measured with Node 20 to 24.
+ * Address space that V8 reserves for one WebAssembly memory of any size: the reach of a 32-bit
+ * index plus a 32-bit offset, and a guard. Measured with Node 20 to 24.
  */
 const MEMORY_BYTES = 10 * GIB;
 /** Memories of the main thread: scratch, poller, shared state, and one to spare. */
 const MAIN_MEMORIES = 4;
-/** Of a processor: its own, its scratch, and its events. */
+/** Memories of a processor: its linear memory, its scratch, and its events. */
 const PROCESSOR_MEMORIES = 3;
-/** Heap and code of a thread of JavaScript, and its stack. */
+/** Heap, code and stack of a JavaScript thread. */
 const THREAD_BYTES = GIB;
 
 /**
- * Mappings of a NIC that moves nothing, measured: 250 for Node and the main thread and 70 for each
- * processor, with room for uplinks and for what Node maps later.
+ * Mappings of a NIC that moves nothing. Measured: 250 for Node and the main thread, 70 for each
+ * processor. The rest is room for uplinks and for what Node maps later.
  */
 const MAIN_MAPPINGS = 2000;
 const PROCESSOR_MAPPINGS = 200;
-/** A file in the middle of memory that is taken away: itself, and the rest behind it. */
+/**
+ * A file mapped into reserved address space costs two: the file, and the part split off behind it.
+ */
 const MAPPINGS_PER_FILE = 2;
 
-/** Something there is only so much of. */
+/** A resource of limited amount. */
 export class Budget {
   readonly total: number;
   #used = 0;
@@ -41,7 +43,7 @@ export class Budget {
     return this.total - this.#used;
   }
 
-  /** False if there is not so much left; then nothing is taken. */
+  /** Returns false, and takes nothing, if less than `count` is left. */
   take(count: number): boolean {
     if (count > this.left) return false;
     this.#used += count;
@@ -56,18 +58,18 @@ export class Budget {
 
 let mappings: Budget | null = null;
 
-/** The memory mappings of this process, without those that Node itself needs. */
+/** The memory mappings of this process, minus those that Node itself needs. */
 export function mappingBudget(): Budget {
   mappings ??= new Budget(mapCountMax() - MAIN_MAPPINGS);
   return mappings;
 }
 
-/** What a processor needs whatever its guests do: all its windows at once. */
+/** What a processor needs in the worst case: all its windows mapped. */
 export function mappingsOfProcessor(): number {
   return PROCESSOR_MAPPINGS + SLOT_COUNT_MAX * MAPPINGS_PER_FILE;
 }
 
-/** Takes what processors need of the mappings. Throws an OperatorError if there are too few. */
+/** Reserves the mappings of these processors. Throws an OperatorError if there are too few. */
 export function takeProcessorMappings(processors: number, budget = mappingBudget()): number {
   const count = processors * mappingsOfProcessor();
   if (budget.take(count)) return count;
@@ -79,8 +81,9 @@ export function takeProcessorMappings(processors: number, budget = mappingBudget
 }
 
 /**
- * Throws an OperatorError if the process may not have the address space that processors need. To be
- * asked first: V8 ends the whole process where it cannot reserve memory for a thread.
+ * Throws an OperatorError if the address space limit of the process is too low for these
+ * processors. Call it before starting any: V8 aborts the whole process if it cannot reserve memory
+ * for a thread.
  */
 export function checkAddressSpace(
   processors: number,
@@ -95,16 +98,19 @@ export function checkAddressSpace(
   });
 }
 
-/** Descriptors of Node, of the API and its clients, of processors and uplinks. */
+/** Descriptors of Node, the API and its clients, processors and uplinks. */
 const OWN_DESCRIPTORS = 256;
-/** A VF needs besides its rings: its sockets, and as many memory regions as VMs commonly have. */
+/**
+ * What a VF needs in addition to its rings: sockets, and as many memory regions as VMs commonly
+ * have.
+ */
 const BASE_DESCRIPTORS = 4 + 28;
 /** Kick, call and error. */
 const DESCRIPTORS_PER_RING = 3;
 
 /**
- * Descriptors that one front-end may leave with the NIC: an equal share of what the process
- * may have, but never less than a VM needs.
+ * Descriptors that one front-end may leave with the NIC: an equal share of the process limit, but
+ * never less than a VM needs.
  */
 export function descriptorQuota(
   { functions, queuePairs }: { functions: number; queuePairs: number },

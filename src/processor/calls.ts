@@ -6,7 +6,7 @@ import { Raiser } from '../os/raiser.ts';
 
 const KINDS: readonly SignalKind[] = ['eventfd', 'pipe', 'socket'];
 
-/** The call descriptors of the rings of one processor: raised, they are its guests' interrupts. */
+/** The call descriptors of one processor's rings. Raising one interrupts its guest. */
 export class Calls {
   readonly #raiser: Raiser;
   readonly #registers: Int32Array;

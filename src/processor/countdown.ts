@@ -1,7 +1,7 @@
 /**
- * Says, once in so many calls, that it is time. Each kind of work has a countdown of its own,
- * counted where it is asked for. A counter that several share, such as the number of turns, may
- * move by two between two questions, and `turns % 16` is then never 0.
+ * Is over once in every `calls` calls. Each kind of work has its own countdown, counted where it is
+ * checked. A shared counter, such as the number of turns, may advance by two between two checks,
+ * and `turns % 16` then never hits 0.
  */
 export class Countdown {
   readonly #calls: number;

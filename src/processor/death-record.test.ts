@@ -6,7 +6,7 @@ beforeEach(() => {
   record = new DeathRecord();
 });
 
-it('has the first replaced at once, and each further one after twice as long', () => {
+it('replaces immediately after the first death, then waits twice as long each time', () => {
   let now = 0;
   const waits = Array.from({ length: DEATHS_MAX }, () => {
     const wait = record.note(now);
@@ -16,12 +16,12 @@ it('has the first replaced at once, and each further one after twice as long', (
   expect(waits).toEqual([0, 100, 200, 400, 800]);
 });
 
-it('gives up at one death more than there may be in a period', () => {
+it('gives up when a period has one death too many', () => {
   for (let death = 0; death < DEATHS_MAX; death++) expect(record.note(death)).not.toBeNull();
   expect(record.note(PERIOD_MS - 1)).toBeNull();
 });
 
-it('forgets what is long ago: a death each few minutes is no reason to give up', () => {
+it('forgets old deaths: one every few minutes is no reason to give up', () => {
   let now = 0;
   for (let death = 0; death < 100; death++) {
     expect(record.note(now)).not.toBeNull();

@@ -10,8 +10,9 @@ import { elapsedMicroseconds, monotonicMicroseconds } from '../os/clock.ts';
 import { ringRecordAt } from './ring-record-at.ts';
 
 /**
- * The interrupts that guests want deferred (5.1.6.5.9), as one processor's firmware lists them: it
- * is told the time while there are any, and sleeps no longer than until the first is due.
+ * The interrupts that guests want deferred (virtio 1.3, 5.1.6.5.9), as listed by one processor's
+ * firmware. While there are any, the firmware is told the time, and the processor sleeps no longer
+ * than until the first is due.
  */
 export class DeferredInterrupts {
   readonly #registers: Uint32Array;
@@ -25,8 +26,8 @@ export class DeferredInterrupts {
   }
 
   /**
-   * Between two turns, the rings that an interrupt is still due for are those that wait, and
-   * during naps the transmit rings whose guests hear later.
+   * Rings that are still due an interrupt between two turns: those with a deferred one, and during
+   * naps the transmit rings whose interrupts are put off.
    */
   get count(): number {
     return this.#registers[REGISTER_INTERRUPT_DUE_COUNT / 4] ?? 0;
@@ -36,7 +37,7 @@ export class DeferredInterrupts {
     this.#registers[REGISTER_NOW_MICROSECONDS / 4] = monotonicMicroseconds();
   }
 
-  /** −1: none waits. 0: one is due in less than a millisecond. */
+  /** −1: none is deferred. 0: one is due in less than a millisecond. */
   sleepMilliseconds(): number {
     const { count } = this;
     if (count === 0) return -1;

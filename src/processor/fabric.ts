@@ -7,37 +7,37 @@ import type { Budget } from './budgets.ts';
 import type { FunctionView } from './function-view.ts';
 import type { Message } from './mailbox.ts';
 
-/** How a processor is. `reason`: what it died of. */
+/** The state of a processor. `reason`: why it died. */
 export type ProcessorHealth =
   | { state: 'running' }
   /** It is being replaced. */
   | { state: 'recovering'; reason: string }
-  /** It cannot be: what it served stands still until the NIC is started again. */
+  /** It cannot be replaced. What it served stands still until the NIC is started again. */
   | { state: 'broken'; reason: string };
 
-/** A function of the NIC, or an uplink, as the supervisor of the processors sees it. */
+/** A function of the NIC, or an uplink, as seen by the supervisor of the processors. */
 export interface NicFunction {
-  /** Of the function: it names a guest's memory. */
+  /** The function's number, which names its guest's memory. */
   readonly number: number;
   readonly name: string;
   readonly processor: number;
   readonly ringBlock: RingBlock;
-  /** Whether any of its rings belongs to a processor. */
+  /** Whether any of its rings belongs to this processor. */
   isServedBy(processor: number): boolean;
-  /** What processors have to know of it now. */
+  /** What processors have to know about it now. */
   view(): FunctionView;
-  /** A processor serves this function no more. It says so, and why. */
+  /** A processor no longer serves this function. The function reports this, with the reason. */
   setAside(reason: string): Promise<void>;
-  /** A processor stopped one of its rings, the one at this place in its block. */
+  /** A processor stopped one of its rings. `place`: the ring's index in its block. */
   onRingFault(place: number, problem: RingProblem): Promise<void>;
   /**
-   * A request of its guest, null if it is too long; resolves with the answer, of at most `room`
+   * A request of its guest, null if it is too long. Resolves with the answer, of at most `room`
    * bytes.
    */
   onRequest?(bytes: Uint8Array | null, room: number): Promise<Uint8Array>;
   /** A processor lacks the translation of an address that its guest named. */
   onUntranslated?(iova: bigint, access: number): void;
-  /** Its guest named an address outside of the memory that the front-end has shared. */
+  /** Its guest named an address outside the memory that the front-end has shared. */
   onOutside?(address: bigint): void;
 }
 
@@ -46,7 +46,7 @@ export interface SwitchPort extends NicFunction {
   readonly port: number;
 }
 
-/** What functions need of the NIC around them: shared state, room for rings, processors. */
+/** What a function needs from the NIC: shared state, room for rings, processors. */
 export interface Fabric {
   readonly shared: SharedState;
   readonly pins: PinAllocator;
@@ -55,24 +55,25 @@ export interface Fabric {
   /** Memory mappings that this process has left. */
   readonly mappings: Budget;
   /**
-   * Posts to one processor; resolves with its answer. False if it died first: then the one in its
-   * place knows all that was noted before, or there is none.
+   * Posts to one processor and resolves with its answer. Resolves with false if the processor died
+   * first: its replacement then knows everything that was recorded before the call, or there is no
+   * replacement.
    */
   post(processor: number, message: Message): Promise<boolean>;
-  /** Posts to all; resolves when the last has answered. */
+  /** Posts to all processors. Resolves when the last one has answered. */
   broadcast(message: Message): Promise<void>;
   readonly processorCount: number;
   healthOf(processor: number): ProcessorHealth;
 }
 
-/** What a NIC gives a function: its numbers, and the processor that serves it. */
+/** What a NIC assigns to a function: its numbers, and the processor that serves it. */
 export interface FunctionPlace {
   number: number;
   processor: number;
   ringBlock: RingBlock;
 }
 
-/** A function with a place in the switch. */
+/** The same for a function with a place in the switch. */
 export interface PortPlace extends FunctionPlace {
   port: number;
 }

@@ -8,8 +8,8 @@ import {
 import type { Windows } from '../memory/windows.ts';
 
 /**
- * Writes a processor's record: figures that anyone may read at any time. 32 bits each: the reader
- * handles the wrap.
+ * Writes a processor's record, which may be read by anyone at any time. The figures are 32 bits
+ * wide and wrap; the reader handles that.
  */
 export function publishFigures(
   record: Int32Array,

@@ -18,15 +18,15 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   ): void;
   detachRing(ring: number): void;
   setRingState(ring: number, state: number): void;
-  /** `whom`: INTERRUPT_…, those who hear of it. */
+  /** `whom`: INTERRUPT_…, the guests to interrupt at the end of the turn. */
   turn(whom: number): number;
   interruptRest(): number;
-  /** Whether the driver of a receive ring, in this processor, takes what is lent to it. */
+  /** How many bytes the driver of a receive ring, in this processor, accepts on loan. */
   setLending(ring: number, bytes: number): void;
-  /** There is news that these rings may be parked for: turns look at them again. */
+  /** Puts these rings back on the work list if they are parked: there may be news for them. */
   unparkRings(first: number, count: number): void;
   openLookAhead(): void;
-  /** 0: the look may walk no further. */
+  /** Returns 0 once the look may walk no further. */
   lookAhead(ring: number): number;
   takeRequest(ring: number): number;
   finishRequest(ring: number, answered: number): number;
@@ -41,14 +41,17 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   configureAgeing(seconds: number): void;
 }
 
-/** The built module: in dist/ beside us, or in the checkout's dist/ when run from the sources. */
+/**
+ * Reads the built module: from the dist/ we run in, or from the checkout's dist/ when run from
+ * sources.
+ */
 export function readFirmware(): Uint8Array {
   const isSource = import.meta.url.endsWith('.ts');
   const path = isSource ? '../../dist/firmware/heddle.wasm' : '../../firmware/heddle.wasm';
   return readFileSync(new URL(path, import.meta.url));
 }
 
-/** Instantiates the firmware over a memory. It imports nothing else. */
+/** Instantiates the firmware over a memory, which is all that it imports. */
 export function loadFirmware(bytes: Uint8Array, memory: LinearMemory): Firmware {
   const module = new WebAssembly.Module(bytes);
   const instance = new WebAssembly.Instance(module, { env: { memory: memory.memory } });

@@ -2,10 +2,10 @@ import { FDB_SET_COUNT } from '../../layout/switch.ts';
 import type { Fabric } from './fabric.ts';
 import type { Message } from './mailbox.ts';
 
-/** Sets of a message: 256 KiB of the table. Between two, a processor moves frames. */
+/** Sets per message: 256 KiB of the table. The processor moves frames between two messages. */
 const FORGET_SETS = 4096;
 
-/** Everything that the MAC table knows of a port is forgotten. */
+/** Removes everything that the MAC table knows about a port. */
 export async function forgetPort(
   fabric: Fabric,
   { port, processor }: { port: number; processor: number },
@@ -15,7 +15,10 @@ export async function forgetPort(
   }
 }
 
-/** The table is all processors', and what is left in it would belong to the number's next port. */
+/**
+ * Any processor will do, since they share the table. Entries left in it would belong to the next
+ * port with the same number.
+ */
 async function postToAny(fabric: Fabric, first: number, message: Message): Promise<void> {
   for (let tries = 0; tries <= fabric.processorCount; tries++) {
     if (await fabric.post((first + tries) % fabric.processorCount, message)) return;

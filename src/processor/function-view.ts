@@ -6,10 +6,10 @@ import type { RingBlock } from '../state/ring-numbers.ts';
 import type { WireSettings } from '../wires/wires.ts';
 import type { Message, RingPins, RingRole } from './mailbox.ts';
 
-/** A ring that runs, as processors have to know it. */
+/** A running ring, as far as processors have to know it. */
 export interface RingView {
   readonly ring: number;
-  /** The processor that it belongs to. A receive ring is attached to all others, too. */
+  /** The processor that owns it. A receive ring is attached to all others, too. */
   readonly processor: number;
   readonly role: RingRole;
   readonly pins: RingPins;
@@ -18,11 +18,13 @@ export interface RingView {
   readonly kickFd: number;
   readonly call: PeerSignal | null;
   readonly isPacked: boolean;
-  /** Its owner has found out in the guest's memory where it stands. The others wait for that. */
+  /**
+   * Its owner has read the ring's position from guest memory. The other processors wait for that.
+   */
   readonly isPlaced: boolean;
 }
 
-/** A queue pair of an uplink: what its driver works with, and where. */
+/** A queue pair of an uplink: the memory and the wire of its driver. */
 export interface WireView {
   readonly pair: number;
   /** The processor that runs it. */
@@ -35,19 +37,21 @@ export interface WireView {
   readonly callFd: number;
 }
 
-/** What a function's place in the switch is to processors. */
+/** A function's place in the switch, as processors see it. */
 interface PortView {
   readonly port: number;
-  /** Whether it takes frames. */
+  /** Whether it accepts frames. */
   readonly isUp: boolean;
 }
 
-/** What processors have to know of a function: plain data that an empty one is brought up from. */
+/**
+ * What processors have to know about a function: plain data from which an empty one is brought up.
+ */
 export interface FunctionView {
   /** The function's number. */
   readonly owner: number;
   readonly ringBlock: RingBlock;
-  /** Of a function without a place in the switch: null. */
+  /** Null for a function without a place in the switch. */
   readonly port: PortView | null;
   readonly regions: readonly MemoryRegion[];
   readonly isBehindIommu: boolean;
@@ -59,8 +63,8 @@ export interface FunctionView {
 type AttachRing = Extract<Message, { kind: 'attach-ring' }>;
 
 /**
- * How a processor learns of a ring; null if it has nothing to do with it for now. The same whether
- * the ring starts or its processor is replaced.
+ * The message that attaches a ring to a processor, or null if the processor has nothing to do with
+ * it for now. The same whether the ring starts or its processor is replaced.
  */
 export function attachMessage(
   view: RingView,
@@ -70,9 +74,9 @@ export function attachMessage(
   const { ring, role, pins, state, kickFd, call, isPacked, isPlaced } = view;
   const isOwner = view.processor === processor;
   if (!isOwner && (role !== 'receive' || !isPlaced)) return null;
-  // A receive ring may be in use by other processors right now: its shared record says where it
-  // stands. Any other has one user, so its guest's used index does. A packed ring has no such
-  // index: once it has a place, the record is all there is.
+  // A receive ring may be in use by other processors right now, so its position is in the shared
+  // record. Any other ring has one user, so its guest's used index is its position. A packed ring
+  // has no such index: once its position is known, the record is the only source.
   const hasIndex = role !== 'receive' && !isPacked;
   return {
     kind: 'attach-ring',
@@ -88,7 +92,7 @@ export function attachMessage(
   };
 }
 
-/** What a processor has to be told of a function before anybody sends to it. */
+/** What a processor must be told about a function before any other function may send to it. */
 export function receivingMessages(view: FunctionView, processor: number): Message[] {
   const { owner, ringBlock: rings, port, regions, isBehindIommu, translations } = view;
   const isReached = regions.length > 0 || isBehindIommu;
@@ -115,7 +119,7 @@ function portMessages(
   ];
 }
 
-/** … and what it has to be told when all ports receive. */
+/** What it must be told once all ports receive. */
 export function sendingMessages(view: FunctionView, processor: number): Message[] {
   return attachMessages(view, processor, (role) => role !== 'receive');
 }

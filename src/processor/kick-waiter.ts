@@ -15,9 +15,9 @@ import { checked, SystemError } from '../os/system-error.ts';
 const EVENT_COUNT_MAX = 64;
 
 /**
- * Sleeps until a guest kicks or the control plane rings. Edge-triggered: every write to an eventfd
- * is an event of its own, so that the counters need no read, and the cost does not grow with the
- * rings.
+ * Sleeps until a guest kicks or the control plane rings the doorbell. Edge-triggered: every write
+ * to an eventfd is an event, so the counters need not be read, and the cost does not grow with the
+ * number of rings.
  */
 export class KickWaiter {
   readonly #events = new LinearMemory(65536);
@@ -47,7 +47,7 @@ export class KickWaiter {
     }
   }
 
-  /** Waits for a descriptor of an uplink; its events come under a token below −1. */
+  /** Waits for a descriptor of an uplink. Its events are reported under a token below −1. */
   watch(fd: number, token: number, events: number): void {
     controlEpoll(this.#epoll, EPOLL_CTL_ADD, fd, events);
     this.#ringsByFd.set(fd, token);
@@ -57,14 +57,16 @@ export class KickWaiter {
     controlEpoll(this.#epoll, EPOLL_CTL_MOD, fd, events);
   }
 
-  /** To be called before `fd` is closed, so that a reused number meets no old token. */
+  /**
+   * Call it before `fd` is closed, so that a reused descriptor number does not find the old token.
+   */
   unwatch(fd: number): void {
     if (!this.#ringsByFd.delete(fd)) return;
     controlEpoll(this.#epoll, EPOLL_CTL_DEL, fd, 0);
   }
 
   /**
-   * Sleeps, for `milliseconds` at most unless −1. Returns how many events there are for `kicked`.
+   * Sleeps for at most `milliseconds` (−1: no limit). Returns the number of events for `kicked`.
    */
   wait(milliseconds: number): number {
     const count = c.epollWait(this.#epoll, this.#events.base, EVENT_COUNT_MAX, milliseconds);
@@ -81,7 +83,7 @@ export class KickWaiter {
     return this.#ringsByFd.get(this.#view.getUint32(at, true)) ?? -1;
   }
 
-  /** What happened, in the words of epoll. */
+  /** What happened, as epoll flags. */
   eventsOf(index: number): number {
     return this.#view.getUint32(index * EPOLL_EVENT_SIZE, true);
   }

@@ -9,7 +9,7 @@ import * as virtqueue from '../../layout/virtqueue.ts';
 
 /**
  * A 31-bit hash (FNV-1a) over every constant of layout/. The build passes it to the firmware's
- * compiler, and a processor refuses a firmware that was built from another layout.
+ * compiler; a processor refuses firmware that was built from another layout.
  */
 export function layoutHash(): number {
   known ??= hashLayout();
@@ -22,7 +22,8 @@ function hashLayout(): number {
   const modules = { counters, limits, memory, processor, switching, vf, virtio, virtqueue };
   let hash = 0x811c9dc5;
   for (const [room, constants] of Object.entries(modules)) {
-    // Sorted: a test handler's modules list their names in another order than Node's own.
+    // Sorted, because modules loaded by a test runner list their names in another order than
+    // Node's.
     for (const [name, value] of Object.entries(constants).sort(byName)) {
       for (const byte of new TextEncoder().encode(`${room}.${name}=${value};`)) {
         hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;

@@ -54,20 +54,20 @@ import { ringRecordAt } from './ring-record-at.ts';
 import { Translations } from './translations.ts';
 import { UplinkPorts } from './uplink-ports.ts';
 
-/** Turns between two looks at the clock while busy; ageing counts in seconds. */
+/** Turns between two clock readings while busy. Ageing counts in seconds. */
 const CLOCK_TURNS = 4096;
 
-/** How long a turn waits at a time for a ring that another processor holds. */
+/** Microseconds to wait at a time for a ring that another processor has locked. */
 const LOCKED_MICROSECONDS = 50;
 
-/** Exchanges between two looks for what uplinks have, while busy: a system call each. */
+/** Exchanges between two polls for uplink events while busy. Each poll is a system call. */
 const UPLINK_EXCHANGES = 16;
 
-/** The firmware's calls in one turn: each wait of it is for another. */
+/** Firmware calls per turn: the firmware is called again after each wait. */
 const CALLS_PER_TURN_MAX = 8;
 const TURN_WAITS = TURN_MISSED | TURN_LENT | TURN_LOCKED;
 
-/** Messages taken between two turns: however many are posted, the rings get their time. */
+/** Messages taken between two turns, so that the rings get their time however many are posted. */
 const MESSAGES_PER_ROUND = 8;
 
 /** The life of a network processor: messages, turn, windows, interrupts, pace. */
@@ -87,7 +87,7 @@ export class ProcessorLoop {
   readonly #calls: Calls;
   readonly #space: AddressSpace;
   readonly #pulse: Pulse;
-  // Views made once: the loop allocates nothing.
+  // Views are created once, because the loop must not allocate.
   readonly #view: DataView;
   readonly #registers: Int32Array;
   readonly #counters: BigUint64Array;
@@ -102,7 +102,7 @@ export class ProcessorLoop {
   #sleeps = 0;
   #isStopped = false;
   #isMidBatch = false;
-  /** Messages that are done when the windows of guests that are gone are. */
+  /** Messages that are answered once the windows of departed guests are unmapped. */
   readonly #late: number[] = [];
 
   constructor(options: ProcessorOptions, port: MessagePort) {
@@ -120,11 +120,11 @@ export class ProcessorLoop {
     this.#misses = new Misses(this.#windows, memory.buffer, this.#firmware.othersWait);
     this.#pace = new Pace({
       now: monotonicMicroseconds,
-      // Nobody else wants a CPU of its own, however busy the machine is.
+      // A reserved CPU is not contested, however busy the machine is.
       isContested: () => options.cpu === null && this.#load.isContested(),
       sentBytes: () => this.#registers[REGISTER_SENT_BYTES / 4] ?? 0,
     });
-    // The kernel may refuse either. No thread is there to give back the other.
+    // The kernel may refuse either. `run`, which closes both, is not reached in that case.
     this.#calls = new Calls(memory.buffer, options.sharedFd);
     try {
       this.#waiter = new KickWaiter(options.wakeFd);
@@ -207,7 +207,7 @@ export class ProcessorLoop {
     if (this.#windows.hasLeftovers) this.#sweep();
   }
 
-  /** Bit by bit: a guest's windows may hold a million pages. */
+  /** In small steps, because a guest's windows may hold a million pages. */
   #sweep(): void {
     this.#windows.sweep();
     if (this.#windows.hasLeftovers) return;
@@ -219,15 +219,15 @@ export class ProcessorLoop {
   }
 
   /**
-   * A turn between what uplinks bring and what they take. A kernel answers much of what it is sent
-   * before the call returns: the answers go along, so that a guest hears of all in one interrupt.
+   * A turn between a pull and a push of the uplinks. The kernel often answers a frame before the
+   * call that sends it returns. These answers are pulled, too, so the guest gets one interrupt.
    */
   #exchange(): number {
     if (this.#uplinkCountdown.isOver()) this.#takeEvents(0);
     let moved = this.#uplinks.pull();
     let flags = this.#turn(INTERRUPT_NOBODY);
     moved += this.#uplinks.push();
-    // Also where nothing moved: an interrupt that was held back may be due.
+    // Even if nothing moved: an interrupt that was held back may be due.
     if (this.#deferred.count !== 0) {
       moved += this.#uplinks.pull();
       flags |= this.#turn(this.#whom());
@@ -236,8 +236,8 @@ export class ProcessorLoop {
   }
 
   /**
-   * One turn, and some more where it waits for something. A batch may still wait at its end: what
-   * needs rings and memory at rest comes later then.
+   * One turn: calls the firmware, and again after each wait. A batch may still be waiting at the
+   * end. Work that needs rings and memory at rest is then postponed.
    */
   #turn(whom: number): number {
     if (this.#deferred.count !== 0) this.#deferred.updateClock();
@@ -252,7 +252,7 @@ export class ProcessorLoop {
       if ((flags & TURN_WAITS) === 0) break;
       this.#endWait(flags);
     }
-    // Receivers that have their frames need not wait for the rest of the batch.
+    // Receivers that already have their frames need not wait for the rest of the batch.
     if (this.#isMidBatch && whom !== INTERRUPT_NOBODY) this.#interruptRest();
     this.#turns += 1;
     this.#pulse.beat();
@@ -290,17 +290,17 @@ export class ProcessorLoop {
   }
 
   #takeMessages(): void {
-    this.#interruptRest(); // while their rings are what they were
+    this.#interruptRest(); // before messages change the rings
     const doorbell = Atomics.load(this.#record, this.#doorbellAt);
     for (let taken = 0; taken < MESSAGES_PER_ROUND; taken++) {
       const received = receiveMessageOnPort(this.#port);
       if (received === undefined) {
-        this.#seenDoorbell = doorbell; // unseen, it brings us back for the rest
+        this.#seenDoorbell = doorbell; // unless updated, it brings us back for the rest
         break;
       }
       const { id, message } = received.message as Envelope;
       if (message.kind === 'stop') this.#isStopped = true;
-      this.#pulse.beat(); // many may come at once, and each may map much
+      this.#pulse.beat(); // there may be many messages, and each may map much memory
       try {
         const result = this.#handler.handle(message);
         const isLate = message.kind === 'set-memory' && this.#windows.hasLeftovers;
@@ -311,10 +311,10 @@ export class ProcessorLoop {
         this.#report(failureOf(id, error as Error));
       }
     }
-    // Memory may have come where there was none: what a VF was told about an address is forgotten.
+    // A message may have added memory where there was none, so the last "invalid address" is void.
     this.#registers[REGISTER_INVALID_FUNCTION / 4] = 0;
     this.#translations.lookAhead();
-    this.#requestQueues.retry(); // what a request waited for may have come
+    this.#requestQueues.retry(); // what a request waited for may have arrived
     this.#publishFigures();
   }
 
@@ -328,7 +328,7 @@ export class ProcessorLoop {
     if (this.#firmware.interruptRest() !== 0) this.#calls.raiseListed();
   }
 
-  /** Idle pacing: ask for kicks, look once more, then sleep until a kick or a message. */
+  /** Idle pacing: enables kicks, checks once more, then sleeps until a kick or a message. */
   #sleep(): void {
     this.#interruptRest();
     this.#publishFigures();
@@ -353,7 +353,7 @@ export class ProcessorLoop {
     this.#updateClock();
   }
 
-  /** −1: until something happens. */
+  /** −1: no limit. */
   #sleepMilliseconds(): number {
     const uplinks = this.#uplinks.sleepMilliseconds();
     const requests = this.#requestQueues.sleepMilliseconds();
@@ -393,7 +393,7 @@ export class ProcessorLoop {
   }
 }
 
-/** The earlier of two times, where −1 is never. */
+/** The earlier of two times; −1 means never. */
 function sooner(a: number, b: number): number {
   return a < 0 || b < 0 ? Math.max(a, b) : Math.min(a, b);
 }

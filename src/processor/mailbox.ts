@@ -8,13 +8,14 @@ import { RingFaultError } from '../state/ring-problem.ts';
 import type { PulseSlot } from '../watchdog/pulse.ts';
 import type { WireSettings } from '../wires/wires.ts';
 
-// The mailbox: what the control plane asks of a processor. A message is posted, the doorbell
-// raised; the processor takes it between two turns and answers. Nothing on the data path waits for
-// it.
+// The mailbox: what the control plane asks of a processor. The control plane posts a message and
+// rings the doorbell; the processor takes the message between two turns and answers. Nothing on the
+// data path waits for it.
 //
-// `owner` is the number of a function: it names a guest's memory. `port` is a place in the switch.
+// `owner` is the number of a function, which names a guest's memory. `port` is a place in the
+// switch.
 
-/** The three parts of a ring, each mapped whole. */
+/** The three parts of a ring. Each is mapped as a whole. */
 export interface RingPins {
   descriptors: Pin;
   avail: Pin;
@@ -22,13 +23,16 @@ export interface RingPins {
 }
 
 /**
- * What a ring is for. A network device's: frames to its guest, frames from it, and commands. Others
- * have requests: chains that are taken, carried out and answered one by one.
+ * What a ring is for. A network device has rings for frames to its guest, for frames from it, and
+ * for commands. Other devices have requests: chains that are taken, carried out and answered one by
+ * one.
  */
 export type RingRole = 'receive' | 'transmit' | 'control' | 'request';
 
 export type Message =
-  /** `isBehindIommu`: what the guest names are I/O virtual addresses. Its translations are void. */
+  /**
+   * `isBehindIommu`: the guest uses I/O virtual addresses. Voids all translations of the function.
+   */
   | {
       kind: 'set-memory';
       owner: number;
@@ -36,7 +40,7 @@ export type Message =
       regions: readonly MemoryRegion[];
       isBehindIommu: boolean;
     }
-  /** All that is known of a function's translations. */
+  /** Replaces all translations of a function. */
   | {
       kind: 'set-translations';
       owner: number;
@@ -50,33 +54,32 @@ export type Message =
       owner: number;
       pins: RingPins;
       state: number;
-      /** All but receive rings belong to the one processor that they are attached to. */
+      /** A ring that is not a receive ring belongs to the one processor it is attached to. */
       role: RingRole;
-      /** This processor asks for the translations of the buffers that its guest posts. */
+      /** This processor requests the translations of the buffers that its guest posts. */
       looksAhead: boolean;
       /**
-       * Start where the guest's own memory says that the ring stands, if it says so, rather than
-       * where the shared record does.
+       * Start at the position that the guest's own memory gives, if it gives one, instead of that
+       * in the shared record.
        */
       resumesFromUsed: boolean;
       kickFd: number;
       call: PeerSignal | null;
     }
-  /** `leavesNote`: the front-end is lost, and the next may not know where the ring stands. */
+  /** `leavesNote`: the front-end is lost, and the next one may not know the ring's position. */
   | { kind: 'detach-ring'; ring: number; leavesNote: boolean }
   | { kind: 'set-ring-state'; ring: number; state: number }
   | { kind: 'set-call'; ring: number; call: PeerSignal | null }
-  /** Of the request with this number. */
+  /** `id`: that of the request. */
   | { kind: 'answer-request'; ring: number; id: number; answer: Uint8Array }
   | { kind: 'set-port'; port: number; isUp: boolean }
-  /** What the MAC table knows of a port in so many sets, from one on. */
+  /** Removes what the MAC table knows about a port, in `sets` sets starting at `firstSet`. */
   | { kind: 'forget-port'; port: number; firstSet: number; sets: number }
   | { kind: 'set-mac-age'; seconds: number }
-  /** Nothing but the answer: what the processor decided before it is delivered by then. */
+  /** Does nothing but answer: frames classified before this message have been delivered. */
   | { kind: 'settle' }
   /**
-   * An uplink's queue pair: its memory, mapped whole by `pin`, and what its driver moves frames
-   * with.
+   * An uplink's queue pair. `pin` maps its memory as a whole; its driver moves frames with `wire`.
    */
   | {
       kind: 'attach-port';
@@ -90,10 +93,7 @@ export type Message =
       callFd: number;
     }
   | { kind: 'detach-port'; port: number; pair: number; pin: Pin }
-  /**
-   * Takes a ring's memory away under the firmware: a trap on demand, as `devlink health test` has
-   * it.
-   */
+  /** Unmaps a ring's memory under the firmware: a trap on demand, as in `devlink health test`. */
   | { kind: 'inject-trap'; ring: number; pins: RingPins }
   | { kind: 'stop' };
 
@@ -102,7 +102,9 @@ export interface Envelope {
   message: Message;
 }
 
-/** A message failed. `fault`: of a ring, RING_FAULT_NONE if it was something else. */
+/**
+ * A message failed. `fault`: the ring fault, or RING_FAULT_NONE if the cause was something else.
+ */
 interface Failure {
   kind: 'failed';
   id: number;
@@ -116,14 +118,14 @@ export type Report =
   | { kind: 'done'; id: number; result: boolean }
   | Failure
   | { kind: 'ring-fault'; ring: number; fault: number }
-  /** A guest's request, null if it is too long, and the room for its answer in bytes. */
+  /** A guest's request, null if it is too long. `room`: bytes for the answer. */
   | { kind: 'request'; ring: number; id: number; bytes: Uint8Array | null; room: number }
   | { kind: 'uplink-lost'; port: number; reason: string }
-  /** The same sources come by both uplinks, as they do in a loop. */
+  /** Both uplinks receive from the same source addresses, as happens in a loop. */
   | { kind: 'uplink-loop'; port: number; other: number }
-  /** `access`: IOTLB_READ or IOTLB_WRITE, and UNTRANSLATED_FORBIDDEN where it is refused. */
+  /** `access`: IOTLB_READ or IOTLB_WRITE, plus UNTRANSLATED_FORBIDDEN if access was refused. */
   | { kind: 'untranslated'; owner: number; iova: bigint; access: number }
-  /** A buffer lies outside of the memory that the front-end has shared. */
+  /** A buffer lies outside the memory that the front-end has shared. */
   | { kind: 'outside'; owner: number; address: bigint }
   | { kind: 'trap'; ring: number; message: string };
 
@@ -142,10 +144,10 @@ export interface ProcessorOptions {
   processorCount: number;
   sharedFd: number;
   wakeFd: number;
-  /** Where it shows that it lives. */
+  /** Where the thread shows the watchdog that it is alive. */
   pulse: PulseSlot;
   macAgeSeconds: number;
-  /** The CPU that it has for itself; null: it shares what there is with whoever else runs. */
+  /** The CPU reserved for it; null: it shares the CPUs with all other threads. */
   cpu: number | null;
   firmware: Uint8Array;
   layoutHash: number;

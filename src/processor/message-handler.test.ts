@@ -14,7 +14,7 @@ let calls: string[];
 let mapped: Set<number>;
 /** Offset of the pin for which the kernel has no room, or −1. */
 let refused: number;
-/** Nor can it be taken away. */
+/** Unmapping it fails, too. */
 let isStuck: boolean;
 let handler: MessageHandler;
 
@@ -62,7 +62,7 @@ function attach(ring: number): Message {
 }
 
 describe('a ring for which the kernel has no room', () => {
-  it.each([0, 1, 2])('is attached to nothing, whichever part it is: %i', (part) => {
+  it.each([0, 1, 2])('leaves nothing attached, whichever part fails: %i', (part) => {
     handler.handle(attach(1));
     calls.length = 0;
     const before = [...mapped];
@@ -72,7 +72,7 @@ describe('a ring for which the kernel has no room', () => {
     expect(calls).toEqual(['detach 2']);
   });
 
-  it('is attached when there is room again', () => {
+  it('can be attached once there is room again', () => {
     refused = 2 * PART_SIZE;
     expect(() => handler.handle(attach(0))).toThrow('ENOMEM');
     refused = -1;
@@ -82,7 +82,7 @@ describe('a ring for which the kernel has no room', () => {
     expect([...mapped]).toEqual([0, PART_SIZE, 2 * PART_SIZE]);
   });
 
-  it('ends the thread where a hole stays: nothing is touched any more', () => {
+  it('ends the thread if a hole remains, and touches nothing more', () => {
     refused = PART_SIZE;
     isStuck = true;
     expect(() => handler.handle(attach(0))).toThrow(LinearMemoryHole);

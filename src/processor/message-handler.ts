@@ -41,7 +41,7 @@ export interface Parts {
   requestQueues: RequestQueues;
 }
 
-/** What a look at a ring is for: the firmware knows kinds, not roles. */
+/** The firmware knows kinds, not roles. */
 const KINDS: Readonly<Record<RingRole, number>> = {
   receive: RING_KIND_RECEIVE,
   transmit: RING_KIND_TRANSMIT,
@@ -56,7 +56,7 @@ type AttachRing = Extract<Message, { kind: 'attach-ring' }>;
  */
 export class MessageHandler {
   readonly #parts: Parts;
-  /** The rings that are attached, and where their parts are mapped. */
+  /** The attached rings, and where their parts are mapped. */
   readonly #attached = new Map<number, RingPins>();
 
   constructor(parts: Parts) {
@@ -117,7 +117,7 @@ export class MessageHandler {
     }
   }
 
-  /** Brings a ring to the wished state, from whatever it is in. All or nothing of it is done. */
+  /** Brings a ring from any state to the desired one, or leaves it detached. */
   #attach(message: AttachRing): void {
     this.#detach(message.ring, false);
     this.#attached.set(message.ring, message.pins);
@@ -151,9 +151,9 @@ export class MessageHandler {
   }
 
   /**
-   * All buffers complete in order, so the guest's own used index is where the ring stands, whatever
-   * base the front-end names: after a crash QEMU names it too, and so nothing is lost or done
-   * twice. Throws if that cannot be known.
+   * All buffers complete in order, so the guest's own used index is the ring's position, whatever
+   * base the front-end names. QEMU also names it after a crash, so nothing is lost or done twice.
+   * Throws a RingFaultError if the position cannot be known.
    */
   #resume(ring: number, pins: RingPins): void {
     const { space } = this.#parts;
@@ -177,12 +177,12 @@ export class MessageHandler {
     }
   }
 
-  /** A packed ring has no index to read: the next NIC, or session, finds a note. */
+  /** A packed ring has no index to read. The note tells the next NIC or session its position. */
   #leaveNote(ring: number, used: number): void {
     const view = new DataView(this.#parts.space.memory.buffer);
     const record = ringRecordAt(ring);
     if ((view.getUint32(record + RING_FLAGS, true) & RING_F_PACKED) === 0) return;
-    // A ring that a fault stopped may not be mapped here any more.
+    // A ring that was stopped by a fault may no longer be mapped here.
     const state = view.getUint32(RING_VIEWS_BASE + ring * RING_VIEW_SIZE + RING_VIEW_STATE, true);
     if (state === RING_STOPPED) return;
     leaveNote(view, used, view.getUint32(record + RING_LAST_AVAIL, true));
@@ -200,6 +200,6 @@ export class MessageHandler {
     this.#parts.translations.unwatch(ring);
     calls.set(ring, null);
     for (const pin of distinctPins(Object.values(pins))) space.unmapPin(pin);
-    waiter.remove(ring); // last, since it may fail
+    waiter.remove(ring); // last, because it may fail
   }
 }

@@ -12,7 +12,7 @@ import {
 import type { MissResult } from '../memory/windows.ts';
 import { Misses } from './misses.ts';
 
-/** What a window costs here: a twentieth of what a function may cost in a period of 20 ms. */
+/** Cost of a window here: a twentieth of what a function may spend in a period of 20 ms. */
 const WINDOW_MICROSECONDS = 250;
 const AFFORDABLE = 20;
 const BATCH_MICROSECONDS = 1500;
@@ -23,7 +23,7 @@ let now: number;
 let cpu: number;
 let result: MissResult;
 let resolved: [owner: number, address: bigint][];
-/** Functions that the question whether others wait was asked for. */
+/** Functions for which it was asked whether others wait. */
 let asked: number[];
 let othersWait: boolean;
 let misses: Misses;
@@ -63,7 +63,7 @@ function miss(owner: number, address = 0n): void {
   view.setBigUint64(REGISTERS_BASE + REGISTER_MISS_ADDRESS, address, true);
 }
 
-/** A batch with one miss of a receiver. False: the frame is dropped. */
+/** A batch with one receiver miss. Returns false if the frame is dropped. */
 function deliver(owner: number): boolean {
   miss(owner);
   const before = resolved.length;
@@ -72,8 +72,8 @@ function deliver(owner: number): boolean {
   return resolved.length > before;
 }
 
-describe('the miss of a sender', () => {
-  it('opens the window, and says of what function and where there is no memory', () => {
+describe('a sender’s miss', () => {
+  it('opens the window, or notes the function and address that have no memory', () => {
     miss(3, 0x123456789n);
     misses.resolve();
     expect(resolved).toEqual([[3, 0x123456789n]]);
@@ -88,23 +88,23 @@ describe('the miss of a sender', () => {
     expect(word(REGISTER_INVALID_FUNCTION), 'of another address').toBe(0);
   });
 
-  it('for which no slot is free costs its frame', () => {
+  it('costs the frame if no slot is free', () => {
     result = 'exhausted';
     misses.resolve();
     expect(word(REGISTER_EXHAUSTED)).toBe(EXHAUSTED_FOR_FRAME);
   });
 
-  it('is on no account here', () => {
+  it('is not charged to any account here', () => {
     for (let count = 0; count < 10 * AFFORDABLE; count++) misses.resolve();
     expect(deliver(0)).toBe(true);
     expect(asked).toEqual([]);
   });
 });
 
-describe('the miss of a receiver', () => {
-  it('is answered until its function has had its share of the period, then dropped', () => {
+describe('a receiver’s miss', () => {
+  it('is served until the function has used its share of the period, then dropped', () => {
     for (let count = 0; count <= AFFORDABLE; count++) expect(deliver(7), `${count}`).toBe(true);
-    expect(asked).toEqual([]); // nobody's rings were looked at before
+    expect(asked).toEqual([]); // other rings were not checked before
     miss(7);
     misses.resolveDelivery();
     expect(word(REGISTER_EXHAUSTED)).toBe(EXHAUSTED_FOR_FRAME);
@@ -114,7 +114,7 @@ describe('the miss of a receiver', () => {
     expect(deliver(8), 'another function').toBe(true);
   });
 
-  it('is answered again in the next period', () => {
+  it('is served again in the next period', () => {
     while (deliver(7));
     now += PERIOD_MICROSECONDS - 1;
     expect(deliver(7)).toBe(false);
@@ -122,14 +122,14 @@ describe('the miss of a receiver', () => {
     expect(deliver(7)).toBe(true);
   });
 
-  it('is answered beyond that where nobody else waits to send', () => {
+  it('is served beyond that share while no other ring waits to send', () => {
     othersWait = false;
     for (let count = 0; count < 3 * AFFORDABLE; count++) expect(deliver(7)).toBe(true);
     othersWait = true;
     expect(deliver(7)).toBe(false);
   });
 
-  it('that makes a batch long drops the rest of the batch, whoever it is for', () => {
+  it('drops the rest of a batch that takes too long, whoever the receivers are', () => {
     const windows = BATCH_MICROSECONDS / WINDOW_MICROSECONDS;
     for (let owner = 0; owner <= windows; owner++) {
       miss(owner);
@@ -145,7 +145,7 @@ describe('the miss of a receiver', () => {
     expect(deliver(100), 'the next batch').toBe(true);
   });
 
-  it('makes no batch longer than messages can wait, though nobody waits to send', () => {
+  it('never makes a batch longer than messages can wait, even if no other ring waits', () => {
     othersWait = false;
     const windows = LONE_BATCH_MICROSECONDS / WINDOW_MICROSECONDS;
     for (let count = 0; count < windows + 10; count++) {

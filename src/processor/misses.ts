@@ -13,20 +13,20 @@ import type { Windows } from '../memory/windows.ts';
 import { elapsedMicroseconds, monotonicMicroseconds } from '../os/clock.ts';
 import { threadCpuMicroseconds } from '../os/cpu-time.ts';
 
-/** CPU time of one batch from its first wait on, where others wait for its end to send. */
+/** CPU time of one batch, counted from its first wait, while other rings wait to send. */
 const BATCH_MICROSECONDS_MAX = 1500;
 
-/** And where nobody does: messages wait, too. */
+/** The same while no other ring waits: messages to the processor wait, too. */
 const LONE_BATCH_MICROSECONDS_MAX = 20_000;
 
 /**
- * CPU time that windows for what one function receives may cost in a period while others wait to
- * send: a quarter of it.
+ * CPU time per period that may be spent on windows for frames to one function, while others wait to
+ * send: a quarter of the period.
  */
 const FUNCTION_MICROSECONDS_MAX = 5000;
 const PERIOD_MICROSECONDS = 20_000;
 
-/** Microseconds: monotonic ones (see src/os/clock.ts), and those of this thread's CPU time. */
+/** Microseconds: of the monotonic clock (see src/os/clock.ts), and of this thread's CPU time. */
 export interface MissClocks {
   now(): number;
   cpu(): number;
@@ -35,11 +35,11 @@ export interface MissClocks {
 const CLOCKS: MissClocks = { now: monotonicMicroseconds, cpu: threadCpuMicroseconds };
 
 /**
- * Answers the firmware's misses. A ring that sends pays for its own with its turns (see the
- * firmware's rounds); a batch that is being delivered holds up everybody, so its receivers have
- * accounts here, in real time: a window costs 10 µs, or 300 if the one it replaces was full of
- * pages. Frames beyond that are dropped, as if there were no window left: but only where somebody
- * else waits, since an honest guest's buffers may lie scattered over all of a large memory.
+ * Answers the firmware's misses. A sending ring pays for its own misses with its turns (see the
+ * firmware's rounds). A batch that is being delivered holds up everyone, so its receivers are
+ * charged here, in measured CPU time: a window costs 10 µs, or 300 µs if the one it replaces was
+ * full of pages. Frames beyond the limit are dropped as if no window were free, but only while
+ * another ring waits: an honest guest's buffers may be scattered over all of a large memory.
  */
 export class Misses {
   readonly #windows: Pick<Windows, 'resolve'>;
@@ -49,7 +49,7 @@ export class Misses {
   readonly #clocks: MissClocks;
   readonly #spent = new Float64Array(FUNCTION_COUNT_MAX);
   #periodStart: number;
-  /** When the batch in hand first waited, in CPU time; −1: there is none. */
+  /** CPU time at which the current batch first waited; −1: no batch waits. */
   #batchStart = -1;
 
   constructor(
@@ -66,7 +66,9 @@ export class Misses {
     this.#view = new DataView(buffer);
   }
 
-  /** The sender of the next batch, or a request, lacks a window: opens it or says why not. */
+  /**
+   * The sender of the next batch, or a request, lacks a window: opens it, or notes why it cannot.
+   */
   resolve(): void {
     const registers = this.#registers;
     const owner = registers[REGISTER_MISS_FUNCTION / 4] ?? 0;
@@ -82,7 +84,7 @@ export class Misses {
     }
   }
 
-  /** A receiver of the batch in hand lacks a window. */
+  /** A receiver of the current batch lacks a window. */
   resolveDelivery(): void {
     const owner = this.#registers[REGISTER_MISS_FUNCTION / 4] ?? 0;
     const start = this.#clocks.cpu();
@@ -97,7 +99,7 @@ export class Misses {
     this.#spent[owner] = (this.#spent[owner] ?? 0) + this.#clocks.cpu() - start;
   }
 
-  /** 0 while there is time left; nobody's rings are looked at before an account is used up. */
+  /** Returns 0 while there is time left. Checks other rings only once an account is used up. */
   #exhausted(owner: number, batchMicroseconds: number): number {
     if (batchMicroseconds > LONE_BATCH_MICROSECONDS_MAX) return EXHAUSTED_FOR_BATCH;
     const isBatchLong = batchMicroseconds > BATCH_MICROSECONDS_MAX;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Pace, type Rest } from './pace.ts';
 
-/** A pace with a clock that each look moves on by so many microseconds a turn. */
+/** A pace whose clock advances by this much with each spin turn. */
 function paceOf(microsecondsPerTurn: number) {
   const machine = { time: 0, isBusy: false, looks: 0, sentBytes: 0 };
   const pace = new Pace({
@@ -12,13 +12,13 @@ function paceOf(microsecondsPerTurn: number) {
     },
     sentBytes: () => machine.sentBytes,
   });
-  /** Looks until it is time for something else. */
+  /** Spins until another kind of rest is due. */
   const next = (): Rest => {
     let rest = pace.rest();
     for (; rest === 'look'; rest = pace.rest()) machine.time += microsecondsPerTurn;
     return rest;
   };
-  /** Microseconds that it looks before it would sleep. */
+  /** Microseconds of spinning before a sleep. */
   const spin = (): number => {
     const started = machine.time;
     expect(next()).toBe('sleep');
@@ -31,7 +31,7 @@ function paceOf(microsecondsPerTurn: number) {
   return { pace, spin, next, send, machine };
 }
 
-/** It has learned to look for long. */
+/** A pace that has learned to spin for long. */
 function patientPace() {
   const parts = paceOf(0.1);
   for (let i = 0; i < 20; i++) parts.pace.slept(100);
@@ -39,13 +39,13 @@ function patientPace() {
 }
 
 describe('the pace of an idle processor', () => {
-  it('begins with a short look', () => {
+  it('begins with a short spin', () => {
     const { spin } = paceOf(0.1);
     expect(spin()).toBeGreaterThanOrEqual(30);
     expect(paceOf(0.1).spin()).toBeLessThan(40);
   });
 
-  it('looks for longer after sleeps that ended soon, up to a bound', () => {
+  it('spins longer after sleeps that ended soon, up to a bound', () => {
     const { pace, spin } = paceOf(0.1);
     const first = spin();
     pace.slept(100);
@@ -54,13 +54,13 @@ describe('the pace of an idle processor', () => {
     expect(spin()).toBeLessThan(300);
   });
 
-  it('is short again after long sleeps', () => {
+  it('spins briefly again after long sleeps', () => {
     const { pace, spin } = patientPace();
     for (let i = 0; i < 20; i++) pace.slept(50000);
     expect(spin()).toBeLessThan(40);
   });
 
-  it('looks for longer after much work, in proportion and up to a bound', () => {
+  it('spins longer after much work, in proportion and up to a bound', () => {
     const { pace, spin, machine, send } = paceOf(1);
     const spinAfter = (microseconds: number) => {
       pace.slept(50000);
@@ -75,7 +75,7 @@ describe('the pace of an idle processor', () => {
     expect(spinAfter(100)).toBeLessThan(50);
   });
 
-  it('begins anew with every turn that has work in it', () => {
+  it('starts over with every turn that has work', () => {
     const { pace } = paceOf(0);
     for (let i = 0; i < 1000; i++) {
       pace.worked();
@@ -84,8 +84,8 @@ describe('the pace of an idle processor', () => {
   });
 });
 
-describe('the pace of a processor whose core others want', () => {
-  it('sleeps at once, however soon its sleeps end', () => {
+describe('the pace of a processor on a contested core', () => {
+  it('sleeps almost immediately, however soon its sleeps end', () => {
     const { pace, spin, machine } = patientPace();
     machine.isBusy = true;
     expect(spin()).toBeLessThan(20);
@@ -94,7 +94,7 @@ describe('the pace of a processor whose core others want', () => {
     expect(spin()).toBeGreaterThan(200);
   });
 
-  it('notices who comes while it looks', () => {
+  it('notices a thread that arrives while it spins', () => {
     const { pace, machine } = patientPace();
     while (machine.time < 100) {
       expect(pace.rest()).toBe('look');
@@ -105,14 +105,14 @@ describe('the pace of a processor whose core others want', () => {
     expect(machine.time).toBeLessThan(120);
   });
 
-  it('asks the kernel now and then, not at each turn', () => {
+  it('asks the kernel occasionally, not each turn', () => {
     const { spin, machine } = patientPace();
     spin();
     expect(machine.looks).toBeGreaterThan(10);
     expect(machine.looks).toBeLessThan(30);
   });
 
-  it('naps while much is sent, and sleeps when nothing came of a nap', () => {
+  it('naps while much is sent, and sleeps if a nap brought nothing', () => {
     const { next, send, machine } = patientPace();
     machine.isBusy = true;
     send(60_000);
@@ -122,7 +122,7 @@ describe('the pace of a processor whose core others want', () => {
     expect(next()).toBe('sleep');
   });
 
-  it('never naps after a question or an answer', () => {
+  it('never naps after a request or a response', () => {
     const { next, send, machine } = patientPace();
     machine.isBusy = true;
     for (let i = 0; i < 10; i++) {
@@ -131,7 +131,7 @@ describe('the pace of a processor whose core others want', () => {
     }
   });
 
-  it('goes on with naps while the kernel names nobody for a moment', () => {
+  it('keeps napping while the kernel briefly sees no other thread', () => {
     const { next, send, machine } = patientPace();
     machine.isBusy = true;
     for (let i = 0; i < 4; i++) {
@@ -145,7 +145,7 @@ describe('the pace of a processor whose core others want', () => {
     }
   });
 
-  it('is not taken in by a thread of the kernel that runs for a moment', () => {
+  it('ignores a kernel thread that runs for a moment', () => {
     const { pace, send, machine } = patientPace();
     send(60_000);
     machine.isBusy = true;
@@ -171,7 +171,7 @@ describe('the pace of a processor whose core others want', () => {
     expect(next()).toBe('nap');
   });
 
-  it('lets senders wait during naps, but for few turns, and not into a sleep', () => {
+  it('puts off senders’ interrupts during naps, for a few turns and never into a sleep', () => {
     const { pace, next, send, machine } = patientPace();
     machine.isBusy = true;
     expect(pace.putsOff).toBe(false);
@@ -183,7 +183,7 @@ describe('the pace of a processor whose core others want', () => {
       heard.push(!pace.putsOff);
       expect(next()).toBe('nap');
     }
-    // From one time that they hear to the next.
+    // From one interrupt for senders to the next.
     expect(heard.indexOf(true)).toBeLessThanOrEqual(8);
     expect(heard.filter(Boolean).length).toBeGreaterThanOrEqual(4);
     expect(heard.filter(Boolean).length).toBeLessThan(10);

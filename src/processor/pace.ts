@@ -1,55 +1,60 @@
 import { elapsedMicroseconds } from '../os/clock.ts';
 
-// Times are whole microseconds: fractions would be put on the heap.
+// Times are whole microseconds. V8 would put fractions on the heap.
 
-/** What a busy guest takes between bursts. Less costs sleeps, more idle CPU time. */
+/**
+ * The gap between bursts of a busy guest. A shorter spin costs sleeps, a longer one idle CPU time.
+ */
 const SPIN_MIN = 30;
-/** About what it costs to sleep and be woken: nothing is gained by looking for longer. */
+/** About the cost of a sleep and a wake-up. A longer spin gains nothing. */
 const SPIN_MAX = 240;
 /**
- * Whoever was busy for long may look for longer, one part in so many of that time, up to a
- * millisecond: a gap in heavy traffic is a guest whose core was away for a moment, and a switch
- * that sleeps then fills the guest's ring while it is woken.
+ * After t µs of work, the processor may spin for t / SPIN_SHARE, at most SPIN_BUSY_MAX. A gap in
+ * heavy traffic means that the guest lost its core for a moment. If the switch slept then, the
+ * guest's ring would fill up before it is awake again.
  */
 const SPIN_SHARE = 20;
 const SPIN_BUSY_MAX = 1000;
-/** Between two looks at whether others want the core: 2 µs each. */
+/** Between two checks whether other threads want the core. A check costs 2 µs. */
 const CONTEST_LOOK = 10;
-/** Until a look that found others is confirmed: the kernel's own threads are gone. */
+/** Until a positive check is repeated. The kernel's own threads are gone after that time. */
 const CONTEST_CONFIRM = 5;
-/** Looks of late that found others: so many make a core contested, and more are not remembered. */
+/** Score at which recent checks make a core contested, and where the score ends. */
 const CONTESTED_SCORE = 2;
 const CONTEST_SCORE_MAX = 4;
-/** Bytes since the last rest: less is a question or an answer, which a nap would only delay. */
+/**
+ * Bytes sent since the last rest that make traffic bulk. Less is a request or a response, which a
+ * nap would only delay.
+ */
 const BULK_BYTES = 4096;
-/** Turns with work whose senders hear of it later, while naps go on. */
+/** Turns with work for which senders' interrupts are put off while naps continue. */
 const PUT_OFF_TURNS = 8;
-/** Turns between two looks at the clock: with many rings each takes a while. */
+/** Turns between two clock readings. Not more, because turns take a while with many rings. */
 const CLOCK_TURNS = 16;
 
-/** Less than a guest under TCG takes for a super-frame. */
+/** Less than a guest under TCG needs for one super-frame. */
 export const NAP_MICROSECONDS = 60;
 
-/** What a pace must know of the machine and the processor. */
+/** What the pace must know about the machine and the processor. */
 export interface Surroundings {
   /** Microseconds of a monotonic clock, modulo 2^32. */
   now(): number;
   /** Whether more threads want to run than there are cores. */
   isContested(): boolean;
-  /** Bytes that guests sent so far, modulo 2^32. */
+  /** Bytes that guests have sent so far, modulo 2^32. */
   sentBytes(): number;
 }
 
 export type Rest = 'look' | 'nap' | 'sleep';
 
 /**
- * What a processor does that finds nothing to do: it goes on looking for a while, and then sleeps.
- * As KVM's halt polling: a sleep that ended soon should not have been one, so the next look is
- * longer; after a long one it is short again; and where somebody else wants the core (the guest
- * whose answer is waited for, as likely as not) there is next to none.
+ * What a processor does when it finds no work: it spins for a while, then sleeps. This works like
+ * KVM's halt polling. A sleep that ended soon should not have happened, so the next spin is longer;
+ * after a long sleep it is short again. If another thread wants the core (probably the guest whose
+ * response is awaited), there is hardly any spin.
  *
- * While much flows there, a short nap is better than a sleep: the guests need not kick, and those
- * that send hear of several frames at once.
+ * On a contested core with bulk traffic, a short nap is better than a sleep: guests need not kick,
+ * and senders get one interrupt for several frames.
  */
 export class Pace {
   readonly #surroundings: Surroundings;
@@ -57,9 +62,9 @@ export class Pace {
   #idleTurns = 0;
   #idleSince = 0;
   #awakeSince: number;
-  /** Microseconds from the beginning of the rest. */
+  /** Microseconds since the beginning of the rest. */
   #nextLook = 0;
-  /** Up with each look that found others, down with each that found nobody. */
+  /** Goes up with each check that found other threads, and down with each that found none. */
   #contestScore = 0;
   #sentBeforeRest = 0;
   #hasNapped = false;
@@ -70,18 +75,18 @@ export class Pace {
     this.#awakeSince = surroundings.now();
   }
 
-  /** After a turn with work in it. */
+  /** After a turn with work. */
   worked(): void {
     this.#idleTurns = 0;
     if (this.#putOffTurns > 0) this.#putOffTurns -= 1;
   }
 
-  /** True while those who send need not hear of it at once. */
+  /** True while senders can wait for their interrupts. */
   get putsOff(): boolean {
     return this.#putOffTurns > 0;
   }
 
-  /** After a turn without. */
+  /** After a turn without work. */
   rest(): Rest {
     this.#idleTurns += 1;
     if (this.#idleTurns === 1) this.#begin();
@@ -92,7 +97,7 @@ export class Pace {
     return this.#lookForOthers(idle) ? this.#end(this.#isBulk() ? 'nap' : 'sleep') : 'look';
   }
 
-  /** After a sleep of so many microseconds. */
+  /** After a sleep of this length. */
   slept(microseconds: number): void {
     const factor = microseconds < SPIN_MAX ? 2 : 0.5;
     const wanted = this.#spinMicroseconds * factor;
@@ -109,14 +114,15 @@ export class Pace {
   #begin(): void {
     this.#idleSince = this.#surroundings.now();
     const mayNap = this.#hasNapped || this.#isBulk();
-    // Bulk traffic on a contested core: every moment of looking is taken from a guest.
+    // Bulk traffic on a contested core: every moment of spinning is taken from a guest.
     const isUrgent = mayNap && this.#contestScore >= CONTESTED_SCORE;
     this.#nextLook = isUrgent ? 0 : CONTEST_LOOK;
   }
 
   /**
-   * One look alone says little: a thread of the kernel that ran for a moment must not send a
-   * processor to sleep that has its core for itself, nor its absence keep guests waiting.
+   * A single check says little. A kernel thread that runs for a moment must not send a processor to
+   * sleep that has its core to itself, and a momentary gap must not make it spin at the guests'
+   * expense.
    */
   #lookForOthers(idle: number): boolean {
     const isContested = this.#surroundings.isContested();

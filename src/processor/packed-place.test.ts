@@ -11,7 +11,7 @@ const SIZE = 8;
 const EVENT = SIZE * 16;
 const USED_ODD_LAP = PACKED_F_AVAIL | PACKED_F_USED;
 
-/** A ring with these flags in its slots, each of which a driver has written to. */
+/** A ring with these flags in its slots. A driver has written to each slot. */
 function ringOf(flags: readonly number[]): DataView {
   const view = new DataView(new ArrayBuffer(EVENT + 4));
   flags.forEach((one, slot) => {
@@ -22,7 +22,7 @@ function ringOf(flags: readonly number[]): DataView {
 }
 
 describe('the note of a packed ring', () => {
-  it('is read as it was left, if the place can be on the ring', () => {
+  it('is read back as written, if the position fits the ring', () => {
     const view = ringOf([]);
     expect(notedPlace(view, EVENT, SIZE)).toBeNull();
     leaveNote(view, EVENT, 5 | PACKED_WRAP);
@@ -39,21 +39,21 @@ describe('a packed ring without a note', () => {
   const secondLap = [...Array(5).fill(0), ...Array(3).fill(USED_ODD_LAP)];
   const chains = [USED_ODD_LAP, ...Array(7).fill(PACKED_F_AVAIL)];
 
-  /** Used and made available once more: what a receive ring looks like. */
+  /** Used and made available again, as on a receive ring. */
   const filledAgain = [...Array(5).fill(PACKED_F_USED), ...Array(3).fill(PACKED_F_AVAIL)];
   const filledTwice = [...Array(5).fill(PACKED_F_AVAIL), ...Array(3).fill(PACKED_F_USED)];
-  /** Two of this lap, then the rest of a chain of the last one, and another whole. */
+  /** Two of this lap, then the rest of a chain of the previous lap, and another whole chain. */
   const rest = [PACKED_F_AVAIL | DESCRIPTOR_F_NEXT, PACKED_F_AVAIL];
   const chainsLeft = [0, PACKED_F_USED, ...rest, USED_ODD_LAP, ...rest, USED_ODD_LAP];
 
   it.each([
-    ['a driver has just made', fresh, PACKED_WRAP],
-    ['a driver has filled', ringOf(available), PACKED_WRAP],
-    ['stands in its first lap', ringOf(firstLap), 5 | PACKED_WRAP],
-    ['stands in its second lap', ringOf(secondLap), 5],
-    ['stands in its second lap, behind chains', ringOf(chainsLeft), 2],
+    ['has just been created', fresh, PACKED_WRAP],
+    ['has been filled', ringOf(available), PACKED_WRAP],
+    ['is in its first lap', ringOf(firstLap), 5 | PACKED_WRAP],
+    ['is in its second lap', ringOf(secondLap), 5],
+    ['is in its second lap, after chains', ringOf(chainsLeft), 2],
     ['begins its third lap', ringOf(Array(SIZE).fill(0)), PACKED_WRAP],
-  ])('goes on where it is said to stand: one that %s', (_, view, place) => {
+  ])('resumes at the claimed position if it %s', (_, view, place) => {
     expect(isServedBeyond(view, 0, SIZE, place)).toBe(false);
   });
 
@@ -64,8 +64,8 @@ describe('a packed ring without a note', () => {
     ['in its second lap', ringOf(secondLap), PACKED_WRAP],
     ['in its first lap, filled again', ringOf(filledAgain), PACKED_WRAP],
     ['in its second lap, filled again', ringOf(filledTwice), PACKED_WRAP],
-    ['in its second lap, said to be there', ringOf(secondLap), 2],
-  ])('cannot go on where it began: one %s', (_, view, place) => {
+    ['in its second lap, at a claimed position', ringOf(secondLap), 2],
+  ])('cannot resume where it began: one %s', (_, view, place) => {
     expect(isServedBeyond(view, 0, SIZE, place)).toBe(true);
   });
 });

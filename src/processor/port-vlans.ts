@@ -2,7 +2,7 @@ import { isInVlans, type VlanSettings, writePortWord, writeVlanSet } from '../st
 import type { Fabric } from './fabric.ts';
 import { forgetPort } from './forget-port.ts';
 
-/** The VLANs of a port that no ring serves yet. */
+/** Sets the VLANs of a port that no ring serves yet. */
 export function initVlans(fabric: Fabric, port: number, settings: VlanSettings): void {
   const { shared } = fabric;
   writePortWord(shared.view, shared.portOffset(port), settings);
@@ -10,9 +10,9 @@ export function initVlans(fabric: Fabric, port: number, settings: VlanSettings):
 }
 
 /**
- * Moves a running port to other VLANs. First it is in none; when every processor has finished the
- * batch in which it still was, what the MAC table knew of it is forgotten, and it comes back: no
- * frame sees half of two configurations.
+ * Moves a running port to other VLANs. The port first leaves all VLANs. Once every processor has
+ * finished the batch in which the port was still a member, the port's entries in the MAC table are
+ * removed and it joins its new VLANs. So no frame sees a mix of two configurations.
  */
 export async function changeVlans(
   fabric: Fabric,

@@ -13,7 +13,7 @@ import type { FunctionView, RingView } from './function-view.ts';
 import type { Message } from './mailbox.ts';
 import { ProcessorSet } from './processor-set.ts';
 
-/** What the set asks of a VF, with its calls noted. */
+/** A VF as the set sees it. Records the calls. */
 class FakeVf {
   readonly name = 'vf';
   readonly number: number;
@@ -22,7 +22,7 @@ class FakeVf {
   readonly faults: [queue: number, reason: string][] = [];
   readonly asides: string[] = [];
   rings: RingView[] = [];
-  /** Times that a processor was to be told of it. */
+  /** Times that it was described to a processor. */
   views = 0;
 
   constructor(number: number, processor: number) {
@@ -56,12 +56,12 @@ class FakeVf {
 
 let vfs: FakeVf[];
 let set: ProcessorSet;
-/** What its supervisor takes for the time. */
+/** The supervisor's clock. */
 let now: number;
-/** How long it has waited before replacements. */
+/** The supervisor's waits before replacements, in ms. */
 let waits: number[];
 let broken: string[];
-/** Resolves when a wait begins; the wait ends when the test says so. */
+/** Ends the current wait. */
 let endWait: () => void;
 let onWait: () => void;
 
@@ -94,27 +94,27 @@ beforeEach(async () => {
 
 afterEach(() => set.stop());
 
-/** What is posted to a processor that dies resolves when another one is there and brought up. */
+/** A message to a dying processor resolves once its replacement has been brought up. */
 async function trap(ring: RingOnProcessor): Promise<void> {
   await set.post(1, ring.injectTrap);
   while (await set.post(1, { kind: 'settle' }));
 }
 
 describe('a set of processors', () => {
-  it('posts to one, broadcasts to all, and knows no other', async () => {
+  it('posts to one, broadcasts to all, and answers false for an unknown one', async () => {
     expect(set.processorCount).toBe(2);
     expect(await set.post(1, { kind: 'set-mac-age', seconds: 10 })).toBe(true);
     await set.broadcast({ kind: 'set-mac-age', seconds: 10 });
     expect(await set.post(2, { kind: 'set-mac-age', seconds: 10 })).toBe(false);
   });
 
-  it('gives a new VF to the processor with the fewest', () => {
+  it('assigns a new VF to the processor with the fewest', () => {
     expect(set.leastLoaded()).toBe(1);
     vfs.push(new FakeVf(3, 1), new FakeVf(4, 1));
     expect(set.leastLoaded()).toBe(0);
   });
 
-  it('counts restarts and VFs in its figures', () => {
+  it('counts restarts and VFs in its stats', () => {
     expect(set.stats().map(({ index, restarts, vfs: count }) => [index, restarts, count])).toEqual([
       [0, 0, 2],
       [1, 0, 1],
@@ -139,7 +139,7 @@ describe('a set of processors', () => {
     ring.close();
   });
 
-  it('sets a VF aside that it cannot attach again, and attaches the others', async () => {
+  it('sets aside a VF that it cannot attach again, and attaches the others', async () => {
     const [, vf] = vfs;
     const ring = new RingOnProcessor(set.shared, 1);
     await set.post(1, ring.attach);
@@ -154,7 +154,7 @@ describe('a set of processors', () => {
 });
 
 describe('a processor that dies without a ring to blame', () => {
-  /** As a bug of ours would end it. Resolves when it is running again, or given up. */
+  /** Kills it like a bug of ours would. Resolves when it runs again or has been given up. */
   async function kill(): Promise<void> {
     inBackground('kill', set.post(1, undefined as unknown as Message));
     await until(() => set.healthOf(1).state !== 'running');
@@ -163,7 +163,7 @@ describe('a processor that dies without a ring to blame', () => {
 
   const until = (isTrue: () => boolean) => waitUntil(isTrue, () => set.healthOf(1));
 
-  it('is replaced, at once and then after longer and longer waits', async () => {
+  it('is replaced, immediately at first and then after longer and longer waits', async () => {
     for (let death = 0; death < 3; death++) await kill();
     expect(set.healthOf(1)).toEqual({ state: 'running' });
     expect(waits).toEqual([100, 200]);
@@ -187,7 +187,7 @@ describe('a processor that dies without a ring to blame', () => {
     expect(await set.post(1, { kind: 'set-mac-age', seconds: 10 })).toBe(true);
   });
 
-  it('too often is given up: the ports that it served say so, and no other', async () => {
+  it('is given up after too many deaths, and only what it served is set aside', async () => {
     for (let death = 0; death <= DEATHS_MAX; death++) await kill();
     const reason = expect.stringMatching(/^processor 1 keeps dying: /);
     expect(set.healthOf(1)).toEqual({ state: 'broken', reason });
@@ -198,7 +198,7 @@ describe('a processor that dies without a ring to blame', () => {
     expect(set.leastLoaded(), 'though it has more VFs').toBe(0);
   });
 
-  it('a few times in a period is not given up, however long the NIC runs', async () => {
+  it('is not given up after a few deaths per period, however long the NIC runs', async () => {
     for (let death = 0; death < DEATHS_MAX + 2; death++) {
       await kill();
       now += PERIOD_MS / 2;
@@ -207,7 +207,7 @@ describe('a processor that dies without a ring to blame', () => {
     expect(vfs.flatMap(({ asides }) => asides)).toEqual([]);
   });
 
-  it('and cannot be created again is tried as often, then given up', async () => {
+  it('is retried as often if it cannot be created again, then given up', async () => {
     const failing = vi.spyOn(c, 'eventfd').mockImplementation(() => {
       throw new Error('eventfd failed: EMFILE');
     });

@@ -25,11 +25,11 @@ import { PROCESSOR_COUNTERS, type ProcessorStats, WINDOW_COUNTERS } from './stat
 interface Owner {
   /** VFs, other functions, and uplinks. */
   functions(): NicFunction[];
-  /** An uplink's wire moves nothing any more. */
+  /** An uplink's wire no longer moves anything. */
   onUplinkLost(port: number, reason: string): void;
-  /** Two uplinks lead into one network. */
+  /** Two uplinks lead to the same network. */
   onUplinkLoop(port: number, other: number): void;
-  /** A processor has died for good. Functions that it served are set aside. */
+  /** A processor has died for good. The functions it served are set aside. */
   onBroken(reason: string): void;
 }
 
@@ -61,14 +61,14 @@ interface Settings {
   /** One for each processor, or none. */
   processorCpus: readonly number[];
   macAgeSeconds: number;
-  /** What the processors of a NIC have shared that this one goes on from. */
+  /** Shared state left by the processors of another NIC, which this one takes over. */
   sharedFd?: number | undefined;
 }
 
 /**
- * The processors of a NIC and their supervisor: a thread that traps or dies is replaced, and every
- * VF attached to the new one. The ring it trapped on stays stopped; all others go on where they
- * stood.
+ * The processors of a NIC and their supervisor. A thread that traps or dies is replaced, and every
+ * VF is attached to the new one. The ring that trapped stays stopped; all others continue where
+ * they were.
  */
 export class ProcessorSet implements Fabric {
   readonly shared: SharedState;
@@ -79,7 +79,7 @@ export class ProcessorSet implements Fabric {
   readonly #createProcessor: CreateProcessor;
   readonly #firmware = readFirmware();
   readonly #processors: ProcessorHandle[] = [];
-  /** Of each: resolves when the processor that is there now, if any, is up to date. */
+  /** By processor: resolves when the current processor, if there is one, is up to date. */
   readonly #recoveries: Promise<void>[] = [];
   readonly #reservedCpus = new ReservedCpus();
   readonly #restarts: number[] = [];
@@ -111,12 +111,12 @@ export class ProcessorSet implements Fabric {
     return this.#raiser;
   }
 
-  /** Throws an OperatorError if a processor may not run where it should. */
+  /** Throws an OperatorError if a processor may not run on its CPU. */
   async start(): Promise<void> {
     this.#raiser = new Raiser(this.shared.fd);
-    // Before there are processors: threads that begin later run where this one does.
+    // Before any processor starts, because new threads inherit this thread's CPUs.
     this.#reservedCpus.reserve(this.#settings.processorCpus);
-    // Those who held a lock are gone.
+    // The holders of these locks are gone.
     for (let index = 0; index < this.#settings.processors; index++) this.shared.freeLocks(index);
     for (let index = 0; index < this.#settings.processors; index++) {
       this.#restarts.push(0);
@@ -133,7 +133,7 @@ export class ProcessorSet implements Fabric {
     this.shared.close();
   }
 
-  /** The processors end. What they have shared stays open, for others. */
+  /** Ends the processors. Their shared state stays open for a successor. */
   async handOver(): Promise<void> {
     this.#isStopping = true;
     await Promise.all(this.#processors.map((processor) => processor.stop()));
@@ -153,7 +153,7 @@ export class ProcessorSet implements Fabric {
     await Promise.all(this.#processors.map((_, index) => this.post(index, message)));
   }
 
-  /** Resolves when another processor is in the place of one that has died, or none will be. */
+  /** Resolves when a dead processor has been replaced, or will not be. */
   async #recovered(index: number, dead: ProcessorHandle): Promise<void> {
     await dead.ended();
     let recovery: Promise<void> | undefined;
@@ -167,7 +167,7 @@ export class ProcessorSet implements Fabric {
     return this.#health[index] ?? { state: 'running' };
   }
 
-  /** The processor with the fewest VFs, of those that can have any. */
+  /** The processor with the fewest VFs, except those that are broken. */
   leastLoaded(): number {
     const loads = this.#processors.map((_, index) =>
       this.healthOf(index).state === 'broken' ? Number.MAX_SAFE_INTEGER : this.#load(index),
@@ -209,7 +209,7 @@ export class ProcessorSet implements Fabric {
         this.#functionOf(owner)?.onUntranslated?.(iova, access),
       onOutside: (owner, address) => this.#functionOf(owner)?.onOutside?.(address),
       onRequest: (ring, id, bytes, room) => {
-        // A function that is gone has no queue either: nobody waits for an answer.
+        // A function that is gone has no queue any more, so no guest waits for the answer.
         const answer = this.#ownerOf(ring)?.onRequest?.(bytes, room);
         const posting = answer?.then((bytes) =>
           this.post(index, { kind: 'answer-request', ring, id, answer: bytes }),
@@ -225,7 +225,7 @@ export class ProcessorSet implements Fabric {
   #replace(index: number, death: Death): void {
     if (this.#isStopping) return;
     this.#health[index] = { state: 'recovering', reason: death.message };
-    // Before all else: the others may wait for what it held, and would trap on the same ring.
+    // First of all: other processors may wait for its locks, and would trap on the same ring.
     if (death.ring >= 0) this.shared.markFaulted(death.ring);
     this.shared.freeLocks(index);
     this.#restarts[index] = (this.#restarts[index] ?? 0) + 1;
@@ -239,7 +239,7 @@ export class ProcessorSet implements Fabric {
     );
   }
 
-  /** Another one in the place of one that has died, unless it keeps dying. */
+  /** Replaces a processor that has died, unless it keeps dying. */
   async #recover(index: number, death: Death): Promise<void> {
     const wait = death.ring >= 0 ? 0 : this.#deaths[index]?.note(this.#clock.now());
     if (wait === null) {
@@ -251,12 +251,12 @@ export class ProcessorSet implements Fabric {
     try {
       await this.#begin(index);
     } catch (error) {
-      // Out of descriptors, say: as if it had died at once.
+      // Out of descriptors, for example. Counts as an immediate death.
       this.#replace(index, { ring: -1, message: (error as Error).message });
     }
   }
 
-  /** Starts a processor and posts all that it has to know. Throws if there can be none. */
+  /** Starts a processor and posts all that it has to know. Throws if it cannot be created. */
   #begin(index: number): Promise<void> {
     const processor = this.#create(index);
     this.#processors[index] = processor;
@@ -273,15 +273,15 @@ export class ProcessorSet implements Fabric {
     };
     await bringUp(this.#owner.functions(), { index, shared, raiser, post });
     if (hasDied)
-      await processor.ended(); // and it is being replaced
+      await processor.ended(); // it is being replaced
     else if (this.#processors[index] === processor) this.#health[index] = { state: 'running' };
   }
 
-  /** The NIC goes on with the processors that it has; who needs this one is told so. */
+  /** The NIC continues with its other processors. Functions that need this one are told. */
   #giveUp(index: number, reason: string): void {
     this.#health[index] = { state: 'broken', reason };
     const served = this.#owner.functions().filter((one) => one.isServedBy(index));
-    // Not part of the recovery: what they post to this processor waits for that.
+    // Not part of the recovery, because messages they post to this processor wait for it.
     const telling = everyStep('set the functions of a processor aside', [
       ...served.map((one) => () => one.setAside(reason)),
       () => this.#owner.onBroken(reason),

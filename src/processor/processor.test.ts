@@ -49,7 +49,7 @@ afterEach(async () => {
 });
 
 describe('a processor', () => {
-  it('starts, answers what is posted in order, and stops', async () => {
+  it('starts, answers messages in order, and stops', async () => {
     start();
     await processor.started();
     const answers = await Promise.all([
@@ -66,7 +66,7 @@ describe('a processor', () => {
     ).toBe(false);
   });
 
-  it('takes messages that were posted before it had started', async () => {
+  it('takes messages that were posted before it started', async () => {
     start();
     expect(await processor.post({ kind: 'set-mac-age', seconds: 10 })).toBe(true);
   });
@@ -80,7 +80,7 @@ describe('a processor', () => {
     while (sleeps() === before) await processor.post({ kind: 'set-mac-age', seconds: 10 });
   });
 
-  it('tells what a message failed of, and lives on', async () => {
+  it('reports why a message failed, and keeps running', async () => {
     start();
     await processor.started();
     const broken = { kind: 'attach-ring', ring: 1, pins: {} } as unknown as Message;
@@ -88,19 +88,19 @@ describe('a processor', () => {
     expect(await processor.post({ kind: 'set-mac-age', seconds: 10 })).toBe(true);
   });
 
-  it('tells by its number which fault of a ring a message met', async () => {
+  it('reports a ring fault by its number', async () => {
     start();
     await processor.started();
     const ring = new RingOnProcessor(shared, 3);
     shared.setRingField(ring.number, RING_FLAGS, RING_F_PACKED);
-    // Its second descriptor is used, and there is no note of where the ring stands.
+    // Its second descriptor is used, and there is no note of the ring's position.
     const flags = new Uint16Array([PACKED_F_AVAIL | PACKED_F_USED]);
     writeSync(ring.pins.descriptors.fd, flags, 0, 2, DESCRIPTOR_SIZE + PACKED_FLAGS);
     await expect(processor.post(ring.attach)).rejects.toMatchObject({ fault: RING_FAULT_PLACE });
     ring.close();
   });
 
-  it('that traps reports the ring, and answers false from then on', async () => {
+  it('reports the ring when it traps, and answers false from then on', async () => {
     start();
     await processor.started();
     const ring = new RingOnProcessor(shared, 3);
@@ -111,13 +111,13 @@ describe('a processor', () => {
     ring.close();
   });
 
-  it('refuses what is no firmware', async () => {
+  it('refuses what is not firmware', async () => {
     start(new Uint8Array([0, 1, 2]));
     await expect(processor.started()).rejects.toThrow(/WebAssembly.Module/);
     expect((await death).ring).toBe(-1);
   });
 
-  it('refuses a firmware that was built from another layout', async () => {
+  it('refuses firmware that was built from another layout', async () => {
     // (module (import "env" "memory" (memory 65536 65536)) (global (export "layoutHash") i32 7))
     const hex = [
       '0061736d01000000',
@@ -130,7 +130,7 @@ describe('a processor', () => {
     await death;
   });
 
-  it('gives its descriptors back', async () => {
+  it('closes its descriptors', async () => {
     start();
     await processor.started();
     const running = openFdCount();

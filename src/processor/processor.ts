@@ -8,27 +8,27 @@ import { type Watch, watchProcessor } from '../watchdog/watchdog.ts';
 import { layoutHash } from './layout-hash.ts';
 import { errorOf, type Message, type ProcessorOptions, type Report } from './mailbox.ts';
 
-/** How a processor's thread came to its end. */
+/** How a processor's thread ended. */
 export interface Death {
-  /** The ring it worked on, if it trapped; −1 if our own code failed. */
+  /** The ring being served when it trapped; −1 if our own code failed. */
   ring: number;
   message: string;
 }
 
 export interface ProcessorListener {
-  /** What a ring is called. */
+  /** Name of a ring for messages. */
   describeRing(ring: number): string;
   onRingFault(ring: number, fault: number): void;
-  /** A guest has a request; its answer is posted as `answer-request`. */
+  /** A guest has a request. Its answer is posted as `answer-request`. */
   onRequest(ring: number, id: number, bytes: Uint8Array | null, room: number): void;
-  /** An uplink's wire moves nothing any more. */
+  /** An uplink's wire no longer moves anything. */
   onUplinkLost(port: number, reason: string): void;
-  /** Two uplinks lead into one network. */
+  /** Two uplinks lead to the same network. */
   onUplinkLoop(port: number, other: number): void;
-  /** A guest behind an IOMMU names an address that nothing is known of. */
+  /** A guest behind an IOMMU names an address that has no known translation. */
   onUntranslated(owner: number, iova: bigint, access: number): void;
   onOutside(owner: number, address: bigint): void;
-  /** The thread has ended without being asked to. */
+  /** The thread ended without being told to. */
   onDeath(death: Death): void;
 }
 
@@ -43,28 +43,28 @@ export interface ProcessorSettings {
 type Settle = (result: boolean) => void;
 type Fail = (error: Error) => void;
 
-/** Node joins its threads when it exits, and waits for ever for one that sleeps in the kernel. */
+/** When Node exits, it joins its threads, and waits forever for one that sleeps in the kernel. */
 const alive = new Set<Processor>();
 process.once('exit', () => {
   for (const processor of alive) inBackground('stop a processor', processor.stop());
   for (const processor of alive) processor.awaitEnd();
 });
 
-/** What the supervisor needs of a processor. */
+/** What the supervisor needs from a processor. */
 export interface ProcessorHandle {
-  /** Resolves once the firmware is loaded and the thread is watched; rejects if it cannot be. */
+  /** Resolves once the firmware is loaded and the thread is watched. Rejects if that fails. */
   started(): Promise<void>;
   /**
-   * Posts a message; resolves with its answer, with false if the thread dies first. Rejects if the
-   * message failed.
+   * Posts a message. Resolves with its answer, or with false if the thread dies first. Rejects if
+   * the message failed.
    */
   post(message: Message): Promise<boolean>;
-  /** Resolves when the thread has ended and its listener has heard of that. */
+  /** Resolves when the thread has ended and its listener has been told. */
   ended(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** The control plane's handle of one processor thread: posts messages and awaits their answers. */
+/** The control plane's handle of one processor thread. Posts messages and awaits their answers. */
 export class Processor implements ProcessorHandle {
   readonly index: number;
   readonly #shared: SharedState;
@@ -105,7 +105,7 @@ export class Processor implements ProcessorHandle {
       this.#worker.once('error', fail);
     });
     this.#started = loaded.then(() => this.#watch.begun);
-    this.#started.catch(() => undefined); // told through `onDeath`, too, once it runs
+    this.#started.catch(() => undefined); // once it runs, `onDeath` reports the same
     this.#worker.on('message', (report: Report) => this.#receive(report));
     this.#worker.on('error', (error) => {
       this.#death ??= { ring: -1, message: error.message };
@@ -127,7 +127,7 @@ export class Processor implements ProcessorHandle {
     return this.#ended;
   }
 
-  /** What is posted before the thread runs waits for it. */
+  /** A message posted before the thread runs waits for it. */
   post(message: Message): Promise<boolean> {
     if (this.#death !== null || this.#isStopping) return Promise.resolve(false);
     this.#lastId += 1;
@@ -149,7 +149,7 @@ export class Processor implements ProcessorHandle {
     await this.#watch.end();
   }
 
-  /** For the last moment of a process: blocks until the thread, told to stop, has done so. */
+  /** For process exit: blocks until the thread, which has been told to stop, has ended. */
   awaitEnd(): void {
     this.#watch.awaitEnd();
   }
@@ -205,9 +205,7 @@ export class Processor implements ProcessorHandle {
   }
 }
 
-/**
- * Node 20 runs no TypeScript, so a checkout's sources use the worker that the build left in dist/.
- */
+/** Node 20 cannot run TypeScript, so a checkout uses the worker that the build left in dist/. */
 function workerUrl(): URL {
   const isSource = import.meta.url.endsWith('.ts');
   const path = isSource ? '../../dist/src/processor/worker.js' : './worker.js';

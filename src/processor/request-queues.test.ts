@@ -15,16 +15,16 @@ import type { Firmware } from './firmware.ts';
 import type { Report } from './mailbox.ts';
 import { RequestQueues } from './request-queues.ts';
 
-/** What one look may do, and what is to be caught does without end. */
+/** Limit of one look, and what counts as an endless one. */
 const LOOK_MAX = 20;
 const WITHOUT_END = 1000;
 
-/** Guests whose every request takes so many windows that are not open, and is broken then. */
+/** Guests whose every request needs `windows` windows that are not open, and is then broken. */
 class FakeFirmware {
   windows = 0;
-  /** What becomes of a request whose windows are all open. */
+  /** The result of a request whose windows are all open. */
   result = REQUEST_BROKEN;
-  /** Requests that each ring still has. */
+  /** Requests left on each ring. */
   readonly waiting = new Map<number, number>();
   readonly taken = new Map<number, number>();
   /** Rings that the next turn looks at. */
@@ -68,7 +68,7 @@ class FakeFirmware {
 }
 
 let firmware: FakeFirmware;
-/** CPU time that has passed, in µs. */
+/** CPU time so far, in µs. */
 let cpu = 0;
 let queues: RequestQueues;
 let reports: Report[];
@@ -80,7 +80,7 @@ beforeEach(() => {
   begin();
 });
 
-/** A processor begins: the first one, or another in its place. */
+/** Starts a processor: the first one, or a replacement. */
 function begin(): void {
   firmware = new FakeFirmware();
   const buffer = new ArrayBuffer(REQUEST_BASE + REQUEST_ANSWER + 64);
@@ -98,7 +98,7 @@ function begin(): void {
   );
 }
 
-/** The number of the first request queue. */
+/** The ring of the first request queue. */
 const RING = 100;
 
 function turn(): void {
@@ -118,18 +118,18 @@ function attach(count: number, requests: number): void {
   for (let vf = 0; vf < count; vf++) {
     queues.attach(RING + vf);
     firmware.waiting.set(RING + vf, requests);
-    firmware.unparkRings(RING + vf, 1); // whatever is attached is looked at
+    firmware.unparkRings(RING + vf, 1); // an attached ring is looked at
   }
 }
 
 describe('a look at the request queues', () => {
-  it.each([0, 1, 140])('ends soon, whatever one guest asks: %s missing windows each', (windows) => {
+  it.each([0, 1, 140])('is short, whatever one guest asks: %s missing windows each', (windows) => {
     firmware.windows = windows;
     attach(1, 10_000);
     for (let looks = 0; looks < 20; looks++) expect(look()).toBeLessThanOrEqual(LOOK_MAX);
   });
 
-  it('ends as soon when all guests ask at once, and each has its turn', () => {
+  it('is as short when all guests ask together, and each gets its turn', () => {
     attach(255, 3);
     expect(look()).toBeLessThanOrEqual(LOOK_MAX);
     expect(queues.isDue, 'there is more').toBe(true);
@@ -139,7 +139,7 @@ describe('a look at the request queues', () => {
     expect(queues.isDue).toBe(false);
   });
 
-  it('ends after a millisecond, however dear its windows are, and goes on where it was', () => {
+  it('ends after a millisecond, however expensive windows are, and resumes where it was', () => {
     firmware.windows = 4;
     attach(1, 2);
     const resolveMiss = firmware.resolveMiss.bind(firmware);
@@ -153,7 +153,7 @@ describe('a look at the request queues', () => {
     expect(firmware.taken.get(RING)).toBe(2);
   });
 
-  it('goes on with a request that needs more windows than a look may open', () => {
+  it('continues a request that needs more windows than one look may open', () => {
     firmware.windows = 60;
     attach(1, 1);
     for (let looks = 0; looks < 10; looks++) look();
@@ -161,7 +161,7 @@ describe('a look at the request queues', () => {
     expect(reports).toEqual([]);
   });
 
-  it('counts a missing window as a request: a guest has so many in its period', () => {
+  it('counts a missing window as a request, and limits a guest to so many per period', () => {
     firmware.windows = 9;
     attach(1, 10_000);
     for (let looks = 0; looks < 40; looks++) look();
@@ -171,7 +171,7 @@ describe('a look at the request queues', () => {
     expect(queues.isDue, 'nothing is due before its next period').toBe(false);
   });
 
-  it('stops the queue of a guest whose request never has its windows', () => {
+  it('stops the queue of a guest whose request never gets all its windows', () => {
     firmware.windows = Number.POSITIVE_INFINITY;
     attach(1, 1);
     const far = performance.now();
@@ -199,7 +199,7 @@ describe('a look at the request queues', () => {
     expect(firmware.taken.get(RING)).toBe(1);
   });
 
-  it('comes at once where a guest has kicked, and costs nothing for those that have not', () => {
+  it('comes soon for a guest that has kicked, and costs nothing for those that have not', () => {
     attach(255, 0);
     turn();
     const asking = RING + 17;
@@ -207,11 +207,11 @@ describe('a look at the request queues', () => {
     queues.wake(asking);
     look();
     expect(firmware.taken.get(asking)).toBe(1);
-    expect(firmware.looks, 'the request, and that there is no other').toBe(2);
+    expect(firmware.looks, 'one takes the request, one finds no other').toBe(2);
   });
 });
 
-it('an answer for a processor that has died fits no request of the one in its place', () => {
+it('an answer meant for a dead processor matches no request of its replacement', () => {
   const ask = (): number => {
     firmware.result = 0;
     attach(1, 1);

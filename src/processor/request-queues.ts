@@ -24,27 +24,27 @@ import type { Firmware } from './firmware.ts';
 import type { Report } from './mailbox.ts';
 import { ringRecordAt } from './ring-record-at.ts';
 
-/** The loop's rounds with work between two looks at rings whose guests have not kicked. */
+/** Busy rounds of the loop between two looks at queues whose guests have not kicked. */
 const POLL_ROUNDS = 64;
 
 /**
- * What one look may cost, over all guests: a request or a missing window each, some 10 µs. What is
- * left over waits for the next look, so that rings have a turn in between.
+ * Cost limit of one look, over all guests. Each request or missing window costs one, about 10 µs.
+ * The rest waits for the next look, so that rings get a turn in between.
  */
 const LOOK_COST_MAX = 16;
 
-/** And what it may take of the thread's own time, where windows are dear to the kernel. */
+/** CPU time limit of one look, in case the kernel makes windows expensive. */
 const LOOK_MICROSECONDS_MAX = 1000;
 
 /**
- * Windows that one request may miss: each descriptor in two, and some. Only a guest that moves its
- * buffers while they are looked at needs more.
+ * Windows that one request may miss: two for each descriptor, and some more. Only a guest that
+ * moves its buffers while they are read needs more.
  */
 const MISSES_MAX = 256;
 
 /**
- * Each request is work for the control plane, which no guest may have for itself; each window that
- * it misses is work for the processor, and counts as much.
+ * Cost limit per guest and period. Each request is work for the control plane, which no guest may
+ * monopolize. Each window that it misses is work for the processor, and counts as much.
  */
 const COST_PER_PERIOD_MAX = 100;
 const PERIOD_MILLISECONDS = 100;
@@ -53,18 +53,18 @@ const NOTHING = new Uint8Array(0);
 
 interface RequestQueue {
   readonly ring: number;
-  /** asked: the control plane has the request. answered: only its hand-over is left to do. */
+  /** asked: the control plane has the request. answered: the answer is ready to be delivered. */
   state: 'idle' | 'asked' | 'answered' | 'broken';
   /** There may be a request to take. */
   isDue: boolean;
   id: number;
-  /** Chain and addresses of the request under way. */
+  /** Chain and answer addresses of the current request. */
   readonly place: Uint8Array;
   answer: Uint8Array;
   periodStart: number;
   /** Requests and missing windows of this period. */
   spent: number;
-  /** Windows that the request in hand has missed. */
+  /** Windows that the current request has missed. */
   misses: number;
 }
 
@@ -76,9 +76,9 @@ interface Surroundings {
 }
 
 /**
- * The request queues of one processor, control queues and the like: takes requests, one at a time
- * from each guest, hands them to the control plane and their answers back. Seldom any work, and
- * never in a turn.
+ * The request queues of one processor, such as control queues. Takes requests, one at a time from
+ * each guest, passes them to the control plane, and returns the answers. There is rarely any work,
+ * and none of it is done within a turn.
  *
  *     kick ─► (a turn looks) ─► due ─► take ─► report ─► (control plane) ─► answer ─► finish ─► interrupt
  */
@@ -89,7 +89,7 @@ export class RequestQueues {
   readonly #noticed: Uint32Array;
   readonly #around: Surroundings;
   readonly #cpuMicroseconds: () => number;
-  /** By ring, and the same side by side: a look goes from where the last one stopped. */
+  /** By ring number; `#list` has the same queues. A look begins where the last one stopped. */
   readonly #queues = new Map<number, RequestQueue>();
   #list: RequestQueue[] = [];
   #next = 0;
@@ -97,13 +97,13 @@ export class RequestQueues {
   #lookStart = 0;
   readonly #countdown = new Countdown(POLL_ROUNDS);
   /**
-   * Starts where the clock stands: an answer that was meant for a processor that has died must not
-   * fit a request of the one in its place.
+   * Starts at the current time, so that an answer meant for a dead processor does not match a
+   * request of its replacement.
    */
   #lastId = monotonicMicroseconds();
   #isDue = false;
 
-  /** `cpuMicroseconds`: the CPU time of this thread. */
+  /** `cpuMicroseconds`: CPU time of this thread. */
   constructor(
     firmware: Firmware,
     buffer: ArrayBuffer,
@@ -144,7 +144,7 @@ export class RequestQueues {
     this.#firmware.unparkRings(ring, 1);
   }
 
-  /** What the last turn has noticed. */
+  /** Collects the queues in which the last turn found requests. */
   notice(): void {
     const at = REGISTERS_BASE + REGISTER_REQUEST_COUNT;
     const count = this.#view.getUint32(at, true);
@@ -157,12 +157,12 @@ export class RequestQueues {
     this.#isDue = true;
   }
 
-  /** Something changed that a request may have waited for. */
+  /** Something changed that a request may have been waiting for. */
   retry(): void {
     this.#isDue = true;
   }
 
-  /** True if the last look could not afford all that there was to do. */
+  /** True if the last look could not afford all its work. */
   get isDue(): boolean {
     return this.#isDue;
   }
@@ -174,8 +174,8 @@ export class RequestQueues {
   }
 
   /**
-   * Before sleep, and now and then while there is work, since kicks are not looked for then: the
-   * next turn looks at all idle queues, the next look tries again what waits for something.
+   * Before sleep, and once in POLL_ROUNDS while busy, because kicks are not read then. The next
+   * turn looks at all idle queues, and the next look retries whatever waits for something.
    */
   poll(): void {
     for (const { ring, state, isDue } of this.#list) {
@@ -185,8 +185,8 @@ export class RequestQueues {
   }
 
   /**
-   * Does what there is to do, as far as one look may. Afterwards each guest with an idle queue
-   * kicks for its next request.
+   * Does what is due, within the limits of one look. Afterwards, the guest of each idle queue will
+   * kick for its next request.
    */
   serve(): void {
     this.#isDue = false;
@@ -202,7 +202,7 @@ export class RequestQueues {
     if (this.#costLeft <= 0) this.#isDue = true;
   }
 
-  /** The control plane has carried a request out, if that is still the one under way. */
+  /** Takes the answer to a request, if that is still the current one. */
   answer(ring: number, id: number, answer: Uint8Array): void {
     const queue = this.#queues.get(ring);
     if (queue === undefined || queue.state !== 'asked' || queue.id !== id) return;
@@ -211,7 +211,7 @@ export class RequestQueues {
     this.#isDue = true;
   }
 
-  /** How long until a guest that asked too often may ask again; −1: there is none. */
+  /** How long until a guest that asked too often may ask again; −1: there is no such guest. */
   sleepMilliseconds(): number {
     let wait = -1;
     for (const { state, spent, periodStart } of this.#list) {
@@ -223,7 +223,7 @@ export class RequestQueues {
     return wait;
   }
 
-  /** The period is renewed here and nowhere else: a look that takes long earns nothing by that. */
+  /** The period is renewed only here, so that a long look does not earn a new period. */
   #serve(queue: RequestQueue, now: number): void {
     if (now - queue.periodStart >= PERIOD_MILLISECONDS) {
       queue.periodStart = now;
@@ -235,7 +235,10 @@ export class RequestQueues {
     }
   }
 
-  /** After each window, and not for each queue: a look at idle queues must not pay for clocks. */
+  /**
+   * Called after each window, not for each queue: looks at idle queues should not pay for the
+   * clock.
+   */
   #checkTime(): void {
     const spent = this.#cpuMicroseconds() - this.#lookStart;
     if (spent > LOOK_MICROSECONDS_MAX) this.#costLeft = 0;
@@ -254,7 +257,7 @@ export class RequestQueues {
   #take(queue: RequestQueue): boolean {
     const { ring } = queue;
     const result = this.#withWindows(queue, () => this.#firmware.takeRequest(ring));
-    // Its windows stay open: a later look comes further.
+    // Its windows stay open, so a later look gets further.
     if (result === REQUEST_MISSED && queue.misses < MISSES_MAX) return false;
     queue.misses = 0;
     if (result === REQUEST_MISSED || result === REQUEST_FAULTED) {
@@ -263,7 +266,7 @@ export class RequestQueues {
       return false;
     }
     if (result === REQUEST_UNTRANSLATED) this.#around.onUntranslated();
-    if (result === REQUEST_NONE) queue.isDue = false; // and its guest was asked to kick
+    if (result === REQUEST_NONE) queue.isDue = false; // the guest was asked to kick
     if (result < 0 && result > REQUEST_BROKEN) return false;
     queue.place.set(this.#bytes.subarray(REQUEST_BASE, REQUEST_BASE + REQUEST_BYTES));
     if (result === 0) this.#ask(queue);
@@ -297,13 +300,15 @@ export class RequestQueues {
       this.#firmware.finishRequest(ring, answer.length),
     );
     if (result === REQUEST_UNTRANSLATED) this.#around.onUntranslated();
-    if (result < 0) return; // tried again at the next opportunity
+    if (result < 0) return; // retried at the next opportunity
     queue.state = 'idle';
     queue.misses = 0;
     if (result === 1) this.#around.call(ring);
   }
 
-  /** REQUEST_MISSED: neither this look nor the guest's account can pay for what it still misses. */
+  /**
+   * Returns REQUEST_MISSED if this look or the guest's account cannot pay for the missing windows.
+   */
   #withWindows(queue: RequestQueue, call: () => number): number {
     let result = call();
     while (result === REQUEST_MISSED && this.#mayPay(queue) && queue.misses < MISSES_MAX) {

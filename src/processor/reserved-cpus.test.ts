@@ -9,12 +9,12 @@ const allowed = cpusOf(THIS_THREAD);
 const own = allowed.at(-1) ?? 0;
 const others = allowed.slice(0, -1);
 
-/** How many threads of this process may run on these CPUs and on no other. */
+/** Number of threads of this process that may run on exactly these CPUs. */
 function threadsOn(cpus: readonly number[]): number {
   return threadIds().filter((thread) => cpusOf(thread).join() === cpus.join()).length;
 }
 
-describe('a NIC whose processor has a CPU for itself', () => {
+describe('a NIC that reserves a CPU for its processor', () => {
   let directory: string;
   const config = (processorCpus: number[]) => ({
     ...{ processors: processorCpus.length, processorCpus },
@@ -26,7 +26,7 @@ describe('a NIC whose processor has a CPU for itself', () => {
   });
   afterEach(() => rmSync(directory, { recursive: true }));
 
-  test('runs it there, and everything else elsewhere until it is closed', async ({ skip }) => {
+  test('runs it there, and everything else elsewhere until the NIC is closed', async ({ skip }) => {
     skip(others.length === 0, 'this process may run on one CPU only');
     const nic = await createNic(config([own]));
     expect(nic.stats().processors.map(({ cpu }) => cpu)).toEqual([own]);
@@ -36,7 +36,7 @@ describe('a NIC whose processor has a CPU for itself', () => {
     expect(threadsOn(allowed)).toBe(threadIds().length);
   });
 
-  test('shares it with the rest of the process where there is no other', async () => {
+  test('shares the CPU with the rest of the process if there is no other', async () => {
     keepOnCpus(THIS_THREAD, [own]);
     const nic = await createNic(config([own]));
     expect(cpusOf(THIS_THREAD)).toEqual([own]);
@@ -44,7 +44,7 @@ describe('a NIC whose processor has a CPU for itself', () => {
     keepOnCpus(THIS_THREAD, allowed);
   });
 
-  test('does not start on one that the machine has not, and leaves all threads alone', async () => {
+  test('does not start if the machine lacks the CPU, and leaves all threads alone', async () => {
     const error = await createNic(config([own, 8191])).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(OperatorError);
     expect(error).toMatchObject({ code: 'HEDDLE_CPU_NOT_AVAILABLE', status: 400 });
@@ -59,7 +59,7 @@ describe('a NIC whose processor has a CPU for itself', () => {
     await expect(createNic(config(cpus))).rejects.toThrow(message);
   });
 
-  test('names one for each processor or none, and is what it is until a restart', async () => {
+  test('takes one CPU per processor or none, and cannot change them while it runs', async () => {
     const vfs = [{ name: 'vm1', socket: join(directory, 'vm1.sock') }];
     const wrong = createNic({ processors: 2, processorCpus: [own], vfs });
     await expect(wrong).rejects.toThrow(

@@ -3,12 +3,12 @@ import { cpusOf, keepOnCpus, THIS_THREAD, threadIds } from '../os/cpu-affinity.t
 import { SystemError } from '../os/system-error.ts';
 
 /**
- * The CPUs that a NIC's processors have for themselves: while they are reserved, the other threads
- * of this process (the control plane, V8's helpers, the pool) keep off them, if there are others.
- * Threads that somebody keeps on CPUs of their choice are left there.
+ * The CPUs reserved for a NIC's processors. While they are reserved, the other threads of this
+ * process (the control plane, V8's helpers, the pool) stay off them, provided there are other CPUs.
+ * Threads that someone else has pinned to CPUs are left alone.
  */
 export class ReservedCpus {
-  /** What the other threads have given up. */
+  /** CPUs that the other threads have given up. */
   #given: readonly number[] = [];
 
   /** Throws an OperatorError if this process may not run on one of them. */
@@ -17,7 +17,7 @@ export class ReservedCpus {
     const before = cpusOf(THIS_THREAD);
     for (const cpu of cpus) tryCpu(cpu, before);
     const others = before.filter((cpu) => !cpus.includes(cpu));
-    if (others.length === 0) return; // nowhere to go
+    if (others.length === 0) return; // no other CPU to move to
     this.#given = before.filter((cpu) => cpus.includes(cpu));
     moveFrom(before, others);
   }
@@ -30,7 +30,7 @@ export class ReservedCpus {
   }
 }
 
-/** Only the kernel knows what the cpuset allows. */
+/** Tries it, because only the kernel knows what the cpuset allows. */
 function tryCpu(cpu: number, before: readonly number[]): void {
   try {
     keepOnCpus(THIS_THREAD, [cpu]);
@@ -47,7 +47,7 @@ function moveFrom(before: readonly number[], after: readonly number[]): void {
     try {
       if (cpusOf(thread).join() === before.join()) keepOnCpus(thread, after);
     } catch (error) {
-      if (!(error instanceof SystemError)) throw error; // a thread that has ended meanwhile
+      if (!(error instanceof SystemError)) throw error; // the thread has ended
     }
   }
 }

@@ -8,7 +8,7 @@ import {
 } from '../../layout/processor.ts';
 import type { Counter, CounterText, Figures } from '../state/counter-table.ts';
 
-/** What a processor writes into its record, at these offsets: 32 bits each, which may wrap. */
+/** What a processor writes into its record, at these offsets. 32 bits each; they may wrap. */
 export const PROCESSOR_COUNTERS = {
   turns: {
     number: PROCESSOR_TURNS,
@@ -22,7 +22,7 @@ export const PROCESSOR_COUNTERS = {
   },
 } as const satisfies Readonly<Record<string, Counter>>;
 
-/** Its windows into the memory of guests, in the same record. */
+/** Its windows onto guest memory, in the same record. */
 export const WINDOW_COUNTERS = {
   slots: {
     number: PROCESSOR_SLOTS,
@@ -48,7 +48,7 @@ export const WINDOW_COUNTERS = {
   },
 } as const satisfies Readonly<Record<string, Counter>>;
 
-/** What the control plane knows of a processor. */
+/** What the control plane knows about a processor. */
 export const PROCESSOR_NOTES = {
   restarts: {
     unit: 'events',
@@ -65,7 +65,7 @@ export interface ProcessorStats
   extends Figures<typeof PROCESSOR_COUNTERS>,
     Figures<typeof PROCESSOR_NOTES> {
   index: number;
-  /** The CPU that it has for itself, or null. */
+  /** The CPU reserved for it, or null. */
   cpu: number | null;
   windows: Figures<typeof WINDOW_COUNTERS>;
 }

@@ -21,10 +21,10 @@ const OTHER = 4;
 const RING = 40;
 const RINGS = { first: RING, count: 12 };
 
-/** More than one VF may have under way. */
+/** More than one VF may have pending. */
 const MANY = 1000;
 
-/** A firmware that notes addresses as it is told, and what is done to it. */
+/** Firmware that lists untranslated addresses on demand, and logs its calls. */
 class FakeFirmware {
   readonly buffer = new ArrayBuffer(UNTRANSLATED_LIST_BASE + MANY * UNTRANSLATED_ENTRY_SIZE);
   readonly view = new DataView(this.buffer);
@@ -59,7 +59,7 @@ class FakeFirmware {
     this.log.push(`unpark ${count} from ${first}`);
   }
 
-  /** Rings that a look can afford. */
+  /** Rings that one look can afford. */
   budget = Number.POSITIVE_INFINITY;
   left = 0;
 
@@ -100,8 +100,8 @@ function update(iova: bigint, pages = 1n): IotlbChange {
   return { type: 'update', ...range, access: IOTLB_READ | IOTLB_WRITE };
 }
 
-describe('what the firmware has no translation for', () => {
-  it('is asked for by page, for reading and for writing, and taken from the list', () => {
+describe('an untranslated address', () => {
+  it('is requested by page, for reading and for writing, and taken off the list', () => {
     firmware.note(OWNER, 0x7123n, IOTLB_READ);
     firmware.note(OWNER, 0x7456n, IOTLB_WRITE);
     firmware.note(OTHER, 0x7123n, IOTLB_READ);
@@ -112,7 +112,7 @@ describe('what the firmware has no translation for', () => {
     expect(asked).toHaveLength(3);
   });
 
-  it('is asked for once, until there is an answer', () => {
+  it('is requested once, until there is an answer', () => {
     need(0x7000n);
     need(0x7008n);
     expect(asked).toHaveLength(1);
@@ -125,7 +125,7 @@ describe('what the firmware has no translation for', () => {
     ['an update', update(0x6000n, 3n), [6n, 7n, 8n]],
     ['an invalidation', { type: 'invalidate', iova: 0x7000n, sizeBytes: 2n * PAGE }, [7n, 8n]],
     ['a denial', { type: 'deny', iova: 0x7000n }, [7n]],
-  ])('is answered by %s of its page, and no other', (_, change, answered) => {
+  ])('is settled by %s that covers its page, and by nothing else', (_, change, answered) => {
     const pages = [5n, 6n, 7n, 8n, 9n];
     for (const page of pages) need(page * PAGE);
     translations.apply(OTHER, RINGS, change); // another guest's
@@ -135,7 +135,7 @@ describe('what the firmware has no translation for', () => {
     expect(asked).toEqual(answered.map((page) => `3: ${page}000 1`));
   });
 
-  it('is asked for again when the guest has other memory', () => {
+  it('is requested again when the guest gets other memory', () => {
     need(0x7000n);
     need(0x7000n, IOTLB_READ, OTHER);
     translations.flush(OWNER, RINGS);
@@ -144,7 +144,7 @@ describe('what the firmware has no translation for', () => {
     expect(asked).toEqual(['3: 7000 1', '4: 7000 1', '3: 7000 1']);
   });
 
-  it('is asked for as far as there is room; with an answer there is room again', () => {
+  it('is requested while there is room, and an answer makes room again', () => {
     for (let page = 0n; page < MANY; page++) need(page * PAGE);
     const room = asked.length;
     expect(room).toBeGreaterThan(0);
@@ -159,7 +159,7 @@ describe('what the firmware has no translation for', () => {
 });
 
 describe('a translation', () => {
-  it('is entered before the rings that wait for it go on', () => {
+  it('is entered before the rings that wait for it are resumed', () => {
     firmware.unparkRings = (first) =>
       firmware.log.push(`unpark ${first}, ${firmware.table.size} known`);
     translations.apply(OWNER, RINGS, update(0x7000n, 2n));
@@ -174,7 +174,7 @@ describe('a translation', () => {
 });
 
 describe('the look ahead', () => {
-  it('asks for the buffers of each ring that is watched', () => {
+  it('requests the translations of the buffers of each watched ring', () => {
     firmware.ahead.set(RING, [0x1000n, 0x2000n]).set(RING + 2, [0x3000n]);
     translations.lookAhead();
     expect(firmware.log).toEqual([]);
@@ -185,7 +185,7 @@ describe('the look ahead', () => {
     expect(asked.sort()).toEqual(['3: 1000 2', '3: 2000 2', '3: 3000 2']);
   });
 
-  it('has one budget for all rings, and goes on where it stopped', () => {
+  it('has one budget for all rings, and resumes where it stopped', () => {
     const rings = [RING, RING + 2, RING + 4, RING + 6, RING + 8];
     for (const ring of rings) translations.watch(ring, OWNER);
     firmware.budget = 2;
@@ -196,19 +196,19 @@ describe('the look ahead', () => {
     }
     firmware.log.length = 0;
     for (let look = 0; look < 5; look++) translations.lookAhead();
-    // Ten looks at five rings: each had its two.
+    // Ten looks at five rings: two for each.
     for (const ring of rings) {
       expect(firmware.log.filter((line) => line === `look at ${ring}`)).toHaveLength(2);
     }
   });
 
-  it('is taken now and then while there is work', () => {
+  it('runs now and then while there is work', () => {
     translations.watch(RING, OWNER);
     for (let round = 0; round < 160; round++) translations.lookNowAndThen();
     expect(firmware.log).toHaveLength(10);
   });
 
-  it('leaves a guest alone that has no room for questions', () => {
+  it('skips a guest that has no room for requests', () => {
     translations.watch(RING, OWNER);
     for (let page = 0n; page < MANY; page++) need(page * PAGE);
     translations.lookAhead();

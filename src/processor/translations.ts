@@ -12,15 +12,15 @@ import { Countdown } from './countdown.ts';
 import type { Firmware } from './firmware.ts';
 import type { Report } from './mailbox.ts';
 
-/** Questions of one VF that wait for their answer; what comes beyond is asked when some have it. */
+/** Pending requests per VF. Further addresses are requested once some of these are answered. */
 const PENDING_MAX = 64;
 
-/** The loop's rounds with work between two looks at the buffers that guests have posted. */
+/** Busy rounds of the loop between two looks at the buffers that guests have posted. */
 const LOOK_AHEAD_ROUNDS = 16;
 
 /**
- * The guests behind an IOMMU, as one processor sees them: hands translations to the firmware, and
- * what the firmware lacks to the control plane, each address once.
+ * The guests behind an IOMMU, as one processor sees them. Passes translations to the firmware, and
+ * the addresses that the firmware lacks to the control plane, each once.
  */
 export class Translations {
   readonly #firmware: Firmware;
@@ -28,7 +28,7 @@ export class Translations {
   readonly #report: (report: Report) => void;
   readonly #iotlb: Iotlb;
   readonly #pending = new Map<number, Set<bigint>>();
-  /** Receive rings whose buffers are looked at, and the place of the one that comes next. */
+  /** Receive rings whose buffers are looked at, and the index of the next one to look at. */
   #rings: { ring: number; owner: number }[] = [];
   #next = 0;
   readonly #countdown = new Countdown(LOOK_AHEAD_ROUNDS);
@@ -46,21 +46,21 @@ export class Translations {
     this.#firmware.unparkRings(first, count);
   }
 
-  /** All that the control plane knows, in place of what was known here. */
+  /** Replaces everything known here with what the control plane knows. */
   set(owner: number, { first, count }: RingBlock, translations: readonly Translation[]): void {
     this.#iotlb.restore(owner, translations);
     this.#pending.delete(owner);
     this.#firmware.unparkRings(first, count);
   }
 
-  /** All that a function was told is void: its memory has changed, or its front-end. */
+  /** Drops a function's translations, because its memory or its front-end has changed. */
   flush(owner: number, { first, count }: RingBlock): void {
     this.#iotlb.flush(owner);
     this.#pending.delete(owner);
     this.#firmware.unparkRings(first, count);
   }
 
-  /** A receive ring whose buffers are looked at before frames come for them. */
+  /** Adds a receive ring whose buffers are looked at before frames arrive for them. */
   watch(ring: number, owner: number): void {
     if (!this.#rings.some((one) => one.ring === ring)) this.#rings.push({ ring, owner });
   }
@@ -69,15 +69,15 @@ export class Translations {
     this.#rings = this.#rings.filter((one) => one.ring !== ring);
   }
 
-  /** While there is work. */
+  /** Called while there is work. */
   lookNowAndThen(): void {
     if (this.#rings.length !== 0 && this.#countdown.isOver()) this.lookAhead();
   }
 
   /**
-   * After messages, before sleep, and now and then while there is work: ring by ring, as far as one
-   * look may walk. The next one goes on with the ring behind, and comes back to where this one
-   * stopped.
+   * Called after messages, before sleep, and now and then while there is work. Looks at ring after
+   * ring, as far as one look may walk. The next look starts with the following ring, and comes back
+   * to where this one stopped.
    */
   lookAhead(): void {
     const count = this.#rings.length;
@@ -88,13 +88,13 @@ export class Translations {
       const watched = this.#rings[this.#next];
       if (watched === undefined || !this.#hasRoom(watched.owner)) continue;
       const isDone = this.#firmware.lookAhead(watched.ring) !== 0;
-      // Nothing is listed that would not be reported, so the next ring has the list for itself.
+      // Only addresses that will be reported are listed, so the next ring has the list to itself.
       this.drain();
       if (!isDone) return;
     }
   }
 
-  /** Reports what the firmware has found untranslated. */
+  /** Reports the addresses that the firmware found untranslated. */
   drain(): void {
     const count = this.#view.getUint32(REGISTERS_BASE + REGISTER_UNTRANSLATED_COUNT, true);
     if (count === 0) return;
@@ -124,7 +124,7 @@ export class Translations {
     this.#report({ kind: 'untranslated', owner, iova, access });
   }
 
-  /** Questions about these addresses are answered, or have to be asked again. */
+  /** Requests for these addresses are answered, or have to be repeated. */
   #settle(owner: number, change: IotlbChange): void {
     const pending = this.#pending.get(owner);
     if (pending === undefined) return;

@@ -10,9 +10,9 @@ import type { Message } from './mailbox.ts';
 type AttachPort = Extract<Message, { kind: 'attach-port' }>;
 
 interface Attached {
-  /** The name of its descriptors at the waiter. */
+  /** Identifies its descriptors in the waiter's events. */
   readonly token: number;
-  /** In the switch. */
+  /** Port number in the switch. */
   readonly number: number;
   readonly pair: number;
   readonly receiveRing: number;
@@ -23,18 +23,18 @@ interface Attached {
   isReported: boolean;
 }
 
-/** Tokens of the waiter from here on downwards name ports. */
+/** Waiter tokens from here downwards identify ports. */
 const TOKEN_FIRST = -2;
 
-/** The ports of uplinks that this processor serves: their drivers run between its turns. */
+/** The uplink ports that this processor serves. Their drivers run between its turns. */
 export class UplinkPorts {
   readonly #space: AddressSpace;
   readonly #firmware: Firmware;
   readonly #waiter: KickWaiter;
   readonly #onLost: (port: number, reason: string) => void;
-  /** A place keeps its number while it is used: it is the token of its descriptor. */
+  /** A used index does not change, because the waiter's token is derived from it. */
   readonly #places: (Attached | null)[] = [];
-  /** The same ports side by side, for the loop. */
+  /** The same ports without gaps, for the loop. */
   #ports: Attached[] = [];
 
   constructor(
@@ -53,7 +53,9 @@ export class UplinkPorts {
     return this.#ports.length;
   }
 
-  /** Nothing if it is attached: an uplink that comes up while its processor is replaced, say. */
+  /**
+   * Does nothing if it is already attached: the uplink may come up while its processor is replaced.
+   */
   attach(message: AttachPort): void {
     const { port, pair, pin } = message;
     if (this.#placeOf(port, pair) !== -1) return;
@@ -90,7 +92,7 @@ export class UplinkPorts {
     this.#list();
   }
 
-  /** Lets go of a port's wire. What waits for it is counted as lost. */
+  /** Closes a port's wire. Frames that wait for it are counted as lost. */
   detach(number: number, pair: number): void {
     const place = this.#placeOf(number, pair);
     const attached = this.#places[place];
@@ -106,14 +108,14 @@ export class UplinkPorts {
     this.#list();
   }
 
-  /** From the world to the switch. Returns the frames taken. */
+  /** From the wires to the switch. Returns the frames taken. */
   pull(): number {
     let frames = 0;
     for (const { port } of this.#ports) frames += port.pull();
     return frames;
   }
 
-  /** From the switch to the world. Returns the frames settled. */
+  /** From the switch to the wires. Returns the frames settled. */
   push(): number {
     let frames = 0;
     for (const attached of this.#ports) {
@@ -126,12 +128,12 @@ export class UplinkPorts {
     return frames;
   }
 
-  /** Afresh each time: the firmware takes off what it has lent. */
+  /** Set anew each time, because the firmware subtracts what it lends. */
   #lend({ receiveRing, port }: Attached): void {
     this.#firmware.setLending(receiveRing, port.lendableBytes);
   }
 
-  /** In mid-turn: what is lent goes now, or not at all. */
+  /** In mid-turn: what is lent is sent now, or not at all. */
   sendLent(): void {
     this.push();
     for (const { port } of this.#ports) port.endLoan();
@@ -144,7 +146,7 @@ export class UplinkPorts {
     return isBusy;
   }
 
-  /** How long to sleep at most: −1 until something happens. */
+  /** Sleep limit in milliseconds; −1: none. */
   sleepMilliseconds(): number {
     let shortest = Infinity;
     for (const { port } of this.#ports) shortest = Math.min(shortest, port.sleepMilliseconds);
@@ -156,8 +158,7 @@ export class UplinkPorts {
   }
 
   /**
-   * An event of the waiter: a wire is readable, has room or is at its end; or frames were
-   * delivered.
+   * An event of the waiter: a wire is readable, has room or has ended, or frames were delivered.
    */
   onEvent(token: number, events: number): void {
     const attached = this.#places[TOKEN_FIRST - token];
@@ -168,7 +169,7 @@ export class UplinkPorts {
     this.#forgetRoom(attached);
   }
 
-  /** A watch that begins or changes looks at the state as it is: no edge is missed before. */
+  /** A new or changed epoll watch reports the current state, so no earlier edge is missed. */
   #watchRoom(attached: Attached): void {
     const { fd, roomFd = fd } = attached.port.wire;
     if (fd < 0) return;

@@ -4,7 +4,7 @@ import { Pulse } from '../watchdog/pulse.ts';
 import { ProcessorLoop } from './loop.ts';
 import type { ProcessorOptions } from './mailbox.ts';
 
-// The entry of the worker thread. The loop returns when it is told to stop; a trap or a bug of ours
+// The entry of the worker thread. The loop returns when it is told to stop. A trap or a bug of ours
 // ends the thread, and the supervisor starts another.
 if (parentPort !== null) {
   const options = workerData as ProcessorOptions;
@@ -12,7 +12,7 @@ if (parentPort !== null) {
     if (options.cpu !== null) keepOnCpus(THIS_THREAD, [options.cpu]);
     new ProcessorLoop(options, parentPort).run();
   } finally {
-    // Also if it never began. A process that exits waits for this, and for nothing behind it.
+    // Even if it never began. When the process exits, it waits for this and for nothing after it.
     new Pulse(options.pulse).end();
   }
 }
