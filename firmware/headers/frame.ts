@@ -1,4 +1,5 @@
-// The batch: frames that wait in guest memory while the switch decides. Nothing is copied yet.
+// The record of a frame. The frame stays in guest memory while the switch decides; nothing is
+// copied yet.
 import { HEADER_BYTES_MAX, HEADER_SCRATCH_SIZE } from '../../layout/limits';
 import { FRAME_RECORD_SIZE, FRAMES_BASE, HEADER_SCRATCH_BASE } from '../../layout/memory';
 
@@ -12,59 +13,59 @@ import { FRAME_RECORD_SIZE, FRAMES_BASE, HEADER_SCRATCH_BASE } from '../../layou
 //   32                 40         44             48              56       60
 @unmanaged
 export class Frame {
-  /** Where the frame lies if it is in one piece, else 0. */
+  /** The linear address of the frame if it is in one piece, else 0. */
   address: u32;
-  /** Bytes from the destination MAC on. */
+  /** Bytes, including the Ethernet header. */
   length: u32;
   /** Its list of pieces, if it is in several pieces. */
   pieces: u32;
   pieceCount: u32;
-  /** The head of its chain, to hand back. */
+  /** The head of its chain, needed to hand it back. */
   head: u32;
-  /** The receive ring it goes to, or one of the marks below. */
+  /** The receive ring it goes to, or one of the TARGET_ values below. */
   target: u32;
   /** Where its leading bytes can be read in one piece: in place, or a copy in scratch. */
   header: u32;
-  /** The turn's own mark: listed for its target, or copies flooded so far. */
+  /** For the turn: whether it is listed for its target, or how many copies were flooded so far. */
   mark: u32;
   /** flags, gso_type, hdr_len, gso_size, csum_start of its virtio-net header; read once. */
   metadata: u64;
   checksumOffset: u32;
-  /** What is left undone: one OFFLOAD_ bit, 0 for a finished frame; OFFLOAD_JOINED, _TUNNEL. */
+  /** The unfinished work: one OFFLOAD_ bit, or 0 for a finished frame; OFFLOAD_JOINED, _TUNNEL. */
   offload: u32;
-  /** Offsets of the network header, the transport header and what follows, of a super-frame. */
+  /** Offsets of the network header, the transport header and the payload of a super-frame. */
   l3: u16;
   l4: u16;
   payload: u16;
-  /** Of a super-frame: 0, IPV4, or IPV4_ONE_IDENTIFICATION. */
+  /** For a super-frame: 0, IPV4, or IPV4_ONE_IDENTIFICATION. */
   isV4: u16;
-  /** Its place on the ring, in slots behind the last one taken, and how many it takes. */
+  /** Its chain: slots after the last one taken where it begins, and the slots it takes. */
   ahead: u32;
   slots: u32;
 }
 
 if (offsetof<Frame>() != FRAME_RECORD_SIZE) ERROR('Frame has another size');
 
-/** An IPv4 super-frame, whose segments count their identification on … */
+/** An IPv4 super-frame whose segments get consecutive identifications, … */
 export const IPV4: u16 = 1;
-/** … or all have the same: one that was joined from such frames (RFC 6864, 4.1). */
+/** … or all the same one, if it was joined from such frames (RFC 6864, 4.1). */
 export const IPV4_ONE_IDENTIFICATION: u16 = 2;
 
-/** To everyone but the sender. */
+/** To all ports but the sender's. */
 export const TARGET_FLOOD: u32 = 0xffffffff;
 /** TARGET_DROP + reason. */
 export const TARGET_DROP: u32 = 0x80000000;
 
-/** In `frame.offload`: it was joined from several frames. */
+/** In `frame.offload`: joined from several frames. */
 export const OFFLOAD_JOINED: u32 = 0x40000000;
 
 /**
- * In `frame.offload`: a super-frame within a tunnel. Its offsets are those of the inner headers.
- * Virtio has no name for it, so every receiver gets it in segments.
+ * In `frame.offload`: a super-frame inside a tunnel. Its offsets are those of the inner headers.
+ * Virtio cannot describe it to a receiver, so it is always delivered in segments.
  */
 export const OFFLOAD_TUNNEL: u32 = 0x20000000;
 
-/** In `frame.offload`: it may be longer than the MTU of the receiver in hand. */
+/** In `frame.offload`: it may be longer than the MTU of the current receiver. */
 export const OFFLOAD_LONG: u32 = 0x10000000;
 
 export function frameAt(index: u32): Frame {

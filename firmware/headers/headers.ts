@@ -1,5 +1,5 @@
 // Finds the network and transport headers of a frame: up to two VLAN tags, IPv4 with options, IPv6
-// with extension headers. Reads each field once; what it finds stands in the variables below.
+// with extension headers. Reads each field once; the results are in the variables below.
 
 import {
   PROTOCOL_DESTINATION_OPTIONS,
@@ -13,7 +13,7 @@ import {
 
 const VLAN_TAGS_MAX: u32 = 2;
 export const EXTENSION_HEADERS_MAX: u32 = 8;
-/** IPv4: more fragments, or an offset (without "don't fragment"). */
+/** IPv4: more fragments, or an offset ("don't fragment" does not count). */
 export const FRAGMENT_MASK: u32 = 0xff3f;
 
 export let networkOffset: u32 = 0;
@@ -21,14 +21,16 @@ export let transportOffset: u32 = 0;
 /** The IP protocol of the transport header. */
 export let protocol: u32 = 0;
 let version: u32 = 0;
-/** The EtherType behind the VLAN tags, as a little-endian load sees it: see `findNetwork`. */
+/** The EtherType after the VLAN tags, in the byte order of a little-endian load. */
 export let etherType: u32 = 0;
 
 export function isIpv6(): bool {
   return version == 6;
 }
 
-/** Where what `etherType` names begins, behind the VLAN tags that can be read, two at most. */
+/**
+ * The offset of the network header, after the readable VLAN tags (at most two). Sets `etherType`.
+ */
 export function findNetwork(header: u32, length: u32): u32 {
   let offset: u32 = 12;
   let type = u32(load<u16>(header + offset));
@@ -41,7 +43,7 @@ export function findNetwork(header: u32, length: u32): u32 {
   return offset + 2;
 }
 
-/** False if the frame is no whole IP packet that we parse. `length`: the bytes that can be read. */
+/** False if there is none: not IP, an IPv4 fragment, bad headers. `length`: the readable bytes. */
 export function findTransport(header: u32, length: u32): bool {
   networkOffset = findNetwork(header, length);
   if (etherType == TYPE_IPV4) return findIpv4(header + networkOffset, length - networkOffset);
@@ -49,7 +51,7 @@ export function findTransport(header: u32, length: u32): bool {
   return false;
 }
 
-/** The headers of the packet within the tunnel that was found; the caller has checked them. */
+/** Continues with the headers of the packet inside the tunnel, which the caller has checked. */
 export function enterTunnel(network: u32, transport: u32, isV6: bool): void {
   networkOffset = network;
   transportOffset = transport;

@@ -1,6 +1,6 @@
-// VLAN tags: what the switch found in front of each frame of a batch. It is kept beside the batch,
-// and read from the guest once: whoever changes a tag afterwards, in the memory that we copy from,
-// does not get it past the switch.
+// VLAN tags: what the switch found at the front of each frame of a batch. A tag is read from the
+// guest once and kept next to the batch: a guest that changes it afterwards, in the memory that the
+// frame is copied from, cannot bypass the switch.
 import {
   FRAME_RECORD_SIZE,
   FRAME_TAG_SIZE,
@@ -13,11 +13,11 @@ import { Frame } from './frame';
 //       0             6        12               16
 @unmanaged
 export class FrameTag {
-  /** Priority and VLAN, whether they came in a tag or follow from the port. */
+  /** Priority and VLAN, from the tag or from the port. */
   tci: u16;
-  /** The EtherType behind, as a little-endian load sees it. */
+  /** The EtherType after the tag, in the byte order of a little-endian load. */
   type: u16;
-  /** Where that EtherType stands in the frame: 16 behind a tag, 12 where there was none. */
+  /** The offset of that EtherType in the frame: 16 after a tag, 12 without one. */
   typeAt: u32;
 }
 
@@ -29,10 +29,10 @@ export const TAG_SIZE: u32 = 4;
 /** The shortest frame with a tag: addresses, tag, EtherType. */
 export const TAGGED_SIZE_MIN: u32 = 18;
 
-/** In `frame.offload`: the receiver in hand gets the frame with another tag than it came with. */
+/** In `frame.offload`: the current receiver gets the frame with a different tag, or none. */
 export const OFFLOAD_TAG: u32 = 0x80000000;
 
-/** The tag of the frame with this place in the batch. */
+/** The tag of frame `index` of the batch. */
 export function tagAt(index: u32): FrameTag {
   return changetype<FrameTag>(FRAME_TAGS_BASE + index * FRAME_TAG_SIZE);
 }

@@ -1,10 +1,10 @@
-// Copies inside the linear memory. Never `memory.copy`: V8 runs the bulk instructions in C++, where
-// a PROT_NONE page kills the process, while a plain load or store that meets one is a catchable
-// trap. (The decorator of a function is beyond Biome, which leaves this file out.)
+// Copies inside the linear memory. Never use `memory.copy`: V8 implements the bulk instructions in
+// C++, where a PROT_NONE page kills the process, while a plain load or store on such a page is a
+// trap that can be caught. (Biome cannot parse function decorators, so it skips this file.)
 
 /**
- * Copies `length` bytes. Touches no byte outside the two ranges, since a window may end right
- * behind. Inlined: a call would take all registers from the hot loops around it.
+ * Copies `length` bytes. Touches no byte outside the two ranges, since a window may end right after
+ * them. Inlined: a call would take all registers from the hot loops that use it.
  */
 // @ts-expect-error: a decorator of AssemblyScript
 @inline
@@ -13,7 +13,8 @@ export function copy(to: u32, from: u32, length: u32): void {
     copyShort(to, from, length);
     return;
   }
-  // The last 16 bytes are copied first and may overlap what the loops copy: no tail loop then.
+  // The last 16 bytes are loaded first and may overlap what the loops copy, so no tail loop is
+  // needed.
   const last = length - 16;
   const tail = v128.load(from + last);
   let done: u32 = 0;
@@ -35,7 +36,7 @@ export function copy(to: u32, from: u32, length: u32): void {
   v128.store(to + last, tail);
 }
 
-/** The same into a guest's buffer: see write.ts. */
+/** The same, into a guest's buffer: see write.ts. */
 // @ts-expect-error: a decorator of AssemblyScript
 @inline
 export function copyToGuest(to: u32, from: u32, length: u32): void {

@@ -1,9 +1,10 @@
-// Guests behind an IOMMU: I/O virtual addresses to guest addresses, as the front-end has told them.
+// Translates the I/O virtual addresses of guests behind an IOMMU to guest addresses, using the
+// translations that the front-end sent.
 //
 //   IOVA ─► function, page ─► table ─► guest address, access ─► a window, as for every other guest
-//                         └► not there: noted for the host, who asks the front-end
+//                         └► missing: recorded for the host, which asks the front-end
 //
-// The answer takes a while, and nobody else waits for it: a transmit ring is parked, a frame for a
+// The answer takes a while and must not delay other rings: a transmit ring is parked, a frame for a
 // posted buffer is dropped.
 
 import { DROP_BUFFER_ADDRESS, DROP_UNTRANSLATED } from '../../layout/counters';
@@ -35,19 +36,25 @@ import { registers } from './registers';
 const TABLE_MASK: u32 = IOTLB_TABLE_COUNT - 1;
 const ACCESS_MASK: u64 = IOTLB_READ | IOTLB_WRITE;
 
-/** What the frames in hand need: IOTLB_READ of the sender, IOTLB_WRITE of the receiver. */
+/**
+ * The access that the current frames need: IOTLB_READ for the sender, IOTLB_WRITE for the receiver.
+ */
 let access: u32 = IOTLB_READ;
-/** Entries for pages of more than 4 KiB: few guests have any. */
+/** Entries for pages larger than 4 KiB. Few guests have any; without them, one probe is enough. */
 let largeCount: u32 = 0;
-/** What was missing last stands in the list for the host, and so will be asked for. */
+/** The last missing address is in the host's list, so it will be requested. */
 export let isNoted: bool = true;
-/** Nobody uses what is translated now, so a refusal is kept for whoever does. */
+/**
+ * Set while translations are only looked up in advance. A refusal is then kept for the later use.
+ */
 let isLookingAhead: bool = false;
 
-/** What `translateIova` found: where the page lies, and how many bytes of it follow. */
+/**
+ * Result of `translateIova`: the guest address, and the bytes from there to the end of the page.
+ */
 export let iovaGuest: u64 = 0;
 export let iovaSpan: u32 = 0;
-/** Why it found nothing: a drop reason. */
+/** Why `translateIova` failed: a drop reason. */
 export let iovaError: u32 = 0;
 
 export function isBehindIommu(owner: u32): bool {
@@ -55,7 +62,7 @@ export function isBehindIommu(owner: u32): bool {
   return load<u32>(record, FUNCTION_BEHIND_IOMMU) != 0;
 }
 
-/** Returns what was set before. */
+/** Returns the previous setting. */
 export function setAccess(wanted: u32): u32 {
   const before = access;
   access = wanted;
@@ -66,7 +73,7 @@ export function setLookingAhead(value: bool): void {
   isLookingAhead = value;
 }
 
-/** Finds the guest address behind an I/O virtual one. False: see `iovaError`. */
+/** Finds the guest address of an I/O virtual address. False: see `iovaError`. */
 export function translateIova(owner: u32, address: u64): bool {
   if (!lookUp(owner, address)) {
     note(owner, address, access);
@@ -85,7 +92,10 @@ export function translateIova(owner: u32, address: u64): bool {
   return true;
 }
 
-/** The guest may not do that here; or, once, the front-end knows no such address. */
+/**
+ * The page does not allow this access. Or, if it allows none, the front-end knows no such address:
+ * that refusal is good for one use, so it is removed.
+ */
 function refuse(owner: u32, address: u64, value: u64): void {
   if ((value & ACCESS_MASK) != 0) note(owner, address, access | UNTRANSLATED_FORBIDDEN);
   else if (!isLookingAhead) removeTranslation(load<u64>(found));
@@ -123,8 +133,8 @@ function note(owner: u32, address: u64, wanted: u32): void {
   const count = words.untranslatedCount;
   const entry = UNTRANSLATED_LIST_BASE + count * UNTRANSLATED_ENTRY_SIZE;
   isNoted = count != 0 && isEntry(entry - UNTRANSLATED_ENTRY_SIZE, owner, address, wanted);
-  // A batch that meets the same buffer again and again says so once. With a full list, whoever
-  // needs it comes back to it.
+  // A batch that hits the same buffer repeatedly records it once. If the list is full, a later
+  // access to the address records it.
   if (isNoted || count == UNTRANSLATED_COUNT_MAX) return;
   isNoted = true;
   store<u32>(entry, owner);
@@ -141,7 +151,7 @@ function isEntry(entry: u32, owner: u32, address: u64, wanted: u32): bool {
   );
 }
 
-/** Host: enters a translation whose tag is not in the table. */
+/** Host: adds a translation whose tag is not in the table. */
 export function insertTranslation(tag: u64, value: u64): void {
   const index = freeIndex(IOTLB_BASE, IOTLB_ENTRY_SIZE, IOTLB_TABLE_BITS, tag);
   store<u64>(entryAt(index), tag);
@@ -149,7 +159,7 @@ export function insertTranslation(tag: u64, value: u64): void {
   if (isLarge(tag)) largeCount += 1;
 }
 
-/** Host: forgets a translation, if it is there. */
+/** Host: removes a translation if it exists. */
 export function removeTranslation(tag: u64): void {
   let index = homeOf(tag, IOTLB_TABLE_BITS);
   while (load<u64>(entryAt(index)) != tag) {

@@ -1,9 +1,10 @@
-// A table with open addressing: entries of one size, each begins with its key (u64, 0: free), and
-// stands at its home or behind it. The window table and the IOTLB are two.
+// A hash table with open addressing and linear probing. All entries have one size and begin with
+// their key (u64, 0: free). The window table and the IOTLB are two of these.
 //
-// No probe is bounded by a count: a table has more entries than may be used, so a free one ends it.
+// No probe needs a bound: a table has more entries than may be in use, so every probe ends at a
+// free one.
 
-/** The index at which a probe for a key begins, in a table of 2^`bits` entries. */
+/** The index where the probe for a key begins, in a table of 2^`bits` entries. */
 export function homeOf(key: u64, bits: u32): u32 {
   return u32((key * 0x9e3779b97f4a7c15) >> (64 - bits));
 }
@@ -16,7 +17,7 @@ export function freeIndex(base: u32, entrySize: u32, bits: u32, key: u64): u32 {
   return index;
 }
 
-/** Frees an entry. Those behind it move up, so that no probe breaks off at the gap. */
+/** Frees an entry. Later entries move up, so that no probe stops early at the gap. */
 export function freeEntry(base: u32, entrySize: u32, bits: u32, index: u32): void {
   const mask: u32 = (1 << bits) - 1;
   let gap = index;

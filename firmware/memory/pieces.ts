@@ -2,15 +2,15 @@
 import { copy, copyToGuest } from './copy';
 
 let target: u32 = 0; // the piece being filled
-let filled: u32 = 0; // bytes of it already written
+let filled: u32 = 0; // bytes already written to it
 
-/** The next `appendToTargets` writes to the guest's buffers that `pieces` lists. */
+/** The next `appendToTargets` writes to the start of the guest buffers that `pieces` lists. */
 export function openTargets(pieces: u32): void {
   target = pieces;
   filled = 0;
 }
 
-/** Copies `length` bytes to where the last call ended. The caller has checked that they fit. */
+/** Appends `length` bytes after those of the last call. The caller has checked that they fit. */
 export function appendToTargets(from: u32, length: u32): void {
   let done: u32 = 0;
   while (done < length) {

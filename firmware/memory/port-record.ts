@@ -1,4 +1,4 @@
-// The record of a port in the shared state: what the switch knows of it apart from its rings.
+// The record of a port in the shared state: what the switch knows about the port besides its rings.
 import { SHARED_BASE, SHARED_PORTS, SHARED_VLANS } from '../../layout/memory';
 import {
   PORT_F_VLAN,
@@ -23,17 +23,17 @@ export class PortRecord {
   mac: u64;
   receiveCount: u32;
   learnedMax: u32;
-  /** PORT_F_ bits; 0 for a port that the switch treats like any other. */
+  /** PORT_F_ bits; 0 for a port without special rules in the switch. */
   flags: u16;
   vlanUntagged: u16;
   vlanType: u16;
   vlanPriority: u16;
   firstRing: u32;
   isUplink: u32;
-  /** Sixteen numbers of a byte each: see `receiveRingAt`. */
+  /** Sixteen ring numbers of one byte each: see `receiveRingAt`. */
   receiveQueues: u64;
   receiveQueuesRest: u64;
-  /** Changed by atomic instructions alone: switch/fdb-set.ts. */
+  /** Changed only by atomic instructions: switch/fdb-set.ts. */
   learned: u64;
   unlearned: u64;
 }
@@ -61,7 +61,7 @@ export function isVlanPort(port: u32): bool {
   return (portRecordAt(port).flags & u16(PORT_F_VLAN)) != 0;
 }
 
-/** The receive ring at a place among the enabled ones. */
+/** The n-th of a port's enabled receive rings. */
 export function receiveRingAt(port: u32, place: u32): u32 {
   return (
     portRecordAt(port).firstRing +
@@ -69,7 +69,7 @@ export function receiveRingAt(port: u32, place: u32): u32 {
   );
 }
 
-/** Never true for VLAN 0 and 4095. */
+/** False for VLAN 0 and 4095. */
 export function isMember(port: u32, vlan: u32): bool {
   const byte = load<u8>(SHARED_BASE + SHARED_VLANS + port * VLAN_SET_SIZE + (vlan >> 3));
   return ((byte >> u8(vlan & 7)) & 1) != 0;

@@ -2,12 +2,11 @@
 // demand.
 //
 //   guest address ─► key = function, chunk ─► window table ─► base + offset in chunk
-//                                         └► miss: the host maps a slot, the turn goes on where it
-// was
+//                                         └► miss: the host maps a slot, the turn resumes
 //
-// Safety: an address that translates lies inside a memory region of that same function, since the
-// host only enters windows that it has mapped from the function's own regions, and `low … low +
-// size` are their bounds.
+// Safety: an address that translates lies in a memory region of that same function. The host only
+// enters windows that it mapped from the function's own regions, and `low … low + size` are the
+// bounds of the window.
 
 import { DROP_BUFFER_ADDRESS, DROP_WINDOW_EXHAUSTED } from '../../layout/counters';
 import {
@@ -53,8 +52,8 @@ if (offsetof<Window>('base') != WINDOW_BASE) ERROR('Window.base drifted');
 if (offsetof<Window>('slot') != WINDOW_SLOT) ERROR('Window.slot drifted');
 
 /**
- * False in the build that the benchmark measures the cost of windows with: guest addresses are
- * linear addresses there, and nothing is checked. It is never part of a NIC.
+ * False only in the build that measures the cost of windows for the benchmark: there, guest
+ * addresses are linear addresses and nothing is checked. A NIC never runs it.
  */
 // @ts-expect-error: injected by the build (asc --use)
 export const HAS_WINDOWS: bool = WINDOWS != 0;
@@ -62,24 +61,25 @@ export const HAS_WINDOWS: bool = WINDOWS != 0;
 /** `translate` failed because the host has to map a window first. */
 export const TRANSLATE_MISSED: i32 = -1;
 
-/** Bytes that are contiguous behind the address that `translate` returned last. */
+/** Contiguous bytes from the address that `translate` returned last. */
 export let spanLength: u32 = 0;
 /** Why `translate` returned 0: TRANSLATE_MISSED, or a drop reason. */
 export let translateError: i32 = 0;
 
-// The window in hand, in which the last address lay: most buffers of a burst lie side by side. None
-// is kept from one batch or delivery to the next.
+// The current window: the one that the last address was in. Most buffers of a burst are close
+// together, so it usually fits the next one as well. It is not kept from one batch or delivery to
+// the next.
 let windowOwner: u32 = 0;
-let windowStart: u64 = 0; // guest addresses from here on
-let windowSize: u64 = 0; // 0: there is no window in hand
-let windowLinear: u32 = 0; // where they lie in the linear memory
+let windowStart: u64 = 0; // the first guest address of the window
+let windowSize: u64 = 0; // 0: there is no current window
+let windowLinear: u32 = 0; // the linear address of `windowStart`
 
 const SLOT_MASK: u32 = SLOT_SIZE - 1;
 const TABLE_MASK: u32 = WINDOW_TABLE_COUNT - 1;
 
 /**
- * Opens a batch: windows used from now on hold its frames, and none of them is evicted before the
- * next batch opens.
+ * Opens a batch. Windows that its frames use from now on are not evicted before the next batch
+ * opens.
  */
 export function beginBatch(): void {
   registers().batchStamp += 1;
@@ -90,8 +90,8 @@ export function beginBatch(): void {
 }
 
 /**
- * Opens a delivery, or goes on with one. What earlier deliveries of the batch used may be evicted:
- * all of it is translated again. So one batch can reach any number of guests.
+ * Opens or resumes a delivery. Windows that earlier deliveries of the batch used may be evicted:
+ * all their addresses are translated again. So one batch can reach any number of guests.
  */
 export function beginDelivery(): void {
   registers().batchStamp += 1;
@@ -99,14 +99,14 @@ export function beginDelivery(): void {
   setAccess(IOTLB_WRITE);
 }
 
-/** A frame was dropped because no slot was free; the next one may ask again. */
+/** A frame was dropped because no slot was free; the next frame may ask for one again. */
 export function settleExhausted(): void {
   if (registers().exhausted == EXHAUSTED_FOR_FRAME) registers().exhausted = 0;
 }
 
 /**
  * The linear address of `length` guest bytes at `address`, or 0 (see `translateError`).
- * `spanLength` tells how many of them are contiguous: at least one, fewer than asked for where the
+ * `spanLength` tells how many of them are contiguous: at least one, fewer than `length` where the
  * window ends.
  */
 export function translate(owner: u32, address: u64, length: u32): u32 {
@@ -125,16 +125,17 @@ export function translate(owner: u32, address: u64, length: u32): u32 {
 }
 
 /**
- * Before a loop over many buffers of a function, which finds those in the window in hand by
- * `addressInHand`: a window of another function is put away, once for all of them.
+ * Called before a loop over many buffers of one function, which looks up those in the current
+ * window with `addressInHand`. That function does not compare owners, so the window of another
+ * function is dropped here, once for the whole loop.
  */
 export function openLoop(owner: u32): void {
   if (owner != windowOwner) windowSize = 0;
 }
 
 /**
- * The linear address of a buffer that lies in the window in hand, else 0. Small, so that it becomes
- * a part of the loop.
+ * The linear address of a buffer in the current window, else 0. Small enough to be inlined into the
+ * loop.
  */
 export function addressInHand(address: u64, length: u32): u32 {
   if (!HAS_WINDOWS) return u32(address);
@@ -143,13 +144,17 @@ export function addressInHand(address: u64, length: u32): u32 {
   return isInside ? windowLinear + u32(offset) : 0;
 }
 
-/** The same for a buffer in another window, which is in hand from now on; 0 if none is there. */
+/**
+ * The same for a buffer in another window, which becomes the current one; 0 if it is not mapped.
+ */
 export function addressInWindow(owner: u32, address: u64, length: u32): u32 {
   if (isInHand(owner, address) || !openWindow(owner, address)) return 0;
   return addressInHand(address, length);
 }
 
-/** The same for bytes that are only read, whatever is done to the buffers around: descriptors. */
+/**
+ * The same for bytes that are only read, such as descriptors, even while buffers are being written.
+ */
 export function translateRead(owner: u32, address: u64, length: u32): u32 {
   const before = setAccess(IOTLB_READ);
   const linear = translate(owner, address, length);
@@ -157,7 +162,7 @@ export function translateRead(owner: u32, address: u64, length: u32): u32 {
   return linear;
 }
 
-/** In two steps: to a guest address, and from there through a window. Never beyond the page. */
+/** Two steps: to a guest address, then through a window. Never returns bytes beyond the page. */
 function translateBehindIommu(owner: u32, address: u64, length: u32): u32 {
   if (!translateIova(owner, address)) {
     translateError = i32(iovaError);
@@ -171,12 +176,12 @@ function translateBehindIommu(owner: u32, address: u64, length: u32): u32 {
   return window.base + offset;
 }
 
-/** The function comes first: nothing else keeps one guest out of the window of another. */
+/** The function is compared first: nothing else keeps one guest out of another guest's window. */
 function isInHand(owner: u32, address: u64): bool {
   return owner == windowOwner && address - windowStart < windowSize;
 }
 
-/** Takes the window of a guest address in hand. False if there is none yet. */
+/** Makes the window of a guest address the current one. False if it is not mapped. */
 function openWindow(owner: u32, address: u64): bool {
   const window = find(((u64(owner) + 1) << 48) | (address >> SLOT_SHIFT), u32(address) & SLOT_MASK);
   if (window == null) return false;
@@ -192,7 +197,7 @@ function failed(owner: u32, address: u64): u32 {
   if (words.invalidFunction == owner + 1 && words.invalidAddress == address) {
     translateError = i32(DROP_BUFFER_ADDRESS);
   } else if (words.exhausted != 0) {
-    // Until the frame that needs it is dropped: asking again would find every slot in use again.
+    // Until the frame that needs it is dropped: another request would find all slots in use again.
     translateError = i32(DROP_WINDOW_EXHAUSTED);
   } else {
     words.missFunction = owner;
@@ -202,7 +207,7 @@ function failed(owner: u32, address: u64): u32 {
   return 0;
 }
 
-/** The window with this key that holds an offset; its slot is in use from now on. */
+/** The window with this key that contains an offset. Its slot now counts as used. */
 function find(key: u64, offset: u32): Window | null {
   let index = homeOf(key, WINDOW_TABLE_BITS);
   while (at(index).key != 0) {
@@ -216,7 +221,7 @@ function find(key: u64, offset: u32): Window | null {
   return null;
 }
 
-/** Host: enters a window that it has mapped. `base` may wrap below 0: only base + offset counts. */
+/** Host: adds a window that it mapped. `base` may wrap below 0: only base + offset counts. */
 export function insertWindow(key: u64, low: u32, size: u32, base: u32, slot: u32): void {
   const index = freeIndex(WINDOW_TABLE_BASE, WINDOW_ENTRY_SIZE, WINDOW_TABLE_BITS, key);
   const window = at(index);
@@ -230,7 +235,7 @@ export function insertWindow(key: u64, low: u32, size: u32, base: u32, slot: u32
   store<u32>(slotAt(slot) + SLOT_STAMP, registers().batchStamp - 1);
 }
 
-/** Host: forgets the window of a slot. */
+/** Host: removes the window of a slot. */
 export function removeWindow(slot: u32): void {
   freeEntry(WINDOW_TABLE_BASE, WINDOW_ENTRY_SIZE, WINDOW_TABLE_BITS, indexOf(slot));
   store<u64>(slotAt(slot) + SLOT_KEY, 0);
@@ -245,9 +250,9 @@ function indexOf(slot: u32): u32 {
 }
 
 /**
- * Host: the slot to map next, a free one or the one unused for longest; −1 if the frames of the
- * batch and this delivery use them all. Prefers windows of `owner`: a guest that touches its
- * own over and over keeps them young, and would otherwise push out those of quiet guests.
+ * Host: the slot to map next: a free one, or the least recently used one; −1 if the frames of the
+ * batch and the current delivery use them all. Prefers windows of `owner`: a guest that uses its
+ * own windows constantly keeps them recent and would otherwise evict those of quiet guests.
  */
 export function chooseSlot(slotCount: u32, owner: u32): i32 {
   const stamp = registers().batchStamp;

@@ -1,4 +1,4 @@
-// Hands transmitted buffers back to their guest, in order, and settles what became of the frames.
+// Returns transmitted buffers to their guest in order, and counts what happened to the frames.
 import {
   COUNTER_BYTES,
   COUNTER_DROPS,
@@ -22,8 +22,8 @@ import { Ring, RingView, ringAt, viewAt } from '../virtqueue/ring';
 import { markInterruptDue } from './interrupt-due';
 
 /**
- * Completes the batch: `bytes` in all its frames, `replicas` further copies that flooding made.
- * `isUniform`: every frame went to one receive ring, so none was dropped here.
+ * Completes the batch. `bytes`: the sum over its frames. `replicas`: further copies made by
+ * flooding. `isUniform`: every frame went to one receive ring, so none was dropped here.
  */
 export function complete(
   ringNumber: u32,
@@ -38,7 +38,7 @@ export function complete(
   const slots = isPacked(ring)
     ? putFramesPacked(view, ring, frames)
     : putFrames(view, ring, frames);
-  // `packets` first: whoever reads meanwhile sees more received than settled, never less.
+  // `packets` first: a concurrent reader may see more frames received than settled, never fewer.
   count(ringNumber, COUNTER_PACKETS, frames);
   count(ringNumber, COUNTER_BYTES, bytes);
   const dropped = isUniform ? 0 : countDrops(ringNumber, frames);
@@ -82,9 +82,9 @@ function countDrops(ringNumber: u32, frames: u32): u32 {
 }
 
 /**
- * The end of a turn: lists the rings whose drivers want an interrupt. True if there are any. A ring
- * whose interrupt is deferred stays among those that are due, for the next turn to look at; so do
- * transmit rings if `whom` is INTERRUPT_RECEIVERS, not INTERRUPT_ALL.
+ * At the end of a turn: lists the rings whose drivers want an interrupt. True if there are any. A
+ * ring whose interrupt is deferred stays in the list of due ones for the next turn; so do transmit
+ * rings if `whom` is INTERRUPT_RECEIVERS instead of INTERRUPT_ALL.
  */
 export function listInterrupts(whom: u32): bool {
   const words = registers();

@@ -1,5 +1,4 @@
-// Puts one frame into the buffers of a receive ring, whatever pieces the frame and the buffers are
-// in:
+// Puts one frame into the buffers of a receive ring, for any pieces of the frame and the buffers:
 //
 //   [virtio-net header][headers made in scratch][bytes offset … offset + length of the frame]
 //       └► posted buffers, one or (mergeable) several
@@ -61,7 +60,7 @@ import { endMissStreak, mayMiss } from './misses';
 import { postedAt } from './posted';
 
 /**
- * What `emit` returns: done; wait, for a window or until what is lent has been sent; the ring is
+ * What `emit` returns: done; wait, for a window or until lent frames have been sent; the ring is
  * broken; or EMIT_DROPPED − reason.
  */
 export const EMITTED: i32 = 0;
@@ -69,10 +68,12 @@ export const EMIT_MISSED: i32 = -1;
 export const EMIT_FAULTED: i32 = -2;
 export const EMIT_DROPPED: i32 = -3;
 
-/** Buffers to look at in one go for a frame that takes several: their descriptors share lines. */
+/**
+ * Buffers to look at together for a frame that takes several: their descriptors share cache lines.
+ */
 const LOOK_STEP: u32 = 16;
 
-// The delivery in hand: what a split ring had at its start, and what became of it.
+// The current delivery: what a split ring had at its start, and what has happened since.
 let availableSlots: u32 = 0;
 let takenSlots: u32 = 0;
 let deliveredFrames: u32 = 0;
@@ -86,7 +87,7 @@ export function openDelivery(available: u32): void {
   deliveredBytes = 0;
 }
 
-/** Slots that this delivery has used: where the next buffer stands behind the last one taken. */
+/** Slots that this delivery has used, which is also where the next buffer is. */
 export function slotsTaken(): u32 {
   return takenSlots;
 }
@@ -97,7 +98,7 @@ export function tookSlots(slots: u32, bytes: u32): void {
   deliveredBytes += bytes;
 }
 
-/** So many frames, each in a buffer of one slot. */
+/** Counts plain frames, each in a buffer of one slot. */
 export function tookPlain(frames: u32, bytes: u32): void {
   if (frames != 0) endMissStreak();
   takenSlots += frames;
@@ -105,7 +106,7 @@ export function tookPlain(frames: u32, bytes: u32): void {
   deliveredBytes += bytes;
 }
 
-/** Hands the used buffers to the driver, all at once. */
+/** Hands all used buffers to the driver together. */
 export function closeDelivery(ringNumber: u32, view: RingView, ring: Ring): void {
   if (takenSlots == 0) return;
   publishUsed(view, ring, takenSlots);
@@ -116,8 +117,8 @@ export function closeDelivery(ringNumber: u32, view: RingView, ring: Ring): void
 }
 
 /**
- * Emits `headers` bytes from `headersAt`, then `length` bytes of the frame from `offset` on, under
- * a virtio-net header whose first 8 bytes are `metadata` and csum_offset `checksumOffset`.
+ * Emits `headers` bytes from `headersAt`, then `length` bytes of the frame from `offset` on. The
+ * first 8 bytes of the virtio-net header are `metadata`, its csum_offset is `checksumOffset`.
  */
 export function emit(
   ringNumber: u32,
@@ -158,8 +159,8 @@ export function emit(
 }
 
 /**
- * 5.1.6.4.4: the hash of the frame's flow. A datagram that its receiver gets in fragments is hashed
- * as those are: by its addresses.
+ * 5.1.6.4.4: the hash of the frame's flow. A datagram that the receiver gets in fragments is hashed
+ * like fragments: by its addresses only.
  */
 function putHash(ringNumber: u32, ring: Ring, frame: Frame): void {
   const isFragmented = frame.offload == OFFLOAD_UFO && !(ring.offloads & OFFLOAD_UFO);
@@ -168,12 +169,12 @@ function putHash(ringNumber: u32, ring: Ring, frame: Frame): void {
   store<u32>(EMIT_SCRATCH_BASE, reportOf(hashType), NET_HEADER_HASH_REPORT);
 }
 
-// The buffers of one frame, noted until it is sure that the frame fits: a used descriptor of a
-// packed ring cannot be taken back.
+// The buffers of one frame. They are recorded until it is certain that the frame fits: a used
+// descriptor of a packed ring cannot be taken back.
 let gatheredBuffers: u32 = 0;
 let gatheredSlots: u32 = 0;
 
-/** Collects buffers for `needed` bytes; 0, or what `emit` returns on failure. */
+/** Collects buffers for `needed` bytes; returns 0, or what `emit` returns on failure. */
 function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32): i32 {
   let gathered: u32 = 0;
   let pieces: u32 = 0;
@@ -218,12 +219,12 @@ function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32)
       }
       result = droppedWalk(DROP_WINDOW_EXHAUSTED);
     }
-    // The buffer is good, only not yet: it stays where it is.
+    // The buffer may be good, but has no translation yet: it stays on the ring.
     if (result == WALK_UNTRANSLATED) return EMIT_DROPPED - i32(dropOf(result));
     noteBuffer(ahead, result < 0 ? 0 : u32(result));
     if (result < 0) {
-      // A broken buffer goes back empty, and those of the same frame before it: completion is in
-      // order.
+      // A broken buffer is returned empty, and so are earlier ones of the same frame: completion is
+      // in order.
       putGathered(view, ring, true);
       takenSlots += gatheredSlots;
       settleExhausted();
@@ -235,19 +236,19 @@ function gatherBuffers(ringNumber: u32, view: RingView, ring: Ring, needed: u32)
   return 0;
 }
 
-/** Whether the buffer `ahead` slots on is known to be in one piece: nothing more is to be found. */
+/** Whether the buffer `ahead` slots on is known to be in one piece. */
 function isPosted(ringNumber: u32, view: RingView, ring: Ring, ahead: u32): bool {
   if (ahead >= looked) look(functionOf(ringNumber), view, ring, availableSlots, ahead + LOOK_STEP);
   return ahead < looked && postedAt(ahead).address != 0;
 }
 
-// What `findBuffer` found: where `walkChain` starts, the slots it takes, what names it when it is
-// used.
+// Result of `findBuffer`: where `walkChain` starts, the slots it takes, and its id for the used
+// ring.
 export let bufferStart: u32 = 0;
 export let bufferSlots: u32 = 1;
 let bufferId: u32 = 0;
 
-/** Looks for the chain `ahead` slots on; 0, or what `emit` returns if there is none. */
+/** Finds the chain `ahead` slots on; returns 0, or what `emit` returns if there is none. */
 export function findBuffer(ringNumber: u32, view: RingView, ring: Ring, ahead: u32): i32 {
   if (isPacked(ring)) {
     const flags = availableFlags(view, ring, ahead);
@@ -274,7 +275,7 @@ export function findBuffer(ringNumber: u32, view: RingView, ring: Ring, ahead: u
   return 0;
 }
 
-/** Notes the buffer just found: u32 place, id, bytes written. */
+/** Records the buffer just found: u32 slot ahead, id, bytes written. */
 function noteBuffer(ahead: u32, bytes: u32): void {
   const entry = GATHERED_BASE + gatheredBuffers * GATHERED_ENTRY_SIZE;
   store<u32>(entry, ahead);
@@ -284,7 +285,7 @@ function noteBuffer(ahead: u32, bytes: u32): void {
   gatheredSlots += bufferSlots;
 }
 
-/** What is in the one buffer that was gathered is no frame. */
+/** Marks the one gathered buffer: it holds a list of pieces, not a frame. */
 function markLent(): void {
   store<u32>(GATHERED_BASE, load<u32>(GATHERED_BASE, 8) | USED_LENT, 8);
 }

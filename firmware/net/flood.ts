@@ -1,9 +1,9 @@
-// Frames for everybody: those whose destination nobody has learned, broadcasts, multicasts. They
-// are set aside while the others of their batch are delivered, and then go to port after port.
+// Flooded frames: broadcasts, multicasts, and frames to unknown destinations. They are set aside
+// while the other frames of their batch are delivered, and then go to one port after another.
 //
 //   cost of all copies ≤ FLOOD_COST_MAX   a batch of many, port by port
-//   one frame alone costs more            some ports now; the frame stays in its ring, whose next
-//                                         batch goes on with it behind them (floodNext)
+//   one frame alone costs more            some ports now; the frame stays in its ring, and the next
+//                                         batch continues at the next port (floodNext)
 import { COUNTER_REPLICAS, DROP_NO_DESTINATION } from '../../layout/counters';
 import { COPY_BYTES_SHIFT, COPY_COST, FLOOD_COST_MAX } from '../../layout/limits';
 import { FLOOD_LIST_BASE } from '../../layout/memory';
@@ -21,10 +21,10 @@ import { portOf, ringAt } from '../virtqueue/ring';
 import { deliver } from './receive';
 
 /**
- * With a batch whose first frame has gone to all ports before port `next`. Only this frame goes on,
- * and as a flood even if its destination has been learned since: nobody gets it twice. Its copies
- * so far were all counted as replicas, since its guest may reset the ring before the frame is done.
- * So its last batch counts one less.
+ * Called with a batch whose first frame has gone to all ports before port `next`. Only this frame
+ * continues, as a flood even if its destination has been learned since, so no port gets it twice.
+ * All copies so far were counted as replicas, since the guest may reset the ring before the frame
+ * is done. So the last batch of the frame counts one less.
  */
 export function resumeFlood(next: u32): void {
   const now = batch();
@@ -36,8 +36,8 @@ export function resumeFlood(next: u32): void {
 }
 
 /**
- * How many of the frames the batch may keep, so that their copies cost no more than a batch may.
- * The others stay in their guest. Sets the marks of all to 0.
+ * How many frames the batch may keep, so that their copies cost no more than a batch may. The
+ * others stay in the guest. Clears the marks of all frames.
  */
 export function limitFlood(frames: u32): u32 {
   let cost: u32 = 0;
@@ -52,7 +52,7 @@ export function limitFlood(frames: u32): u32 {
   return frames;
 }
 
-/** Sets the frame with this number aside. */
+/** Sets frame `index` aside. */
 export function addFlooded(index: u32): void {
   const now = batch();
   store<u32>(FLOOD_LIST_BASE + (now.floodCount << 2), index);
@@ -60,8 +60,8 @@ export function addFlooded(index: u32): void {
 }
 
 /**
- * Delivers the flooded frames of the batch port by port, each run of frames for one ring at
- * once. False if it waits for a window.
+ * Delivers the flooded frames of the batch port by port, consecutive frames for one ring together.
+ * False if it waits for a window or a lock.
  */
 export function deliverFlood(): bool {
   const now = batch();
@@ -101,7 +101,7 @@ function deliverToPort(now: Batch, port: u32): bool {
   return true;
 }
 
-/** The rest of the ports is for another batch, after those of other rings. */
+/** Leaves the remaining ports to a later batch, so that other rings get their turn first. */
 function cutFlood(now: Batch, next: u32): void {
   now.isFloodCut = true;
   ringAt(now.ring).floodNext = u16(next);

@@ -1,4 +1,4 @@
-// The rings whose drivers may want an interrupt at the end of the turn, each once.
+// The rings whose drivers may want an interrupt at the end of the turn, each listed once.
 import { INTERRUPT_DUE_LIST_BASE } from '../../layout/memory';
 import { registers } from '../memory/registers';
 import { RingView } from '../virtqueue/ring';

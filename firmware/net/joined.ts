@@ -1,4 +1,4 @@
-// What becomes of frames that were joined to others (GRO): each is counted as the one that it is
+// Counts frames that were joined to others (GRO): each shares the result of the frame that it is
 // part of.
 import { COUNTER_GRO_MERGED, COUNTER_OFFERED, DROP_RING_STOPPED } from '../../layout/counters';
 import { count, countDrop } from '../counters/counters';
@@ -7,7 +7,7 @@ import { Frame } from '../headers/frame';
 import { segmentCount } from '../offload/metadata';
 import { EMIT_DROPPED, EMITTED } from './emit';
 
-/** A joined frame was delivered, whole or in segments, or dropped: `result` is what `emit` said. */
+/** A joined frame was delivered, whole or in segments, or dropped: `result` is that of `emit`. */
 export function settleJoined(ringNumber: u32, frame: Frame, result: i32): void {
   const others = segmentCount(frame) - 1;
   batch().joinedLeft -= others;
@@ -16,7 +16,7 @@ export function settleJoined(ringNumber: u32, frame: Frame, result: i32): void {
   else countDrop(ringNumber, u32(EMIT_DROPPED - result), others);
 }
 
-/** The ring has stopped: whatever was left for it is dropped. */
+/** The ring has stopped: the remaining joined frames are dropped. */
 export function abandonJoined(ringNumber: u32): void {
   const left = batch().joinedLeft;
   if (left == 0) return;

@@ -1,8 +1,8 @@
-// Looks at posted buffers before frames come for them, where a guest is behind an IOMMU: what is
-// not translated yet is asked for now, and there by then.
+// Looks at posted buffers before frames arrive for them, for guests behind an IOMMU: missing
+// translations are requested now, and are there when frames need them.
 //
-// A look has one budget of descriptors for all rings. A ring whose buffers take more is left where
-// the budget ends, and a later look goes on there.
+// All rings share one budget of descriptors. A ring that exhausts it is left where the budget ends,
+// and a later look continues there.
 import { FRAME_SIZE_MAX, LOOK_AHEAD_MAX, LOOK_AHEAD_STEPS_MAX } from '../../layout/limits';
 import { LOOK_PLACES_BASE, TARGET_PIECES_BASE } from '../../layout/memory';
 import { DESCRIPTOR_F_WRITE, RING_STOPPED } from '../../layout/virtqueue';
@@ -17,30 +17,30 @@ import { availableCount } from '../virtqueue/split';
 import { openShortWalk, openWalk, walkRest } from '../virtqueue/walk-budget';
 import { bufferSlots, bufferStart, findBuffer, openDelivery } from './emit';
 
-/** Descriptors that the look in hand may still read. */
+/** Descriptors that this look may still read. */
 let stepsLeft: u32 = 0;
 
-/** Host: a look begins. */
+/** Host: starts a look. */
 export function openLookAhead(): void {
   stepsLeft = LOOK_AHEAD_STEPS_MAX;
 }
 
 /**
- * Host: between two turns, never in the midst of a batch, for a receive ring. What it lacks stands
- * in the registers. False if the look ends here, for want of steps.
+ * Host: looks at a receive ring, between two turns and never during a batch. Missing translations
+ * are listed in the registers. False if the budget is used up, which ends the look.
  */
 export function lookAhead(ringNumber: u32): bool {
   const view = viewAt(ringNumber);
   if (view.state == RING_STOPPED) return true;
   const ring = ringAt(ringNumber);
   registers().currentRing = ringNumber;
-  if (!lock(ring)) return true; // whoever holds it delivers: it will have asked
+  if (!lock(ring)) return true; // the holder is delivering, so it has requested them
   setLookingAhead(true);
   beginDelivery();
   let isDone = true;
   if (!isStopped(ring)) {
     const available: u32 = isPacked(ring) ? 0 : availableCount(view, ring);
-    // More than there can be: the next delivery finds that out, and has the say on it.
+    // An impossible index: the next delivery detects it and faults the ring.
     isDone = available > ring.size || lookAtBuffers(ringNumber, view, ring, available);
   }
   unlock(ring);
@@ -55,9 +55,9 @@ function lookAtBuffers(ringNumber: u32, view: RingView, ring: Ring, available: u
     openWalk();
     if (findBuffer(ringNumber, view, ring, ahead) != 0) break;
     const isFirst = stepsLeft == LOOK_AHEAD_STEPS_MAX;
-    // To find it took as many steps where the ring is packed: its chain was measured.
+    // On a packed ring, measuring the chain has cost as many steps already.
     openShortWalk(stepsLeft - min(stepsLeft, bufferSlots));
-    // Whatever it returns: an address without a translation is noted where it is met.
+    // The result does not matter: the walk records each address without a translation.
     walkChain(
       functionOf(ringNumber),
       view,
@@ -71,7 +71,7 @@ function lookAtBuffers(ringNumber: u32, view: RingView, ring: Ring, available: u
     );
     stepsLeft = walkRest();
     if (stepsLeft == 0) {
-      // A buffer that takes a whole look is not looked at again.
+      // Skips a buffer that takes a whole look by itself.
       leavePlace(ringNumber, ring, isFirst ? ahead + bufferSlots : ahead);
       return false;
     }
@@ -81,7 +81,7 @@ function lookAtBuffers(ringNumber: u32, view: RingView, ring: Ring, available: u
   return true;
 }
 
-/** How many slots on the last look at the ring stopped; 0 if the ring has moved on since. */
+/** How many slots on the last look stopped; 0 if the ring has moved on since. */
 function placeLeft(ringNumber: u32, ring: Ring): u32 {
   const place = load<u32>(LOOK_PLACES_BASE + (ringNumber << 2));
   return place >> 16 == (ring.lastAvail & 0xffff) ? place & 0xffff : 0;

@@ -1,4 +1,4 @@
-// What a packed ring has posted: a record for each buffer.
+// The buffers posted on a packed ring: one record each.
 import {
   DESCRIPTOR_F_WRITE,
   DESCRIPTOR_LENGTH,
@@ -16,17 +16,18 @@ import { Ring, RingView } from '../virtqueue/ring';
 import { postedAt } from './posted';
 
 /**
- * Looks at the buffers `from` … `to` - 1 slots on, as far as they are available and each is one
- * descriptor, so that the i-th stands i slots on. Returns where it ended.
+ * Looks at the buffers `from` … `to` - 1 slots on. Stops at the first that is not available, or not
+ * a single descriptor, so that the i-th record is for the buffer i slots on. Returns where it
+ * stopped.
  */
 export function lookPacked(owner: u32, view: RingView, ring: Ring, from: u32, to: u32): u32 {
   const size = ring.size;
   const descriptors = view.descriptors;
   const place = placeBehind(ring, ring.lastAvail, from);
   let position = place & ~PACKED_WRAP;
-  // 2.8.1: available means AVAIL as the driver's wrap counter, USED not.
+  // 2.8.1: a descriptor is available if AVAIL equals the driver's wrap counter and USED does not.
   let available: u32 = place & PACKED_WRAP ? PACKED_F_AVAIL : PACKED_F_USED;
-  available |= DESCRIPTOR_F_WRITE; // and a buffer to be written in one descriptor
+  available |= DESCRIPTOR_F_WRITE; // and a single writable descriptor
   const mask = PACKED_F_AVAIL | PACKED_F_USED | PACKED_CHAIN_FLAGS;
   const end = min(to, size);
   openLoop(owner);

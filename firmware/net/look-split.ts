@@ -1,4 +1,4 @@
-// What a split ring has posted: a record for each buffer.
+// The buffers posted on a split ring: one record each.
 import {
   AVAIL_RING,
   DESCRIPTOR_F_WRITE,
@@ -20,7 +20,7 @@ export function lookSplit(owner: u32, view: RingView, ring: Ring, from: u32, to:
     const posted = postedAt(i);
     const head = u32(load<u16>(entries + (((first + i) & (size - 1)) << 1)));
     posted.address = 0;
-    if (head >= size) continue; // judged at its turn
+    if (head >= size) continue; // faults when its turn comes
     const descriptor = descriptors + head * DESCRIPTOR_SIZE;
     const address = load<u64>(descriptor);
     const rest = load<u64>(descriptor, DESCRIPTOR_LENGTH);

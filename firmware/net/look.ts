@@ -1,5 +1,5 @@
-// How far the delivery in hand has looked at the buffers of its ring. It looks at as many as it has
-// frames, and further where a frame takes several.
+// How many buffers of its ring the current delivery has looked at. It looks at as many as it has
+// frames, and at more if a frame takes several.
 import { POSTED_COUNT_MAX } from '../../layout/limits';
 import { isPacked } from '../virtqueue/queue';
 import { Ring, RingView } from '../virtqueue/ring';
@@ -9,7 +9,7 @@ import { lookSplit } from './look-split';
 /** Buffers with a record, from the delivery's first slot on. */
 export let looked: u32 = 0;
 
-/** Opens a delivery: nothing was looked at. */
+/** Opens a delivery: no buffer has a record yet. */
 export function openLook(): void {
   looked = 0;
 }

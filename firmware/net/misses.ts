@@ -1,16 +1,16 @@
 // How often a delivery may wait for a window. A receiver that rewrites its descriptors between two
-// looks would otherwise miss another one each time, and hold the processor for ever.
+// attempts would otherwise miss another window each time, and block the processor for ever.
 import { DELIVERY_MISS_STREAK_MAX, DELIVERY_MISSES_MAX } from '../../layout/limits';
 import { batch } from '../headers/batch';
 
-/** A frame arrived: its ring is not one that waits for ever. */
+/** A frame was delivered, so its ring does not wait for ever. */
 export function endMissStreak(): void {
   batch().missStreak = 0;
 }
 
 /**
- * Counts a miss of a receive ring. False if it had enough of them, in a row or in this batch: its
- * frame is dropped as if there were no window left, and so are those that miss after it.
+ * Counts a miss of a receive ring. False if there were too many, in a row or in this batch: the
+ * frame is then dropped as if no window were left, and so are later ones that miss.
  */
 export function mayMiss(ringNumber: u32): bool {
   const now = batch();

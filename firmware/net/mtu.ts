@@ -1,4 +1,4 @@
-// 5.1.4.1: a guest that has negotiated an MTU gets no packet that is longer. Tags do not count.
+// 5.1.4.1: a guest that negotiated an MTU gets no longer packet. VLAN tags do not count.
 import { FRAME_SIZE_MIN } from '../../layout/limits';
 import { OFFLOAD_UFO } from '../../layout/virtqueue';
 import { Frame, frameAt, headerLength, OFFLOAD_LONG, OFFLOAD_TUNNEL } from '../headers/frame';
@@ -10,8 +10,8 @@ import { Ring } from '../virtqueue/ring';
 const IPV6_FRAGMENT_HEADER_SIZE: u32 = 8;
 
 /**
- * Marks those of the listed frames that are long for this receiver: they take the path where that
- * is looked at. Receivers without an MTU pay nothing for it.
+ * Marks the listed frames that may be too long for this receiver: they leave the fast path, and the
+ * slow one checks them. Receivers without an MTU pay nothing for it.
  */
 export function markLong(ring: Ring, list: u32, start: u32, frames: u32): void {
   const longest = ring.mtu + FRAME_SIZE_MIN;
@@ -21,14 +21,14 @@ export function markLong(ring: Ring, list: u32, start: u32, frames: u32): void {
   }
 }
 
-/** Whether a frame, or each segment of a super-frame, is longer than its receiver's MTU. */
+/** Whether a frame, or a segment of a super-frame, is longer than its receiver's MTU. */
 export function exceedsMtu(ring: Ring, frame: Frame): bool {
   if (ring.mtu == 0 || frame.length <= ring.mtu + FRAME_SIZE_MIN) return false;
   if (isSuperFrame(frame)) return segmentSize(frame) > ring.mtu;
   return frame.length - findNetwork(frame.header, headerLength(frame)) > ring.mtu;
 }
 
-/** The IP packet that the first segment, or fragment, of a super-frame is. */
+/** The size of the IP packet that is the first segment, or fragment, of a super-frame. */
 function segmentSize(frame: Frame): u32 {
   let headers: u32 = frame.payload;
   let rest = frame.length - frame.payload;

@@ -1,4 +1,4 @@
-// The frequent case on a split ring: finished frames in one piece into buffers in one piece.
+// The common case on a split ring: finished frames in one piece into buffers in one piece.
 
 import { frameAt } from '../headers/frame';
 import { copyToGuest } from '../memory/copy';
@@ -9,8 +9,8 @@ import { looked } from './look';
 import { postedAt } from './posted';
 
 /**
- * Delivers frames of `list` from `start` on. Returns where it ended: at the first frame that is
- * more than plain, or whose buffer is.
+ * Delivers frames of `list` from `start` on. Returns where it stopped: at the first frame or buffer
+ * that needs the general path.
  */
 export function putPlainSplit(view: RingView, ring: Ring, list: u32, start: u32, frames: u32): u32 {
   const headerSize = ring.headerSize;

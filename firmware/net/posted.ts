@@ -1,9 +1,9 @@
-// What a delivery knows of the buffers that the guest has posted: one record for each slot from
-// the next one on, as far as they are buffers in one piece.
+// The posted buffers that a delivery knows: one record per slot, from the next slot on, as long as
+// each buffer is a single descriptor.
 //
 //   0         4        8    12     16
 //   ┌─────────┬────────┬────┬──────┐
-//   │ address │ length │ id │ free │    address 0: it takes a closer look (emit)
+//   │ address │ length │ id │ free │    address 0: it takes the general path (emit)
 //   └─────────┴────────┴────┴──────┘
 import { POSTED_BASE, POSTED_RECORD_SIZE } from '../../layout/memory';
 

@@ -1,9 +1,8 @@
 // Exhale: delivers a list of frames to one receive ring, guest to guest in a single copy.
 //
-// Split like inhale: first all descriptors (posted-split, posted-packed), then the copies; one
-// used-index store and one interrupt decision for all of them. A frame that needs a window stops
-// the list there: what was delivered is published, the host maps the window, and the list goes on
-// with that same frame.
+// Split like inhale: first all descriptors (posted-split, posted-packed), then the copies; then one
+// used-index store and one interrupt decision for all. A frame that needs a window stops the list:
+// what was delivered is published, the host maps the window, and delivery resumes with that frame.
 import { COUNTER_DROPS, COUNTER_OFFERED, DROP_RING_STOPPED } from '../../layout/counters';
 import { NET_HEADER_SIZE_HASH } from '../../layout/virtio';
 import { RING_ENABLED, RING_FAULT_AVAIL_INDEX } from '../../layout/virtqueue';
@@ -34,8 +33,8 @@ import { markRetagged } from './retag';
 import { deliverTranslated, forgetResumed } from './translate';
 
 /**
- * Delivers the frames whose numbers stand at `list` (u32 each), from `start` on. Returns how far it
- * came: `frames`, or less if it waits for a window (see the registers) or for the ring's lock.
+ * Delivers the frames whose numbers are at `list` (u32 each), from `start` on. Returns how far it
+ * got: `frames`, or less if it waits for a window (see the registers) or for the ring's lock.
  */
 export function deliver(ringNumber: u32, list: u32, start: u32, frames: u32): u32 {
   const view = viewAt(ringNumber);
@@ -85,7 +84,7 @@ function deliverEach(
 ): u32 {
   let i = start;
   while (i < frames) {
-    // A header with a hash in it is none of the plain ones.
+    // The fast path writes no hash into the header.
     if (ring.headerSize != NET_HEADER_SIZE_HASH) {
       i = isPacked(ring)
         ? putPlainPacked(view, ring, list, i, frames)

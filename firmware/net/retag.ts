@@ -1,7 +1,7 @@
-// The egress half of VLANs: whether a receiver gets a frame with a tag, and putting it there.
+// The egress half of VLANs: decides whether a receiver gets a frame with a tag, and writes it.
 //
-//   as it came:  [ addresses 12 │ (tag 4) │ type 2 │ rest ]
-//   as it goes:  [ addresses 12 │ (tag 4) │ type 2 │ rest ]      tag and type are written, not copied
+//   received:  [ addresses 12 │ (tag 4) │ type 2 │ rest ]
+//   sent:      [ addresses 12 │ (tag 4) │ type 2 │ rest ]      tag and type are written, not copied
 import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
 import { PORT_F_TRUNK } from '../../layout/port';
 import { NET_HEADER_F_NEEDS_CSUM } from '../../layout/virtio';
@@ -18,21 +18,21 @@ import {
 import { copy } from '../memory/copy';
 import { portRecordAt } from '../memory/port-record';
 
-// The receiver in hand.
+// The current receiver.
 let untagged: u32 = 0;
 let type: u32 = 0;
 let isTrunk: bool = false;
 
-/** The frame in hand goes with another tag than it came with, or without. */
+/** The current frame is sent with another tag than it came with, or without one. */
 export let isRetagging: bool = false;
 /** Bytes that its header grows by, modulo 2^32: 4, 0 or −4. */
 export let tagGrowth: u32 = 0;
-/** Where its EtherType ends in the frame as it came. */
+/** The offset after its EtherType, in the frame as received. */
 export let tagEnd: u32 = 0;
 let tag: FrameTag = changetype<FrameTag>(0);
 let isTagged: bool = false;
 
-/** Marks those of the listed frames whose tag this receiver must not get as it came. */
+/** Marks the listed frames whose tag must be rewritten for this receiver. */
 export function markRetagged(port: u32, list: u32, start: u32, frames: u32): void {
   const record = portRecordAt(port);
   untagged = record.vlanUntagged;
@@ -41,18 +41,18 @@ export function markRetagged(port: u32, list: u32, start: u32, frames: u32): voi
   for (let i = start; i < frames; i++) {
     const index = load<u32>(list + (i << 2));
     const frame = frameAt(index);
-    // Whoever reads tags gets those that were checked. Elsewhere what came without one can go as it
-    // is: the receiver's port has one VLAN.
+    // A receiver that reads tags gets only those that were checked. For others, an untagged frame
+    // can stay as it is: the receiver's port has a single VLAN.
     const isMarked = isTrunk || tagAt(index).typeAt != ADDRESSES_SIZE;
     frame.offload = (frame.offload & ~OFFLOAD_TAG) | (isMarked ? OFFLOAD_TAG : 0);
   }
 }
 
-/** Begins the delivery of a frame that is marked. */
+/** Begins the delivery of a marked frame. */
 export function openTag(frame: Frame): void {
   frame.offload &= ~OFFLOAD_TAG;
   tag = tagOf(frame);
-  // Without its own tag a trunk would read what is behind, a tag of the sender's choice, as VLAN.
+  // Without a tag, a trunk would take what follows, a tag chosen by the sender, as the VLAN.
   isTagged = vlanOf(tag) != untagged || (isTrunk && u32(tag.type) == type);
   tagEnd = tag.typeAt + 2;
   tagGrowth = ADDRESSES_SIZE + 2 + (isTagged ? TAG_SIZE : 0) - tagEnd;
@@ -69,7 +69,7 @@ export function makeTagged(frame: Frame): u32 {
   return putTag();
 }
 
-/** Gives the header that was made in scratch its tag; returns where it begins now. */
+/** Inserts the tag into the header in scratch; returns where the header begins now. */
 export function putTag(): u32 {
   const start = SEGMENT_SCRATCH_BASE - tagGrowth;
   const target = load<u64>(SEGMENT_SCRATCH_BASE);
@@ -84,11 +84,11 @@ export function putTag(): u32 {
   return start;
 }
 
-/** The first 8 bytes of the virtio-net header (5.1.6.2), their offsets moved with the header. */
+/** Moves the offsets in the first 8 bytes of the virtio-net header (5.1.6.2) with the header. */
 export function retagMetadata(metadata: u64): u64 {
   const headerLength = u32(metadata >> 16) & 0xffff;
   const moved = headerLength + tagGrowth;
-  // A hint, and its sender's own: what does not fit is left out.
+  // hdr_len is only a hint from the sender: it becomes 0 if it does not fit.
   const hint = headerLength == 0 || moved > 0xffff ? 0 : moved;
   let start = u32(metadata >> 48);
   if (metadata & NET_HEADER_F_NEEDS_CSUM) start += tagGrowth;

@@ -1,8 +1,8 @@
-// A look at a transmit ring, from the first frame that is taken to the last buffer that goes back:
+// Serves a transmit ring, from taking its frames to returning its buffers:
 //
-//   inhale ─► classify ─► join, deliver: target by target ─► what is for everybody ─► complete
+//   inhale ─► classify ─► join, deliver: target by target ─► flood ─► complete
 //
-// Where the batch has to wait, its record says where it goes on (headers/batch.ts).
+// If the batch has to wait, its record says where to resume (headers/batch.ts).
 import { TARGET_LIST_BASE, WHOLE_LIST_BASE } from '../../layout/memory';
 import { PORT_F_VLAN } from '../../layout/port';
 import { TURN_LENT, TURN_LOCKED, TURN_MISSED } from '../../layout/processor';
@@ -37,10 +37,10 @@ import { takeLent } from './lend';
 import { deliver } from './receive';
 import { inhale } from './transmit';
 
-/** Marks frames that a batch has already put on a target's list. */
+/** Marks frames that are already on a target's list. */
 const LISTED: u32 = 1;
 
-/** Takes a batch of frames and moves it. Returns SERVED_ flags. */
+/** Takes a batch of frames and delivers it. Returns SERVED_ flags. */
 export function serveFrames(ring: u32): u32 {
   const now = batch();
   const frames = inhale(ring);
@@ -54,12 +54,12 @@ export function serveFrames(ring: u32): u32 {
   return served | (deliverBatch(now) ? SERVED_WORK : SERVED_WAITS);
 }
 
-/** Goes on with the batch that waited. False if it waits again: see `waitsFor` in its record. */
+/** Resumes the batch that waited. False if it waits again: see `waitsFor` in its record. */
 export function resumeFrames(): bool {
   return deliverBatch(batch());
 }
 
-/** Where the frames that were taken go. */
+/** Decides where the frames go. */
 function decide(now: Batch): void {
   const port = portOf(now.ring);
   const ring = ringAt(now.ring);
@@ -76,7 +76,7 @@ function decide(now: Batch): void {
   if (!now.isUniform) openMixedBatch(now, ring);
   now.stepFrames = stepOf(now.frames, now.bytes);
   if (!now.isUniform) return;
-  // The frequent case: one list of all frames, and nothing to look for behind it.
+  // The common case: one list of all frames, and no other target to look for.
   now.targetRing = common;
   now.targetList = WHOLE_LIST_BASE;
   now.targetCount = now.frames;
@@ -84,7 +84,9 @@ function decide(now: Batch): void {
   joinTarget(now);
 }
 
-/** The frames go to several targets, or to everybody: those may be fewer than were taken. */
+/**
+ * Frames go to several targets, or are flooded. A flood may keep only some of them in the batch.
+ */
 function openMixedBatch(now: Batch, ring: Ring): void {
   now.targetList = TARGET_LIST_BASE;
   const floodNext = ring.floodNext;
@@ -100,8 +102,8 @@ function openMixedBatch(now: Batch, ring: Ring): void {
 }
 
 /**
- * Goes on with the batch where it stands. False if it waits: for a window, or until what is lent
- * has been sent, since its sender gets the buffers back when the batch completes.
+ * Continues the batch where it stopped. False if it waits: for a window, a lock, or for lent frames
+ * to be sent, since their sender gets the buffers back when the batch completes.
  */
 function deliverBatch(now: Batch): bool {
   if (now.state == BATCH_TARGETS) {
@@ -132,13 +134,13 @@ function deliverTargets(now: Batch): bool {
   return true;
 }
 
-/** Says what the batch waits for. Always false: it is not done. */
+/** Records what the batch waits for. Always false: the batch is not done. */
 function pause(now: Batch, isLent: bool): bool {
   now.waitsFor = isLent ? TURN_LENT : now.isLockedOut ? TURN_LOCKED : TURN_MISSED;
   return false;
 }
 
-/** Lists the frames of the next target that has any. Flooded ones are set aside. */
+/** Lists the frames of the next target that has any. Flooded frames are set aside. */
 function nextTarget(now: Batch): bool {
   now.targetCount = 0;
   now.targetDone = 0;
@@ -172,7 +174,7 @@ function listTarget(now: Batch): void {
   now.targetCount = listed;
 }
 
-/** Joins frames of the target's list (GRO), where its guest takes such. */
+/** Joins frames of the target's list (GRO), if its guest accepts super-frames. */
 function joinTarget(now: Batch): void {
   const ring = ringAt(now.targetRing);
   if ((ring.flags & RING_F_GRO) == 0 || now.targetCount < 2) return;

@@ -1,5 +1,5 @@
-// A frame that takes a closer look: in several descriptors or windows, with a strange length, or
-// where no window is open yet.
+// The general path for a transmitted frame: in several descriptors or windows, of unusual length,
+// or in a window that is not mapped yet.
 import {
   DROP_GIANT,
   DROP_HEADER_SHORT,
@@ -30,15 +30,15 @@ import { isPacked } from '../virtqueue/queue';
 import { functionOf, Ring, RingView } from '../virtqueue/ring';
 import { openWalk } from '../virtqueue/walk-budget';
 
-/** The frame stays in the guest until the host has mapped or learned what it needs. */
+/** The frame stays in the guest until the host has mapped a window or learned a translation. */
 export const CHAIN_MISSED: u32 = 0xffffffff;
 
-/** Descriptors that hold nothing make no pieces, but eight of them cost as much as one. */
+/** Empty descriptors make no pieces, but eight of them cost as much as one. */
 const STEPS_PER_PIECE_SHIFT: u32 = 3;
 
 /**
- * Finds the bytes of frame `index`, whose `head`, `ahead` and `slots` are set: fills in the rest of
- * it, or a drop. Returns what it costs of PIECE_BUDGET, or CHAIN_MISSED.
+ * Finds the bytes of frame `index`, whose `head`, `ahead` and `slots` are set, and fills in the
+ * rest of its record, or a drop. Returns its share of PIECE_BUDGET, or CHAIN_MISSED.
  */
 export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u32): u32 {
   const headerSize = ring.headerSize;
@@ -68,7 +68,7 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
     return isHopeless ? drop(frame, DROP_WINDOW_EXHAUSTED) : CHAIN_MISSED;
   }
   if (total == WALK_UNTRANSLATED) {
-    // Parked only if somebody will ask: news of it is what wakes it.
+    // Park the ring only if the address will be requested: the answer is what wakes the ring.
     now.isUntranslated = isNoted;
     return CHAIN_MISSED;
   }
@@ -81,7 +81,7 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
   now.pieces += walkedPieces;
   frame.length = length;
   if (walkedPieces == 1) {
-    // In one piece after all: its window was only not open yet.
+    // In one piece after all: only its window was not mapped yet.
     frame.address = load<u32>(pieces) + headerSize;
     frame.header = frame.address;
   } else {
@@ -92,9 +92,8 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
 }
 
 /**
- * Fills in a frame that lies in several pieces. Its virtio-net header and leading bytes are copied
- * to scratch: the header right before, so that both kinds of frame have it at `header -
- * size`.
+ * Fills in a frame that is in several pieces. Its leading bytes are copied to scratch, with the
+ * virtio-net header right before them, so that for both kinds of frame it is at `header - size`.
  */
 function scatter(frame: Frame, index: u32, pieces: u32, headerSize: u32): void {
   const scratch = headerScratch(index);

@@ -1,4 +1,4 @@
-// The same for a packed ring, where availability stands in each descriptor.
+// Takes frames from a packed transmit ring, where availability is a flag of each descriptor.
 import {
   BATCH_MAX,
   CHAIN_LENGTH_MAX,
@@ -36,13 +36,13 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
   const costShift = lengthCostShift();
   const descriptors = view.descriptors;
   let position = ring.lastAvail & ~PACKED_WRAP;
-  // 2.8.1: available means AVAIL as the driver's wrap counter, USED not.
+  // 2.8.1: a descriptor is available if AVAIL equals the driver's wrap counter and USED does not.
   let available: u32 = ring.lastAvail & PACKED_WRAP ? PACKED_F_AVAIL : PACKED_F_USED;
   let cost: u32 = 0;
   let ahead: u32 = 0;
   openLoop(owner);
   for (let i: u32 = 0; i < BATCH_MAX; i++) {
-    // Each slot is a piece at least, or next to one: beyond the budget it is for the next turn.
+    // A slot costs about as much as a piece. Slots beyond the budget wait for the next turn.
     if (ahead >= min(size, PIECE_BUDGET)) return i;
     const slot = descriptors + position * DESCRIPTOR_SIZE;
     touch(slot);
@@ -50,7 +50,7 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
     const flags = u32(atomic.load<u16>(slot + PACKED_FLAGS));
     if ((flags & (PACKED_F_AVAIL | PACKED_F_USED)) != available) return i;
     const address = load<u64>(slot);
-    const rest = load<u64>(slot, DESCRIPTOR_LENGTH); // its flags are not looked at again
+    const rest = load<u64>(slot, DESCRIPTOR_LENGTH); // the flags in it are ignored
     const bytes = u32(rest);
     let linear = addressInHand(address, bytes);
     if (linear == 0) linear = addressInWindow(owner, address, bytes);

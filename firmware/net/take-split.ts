@@ -1,6 +1,6 @@
-// Takes frames from a split transmit ring. One loop for all that a frame in one piece needs from
-// ring and descriptor, so that the misses of many frames overlap; nothing here waits for the frame
-// itself.
+// Takes frames from a split transmit ring. One loop reads everything from the ring and the
+// descriptors that a frame in one piece needs, so that the cache misses of many frames overlap. It
+// does not wait for the frames themselves.
 import { BATCH_MAX, FRAME_SIZE_MAX, FRAME_SIZE_MIN, PIECE_BUDGET } from '../../layout/limits';
 import {
   AVAIL_RING,
@@ -41,7 +41,8 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
   for (let i: u32 = 0; i < heads; i++) {
     const head = u32(load<u16>(entries + (((first + i) & (size - 1)) << 1)));
     if (head >= size) {
-      // What came before it is still good: it is taken now, and the fault found again behind it.
+      // The frames before it are good: they are taken now, and the next batch finds the fault
+      // again.
       if (i == 0) faultRing(ringNumber, RING_FAULT_HEAD_INDEX);
       return i;
     }

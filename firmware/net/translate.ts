@@ -1,10 +1,10 @@
-// Per-destination offload translation: a frame travels with what its sender left undone as far as
-// the receiver takes it, and is finished here exactly when it does not (docs/offloads.md has the
+// Offload translation per receiver. A frame keeps the offloads that its sender requested for as
+// long as the receiver accepts them; the others are completed here (docs/offloads.md has the
 // table).
 //
-//   receiver takes it ─► as it is, under its own virtio-net header
-//   checksum missing  ─► completed          super-frame ─► segmented, each segment finished
-//   DHCP reply        ─► completed in any case: its receiver looks at it without its kernel
+//   receiver accepts it ─► as it is, under its own virtio-net header
+//   checksum missing    ─► completed        super-frame ─► segmented, each segment finished
+//   DHCP reply          ─► completed always: DHCP clients read it through packet sockets
 import {
   COUNTER_CHECKSUMS,
   COUNTER_OFFERED,
@@ -45,10 +45,10 @@ import {
   tagGrowth,
 } from './retag';
 
-/** Delivers one frame in the form that the ring's guest takes. Returns what `emit` returns. */
+/** Delivers one frame in the form that the ring's guest accepts. Returns what `emit` returns. */
 export function deliverTranslated(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): i32 {
   openDeliveryWalk();
-  frame.offload &= ~OFFLOAD_LONG; // it was for this look
+  frame.offload &= ~OFFLOAD_LONG; // it only kept the frame off the fast path
   if (!(frame.offload & OFFLOAD_TAG)) return deliverOne(ringNumber, view, ring, frame);
   openTag(frame);
   const result = deliverOne(ringNumber, view, ring, frame);
@@ -61,7 +61,7 @@ function deliverOne(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): 
   if (batch().partSegment == 0) {
     if (exceedsMtu(ring, frame)) return EMIT_DROPPED - i32(DROP_MTU);
     const result = deliverWhole(ringNumber, view, ring, frame);
-    // A guest that takes super-frames may have posted buffers too small for this one.
+    // A guest that accepts super-frames may have posted buffers too small for this one.
     const isTooSmall = result == EMIT_DROPPED - i32(DROP_BUFFER_TOO_SMALL);
     if (!isTooSmall || !isSuperFrame(frame)) return result;
   }
@@ -87,7 +87,7 @@ function deliverWhole(ringNumber: u32, view: RingView, ring: Ring, frame: Frame)
   return result;
 }
 
-/** All fields; of the flags only the one that we know. */
+/** All fields, but only the one flag that we know. */
 const KNOWN_METADATA: u64 = ~0xfe;
 
 function accepts(may: u32, frame: Frame): bool {
@@ -107,7 +107,7 @@ function deliverSegments(ringNumber: u32, view: RingView, ring: Ring, frame: Fra
     extendWalk();
     const result = emitMade(ringNumber, view, ring, frame);
     if (result == EMIT_MISSED) {
-      batch().partSegment = index; // 0 decides anew, which comes to the same
+      batch().partSegment = index; // 0 decides again, with the same result
       batch().partRing = ringNumber;
       batch().partFrame = changetype<u32>(frame);
       return result;
@@ -118,7 +118,7 @@ function deliverSegments(ringNumber: u32, view: RingView, ring: Ring, frame: Fra
       return result;
     }
     if (result != EMITTED) return abandon(ringNumber, index, segments, result);
-    // The frame itself is counted by the caller; what it became beyond that here.
+    // The caller counts the frame once. Each segment after the first is counted here.
     if (index > 0) countSegments(ringNumber, 1);
   }
   batch().partSegment = 0;
@@ -126,21 +126,21 @@ function deliverSegments(ringNumber: u32, view: RingView, ring: Ring, frame: Fra
 }
 
 /**
- * The segments from `index` on are dropped for one reason: what follows a full ring would fail as
- * well.
+ * Drops all segments from `index` on for the same reason: after a full ring, the next ones would
+ * fail as well.
  */
 function abandon(ringNumber: u32, index: u32, segments: u32, result: i32): i32 {
   batch().partSegment = 0;
   const lost = index == 0 ? segments - 1 : segments - index;
   countSegments(ringNumber, lost);
   countDrop(ringNumber, u32(EMIT_DROPPED - result), lost);
-  // The first segment stands for the frame: delivered already, or dropped with the caller's count.
+  // The first segment counts as the frame: either delivered already, or dropped by the caller.
   return index == 0 ? result : EMITTED;
 }
 
 /**
- * The ring stopped while a super-frame waited for a window in mid-segmentation. The caller counts
- * the frame as dropped; the segment that stood for it was delivered.
+ * The ring stopped while a partly segmented super-frame waited for a window. The caller counts the
+ * frame as dropped, although its first segment was delivered: so one segment more is counted.
  */
 export function forgetResumed(ringNumber: u32): void {
   if (batch().partSegment == 0) return;

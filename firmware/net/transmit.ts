@@ -1,8 +1,8 @@
 // Inhale: takes a batch of frames from a transmit ring, without copying them.
 //
 // The loops are split so that cache misses overlap: first ring and descriptors (take-split,
-// take-packed), then the frames' headers. A frame that needs a window ends the batch before it
-// (late pull: it stays in the guest).
+// take-packed), then the headers of the frames. A frame that needs a window ends the batch before
+// it, and stays in the guest.
 import { COUNTER_WINDOW_MISSES } from '../../layout/counters';
 import { SEGMENTS_PER_FRAME_MAX } from '../../layout/limits';
 import { count } from '../counters/counters';
@@ -16,9 +16,7 @@ import { RingView, ringAt, viewAt } from '../virtqueue/ring';
 import { takePacked } from './take-packed';
 import { takeSplit } from './take-split';
 
-/**
- * Takes up to BATCH_MAX frames. Each has its header checked; `target` is 0 or TARGET_DROP + reason.
- */
+/** Takes up to BATCH_MAX frames and checks their headers; `target` is 0 or TARGET_DROP + reason. */
 export function inhale(ringNumber: u32): u32 {
   const view = viewAt(ringNumber);
   const ring = ringAt(ringNumber);
@@ -32,7 +30,7 @@ export function inhale(ringNumber: u32): u32 {
   let bytes: u32 = 0;
   let segments: u32 = 0;
   let taken: u32 = 0;
-  // Tiny segments by the ten thousand would hold up all others: the rest stays in the guest.
+  // Tens of thousands of tiny segments would delay all other rings: the rest stays in the guest.
   while (taken < reached && segments < SEGMENTS_PER_FRAME_MAX) {
     const frame = frameAt(taken);
     if (frame.target == 0) {

@@ -1,6 +1,5 @@
-// Walks a descriptor chain into pieces. Snapshot, validate, use: each descriptor is read once, as
-// two
-// 8-byte loads, and what was checked is what is used; the driver may rewrite it meanwhile.
+// Walks a descriptor chain and collects its pieces. Each descriptor is copied, validated and used
+// from the copy: two 8-byte loads read it once, since the driver may rewrite it at any time.
 //
 //   chain:   [addr,len]→[addr,len]→INDIRECT→[[addr,len]→[addr,len]]
 //   pieces:  (linear address, length) …       one more wherever a window ends
@@ -42,7 +41,7 @@ import { takeStep } from './walk-budget';
 /** The walk needs a window; nothing was consumed. Other negative results are −2 − drop reason. */
 export const WALK_MISSED: i32 = -1;
 
-/** An address waits for its translation; nothing was consumed. */
+/** An address has no translation yet; nothing was consumed. */
 export const WALK_UNTRANSLATED: i32 = -2 - i32(DROP_UNTRANSLATED);
 
 /** Pieces that the last walk appended. */
@@ -65,10 +64,10 @@ function untranslated(): i32 {
 }
 
 /**
- * Appends a chain to the table of pieces at `base` (room for `PIECE_COUNT_MAX - used`). `start`:
- * its head on a split ring, the slot ahead where it begins on a packed one, where it takes `slots`
- * of them. Stops once `wanted` bytes are gathered. Returns the bytes gathered, WALK_MISSED, or −2 −
- * reason.
+ * Appends the pieces of a chain to the table at `base`, which holds `used` of at most
+ * PIECE_COUNT_MAX pieces. `start` is the chain's head on a split ring; on a packed ring it is the
+ * slot ahead where the chain begins, and `slots` is how many it takes. Stops once `wanted` bytes
+ * are gathered. Returns the bytes gathered, WALK_MISSED, or −2 − reason.
  */
 export function walkChain(
   owner: u32,
@@ -87,7 +86,8 @@ export function walkChain(
   let total: u32 = 0;
   let index = start;
   for (let steps: u32 = 0; ; steps++) {
-    // One more than the size: the descriptor that names an indirect table is not part of the chain.
+    // One more than the size: the descriptor that refers to an indirect table is not part of the
+    // chain.
     if (steps > min(ring.size, CHAIN_LENGTH_MAX)) return droppedWalk(DROP_CHAIN_LENGTH);
     if (!takeStep()) return droppedWalk(DROP_CHAIN_LENGTH);
     const failure = readDescriptor(owner, view, ring, index);
@@ -112,17 +112,17 @@ export function walkChain(
   return i32(total);
 }
 
-/** No index: the chain ends here. */
+/** Instead of an index: the chain ends here. */
 const CHAIN_END: i32 = -1;
 
 /**
- * Where the chain goes on behind the descriptor in hand, in the ring or the indirect table; or
- * CHAIN_END, or the drop. `end`: of a chain on a packed ring, the slot behind its last.
+ * The index of the next descriptor, in the ring or the indirect table; CHAIN_END, or a drop. `end`
+ * is the slot after the last one of a chain on a packed ring.
  */
 function indexBehind(ring: Ring, index: u32, end: u32): i32 {
   if (isPacked(ring)) {
-    // The chain is what was measured, whatever its flags say now; a table is used to its end
-    // (2.8.7).
+    // The length measured earlier counts, whatever the flags say now. An indirect table is used to
+    // its end (2.8.7).
     const following = index + 1;
     return following == (isIndirect ? tableSize : end) ? CHAIN_END : i32(following);
   }
@@ -131,14 +131,13 @@ function indexBehind(ring: Ring, index: u32, end: u32): i32 {
   return next >= size ? droppedWalk(DROP_CHAIN_NEXT) : i32(next);
 }
 
-/** Writable bytes that the last `walkRequest` noted. */
+/** Writable bytes that the last `walkRequest` recorded. */
 export let writableBytes: u32 = 0;
 
 /**
- * Walks the chain of a request: what can be read becomes pieces at `base`, as far as
- * REQUEST_SIZE_MAX; of what can be written behind it, the guest address of each of the first bytes
- * is noted at `answer` (u64 each). Returns how many bytes can be read, or what `walkChain` returns
- * on failure.
+ * Walks the chain of a request. Its readable part becomes pieces at `base`, up to REQUEST_SIZE_MAX
+ * bytes. The guest address of each of the first writable bytes is recorded at `answer` (u64 each).
+ * Returns the number of readable bytes, or what `walkChain` returns on failure.
  */
 export function walkRequest(
   owner: u32,
@@ -166,12 +165,12 @@ export function walkRequest(
     if (flags & DESCRIPTOR_F_WRITE) {
       noteWritable(answer);
     } else {
-      // 2.7.4.2: all that is written stands behind all that is read.
+      // 2.7.4.2: device-writable buffers follow all device-readable ones.
       if (writableBytes != 0) return droppedWalk(DROP_BUFFER_DIRECTION);
       const kept = min(total, REQUEST_SIZE_MAX);
       const problem = append(owner, address, min(length, REQUEST_SIZE_MAX - kept));
       if (problem != 0) return problem;
-      total += min(length, REQUEST_SIZE_MAX + 1); // whatever is longer is too long
+      total += min(length, REQUEST_SIZE_MAX + 1); // longer counts as too long
     }
     const following = indexBehind(ring, index, start + slots);
     if (following == CHAIN_END) return i32(total);
@@ -188,7 +187,7 @@ function noteWritable(answer: u32): void {
   }
 }
 
-// The descriptor in hand, and the indirect table if the walk is in one.
+// The current descriptor, and the indirect table if the walk is in one.
 let address: u64 = 0;
 let length: u32 = 0;
 let flags: u32 = 0;
@@ -197,7 +196,7 @@ let isIndirect: bool = false;
 let tableAddress: u64 = 0;
 let tableSize: u32 = 0;
 
-/** Takes one descriptor's snapshot: two loads, each field once. */
+/** Copies one descriptor: two loads, each field read once. */
 function readDescriptor(owner: u32, view: RingView, ring: Ring, index: u32): i32 {
   let at: u32 = 0;
   if (isIndirect) {
@@ -220,8 +219,9 @@ function readDescriptor(owner: u32, view: RingView, ring: Ring, index: u32): i32
 }
 
 /**
- * 2.7.5.3 and 2.8.7: one table, at the end of the chain, whole descriptors. It may be longer than
- * the queue if its chain is not (2.7.5.3.1); on a packed ring the whole table is the chain.
+ * 2.7.5.3 and 2.8.7: one table at the end of the chain, made of whole descriptors. On a split ring
+ * it may be longer than the queue if its chain is not (2.7.5.3.1); on a packed ring the whole table
+ * is the chain.
  */
 function openIndirect(ring: Ring): bool {
   if (isIndirect || flags & DESCRIPTOR_F_NEXT || !(ring.flags & RING_F_INDIRECT)) return false;
@@ -233,7 +233,7 @@ function openIndirect(ring: Ring): bool {
   return true;
 }
 
-/** Appends the pieces of one buffer: several where it crosses windows, none where it is empty. */
+/** Appends the pieces of one buffer: several if it crosses windows, none if it is empty. */
 function append(owner: u32, address: u64, length: u32): i32 {
   let done: u32 = 0;
   while (done < length) {

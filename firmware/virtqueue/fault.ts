@@ -1,4 +1,4 @@
-// A ring whose driver broke it stands still until it is reset. The others carry on.
+// Stops a ring that its driver broke, until it is reset. Other rings are not affected.
 import { COUNTER_FAULT_REASONS, COUNTER_FAULTS } from '../../layout/counters';
 import { FAULT_LIST_BASE } from '../../layout/memory';
 import { RING_FAULTED, RING_STOPPED } from '../../layout/virtqueue';
@@ -10,11 +10,11 @@ export function faultRing(ring: u32, reason: u32): void {
   stopBroken(ring, reason);
   const words = registers();
   store<u32>(FAULT_LIST_BASE + (words.faultCount << 2), ring);
-  // A ring stops once until it is attached again, so the list cannot overflow.
+  // A ring faults at most once until it is attached again, so the list cannot overflow.
   words.faultCount += 1;
 }
 
-/** The same for a ring of requests, of which the host hears by what its call returns. */
+/** The same for a request ring: the host learns of it from the result of its call. */
 export function stopBroken(ring: u32, reason: u32): void {
   const record = ringAt(ring);
   record.state = RING_FAULTED;

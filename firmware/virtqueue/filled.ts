@@ -1,20 +1,22 @@
-// Whether a receive ring's guest has ever posted a buffer. A driver that uses fewer queues than the
-// front-end enables leaves the others empty for good.
+// Whether the guest has ever posted a buffer to a receive ring. A driver that uses fewer queues
+// than the front-end enables leaves the others empty for good.
 import { RING_ENABLED } from '../../layout/virtqueue';
 import { registers } from '../memory/registers';
 import { hasChains } from './queue';
 import { ringAt, viewAt } from './ring';
 
-/** True for ever from the first buffer on, until the ring starts anew. */
+/** True from the first buffer on, until the ring is restarted. */
 export function isFilled(ringNumber: u32): bool {
   return ringAt(ringNumber).filled != 0 || becomesFilled(ringNumber);
 }
 
-/** Apart from the test that every frame takes, so that this one is small enough to be inlined. */
+/**
+ * Separate from `isFilled`, which every frame calls and which must be small enough to be inlined.
+ */
 function becomesFilled(ringNumber: u32): bool {
   const ring = ringAt(ringNumber);
   const view = viewAt(ringNumber);
-  // Not known here: what becomes of its frames is for the delivery to say.
+  // Unknown here: the delivery decides what happens to its frames.
   if (view.state != RING_ENABLED) return true;
   const words = registers();
   const sender = words.currentRing;

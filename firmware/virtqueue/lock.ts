@@ -1,8 +1,8 @@
-// The lock of a receive ring. Taken only where more than one processor may deliver to it; held for
+// The lock of a receive ring. Needed only if more than one processor may deliver to it; held for
 // one batch.
 //
-// The holder may have lost its CPU, or be about to trap on this very ring. So nobody waits here for
-// long: the turn ends, and the host naps for a moment before it calls again.
+// The holder may have lost its CPU, or may be about to trap on this very ring. So the wait is
+// short: then the turn ends, and the host sleeps for a moment before it calls again.
 import { LOCK_SPINS_MAX } from '../../layout/limits';
 import { RING_FAULTED, RING_STOPPED } from '../../layout/virtqueue';
 import { Ring } from './ring';
@@ -11,11 +11,11 @@ let holder: u32 = 1;
 let isShared: bool = false;
 
 export function configureLocks(processor: u32, processorCount: u32): void {
-  holder = processor + 1; // what a dead processor held is freed by this number
+  holder = processor + 1; // used to release the locks of a dead processor
   isShared = processorCount > 1;
 }
 
-/** False if another processor keeps holding it. */
+/** False if another processor holds it for too long. */
 export function lock(ring: Ring): bool {
   if (!isShared) return true;
   const address = changetype<u32>(ring); // RING_LOCK is the first word
@@ -32,8 +32,8 @@ export function unlock(ring: Ring): void {
 }
 
 /**
- * With the lock in hand: whether the ring has been stopped meanwhile, by a fault or a trap in
- * another processor. The news of it reaches this one only between two turns.
+ * To be called with the lock held: whether a fault or trap in another processor has stopped the
+ * ring. The message about it reaches this processor only between two turns.
  */
 export function isStopped(ring: Ring): bool {
   return ring.state == RING_FAULTED || ring.state == RING_STOPPED;

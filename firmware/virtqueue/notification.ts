@@ -1,4 +1,4 @@
-// Notification suppression, both ways (virtio 1.3, 2.7.7, 2.7.10 and 2.8.10).
+// Notification suppression in both directions (virtio 1.3, 2.7.7, 2.7.10 and 2.8.10).
 import {
   AVAIL_F_NO_INTERRUPT,
   AVAIL_FLAGS,
@@ -18,12 +18,12 @@ import { isPacked } from './queue';
 import { Ring, RingView } from './ring';
 import { availableCount } from './split';
 
-/** Asks the driver not to kick: the processor looks at the ring anyway. */
+/** Asks the driver not to kick: the processor polls the ring anyway. */
 export function suppressKicks(view: RingView, ring: Ring): void {
   if (isPacked(ring)) {
     suppressPackedKicks(view);
   } else if (ring.flags & RING_F_EVENT_INDEX) {
-    // One behind: the driver's index passes it only once in 65536 chains.
+    // One less than the last index: the driver's index passes it only once in 65536 chains.
     writeAvailEvent(view.used, ring.size, ring.lastAvail - 1);
   } else {
     writeUsedFlags(view.used, USED_F_NO_NOTIFY);
@@ -31,9 +31,9 @@ export function suppressKicks(view: RingView, ring: Ring): void {
 }
 
 /**
- * Asks the driver to kick at the next chain. True if one has come already. Publishing
- * is a full fence that keeps the second look behind the wish: otherwise both sides could each miss
- * what the other has just written, and sleep. (AssemblyScript's own `atomic.fence` does not pass
+ * Asks the driver to kick at the next chain. True if there is one already. Publishing is a full
+ * fence between writing the request and looking again: otherwise each side could miss what the
+ * other has just written, and both would sleep. (AssemblyScript's own `atomic.fence` does not pass
  * its validator.)
  */
 export function armKicks(view: RingView, ring: Ring): bool {
@@ -47,9 +47,9 @@ export function armKicks(view: RingView, ring: Ring): bool {
 }
 
 /**
- * Whether the driver wants an interrupt for what was published since the last time this was asked.
- * Its wish is read atomically: on arm64 a plain load may overtake the atomic store that published,
- * and an interrupt would be lost. (On x86-64 both are the same instruction.)
+ * Whether the driver wants an interrupt for what was published since the last call. Its flags or
+ * used_event are read atomically: on arm64, a plain load may overtake the atomic store that
+ * published, and an interrupt would be lost. (On x86-64, both loads are the same instruction.)
  */
 export function wantsInterrupt(view: RingView, ring: Ring): bool {
   const after = ring.usedIndex;

@@ -1,7 +1,7 @@
-// The verbs of a packed virtqueue, device side (virtio 1.3, 2.8). One ring serves both ways: the
-// driver makes a descriptor available, the device overwrites it as used; two flag bits and a wrap
-// counter on each side tell whose turn it is. A place on the ring is `position | wrap << 15`, as
-// vhost-user writes it.
+// The operations of a packed virtqueue, device side (virtio 1.3, 2.8). One ring serves both
+// directions: the driver makes a descriptor available, the device overwrites it as used. Two flag
+// bits, and a wrap counter on each side, tell which side owns a descriptor. A place on the ring is
+// `position | wrap << 15`, as in vhost-user.
 //
 //   flags:  AVAIL == wrap, USED != wrap ─► available        AVAIL == USED == wrap ─► used
 
@@ -31,28 +31,29 @@ import {
 } from '../memory/write';
 import { Ring, RingView } from './ring';
 
-/** What `measureChain` found: the buffer id, which stands in the chain's last descriptor. */
+/** Result of `measureChain`: the buffer id, which is in the last descriptor of the chain. */
 export let chainId: u32 = 0;
 
-/** No number of slots: see `measureChain`. */
+/** Instead of a number of slots: see `measureChain`. */
 export const CHAIN_TOO_DEAR: u32 = 0xffffffff;
 
 /**
- * The flags of the first used descriptor of a delivery: written last, they hand over all of them.
+ * The flags of the first used descriptor of a delivery. They are written last and hand over all of
+ * its descriptors.
  */
 let firstFlags: u32 = 0;
 
-/** In place of a ring's last signalled place: more than a lap of it has been used since. */
+/** Replaces a ring's last signalled place once more than a lap has been used since. */
 const LAPPED: u32 = 0xffffffff;
 
-/** The place `ahead` slots behind another, at most a lap. */
+/** The place `ahead` slots after another, at most a lap. */
 export function placeBehind(ring: Ring, place: u32, ahead: u32): u32 {
   const position = (place & ~PACKED_WRAP) + ahead;
   if (position < ring.size) return position | (place & PACKED_WRAP);
   return (position - ring.size) | (~place & PACKED_WRAP);
 }
 
-/** Slots from one place to a later one: at most a lap, unless the driver never had to be asked. */
+/** Slots from one place to a later one, at most a lap. (Longer distances become LAPPED.) */
 function slotsBetween(ring: Ring, from: u32, to: u32): u32 {
   const slots = (to & ~PACKED_WRAP) - (from & ~PACKED_WRAP);
   return (from ^ to) & PACKED_WRAP ? slots + ring.size : slots;
@@ -62,14 +63,14 @@ function slotAt(view: RingView, place: u32): u32 {
   return view.descriptors + (place & ~PACKED_WRAP) * DESCRIPTOR_SIZE;
 }
 
-/** The descriptor `ahead` slots behind the last one taken, wherever the ring wraps. */
+/** The descriptor `ahead` slots after the last one taken; the ring may wrap in between. */
 export function packedDescriptor(view: RingView, ring: Ring, ahead: u32): u32 {
   return slotAt(view, placeBehind(ring, ring.lastAvail, ahead));
 }
 
 /**
  * 2.8.1: the flags of the descriptor `ahead` slots on if it is available, else −1. The load is
- * atomic: the rest of the descriptor is read only after its flags.
+ * atomic, so that the rest of the descriptor is read only after its flags.
  */
 export function availableFlags(view: RingView, ring: Ring, ahead: u32): i32 {
   if (ahead >= ring.size) return -1;
@@ -84,10 +85,11 @@ export function availableFlags(view: RingView, ring: Ring, ahead: u32): i32 {
 }
 
 /**
- * 2.8.6: the slots that the chain `ahead` takes, given the flags of its first; 0 if it is longer
- * than a chain can be, and so where the next one begins cannot be known. All that is under way fits
- * on the ring: a chain that runs into what was taken before it is too long as well. Sets `chainId`.
- * CHAIN_TOO_DEAR if it is longer than `limit`, and how long was not looked at.
+ * 2.8.6: the number of slots of the chain `ahead` slots on, given the flags of its first
+ * descriptor. Sets `chainId`. Returns 0 if the chain is longer than allowed, which hides where the
+ * next one begins. All chains taken must fit on the ring together, so a chain that runs into
+ * earlier ones is too long as well. Returns CHAIN_TOO_DEAR if the chain is longer than `limit`; its
+ * length stays unknown then.
  */
 export function measureChain(
   view: RingView,
@@ -121,8 +123,9 @@ export function putPacked(view: RingView, ring: Ring, ahead: u32, id: u32, lengt
 }
 
 /**
- * Hands all used descriptors over by the flags of the first. Publishing is a full fence: the driver
- * sees the others before it, and its wish for an interrupt is read after it.
+ * Hands over all used descriptors by writing the flags of the first. Publishing is a full fence:
+ * the driver sees the other descriptors before it, and the driver's event structure is read after
+ * it.
  */
 export function publishPacked(view: RingView, ring: Ring, slots: u32): void {
   publishDescriptorFlags(slotAt(view, ring.lastAvail), firstFlags);
@@ -134,13 +137,14 @@ export function publishPacked(view: RingView, ring: Ring, slots: u32): void {
   ring.usedIndex = ring.lastAvail;
 }
 
-/** 2.8.10: the device area is ours to write: no kicks, please. */
+/** 2.8.10: asks for no kicks, in the device event structure. */
 export function suppressPackedKicks(view: RingView): void {
   writeDeviceEvent(view.used, PACKED_EVENT_DISABLE);
 }
 
 /**
- * Asks for a kick at the next descriptor. True if one has come already: publishing is a full fence.
+ * Asks for a kick at the next descriptor. True if there is one already. Publishing is a full fence,
+ * as in `armKicks`.
  */
 export function armPackedKicks(view: RingView, ring: Ring): bool {
   publishDeviceEvent(view.used, PACKED_EVENT_ENABLE);
@@ -149,8 +153,8 @@ export function armPackedKicks(view: RingView, ring: Ring): bool {
 
 /**
  * Whether the driver's event structure asks for an interrupt between two places. A driver that
- * takes buffers and posts them again while we deliver may see its ring go round before it is
- * signalled: two places do not tell any more whether its event lies between them, so it is called.
+ * takes buffers and posts them again during the delivery may lap the ring before it is signalled.
+ * The two places then no longer tell whether its event lies between them, so it gets the interrupt.
  * The loads are atomic, so that none overtakes the store that published (see `wantsInterrupt`).
  */
 export function wantsPackedInterrupt(view: RingView, ring: Ring, before: u32): bool {

@@ -1,6 +1,6 @@
-// A virtqueue whatever its format: what the rooms above call. Places are counted in slots behind
-// the last one taken: a chain takes one slot of a split ring's available ring, and one for each of
-// its descriptors on a packed ring.
+// A virtqueue of either format: the functions that the other rooms call. `ahead` counts slots after
+// the last one taken. A chain takes one slot of a split ring's available ring; on a packed ring it
+// takes one slot per descriptor.
 import { RING_F_PACKED } from '../../layout/virtqueue';
 import { availableFlags, publishPacked, putPacked } from './packed';
 import { Ring, RingView } from './ring';
@@ -22,13 +22,15 @@ export function hasMoreThan(view: RingView, ring: Ring, slots: u32): bool {
     : availableCount(view, ring) > slots;
 }
 
-/** Notes that the chain `ahead` slots on is used; `publishUsed` hands it over. */
+/** Marks the chain `ahead` slots on as used; `publishUsed` hands it over. */
 export function putUsed(view: RingView, ring: Ring, ahead: u32, id: u32, length: u32): void {
   if (isPacked(ring)) putPacked(view, ring, ahead, id, length);
   else putSplit(view, ring, ahead, id, length);
 }
 
-/** Hands back everything noted, `slots` in all. Each `ahead` below that has been put. */
+/**
+ * Hands over all marked chains, `slots` slots in total. Every chain within them must have been put.
+ */
 export function publishUsed(view: RingView, ring: Ring, slots: u32): void {
   if (isPacked(ring)) publishPacked(view, ring, slots);
   else publishSplit(view, ring, slots);

@@ -1,5 +1,5 @@
-// The two records of a ring: the shared one (what it is and where it stands) and this processor's
-// view of it (where its parts are mapped).
+// The two records of a ring: the shared one (what it is, its position) and this processor's view of
+// it (where its parts are mapped).
 
 import { RING_BLOCK_SHIFT } from '../../layout/limits';
 import {
@@ -85,11 +85,11 @@ export class RingView {
   used: u32;
   state: u32;
   interruptDue: u32;
-  /** Batches in a row that a missing window kept from their first frame. */
+  /** Consecutive batches whose first frame could not be taken because of a missing window. */
   missStreak: u32;
   parked: u16;
   kind: u16;
-  /** Bytes of large frames to this ring that may be lent, not copied. */
+  /** Bytes of large frames to this ring that may be lent instead of copied. */
   lendableBytes: u32;
 }
 
@@ -110,7 +110,7 @@ export function viewAt(ring: u32): RingView {
   return changetype<RingView>(RING_VIEWS_BASE + ring * RING_VIEW_SIZE);
 }
 
-/** The function that a ring belongs to: it names the guest's memory. */
+/** The function that a ring belongs to, which identifies the guest's memory. */
 export function functionOf(ring: u32): u32 {
   return load<u16>(ownerRecord(ring));
 }
