@@ -14,21 +14,24 @@ import {
   COUNTER_WINDOW_MISSES,
 } from '../../layout/counters.ts';
 
-/** What users are told of a counter. */
+/** What users read about a counter. */
 export interface CounterText {
   readonly unit: 'frames' | 'bytes' | 'events' | 'commands' | 'entries';
   /** One sentence. */
   readonly help: string;
-  /** It may fall, too. */
+  /** The value can also fall. */
   readonly isGauge?: true;
 }
 
-/** A counter that lies in memory: at this number of its record. */
+/** A counter in shared memory: entry `number` of its record. */
 export interface Counter extends CounterText {
   readonly number: number;
 }
 
-/** tx: from the guest; rx: to it; control: the queue by which a guest sets its own port. */
+/**
+ * tx: from the guest. rx: to the guest. control: the queue through which a guest configures its
+ * port.
+ */
 export type Direction = 'tx' | 'rx' | 'control';
 
 interface RingCounter extends Counter {
@@ -36,10 +39,10 @@ interface RingCounter extends Counter {
 }
 
 /**
- * The counters of a queue. Types, JSON, sums, `heddle stats` and docs/counters.md follow from this
- * table, and so does the order in which they are read: from the end, so that what settles a frame
- * is read before what the firmware raised first (`offered`, `packets`). A reader in mid-batch then
- * sees frames on their way, never more settled than came.
+ * The counters of a queue. Types, JSON, sums, `heddle stats` and docs/counters.md are derived from
+ * this table. Counters are read from the end of the table, so that those that settle a frame are
+ * read before those that the firmware raises first (`offered`, `packets`). In the middle of a
+ * batch, a reader then sees frames in flight, but never more settled than arrived.
  */
 export const RING_COUNTERS = {
   commands: {
@@ -137,10 +140,10 @@ export type RingFigures<Of extends Direction> = {
     : never]: number;
 };
 
-/** What a table of counters comes to when it is read. */
+/** The values of a table of counters. */
 export type Figures<Table> = { -readonly [Name in keyof Table]: number };
 
-/** The part of a table that counts something of this direction. */
+/** The entries of a table that apply to this direction. */
 export function countersOf<Entry extends { readonly of: readonly Direction[] }>(
   table: Readonly<Record<string, Entry>>,
   direction: Direction,
@@ -148,7 +151,7 @@ export function countersOf<Entry extends { readonly of: readonly Direction[] }>(
   return Object.entries(table).filter(([, { of }]) => of.includes(direction));
 }
 
-/** Reads a table from its end, and returns it in its own order. */
+/** Reads the counters from the end of the table. Returns them in table order. */
 export function readTable<Table extends Readonly<Record<string, Counter>>>(
   table: Table,
   read: (counter: number) => number,

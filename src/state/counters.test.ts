@@ -26,7 +26,7 @@ const rx = FIRST;
 const tx = rx + 1;
 
 describe('the counters of a VF', () => {
-  it('are zero at first, with a direction for each queue', () => {
+  it('start at zero, with a direction for each queue', () => {
     const queues = readQueues(shared, FIRST, 2);
     expect(queues.map(({ queue, direction }) => [queue, direction])).toEqual([
       [0, 'rx'],
@@ -37,7 +37,7 @@ describe('the counters of a VF', () => {
     expect(sumTx(queues)).toMatchObject({ packets: 0, forwarded: 0, drops: {} });
   });
 
-  it('are summed over the queues of a direction; only drops that happened are named', () => {
+  it('are summed over the queues of a direction, and only drops that happened are listed', () => {
     for (const [ring, frames] of [
       [tx, 5n],
       [tx + 2, 7n],
@@ -60,7 +60,7 @@ describe('the counters of a VF', () => {
     expect(sumRx(queues)).toMatchObject({ offered: 9, packets: 8, drops: { ringFull: 1 } });
   });
 
-  it('belong to this VF alone', () => {
+  it('belong to one VF only', () => {
     for (const other of [FIRST - 32, FIRST + 32]) {
       expect(sumTx(readQueues(shared, other, 16)).packets).toBe(0);
     }

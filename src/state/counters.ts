@@ -30,13 +30,13 @@ const TABLES: Readonly<Record<Direction, Table>> = {
   control: Object.fromEntries(countersOf(RING_COUNTERS, 'control')),
 };
 
-/** What a queue has counted, by `read`; settled frames are read before those that came. */
+/** Reads a queue's counters through `read`: settled frames first, then arrived ones. */
 export function readRing<Of extends Direction>(direction: Of, read: Read): RingStats<Of> {
   const drops = readReasons(DROP_REASONS, (reason) => read(COUNTER_DROPS + reason));
   const faultReasons = readReasons(FAULT_REASONS, (fault) =>
     read(COUNTER_FAULT_REASONS + fault - 1),
   );
-  // The table of a direction has just the names that its type has.
+  // TABLES[direction] has exactly the names of this type.
   return { ...readTable(TABLES[direction], read), faultReasons, drops } as RingStats<Of>;
 }
 
@@ -53,7 +53,7 @@ function readReasons<Name extends string>(
   return counts;
 }
 
-/** What a port has taught the MAC table, and how often that failed. */
+/** How many addresses a port has in the MAC table, and how often learning failed. */
 export function readAddresses(shared: SharedState, port: number): AddressStats {
   const record = shared.portOffset(port);
   return {
@@ -63,7 +63,7 @@ export function readAddresses(shared: SharedState, port: number): AddressStats {
 }
 
 /**
- * The counters of each queue of a VF: even numbers receive, odd ones transmit (virtio 1.3, 5.1.2).
+ * The counters of each queue of a VF. Even queues receive, odd ones transmit (virtio 1.3, 5.1.2).
  */
 export function readQueues(
   shared: SharedState,
@@ -80,14 +80,14 @@ export function readQueues(
   return queues;
 }
 
-/** The counters of a VF's control queue; nothing if it was never used. */
+/** The counters of a VF's control queue, or undefined if it was never used. */
 export function readControl(shared: SharedState, ring: number): ControlStats | undefined {
   const stats = readRing('control', (counter) => shared.counter(ring, counter));
   const isUnused = Object.keys(TABLES.control).every((name) => stats[name as 'faults'] === 0);
   return isUnused ? undefined : stats;
 }
 
-/** The sum over the queues of one direction. */
+/** Sums over the queues of one direction. */
 export function sumTx(queues: readonly QueueStats[]): TxStats {
   return sumRings(
     'tx',

@@ -32,13 +32,13 @@ interface DropReason {
   readonly number: number;
   readonly of: readonly Direction[];
   readonly help: string;
-  /** What an operator can do (Markdown). Left out where the guest's driver is at fault. */
+  /** What an operator can do, in Markdown. Absent where the guest's driver is at fault. */
   readonly remedy?: string;
 }
 
 const ALL = ['tx', 'rx', 'control'] as const;
 
-/** Why frames are dropped: docs/drops.md is rendered from it, each group in this order. */
+/** Why frames are dropped. docs/drops.md is rendered from this table, each group in this order. */
 export const DROP_REASONS = {
   ringFull: {
     number: DROP_RING_FULL,
@@ -179,5 +179,5 @@ export const DROP_REASONS = {
   },
 } as const satisfies Readonly<Record<string, DropReason>>;
 
-/** Frames by drop reason: those that are not 0. */
+/** Frames by drop reason. Reasons with zero frames are absent. */
 export type Drops = Partial<Record<keyof typeof DROP_REASONS, number>>;

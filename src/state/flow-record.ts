@@ -19,23 +19,23 @@ export interface FlowHashing {
   key: Uint8Array;
 }
 
-/** Which queue pair receives a flow, by the lower bits of its hash. */
+/** Maps the lower bits of a flow's hash to the queue pair that receives it. */
 export interface SteeringTable {
   pairs: readonly number[];
-  /** For what has no hash. */
+  /** Queue pair for frames without a hash. */
   unclassified: number;
 }
 
 /** How a port's received flows are hashed and steered. */
 export interface FlowSettings {
   hashing: FlowHashing | null;
-  /** In place of automatic steering over the queue pairs in use (RSS). */
+  /** RSS table; null: automatic steering over the queue pairs in use. */
   table: SteeringTable | null;
 }
 
 /**
- * Writes how a VF's received flows are hashed and steered. Processors may read meanwhile: for as
- * long as that takes a flow may go astray, to another of the same guest's queues.
+ * Writes how a VF's received flows are hashed and steered. Processors may read the record
+ * meanwhile. For that moment, a flow may go to another queue of the same guest.
  */
 export function writeFlowRecord(view: DataView, record: number, settings: FlowSettings): void {
   const { hashing, table } = settings;
@@ -52,15 +52,15 @@ export function writeFlowRecord(view: DataView, record: number, settings: FlowSe
   view.setUint32(record + FLOW_HASH_TYPES, hashing.types, true);
 }
 
-/** The key that drivers and hardware use by default. */
+/** The default key of drivers and hardware. */
 const RSS_KEY = Buffer.from(
   '6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa',
   'hex',
 );
 
 /**
- * How the NIC spreads flows over the queues of guests that have set no table. `flows`: where the
- * flow records begin. Before the first processor runs.
+ * Writes how the NIC spreads flows over the queues of guests that have set no table. `flows`:
+ * offset of the flow records. Call it before the first processor runs.
  */
 export function writeFlowRecordOfNic(view: DataView, flows: number): void {
   const hashing = { types: HASH_TYPES, key: RSS_KEY };
@@ -68,8 +68,8 @@ export function writeFlowRecordOfNic(view: DataView, flows: number): void {
 }
 
 /**
- * For each half byte of the input and each value of it: the key's windows under its set bits. With
- * this table the hash is one look-up for each half byte, which is the firmware's part.
+ * For each half byte of the input and each of its values: the XOR of the key's windows at the bits
+ * that are set. With this table, the firmware computes the hash with one lookup per half byte.
  */
 function writeToeplitz(view: DataView, at: number, key: Uint8Array): void {
   const bits = BigInt(`0x${Buffer.from(key).toString('hex')}`);

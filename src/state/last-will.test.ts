@@ -15,7 +15,7 @@ function wordOf(ring: number, field: number): number {
   return (START + ring * RING_RECORD_SIZE + field) / 4;
 }
 
-it('a dead processor holds nothing, and what the others hold is theirs', () => {
+it('frees the locks of a dead processor, and no others', () => {
   const words = new Int32Array((START + RING_COUNT_MAX * RING_RECORD_SIZE) / 4);
   const last = RING_COUNT_MAX - 1;
   for (const ring of [0, 5, last]) words[wordOf(ring, RING_LOCK)] = 3;
@@ -25,7 +25,7 @@ it('a dead processor holds nothing, and what the others hold is theirs', () => {
   expect(held).toEqual([0, 0, 1, 0]);
 });
 
-it('the ring that it died of is marked, and no other', () => {
+it('marks the ring that a processor died of, and no other', () => {
   const words = new Int32Array((START + RING_COUNT_MAX * RING_RECORD_SIZE) / 4);
   for (let ring = 0; ring < 3; ring++) words[wordOf(ring, RING_STATE)] = RING_ENABLED;
   markFaulted(words, START, 1);

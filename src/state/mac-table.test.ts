@@ -36,7 +36,7 @@ function put(
 }
 
 describe('a MAC address', () => {
-  it('is the number that a little-endian load of the frame yields', () => {
+  it('is the number that a little-endian load from the frame yields', () => {
     expect(macNumber('02:00:00:00:00:0a')).toBe(0x0a00_0000_0002n);
     expect(macNumber('ff:ff:ff:ff:ff:ff')).toBe(2n ** 48n - 1n);
     const frame = new Uint8Array(16);
@@ -49,11 +49,11 @@ describe('a MAC address', () => {
     expect(macNumber('02:00:00:00:00:01') & 1n).toBe(0n);
   });
 
-  it('is read in either case', () => {
+  it('is read in upper and lower case', () => {
     expect(macNumber('02:AB:CD:EF:00:01')).toBe(macNumber('02:ab:cd:ef:00:01'));
   });
 
-  it('comes out as it went in with its VLAN, whatever they are', () => {
+  it('survives a round trip with any VLAN, port and distance', () => {
     const bytes = fc.uint8Array({ minLength: 6, maxLength: 6 });
     fc.assert(
       fc.property(
@@ -84,7 +84,7 @@ describe('the table', () => {
     expect(readMacTable(table(), 1000, 300)).toEqual([]);
   });
 
-  it('shows the ways of all sets, with the VLAN and the age of each', () => {
+  it('lists all ways of all sets, with VLAN and age', () => {
     const view = table();
     put(view, { way: 3 }, macNumber(FIRST), 0, 990);
     put(view, { way: 0 }, addressNumber(SECOND, 10), 255, STATIC);
@@ -95,7 +95,7 @@ describe('the table', () => {
     ]);
   });
 
-  it('spreads addresses that differ in little over its sets', () => {
+  it('spreads similar addresses over its sets', () => {
     const sets = new Set<number>();
     for (let i = 0; i < FDB_SET_COUNT; i++) {
       const mac = `02:00:00:00:${(i >> 8).toString(16)}:${(i & 255).toString(16)}`;
@@ -104,7 +104,7 @@ describe('the table', () => {
     expect(sets.size).toBeGreaterThan(FDB_SET_COUNT / 2);
   });
 
-  it('leaves out what has aged, never what is static', () => {
+  it('omits aged entries, but never static ones', () => {
     const view = table();
     put(view, { way: 0 }, macNumber(FIRST), 1, 700);
     put(view, { way: 1 }, macNumber(SECOND), 1, 699);
@@ -113,7 +113,7 @@ describe('the table', () => {
     expect(macs.sort()).toEqual([FIRST, THIRD]);
   });
 
-  it('shows no negative age when a processor’s clock is ahead', () => {
+  it('lists no negative age when a processor’s clock is ahead', () => {
     const view = table();
     put(view, { way: 0 }, macNumber(FIRST), 1, 1001);
     expect(readMacTable(view, 1000, 300)[0]?.ageSeconds).toBe(0);

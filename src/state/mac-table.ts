@@ -19,13 +19,13 @@ export interface MacTableEntry {
   mac: string;
   /** 0: no VLAN. VLAN_ANY: all VLANs of its port. */
   vlan: number;
-  /** VF number. */
+  /** Port number, of a VF or an uplink. */
   port: number;
   ageSeconds: number;
   isStatic: boolean;
 }
 
-/** The MAC table as it stands in the shared state, without what has aged. */
+/** The entries of the MAC table in shared state, without those that have aged out. */
 export function readMacTable(
   shared: DataView,
   nowSeconds: number,
@@ -35,7 +35,7 @@ export function readMacTable(
   for (let set = 0; set < FDB_SET_COUNT; set++) {
     const at = SHARED_FDB + set * FDB_SET_SIZE;
     for (let way = 0; way < FDB_WAYS; way++) {
-      // Most are free, which half of the key tells: a port is in the upper one.
+      // Most entries are free. The upper half of the key shows that, because it contains the port.
       if (shared.getUint32(at + way * 8 + 4, true) === 0) continue;
       const { isStatic, ...entry } = readKey(set, shared.getBigUint64(at + way * 8, true));
       const stamp = shared.getUint32(at + FDB_STAMPS + way * 4, true);
@@ -51,14 +51,17 @@ const TAG_BITS = BigInt(FDB_TAG_BITS);
 const MULTIPLIER = (BigInt(FDB_MULTIPLIER_HIGH) << 32n) | BigInt(FDB_MULTIPLIER_LOW);
 const INVERSE = inverseOf(MULTIPLIER);
 
-/** Newton's iteration: each step doubles the bits that are right. */
+/** Newton's iteration. Each step doubles the number of correct bits. */
 function inverseOf(odd: bigint): bigint {
-  let inverse = odd; // right in its lowest 3 bits
+  let inverse = odd; // correct in its lowest 3 bits
   for (let step = 0; step < 5; step++) inverse *= 2n - odd * inverse;
   return BigInt.asUintN(ADDRESS_BITS, inverse);
 }
 
-/** Where the MAC table keeps an address (VLAN << 48 | MAC): its home, and the tag in its key. */
+/**
+ * The place of an address (VLAN << 48 | MAC) in the MAC table: its home set, and the tag in its
+ * key.
+ */
 export function placeOf(address: bigint): { set: number; tag: bigint } {
   const hash = BigInt.asUintN(ADDRESS_BITS, address * MULTIPLIER);
   return { set: Number(hash >> TAG_BITS), tag: BigInt.asUintN(FDB_TAG_BITS, hash) };
@@ -82,7 +85,7 @@ export function addressNumber(mac: string, vlan: number): bigint {
   return (BigInt(vlan) << 48n) | macNumber(mac);
 }
 
-/** The 48-bit little-endian number that the firmware loads from a frame. */
+/** The 48-bit number that the firmware's little-endian load from a frame yields. */
 export function macNumber(mac: string): bigint {
   return macBytes(mac).reduceRight((number, byte) => (number << 8n) | BigInt(byte), 0n);
 }
@@ -98,7 +101,9 @@ function formatMac(address: bigint): string {
   return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
 
-/** A port's own address (VLAN << 48 | MAC), 0 for none: the switch keeps it while that receives. */
+/**
+ * Sets a port's own address (VLAN << 48 | MAC; 0: none). The switch has it while the port receives.
+ */
 export function writeOwnAddress(shared: SharedState, port: number, address: bigint): void {
   shared.view.setBigUint64(shared.portOffset(port) + PORT_MAC, address, true);
 }

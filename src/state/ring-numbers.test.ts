@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { FUNCTION_COUNT_MAX, RING_BLOCK_SIZE } from '../../layout/limits.ts';
 import { type RingBlock, RingNumbers } from './ring-numbers.ts';
 
-/** A VF with its control queue, a disk of 64 queues, a vsock. */
+/** A VF with a control queue, a disk with 64 queues, a vsock. */
 const QUEUES_OF_A_VM = [33, 64, 3];
 
 describe('ring numbers', () => {
-  it('suffice for 256 VMs with a VF, a disk of 64 queues and a vsock each', () => {
+  it('suffice for 256 VMs with a VF, a disk with 64 queues and a vsock each', () => {
     const numbers = new RingNumbers();
     for (let vm = 0; vm < 256; vm++) {
       for (const queues of QUEUES_OF_A_VM) {
@@ -17,7 +17,7 @@ describe('ring numbers', () => {
     }
   });
 
-  it('are no function’s twice, and free again when theirs has gone', () => {
+  it('belong to one function, and are free again when it is gone', () => {
     const step = fc.oneof(
       fc.record({ add: fc.integer({ min: 1, max: 64 }) }),
       fc.record({ remove: fc.nat(1000) }),
@@ -48,7 +48,7 @@ describe('ring numbers', () => {
     );
   });
 
-  it('end: a function more than there may be has no number', () => {
+  it('run out: one function too many gets no number', () => {
     const numbers = new RingNumbers();
     for (let number = 0; number < FUNCTION_COUNT_MAX; number++) numbers.allotFunction();
     expect(numbers.allotFunction()).toBeNull();

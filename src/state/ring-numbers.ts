@@ -1,20 +1,20 @@
 import { FUNCTION_COUNT_MAX, RING_BLOCK_SIZE, RING_COUNT_MAX } from '../../layout/limits.ts';
 
-/** The ring numbers of one function, side by side: that of its queue n is `first + n`. */
+/** The ring numbers of one function, contiguous: queue n has number `first + n`. */
 export interface RingBlock {
   readonly first: number;
   readonly count: number;
 }
 
 /**
- * Hands out function numbers and ring numbers. Ring numbers come in blocks, so that the firmware
- * finds in a small table whose a ring is.
+ * Allocates function numbers and ring numbers. Ring numbers come in blocks, so that the firmware
+ * finds a ring's owner in a small table.
  */
 export class RingNumbers {
   readonly #isTaken = new Uint8Array(RING_COUNT_MAX / RING_BLOCK_SIZE);
   readonly #functions = new Set<number>();
 
-  /** The lowest number that no function has; null: there are as many as there may be. */
+  /** The lowest free function number, or null if all are in use. */
   allotFunction(): number | null {
     for (let number = 0; number < FUNCTION_COUNT_MAX; number++) {
       if (this.#functions.has(number)) continue;
@@ -28,7 +28,7 @@ export class RingNumbers {
     this.#functions.delete(number);
   }
 
-  /** Numbers for so many queues; null: not so many are left side by side. */
+  /** Numbers for this many queues, or null if no gap is large enough. */
   allotRings(queues: number): RingBlock | null {
     const blocks = Math.ceil(queues / RING_BLOCK_SIZE);
     let run = 0;
@@ -42,7 +42,7 @@ export class RingNumbers {
     return null;
   }
 
-  /** Takes numbers that are known, of a function that was saved. */
+  /** Takes specific numbers: those of a function that was saved. */
   claim(number: number, { first, count }: RingBlock): void {
     const [start, end] = [first / RING_BLOCK_SIZE, (first + count) / RING_BLOCK_SIZE];
     if (this.#functions.has(number) || this.#isTaken.subarray(start, end).includes(1)) {

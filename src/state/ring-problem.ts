@@ -11,13 +11,13 @@ import {
 interface FaultReason {
   /** Its counter is COUNTER_FAULT_REASONS + number − 1. */
   readonly number: number;
-  /** What has happened, in words without a subject: events and `heddle vf show` have them. */
+  /** What happened, worded without a subject. Shown in events and in `heddle vf show`. */
   readonly help: string;
   /** What ends it. */
   readonly remedy: string;
 }
 
-/** Why rings stand still: docs/ring-faults.md is rendered from it. */
+/** Why rings stand still. docs/ring-faults.md is rendered from this table. */
 export const FAULT_REASONS = {
   availIndex: {
     number: RING_FAULT_AVAIL_INDEX,
@@ -61,22 +61,22 @@ export const FAULT_REASONS = {
   },
 } as const satisfies Readonly<Record<string, FaultReason>>;
 
-/** Times that a ring was stopped, by reason: those that are not 0. */
+/** How often a ring was stopped, by reason. Reasons with zero are absent. */
 export type FaultReasons = Partial<Record<keyof typeof FAULT_REASONS, number>>;
 
-/** Why a ring does not run: under which number it is counted, and in words. */
+/** Why a ring does not run: the fault under which it is counted, and in words. */
 export interface RingProblem {
   fault: number;
   reason: string;
 }
 
-/** Aligned for its front-end, and yet not where it is mapped. */
+/** Aligned in the front-end's address space, but not in the file. */
 export const ODD_PLACE: RingProblem = {
   fault: RING_FAULT_SETUP,
   reason: 'a part of the ring lies at an odd address of its file',
 };
 
-/** A ring cannot be attached, through a fault of its own. Its number crosses threads. */
+/** A ring cannot be attached because of a fault in the ring. `fault` is what crosses threads. */
 export class RingFaultError extends Error {
   readonly fault: number;
 
@@ -86,7 +86,7 @@ export class RingFaultError extends Error {
   }
 }
 
-/** What a processor failed of when it was to attach a ring. */
+/** Why a processor failed to attach a ring. */
 export function attachProblem(error: Error): RingProblem {
   return error instanceof RingFaultError
     ? ringProblem(error.fault)

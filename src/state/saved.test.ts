@@ -11,11 +11,11 @@ const STATE = {
   bytes: Uint8Array.of(1, 2),
 };
 
-it('names each descriptor of a state once', () => {
+it('lists each descriptor of a state once', () => {
   expect(descriptorsIn(STATE)).toEqual([7, 8, 9]);
 });
 
-it('puts others in their place, everywhere, and changes nothing else', () => {
+it('replaces descriptors everywhere, and changes nothing else', () => {
   const moved = replaceDescriptors(STATE, (fd) => fd + 100);
   expect(moved).toMatchObject({ fd: 107, size: 7, kickFd: -1, fds: [109, 108], callFds: [108] });
   expect(moved.list).toEqual([{ pin: { fd: 107 }, at: 5n }, null]);

@@ -1,8 +1,8 @@
-// What objects of the control plane save is plain data, as structuredClone takes it. A descriptor
-// is a number in a field that is called `fd`, or whose name ends in `Fd`; in `fds`, `…Fds` are
-// several. So who passes a state on finds all that go with it, and can put others in their place.
+// Control-plane objects save plain data, as accepted by structuredClone. A descriptor is a number
+// in a field named `fd` or ending in `Fd`; `fds` and `…Fds` hold several. So code that passes a
+// state on can find all its descriptors and replace them.
 
-/** The descriptors in a state, each once, however many fields name it. */
+/** The descriptors in a state, each once, no matter how many fields name it. */
 export function descriptorsIn(state: unknown): number[] {
   const found = new Set<number>();
   replaceDescriptors(state, (fd) => {
@@ -12,7 +12,9 @@ export function descriptorsIn(state: unknown): number[] {
   return [...found].sort((a, b) => a - b);
 }
 
-/** A copy with other descriptors: the same files have other numbers in another process. */
+/**
+ * A copy with descriptors replaced, because the same files have other numbers in another process.
+ */
 export function replaceDescriptors<State>(state: State, replace: (fd: number) => number): State {
   return copy(state, false, replace) as State;
 }

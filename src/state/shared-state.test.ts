@@ -23,7 +23,7 @@ function setCounter(ring: number, value: bigint): void {
 }
 
 describe('the shared state', () => {
-  it('is what every mapping of its file sees', () => {
+  it('is visible to every mapping of its file', () => {
     const processor = new LinearMemory(SHARED_SIZE);
     processor.map(0, SHARED_SIZE, shared.fd, 0);
     shared.setRingField(RING_COUNT_MAX - 1, RING_SIZE, 256);
@@ -36,7 +36,7 @@ describe('the shared state', () => {
     expect(shared.processorField(1, PROCESSOR_DOORBELL)).toBe(1);
   });
 
-  it('forgets the rings of a function, and nothing of its neighbours', () => {
+  it('resets the rings of a function, and not those of its neighbours', () => {
     const blocks = [0, 1, 2].map((index) => ({ first: index * 12, count: 12 }));
     const ends = ({ first, count }: RingBlock) => [first, first + count - 1];
     for (const ring of blocks.flatMap(ends)) {
@@ -53,7 +53,7 @@ describe('the shared state', () => {
     }
   });
 
-  it('forgets a port, and nothing of its neighbours', () => {
+  it('resets a port, and not its neighbours', () => {
     const fields = [PORT_RECEIVE_COUNT, PORT_LEARNED_COUNT];
     const read = (port: number) =>
       fields.map((field) => shared.view.getUint32(shared.portOffset(port) + field, true));
@@ -70,7 +70,7 @@ describe('the shared state', () => {
     expect(shared.view.getUint32(shared.portOffset(5) + PORT_FIRST_RING, true)).toBe(36);
   });
 
-  it('clears the last of each without reaching further', () => {
+  it('stays in bounds when it resets the last of each', () => {
     setCounter(0, 1n);
     shared.openPort(PORT_COUNT_MAX - 1, 0);
     shared.openRings({ first: RING_COUNT_MAX - 4, count: 4 }, FUNCTION_COUNT_MAX - 1);

@@ -39,14 +39,14 @@ import { writeFlowRecordOfNic } from './flow-record.ts';
 import { freeLocks, markFaulted } from './last-will.ts';
 import type { RingBlock } from './ring-numbers.ts';
 
-/** The memfd that every processor maps, seen from the control plane. */
+/** The control plane's view of the memfd that every processor maps. */
 export class SharedState {
   readonly fd: number;
   readonly view: DataView;
   readonly #words: Int32Array;
   readonly #counters: BigUint64Array;
 
-  /** `fd`: of a state that was saved. */
+  /** `fd`: the memfd of a saved state. */
   constructor(fd = createMemoryFile('heddle', SHARED_SIZE)) {
     this.fd = fd;
     const memory = new LinearMemory(SHARED_SIZE);
@@ -66,12 +66,12 @@ export class SharedState {
     this.view.setUint32(SHARED_RINGS + ring * RING_RECORD_SIZE + field, value, true);
   }
 
-  /** Whoever held them is dead. */
+  /** Frees the locks of a processor that is dead. */
   freeLocks(processor: number): void {
     freeLocks(this.#words, SHARED_RINGS, processor);
   }
 
-  /** All processors leave a ring alone from now on. */
+  /** From now on, no processor touches this ring. */
   markFaulted(ring: number): void {
     markFaulted(this.#words, SHARED_RINGS, ring);
   }
@@ -89,7 +89,7 @@ export class SharedState {
     this.view.setUint32(this.portOffset(vf) + PORT_IS_UPLINK, 1, true);
   }
 
-  /** Addresses that a port may teach the MAC table. */
+  /** Limits how many addresses the MAC table learns from a port. */
   setLearnedMax(vf: number, addresses: number): void {
     this.view.setUint32(this.portOffset(vf) + PORT_LEARNED_MAX, addresses, true);
   }
@@ -103,7 +103,7 @@ export class SharedState {
     return this.view.getUint32(at, true);
   }
 
-  /** Raises a 32-bit word and so publishes what was written before. */
+  /** Increments a 32-bit word, which publishes everything written before it. */
   ring(processor: number, field: number): void {
     const at = SHARED_PROCESSORS + processor * PROCESSOR_RECORD_SIZE + field;
     Atomics.add(this.#words, at / 4, 1);
@@ -119,13 +119,18 @@ export class SharedState {
     this.#counters[at] = (this.#counters[at] ?? 0n) + 1n;
   }
 
-  /** A fault that no processor counts: of a ring that none of them has, or that one died of. */
+  /**
+   * Counts a fault that no processor counts: the ring is attached to none, or its processor died.
+   */
   countFault(ring: number, fault: number): void {
     this.count(ring, COUNTER_FAULTS);
     this.count(ring, COUNTER_FAULT_REASONS + fault - 1);
   }
 
-  /** A function's rings begin from nothing, and are known as its. `port`: its place, if any. */
+  /**
+   * Resets a function's rings and records their owner. `port`: the function's place in the switch,
+   * if any.
+   */
   openRings({ first, count }: RingBlock, owner: number, port = NO_PORT): void {
     this.#counters.fill(0n, first * COUNTER_COUNT, (first + count) * COUNTER_COUNT);
     const records = SHARED_RINGS + first * RING_RECORD_SIZE;
@@ -137,7 +142,7 @@ export class SharedState {
     }
   }
 
-  /** A place in the switch begins from nothing. Its queues' rings lie from this one on. */
+  /** Resets a place in the switch. `firstRing`: the ring of the port's first queue. */
   openPort(port: number, firstRing: number): void {
     this.#clear(this.portOffset(port), PORT_RECORD_SIZE);
     this.#clear(this.flowOffset(port), FLOW_RECORD_SIZE);
@@ -145,7 +150,7 @@ export class SharedState {
     this.view.setUint32(this.portOffset(port) + PORT_FIRST_RING, firstRing, true);
   }
 
-  /** Whether what a function's guest names are I/O virtual addresses. */
+  /** Whether the addresses that a function's guest uses are I/O virtual addresses. */
   setBehindIommu(owner: number, isBehindIommu: boolean): void {
     const at = SHARED_FUNCTIONS + owner * FUNCTION_RECORD_SIZE + FUNCTION_BEHIND_IOMMU;
     this.view.setUint32(at, isBehindIommu ? 1 : 0, true);

@@ -1,5 +1,4 @@
-// What the counters of a port say, as its users see it. What each of them counts is said in
-// counter-table.ts.
+// The counters of a port as users see them. counter-table.ts describes each of them.
 
 import type { CounterText, Direction, Figures, RingFigures } from './counter-table.ts';
 import type { Drops } from './drop-reasons.ts';
@@ -10,7 +9,7 @@ interface Reasons {
   drops: Drops;
 }
 
-/** What is counted of a queue, or of all the queues of one direction. */
+/** The counters of one queue, or of all queues of one direction. */
 export type RingStats<Of extends Direction> = RingFigures<Of> & Reasons;
 
 /** From the guest: packets = forwarded + Σ drops. */
@@ -19,14 +18,14 @@ export interface TxStats extends RingStats<'tx'> {}
 /** To the guest: offered = packets + groMerged + Σ drops. */
 export interface RxStats extends RingStats<'rx'> {}
 
-/** A control queue that the front-end forwards. */
+/** A control queue that the front-end passes through. */
 export interface ControlStats extends RingStats<'control'> {}
 
 export type QueueStats =
   | ({ queue: number; direction: 'tx' } & TxStats)
   | ({ queue: number; direction: 'rx' } & RxStats);
 
-/** Addresses behind a port, as the switch learned them. */
+/** Addresses that the switch has learned behind a port. */
 export const ADDRESS_COUNTERS = {
   learned: {
     unit: 'entries',

@@ -14,19 +14,19 @@ import { VLAN_ANY, VLAN_ID_MAX, VLAN_SET_SIZE } from '../../layout/switch.ts';
 type TagProtocol = '802.1Q' | '802.1ad';
 
 /**
- * The VLANs of a port, in the words of switches. With none of them the port is in no VLAN: it
- * shares its frames, tags and all, with the other ports of that kind.
+ * The VLANs of a port, in the terms of Ethernet switches. Without any of these settings the port is
+ * in no VLAN: it exchanges frames, including tagged ones, with the other ports that are in no VLAN.
  */
 export interface VlanSettings {
-  /** The one VLAN of a port whose frames have no tag. */
+  /** The single VLAN of a port whose frames are untagged. */
   access?: number | undefined;
-  /** The VLANs of a port whose frames have tags. */
+  /** The VLANs of a port whose frames are tagged. */
   trunk?: number[] | 'all' | undefined;
-  /** The one of `trunk` whose frames have no tag. */
+  /** The member of `trunk` whose frames are untagged. */
   native?: number | undefined;
-  /** 802.1p, 0 to 7: of frames that come without a tag. */
+  /** 802.1p priority, 0 to 7, of frames that arrive untagged. */
   priority?: number | undefined;
-  /** The tag that the port reads and writes; 802.1ad is the outer one of two (S-tag). */
+  /** The tag that the port reads and writes. 802.1ad is the outer one of two (S-tag). */
   protocol?: TagProtocol | undefined;
 }
 
@@ -39,7 +39,7 @@ export function isInVlans({ access, trunk }: VlanSettings): boolean {
   return access !== undefined || trunk !== undefined;
 }
 
-/** The VLAN under which the MAC table keeps the port's own address; 0 if it is in none. */
+/** The VLAN under which the MAC table has the port's own address; 0 if the port is in none. */
 export function vlanOfOwnAddress({ access, trunk }: VlanSettings): number {
   if (access !== undefined) return access;
   return trunk === undefined ? 0 : VLAN_ANY;
@@ -57,7 +57,9 @@ export function vlanText({ access, trunk, native, priority, protocol }: VlanSett
   return words.join(' ') || 'none';
 }
 
-/** Writes the word of a port record (layout/port.ts) as one store. The link stays as it is. */
+/**
+ * Writes the port record's word (layout/port.ts) in a single store. The link state is preserved.
+ */
 export function writePortWord(view: DataView, record: number, settings: VlanSettings): void {
   const { access, trunk, native, priority = 0, protocol = '802.1Q' } = settings;
   const word = new DataView(new ArrayBuffer(8));
@@ -78,7 +80,7 @@ export function writeLink(view: DataView, record: number, isUp: boolean): void {
   view.setUint16(record + PORT_FLAGS, flags | (isUp ? 0 : PORT_F_LINK_DOWN), true);
 }
 
-/** Writes the set of VLANs of a port. `shared`: where the shared state begins in the view. */
+/** Writes the VLAN set of a port. `shared`: offset of the shared state in the view. */
 export function writeVlanSet(
   view: DataView,
   shared: number,
