@@ -49,7 +49,7 @@ afterEach(() => {
   expect(openFdCount(), 'descriptors left open').toBe(fdsBefore);
 });
 
-/** Refused for this reason, and the descriptor closed: nothing of it stays. */
+/** Expects a refusal for this reason, which closes the descriptor and leaves nothing behind. */
 function expectRefused(problem: string, fd: number, fields: Partial<RegionRequest> = {}): void {
   const regions = memory.regions.length;
   expect(memory.add(request(fields), fd)).toBe(problem);
@@ -59,7 +59,7 @@ function expectRefused(problem: string, fd: number, fields: Partial<RegionReques
 }
 
 describe('a region', () => {
-  it('is taken with its descriptor when all is right', () => {
+  it('is accepted with its descriptor if everything is right', () => {
     const fd = file();
     expect(memory.add(request({ guestAddress: 4n * MIB, fileOffset: MIB }), fd)).toBeNull();
     expect(memory.sizeBytes).toBe(Number(MIB));
@@ -76,7 +76,7 @@ describe('a region', () => {
     ]);
   });
 
-  it('of no size is refused', () => {
+  it('of zero size is refused', () => {
     expectRefused('zero size', file(), { sizeBytes: 0n });
   });
 
@@ -89,7 +89,7 @@ describe('a region', () => {
     expectRefused(problem, file(), { sizeBytes: last });
   });
 
-  it('beyond 2^53 is refused, where numbers are no longer exact; just below it is not', () => {
+  it('beyond 2^53, where numbers are not exact, is refused; just below is not', () => {
     const limit = 2n ** 53n - 1n;
     expectRefused('address or offset beyond 2^53', file(), { guestAddress: limit - MIB + 1n });
     expect(memory.add(request({ guestAddress: limit - MIB }), file())).toBeNull();
@@ -104,7 +104,7 @@ describe('a region', () => {
     expectRefused('offset not a multiple of the page size', file(), { fileOffset: 512n });
   });
 
-  it('beyond the number of memory slots is refused', () => {
+  it('beyond the last memory slot is refused', () => {
     for (let index = 0; index < MEMORY_SLOTS_MAX; index++) {
       const at = BigInt(index) * MIB;
       expect(memory.add(request({ guestAddress: at, userAddress: at }), file())).toBeNull();
@@ -133,7 +133,7 @@ describe('an overlap', () => {
     }
   });
 
-  it('by covering is refused, by touching it is none', () => {
+  it('is refused if one region contains another; adjacent regions do not overlap', () => {
     const around = { guestAddress: 0n, sizeBytes: 3n * MIB, userAddress: 16n * MIB };
     expectRefused('overlaps another region', file(Number(4n * MIB)), around);
     expect(memory.add(request({ guestAddress: 0n, userAddress: 7n * MIB }), file())).toBeNull();
@@ -147,7 +147,7 @@ describe('a file', () => {
     expectRefused('not a memory file', openSync('/dev/zero', 'r+'));
     const pipe = join(directory, 'pipe');
     execFileSync('mkfifo', [pipe]);
-    // What has a path is not looked at: who knows which file system would have to answer.
+    // A file with a path is not looked at, because its file system may not answer.
     const unsealed = 'memory not sealed against shrinking';
     expectRefused(unsealed, openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK));
     const [ours, theirs] = createSocketPair();
@@ -156,19 +156,19 @@ describe('a file', () => {
     expectRefused('file is read-only', openSync(directory, 'r'));
   });
 
-  it('that is no descriptor at all is refused', () => {
+  it('that is not a descriptor is refused', () => {
     expectRefused('not a memory file', -1);
     expectRefused('not a memory file', 999_999);
   });
 
-  it('that is open for reading only is refused', () => {
+  it('that is open read-only is refused', () => {
     const fd = file();
     const readOnly = openSync(`/proc/self/fd/${fd}`, 'r');
     expectRefused('file is read-only', readOnly);
     c.close(fd);
   });
 
-  it('that is sealed against writing is refused: no writable mapping of it is allowed', () => {
+  it('that is sealed against writing is refused, because it cannot be mapped writable', () => {
     const fd = file();
     expect(c.fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)).toBe(0);
     expectRefused('file is read-only', fd);
@@ -180,7 +180,7 @@ describe('a file', () => {
     expect(memory.add(request(), file(Number(MIB), false))).toBeNull();
   });
 
-  it('in huge pages is refused however it is sealed, unless the VF allows it', (context) => {
+  it('in huge pages is refused even if it is sealed, unless the VF allows it', (context) => {
     const huge = (sealed: boolean): number => {
       const fd = c.memfdCreate('huge', MFD_CLOEXEC | 2 | MFD_HUGETLB);
       if (fd === -1) return fd;
@@ -197,7 +197,7 @@ describe('a file', () => {
     expect(memory.regions[0]?.pageSizeBytes).toBe(2 * Number(MIB));
   });
 
-  it.each([16384, 65536])('on a system with pages of %i bytes begins at one', (pageSize) => {
+  it.each([16384, 65536])('begins on a page boundary if system pages have %i bytes', (pageSize) => {
     const large = new GuestMemory(() => false, pageSize);
     const sizeBytes = MIB / 2n;
     const at = (fileOffset: number) => request({ sizeBytes, fileOffset: BigInt(fileOffset) });
@@ -207,7 +207,7 @@ describe('a file', () => {
     for (const { fd } of large.takeAll()) c.close(fd);
   });
 
-  it('on a disk cannot be sealed, and is refused like any unsealed one', () => {
+  it('on a disk is refused, because it cannot be sealed', () => {
     const path = join(directory, 'disk');
     const fd = openSync(path, 'w+');
     c.ftruncate(fd, Number(MIB));
@@ -215,7 +215,7 @@ describe('a file', () => {
     rmSync(path);
   });
 
-  it('of 1 GiB pages is refused: neither window nor pin is aligned so far', (context) => {
+  it('of 1 GiB pages is refused, because windows and pins are not aligned to that', (context) => {
     const huge1GiB = MFD_CLOEXEC | 2 | MFD_HUGETLB | (30 << 26);
     const fd = c.memfdCreate('giant', huge1GiB);
     if (fd === -1) return context.skip('this kernel has no pages of 1 GiB');
@@ -226,7 +226,7 @@ describe('a file', () => {
 });
 
 describe('taking and finding', () => {
-  it('takes a region by what it was added with, and gives its descriptor to the caller', () => {
+  it('finds a region by its request, and passes its descriptor to the caller', () => {
     const fd = file();
     memory.add(request(), fd);
     expect(memory.take(request({ sizeBytes: 2n * MIB }))).toBeNull();
@@ -238,10 +238,10 @@ describe('taking and finding', () => {
     memory.putBack(taken!.region);
     expect(memory.regions).toEqual([taken!.region]);
     expect(memory.take(request())?.isGone).toBe(true);
-    c.close(fd); // the caller's, now
+    c.close(fd); // the caller owns it now
   });
 
-  it('counts a region that is added again, as QEMU 7.2 does for each queue pair', () => {
+  it('counts repeated additions of a region, as from QEMU 7.2 for each queue pair', () => {
     const fd = file();
     const again = openSync(`/proc/self/fd/${fd}`, 'r+');
     const before = openFdCount();
@@ -253,12 +253,12 @@ describe('taking and finding', () => {
     expect(memory.take(request())?.isGone).toBe(true);
     expect(memory.regions).toEqual([]);
     c.close(fd);
-    // The same addresses in another file are no repetition.
+    // The same addresses in another file are not a repetition.
     expect(memory.add(request(), file())).toBeNull();
     expectRefused('overlaps another region', file());
   });
 
-  it('finds a range by front-end address, in one piece or not at all', () => {
+  it('finds a range of front-end addresses, all in one region or not at all', () => {
     memory.add(request({ userAddress: 8n * MIB }), file());
     memory.add(request({ guestAddress: MIB, userAddress: 9n * MIB }), file());
     const [low, high] = memory.regions;

@@ -4,18 +4,18 @@ import { descriptorName } from '../os/descriptor.ts';
 import { inspectMemoryFile, isOfMemory, isOpenForBoth, isSameFile } from '../os/memory-file.ts';
 import { PAGE_SIZE } from '../os/page-size.ts';
 
-/** A range of guest RAM and where it lies in its file. All sizes and addresses in bytes. */
+/** A range of guest RAM and its place in a file. Sizes and addresses are in bytes. */
 export interface MemoryRegion {
   guestAddress: number;
   sizeBytes: number;
-  /** Where the front-end sees it: rings are named by these addresses. */
+  /** The front-end's address of the region. Rings are named by such addresses. */
   userAddress: number;
   fd: number;
   fileOffset: number;
   pageSizeBytes: number;
-  /** How often the front-end has added it: QEMU 7.2 does so once for each queue pair. */
+  /** How often the front-end has added it. QEMU 7.2 adds it once per queue pair. */
   uses: number;
-  /** Where it is mapped already, in the pins of the one processor that looks there. */
+  /** Set if the region is already mapped in the pins of the one processor that uses it. */
   pinOffset?: number;
 }
 
@@ -23,7 +23,7 @@ export interface MemoryState {
   regions: MemoryRegion[];
 }
 
-/** Why a region is refused; the words become part of the fault that the operator reads. */
+/** Why a region is refused. The words become part of the fault that the operator reads. */
 export type RegionProblem =
   | 'zero size'
   | 'address or offset beyond 2^53'
@@ -38,7 +38,7 @@ export type RegionProblem =
   | 'too many regions';
 
 /**
- * What GET_MAX_MEM_SLOTS answers: QEMU's own limit is 509, and each region costs one descriptor.
+ * The answer to GET_MAX_MEM_SLOTS. QEMU's own limit is 509, and each region costs one descriptor.
  */
 export const MEMORY_SLOTS_MAX = 509;
 
@@ -50,8 +50,8 @@ export interface RegionRequest {
 }
 
 /**
- * The memory of one guest, as its front-end describes it: a list of regions, each a range of a
- * file. Owns the descriptors it holds.
+ * The memory of one guest as its front-end describes it: a list of regions, each a range of a file.
+ * Owns the descriptors it holds.
  */
 export class GuestMemory {
   #regions: MemoryRegion[] = [];
@@ -59,8 +59,8 @@ export class GuestMemory {
   readonly #pageSize: number;
 
   /**
-   * `isTrusted`: whether its owner may have memory that it could take away. `pageSize`: of the
-   * system, in bytes.
+   * `isTrusted`: whether the front-end may provide memory that it could take away. `pageSize`: the
+   * system's page size in bytes.
    */
   constructor(isTrusted: () => boolean, pageSize = PAGE_SIZE) {
     this.#isTrusted = isTrusted;
@@ -76,7 +76,8 @@ export class GuestMemory {
   }
 
   /**
-   * Takes a region, and its descriptor with it; returns why not, and then closes the descriptor.
+   * Adds a region and takes over its descriptor. If the region is refused, returns the reason and
+   * closes the descriptor.
    */
   add(request: RegionRequest, fd: number): RegionProblem | null {
     const foreign = this.#foreignProblem(fd);
@@ -109,8 +110,9 @@ export class GuestMemory {
   }
 
   /**
-   * Gives up one use of a region; null if there is no such region. After the last use it is off the
-   * list, and its descriptor is the caller's to close, once nothing maps it.
+   * Gives up one use of a region. Returns null if there is no such region. The last use removes the
+   * region from the list; its descriptor then belongs to the caller, who closes it once nothing
+   * maps it.
    */
   take(request: RegionRequest): { region: MemoryRegion; isGone: boolean } | null {
     const region = this.#find(request);
@@ -121,7 +123,7 @@ export class GuestMemory {
     return { region, isGone: true };
   }
 
-  /** Puts back what `take` took. */
+  /** Undoes `take`. */
   putBack(region: MemoryRegion): void {
     region.uses += 1;
     this.#regions.push(region);
@@ -131,7 +133,7 @@ export class GuestMemory {
     return structuredClone({ regions: this.#regions });
   }
 
-  /** Takes the regions over, and their descriptors with them. They were checked when they came. */
+  /** Takes over the regions and their descriptors. They were checked when they were added. */
   restore(state: MemoryState): void {
     this.#regions = structuredClone(state.regions);
   }
@@ -140,7 +142,7 @@ export class GuestMemory {
     return this.#regions.splice(0);
   }
 
-  /** The region that holds `length` bytes at a front-end address in one piece. */
+  /** The region that contains all of `length` bytes at a front-end address, or null. */
   findUser(address: bigint, length: number): { region: MemoryRegion; offset: number } | null {
     return this.findUserRange(address, BigInt(length));
   }
@@ -155,7 +157,7 @@ export class GuestMemory {
     return null;
   }
 
-  /** The region that holds `length` bytes at a guest address in one piece. */
+  /** The region that contains all of `length` bytes at a guest address, or null. */
   findGuest(address: number, length: number): { region: MemoryRegion; offset: number } | null {
     for (const region of this.#regions) {
       const offset = address - region.guestAddress;
@@ -165,8 +167,8 @@ export class GuestMemory {
   }
 
   /**
-   * Why a file that is no memory is refused without being looked at: a file system of its owner's
-   * (FUSE) need not answer, neither now nor when pages of it are read.
+   * Why a file that is not memory is refused. The file itself is not touched: its file system may
+   * belong to the front-end (FUSE) and need not answer, neither now nor when pages are read.
    */
   #foreignProblem(fd: number): RegionProblem | null {
     if (isOfMemory(fd) || this.#isTrusted()) return null;
@@ -188,7 +190,7 @@ export class GuestMemory {
     const { guestAddress, sizeBytes, userAddress, fileOffset } = request;
     if (this.#regions.length >= MEMORY_SLOTS_MAX) return 'too many regions';
     if (sizeBytes === 0n) return 'zero size';
-    // Checked sums: in bigint nothing wraps. Below 2^53, so that they are exact as numbers too.
+    // Sums of bigints do not wrap. Below 2^53 they are exact as numbers, too.
     const ends = [guestAddress + sizeBytes, userAddress + sizeBytes, fileOffset + sizeBytes];
     if (ends.some((end) => end > BigInt(Number.MAX_SAFE_INTEGER))) {
       return 'address or offset beyond 2^53';
@@ -203,11 +205,11 @@ export class GuestMemory {
     if (!facts.isWritable) return 'file is read-only';
     if (end > facts.sizeBytes) return 'region larger than its file';
     if (start % this.#pageSize !== 0) return 'offset not a multiple of the page size';
-    // Windows and pins are aligned to 2 MiB: the kernel maps no larger page there.
+    // Windows and pins are aligned to 2 MiB, so the kernel cannot map larger pages there.
     if (facts.pageSizeBytes > HUGE_PAGE_SIZE) return 'pages larger than 2 MiB';
     if (this.#isTrusted()) return null;
-    // A file that shrinks under a mapping raises SIGBUS, which kills the process. So does a hole in
-    // huge pages when the pool is empty: no seal forbids holes, and a balloon makes them.
+    // If a file shrinks under a mapping, an access raises SIGBUS, which kills the process. So does
+    // a hole in huge pages when the pool is empty. No seal forbids holes, and a balloon makes them.
     if (!facts.isSealed) return 'memory not sealed against shrinking';
     if (facts.pageSizeBytes > this.#pageSize) return 'memory in huge pages';
     return null;

@@ -10,7 +10,7 @@ const MIB_2 = 0x200000n;
 const GIB_1 = 0x40000000n;
 const READ_WRITE = IOTLB_READ | IOTLB_WRITE;
 
-/** The firmware's table as it should be: no tag twice, and nothing removed that is not there. */
+/** The firmware's table, which checks that no tag is entered twice. */
 class FakeTable implements IotlbTable {
   readonly entries = new Map<bigint, bigint>();
 
@@ -35,7 +35,7 @@ function update(
 }
 
 describe('an IOTLB', () => {
-  it('translates a page, each byte of it, and nothing beside', () => {
+  it('translates every byte of a page, and nothing outside', () => {
     const iotlb = new Iotlb();
     update(iotlb, 3, 0x7000n, KIB_4, 0x12345000);
     expect(iotlb.lookUp(3, 0x7000n)).toEqual({ guestAddress: 0x12345000, access: READ_WRITE });
@@ -45,7 +45,7 @@ describe('an IOTLB', () => {
     expect(iotlb.lookUp(4, 0x7000n), 'of another function').toBeNull();
   });
 
-  it('keeps large ranges in few entries, whatever lies behind them', () => {
+  it('stores large ranges in few entries, whatever is behind them', () => {
     const iotlb = new Iotlb();
     const start = 3n * GIB_1 - MIB_2 - KIB_4;
     update(iotlb, 0, start, KIB_4 + MIB_2 + 2n * GIB_1 + MIB_2 + 3n * KIB_4, 0x5000);
@@ -54,7 +54,7 @@ describe('an IOTLB', () => {
     expect(iotlb.lookUp(0, inside)?.guestAddress).toBe(0x5000 + Number(inside - start));
   });
 
-  it('forgets what an invalidation touches, and the large page around it', () => {
+  it('forgets what an invalidation touches, with the large page that contains it', () => {
     const table = new FakeTable();
     const iotlb = new Iotlb(table);
     update(iotlb, 1, 0n, MIB_2 * 2n, 0);
@@ -65,7 +65,7 @@ describe('an IOTLB', () => {
     expect(table.entries.size).toBe(0);
   });
 
-  it('takes an update in place of what was there', () => {
+  it('replaces a translation on update', () => {
     const table = new FakeTable();
     const iotlb = new Iotlb(table);
     update(iotlb, 1, 0x1000n, 4n * KIB_4, 0x10000);
@@ -75,7 +75,7 @@ describe('an IOTLB', () => {
     expect(table.entries.size).toBe(4);
   });
 
-  it('notes a refusal, again and again, and never in place of a translation', () => {
+  it('records repeated refusals, but never instead of a translation', () => {
     const table = new FakeTable();
     const iotlb = new Iotlb(table);
     for (let i = 0; i < 3; i++) iotlb.apply(1, { type: 'deny', iova: 0x1000n });
@@ -86,7 +86,7 @@ describe('an IOTLB', () => {
     expect(iotlb.lookUp(1, 0x1000n)?.guestAddress).toBe(0x5000);
   });
 
-  it('has room for so many a function: the oldest goes', () => {
+  it('limits the entries per function: the oldest goes', () => {
     const table = new FakeTable();
     const iotlb = new Iotlb(table);
     update(iotlb, 2, 0n, KIB_4, 0);
@@ -100,7 +100,7 @@ describe('an IOTLB', () => {
     expect(iotlb.lookUp(2, 0n), 'the neighbour').not.toBeNull();
   });
 
-  it('has room for so many in all: whoever has most makes room', () => {
+  it('limits the entries in total: the function with the most makes room', () => {
     const table = new FakeTable();
     const iotlb = new Iotlb(table);
     const full = IOTLB_ENTRIES_MAX / IOTLB_ENTRIES_PER_FUNCTION_MAX;
@@ -116,7 +116,7 @@ describe('an IOTLB', () => {
     }
   });
 
-  it('is what a table of single pages would be', () => {
+  it('never disagrees with a table of single pages', () => {
     const page = fc.integer({ min: 0, max: 2000 });
     const change = fc.record({
       isUpdate: fc.boolean(),
@@ -140,7 +140,7 @@ describe('an IOTLB', () => {
           }
         }
         const found = iotlb.lookUp(1, BigInt(probe * PAGE));
-        // It may know less, since it forgets large pages whole, but never anything else.
+        // It may know less, because it forgets large pages as a whole, but never anything else.
         if (found !== null) expect(found.guestAddress).toBe((known.get(probe) ?? -1) * PAGE);
         expect(table.entries.size).toBe(iotlb.size);
       }),
@@ -148,8 +148,8 @@ describe('an IOTLB', () => {
   });
 });
 
-describe('a range of an IOMMU', () => {
-  it('is of whole pages, not empty, and ends with the address space', () => {
+describe('a range that an IOMMU can translate', () => {
+  it('consists of whole pages, is not empty, and may end with the address space', () => {
     expect(isPageRange(0x1000n, 0x2000n)).toBe(true);
     expect(isPageRange((1n << 64n) - 0x1000n, 0x1000n)).toBe(true);
     expect(isPageRange((1n << 64n) - 0x1000n, 0x2000n)).toBe(false);

@@ -18,7 +18,7 @@ export const IOMMU_PAGE_SIZE = 4096;
 const SHIFTS = [IOTLB_SMALL_SHIFT, IOTLB_MIDDLE_SHIFT, IOTLB_LARGE_SHIFT].map(BigInt);
 const ACCESS_MASK = BigInt(IOTLB_READ | IOTLB_WRITE);
 const ADDRESS_END = 1n << 64n;
-/** Beyond this, a range is compared with every entry rather than looked up page by page. */
+/** A longer range is compared with every entry instead of being looked up page by page. */
 const PAGES_LOOKED_UP_MAX = 64n;
 
 /** A range of I/O virtual addresses and the guest memory behind it. Whole pages. */
@@ -30,14 +30,16 @@ export interface Translation {
   access: number;
 }
 
-/** What the front-end says of translations. */
+/** A message from the front-end about translations. */
 export type IotlbChange =
   | ({ type: 'update' } & Translation)
   | { type: 'invalidate'; iova: bigint; sizeBytes: bigint }
-  /** It knows nothing at this address: true for one use, then it is asked again. */
+  /**
+   * There is no translation for this address. Valid for one use, then the front-end is asked again.
+   */
   | { type: 'deny'; iova: bigint };
 
-/** Where the entries are mirrored: the firmware's table. */
+/** The firmware's table, which mirrors the entries. */
 export interface IotlbTable {
   insertTranslation(tag: bigint, value: bigint): void;
   removeTranslation(tag: bigint): void;
@@ -46,9 +48,10 @@ export interface IotlbTable {
 /**
  * Translations of guests behind an IOMMU, cut into pages of 4 KiB, 2 MiB and 1 GiB.
  *
- *     update ─► pages ─► map, oldest first ─► firmware's table       full: the oldest goes
+ *     update ─► pages ─► map, oldest first ─► firmware's table       if full, the oldest goes
  *
- * A cache: whatever is not here is asked for again, so to forget too much is always right.
+ * This is a cache. A missing translation is requested again, so it is always safe to forget too
+ * much.
  */
 export class Iotlb {
   readonly #table: IotlbTable | null;
@@ -76,7 +79,8 @@ export class Iotlb {
   }
 
   /**
-   * The translations of a function, oldest first. Left out is what was denied: true for one use.
+   * The translations of a function, oldest first. Refusals are left out, because each is valid for
+   * one use.
    */
   save(owner: number): Translation[] {
     return [...(this.#pages.get(owner) ?? [])]
@@ -89,13 +93,13 @@ export class Iotlb {
       });
   }
 
-  /** Puts what was saved in place of what is known of a function. */
+  /** Replaces the translations of a function with saved ones. */
   restore(owner: number, translations: readonly Translation[]): void {
     this.flush(owner);
     for (const translation of translations) this.#update(owner, translation);
   }
 
-  /** What lies behind an address: where, and what may be done there. */
+  /** The guest address behind an I/O virtual address, and the permitted access. */
   lookUp(owner: number, iova: bigint): { guestAddress: number; access: number } | null {
     const pages = this.#pages.get(owner);
     for (const [level, shift] of SHIFTS.entries()) {
@@ -126,7 +130,7 @@ export class Iotlb {
   #deny(owner: number, iova: bigint): void {
     if (this.lookUp(owner, iova) !== null) return;
     const tag = tagOf(owner, 0, iova);
-    this.#remove(owner, tag); // an older refusal, which the firmware may have used up
+    this.#remove(owner, tag); // an older refusal, which the firmware may have consumed
     this.#insert(owner, tag, 0n);
   }
 
@@ -182,7 +186,7 @@ export class Iotlb {
   }
 }
 
-/** Whether a range is one that an IOMMU can translate: whole pages, no wrap, not nothing. */
+/** Whether an IOMMU can translate this range: whole pages, not empty, no wrap. */
 export function isPageRange(iova: bigint, sizeBytes: bigint): boolean {
   const mask = BigInt(IOMMU_PAGE_SIZE - 1);
   return sizeBytes > 0n && ((iova | sizeBytes) & mask) === 0n && iova + sizeBytes <= ADDRESS_END;

@@ -13,7 +13,7 @@ import {
 
 const file = (offset: number, pageSizeBytes = 4096) => ({ fd: 3, offset, pageSizeBytes });
 
-/** The pin of one part by itself. */
+/** The pin of a single part. */
 function planPin(
   allocator: PinAllocator,
   file: Omit<FilePart, 'lengthBytes'>,
@@ -23,7 +23,7 @@ function planPin(
 }
 
 describe('the allocator', () => {
-  it('hands out cells, and the same again once they are free', () => {
+  it('allocates cells, and reuses freed ones', () => {
     const pins = new PinAllocator();
     expect(pins.allocate(1, PIN_CELL_SIZE)).toBe(0);
     expect(pins.allocate(PIN_CELL_SIZE + 1, PIN_CELL_SIZE)).toBe(PIN_CELL_SIZE);
@@ -33,7 +33,7 @@ describe('the allocator', () => {
     expect(pins.usedCells).toBe(3);
   });
 
-  it('has room for all of its area and not for a byte more', () => {
+  it('can allocate its whole area, and not a byte more', () => {
     const pins = new PinAllocator();
     expect(pins.allocate(PINS_SIZE + 1, PIN_CELL_SIZE)).toBeNull();
     expect(pins.allocate(PINS_SIZE, PIN_CELL_SIZE)).toBe(0);
@@ -55,7 +55,7 @@ describe('a plan', () => {
     });
   });
 
-  it('lies on 2 MiB where the file has pages of that size', () => {
+  it('is aligned to 2 MiB if the file has pages of that size', () => {
     const pins = new PinAllocator();
     planPin(pins, file(0), 4096);
     const pin = planPin(pins, file(HUGE_PAGE_SIZE + 0x5000, HUGE_PAGE_SIZE), 0x1000);
@@ -65,7 +65,7 @@ describe('a plan', () => {
     expect(pin?.partOffset).toBe(0x5000);
   });
 
-  it('is null when there is no room', () => {
+  it('is null if there is no room', () => {
     expect(planPin(new PinAllocator(), file(0), PINS_SIZE + 1)).toBeNull();
   });
 });
@@ -94,7 +94,7 @@ function expectSound(pin: Pin, others: readonly Pin[], page: number): void {
   }
 }
 
-describe('pins, however they come and go,', () => {
+describe('pins that come and go', () => {
   it('never overlap, cover their part, and leave nothing behind', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
@@ -131,7 +131,7 @@ describe('the parts of one ring', () => {
     ...fields,
   });
 
-  it('share a pin where they lie side by side', () => {
+  it('share a pin if they are adjacent', () => {
     const allocator = new PinAllocator();
     const parts = [part({}), part({ offset: 4096 }), part({ offset: 8192 + 64, lengthBytes: 512 })];
     const pins = planPins(allocator, parts) ?? [];
@@ -141,7 +141,7 @@ describe('the parts of one ring', () => {
     expect(allocator.usedCells).toBe(1);
   });
 
-  it('share one on a huge page, which would otherwise cost three', () => {
+  it('share a huge page, instead of taking three', () => {
     const huge = { pageSizeBytes: HUGE_PAGE_SIZE };
     const parts = [part(huge), part({ ...huge, offset: 900_000 }), part({ ...huge, offset: 5000 })];
     const pins = planPins(new PinAllocator(), parts) ?? [];
@@ -149,14 +149,14 @@ describe('the parts of one ring', () => {
     expect(pins[0]?.lengthBytes).toBe(HUGE_PAGE_SIZE);
   });
 
-  it('have pins of their own where they lie apart, or in several files', () => {
+  it('have separate pins if they are far apart, or in several files', () => {
     const apart = [part({}), part({ offset: 100 * 4096 }), part({ offset: 200 * 4096 })];
     expect(distinctPins(planPins(new PinAllocator(), apart) ?? []).length).toBe(3);
     const files = [part({}), part({ fd: 8 }), part({ fd: 9 })];
     expect(distinctPins(planPins(new PinAllocator(), files) ?? []).length).toBe(3);
   });
 
-  it('take nothing when there is no room for one of them', () => {
+  it('allocate nothing if there is no room for one of them', () => {
     const allocator = new PinAllocator();
     const parts = [part({}), part({ fd: 8, lengthBytes: PINS_SIZE })];
     expect(planPins(allocator, parts)).toBeNull();
@@ -172,7 +172,7 @@ describe('a part in pieces', () => {
     pageSizeBytes,
   });
 
-  it('takes the room of all its pieces, and belongs to all their files', () => {
+  it('takes the room of all pieces, and belongs to all their files', () => {
     const pins = new PinAllocator();
     const pin = planPieces(pins, [piece(3), piece(4)], 0x10);
     expect(pin).toMatchObject({ lengthBytes: 0x4000, partOffset: 0x10, pinOffset: 0 });
@@ -180,7 +180,7 @@ describe('a part in pieces', () => {
     expect(pins.usedCells).toBe(1);
   });
 
-  it.each([16384, 65536])('cannot be put together from less than pages of %i bytes', (size) => {
+  it.each([16384, 65536])('is refused if a piece is less than whole pages of %i bytes', (size) => {
     const pins = new PinAllocator();
     const whole = { fd: 3, offset: 2 * size, lengthBytes: size, pageSizeBytes: size };
     const half = { ...whole, offset: size / 2 };
@@ -189,13 +189,13 @@ describe('a part in pieces', () => {
     expect(planPieces(pins, [whole, whole], 0, size)).toMatchObject({ lengthBytes: 2 * size });
   });
 
-  it.each([16384, 65536])('of pages of %i bytes need no more than their cells', (size) => {
+  it.each([16384, 65536])('needs no alignment beyond its cells with pages of %i bytes', (size) => {
     const [pin] = planPins(new PinAllocator(), [{ ...piece(3, size), offset: size + 512 }]) ?? [];
     expect(pin).toMatchObject({ fileOffset: size, partOffset: 512, pinOffset: 0 });
     expect((pin?.lengthBytes ?? 1) % size).toBe(0);
   });
 
-  it('cannot be put together from huge pages', () => {
+  it('is refused if a piece is in huge pages', () => {
     const pins = new PinAllocator();
     expect(planPieces(pins, [piece(3), piece(4, HUGE_PAGE_SIZE)], 0)).toBeNull();
     expect(pins.usedCells).toBe(0);

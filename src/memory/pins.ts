@@ -3,33 +3,33 @@ import { PAGE_SIZE } from '../os/page-size.ts';
 
 const CELL_COUNT = PINS_SIZE / PIN_CELL_SIZE;
 
-/** What is kept for the rings of guests, however many uplinks there are. */
+/** Bytes reserved for guests' rings, however many uplinks there are. */
 export const GUEST_PINS_MIN = PINS_SIZE / 8;
 
-/** A range of a file to be mapped whole, for as long as a ring runs. */
+/** A range of a file that stays mapped while a ring runs. */
 export interface Pin {
   /** Offset in the pins area, the same in every processor. */
   pinOffset: number;
   lengthBytes: number;
   fd: number;
   fileOffset: number;
-  /** Where the ring's part begins behind `pinOffset`. */
+  /** Offset of the ring part behind `pinOffset`. */
   partOffset: number;
   /**
-   * Where several ranges of files make up the part, one behind the other: those ranges, in place of
-   * `fd` and `fileOffset`. An IOMMU shows its guest one range where there are many pages.
+   * If the part consists of several file ranges, one after the other: these ranges, instead of `fd`
+   * and `fileOffset`. Behind an IOMMU, one range of the guest may be many separate pages.
    */
   pieces?: readonly FilePart[];
 }
 
 /**
- * Hands out places in the pins area. One allocator serves the NIC, so that a ring has the same
- * place in every processor. First fit over a bitmap: rings come and go rarely.
+ * Allocates places in the pins area. The NIC has one allocator, so that a ring has the same place
+ * in every processor. First fit over a bitmap is good enough, because rings come and go rarely.
  */
 export class PinAllocator {
   readonly #isUsed = new Uint8Array(CELL_COUNT);
 
-  /** Finds room for `lengthBytes` at a multiple of `alignBytes`; null when the area is full. */
+  /** Allocates `lengthBytes` at a multiple of `alignBytes`. Returns null if there is no room. */
   allocate(lengthBytes: number, alignBytes: number): number | null {
     const cells = Math.ceil(lengthBytes / PIN_CELL_SIZE);
     const step = Math.max(1, alignBytes / PIN_CELL_SIZE);
@@ -42,7 +42,7 @@ export class PinAllocator {
     return null;
   }
 
-  /** Takes a place that is known, of what was saved; false if somebody has some of it. */
+  /** Allocates a specific place, that of a saved pin. Returns false if any of it is in use. */
   claim(pinOffset: number, lengthBytes: number): boolean {
     const first = pinOffset / PIN_CELL_SIZE;
     const cells = Math.ceil(lengthBytes / PIN_CELL_SIZE);
@@ -56,7 +56,10 @@ export class PinAllocator {
     this.#isUsed.fill(0, first, first + Math.ceil(lengthBytes / PIN_CELL_SIZE));
   }
 
-  /** Whether so much more leaves the guests theirs. For what is no guest's ring. */
+  /**
+   * Whether this much more leaves the guests their share. To be asked for rings that are not a
+   * guest's.
+   */
   hasRoomBeside(lengthBytes: number): boolean {
     return this.usedCells * PIN_CELL_SIZE + lengthBytes <= PINS_SIZE - GUEST_PINS_MIN;
   }
@@ -82,8 +85,8 @@ export interface FilePart {
 }
 
 /**
- * Plans the pins of a ring's parts: whole pages of their file. Parts that lie side by side, as most
- * drivers have them, share one pin, which counts on huge pages. Null when there is no room left.
+ * Plans the pins of a ring's parts: whole pages of their file. Adjacent parts, which most drivers
+ * have, share one pin; with huge pages this saves much room. Returns null if there is no room.
  */
 export function planPins(allocator: PinAllocator, parts: readonly FilePart[]): Pin[] | null {
   const apart = parts.reduce((sum, part) => sum + pageRange(part).lengthBytes, 0);
@@ -106,8 +109,8 @@ export function planPins(allocator: PinAllocator, parts: readonly FilePart[]): P
 }
 
 /**
- * Plans the pin of one part that lies in several pieces. Null when there is no room left, or where
- * a piece is not whole pages of the system: those cannot be put side by side.
+ * Plans the pin of one part that consists of several pieces. Returns null if there is no room, or
+ * if a piece is not whole system pages, because other pieces cannot be mapped next to each other.
  */
 export function planPieces(
   allocator: PinAllocator,
@@ -124,7 +127,7 @@ export function planPieces(
   return { pinOffset, lengthBytes, fd: -1, fileOffset: 0, partOffset, pieces };
 }
 
-/** Whether a pin maps some of a file. */
+/** Whether a pin maps part of a file. */
 export function isPinOf(pin: Pin, fd: number): boolean {
   return pin.fd === fd || (pin.pieces?.some((piece) => piece.fd === fd) ?? false);
 }
@@ -138,7 +141,7 @@ export function distinctPins(pins: readonly Pin[]): Pin[] {
 
 function planPin(allocator: PinAllocator, part: FilePart): Pin | null {
   const { fileOffset, lengthBytes } = pageRange(part);
-  // Cells are aligned for every page that a system may have, but not for huge ones.
+  // Cells are aligned for any system page size, but not for huge pages.
   const isHuge = part.pageSizeBytes > PIN_CELL_SIZE;
   const align = isHuge ? Math.max(part.pageSizeBytes, HUGE_PAGE_SIZE) : PIN_CELL_SIZE;
   const pinOffset = allocator.allocate(lengthBytes, align);
@@ -146,7 +149,7 @@ function planPin(allocator: PinAllocator, part: FilePart): Pin | null {
   return { pinOffset, lengthBytes, fd: part.fd, fileOffset, partOffset: part.offset - fileOffset };
 }
 
-/** The smallest part that holds all of them; null if they are of several files. */
+/** The smallest range that contains all parts, or null if they are in several files. */
 function wholeOf(parts: readonly FilePart[]): FilePart | null {
   const [first] = parts;
   if (first === undefined || parts.some((part) => part.fd !== first.fd)) return null;

@@ -5,7 +5,7 @@ import { Random } from '../testing/random.ts';
 import { WindowCounts } from './window-counts.ts';
 
 describe('the windows of each function', () => {
-  it('are counted, and who has most is known at each change', () => {
+  it('are counted, and the function with the most is known after each change', () => {
     const random = new Random(7);
     const counts = new WindowCounts();
     const naive = new Map<number, number>();
@@ -25,7 +25,7 @@ describe('the windows of each function', () => {
     }
   });
 
-  it('may be as many as there are slots, all of one function', () => {
+  it('can be as many as there are slots, all of one function', () => {
     const counts = new WindowCounts();
     for (let slot = 0; slot < SLOT_COUNT_MAX; slot++) counts.change(9, 1);
     counts.change(3, 1);
@@ -36,7 +36,7 @@ describe('the windows of each function', () => {
     expect(counts.total).toBe(0);
   });
 
-  it('are nobody’s at first: whoever is named then has none to give', () => {
+  it('are zero at first, so the function named then has none to give', () => {
     expect(new WindowCounts().fullest).toBe(0);
   });
 });

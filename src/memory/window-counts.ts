@@ -4,8 +4,9 @@ import { SLOT_COUNT_MAX } from '../../layout/memory.ts';
 const NOBODY = -1;
 
 /**
- * How many windows each function has, and who has most. Each miss asks for that, so it takes no
- * search: functions with the same count are a list, and the highest count changes by one at a time.
+ * The number of windows of each function, and the function with the most. Each miss asks for the
+ * latter, so it must not need a search: functions with equal counts form a list, and the highest
+ * count changes by one at a time.
  *
  *     count   1: f7 ⇄ f2      2: –      3: f0      (highest: 3)
  */
@@ -22,12 +23,11 @@ export class WindowCounts {
     return this.#total;
   }
 
-  /** The function that has most windows; of several the one that came to so many last. */
+  /** The function with the most windows. Of several, the one that reached this count last. */
   get fullest(): number {
     return Math.max(this.#first[this.#highest] ?? NOBODY, 0);
   }
 
-  /** `change`: 1 or −1. */
   change(owner: number, change: 1 | -1): void {
     const before = this.#counts[owner] ?? 0;
     const after = before + change;

@@ -28,13 +28,15 @@ interface Window {
   base: number;
 }
 
-/** The window table without the firmware: a slot at a time, and as many as the test allows. */
+/**
+ * A window table without the firmware. It takes the next free slot, up to the limit of the test.
+ */
 class FakeFirmware implements WindowFirmware {
   readonly windows = new Map<number, Window>();
   readonly #keys: BigUint64Array;
   slotCount = SLOT_COUNT_MAX;
   nextVictim = -1;
-  /** The function that was named last to give way. */
+  /** The function last named as the one to lose a window. */
   givesWay = -1;
 
   constructor(memory: LinearMemory) {
@@ -58,7 +60,7 @@ class FakeFirmware implements WindowFirmware {
     return this.nextVictim;
   }
 
-  /** What `translate` of the firmware does: the linear address, or −1. */
+  /** Like `translate` of the firmware: the linear address, or −1. */
   translate(owner: number, address: number): number {
     const offset = address % SLOT_SIZE;
     const key = windowKey(owner, Math.floor(address / SLOT_SIZE));
@@ -70,13 +72,13 @@ class FakeFirmware implements WindowFirmware {
   }
 }
 
-/** The kernel has no room for more mappings, when a test says so. */
+/** A memory for which the kernel has no more mappings while `isFull` is set. */
 class FullMemory extends LinearMemory {
   isFull = false;
 
   override map(offset: number, length: number, fd: number, fileOffset: number): void {
     if (this.isFull) {
-      this.unmap(offset, length); // as a map that fails does
+      this.unmap(offset, length); // as a failed map does
       throw new SystemError('mmap', ENOMEM);
     }
     super.map(offset, length, fd, fileOffset);
@@ -90,7 +92,7 @@ const fds: number[] = [];
 let firmware: FakeFirmware;
 let windows: Windows;
 
-/** A region of a file in which each page begins with its own number. */
+/** A region of a file in which each page begins with its page number + 1. */
 function region(fields: Partial<MemoryRegion> = {}, fileSize = 16 * MIB): MemoryRegion {
   const fd = createMemoryFile('guest', fileSize);
   fds.push(fd);
@@ -110,7 +112,7 @@ function region(fields: Partial<MemoryRegion> = {}, fileSize = 16 * MIB): Memory
   };
 }
 
-/** Resolves an address and checks that what is mapped there is the region's own page. */
+/** Resolves an address and checks that the page mapped there is that of the region. */
 function expectMapped(one: MemoryRegion, address: number, owner = OWNER): void {
   expect(windows.resolve(owner, BigInt(address))).toBe('mapped');
   expectHit(one, address, owner);
@@ -147,7 +149,7 @@ function isPresent(address: number): boolean {
 }
 
 describe('a miss', () => {
-  it('maps the 4 MiB chunk around the address', () => {
+  it('maps the 4 MiB chunk that contains the address', () => {
     const ram = region();
     windows.setRegions(OWNER, [ram]);
     expectMapped(ram, 5 * MIB + 3);
@@ -156,7 +158,7 @@ describe('a miss', () => {
     expect([windows.misses, windows.used, windows.evictions]).toEqual([1, 1, 0]);
   });
 
-  it('has the page in hand when it is answered: no turn pays for the faults of many windows', () => {
+  it('faults in the missed page, so no turn pays for the faults of many windows', () => {
     const ram = region();
     windows.setRegions(OWNER, [ram]);
     expect(windows.resolve(OWNER, BigInt(5 * MIB + 3))).toBe('mapped');
@@ -165,7 +167,7 @@ describe('a miss', () => {
     expect(isPresent(memory.base + linear + MIB), 'and no page more').toBe(false);
   });
 
-  it('outside of all regions is invalid, and so is one of a function without any', () => {
+  it('outside all regions is invalid, as is one of a function without regions', () => {
     windows.setRegions(OWNER, [region({ guestAddress: MIB, sizeBytes: MIB }, MIB)]);
     for (const address of [0n, BigInt(MIB) - 1n, 2n * BigInt(MIB), 2n ** 63n, 2n ** 64n - 1n]) {
       expect(windows.resolve(OWNER, address), `${address}`).toBe('invalid');
@@ -173,7 +175,7 @@ describe('a miss', () => {
     expect(windows.resolve(OWNER + 1, BigInt(MIB))).toBe('invalid');
   });
 
-  it('outside of all regions is told once for each table of regions', () => {
+  it('outside all regions is reported once per region table', () => {
     const told: string[] = [];
     windows.onOutside = (owner, address) => told.push(`${owner - OWNER} ${address / BigInt(MIB)}`);
     const ram = region({ guestAddress: MIB, sizeBytes: MIB }, MIB);
@@ -186,7 +188,7 @@ describe('a miss', () => {
     expect(told).toEqual(['0 3', '1 0', '0 6']);
   });
 
-  it('reaches the first and the last byte of a region that fills no whole chunk', () => {
+  it('reaches the first and last byte of a region that does not fill a chunk', () => {
     const ram = region({ guestAddress: 3 * MIB, sizeBytes: 2 * MIB, fileOffset: MIB });
     windows.setRegions(OWNER, [ram]);
     expectMapped(ram, 3 * MIB);
@@ -195,7 +197,7 @@ describe('a miss', () => {
     expect(firmware.translate(OWNER, 5 * MIB)).toBe(-1);
   });
 
-  it('with two regions in one chunk maps each by itself', () => {
+  it('maps two regions in one chunk separately', () => {
     const low = region({ sizeBytes: MIB });
     const high = region({ guestAddress: 2 * MIB, sizeBytes: MIB, fileOffset: 3 * MIB });
     windows.setRegions(OWNER, [low, high]);
@@ -217,9 +219,9 @@ describe('a miss', () => {
     expectHit(ours, MIB);
   });
 
-  it('that the kernel refuses is invalid, and nothing is mapped', () => {
+  it('is invalid if the kernel refuses, and nothing is mapped', () => {
     const ram = region();
-    // Sealed after it was accepted: possible while no writable mapping of it exists.
+    // Sealed after it was accepted, which is possible while no writable mapping of it exists.
     const fd = createMemoryFile('sealed', 4 * MIB);
     fds.push(fd);
     expect(c.fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)).toBe(0);
@@ -234,7 +236,7 @@ describe('a miss for which the kernel has no room', () => {
     memory.isFull = false;
   });
 
-  it('is invalid, and answered when there is room again', () => {
+  it('is invalid, but served once there is room again', () => {
     const ram = region();
     windows.setRegions(OWNER, [ram]);
     memory.isFull = true;
@@ -244,7 +246,7 @@ describe('a miss for which the kernel has no room', () => {
     expectMapped(ram, 0);
   });
 
-  it('costs the others no more than the window that gave way', () => {
+  it('costs other functions nothing, and its own only the evicted window', () => {
     const [ours, theirs] = [region(), region()];
     windows.setRegions(OWNER, [ours]);
     windows.setRegions(OWNER + 1, [theirs]);
@@ -265,7 +267,7 @@ describe('a miss for which the kernel has no room', () => {
 });
 
 describe('eviction', () => {
-  it('names the function that has most windows, as they come and go', () => {
+  it('names the function with the most windows, as they come and go', () => {
     const [ours, theirs] = [region(), region()];
     windows.setRegions(OWNER, [ours]);
     windows.setRegions(OWNER + 1, [theirs]);
@@ -282,7 +284,7 @@ describe('eviction', () => {
     expect(firmware.givesWay).toBe(OWNER);
   });
 
-  it('takes the slot that the firmware names, and counts', () => {
+  it('takes the slot that the firmware chooses, and counts it', () => {
     const ram = region();
     windows.setRegions(OWNER, [ram]);
     firmware.slotCount = 2;
@@ -295,15 +297,15 @@ describe('eviction', () => {
     expect([windows.evictions, windows.used]).toEqual([1, 2]);
   });
 
-  it('never takes a slot of the batch in hand', () => {
+  it('never takes a slot of the current batch', () => {
     windows.setRegions(OWNER, [region()]);
     firmware.slotCount = 0;
     expect(windows.resolve(OWNER, 0n)).toBe('exhausted');
   });
 });
 
-describe('new regions', () => {
-  it('drop the windows into files that are gone, and keep the others', () => {
+describe('setting regions', () => {
+  it('drops windows onto files that are gone, and keeps the others', () => {
     const kept = region();
     const gone = region({ guestAddress: 64 * MIB });
     windows.setRegions(OWNER, [kept, gone]);
@@ -315,7 +317,7 @@ describe('new regions', () => {
     expect(windows.used).toBe(1);
   });
 
-  it('none: drop all windows of this function and none of its neighbour', () => {
+  it('to none drops all windows of this function, and none of its neighbour', () => {
     const ours = region();
     const theirs = region();
     windows.setRegions(OWNER, [ours]);
@@ -333,7 +335,7 @@ describe('new regions', () => {
 describe('2 MiB pages', () => {
   const pageSizeBytes = HUGE_PAGE_SIZE;
 
-  it('in step with guest addresses: a chunk is one window', () => {
+  it('aligned with guest addresses: a chunk is one window', () => {
     const ram = region({ pageSizeBytes });
     windows.setRegions(OWNER, [ram]);
     expectMapped(ram, 4 * MIB + 5);
@@ -342,8 +344,8 @@ describe('2 MiB pages', () => {
   });
 
   it('shifted against guest addresses: every byte of a chunk is reached', () => {
-    // Guest address 3 MiB is the file's byte 2 MiB: a chunk touches three huge pages, a slot holds
-    // two.
+    // Guest address 3 MiB is byte 2 MiB of the file. So a chunk touches three huge pages, and a
+    // slot holds two.
     const fields = { guestAddress: 3 * MIB, fileOffset: 2 * MIB, sizeBytes: 13 * MIB };
     const ram = region({ ...fields, pageSizeBytes });
     windows.setRegions(OWNER, [ram]);
@@ -359,7 +361,7 @@ describe('2 MiB pages', () => {
     expect(firmware.translate(OWNER, 16 * MIB)).toBe(-1);
   });
 
-  it('of which a region uses a part: its bounds are the window’s', () => {
+  it('partly used by a region: the window has the bounds of the region', () => {
     const fields = { guestAddress: 4 * MIB, fileOffset: MIB, sizeBytes: MIB };
     const ram = region({ ...fields, pageSizeBytes });
     windows.setRegions(OWNER, [ram]);

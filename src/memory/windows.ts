@@ -11,17 +11,17 @@ import { SystemError } from '../os/system-error.ts';
 import type { MemoryRegion } from './guest-memory.ts';
 import { WindowCounts } from './window-counts.ts';
 
-/** What the firmware offers to the host for the window table. */
+/** What the firmware offers the host for the window table. */
 export interface WindowFirmware {
   insertWindow(key: bigint, low: number, size: number, base: number, slot: number): void;
   removeWindow(slot: number): void;
-  /** `owner`: whose window goes first, if none is free. */
+  /** `owner`: the function that loses a window if no slot is free. */
   chooseSlot(slotCount: number, owner: number): number;
 }
 
 export type MissResult = 'mapped' | 'invalid' | 'exhausted';
 
-/** Windows that are unmapped in one go. */
+/** Windows unmapped per sweep. */
 const SWEEP_COUNT = 2;
 
 interface Piece {
@@ -32,12 +32,12 @@ interface Piece {
 }
 
 /**
- * The host half of the software IOTLB of one processor: maps the window that the firmware misses.
+ * The host half of one processor's window table: maps the windows that the firmware misses.
  *
  *     guest address ─► region ─► the part of its 4 MiB chunk that lies in the region ─► mmap into a slot
  *
- * Evicts the slot unused for longest of the function that has most windows, so that nobody takes
- * those of all others; never one of the current batch.
+ * Evicts the least recently used slot of the function with the most windows, so that no function
+ * can take the windows of all others. A slot used by the current batch is never evicted.
  */
 export class Windows {
   readonly #memory: LinearMemory;
@@ -49,21 +49,21 @@ export class Windows {
   readonly #regions = new Map<number, readonly MemoryRegion[]>();
   readonly #behindIommu = new Set<number>();
   readonly #files = new Int32Array(SLOT_COUNT_MAX).fill(-1);
-  /** Functions whose guest has named an address that is in none of its regions. */
+  /** Functions whose guest has named an address outside all of its regions. */
   readonly #told = new Set<number>();
   /** Called for the first such address of a function after its regions were set. */
   onOutside: (owner: number, address: bigint) => void = () => undefined;
-  /** Bytes that are mapped at each slot, whether its window is still one or not. */
+  /** Bytes mapped at each slot, whether or not its window is still valid. */
   readonly #mapped = new Uint32Array(SLOT_COUNT_MAX);
   readonly #counts = new WindowCounts();
-  /** Slots whose windows are gone, and whose mappings are not yet. */
+  /** Slots whose window is gone but whose mapping is not. */
   readonly #leftovers: number[] = [];
   misses = 0;
   evictions = 0;
 
   /**
-   * `slotsOffset`: where the slots begin, so that their absolute address is a multiple of 2 MiB;
-   * `pinsOffset`: where the pins begin.
+   * `slotsOffset`: offset of the slots, such that their absolute address is a multiple of 2 MiB.
+   * `pinsOffset`: offset of the pins.
    */
   constructor(memory: LinearMemory, firmware: WindowFirmware, slotsOffset: number, pinsOffset = 0) {
     this.#memory = memory;
@@ -76,9 +76,9 @@ export class Windows {
   }
 
   /**
-   * The regions of a function from now on. Windows into files that are gone with it are taken away;
-   * all of them if its guest comes to be, or ceases to be, behind an IOMMU. From now on nothing
-   * leads to what they mapped; `sweep` unmaps it.
+   * Sets the regions of a function. Windows onto files that are gone are removed; if the guest
+   * moves behind an IOMMU or out from behind it, all windows are removed. Their mappings are no
+   * longer reachable, and `sweep` unmaps them later.
    */
   setRegions(owner: number, regions: readonly MemoryRegion[], isBehindIommu = false): void {
     this.#regions.set(owner, regions);
@@ -105,7 +105,7 @@ export class Windows {
     return this.#leftovers.length !== 0;
   }
 
-  /** Unmaps some windows that are gone: up to 300 µs each, if all of their pages were in use. */
+  /** Unmaps some removed windows. Each takes up to 300 µs if all of its pages were in use. */
   sweep(): void {
     for (let count = 0; count < SWEEP_COUNT; count++) {
       const slot = this.#leftovers.pop();
@@ -114,12 +114,12 @@ export class Windows {
     }
   }
 
-  /** Answers a miss: maps the window around a guest address, or says why it cannot. */
+  /** Answers a miss: maps the window for a guest address, or returns why it cannot. */
   resolve(owner: number, address: bigint): MissResult {
     this.misses += 1;
     const region = this.#find(owner, address);
     if (region === null) {
-      // Once for each table of regions: it is the table that lacks something, or the guest errs.
+      // Once per region table: either the table is incomplete, or the guest is wrong.
       if (!this.#told.has(owner)) this.onOutside(owner, address);
       this.#told.add(owner);
       return 'invalid';
@@ -134,8 +134,7 @@ export class Windows {
       this.#map(owner, region, Number(address), slot);
     } catch (error) {
       this.#unmapBehind(slot, 0);
-      // The front-end chose the file, and may have sealed it since: its frames are lost, nobody
-      // else's.
+      // The front-end chose the file and may have sealed it since. Only its own frames are lost.
       if (error instanceof SystemError) return 'invalid';
       throw error;
     }
@@ -166,8 +165,9 @@ export class Windows {
       return;
     }
     const page = region.pageSizeBytes;
-    // Start on a page of the file. With huge pages that are shifted against guest addresses the
-    // slot may not hold the whole piece: the window then begins at the page that holds the address.
+    // Start on a page of the file. Huge pages may be shifted against guest addresses, and a slot
+    // then may not hold the whole piece. In that case the window begins at the page that contains
+    // the address.
     let start = fileOffsetOf(region, first, page);
     let low = first;
     if (mappedLength(region, start, last, page) > SLOT_SIZE) {
@@ -177,7 +177,7 @@ export class Windows {
     const length = Math.min(SLOT_SIZE, mappedLength(region, start, last, page));
     const high = Math.min(last, region.guestAddress + (start + length - region.fileOffset));
     const offset = this.#slotsOffset + slot * SLOT_SIZE;
-    // Right over what was there: half the cost of taking that away first.
+    // Map over the old mapping. Unmapping it first would double the cost.
     this.#memory.map(offset, length, region.fd, start);
     this.#unmapBehind(slot, length);
     const linear = offset + (region.fileOffset + (low - region.guestAddress) - start);
@@ -186,15 +186,17 @@ export class Windows {
   }
 
   /**
-   * Has the page that is missed mapped now, in the account of whoever misses it. Left to the
-   * firmware, the faults of a frame in many windows fall into one turn: some 25 µs each on machines
-   * that are virtual themselves.
+   * Faults in the missed page now, so that the cost is charged to the miss. Otherwise the page
+   * faults of a frame that spans many windows would all occur in one turn, at about 25 µs each on
+   * machines that are virtual themselves.
    */
   #touch(linear: number): void {
-    Atomics.load(this.#bytes, linear); // no plain load: that could be optimised away
+    Atomics.load(this.#bytes, linear); // a plain load could be optimized away
   }
 
-  /** Tells the firmware of guest addresses `low` to `high`, which begin at `linear`. */
+  /**
+   * Enters guest addresses `low` to `high`, which are mapped at `linear`, in the firmware's table.
+   */
   #enter(owner: number, slot: number, { region, low, high, linear }: Piece): void {
     const chunk = Math.floor(low / SLOT_SIZE);
     const chunkOffset = low - chunk * SLOT_SIZE;
@@ -205,14 +207,14 @@ export class Windows {
     this.#counts.change(owner, 1);
   }
 
-  /** The firmware finds the window no more; its mapping is still there. */
+  /** Removes the window from the firmware's table. Its mapping stays. */
   #forget(slot: number): void {
     this.#counts.change(this.#ownerOf(slot), -1);
     this.#firmware.removeWindow(slot);
     this.#files[slot] = -1;
   }
 
-  /** Leaves nothing mapped in a slot beyond its first `length` bytes. */
+  /** Unmaps everything in a slot beyond its first `length` bytes. */
   #unmapBehind(slot: number, length: number): void {
     const rest = (this.#mapped[slot] ?? 0) - length;
     this.#mapped[slot] = length;
@@ -220,7 +222,7 @@ export class Windows {
     if (rest > 0) this.#memory.unmap(offset + length, rest);
   }
 
-  /** The function whose window a slot holds, or −1. */
+  /** The function that has a window in this slot, or −1. */
   #ownerOf(slot: number): number {
     const key = this.#slotKeys[(slot * SLOT_RECORD_SIZE) / 8] ?? 0n;
     return (Number(key >> 48n) % WINDOW_BEHIND_IOMMU) - 1;
