@@ -1,5 +1,4 @@
-// Sets of feature bits (virtio 1.3, 2.2). In tables and in layout/ a feature is the number of its
-// bit.
+// Sets of feature bits (virtio 1.3, 2.2). In tables and in layout/, a feature is a bit number.
 
 export function featureSet(bits: Iterable<number>): bigint {
   let set = 0n;
@@ -11,7 +10,7 @@ export function hasFeature(set: bigint, bit: number): boolean {
   return ((set >> BigInt(bit)) & 1n) === 1n;
 }
 
-/** The names of those of a set that a table names, in the table's order. */
+/** The names that a table has for the features in a set, in table order. */
 export function namesOfFeatures(set: bigint, bits: Readonly<Record<string, number>>): string[] {
   return Object.keys(bits).filter((name) => hasFeature(set, bits[name] ?? -1));
 }

@@ -2,9 +2,9 @@ import { RING_DISABLED, RING_ENABLED, RING_FAULTED, RING_STOPPED } from '../../l
 import type { Transitions } from '../life-cycle.ts';
 
 /**
- * stopped: no memory of it is mapped. disabled: it runs, but receives nothing and what it transmits
- * is discarded. faulted: its driver broke it, the firmware trapped on it, or it could not start;
- * only a stop helps.
+ * stopped: none of its memory is mapped. disabled: it runs, but receives nothing, and what it
+ * transmits is discarded. faulted: its driver broke it, the firmware trapped on it, or it could not
+ * start; only a stop ends this.
  */
 export type RingState = 'stopped' | 'disabled' | 'enabled' | 'faulted';
 
@@ -15,7 +15,7 @@ export const RING_TRANSITIONS: Transitions<RingState> = {
   faulted: ['stopped'],
 };
 
-/** The words of the shared ring record for each state. */
+/** The value of each state in the shared ring record. */
 export const RING_STATE_NUMBERS: Readonly<Record<RingState, number>> = {
   stopped: RING_STOPPED,
   disabled: RING_DISABLED,

@@ -7,7 +7,7 @@ import type { RingPins } from '../processor/mailbox.ts';
 import { ODD_PLACE, type RingProblem, ringProblem } from '../state/ring-problem.ts';
 import { isAlignedWhereMapped } from './ring-setup.ts';
 
-/** Memory mappings that the pins of a ring take in a processor: each of their pieces, and a gap. */
+/** Mappings that a ring's pins take in one processor: one for each piece, and one for the gap. */
 export function mappingsOf(pins: RingPins): number {
   return distinctPins(Object.values(pins)).reduce(
     (sum, { pieces }) => sum + (pieces?.length ?? 1) + 1,
@@ -15,7 +15,7 @@ export function mappingsOf(pins: RingPins): number {
   );
 }
 
-/** Takes the mappings of a ring in so many processors, or says why it cannot run where it lies. */
+/** Takes a ring's mappings in this many processors. Returns why the ring cannot run, or null. */
 export function takePlace(pins: RingPins, budget: Budget, processors: number): RingProblem | null {
   if (!isAlignedWhereMapped(pins)) return ODD_PLACE;
   const count = mappingsOf(pins) * processors;

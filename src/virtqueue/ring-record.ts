@@ -18,8 +18,8 @@ import type { Ring } from './ring.ts';
 import { startPlace } from './ring-setup.ts';
 
 /**
- * The shared record of a ring before it is attached anywhere: what is true of a ring of any device.
- * The device adds its own fields.
+ * Writes the shared record of a ring that is not attached yet: the fields common to all devices.
+ * The device adds its own.
  */
 export function writeRingRecord(shared: SharedState, ring: Ring): void {
   const place = startPlace(ring.setup.base, ring.features);

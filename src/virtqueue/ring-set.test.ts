@@ -13,7 +13,7 @@ import type { RingDevice } from './ring-device.ts';
 import { RingSet } from './ring-set.ts';
 import { createRingSetup } from './ring-setup.ts';
 
-/** A device that wants nothing but its rings. */
+/** A device that has only rings. */
 const device: RingDevice = {
   roleOf: (queue) => (queue % 2 === 0 ? 'receive' : 'transmit'),
   placeOf: (queue) => queue,
@@ -33,7 +33,7 @@ afterEach(() => {
 });
 
 describe('the rings of a port', () => {
-  it('stop although a processor fails to let go of them, and their place is free again', async () => {
+  it('stop even if a processor fails to detach them, and their place is free again', async () => {
     const posted: string[] = [];
     const mappings = new Budget(100);
     const fabric: Fabric = {
@@ -71,7 +71,7 @@ describe('the rings of a port', () => {
     expect(rings.queues()).toEqual([]);
   });
 
-  it('go on where the kernel has no room for one more', async () => {
+  it('keep running if the kernel has no room for one more', async () => {
     let isFull = false;
     const mappings = new Budget(100);
     const states: string[] = [];
@@ -110,7 +110,7 @@ describe('the rings of a port', () => {
     await rings.stopAll();
   });
 
-  it('do not start beyond the mappings that a process may have, and that is said', async () => {
+  it('do not start beyond the mapping limit of the process, and report that', async () => {
     const mappings = new Budget(10);
     const fabric: Fabric = {
       shared,
@@ -125,7 +125,7 @@ describe('the rings of a port', () => {
     const whole = { guestAddress: 0n, userAddress: 0n, fileOffset: 0n, sizeBytes: BigInt(SIZE) };
     memory.add(whole, createMemoryFile('ring', SIZE));
     const rings = new RingSet(place, () => 0, fabric, device);
-    // A page each, apart: a receive ring in four processors takes 3 × 2 × 4 mappings.
+    // Separate pages: a receive ring in four processors takes 3 × 2 × 4 mappings.
     const addresses = { descriptors: 0n, avail: 0x4000n, used: 0x8000n };
     const setup = { ...createRingSetup(), size: 16, addresses, isEnabled: true };
     expect(await rings.start(0, setup, memory, 0n)).toMatchObject({

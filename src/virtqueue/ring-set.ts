@@ -22,10 +22,10 @@ import {
   type TranslatePage,
 } from './ring-setup.ts';
 
-/** What was said of a ring, if anything was. */
+/** What the front-end has said about a ring, if anything. */
 export type SetupOf = (queue: number) => RingSetup | undefined;
 
-/** What runs, and what is set aside. What was said of each ring is its session's. */
+/** The rings that run or are set aside. Their setups are saved by the session. */
 export interface RingSetState {
   regions: MemoryRegion[];
   isBehindIommu: boolean;
@@ -41,11 +41,12 @@ export interface RingSetState {
 }
 
 /**
- * The rings of one device as they run: attached to the processors and published by the device.
+ * The running rings of one device: attached to the processors and published by the device.
  *
- * A receive ring is attached to all processors, since whichever has a frame for it delivers it. Any
- * other ring belongs to one processor, its owner. What the control plane wants is noted here first
- * and posted second, without a pause: a processor that dies in between is brought up from `view`.
+ * A receive ring is attached to all processors, because any of them may have a frame for it. Any
+ * other ring belongs to one processor, its owner. The desired state is recorded here first and
+ * posted second, with no await in between. So if a processor dies, its replacement is brought up
+ * from `view`.
  */
 export class RingSet {
   readonly #number: number;
@@ -58,7 +59,7 @@ export class RingSet {
   #regions: readonly MemoryRegion[] = [];
   #isBehindIommu = false;
 
-  /** `processorOf`: the processor that a queue's pair belongs to, always the same. */
+  /** `processorOf`: the processor of a queue's pair, which never changes. */
   constructor(
     { number, ringBlock }: Pick<FunctionPlace, 'number' | 'ringBlock'>,
     processorOf: (queue: number) => number,
@@ -81,25 +82,23 @@ export class RingSet {
     return this.#rings.get(queue)?.fault;
   }
 
-  /** Whether a ring has started, whatever has become of it since. */
+  /** Whether a ring has started, even if it has faulted since. */
   isRunning(queue: number): boolean {
     return (this.#rings.get(queue)?.pins ?? null) !== null;
   }
 
-  /** Those that run, and those that are set aside. */
+  /** The queues whose rings run or are set aside. */
   queues(): number[] {
     return [...this.#rings.keys()].sort((a, b) => a - b);
   }
 
-  /**
-   * Tells every processor where the guest's memory lies. Afterwards nothing maps regions left out.
-   */
+  /** Tells every processor the guest's memory regions. Afterwards no processor maps any others. */
   async setMemory(regions: readonly MemoryRegion[]): Promise<void> {
     this.#regions = [...regions];
     await this.#fabric.broadcast(this.#memoryMessage());
   }
 
-  /** Whether what the guest names from now on are I/O virtual addresses. No ring runs meanwhile. */
+  /** Sets whether the guest uses I/O virtual addresses. No ring may be running. */
   async setBehindIommu(isBehindIommu: boolean): Promise<void> {
     if (this.#isBehindIommu === isBehindIommu) return;
     this.#isBehindIommu = isBehindIommu;
@@ -107,12 +106,12 @@ export class RingSet {
     await this.#fabric.broadcast(this.#memoryMessage());
   }
 
-  /** Tells every processor of a translation. Afterwards none uses what was there before. */
+  /** Tells every processor about a translation change. Afterwards none uses what it replaced. */
   async changeIotlb(change: IotlbChange): Promise<void> {
     await this.#fabric.broadcast({ kind: 'change-iotlb', ...this.#names, change });
   }
 
-  /** All that are known, running or set aside. */
+  /** All known rings, running or set aside. */
   all(): Iterable<Ring> {
     return this.#rings.values();
   }
@@ -126,8 +125,8 @@ export class RingSet {
   }
 
   /**
-   * Starts a ring. Returns why it cannot start: 'nowhere' if its parts do not lie in the guest's
-   * memory, or there is no room for it.
+   * Starts a ring. Returns null, or why it cannot start: 'nowhere' if its parts are not in guest
+   * memory or there is no room to pin them.
    */
   async start(
     queue: number,
@@ -151,14 +150,14 @@ export class RingSet {
     try {
       await this.#attach(ring);
     } catch (error) {
-      // Of some processors it may have become known: none keeps anything of it.
+      // Some processors may have attached it. None may keep anything of it.
       this.#rings.delete(queue);
       ring.cycle.to('stopped');
       await this.#detach(ring, pins, false);
       return attachProblem(error as Error);
     }
     await this.#device.publish();
-    // A NIC that served this ring before may have owed its driver an interrupt.
+    // A NIC that served this ring earlier may have owed its driver an interrupt.
     this.raise(setup.call);
     return null;
   }
@@ -173,7 +172,7 @@ export class RingSet {
   }
 
   async #attach(ring: Ring): Promise<void> {
-    // The owner first, alone: it reads in the guest's memory where the ring stands.
+    // The owner first and alone, because it reads the ring's position from guest memory.
     await this.#postAttach(this.#processorOf(ring.queue), ring);
     if (ring.cycle.is('faulted')) return;
     ring.isPlaced = true;
@@ -189,7 +188,10 @@ export class RingSet {
     if (message !== null) await this.#fabric.post(processor, message);
   }
 
-  /** Notes why a ring cannot start. It must not run. False if that is known already. */
+  /**
+   * Records why a ring cannot start. It must not be running. Returns false if the reason is not
+   * new.
+   */
   setAside(queue: number, setup: RingSetup, features: bigint, reason: string): boolean {
     const isNews = this.#rings.get(queue)?.fault !== reason;
     const ring = this.#note(queue, setup, features, null);
@@ -199,7 +201,7 @@ export class RingSet {
     return isNews;
   }
 
-  /** A ring that was set aside may start again. */
+  /** Allows a ring that was set aside to start again. */
   forgive(queue: number): void {
     if (!this.isRunning(queue)) this.#rings.delete(queue);
   }
@@ -211,8 +213,8 @@ export class RingSet {
   }
 
   /**
-   * Stops a ring; returns where it stands: the index of the next chain it would have taken.
-   * `leavesNote`: nobody is there to be told, so it is noted in the ring itself as far as that is
+   * Stops a ring. Returns its position: the index of the next chain it would have taken.
+   * `leavesNote`: there is no front-end to tell, so the position is noted in the ring itself if
    * possible.
    */
   async stop(queue: number, leavesNote = false): Promise<number> {
@@ -225,7 +227,7 @@ export class RingSet {
     return this.#fabric.shared.ringField(ring.number, RING_LAST_AVAIL);
   }
 
-  /** Takes a ring from all processors. It is off the list. */
+  /** Detaches a ring from all processors. The caller has already removed it from the list. */
   async #detach(ring: Ring, pins: RingPins, leavesNote: boolean): Promise<void> {
     const { number, queue } = ring;
     const message: Message = { kind: 'detach-ring', ring: number, leavesNote };
@@ -248,19 +250,19 @@ export class RingSet {
     ring.cycle.to(isEnabled ? 'enabled' : 'disabled');
     const state = RING_STATE_NUMBERS[ring.cycle.state];
     this.#fabric.shared.setRingField(ring.number, RING_STATE, state);
-    // Out of the switch before it is disabled, into it after it is enabled: no frame meets it
-    // half-way.
+    // Unpublish before disabling and publish after enabling, so that no frame meets a half-enabled
+    // ring.
     if (!isEnabled) await this.#device.publish();
     await this.#fabric.broadcast({ kind: 'set-ring-state', ring: ring.number, state });
     if (isEnabled) await this.#device.publish();
   }
 
-  /** Names the descriptor for interrupts. Afterwards no processor raises the old one. */
+  /** Sets the descriptor for interrupts. Afterwards no processor raises the old one. */
   async setCall(queue: number, call: PeerSignal | null, old: PeerSignal | null): Promise<void> {
     const ring = this.#rings.get(queue);
     if (ring === undefined) return;
     await this.#fabric.broadcast({ kind: 'set-call', ring: ring.number, call });
-    // While there was none, interrupts fell, and the driver may wait for one of them.
+    // Interrupts were lost while there was no descriptor, and the driver may wait for one of them.
     if (old === null) this.raise(call);
   }
 
@@ -272,7 +274,8 @@ export class RingSet {
     ring.fault = reason;
     this.#fabric.shared.markFaulted(ring.number);
     await this.#device.publish();
-    // The processors that did not find it out themselves leave it alone from now on.
+    // The other processors have not noticed the fault themselves. They must leave the ring alone,
+    // too.
     await this.#fabric.broadcast({
       kind: 'set-ring-state',
       ring: ring.number,
@@ -284,7 +287,7 @@ export class RingSet {
     return this.#rings.get(queue)?.setup.size ?? 0;
   }
 
-  /** What processors have to know of the rings and of the memory that they lie in. */
+  /** What processors have to know about the rings and the memory that they are in. */
   view(): Omit<FunctionView, 'port' | 'translations' | 'wires'> {
     const rings = [...this.#rings.values()]
       .map((ring): RingView | null => ringView(ring, this.#processorOf(ring.queue)))
@@ -305,8 +308,9 @@ export class RingSet {
   }
 
   /**
-   * Of a set that is empty, and before there are processors: these learn of it when they start.
-   * A ring whose place is somebody else's is set aside. `setupOf`: what was said of a ring.
+   * Restores an empty set. Call it before there are processors; they learn about the rings when
+   * they start. A ring whose place is taken is set aside. `setupOf`: what the front-end had said
+   * about a ring.
    */
   restore(saved: RingSetState, setupOf: SetupOf): void {
     const { regions, isBehindIommu, rings } = structuredClone(saved);
@@ -327,14 +331,14 @@ export class RingSet {
     }
   }
 
-  /** The rings are another one's, which is made from what this one saves. */
+  /** The rings now belong to another set, which is created from what this one saved. */
   handOver(): void {
     for (const { pins, queue, role } of this.#rings.values()) {
       if (pins !== null) this.#fabric.mappings.give(this.#mappingsIn(pins, { queue, role }));
     }
   }
 
-  /** What its pins take of the mappings of this process, in all processors that have the ring. */
+  /** Mappings of this process that these pins take, in all processors that have the ring. */
   #mappingsIn(pins: RingPins, ring: Pick<Ring, 'queue' | 'role'>): number {
     return mappingsOf(pins) * (1 + this.#others(ring).length);
   }
@@ -357,7 +361,7 @@ export class RingSet {
     return done.every((isDone) => isDone);
   }
 
-  /** The processors beside the owner that the ring is attached to. */
+  /** The processors, other than the owner, that the ring is attached to. */
   #others(ring: Pick<Ring, 'queue' | 'role'>): number[] {
     if (ring.role !== 'receive') return [];
     const all = Array.from({ length: this.#fabric.processorCount }, (_, index) => index);

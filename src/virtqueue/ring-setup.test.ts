@@ -30,7 +30,7 @@ describe('a queue size', () => {
     expect(sizes).toEqual(Array.from({ length: 16 }, (_, power) => 2 ** power));
   });
 
-  it.each([-1, -2, 65536, 2 ** 31, 2 ** 32 - 1, 2 ** 32])('is not %d', (size) => {
+  it.each([-1, -2, 65536, 2 ** 31, 2 ** 32 - 1, 2 ** 32])('cannot be %d', (size) => {
     expect(isQueueSize(size, 0n)).toBe(false);
   });
 });
@@ -73,7 +73,7 @@ describe('pinning a ring', () => {
   beforeEach(() => {
     memory = new GuestMemory(() => false);
     allocator = new PinAllocator();
-    // Two regions side by side, in guest and in front-end addresses, of two files.
+    // Two adjacent regions, in guest and in front-end addresses, of two files.
     for (const index of [0n, 1n]) {
       const fd = createMemoryFile('guest', Number(2n * MIB));
       const at = { guestAddress: index * MIB, userAddress: USER + index * MIB };
@@ -90,7 +90,7 @@ describe('pinning a ring', () => {
     return { ...createRingSetup(), size: SIZE, addresses };
   }
 
-  it('maps each part whole, wherever it lies', () => {
+  it('maps each part as a whole, wherever it is', () => {
     const pins = pinRing(setup(0x10010n, MIB + 0x2002n, 0x4n), memory, allocator, 0n);
     const [low, high] = memory.regions;
     expect(pins?.descriptors).toMatchObject({ fd: low?.fd, partOffset: 0x10 });
@@ -104,13 +104,13 @@ describe('pinning a ring', () => {
     expect(allocator.usedCells).toBe(0);
   });
 
-  it('takes a part that ends with its region, and not one byte beyond', () => {
+  it('accepts a part that ends with its region, but not one byte more', () => {
     const size = BigInt(SIZE * 16);
     expect(pinRing(setup(MIB - size, 0n, 0x1000n), memory, allocator, 0n)).not.toBeNull();
     expect(pinRing(setup(MIB - size + 16n, 0n, 0x1000n), memory, allocator, 0n)).toBeNull();
   });
 
-  it('counts the event index behind each ring', () => {
+  it('includes the event index at the end of each ring', () => {
     const avail = BigInt(4 + SIZE * 2 + 2);
     const used = BigInt(4 + SIZE * 8 + 2);
     expect(pinRing(setup(0n, 2n * MIB - avail, 0n), memory, allocator, 0n)).not.toBeNull();
@@ -119,14 +119,14 @@ describe('pinning a ring', () => {
     expect(pinRing(setup(0n, 0n, 2n * MIB - used + 2n), memory, allocator, 0n)).toBeNull();
   });
 
-  it('refuses a ring outside of the memory and gives back the parts it had', () => {
+  it('refuses a ring outside guest memory, and frees the parts it had pinned', () => {
     for (const bad of [setup(0n, 0n, 4n * MIB), setup(0n, -2n, 0n), setup(-16n, 0n, 0n)]) {
       expect(pinRing(bad, memory, allocator, 0n)).toBeNull();
     }
     expect(allocator.usedCells).toBe(0);
   });
 
-  it('refuses when the pins have no room', () => {
+  it('refuses a ring if there is no room for pins', () => {
     let rings = 0;
     while (pinRing(setup(0n, 0n, 0n), memory, allocator, 0n) !== null) rings += 1;
     expect(rings).toBeGreaterThan(2000);
@@ -139,7 +139,7 @@ describe('pinning a ring', () => {
     const PAGE = 4096;
     const IOVA = 0x7000_0000n;
 
-    /** A ring at IOVA, whose n-th page lies at guest address `pages[n]`; −1: nowhere. */
+    /** A ring at IOVA whose n-th page is at guest address `pages[n]`; −1: unknown. */
     function pinAt(pages: readonly number[], start = 0n) {
       const addresses = {
         descriptors: IOVA + start,
@@ -153,14 +153,14 @@ describe('pinning a ring', () => {
       });
     }
 
-    it('finds each part in one piece, where it is', () => {
+    it('finds the one piece of each part', () => {
       const pins = pinAt([3 * PAGE, 9 * PAGE, 5 * PAGE]);
       expect(pins?.descriptors.fileOffset).toBe(Number(MIB) + 3 * PAGE);
       expect(pins?.avail.fileOffset).toBe(Number(MIB) + 9 * PAGE);
       expect(pins?.used).toMatchObject({ fileOffset: Number(MIB) + 5 * PAGE, partOffset: 0 });
     });
 
-    it('puts together what lies scattered, over regions too', () => {
+    it('combines scattered pages, even of several regions', () => {
       const [low, high] = memory.regions;
       const pins = pinAt([3 * PAGE, Number(MIB) + PAGE, 7 * PAGE, 6 * PAGE], 0x10n);
       const { pieces, partOffset, lengthBytes } = pins!.descriptors;
@@ -173,7 +173,7 @@ describe('pinning a ring', () => {
       expect(allocator.usedCells).toBe(0);
     });
 
-    it('refuses a part that is not translated whole, and gives back what it had', () => {
+    it('refuses a part that is not fully translated, and frees what it had pinned', () => {
       for (const pages of [[], [PAGE], [PAGE, 5 * PAGE], [PAGE, -1, 5 * PAGE]]) {
         expect(pinAt(pages, 0x10n)).toBeNull();
       }
@@ -182,7 +182,7 @@ describe('pinning a ring', () => {
     });
   });
 
-  it('needs the addresses', () => {
+  it('requires the addresses', () => {
     expect(pinRing({ ...createRingSetup(), size: 256 }, memory, allocator, 0n)).toBeNull();
   });
 });

@@ -34,10 +34,10 @@ import type { RingPins } from '../processor/mailbox.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 import { hasFeature } from './features.ts';
 
-/** What the front-end says of one ring, in its own addresses. Grows message by message. */
+/** What the front-end says about one ring, in its own addresses. Grows message by message. */
 export interface RingSetup {
   size: number;
-  /** Whether the front-end has said the size. */
+  /** Whether the front-end has set the size. */
   hasSize: boolean;
   addresses: { descriptors: bigint; avail: bigint; used: bigint } | null;
   base: number;
@@ -64,7 +64,7 @@ function fdsOf({ kickFd, call, error }: RingSetup): number[] {
   return [kickFd, call?.fd ?? -1, error?.fd ?? -1].filter((fd) => fd >= 0);
 }
 
-/** How many descriptors came with the set-up of rings. */
+/** Number of descriptors that came with these ring setups. */
 export function descriptorsOf(setups: Iterable<RingSetup>): number {
   return [...setups].reduce((sum, setup) => sum + fdsOf(setup).length, 0);
 }
@@ -77,13 +77,13 @@ export function isPackedRing(features: bigint): boolean {
   return hasFeature(features, VIRTIO_F_RING_PACKED);
 }
 
-/** 2.7: a power of two, at most 32768; 2.8: whatever number up to that on a packed ring. */
+/** Split (2.7): a power of two, at most 32768. Packed (2.8): every number up to that. */
 export function isQueueSize(size: number, features: bigint): boolean {
   if (size <= 0 || size > QUEUE_SIZE_MAX) return false;
   return isPackedRing(features) || (size & (size - 1)) === 0;
 }
 
-/** 2.7, 2.8: the parts' alignments, in the addresses of whoever names them. */
+/** Alignment of the parts (2.7, 2.8), in the addresses of the side that names them. */
 export function isAligned(
   addresses: NonNullable<RingSetup['addresses']>,
   features: bigint,
@@ -98,19 +98,19 @@ function partSizes(size: number, features: bigint): [number, number, number] {
   if (isPackedRing(features)) {
     return [size * DESCRIPTOR_SIZE, PACKED_EVENT_SIZE, PACKED_EVENT_SIZE];
   }
-  // Each ring ends in the 2-byte event index, used or not.
+  // Both rings end in a 2-byte event index, even if it is not used.
   const avail = AVAIL_RING + size * 2 + 2;
   return [size * DESCRIPTOR_SIZE, avail, USED_RING + size * USED_ELEMENT_SIZE + 2];
 }
 
-/** A part of a ring as the front-end names it; `isWritten` by the NIC. */
+/** A part of a ring as the front-end names it. `isWritten`: whether the NIC writes to it. */
 export interface RingPart {
   address: bigint;
   lengthBytes: number;
   isWritten: boolean;
 }
 
-/** The three parts of a ring whose addresses are known. */
+/** The three parts of a ring, or none if their addresses are not known. */
 export function ringParts(setup: RingSetup, features: bigint): RingPart[] {
   const { addresses, size } = setup;
   if (addresses === null) return [];
@@ -123,12 +123,14 @@ export function ringParts(setup: RingSetup, features: bigint): RingPart[] {
   ];
 }
 
-/** The guest address behind a page of I/O virtual addresses, if that is known and allowed. */
+/**
+ * The guest address behind a page of I/O virtual addresses, or null if unknown or not permitted.
+ */
 export type TranslatePage = (iova: bigint, isWritten: boolean) => number | null;
 
 /**
- * Maps out where the three parts of a ring lie and pins them; null if memory or room is missing.
- * With `translate` their addresses are I/O virtual ones.
+ * Locates the three parts of a ring and pins them. Returns null if memory or room is missing. With
+ * `translate`, their addresses are I/O virtual addresses.
  */
 export function pinRing(
   setup: RingSetup,
@@ -161,7 +163,7 @@ function piecesOf({ address, lengthBytes }: RingPart, memory: GuestMemory): File
   return [{ fd, offset: fileOffset + found.offset, lengthBytes, pageSizeBytes }];
 }
 
-/** One piece where the pages lie side by side in their file; else whole pages. */
+/** One piece if the pages are contiguous in their file, else whole pages. */
 function translatedPieces(
   { address, lengthBytes, isWritten }: RingPart,
   memory: GuestMemory,
@@ -188,7 +190,7 @@ function translatedPieces(
   return [{ ...only, offset: only.offset + Number(address - start), lengthBytes }];
 }
 
-/** A pin for each part, of one piece or several. */
+/** One pin for each part, whether the part is one piece or several. */
 function planScattered(
   allocator: PinAllocator,
   parts: readonly RingPart[],
@@ -217,7 +219,7 @@ export function freePins(pins: RingPins, allocator: PinAllocator): void {
   }
 }
 
-/** Takes the places of pins that were saved; false, and none of them, if one is taken. */
+/** Takes the places of saved pins. Returns false, and takes none, if any of them is in use. */
 export function claimPins(pins: RingPins, allocator: PinAllocator): boolean {
   const claimed: Pin[] = [];
   for (const pin of distinctPins(Object.values(pins))) {
@@ -231,7 +233,7 @@ export function claimPins(pins: RingPins, allocator: PinAllocator): boolean {
   return true;
 }
 
-/** The RING_F flags that follow from the negotiated features, whatever the device. */
+/** The RING_F flags that follow from the negotiated features, on any device. */
 export function ringFlags(features: bigint): number {
   const flag = (bit: number, value: number) => (hasFeature(features, bit) ? value : 0);
   return (
@@ -243,29 +245,29 @@ export function ringFlags(features: bigint): number {
 }
 
 /**
- * Where a ring starts, as its record holds it. A packed ring's place is a position and a wrap
- * counter; what vhost-user adds for the used side in the upper half is the same, since all buffers
- * complete in order.
+ * A ring's initial position, as stored in its record. For a packed ring, this is an index and a
+ * wrap counter. vhost-user repeats them for the used side in the upper half; both are equal,
+ * because all buffers complete in order.
  */
 export function startPlace(base: number, features: bigint): number {
   return isPackedRing(features) ? base & 0xffff : 0;
 }
 
-/** The answer to GET_VRING_BASE for a ring that stands at a place. */
+/** The answer to GET_VRING_BASE for a ring at this position. */
 export function baseOf(place: number, features: bigint): number {
   const isPacked = isPackedRing(features);
   return isPacked ? (place | (place << 16)) >>> 0 : place;
 }
 
-/** Whether a base is a place on such a ring. */
+/** Whether a base is a position on such a ring. */
 function isRingBase(base: number, size: number, features: bigint): boolean {
   if (!isPackedRing(features)) return base <= 0xffff;
   return size === 0 || (base & (PACKED_WRAP - 1)) < size;
 }
 
 /**
- * What is wrong with what is known of a ring so far, or null. The firmware takes size and base at
- * their word, and would leave the ring's memory if the one lay beyond the other.
+ * What is wrong with a ring's setup so far, or null. The firmware trusts size and base, and would
+ * leave the ring's memory if the base were beyond the size.
  */
 export function setupProblem(setup: RingSetup, features: bigint): RingProblem | null {
   const { addresses, base, size } = setup;
@@ -283,12 +285,13 @@ export function setupProblem(setup: RingSetup, features: bigint): RingProblem | 
   return null;
 }
 
-/** Bytes: the firmware reads and writes indexes and flags with atomic instructions of 16 bits. */
+/** Bytes. The firmware accesses indexes and flags with 16-bit atomic instructions. */
 const ATOMIC_ALIGNMENT = 2;
 
 /**
- * Whether the parts really lie where atomic instructions work. A front-end may shift the addresses
- * of a region against its file as it likes: what is aligned for it may be odd here, and trap.
+ * Whether the parts are aligned where they are mapped. A front-end may shift a region's addresses
+ * against its file by any amount, so what is aligned for the front-end may be odd here, and would
+ * trap.
  */
 export function isAlignedWhereMapped(pins: RingPins): boolean {
   return Object.values(pins).every((pin: Pin) => pin.partOffset % ATOMIC_ALIGNMENT === 0);

@@ -13,13 +13,13 @@ export interface Ring {
   readonly number: number;
   readonly role: RingRole;
   readonly cycle: LifeCycle<RingState>;
-  /** None of a ring that is set aside. */
+  /** Null for a ring that is set aside. */
   readonly pins: RingPins | null;
   readonly setup: RingSetup;
   readonly features: bigint;
-  /** Its owner has found out in the guest's memory where it stands. */
+  /** Its owner has read the ring's position from guest memory. */
   isPlaced: boolean;
-  /** Why it is faulted. */
+  /** Why the ring is faulted. */
   fault?: string;
 }
 
@@ -35,7 +35,7 @@ export function createRing(queue: number, number: number, parts: RingParts): Rin
   return { queue, number, cycle, isPlaced: false, ...parts };
 }
 
-/** What processors have to know of a ring; null of one that none of them serves. */
+/** What processors have to know about a ring, or null if none of them serves it. */
 export function ringView(ring: Ring, processor: number): RingView | null {
   const { number, role, pins, setup, features, isPlaced } = ring;
   if (pins === null || ring.cycle.is('faulted', 'stopped')) return null;
@@ -45,7 +45,7 @@ export function ringView(ring: Ring, processor: number): RingView | null {
   return { ring: number, processor, role, pins, state, kickFd, call, isPacked, isPlaced };
 }
 
-/** The driver has given it nothing yet: whatever was set before, was set by another. */
+/** True if the driver has not posted anything yet, so earlier settings came from another driver. */
 export function standsAtBeginning(shared: SharedState, ring: Ring): boolean {
   const place = shared.ringField(ring.number, RING_LAST_AVAIL);
   return place === (isPackedRing(ring.features) ? PACKED_WRAP : 0);
