@@ -1,8 +1,8 @@
-// The firmware of a network processor: what the host calls, and the turn.
+// The firmware of a processor: the entry points for the host, and the turn.
 //
-//   turn = for some rings of the work list: a look, which does what their kind is for;  then notify
+//   turn = for some rings of the work list: a visit, which depends on the ring's kind; interrupts
 //
-// A missing window returns TURN_MISSED from wherever it was; the next call goes on from there.
+// A missing window ends the turn with TURN_MISSED, wherever it occurs; the next call resumes there.
 import { BATCH_MAX } from '../layout/limits';
 import { WHOLE_LIST_BASE } from '../layout/memory';
 import {
@@ -56,12 +56,13 @@ export { configureAgeing } from './switch/fdb-set';
 export { setPort } from './switch/ports';
 
 /**
- * The hash of layout/ that this build was made from: the host refuses another (see scripts/build).
+ * The hash of layout/ that this build was made from. The host refuses any other (see
+ * scripts/build).
  */
 // @ts-expect-error: injected by the build (asc --use)
 export const layoutHash: u32 = LAYOUT_HASH;
 
-/** Host: once, before all else. */
+/** Host: called once, before everything else. */
 export function configure(processor: u32, processorCount: u32, macAgeSeconds: u32): void {
   configureLocks(processor, processorCount);
   for (let i: u32 = 0; i < BATCH_MAX; i++) store<u32>(WHOLE_LIST_BASE + (i << 2), i);
@@ -92,20 +93,20 @@ export function attachRing(
   if (kind != RING_KIND_RECEIVE) listRing(ringNumber);
 }
 
-/** Host: the ring's memory is about to go. */
+/** Host: the ring's memory is about to be unmapped. */
 export function detachRing(ringNumber: u32): void {
   viewAt(ringNumber).state = RING_STOPPED;
   viewAt(ringNumber).parked = 0;
   unlistRing(ringNumber);
 }
 
-/** Host: RING_ENABLED or RING_DISABLED. A ring that a fault stopped stays so. */
+/** Host: RING_ENABLED or RING_DISABLED. A ring that was stopped by a fault stays stopped. */
 export function setRingState(ringNumber: u32, state: u32): void {
   const view = viewAt(ringNumber);
   if (view.state != RING_STOPPED) view.state = state;
 }
 
-/** Host: there is news for what rings are parked for: translations, a kick of their guest. */
+/** Host: what these rings may be parked for has arrived: translations, a kick. */
 export function unparkRings(first: u32, count: u32): void {
   for (let ring = first; ring < first + count; ring++) {
     const view = viewAt(ring);
@@ -116,13 +117,14 @@ export function unparkRings(first: u32, count: u32): void {
 }
 
 /**
- * Looks at rings. Returns TURN_ flags. `whom`, INTERRUPT_…: who hears of it at its end. A later
- * turn must be for the others.
+ * Serves rings. Returns TURN_ flags. `whom`: whose interrupts to list at the end (INTERRUPT_…). A
+ * later turn must cover the others.
  */
 export function turn(whom: u32): u32 {
   const now = batch();
   if (now.state != BATCH_NONE) {
-    // What waited has taken its time: it is a turn by itself, whatever else there is to do.
+    // The resumed batch has taken its time, so it is a turn by itself, whatever else there is to
+    // do.
     if (!resumeFrames()) return TURN_WORKED | now.waitsFor;
     renewDetours();
     leaveRing();
@@ -136,17 +138,17 @@ export function turn(whom: u32): u32 {
     if (served & SERVED_WORK) flags = TURN_WORKED;
     if (served & SERVED_PARKS) {
       parkRing();
-      continue; // another ring stands here now
+      continue; // another ring is at the cursor now
     }
     leaveRing();
-    // The ring's next turn finds the window mapped; the other rings need not wait for it.
+    // The ring's next visit finds the window mapped; other rings need not wait for it.
     if (served & SERVED_MISSED) return endTurn(TURN_WORKED | TURN_MISSED, whom);
   }
   if (isUnfinished()) flags = TURN_WORKED;
   return endTurn(flags, whom);
 }
 
-/** One look at a ring of the work list: the one place that knows all kinds. SERVED_ flags. */
+/** Visits one ring of the work list. The only place that knows all kinds. Returns SERVED_ flags. */
 function serve(ring: u32): u32 {
   const kind: u32 = viewAt(ring).kind;
   if (kind == RING_KIND_TRANSMIT) return serveFrames(ring);
@@ -154,7 +156,7 @@ function serve(ring: u32): u32 {
   return unreachable();
 }
 
-/** Adds TURN_SIGNALS if there is anything for the host to tell. */
+/** Adds TURN_SIGNALS if there is something for the host to read. */
 function endTurn(flags: u32, whom: u32): u32 {
   const words = registers();
   const hasReports =
@@ -166,25 +168,22 @@ function endTurn(flags: u32, whom: u32): u32 {
   return flags;
 }
 
-/** Host: lists those for interrupts that turns left out. True if there are any. */
+/** Host: lists the interrupts that turns left out. True if there are any. */
 export function interruptRest(): bool {
   return listInterrupts(INTERRUPT_ALL);
 }
 
-/**
- * Host: true while a batch waits for a window. Messages that change rings or memory wait for its
- * end.
- */
+/** Host: true while a batch waits. Messages that change rings or memory must wait for its end. */
 export function isMidBatch(): bool {
   return batch().state != BATCH_NONE;
 }
 
-/** Host: in the midst of a batch for this receiver, whether it keeps anybody else waiting. */
+/** Host: while a batch waits for this receiver: whether that delays any other function. */
 export function othersWait(receiver: u32): bool {
   return hasWorkBeside(functionOf(batch().ring), receiver);
 }
 
-/** Before sleep: asks all drivers for kicks. True if there is work already. */
+/** Called before sleeping: asks all drivers for kicks. True if there is work already. */
 export function arm(): bool {
   const words = registers();
   let isBusy = false;
@@ -197,7 +196,7 @@ export function arm(): bool {
   return isBusy;
 }
 
-/** After sleep: no kicks, please, while the processor looks. */
+/** Called after sleeping: asks for no kicks while the processor polls. */
 export function disarm(): void {
   const words = registers();
   for (let i: u32 = 0; i < words.workCount; i++) {

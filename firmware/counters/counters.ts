@@ -1,5 +1,5 @@
-// Counters in the shared state. Plain additions: each record has one writer at a time (see
-// layout/counters).
+// Counters in the shared state. Plain additions are enough: each record has one writer at a time
+// (see layout/counters).
 import { COUNTER_DROPS, COUNTER_RECORD_SIZE } from '../../layout/counters';
 import { SHARED_BASE, SHARED_COUNTERS } from '../../layout/memory';
 

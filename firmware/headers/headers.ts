@@ -28,9 +28,7 @@ export function isIpv6(): bool {
   return version == 6;
 }
 
-/**
- * The offset of the network header, after the readable VLAN tags (at most two). Sets `etherType`.
- */
+/** The offset of the network header, after up to two readable VLAN tags. Sets `etherType`. */
 export function findNetwork(header: u32, length: u32): u32 {
   let offset: u32 = 12;
   let type = u32(load<u16>(header + offset));

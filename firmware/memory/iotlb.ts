@@ -36,22 +36,16 @@ import { registers } from './registers';
 const TABLE_MASK: u32 = IOTLB_TABLE_COUNT - 1;
 const ACCESS_MASK: u64 = IOTLB_READ | IOTLB_WRITE;
 
-/**
- * The access that the current frames need: IOTLB_READ for the sender, IOTLB_WRITE for the receiver.
- */
+/** What the current frames need: IOTLB_READ for the sender, IOTLB_WRITE for the receiver. */
 let access: u32 = IOTLB_READ;
 /** Entries for pages larger than 4 KiB. Few guests have any; without them, one probe is enough. */
 let largeCount: u32 = 0;
 /** The last missing address is in the host's list, so it will be requested. */
 export let isNoted: bool = true;
-/**
- * Set while translations are only looked up in advance. A refusal is then kept for the later use.
- */
+/** Set during look-ahead, which must not consume a refusal: a later use needs it. */
 let isLookingAhead: bool = false;
 
-/**
- * Result of `translateIova`: the guest address, and the bytes from there to the end of the page.
- */
+/** Result of `translateIova`: the guest address, and the bytes from there to the page's end. */
 export let iovaGuest: u64 = 0;
 export let iovaSpan: u32 = 0;
 /** Why `translateIova` failed: a drop reason. */

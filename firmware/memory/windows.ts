@@ -144,17 +144,13 @@ export function addressInHand(address: u64, length: u32): u32 {
   return isInside ? windowLinear + u32(offset) : 0;
 }
 
-/**
- * The same for a buffer in another window, which becomes the current one; 0 if it is not mapped.
- */
+/** The same for a buffer in another window, which becomes the current one; 0 if not mapped. */
 export function addressInWindow(owner: u32, address: u64, length: u32): u32 {
   if (isInHand(owner, address) || !openWindow(owner, address)) return 0;
   return addressInHand(address, length);
 }
 
-/**
- * The same for bytes that are only read, such as descriptors, even while buffers are being written.
- */
+/** Like `translate`, for bytes that are only read (descriptors), even during a delivery. */
 export function translateRead(owner: u32, address: u64, length: u32): u32 {
   const before = setAccess(IOTLB_READ);
   const linear = translate(owner, address, length);

@@ -68,9 +68,7 @@ export const EMIT_MISSED: i32 = -1;
 export const EMIT_FAULTED: i32 = -2;
 export const EMIT_DROPPED: i32 = -3;
 
-/**
- * Buffers to look at together for a frame that takes several: their descriptors share cache lines.
- */
+/** Buffers to look at together if a frame takes several: their descriptors share cache lines. */
 const LOOK_STEP: u32 = 16;
 
 // The current delivery: what a split ring had at its start, and what has happened since.
@@ -242,8 +240,7 @@ function isPosted(ringNumber: u32, view: RingView, ring: Ring, ahead: u32): bool
   return ahead < looked && postedAt(ahead).address != 0;
 }
 
-// Result of `findBuffer`: where `walkChain` starts, the slots it takes, and its id for the used
-// ring.
+// Result of `findBuffer`: where `walkChain` starts, the slots it takes, the id to return it with.
 export let bufferStart: u32 = 0;
 export let bufferSlots: u32 = 1;
 let bufferId: u32 = 0;

@@ -127,8 +127,7 @@ function endOfRun(port: u32, ring: u32): u32 {
 }
 
 /**
- * `mark` counts the copies of a flooded frame: the first is the frame itself, the others are
- * replicas.
+ * `mark` counts the copies of a flooded frame. The first is the frame itself, others are replicas.
  */
 function noteCopies(from: u32, to: u32): void {
   for (let place = from; place < to; place++) {

@@ -16,9 +16,8 @@ import { Ring, RingView } from '../virtqueue/ring';
 import { postedAt } from './posted';
 
 /**
- * Looks at the buffers `from` … `to` - 1 slots on. Stops at the first that is not available, or not
- * a single descriptor, so that the i-th record is for the buffer i slots on. Returns where it
- * stopped.
+ * Looks at the buffers `from` … `to` - 1 slots on. Returns where it stopped: at the first that is
+ * not available or not a single descriptor. So the i-th record is for the buffer i slots on.
  */
 export function lookPacked(owner: u32, view: RingView, ring: Ring, from: u32, to: u32): u32 {
   const size = ring.size;

@@ -84,9 +84,7 @@ function decide(now: Batch): void {
   joinTarget(now);
 }
 
-/**
- * Frames go to several targets, or are flooded. A flood may keep only some of them in the batch.
- */
+/** Several targets, or a flood, which may keep only some of the frames in the batch. */
 function openMixedBatch(now: Batch, ring: Ring): void {
   now.targetList = TARGET_LIST_BASE;
   const floodNext = ring.floodNext;

@@ -41,8 +41,7 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
   for (let i: u32 = 0; i < heads; i++) {
     const head = u32(load<u16>(entries + (((first + i) & (size - 1)) << 1)));
     if (head >= size) {
-      // The frames before it are good: they are taken now, and the next batch finds the fault
-      // again.
+      // The frames before it are good: take them now. The next batch finds the fault again.
       if (i == 0) faultRing(ringNumber, RING_FAULT_HEAD_INDEX);
       return i;
     }

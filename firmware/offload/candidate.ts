@@ -1,6 +1,6 @@
-// A frame that may be joined to others (GRO): its headers, read once into scratch, and what they
-// say. What is decided here is decided on that copy, and the copy is what a joined frame begins
-// with: whoever rewrites the frame meanwhile changes nothing of it.
+// A frame that may be joined to others (GRO). Its headers are copied to scratch once and parsed
+// there. All decisions use that copy, and the joined frame begins with it: a guest that rewrites
+// the frame in the meantime changes nothing.
 
 import { RUN_HEADERS_SIZE } from '../../layout/limits';
 import { PROTOCOL_TCP, TYPE_IPV4 } from '../../layout/protocols';
@@ -20,7 +20,7 @@ import { fold, sumBytes, sumFrame, swap } from './checksum';
 export const TCP_FIN: u32 = 0x01;
 export const TCP_PSH: u32 = 0x08;
 export const TCP_CWR: u32 = 0x80;
-/** FIN, SYN, RST, PSH, URG: such a frame begins nothing, as in Linux (tcp_gro_receive). */
+/** FIN, SYN, RST, PSH, URG: as in Linux (tcp_gro_receive), such a frame begins no run. */
 const TCP_ENDS: u32 = 0x2f;
 export const TCP_SEQUENCE: u32 = 4;
 const TCP_ACKNOWLEDGED: u32 = 8;
@@ -33,26 +33,26 @@ const IPV4_HEADER_SIZE: u32 = 20;
 const IPV6_HEADER_SIZE: u32 = 40;
 export const IPV4_CHECKSUM: u32 = 10;
 export const IPV4_IDENTIFICATION: u32 = 4;
-/** "Don't fragment" in the flags of IPv4, as a little-endian load sees it. */
+/** "Don't fragment" in the flags of IPv4, in the byte order of a little-endian load. */
 const IPV4_DONT_FRAGMENT: u32 = 0x0040;
 
-/** What `readCandidate` finds. Of something that is not understood nobody knows the flow. */
+/** Results of `readCandidate`. The flow of a frame that is not understood is unknown. */
 export const NOT_UNDERSTOOD: u32 = 0;
 export const NOT_TCP: u32 = 1;
 export const TCP: u32 = 2;
 
-// The frame in hand.
+// The current frame.
 export let header: u32 = 0;
 export let l3: u32 = 0;
 export let l4: u32 = 0;
 export let isV6: bool = false;
-/** Where its data begins, and how much there is; valid if it is plain. */
+/** Where its data begins, and its length; valid if the frame is plain. */
 export let dataOffset: u32 = 0;
 export let dataLength: u32 = 0;
-/** Nothing but its checksum is undone, its lengths agree, there is data, and no IP options. */
+/** Only its checksum may be missing, its lengths agree, it has data and no IP options. */
 export let isPlain: bool = false;
 
-/** Looks at the frame with this number. */
+/** Reads the frame with this index. */
 export function readCandidate(frame: Frame, index: u32): u32 {
   const readable = min(headerLength(frame), RUN_HEADERS_SIZE);
   if (isOtherIpv4(frame.header, readable)) return NOT_TCP;
@@ -79,13 +79,13 @@ export function readCandidate(frame: Frame, index: u32): u32 {
   return TCP;
 }
 
-/** A look where it lies, for the many that are certainly not TCP. */
+/** Checks the frame in place, so that most frames that are not TCP need no copy. */
 function isOtherIpv4(at: u32, readable: u32): bool {
   if (readable < 24 || load<u16>(at, 12) != TYPE_IPV4) return false;
   return u32(load<u8>(at, 23)) != PROTOCOL_TCP;
 }
 
-/** A frame that was padded is longer than its packet: not plain. */
+/** A padded frame is longer than its packet: not plain. */
 function isPlainIp(length: u32): bool {
   const ip = header + l3;
   if (isV6) {
@@ -103,7 +103,7 @@ export function mayBegin(): bool {
   return isPlain && (flagsAt(header, l4) & TCP_ENDS) == 0;
 }
 
-/** Whether the frame in hand has the addresses and ports of another, with headers like its own. */
+/** Whether the current frame has the same addresses and ports as another, and like headers. */
 export function isSameFlow(other: u32, otherL3: u32, otherL4: u32, otherIsV6: bool): bool {
   if (load<u32>(header + l4) != load<u32>(other + otherL4) || isV6 != otherIsV6) return false;
   const a = header + l3;
@@ -118,10 +118,10 @@ export function isSameFlow(other: u32, otherL3: u32, otherL4: u32, otherIsV6: bo
 }
 
 /**
- * Whether all that a joined frame says once is the same in the frame in hand and another of its
- * flow, whose offsets are the same: MAC addresses and tags, what IP says but for lengths and
- * identification, what TCP says but for sequence, checksum, FIN and PSH. The other may have CWR:
- * the first of a super-frame has it alone (RFC 3168).
+ * Whether everything that a joined frame states only once is equal in the current frame and in
+ * another one of its flow, which has the same offsets: MAC addresses and tags; the IP header except
+ * for lengths and identification; the TCP header except for sequence, checksum, FIN and PSH. The
+ * other may have CWR: only the first segment of a super-frame has it (RFC 3168).
  */
 export function isAlike(other: u32): bool {
   for (let at: u32 = 0; at < l3; at += 2) {
@@ -164,9 +164,9 @@ export function mayNotBeFragmented(): bool {
 }
 
 /**
- * Whether the checksums of a plain frame of the flow in hand, with its headers at `headers`, are
- * right, and just as segmentation would make them. Only such a frame may be joined: afterwards
- * nobody can see a wrong one.
+ * Whether the checksums of a plain frame of the current flow, with its headers at `headers`, are
+ * correct and equal to those that segmentation would make. Only such frames may be joined: a wrong
+ * checksum could not be detected afterwards.
  */
 export function isIntact(frame: Frame, headers: u32): bool {
   if (!isV6 && !isIpv4Intact(headers + l3)) return false;
@@ -175,7 +175,7 @@ export function isIntact(frame: Frame, headers: u32): bool {
   const length = frame.length - dataOffset;
   const pseudo = pseudoHeaderSum(headers, l3, isV6, frame.length - l4);
   if (frame.offload == OFFLOAD_CHECKSUM) {
-    // Undone, and so right, if it is asked for where TCP has it and begins with the right sum.
+    // Missing, and correct if it is requested at TCP's offset and the field holds the right sum.
     const wanted = (u64(l4) << 48) | u64(NET_HEADER_F_NEEDS_CSUM);
     const asked = frame.metadata & 0xffff_0000_0000_0001;
     return asked == wanted && frame.checksumOffset == TCP_CHECKSUM && found == fold(pseudo);

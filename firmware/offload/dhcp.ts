@@ -1,6 +1,7 @@
 // Replies of DHCP servers. DHCP clients read them through packet sockets, and many (ISC's dhclient,
-// udhcpc) do not ask whether the checksum is still to be made: they call it wrong, and the guest
-// gets no address. So no such reply is left undone, as in QEMU (`work_around_broken_dhclient`).
+// udhcpc) do not check whether the checksum is still incomplete: they reject the reply, and the
+// guest gets no address. So these checksums are always completed, as in QEMU
+// (`work_around_broken_dhclient`).
 import { PROTOCOL_UDP, TYPE_IPV4 } from '../../layout/protocols';
 import { OFFLOAD_CHECKSUM } from '../../layout/virtqueue';
 import { Frame, headerLength } from '../headers/frame';
@@ -10,10 +11,10 @@ import { checksumStartOf } from './metadata';
 const UDP_CHECKSUM: u32 = 6;
 const IPV4_HEADER_SIZE: u32 = 20;
 const IPV4_PROTOCOL: u32 = 9;
-/** Port 67 as a little-endian load sees it. */
+/** Port 67 in the byte order of a little-endian load. */
 const SERVER_PORT: u16 = 0x4300;
 
-/** Whether a frame is one, and its checksum is undone. */
+/** Whether a frame is a DHCP reply with an incomplete checksum. */
 export function isDhcpReply(frame: Frame): bool {
   if (frame.offload != OFFLOAD_CHECKSUM || frame.checksumOffset != UDP_CHECKSUM) return false;
   const start = checksumStartOf(frame.metadata);

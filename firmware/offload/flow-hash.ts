@@ -1,7 +1,8 @@
-// The hash of a flow as its receiver wants it (5.1.6.4.3), and the queue that its table names. A VF
-// without one has its flows spread by the same hash, with the key that hardware uses by default.
+// The hash of a flow as its receiver configured it (5.1.6.4.3), and the queue that its table
+// selects. A VF without a table spreads its flows by the same hash, with the key that hardware uses
+// by default.
 //
-//   frame ─► type: TCP, UDP or IP, as far as enabled ─► Toeplitz over addresses (and ports)
+//   frame ─► type: TCP, UDP or IP, if enabled ─► Toeplitz over addresses (and ports)
 
 import { SHARED_BASE, SHARED_FLOWS } from '../../layout/memory';
 import {
@@ -34,12 +35,12 @@ import { ADDRESSES_SIZE } from '../headers/tags';
 /** The type of the last hash: one bit of HASH_TYPES, or 0 if there is no hash. */
 export let hashType: u32 = 0;
 
-/** What `hash_report` says of a type. */
+/** The value of `hash_report` for a type. */
 export function reportOf(type: u32): u32 {
   return type == 0 ? 0 : ctz(type) + 1;
 }
 
-/** The receive queue of a VF whose guest has set a table. */
+/** The receive queue for a frame, for a VF whose guest has set a table. */
 export function queueByTable(port: u32, header: u32, length: u32): u32 {
   const record = recordOf(port);
   const hash = hashFlow(port, header, length, true);
@@ -48,8 +49,8 @@ export function queueByTable(port: u32, header: u32, length: u32): u32 {
 }
 
 /**
- * The hash that spreads the flows of a guest without a table: over the MAC addresses where there is
- * no IP. The same for all frames of a flow, so order holds.
+ * The hash that spreads the flows of a guest without a table; over the MAC addresses if there is no
+ * IP. It is the same for all frames of a flow, so they stay in order.
  */
 export function flowHash(header: u32, length: u32): u32 {
   const record = recordOf(FLOW_RECORD_OF_NIC);
@@ -57,7 +58,7 @@ export function flowHash(header: u32, length: u32): u32 {
   return hashType != 0 ? hash : add(record, 0, header, ADDRESSES_SIZE, 0);
 }
 
-/** The hash of a frame for a port, and `hashType`. `length`: the bytes that can be read. */
+/** The hash of a frame for a port; sets `hashType`. `length`: the bytes that can be read. */
 export function hashFlow(port: u32, header: u32, length: u32, hasPorts: bool): u32 {
   const record = recordOf(port);
   const types = load<u32>(record, FLOW_HASH_TYPES);
@@ -73,7 +74,7 @@ export function hashFlow(port: u32, header: u32, length: u32, hasPorts: bool): u
 
 function hashIpv4(record: u32, types: u32, ip: u32, room: u32, hasPorts: bool): u32 {
   const size = (u32(load<u8>(ip)) & 15) << 2;
-  // Only the first fragment has ports: all of a datagram go by its addresses.
+  // Only the first fragment has ports, so all fragments of a datagram are hashed by addresses.
   const isFragment = (u32(load<u16>(ip, 6)) & FRAGMENT_MASK) != 0;
   const isReadable = hasPorts && !isFragment && size >= 20 && size + 4 <= room;
   const protocol = isReadable ? u32(load<u8>(ip, 9)) : PROTOCOL_NONE;
@@ -83,7 +84,7 @@ function hashIpv4(record: u32, types: u32, ip: u32, room: u32, hasPorts: bool): 
   return hashType == HASH_TYPE_IPV4 ? hash : add(record, hash, ip + size, 4, 8);
 }
 
-/** Extension headers are skipped: types that look at them (IP_EX …) are not among ours. */
+/** Skips extension headers: the types that include them (IP_EX …) are not supported. */
 function hashIpv6(record: u32, types: u32, ip: u32, room: u32, hasPorts: bool): u32 {
   let protocol = hasPorts ? u32(load<u8>(ip, 6)) : PROTOCOL_NONE;
   let offset: u32 = 40;
@@ -99,7 +100,7 @@ function hashIpv6(record: u32, types: u32, ip: u32, room: u32, hasPorts: bool): 
   return hashType == HASH_TYPE_IPV6 ? hash : add(record, hash, ip + offset, 4, 32);
 }
 
-/** TCP and UDP of an IP version follow its own type, one bit each. */
+/** The bits for TCP and UDP directly follow the bit of their IP version. */
 function chooseType(types: u32, ipType: u32, protocol: u32): u32 {
   const tcp = ipType << 1;
   const udp = ipType << 2;
@@ -108,7 +109,7 @@ function chooseType(types: u32, ipType: u32, protocol: u32): u32 {
   return types & ipType;
 }
 
-/** Adds bytes, which are the input's from `place` on, to a hash: what the table has for each. */
+/** Adds bytes to a hash by table lookup; `place` is their offset in the input. */
 function add(record: u32, hash: u32, address: u32, length: u32, place: u32): u32 {
   let entries = record + place * (2 * FLOW_NIBBLE_SIZE);
   for (let i: u32 = 0; i < length; i++) {

@@ -1,12 +1,11 @@
-// GRO: frames of one TCP flow that come in one batch for one receiver are
-// joined into a super-frame, if segmentation would make the same frames of it again, byte by byte.
-// The rules are those of Linux (tcp_gro_receive). Nothing waits: what the batch does not have is
-// not joined.
+// GRO: frames of one TCP flow that arrive in one batch for one receiver are joined into a
+// super-frame, if segmenting it would give exactly the same frames again. The rules are those of
+// Linux (tcp_gro_receive). Nothing waits for later batches.
 //
 //   list:  A1 B1 A2 A3 B2 C    ─►   A1+A2+A3  B1+B2  C     each at the place of its first frame
 //
-// Within a flow the order holds: a frame that cannot be joined ends the run of its flow, and one
-// whose flow cannot be told ends all.
+// The order within a flow is kept: a frame that cannot be joined ends the run of its flow, and a
+// frame of unknown flow ends all runs.
 import {
   FRAME_SIZE_MAX,
   RUN_COUNT_MAX,
@@ -42,19 +41,19 @@ import {
 import { closeRun, openJoins } from './join';
 import { ONE_IDENTIFICATION, ONE_MORE_EACH, Run, runAt } from './run';
 
-/** An IP packet of the largest size, behind an Ethernet header; a tag may come on top. */
+/** The largest IP packet after an Ethernet header; a tag may be added. */
 const JOINED_SIZE_MAX: u32 = FRAME_SIZE_MAX - 4;
 
 let runCount: u32 = 0;
-/** Pieces of memory that the runs of the batch consist of so far, headers included. */
+/** Pieces of memory in the runs of the batch so far, headers included. */
 let pieces: u32 = 0;
 /** OFFLOAD_ bits of the receiver. */
 let may: u32 = 0;
 
 /**
- * Joins what belongs together of the frames whose numbers stand at `list` (u32 each). `offloads`:
- * what the receiver takes undone. Writes the list of what is left to TARGET_LIST_BASE, and returns
- * its length.
+ * Joins frames of the list at `list` (frame numbers, u32 each) where possible. `offloads`: what the
+ * receiver accepts unfinished. Writes the remaining frames to the list at TARGET_LIST_BASE and
+ * returns its length.
  */
 export function joinFrames(list: u32, frames: u32, offloads: u32): u32 {
   may = offloads;
@@ -72,7 +71,7 @@ export function joinFrames(list: u32, frames: u32, offloads: u32): u32 {
   return left;
 }
 
-/** Whether a frame was joined to one before it. Else it may have begun a run. */
+/** Whether the frame was joined to an earlier one. If not, it may have begun a run. */
 function isJoined(index: u32): bool {
   const frame = frameAt(index);
   const kind = readCandidate(frame, index);
@@ -123,7 +122,7 @@ function begin(frame: Frame, index: u32): void {
   run.lastFlags = 0;
 }
 
-/** Whether the frame in hand goes on where a run of its flow ends, in everything. */
+/** Whether the current frame exactly continues a run of its flow. */
 function continues(run: Run, frame: Frame): bool {
   if (!isPlain || l3 != run.l3 || l4 != run.l4 || dataOffset != run.dataOffset) return false;
   if (bswap<u32>(load<u32>(header + l4, TCP_SEQUENCE)) != run.nextSequence) return false;
@@ -134,7 +133,7 @@ function continues(run: Run, frame: Frame): bool {
   const first = frameAt(run.first);
   const more = piecesOf(frame) + (run.count == 1 ? piecesOf(first) + 1 : 0);
   if (pieces + more > RUN_PIECES_MAX) return false;
-  // Last what costs most. The first frame is looked at once there is a second.
+  // The most expensive check is last. The first frame is checked once there is a second one.
   if (run.isIntact == 0 && !isIntact(first, run.header)) return false;
   run.isIntact = 1;
   if (!isIntact(frame, header)) return false;
@@ -143,11 +142,11 @@ function continues(run: Run, frame: Frame): bool {
   return true;
 }
 
-/** How the identifications of a run go on; 0 if that of the frame in hand does not. */
+/** How the identifications of a run continue; 0 if that of the current frame does not fit. */
 function identificationStep(run: Run): u32 {
   const steps = (identificationAt(header) - identificationAt(run.header)) & 0xffff;
   if (steps == run.count && run.identification != ONE_IDENTIFICATION) return ONE_MORE_EACH;
-  // It says nothing of a packet that may not be fragmented (RFC 6864), and so need not change.
+  // If the packet may not be fragmented, the field has no meaning (RFC 6864) and may stay the same.
   const isOne = steps == 0 && mayNotBeFragmented() && run.identification != ONE_MORE_EACH;
   return isOne ? ONE_IDENTIFICATION : 0;
 }
@@ -163,11 +162,11 @@ function join(run: Run, index: u32): void {
   run.length += dataLength;
   run.nextSequence += dataLength;
   run.lastFlags = flagsAt(header, l4) & (TCP_FIN | TCP_PSH);
-  // What is shorter, or says that something ends, is the last.
+  // A shorter frame, or one with FIN or PSH, is the last of its run.
   run.isOver = dataLength < run.unit || run.lastFlags != 0 ? 1 : 0;
 }
 
-/** The place of a run that is over is taken by the last one. */
+/** Ends a run; the last one of the table moves to its place. */
 function close(place: u32): void {
   closeRun(runAt(place));
   runCount -= 1;

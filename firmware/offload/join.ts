@@ -1,5 +1,5 @@
-// Makes one frame of a run: the headers of its first, corrected, and the data of all, where it
-// lies. It takes the place of the first frame in the batch, as a super-frame like any other.
+// Makes one frame of a run: the corrected headers of its first frame, and the data of all frames in
+// place. It replaces the first frame in the batch and is a super-frame like any other.
 import { RUN_LINKS_BASE, RUN_PIECES_BASE } from '../../layout/memory';
 import {
   NET_HEADER_F_NEEDS_CSUM,
@@ -20,15 +20,15 @@ import {
 import { fold, sumBytes, swap } from './checksum';
 import { ONE_IDENTIFICATION, Run } from './run';
 
-/** Where the next piece is noted. */
+/** Where the next piece is recorded. */
 let nextPiece: u32 = RUN_PIECES_BASE;
 
-/** Before the first run of a batch. */
+/** Called before the first run of a batch. */
 export function openJoins(): void {
   nextPiece = RUN_PIECES_BASE;
 }
 
-/** A run of one frame leaves it as it is. */
+/** A run of one frame stays as it is. */
 export function closeRun(run: Run): void {
   if (run.count == 1) return;
   const pieces = nextPiece;
@@ -75,7 +75,7 @@ function noteData(frame: Frame, offset: u32): void {
   }
 }
 
-/** Lengths, FIN and PSH of the last frame, and the sum that a driver leaves (5.1.6.2). */
+/** Lengths, FIN and PSH of the last frame, the pseudo-header sum as drivers leave it (5.1.6.2). */
 function correctHeaders(run: Run): void {
   const ip = run.header + run.l3;
   const length = run.length - run.l3;

@@ -1,6 +1,6 @@
-// What a guest left undone, checked against the frame itself. Wrong metadata is counted and
-// dropped, never guessed: the offsets found here are what segmentation relies on, and they are read
-// from the guest once.
+// Checks the offloads that a guest requests against the frame itself. A frame with wrong metadata
+// is counted and dropped; nothing is guessed. Segmentation relies on the offsets found here, which
+// are read from the guest once.
 
 import { DROP_CHECKSUM_FIELD, DROP_HEADER_OFFLOAD, DROP_SEGMENTATION } from '../../layout/counters';
 import {
@@ -37,7 +37,7 @@ import {
 } from '../headers/headers';
 import { findInner } from './tunnel';
 
-/** Headers that are rewritten are copied to a scratch of this size. */
+/** Headers that are rewritten are copied to a scratch area of this size. */
 export const HEADERS_SIZE_MAX: u32 = HEADER_BYTES_MAX;
 
 const TCP_CHECKSUM: u32 = 16;
@@ -73,7 +73,7 @@ export function isChecksumUndone(frame: Frame): bool {
   return (flagsOf(frame.metadata) & NET_HEADER_F_NEEDS_CSUM) != 0;
 }
 
-/** Bytes of each segment. Fragments are multiples of 8 (RFC 791). */
+/** Payload bytes of each segment. Fragments are multiples of 8 (RFC 791). */
 export function segmentUnit(frame: Frame): u32 {
   const size = gsoSizeOf(frame.metadata);
   return frame.offload == OFFLOAD_UFO ? size & ~7 : size;
@@ -87,13 +87,13 @@ export function segmentCount(frame: Frame): u32 {
 }
 
 /**
- * Reads the virtio-net header (5.1.6.2) of a frame and what it promises. Sets `offload` (0: the
- * frame is finished) or a drop. `may` are the OFFLOAD_ bits that the guest negotiated. Returns how
- * many segments a receiver may cause to be made.
+ * Reads and checks the virtio-net header (5.1.6.2) of a frame. Sets `offload` (0: the frame is
+ * finished) or a drop. `may` are the OFFLOAD_ bits that the guest negotiated. Returns the number of
+ * segments that delivery to one receiver may need.
  */
 export function readMetadata(frame: Frame, headerSize: u32, may: u32): u32 {
   const header = frame.header - headerSize;
-  const metadata = load<u64>(header); // one load each, so that no field is fetched twice
+  const metadata = load<u64>(header); // one load each, so that no field is read twice
   frame.offload = 0;
   // "The device MUST ignore flag bits that it does not recognize."
   if ((u32(metadata) & UNDONE_BITS) == 0) return 0;
@@ -108,7 +108,7 @@ export function readMetadata(frame: Frame, headerSize: u32, may: u32): u32 {
   return gsoType == 0 ? 0 : segmentCount(frame);
 }
 
-/** −1, or why the frame is dropped. */
+/** −1, or a drop reason. */
 function checkChecksum(frame: Frame, may: u32): i32 {
   if (!(may & OFFLOAD_CHECKSUM)) return DROP_HEADER_OFFLOAD;
   const start = checksumStartOf(frame.metadata);
@@ -116,7 +116,7 @@ function checkChecksum(frame: Frame, may: u32): i32 {
   if (start < FRAME_SIZE_MIN || field + 2 > min(frame.length, HEADERS_SIZE_MAX)) {
     return DROP_CHECKSUM_FIELD;
   }
-  if (headerLengthOf(frame.metadata) > frame.length) return DROP_CHECKSUM_FIELD; // hdr_len lies
+  if (headerLengthOf(frame.metadata) > frame.length) return DROP_CHECKSUM_FIELD; // hdr_len is wrong
   frame.offload = OFFLOAD_CHECKSUM;
   return -1;
 }
@@ -141,21 +141,18 @@ function checkSegmentation(frame: Frame, gsoType: u32, may: u32): i32 {
   frame.l4 = u16(transportOffset);
   frame.isV4 = isIpv6() ? 0 : IPV4;
   if (gsoSizeOf(frame.metadata) < SEGMENT_SIZE_MIN) return DROP_SEGMENTATION;
-  if (headerLengthOf(frame.metadata) > frame.length) return DROP_SEGMENTATION; // hdr_len lies
-  // The length field of IPv4 counts its own header, that of IPv6 not: there nothing is too long.
+  if (headerLengthOf(frame.metadata) > frame.length) return DROP_SEGMENTATION; // hdr_len is wrong
+  // The length field of IPv4 includes its own header. That of IPv6 does not, so it always suffices.
   if (frame.isV4 != 0 && frame.length - frame.l3 > 0xffff) return DROP_SEGMENTATION;
   if (!checkTransport(frame, isTcp, kind == NET_HEADER_GSO_UDP)) return DROP_SEGMENTATION;
   frame.offload = isInTunnel ? offload | OFFLOAD_TUNNEL : offload;
   if (segmentCount(frame) > SEGMENTS_PER_FRAME_MAX) return DROP_SEGMENTATION;
-  // What the receiver is told of the headers is what was found, not what the sender claims.
+  // The receiver is told the header length that was found, not the one that the sender claims.
   frame.metadata = (frame.metadata & ~HEADER_LENGTH_BITS) | (u64(frame.payload) << 16);
   return -1;
 }
 
-/**
- * The OFFLOAD_ bit of a gso_type for the IP version that was found; 0 if they do not belong
- * together.
- */
+/** The OFFLOAD_ bit of a gso_type for the IP version that was found; 0 if they do not match. */
 function offloadOf(kind: u32): u32 {
   const isV6 = isIpv6();
   if (kind == NET_HEADER_GSO_TCPV4) return isV6 ? 0 : OFFLOAD_TSO4;
@@ -165,7 +162,7 @@ function offloadOf(kind: u32): u32 {
   return 0;
 }
 
-/** Finds the payload; false unless the checksum field is where the protocol has it. */
+/** Finds the payload. False if the checksum field is not at the protocol's offset. */
 function checkTransport(frame: Frame, isTcp: bool, mayBeFinished: bool): bool {
   const readable = min(headerLength(frame), HEADERS_SIZE_MAX);
   let size: u32 = 8;
@@ -177,7 +174,7 @@ function checkTransport(frame: Frame, isTcp: bool, mayBeFinished: bool): bool {
   const payload = frame.l4 + size;
   if (payload > readable || payload >= frame.length) return false;
   frame.payload = u16(payload);
-  if (!isChecksumUndone(frame)) return mayBeFinished; // only a datagram to be fragmented may
+  if (!isChecksumUndone(frame)) return mayBeFinished; // only for a datagram to be fragmented
   const offset = isTcp ? TCP_CHECKSUM : UDP_CHECKSUM;
   return checksumStartOf(frame.metadata) == frame.l4 && frame.checksumOffset == offset;
 }

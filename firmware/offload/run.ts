@@ -1,33 +1,33 @@
-// A run: frames of one flow, each of which goes on where the one before it ends.
+// A run: frames of one flow, each of which continues where the previous one ends.
 import { RUN_RECORD_SIZE, RUNS_BASE } from '../../layout/memory';
 
-/** How the identifications of IPv4 go on; 0 while there is but one. */
+/** How the identifications of IPv4 continue; 0 while there is only one. */
 export const ONE_MORE_EACH: u32 = 1;
 export const ONE_IDENTIFICATION: u32 = 2;
 
 @unmanaged
 export class Run {
-  /** Numbers of its first and its last frame in the batch; RUN_LINKS_BASE has those between. */
+  /** Its first and last frame in the batch; RUN_LINKS_BASE has the ones between. */
   first: u32;
   last: u32;
   count: u32;
-  /** The headers of the first frame, in scratch, and where they stand there. */
+  /** The headers of the first frame, in scratch, and their offsets. */
   header: u32;
   l3: u32;
   l4: u32;
   dataOffset: u32;
   isV6: u32;
-  /** Bytes of the frame that they make together. */
+  /** Length of the joined frame. */
   length: u32;
-  /** Bytes of data in each frame, but for the last. */
+  /** Bytes of data in each frame but the last. */
   unit: u32;
   nextSequence: u32;
   identification: u32;
-  /** The checksums of the first frame are right. */
+  /** The checksums of the first frame are correct. */
   isIntact: u32;
-  /** Nothing may be joined any more. */
+  /** No more frames may be joined. */
   isOver: u32;
-  /** FIN and PSH, where the last frame has them. */
+  /** FIN and PSH of the last frame. */
   lastFlags: u32;
 
   takeFrom(other: Run): void {

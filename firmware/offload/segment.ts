@@ -1,9 +1,9 @@
-// Software segmentation: the headers of each segment of a super-frame, made in scratch from the
-// frame's own (RFC 9293 for TCP; Linux's tcp_gso_segment and __udp_gso_segment are the reference).
+// Software segmentation: makes the headers of each segment of a super-frame in scratch, from the
+// headers of the frame (RFC 9293 for TCP; reference: Linux's tcp_gso_segment and
+// __udp_gso_segment).
 //
 //   super-frame:  [ L2 L3 L4 │ payload ........................ ]
-//   segment i:    [ L2 L3 L4 │ payload[i × size …] ]   lengths, IP-ID, sequence, flags, checksums
-// anew
+//   segment i:    [ L2 L3 L4 │ payload[i × size …] ]   new lengths, IP-ID, sequence, flags, checksums
 //   fragment i:   [ L2 L3    │ (L4 payload)[i × size …] ]   for a datagram that is fragmented (UFO)
 
 import { SEGMENT_SCRATCH_BASE } from '../../layout/memory';
@@ -23,22 +23,20 @@ const TCP_CHECKSUM: u32 = 16;
 const UDP_CHECKSUM: u32 = 6;
 const FRAGMENT_HEADER_SIZE: u32 = 8;
 
-/**
- * What `makeSegment` has prepared: the headers' length, and which bytes of the frame follow them.
- */
+/** Result of `makeSegment`: the headers' length, and the bytes of the frame that follow them. */
 export let segmentHeaders: u32 = 0;
 export let segmentOffset: u32 = 0;
 export let segmentLength: u32 = 0;
 
-// What changes from segment to segment stands in the record of the batch, since a delivery may wait
-// between two of them: it is read once, and fragments share their identification.
+// What changes from segment to segment is in the record of the batch, since a delivery may wait
+// between two of them. It is read once, and all fragments share their identification.
 
 /** The sum of the segment's data. */
 let dataSum: u32 = 0;
 let fragmentsMade: u32 = 0;
 let processorBits: u32 = 0;
 
-/** Processors must not give the same identification to two datagrams of one guest. */
+/** Two processors must not use the same identification for datagrams of one guest. */
 export function configureFragments(processor: u32): void {
   processorBits = processor << 28;
 }
@@ -60,7 +58,7 @@ export function openSegments(frame: Frame): void {
   }
 }
 
-/** One to one from the counter, so that none comes back soon, and scattered (RFC 7739, 3.5). */
+/** A bijection of the counter: values repeat late and are hard to predict (RFC 7739, 3.5). */
 function nextFragmentId(): u32 {
   fragmentsMade += 1;
   let mixed = (fragmentsMade & 0x0fffffff) | processorBits;
@@ -85,7 +83,7 @@ export function makeSegment(frame: Frame, index: u32, count: u32): void {
   if (isTcp(frame)) {
     store<u32>(l4, bswap<u32>(batch().partSequence + index * unit), 4);
     let flags = batch().partTcpFlags;
-    if (index + 1 < count) flags &= ~TCP_FIN_PSH; // the end of the data is in the last one
+    if (index + 1 < count) flags &= ~TCP_FIN_PSH; // they belong to the end of the data
     if (index > 0) flags &= ~TCP_CWR; // RFC 3168: the window was reduced once
     store<u8>(l4, u8(flags), TCP_FLAGS);
     finishTransport(frame, TCP_CHECKSUM);
@@ -98,7 +96,7 @@ export function makeSegment(frame: Frame, index: u32, count: u32): void {
   }
 }
 
-/** A frame whose only want is its checksum: the headers with it filled in, the rest as it is. */
+/** Prepares a frame that lacks only its checksum: the headers up to and including the checksum. */
 export function makeChecksummed(frame: Frame): void {
   const start = checksumStartOf(frame.metadata);
   const field = start + frame.checksumOffset;
@@ -106,7 +104,7 @@ export function makeChecksummed(frame: Frame): void {
   segmentOffset = field + 2;
   segmentLength = frame.length - segmentOffset;
   copy(SEGMENT_SCRATCH_BASE, frame.header, segmentHeaders);
-  // The field holds the sum of the pseudo-header already (5.1.6.2).
+  // The field already holds the sum of the pseudo-header (5.1.6.2).
   store<u16>(
     SEGMENT_SCRATCH_BASE + field,
     u16(finished(sumFrame(frame, start, frame.length - start))),
@@ -132,7 +130,7 @@ function makeFragment(frame: Frame, index: u32, count: u32): void {
   segmentOffset = frame.l4 + start;
   segmentLength = length;
   if (index > 0) return;
-  // The first fragment carries the UDP header, with the checksum of the whole.
+  // The first fragment carries the UDP header, with the checksum of the whole datagram.
   copy(SEGMENT_SCRATCH_BASE + headers, frame.header + frame.l4, 8);
   store<u16>(SEGMENT_SCRATCH_BASE + headers, u16(batch().partDatagramChecksum), UDP_CHECKSUM);
   segmentHeaders += 8;
@@ -140,7 +138,7 @@ function makeFragment(frame: Frame, index: u32, count: u32): void {
   segmentLength -= 8;
 }
 
-/** RFC 8200, 4.5. Extension headers before it count as unfragmentable, so the last one names it. */
+/** RFC 8200, 4.5. The header goes after all extension headers, so the last of them refers to it. */
 function writeFragmentHeader(frame: Frame, start: u32, isLast: bool): void {
   const fragment = SEGMENT_SCRATCH_BASE + frame.l4;
   store<u8>(fragment, u8(PROTOCOL_UDP));
@@ -150,7 +148,7 @@ function writeFragmentHeader(frame: Frame, start: u32, isLast: bool): void {
   store<u8>(nextHeaderField(frame), u8(PROTOCOL_FRAGMENT));
 }
 
-/** Where the header before the transport header names it. */
+/** The address of the next-header field that identifies the transport header. */
 function nextHeaderField(frame: Frame): u32 {
   const ip = SEGMENT_SCRATCH_BASE + frame.l3;
   let field = ip + 6;
@@ -186,7 +184,7 @@ function finishTransport(frame: Frame, field: u32): void {
     u64(swap(size + segmentLength)) +
     u64(fold(sumBytes(l4, size))) +
     u64(dataSum);
-  // For TCP, 0 stays 0 as in Linux (gso_make_checksum): only UDP means "none" by it.
+  // For TCP, 0 stays 0 as in Linux (gso_make_checksum): only in UDP it means "no checksum".
   store<u16>(l4 + field, u16(field == UDP_CHECKSUM ? finished(sum) : ~fold(sum) & 0xffff));
 }
 
@@ -196,8 +194,9 @@ function finishedDatagramChecksum(frame: Frame): u32 {
 }
 
 /**
- * The sum that the sender left in the checksum field, without the length of the whole. Not made
- * anew from the addresses: behind a routing header the final destination counts (RFC 8200, 8.1).
+ * The sum that the sender left in the checksum field, without the length of the whole frame. It is
+ * not recomputed from the addresses: with a routing header, the final destination counts (RFC 8200,
+ * 8.1).
  */
 function pseudoHeader(frame: Frame): u64 {
   const left = u32(
@@ -206,7 +205,7 @@ function pseudoHeader(frame: Frame): u64 {
   return u64(left) + u64(~swap(frame.length - frame.l4) & 0xffff);
 }
 
-/** The complement; 0 is written as 0xffff, the same number, which never means "no checksum". */
+/** The complement; 0 is sent as 0xffff, which is the same number but never means "no checksum". */
 function finished(sum: u64): u32 {
   const checksum = ~fold(sum) & 0xffff;
   return checksum == 0 ? 0xffff : checksum;
@@ -220,7 +219,7 @@ function isV4(frame: Frame): bool {
   return frame.isV4 != 0;
 }
 
-/** Whether the frame wants segmentation, and not only its checksum. */
+/** Whether the frame needs segmentation, not just a checksum. */
 export function isSuperFrame(frame: Frame): bool {
   return (frame.offload & ~OFFLOAD_CHECKSUM) != 0;
 }

@@ -1,12 +1,13 @@
-// Rings whose chains the host carries out one by one: control queues (5.1.6.5) and the like. A turn
-// only notices that there is one. Between turns, and when the host can afford it, it is taken as a
-// copy that its guest cannot rewrite, and handed back with its answer. What it says is the control
-// plane's matter.
+// Rings whose chains the host handles one by one, such as control queues (5.1.6.5). A turn only
+// detects that there is a request. The host takes it between turns, when it can afford to, as a
+// copy that the guest cannot rewrite, and returns it with its answer. The control plane interprets
+// it.
 //
-//   a look ─► REQUEST_LIST_BASE ─► (host) ─► takeRequest ─► REQUEST_BASE: chain, where the answer goes,
-//   bytes ─► (host, control plane) ─► finishRequest
+//   visit ─► REQUEST_LIST_BASE ─► (host) ─► takeRequest ─► REQUEST_BASE ─► (host, control plane)
+//                                            chain, bytes, answer addresses      │
+//                                                used ring ◄─ finishRequest ◄────┘
 //
-// An idle ring costs nothing: its guest was asked to kick, and it is parked until then.
+// An idle ring costs nothing: its guest was asked to kick, and the ring is parked until then.
 import {
   COUNTER_BYTES,
   COUNTER_DROPS,
@@ -70,8 +71,8 @@ import { functionOf, Ring, RingView, ringAt, viewAt } from '../virtqueue/ring';
 import { availableCount, availableHead } from '../virtqueue/split';
 
 /**
- * A look of a turn. The ring is parked either way: the host has it now, or its guest will kick. A
- * kick asks for the next look, and so does the host now and then.
+ * The visit of a turn. The ring is parked in any case: either the host has it now, or its guest
+ * will kick. A kick leads to the next visit, and so does the host from time to time.
  */
 export function serveRequests(ringNumber: u32): u32 {
   const view = viewAt(ringNumber);
@@ -86,9 +87,9 @@ export function serveRequests(ringNumber: u32): u32 {
 }
 
 /**
- * Host: between two turns, for a ring of requests. 0: its next request stands at
- * REQUEST_BASE; else a REQUEST_ number. The request stays on the ring until it is finished. With
- * nothing there the driver is asked to kick.
+ * Host: takes the next request of a ring, between two turns. Returns 0 if it is at REQUEST_BASE,
+ * else a REQUEST_ number. The request stays on the ring until it is finished. If there is none, the
+ * driver is asked to kick.
  */
 export function takeRequest(ringNumber: u32): i32 {
   const view = viewAt(ringNumber);
@@ -125,12 +126,12 @@ export function takeRequest(ringNumber: u32): i32 {
   return 0;
 }
 
-// The chain in hand: where the walk starts, the slots it takes, and what names it when it is used.
+// The current chain: where the walk starts, the slots it takes, and its id for the used ring.
 let chainStart: u32 = 0;
 let chainSlots: u32 = 1;
 let chainHead: u32 = 0;
 
-/** Looks at the next chain; there is one. Returns what its driver broke, or RING_FAULT_NONE. */
+/** Finds the next chain, which exists. Returns the fault of a broken ring, or RING_FAULT_NONE. */
 function findChain(view: RingView, ring: Ring): u32 {
   if (isPacked(ring)) {
     const flags = availableFlags(view, ring, 0);
@@ -149,9 +150,9 @@ function findChain(view: RingView, ring: Ring): u32 {
 }
 
 /**
- * Host: hands the request at REQUEST_BASE back, `answered` bytes of its answer written. 1: its
- * driver wants an interrupt; 0: it does not; REQUEST_MISSED or REQUEST_UNTRANSLATED: call again
- * later. An answer that has no place in the guest's memory is left out.
+ * Host: returns the request at REQUEST_BASE to the driver, with `answered` bytes of its answer.
+ * Returns 1 if the driver wants an interrupt, 0 if not; REQUEST_MISSED or REQUEST_UNTRANSLATED:
+ * call again later. If an address of the answer is not in guest memory, the answer ends before it.
  */
 export function finishRequest(ringNumber: u32, answered: u32): i32 {
   const view = viewAt(ringNumber);

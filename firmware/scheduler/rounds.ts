@@ -1,15 +1,16 @@
-// Whose turn it is. All rings of this processor's work list have theirs, a look each: a round. What
-// a look does is their kind's matter (main.ts); here it has a cost.
+// Decides which ring is served next. In a round, each ring of this processor's work list gets one
+// visit. What a visit does depends on the kind of ring (main.ts); here it only has a cost.
 //
-//   turn        turn      turn            A round of many busy rings takes long, so it is done in
-//   ┌─────────┐ ┌───────┐ ┌───────┐       parts: a turn ends after some 10 µs of batches. Before it
-//   │ 0  1  2 │q│ 3  4  │q│ 5  6  │ …     goes on (q), rings with few frames are looked at: whoever
-//   └─────────┘ └───────┘ └───────┘       asks or answers waits for a batch or two, not for all.
+//   turn        turn      turn            A round of many busy rings takes long, so it is split: a
+//   ┌─────────┐ ┌───────┐ ┌───────┐       turn ends after about 10 µs of batches. Before the round
+//   │ 0  1  2 │q│ 3  4  │q│ 5  6  │ …     continues (q), rings with few frames are served: a request
+//   └─────────┘ └───────┘ └───────┘       or a reply waits for a batch or two, not for all rings.
 //
-// What a ring has that way counts: after DETOUR_COST_MAX it has had its turn in this round.
+// The cost of such detours is recorded: after DETOUR_COST_MAX, a ring has had its turn in this
+// round.
 //
-// A window that the host has to open costs as much as a whole turn, so a function gets one a round.
-// After a miss each of its rings is left out once: the next one to have a turn is the one behind.
+// Opening a window costs the host as much as a whole turn, so a function gets one per round: after
+// a miss, each of its rings is skipped once, and the next one to be served is the ring after it.
 import {
   DETOUR_COST_MAX,
   DETOUR_SLOTS_MAX,
@@ -27,30 +28,30 @@ import { registers } from '../memory/registers';
 import { hasChains, hasMoreThan } from '../virtqueue/queue';
 import { functionOf, ringAt, viewAt } from '../virtqueue/ring';
 
-/** Instead of a cost: of a ring that had a whole batch between two parts of a round. */
+/** Sentinel instead of a cost: this ring was already served a full batch ahead of its turn. */
 const HAD_ITS_TURN: u32 = 0xffffffff;
 
-/** The place in the list where the round stands. */
+/** The index in the list where the round is. */
 let cursor: u32 = 0;
-/** The place that was looked at last between two parts of a round. */
+/** The index that was checked last for a detour. */
 let detour: u32 = 0;
 let detoursLeft: u32 = 0;
-/** The ring in hand is not the one at the cursor. */
+/** The current ring is a detour, not the one at the cursor. */
 let isDetour: bool = false;
 let turnCost: u32 = 0;
-/** The turn began in the midst of a round, and has not come back to where it began. */
+/** The turn began in the middle of a round and may still wrap to its start. */
 let mayStartOver: bool = false;
-/** A ring was left out that may have frames. */
+/** A ring that may have frames was skipped. */
 let hasLeftOut: bool = false;
-/** Turns whose batches are still to be short, for the sake of rings with few frames. */
+/** Turns for which batches stay short after a sparse ring was served. */
 let questionTurns: u32 = 0;
 
-/** What part of a frame's length costs as much as a segment of a batch. */
+/** Shift from a frame's length to its cost in pieces (PIECE_BUDGET). */
 export function lengthCostShift(): u32 {
   return questionTurns != 0 ? LENGTH_COST_SHIFT_SHORT : LENGTH_COST_SHIFT;
 }
 
-/** The ring at a place of the work list, which has `workCount` (see the registers). */
+/** The ring at an index of the work list, which has `workCount` entries (see the registers). */
 export function ringOf(place: u32): u32 {
   return load<u32>(WORK_LIST_BASE + (place << 2));
 }
@@ -64,9 +65,7 @@ function setEntry(place: u32, ring: u32, spent: u32): void {
   store<u32>(WORK_SPENT_BASE + (place << 2), spent);
 }
 
-/**
- * Two bytes for each function: how many of its rings are listed, and how many looks to leave out.
- */
+/** Two bytes per function: how many of its rings are listed, and how many visits to skip. */
 function roundsOf(ring: u32): u32 {
   return FUNCTION_ROUNDS_BASE + (functionOf(ring) << 1);
 }
@@ -103,8 +102,8 @@ function removeEntry(place: u32): void {
 }
 
 /**
- * Whether functions other than these two have something to send. In the midst of a batch, so the
- * ring in hand, which is blamed for traps, is another only for the length of a look.
+ * Whether other functions than these two have something to send. Called during a batch, so the
+ * current ring, which is blamed for traps, is changed only during the check.
  */
 export function hasWorkBeside(sender: u32, receiver: u32): bool {
   const words = registers();
@@ -121,24 +120,24 @@ export function hasWorkBeside(sender: u32, receiver: u32): bool {
   return found;
 }
 
-/** Before a turn, unless it goes on with a batch that waited. */
+/** Called before a turn, unless the turn resumes a batch that waited. */
 export function openTurn(): void {
   turnCost = 0;
   hasLeftOut = false;
   if (questionTurns != 0) questionTurns -= 1;
   mayStartOver = cursor != 0;
-  // At the beginning of a round everybody is looked at soon.
+  // At the start of a round, every ring is visited soon anyway.
   detoursLeft = mayStartOver ? min(DETOURS_MAX, registers().workCount) : 0;
 }
 
-/** The ring whose turn it is, or NO_RING: the turn is over. */
+/** The next ring to serve, or NO_RING: the turn is over. */
 export function nextRing(): u32 {
   const ring = nextDetour();
   isDetour = ring != NO_RING;
   if (isDetour) return ring;
   let next = nextOfRound();
   if (next != NO_RING || cursor != 0) return next;
-  // The rest of the round was silent: only a whole one says that there is nothing to do.
+  // The rest of the round had no work. Only a complete round shows that there is none at all.
   if (turnCost == 0 && mayStartOver) next = nextOfRound();
   mayStartOver = false;
   return next;
@@ -184,14 +183,14 @@ function hasFew(ringNumber: u32): bool {
   return hasChains(view, ring) && !hasMoreThan(view, ring, DETOUR_SLOTS_MAX);
 }
 
-/** Notes what the batch of the ring in hand has cost. */
+/** Records the cost of the current ring's batch. */
 export function spend(cost: u32): void {
   const isQuestion = charge(cost);
   if (isDetour && isQuestion) questionTurns = QUESTION_TURNS;
 }
 
 /**
- * The ring in hand waits for a window: that was its function's turn in this round, and this turn
+ * The current ring waits for a window: its function has had its turn in this round, and this turn
  * has cost enough.
  */
 export function spendMiss(): void {
@@ -201,12 +200,12 @@ export function spendMiss(): void {
   store<u8>(at, rings > 1 ? rings : 0, 1);
 }
 
-/** Whether there may be work that this turn has not looked at. */
+/** Whether there may be work in rings that this turn has not visited. */
 export function isUnfinished(): bool {
   return hasLeftOut;
 }
 
-/** Returns whether the ring may still have a turn between two parts of the round. */
+/** Returns whether the ring may still be served as a detour in this round. */
 function charge(cost: u32): bool {
   turnCost += cost;
   const place = isDetour ? detour : cursor;
@@ -218,7 +217,7 @@ function charge(cost: u32): bool {
 }
 
 /**
- * The batch in hand had to wait, and took as long as many turns. Rings that have used up their
+ * The current batch had to wait and took as long as many turns. Rings that have used up their
  * detours get them back, so that they are served before the next such batch.
  */
 export function renewDetours(): void {
@@ -229,12 +228,12 @@ export function renewDetours(): void {
   }
 }
 
-/** The ring in hand has had its turn. */
+/** The current ring has had its turn. */
 export function leaveRing(): void {
   if (!isDetour) cursor += 1;
 }
 
-/** The ring in hand waits for something: it is looked at no more until there is news of it. */
+/** The current ring waits for an event: no turn visits it until it is unparked. */
 export function parkRing(): void {
   const place = isDetour ? detour : cursor;
   viewAt(ringOf(place)).parked = 1;

@@ -1,10 +1,10 @@
-// What came of a look at a ring: flags, in which each kind of ring answers the turn.
+// Flags that each kind of ring returns from a visit.
 export const SERVED_NOTHING: u32 = 0;
-/** There was work, and it is done and charged (`spend`). */
+/** Work was done and charged (`spend`). */
 export const SERVED_WORK: u32 = 1;
-/** A window is missing, and charged (`spendMiss`): the turn ends, the ring's next look finds it. */
+/** A window is missing, and charged (`spendMiss`): the turn ends, the next visit has the window. */
 export const SERVED_MISSED: u32 = 2;
-/** The ring waits for something: it is looked at no more until there is news (`unparkRings`). */
+/** The ring waits for an event: no turn visits it until `unparkRings`. */
 export const SERVED_PARKS: u32 = 4;
-/** Its batch waits: the turn ends, and the next one is for that batch. */
+/** Its batch waits: the turn ends, and the next one resumes that batch. */
 export const SERVED_WAITS: u32 = 8;

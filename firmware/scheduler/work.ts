@@ -1,5 +1,5 @@
-// What a batch really costs: known only when its copies are made. Everything beyond what its frames
-// and bytes let expect is charged to the ring that sent them.
+// The real cost of a batch, known only after its copies are made. Whatever exceeds the expected
+// cost of its frames and bytes is charged to the ring that sent them.
 import {
   BYTES_COST_SHIFT,
   COPY_BYTES_SHIFT,
@@ -9,13 +9,13 @@ import {
 } from '../../layout/limits';
 import { batch } from '../headers/batch';
 
-/** Frames that a receive ring got, segments among them. */
+/** Counts frames written to a receive ring, including segments. */
 export function noteCopies(frames: u32, bytes: u32): void {
   batch().copies += frames;
   batch().copiedBytes += bytes;
 }
 
-/** The cost of all copies of the batch so far, if it is one frame for everybody. */
+/** The cost of all copies of the batch so far, for a batch of a single flooded frame. */
 export function copiesCost(): u32 {
   const now = batch();
   return (
@@ -25,7 +25,7 @@ export function copiesCost(): u32 {
   );
 }
 
-/** What a batch of so many frames has cost. */
+/** The cost of a batch with this many frames and bytes. */
 export function batchCost(frames: u32, bytes: u32): u32 {
   const now = batch();
   const furtherCopies = now.copies > frames ? now.copies - frames : 0;

@@ -19,16 +19,16 @@ import { isFilled } from '../virtqueue/filled';
 import { learn, lookup, PORT_UNKNOWN } from './fdb';
 import { hasOtherPort } from './ports';
 
-/** No receive ring: what `classify` returns for a batch of several targets. */
+/** Instead of a receive ring: `classify` returns it for a batch with several targets. */
 export const TARGETS_DIFFER: u32 = 0xffffffff;
 
 /**
- * Sets the target of each frame. `isDraining`: the ring is disabled, its frames are discarded.
- * Returns the receive ring that all of them go to, or TARGETS_DIFFER.
+ * Sets the target of each frame. `isDraining`: the ring is disabled and its frames are discarded.
+ * Returns the receive ring that all frames go to, or TARGETS_DIFFER.
  */
 export function classify(port: u32, frames: u32, isDraining: bool): u32 {
   if (isDraining) return drain(frames);
-  // Bursts come from one address and go to one: only what changed is looked up.
+  // A burst usually has one source and one destination: only changes are looked up.
   let lastSource: u64 = 0;
   let lastTarget: u64 = u64.MAX_VALUE;
   let lastPort: i32 = PORT_UNKNOWN;
@@ -72,7 +72,7 @@ function drain(frames: u32): u32 {
   return TARGETS_DIFFER;
 }
 
-/** Looked up once a burst, as destinations are. */
+/** Called once per burst, like the lookup of a destination. */
 function flood(port: u32, target: u64): u32 {
   if (isLinkLocal(target)) return TARGET_DROP + DROP_LINK_LOCAL;
   return hasOtherPort(port) ? TARGET_FLOOD : TARGET_DROP + DROP_NO_DESTINATION;
@@ -82,7 +82,7 @@ export function unicast(from: u32, port: u32, frame: Frame): u32 {
   if (port == from) return TARGET_DROP + DROP_HAIRPIN;
   const ring = receiveRing(port, frame);
   if (ring != NO_RING) return ring;
-  // As a switch that has forgotten the address: whoever uses it by now is among the others.
+  // Behaves like a switch that has forgotten the address: another port may use it by now.
   return hasOtherPort(from) ? TARGET_FLOOD : TARGET_DROP + downReason(port);
 }
 
@@ -104,8 +104,8 @@ export function receiveRing(port: u32, frame: Frame): u32 {
 }
 
 /**
- * For a flow whose own receive ring has never had a buffer: one that has, as long as that is so.
- * The flows of all other rings stay where they are.
+ * For a flow whose receive ring has never had a buffer: another ring, which has, until its own gets
+ * one. Flows of other rings stay where they are.
  */
 function otherRing(port: u32, queues: u32, hash: u32, own: u32): u32 {
   let filled: u32 = 0;
@@ -117,7 +117,7 @@ function otherRing(port: u32, queues: u32, hash: u32, own: u32): u32 {
     if (before == 0) return ring;
     before -= 1;
   }
-  return own; // nobody has filled any: the frame is dropped there
+  return own; // none was ever filled: the frame is dropped there
 }
 
 /** Multiply-shift instead of modulo: no division. */

@@ -1,6 +1,6 @@
-// The words of the MAC table (layout/switch.ts). Keys change only in `exchange`: the
-// processor whose compare-and-swap succeeds updates the counts, so they stay right when several
-// write at once.
+// Access to the words of the MAC table (layout/switch.ts). Keys change only in `exchange`: the
+// processor whose compare-and-swap succeeds updates the counts, so they stay correct under
+// concurrent writes.
 import { LEARNED_PER_VF_MAX } from '../../layout/limits';
 import { SHARED_BASE, SHARED_FDB } from '../../layout/memory';
 import { PORT_LEARNED, PORT_UNLEARNED } from '../../layout/port';
@@ -27,7 +27,7 @@ const PORT_MASK: u32 = (1 << FDB_PORT_BITS) - 1;
 const DISTANCE_MASK: u64 = (((<u64>1) << FDB_DISTANCE_BITS) - 1) << FDB_DISTANCE_SHIFT;
 const TABLE_BASE: u32 = SHARED_BASE + SHARED_FDB;
 const TABLE_MASK: u32 = FDB_SET_COUNT * FDB_SET_SIZE - 1;
-/** What tells the addresses of one set apart. */
+/** The bits that distinguish the addresses of one set. */
 const MATCH_MASK: u64 = TAG_MASK | DISTANCE_MASK;
 export const STATIC: u64 = (<u64>1) << FDB_STATIC_BIT;
 
@@ -37,7 +37,7 @@ export function configureAgeing(seconds: u32): void {
   ageSecondsMax = seconds;
 }
 
-/** One to one: the upper bits name the home, FDB_TAG_BITS tell its addresses apart. */
+/** A bijection: the upper bits select the home set, the lower FDB_TAG_BITS the address in it. */
 export function scatter(address: u64): u64 {
   return (address * MULTIPLIER) & HASH_MASK;
 }
@@ -54,17 +54,17 @@ export function setNumbered(number: u32): u32 {
   return TABLE_BASE + number * FDB_SET_SIZE;
 }
 
-/** The set at a distance from home, around the end of the table. */
+/** The set at a distance from home; wraps at the end of the table. */
 export function setAt(home: u32, distance: u32): u32 {
   return TABLE_BASE + ((home - TABLE_BASE + distance * FDB_SET_SIZE) & TABLE_MASK);
 }
 
-/** A bit for each distance from this home at which there may be addresses. */
+/** A bit for each distance from this home where its addresses may be. */
 export function farOf(home: u32): u64 {
   return atomic.load<u64>(home, FDB_FAR);
 }
 
-/** Before the key is there: who looks for it must find the way. */
+/** Called before the key is stored, so that a lookup that needs the key finds its set. */
 export function noteFar(home: u32, distance: u32): void {
   if (distance != 0) atomic.or<u64>(home, (<u64>1) << distance, FDB_FAR);
 }
@@ -73,7 +73,7 @@ export function keyAt(set: u32, way: u32): u64 {
   return atomic.load<u64>(set + (way << 3));
 }
 
-/** `wanted`: a tag, and its distance from home. */
+/** `wanted`: a tag and its distance from home. */
 export function isKeyOf(key: u64, wanted: u64): bool {
   return (key & MATCH_MASK) == wanted && key != 0;
 }
@@ -95,13 +95,13 @@ export function isStatic(key: u64): bool {
   return i64(key) < 0;
 }
 
-/** In use, and not a VF's own. */
+/** In use, and not a VF's own address. */
 export function isLearned(key: u64): bool {
   return i64(key) > 0;
 }
 
 export function isExpired(set: u32, way: u32, key: u64): bool {
-  // Signed: another processor's clock may be a second ahead of ours.
+  // Signed: another processor's clock may be a second ahead of this one's.
   return !isStatic(key) && i32(registers().nowSeconds - stampOf(set, way)) > i32(ageSecondsMax);
 }
 
@@ -113,7 +113,7 @@ export function stamp(set: u32, way: u32, seconds: u32): void {
   atomic.store<u32>(set + (way << 2), seconds, FDB_STAMPS);
 }
 
-/** Replaces `old` by `key` and counts it. False if another processor has changed the place. */
+/** Replaces `old` by `key` and counts it. False if another processor has changed the key. */
 export function exchange(set: u32, way: u32, old: u64, key: u64): bool {
   if (isLearned(old)) addToWord(portOfKey(old), PENDING);
   if (isLearned(key)) addToWord(portOfKey(key), PENDING);
@@ -124,15 +124,15 @@ export function exchange(set: u32, way: u32, old: u64, key: u64): bool {
   return isDone;
 }
 
-// The word of a port (layout/port.ts). The count may be below nothing for a moment, where who takes
-// an address away counts sooner than who put it there: what that borrows it takes from the changes,
-// which are only ever compared.
+// The learned word of a port (layout/port.ts). The count may briefly drop below zero, if the
+// processor that removes an address counts before the one that added it. The borrow then comes out
+// of the number of changes, which is only ever compared.
 const PENDING: u64 = 1;
 const LEARNED: u64 = (<u64>1) << 8;
 const CHANGE: u64 = (<u64>1) << 40;
 const COUNT_MASK: u64 = 0x0000_00ff_ffff_ff00;
 
-/** No exchange is under way. */
+/** Whether no exchange is in progress. */
 export function isSettled(word: u64): bool {
   return (word & 0xff) == 0;
 }
@@ -145,7 +145,7 @@ export function wordOf(port: u32): u64 {
   return atomic.load<u64>(changetype<u32>(portRecordAt(port)), PORT_LEARNED);
 }
 
-/** Replaces the count in a word, unless an exchange was begun since it was read. */
+/** Replaces the count in a word, unless an exchange has begun since the word was read. */
 export function correctCount(port: u32, word: u64, count: u32): void {
   const corrected = (word & ~COUNT_MASK) | ((<u64>count) << 8);
   atomic.cmpxchg<u64>(changetype<u32>(portRecordAt(port)), word, corrected, PORT_LEARNED);

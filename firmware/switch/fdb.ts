@@ -1,5 +1,5 @@
-// The MAC table: learning, ageing, moves. All processors read and write it; every key is one atomic
-// 64-bit word (port and address together), so a race can lose a lesson but never mix two.
+// The MAC table: learning, ageing, moves. All processors read and write it. Every key is one atomic
+// 64-bit word (port and address together), so a race can lose an update but never mix two entries.
 import { FDB_DISTANCE_BITS, FDB_DISTANCE_MAX, FDB_WAYS } from '../../layout/switch';
 import { registers } from '../memory/registers';
 import {
@@ -32,7 +32,7 @@ export const PORT_UNKNOWN: i32 = -1;
 
 const STATIC_DISTANCES: u32 = 1 << FDB_DISTANCE_BITS;
 
-/** The port behind an address (VLAN << 48 | MAC), or PORT_UNKNOWN. */
+/** The port of an address (VLAN << 48 | MAC), or PORT_UNKNOWN. */
 export function lookup(address: u64): i32 {
   const hash = scatter(address);
   const home = homeOf(hash);
@@ -46,8 +46,8 @@ export function lookup(address: u64): i32 {
 }
 
 /**
- * Notes that `address` was seen as a source at `port`. Where there is no place, or the port has
- * taught as many as it may, nothing is learned. `target`: whom the frame is for.
+ * Records that `address` was seen as a source at `port`. Learns nothing if there is no room, or if
+ * the port has reached its limit. `target`: the frame's destination.
  */
 export function learn(address: u64, port: u32, target: u64): void {
   const hash = scatter(address);
@@ -68,7 +68,7 @@ export function learn(address: u64, port: u32, target: u64): void {
 function refresh(set: u32, way: u32, key: u64, port: u32, target: u64): void {
   const now = registers().nowSeconds;
   if (portOfKey(key) == port) {
-    // One write a second, not one a frame.
+    // One write per second, not per frame.
     if (!isStatic(key) && stampOf(set, way) != now) {
       clearFlaps(set, way);
       stamp(set, way, now);
@@ -81,17 +81,17 @@ function refresh(set: u32, way: u32, key: u64, port: u32, target: u64): void {
     stamp(set, way, now);
     exchange(set, way, key, keyFor(key, port));
   } else {
-    exchange(set, way, key, 0); // it is where it was no more
+    exchange(set, way, key, 0); // it has left its old port
     countUnlearned(port);
   }
 }
 
-// What `findFar` found.
+// Result of `findFar` and `findIn`.
 let foundSet: u32 = 0;
 let foundWay: u32 = 0;
 let foundKey: u64 = 0;
 
-/** Looks where an address may live that found no place at home. */
+/** Looks for an address that found no room in its home set. */
 function findFar(home: u32, tag: u64): bool {
   for (let far = farOf(home); far != 0; far &= far - 1) {
     const distance = u32(ctz(far));
@@ -112,7 +112,7 @@ function findIn(set: u32, wanted: u64): bool {
   return false;
 }
 
-/** Learns an address where there is room, at home or nearby. */
+/** Learns an address if there is room in its home set or nearby. */
 function settle(home: u32, tag: u64, port: u32): bool {
   for (let distance: u32 = 0; distance <= FDB_DISTANCE_MAX; distance++) {
     const set = setAt(home, distance);
@@ -126,8 +126,8 @@ function settle(home: u32, tag: u64, port: u32): bool {
 }
 
 /**
- * Takes a place at home from a port that has at least two more of them than `port`: filling the
- * places of an address on purpose must not keep it from being learned.
+ * Takes a way of the home set from a port that has at least two more of them than `port`. Otherwise
+ * a port could keep an address from being learned by filling its home set on purpose.
  */
 function displace(home: u32, tag: u64, port: u32): bool {
   const own = waysOf(home, port);
@@ -158,8 +158,8 @@ function put(home: u32, distance: u32, way: u32, old: u64, key: u64): bool {
 }
 
 /**
- * Two processors may have stored one address twice. A VF's own entry is kept, otherwise the one
- * found first. The processor that writes last sees both.
+ * Two processors may have stored the same address twice. A VF's own entry is kept, otherwise the
+ * first one found. The processor that writes last sees both entries.
  */
 function dropTwins(home: u32, tag: u64): void {
   let keptSet: u32 = 0;
@@ -183,8 +183,8 @@ function dropTwins(home: u32, tag: u64): void {
 }
 
 /**
- * A VF's own address (VLAN << 48 | MAC). It may evict any learned address, and so
- * always finds a place: there are as many within reach as there can be addresses of VFs.
+ * A VF's own address (VLAN << 48 | MAC). It may evict any learned address and therefore always
+ * finds room: there are as many entries within reach as there can be addresses of VFs.
  */
 export function setStatic(address: u64, port: u32): bool {
   const hash = scatter(address);
@@ -224,12 +224,12 @@ export function isOwn(address: u64, port: u32): bool {
   return find(address) && isStatic(foundKey) && portOfKey(foundKey) == port;
 }
 
-/** A VF's own address came as a source by another port, where it is not learned. */
+/** A VF's own address was seen as a source at another port, where it is not learned. */
 export function noteOwnElsewhere(address: u64, port: u32, target: u64): void {
   if (find(address) && portOfKey(foundKey) != port) noteElsewhere(foundSet, foundWay, port, target);
 }
 
-/** Forgets an address that was learned. */
+/** Removes a learned address. */
 export function forget(address: u64): void {
   if (find(address) && isLearned(foundKey)) exchange(foundSet, foundWay, foundKey, 0);
 }
@@ -240,7 +240,7 @@ function find(address: u64): bool {
   return findIn(home, tagOf(hash)) || findFar(home, tagOf(hash));
 }
 
-/** Host: forgets what leads to a port, in so many sets from one on. */
+/** Host: removes all entries of a port from `sets` sets, starting at `firstSet`. */
 export function forgetPort(port: u32, firstSet: u32, sets: u32): void {
   for (let number = firstSet; number < firstSet + sets; number++) {
     const set = setNumbered(number);

@@ -1,6 +1,6 @@
-// Notices two uplinks into one network. What is flooded to both comes back by each from the other,
-// and round it goes: the same source at both, many times a second. Only frames to groups count: a
-// host whose bond spreads its frames over two links sends few of these.
+// Detects two uplinks into the same network. What is flooded to both returns through each from the
+// other and circulates: the same source appears at both, many times a second. Only frames to groups
+// count: a host whose bond spreads its frames over two links sends few of these.
 import { FLAPS_MAX } from '../../layout/limits';
 import { FDB_FLAPS } from '../../layout/switch';
 import { isGroup } from '../headers/addresses';
@@ -10,7 +10,7 @@ import { stamp, stampOf } from './fdb-set';
 
 let reportedAt: u32 = 0;
 
-/** An address that another port has, or had, came by `port`. Before its stamp is renewed. */
+/** An address of another port was a source at `port`. Called before its stamp is renewed. */
 export function noteElsewhere(set: u32, way: u32, port: u32, target: u64): void {
   if (!isGroup(target) || portRecordAt(port).isUplink == 0) return;
   const now = registers().nowSeconds;
@@ -23,12 +23,12 @@ export function noteElsewhere(set: u32, way: u32, port: u32, target: u64): void 
   if (flaps == FLAPS_MAX) report(port, was >> 8);
 }
 
-/** With a new stamp, where it was seen at its own port. */
+/** Called with a new stamp, when the address was seen at its own port. */
 export function clearFlaps(set: u32, way: u32): void {
   atomic.store<u16>(flapAt(set, way), 0, FDB_FLAPS);
 }
 
-/** Once a second: the host acts upon the first. */
+/** At most once a second: the host acts on the first report. */
 function report(port: u32, other: u32): void {
   const words = registers();
   if (words.nowSeconds == reportedAt || portRecordAt(other).isUplink == 0) return;

@@ -1,5 +1,5 @@
-// The ports that can receive: whom flooding reaches. Private to the processor, changed between
-// turns.
+// The ports that can receive, which are those that flooding reaches. Private to the processor;
+// changes only between turns.
 import { PORT_LIST_BASE } from '../../layout/memory';
 import { registers } from '../memory/registers';
 import { claimAddress, releaseAddress } from './own-address';
@@ -18,8 +18,8 @@ export function hasOtherPort(port: u32): bool {
 }
 
 /**
- * Host: a port begins or ceases to receive, or has another address of its own. The list is in
- * order: a flood goes on behind a port.
+ * Host: a port starts or stops receiving, or its own address has changed. The list is sorted,
+ * because a flood resumes after a port number.
  */
 export function setPort(port: u32, isUp: bool): void {
   const words = registers();
@@ -38,7 +38,7 @@ export function setPort(port: u32, isUp: bool): void {
   }
 }
 
-/** The place of the first port from this one on. */
+/** The index of the first listed port that is not below this one. */
 export function placeOf(port: u32): u32 {
   let place: u32 = 0;
   while (place < portCount() && portAt(place) < port) place++;

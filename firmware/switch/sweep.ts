@@ -1,9 +1,9 @@
-// Sweeps the MAC table for a port that has reached its limit: expired addresses are removed, and
-// the learned addresses of all ports are counted again. A batch sweeps at most one part of the
-// table, and a pass begins at most once a second: a flood of addresses costs no more than that.
+// Sweeps the MAC table for a port that has reached its limit: removes expired addresses and
+// recounts the learned addresses of all ports. A batch sweeps at most one part of the table, and a
+// pass begins at most once a second, which bounds the cost of an address flood.
 //
-// A port's recount is stored only if none of its addresses came or went during the pass. The word
-// with the count also counts changes, and is replaced by one compare-and-swap.
+// A port's recount is stored only if none of its addresses was added or removed during the pass.
+// The word with the count also counts changes, and one compare-and-swap replaces it.
 import { PORT_COUNT_MAX, SWEEP_SETS } from '../../layout/limits';
 import { RECOUNT_BASE, RECOUNT_ENTRY_SIZE } from '../../layout/memory';
 import { FDB_SET_COUNT, FDB_WAYS } from '../../layout/switch';
@@ -52,7 +52,7 @@ function sweepSet(set: u32): void {
 
 //   0                       8          12
 //   ┌───────────────────────┬──────────┬────────┐
-//   │ the word at the start │ recount  │ (free) │  of each port
+//   │ the word at the start │ recount  │ (free) │  for each port
 //   └───────────────────────┴──────────┴────────┘
 function entryOf(port: u32): u32 {
   return RECOUNT_BASE + port * RECOUNT_ENTRY_SIZE;

@@ -1,5 +1,5 @@
-// Ports that have flags. If their link is down they send nothing. If they are in VLANs, here is the
-// ingress half of it: which VLAN a frame belongs to, whether its port may send there, and who in
+// Ports with flags. If their link is down, they send nothing. If they are in VLANs, this is the
+// ingress half: which VLAN a frame belongs to, whether its port may send there, and which ports of
 // that VLAN it is for (IEEE 802.1Q, 6.9 and 8.6).
 //
 //   tag ─► VLAN ─► member? ─► learn, look up in this VLAN ─► one member, or all
@@ -30,8 +30,8 @@ import { checksumStartOf, isChecksumUndone } from '../offload/metadata';
 import { TARGETS_DIFFER, unicast } from './classify';
 import { learn, lookup, noteOwnElsewhere, PORT_UNKNOWN } from './fdb';
 
-// The port in hand, and what was last learned and looked up: bursts come from one address and go to
-// one.
+// The current port, and the last learned source and looked-up destination: a burst usually has one
+// of each.
 let flags: u32 = 0;
 let untagged: u32 = 0;
 let type: u32 = 0;
@@ -40,7 +40,7 @@ let lastSource: u64 = 0;
 let lastTarget: u64 = 0;
 let lastPort: i32 = PORT_UNKNOWN;
 
-/** As `classify`, for a port with flags. */
+/** Like `classify`, for a port with flags. */
 export function classifyFlagged(port: u32, frames: u32, isDraining: bool): u32 {
   const record = portRecordAt(port);
   flags = record.flags;
@@ -87,7 +87,7 @@ function targetOf(port: u32, frame: Frame, index: u32): u32 {
   return lastPort == PORT_UNKNOWN ? TARGET_FLOOD : unicast(port, u32(lastPort), frame);
 }
 
-/** Fills in the tag of a frame; −1, or why the frame is dropped. */
+/** Fills in the tag of a frame; returns −1, or a drop reason. */
 function readTag(frame: Frame, tag: FrameTag): i32 {
   const outer = u32(load<u16>(frame.header, ADDRESSES_SIZE));
   if (outer != type) {
@@ -96,12 +96,12 @@ function readTag(frame: Frame, tag: FrameTag): i32 {
     tag.typeAt = ADDRESSES_SIZE;
     return -1;
   }
-  if (frame.length < TAGGED_SIZE_MIN) return DROP_RUNT; // nothing would be left behind the tag
+  if (frame.length < TAGGED_SIZE_MIN) return DROP_RUNT; // nothing would follow the tag
   if (frame.offload != 0 && isChecksumUndone(frame)) {
     if (checksumStartOf(frame.metadata) < TAGGED_SIZE_MIN) return DROP_CHECKSUM_FIELD;
   }
   const tci = u32(bswap<u16>(load<u16>(frame.header, ADDRESSES_SIZE + 2)));
-  const hasVlan = (tci & 0xfff) != 0; // else the tag holds but a priority
+  const hasVlan = (tci & 0xfff) != 0; // else it is a priority tag
   if (hasVlan && !(flags & PORT_F_TRUNK)) return DROP_VLAN_FILTER;
   tag.tci = u16(hasVlan ? tci : tci | untagged);
   tag.type = load<u16>(frame.header, ADDRESSES_SIZE + TAG_SIZE);
@@ -109,7 +109,7 @@ function readTag(frame: Frame, tag: FrameTag): i32 {
   return -1;
 }
 
-/** A trunk's own address is known in each of its VLANs, and nobody else there may take it. */
+/** A trunk's own address is known in all of its VLANs; no other port may take it there. */
 function learnInVlan(port: u32, vlan: u32, source: u64, target: u64): void {
   const own = (u64(VLAN_ANY) << 48) | source;
   const owner = lookup(own);

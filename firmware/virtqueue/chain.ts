@@ -86,8 +86,7 @@ export function walkChain(
   let total: u32 = 0;
   let index = start;
   for (let steps: u32 = 0; ; steps++) {
-    // One more than the size: the descriptor that refers to an indirect table is not part of the
-    // chain.
+    // One more than the size: the descriptor with INDIRECT set is not part of the chain.
     if (steps > min(ring.size, CHAIN_LENGTH_MAX)) return droppedWalk(DROP_CHAIN_LENGTH);
     if (!takeStep()) return droppedWalk(DROP_CHAIN_LENGTH);
     const failure = readDescriptor(owner, view, ring, index);

@@ -1,15 +1,12 @@
 // Interrupt coalescing (5.1.6.5.9): an interrupt is sent after a number of packets, or some time
-// after the first of them. Interrupt suppression by the driver is checked afterwards
-// (notification.ts).
+// after the first of them. Then notification.ts checks whether the driver suppresses interrupts.
 import { COUNTER_PACKETS } from '../../layout/counters';
 import { DEFERRED_JUST_NOW } from '../../layout/virtqueue';
 import { counted } from '../counters/counters';
 import { registers } from '../memory/registers';
 import { Ring } from './ring';
 
-/**
- * Whether a ring's interrupt has to wait. Called under the ring's lock, once a turn while it waits.
- */
+/** Whether an interrupt has to wait. Called under the ring's lock, once a turn while it waits. */
 export function isDeferred(ringNumber: u32, ring: Ring): bool {
   const packets = counted(ringNumber, COUNTER_PACKETS);
   const fresh = packets - ring.signalledPackets;

@@ -10,9 +10,7 @@ export function isFilled(ringNumber: u32): bool {
   return ringAt(ringNumber).filled != 0 || becomesFilled(ringNumber);
 }
 
-/**
- * Separate from `isFilled`, which every frame calls and which must be small enough to be inlined.
- */
+/** Separate, so that `isFilled`, which runs for every frame, is small enough to be inlined. */
 function becomesFilled(ringNumber: u32): bool {
   const ring = ringAt(ringNumber);
   const view = viewAt(ringNumber);

@@ -124,8 +124,7 @@ export function putPacked(view: RingView, ring: Ring, ahead: u32, id: u32, lengt
 
 /**
  * Hands over all used descriptors by writing the flags of the first. Publishing is a full fence:
- * the driver sees the other descriptors before it, and the driver's event structure is read after
- * it.
+ * the driver sees the other descriptors first, and its event structure is read afterwards.
  */
 export function publishPacked(view: RingView, ring: Ring, slots: u32): void {
   publishDescriptorFlags(slotAt(view, ring.lastAvail), firstFlags);

@@ -28,9 +28,7 @@ export function putUsed(view: RingView, ring: Ring, ahead: u32, id: u32, length:
   else putSplit(view, ring, ahead, id, length);
 }
 
-/**
- * Hands over all marked chains, `slots` slots in total. Every chain within them must have been put.
- */
+/** Hands over all marked chains: `slots` slots, in which every chain has been put. */
 export function publishUsed(view: RingView, ring: Ring, slots: u32): void {
   if (isPacked(ring)) publishPacked(view, ring, slots);
   else publishSplit(view, ring, slots);
