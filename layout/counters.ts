@@ -1,5 +1,5 @@
-// Counters of one queue: 64 × u64 in the shared state, at the ring's number. One writer at a time:
-// the processor that owns the transmit ring, or whoever holds the receive ring's lock.
+// Counters of one queue: 64 × u64 in the shared state, indexed by ring number. One writer at a
+// time: the processor that owns the transmit ring, or the holder of the receive ring's lock.
 //
 //   0                8                20                        52               64
 //   ┌────────────────┬────────────────┬─────────────────────────┬────────────────┐
@@ -7,7 +7,7 @@
 //   │ (a cache line) │                │                         │ reason         │
 //   └────────────────┴────────────────┴─────────────────────────┴────────────────┘
 //
-// What each of them counts, of which direction, is said in src/state/counter-table.ts.
+// src/state/counter-table.ts describes each counter, per direction.
 //
 // Transmit (from the guest):  packets = forwarded + Σ drops
 // Receive  (to the guest):    offered = packets + groMerged + Σ drops
@@ -41,11 +41,11 @@ export const COUNTER_DROPS: u32 = 20;
  */
 export const COUNTER_FAULT_REASONS: u32 = 52;
 
-/** A buffer lies outside the guest's memory. */
+/** A buffer is outside the guest's memory. */
 export const DROP_BUFFER_ADDRESS: u32 = 0;
-/** A chain is longer than it can be: a cycle, or more descriptors than the queue. */
+/** A chain is too long: a cycle, or more descriptors than the queue. */
 export const DROP_CHAIN_LENGTH: u32 = 1;
-/** `next` names a descriptor beyond the table. */
+/** `next` is a descriptor beyond the table. */
 export const DROP_CHAIN_NEXT: u32 = 2;
 /** Device-writable on transmit, or read-only on receive. */
 export const DROP_BUFFER_DIRECTION: u32 = 3;
@@ -69,9 +69,9 @@ export const DROP_QUEUE_DISABLED: u32 = 10;
 export const DROP_HAIRPIN: u32 = 11;
 /** The destination's VF has no running receive queue. */
 export const DROP_DESTINATION_DOWN: u32 = 12;
-/** Nobody else is there to flood to. */
+/** There is no other port to flood to. */
 export const DROP_NO_DESTINATION: u32 = 13;
-/** More windows needed at once than there are slots. */
+/** The frame needs more windows together than there are slots. */
 export const DROP_WINDOW_EXHAUSTED: u32 = 14;
 /** Receive: the guest has posted no buffer. */
 export const DROP_RING_FULL: u32 = 15;
@@ -79,19 +79,17 @@ export const DROP_RING_FULL: u32 = 15;
 export const DROP_BUFFER_TOO_SMALL: u32 = 16;
 /** Receive: the ring stopped between the decision and the delivery. */
 export const DROP_RING_STOPPED: u32 = 17;
-/**
- * csum_start and csum_offset name bytes beyond the frame, or beyond the headers that are parsed.
- */
+/** csum_start and csum_offset are beyond the frame, or beyond the headers that are parsed. */
 export const DROP_CHECKSUM_FIELD: u32 = 18;
 /** The segmentation metadata does not match the headers of the frame. */
 export const DROP_SEGMENTATION: u32 = 19;
-/** The port is no member of the frame's VLAN, or does not take its tag (IEEE 802.1Q, 8.6.2). */
+/** The port is not a member of the frame's VLAN, or rejects its tag (IEEE 802.1Q, 8.6.2). */
 export const DROP_VLAN_FILTER: u32 = 20;
-/** Receive: the guest's IOMMU has not told yet where the next posted buffer lies. */
+/** Receive: the address of the next posted buffer has no translation yet. */
 export const DROP_UNTRANSLATED: u32 = 21;
 /** The link of the sender, or of the destination, is down. */
 export const DROP_LINK_DOWN: u32 = 22;
 /** Sent to a link-local group: 01:80:c2:00:00:00 to 0f stay on their link (IEEE 802.1Q, 8.6.3). */
 export const DROP_LINK_LOCAL: u32 = 23;
-/** Receive: a packet longer than the MTU that its guest has negotiated (virtio 1.2, 5.1.4.1). */
+/** Receive: a packet longer than the MTU that the guest negotiated (virtio 1.2, 5.1.4.1). */
 export const DROP_MTU: u32 = 24;

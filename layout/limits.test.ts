@@ -15,7 +15,7 @@ const { BATCH_MAX, FUNCTION_COUNT_MAX, PORT_COUNT_MAX, RING_COUNT_MAX, PIECE_COU
 
 type Area = readonly [name: string, base: number, sizeBytes: number];
 
-/** What each private area has to hold, in the order of the addresses. */
+/** What each private area has to hold, in address order. */
 const PRIVATE_AREAS: readonly Area[] = [
   ['registers', memory.REGISTERS_BASE, processor.REGISTER_REQUEST_COUNT + 4],
   ['batch', memory.BATCH_BASE, memory.BATCH_RECORD_SIZE],
@@ -45,7 +45,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['fault list', memory.FAULT_LIST_BASE, RING_COUNT_MAX * 4],
   ['window table', memory.WINDOW_TABLE_BASE, memory.WINDOW_TABLE_COUNT * memory.WINDOW_ENTRY_SIZE],
   ['slot records', memory.WINDOW_SLOTS_BASE, memory.SLOT_COUNT_MAX * memory.SLOT_RECORD_SIZE],
-  // One for each known buffer and each step of the walk, and the buffer at which that ends.
+  // One for each known buffer and each step of the walk, and the buffer where the walk ends.
   [
     'gathered buffers',
     memory.GATHERED_BASE,
@@ -240,7 +240,7 @@ describe('relations', () => {
     const distances = 2 ** fdb.FDB_DISTANCE_BITS;
     expect(fdb.FDB_DISTANCE_SHIFT + fdb.FDB_DISTANCE_BITS).toBeLessThan(fdb.FDB_STATIC_BIT);
     expect(fdb.FDB_DISTANCE_MAX).toBeLessThan(distances);
-    // However the own addresses of all VFs are chosen, each finds a place.
+    // However the own addresses of all VFs are chosen, each finds room.
     expect(distances * fdb.FDB_WAYS).toBeGreaterThanOrEqual(PORT_COUNT_MAX);
     expect(fdb.FDB_SET_COUNT % limits.SWEEP_SETS, 'a pass ends').toBe(0);
     expect(fdb.FDB_MULTIPLIER_LOW % 2, 'only odd numbers can be divided by').toBe(1);

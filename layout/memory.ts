@@ -1,13 +1,13 @@
-// The firmware's linear memory. What is not listed is PROT_NONE: a stray access traps. Each area
-// begins where the one before it ends; limits.test.ts says what each has to hold.
+// The firmware's linear memory. Everything not listed is PROT_NONE: a stray access traps. Each area
+// begins where the previous one ends; limits.test.ts lists what each has to hold.
 //
 //   0        64 KiB     1 MiB          ~3 MiB            16 MiB + a        528 MiB + a        4 GiB
 //   ┌────────┬──────────┬──────────────┬─────────────────┬─────────────────┬──────────────────────┐
-//   │ guard  │ firmware │ private:     │ shared state    │ pins: the rings │ slots: windows onto  │
+//   │ guard  │ firmware │ private:     │ shared state    │ pins: the rings │ slots: windows to    │
 //   │ (null) │ statics  │ batch, views,│ (one memfd, the │ of the guests   │ guest memory, 4 MiB  │
 //   │        │          │ window table │ same for all)   │                 │ each, evicted by age │
 //   └────────┴──────────┴──────────────┴─────────────────┴─────────────────┴──────────────────────┘
-//   a = what makes the absolute address of the pins a multiple of 2 MiB, so that huge pages fit too
+//   a aligns the absolute address of the pins to 2 MiB, so that huge pages fit as well
 import { COUNTER_RECORD_SIZE } from './counters.ts';
 import {
   ANSWER_SIZE_MAX,
@@ -37,19 +37,19 @@ import { FDB_SET_COUNT, FDB_SET_SIZE, VLAN_SET_SIZE } from './switch.ts';
 import { RING_RECORD_SIZE, RING_VIEW_SIZE } from './virtqueue.ts';
 
 const CACHE_LINE: u32 = 64;
-/** The largest page of any system: where areas that are mapped on their own begin and end. */
+/** The largest page size of any system. Areas that are mapped separately begin and end at it. */
 const PAGE_SIZE_MAX: u32 = 0x10000;
 export const HUGE_PAGE_SIZE: u32 = 0x200000;
 
 export const GUARD_SIZE: u32 = PAGE_SIZE_MAX;
-/** Room for what the compiler of the firmware lays out: a few tables of constants. */
+/** Room for the firmware compiler's static data: a few tables of constants. */
 const STATICS_SIZE: u32 = 0x100000 - GUARD_SIZE;
 
-/** Private: a page of registers that the host and the firmware share within one processor. */
+/** Private: registers that the host and the firmware of one processor share. */
 export const REGISTERS_BASE: u32 = GUARD_SIZE + STATICS_SIZE;
 const REGISTERS_SIZE: u32 = 0x400;
 
-/** What waits when a turn ends in the midst of a batch: firmware/headers/batch.ts. */
+/** The record of the batch, which stays while a batch waits: firmware/headers/batch.ts. */
 export const BATCH_BASE: u32 = REGISTERS_BASE + REGISTERS_SIZE;
 export const BATCH_RECORD_SIZE: u32 = 192;
 
@@ -57,55 +57,55 @@ export const BATCH_RECORD_SIZE: u32 = 192;
 export const UNTRANSLATED_ENTRY_SIZE: u32 = 16;
 export const UNTRANSLATED_ACCESS: u32 = 4;
 export const UNTRANSLATED_ADDRESS: u32 = 8;
-/** Beside the access: there is a translation, but it does not allow that. */
+/** In addition to the access: a translation exists but does not allow it. */
 export const UNTRANSLATED_FORBIDDEN: u32 = 4;
-/** Addresses that the firmware has no translation for (see REGISTER_UNTRANSLATED_COUNT). */
+/** Addresses without a translation (see REGISTER_UNTRANSLATED_COUNT). */
 export const UNTRANSLATED_LIST_BASE: u32 = BATCH_BASE + BATCH_RECORD_SIZE;
 const UNTRANSLATED_LIST_SIZE: u32 = UNTRANSLATED_COUNT_MAX * UNTRANSLATED_ENTRY_SIZE;
 
 /**
- * The headers of the segment in the making. The line before it is free: a tag that is pushed takes
- * room there.
+ * The headers of the segment being made. The cache line before it is free: an inserted tag moves
+ * the header into it.
  */
 export const SEGMENT_SCRATCH_BASE: u32 =
   UNTRANSLATED_LIST_BASE + UNTRANSLATED_LIST_SIZE + CACHE_LINE;
-/** An IPv6 fragment header may come on top. */
+/** An IPv6 fragment header may be added. */
 const SEGMENT_SCRATCH_SIZE: u32 = HEADER_SCRATCH_SIZE + CACHE_LINE;
-/** The virtio-net header of the frame in the making. */
+/** The virtio-net header of the frame being delivered. */
 export const EMIT_SCRATCH_BASE: u32 =
   (SEGMENT_SCRATCH_BASE + SEGMENT_SCRATCH_SIZE + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
-/** The list of pieces of a lent frame that is in one piece. */
+/** The list of pieces for a lent frame in one piece. */
 export const LENT_PIECE_BASE: u32 = EMIT_SCRATCH_BASE + CACHE_LINE;
 
-/** What a delivery knows of the buffers of its ring. */
+/** The posted buffers that a delivery knows. */
 export const POSTED_BASE: u32 = LENT_PIECE_BASE + CACHE_LINE;
 export const POSTED_RECORD_SIZE: u32 = 16;
 export const FRAMES_BASE: u32 = POSTED_BASE + POSTED_COUNT_MAX * POSTED_RECORD_SIZE;
 export const FRAME_RECORD_SIZE: u32 = 64;
-/** Beside each frame of the batch: its VLAN. */
+/** For each frame of the batch: its VLAN tag. */
 export const FRAME_TAGS_BASE: u32 = FRAMES_BASE + BATCH_MAX * FRAME_RECORD_SIZE;
 export const FRAME_TAG_SIZE: u32 = 8;
-/** Beside each frame of the batch: the number of the next one of its run (u32). */
+/** For each frame of the batch: the index of the next one of its run (u32). */
 export const RUN_LINKS_BASE: u32 = FRAME_TAGS_BASE + BATCH_MAX * FRAME_TAG_SIZE;
-/** Beside each frame of the batch: its MAC addresses, as u64 from its bytes 0 and 4 on. */
+/** For each frame of the batch: its MAC addresses, as u64 from its bytes 0 and 4 on. */
 export const FRAME_ADDRESSES_BASE: u32 = RUN_LINKS_BASE + BATCH_MAX * 4;
 /** The runs of frames that are being joined. */
 export const RUNS_BASE: u32 = FRAME_ADDRESSES_BASE + BATCH_MAX * 16;
 export const RUN_RECORD_SIZE: u32 = 64;
-/** What joined frames consist of: (address u32, length u32) each. */
+/** The pieces of joined frames: (address u32, length u32) each. */
 export const RUN_PIECES_BASE: u32 = RUNS_BASE + RUN_COUNT_MAX * RUN_RECORD_SIZE;
-/** Lists of numbers of frames (u32): those for one target, … */
+/** Lists of frame indexes (u32): the frames for one target, … */
 export const TARGET_LIST_BASE: u32 = RUN_PIECES_BASE + RUN_PIECES_MAX * 8;
-/** … 0, 1, 2 …, of a batch that goes to one target as a whole, … */
+/** … 0, 1, 2 …, for a batch that goes to one target as a whole, … */
 export const WHOLE_LIST_BASE: u32 = TARGET_LIST_BASE + BATCH_MAX * 4;
-/** … and those for everybody. */
+/** … and the flooded frames. */
 export const FLOOD_LIST_BASE: u32 = WHOLE_LIST_BASE + BATCH_MAX * 4;
 
-// Lists of numbers of rings, or of ports: u32 each.
+// Lists of ring numbers, or of port numbers: u32 each.
 /** Rings whose guests may want an interrupt. */
 export const INTERRUPT_DUE_LIST_BASE: u32 = FLOOD_LIST_BASE + BATCH_MAX * 4;
 export const SIGNAL_LIST_BASE: u32 = INTERRUPT_DUE_LIST_BASE + RING_COUNT_MAX * 4;
-/** The work list: the rings that turns look at. */
+/** The work list: the rings that turns visit. */
 export const WORK_LIST_BASE: u32 = SIGNAL_LIST_BASE + RING_COUNT_MAX * 4;
 export const REQUEST_LIST_BASE: u32 = WORK_LIST_BASE + RING_COUNT_MAX * 4;
 export const PORT_LIST_BASE: u32 = REQUEST_LIST_BASE + RING_COUNT_MAX * 4;
@@ -113,17 +113,17 @@ export const FAULT_LIST_BASE: u32 = PORT_LIST_BASE + PORT_COUNT_MAX * 4;
 
 export const WINDOW_TABLE_BASE: u32 = FAULT_LIST_BASE + RING_COUNT_MAX * 4;
 export const WINDOW_ENTRY_SIZE: u32 = 32;
-/** Twice the slots and more, so that probes stay short. */
+/** More than twice the number of slots, so that probes stay short. */
 export const WINDOW_TABLE_BITS: u32 = 11;
 export const WINDOW_TABLE_COUNT: u32 = 1 << WINDOW_TABLE_BITS;
 export const WINDOW_SLOTS_BASE: u32 = WINDOW_TABLE_BASE + WINDOW_TABLE_COUNT * WINDOW_ENTRY_SIZE;
 export const SLOT_RECORD_SIZE: u32 = 16;
-/** As many as the window table could hold, which is more than there are. */
+/** For as many slots as the window table has entries; there are fewer. */
 const WINDOW_SLOTS_SIZE: u32 = WINDOW_TABLE_COUNT * SLOT_RECORD_SIZE;
 
 /**
- * The buffers of the frame in the making: place, id, bytes (u32 each). One for each buffer that is
- * known and each step of the walk, and the buffer at which that ends.
+ * The buffers of the frame being delivered: slot ahead, id, bytes (u32 each). One for each known
+ * buffer and each step of the walk, and the buffer where the walk ends.
  */
 export const GATHERED_BASE: u32 = WINDOW_SLOTS_BASE + WINDOW_SLOTS_SIZE;
 export const GATHERED_ENTRY_SIZE: u32 = 12;
@@ -132,7 +132,7 @@ export const SOURCE_PIECES_BASE: u32 =
   (GATHERED_BASE + GATHERED_SIZE + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
 export const TARGET_PIECES_BASE: u32 = SOURCE_PIECES_BASE + PIECE_COUNT_MAX * 8;
 
-/** What each ring of the work list has cost in this round (u32). */
+/** The cost of each ring of the work list in this round (u32). */
 export const WORK_SPENT_BASE: u32 = TARGET_PIECES_BASE + PIECE_COUNT_MAX * 8;
 export const RING_VIEWS_BASE: u32 = WORK_SPENT_BASE + RING_COUNT_MAX * 4;
 
@@ -142,36 +142,36 @@ export const IOTLB_ENTRY_SIZE: u32 = 16;
 export const IOTLB_TABLE_BITS: u32 = 16;
 export const IOTLB_TABLE_COUNT: u32 = 1 << IOTLB_TABLE_BITS;
 
-/** The request that was taken last. */
+/** The last request that was taken. */
 export const REQUEST_BASE: u32 = IOTLB_BASE + IOTLB_TABLE_COUNT * IOTLB_ENTRY_SIZE;
 //   0      4       8        12         16
 //   ┌──────┬───────┬────────┬──────────┬─────────────────────┬─────────────────────────┬────────┐
 //   │ head │ slots │ length │ writable │ addresses: u64 each │ bytes: REQUEST_SIZE_MAX │ answer │
 //   └──────┴───────┴────────┴──────────┴─────────────────────┴─────────────────────────┴────────┘
-//   addresses: the guest address of each byte of the answer; `writable` of them there are
+//   addresses: the guest address of each byte of the answer; there are `writable` of them
 export const REQUEST_HEAD: u32 = 0;
 export const REQUEST_SLOTS: u32 = 4;
-/** Of all readable bytes; those beyond REQUEST_SIZE_MAX are not kept. */
+/** The number of readable bytes; those beyond REQUEST_SIZE_MAX are not kept. */
 export const REQUEST_LENGTH: u32 = 8;
 export const REQUEST_WRITABLE: u32 = 12;
 export const REQUEST_ADDRESSES: u32 = 16;
 export const REQUEST_BYTES: u32 = REQUEST_ADDRESSES + ANSWER_SIZE_MAX * 8;
 export const REQUEST_ANSWER: u32 = REQUEST_BYTES + REQUEST_SIZE_MAX;
 
-/** The leading bytes of each frame of the batch that lies in pieces. */
+/** The leading bytes of each frame of the batch that is in several pieces. */
 export const HEADER_SCRATCH_BASE: u32 =
   (REQUEST_BASE + REQUEST_ANSWER + ANSWER_SIZE_MAX + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
-/** The recount of learned addresses, port by port: see firmware/switch/sweep.ts. */
+/** The recount of learned addresses, one entry per port: see firmware/switch/sweep.ts. */
 export const RECOUNT_BASE: u32 = HEADER_SCRATCH_BASE + BATCH_MAX * HEADER_SCRATCH_SIZE;
 export const RECOUNT_ENTRY_SIZE: u32 = 16;
-/** Beside each ring: where the last look at its buffers stopped, and where the ring stood then. */
+/** For each ring: where the last look at its buffers stopped, and the ring's position then. */
 export const LOOK_PLACES_BASE: u32 = RECOUNT_BASE + PORT_COUNT_MAX * RECOUNT_ENTRY_SIZE;
-/** Beside each function: how many rings it has in the work list, and how many are left out next. */
+/** For each function: how many of its rings are in the work list, and how many visits to skip. */
 export const FUNCTION_ROUNDS_BASE: u32 = LOOK_PLACES_BASE + RING_COUNT_MAX * 4;
 export const PRIVATE_END: u32 =
   (FUNCTION_ROUNDS_BASE + FUNCTION_COUNT_MAX * 2 + PAGE_SIZE_MAX - 1) & ~(PAGE_SIZE_MAX - 1);
 
-/** Behind a page that stays PROT_NONE. */
+/** After a page that stays PROT_NONE. */
 export const SHARED_BASE: u32 = PRIVATE_END + PAGE_SIZE_MAX;
 /** Offsets in the shared state. Its first page is free. */
 export const SHARED_PROCESSORS: u32 = 0x1000;
@@ -179,7 +179,7 @@ export const SHARED_PORTS: u32 = SHARED_PROCESSORS + PROCESSOR_COUNT_MAX * PROCE
 /** A set of VLANs for each port. */
 export const SHARED_VLANS: u32 = SHARED_PORTS + PORT_COUNT_MAX * PORT_RECORD_SIZE;
 export const SHARED_FUNCTIONS: u32 = SHARED_VLANS + PORT_COUNT_MAX * VLAN_SET_SIZE;
-/** Whose each block of ring numbers is. */
+/** The owner of each block of ring numbers. */
 export const SHARED_RING_OWNERS: u32 = SHARED_FUNCTIONS + FUNCTION_COUNT_MAX * FUNCTION_RECORD_SIZE;
 export const SHARED_RINGS: u32 =
   SHARED_RING_OWNERS + (RING_COUNT_MAX >> RING_BLOCK_SHIFT) * RING_OWNER_SIZE;
@@ -191,19 +191,16 @@ export const SHARED_FDB: u32 = SHARED_FLOWS + (PORT_COUNT_MAX + 1) * FLOW_RECORD
 export const SHARED_SIZE: u32 =
   (SHARED_FDB + FDB_SET_COUNT * FDB_SET_SIZE + PAGE_SIZE_MAX - 1) & ~(PAGE_SIZE_MAX - 1);
 
-/** Before alignment; behind a page at least that stays PROT_NONE. */
+/** Before alignment; at least one page before it stays PROT_NONE. */
 export const PINS_BASE: u32 = (SHARED_BASE + SHARED_SIZE + HUGE_PAGE_SIZE) & ~(HUGE_PAGE_SIZE - 1);
 export const PINS_SIZE: u32 = 0x20000000;
-/** Pins are handed out in cells: as fine as small pages allow without a large bitmap. */
+/** Pins are allocated in cells, as small as possible without a large bitmap. */
 export const PIN_CELL_SIZE: u32 = PAGE_SIZE_MAX;
 export const SLOTS_BASE: u32 = PINS_BASE + PINS_SIZE;
-/**
- * A multiple of the 2 MiB huge page. Smaller slots waste less on guests whose buffers lie
- * scattered.
- */
+/** A multiple of the 2 MiB huge page. Smaller slots waste less on guests with scattered buffers. */
 export const SLOT_SHIFT: u32 = 22;
 export const SLOT_SIZE: u32 = 1 << SLOT_SHIFT;
-/** As many as fit before 4 GiB, wherever the alignment of the pins moves them. */
+/** As many as fit below 4 GiB, however far the alignment moves the pins. */
 export const SLOT_COUNT_MAX: u32 = (0xffffffff - SLOTS_BASE - HUGE_PAGE_SIZE + 1) >>> SLOT_SHIFT;
 
 // The window table: open addressing over 32-byte entries.
@@ -223,8 +220,8 @@ export const SLOT_KEY: u32 = 0;
 export const SLOT_LOW: u32 = 8;
 export const SLOT_STAMP: u32 = 12;
 /**
- * Added to the function in the keys of windows of a guest behind an IOMMU. What such a guest names
- * are I/O virtual addresses: no look for one of those finds a window by chance.
+ * Added to the function in the window keys of a guest behind an IOMMU. Such a guest uses I/O
+ * virtual addresses, and a lookup of one of those must not find a window by chance.
  */
 export const WINDOW_BEHIND_IOMMU: u32 = 0x800;
 

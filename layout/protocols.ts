@@ -1,6 +1,6 @@
-// The numbers by which frames name what they carry (IANA).
+// Protocol numbers in frames (IANA).
 
-// EtherTypes, as a little-endian load of the frame sees them: 0x0800 is 0x0008.
+// EtherTypes, in the byte order of a little-endian load from the frame: 0x0800 is 0x0008.
 export const TYPE_IPV4: u32 = 0x0008;
 export const TYPE_IPV6: u32 = 0xdd86;
 /** IEEE 802.1Q. */
@@ -10,7 +10,7 @@ export const TYPE_SERVICE_VLAN: u32 = 0xa888;
 /** Transparent Ethernet bridging: Ethernet in GRE. */
 export const TYPE_ETHERNET: u32 = 0x5865;
 
-// IP protocols, which are IPv6's next headers, too.
+// IP protocols, which are also the next-header values of IPv6.
 export const PROTOCOL_HOP_BY_HOP: u32 = 0;
 export const PROTOCOL_IPV4: u32 = 4;
 export const PROTOCOL_TCP: u32 = 6;

@@ -1,4 +1,4 @@
-// The integer names of AssemblyScript, so that tsc can read the files that both compilers share.
+// The integer types of AssemblyScript, so that tsc can check the files that both compilers share.
 declare type u8 = number;
 declare type u16 = number;
 declare type u32 = number;

@@ -1,4 +1,4 @@
-// virtio 1.3. Feature bits are bit numbers, never masks: `1 << 32` is 1 in both languages.
+// virtio 1.3. Features are bit numbers, not masks: `1 << 32` is 1 in both languages.
 
 export const VIRTIO_NET_F_CSUM: u32 = 0;
 export const VIRTIO_NET_F_GUEST_CSUM: u32 = 1;
@@ -44,7 +44,7 @@ export const VIRTIO_NET_F_SPEED_DUPLEX: u32 = 63;
 export const NET_HEADER_SIZE_LEGACY: u32 = 10;
 export const NET_HEADER_SIZE: u32 = 12;
 export const NET_HEADER_NUM_BUFFERS: u32 = 10;
-/** With HASH_REPORT: le32 hash_value, le16 hash_report, le16 padding behind that. */
+/** With HASH_REPORT: le32 hash_value, le16 hash_report, le16 padding follow. */
 export const NET_HEADER_SIZE_HASH: u32 = 20;
 export const NET_HEADER_HASH_VALUE: u32 = 12;
 export const NET_HEADER_HASH_REPORT: u32 = 16;
@@ -83,11 +83,11 @@ export const CONTROL_COALESCING_RX_SET: u32 = 1;
 export const CONTROL_COALESCING_VQ_SET: u32 = 2;
 export const CONTROL_COALESCING_VQ_GET: u32 = 3;
 
-// Hash types (5.1.6.4.3): IPv4, with TCP (2), with UDP (4), and the same of IPv6. A packet is
-// reported as 1 + the number of its bit.
+// Hash types (5.1.6.4.3): IPv4 (1), with TCP (2), with UDP (4), and the same for IPv6. A packet's
+// type is reported as 1 + its bit number.
 export const HASH_TYPE_IPV4: u32 = 1;
 export const HASH_TYPE_IPV6: u32 = 8;
-/** All of them, without those for extension headers of IPv6. */
+/** All supported types: those with IPv6 extension headers are not. */
 export const HASH_TYPES: u32 = 63;
 export const RSS_KEY_SIZE: u32 = 40;
 export const RSS_TABLE_LENGTH_MAX: u32 = 128;
