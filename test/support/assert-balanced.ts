@@ -51,9 +51,9 @@ export function assertBalanced(stats: NicStats): void {
 }
 
 /**
- * The same for a NIC whose processors are threads of their own. Its counters are read one after the
- * other, so a frame that passes meanwhile (the kernel's last ACK, a guest's question for an address)
- * makes them differ. A frame that was lost or counted twice makes them differ for ever.
+ * The same for a NIC whose processors run in their own threads. Its counters are read one after
+ * the other, so a frame that passes in the meantime (the kernel's last ACK, a guest's question for
+ * an address) makes them differ. A frame that was lost or counted twice makes them differ for ever.
  */
 export function untilBalanced(nic: HasStats): Promise<void> {
   return untilNone(() => imbalances(nic.stats()));
