@@ -23,18 +23,18 @@ import { Quarantine, type QuarantineState, type QuarantineTerm } from './quarant
 import { Refusals } from './refusals.ts';
 import type { AttachmentEvent, FunctionState } from './types.ts';
 
-/** Who hears of what happens here: the function. */
+/** The function that owns the attachment and hears of its events. */
 export interface AttachmentOwner {
   emit(...event: AttachmentEvent): void;
-  /** Of the processor that serves it. */
+  /** Health of the processor that serves the function. */
   health(): ProcessorHealth;
-  /** A front-end has connected, by this descriptor. */
+  /** A front-end has connected; `fd` is its socket. */
   onBegin(fd: number): void;
-  /** It has gone. Returns what there is to say about that, or null. */
+  /** A front-end has gone. Returns what to report about that, or null. */
   onEnd(session: Session): string | null;
 }
 
-/** Where front-ends are met. */
+/** Where front-ends connect. */
 interface Place {
   socket: string;
   mode: SocketMode;
@@ -53,7 +53,7 @@ export interface AttachmentState {
 
 /**
  * Where a VMM attaches to a function of any kind: a socket, one front-end at a time, the state that
- * follows from its session and its rings, and what the world is told of all that.
+ * results from its session and rings, and the events that report all this.
  *
  *     endpoint ─► dialogue (one front-end at a time) ─► session ─► rings of the device
  */
@@ -70,7 +70,7 @@ export class Attachment {
   #endpoint: Endpoint | null = null;
   #dialogue: Dialogue | null = null;
   readonly #refusals = new Refusals();
-  /** A front-end that came while the last one was still being torn down. */
+  /** A front-end that connected while the previous one was still being torn down. */
   #waitingFd = -1;
   #lastFault: string | undefined;
   #isFaulted = false;
@@ -132,7 +132,7 @@ export class Attachment {
     };
   }
 
-  /** In place of `open`. `now`: monotonic milliseconds. */
+  /** Replaces `open`. `now`: monotonic milliseconds. */
   restore(saved: AttachmentState, now: number, place: Place): void {
     const { state, dialogue, endpoint } = saved;
     for (const fd of descriptorsIn(saved)) claimPeerFd(fd, this.#closes);
@@ -150,13 +150,13 @@ export class Attachment {
   }
 
   /**
-   * Its sockets and all that came by them are another one's. Resolves when nothing that a front-end
-   * has said is in hand any more.
+   * The sockets, and everything received through them, now belong to another attachment. Resolves
+   * when no message from a front-end is still in progress.
    */
   async handOver(): Promise<void> {
     this.quarantine.handOver();
     this.#endpoint?.handOver();
-    // One that ends meanwhile makes way for one that waits.
+    // If a dialogue ends meanwhile, the waiting one takes its place.
     for (let last: Dialogue | null = null; this.#dialogue !== last; ) {
       last = this.#dialogue;
       await last?.handOver();
@@ -200,17 +200,17 @@ export class Attachment {
     this.warn(`a buffer at guest address 0x${address.toString(16)} lies ${NOT_SHARED}`);
   }
 
-  /** `words`: what is told of it; null: nothing. */
+  /** `words`: text of the event; null: no event. */
   fault(reason: string, queue?: number, words: string | null = reason): void {
     this.#lastFault = reason;
-    // A ring that is faulted says so itself, and for as long as it is.
+    // A faulted ring reports this itself, for as long as it is faulted.
     if (queue === undefined) this.#isFaulted = this.#dialogue !== null;
     this.#update();
     if (words === null) return;
     this.#owner.emit('fault', { reason: words, ...(queue === undefined ? {} : { queue }) });
   }
 
-  /** Something is wrong that stops nothing of ours. */
+  /** Reports a problem that stops nothing on our side. */
   warn(reason: string): void {
     this.#lastFault = reason;
     this.#owner.emit('fault', { reason });
@@ -234,8 +234,8 @@ export class Attachment {
       return true;
     }
     if (this.#waitingFd !== -1) return false;
-    // The end of the last session may lie in the same batch of events, behind this one: look after
-    // it.
+    // The end of the last session may be in the same batch of events, after this one. Check after
+    // the batch.
     this.#waitingFd = fd;
     setImmediate(() => {
       if (this.#dialogue !== null && !this.#dialogue.isClosing) this.#dropWaiting();
@@ -290,14 +290,14 @@ export class Attachment {
     else this.#endpoint?.resume();
   }
 
-  /** The state follows from the session and its rings. */
+  /** Derives the state from the session and its rings. */
   #update(): void {
     const { session } = this;
     if (session === null) return;
     const { rings } = this.#device;
     const states = rings.queues().map((queue) => rings.state(queue));
     if (this.#isFaulted && states.every((state) => state !== 'faulted')) {
-      // A refused request is over as soon as the rings run all the same.
+      // A refused request no longer matters once the rings run anyway.
       this.#isFaulted = states.length === 0;
     }
     const before = this.#cycle.state;

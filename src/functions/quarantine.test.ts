@@ -18,13 +18,13 @@ function trap(times: number, from = 0): void {
   for (let count = 0; count < times; count++) quarantine.noteTrap(from + count);
 }
 
-it('takes a few traps for bad luck, and old ones for nothing', () => {
+it('tolerates a few traps, and forgets old ones', () => {
   for (let minute = 0; minute < 5; minute++) trap(TRAPS_MAX - 1, minute * 61_000);
   expect(heard).toEqual([]);
   expect(quarantine.problem).toBeNull();
 });
 
-it('holds, lets go by itself, and holds for twice as long the next time', () => {
+it('holds, releases by itself, and holds twice as long the next time', () => {
   trap(TRAPS_MAX);
   expect(quarantine.problem?.reason).toMatch(/in quarantine for 1 s: .* trap 3 times/);
   vi.advanceTimersByTime(999);
@@ -37,7 +37,7 @@ it('holds, lets go by itself, and holds for twice as long the next time', () => 
   expect(heard).toEqual(['held 1 s', 'released', 'held 2 s', 'released', 'held 4 s']);
 });
 
-it('never holds for longer than ten minutes', () => {
+it('never holds longer than ten minutes', () => {
   for (let round = 0; round < 12; round++) {
     trap(TRAPS_MAX, round * 1_000_000);
     vi.advanceTimersByTime(600_000);
@@ -45,7 +45,7 @@ it('never holds for longer than ten minutes', () => {
   expect(heard.slice(-2)).toEqual(['held 600 s', 'released']);
 });
 
-it('begins anew after half an hour of calm, and when the operator has changed the VF', () => {
+it('starts over after half an hour of calm, or when the operator changes the VF', () => {
   trap(TRAPS_MAX);
   quarantine.forgive();
   expect(heard).toEqual(['held 1 s', 'released']);
@@ -58,7 +58,7 @@ it('begins anew after half an hour of calm, and when the operator has changed th
   expect(heard).toHaveLength(5);
 });
 
-it('goes on where it was saved, by the clock of whoever restores it', () => {
+it('continues after restore, on the new clock', () => {
   trap(TRAPS_MAX);
   const state = quarantine.save(400);
   const other = new Quarantine(() => undefined);

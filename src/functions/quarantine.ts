@@ -2,7 +2,7 @@ import { RING_FAULT_NONE } from '../../layout/virtqueue.ts';
 import { BackOff, type BackOffState } from '../back-off.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 
-/** Fewer traps than these within a minute may be bad luck. */
+/** Fewer traps than this within a minute may be bad luck. */
 export const TRAPS_MAX = 3;
 const PERIOD_MS = 60_000;
 
@@ -13,20 +13,20 @@ export interface QuarantineTerm {
   reason: string;
 }
 
-/** Times are from now, or ago. */
+/** Times are relative: ages, or from now. */
 export interface QuarantineState {
   trapAgesMs: number[];
   backOff: BackOffState;
   term: { reason: string; endsInMs: number } | null;
 }
 
-/** It begins, or (null) it is over. */
+/** Called with the term when a quarantine begins, and with null when it ends. */
 type OnChange = (term: QuarantineTerm | null) => void;
 
 /**
- * Stops a VF whose rings make the firmware trap again and again: each trap costs the others on its
- * processor a moment. It outlives connections and resets, since an attacker would choose
- * those; it ends by itself, and is longer the next time.
+ * Stops a VF whose rings make the firmware trap again and again, because each trap interrupts the
+ * other VFs on its processor for a moment. A quarantine outlives connections and resets, which an
+ * attacker could cause at will. It ends by itself, and is longer each time.
  */
 export class Quarantine {
   readonly #onChange: OnChange;
@@ -82,12 +82,12 @@ export class Quarantine {
     this.#begin(now, term.endsInMs);
   }
 
-  /** It is another one's to end, which is made from what this one saves. */
+  /** A successor, created from what this one saved, will end it. */
   handOver(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
   }
 
-  /** The operator has changed the VF: whatever was, may be mended. */
+  /** The operator has changed the VF, so the cause may be gone. */
   forgive(): void {
     this.#traps = [];
     this.#backOff.reset();

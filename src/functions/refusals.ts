@@ -1,23 +1,23 @@
 import { monotonicSeconds } from '../os/clock.ts';
 import { RateLimit, withHeldBack } from '../rate-limit.ts';
 
-/** So many at once are told, then one in so many seconds. */
+/** This many are reported immediately, then one per period. */
 const TOLD = { burst: 16, seconds: 5 };
 
 /**
- * A front-end may ask for what it is refused as fast as it can, for ever. A few of that are told,
- * and of the others how many.
+ * A front-end may repeat a refused request forever, as fast as it can. A few refusals are reported
+ * individually, and the others are counted.
  */
 export class Refusals {
   readonly #limit = new RateLimit({ ...TOLD, now: monotonicSeconds });
 
-  /** What is to be told of one; null: nothing now. */
+  /** The text to report for a refusal, or null to report nothing now. */
   words(reason: string): string | null {
     const heldBack = this.#limit.admit();
     return heldBack === null ? null : withHeldBack(reason, heldBack);
   }
 
-  /** What is to be told when its front-end has gone. */
+  /** The text to report when the front-end has gone, or null. */
   rest(): string | null {
     const heldBack = this.#limit.takeHeldBack();
     return heldBack === 0

@@ -8,7 +8,7 @@ const DIRECTIONS = {
   request: 'request',
 } as const;
 
-/** A function's rings as an operator sees them: those that run, and those that are set aside. */
+/** A function's rings, running or set aside, as an operator sees them. */
 export function ringInfos(rings: RingSet): RingInfo[] {
   return rings.queues().map((queue) => {
     const fault = rings.faultOf(queue);

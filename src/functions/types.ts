@@ -1,4 +1,4 @@
-// What a function of any kind shows of itself.
+// The public types of functions of any kind.
 
 import type { EventOf } from '../events.ts';
 import type { ControlStats } from '../state/stats.ts';
@@ -10,30 +10,35 @@ import type { ControlStats } from '../state/stats.ts';
 export type FunctionState = 'down' | 'connected' | 'ready' | 'faulted';
 
 export interface RingInfo {
+  /** Virtqueue number. */
   queue: number;
+  /** rx, tx, control or request. */
   direction: string;
+  /** stopped, disabled, enabled or faulted. */
   state: string;
+  /** Number of descriptors. */
   size: number;
-  /** Why it is faulted. */
+  /** Why the ring is faulted. */
   fault?: string;
 }
 
-/** What happens where a VMM attaches, whatever the kind of device. */
+/** Events where a VMM attaches, for any kind of device. */
 export interface AttachmentEvents {
   connect: object;
   ready: object;
   reset: object;
-  /** `reason`: why the NIC closed the connection, when the front-end was to blame. */
+  /** `reason`: why the NIC closed the connection, if the front-end was at fault. */
   disconnect: { reason?: string };
+  /** `queue`: virtqueue number, if the fault concerns one ring. */
   fault: { queue?: number; reason: string };
-  /** Its rings made the firmware trap again and again: none of them runs for so long. */
+  /** Its rings made the firmware trap again and again. None of them runs for this many seconds. */
   quarantine: { seconds: number; reason: string };
   'quarantine-end': object;
 }
 
 export type AttachmentEvent = EventOf<AttachmentEvents>;
 
-/** A function that is no VF, as its users see it. */
+/** The public view of a function that is not a VF. */
 export interface FunctionInfo {
   name: string;
   kind: 'rng';
@@ -42,13 +47,14 @@ export interface FunctionInfo {
   processor: number;
   features: string[];
   rings: RingInfo[];
+  /** Guest memory that the front-end has shared. */
   memoryBytes: number;
-  /** Of its request ring, once that was used. `commands`: its requests. */
+  /** Counters of its request ring, once that was used. `commands` counts requests. */
   counters?: ControlStats;
   lastFault?: string;
 }
 
-/** What happened to a function that is no VF. `what`: a name of AttachmentEvents. */
+/** An event of a function that is not a VF. `what`: a name of AttachmentEvents. */
 export interface FunctionEvent {
   function: string;
   kind: FunctionInfo['kind'];

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { netConfigSpace } from './config-space.ts';
 
-it('says each thing where the specification has it', () => {
+it('has every field where the specification puts it', () => {
   const mac = Uint8Array.of(2, 0, 0, 0, 0, 1);
   const settings = { mac, isLinkUp: true, queuePairs: 1, mtu: 1500 };
   const space = netConfigSpace(settings);

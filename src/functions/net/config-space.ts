@@ -7,7 +7,7 @@ import {
 import { CONFIG_SPACE_SIZE } from '../../vhost-user/device.ts';
 import { viewOf } from '../../vhost-user/message.ts';
 
-/** What TAP says, too: memory knows no line speed, but a guest's bonding wants one. */
+/** TAP reports the same. Memory has no line speed, but a guest's bonding driver wants one. */
 const SPEED_MBPS = 10_000;
 const FULL_DUPLEX = 1;
 
@@ -20,7 +20,7 @@ export interface NetConfigSpace {
 
 /**
  * struct virtio_net_config (5.1.4): mac[6], status, max_virtqueue_pairs, mtu, speed, duplex,
- * rss_max_key_size, rss_max_indirection_table_length, supported_hash_types; the rest reads as zero.
+ * rss_max_key_size, rss_max_indirection_table_length, supported_hash_types. The rest reads as zero.
  */
 export function netConfigSpace({ mac, isLinkUp, queuePairs, mtu }: NetConfigSpace): Uint8Array {
   const space = new Uint8Array(CONFIG_SPACE_SIZE);

@@ -1,17 +1,16 @@
-// What a VF is configured with. `VfConfigInput` is what a user may write: what has a default may be
-// left out.
+// Configuration of a VF. `VfConfigInput` is what a user writes; fields with a default are optional.
 
 import type { SocketMode } from '../../os/unix-endpoint.ts';
 import type { VlanSettings } from '../../state/vlan.ts';
 import type { OptionalFeature, SwitchableFeature } from './features.ts';
 
-/** As SR-IOV has it: the link is up while an uplink is, always, or never. */
+/** As in SR-IOV: the link is up while an uplink is up, always, or never. */
 export type LinkState = 'auto' | 'enable' | 'disable';
 
 export interface VfConfig {
   name: string;
   socket: string;
-  /** server: the NIC listens; client: the VMM listens, and the NIC connects and reconnects. */
+  /** server: the NIC listens. client: the VMM listens, and the NIC connects and reconnects. */
   mode: SocketMode;
   mac: string;
   queuePairs: number;
@@ -19,11 +18,11 @@ export interface VfConfig {
   allowUnsealedMemory: boolean;
   /** Names of virtio features that the VF does not offer. */
   disabledFeatures: SwitchableFeature[];
-  /** Names of those that it offers only if it is told to. */
+  /** Names of virtio features that are offered only if listed here. */
   enabledFeatures: OptionalFeature[];
   vlan: VlanSettings;
   linkState: LinkState;
-  /** TCP frames that come for the VF in one burst are joined, if its guest takes super-frames. */
+  /** Join TCP frames that arrive for the VF in one burst, if its guest accepts super-frames. */
   gro: boolean;
 }
 
@@ -42,5 +41,5 @@ export interface VfConfigInput {
   gro?: boolean | undefined;
 }
 
-/** What can change about a VF that exists; its name cannot. */
+/** What can change about an existing VF; its name cannot. */
 export type VfChanges = Partial<Omit<VfConfig, 'name'>>;

@@ -2,7 +2,7 @@ import * as virtio from '../../../layout/virtio.ts';
 import type { FlowHashing, SteeringTable } from '../../state/flow-record.ts';
 import type { Coalescing } from './control-settings.ts';
 
-/** A command of the control queue (virtio 1.3, 5.1.6.5), read and found well-formed. */
+/** A well-formed command of the control queue (virtio 1.3, 5.1.6.5). */
 export type ControlCommand =
   | { kind: 'receive-mode'; mode: 'promiscuous' | 'all-multicast'; isOn: boolean }
   | { kind: 'mac-table'; addresses: number }
@@ -21,7 +21,7 @@ const MAC_SIZE = 6;
 type Read = (data: DataView) => ControlCommand | null;
 
 interface Format {
-  /** The feature that it needs. */
+  /** The feature bit that the command requires. */
   feature: number;
   read: Read;
 }
@@ -89,8 +89,8 @@ const FORMATS: ReadonlyMap<number, Format> = new Map([
 ]);
 
 /**
- * Reads a command, all of whose bytes these are. Null if there is no such command, if its feature
- * was not negotiated, or if what follows has not the length that it must have.
+ * Parses a complete command. Returns null if there is no such command, if its feature was not
+ * negotiated, or if its data does not have the required length.
  */
 export function readControlCommand(bytes: Uint8Array, features: bigint): ControlCommand | null {
   const [commandClass, command] = bytes;
@@ -107,7 +107,7 @@ function receiveMode(mode: 'promiscuous' | 'all-multicast'): Read {
   };
 }
 
-/** Two tables, of unicast and of group addresses: le32 count and that many addresses each. */
+/** Two tables, unicast and then group addresses. Each is a le32 count and that many addresses. */
 function macTable(data: DataView): ControlCommand | null {
   const unicast = endOfTable(data, 0, false);
   const end = unicast === null ? null : endOfTable(data, unicast, true);
@@ -164,7 +164,7 @@ function hashing(data: DataView): ControlCommand | null {
   return read === null ? null : { kind: 'hashing', hashing: read };
 }
 
-/** … u8 hash_key_length, hash_key_data[]. A shorter key goes on with zeros. */
+/** … u8 hash_key_length, hash_key_data[]. A shorter key is padded with zeros. */
 function hashingAt(data: DataView, at: number): FlowHashing | null {
   const types = data.getUint32(0, true);
   if ((types & ~virtio.HASH_TYPES) !== 0 || at >= data.byteLength) return null;
@@ -188,7 +188,7 @@ function coalescing(of: 'receive' | 'transmit'): Read {
   };
 }
 
-/** le16 vq_index, le16 reserved (to be ignored), and the same. */
+/** le16 vq_index, le16 reserved (ignored), and the same. */
 function queueCoalescing(data: DataView): ControlCommand | null {
   if (data.byteLength !== 12) return null;
   const queue = data.getUint16(0, true);

@@ -22,16 +22,16 @@ function changed(seed: number): ControlSettings {
 }
 
 describe('what a guest has set', () => {
-  it('is the same when it is saved and restored, whatever it was', () => {
+  it('is the same after it was saved and restored', () => {
     for (let seed = 0; seed < 200; seed++) {
       const state = changed(seed).save();
-      const settings = changed(seed + 1000); // nothing of what was there before stays
+      const settings = changed(seed + 1000); // nothing of these earlier settings may remain
       settings.restore(structuredClone(state));
       expect(settings.save(), `seed ${seed}`).toEqual(state);
     }
   });
 
-  it('does not change what was saved', () => {
+  it('does not affect what was saved earlier', () => {
     const settings = changed(1);
     const state = settings.save();
     const copy = structuredClone(state);

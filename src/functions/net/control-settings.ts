@@ -2,7 +2,7 @@ import * as virtio from '../../../layout/virtio.ts';
 import type { FlowHashing, SteeringTable } from '../../state/flow-record.ts';
 import { featureSet } from '../../virtqueue/features.ts';
 
-/** What a receive ring's guest may take undone, and switch on and off while it runs. */
+/** Offloads that a receive ring's guest can switch on and off while it runs. */
 const GUEST_OFFLOADS = featureSet([
   virtio.VIRTIO_NET_F_GUEST_CSUM,
   virtio.VIRTIO_NET_F_GUEST_TSO4,
@@ -13,7 +13,7 @@ const GUEST_OFFLOADS = featureSet([
   virtio.VIRTIO_NET_F_GUEST_USO6,
 ]);
 
-/** When an interrupt is due: after so many packets, or so long after the first. */
+/** An interrupt is due after this many packets, or this long after the first one. */
 export interface Coalescing {
   packets: number;
   microseconds: number;
@@ -34,20 +34,26 @@ export interface ControlSettingsState {
 
 const AT_ONCE: Coalescing = { packets: 0, microseconds: 0 };
 
-/** What a guest sets through its control queue (5.1.6.5); as the specification has it at reset. */
+/**
+ * What a guest sets through its control queue (5.1.6.5). Initial values are the specification's
+ * values after reset.
+ */
 export class ControlSettings {
   /** Queue pairs in use. */
   queuePairs = 1;
-  /** In place of automatic steering over those pairs (RSS). */
+  /** RSS table; null: automatic steering over the queue pairs in use. */
   table: SteeringTable | null = null;
   hashing: FlowHashing | null = null;
-  /** Its own choice in place of the configured address. */
+  /** The address chosen by the guest; null: the configured one. */
   mac: Uint8Array | null = null;
   isPromiscuous = false;
   isAllMulticast = false;
-  /** Addresses beside its own: the switch forwards by what it has learned, and needs none. */
+  /**
+   * Number of addresses in the MAC filter. The switch forwards by what it has learned and needs no
+   * filter.
+   */
   filteredAddresses = 0;
-  /** Feature bits of the offloads that it takes; null: all that were negotiated. */
+  /** Feature bits of the accepted offloads; null: all that were negotiated. */
   guestOffloads: bigint | null = null;
 
   readonly #coalescing = { receive: AT_ONCE, transmit: AT_ONCE };
@@ -59,7 +65,9 @@ export class ControlSettings {
     Object.assign(this, new ControlSettings());
   }
 
-  /** The last one to be set for a queue counts, for it alone or for all of its kind. */
+  /**
+   * The latest setting that covers the queue, whether for this queue or for all of its direction.
+   */
   coalescingOf(queue: number): Coalescing {
     return this.#coalescingOfQueues.get(queue) ?? this.#coalescing[kindOf(queue)];
   }
@@ -93,18 +101,20 @@ export class ControlSettings {
     for (const [queue, set] of coalescingOfQueues) this.#coalescingOfQueues.set(queue, set);
   }
 
-  /** The guest has stopped a queue: in its next life it is like all others of its kind. */
+  /**
+   * The guest has stopped a queue. When it starts again, it is like all others of its direction.
+   */
   forgetQueue(queue: number): void {
     this.#coalescingOfQueues.delete(queue);
   }
 
-  /** The negotiated features less the offloads that the guest does not want for now. */
+  /** The negotiated features, minus the offloads that the guest has switched off. */
   guestFeatures(features: bigint): bigint {
     if (this.guestOffloads === null) return features;
     return features & (this.guestOffloads | ~GUEST_OFFLOADS);
   }
 
-  /** Whether these are offloads, and all negotiated. */
+  /** Whether all bits are offloads, and negotiated. */
   areGuestOffloads(offloads: bigint, features: bigint): boolean {
     return (offloads & ~(GUEST_OFFLOADS & features)) === 0n;
   }

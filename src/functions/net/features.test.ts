@@ -6,27 +6,27 @@ const bit = (number: number) => 1n << BigInt(number);
 
 describe('what a VF offers', () => {
   it.each(Object.entries(SWITCHABLE_FEATURES))(
-    'has %s (bit %i), unless it is off',
+    'includes %s (bit %i), unless it is disabled',
     (name, number) => {
       const all = offeredFeatures();
       expect(all & bit(number)).toBe(bit(number));
       const without = offeredFeatures({ disabledFeatures: [name] });
       expect(without & bit(number)).toBe(0n);
       expect(isAcceptable(bit(number), all)).toBe(true);
-      // The control queue takes with it what is commanded there.
+      // Disabling the control queue also disables what is configured through it.
       const gone = featureNames(all & ~without);
       if (name === 'CTRL_VQ') expect(gone).toContain(name);
       else expect(gone).toEqual([name]);
     },
   );
 
-  it('has nothing more than what cannot be switched off once all is', () => {
+  it('is only what cannot be disabled, once everything else is disabled', () => {
     const disabledFeatures = Object.keys(SWITCHABLE_FEATURES);
     const names = featureNames(offeredFeatures({ disabledFeatures }));
     expect(names).toEqual(['MAC', 'STATUS', 'ANY_LAYOUT', 'PROTOCOL_FEATURES', 'VERSION_1']);
   });
 
-  it('has no ACCESS_PLATFORM for a front-end that has no channel for questions', () => {
+  it('excludes ACCESS_PLATFORM for a front-end without a back-end channel', () => {
     const offered = offeredFeatures({}, { keepsConfigSpace: false, hasChannel: false });
     expect(featureNames(offeredFeatures() & ~offered)).toEqual(['ACCESS_PLATFORM']);
     const wanted = { enabledFeatures: ['ACCESS_PLATFORM'] };
@@ -34,7 +34,7 @@ describe('what a VF offers', () => {
     expect(told).toBe(offeredFeatures());
   });
 
-  it('has no RING_RESET unless it is told to: QEMU, which knows it, does not tell of a reset', () => {
+  it('excludes RING_RESET by default, because QEMU offers it but does not report resets', () => {
     expect(offeredFeatures() & bit(VIRTIO_F_RING_RESET)).toBe(0n);
     expect(isAcceptable(bit(VIRTIO_F_RING_RESET), offeredFeatures())).toBe(false);
     const told = offeredFeatures({ enabledFeatures: ['RING_RESET'] });
@@ -46,12 +46,12 @@ describe('what a VF offers', () => {
 describe('features', () => {
   const offered = offeredFeatures();
 
-  it('are acceptable as they were offered, or fewer', () => {
+  it('are acceptable as offered, or fewer', () => {
     expect(isAcceptable(offered, offered)).toBe(true);
     expect(isAcceptable(0n, offered)).toBe(true);
   });
 
-  it('are not acceptable with any bit more, but for those of the control queue', () => {
+  it('are not acceptable with more bits, except those of the control queue', () => {
     const extra: number[] = [];
     for (let bit = 0; bit < 64; bit++) {
       const isOffered = ((offered >> BigInt(bit)) & 1n) === 1n;
@@ -64,7 +64,7 @@ describe('features', () => {
     );
   });
 
-  it('that a VF has switched off are neither offered nor acceptable', () => {
+  it('that a VF has disabled are neither offered nor acceptable', () => {
     const fewer = offeredFeatures({ disabledFeatures: ['MRG_RXBUF'] });
     expect(offered & ~fewer).toBe(1n << 15n);
     expect(isAcceptable(1n << 15n, fewer)).toBe(false);

@@ -4,7 +4,7 @@ import { featureSet, namesOfFeatures } from '../../virtqueue/features.ts';
 
 /**
  * The features that a VF offers unless its configuration disables them, by their names in virtio
- * 1.3. Why each is there, and why others are not: docs/virtio-features.md.
+ * 1.3. docs/virtio-features.md explains why each is here, and why others are not.
  */
 export const SWITCHABLE_FEATURES = {
   CSUM: virtio.VIRTIO_NET_F_CSUM,
@@ -44,9 +44,9 @@ export const SWITCHABLE_FEATURES = {
 export type SwitchableFeature = keyof typeof SWITCHABLE_FEATURES;
 
 /**
- * What a VF offers only if its configuration says so: QEMU hands RING_RESET on to its guest, but
- * not the guest's resets to a vhost-user back end. ACCESS_PLATFORM is offered to front-ends with a
- * channel in any case; a few want it without one (crosvm, for protected VMs).
+ * Features that a VF offers only if its configuration says so. QEMU passes RING_RESET to its guest,
+ * but not the guest's resets to a vhost-user back end. ACCESS_PLATFORM is always offered to
+ * front-ends with a back-end channel; a few want it without one (crosvm, for protected VMs).
  */
 export const OPTIONAL_FEATURES = {
   ACCESS_PLATFORM: virtio.VIRTIO_F_ACCESS_PLATFORM,
@@ -55,15 +55,15 @@ export const OPTIONAL_FEATURES = {
 
 export type OptionalFeature = keyof typeof OPTIONAL_FEATURES;
 
-/** Names of features, as a VF's configuration has them. */
+/** Names of features, as in a VF's configuration. */
 export interface FeatureChoice {
   readonly disabledFeatures?: readonly string[];
   readonly enabledFeatures?: readonly string[];
-  /** Offered whatever else is said: a guest that runs has acknowledged them. */
+  /** Always offered, because a running guest has acknowledged them. */
   readonly keptFeatures?: bigint;
 }
 
-/** What no front-end can do without, or what costs nothing. */
+/** Features that no front-end can do without, or that cost nothing. */
 const ALWAYS = {
   MAC: virtio.VIRTIO_NET_F_MAC,
   STATUS: virtio.VIRTIO_NET_F_STATUS,
@@ -72,7 +72,7 @@ const ALWAYS = {
   VERSION_1: virtio.VIRTIO_F_VERSION_1,
 } as const;
 
-/** What a guest can use only with a control queue that is ours. */
+/** Features that a guest can use only if the NIC serves its control queue. */
 const OF_CONTROL_QUEUE: readonly SwitchableFeature[] = [
   'CTRL_VQ',
   'CTRL_GUEST_OFFLOADS',
@@ -85,17 +85,18 @@ const OF_CONTROL_QUEUE: readonly SwitchableFeature[] = [
 ];
 
 const ALL = { ...SWITCHABLE_FEATURES, ...OPTIONAL_FEATURES, ...ALWAYS };
-/** By their numbers. */
+/** Sorted by bit number. */
 const SORTED = Object.fromEntries(Object.entries(ALL).sort(([, a], [, b]) => a - b));
 
 /**
- * The feature bits of a VF: the same before and after a restart, since a guest that runs cannot be
- * asked again. MQ and GUEST_ANNOUNCE are offered whoever serves the control queue: a front-end that
- * keeps it for itself can do both with its own.
+ * The feature bits of a VF. They are the same before and after a restart, because a running guest
+ * cannot renegotiate. MQ and GUEST_ANNOUNCE are offered even if the front-end serves the control
+ * queue, because it can support both itself.
  *
- * ACCESS_PLATFORM waits for the channel without which an IOMMU is of no use. QEMU asks for the
- * features once more after it has named that, and needs the bit then for `iommu_platform=on`.
- * Front-ends that ask only once would hand it on to guests that cannot do it: User-Mode Linux.
+ * ACCESS_PLATFORM is withheld until there is a back-end channel, without which an IOMMU is useless.
+ * QEMU asks for the features again after it has set up the channel, and then needs the bit for
+ * `iommu_platform=on`. Front-ends that ask only once would pass it to guests that cannot handle it
+ * (User-Mode Linux).
  */
 export function offeredFeatures(
   choice: FeatureChoice = {},
@@ -118,8 +119,8 @@ export function offeredFeatures(
 }
 
 /**
- * What may come back of what was offered. Front-ends with a control queue of their own acknowledge
- * that, too.
+ * Whether a front-end may acknowledge these features: they must have been offered. A front-end with
+ * its own control queue acknowledges CTRL_VQ, too.
  */
 export function isAcceptable(features: bigint, offered: bigint): boolean {
   return (features & ~(offered | featureSet([virtio.VIRTIO_NET_F_CTRL_VQ]))) === 0n;

@@ -14,12 +14,12 @@ import { Grants } from './grants.ts';
 
 const options = { queuePairs: 2 };
 
-describe('a change that the VMM at hand cannot be given', () => {
+describe('a change that the current VMM cannot be given', () => {
   let lab: TestNic;
 
   afterEach(() => lab.finish());
 
-  /** Two guests of two queue pairs, which acknowledge all that they are offered. */
+  /** Two guests with two queue pairs each, which acknowledge everything they are offered. */
   async function start(): Promise<[MockGuest, MockGuest]> {
     lab = await TestNic.start({ vf: { queuePairs: 2, mtu: 9000 } });
     const guests = [await lab.connect(0, options), await lab.connect(1, options)] as const;
@@ -27,7 +27,7 @@ describe('a change that the VMM at hand cannot be given', () => {
     return [...guests];
   }
 
-  /** As QEMU does with a `host_mtu` of its own, whenever its device starts. */
+  /** Like QEMU with its own `host_mtu`, whenever its device starts. */
   async function sayMtu(guest: MockGuest): Promise<void> {
     await guest.frontEnd.send('NET_SET_MTU', writeU64(9000n));
   }
@@ -59,12 +59,12 @@ describe('a change that the VMM at hand cannot be given', () => {
     expect(lab.nic.vf('vf0')).toMatchObject({ ...change, state: 'ready' });
     expect(lab.nic.vf('vf0').pending).toMatch(held);
     await checkTraffic(first, second);
-    // Taken back, nothing is pending, and nobody has to connect again.
+    // After undoing the change, nothing is pending, and no VMM has to reconnect.
     await lab.nic.apply(before);
     expect(lab.nic.vf('vf0').pending).toBeUndefined();
     await lab.nic.apply(config);
     expect(events).toEqual([]);
-    // The same process after a lost connection: nobody can ask its guest again.
+    // The same process after a lost connection: its guest cannot renegotiate.
     const gone = lab.next('disconnect', 0);
     const orphan = first.orphan();
     await gone;
@@ -75,14 +75,14 @@ describe('a change that the VMM at hand cannot be given', () => {
     expect(events).toEqual(['vf0']);
   });
 
-  it('is none where the VMM takes it: it is asked to connect again', async () => {
+  it('does not exist if the VMM can take it: the NIC makes it reconnect', async () => {
     await start();
     const gone = lab.next('disconnect', 0);
     await lab.nic.setVf('vf0', { mtu: 9100 });
     await gone;
   });
 
-  it('a socket that moves: the VMM cannot follow, which is said before', async () => {
+  it('is announced if the socket moves, which the VMM cannot follow', async () => {
     await start();
     const config = lab.nic.config();
     config.vfs[0]!.socket += '.moved';
@@ -90,7 +90,7 @@ describe('a change that the VMM at hand cannot be given', () => {
     expect(planned.map(actionText)[0]).toMatch(/^! vf0 .*pending: its VMM must be restarted/);
   });
 
-  it('a VMM that wants more than there is: why it hangs up is said', async () => {
+  it('is explained if a VMM wants more than there is and hangs up', async () => {
     lab = await TestNic.start({ vfs: 1 });
     const reasons: (string | undefined)[] = [];
     lab.nic.on('disconnect', ({ reason }) => reasons.push(reason));
@@ -129,16 +129,16 @@ describe('what a VMM was given', () => {
     grants.end({ ...session, features: 0n } as Session);
     grants.vmmMtu = 4000;
     expect(grants.held(session, less)).toEqual(['HOST_TSO4', '2 queue pairs', 'an MTU of 4000']);
-    // The number of a process may be used again.
+    // A process number may be reused.
     grants.begin('7:2', less);
     expect(grants.terms).toMatchObject({ queuePairs: 1, mtu: 1500 });
     expect(featureNames(offeredFeatures(grants.terms))).not.toContain('HOST_TSO4');
     expect(grants.terms.keptFeatures).toBe(0n);
   });
 
-  it('is of no account when the process is gone', () => {
+  it('does not count once the process is gone', () => {
     const grants = new Grants(config);
-    grants.begin('4194305:1', config); // beyond the largest number of a process
+    grants.begin('4194305:1', config); // beyond the largest process number
     grants.end(session);
     expect(grants.held(null, less)).toEqual([]);
   });

@@ -6,23 +6,26 @@ import type { VfConfig } from './config.ts';
 import { featureNames, offeredFeatures } from './features.ts';
 import { controlQueueOf } from './ring-features.ts';
 
-/** What a VF offers to the front-end at hand. */
+/** What a VF offers to the current front-end. */
 export interface Terms {
   disabledFeatures: readonly string[];
   enabledFeatures: readonly string[];
-  /** Offered all the same, since the guest of this VMM has acknowledged them. */
+  /** Offered in any case, because the guest of this VMM has acknowledged them. */
   keptFeatures: bigint;
   queuePairs: number;
   mtu: number;
 }
 
-/** What a VMM was given, and relies on until it is started anew. */
+/** What a VMM was given and relies on until it is restarted. */
 interface Grant {
   features: bigint;
   keepsConfigSpace: boolean;
-  /** Pairs of which it has named a ring. */
+  /** Queue pairs up to the last one of which it has named a ring. */
   pairs: number;
-  /** Its control queue lies behind all pairs, so that their number must not change. */
+  /**
+   * Set if it has named the control queue, which comes after all pairs: their number must not
+   * change.
+   */
   fixedPairs: number | null;
   mtu: number;
 }
@@ -35,22 +38,22 @@ export interface GrantsState {
   vmmMtu: number;
 }
 
-/** So often a VMM may hang up after it was told what the VF offers, before that is worth a word. */
+/** After this many hang-ups right after learning what the VF offers, the NIC reports them. */
 const HANG_UPS_MAX = 3;
 
 /**
- * What the VMM of a VF has been given so far. A guest that runs cannot be asked again, nor can QEMU
- * be made to take less when it connects again: it would hang up, and try for ever. So what a VMM
- * process relies on is offered to it as long as it lives, whatever the configuration says.
- * The next process finds the VF as it is configured.
+ * What the VMM of a VF has been given so far. A running guest cannot renegotiate, and QEMU cannot
+ * be made to accept less when it reconnects: it would hang up and retry forever. So what a VMM
+ * process relies on is offered to it as long as it lives, whatever the configuration says. The next
+ * process gets the VF as configured.
  */
 export class Grants {
-  /** Who the grant belongs to: a process. */
+  /** The process that holds the grant. */
   #vmm = '';
   #grant: Grant | null = null;
   #terms: Terms;
   #hangUps = 0;
-  /** What the front-end said its guest's MTU is; 0: it said nothing. */
+  /** The guest's MTU according to the front-end; 0: not set. */
   vmmMtu = 0;
 
   constructor(config: VfConfig) {
@@ -80,7 +83,7 @@ export class Grants {
     this.vmmMtu = vmmMtu;
   }
 
-  /** A front-end has connected: a new process, or one that was here before. */
+  /** A front-end has connected: a new process, or the one that holds the grant. */
   begin(vmm: string, config: VfConfig): void {
     if (vmm !== this.#vmm) {
       this.#grant = null;
@@ -91,12 +94,12 @@ export class Grants {
     this.#terms = termsOf(config, this.#grant);
   }
 
-  /** The configuration has changed while no front-end is there. */
+  /** The configuration has changed while no front-end is connected. */
   settle(config: VfConfig): void {
     this.#terms = termsOf(config, null);
   }
 
-  /** A session has ended. Returns what to say if it is one of many that came to nothing. */
+  /** A session has ended. Returns what to report if it is one of many that came to nothing. */
   end(session: Session): string | null {
     if (session.features !== 0n) {
       this.#grant = grantOf(session, this.#terms, this.vmmMtu);
@@ -113,8 +116,8 @@ export class Grants {
   }
 
   /**
-   * What of a changed configuration cannot be given to the VMM that is attached, or will come back:
-   * a name and what it keeps for each.
+   * The parts of a changed configuration that the VMM keeps from taking effect, as long as it is
+   * attached or may come back: what it keeps, in words.
    */
   held(session: Session | null, config: VfConfig): string[] {
     const grant = this.#current(session);
@@ -131,7 +134,7 @@ export class Grants {
     ];
   }
 
-  /** Whether a session was offered just what a changed configuration offers. */
+  /** Whether the session was offered exactly what a changed configuration offers. */
   suits({ keepsConfigSpace }: Session, config: VfConfig): boolean {
     const { queuePairs, mtu } = this.#terms;
     const offered = offeredFeatures(this.#terms, { keepsConfigSpace });
@@ -171,7 +174,7 @@ function grantOf(session: Session, terms: Terms, vmmMtu: number): Grant {
     .map((queue) => Math.floor(queue / 2) + 1);
   const isMtuTold = !keepsConfigSpace && hasFeature(features, VIRTIO_NET_F_MTU);
   return {
-    // A control queue of its own a front-end acknowledges, too, and some with it: not ours to keep.
+    // A front-end with its own control queue acknowledges that, and more with it: not ours to keep.
     features: features & offeredFeatures(terms, { keepsConfigSpace }),
     keepsConfigSpace,
     pairs: Math.max(0, ...pairs),

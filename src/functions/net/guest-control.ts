@@ -6,12 +6,13 @@ import type { NetPort } from './net-port.ts';
 const COALESCING_SIZE = 8;
 
 /**
- * The device's side of a VF's control queue (virtio 1.3, 5.1.6.5), where the front-end forwards it:
+ * The device's side of a VF's control queue (virtio 1.3, 5.1.6.5), if the front-end passes it
+ * through:
  *
  *     bytes ─► command ─► settings of the rings ─► ack
  *
- * Whatever a guest says here concerns its own VF alone. What is malformed, was not negotiated or
- * exceeds what the VF has changes nothing, is answered with an error and counted.
+ * A command affects only the guest's own VF. A command that is malformed, was not negotiated or
+ * exceeds what the VF has changes nothing. It is answered with an error and counted.
  */
 export class GuestControl {
   readonly #port: NetPort;
@@ -22,9 +23,9 @@ export class GuestControl {
     this.#pairsOf = pairsOf;
   }
 
-  /** Carries a command out; resolves with its answer when it has taken effect. */
+  /** Carries out a command. Resolves with the answer once the command has taken effect. */
   async handle(bytes: Uint8Array | null, room: number, features: bigint): Promise<Uint8Array> {
-    // Without room for an ack, nobody could be told what became of it.
+    // Without room for an ack, the guest could not be told the outcome.
     const command = bytes === null || room === 0 ? null : readControlCommand(bytes, features);
     if (command?.kind === 'get-queue-coalescing') return this.#getCoalescing(command.queue, room);
     if (command !== null && this.#set(command, features)) {
@@ -40,8 +41,8 @@ export class GuestControl {
   }
 
   /**
-   * What is asked for is the end of the command's own data (5.1.6.5.9), so it stands before the ack
-   * and not, as a result would, behind it.
+   * The requested values are the last part of the command-specific data (5.1.6.5.9). So they
+   * precede the ack, whereas a result would follow it.
    */
   #getCoalescing(queue: number, room: number): Uint8Array {
     if (room < COALESCING_SIZE + 1) return this.#refuse();
@@ -58,14 +59,14 @@ export class GuestControl {
     return answer;
   }
 
-  /** An enabled transmit or receive queue. */
+  /** Whether this is an enabled transmit or receive queue. */
   #isEnabled(queue: number): boolean {
     return (
       this.#port.rings.role(queue) !== 'control' && this.#port.rings.state(queue) === 'enabled'
     );
   }
 
-  /** False if it asks for more than there is. */
+  /** Returns false if the command asks for more than there is. */
   #set(command: ControlCommand, features: bigint): boolean {
     const { settings } = this.#port;
     switch (command.kind) {

@@ -27,7 +27,7 @@ beforeEach(async () => {
 });
 afterEach(() => lab.close());
 
-/** Sends one frame; returns who heard it. */
+/** Sends one frame and returns who received it. */
 async function reach(from: number, to: string): Promise<number[]> {
   const before = guests.map((_, number) => lab.counter(number, 'rx.packets'));
   const guest = guests[from] as MockGuest;
@@ -41,12 +41,12 @@ async function reach(from: number, to: string): Promise<number[]> {
 
 const links = () => lab.nic.vfs().map(({ link }) => link);
 
-describe('a link that is disabled', () => {
-  it('stops frames both ways, each counted, and lets them pass when it is enabled', async () => {
+describe('a disabled link', () => {
+  it('stops frames both ways, counts each, and passes them once it is enabled', async () => {
     expect(await reach(0, BROADCAST)).toEqual([1, 2]);
     expect(await lab.nic.setVf('vf1', { linkState: 'disable' })).toMatchObject({ link: 'down' });
     expect(await reach(0, BROADCAST)).toEqual([2]);
-    expect(await reach(0, lab.mac(1))).toEqual([2]); // like an address that nobody has
+    expect(await reach(0, lab.mac(1))).toEqual([2]); // like an unknown address
     expect(lab.drops(0)).toEqual({});
     expect(await reach(1, BROADCAST)).toEqual([]);
     expect(await reach(1, lab.mac(0))).toEqual([]);
@@ -59,7 +59,7 @@ describe('a link that is disabled', () => {
     expect(lab.nic.vf('vf1').state).toBe('ready');
   });
 
-  it('stays down when its port moves between VLANs, and when its processor is replaced', async () => {
+  it('stays down when its port changes VLANs, and when its processor is replaced', async () => {
     await lab.nic.setVf('vf1', { linkState: 'disable', vlan: { access: 10 } });
     await lab.nic.setVf('vf0', { vlan: { access: 10 } });
     expect(await reach(1, BROADCAST)).toEqual([]);
@@ -78,7 +78,7 @@ describe('a link that is disabled', () => {
     expect(await reach(0, lab.mac(1))).toEqual([1]);
   });
 
-  it('is what a VF can begin with', async () => {
+  it('is possible from the start', async () => {
     const socket = join(lab.directory, 'late.sock');
     const late = await lab.nic.addVf({ name: 'late', socket, linkState: 'disable' });
     expect(late).toMatchObject({ link: 'down', linkState: 'disable' });
@@ -94,7 +94,7 @@ describe('the carrier', () => {
     return viewOf(reply.slice(12)).getUint16(6, true);
   }
 
-  it('stands in the configuration space, and its change is told to whoever asked', async () => {
+  it('is in the configuration space, and changes are reported to a VMM that asked', async () => {
     const protocolFeatures = [...DEFAULT_PROTOCOL_FEATURES, ProtocolFeature.BACKEND_REQ];
     await lab.disconnect(0, guests[0] as MockGuest);
     guests[0] = await lab.connect(0, { protocolFeatures });
@@ -122,7 +122,7 @@ describe('a link that follows the uplinks', () => {
   const follow = () => lab.nic.setVf('vf0', { linkState: 'auto' });
   const next = (event: 'link-up' | 'link-down') => lab.next(event, 0);
 
-  /** An uplink that is up while somebody is connected to it. */
+  /** An uplink that is up while a peer is connected to it. */
   async function addUplink(name: string): Promise<string> {
     const socket = join(lab.directory, `${name}.sock`);
     await lab.nic.addUplink({ name, type: 'stream', socket });
@@ -136,7 +136,7 @@ describe('a link that follows the uplinks', () => {
     return peer;
   }
 
-  it('is up as long as there is none', async () => {
+  it('is up while there is no uplink', async () => {
     expect(await follow()).toMatchObject({ link: 'up' });
     const socket = await addUplink('wan');
     expect(links()).toEqual(['down', 'up', 'up']); // the others do not follow
@@ -146,7 +146,7 @@ describe('a link that follows the uplinks', () => {
     expect(socket).not.toBe('');
   });
 
-  it('goes down and up with the only one', async () => {
+  it('goes down and up with the only uplink', async () => {
     await follow();
     const socket = await addUplink('wan');
     expect(await reach(1, lab.mac(0))).toEqual([2]);
@@ -161,7 +161,7 @@ describe('a link that follows the uplinks', () => {
     expect([lab.drops(0), lab.drops(1)]).toEqual([{ 'tx.linkDown': 1 }, {}]);
   });
 
-  it('is up while one of several is', async () => {
+  it('is up while one of several uplinks is', async () => {
     await follow();
     const [first, second] = [await addUplink('first'), await addUplink('second')];
     const isUp = next('link-up');

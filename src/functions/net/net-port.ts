@@ -14,7 +14,7 @@ import { enabledReceiveQueues, writeReceiveQueues } from './receive-queues.ts';
 import { type NetRingSettings, writeNetRing } from './ring-features.ts';
 
 interface QueueRules {
-  /** The processor that a queue's pair belongs to, always the same. */
+  /** The processor of a queue's pair, which never changes. */
   processorOf: (queue: number) => number;
   roleOf: (queue: number, features: bigint) => RingRole | null;
 }
@@ -34,9 +34,11 @@ export interface NetPortState {
 export class NetPort implements RingDevice {
   readonly rings: RingSet;
   readonly roleOf: QueueRules['roleOf'];
-  /** What the guest has set through its control queue. Outlives a lost connection, but no reset. */
+  /**
+   * What the guest has set through its control queue. Survives a lost connection, but not a reset.
+   */
   readonly settings = new ControlSettings();
-  /** What the front-end tells its guest, for the rings that start from now on. */
+  /** The MTU that the front-end tells its guest. Applies to rings that start later. */
   mtu = 0;
   readonly #place: PortPlace;
   readonly #fabric: Fabric;
@@ -50,7 +52,7 @@ export class NetPort implements RingDevice {
     this.rings = new RingSet(place, processorOf, fabric, this);
   }
 
-  /** Takes its place in the switch, which begins from nothing. */
+  /** Takes the port's place in the switch, with empty records. */
   open(): void {
     this.#fabric.shared.openPort(this.#place.port, this.#place.ringBlock.first);
   }
@@ -59,7 +61,7 @@ export class NetPort implements RingDevice {
     return role === 'control' ? CONTROL_QUEUE : queue;
   }
 
-  /** A port whose link is down has no receive queue, however many run. */
+  /** While its link is down, a port has no receive queues in the switch, however many run. */
   async setLink(isUp: boolean): Promise<void> {
     this.#writeLink(isUp);
     await this.publish();
@@ -71,13 +73,13 @@ export class NetPort implements RingDevice {
     this.#isLinkUp = isUp;
   }
 
-  /** Whether frames for this port are joined, where its guest takes super-frames. */
+  /** Whether frames for this port are joined, if its guest accepts super-frames. */
   setGro(hasGro: boolean): void {
     this.#hasGro = hasGro;
     this.#describeAll();
   }
 
-  /** Brings the rings in line with `settings`, which its guest has changed. */
+  /** Applies `settings` to the rings after the guest has changed them. */
   async applySettings(): Promise<void> {
     this.#describeAll();
     const { view } = this.#fabric.shared;
@@ -85,7 +87,7 @@ export class NetPort implements RingDevice {
     await this.publish();
   }
 
-  /** The device was reset, and all that its guest had set is void. */
+  /** The device was reset, so everything that its guest had set is void. */
   async resetSettings(): Promise<void> {
     this.settings.reset();
     await this.applySettings();
@@ -96,7 +98,7 @@ export class NetPort implements RingDevice {
     this.#fabric.shared.count(control, COUNTER_REFUSED);
   }
 
-  /** The virtqueue number of the control queue, if that runs. */
+  /** The virtqueue number of the control queue, or null if it does not run. */
   get controlQueue(): number | null {
     const control = [...this.rings.all()].find(({ role }) => role === 'control');
     return control === undefined || control.pins === null ? null : control.queue;
@@ -106,7 +108,7 @@ export class NetPort implements RingDevice {
     writeNetRing(this.#fabric.shared, ring, this.#ringSettings);
   }
 
-  /** Whatever was set through a control queue before was set by another driver. */
+  /** A control queue that starts afresh has a new driver. Earlier settings were another's. */
   async onFreshStart({ role }: Ring): Promise<void> {
     if (role === 'control') await this.resetSettings();
   }
@@ -122,8 +124,8 @@ export class NetPort implements RingDevice {
   }
 
   /**
-   * In place of `open`. The records of the port and of its rings are in the shared state already;
-   * what of them cannot go on is taken out.
+   * Replaces `open`. The records of the port and its rings are in the shared state already; what
+   * cannot continue is removed from them.
    */
   restore(state: NetPortState, setupOf: SetupOf): void {
     this.mtu = state.mtu;
@@ -134,7 +136,7 @@ export class NetPort implements RingDevice {
     this.#writeReceiveQueues();
   }
 
-  /** What processors have to know of the port, as far as it knows that itself. */
+  /** What the port itself knows of what processors have to know. */
   view(): FunctionView {
     const port = { port: this.#place.port, isUp: this.#receiveQueues().length > 0 };
     return { port, translations: [], wires: [], ...this.rings.view() };
@@ -164,7 +166,7 @@ export class NetPort implements RingDevice {
   #receiveQueues(): number[] {
     if (!this.#isLinkUp) return [];
     const rings = [...this.rings.all()];
-    // Without a control queue it is the front-end that enables those that the guest uses.
+    // Without a control queue, the front-end enables exactly the queues that the guest uses.
     const pairs = this.controlQueue === null ? Infinity : this.settings.queuePairs;
     return enabledReceiveQueues(rings, pairs);
   }
@@ -179,7 +181,7 @@ export class NetPort implements RingDevice {
   }
 }
 
-/** virtio-net's numbering (5.1.2), where there is no control queue: even queues receive. */
+/** virtio-net's numbering without a control queue (5.1.2): even queues receive. */
 export function pairRole(queue: number): RingRole {
   return queue % 2 === 1 ? 'transmit' : 'receive';
 }

@@ -13,7 +13,7 @@ async function start(processors: number): Promise<void> {
 }
 afterEach(() => lab.close());
 
-/** Sends one frame; returns who heard it. */
+/** Sends one frame and returns who received it. */
 async function reach(from: number, to: string, source = lab.mac(from)): Promise<number[]> {
   const received = () => guests.map((_, number) => lab.counter(number, 'rx.packets'));
   const before = received();
@@ -36,7 +36,7 @@ async function leave(number: number): Promise<void> {
 }
 
 describe.each([1, 2])("a VF's own address, with %i processors", (processors) => {
-  it('is not in the table before its guest is there, and after it is gone', async () => {
+  it('is not in the table before its guest connects, or after it has gone', async () => {
     await start(processors);
     expect(owner(1)).toEqual(['vf1 static']);
     await leave(1);
@@ -48,10 +48,10 @@ describe.each([1, 2])("a VF's own address, with %i processors", (processors) => 
     expect(lab.drops(0)).toEqual({});
   });
 
-  it('moves to where it is used while its guest is away, and comes back with it', async () => {
+  it('moves to where it is used while its guest is away, and returns with the guest', async () => {
     await start(processors);
     await leave(1);
-    await reach(2, BROADCAST, lab.mac(1)); // the VM runs behind another port now
+    await reach(2, BROADCAST, lab.mac(1)); // the VM now runs behind another port
     expect(owner(1)).toEqual(['vf2 learned']);
     expect(await reach(0, lab.mac(1))).toEqual([2]);
     await reach(3, BROADCAST, lab.mac(1)); // and moves on
@@ -61,7 +61,7 @@ describe.each([1, 2])("a VF's own address, with %i processors", (processors) => 
     expect(await reach(0, lab.mac(1))).toEqual([1]);
   });
 
-  it('cannot be taken while its guest is there', async () => {
+  it('cannot be taken over while its guest is there', async () => {
     await start(processors);
     for (let i = 0; i < 3; i++) await reach(2, BROADCAST, lab.mac(1));
     expect(owner(1)).toEqual(['vf1 static']);
@@ -72,7 +72,7 @@ describe.each([1, 2])("a VF's own address, with %i processors", (processors) => 
     await start(processors);
     await lab.nic.setVf('vf1', { linkState: 'disable' });
     expect(owner(1)).toEqual([]);
-    await reach(2, BROADCAST, lab.mac(1)); // a bond of the guest fails over
+    await reach(2, BROADCAST, lab.mac(1)); // a bond in the guest fails over
     expect(await reach(0, lab.mac(1))).toEqual([2]);
     await lab.nic.setVf('vf1', { linkState: 'enable' });
     expect(await reach(0, lab.mac(1))).toEqual([1]);
@@ -80,7 +80,7 @@ describe.each([1, 2])("a VF's own address, with %i processors", (processors) => 
     expect(await reach(0, lab.mac(1))).toEqual([1]);
   });
 
-  it('of a trunk comes back in each of its VLANs', async () => {
+  it('of a trunk returns in each of its VLANs', async () => {
     await start(processors);
     await lab.nic.setVf('vf0', { vlan: { access: 10 } });
     await lab.nic.setVf('vf2', { vlan: { access: 10 } });
@@ -103,7 +103,7 @@ describe.each([1, 2])("a VF's own address, with %i processors", (processors) => 
     expect(await reach(0, old)).toEqual([1, 2, 3]);
   });
 
-  it('survives its processor', async () => {
+  it('survives the death of a processor', async () => {
     await start(processors);
     const fault = lab.next('fault', 3);
     await lab.nic.injectTrap('vf3', 1);

@@ -1,7 +1,7 @@
 import { PORT_RECEIVE_COUNT, PORT_RECEIVE_QUEUES } from '../../../layout/port.ts';
 import type { Ring } from '../../virtqueue/ring.ts';
 
-/** Those that take frames, among the first `pairs`. */
+/** The receive queues that take frames, among the first `pairs` pairs. */
 export function enabledReceiveQueues(rings: Iterable<Ring>, pairs: number): number[] {
   return [...rings]
     .filter(({ role, queue, cycle }) => {
@@ -11,14 +11,14 @@ export function enabledReceiveQueues(rings: Iterable<Ring>, pairs: number): numb
     .sort((a, b) => a - b);
 }
 
-/** Lists a port's receive queues for the switch. `record`: of its VF, in bytes. */
+/** Lists a port's receive queues for the switch. `record`: byte offset of the port's record. */
 export function writeReceiveQueues(
   view: DataView,
   record: number,
   queues: readonly number[],
   count: number,
 ): void {
-  // Never more counted than listed: the count shrinks before the list changes and grows after.
+  // The count never exceeds the list: it shrinks before the list changes, and grows after.
   const before = view.getUint32(record + PORT_RECEIVE_COUNT, true);
   view.setUint32(record + PORT_RECEIVE_COUNT, Math.min(before, queues.length), true);
   queues.forEach((queue, index) => {

@@ -1,4 +1,4 @@
-// What the negotiated features of a network device mean for its rings (virtio 1.3, 5.1).
+// How the negotiated features of a network device affect its rings (virtio 1.3, 5.1).
 
 import {
   NET_HEADER_SIZE,
@@ -68,8 +68,8 @@ const GUEST_OFFLOADS = [
 ] as const;
 
 /**
- * 5.1.2: the number of the control queue, behind all others that the driver can have. A front-end
- * that keeps this queue for itself never names a ring of that number.
+ * The number of the control queue, which comes after all others that the driver can have (5.1.2). A
+ * front-end that serves this queue itself never names a ring with that number.
  */
 export function controlQueueOf(features: bigint, queuePairs: number): number | null {
   if (!hasFeature(features, VIRTIO_NET_F_CTRL_VQ)) return null;
@@ -79,7 +79,7 @@ export function controlQueueOf(features: bigint, queuePairs: number): number | n
 
 /**
  * The OFFLOAD bits of a ring: what a transmit ring's guest may leave undone (HOST_ features, CSUM),
- * what a receive ring's guest takes undone (GUEST_ features).
+ * or what a receive ring's guest accepts undone (GUEST_ features).
  */
 function ringOffloads(features: bigint, isTransmit: boolean): number {
   const bits: readonly (readonly [number, number])[] = isTransmit ? HOST_OFFLOADS : GUEST_OFFLOADS;
@@ -87,8 +87,8 @@ function ringOffloads(features: bigint, isTransmit: boolean): number {
 }
 
 /**
- * RING_F_GRO for a receive ring whose guest takes TCP's super-frames, else 0: what is joined
- * for it would only have to be cut again.
+ * RING_F_GRO for a receive ring whose guest accepts TCP super-frames, else 0, because joined frames
+ * would only have to be cut again.
  */
 export function groFlag(features: bigint): number {
   const offloads = ringOffloads(features, false);
@@ -97,8 +97,8 @@ export function groFlag(features: bigint): number {
 }
 
 /**
- * 5.1.6: num_buffers is there with VERSION_1 or MRG_RXBUF, room for a hash with HASH_REPORT,
- * whoever has the control queue and whether or not hashes were asked for.
+ * Header size (5.1.6). num_buffers is present with VERSION_1 or MRG_RXBUF, and room for a hash with
+ * HASH_REPORT, whether or not hashes were requested, and no matter who serves the control queue.
  */
 export function headerSize(features: bigint): number {
   if (hasFeature(features, VIRTIO_NET_F_HASH_REPORT)) return NET_HEADER_SIZE_HASH;
@@ -109,13 +109,13 @@ export function headerSize(features: bigint): number {
 
 export interface NetRingSettings {
   guest: ControlSettings;
-  /** Whether frames are joined (GRO), where the guest takes super-frames. */
+  /** Whether frames are joined (GRO), if the guest accepts super-frames. */
   hasGro: boolean;
-  /** What the guest takes for its MTU, if it negotiates one. */
+  /** The MTU that the guest is told, if it negotiates one. */
   mtu: number;
 }
 
-/** Writes what a network device means by a ring into its record; again when a setting changes. */
+/** Writes a network device's fields of a ring record. Called again when a setting changes. */
 export function writeNetRing(shared: SharedState, ring: Ring, settings: NetRingSettings): void {
   const { guest, hasGro, mtu } = settings;
   const set = (field: number, value: number) => shared.setRingField(ring.number, field, value);
@@ -130,7 +130,7 @@ export function writeNetRing(shared: SharedState, ring: Ring, settings: NetRingS
   const isLimited = isReceive && hasFeature(features, VIRTIO_NET_F_MTU);
   set(RING_MTU, isLimited ? mtu : 0);
   if (ring.role === 'control') return;
-  // With one of them 0, each packet is worth an interrupt (5.1.6.5.9.1).
+  // If either is 0, each packet causes an interrupt (5.1.6.5.9.1).
   const { packets, microseconds } = guest.coalescingOf(ring.queue);
   set(RING_DEFER_MICROSECONDS, microseconds);
   set(RING_DEFER_PACKETS, microseconds === 0 ? 0 : packets);

@@ -1,4 +1,4 @@
-// A VF as its users see it.
+// The public types of a VF.
 
 import type { EventOf } from '../../events.ts';
 import type {
@@ -20,7 +20,7 @@ export interface VfStats {
   tx: TxStats;
   rx: RxStats;
   queues: QueueStats[];
-  /** Left out where the guest never used one. */
+  /** Absent if the guest never used a control queue. */
   control?: ControlStats;
 }
 
@@ -31,20 +31,21 @@ export interface VfInfo extends VfConfig {
   processor: number;
   features: string[];
   rings: RingInfo[];
+  /** Guest memory that the front-end has shared. */
   memoryBytes: number;
-  /** What the link state comes to, with the uplinks as they are. */
+  /** The effective link state, given the current uplinks. */
   link: Link;
-  /** What of the configuration the VMM has not been given, and why. */
+  /** The part of the configuration that the VMM has not been given, and why. */
   pending?: string;
-  /** The MTU that the VMM tells its guest, where it is not that of the VF. */
+  /** The MTU that the VMM tells its guest, if it differs from the VF's. */
   vmmMtu?: number;
-  /** Its processor is being replaced, and why: its rings are attached again in a moment. */
+  /** Why its processor is being replaced. Its rings will be attached again in a moment. */
   recovering?: string;
   lastFault?: string;
 }
 
 /**
- * What happens where a VMM attaches, and to the link of the VF: by its configuration or with the
+ * Events where a VMM attaches, and of the VF's link, which changes by configuration or with the
  * uplinks.
  */
 export type VfEvents = {
@@ -56,10 +57,10 @@ export type VfEvents = {
 
 export type VfEmit = (...event: EventOf<VfEvents>) => void;
 
-/** What the VMM of a VF makes of a new form of it. */
+/** How the VMM of a VF relates to a changed configuration. */
 export interface VmmAtHand {
   isAttached: boolean;
-  /** It has been given just this already. */
+  /** It has been given exactly this configuration already. */
   isSuited: boolean;
   /** What it cannot be given while it runs, in words. */
   heldBack: string | undefined;

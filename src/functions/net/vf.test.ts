@@ -39,7 +39,7 @@ describe('a VF', () => {
     expect(seen).toEqual(['connect', 'ready', 'disconnect']);
   });
 
-  it('tells a few of the requests that it refuses, and of the others how many', async () => {
+  it('reports a few refused requests individually, and counts the others', async () => {
     const COUNT = 500;
     const told: string[] = [];
     lab.nic.on('fault', ({ reason }) => told.push(reason));
@@ -59,7 +59,7 @@ describe('a VF', () => {
     expect(told.length).toBeLessThan(COUNT / 5);
   });
 
-  it('turns a second front-end away while it has one', async () => {
+  it('turns away a second front-end while it has one', async () => {
     const guest = await lab.connect(0);
     for (let tries = 0; tries < 3; tries++) await FrontEnd.connect(lab.socket(0)).closed;
     expect(state()).toBe('ready');
@@ -67,10 +67,10 @@ describe('a VF', () => {
     expect(seen).toEqual(['connect', 'ready']);
   });
 
-  it('takes the next front-end over that comes while the last one goes', async () => {
+  it('accepts the next front-end if it arrives while the last one leaves', async () => {
     for (let round = 0; round < 10; round++) {
       const guest = await lab.connect(0, { seed: round });
-      // Both reach the NIC in one batch of events, whichever it looks at first.
+      // Both reach the NIC in one batch of events, in either order.
       const gone = lab.next('disconnect', 0);
       const back = lab.next('connect', 0);
       guest.close();
@@ -84,7 +84,7 @@ describe('a VF', () => {
     expect(state()).toBe('down');
   });
 
-  it('is faulted by a ring that breaks, and ready again after a reset', async () => {
+  it('is faulted when a ring breaks, and ready again after a reset', async () => {
     const guest = await lab.connect(0, { isRaw: true });
     const fault = lab.next('fault', 0);
     guest.queues.ring(1).availIndex = 5000;
@@ -102,7 +102,7 @@ describe('a VF', () => {
     expect(seen).toEqual(['connect', 'ready', 'fault', 'reset', 'ready']);
   });
 
-  it('is faulted by a request that it refuses, until the rings run all the same', async () => {
+  it('is faulted when it refuses a request, until the rings run anyway', async () => {
     const frontEnd = FrontEnd.connect(lab.socket(0));
     const guest = await MockGuest.negotiate(frontEnd);
     const fault = lab.next('fault', 0);

@@ -33,7 +33,7 @@ import { NetPort, type NetPortState, pairRole } from './net-port.ts';
 import { controlQueueOf } from './ring-features.ts';
 import type { VfEmit, VfEvents, VfInfo, VfStats, VmmAtHand } from './types.ts';
 
-/** A VF as data: with it, another one can be made that goes on in its place. */
+/** A VF as data, from which a successor can be created that continues in its place. */
 export interface VfState {
   config: VfConfig;
   number: number;
@@ -51,7 +51,7 @@ function isLinkUp(state: LinkState, hasUplink: boolean): boolean {
   return state === 'enable' || (state === 'auto' && hasUplink);
 }
 
-/** What a NIC gives a VF. */
+/** What a NIC assigns to a VF. */
 export interface VfPlace extends PortPlace {
   hasUplink: boolean;
   descriptorQuota(): number;
@@ -146,7 +146,9 @@ export class Vf implements Device, SwitchPort {
     return this.#attachment.session;
   }
 
-  /** Takes the VF's place in the switch and opens its socket. Throws an OperatorError. */
+  /**
+   * Takes the VF's place in the switch and opens its socket. Throws an OperatorError if that fails.
+   */
   async open(): Promise<void> {
     this.#port.open();
     initVlans(this.#fabric, this.port, this.#config.vlan);
@@ -171,17 +173,17 @@ export class Vf implements Device, SwitchPort {
     };
   }
 
-  /** In place of `open`: goes on where a VF was saved. Processors learn of it when they start. */
+  /** Replaces `open`: continues a saved VF. Processors learn about it when they start. */
   restore(state: VfState, now: number): void {
     this.#hasUplink = state.hasUplink;
     this.#isLinkUp = state.isLinkUp;
     this.#grants.restore(state.grants);
     this.#attachment.restore(state.attachment, now, this.#config);
-    // The rings and their session share what was said of each.
+    // The rings and their session share the setup of each ring.
     this.#port.restore(state.net, (queue) => this.#session?.knownSetup(queue));
   }
 
-  /** All that it holds is another one's, which is made from what this one saves. */
+  /** Everything it holds now belongs to a successor, which is created from what this one saved. */
   async handOver(): Promise<void> {
     await everyStep(`hand over VF ${this.name}`, [
       () => this.#attachment.handOver(),
@@ -213,9 +215,9 @@ export class Vf implements Device, SwitchPort {
   }
 
   /**
-   * "How many queues" means pairs to front-ends that know what a network device is (QEMU's netdev,
-   * virtio-user), and virtqueues to those that take any device as it is: these read its
-   * configuration space.
+   * The answer to "how many queues". Front-ends that know network devices (QEMU's netdev,
+   * virtio-user) mean pairs. Those that pass on any device mean virtqueues; they are the ones that
+   * read the configuration space.
    */
   queueCount(readsConfig: boolean): number {
     if (!readsConfig) return this.queuePairs;
@@ -232,13 +234,15 @@ export class Vf implements Device, SwitchPort {
     });
   }
 
-  /** Beyond the MTU of the VF, frames would be lost for their length. */
+  /**
+   * Sets the MTU that the VMM tells its guest. Frames longer than the VF's own MTU would be lost.
+   */
   setMtu(mtu: number, isAnswered: boolean): void {
     this.#grants.vmmMtu = mtu;
     this.#port.mtu = mtu;
     if (mtu === this.mtu) return;
     const reason = `the VMM tells its guest an MTU of ${mtu}, and the VF has ${this.mtu}: make them equal`;
-    // A front-end that asks for no answer has decided already.
+    // A front-end that wants no answer has already decided.
     if (mtu > this.mtu && isAnswered) throw new Refusal(reason);
     this.#attachment.warn(reason);
   }
@@ -251,7 +255,7 @@ export class Vf implements Device, SwitchPort {
     this.#port.settings.forgetQueue(queue);
   }
 
-  /** What the VMM at hand, or one that will come back, makes of a changed configuration. */
+  /** What a changed configuration means for the VMM that is attached or will come back. */
   vmmFor(config: VfConfig): VmmAtHand {
     const held = this.#grants.held(this.#session, config);
     const heldBack = `its VMM keeps ${held.join(' and ')} until it is started anew`;
@@ -263,8 +267,8 @@ export class Vf implements Device, SwitchPort {
   }
 
   /**
-   * What changes in place: MAC, VLANs, link state, GRO, and the trust in unsealed memory; for the
-   * next VMM also what it is offered.
+   * Applies what can change in place: MAC, VLANs, link state, GRO, and trust in unsealed memory. If
+   * no VMM is attached, also what the next one is offered.
    */
   async change(config: VfConfig): Promise<void> {
     const { mac, vlan } = this.#config;
@@ -272,7 +276,7 @@ export class Vf implements Device, SwitchPort {
     const hasNewVlans = vlanText(config.vlan) !== vlanText(vlan);
     this.#config = config;
     if (this.#session === null) this.#grants.settle(config);
-    // First it has no address at all: a ring that starts meanwhile must not claim the old one.
+    // First the VF has no address, so that a ring that starts meanwhile cannot claim the old one.
     if (isNewMac || hasNewVlans) await this.#setOwnAddress(0n);
     if (hasNewVlans) await changeVlans(this.#fabric, this, vlan, config.vlan);
     else if (isNewMac) await forgetPort(this.#fabric, this);
@@ -282,7 +286,10 @@ export class Vf implements Device, SwitchPort {
     await this.#updateLink();
   }
 
-  /** Whether any uplink is up; with none configured, the NIC counts as having one. */
+  /**
+   * Sets whether any uplink is up. A NIC without configured uplinks counts as having one that is
+   * up.
+   */
   follow(hasUplink: boolean): Promise<void> {
     this.#hasUplink = hasUplink;
     return this.#updateLink();
@@ -350,7 +357,7 @@ export class Vf implements Device, SwitchPort {
     return { name, mac, ...states, ...sums, queues, ...(control && { control }) };
   }
 
-  /** The switch first, then the guest: a carrier that comes up must not meet a port still down. */
+  /** The switch first, then the guest: when the guest sees a carrier, the port must be up. */
   #updateLink(): Promise<void> {
     const isUp = isLinkUp(this.#config.linkState, this.#hasUplink);
     if (isUp === this.#isLinkUp) return this.#linkChange;
@@ -360,7 +367,7 @@ export class Vf implements Device, SwitchPort {
       this.#session?.notifyConfigChange();
       this.#emit(isUp ? 'link-up' : 'link-down', { vf: this.name });
     };
-    // One that failed does not keep the next from being carried out.
+    // A change that failed must not prevent the next one.
     this.#linkChange = this.#linkChange.then(change, change);
     return this.#linkChange;
   }
@@ -380,7 +387,7 @@ export class Vf implements Device, SwitchPort {
     this.#port.mtu = this.mtu;
   }
 
-  /** What happened at the attachment happened to this VF. */
+  /** Reports what happened at the attachment as an event of this VF. */
   #tell(...[name, detail]: AttachmentEvent): void {
     this.#emit(...([name, { vf: this.name, ...detail }] as EventOf<VfEvents>));
   }

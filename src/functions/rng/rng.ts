@@ -21,10 +21,10 @@ import { ringInfos } from '../ring-info.ts';
 import type { FunctionEmit, FunctionInfo } from '../types.ts';
 import type { RngConfig } from './config.ts';
 
-/** 5.4.2: its one virtqueue. */
+/** The only virtqueue (5.4.2). */
 const REQUEST_QUEUE = 0;
 
-/** 5.4.3: it has no feature bits of its own. */
+/** This device type has no feature bits (5.4.3), only the general ones. */
 const FEATURES = {
   VERSION_1: virtio.VIRTIO_F_VERSION_1,
   INDIRECT_DESC: virtio.VIRTIO_F_INDIRECT_DESC,
@@ -48,8 +48,8 @@ export interface RngState {
 }
 
 /**
- * An entropy device (virtio 1.3, 5.4): its driver posts buffers, and gets them back with random
- * bytes from the kernel. A buffer may come back in part (5.4.6.1): ANSWER_SIZE_MAX bytes at most.
+ * An entropy device (virtio 1.3, 5.4). Its driver posts buffers and gets them back with random
+ * bytes from the kernel. A buffer may be filled in part (5.4.6.1): ANSWER_SIZE_MAX bytes at most.
  */
 export class Rng implements Device, RingDevice, NicFunction {
   readonly number: number;
@@ -114,14 +114,14 @@ export class Rng implements Device, RingDevice, NicFunction {
     };
   }
 
-  /** In place of `open`. */
+  /** Replaces `open`. */
   restore(state: RngState, now: number): void {
     this.#attachment.restore(state.attachment, now, this.config);
     const setupOf = (queue: number) => this.#attachment.session?.knownSetup(queue);
     this.rings.restore(state.rings, setupOf);
   }
 
-  /** All that it holds is another one's, which is made from what this one saves. */
+  /** Everything it holds now belongs to a successor, which is created from what this one saved. */
   async handOver(): Promise<void> {
     await this.#attachment.handOver();
     this.rings.handOver();
@@ -132,7 +132,7 @@ export class Rng implements Device, RingDevice, NicFunction {
   }
 
   offeredFeatures({ hasChannel = true }: FrontEndTraits): bigint {
-    // Nobody could be asked about I/O virtual addresses without a channel.
+    // Without a back-end channel, the front-end cannot be asked about I/O virtual addresses.
     return hasChannel ? OFFERED : OFFERED & ~ONLY_WITH_CHANNEL;
   }
 
@@ -160,9 +160,9 @@ export class Rng implements Device, RingDevice, NicFunction {
     this.#fabric.shared.setRingField(ring.number, RING_FLAGS, ringFlags(ring.features));
   }
 
-  /** A request: a chain of writable buffers, with room for so many bytes. */
+  /** A request: a chain of writable buffers with room for `room` bytes. */
   async onRequest(bytes: Uint8Array | null, room: number): Promise<Uint8Array> {
-    // 5.4.6.1: the driver has no business with buffers to be read. They come back as they are.
+    // The driver must not post readable buffers (5.4.6.1). They are returned unchanged.
     if (bytes === null || bytes.length > 0 || room === 0) {
       this.#fabric.shared.count(this.ringBlock.first + REQUEST_QUEUE, COUNTER_REFUSED);
       return new Uint8Array(0);
