@@ -55,10 +55,7 @@ export { forgetPort, learn, lookup, setStatic } from './switch/fdb';
 export { configureAgeing } from './switch/fdb-set';
 export { setPort } from './switch/ports';
 
-/**
- * The hash of layout/ that this build was made from. The host refuses any other (see
- * scripts/build).
- */
+/** The hash of layout/ in this build. The host refuses any other (see scripts/build). */
 // @ts-expect-error: injected by the build (asc --use)
 export const layoutHash: u32 = LAYOUT_HASH;
 
@@ -123,8 +120,7 @@ export function unparkRings(first: u32, count: u32): void {
 export function turn(whom: u32): u32 {
   const now = batch();
   if (now.state != BATCH_NONE) {
-    // The resumed batch has taken its time, so it is a turn by itself, whatever else there is to
-    // do.
+    // The resumed batch took its time: it is a turn by itself, whatever else there is to do.
     if (!resumeFrames()) return TURN_WORKED | now.waitsFor;
     renewDetours();
     leaveRing();

@@ -5,7 +5,7 @@
 //                                         └► miss: the host maps a slot, the turn resumes
 //
 // Safety: an address that translates lies in a memory region of that same function. The host only
-// enters windows that it mapped from the function's own regions, and `low … low + size` are the
+// adds windows that it mapped from the function's own regions, and `low … low + size` are the
 // bounds of the window.
 
 import { DROP_BUFFER_ADDRESS, DROP_WINDOW_EXHAUSTED } from '../../layout/counters';

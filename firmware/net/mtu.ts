@@ -1,4 +1,4 @@
-// 5.1.4.1: a guest that negotiated an MTU gets no longer packet. VLAN tags do not count.
+// 5.1.4.1: a guest that negotiated an MTU never gets a longer packet. VLAN tags do not count.
 import { FRAME_SIZE_MIN } from '../../layout/limits';
 import { OFFLOAD_UFO } from '../../layout/virtqueue';
 import { Frame, frameAt, headerLength, OFFLOAD_LONG, OFFLOAD_TUNNEL } from '../headers/frame';

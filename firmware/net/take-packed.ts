@@ -1,4 +1,4 @@
-// Takes frames from a packed transmit ring, where availability is a flag of each descriptor.
+// Takes frames from a packed transmit ring, where each descriptor says whether it is available.
 import {
   BATCH_MAX,
   CHAIN_LENGTH_MAX,

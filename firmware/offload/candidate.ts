@@ -103,7 +103,7 @@ export function mayBegin(): bool {
   return isPlain && (flagsAt(header, l4) & TCP_ENDS) == 0;
 }
 
-/** Whether the current frame has the same addresses and ports as another, and like headers. */
+/** Whether the current frame has the IP version, addresses and ports of another. */
 export function isSameFlow(other: u32, otherL3: u32, otherL4: u32, otherIsV6: bool): bool {
   if (load<u32>(header + l4) != load<u32>(other + otherL4) || isV6 != otherIsV6) return false;
   const a = header + l3;

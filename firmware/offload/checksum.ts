@@ -9,8 +9,8 @@ export function sumBytes(address: u32, length: u32): u64 {
   const end = address + length;
   let sum: u64 = 0;
   if (length >= 64) {
-    // Each lane grows by at most 4 × 2 × 65535 per step: it would overflow after 2^32 / 2^19 steps
-    // of 64 bytes, and a frame has 2^16 bytes.
+    // Each lane grows by at most 4 × 2 × 65535 per step, so 2^32 / 2^19 steps of 64 bytes would
+    // overflow it; a frame has 2^16 bytes.
     let lanes = i32x4.splat(0);
     const last = end - 64;
     while (at <= last) {

@@ -58,7 +58,7 @@ export function openSegments(frame: Frame): void {
   }
 }
 
-/** A bijection of the counter: values repeat late and are hard to predict (RFC 7739, 3.5). */
+/** A bijection of the counter, so that values repeat late but are scattered (RFC 7739, 3.5). */
 function nextFragmentId(): u32 {
   fragmentsMade += 1;
   let mixed = (fragmentsMade & 0x0fffffff) | processorBits;

@@ -72,7 +72,7 @@ import { availableCount, availableHead } from '../virtqueue/split';
 
 /**
  * The visit of a turn. The ring is parked in any case: either the host has it now, or its guest
- * will kick. A kick leads to the next visit, and so does the host from time to time.
+ * will kick. A kick leads to the next visit; the host also asks for one from time to time.
  */
 export function serveRequests(ringNumber: u32): u32 {
   const view = viewAt(ringNumber);

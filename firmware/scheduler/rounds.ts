@@ -9,7 +9,7 @@
 // The cost of such detours is recorded: after DETOUR_COST_MAX, a ring has had its turn in this
 // round.
 //
-// Opening a window costs the host as much as a whole turn, so a function gets one per round: after
+// Mapping a window costs the host as much as a whole turn, so a function gets one per round: after
 // a miss, each of its rings is skipped once, and the next one to be served is the ring after it.
 import {
   DETOUR_COST_MAX,

@@ -127,7 +127,7 @@ function settle(home: u32, tag: u64, port: u32): bool {
 
 /**
  * Takes a way of the home set from a port that has at least two more of them than `port`. Otherwise
- * a port could keep an address from being learned by filling its home set on purpose.
+ * a port could fill the home set of an address on purpose to keep it from being learned.
  */
 function displace(home: u32, tag: u64, port: u32): bool {
   const own = waysOf(home, port);

@@ -10,7 +10,7 @@ import { stamp, stampOf } from './fdb-set';
 
 let reportedAt: u32 = 0;
 
-/** An address of another port was a source at `port`. Called before its stamp is renewed. */
+/** Another port's address was seen as a source at `port`. Called before its stamp is renewed. */
 export function noteElsewhere(set: u32, way: u32, port: u32, target: u64): void {
   if (!isGroup(target) || portRecordAt(port).isUplink == 0) return;
   const now = registers().nowSeconds;
