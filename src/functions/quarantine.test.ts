@@ -58,7 +58,7 @@ it('starts over after half an hour of calm, or when the operator changes the VF'
   expect(heard).toHaveLength(5);
 });
 
-it('continues after restore, on the new clock', () => {
+it('continues after a restore, by the clock of its new owner', () => {
   trap(TRAPS_MAX);
   const state = quarantine.save(400);
   const other = new Quarantine(() => undefined);

@@ -57,8 +57,8 @@ export class PinAllocator {
   }
 
   /**
-   * Whether this much more leaves the guests their share. To be asked for rings that are not a
-   * guest's.
+   * Whether guests keep their share if this much more is allocated. Asked for what is not a guest's
+   * ring.
    */
   hasRoomBeside(lengthBytes: number): boolean {
     return this.usedCells * PIN_CELL_SIZE + lengthBytes <= PINS_SIZE - GUEST_PINS_MIN;

@@ -6,7 +6,7 @@ import type { RingBlock } from '../state/ring-numbers.ts';
 import type { WireSettings } from '../wires/wires.ts';
 import type { Message, RingPins, RingRole } from './mailbox.ts';
 
-/** A running ring, as far as processors have to know it. */
+/** What processors have to know about a running ring. */
 export interface RingView {
   readonly ring: number;
   /** The processor that owns it. A receive ring is attached to all others, too. */

@@ -63,7 +63,7 @@ const LOCKED_MICROSECONDS = 50;
 /** Exchanges between two polls for uplink events while busy. Each poll is a system call. */
 const UPLINK_EXCHANGES = 16;
 
-/** Firmware calls per turn: the firmware is called again after each wait. */
+/** Limit of firmware calls per turn. The firmware is called again after each wait. */
 const CALLS_PER_TURN_MAX = 8;
 const TURN_WAITS = TURN_MISSED | TURN_LENT | TURN_LOCKED;
 

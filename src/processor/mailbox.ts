@@ -54,7 +54,7 @@ export type Message =
       owner: number;
       pins: RingPins;
       state: number;
-      /** A ring that is not a receive ring belongs to the one processor it is attached to. */
+      /** Any ring but a receive ring belongs to the one processor it is attached to. */
       role: RingRole;
       /** This processor requests the translations of the buffers that its guest posts. */
       looksAhead: boolean;

@@ -129,7 +129,7 @@ describe('a receiver’s miss', () => {
     expect(deliver(7)).toBe(false);
   });
 
-  it('drops the rest of a batch that takes too long, whoever the receivers are', () => {
+  it('drops the rest of a batch that takes too long, for all its receivers', () => {
     const windows = BATCH_MICROSECONDS / WINDOW_MICROSECONDS;
     for (let owner = 0; owner <= windows; owner++) {
       miss(owner);

@@ -16,7 +16,7 @@ import { threadCpuMicroseconds } from '../os/cpu-time.ts';
 /** CPU time of one batch, counted from its first wait, while other rings wait to send. */
 const BATCH_MICROSECONDS_MAX = 1500;
 
-/** The same while no other ring waits: messages to the processor wait, too. */
+/** The same while no other ring waits. Limited because messages to the processor wait, too. */
 const LONE_BATCH_MICROSECONDS_MAX = 20_000;
 
 /**

@@ -11,7 +11,7 @@ const SPIN_MAX = 240;
 /**
  * After t µs of work, the processor may spin for t / SPIN_SHARE, at most SPIN_BUSY_MAX. A gap in
  * heavy traffic means that the guest lost its core for a moment. If the switch slept then, the
- * guest's ring would fill up before it is awake again.
+ * guest's ring would fill up while it wakes.
  */
 const SPIN_SHARE = 20;
 const SPIN_BUSY_MAX = 1000;
@@ -19,7 +19,7 @@ const SPIN_BUSY_MAX = 1000;
 const CONTEST_LOOK = 10;
 /** Until a positive check is repeated. The kernel's own threads are gone after that time. */
 const CONTEST_CONFIRM = 5;
-/** Score at which recent checks make a core contested, and where the score ends. */
+/** Score of recent checks at which a core counts as contested, and the highest score. */
 const CONTESTED_SCORE = 2;
 const CONTEST_SCORE_MAX = 4;
 /**

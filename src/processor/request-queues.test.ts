@@ -161,7 +161,7 @@ describe('a look at the request queues', () => {
     expect(reports).toEqual([]);
   });
 
-  it('counts a missing window as a request, and limits a guest to so many per period', () => {
+  it('counts a missing window as a request in the limit per period', () => {
     firmware.windows = 9;
     attach(1, 10_000);
     for (let looks = 0; looks < 40; looks++) look();
@@ -186,7 +186,7 @@ describe('a look at the request queues', () => {
     expect(reports).toMatchObject([{ kind: 'ring-fault', ring: RING }]);
   });
 
-  it('comes once in so many rounds, whether the guest has kicked or not', () => {
+  it('happens once in 64 rounds, whether or not the guest has kicked', () => {
     attach(1, 0);
     turn();
     firmware.waiting.set(RING, 1);
@@ -199,7 +199,7 @@ describe('a look at the request queues', () => {
     expect(firmware.taken.get(RING)).toBe(1);
   });
 
-  it('comes soon for a guest that has kicked, and costs nothing for those that have not', () => {
+  it('happens soon for a guest that has kicked, and costs nothing for the others', () => {
     attach(255, 0);
     turn();
     const asking = RING + 17;

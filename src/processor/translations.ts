@@ -76,8 +76,8 @@ export class Translations {
 
   /**
    * Called after messages, before sleep, and now and then while there is work. Looks at ring after
-   * ring, as far as one look may walk. The next look starts with the following ring, and comes back
-   * to where this one stopped.
+   * ring, within the budget of one look. The next look starts with the following ring, and comes
+   * back to where this one stopped.
    */
   lookAhead(): void {
     const count = this.#rings.length;

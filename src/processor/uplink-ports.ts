@@ -32,7 +32,7 @@ export class UplinkPorts {
   readonly #firmware: Firmware;
   readonly #waiter: KickWaiter;
   readonly #onLost: (port: number, reason: string) => void;
-  /** A used index does not change, because the waiter's token is derived from it. */
+  /** An index does not change while in use, because the waiter's token is derived from it. */
   readonly #places: (Attached | null)[] = [];
   /** The same ports without gaps, for the loop. */
   #ports: Attached[] = [];

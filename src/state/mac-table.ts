@@ -102,7 +102,8 @@ function formatMac(address: bigint): string {
 }
 
 /**
- * Sets a port's own address (VLAN << 48 | MAC; 0: none). The switch has it while the port receives.
+ * Sets a port's own address (VLAN << 48 | MAC; 0: none). It is in the MAC table while the port
+ * receives.
  */
 export function writeOwnAddress(shared: SharedState, port: number, address: bigint): void {
   shared.view.setBigUint64(shared.portOffset(port) + PORT_MAC, address, true);

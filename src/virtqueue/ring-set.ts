@@ -250,8 +250,7 @@ export class RingSet {
     ring.cycle.to(isEnabled ? 'enabled' : 'disabled');
     const state = RING_STATE_NUMBERS[ring.cycle.state];
     this.#fabric.shared.setRingField(ring.number, RING_STATE, state);
-    // Unpublish before disabling and publish after enabling, so that no frame meets a half-enabled
-    // ring.
+    // Leave the switch before disabling, enter it after enabling: no frame meets a ring in between.
     if (!isEnabled) await this.#device.publish();
     await this.#fabric.broadcast({ kind: 'set-ring-state', ring: ring.number, state });
     if (isEnabled) await this.#device.publish();

@@ -42,7 +42,7 @@ describe('a change that the current VMM cannot be given', () => {
     ['queue pairs', { queuePairs: 1 }, /keeps 2 queue pairs until/],
     ['a larger MTU', { mtu: 1500 }, /keeps an MTU of 9000 until/],
   ];
-  it.each(cases)('%s: is told, its session goes on, and may come back', async (_, change, held) => {
+  it.each(cases)('%s: is reported, the session continues and returns', async (_, change, held) => {
     let [first, second] = await start();
     const events: string[] = [];
     lab.nic.on('disconnect', ({ vf }) => events.push(vf));
@@ -75,7 +75,7 @@ describe('a change that the current VMM cannot be given', () => {
     expect(events).toEqual(['vf0']);
   });
 
-  it('does not exist if the VMM can take it: the NIC makes it reconnect', async () => {
+  it('does not occur if the VMM can take the change: the NIC makes it reconnect', async () => {
     await start();
     const gone = lab.next('disconnect', 0);
     await lab.nic.setVf('vf0', { mtu: 9100 });

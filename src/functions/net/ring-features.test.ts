@@ -23,7 +23,7 @@ describe('features of a network device', () => {
     { features: [VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_HOST_TSO4], flag: 0 },
     { features: [VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO4], flag: RING_F_GRO },
     { features: [VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO6], flag: RING_F_GRO },
-  ])('join frames only for a guest that accepts super-frames: $features', (one) => {
+  ])('enable GRO only for a guest that accepts super-frames: $features', (one) => {
     expect(groFlag(one.features.reduce((sum, number) => sum | bit(number), 0n))).toBe(one.flag);
   });
 
