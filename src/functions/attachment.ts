@@ -178,7 +178,7 @@ export class Attachment {
     const { rings } = this.#device;
     for (const queue of rings.queues()) {
       await rings.fault(queue, reason);
-      this.session?.signalRingError(queue);
+      this.session?.rings.signalError(queue);
     }
     this.fault(reason);
   }
@@ -217,7 +217,7 @@ export class Attachment {
   }
 
   #tellRingFault(queue: number, reason: string): void {
-    this.session?.signalRingError(queue);
+    this.session?.rings.signalError(queue);
     this.fault(reason, queue);
   }
 

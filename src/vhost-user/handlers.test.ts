@@ -36,6 +36,8 @@ const OFFERED = (1n << 32n) | 1n;
 
 /** A session that notes what is done to it, in order. */
 class FakeSession {
+  /** One object stands for both: the session and its rings. */
+  readonly rings = this;
   readonly log: string[] = [];
   readonly memory = new GuestMemory(() => false);
   readonly running = new Set<number>();
@@ -98,17 +100,17 @@ class FakeSession {
     this.log.push('start all');
   }
 
-  async stopRing(queue: number): Promise<number> {
+  async stop(queue: number): Promise<number> {
     this.log.push(`stop ${queue}`);
     this.running.delete(queue);
     return 7;
   }
 
-  async stopRingsWithin(): Promise<void> {
+  async stopWithin(): Promise<void> {
     this.log.push('stop within');
   }
 
-  async withRingsStopped(change: () => Promise<void>): Promise<void> {
+  async withAllStopped(change: () => Promise<void>): Promise<void> {
     this.log.push('stop all');
     await change();
     this.log.push('start all');

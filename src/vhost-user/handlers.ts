@@ -70,7 +70,7 @@ export async function setMemoryTable(session: Session, message: Message): Promis
     throw new Refusal(`${count} regions in ${message.payload.length} bytes`);
   }
   let refusal: Refusal | null = null;
-  await session.withRingsStopped(async () => {
+  await session.rings.withAllStopped(async () => {
     const old = session.memory.takeAll();
     session.iommu.flush(); // translations name memory that may lie elsewhere now
     for (let index = 0; index < count && refusal === null; index++) {
@@ -117,7 +117,7 @@ export async function setVringSize(session: Session, message: Message): Promise<
   if (setup === null) return;
   setup.size = number;
   setup.hasSize = true;
-  await session.review(index);
+  await session.rings.review(index);
 }
 
 export async function setVringAddress(session: Session, message: Message): Promise<undefined> {
@@ -133,7 +133,7 @@ export async function setVringAddress(session: Session, message: Message): Promi
   );
   if (setup === null) return;
   setup.addresses = { descriptors, avail, used };
-  await session.startWhenComplete(address.index);
+  await session.rings.startWhenComplete(address.index);
 }
 
 export async function setVringBase(session: Session, message: Message): Promise<undefined> {
@@ -141,12 +141,12 @@ export async function setVringBase(session: Session, message: Message): Promise<
   const setup = stoppedSetup(session, index, ({ base }) => base === number);
   if (setup === null) return;
   setup.base = number;
-  await session.review(index);
+  await session.rings.review(index);
 }
 
 export async function getVringBase(session: Session, message: Message): Promise<Uint8Array> {
   const { index } = readVringState(message.payload);
-  const place = await session.stopRing(index);
+  const place = await session.rings.stop(index);
   return writeVringState(index, baseOf(place, session.features));
 }
 
@@ -154,16 +154,16 @@ export async function setVringKick(session: Session, message: Message): Promise<
   const { queue, signal } = takeSignal(session, message, ['eventfd']);
   if (signal === null)
     throw new Refusal('a ring without a kick descriptor would have to be polled for ever');
-  if (session.device.rings.isRunning(queue)) await session.stopRing(queue);
-  const setup = session.setup(queue);
+  if (session.device.rings.isRunning(queue)) await session.rings.stop(queue);
+  const setup = session.rings.setup(queue);
   closePeerFd(setup.kickFd);
   setup.kickFd = signal.fd;
-  await session.startWhenComplete(queue);
+  await session.rings.startWhenComplete(queue);
 }
 
 export async function setVringCall(session: Session, message: Message): Promise<undefined> {
   const { queue, signal } = takeSignal(session, message);
-  const setup = session.setup(queue);
+  const setup = session.rings.setup(queue);
   const old = setup.call;
   setup.call = signal;
   await session.device.rings.setCall(queue, signal, old);
@@ -172,7 +172,7 @@ export async function setVringCall(session: Session, message: Message): Promise<
 
 export function setVringError(session: Session, message: Message): undefined {
   const { queue, signal } = takeSignal(session, message);
-  const setup = session.setup(queue);
+  const setup = session.rings.setup(queue);
   closeSignal(setup.error);
   setup.error = signal;
 }
@@ -180,7 +180,7 @@ export function setVringError(session: Session, message: Message): undefined {
 export async function setVringEnable(session: Session, message: Message): Promise<undefined> {
   const { index, number } = readVringState(message.payload);
   if (number > 1) throw new Refusal(`enable ${number}`);
-  session.setup(index).isEnabled = number === 1;
+  session.rings.setup(index).isEnabled = number === 1;
   await session.device.rings.setEnabled(index, number === 1);
 }
 
@@ -208,9 +208,9 @@ export function setBackendRequestFd(session: Session, message: Message): undefin
 export async function changeIotlb(session: Session, message: Message): Promise<undefined> {
   if (!session.isBehindIommu) throw new Refusal('ACCESS_PLATFORM was not negotiated');
   const iotlb = readIotlb(message.payload);
-  if (iotlb.type === IotlbType.INVALIDATE) await session.stopRingsWithin(iotlb);
+  if (iotlb.type === IotlbType.INVALIDATE) await session.rings.stopWithin(iotlb);
   await session.iommu.change(iotlb);
-  await session.startComplete();
+  await session.rings.startComplete();
 }
 
 export function getConfig(session: Session, message: Message): Uint8Array {
@@ -253,7 +253,7 @@ function stoppedSetup(
   queue: number,
   isSame: (setup: RingSetup) => boolean,
 ): RingSetup | null {
-  const setup = session.setup(queue);
+  const setup = session.rings.setup(queue);
   if (!session.device.rings.isRunning(queue)) return setup;
   if (isSame(setup)) return null;
   throw new Refusal(`ring ${queue} is running`);
@@ -273,7 +273,7 @@ function takeSignal(
   const value = readU64(message.payload);
   if (value > BigInt(VRING_FD_INDEX_MASK | VRING_FD_NONE)) throw new Refusal(`ring ${value}`);
   const queue = Number(value) & VRING_FD_INDEX_MASK;
-  session.setup(queue);
+  session.rings.setup(queue);
   const isNone = (Number(value) & VRING_FD_NONE) !== 0;
   if (isNone !== (message.fds.length === 0)) throw new Refusal('descriptor and flag disagree');
   if (isNone) return { queue, signal: null };

@@ -9,8 +9,8 @@ export function reviewRings(session: Session): Promise<void> {
   return session.inTurn(async () => {
     for (const queue of device.startProblem === null ? [] : device.rings.queues()) {
       if (!device.rings.isRunning(queue) || device.rings.state(queue) === 'faulted') continue;
-      session.setup(queue).base = await device.rings.stop(queue, true);
+      session.rings.setup(queue).base = await device.rings.stop(queue, true);
     }
-    if (session.state !== 'closed') await session.startAgain();
+    if (session.state !== 'closed') await session.rings.startAgain();
   });
 }

@@ -308,7 +308,12 @@ describe('a session', () => {
     await frontEnd.send('RESET_DEVICE');
     expect(heard).toEqual(['reset']);
     expect(session.state).toBe('negotiated');
-    expect(session.setup(0)).toMatchObject({ base: 0, kickFd: -1, isEnabled: false, size: 256 });
+    expect(session.rings.setup(0)).toMatchObject({
+      base: 0,
+      kickFd: -1,
+      isEnabled: false,
+      size: 256,
+    });
     expect(session.memory.regions).toHaveLength(memory.regions.length);
     await sendFd('SET_VRING_KICK', 0);
     expect(rings.log.at(-1)).toBe('start 0 at 0');

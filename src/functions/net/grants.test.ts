@@ -113,7 +113,7 @@ describe('what a VMM was given', () => {
   const session = {
     features: (1n << BigInt(VIRTIO_NET_F_HOST_TSO4)) | (1n << BigInt(VIRTIO_NET_F_MTU)),
     keepsConfigSpace: true,
-    knownQueues: new Set([0, 1, 2, 3]),
+    rings: { known: new Set([0, 1, 2, 3]) },
     wasAsked: true,
   } as unknown as Session;
 

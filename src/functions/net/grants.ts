@@ -166,10 +166,11 @@ function termsOf(config: VfConfig, grant: Grant | null): Terms {
 }
 
 function grantOf(session: Session, terms: Terms, vmmMtu: number): Grant {
-  const { features, keepsConfigSpace, knownQueues } = session;
+  const { features, keepsConfigSpace } = session;
+  const { known } = session.rings;
   const controlQueue = controlQueueOf(features & offeredFeatures(terms), terms.queuePairs);
-  const hasControl = controlQueue !== null && knownQueues.has(controlQueue);
-  const pairs = [...knownQueues]
+  const hasControl = controlQueue !== null && known.has(controlQueue);
+  const pairs = [...known]
     .filter((queue) => queue !== controlQueue)
     .map((queue) => Math.floor(queue / 2) + 1);
   const isMtuTold = !keepsConfigSpace && hasFeature(features, VIRTIO_NET_F_MTU);

@@ -180,7 +180,7 @@ export class Vf implements Device, SwitchPort {
     this.#grants.restore(state.grants);
     this.#attachment.restore(state.attachment, now, this.#config);
     // The rings and their session share the setup of each ring.
-    this.#port.restore(state.net, (queue) => this.#session?.knownSetup(queue));
+    this.#port.restore(state.net, (queue) => this.#session?.rings.knownSetup(queue));
   }
 
   /** Everything it holds now belongs to a successor, which is created from what this one saved. */

@@ -117,7 +117,7 @@ export class Rng implements Device, RingDevice, NicFunction {
   /** Replaces `open`. */
   restore(state: RngState, now: number): void {
     this.#attachment.restore(state.attachment, now, this.config);
-    const setupOf = (queue: number) => this.#attachment.session?.knownSetup(queue);
+    const setupOf = (queue: number) => this.#attachment.session?.rings.knownSetup(queue);
     this.rings.restore(state.rings, setupOf);
   }
 
