@@ -1,9 +1,5 @@
-import { EventEmitter } from 'node:events';
-import { VLAN_ANY } from '../../layout/switch.ts';
-import { everyStep, type Failure, guarded, inBackground, onFailure } from '../background.ts';
-import { applyActions } from '../config/apply-actions.ts';
-import { actionText, diffConfig, diffUplink, diffVf, withVmm } from '../config/diff.ts';
-import { withAdded } from '../config/reload.ts';
+import { everyStep, inBackground } from '../background.ts';
+import { actionText, diffUplink, diffVf } from '../config/diff.ts';
 import type { Action, NicConfig } from '../config/types.ts';
 import {
   checkNewUplink,
@@ -15,34 +11,23 @@ import {
   completeVf,
 } from '../config/validate.ts';
 import { asOperatorError, operatorError } from '../errors.ts';
-import type { EventOf } from '../events.ts';
 import type { VfInfo } from '../functions/net/types.ts';
 import type { Vf } from '../functions/net/vf.ts';
 import type { FunctionInfo } from '../functions/types.ts';
 import { monotonicSeconds } from '../os/clock.ts';
-import { acquirePoller, type Poller, releasePoller } from '../os/poller.ts';
-import { checkAddressSpace, mappingBudget, takeProcessorMappings } from '../processor/budgets.ts';
+import { checkAddressSpace } from '../processor/budgets.ts';
 import type { NicFunction } from '../processor/fabric.ts';
 import { ProcessorSet } from '../processor/processor-set.ts';
-import { RateLimit, withHeldBack } from '../rate-limit.ts';
-import { readMacTable } from '../state/mac-table.ts';
 import type { Uplink } from '../uplinks/running-uplink.ts';
 import type { UplinkInfo } from '../uplinks/types.ts';
 import { ChangeQueue, nameIn } from './change-queue.ts';
+import { Configuration } from './configuration.ts';
+import { EventHub } from './event-hub.ts';
+import { readFdb } from './fdb.ts';
 import { createKinds, eachKind, type Kinds } from './kinds.ts';
+import { Leases } from './leases.ts';
 import { Places } from './places.ts';
-import type {
-  FdbEntry,
-  Nic,
-  NicEventName,
-  NicEvents,
-  NicListener,
-  NicState,
-  NicStats,
-} from './types.ts';
-
-/** Mistakes of ours come in swarms, too: the first few say what there is to know. */
-const FAILURE_LIMIT = { burst: 16, seconds: 10 };
+import type { FdbEntry, Nic, NicEventName, NicListener, NicState, NicStats } from './types.ts';
 
 /** Builds a NIC from a configuration and opens it: every socket listens when this resolves. */
 export async function createNic(input: unknown): Promise<Nic> {
@@ -78,56 +63,58 @@ export async function restoreNic(state: NicState): Promise<Nic> {
 
 /** One NIC: its processors, its VFs, and one change at a time. */
 class SoftwareNic implements Nic {
-  readonly #settings: NicState['settings'];
-  /** What its processors take of the mappings of this process. */
-  readonly #mappings: number;
-  readonly #poller: Poller;
-  readonly #events = new EventEmitter();
+  readonly name: string;
+  readonly #leases: Leases;
+  readonly #events: EventHub;
   readonly #processors: ProcessorSet;
   readonly #kinds: Kinds;
+  readonly #configuration: Configuration;
   readonly #startSeconds = monotonicSeconds();
-  /** What the configuration file said when it was last applied. */
-  #fileConfig: NicConfig;
   readonly #changes = new ChangeQueue({
-    onOverdue: (reason) => this.#emit('change-overdue', { nic: this.name, reason }),
+    onOverdue: (reason) => this.#events.emit('change-overdue', { nic: this.name, reason }),
   });
-  readonly #failureLimit = new RateLimit({ ...FAILURE_LIMIT, now: monotonicSeconds });
-  readonly #stopListening = onFailure((failure) => this.#tellFailure(failure));
 
-  /** `sharedFd`: what the processors of another NIC have shared. */
+  /** `sharedFd`: what the processors of another NIC have shared. If it throws, nothing is left. */
   constructor(settings: NicState['settings'], fileConfig: NicConfig, sharedFd?: number) {
-    this.#mappings = takeProcessorMappings(settings.processors);
-    this.#poller = acquirePoller();
-    this.#settings = settings;
-    this.#fileConfig = fileConfig;
-    this.#processors = new ProcessorSet(
-      { ...settings, sharedFd },
-      {
-        functions: () => this.#all(),
-        onUplinkLost: (port, reason) => this.#kinds.uplinks.onLost(port, reason),
-        onUplinkLoop: (port, other) => this.#kinds.uplinks.onLoop(port, other),
-        onBroken: (reason) => this.#emit('internal-error', { nic: this.name, reason }),
-      },
-    );
-    const around = {
-      fabric: this.#processors,
-      places: new Places(this.#processors),
-      poller: this.#poller,
-      functionCount: () => this.#kinds.vfs.size + this.#kinds.rngs.size,
-    };
-    this.#kinds = createKinds(around, {
-      onVf: (...event) => this.#emit(...event),
-      onFunction: (event) => this.#emit('function', event),
-      onUplinks: () => this.#followUplinks(),
-      onUplink: (...event) => {
-        this.#emit(...event);
-        inBackground('tell the VFs of the uplinks', this.#followUplinks());
-      },
+    this.name = settings.name;
+    this.#leases = new Leases(settings.processors);
+    this.#events = new EventHub(settings.name);
+    try {
+      this.#processors = this.#createProcessors({ ...settings, sharedFd });
+      this.#kinds = this.#createKinds();
+      const saved = { settings, fileConfig };
+      this.#configuration = new Configuration(saved, this.#kinds, this.#processors);
+    } catch (error) {
+      this.#release();
+      throw error;
+    }
+  }
+
+  #createProcessors(settings: ConstructorParameters<typeof ProcessorSet>[0]): ProcessorSet {
+    return new ProcessorSet(settings, {
+      functions: () => this.#all(),
+      onUplinkLost: (port, reason) => this.#kinds.uplinks.onLost(port, reason),
+      onUplinkLoop: (port, other) => this.#kinds.uplinks.onLoop(port, other),
+      onBroken: (reason) => this.#events.emit('internal-error', { nic: this.name, reason }),
     });
   }
 
-  get name(): string {
-    return this.#settings.name;
+  #createKinds(): Kinds {
+    const around = {
+      fabric: this.#processors,
+      places: new Places(this.#processors),
+      poller: this.#leases.poller,
+      functionCount: () => this.#kinds.vfs.size + this.#kinds.rngs.size,
+    };
+    return createKinds(around, {
+      onVf: (...event) => this.#events.emit(...event),
+      onFunction: (event) => this.#events.emit('function', event),
+      onUplinks: () => this.#followUplinks(),
+      onUplink: (...event) => {
+        this.#events.emit(...event);
+        inBackground('tell the VFs of the uplinks', this.#followUplinks());
+      },
+    });
   }
 
   async open(config: NicConfig): Promise<void> {
@@ -185,8 +172,7 @@ class SoftwareNic implements Nic {
       const wanted = { ...running, ...completeChanges(input) };
       checkRoomFor(wanted, this.config());
       this.#find(name).quarantine.forgive();
-      const action = diffVf(running, wanted);
-      if (action !== undefined) await this.#carryOut([this.#fit(action)]);
+      await this.#configuration.change(diffVf(running, wanted));
       return this.vf(name);
     });
   }
@@ -219,37 +205,28 @@ class SoftwareNic implements Nic {
     return this.#changes.run(`change uplink ${name}`, async () => {
       const running = this.#findUplink(name).config;
       const wanted = completeUplink({ ...running, ...changes, name, type: running.type });
-      const action = diffUplink(running, wanted);
-      if (action !== undefined) await this.#carryOut([action]);
+      await this.#configuration.change(diffUplink(running, wanted));
       return this.uplink(name);
     });
   }
 
   apply(input: unknown, options: { dryRun?: boolean } = {}): Promise<Action[]> {
-    return this.#changes.run('apply a configuration', async () => {
-      const wanted = completeNic(input);
-      const actions = diffConfig(this.config(), wanted).map((one) => this.#fit(one));
-      if (options.dryRun === true) return actions;
-      this.#fileConfig = wanted;
-      await this.#carryOut(actions);
-      return actions;
-    });
+    return this.#changes.run('apply a configuration', () =>
+      this.#configuration.apply(input, options),
+    );
   }
 
   reload(read: () => unknown): Promise<void> {
     return this.#changes.run('apply the configuration file', async () => {
       try {
-        const file = completeNic(read());
-        const wanted = completeNic(withAdded(file, this.#fileConfig, this.config()));
-        const actions = diffConfig(this.config(), wanted).map((one) => this.#fit(one));
-        this.#fileConfig = file;
-        await this.#carryOut(actions);
-        this.#emit('config-applied', { nic: this.name, changes: actions.map(actionText) });
+        const actions = await this.#configuration.applyFile(read());
+        const changes = actions.map(actionText);
+        this.#events.emit('config-applied', { nic: this.name, changes });
       } catch (error) {
         const known = asOperatorError(error);
         if (known === undefined) throw error;
         const reason = [known, ...known.also].map(({ message }) => message).join('; ');
-        this.#emit('config-refused', { nic: this.name, reason });
+        this.#events.emit('config-refused', { nic: this.name, reason });
       }
     });
   }
@@ -267,31 +244,18 @@ class SoftwareNic implements Nic {
 
   fdb(): FdbEntry[] {
     const ports = [...this.#kinds.vfs.all(), ...this.#kinds.uplinks.all()];
-    const names = new Map(ports.map(({ port, name }) => [port, name]));
-    const { shared } = this.#processors;
-    const entries = readMacTable(shared.view, monotonicSeconds(), this.#settings.macAgeSeconds);
-    // Frames for a port that is down are flooded, whatever was learned there.
-    return entries
-      .filter(({ port }) => shared.isReceiving(port))
-      .map(({ port, vlan, ...entry }) => ({
-        ...entry,
-        ...(vlan === 0 ? {} : { vlan: vlan === VLAN_ANY ? 'trunk' : vlan }),
-        vf: names.get(port) ?? `#${port}`,
-      }));
+    return readFdb(this.#processors.shared, ports, this.#configuration.settings.macAgeSeconds);
   }
 
   config(): NicConfig {
-    const { vfs, uplinks, rngs } = this.#kinds;
-    const lists = { vfs: vfs.configs(), uplinks: uplinks.configs(), rngs: rngs.configs() };
-    // A copy: whoever changes it to apply it must not change what it is compared with.
-    return structuredClone({ ...this.#settings, ...lists });
+    return this.#configuration.current();
   }
 
   save(): NicState {
     const now = performance.now();
     const { vfs, uplinks, rngs } = this.#kinds;
     return {
-      ...structuredClone({ settings: this.#settings, fileConfig: this.#fileConfig }),
+      ...this.#configuration.save(),
       sharedFd: this.#processors.shared.fd,
       ...{ vfs: vfs.save(now), uplinks: uplinks.save(now), rngs: rngs.save(now) },
     };
@@ -342,26 +306,8 @@ class SoftwareNic implements Nic {
   }
 
   #release(): void {
-    mappingBudget().give(this.#mappings);
-    releasePoller();
-    this.#stopListening();
-  }
-
-  /** An action as the VMM of its VF, if there is one, lets it be. */
-  #fit(action: Action): Action {
-    if (action.type !== 'replace-vf') return action;
-    const vf = this.#find(action.name);
-    return withVmm(action, vf.vmmFor(action.vf));
-  }
-
-  #carryOut(actions: readonly Action[]): Promise<void> {
-    return applyActions(actions, {
-      ...this.#kinds,
-      setNic: ({ macAgeSeconds }) => {
-        this.#settings.macAgeSeconds = macAgeSeconds;
-        return this.#processors.broadcast({ kind: 'set-mac-age', seconds: macAgeSeconds });
-      },
-    });
+    this.#leases.release();
+    this.#events.close();
   }
 
   #find(name: string): Vf {
@@ -380,19 +326,5 @@ class SoftwareNic implements Nic {
   async #followUplinks(): Promise<void> {
     const hasUplink = this.#kinds.uplinks.isAnyUp;
     await Promise.all(this.#kinds.vfs.all().map((vf) => vf.follow(hasUplink)));
-  }
-
-  #tellFailure({ what, error }: Failure): void {
-    const heldBack = this.#failureLimit.admit();
-    if (heldBack === null) return;
-    const reason = withHeldBack(`cannot ${what}: ${error.message}`, heldBack);
-    this.#emit('internal-error', { nic: this.name, reason });
-  }
-
-  #emit(...[event, detail]: EventOf<NicEvents>): void {
-    // Each for itself: the listeners are not ours.
-    for (const listener of this.#events.listeners(event)) {
-      guarded(`tell a listener of "${event}"`, () => listener(detail));
-    }
   }
 }

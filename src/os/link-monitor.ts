@@ -26,11 +26,16 @@ export class LinkMonitor {
     scratch.view.setUint32(0, AF_NETLINK, true);
     scratch.view.setUint32(4, 0, true);
     scratch.view.setUint32(8, RTMGRP_LINK, true);
-    checked('bind', c.bind(this.#fd, scratch.address, 12));
-    poller.add(this.#fd, () => {
-      this.#drain();
-      onChange();
-    });
+    try {
+      checked('bind', c.bind(this.#fd, scratch.address, 12));
+      poller.add(this.#fd, () => {
+        this.#drain();
+        onChange();
+      });
+    } catch (error) {
+      c.close(this.#fd);
+      throw error;
+    }
   }
 
   close(): void {

@@ -7,6 +7,7 @@ import {
   EPOLLIN,
   EPOLLOUT,
 } from './constants.ts';
+import { closeFd } from './descriptor.ts';
 import { controlEpoll, EPOLL_EVENT_DATA, EPOLL_EVENT_SIZE } from './epoll.ts';
 import { createEventFd, drainEventFd, raiseEventFd } from './event-fd.ts';
 import { c } from './libc.ts';
@@ -23,9 +24,9 @@ type Listener = (events: number) => void;
  * its results are passed to the listeners on the loop. Level-triggered.
  */
 export class Poller {
-  readonly #epoll = checked('epoll_create1', c.epollCreate(EPOLL_CLOEXEC));
-  readonly #wake = createEventFd();
   readonly #events = new LinearMemory(65536);
+  readonly #epoll: number;
+  readonly #wake: number;
   readonly #view = new DataView(this.#events.buffer);
   readonly #listeners = new Map<number, Listener>();
   /** How often in a row the listener of a descriptor has thrown. */
@@ -33,7 +34,17 @@ export class Poller {
   #isClosed = false;
 
   constructor() {
-    controlEpoll(this.#epoll, EPOLL_CTL_ADD, this.#wake, EPOLLIN);
+    this.#epoll = checked('epoll_create1', c.epollCreate(EPOLL_CLOEXEC));
+    let wake = -1;
+    try {
+      wake = createEventFd();
+      controlEpoll(this.#epoll, EPOLL_CTL_ADD, wake, EPOLLIN);
+    } catch (error) {
+      closeFd(wake);
+      c.close(this.#epoll);
+      throw error;
+    }
+    this.#wake = wake;
     process.once('exit', this.#leave);
     this.#wait();
   }

@@ -94,11 +94,17 @@ export class Processor implements ProcessorHandle {
       pulse: this.#watch.pulse,
       layoutHash: layoutHash(),
     };
-    this.#worker = new Worker(workerUrl(), {
-      workerData: options,
-      name: `heddle/${this.index}`,
-      execArgv: [], // the program's own, such as --input-type, may not fit the worker's file
-    });
+    try {
+      this.#worker = new Worker(workerUrl(), {
+        workerData: options,
+        name: `heddle/${this.index}`,
+        execArgv: [], // the program's own, such as --input-type, may not fit the worker's file
+      });
+    } catch (error) {
+      c.close(this.#wakeFd);
+      inBackground('end the watch of a processor', this.#watch.end());
+      throw error;
+    }
     alive.add(this);
     const loaded = new Promise<void>((settle, fail) => {
       this.#worker.once('message', () => settle());

@@ -46,11 +46,16 @@ export class SharedState {
   readonly #words: Int32Array;
   readonly #counters: BigUint64Array;
 
-  /** `fd`: the memfd of a saved state. */
-  constructor(fd = createMemoryFile('heddle', SHARED_SIZE)) {
-    this.fd = fd;
+  /** `savedFd`: the memfd of a saved state. */
+  constructor(savedFd?: number) {
     const memory = new LinearMemory(SHARED_SIZE);
-    memory.map(0, SHARED_SIZE, this.fd, 0);
+    this.fd = savedFd ?? createMemoryFile('heddle', SHARED_SIZE);
+    try {
+      memory.map(0, SHARED_SIZE, this.fd, 0);
+    } catch (error) {
+      if (savedFd === undefined) c.close(this.fd);
+      throw error;
+    }
     this.view = new DataView(memory.buffer);
     this.#words = new Int32Array(memory.buffer);
     const words = RING_COUNT_MAX * COUNTER_COUNT;

@@ -1,0 +1,84 @@
+import { applyActions } from '../config/apply-actions.ts';
+import { diffConfig, withVmm } from '../config/diff.ts';
+import { withAdded } from '../config/reload.ts';
+import type { Action, NicConfig } from '../config/types.ts';
+import { completeNic } from '../config/validate.ts';
+import type { ProcessorSet } from '../processor/processor-set.ts';
+import type { Kinds } from './kinds.ts';
+import type { NicState } from './types.ts';
+
+/** How a NIC is configured, and how it becomes what another configuration says. */
+export class Configuration {
+  readonly settings: NicState['settings'];
+  /** What the configuration file said when it was last applied. */
+  #file: NicConfig;
+  readonly #kinds: Kinds;
+  readonly #processors: ProcessorSet;
+
+  constructor(
+    { settings, fileConfig }: Pick<NicState, 'settings' | 'fileConfig'>,
+    kinds: Kinds,
+    processors: ProcessorSet,
+  ) {
+    this.settings = settings;
+    this.#file = fileConfig;
+    this.#kinds = kinds;
+    this.#processors = processors;
+  }
+
+  /** A copy: whoever changes it to apply it must not change what it is compared with. */
+  current(): NicConfig {
+    const { vfs, uplinks, rngs } = this.#kinds;
+    const lists = { vfs: vfs.configs(), uplinks: uplinks.configs(), rngs: rngs.configs() };
+    return structuredClone({ ...this.settings, ...lists });
+  }
+
+  save(): Pick<NicState, 'settings' | 'fileConfig'> {
+    return structuredClone({ settings: this.settings, fileConfig: this.#file });
+  }
+
+  async apply(input: unknown, options: { dryRun?: boolean }): Promise<Action[]> {
+    const wanted = completeNic(input);
+    const actions = this.#actionsTo(wanted);
+    if (options.dryRun === true) return actions;
+    this.#file = wanted;
+    await this.#carryOut(actions);
+    return actions;
+  }
+
+  /** Applies a new reading of the file, and keeps what was added since the last one. */
+  async applyFile(input: unknown): Promise<Action[]> {
+    const file = completeNic(input);
+    const wanted = completeNic(withAdded(file, this.#file, this.current()));
+    const actions = this.#actionsTo(wanted);
+    this.#file = file;
+    await this.#carryOut(actions);
+    return actions;
+  }
+
+  /** `action`: on one VF or uplink; undefined if nothing is to be changed. */
+  async change(action: Action | undefined): Promise<void> {
+    if (action !== undefined) await this.#carryOut([this.#fit(action)]);
+  }
+
+  #actionsTo(wanted: NicConfig): Action[] {
+    return diffConfig(this.current(), wanted).map((action) => this.#fit(action));
+  }
+
+  /** Fits an action to the VMM of its VF, if one is attached. */
+  #fit(action: Action): Action {
+    if (action.type !== 'replace-vf') return action;
+    const vf = this.#kinds.vfs.find(action.name);
+    return vf === undefined ? action : withVmm(action, vf.vmmFor(action.vf));
+  }
+
+  #carryOut(actions: readonly Action[]): Promise<void> {
+    return applyActions(actions, {
+      ...this.#kinds,
+      setNic: ({ macAgeSeconds }) => {
+        this.settings.macAgeSeconds = macAgeSeconds;
+        return this.#processors.broadcast({ kind: 'set-mac-age', seconds: macAgeSeconds });
+      },
+    });
+  }
+}

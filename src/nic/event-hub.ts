@@ -1,0 +1,49 @@
+import { EventEmitter } from 'node:events';
+import { type Failure, guarded, onFailure } from '../background.ts';
+import type { EventOf } from '../events.ts';
+import { monotonicSeconds } from '../os/clock.ts';
+import { RateLimit, withHeldBack } from '../rate-limit.ts';
+import type { NicEventName, NicEvents, NicListener } from './types.ts';
+
+/** Bugs of ours come in swarms, too: the first few events say what there is to know. */
+const FAILURE_LIMIT = { burst: 16, seconds: 10 };
+
+/** Passes the events of a NIC to its listeners, among them the bugs of this process. */
+export class EventHub {
+  readonly #nic: string;
+  readonly #events = new EventEmitter();
+  readonly #failureLimit = new RateLimit({ ...FAILURE_LIMIT, now: monotonicSeconds });
+  readonly #stopListening: () => void;
+
+  /** `nic`: its name. To be closed, because it hears of all failures in this process. */
+  constructor(nic: string) {
+    this.#nic = nic;
+    this.#stopListening = onFailure((failure) => this.#tellFailure(failure));
+  }
+
+  on<Name extends NicEventName>(event: Name, listener: NicListener<Name>): void {
+    this.#events.on(event, listener);
+  }
+
+  off<Name extends NicEventName>(event: Name, listener: NicListener<Name>): void {
+    this.#events.off(event, listener);
+  }
+
+  emit(...[event, detail]: EventOf<NicEvents>): void {
+    // One by one, because the listeners are not ours.
+    for (const listener of this.#events.listeners(event)) {
+      guarded(`tell a listener of "${event}"`, () => listener(detail));
+    }
+  }
+
+  close(): void {
+    this.#stopListening();
+  }
+
+  #tellFailure({ what, error }: Failure): void {
+    const heldBack = this.#failureLimit.admit();
+    if (heldBack === null) return;
+    const reason = withHeldBack(`cannot ${what}: ${error.message}`, heldBack);
+    this.emit('internal-error', { nic: this.#nic, reason });
+  }
+}

@@ -1,0 +1,23 @@
+import { VLAN_ANY } from '../../layout/switch.ts';
+import { monotonicSeconds } from '../os/clock.ts';
+import { readMacTable } from '../state/mac-table.ts';
+import type { SharedState } from '../state/shared-state.ts';
+import type { FdbEntry } from './types.ts';
+
+/** What the switch knows of addresses. `ports`: the VFs and uplinks, by whose names it is told. */
+export function readFdb(
+  shared: SharedState,
+  ports: readonly { port: number; name: string }[],
+  macAgeSeconds: number,
+): FdbEntry[] {
+  const names = new Map(ports.map(({ port, name }) => [port, name]));
+  const entries = readMacTable(shared.view, monotonicSeconds(), macAgeSeconds);
+  // Frames for a port that is down are flooded, whatever was learned there.
+  return entries
+    .filter(({ port }) => shared.isReceiving(port))
+    .map(({ port, vlan, ...entry }) => ({
+      ...entry,
+      ...(vlan === 0 ? {} : { vlan: vlan === VLAN_ANY ? 'trunk' : vlan }),
+      vf: names.get(port) ?? `#${port}`,
+    }));
+}

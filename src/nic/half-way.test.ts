@@ -1,0 +1,95 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { openFdCount } from '../../test/support/file-descriptors.ts';
+import { TestNic } from '../../test/support/test-nic.ts';
+import { waitUntil } from '../../test/support/wait-until.ts';
+import { reportFailure } from '../background.ts';
+import { c } from '../os/libc.ts';
+import { mappingBudget } from '../processor/budgets.ts';
+import { ProcessorSet } from '../processor/processor-set.ts';
+import { createNic, restoreNic } from './nic.ts';
+
+// A NIC that cannot be made leaves nothing behind in its process.
+
+let directory: string;
+let before: { fds: number; mappings: number };
+
+beforeAll(async () => {
+  // Some descriptors are opened once per process.
+  await (await TestNic.start()).close();
+  // The last poller closes its own descriptors after it has woken up.
+  for (let last = -1; openFdCount() !== last; await sleep(100)) last = openFdCount();
+});
+
+const held = () => ({ fds: openFdCount(), mappings: mappingBudget().left });
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'heddle-half-'));
+  before = held();
+});
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await waitUntil(
+    () => JSON.stringify(held()) === JSON.stringify(before),
+    () => ({ before, now: held() }),
+  );
+  rmSync(directory, { recursive: true });
+});
+
+/** A failure that no NIC listens to becomes a warning of the process. */
+function expectNoListener(): void {
+  const warn = vi.spyOn(process, 'emitWarning').mockReturnValue(undefined);
+  reportFailure('do it', new Error('no'));
+  expect(warn).toHaveBeenCalledOnce();
+}
+
+function config() {
+  return { name: 'half', vfs: [{ name: 'vf0', socket: join(directory, 'vf.sock') }] };
+}
+
+it('for lack of the shared state of the last one', async () => {
+  const nic = await createNic(config());
+  const state = await nic.handOver();
+  const restoring = restoreNic({ ...state, sharedFd: 99_999 });
+  await expect(restoring).rejects.toThrow('mmap failed: EBADF');
+  expectNoListener();
+  const next = await restoreNic(state);
+  expect(next.vfs()).toHaveLength(1);
+  await next.close();
+});
+
+it('for lack of memory for the shared state', async () => {
+  const map = vi.spyOn(c, 'mmap').mockImplementationOnce(() => c.close(-1));
+  await expect(createNic(config())).rejects.toThrow('mmap failed');
+  map.mockRestore();
+  expectNoListener();
+});
+
+it.each(['epollCreate', 'eventfd', 'epollControl'] as const)(
+  'for lack of a poller: %s fails',
+  async (call) => {
+    vi.spyOn(c, call).mockImplementationOnce(() => c.close(-1));
+    await expect(createNic(config())).rejects.toThrow('failed: EBADF');
+    expectNoListener();
+  },
+);
+
+it('for lack of processors', async () => {
+  vi.spyOn(ProcessorSet.prototype, 'start').mockRejectedValueOnce(new Error('no thread'));
+  await expect(createNic(config())).rejects.toThrow('no thread');
+  expectNoListener();
+});
+
+it('for a socket that is in use, while another function already listens', async () => {
+  const first = await createNic(config());
+  const socket = join(directory, 'rng.sock');
+  const creating = createNic({ ...config(), rngs: [{ name: 'rng0', socket }] });
+  await expect(creating).rejects.toMatchObject({ code: 'HEDDLE_SOCKET_IN_USE' });
+  expect(existsSync(socket)).toBe(false);
+  await first.close();
+  expectNoListener();
+});

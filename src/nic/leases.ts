@@ -1,0 +1,24 @@
+import { acquirePoller, type Poller, releasePoller } from '../os/poller.ts';
+import { mappingBudget, takeProcessorMappings } from '../processor/budgets.ts';
+
+/** What a NIC takes from the resources that all NICs of a process share: all of it, or nothing. */
+export class Leases {
+  readonly poller: Poller;
+  readonly #mappings: number;
+
+  /** Throws an OperatorError if there are too few mappings left. */
+  constructor(processors: number) {
+    this.#mappings = takeProcessorMappings(processors);
+    try {
+      this.poller = acquirePoller();
+    } catch (error) {
+      mappingBudget().give(this.#mappings);
+      throw error;
+    }
+  }
+
+  release(): void {
+    mappingBudget().give(this.#mappings);
+    releasePoller();
+  }
+}
