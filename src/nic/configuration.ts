@@ -77,7 +77,7 @@ export class Configuration {
       ...this.#kinds,
       setNic: ({ macAgeSeconds }) => {
         this.settings.macAgeSeconds = macAgeSeconds;
-        return this.#processors.broadcast({ kind: 'set-mac-age', seconds: macAgeSeconds });
+        return this.#processors.setMacAge(macAgeSeconds);
       },
     });
   }

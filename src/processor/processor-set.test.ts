@@ -11,6 +11,7 @@ import type { RingProblem } from '../state/ring-problem.ts';
 import { DEATHS_MAX, PERIOD_MS } from './death-record.ts';
 import type { FunctionView, RingView } from './function-view.ts';
 import type { Message } from './mailbox.ts';
+import { Processor } from './processor.ts';
 import { ProcessorSet } from './processor-set.ts';
 
 /** A VF as the set sees it. Records the calls. */
@@ -61,6 +62,8 @@ let now: number;
 /** The supervisor's waits before replacements, in ms. */
 let waits: number[];
 let broken: string[];
+/** The MAC age that each new processor was given. */
+let macAges: number[];
 /** Ends the current wait. */
 let endWait: () => void;
 let onWait: () => void;
@@ -76,6 +79,7 @@ beforeEach(async () => {
   now = 0;
   waits = [];
   broken = [];
+  macAges = [];
   endWait = () => undefined;
   onWait = () => endWait();
   const clock = {
@@ -88,7 +92,10 @@ beforeEach(async () => {
       }),
   };
   const settings = { processors: 2, processorCpus: [], macAgeSeconds: 300 };
-  set = new ProcessorSet(settings, owner, clock);
+  set = new ProcessorSet(settings, owner, clock, ({ ...its }, ...rest) => {
+    macAges.push(its.macAgeSeconds);
+    return new Processor(its, ...rest);
+  });
   await set.start();
 });
 
@@ -136,6 +143,15 @@ describe('a set of processors', () => {
     expect(set.shared.counter(ring.number, COUNTER_FAULTS)).toBe(1);
     expect(set.stats().map(({ restarts }) => restarts)).toEqual([0, 1]);
     expect(await set.post(1, { kind: 'set-mac-age', seconds: 10 })).toBe(true);
+    ring.close();
+  });
+
+  it('gives a replacement the MAC age that the others have by now', async () => {
+    const ring = new RingOnProcessor(set.shared, 1);
+    await set.post(1, ring.attach);
+    await set.setMacAge(7);
+    await trap(ring);
+    expect(macAges).toEqual([300, 300, 7]);
     ring.close();
   });
 

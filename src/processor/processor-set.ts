@@ -95,7 +95,7 @@ export class ProcessorSet implements Fabric {
     clock = CLOCK,
     createProcessor: CreateProcessor = createThread,
   ) {
-    this.#settings = settings;
+    this.#settings = { ...settings };
     this.shared = new SharedState(settings.sharedFd);
     this.#owner = owner;
     this.#clock = clock;
@@ -151,6 +151,12 @@ export class ProcessorSet implements Fabric {
 
   async broadcast(message: Message): Promise<void> {
     await Promise.all(this.#processors.map((_, index) => this.post(index, message)));
+  }
+
+  /** How long the switch remembers an address. */
+  setMacAge(seconds: number): Promise<void> {
+    this.#settings.macAgeSeconds = seconds;
+    return this.broadcast({ kind: 'set-mac-age', seconds });
   }
 
   /** Resolves when a dead processor has been replaced, or will not be. */
