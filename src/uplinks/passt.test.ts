@@ -64,6 +64,17 @@ describe('a passt of another version', () => {
   });
 });
 
+test('a passt that does not say its version, while a child of it holds its output, runs too', async () => {
+  const loop = `trap '' TERM; sleep 50 & echo "[$$, $!]" >'${journal}'; wait`;
+  const script = `#!/bin/sh\n[ "$1" = --version ] && { ${loop}; }\nexec sleep 60\n`;
+  writeFileSync(program, script, { mode: 0o755 });
+  source = new PasstSource({ program, mtu: 1400, arguments: [] });
+  await source.start({ onUp: () => undefined, onDown: () => undefined });
+  const [asked, itsChild] = JSON.parse(readFileSync(journal, 'utf8')) as [number, number];
+  process.kill(itsChild, 'SIGKILL');
+  expect(() => process.kill(asked, 0)).toThrow('ESRCH');
+});
+
 describe('stopping does not wait in vain for a passt', () => {
   async function startScript(lines: string[]): Promise<void> {
     const script = ['#!/bin/sh', '[ "$1" = --version ] && exit 0', ...lines].join('\n');

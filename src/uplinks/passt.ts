@@ -245,10 +245,16 @@ function unknownOption(complaint: string): string | null {
 /** Such as `passt 0.0~git20230309.7c7625d`; undefined if the output is unexpected. */
 function askVersion(program: string): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const options = { timeout: VERSION_MILLISECONDS };
-    execFile(program, ['--version'], options, (_error, output) => {
+    const child = execFile(program, ['--version'], (_error, output) => {
+      clearTimeout(timer);
       const line = output.split('\n')[0]?.trim() ?? '';
       resolve(/^passt\b/.test(line) ? line : undefined);
     });
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      // A child of its own may still hold its output, and only the end of that is waited for.
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    }, VERSION_MILLISECONDS);
   });
 }

@@ -18,6 +18,12 @@ import type { PortFile, SourceListener, UplinkSource, Wires } from './uplink.ts'
 
 const RETRY_MILLISECONDS = 1000;
 
+/**
+ * A switch answers within a millisecond. One that is stopped still accepts connections, and would
+ * keep us waiting for as long as it is stopped.
+ */
+const ANSWER_SECONDS_MAX = 5;
+
 // struct request_v3 of vde_switch: magic, version, type u32 each, struct sockaddr_un, description.
 const MAGIC = 0xfeedface;
 const VERSION = 3;
@@ -42,6 +48,7 @@ interface VdeState {
 /** What the switch has not said yet, and who waits for that. */
 interface Answer {
   bytes: Buffer;
+  readonly timer: NodeJS.Timeout;
   resolve(peer: string): void;
   reject(error: Error): void;
 }
@@ -156,7 +163,10 @@ export class VdeSource implements UplinkSource {
   /** Asks for a port; resolves with the path of the switch's own socket for it. */
   #ask(): Promise<string> {
     return new Promise((resolve, reject) => {
-      this.#answer = { bytes: Buffer.alloc(0), resolve, reject };
+      const timer = setTimeout(() => {
+        reject(new Error(`no answer within ${ANSWER_SECONDS_MAX} s`));
+      }, ANSWER_SECONDS_MAX * 1000);
+      this.#answer = { bytes: Buffer.alloc(0), resolve, reject, timer };
       sendMessage(this.#controlFd, newPortRequest(this.#path));
     });
   }
@@ -181,6 +191,11 @@ export class VdeSource implements UplinkSource {
     if (this.#answer.bytes.length < ADDRESS_SIZE) return;
     const path = this.#answer.bytes.subarray(2, ADDRESS_SIZE);
     this.#answer.resolve(path.subarray(0, Math.max(0, path.indexOf(0))).toString());
+    this.#forgetQuestion();
+  }
+
+  #forgetQuestion(): void {
+    clearTimeout(this.#answer?.timer);
     this.#answer = null;
   }
 
@@ -189,7 +204,7 @@ export class VdeSource implements UplinkSource {
     closeFd(this.#controlFd);
     this.#controlFd = -1;
     this.#answer?.reject(new Error('it closed the connection'));
-    this.#answer = null;
+    this.#forgetQuestion();
   }
 
   /** Binds in the switch's directory, as the VDE library does, or else in /tmp. */
