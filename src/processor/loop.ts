@@ -1,4 +1,4 @@
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { COUNTER_KICKS, COUNTER_RECORD_SIZE } from '../../layout/counters.ts';
 import { RING_COUNT_MAX } from '../../layout/limits.ts';
 import {
@@ -14,7 +14,6 @@ import {
   INTERRUPT_ALL,
   INTERRUPT_NOBODY,
   INTERRUPT_RECEIVERS,
-  PROCESSOR_DOORBELL,
   PROCESSOR_RECORD_SIZE,
   PROCESSOR_SLOTS,
   REGISTER_CURRENT_RING,
@@ -36,7 +35,7 @@ import { Windows } from '../memory/windows.ts';
 import { elapsedMicroseconds, monotonicMicroseconds, monotonicWholeSeconds } from '../os/clock.ts';
 import { Load } from '../os/load.ts';
 import { nap, sleepPrecisely } from '../os/nap.ts';
-import { freeLocks, isFatal, markFaulted } from '../state/last-will.ts';
+import { freeLocks, markFaulted } from '../state/last-will.ts';
 import { Pulse } from '../watchdog/pulse.ts';
 import { AddressSpace } from './address-space.ts';
 import { Calls } from './calls.ts';
@@ -44,8 +43,9 @@ import { Countdown } from './countdown.ts';
 import { DeferredInterrupts } from './deferred-interrupts.ts';
 import { publishFigures } from './figures.ts';
 import { type Firmware, loadFirmware } from './firmware.ts';
+import { Inbox } from './inbox.ts';
 import { KickWaiter } from './kick-waiter.ts';
-import { type Envelope, failureOf, type ProcessorOptions, type Report } from './mailbox.ts';
+import type { ProcessorOptions, Report } from './mailbox.ts';
 import { MessageHandler } from './message-handler.ts';
 import { Misses } from './misses.ts';
 import { NAP_MICROSECONDS, Pace } from './pace.ts';
@@ -67,9 +67,6 @@ const UPLINK_EXCHANGES = 16;
 const CALLS_PER_TURN_MAX = 8;
 const TURN_WAITS = TURN_MISSED | TURN_LENT | TURN_LOCKED;
 
-/** Messages taken between two turns, so that the rings get their time however many are posted. */
-const MESSAGES_PER_ROUND = 8;
-
 /** The life of a network processor: messages, turn, windows, interrupts, pace. */
 export class ProcessorLoop {
   readonly #port: MessagePort;
@@ -77,7 +74,7 @@ export class ProcessorLoop {
   readonly #windows: Windows;
   readonly #misses: Misses;
   readonly #translations: Translations;
-  readonly #handler: MessageHandler;
+  readonly #inbox: Inbox;
   readonly #waiter: KickWaiter;
   readonly #load = new Load();
   readonly #pace: Pace;
@@ -94,16 +91,11 @@ export class ProcessorLoop {
   readonly #faults: Uint32Array;
   readonly #index: number;
   readonly #record: Int32Array;
-  readonly #doorbellAt = PROCESSOR_DOORBELL / 4;
   readonly #clockCountdown = new Countdown(CLOCK_TURNS);
   readonly #uplinkCountdown = new Countdown(UPLINK_EXCHANGES);
-  #seenDoorbell = 0;
   #turns = 0;
   #sleeps = 0;
-  #isStopped = false;
   #isMidBatch = false;
-  /** Messages that are answered once the windows of departed guests are unmapped. */
-  readonly #late: number[] = [];
 
   constructor(options: ProcessorOptions, port: MessagePort) {
     this.#port = port;
@@ -145,7 +137,7 @@ export class ProcessorLoop {
       call: (ring) => this.#calls.raise(ring),
       report: (report) => this.#report(report),
     });
-    this.#handler = new MessageHandler({
+    const handler = new MessageHandler({
       space: this.#space,
       firmware: this.#firmware,
       windows: this.#windows,
@@ -166,6 +158,10 @@ export class ProcessorLoop {
     this.#record[PROCESSOR_SLOTS / 4] = SLOT_COUNT_MAX;
     this.#pulse = new Pulse(options.pulse);
     this.#pulse.begin(memory.base + REGISTERS_BASE + REGISTER_CURRENT_RING);
+    this.#inbox = new Inbox({
+      ...{ port, handler, record: this.#record, windows: this.#windows, pulse: this.#pulse },
+      report: (report) => this.#report(report),
+    });
     this.#report({ kind: 'started' });
   }
 
@@ -188,7 +184,7 @@ export class ProcessorLoop {
   #loop(): void {
     sleepPrecisely();
     this.#updateClock();
-    while (!this.#isStopped) {
+    while (!this.#inbox.isStopped) {
       if (!this.#isMidBatch) this.#lookAround();
       const flags = this.#uplinks.count === 0 ? this.#turn(this.#whom()) : this.#exchange();
       if ((flags & TURN_WORKED) !== 0) {
@@ -202,16 +198,9 @@ export class ProcessorLoop {
 
   /** Between two turns, while no batch waits. */
   #lookAround(): void {
-    if (this.#hasMessages()) this.#takeMessages();
+    if (this.#inbox.hasMessages) this.#takeMessages();
     if (this.#requestQueues.count !== 0) this.#requestQueues.look();
-    if (this.#windows.hasLeftovers) this.#sweep();
-  }
-
-  /** In small steps, because a guest's windows may hold a million pages. */
-  #sweep(): void {
-    this.#windows.sweep();
-    if (this.#windows.hasLeftovers) return;
-    for (const id of this.#late.splice(0)) this.#report({ kind: 'done', id, result: true });
+    if (this.#windows.hasLeftovers) this.#inbox.sweep();
   }
 
   #whom(): number {
@@ -291,26 +280,7 @@ export class ProcessorLoop {
 
   #takeMessages(): void {
     this.#interruptRest(); // before messages change the rings
-    const doorbell = Atomics.load(this.#record, this.#doorbellAt);
-    for (let taken = 0; taken < MESSAGES_PER_ROUND; taken++) {
-      const received = receiveMessageOnPort(this.#port);
-      if (received === undefined) {
-        this.#seenDoorbell = doorbell; // unless updated, it brings us back for the rest
-        break;
-      }
-      const { id, message } = received.message as Envelope;
-      if (message.kind === 'stop') this.#isStopped = true;
-      this.#pulse.beat(); // there may be many messages, and each may map much memory
-      try {
-        const result = this.#handler.handle(message);
-        const isLate = message.kind === 'set-memory' && this.#windows.hasLeftovers;
-        if (isLate) this.#late.push(id);
-        else this.#report({ kind: 'done', id, result });
-      } catch (error) {
-        if (isFatal(error)) throw error;
-        this.#report(failureOf(id, error as Error));
-      }
-    }
+    this.#inbox.take();
     // A message may have added memory where there was none, so the last "invalid address" is void.
     this.#registers[REGISTER_INVALID_FUNCTION / 4] = 0;
     this.#translations.lookAhead();
@@ -338,7 +308,7 @@ export class ProcessorLoop {
     this.#requestQueues.serve();
     const hasMore = this.#requestQueues.isDue || this.#windows.hasLeftovers;
     const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0 || hasMore;
-    if (!isBusy && !this.#hasMessages()) {
+    if (!isBusy && !this.#inbox.hasMessages) {
       this.#sleeps += 1;
       const started = monotonicMicroseconds();
       this.#pulse.rest(true);
@@ -358,10 +328,6 @@ export class ProcessorLoop {
     const uplinks = this.#uplinks.sleepMilliseconds();
     const requests = this.#requestQueues.sleepMilliseconds();
     return sooner(sooner(uplinks, requests), this.#deferred.sleepMilliseconds());
-  }
-
-  #hasMessages(): boolean {
-    return Atomics.load(this.#record, this.#doorbellAt) !== this.#seenDoorbell;
   }
 
   #takeEvents(milliseconds: number): void {

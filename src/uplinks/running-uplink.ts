@@ -1,32 +1,23 @@
 import { everyStep } from '../background.ts';
-import { NetPort, pairRole } from '../functions/net/net-port.ts';
-import { closeFd } from '../os/descriptor.ts';
-import type { Fabric, PortPlace, ProcessorHealth, SwitchPort } from '../processor/fabric.ts';
+import type { Fabric, PortPlace, SwitchPort } from '../processor/fabric.ts';
 import { forgetPort } from '../processor/forget-port.ts';
-import type { FunctionView, WireView } from '../processor/function-view.ts';
+import type { FunctionView } from '../processor/function-view.ts';
 import { changeVlans, initVlans } from '../processor/port-vlans.ts';
-import { readAddresses, readQueues, sumRx, sumTx } from '../state/counters.ts';
+import { readAddresses, sumRx, sumTx } from '../state/counters.ts';
 import type { RingBlock } from '../state/ring-numbers.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 import { vlanText } from '../state/vlan.ts';
-import type { RingSetState } from '../virtqueue/ring-set.ts';
-import { readWireStats } from '../wires/wire-stats.ts';
 import type { UplinkConfig } from './config.ts';
 import { LoopHold } from './loop-hold.ts';
-import { portRingSetup } from './port-rings.ts';
-import { PortRooms } from './port-rooms.ts';
-import { openTrace } from './trace-file.ts';
 import type { UplinkEmit, UplinkInfo, UplinkStats } from './types.ts';
-import { featuresOf, type SourceListener, type UplinkSource, type Wires } from './uplink.ts';
+import type { SourceListener, UplinkSource, Wires } from './uplink.ts';
 import type { UplinkState } from './uplink-state.ts';
-
-/** Of a port that begins anew. */
-const NO_RINGS: RingSetState = { regions: [], isBehindIommu: false, rings: [] };
+import { WiredPort } from './wired-port.ts';
 
 /**
- * An uplink of a NIC: a port of the switch whose guest is a driver in the processor.
+ * An uplink of a NIC: a port of the switch with a driver in the processor in place of a guest.
  *
- *     source ─wires─► ports (in the processor) ─► rings ─► switch
+ *     source ─wires─► driver (in the processor) ─► rings ─► switch
  *
  * While its source is down, its rings do not run, and the switch floods frames for hosts behind it.
  */
@@ -34,24 +25,20 @@ export class Uplink implements SwitchPort {
   readonly number: number;
   readonly port: number;
   readonly ringBlock: RingBlock;
-  /** Of the first queue pair. */
+  /** The processor of the first queue pair. */
   readonly processor: number;
   #config: UplinkConfig;
   readonly #fabric: Fabric;
-  readonly #port: NetPort;
+  readonly #wired: WiredPort;
   readonly #source: UplinkSource;
   readonly #emit: UplinkEmit;
-  readonly #pairs: number;
-  readonly #rooms: PortRooms;
-  /** Changes are carried out one after another. */
+  /** Changes are made one at a time. */
   #lastChange: Promise<void> = Promise.resolve();
-  #wires: Wires | null = null;
   #isUp = false;
-  /** While it is on, the link is down in the switch: the uplink makes a loop with another. */
+  /** While it is on, the switch sees the link as down: the uplink forms a loop with another one. */
   readonly #loop = new LoopHold(() => this.#change(() => this.#release()));
   #reason: string | undefined;
   #isClosed = false;
-  #traceFd = -1;
 
   constructor(
     config: UplinkConfig,
@@ -66,13 +53,9 @@ export class Uplink implements SwitchPort {
     this.ringBlock = place.ringBlock;
     this.processor = place.processor;
     this.#fabric = fabric;
+    this.#wired = new WiredPort(config, place, fabric);
     this.#source = source;
     this.#emit = emit;
-    this.#pairs = 'queues' in config ? config.queues : 1;
-    this.#rooms = new PortRooms(fabric.pins);
-    const processorOf = (queue: number) => this.#processorOf(queue >> 1);
-    this.#port = new NetPort(place, { processorOf, roleOf: pairRole }, fabric);
-    this.#port.setGro(config.gro);
   }
 
   get name(): string {
@@ -87,16 +70,15 @@ export class Uplink implements SwitchPort {
     return this.#config;
   }
 
-  /** Resolves when the uplink is up, or waits for its peer. Throws an OperatorError. */
+  /** Resolves when the uplink is up or waits for its peer. Throws an OperatorError. */
   async open(): Promise<void> {
-    this.#port.open();
+    this.#wired.net.open();
     initVlans(this.#fabric, this.port, this.#config.vlan);
     this.#fabric.shared.setLearnedMax(this.port, this.#config.addressesMax);
     this.#fabric.shared.setUplink(this.port);
     try {
-      this.#rooms.allocate(this.#config, this.#pairs);
-      if (this.config.trace !== undefined) this.#traceFd = openTrace(this.config.trace, this.name);
-      await this.#source.start(this.#listener, this.#rooms.file);
+      this.#wired.allocate();
+      await this.#source.start(this.#listener, this.#wired.file);
       await this.#lastChange;
     } catch (error) {
       await this.close();
@@ -111,11 +93,11 @@ export class Uplink implements SwitchPort {
     };
   }
 
-  /** Changes what can change while the wires stay open: VLANs, GRO, and the address limit. */
+  /** Changes the settings that need no new wires: VLANs, GRO, and the address limit. */
   async change(config: UplinkConfig): Promise<void> {
     const { vlan } = this.#config;
     this.#config = config;
-    this.#port.setGro(config.gro);
+    this.#wired.net.setGro(config.gro);
     this.#fabric.shared.setLearnedMax(this.port, config.addressesMax);
     if (this.#loop.isOn) {
       this.#loop.cancel();
@@ -127,37 +109,32 @@ export class Uplink implements SwitchPort {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#change(() => this.#letGo());
+    this.#change(() => this.#detach());
     await everyStep(`close uplink ${this.name}`, [
       () => this.#lastChange,
       () => this.#source.stop(),
       () => forgetPort(this.#fabric, this),
-      () => this.#free(),
+      () => this.#wired.free(),
     ]);
   }
 
-  #free(): void {
-    this.#rooms.free();
-    closeFd(this.#traceFd);
-  }
-
-  /** A processor found a wire dead. */
+  /** A processor found that a wire no longer works. */
   onLost(reason: string): void {
     this.#source.lose(reason);
   }
 
-  /** Our own driver broke a ring, or the firmware trapped on it: starts over. */
+  /** Our own driver broke a ring, or the firmware trapped on it: the uplink restarts. */
   async onRingFault(queue: number, { reason }: RingProblem): Promise<void> {
-    await this.#port.rings.fault(queue, reason);
+    await this.#wired.net.rings.fault(queue, reason);
     await this.setAside(reason);
   }
 
-  /** This uplink and another one lead into the same network: cuts this one off for a while. */
+  /** This uplink and `other` lead to the same network: takes the link down for a while. */
   hold(other: string): void {
     this.#change(async () => {
       if (!this.isUp || this.#isClosed) return;
       this.#loop.begin();
-      await this.#port.setLink(false);
+      await this.#wired.net.setLink(false);
       const wait = `retried after ${this.#loop.seconds} s`;
       this.#reason = `makes a loop: ${other} leads into the same network; ${wait}`;
       this.#emit('uplink-held', { uplink: this.name, reason: this.#reason });
@@ -167,7 +144,7 @@ export class Uplink implements SwitchPort {
   async #release(): Promise<void> {
     if (!this.#isUp || this.#loop.isOn) return;
     this.#reason = undefined;
-    await this.#port.setLink(true);
+    await this.#wired.net.setLink(true);
     this.#emit('uplink-up', { uplink: this.name });
   }
 
@@ -177,19 +154,19 @@ export class Uplink implements SwitchPort {
   }
 
   view(): FunctionView {
-    return { ...this.#port.view(), wires: this.#wireViews() };
+    return this.#wired.view();
   }
 
-  /** Starts over. If that fails, the uplink is down, with a reason. */
+  /** Restarts the uplink on the same wires. If that fails, it is down, with a reason. */
   async setAside(reason: string): Promise<void> {
-    const wires = this.#wires;
+    const { wires } = this.#wired;
     if (wires === null) {
       this.#reason ??= reason;
       return;
     }
     this.#change(async () => {
-      if (this.#wires !== wires) return; // they went down meanwhile, and may be closed
-      await this.#letGo();
+      if (this.#wired.wires !== wires) return; // they have gone down, and may be closed
+      await this.#detach();
       await this.#up(wires);
     });
     this.#reason = reason;
@@ -202,47 +179,40 @@ export class Uplink implements SwitchPort {
       ...{ number: this.number, port: this.port, ringBlock: this.ringBlock },
       ...{ processor: this.processor, config: this.#config },
       ...{ isUp: this.#isUp, reason: this.#reason, loop: this.#loop.save(now) },
-      ...{ rooms: this.#rooms.save(), traceFd: this.#traceFd, source: this.#source.save() },
-      net: this.#port.save(),
+      ...{ ...this.#wired.save(), source: this.#source.save() },
     });
   }
 
   /**
-   * In place of `open`: goes on where an uplink was saved. Processors learn of it when they start.
-   * Where its source can only begin anew, it is down until that is up.
+   * Instead of `open`: continues from a saved uplink. Processors learn of it when they start. A
+   * source that can only be opened again is down until it has come up.
    */
   restore(state: UplinkState, now: number): void {
-    const { rooms, traceFd, source, isUp, net } = state;
-    this.#traceFd = traceFd;
-    this.#rooms.restore(rooms);
+    this.#wired.restoreRooms(state);
     this.#reason = state.reason;
-    const wires = this.#source.restore(this.#listener, this.#rooms.file, source);
-    this.#wires = isUp ? wires : null;
-    this.#isUp = this.#wires !== null;
-    // A link that was held begins anew, too, and so do rings: they find out where they stand.
+    const wires = this.#source.restore(this.#listener, this.#wired.file, state.source);
+    this.#isUp = state.isUp && wires !== null;
+    // A source that was opened again has a new link, which no loop holds, and new rings.
     if (this.#isUp) this.#loop.restore(state.loop, now);
-    const { rings, isLinkUp, ...rest } = net;
-    const [running, link] = this.#isUp ? [rings, isLinkUp] : [NO_RINGS, true];
-    const setupOf = (queue: number) => portRingSetup(queue, this.#rooms.callFds);
-    this.#port.restore({ ...rest, rings: running, isLinkUp: link }, setupOf);
-    if (wires !== null && !isUp) this.#change(() => this.#up(wires));
+    this.#wired.restoreRings(state, this.#isUp ? wires : null);
+    if (wires !== null && !state.isUp) this.#change(() => this.#up(wires));
   }
 
-  /** Resolves when what has come up or gone down so far is carried out. */
+  /** Resolves when all changes so far, such as the link going up or down, are complete. */
   settled(): Promise<void> {
     return this.#lastChange;
   }
 
-  /** What it has open is another one's, as far as that can be handed over. */
+  /** Gives up what it has open, to be used by its successor if the kind allows that. */
   async handOver(): Promise<void> {
     const isLasting = this.#source.save() !== null;
     if (isLasting) this.#source.handOver();
-    else this.#change(() => this.#letGo());
+    else this.#change(() => this.#detach());
     await this.#lastChange;
     if (!isLasting) await this.#source.stop();
     this.#isClosed = true;
     this.#loop.handOver();
-    this.#port.rings.handOver();
+    this.#wired.net.rings.handOver();
   }
 
   leave(): void {
@@ -250,12 +220,12 @@ export class Uplink implements SwitchPort {
   }
 
   isServedBy(processor: number): boolean {
-    return this.#processors().includes(processor);
+    return this.#wired.processors().includes(processor);
   }
 
   info(): UplinkInfo {
-    const health = this.#healths().find(({ state }) => state === 'recovering');
-    const capabilities = this.#wires?.capabilities;
+    const health = this.#wired.healths().find(({ state }) => state === 'recovering');
+    const capabilities = this.#wired.wires?.capabilities;
     return {
       ...this.config,
       state: this.#state,
@@ -267,7 +237,7 @@ export class Uplink implements SwitchPort {
   }
 
   stats(): UplinkStats {
-    const queues = readQueues(this.#fabric.shared, this.ringBlock.first, this.#pairs);
+    const queues = this.#wired.queueStats();
     const kernel = this.#source.kernelStats?.();
     return {
       name: this.name,
@@ -277,14 +247,14 @@ export class Uplink implements SwitchPort {
       tx: sumTx(queues),
       rx: sumRx(queues),
       queues,
-      wire: readWireStats(this.#rooms.fd, this.#pairs),
+      wire: this.#wired.wireStats(),
       ...(kernel === undefined ? {} : { kernel }),
     };
   }
 
   #change(work: () => Promise<void>): void {
     this.#lastChange = this.#lastChange.then(work).catch((error: Error) => {
-      // A processor refused, for lack of memory for example. The NIC continues without this uplink.
+      // For example, a processor is out of memory. The NIC continues without this uplink.
       this.#reason = error.message;
       this.#isUp = false;
       this.#emit('uplink-down', { uplink: this.name, reason: error.message });
@@ -293,14 +263,14 @@ export class Uplink implements SwitchPort {
 
   async #up(wires: Wires): Promise<void> {
     if (this.#isClosed) return;
-    for (const health of this.#healths()) {
+    for (const health of this.#wired.healths()) {
       if (health.state === 'broken') throw new Error(health.reason);
     }
-    this.#wires = wires;
     try {
-      await this.#attach(wires);
+      await this.#wired.attach(wires);
     } catch (error) {
-      await this.#letGo(); // all or nothing
+      this.#loop.cancel();
+      this.#isUp = false;
       throw error;
     }
     this.#reason = undefined;
@@ -308,77 +278,17 @@ export class Uplink implements SwitchPort {
     this.#emit('uplink-up', { uplink: this.name });
   }
 
-  async #attach(wires: Wires): Promise<void> {
-    await this.#port.rings.setMemory(this.#rooms.regions(wires.settings));
-    await this.#attachPorts();
-    const features = featuresOf(wires.capabilities);
-    for (let queue = 0; queue < this.#pairs * 2; queue++) {
-      const problem = await this.#port.rings.start(
-        queue,
-        portRingSetup(queue, this.#rooms.callFds),
-        this.#rooms.memory,
-        features,
-      );
-      if (problem !== null) throw new Error(problem === 'nowhere' ? problem : problem.reason);
-    }
-  }
-
   async #down(reason: string): Promise<void> {
     this.#reason = reason;
-    await this.#letGo();
+    await this.#detach();
     if (!this.#isClosed) this.#emit('uplink-down', { uplink: this.name, reason });
     this.#source.release();
   }
 
-  async #letGo(): Promise<void> {
-    const wires = this.#wires;
-    if (wires === null) return;
-    this.#wires = null;
-    this.#loop.cancel(); // a held link starts over
-    const detach = wires.settings.map((wire, pair) => () => {
-      const pin = this.#rooms.pinOf(pair, wire);
-      const message = { kind: 'detach-port', port: this.port, pair, pin } as const;
-      return this.#fabric.post(this.#processorOf(pair), message);
-    });
-    // Afterwards nothing refers to what the source may close, such as a ring of the kernel.
-    await everyStep(`let go of the wires of ${this.name}`, [
-      () => this.#port.rings.stopAll(),
-      () => this.#port.setLink(true),
-      ...detach,
-      () => this.#port.rings.setMemory([]),
-    ]);
+  async #detach(): Promise<void> {
+    if (this.#wired.wires === null) return;
+    this.#loop.cancel(); // the next link is not held
+    await this.#wired.detach();
     this.#isUp = false;
-  }
-
-  async #attachPorts(): Promise<void> {
-    for (const { processor, ...wire } of this.#wireViews()) {
-      await this.#fabric.post(processor, { kind: 'attach-port', port: this.port, ...wire });
-    }
-  }
-
-  #wireViews(): WireView[] {
-    const mtu = this.#wires?.capabilities.mtu ?? 0;
-    return (this.#wires?.settings ?? []).map((settings, pair) => {
-      const { faults } = this.config;
-      const traceFd = this.#traceFd === -1 ? undefined : this.#traceFd;
-      const wire = { ...settings, faults, traceFd };
-      const [pin, callFd] = [this.#rooms.pinOf(pair, settings), this.#rooms.callFdOf(pair)];
-      const receiveRing = this.ringBlock.first + 2 * pair;
-      const processor = this.#processorOf(pair);
-      return { pair, processor, receiveRing, pin, wire, mtu, callFd };
-    });
-  }
-
-  /** The queue pairs are spread over the processors, starting with the uplink's own. */
-  #processorOf(pair: number): number {
-    return (this.processor + pair) % this.#fabric.processorCount;
-  }
-
-  #processors(): number[] {
-    return Array.from({ length: this.#pairs }, (_, pair) => this.#processorOf(pair));
-  }
-
-  #healths(): ProcessorHealth[] {
-    return this.#processors().map((index) => this.#fabric.healthOf(index));
   }
 }

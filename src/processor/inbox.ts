@@ -1,0 +1,75 @@
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { PROCESSOR_DOORBELL } from '../../layout/processor.ts';
+import type { Windows } from '../memory/windows.ts';
+import { isFatal } from '../state/last-will.ts';
+import type { Pulse } from '../watchdog/pulse.ts';
+import { type Envelope, failureOf, type Report } from './mailbox.ts';
+import type { MessageHandler } from './message-handler.ts';
+
+/** Messages taken between two turns, so that the rings get their time however many are posted. */
+const MESSAGES_PER_ROUND = 8;
+
+interface InboxOptions {
+  port: MessagePort;
+  /** The processor's record in shared memory, which contains the doorbell. */
+  record: Int32Array;
+  handler: MessageHandler;
+  windows: Windows;
+  pulse: Pulse;
+  report(report: Report): void;
+}
+
+/** Takes the control plane's messages, a few at a time, and answers each. */
+export class Inbox {
+  readonly #options: InboxOptions;
+  readonly #doorbellAt = PROCESSOR_DOORBELL / 4;
+  #seenDoorbell = 0;
+  /** Messages that are answered once the windows of departed guests are unmapped. */
+  readonly #late: number[] = [];
+  /** The message "stop" was taken. */
+  isStopped = false;
+
+  constructor(options: InboxOptions) {
+    this.#options = options;
+  }
+
+  /** One load from shared memory: cheap enough for every turn. */
+  get hasMessages(): boolean {
+    return Atomics.load(this.#options.record, this.#doorbellAt) !== this.#seenDoorbell;
+  }
+
+  take(): void {
+    const doorbell = Atomics.load(this.#options.record, this.#doorbellAt);
+    for (let taken = 0; taken < MESSAGES_PER_ROUND; taken++) {
+      const received = receiveMessageOnPort(this.#options.port);
+      if (received === undefined) {
+        this.#seenDoorbell = doorbell; // unless updated, it brings us back for the rest
+        return;
+      }
+      this.#answer(received.message as Envelope);
+    }
+  }
+
+  #answer({ id, message }: Envelope): void {
+    const { handler, windows, pulse, report } = this.#options;
+    if (message.kind === 'stop') this.isStopped = true;
+    pulse.beat(); // there may be many messages, and each may map much memory
+    try {
+      const result = handler.handle(message);
+      const isLate = message.kind === 'set-memory' && windows.hasLeftovers;
+      if (isLate) this.#late.push(id);
+      else report({ kind: 'done', id, result });
+    } catch (error) {
+      if (isFatal(error)) throw error;
+      report(failureOf(id, error as Error));
+    }
+  }
+
+  /** Unmaps some windows of departed guests: one step, because a guest may have a million pages. */
+  sweep(): void {
+    const { windows, report } = this.#options;
+    windows.sweep();
+    if (windows.hasLeftovers) return;
+    for (const id of this.#late.splice(0)) report({ kind: 'done', id, result: true });
+  }
+}
