@@ -10,7 +10,7 @@ import type { Message } from '../processor/mailbox.ts';
 import { ProcessorSet } from '../processor/processor-set.ts';
 import { plainFrame } from '../testing/frames.ts';
 
-// What a NIC says of a processor that cannot be replaced, and what it says later.
+// What a NIC reports when a processor cannot be replaced, and from then on.
 
 let lab: TestNic;
 let set: ProcessorSet;
@@ -32,7 +32,7 @@ afterEach(async () => {
   await lab.close();
 });
 
-/** As a bug of ours would end it, once too often. */
+/** Kills a processor as a bug of ours would, once more than it is replaced. */
 async function breakProcessor(index: number): Promise<void> {
   vi.spyOn(DeathRecord.prototype, 'note').mockReturnValue(null);
   inBackground('kill', set.post(index, undefined as unknown as Message));
@@ -42,7 +42,7 @@ async function breakProcessor(index: number): Promise<void> {
   );
 }
 
-it('sets aside by name what it served, and claims no more that it is ready', async () => {
+it('sets aside by name what it served, and never reports it as ready again', async () => {
   const path = (name: string) => join(lab.directory, name);
   const far = openDgramEnd(path('far'), path('near'));
   await lab.nic.addUplink({ name: 'left', type: 'null' });
@@ -77,7 +77,7 @@ it('sets aside by name what it served, and claims no more that it is ready', asy
     expect.stringMatching(/^NIC: processor 1 keeps dying/),
   ]);
 
-  // Neither the operator nor the guest can have it ready again.
+  // Neither the operator nor the guest can make it ready again.
   events.length = 0;
   await lab.nic.setVf('vf1', { linkState: 'enable' });
   expect(lab.nic.vf('vf1').state).toBe('faulted');
@@ -93,7 +93,7 @@ it('sets aside by name what it served, and claims no more that it is ready', asy
   expect(lab.nic.uplink('right').state).toBe('down');
   expect(events.filter((event) => event.includes('ready'))).toEqual([]);
 
-  // Who comes new has the other one, and its frames arrive.
+  // A new VF is served by the other processor, and its frames arrive.
   await lab.nic.addVf({ name: 'vf2', socket: lab.socket(2), mac: lab.mac(2) });
   expect(lab.nic.vf('vf2').processor).toBe(0);
   const other = await lab.connect(2);
@@ -105,7 +105,7 @@ it('sets aside by name what it served, and claims no more that it is ready', asy
   far.close();
 });
 
-it('says of a VF without a guest what is to be expected, and of one that comes new', async () => {
+it('reports the reason for a VF without a guest, and for a guest that connects later', async () => {
   await breakProcessor(1);
   const reason = expect.stringMatching(/^processor 1 keeps dying: /);
   expect(lab.nic.vf('vf1')).toMatchObject({ state: 'down', lastFault: reason });

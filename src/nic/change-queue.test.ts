@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ChangeQueue } from './change-queue.ts';
 
-/** A promise and what settles it. */
+/** A promise and the functions that settle it. */
 function deferred<Result>() {
   let resolve: (result: Result) => void = () => {};
   let reject: (error: Error) => void = () => {};
@@ -27,7 +27,7 @@ function queue(secondsMax?: number) {
 }
 
 describe('changes', () => {
-  it('come one after another, and a failure stops none', async () => {
+  it('are carried out one at a time, and a failure does not stop the next', async () => {
     const { changes } = queue();
     const order: string[] = [];
     const first = deferred<void>();
@@ -43,7 +43,7 @@ describe('changes', () => {
     expect(order).toEqual(['a', 'b']);
   });
 
-  it('that take too long are told to their caller and as an event; so is their end', async () => {
+  it('that take too long are reported to the caller and as an event, and so is their end', async () => {
     const { changes, told, nextTold } = queue(0.01);
     const stuck = deferred<void>();
     const change = changes.run('add VF a', () => stuck.promise);
@@ -55,7 +55,7 @@ describe('changes', () => {
     expect(told[1]).toBe('"add VF a" has ended after all: no room');
   });
 
-  it('that wait behind a stuck one too long are refused and never carried out', async () => {
+  it('that wait too long behind a stuck one are refused and never carried out', async () => {
     const { changes, told, nextTold } = queue(0.01);
     const stuck = deferred<void>();
     let wasRun = false;
@@ -68,12 +68,12 @@ describe('changes', () => {
     const ended = nextTold();
     stuck.resolve();
     await ended;
-    await changes.run('change VF c', async () => undefined); // the queue goes on
+    await changes.run('change VF c', async () => undefined); // the queue continues
     expect(wasRun).toBe(false);
     expect(told).toHaveLength(2);
   });
 
-  it('are refused once the NIC closes, those that wait too', async () => {
+  it('are refused once the NIC closes, including those that wait', async () => {
     const { changes } = queue();
     const first = deferred<void>();
     const begun = deferred<void>();
@@ -99,7 +99,7 @@ describe('changes', () => {
     expect(closes).toBe(1);
   });
 
-  it('do not keep a NIC from closing when they are stuck', async () => {
+  it('that are stuck do not keep a NIC from closing', async () => {
     const { changes } = queue(0.01);
     const begun = deferred<void>();
     const change = changes.run('a', () => {

@@ -1,12 +1,12 @@
 import { inBackground } from '../background.ts';
 import { operatorError } from '../errors.ts';
 
-/** Far more than any change takes on a machine under load. */
+/** Far longer than any change takes, even on a machine under load. */
 const CHANGE_SECONDS_MAX = 30;
 
 export interface ChangeQueueOptions {
   secondsMax?: number;
-  /** A change takes longer than it may, or has ended after it did. */
+  /** A change exceeds its time, or ends after having exceeded it. */
   onOverdue(reason: string): void;
 }
 
@@ -16,9 +16,9 @@ interface Running {
 }
 
 /**
- * Changes of a NIC come one after another, whoever asks for them. None keeps its caller waiting for
- * ever: what a change waits for may be stuck, a device or a processor. It then goes on alone, and
- * those behind it are refused rather than carried out at a time that nobody expects.
+ * Carries out the changes of a NIC one at a time. No caller waits for ever: a change may wait for a
+ * device or a processor that is stuck. It then continues in the background, and the changes behind
+ * it are refused rather than carried out when no one expects them any more.
  */
 export class ChangeQueue {
   readonly #milliseconds: number;
@@ -32,7 +32,7 @@ export class ChangeQueue {
     this.#onOverdue = onOverdue;
   }
 
-  /** `name` says what is changed, as in "add VF vm1". Throws an OperatorError if it cannot be. */
+  /** `name` as in "add VF vm1". Throws an OperatorError if the NIC is closed or time runs out. */
   run<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
     if (this.#closing !== null) return Promise.reject(closed(name));
     return this.#enqueue(name, async () => {
@@ -41,9 +41,9 @@ export class ChangeQueue {
     });
   }
 
-  /** The last change: after it, and already while it waits, there are no others. */
+  /** Runs the last change. Others are refused from now on, including those that wait. */
   close(work: () => Promise<void>): Promise<void> {
-    // It does not wait for ever either: what is stuck does not keep the rest from ending.
+    // This wait is bounded, too: a stuck change must not keep everything else from closing.
     this.#closing ??= this.#atMost(this.#last).then(work);
     return this.#closing;
   }
@@ -51,7 +51,7 @@ export class ChangeQueue {
   #enqueue<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
     const mine: Running = { name, isOverdue: false };
     const result = this.#last.then(() => {
-      if (mine.isOverdue) throw this.#overdue(name); // its caller has been told so
+      if (mine.isOverdue) throw this.#overdue(name); // its caller has had this error already
       this.#running = mine;
       return work();
     });
@@ -100,7 +100,7 @@ function closed(change: string): Error {
   return operatorError('HEDDLE_NIC_CLOSED', { change });
 }
 
-/** The name that somebody gave to what is to be added; it has not been checked. */
+/** The name in a configuration that has not been checked yet. */
 export function nameIn(input: unknown): string {
   const name = (input as { name?: unknown } | null | undefined)?.name;
   return typeof name === 'string' ? name : '?';

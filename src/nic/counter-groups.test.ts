@@ -11,7 +11,7 @@ const groups = [...PORT_COUNTERS, ...PROCESSOR_GROUPS];
 const drops: [string, { of: readonly string[]; help: string; remedy?: string }][] =
   Object.entries(DROP_REASONS);
 
-/** Columns as wide as their widest cell: what one reads in the file is a table, too. */
+/** Pads each column to its widest cell, so that the source of the page is readable, too. */
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const width = (column: number) =>
     Math.max(...[header, ...rows].map((row) => row[column]?.length ?? 0));
@@ -71,7 +71,7 @@ const TABLES: Readonly<Record<string, () => string>> = {
   'ring faults': faultTable,
 };
 
-/** The page with each of its marked tables as the counters are now, and their names. */
+/** The page with each marked table written anew from the counters, and the names of the tables. */
 function rendered(page: URL): { text: string; names: string[] } {
   const names: string[] = [];
   const marked = /(<!-- table: (.+) -->\n)[\s\S]*?(<!-- end of table -->)/g;
@@ -87,7 +87,7 @@ describe('the pages', () => {
     (name) => new URL(`../../docs/${name}.md`, import.meta.url),
   );
 
-  it.each(pages)('%s says what the tables say', async (page) => {
+  it.each(pages)('%s agrees with the tables in the code', async (page) => {
     await expect(rendered(page).text).toMatchFileSnapshot(page.pathname);
   });
 
@@ -100,7 +100,7 @@ describe('the pages', () => {
 describe('the counters', () => {
   const camelCase = (name: string) =>
     name.toLowerCase().replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
-  /** What a table would be by the names of its constants. */
+  /** The table that the names of the constants would give. */
   const named = (constants: object, prefix: RegExp) =>
     Object.fromEntries(
       Object.entries(constants)

@@ -13,14 +13,14 @@ import { WIRE_COUNTERS, WIRE_DROPS } from '../wires/wire-stats.ts';
 
 type Texts = Readonly<Record<string, CounterText>>;
 
-/** The counters that stand side by side in `NicStats`: in one object of a port or processor. */
+/** The counters that form one object in the `NicStats` of a port or a processor. */
 interface CounterGroup {
-  /** The way to that object: ['wire', 'drops'] for `wire.drops`; [] for the port's own. */
+  /** The path to that object: ['wire', 'drops'] for `wire.drops`, [] for the top level. */
   readonly path: readonly string[];
   readonly counters: Texts;
 }
 
-/** Of VFs and of uplinks; what a port does not have is left out in its stats. */
+/** For VFs and uplinks. Groups that a port does not have are missing from its stats. */
 export const PORT_COUNTERS: readonly CounterGroup[] = [
   ...ringGroups('tx'),
   ...ringGroups('rx'),

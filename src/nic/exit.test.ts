@@ -17,7 +17,7 @@ const look = () => (isAsleep() ? process.exit(3) : setImmediate(look));
 look();
 `;
 
-// Its threads sleep in the kernel, and Node waits for them.
+// Node waits for the NIC's threads, which sleep in the kernel.
 test('a program that exits without closing its NIC ends', async () => {
   expect(existsSync(fileURLToPath(built)), 'run "npm run build" first').toBe(true);
   const directory = await mkdtemp(join(tmpdir(), 'heddle-exit-'));

@@ -5,8 +5,8 @@ import { reportFailure } from '../background.ts';
 let lab: TestNic;
 afterEach(() => lab.close());
 
-describe('what goes wrong in the control plane', () => {
-  it('in a listener of ours ends neither the NIC nor the other listeners', async () => {
+describe('an error in the control plane', () => {
+  it('in a listener stops neither the NIC nor the other listeners', async () => {
     lab = await TestNic.start();
     const reasons: string[] = [];
     lab.nic.on('internal-error', ({ reason }) => reasons.push(reason));
@@ -21,7 +21,7 @@ describe('what goes wrong in the control plane', () => {
     expect(reasons.slice(0, 1)).toEqual(['cannot tell a listener of "ready": no']);
   });
 
-  it('is an event, and a swarm of mistakes is not a swarm of events', async () => {
+  it('is reported as an event, and a flood of errors as only a few events', async () => {
     lab = await TestNic.start();
     const reasons: string[] = [];
     lab.nic.on('internal-error', ({ reason }) => reasons.push(reason));
@@ -30,7 +30,7 @@ describe('what goes wrong in the control plane', () => {
     expect(reasons.length).toBeLessThan(20);
   });
 
-  it('and changes after the end are refused with an operator’s error', async () => {
+  it('is thrown to the operator by changes after the NIC has closed', async () => {
     lab = await TestNic.start();
     const closing = lab.nic.close();
     const refused = { code: 'HEDDLE_NIC_CLOSED' };

@@ -2,32 +2,32 @@ import { everyStep, inBackground, reportFailure } from '../background.ts';
 import type { FunctionPlace, NicFunction } from '../processor/fabric.ts';
 import type { Places } from './places.ts';
 
-/** A function of a NIC, or an uplink, as the NIC keeps it. */
+/** A function or an uplink, as the NIC sees it. */
 interface Resident<Config, State> extends NicFunction {
   readonly config: Config;
-  /** Throws an OperatorError if it cannot be. */
+  /** Throws an OperatorError if that is not possible. */
   open(): void | Promise<void>;
   close(): Promise<void>;
-  /** What changes in place. Left out of kinds of which nothing does. */
+  /** Applies the changes that can be made in place. Missing in kinds that have none. */
   change?(config: Config): Promise<void>;
   /** `now`: monotonic milliseconds. */
   save(now: number): State;
-  /** In place of `open`. Processors learn of it when they start. */
+  /** Instead of `open`. Processors learn of the function when they start. */
   restore(state: State, now: number): void;
-  /** All that it holds is another one's, which is made from what this one saves. */
+  /** Leaves everything to another instance, which is made from what this one saves. */
   handOver(): Promise<void>;
-  /** After `handOver`, when the processors have ended: gives up what they used. */
+  /** After `handOver`, when the processors have ended: releases what they used. */
   leave?(): void;
 }
 
-/** What is particular to the functions of one kind. */
+/** What differs between the kinds of functions. */
 export interface FunctionKind<Config, Place, One> {
-  /** Takes numbers for one. Throws an OperatorError if there is no room for it. */
+  /** Allots a place for a function. Throws an OperatorError if there is no room. */
   place(config: Config): Place;
   make(config: Config, place: Place): One;
 }
 
-/** All functions of one kind that a NIC has, by their names. */
+/** All functions of one kind in a NIC, by name. */
 export class FunctionSet<
   Config extends { name: string },
   Place extends FunctionPlace,
@@ -63,7 +63,7 @@ export class FunctionSet<
     const place = this.#kind.place(config);
     try {
       const one = this.#kind.make(config, place);
-      // Before it opens: a processor may report on it, or die, in between.
+      // Before it opens, because a processor may report on it, or die, in the meantime.
       this.#functions.set(config.name, one);
       await one.open();
     } catch (error) {
@@ -89,7 +89,7 @@ export class FunctionSet<
     return this.all().map((one) => one.save(now));
   }
 
-  /** Each stands for itself: one that cannot go on is set aside. */
+  /** Each function is restored independently: one that fails is set aside. */
   restore(states: readonly State[], now: number): void {
     for (const state of states) {
       const { name } = state.config;

@@ -11,7 +11,7 @@ import { SharedState } from '../state/shared-state.ts';
 import { createRngs } from './kinds.ts';
 import { Places } from './places.ts';
 
-it('the share of descriptors of an entropy device counts functions of all kinds', async () => {
+it('the descriptor share of an entropy device depends on the number of functions of all kinds', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'heddle-rng-'));
   const shared = new SharedState();
   const poller = new Poller();

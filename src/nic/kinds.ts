@@ -13,27 +13,27 @@ import { FunctionSet } from './function-set.ts';
 import type { Places } from './places.ts';
 import { UplinkSet } from './uplink-set.ts';
 
-/** What functions of all kinds have of their NIC. */
+/** What functions of every kind get from their NIC. */
 export interface Surroundings {
   fabric: Fabric;
   places: Places;
   poller: Poller;
-  /** Of all kinds that a front-end attaches to: they share the descriptors of the process. */
+  /** Counts all functions that front-ends attach to: they share the descriptors of the process. */
   functionCount(): number;
 }
 
-/** Who hears of what happens to functions. */
+/** Is told what happens to functions. */
 export interface KindListener {
   onVf: VfEmit;
   onUplink: UplinkEmit;
-  /** An uplink has come or gone. */
+  /** An uplink was added or removed. */
   onUplinks(): Promise<void>;
   onFunction: FunctionEmit;
 }
 
 /**
- * The kinds of functions that a NIC has, by their names in its configuration and in what is saved.
- * They are closed in this order, and opened the other way round: a VF follows the uplinks.
+ * The kinds of functions in a NIC, by their names in the configuration and in the saved state. They
+ * are closed in this order and opened in reverse, because VFs follow the state of the uplinks.
  */
 export function createKinds(around: Surroundings, listener: KindListener) {
   const uplinks = new UplinkSet(around, listener.onUplink, listener.onUplinks);
@@ -45,7 +45,7 @@ export function createKinds(around: Surroundings, listener: KindListener) {
 export type Kinds = ReturnType<typeof createKinds>;
 type KindName = keyof Kinds;
 
-/** The functions of a kind, whatever it is. */
+/** The functions of any one kind. */
 interface AnySet {
   all(): readonly NicFunction[];
   configs(): object[];
@@ -57,7 +57,7 @@ interface AnySet {
   leave(): Promise<void>;
 }
 
-/** Each kind with its name, in their order. */
+/** Each kind with its name, in order. */
 export function eachKind(kinds: Kinds): [KindName, AnySet][] {
   return Object.entries(kinds) as [KindName, AnySet][];
 }

@@ -4,7 +4,7 @@ import type { FunctionPlace, PortPlace } from '../processor/fabric.ts';
 import type { ProcessorSet } from '../processor/processor-set.ts';
 import { RingNumbers } from '../state/ring-numbers.ts';
 
-/** The numbers of a NIC's functions, rings and ports, and which processor serves whom. */
+/** Allots the numbers of functions, rings and ports, and the processor that serves a function. */
 export class Places {
   readonly #numbers = new RingNumbers();
   readonly #ports = new Set<number>();
@@ -14,14 +14,14 @@ export class Places {
     this.#processors = processors;
   }
 
-  /** For a function with so many queues. Throws an OperatorError if there is no room for it. */
+  /** For a function with this many queues. Throws an OperatorError if there is no room. */
   forFunction(queues: number): FunctionPlace {
     const place = this.#allot(queues);
     this.#processors.shared.openRings(place.ringBlock, place.number);
     return place;
   }
 
-  /** For a VF or an uplink: also a place in the switch. */
+  /** For a VF or an uplink, which also get a port in the switch. */
   forPort(queues: number): PortPlace {
     let port = 0;
     while (this.#ports.has(port)) port++;
@@ -35,7 +35,7 @@ export class Places {
     return { ...place, port };
   }
 
-  /** Of a function that was saved: its records are there already. */
+  /** For a restored function: its records exist already. */
   claim(place: FunctionPlace | PortPlace): void {
     this.#numbers.claim(place.number, place.ringBlock);
     if ('port' in place) this.#ports.add(place.port);

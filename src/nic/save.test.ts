@@ -10,12 +10,12 @@ afterEach(async () => {
   lab = undefined;
 });
 
-/** What the kernel calls descriptors, without numbers. */
+/** The kernel's names for the kinds of these descriptors, without numbers. */
 function kindsOf(fds: readonly number[]): string[] {
   return fds.map((fd) => readlinkSync(`/proc/self/fd/${fd}`).replace(/[[(:].*/, '')).sort();
 }
 
-it('a NIC with guests is plain data, and names all that its guests have left with it', async () => {
+it('the state of a NIC is plain data, and names every descriptor that its guests left', async () => {
   lab = await TestNic.start({ vfs: 2 });
   await lab.nic.addUplink({ name: 'up', type: 'loopback' });
   const guest = await lab.connect(0);
@@ -35,7 +35,7 @@ it('a NIC with guests is plain data, and names all that its guests have left wit
   );
 });
 
-it('what is saved does not change with the NIC', async () => {
+it('a saved state does not change with the NIC', async () => {
   lab = await TestNic.start({ vfs: 1 });
   const guest = await lab.connect(0);
   const state = lab.nic.save();

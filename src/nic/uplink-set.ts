@@ -19,7 +19,7 @@ interface Surroundings {
 export class UplinkSet extends FunctionSet<UplinkConfig, PortPlace, UplinkState, Uplink> {
   readonly #onChange: () => Promise<void>;
 
-  /** `onChange`: one has come or gone. */
+  /** `onChange`: an uplink was added or removed. */
   constructor(
     { fabric, places, poller }: Surroundings,
     emit: UplinkEmit,
@@ -45,12 +45,12 @@ export class UplinkSet extends FunctionSet<UplinkConfig, PortPlace, UplinkState,
     await this.#onChange();
   }
 
-  /** True if there is none: a NIC without uplinks does not wait for one. */
+  /** True also without uplinks: there is none to wait for. */
   get isAnyUp(): boolean {
     return this.size === 0 || this.all().some((uplink) => uplink.isUp);
   }
 
-  /** Of two that lead into one network, the one that came first goes on. */
+  /** If two uplinks lead into one network, the one that was added first stays up. */
   onLoop(port: number, other: number): void {
     const [first, second] = this.all().filter((uplink) => [port, other].includes(uplink.port));
     if (first?.isUp && second?.isUp) second.hold(first.name);

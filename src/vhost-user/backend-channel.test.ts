@@ -12,7 +12,7 @@ const NOTHING = new Uint8Array(0);
 const REQUEST = 1;
 const F_DUPFD_CLOEXEC = 1030;
 
-describe('the channel for what the back end asks', () => {
+describe('the channel for back-end requests', () => {
   let poller: Poller;
   let fdsBefore: number;
   let channel: BackendChannel;
@@ -45,18 +45,18 @@ describe('the channel for what the back end asks', () => {
     return writeMessage(REQUEST, FLAG_REPLY, writeU64(result));
   }
 
-  it('asks, and hands the answers on in their order', async () => {
+  it('sends requests and passes the replies on in order', async () => {
     const answers = Promise.all([ask(), ask(), ask()]);
     const { bytes } = receiveMessage(theirs, 4096);
     expect(readHeader(bytes)).toMatchObject({ request: REQUEST, size: 8 });
     expect(readHeader(bytes).flags & FLAG_NEED_REPLY).toBe(FLAG_NEED_REPLY);
     const both = Buffer.concat([answer(0n), answer(1n), answer(2n)]);
-    sendMessage(theirs, both.subarray(0, 25)); // in pieces, as a stream may bring them
+    sendMessage(theirs, both.subarray(0, 25)); // in pieces, as they may arrive from a stream
     sendMessage(theirs, both.subarray(25));
     expect(await answers).toEqual([0n, 1n, 2n]);
   });
 
-  it('goes on where it was saved: with half an answer, and with those that are to come', async () => {
+  it('resumes from its saved state: with half a reply, and with replies still to come', async () => {
     for (const key of [5n, 6n, 7n]) channel.send(REQUEST, writeU64(key), () => undefined, key);
     const all = Buffer.concat([answer(0n), answer(1n), answer(2n)]);
     const first = ask();
@@ -85,15 +85,15 @@ describe('the channel for what the back end asks', () => {
       ]);
   });
 
-  it('tells where no answer is wanted', () => {
+  it('asks for no reply if none is wanted', () => {
     channel.send(REQUEST, NOTHING);
     expect(readHeader(receiveMessage(theirs, 4096).bytes).flags & FLAG_NEED_REPLY).toBe(0);
   });
 
   it.each([
-    ['an answer that nobody waits for', writeMessage(REQUEST, FLAG_REPLY, writeU64(0n)), 0],
+    ['a reply to no request', writeMessage(REQUEST, FLAG_REPLY, writeU64(0n)), 0],
     ['a request', writeMessage(REQUEST, 0, writeU64(0n)), 1],
-    ['an answer of another size', writeMessage(REQUEST, FLAG_REPLY, new Uint8Array(9)), 1],
+    ['a reply of the wrong size', writeMessage(REQUEST, FLAG_REPLY, new Uint8Array(9)), 1],
     ['nonsense', new Uint8Array(64).fill(0xff), 1],
   ] as const)('is closed by %s', async (_title, bytes, asked) => {
     const answers = Array.from({ length: asked }, ask);
@@ -103,7 +103,7 @@ describe('the channel for what the back end asks', () => {
     expect(await ask(), 'and asks no more').toBeNull();
   });
 
-  it('is closed with its other end', async () => {
+  it('is closed when its other end closes', async () => {
     const asked = ask();
     c.close(theirs);
     expect(await asked).toBeNull();
@@ -111,7 +111,7 @@ describe('the channel for what the back end asks', () => {
     expect(channel.isClosed).toBe(true);
   });
 
-  it('keeps only so much for a front-end that does not read, and forgets the rest', async () => {
+  it('queues a limited amount for a front-end that does not read, and drops the rest', async () => {
     const answers = Array.from({ length: 40_000 }, ask);
     const last = await answers.at(-1);
     expect(last).toBeNull();
@@ -119,7 +119,7 @@ describe('the channel for what the back end asks', () => {
     expect(new Set(await Promise.all(answers))).toEqual(new Set([null]));
   });
 
-  it('takes nothing that cannot be waited for', () => {
+  it('refuses a descriptor that cannot be polled', () => {
     const file = createMemoryFile('file', 4096);
     expect(() => new BackendChannel(file, poller)).toThrow('epoll_ctl');
     c.close(file);

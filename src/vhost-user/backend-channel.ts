@@ -11,12 +11,12 @@ import {
   writeMessage,
 } from './message.ts';
 
-/** Bytes that a front-end may leave unread: it is not our memory that its questions pile up in. */
+/** Bytes that a front-end may leave unread: requests must not pile up in our memory. */
 const UNSENT_BYTES_MAX = 65536;
-/** Every answer on this channel is a u64. */
+/** Every reply on this channel is a u64. */
 const REPLY_SIZE = HEADER_SIZE + 8;
 
-/** What became of a request: the front-end's result, or null if it will never be known. */
+/** Receives the front-end's result, or null if no reply will come. */
 export type OnReply = (result: bigint | null) => void;
 
 export type OnReplyTo = (key: bigint) => OnReply;
@@ -25,13 +25,13 @@ export interface BackendChannelState {
   fd: number;
   unsent: Uint8Array;
   received: Uint8Array;
-  /** What the answers that are still to come are about, in their order. */
+  /** Keys of the requests that have no reply yet, in order. */
   awaited: bigint[];
 }
 
 /**
- * The channel on which the back end asks (SET_BACKEND_REQ_FD). Owns its descriptor. Never blocks,
- * and never fails: a front-end that reads nothing or answers nonsense is not asked any more.
+ * The channel for requests of the back end (SET_BACKEND_REQ_FD). Owns its descriptor. Never blocks
+ * and never fails: a front-end that reads nothing or sends invalid replies gets no more requests.
  */
 export class BackendChannel {
   readonly #fd: number;
@@ -42,7 +42,7 @@ export class BackendChannel {
   #isClosed = false;
   #isHandedOver = false;
 
-  /** Throws a SystemError if the descriptor is none that can be waited for. */
+  /** Throws a SystemError if the descriptor cannot be polled. */
   constructor(fd: number, poller: Poller) {
     this.#fd = fd;
     this.#poller = poller;
@@ -54,8 +54,8 @@ export class BackendChannel {
   }
 
   /**
-   * Sends a request; with `onReply` it asks for an answer, and is called once. `key`: what the
-   * answer will be about.
+   * Sends a request. With `onReply` it asks for a reply, and calls back exactly once. `key`
+   * identifies the request in the saved state.
    */
   send(request: number, payload: Uint8Array, onReply?: OnReply, key = 0n): void {
     const message = writeMessage(request, onReply === undefined ? 0 : FLAG_NEED_REPLY, payload);
@@ -68,7 +68,7 @@ export class BackendChannel {
     this.#flush();
   }
 
-  /** Null if it is not used any more. */
+  /** Null if the channel is closed. */
   save(): BackendChannelState | null {
     if (this.#isClosed) return null;
     return {
@@ -79,7 +79,7 @@ export class BackendChannel {
     };
   }
 
-  /** `onReply`: who hears the answers that are still to come. */
+  /** `onReply` returns the callback for a reply that is still to come. */
   restore({ unsent, received, awaited }: BackendChannelState, onReply: OnReplyTo): void {
     this.#unsent = unsent.slice();
     this.#received = received.slice();
@@ -87,7 +87,10 @@ export class BackendChannel {
     this.#flush();
   }
 
-  /** The socket is another one's: what is sent from now on is saved, and goes by that. */
+  /**
+   * Another channel takes over the socket. Requests sent from now on are only queued, and reach the
+   * other channel with the saved state.
+   */
   handOver(): void {
     if (this.#isClosed) return;
     this.#isHandedOver = true;
@@ -111,7 +114,7 @@ export class BackendChannel {
         this.#unsent = this.#unsent.slice(sent);
       }
     } catch {
-      this.close(); // the front-end closed its end, or this is no socket
+      this.close(); // the front-end closed its end, or the descriptor is not a socket
       return;
     }
     this.#poller.watch(this.#fd, { read: true, write: this.#unsent.length > 0 });

@@ -49,7 +49,7 @@ afterEach(() => {
 
 afterAll(() => poller.close());
 
-/** Resolves when `isThere` holds; looks again at every message and at the end. */
+/** Resolves when `isThere` holds. Checks again at each message and at the end. */
 async function until(isThere: () => boolean): Promise<void> {
   while (!isThere()) {
     await new Promise<void>((resolve) => {
@@ -70,7 +70,7 @@ async function expectClosed(reason: string | null): Promise<void> {
 }
 
 describe('framing', () => {
-  it('puts together what comes byte by byte', async () => {
+  it('assembles a message that arrives byte by byte', async () => {
     for (const byte of REQUEST) {
       sendMessage(peer, Uint8Array.of(byte));
       await new Promise((resolve) => setImmediate(resolve));
@@ -80,7 +80,7 @@ describe('framing', () => {
     expect(messages[0]?.payload).toEqual(writeU64(0x1122n));
   });
 
-  it('takes apart what comes in one write', async () => {
+  it('splits messages that arrive in one write', async () => {
     const second = writeMessage(1, 0, new Uint8Array(0));
     sendMessage(peer, Uint8Array.from([...REQUEST, ...second, ...REQUEST]));
     await until(() => messages.length === 3);
@@ -93,7 +93,7 @@ describe('framing', () => {
     ['the middle of the header', 5],
     ['the payload', 12],
     ['the last byte', 19],
-  ])('takes descriptors that come with %s', async (_, at) => {
+  ])('accepts descriptors that come with %s', async (_, at) => {
     const fds = [createEventFd(), createEventFd()];
     if (at > 0) sendMessage(peer, REQUEST.subarray(0, at));
     sendMessage(peer, REQUEST.subarray(at), fds);
@@ -112,7 +112,7 @@ describe('framing', () => {
     expect(messages.map((message) => message.fds.length)).toEqual([0, 1, 2]);
   });
 
-  it('reads the next message only when the last is dealt with', async () => {
+  it('reads the next message only once the last has been handled', async () => {
     let finish = () => {};
     handling = new Promise((resolve) => {
       finish = resolve;
@@ -126,22 +126,22 @@ describe('framing', () => {
   });
 });
 
-describe('a peer that breaks the protocol is closed', () => {
-  it('with a wrong version', async () => {
+describe('a peer is disconnected', () => {
+  it('for a wrong version', async () => {
     const wrong = REQUEST.slice();
     wrong[4] = 2;
     sendMessage(peer, wrong);
     await expectClosed('it speaks version 2');
   });
 
-  it('with a reply where a request belongs', async () => {
+  it('for a reply where a request belongs', async () => {
     const wrong = REQUEST.slice();
     wrong[4] = 5;
     sendMessage(peer, wrong);
     await expectClosed('it sent a reply where a request belongs');
   });
 
-  it('with an announced size that is too large, before the payload comes', async () => {
+  it('for announcing too large a message, before the payload arrives', async () => {
     const header = new Uint8Array(12);
     new DataView(header.buffer).setUint32(4, 1, true);
     new DataView(header.buffer).setUint32(8, PAYLOAD_SIZE_MAX + 1, true);
@@ -149,13 +149,13 @@ describe('a peer that breaks the protocol is closed', () => {
     await expectClosed(`it announced a message of ${PAYLOAD_SIZE_MAX + 1} bytes`);
   });
 
-  it('but the largest size is taken', async () => {
+  it('but not for a message of the largest size', async () => {
     sendMessage(peer, writeMessage(1, 0, new Uint8Array(PAYLOAD_SIZE_MAX)));
     await until(() => messages.length === 1);
     expect(messages[0]?.payload.length).toBe(PAYLOAD_SIZE_MAX);
   });
 
-  it('when it sends descriptors without end, a byte at a time', async () => {
+  it('for sending descriptors without end, a byte at a time', async () => {
     const fd = createEventFd();
     const announced = writeMessage(1, 0, new Uint8Array(PAYLOAD_SIZE_MAX)).subarray(0, 40);
     const fds = Array.from({ length: 100 }, () => fd);
@@ -164,7 +164,7 @@ describe('a peer that breaks the protocol is closed', () => {
     await expectClosed('it sends descriptors without end');
   });
 
-  it('and the descriptors of its unfinished message with it', async () => {
+  it('and the descriptors of its unfinished message are closed', async () => {
     const fd = createEventFd();
     sendMessage(peer, REQUEST.subarray(0, 4), [fd, fd, fd]);
     c.close(fd);
@@ -172,7 +172,7 @@ describe('a peer that breaks the protocol is closed', () => {
     await expectClosed(null);
   });
 
-  it('when it leaves a message unfinished for too long', async () => {
+  it('for leaving a message unfinished for too long', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
       const fd = createEventFd();
@@ -188,13 +188,13 @@ describe('a peer that breaks the protocol is closed', () => {
     }
   });
 
-  it('when it reads no replies', async () => {
+  it('for not reading its replies', async () => {
     const reply = writeMessage(1, 4, new Uint8Array(PAYLOAD_SIZE_MAX));
     for (let i = 0; i < 10_000 && !connection.isClosed; i++) connection.send(reply);
     await expectClosed('it reads no replies');
   });
 
-  it('when its handler fails for a reason of our own', async () => {
+  it('when a handler fails because of an error of ours', async () => {
     handling = Promise.reject(new Error('assertion: x'));
     handling.catch(() => undefined);
     sendMessage(peer, REQUEST);
@@ -203,7 +203,7 @@ describe('a peer that breaks the protocol is closed', () => {
 });
 
 describe('the end', () => {
-  it('of the stream closes, and nobody is to blame', async () => {
+  it('of the stream closes the connection without blaming the peer', async () => {
     closePeer();
     await expectClosed(null);
   });
@@ -216,7 +216,7 @@ describe('the end', () => {
     await expectClosed(null);
   });
 
-  it('comes once, however often it is asked for; nothing is sent behind it', () => {
+  it('is reported once, however often it is requested, and nothing is sent after it', () => {
     let ends = 0;
     const [ours, theirs] = createSocketPair();
     const other = new Connection(ours, poller, {
@@ -235,7 +235,7 @@ describe('the end', () => {
 });
 
 describe('a reply', () => {
-  it('goes out whole', () => {
+  it('is sent in full', () => {
     connection.send(writeMessage(1, 4, writeU64(7n)));
     const { bytes } = receiveMessage(peer, 100);
     expect(Buffer.from(bytes).toString('hex')).toBe('0100000005000000080000000700000000000000');

@@ -14,35 +14,39 @@ import {
   VERSION_MASK,
 } from './message.ts';
 
-/** A front-end that begins a message has this long to finish it. */
+/** Time for a front-end to finish a message that it has begun. */
 const MESSAGE_TIMEOUT_MS = 5000;
 
-/** No message takes more than 8. A hundred with one are refused in words, thousands not kept. */
+/**
+ * No request takes more than 8 descriptors. Up to this many are kept, so that the request can be
+ * refused with a reason; with more, the connection is closed.
+ */
 const MESSAGE_FDS_MAX = 253;
 
 export interface Message {
   header: Header;
   payload: Uint8Array;
-  /** The handler's to keep or to close. */
+  /** The listener keeps or closes them. */
   fds: number[];
 }
 
 export interface ConnectionState {
   fd: number;
-  /** What has come of the next message, and the descriptors with it. */
+  /** The part of the next message that has arrived, and the descriptors that came with it. */
   partial: Uint8Array;
   fds: number[];
 }
 
 export interface ConnectionListener {
-  /** Messages come one at a time: the next is read when this has settled. */
+  /** Called for one message at a time: the next is read when the promise has settled. */
   onMessage(message: Message): Promise<void>;
   onClose(reason: string | null): void;
 }
 
 /**
- * Frames the byte stream of one front-end into messages with their descriptors. Never blocks: bytes
- * are taken as they come, and a peer that sends nonsense, stalls, or reads no replies is closed.
+ * Splits the byte stream of one front-end into messages with their descriptors. Never blocks: bytes
+ * are read as they arrive, and a peer that sends an invalid header, stalls, or does not read its
+ * replies is disconnected.
  */
 export class Connection {
   readonly #fd: number;
@@ -79,7 +83,7 @@ export class Connection {
     }
   }
 
-  /** Between two messages, or in the middle of one that has not come whole. */
+  /** Works between two messages and in the middle of one that is still incomplete. */
   save(): ConnectionState {
     return { fd: this.#fd, partial: this.#partial.slice(), fds: [...this.#fds] };
   }
@@ -89,7 +93,7 @@ export class Connection {
     if (partial.length > 0) this.#append(partial);
   }
 
-  /** The socket is another one's. Only what is in hand is still answered. */
+  /** Another connection takes over the socket. Only the request in hand is still answered here. */
   handOver(): void {
     if (this.#isClosed) return;
     this.#isHandedOver = true;
@@ -97,20 +101,20 @@ export class Connection {
     this.#poller.remove(this.#fd);
   }
 
-  /** Closes; `reason` is null when nobody is to blame. */
+  /** `reason` is null if the peer did nothing wrong. */
   close(reason: string | null): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#stopTimer();
     this.#poller.remove(this.#fd);
-    c.shutdown(this.#fd, SHUT_RDWR); // the peer hears of it now, however long the close takes
+    c.shutdown(this.#fd, SHUT_RDWR); // tells the peer now, however long the close takes
     closePeerFds([this.#fd, ...this.#fds.splice(0)]);
     this.#listener.onClose(reason);
   }
 
   #readable(events: number): void {
     if (this.#isBusy) {
-      // Reading is paused, so this is the peer's end: a hang-up cannot be masked.
+      // Reading is paused, but EPOLLHUP cannot be masked: the peer has closed its end.
       if ((events & EPOLLHUP) !== 0) this.close(null);
       return;
     }
@@ -152,7 +156,7 @@ export class Connection {
     );
   }
 
-  /** Bytes until the header, and then the message, is complete: never a byte of the next. */
+  /** Bytes that complete the header, or else the message. Never includes bytes of the next one. */
   #missing(): number {
     if (this.#partial.length < HEADER_SIZE) return HEADER_SIZE - this.#partial.length;
     return HEADER_SIZE + readHeader(this.#partial).size - this.#partial.length;

@@ -1,17 +1,17 @@
-// What a session knows of the device behind it: a network card, an entropy source, a disk.
+// What a session knows of the device behind it, be it a network card, an entropy source or a disk.
 
 import type { RingRole } from '../processor/mailbox.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 import type { RingSet } from '../virtqueue/ring-set.ts';
 
-/** What a device has to know of a front-end to say what it offers. */
+/** What a device needs to know about a front-end to decide which features it offers. */
 export interface FrontEndTraits {
   /**
-   * It serves the configuration space itself, and with it whatever queue that is controlled by, as
+   * It serves the configuration space itself, and with it the queue that controls the device, as
    * QEMU's netdev does.
    */
   readonly keepsConfigSpace?: boolean;
-  /** It has said that there is a channel on which it can be asked for translations. */
+  /** It has announced a channel on which it can be asked for translations (BACKEND_REQ). */
   readonly hasChannel?: boolean;
 }
 
@@ -21,12 +21,12 @@ export const CONFIG_SPACE_SIZE = 256;
 export interface Device {
   readonly name: string;
   readonly rings: RingSet;
-  /** Protocol features of this kind of device, beyond those of all (OFFERED_PROTOCOL_FEATURES). */
+  /** Protocol features of this kind of device, in addition to OFFERED_PROTOCOL_FEATURES. */
   readonly protocolFeatures: bigint;
   readonly allowUnsealedMemory: boolean;
-  /** Descriptors that a front-end may leave with us. */
+  /** File descriptors that a front-end may leave with us. */
   readonly descriptorQuota: number;
-  /** Why none of its rings may start for now. */
+  /** Why none of its rings may start at present; null: they may. */
   readonly startProblem: RingProblem | null;
   /** Feature bits for GET_FEATURES. */
   offeredFeatures(traits: FrontEndTraits): bigint;
@@ -36,12 +36,12 @@ export interface Device {
   roleOf(queue: number, features: bigint): RingRole | null;
   /** The answer to GET_QUEUE_NUM. `readsConfig`: the front-end reads our configuration space. */
   queueCount(readsConfig: boolean): number;
-  /** The configuration space: CONFIG_SPACE_SIZE bytes, of which the rest reads as zero. */
+  /** The configuration space, padded with zeros to CONFIG_SPACE_SIZE bytes. */
   readConfig(): Uint8Array;
-  /** NET_SET_MTU. Throws a Refusal if it is too large and `isAnswered`. Only of network devices. */
+  /** NET_SET_MTU. Throws a Refusal if it is too large and `isAnswered`. Network devices only. */
   setMtu?(mtu: number, isAnswered: boolean): void;
-  /** The driver, or the front-end for it, has reset the device. */
+  /** The driver has reset the device, or the front-end has done so for it. */
   reset(): Promise<void>;
-  /** A front-end has stopped a queue for good, or its driver has reset it. */
+  /** The front-end has stopped a queue for good, or the driver has reset it. */
   forgetQueue(queue: number): void;
 }

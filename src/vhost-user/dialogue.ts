@@ -16,8 +16,8 @@ export interface DialogueState {
 }
 
 /**
- * One front-end's connection: takes its requests one after another, has the session act on them,
- * and answers.
+ * The dialogue with one front-end: takes its requests one at a time, lets the session carry them
+ * out, and replies.
  *
  *     connection ─message─► admit ─► handler ─► session ─► rings of the device
  */
@@ -45,25 +45,25 @@ export class Dialogue {
     this.#connection.restore(connection);
   }
 
-  /** Another one goes on with the connection. Resolves when no request is in hand. */
+  /** Another dialogue takes over the connection. Resolves when no request is in hand. */
   async handOver(): Promise<void> {
     this.#connection.handOver();
     await this.session.settled();
     this.session.handOver();
   }
 
-  /** The connection has ended, and what it held is being freed. */
+  /** The connection has ended, and its resources are being freed. */
   get isClosing(): boolean {
     return this.#connection.isClosed;
   }
 
-  /** Closes the connection and frees what it held. */
+  /** Closes the connection and frees its resources. */
   async close(): Promise<void> {
     this.#connection.close(null);
     await this.session.settled();
   }
 
-  /** Ends the connection, for a reason that its VMM has given. */
+  /** Closes the connection because of something that its VMM did. */
   refuse(reason: string): void {
     this.#connection.close(reason);
   }
@@ -85,11 +85,11 @@ export class Dialogue {
       const error = caught instanceof OperatorError ? refusalOf(caught) : caught;
       if (!(error instanceof Refusal)) throw error;
       this.#listener.onRefusal(`${name ?? 'request'}: ${error.message}`);
-      // Without an acknowledgement there is no other way to tell.
+      // A front-end that expects no acknowledgement can be told in no other way.
       if (!this.#acknowledge(message, 1n)) this.#connection.close(error.message);
     } finally {
       if (!isOfIommu) this.session.iommu.release();
-      closePeerFds(message.fds); // whatever no handler took
+      closePeerFds(message.fds); // those that no handler took
     }
   }
 

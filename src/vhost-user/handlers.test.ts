@@ -28,13 +28,13 @@ import { Refusal } from './refusal.ts';
 import type { Session } from './session.ts';
 
 const REGION_SIZE = 65536;
-/** Neither virtio 1.3 nor vhost-user has given it a meaning. */
+/** Defined neither by virtio 1.3 nor by vhost-user. */
 const NOBODYS_BIT = 1n << 50n;
 
-/** VERSION_1, and a feature of some device. */
+/** VERSION_1, and one feature of a device. */
 const OFFERED = (1n << 32n) | 1n;
 
-/** A session that notes what is done to it, in order. */
+/** A session that logs what is done to it, in order. */
 class FakeSession {
   /** One object stands for both: the session and its rings. */
   readonly rings = this;
@@ -46,7 +46,7 @@ class FakeSession {
   protocolFeatures = 0n;
   status = 0;
   isBehindIommu = false;
-  /** A ring lies in memory that is to be removed. */
+  /** A ring lies in the memory that is to be removed. */
   isInUse = false;
   channelProblem: Error | null = null;
 
@@ -136,7 +136,7 @@ class FakeSession {
 let fake: FakeSession;
 let session: Session;
 let fdsBefore: number;
-/** What no handler took, and the session would close. */
+/** The descriptors that no handler took, which the session would close. */
 let left: number[];
 
 beforeEach(() => {
@@ -157,11 +157,11 @@ afterEach(() => {
 });
 
 function message(payload: Uint8Array, fds: number[] = []): Message {
-  left = fds; // a handler takes its own out of the list
+  left = fds; // a handler removes those that it keeps from the list
   return { header: { request: 0, flags: 1, size: payload.length }, payload, fds };
 }
 
-/** A refusal, whether it is thrown or rejected. */
+/** Expects a refusal, thrown or rejected. */
 async function refused(act: () => unknown, reason: RegExp | string): Promise<void> {
   const outcome = (async () => act())();
   await expect(outcome).rejects.toThrow(Refusal);
@@ -190,7 +190,7 @@ function single(start: number): Uint8Array {
   return Buffer.concat([new Uint8Array(8), regionAt(start)]);
 }
 
-/** The end that is written to; the other one is gone. */
+/** The write end of a pipe. The read end is closed. */
 function pipe(): number {
   const [reader, writer] = createPipe();
   c.close(reader);
@@ -199,7 +199,7 @@ function pipe(): number {
 const file = (sealed = true) => createMemoryFile('guest', REGION_SIZE, { sealed });
 
 describe('SET_FEATURES and SET_PROTOCOL_FEATURES', () => {
-  it('take what is offered, and refuse a bit more', async () => {
+  it('accept what is offered, and refuse one bit more', async () => {
     const offered = viewOf(handlers.getFeatures(session)).getBigUint64(0, true);
     await handlers.setFeatures(session, message(writeU64(offered)));
     expect(fake.features).toBe(offered);
@@ -215,7 +215,7 @@ describe('SET_FEATURES and SET_PROTOCOL_FEATURES', () => {
 });
 
 describe('SET_MEM_TABLE', () => {
-  it('replaces all memory while rings stand, and closes what was there', async () => {
+  it('replaces all memory while the rings are stopped, and closes the old regions', async () => {
     await handlers.setMemoryTable(session, message(table([0, REGION_SIZE]), [file(), file()]));
     expect(openFdCount()).toBe(fdsBefore + 2);
     fake.log.length = 0;
@@ -234,7 +234,7 @@ describe('SET_MEM_TABLE', () => {
     expect(fake.log).toEqual([]);
   });
 
-  it('is refused with the first region that cannot be; the rings go on with what there is', async () => {
+  it('is refused at the first invalid region; the rings continue with the regions before it', async () => {
     const fds = [file(), file(), file()];
     const overlapping = message(table([0, 4096, 2 * REGION_SIZE]), fds);
     await refused(() => handlers.setMemoryTable(session, overlapping), 'overlaps another region');
@@ -242,21 +242,21 @@ describe('SET_MEM_TABLE', () => {
     expect(left, 'the descriptor behind it').toHaveLength(1);
   });
 
-  it('says what to do about memory that could shrink', async () => {
+  it('tells the operator what to do about memory that could shrink', async () => {
     const unsealed = message(table([0]), [file(false)]);
     await refused(() => handlers.setMemoryTable(session, unsealed), /seal.*memfd/s);
   });
 });
 
 describe('ADD_MEM_REG and REM_MEM_REG', () => {
-  it('add and take one region, and forget translations into it', async () => {
+  it('add and remove one region, and forget translations into it', async () => {
     await handlers.addMemoryRegion(session, message(single(0), [file()]));
     await handlers.removeMemoryRegion(session, message(single(0)));
     expect(fake.log).toEqual(['1 regions', 'flush', '0 regions']);
     expect(openFdCount()).toBe(fdsBefore);
   });
 
-  it('keep a region as long as it was added more often than removed', async () => {
+  it('keep a region while it has been added more often than removed', async () => {
     const fd = file();
     const same = c.fcntl(fd, 0, 0); // F_DUPFD
     await handlers.addMemoryRegion(session, message(single(0), [fd]));
@@ -268,7 +268,7 @@ describe('ADD_MEM_REG and REM_MEM_REG', () => {
     expect(fake.memory.regions).toHaveLength(0);
   });
 
-  it('refuse a region without descriptor, one that is not there, and one where a ring lies', async () => {
+  it('refuse a region without a descriptor, an unknown region, and one that a ring uses', async () => {
     await refused(() => handlers.addMemoryRegion(session, message(single(0))), 'descriptor');
     await refused(() => handlers.removeMemoryRegion(session, message(single(0))), 'no such region');
     await handlers.addMemoryRegion(session, message(single(0), [file()]));
@@ -285,7 +285,7 @@ describe('the set-up of a ring', () => {
   const addresses = { descriptors: 0x1000n, avail: 0x2000n, used: 0x3000n };
   const address = { index: 0, flags: 0, ...addresses, log: 0n };
 
-  it('takes size, base and addresses, and starts with whatever was missing', async () => {
+  it('takes size, base and addresses, and starts the ring when the last one arrives', async () => {
     await handlers.setVringSize(session, message(writeVringState(0, 256)));
     await handlers.setVringBase(session, message(writeVringState(0, 65535)));
     await handlers.setVringAddress(session, message(writeVringAddress(address)));
@@ -301,21 +301,21 @@ describe('the set-up of a ring', () => {
   };
 
   it.each([
-    ['a queue that the VF has not', () => SET.size(256, 9), 'ring 9'],
+    ['a queue that the VF does not have', () => SET.size(256, 9), 'ring 9'],
     ['an enable of 2', () => SET.enable(2), 'enable 2'],
   ])('refuses %s', async (_, act, reason) => {
     await refused(act, reason);
     expect(fake.log).toEqual([]);
   });
 
-  it('takes whatever is said, right or wrong: the session judges it', async () => {
+  it('takes any value, valid or not, and leaves the judgment to the session', async () => {
     await handlers.setVringSize(session, message(writeVringState(0, 17)));
     await handlers.setVringBase(session, message(writeVringState(0, 65536)));
     expect(fake.setup(0)).toMatchObject({ size: 17, hasSize: true, base: 65536 });
     expect(fake.log).toEqual(['review 0', 'review 0']);
   });
 
-  it('may be said again while it runs, and starts nothing', async () => {
+  it('may be repeated while the ring runs, without any effect', async () => {
     const parts = { size: 64, base: 7, addresses };
     Object.assign(fake.setup(0), parts);
     fake.running.add(0);
@@ -326,7 +326,7 @@ describe('the set-up of a ring', () => {
     expect(fake.log).toEqual([]);
   });
 
-  it('does not change while it runs', async () => {
+  it('cannot change while the ring runs', async () => {
     fake.running.add(0);
     const running = 'ring 0 is running';
     const state = () => message(writeVringState(0, 64));
@@ -336,7 +336,7 @@ describe('the set-up of a ring', () => {
     await refused(() => handlers.setVringAddress(session, moved), running);
   });
 
-  it('notes whether it is enabled, and says so to the ring', async () => {
+  it('records whether the ring is enabled, and tells the ring', async () => {
     await handlers.setVringEnable(session, message(writeVringState(1, 1)));
     expect(fake.setup(1).isEnabled).toBe(true);
     await handlers.setVringEnable(session, message(writeVringState(1, 0)));
@@ -344,7 +344,7 @@ describe('the set-up of a ring', () => {
     expect(fake.log).toEqual(['enable 1', 'disable 1']);
   });
 
-  it('ends with GET_VRING_BASE, whose answer says where it stands', async () => {
+  it('ends with GET_VRING_BASE, whose reply is the position of the ring', async () => {
     const answer = await handlers.getVringBase(session, message(writeVringState(1, 0)));
     expect(answer).toEqual(writeVringState(1, 7));
     expect(fake.log).toEqual(['stop 1']);
@@ -354,7 +354,7 @@ describe('the set-up of a ring', () => {
 describe('the descriptors of a ring', () => {
   const NONE = BigInt(VRING_FD_NONE);
 
-  it('a kick starts it, and another one starts it again; the old one is closed', async () => {
+  it('a kick starts it, and a second one restarts it and replaces the first', async () => {
     await handlers.setVringKick(session, message(writeU64(0n), [createEventFd()]));
     expect(fake.log).toEqual(['start 0']);
     fake.running.add(0);
@@ -363,12 +363,12 @@ describe('the descriptors of a ring', () => {
     expect(openFdCount()).toBe(fdsBefore + 1);
   });
 
-  it('it cannot do without a kick', async () => {
+  it('a kick is mandatory', async () => {
     const act = () => handlers.setVringKick(session, message(writeU64(NONE)));
     await refused(act, 'polled');
   });
 
-  it('a call is closed only when nobody raises it any more', async () => {
+  it('a call is closed only when no processor raises it any more', async () => {
     await handlers.setVringCall(session, message(writeU64(1n), [createEventFd()]));
     await handlers.setVringCall(session, message(writeU64(1n | NONE)));
     const open = fdsBefore + 1;
@@ -376,7 +376,7 @@ describe('the descriptors of a ring', () => {
     expect(openFdCount()).toBe(fdsBefore);
   });
 
-  it('an error descriptor comes and goes', () => {
+  it('an error descriptor can be set, replaced and removed', () => {
     handlers.setVringError(session, message(writeU64(0n), [createEventFd()]));
     handlers.setVringError(session, message(writeU64(0n), [createEventFd()]));
     expect(openFdCount()).toBe(fdsBefore + 1);
@@ -388,9 +388,9 @@ describe('the descriptors of a ring', () => {
     ['a descriptor with the flag for none', NONE, createEventFd, 'disagree'],
     ['neither descriptor nor flag', 0n, null, 'disagree'],
     ['bits above the flag', 0x200n, createEventFd, 'ring 512'],
-    ['a queue that the VF has not', 9n, createEventFd, 'ring 9'],
-    ['what is no eventfd', 0n, file, 'no eventfd'],
-    ['a pipe of somebody who is not trusted', 0n, pipe, 'allowUnsealedMemory'],
+    ['a queue that the VF does not have', 9n, createEventFd, 'ring 9'],
+    ['a file instead of an eventfd', 0n, file, 'no eventfd'],
+    ['a pipe of an untrusted VMM', 0n, pipe, 'allowUnsealedMemory'],
   ] as const)('are refused with %s', async (_, value, create, reason) => {
     const fds = create === null ? [] : [create()];
     const sent = fds.length;
@@ -401,8 +401,8 @@ describe('the descriptors of a ring', () => {
   });
 });
 
-describe('what else a front-end says', () => {
-  it('an MTU is one of Ethernet, and a matter of network devices', async () => {
+describe('other requests of a front-end', () => {
+  it('an MTU must be one of Ethernet, and only network devices have one', async () => {
     fake.protocolFeatures = 1n << BigInt(ProtocolFeature.REPLY_ACK);
     const asked = message(writeU64(68n));
     asked.header.flags = FLAG_NEED_REPLY;
@@ -425,7 +425,7 @@ describe('what else a front-end says', () => {
     await refused(() => handlers.setStatus(session, message(writeU64(256n))), 'status 256');
   });
 
-  it('the configuration space is read in pieces, and no further than it goes', async () => {
+  it('the configuration space is read in pieces, and not beyond its end', async () => {
     const read = (offset: number, size: number, room = size) => {
       const payload = new Uint8Array(12 + room);
       viewOf(payload).setUint32(0, offset, true);
@@ -440,7 +440,7 @@ describe('what else a front-end says', () => {
     await refused(() => read(0, 20, 10), 'configuration bytes 0+20');
   });
 
-  it('a channel for questions is kept, or closed if it cannot be waited for', async () => {
+  it('a back-end channel is kept, or closed if it cannot be polled', async () => {
     const connect = (fds: number[]) =>
       handlers.setBackendRequestFd(session, message(new Uint8Array(0), fds));
     await refused(() => connect([]), 'no descriptor');
@@ -458,7 +458,7 @@ describe('what else a front-end says', () => {
     expect(left).toEqual([]);
   });
 
-  it('a translation changes what may run: rings stop before, and start after', async () => {
+  it('rings stop before an invalidation and start after every change of a translation', async () => {
     const change = (type: number) => {
       const range = { iova: 0n, sizeBytes: 4096n, userAddress: 0n, access: 3 };
       return handlers.changeIotlb(session, message(writeIotlb({ type, ...range })));

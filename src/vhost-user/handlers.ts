@@ -27,8 +27,8 @@ import { OFFERED_PROTOCOL_FEATURES } from './protocol-features.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import type { Session } from './session.ts';
 
-// One function a request: check its contents, act, answer. Feature, size and descriptor count have
-// been checked (requests.ts). A descriptor that a handler keeps it takes out of `message.fds`.
+// One function per request: check its contents, act, reply. Feature, size and descriptor count have
+// been checked (requests.ts). A handler that keeps a descriptor removes it from `message.fds`.
 
 export function getFeatures(session: Session): Uint8Array {
   session.wasAsked = true;
@@ -72,7 +72,7 @@ export async function setMemoryTable(session: Session, message: Message): Promis
   let refusal: Refusal | null = null;
   await session.rings.withAllStopped(async () => {
     const old = session.memory.takeAll();
-    session.iommu.flush(); // translations name memory that may lie elsewhere now
+    session.iommu.flush(); // translations refer to memory that may have moved
     for (let index = 0; index < count && refusal === null; index++) {
       refusal = addRegion(session, message, 8 + index * MEMORY_REGION_SIZE);
     }
@@ -107,9 +107,9 @@ export async function removeMemoryRegion(session: Session, message: Message): Pr
   closePeerFd(region.fd);
 }
 
-// What a front-end says of a ring is taken as it is said: the guest's driver has chosen it, and a
-// VMM whose connection is closed for it may be without its device until it is started again. A ring
-// that cannot be right is set aside, and mended by the next word about it.
+// Ring parameters are accepted without judgment: the guest's driver chose them, and a VMM whose
+// connection is closed for them may be without its device until it is restarted. A ring with an
+// invalid set-up is set aside until a later request corrects it.
 
 export async function setVringSize(session: Session, message: Message): Promise<undefined> {
   const { index, number } = readVringState(message.payload);
@@ -167,7 +167,7 @@ export async function setVringCall(session: Session, message: Message): Promise<
   const old = setup.call;
   setup.call = signal;
   await session.device.rings.setCall(queue, signal, old);
-  closeSignal(old); // only now does no processor raise it any more
+  closeSignal(old); // from here on no processor raises it
 }
 
 export function setVringError(session: Session, message: Message): undefined {
@@ -204,7 +204,7 @@ export function setBackendRequestFd(session: Session, message: Message): undefin
   }
 }
 
-/** A translation of the guest's IOMMU comes or goes. The answer says that it has taken effect. */
+/** Adds or removes IOMMU translations. The reply means that the change has taken effect. */
 export async function changeIotlb(session: Session, message: Message): Promise<undefined> {
   if (!session.isBehindIommu) throw new Refusal('ACCESS_PLATFORM was not negotiated');
   const iotlb = readIotlb(message.payload);
@@ -245,8 +245,8 @@ export function getStatus(session: Session): Uint8Array {
 }
 
 /**
- * The set-up of a ring that does not run; null if it runs and `isSame`: a front-end that mends a
- * ring says all of it again, and has started it by its first word.
+ * The set-up of a stopped ring; null if the ring runs and `isSame`. A front-end that corrects a ring
+ * repeats the whole set-up, and the first of those requests has started the ring already.
  */
 function stoppedSetup(
   session: Session,
@@ -264,7 +264,7 @@ interface RingSignal {
   signal: PeerSignal | null;
 }
 
-/** The index of a KICK, CALL or ERR message (all 64 bits count) and its descriptor, if any. */
+/** The ring of a KICK, CALL or ERR message (all 64 bits are checked) and its descriptor, if any. */
 function takeSignal(
   session: Session,
   message: Message,
@@ -282,8 +282,8 @@ function takeSignal(
   if (kind === null || !kinds.includes(kind)) {
     throw new Refusal(`the descriptor is no ${kinds.slice(0, 2).join(' or ')}`);
   }
-  // A write to a pipe takes its lock, and the owner can keep that for as long as it likes: it
-  // writes from memory that a file system of its own serves. No flag helps.
+  // A write to a pipe takes the pipe's lock. Its owner can hold that lock for as long as it likes,
+  // by writing from memory that its own file system serves. No flag prevents this.
   if (kind === 'pipe' && !session.device.allowUnsealedMemory) {
     throw new Refusal(
       'the descriptor is a pipe, with which its owner can make the NIC wait. If you trust it, ' +
@@ -294,7 +294,7 @@ function takeSignal(
   return { queue, signal: { fd, kind } };
 }
 
-/** Adds the region at an offset of the payload, with the first descriptor left. */
+/** Adds the region at `offset` in the payload, with the next descriptor of the message. */
 function addRegion(session: Session, message: Message, offset: number): Refusal | null {
   const fd = message.fds.shift() ?? -1;
   const problem = session.memory.add(readMemoryRegion(message.payload, offset), fd);

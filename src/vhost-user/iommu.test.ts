@@ -11,7 +11,7 @@ const PAGE = 4096n;
 const READ_WRITE = IOTLB_READ | IOTLB_WRITE;
 const MEMORY_END = 1n << 32n;
 
-/** A channel that keeps what is asked until a test answers it. */
+/** A channel that keeps the misses until a test answers them. */
 class FakeChannel {
   readonly sent: IotlbMessage[] = [];
   readonly waiting: { iova: bigint; onReply: OnReply }[] = [];
@@ -51,7 +51,7 @@ let iommu: Iommu;
 let published: IotlbChange[];
 let denied: bigint[];
 
-/** One region, which lies at the same addresses for the front-end and for the guest. */
+/** One region, at the same addresses for the front-end and for the guest. */
 const memory = {
   findUserRange(address: bigint, sizeBytes: bigint) {
     const isInside = address + sizeBytes <= MEMORY_END;
@@ -84,8 +84,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe('the questions to an IOMMU', () => {
-  it('are of whole pages, each once while it has no answer', () => {
+describe('IOTLB misses', () => {
+  it('name whole pages, and each is sent once while it has no reply', () => {
     connect();
     iommu.miss(0x7123n, IOTLB_READ);
     iommu.miss(0x7fffn, IOTLB_READ);
@@ -105,11 +105,11 @@ describe('the questions to an IOMMU', () => {
     expect(channel.asked).toEqual(pages(3));
   });
 
-  it('beyond the limit wait for an answer each, and none is lost', () => {
+  it('beyond the limit wait for one reply each, and none is lost', () => {
     connect();
     const all = pages(OUTSTANDING_MAX + 300);
     for (const page of all) iommu.miss(page, IOTLB_READ);
-    for (const page of all) iommu.miss(page, IOTLB_READ); // they wait already
+    for (const page of all) iommu.miss(page, IOTLB_READ); // all of them are waiting already
     expect(channel.asked).toEqual(all.slice(0, OUTSTANDING_MAX));
     for (let answers = 1; answers <= 300; answers++) {
       channel.answer(answers % 2 === 0 ? 0n : 1n);
@@ -119,7 +119,7 @@ describe('the questions to an IOMMU', () => {
     expect(channel.asked).toEqual(all);
   });
 
-  it('beyond the limit wait for updates, where nobody answers', async () => {
+  it('beyond the limit wait for updates if the front-end sends no replies', async () => {
     connect(false);
     const all = pages(OUTSTANDING_MAX + 5);
     for (const page of all) iommu.miss(page, IOTLB_WRITE);
@@ -128,7 +128,7 @@ describe('the questions to an IOMMU', () => {
     expect(channel.asked).toEqual(all.slice(0, OUTSTANDING_MAX + 3));
   });
 
-  it('that an update has settled while they waited are not asked', async () => {
+  it('that an update settles while they wait are not sent', async () => {
     connect();
     const all = pages(OUTSTANDING_MAX + 3);
     for (const page of all) iommu.miss(page, IOTLB_READ);
@@ -138,7 +138,7 @@ describe('the questions to an IOMMU', () => {
     expect(channel.asked).toEqual([...all.slice(0, OUTSTANDING_MAX), ...others]);
   });
 
-  it('wait while the front-end waits for an answer, and until it is quiet', () => {
+  it('wait while the front-end waits for a reply, and then until it is quiet', () => {
     vi.useFakeTimers();
     connect();
     iommu.hold();
@@ -149,7 +149,7 @@ describe('the questions to an IOMMU', () => {
     expect(channel.asked).toEqual([0n]);
   });
 
-  it('are asked in the end, though the front-end is never quiet', () => {
+  it('are sent in the end even if the front-end is never quiet', () => {
     vi.useFakeTimers();
     connect();
     iommu.miss(0n, IOTLB_READ);
@@ -163,7 +163,7 @@ describe('the questions to an IOMMU', () => {
     }
   });
 
-  it('that waited when the channel closed are asked on the next', () => {
+  it('that were waiting when the channel closed are sent on the next one', () => {
     connect();
     const all = pages(OUTSTANDING_MAX + 2);
     for (const page of all) iommu.miss(page, IOTLB_READ);
@@ -180,8 +180,8 @@ describe('the questions to an IOMMU', () => {
   });
 });
 
-describe('the answers of an IOMMU', () => {
-  it('are known when they are published, for the access they allow', async () => {
+describe('the translations of an IOMMU', () => {
+  it('can be looked up once published, for the access that they allow', async () => {
     connect();
     expect(await update(0x7000n, PAGE, IOTLB_READ)).toMatchObject({ guestAddress: 0x5000 });
     expect(published).toHaveLength(1);
@@ -189,7 +189,7 @@ describe('the answers of an IOMMU', () => {
     expect(iommu.lookUp(0x7010n, IOTLB_WRITE)).toBeNull();
   });
 
-  it('are told again to a processor that has forgotten them, and nobody is asked', async () => {
+  it('are sent again to a processor that has forgotten them, without asking the front-end', async () => {
     connect();
     await update(0x7000n);
     iommu.miss(0x7000n, IOTLB_READ);
@@ -198,7 +198,7 @@ describe('the answers of an IOMMU', () => {
     expect(channel.asked).toEqual([]);
   });
 
-  it('"there is nothing" goes to whoever wanted it', () => {
+  it('are denied to processors and listener if the front-end has none', () => {
     connect();
     iommu.miss(0x7000n, IOTLB_READ);
     channel.answer(1n);
@@ -206,7 +206,7 @@ describe('the answers of an IOMMU', () => {
     expect(denied).toEqual([0x7000n]);
   });
 
-  it('are forgotten with what an invalidation names, and with the memory behind them', async () => {
+  it('are forgotten when invalidated, and when the memory behind them changes', async () => {
     const invalidate = (iova: bigint, sizeBytes: bigint) =>
       iommu.change({ type: IotlbType.INVALIDATE, iova, sizeBytes, userAddress: 0n, access: 0 });
     connect();
@@ -224,10 +224,10 @@ describe('the answers of an IOMMU', () => {
   it.each([
     ['half a page', { sizeBytes: PAGE / 2n }],
     ['no access', { access: 0 }],
-    ['an access that is none', { access: 4 }],
-    ['memory that is not there', { userAddress: MEMORY_END }],
+    ['an undefined access', { access: 4 }],
+    ['an address outside all regions', { userAddress: MEMORY_END }],
     ['an address between pages', { userAddress: 1n }],
-    ['a type of its own', { type: 9 }],
+    ['an unknown type', { type: 9 }],
   ])('are refused with %s', async (_, wrong) => {
     const right = { iova: 0n, sizeBytes: PAGE, userAddress: 0n, access: READ_WRITE };
     const message = { type: IotlbType.UPDATE, ...right, ...wrong };
@@ -235,7 +235,7 @@ describe('the answers of an IOMMU', () => {
     expect(published).toEqual([]);
   });
 
-  it('that forbid what was tried are told to the front-end, at once', () => {
+  it('that forbid an access are reported to the front-end without delay', () => {
     vi.useFakeTimers();
     connect();
     iommu.hold();

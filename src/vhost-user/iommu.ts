@@ -13,16 +13,16 @@ import type { BackendChannel, BackendChannelState, OnReply } from './backend-cha
 import { BackendRequest, type IotlbMessage, IotlbType, writeIotlb } from './message.ts';
 import { Refusal } from './refusal.ts';
 
-/** Questions that a front-end has not answered yet. What comes beyond waits until it has. */
+/** Misses that may be without a reply. Further ones wait until replies arrive. */
 export const OUTSTANDING_MAX = 256;
 
 /**
- * How long the connection has to be quiet before the first question after a request, in
- * milliseconds. QEMU 6.0 to 7.2 look at this channel while they wait for an answer on the other,
- * and then take the one for the other ("Received unexpected msg type").
+ * How long the connection must be quiet after a request before the first miss is sent, in
+ * milliseconds. QEMU 6.0 to 7.2 read this channel while they wait for a reply on the other one, and
+ * mistake our message for that reply ("Received unexpected msg type").
  */
 const QUIET_MS = 20;
-/** … and how many times in a row more may come in between: no front-end talks all the time. */
+/** How many requests in a row may restart that wait, so that a busy front-end is asked, too. */
 const QUIET_ATTEMPTS_MAX = 10;
 
 const ALL_BYTES = 1n << 64n;
@@ -30,22 +30,22 @@ const ONLY_VF = 0;
 
 export interface IommuState {
   translations: Translation[];
-  /** Questions: a page, and the access in its low bits. */
+  /** Misses: the address of a page, with the access in its low bits. */
   unasked: bigint[];
   outstanding: bigint[];
   wantsReplies: boolean;
 }
 
 export interface IommuListener {
-  /** Tells the processors, and resolves when none uses what was there before. */
+  /** Tells the processors. Resolves when none of them uses the previous translation any more. */
   publish(change: IotlbChange): Promise<void>;
-  /** A question was answered by "there is nothing". */
+  /** The front-end has replied to a miss that there is no translation. */
   onDenied(iova: bigint): void;
 }
 
 /**
- * The guest's IOMMU, as far as its front-end lets us know it: asks for translations, and keeps
- * those that it was told.
+ * The guest's IOMMU as its front-end reports it: requests translations, and keeps those that have
+ * arrived.
  *
  *     processor lacks one ─► miss ─► front-end        update, invalidate ─► processors ─► acknowledged
  */
@@ -53,7 +53,7 @@ export class Iommu {
   readonly #memory: GuestMemory;
   readonly #listener: IommuListener;
   readonly #iotlb = new Iotlb();
-  // Questions: a page, and the access in its low bits.
+  // Misses: the address of a page, with the access in its low bits.
   readonly #unasked = new Set<bigint>();
   readonly #outstanding = new Set<bigint>();
   #channel: BackendChannel | null = null;
@@ -67,14 +67,14 @@ export class Iommu {
     this.#listener = listener;
   }
 
-  /** Where questions go from now on, and whether their failure is reported (REPLY_ACK). */
+  /** Sends misses on this channel from now on. `wantsReplies`: failures are reported (REPLY_ACK). */
   connect(channel: BackendChannel, wantsReplies: boolean): void {
     this.#channel = channel;
     this.#wantsReplies = wantsReplies;
     this.#ask();
   }
 
-  /** Where a page of I/O virtual addresses lies, if that is known and `access` is allowed. */
+  /** The guest address behind an I/O virtual address, if it is known and `access` is allowed. */
   lookUp(iova: bigint, access: number): number | null {
     const found = this.#iotlb.lookUp(ONLY_VF, iova);
     return found !== null && (found.access & access) === access ? found.guestAddress : null;
@@ -89,7 +89,7 @@ export class Iommu {
     };
   }
 
-  /** `channel`: where it asked, with what is still to be answered there. */
+  /** `channel`: the restored channel, and its state with the replies that are still to come. */
   restore(
     state: IommuState,
     channel: { channel: BackendChannel; state: BackendChannelState } | null,
@@ -101,11 +101,11 @@ export class Iommu {
     if (channel === null) return;
     channel.channel.restore(channel.state, (key) => this.#onReply(key));
     this.#channel = channel.channel;
-    // Others may have been about to be asked.
+    // Other misses may have been waiting.
     if (this.#timer === null) this.#rest();
   }
 
-  /** What is missing from now on another one asks for. */
+  /** From now on the new owner asks for missing translations. */
   handOver(): void {
     this.#holds += 1;
     this.#stopTimer();
@@ -131,13 +131,13 @@ export class Iommu {
     }
     const key = page | BigInt(access);
     if (this.#outstanding.has(key)) return;
-    // The processors ask once: what cannot be passed on now must not be forgotten here. Each has
-    // few questions under way, so this cannot grow without bound.
+    // The processors ask once, so a miss that cannot be sent now must be kept here. Each processor
+    // has few misses under way, so the set cannot grow without bound.
     this.#unasked.add(key);
     this.#ask();
   }
 
-  /** The front-end waits for an answer, or is about to. To be followed by `release`. */
+  /** The front-end waits for a reply, or is about to. Each call is followed by a `release`. */
   hold(): void {
     this.#holds += 1;
     if (this.#attemptsLeft > 0) this.#stopTimer();
@@ -149,7 +149,7 @@ export class Iommu {
     if (this.#timer === null) this.#rest();
   }
 
-  /** An update or an invalidation. Throws a Refusal for what no IOMMU can mean. */
+  /** Applies an update or an invalidation. Throws a Refusal if no IOMMU could have meant it. */
   async change(message: IotlbMessage): Promise<IotlbChange> {
     const change = this.#read(message);
     this.#iotlb.apply(ONLY_VF, change);
@@ -158,7 +158,7 @@ export class Iommu {
     return change;
   }
 
-  /** The memory that translations name has changed. The processors forget them by themselves. */
+  /** The memory behind the translations has changed. The processors drop theirs themselves. */
   flush(): void {
     this.#iotlb.flush(ONLY_VF);
   }
@@ -173,7 +173,7 @@ export class Iommu {
 
   #read({ type, iova, sizeBytes, userAddress, access }: IotlbMessage): IotlbChange {
     if (type === IotlbType.INVALIDATE) {
-      // The end of the address space, said as a size that wraps, is all of it.
+      // A size of 0 is 2^64, wrapped: the whole address space.
       const end = sizeBytes === 0n ? ALL_BYTES : iova + sizeBytes;
       const start = sizeBytes === 0n ? 0n : pageStart(iova);
       return {
@@ -206,7 +206,7 @@ export class Iommu {
     this.#ask();
   }
 
-  /** Asks as much as may be asked now. Called whenever that may have become more. */
+  /** Sends as many misses as are allowed now. Called whenever that number may have grown. */
   #ask(): void {
     if (this.#channel === null || this.#holds > 0 || this.#timer !== null) return;
     for (const key of this.#unasked) {
@@ -220,13 +220,13 @@ export class Iommu {
   #onReply(key: bigint): OnReply {
     return (result) => {
       this.#outstanding.delete(key);
-      if (result === null) return; // the channel takes no more
+      if (result === null) return; // the channel is closed or full
       this.#ask();
       if (result !== 0n) this.#deny(pageStart(key));
     };
   }
 
-  /** Questions wait for the front-end to have nothing more to say. */
+  /** Holds misses back until the front-end has been quiet for a while. */
   #rest(): void {
     this.#attemptsLeft -= 1;
     this.#timer = setTimeout(() => {

@@ -18,7 +18,7 @@ import {
   writeVringState,
 } from './message.ts';
 
-// What QEMU 7.2 sent while its network boot ROM drove the device, as it came off the socket.
+// Captured from the socket while the network boot ROM of QEMU 7.2 drove the device.
 const CAPTURED = {
   GET_FEATURES: '010000000100000000000000',
   SET_FEATURES: '0200000001000000080000000000004001000000',
@@ -46,7 +46,7 @@ function hex(message: Uint8Array): string {
 
 describe('captured messages', () => {
   it.each(Object.keys(CAPTURED) as (keyof typeof CAPTURED)[])(
-    '%s has the header it should',
+    '%s has the expected header',
     (name) => {
       const { header, payload } = bytesOf(name);
       const { request, flags, size } = readHeader(header);
@@ -57,13 +57,13 @@ describe('captured messages', () => {
     },
   );
 
-  it.each(Object.keys(CAPTURED) as (keyof typeof CAPTURED)[])('%s is written again', (name) => {
+  it.each(Object.keys(CAPTURED) as (keyof typeof CAPTURED)[])('%s is reproduced', (name) => {
     const { header, payload } = bytesOf(name);
     const { request, flags } = readHeader(header);
     expect(hex(writeMessage(request, flags, payload))).toBe(CAPTURED[name]);
   });
 
-  it('a memory region behind its 8 bytes of padding', () => {
+  it('a memory region follows 8 bytes of padding', () => {
     const { payload } = bytesOf('ADD_MEM_REG');
     const region = readMemoryRegion(payload, 8);
     expect(region).toEqual({
@@ -75,7 +75,7 @@ describe('captured messages', () => {
     expect(hex(writeMemoryRegion(region))).toBe(hex(payload.slice(8)));
   });
 
-  it('the addresses of a ring: used comes before avail', () => {
+  it('in the addresses of a ring, used comes before avail', () => {
     const { payload } = bytesOf('SET_VRING_ADDR');
     const address = readVringAddress(payload);
     expect(address).toEqual({
@@ -89,13 +89,13 @@ describe('captured messages', () => {
     expect(hex(writeVringAddress(address))).toBe(hex(payload));
   });
 
-  it('the size of a ring', () => {
+  it('the size of a ring follows its index', () => {
     const { payload } = bytesOf('SET_VRING_NUM');
     expect(readVringState(payload)).toEqual({ index: 1, number: 256 });
     expect(hex(writeVringState(1, 256))).toBe(hex(payload));
   });
 
-  it('feature bits beyond the 32nd', () => {
+  it('feature bits above 31 are kept', () => {
     const { payload } = bytesOf('SET_FEATURES');
     expect(readU64(payload)).toBe((1n << 32n) | (1n << 30n));
     expect(hex(writeU64((1n << 32n) | (1n << 30n)))).toBe(hex(payload));
@@ -109,12 +109,12 @@ describe('a message', () => {
     expect(readHeader(view)).toEqual({ request: 8, flags: 1, size: 8 });
   });
 
-  it('carries its version whatever the other flags are', () => {
+  it('carries the version next to any other flags', () => {
     const reply = writeMessage(FrontendRequest.GET_FEATURES, FLAG_REPLY, writeU64(5n));
     expect(hex(reply)).toBe('0100000005000000080000000500000000000000');
   });
 
-  it('that nobody knows has no name', () => {
+  it('with an unknown number has no name', () => {
     for (const id of [0, 28, 33, 41, 0xffffffff]) expect(requestName(id)).toBeUndefined();
   });
 });

@@ -3,7 +3,7 @@
 //
 //   0         4       8      12
 //   ┌─────────┬───────┬──────┬─────────────┐
-//   │ request │ flags │ size │ payload …   │   all little-endian; descriptors ride beside
+//   │ request │ flags │ size │ payload …   │   all little-endian; descriptors in SCM_RIGHTS
 //   └─────────┴───────┴──────┴─────────────┘
 
 export const HEADER_SIZE = 12;
@@ -12,9 +12,9 @@ export const VERSION_MASK = 3;
 export const FLAG_REPLY = 4;
 export const FLAG_NEED_REPLY = 8;
 
-/** More than any message we take: 8 + 8 regions of 32 bytes, or a 256-byte configuration space. */
+/** Larger than any request: 8 bytes and 8 regions of 32, or a 256-byte configuration space. */
 export const PAYLOAD_SIZE_MAX = 4096;
-/** A memory table names at most this many regions, with a descriptor each. */
+/** Regions in one memory table, each with a descriptor. */
 export const MEMORY_REGIONS_PER_TABLE_MAX = 8;
 /** SET_VRING_KICK, CALL, ERR: bits 0–7 the queue, bit 8 "no descriptor". */
 export const VRING_FD_INDEX_MASK = 0xff;
@@ -110,8 +110,8 @@ export function writeMessage(request: number, flags: number, payload: Uint8Array
 }
 
 /**
- * One region of guest memory: where the guest sees it, where the front-end maps it, where it lies
- * in its file.
+ * One region of guest memory: its guest physical address, its address in the front-end, and its
+ * offset in the file.
  */
 export interface MemoryRegionMessage {
   guestAddress: bigint;
@@ -141,7 +141,7 @@ export function writeMemoryRegion(region: MemoryRegionMessage): Uint8Array {
   return payload;
 }
 
-/** Where the parts of a ring are, as addresses of the front-end's own. */
+/** The parts of a ring, as addresses in the front-end's address space. */
 export interface VringAddressMessage {
   index: number;
   flags: number;
@@ -186,7 +186,7 @@ export interface IotlbMessage {
   userAddress: bigint;
   access: number;
 }
-/** With the padding that C puts at its end. */
+/** Includes the padding that C adds at the end of the struct. */
 export const IOTLB_MESSAGE_SIZE = 32;
 
 export function readIotlb(payload: Uint8Array): IotlbMessage {
@@ -238,7 +238,7 @@ export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** Whether a message that has no reply of its own is to be answered with its outcome. */
+/** Whether a request that defines no reply is acknowledged with its outcome (REPLY_ACK). */
 export function wantsAnswer({ flags }: Header, protocolFeatures: bigint): boolean {
   const knowsAnswers = ((protocolFeatures >> BigInt(ProtocolFeature.REPLY_ACK)) & 1n) === 1n;
   return knowsAnswers && (flags & FLAG_NEED_REPLY) !== 0;

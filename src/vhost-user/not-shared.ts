@@ -1,5 +1,5 @@
-// Rings and buffers that lie outside of all regions: the guest errs, or its VMM does not share all
-// of its memory.
+// Rings and buffers outside all regions: the guest made a mistake, or its VMM does not share all of
+// the guest's memory.
 
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import type { RingPart } from '../virtqueue/ring-setup.ts';
@@ -8,7 +8,7 @@ export const NOT_SHARED =
   'outside of the memory that the VMM shares: QEMU needs share=on for each memory backend, ' +
   'those of NUMA nodes and DIMMs included';
 
-/** Why a ring found no place. Behind an IOMMU its parts are named by addresses of another kind. */
+/** Why a ring found no place. Behind an IOMMU its parts have I/O virtual addresses, not these. */
 export function placeProblem(
   parts: readonly RingPart[],
   memory: GuestMemory,

@@ -1,7 +1,7 @@
 import { featureSet } from '../virtqueue/features.ts';
 import { ProtocolFeature } from './message.ts';
 
-/** What every kind of device offers; a kind may add to it. */
+/** Offered by every kind of device; a kind may add more (`Device.protocolFeatures`). */
 export const OFFERED_PROTOCOL_FEATURES = featureSet([
   ProtocolFeature.MQ,
   ProtocolFeature.REPLY_ACK,

@@ -1,9 +1,9 @@
 import type { OperatorError } from '../errors.ts';
 
 /**
- * The front-end asked for something that it may not, or in a way that it may not. Told to it as a
- * failed acknowledgement, or by closing; told to the operator as the VF's last fault. Not an error
- * of ours.
+ * A request of the front-end was invalid or not allowed. The front-end gets a failed
+ * acknowledgement, or its connection is closed; the operator sees the reason as the VF's last
+ * fault. Not an error of ours.
  */
 export class Refusal extends Error {
   constructor(reason: string) {
@@ -12,7 +12,7 @@ export class Refusal extends Error {
   }
 }
 
-/** A refusal for a reason that the operator can mend, with the way out. */
+/** A refusal that the operator can do something about: the hint says what. */
 export function refusalOf({ message, hint }: OperatorError): Refusal {
   return new Refusal(`${message}. ${hint}`);
 }

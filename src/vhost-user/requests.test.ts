@@ -5,7 +5,7 @@ import { OFFERED_PROTOCOL_FEATURES } from './protocol-features.ts';
 import { Refusal } from './refusal.ts';
 import { admit, REQUESTS } from './requests.ts';
 
-/** Those of all devices, and those of a network device. */
+/** The protocol features of all devices and those of a network device. */
 const ALL = OFFERED_PROTOCOL_FEATURES | (1n << BigInt(ProtocolFeature.MTU));
 
 function message(name: RequestName, size: number, fdCount = 0): Message {
@@ -24,12 +24,12 @@ const unknown = (Object.keys(FrontendRequest) as RequestName[]).filter(
 describe.each(known)('%s', (name) => {
   const request = REQUESTS[name]!;
 
-  it('is admitted as it should be', () => {
+  it('is admitted with the right size and descriptors', () => {
     expect(admit(name, message(name, request.size), ALL)).toBe(request);
     expect(admit(name, message(name, request.size, request.fdsMax ?? 0), ALL)).toBe(request);
   });
 
-  it('is refused with a byte too few or, unless its size varies, too many', () => {
+  it('is refused with one byte too few or, unless its size varies, one too many', () => {
     if (request.size > 0) {
       expect(() => admit(name, message(name, request.size - 1), ALL)).toThrow(Refusal);
     }
@@ -38,7 +38,7 @@ describe.each(known)('%s', (name) => {
     else expect(longer).toThrow(Refusal);
   });
 
-  it('is refused with a descriptor too many', () => {
+  it('is refused with one descriptor too many', () => {
     const tooMany = message(name, request.size, (request.fdsMax ?? 0) + 1);
     expect(() => admit(name, tooMany, ALL)).toThrow(/descriptors, not/);
   });
@@ -54,7 +54,7 @@ describe.each(known)('%s', (name) => {
   });
 });
 
-describe('what was not offered', () => {
+describe('a request that was not offered', () => {
   it.each(unknown)('%s is refused', (name) => {
     expect(() => admit(name, message(name, 8), ALL)).toThrow(`${name} was not offered`);
   });

@@ -11,26 +11,23 @@ import {
 import { Refusal } from './refusal.ts';
 import type { Session } from './session.ts';
 
-/** What a request must look like before its handler sees it, and the handler. */
+/** A request's handler, and what is checked before the handler is called. */
 interface Request {
-  /** Exact payload size in bytes, or the smallest where it varies. */
+  /** Exact payload size in bytes, or the minimum if it varies. */
   size: number;
   isSizeMinimum?: boolean;
-  /** Descriptors it takes, at most. Surplus makes the message invalid: all are closed. */
+  /** The most descriptors it takes. With more the message is invalid, and all are closed. */
   fdsMax?: number;
   /** The protocol feature bit that must be negotiated. */
   needs?: number;
-  /**
-   * Returns the payload of the request's own reply, or nothing where only an acknowledgement is
-   * due.
-   */
+  /** Returns the payload of the reply, or nothing if only an acknowledgement is due. */
   handler: (
     session: Session,
     message: Message,
   ) => Promise<Uint8Array | undefined> | Uint8Array | undefined;
 }
 
-/** Every request we know. What is not here was never offered, and is refused. */
+/** Every request we support. Any other was never offered, and is refused. */
 export const REQUESTS: Readonly<Partial<Record<RequestName, Request>>> = {
   GET_FEATURES: { size: 0, handler: handle.getFeatures },
   SET_FEATURES: { size: 8, handler: handle.setFeatures },
@@ -95,9 +92,7 @@ export const REQUESTS: Readonly<Partial<Record<RequestName, Request>>> = {
   GET_STATUS: { size: 0, needs: ProtocolFeature.STATUS, handler: handle.getStatus },
 };
 
-/**
- * The request for a message, once feature, size and descriptor count are right; throws a Refusal.
- */
+/** The request for a message. Throws a Refusal if its feature, size or descriptor count is wrong. */
 export function admit(name: RequestName, message: Message, protocolFeatures: bigint): Request {
   const request = REQUESTS[name];
   if (request === undefined) throw new Refusal(`${name} was not offered`);

@@ -1,8 +1,8 @@
 import type { Session } from './session.ts';
 
 /**
- * No ring of a VF may start any more, or they may again. Between two requests of the front-end;
- * those that a fault stopped stay so.
+ * Stops the rings of a function if none may run now, and starts those that may. Runs between two
+ * requests of the front-end. A ring that a fault has stopped stays stopped.
  */
 export function reviewRings(session: Session): Promise<void> {
   const { device } = session;

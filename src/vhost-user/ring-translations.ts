@@ -3,7 +3,7 @@ import { IOMMU_PAGE_SIZE, pageStart } from '../memory/iotlb.ts';
 import type { RingPart } from '../virtqueue/ring-setup.ts';
 import type { Iommu } from './iommu.ts';
 
-/** Whether all parts of a ring are translated. Asks for those that are not. */
+/** Whether all parts of a ring are translated. Requests the missing translations. */
 export function askForParts(iommu: Iommu, parts: readonly RingPart[]): boolean {
   let isComplete = true;
   for (const { address, lengthBytes, isWritten } of parts) {

@@ -6,7 +6,7 @@ import type { IommuState } from './iommu.ts';
 
 /**
  * connected: the socket is open. negotiated: features are acknowledged. running: a ring runs.
- * closed: the socket and all that came through it are gone.
+ * closed: the socket and everything received through it are gone.
  */
 export type SessionState = 'connected' | 'negotiated' | 'running' | 'closed';
 
@@ -17,7 +17,7 @@ export const SESSION_TRANSITIONS: Transitions<SessionState> = {
   closed: [],
 };
 
-/** What a front-end has said, as data. Work in hand is none of it: it is saved between requests. */
+/** What a front-end has set up, as data. Saved between requests, so no work is under way. */
 export interface SavedSession {
   state: SessionState;
   features: bigint;
@@ -32,7 +32,7 @@ export interface SavedSession {
   backend: BackendChannelState | null;
 }
 
-/** Who hears of what becomes of a session. */
+/** Is told what happens to a session. */
 export interface SessionListener {
   onStateChange(): void;
   /** The front-end reset its device. */

@@ -19,10 +19,10 @@ import { Dialogue } from './dialogue.ts';
 import { viewOf, writeU64, writeVringAddress, writeVringState } from './message.ts';
 import type { Session } from './session.ts';
 
-/** What a device might offer: whatever a front-end in these tests asks for. */
+/** All bits: whatever a front-end in these tests acknowledges. */
 const OFFERED = (1n << 64n) - 1n;
 
-/** Rings without processors: they note what is done to them. */
+/** Rings without processors, which log what is done to them. */
 class FakeRings {
   readonly running = new Map<number, RingSetup>();
   readonly log: string[] = [];
@@ -102,7 +102,7 @@ class FakeRings {
 
 describe('a session', () => {
   const poller = new Poller();
-  // Kept for all tests, so that its descriptors are not counted as somebody's leak.
+  // Kept for all tests, so that its descriptors are not counted as a leak.
   const frontEndPoller = acquirePoller();
   let fdsBefore = 0;
   let rings: FakeRings;
@@ -111,7 +111,7 @@ describe('a session', () => {
   let frontEnd: FrontEnd;
   let memory: GuestMemory;
   let heard: string[];
-  /** Descriptors that the front-end may leave. */
+  /** Descriptors that the front-end may leave with the VF. */
   let quota = 100;
 
   beforeEach(() => {
@@ -192,7 +192,7 @@ describe('a session', () => {
     await sendFd('SET_VRING_KICK', queue);
   }
 
-  it('is connected, negotiated, running, negotiated and closed', async () => {
+  it('goes through connected, negotiated, running, negotiated and closed', async () => {
     expect(session.state).toBe('connected');
     await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
     expect(session.state).toBe('negotiated');
@@ -206,7 +206,7 @@ describe('a session', () => {
     expect(heard).toEqual(['closed: null']);
   });
 
-  it('keeps no more descriptors than its VF’s share, and says so', async () => {
+  it('keeps no more descriptors than the share of its VF, and says so', async () => {
     await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
     await shareMemory();
     quota = 6;
@@ -224,7 +224,7 @@ describe('a session', () => {
     expect(heard[0]).toMatch(
       /Cannot keep more file descriptors for VF vf0 .*share is 6: received 7/,
     );
-    // What it has goes on, and room that it frees is room again.
+    // The session continues, and room that it frees can be used again.
     await frontEnd.send('SET_VRING_CALL', writeU64(0x100n));
     if (beyond !== undefined) await sendFd('SET_VRING_CALL', 0);
   });
@@ -238,7 +238,7 @@ describe('a session', () => {
     expect(rings.log).toEqual(['start 0 at 0']);
   });
 
-  it('says where a ring stood, and a ring that never ran where it would begin', async () => {
+  it('reports the position of a ring, and of a ring that never ran the one it would start from', async () => {
     await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
     await shareMemory();
     await run(0);
@@ -249,7 +249,7 @@ describe('a session', () => {
     expect(await base(1)).toBe(99);
   });
 
-  it('stops and starts what runs around a new memory table, where it stood', async () => {
+  it('stops the running rings for a new memory table, and restarts them at their positions', async () => {
     await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
     await shareMemory();
     await run(0);
@@ -260,7 +260,7 @@ describe('a session', () => {
     expect(rings.regions).toBe(memory.regions.length);
   });
 
-  it('refuses to change a ring that runs, and to take away its memory', async () => {
+  it('refuses to change the size or the base of a running ring', async () => {
     await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
     await shareMemory();
     await run(0);
@@ -272,7 +272,7 @@ describe('a session', () => {
     expect(heard).toHaveLength(2);
   });
 
-  it('sets a ring aside that cannot be right, once, until the next word mends it', async () => {
+  it('sets a ring with an invalid set-up aside, once, until a later request corrects it', async () => {
     await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
     await shareMemory();
     await frontEnd.send('SET_VRING_NUM', writeVringState(0, 17));
@@ -286,7 +286,7 @@ describe('a session', () => {
     expect(session.state).toBe('running');
   });
 
-  it('sets a ring aside that no processor can attach; a stop and a start try again', async () => {
+  it('sets a ring aside that no processor can attach, and retries at a stop and start', async () => {
     await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
     await shareMemory();
     rings.problem = { fault: RING_FAULT_MEMORY, reason: 'mmap failed' };
@@ -300,7 +300,7 @@ describe('a session', () => {
     expect(session.state).toBe('running');
   });
 
-  it('forgets kicks, bases and enables at a reset, and keeps memory and features', async () => {
+  it('forgets kicks, bases and enables at a reset, but keeps memory and features', async () => {
     await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
     await shareMemory();
     await run(0, 300);
@@ -319,7 +319,7 @@ describe('a session', () => {
     expect(rings.log.at(-1)).toBe('start 0 at 0');
   });
 
-  it('closes at a refusal where the front-end wants no acknowledgement', async () => {
+  it('closes at a refusal if the front-end wants no acknowledgement', async () => {
     await negotiate(frontEnd, [VIRTIO_F_VERSION_1], []);
     await frontEnd.send('SET_VRING_ENABLE', writeVringState(0, 3));
     await frontEnd.closed;
@@ -327,7 +327,7 @@ describe('a session', () => {
     expect(heard).toEqual(['SET_VRING_ENABLE: enable 3', 'closed: enable 3']);
   });
 
-  it('shows the configuration space, and lets nobody write to it', async () => {
+  it('lets a front-end read the configuration space, but not write to it', async () => {
     await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
     const size = 4;
     const request = new Uint8Array(12 + size);
