@@ -264,7 +264,7 @@ interface RingSignal {
   signal: PeerSignal | null;
 }
 
-/** The ring of a KICK, CALL or ERR message (all 64 bits are checked) and its descriptor, if any. */
+/** The ring of a KICK, CALL or ERR message (all 64 bits count) and its descriptor, if any. */
 function takeSignal(
   session: Session,
   message: Message,

@@ -67,7 +67,7 @@ export class Iommu {
     this.#listener = listener;
   }
 
-  /** Sends misses on this channel from now on. `wantsReplies`: failures are reported (REPLY_ACK). */
+  /** Sends misses on this channel from now on. `wantsReplies`: it reports failures (REPLY_ACK). */
   connect(channel: BackendChannel, wantsReplies: boolean): void {
     this.#channel = channel;
     this.#wantsReplies = wantsReplies;

@@ -92,7 +92,7 @@ export const REQUESTS: Readonly<Partial<Record<RequestName, Request>>> = {
   GET_STATUS: { size: 0, needs: ProtocolFeature.STATUS, handler: handle.getStatus },
 };
 
-/** The request for a message. Throws a Refusal if its feature, size or descriptor count is wrong. */
+/** The request for a message. Throws a Refusal if feature, size or descriptor count is wrong. */
 export function admit(name: RequestName, message: Message, protocolFeatures: bigint): Request {
   const request = REQUESTS[name];
   if (request === undefined) throw new Refusal(`${name} was not offered`);
