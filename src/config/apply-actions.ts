@@ -1,43 +1,77 @@
 // Carries out the actions that lead from one configuration to another.
 
 import { asOperatorError } from '../errors.ts';
+import type { VfConfig } from '../functions/net/config.ts';
+import type { RngConfig } from '../functions/rng/config.ts';
+import type { UplinkConfig } from '../uplinks/config.ts';
 import { joined } from './problems.ts';
 import type { Action } from './types.ts';
 
-/** The lists of a configuration, by the word for one of each in the names of actions. */
-const LISTS = { vf: 'vfs', uplink: 'uplinks', rng: 'rngs' } as const;
-
-type Word = keyof typeof LISTS;
-
 /** Functions of one kind: steps that know nothing of each other. */
-interface FunctionTarget {
-  add(config: object): Promise<void>;
+interface FunctionTarget<Config> {
+  add(config: Config): Promise<void>;
   remove(name: string): Promise<void>;
-  /** Gives one that goes on another form. */
-  change(config: object): Promise<void>;
+  /** Changes one that keeps running. */
+  change(config: Config): Promise<void>;
 }
 
-/** What carries the actions out: a target for each kind, and the NIC's own. */
-export type ActionTarget = Readonly<Record<(typeof LISTS)[Word], FunctionTarget>> & {
+/** What carries the actions out. */
+export interface ActionTarget {
+  readonly vfs: FunctionTarget<VfConfig>;
+  readonly uplinks: FunctionTarget<UplinkConfig>;
+  readonly rngs: FunctionTarget<RngConfig>;
   setNic(changes: { macAgeSeconds: number }): Promise<void>;
-};
-
-/** An action on a function, whatever its kind. */
-interface Step {
-  verb: 'add' | 'remove' | 'replace' | 'set';
-  target: FunctionTarget;
-  name: string;
-  /** What it is to become, and what it was. */
-  wanted: object;
-  old: object;
 }
 
-function stepOf(action: Action, targets: ActionTarget): Step | null {
-  if (action.type === 'set-nic') return null;
-  const [verb, word] = action.type.split('-') as [Step['verb'], Word];
-  const { name, old = {}, ...rest } = action as { name: string; old?: object };
-  const wanted = (rest as Partial<Record<Word, object>>)[word] ?? {};
-  return { verb, target: targets[LISTS[word]], name, wanted, old };
+/** What an action does, by the phases in which all actions are carried out. */
+interface Step {
+  readonly remove?: () => Promise<void>;
+  readonly change?: () => Promise<void>;
+  readonly add?: () => Promise<void>;
+  /** Adds what was removed, because `add` failed. */
+  readonly restore?: () => Promise<void>;
+}
+
+function replacing<Config>(
+  target: FunctionTarget<Config>,
+  name: string,
+  { wanted, old }: { wanted: Config; old: Config },
+): Step {
+  return {
+    remove: () => target.remove(name),
+    add: () => target.add(wanted),
+    restore: () => target.add(old),
+  };
+}
+
+function stepOf(action: Action, targets: ActionTarget): Step {
+  const { vfs, uplinks, rngs } = targets;
+  switch (action.type) {
+    case 'remove-vf':
+      return { remove: () => vfs.remove(action.name) };
+    case 'add-vf':
+      return { add: () => vfs.add(action.vf) };
+    case 'set-vf':
+      return { change: () => vfs.change(action.vf) };
+    case 'replace-vf':
+      return replacing(vfs, action.name, { wanted: action.vf, old: action.old });
+    case 'remove-uplink':
+      return { remove: () => uplinks.remove(action.name) };
+    case 'add-uplink':
+      return { add: () => uplinks.add(action.uplink) };
+    case 'set-uplink':
+      return { change: () => uplinks.change(action.uplink) };
+    case 'replace-uplink':
+      return replacing(uplinks, action.name, { wanted: action.uplink, old: action.old });
+    case 'remove-rng':
+      return { remove: () => rngs.remove(action.name) };
+    case 'add-rng':
+      return { add: () => rngs.add(action.rng) };
+    case 'replace-rng':
+      return replacing(rngs, action.name, { wanted: action.rng, old: action.old });
+    case 'set-nic':
+      return { change: () => targets.setNic(action.changes) };
+  }
 }
 
 /**
@@ -51,35 +85,23 @@ export async function applyActions(
   actions: readonly Action[],
   targets: ActionTarget,
 ): Promise<void> {
-  const steps = actions.map((action) => stepOf(action, targets)).filter((step) => step !== null);
-  for (const { verb, target, name } of steps) {
-    if (verb === 'remove' || verb === 'replace') await target.remove(name);
-  }
+  const steps = actions.map((action) => stepOf(action, targets));
+  for (const step of steps) await step.remove?.();
   // From here on failures are reported at the end: what was removed must be restored first.
   const errors: unknown[] = [];
-  const attempt = async (step: Promise<void>): Promise<boolean> => {
+  const attempt = async (work: (() => Promise<void>) | undefined): Promise<boolean> => {
     try {
-      await step;
+      await work?.();
       return true;
     } catch (error) {
       errors.push(error);
       return false;
     }
   };
-  for (const { verb, target, wanted } of steps) {
-    if (verb === 'set') await attempt(target.change(wanted));
-  }
-  for (const action of actions) {
-    if (action.type === 'set-nic') await attempt(targets.setNic(action.changes));
-  }
+  for (const step of steps) await attempt(step.change);
   const failed: Step[] = [];
-  for (const step of steps) {
-    const isNew = step.verb === 'add' || step.verb === 'replace';
-    if (isNew && !(await attempt(step.target.add(step.wanted)))) failed.push(step);
-  }
-  for (const { verb, target, old } of failed) {
-    if (verb === 'replace') await attempt(target.add(old));
-  }
+  for (const step of steps) if (!(await attempt(step.add))) failed.push(step);
+  for (const step of failed) await attempt(step.restore);
   if (errors.length > 0) throw together(errors);
 }
 

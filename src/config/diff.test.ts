@@ -119,6 +119,60 @@ async function carryOut(
   return { ...running, macAgeSeconds, vfs: [...vfs.values()], touched };
 }
 
+describe('an action', () => {
+  it('of each type does what its name says to functions of its kind', async () => {
+    const config = (names: string[], [mtu, gro]: [number, boolean], macAgeSeconds: number) =>
+      completeNic({
+        macAgeSeconds,
+        vfs: names.map((name) => ({ name, socket: `/s/${name}`, mac: macs[name], mtu, gro })),
+        uplinks: names.map((name) => ({ name: `u-${name}`, type: 'null', mtu, gro })),
+        rngs: names.map((name) => ({ name: `r-${name}`, socket: `/r/${mtu}/${name}` })),
+      });
+    const macs: Record<string, string> = { 'a-b': '02:00:00:00:00:01', c: '02:00:00:00:00:02' };
+    const calls: string[] = [];
+    const targetOf = (kind: string) => ({
+      remove: async (name: string) => void calls.push(`remove ${kind} ${name}`),
+      add: async ({ name }: { name: string }) => void calls.push(`add ${kind} ${name}`),
+      change: async ({ name }: { name: string }) => void calls.push(`change ${kind} ${name}`),
+    });
+    const target = {
+      ...{ vfs: targetOf('vf'), uplinks: targetOf('uplink'), rngs: targetOf('rng') },
+      setNic: async ({ macAgeSeconds }: { macAgeSeconds: number }) =>
+        void calls.push(`age ${macAgeSeconds}`),
+    };
+    const states = [
+      config([], [1500, true], 300),
+      config(['a-b'], [1500, true], 300),
+      config(['a-b'], [1500, false], 60),
+      config(['c'], [1500, false], 60),
+      config(['c'], [9000, false], 60),
+    ];
+    const types: string[][] = [];
+    for (const [index, wanted] of states.slice(1).entries()) {
+      const actions = diffConfig(states[index] as NicConfig, wanted);
+      types.push(actions.map(({ type }) => type));
+      await applyActions(actions, target);
+    }
+    expect(types).toEqual([
+      ['add-vf', 'add-uplink', 'add-rng'],
+      ['set-vf', 'set-uplink', 'set-nic'],
+      ['remove-vf', 'add-vf', 'remove-uplink', 'add-uplink', 'remove-rng', 'add-rng'],
+      ['replace-vf', 'replace-uplink', 'replace-rng'],
+    ]);
+    const [vfs, uplinks, rngs] = ['vf a-b', 'uplink u-a-b', 'rng r-a-b'];
+    const others = ['vf c', 'uplink u-c', 'rng r-c'];
+    expect(calls).toEqual([
+      ...[vfs, uplinks, rngs].map((name) => `add ${name}`),
+      ...[vfs, uplinks].map((name) => `change ${name}`),
+      'age 60',
+      ...[vfs, uplinks, rngs].map((name) => `remove ${name}`),
+      ...others.map((name) => `add ${name}`),
+      ...others.map((name) => `remove ${name}`),
+      ...others.map((name) => `add ${name}`),
+    ]);
+  });
+});
+
 describe('a VF that cannot be added', () => {
   const steps: string[] = [];
   const carry = (running: NicConfig, wanted: NicConfig, refused: string): Promise<void> => {
@@ -140,6 +194,21 @@ describe('a VF that cannot be added', () => {
     const wanted = nic([{ ...vm1, socket: '/s/3' }, vm2]);
     await expect(carry(nic([vm1, vm2]), wanted, '/s/3')).rejects.toThrow('/s/3 is in use');
     expect(steps).toEqual(['- vm1', '+ vm1 /s/1']);
+  });
+
+  it('is restored even if the attempt throws before it begins', async () => {
+    steps.length = 0;
+    const vfs = {
+      ...noFunctions,
+      add({ name, mtu }: VfConfig): Promise<void> {
+        if (mtu === 9000) throw new Error('no room');
+        steps.push(`+ ${name} ${mtu}`);
+        return nothing();
+      },
+    };
+    const actions = diffConfig(nic([vm1]), nic([{ ...vm1, mtu: 9000 }]));
+    await expect(applyActions(actions, { ...noTarget, vfs })).rejects.toThrow('no room');
+    expect(steps).toEqual(['+ vm1 1500']);
   });
 
   it('is reported, and so is every other one', async () => {
