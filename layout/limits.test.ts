@@ -45,7 +45,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['fault list', memory.FAULT_LIST_BASE, RING_COUNT_MAX * 4],
   ['window table', memory.WINDOW_TABLE_BASE, memory.WINDOW_TABLE_COUNT * memory.WINDOW_ENTRY_SIZE],
   ['slot records', memory.WINDOW_SLOTS_BASE, memory.SLOT_COUNT_MAX * memory.SLOT_RECORD_SIZE],
-  // One for each known buffer and each step of the walk, and the buffer where the walk ends.
+  // One entry per known buffer and per step of the walk, and one for the buffer that ends the walk.
   [
     'gathered buffers',
     memory.GATHERED_BASE,
@@ -91,12 +91,12 @@ function expectApart(areas: readonly Area[], end: number): void {
 }
 
 describe('areas', () => {
-  test('of the private memory follow one another without overlap', () => {
+  test('of the private memory do not overlap', () => {
     expect(memory.REGISTERS_BASE).toBeGreaterThan(memory.GUARD_SIZE);
     expectApart(PRIVATE_AREAS, memory.PRIVATE_END);
   });
 
-  test('that are mapped on their own begin and end where a page of any system does', () => {
+  test('that are mapped separately begin and end at a page boundary, whatever the page size', () => {
     const LARGEST_PAGE = 0x10000;
     const { GUARD_SIZE, PRIVATE_END, SHARED_BASE, SHARED_SIZE } = memory;
     for (const at of [GUARD_SIZE, PRIVATE_END, SHARED_BASE, SHARED_BASE + SHARED_SIZE]) {
@@ -114,11 +114,11 @@ describe('areas', () => {
     expect(bases.map(([, value]) => value).sort((a, b) => a - b)).toEqual(listed);
   });
 
-  test('of the shared state follow one another without overlap', () => {
+  test('of the shared state do not overlap', () => {
     expectApart(SHARED_AREAS, memory.SHARED_SIZE);
   });
 
-  test('of the linear memory follow one another, with room to align the pins', () => {
+  test('of the linear memory do not overlap, and leave room to align the pins', () => {
     const { SLOT_SIZE, SLOT_COUNT_MAX, HUGE_PAGE_SIZE } = memory;
     expectApart(
       [
@@ -133,7 +133,7 @@ describe('areas', () => {
 });
 
 describe('relations', () => {
-  test('there are as many slots as fit', () => {
+  test('the linear memory holds as many slots as fit', () => {
     const room = 2 ** 32 - memory.SLOTS_BASE - memory.HUGE_PAGE_SIZE;
     expect(memory.SLOT_COUNT_MAX).toBe(Math.floor(room / memory.SLOT_SIZE));
     expect(memory.SLOT_SIZE).toBe(2 ** memory.SLOT_SHIFT);
@@ -144,13 +144,13 @@ describe('relations', () => {
     expect(memory.HUGE_PAGE_SIZE % memory.PIN_CELL_SIZE).toBe(0);
   });
 
-  test('a probe of the window table ends: it has more entries than there are slots', () => {
+  test('a probe of the window table terminates: the table has more entries than there are slots', () => {
     expect(memory.WINDOW_TABLE_COUNT).toBeGreaterThanOrEqual(2 * memory.SLOT_COUNT_MAX);
     expect(memory.WINDOW_TABLE_COUNT).toBe(2 ** memory.WINDOW_TABLE_BITS);
     expect(limits.MISS_STREAK_MAX).toBeLessThan(memory.SLOT_COUNT_MAX);
   });
 
-  test('a probe of the IOTLB ends, and no frame pushes its own translations out', () => {
+  test('a probe of the IOTLB terminates, and no frame evicts its own translations', () => {
     expect(memory.IOTLB_TABLE_COUNT).toBe(2 ** memory.IOTLB_TABLE_BITS);
     expect(limits.IOTLB_ENTRIES_MAX).toBeLessThanOrEqual((memory.IOTLB_TABLE_COUNT * 3) / 4);
     // Each descriptor of the longest walk, and the pages of the largest frame.
@@ -162,14 +162,14 @@ describe('relations', () => {
     );
   });
 
-  test('ring numbers come in blocks, and a VF needs one more than it has queues', () => {
+  test('ring numbers come in blocks, and the control queue follows the last queue', () => {
     expect(limits.CONTROL_QUEUE, 'behind the last queue').toBe(2 * limits.QUEUE_PAIRS_MAX);
     expect(limits.RING_BLOCK_SIZE).toBe(2 ** limits.RING_BLOCK_SHIFT);
     expect(RING_COUNT_MAX % limits.RING_BLOCK_SIZE).toBe(0);
     expect(ports.NO_PORT).toBeGreaterThanOrEqual(PORT_COUNT_MAX);
   });
 
-  test('a request: its bytes, and the addresses of its answer', () => {
+  test('a request: the addresses of its answer and its bytes fit their areas', () => {
     const { REQUEST_ADDRESSES, REQUEST_ANSWER, REQUEST_BYTES } = memory;
     expect(REQUEST_ADDRESSES + limits.ANSWER_SIZE_MAX * 8).toBe(REQUEST_BYTES);
     expect(REQUEST_BYTES + limits.REQUEST_SIZE_MAX).toBe(REQUEST_ANSWER);
@@ -183,7 +183,7 @@ describe('relations', () => {
     expect(partSize).toBeLessThan(memory.PINS_SIZE);
   });
 
-  test('frames: a virtio-net header and the leading bytes fit in scratch', () => {
+  test('frames: a virtio-net header and the leading bytes fit in the header scratch', () => {
     expect(limits.FRAME_SIZE_MAX).toBe(65535 + 14 + 4);
     expect(limits.FRAME_SIZE_MIN).toBe(14);
     expect(virtio.NET_HEADER_SIZE).toBe(virtio.NET_HEADER_NUM_BUFFERS + 2);
@@ -192,13 +192,13 @@ describe('relations', () => {
     expect(HEADER_BYTES_MAX).toBeGreaterThanOrEqual(14 + 4 + 40 + 4);
   });
 
-  test('what is looked at of a frame to join it holds all headers, and fits in scratch', () => {
+  test('GRO reads enough of a frame for all its headers, and no more than the scratch holds', () => {
     expect(limits.RUN_HEADERS_SIZE).toBeGreaterThanOrEqual(14 + 2 * 4 + 40 + 60);
     expect(limits.RUN_HEADERS_SIZE).toBeLessThanOrEqual(limits.HEADER_BYTES_MAX);
     expect(limits.RUN_PIECES_MAX).toBeGreaterThanOrEqual(BATCH_MAX * 2);
   });
 
-  test('records are whole cache lines, or divide one', () => {
+  test('records are multiples of a cache line, or divide one', () => {
     expect(virtqueue.RING_RECORD_SIZE % 64).toBe(0);
     expect(ports.PORT_RECORD_SIZE % 64).toBe(0);
     expect(processor.PROCESSOR_RECORD_SIZE % 64).toBe(0);
@@ -212,7 +212,7 @@ describe('relations', () => {
     expect(ports.PORT_UNLEARNED + 8).toBeLessThanOrEqual(ports.PORT_RECORD_SIZE);
   });
 
-  test('a flow record: a table, and what each half byte adds to a hash', () => {
+  test('a flow record holds the queue table and the Toeplitz table of each nibble', () => {
     expect(ports.FLOW_RECORD_OF_NIC).toBe(PORT_COUNT_MAX);
     expect(ports.FLOW_UNCLASSIFIED + 4).toBeLessThanOrEqual(ports.FLOW_QUEUES);
     expect(ports.FLOW_QUEUES + virtio.RSS_TABLE_LENGTH_MAX).toBeLessThanOrEqual(
@@ -226,7 +226,7 @@ describe('relations', () => {
     );
   });
 
-  test('the MAC table: sets of ways, and no VF can fill it alone', () => {
+  test('the MAC table: keys and sets fit their fields, and no VF can fill it alone', () => {
     const entries = fdb.FDB_SET_COUNT * fdb.FDB_WAYS;
     expect(fdb.FDB_STAMPS + fdb.FDB_WAYS * 4).toBeLessThanOrEqual(fdb.FDB_FAR);
     expect(fdb.FDB_FAR + 8).toBeLessThanOrEqual(fdb.FDB_FLAPS);
@@ -240,14 +240,14 @@ describe('relations', () => {
     const distances = 2 ** fdb.FDB_DISTANCE_BITS;
     expect(fdb.FDB_DISTANCE_SHIFT + fdb.FDB_DISTANCE_BITS).toBeLessThan(fdb.FDB_STATIC_BIT);
     expect(fdb.FDB_DISTANCE_MAX).toBeLessThan(distances);
-    // However the own addresses of all VFs are chosen, each finds room.
+    // Whichever addresses the VFs have, there is room for all of them.
     expect(distances * fdb.FDB_WAYS).toBeGreaterThanOrEqual(PORT_COUNT_MAX);
     expect(fdb.FDB_SET_COUNT % limits.SWEEP_SETS, 'a pass ends').toBe(0);
     expect(fdb.FDB_MULTIPLIER_LOW % 2, 'only odd numbers can be divided by').toBe(1);
     expect(fdb.FDB_MULTIPLIER_HIGH).toBeLessThan(2 ** 28);
   });
 
-  test('every counter, drop reason and ring fault has a word of its own', () => {
+  test('every counter, drop reason and ring fault has its own word', () => {
     expect(counters.COUNTER_RECORD_SIZE).toBe(counters.COUNTER_COUNT * 8);
     const numbers = (constants: object, prefix: RegExp): number[] =>
       Object.entries(constants)
@@ -274,7 +274,7 @@ describe('layout hash', () => {
     expect(layoutHash()).toBeLessThan(2 ** 31);
   });
 
-  test('is what the built firmware carries', () => {
+  test('matches the one in the built firmware', () => {
     const firmware = loadFirmware(readFirmware(), new LinearMemory(2 ** 32));
     expect(firmware.layoutHash.value).toBe(layoutHash());
   });

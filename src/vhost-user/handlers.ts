@@ -245,8 +245,8 @@ export function getStatus(session: Session): Uint8Array {
 }
 
 /**
- * The set-up of a stopped ring; null if the ring runs and `isSame`. A front-end that corrects a ring
- * repeats the whole set-up, and the first of those requests has started the ring already.
+ * The set-up of a stopped ring; null if the ring runs and `isSame`. A front-end that corrects a
+ * ring repeats the whole set-up, and the first of those requests has started the ring already.
  */
 function stoppedSetup(
   session: Session,

@@ -10,11 +10,11 @@ import { expectIdle } from '../support/idle.ts';
 import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-// A peer that goes and comes again is another socket at the same path: who was connected to the one
-// before neither hears it nor reaches it.
+// A peer that restarts is a new socket at the same path. A socket connected to the old one neither
+// receives from it nor reaches it.
 
 const FAR_MAC = '02:00:00:00:ff:01';
-/** How often a dgram uplink looks for a peer that is not there. */
+/** How often a dgram uplink looks for a missing peer. */
 const LOOK_MILLISECONDS = 500;
 
 let directory: string;
@@ -56,7 +56,7 @@ function restartPeer(): void {
   far = openPeer();
 }
 
-/** The first try must do: a peer that is refused does not know that it should try again. */
+/** The first attempt must succeed: a peer whose frame is refused does not know to retry. */
 async function toGuest(seed: number): Promise<void> {
   const frame = plainFrame({ to: lab.mac(0), from: FAR_MAC }, 300, seed);
   const arrived = guest.waitReceived(1);
@@ -76,7 +76,7 @@ function blocked(): number {
 }
 
 describe('the peer of a dgram uplink that restarts', () => {
-  test('is heard with its first frame', async () => {
+  test('is received from its first frame on', async () => {
     const downs: string[] = [];
     lab.nic.on('uplink-down', ({ reason = '' }) => downs.push(reason));
     await toGuest(1);
@@ -96,8 +96,8 @@ describe('the peer of a dgram uplink that restarts', () => {
     expect(lab.nic.stats().uplinks[0]?.wire.drops).toMatchObject({ refused: 0, linkLost: 0 });
   });
 
-  test('brings the uplink up by its first frame, if that went down meanwhile', async () => {
-    // A look-out that never comes round again: only the frame can bring it up.
+  test('brings the uplink up with its first frame if it went down in the meantime', async () => {
+    // The periodic look for the peer never happens again, so only the frame can bring it up.
     const { setTimeout } = globalThis;
     vi.spyOn(globalThis, 'setTimeout').mockImplementation(((work: () => void, after?: number) =>
       setTimeout(work, after === LOOK_MILLISECONDS ? 1e9 : after)) as typeof setTimeout);
@@ -110,7 +110,7 @@ describe('the peer of a dgram uplink that restarts', () => {
     await toWorld(3);
   });
 
-  test('gets what waited for the one before, whose queue was full', async () => {
+  test('gets the frames that waited for its predecessor, whose queue was full', async () => {
     far.setReading(false);
     const frames = Array.from({ length: 400 }, (_, i) =>
       plainFrame({ to: BROADCAST, from: lab.mac(0) }, 1000, i),
@@ -130,9 +130,9 @@ describe('the peer of a dgram uplink that restarts', () => {
 
 describe('a dgram uplink whose peer does not read', () => {
   test.each([
-    ['is not connected: its queue is full', false],
-    ['is connected: our own buffer is full', true],
-  ])('waits without work where the peer %s', async (_, isConnected) => {
+    ['is not connected (its queue is full)', false],
+    ['is connected (our own buffer is full)', true],
+  ])('waits without using the CPU if the peer %s', async (_, isConnected) => {
     far.close();
     far = openDgramEnd(path('peer'), path('nic'), { isConnected });
     await toGuest(1);

@@ -9,13 +9,13 @@ import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { xdpMissing } from '../support/xdp.ts';
 
-// A VLAN tag of either type is not counted by an MTU: frames of full size leave with one.
+// The MTU does not include a VLAN tag of either type: frames of full size may have one.
 
 const FAR_MAC = '02:00:00:00:ff:01';
 const ADDRESSES_SIZE = 12;
 const ETHERNET_SIZE = 14;
 const TAG_SIZE = 4;
-/** With the usual MTU. */
+/** Frame length with a tag and the usual MTU. */
 const FULL = 1500 + ETHERNET_SIZE + TAG_SIZE;
 const CUSTOMER = 0x8100;
 const SERVICE = 0x88a8;
@@ -74,7 +74,7 @@ function taggedFrame(length: number, types: readonly number[], seed: number): Ui
   return frame;
 }
 
-/** As the far end sees it: the kernel takes the outer tag off for packet sockets. */
+/** The frame as the far end sees it: for packet sockets, the kernel strips the outer tag. */
 function received(frame: Uint8Array): Uint8Array {
   const stripped = new Uint8Array(frame.length - TAG_SIZE);
   stripped.set(frame.subarray(0, ADDRESSES_SIZE));
@@ -88,7 +88,7 @@ async function sendAll(frames: readonly Uint8Array[]): Promise<void> {
   const before = wire().sent;
   await guest.sendAll(frames);
   await until(() => far?.frames.length === frames.length);
-  await until(() => wire().sent - before === frames.length); // counted a moment after they went
+  await until(() => wire().sent - before === frames.length); // counted a moment after sending
   checkSame(far.frames, frames.map(received));
 }
 
@@ -107,7 +107,7 @@ describe.each(['tap', 'packet', 'xdp'] as const)('a frame of full size to %s', (
     expect(wire()).toMatchObject({ sent: 3, drops: { tooLong: 0, refused: 0 } });
   });
 
-  test('leaves with two tags if it is as much shorter, else it is too long', async () => {
+  test('leaves with two tags if it is shorter by one tag, and is too long otherwise', async () => {
     await open(kind);
     const types = [SERVICE, CUSTOMER];
     await sendAll([taggedFrame(FULL, types, 1)]);
@@ -116,7 +116,7 @@ describe.each(['tap', 'packet', 'xdp'] as const)('a frame of full size to %s', (
     expect(wire()).toMatchObject({ sent: 1, drops: { refused: 0 } });
   });
 
-  test('is too long if it has four bytes more without a tag', async ({ skip }) => {
+  test('is too long if its four extra bytes are no tag', async ({ skip }) => {
     if (kind !== 'packet') return skip('only a packet socket looks what the four bytes are');
     await open(kind);
     const plain = plainFrame({ to: FAR_MAC, from: lab.mac(0) }, FULL, 1);
@@ -126,26 +126,26 @@ describe.each(['tap', 'packet', 'xdp'] as const)('a frame of full size to %s', (
   });
 });
 
-describe('frames with tags of 802.1ad to a packet socket', () => {
-  /** More than the ring has slots, and more than a burst. */
+describe('frames with 802.1ad tags to a packet socket', () => {
+  /** Long and short frames with tags of either type. */
   const mixed = (count: number, full: number): Uint8Array[] =>
     Array.from({ length: count }, (_, i) =>
       taggedFrame(i % 3 === 0 ? 100 + i : full - (i % 5), [i % 4 === 0 ? CUSTOMER : SERVICE], i),
     );
 
-  test('keep their order among others', async () => {
+  test('keep their order among other frames', async () => {
     await open('packet');
     await sendAll(mixed(300, FULL));
     expect(wire()).toMatchObject({ sent: 300, drops: { tooLong: 0, refused: 0 } });
   });
 
-  test('leave also from where their senders have them', async () => {
+  test("are sent from their sender's memory, too", async () => {
     await open('packet', 9000);
     await sendAll(mixed(60, 9000 + ETHERNET_SIZE + TAG_SIZE));
     expect(wire()).toMatchObject({ sent: 60, drops: { tooLong: 0, refused: 0 } });
   });
 
-  test('go on in the ring when the processor is replaced', async () => {
+  test('continue in the ring when the processor is replaced', async () => {
     await open('packet');
     await sendAll(mixed(10, FULL));
     const victim = await lab.connect(1);
@@ -156,8 +156,8 @@ describe('frames with tags of 802.1ad to a packet socket', () => {
     expect(wire().drops).toMatchObject({ tooLong: 0, refused: 0 });
   });
 
-  // The ring is mapped into the process that hands over, whose processors send until they end.
-  test('go on while another NIC takes over', async () => {
+  // The ring stays mapped in the process that hands over: its processors send until they end.
+  test('continue while another NIC takes over', async () => {
     await open('packet');
     const frames = mixed(1400, FULL);
     const sending = guest.sendAll(frames);
@@ -168,7 +168,7 @@ describe('frames with tags of 802.1ad to a packet socket', () => {
     expect(wire().drops).toMatchObject({ tooLong: 0, refused: 0 });
   });
 
-  test('go on when the interface was down, and when it is another', async () => {
+  test('continue after the interface was down, and after it was replaced', async () => {
     await open('packet');
     await sendAll(mixed(10, FULL));
     ip('link set near down');
@@ -187,7 +187,7 @@ describe('frames with tags of 802.1ad to a packet socket', () => {
     expect(wire().drops).toMatchObject({ tooLong: 0, refused: 0 });
   });
 
-  test('wait in order where the line is slow', async () => {
+  test('wait in order on a slow line', async () => {
     await open('packet');
     ip('link set near txqueuelen 1000');
     tc('qdisc add dev near root tbf rate 1mbit burst 16kb limit 64mb');

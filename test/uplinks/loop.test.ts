@@ -5,8 +5,8 @@ import { enterNamespace, ip, linkStats, namespaceMissing } from '../support/name
 import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-// Two cards in one switch, which here is a bridge of the kernel's: what the first sends comes back
-// by the second.
+// Two interfaces connected to one switch, here a bridge of the kernel: frames sent by the first
+// come back through the second.
 
 let lab: TestNic;
 let guest: MockGuest;
@@ -32,7 +32,7 @@ afterEach(async () => {
   if (missing === undefined) await lab.close();
 });
 
-/** The ends `near1` and `near2` of two cables into one bridge. */
+/** Makes `near1` and `near2`, the ends of two cables into one bridge. */
 function makeNetwork(): void {
   ip('link add switch type bridge');
   ip('link set switch up');
@@ -43,7 +43,7 @@ function makeNetwork(): void {
   }
 }
 
-/** The bridge takes its ports up some time after their links. */
+/** The bridge brings its ports up some time after their links. */
 async function untilForwarding(): Promise<void> {
   const states = () => ip('-d link show').match(/bridge_slave state \w+/g) ?? [];
   await waitUntil(
@@ -57,7 +57,7 @@ function held(): Promise<{ uplink: string; reason?: string }> {
 }
 
 describe('two packet uplinks into one bridge', () => {
-  test('are noticed by one broadcast of a guest: the second is held, and says why', async () => {
+  test('are detected from one broadcast of a guest: the second is held with a reason', async () => {
     await untilForwarding();
     await lab.nic.addUplink({ name: 'first', type: 'packet', interface: 'near1' });
     await lab.nic.addUplink({ name: 'second', type: 'packet', interface: 'near2' });
@@ -68,7 +68,7 @@ describe('two packet uplinks into one bridge', () => {
     expect(event).toEqual({ uplink: 'second', reason });
     expect(lab.nic.uplink('second')).toMatchObject({ state: 'held', reason });
     expect(lab.nic.uplink('first').state).toBe('up');
-    // The first goes on, and what it sends goes round no more.
+    // The first continues, and its frames no longer loop.
     const before = linkStats('near2').tx.packets;
     const heard = linkStats('near1').tx.packets;
     guest.send(arpRequest(lab.mac(0), 0x0a000001, 0x0a000003));

@@ -8,7 +8,7 @@ import type { UplinkConfigInput } from '../../src/uplinks/config.ts';
 import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
 import { xdpMissing } from '../support/xdp.ts';
 
-// What a user without rights may do, and what is said where rights are missing: a NIC in a process
+// What a user without privileges may do, and the errors for missing ones. The NIC runs in a process
 // of that user, in the same network namespace.
 
 const USER = 65534;
@@ -36,7 +36,7 @@ beforeEach(({ skip }) => {
 
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-/** `rights`: capabilities that the user has all the same, and the memory that it may lock. */
+/** Capabilities that the user has anyway, and the memory that it may lock. */
 interface Rights {
   capabilities: readonly string[];
   lockedBytes: number;
@@ -96,7 +96,7 @@ function addUplink(config: UplinkConfigInput, rights?: Rights): Outcome {
 }
 
 describe('an ordinary user', () => {
-  test('has an uplink through a TAP of their own, which stays', ({ skip }) => {
+  test('can use a TAP that they own, which stays', ({ skip }) => {
     try {
       accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
     } catch {
@@ -138,7 +138,7 @@ describe('an ordinary user', () => {
     expect(outcome.hint).toContain('cap_bpf');
   });
 
-  test('is told which limit does not let AF_XDP lock its memory', ({ skip }) => {
+  test('is told which limit keeps AF_XDP from locking its memory', ({ skip }) => {
     const missing = xdpMissing();
     if (missing !== undefined) return skip(missing);
     ip('link add near type veth peer name far');

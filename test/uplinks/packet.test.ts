@@ -13,16 +13,16 @@ import { enterNamespace, ip, namespaceMissing, tc } from '../support/namespace.t
 import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-// What is a packet socket's own: the ring it receives into, and what it does to the interface.
+// What is specific to packet sockets: the ring they receive into, and what they do to the interface.
 
 const FAR_MAC = '02:00:00:00:ff:01';
 const PACKET_RX_RING = 5;
-/** More than the ring has slots. */
+/** More frames than the ring has slots. */
 const MANY = 1000;
-/** Fewer than a guest has buffers. */
+/** Fewer frames than a guest has buffers. */
 const CHUNK = 30;
 const MAC_SIZE = 14;
-/** A longer one the kernel cuts itself. */
+/** The kernel itself segments a longer packet. */
 const IP_SIZE_MAX = 65_535 - MAC_SIZE;
 const HEADERS_SIZE = 40;
 
@@ -88,7 +88,7 @@ async function toWorld(seed: number): Promise<void> {
   checkSame(far.frames, [frame]);
 }
 
-/** Each flow in one socket of a fanout group. */
+/** Sends many flows, each of which the fanout group assigns to one socket. */
 async function manyFlows(): Promise<void> {
   const frames = Array.from({ length: 64 }, (_, i) => {
     const shape = { to: lab.mac(0), from: FAR_MAC, version: 4, transport: 'udp' } as const;
@@ -108,7 +108,7 @@ function promiscuity(): number {
 }
 
 describe('the ring of a packet socket', () => {
-  test('is used again and again, with frames as they came', async () => {
+  test('wraps around many times, with all frames intact and in order', async () => {
     expect(await open()).toBe('mapped ring');
     await toGuest(MANY, 1);
     await toWorld(2);
@@ -116,7 +116,7 @@ describe('the ring of a packet socket', () => {
     expect(lab.nic.stats().uplinks[0]?.wire.received).toBe(MANY);
   });
 
-  test('holds the largest super-frame that there is', async () => {
+  test('holds the largest super-frame', async () => {
     await open();
     const payloadLength = IP_SIZE_MAX - HEADERS_SIZE;
     const shape = { to: lab.mac(0), from: FAR_MAC, version: 4, transport: 'tcp' } as const;
@@ -127,14 +127,14 @@ describe('the ring of a packet socket', () => {
     checkSame(await arrived, [made.frame]);
   });
 
-  test('is one for each socket of a fanout group', async () => {
+  test('exists once for each socket of a fanout group', async () => {
     expect(await open(4)).toBe('mapped ring');
     await manyFlows();
     const queues = lab.nic.stats().uplinks[0]?.queues ?? [];
     expect(queues.filter((one) => one.direction === 'tx' && one.packets > 0)).toHaveLength(4);
   });
 
-  test('loses what comes too fast, and the kernel’s count of it is shown', async () => {
+  test('loses frames that arrive too fast, and the kernel’s count of them is reported', async () => {
     await open();
     const count = 5000;
     for (let i = 0; i < count; i++) {
@@ -142,14 +142,14 @@ describe('the ring of a packet socket', () => {
     }
     const lost = () => lab.nic.stats().uplinks[0]?.kernel?.drops.receiveRingFull ?? -1;
     await until(() => (lab.nic.stats().uplinks[0]?.wire.received ?? 0) + lost() === count);
-    // Asked again, the kernel begins at zero; the uplink does not, not even with other sockets.
+    // The kernel resets its count when it is read. The uplink keeps the sum, even with new sockets.
     const before = lost();
     ip('link set near down');
     await until(() => lab.nic.uplink('up').state === 'down');
     expect(lost()).toBe(before);
   });
 
-  test('is done without where the kernel refuses it, and the reason is shown', async () => {
+  test('is not used if the kernel refuses it, and the reason is shown', async () => {
     const { setsockopt } = c;
     vi.spyOn(c, 'setsockopt').mockImplementation((...words) => {
       const [fd = -1, level, name] = words;
@@ -161,7 +161,7 @@ describe('the ring of a packet socket', () => {
     await toWorld(4);
   });
 
-  test('is done without where the processors have no room to map it', async () => {
+  test('is not used if the processors have no room to map it', async () => {
     const { allocate } = PinAllocator.prototype;
     vi.spyOn(PinAllocator.prototype, 'allocate').mockImplementation(function (
       this: PinAllocator,
@@ -175,7 +175,7 @@ describe('the ring of a packet socket', () => {
     await toWorld(12);
   });
 
-  test('goes on where it was when its processor is replaced', async () => {
+  test('continues at its position when its processor is replaced', async () => {
     await open();
     const victim = await lab.connect(1);
     await toGuest(200, 5);
@@ -188,7 +188,7 @@ describe('the ring of a packet socket', () => {
 });
 
 describe('large frames to a packet socket', () => {
-  test('wait in order where the line is slow, those that are lent and those that are not', async () => {
+  test('wait in order on a slow line, those that are lent and those that are not', async () => {
     for (const name of ['near', 'far']) ip(`link set ${name} mtu 9000`);
     await open();
     const frames = Array.from({ length: 650 }, (_, i) =>
@@ -198,7 +198,7 @@ describe('large frames to a packet socket', () => {
     await guest.sendAll(loose);
     await until(() => far.frames.length === loose.length);
     expect(lab.nic.stats().uplinks[0]?.wire.blocked).toBe(0);
-    // More than the buffer of the socket holds, and less than that and the ring together.
+    // More than the socket's buffer holds, but less than the buffer and the ring together.
     const line = (rate: string): string => `dev near root tbf rate ${rate} burst 16kb limit 64mb`;
     tc(`qdisc add ${line('1mbit')}`); // slower than any machine
     const sending = guest.sendAll(frames);
@@ -212,7 +212,7 @@ describe('large frames to a packet socket', () => {
 });
 
 describe('the interface of a packet socket', () => {
-  test('is promiscuous for as long as the uplink is there', async () => {
+  test('is promiscuous while the uplink exists', async () => {
     expect(promiscuity()).toBe(0);
     await open();
     expect(promiscuity()).toBe(1);
@@ -221,7 +221,7 @@ describe('the interface of a packet socket', () => {
     expect(promiscuity()).toBe(0);
   });
 
-  test('takes the first frame after it was switched off', async () => {
+  test('sends the first frame after it was down', async () => {
     await open();
     await toGuest(10, 10);
     ip('link set near down');
@@ -234,7 +234,7 @@ describe('the interface of a packet socket', () => {
     expect(promiscuity()).toBe(1);
   });
 
-  test('can be deleted and made again: with an empty ring', async () => {
+  test('can be deleted and created again, and starts with an empty ring', async () => {
     await open();
     await toGuest(130, 13);
     far.close();
@@ -250,7 +250,7 @@ describe('the interface of a packet socket', () => {
 });
 
 describe('a fanout group and several processors', () => {
-  test('share the work, and outlive one of them', async () => {
+  test('share the work, and survive the death of one processor', async () => {
     await lab.close();
     lab = await TestNic.start({ vfs: 2, processors: 2 });
     guest = await lab.connect(0, { frameSizeMax: IP_SIZE_MAX + MAC_SIZE, slots: 64 });
@@ -258,7 +258,7 @@ describe('a fanout group and several processors', () => {
     const misses = () => lab.nic.stats().processors.map(({ windows }) => windows.misses);
     expect(misses()[1]).toBe(0);
     await manyFlows();
-    // The other processor has no guest: what it has mapped it needed for the uplink.
+    // The other processor has no guest, so its window misses are those of the uplink.
     await until(() => (misses()[1] ?? 0) > 0);
     await toWorld(16);
     const victim = await lab.connect(1);

@@ -43,21 +43,29 @@ function until(isTrue: () => boolean): Promise<void> {
   return waitUntil(isTrue, () => lab.nic.uplinks());
 }
 
-describe('an uplink that cannot be', () => {
+describe('an uplink that cannot be created', () => {
   const refused: [what: string, config: UplinkConfigInput, code: string][] = [
-    ['on no interface', { name: 'x', type: 'packet', interface: 'none' }, 'INTERFACE_MISSING'],
-    ['on a loopback as a TAP', { name: 'x', type: 'tap', interface: 'lo' }, 'NOT_A_TAP'],
+    [
+      'on a missing interface',
+      { name: 'x', type: 'packet', interface: 'none' },
+      'INTERFACE_MISSING',
+    ],
+    ['on a loopback instead of a TAP', { name: 'x', type: 'tap', interface: 'lo' }, 'NOT_A_TAP'],
     ['without passt', { name: 'x', type: 'passt', program: 'no-such-passt' }, 'PASST_MISSING'],
     ['with a passt that fails', { name: 'x', type: 'passt', program: 'false' }, 'PASST_FAILED'],
-    ['at no VDE switch', { name: 'x', type: 'vde', socket: '/nowhere' }, 'UPLINK_VDE'],
-    ['in no directory', { name: 'x', type: 'stream', socket: '/nowhere/x' }, 'DIRECTORY_MISSING'],
-    ['of no name', { name: '', type: 'null' }, 'CONFIG_VALUE'],
-    ['with the key of another', { name: 'x', type: 'null', interface: 'lo' }, 'UNKNOWN_KEY'],
+    ['without a VDE switch', { name: 'x', type: 'vde', socket: '/nowhere' }, 'UPLINK_VDE'],
+    [
+      'in a missing directory',
+      { name: 'x', type: 'stream', socket: '/nowhere/x' },
+      'DIRECTORY_MISSING',
+    ],
+    ['without a name', { name: '', type: 'null' }, 'CONFIG_VALUE'],
+    ['with a key of another type', { name: 'x', type: 'null', interface: 'lo' }, 'UNKNOWN_KEY'],
     ['with the name of a VF', { name: 'vf0', type: 'null' }, 'UPLINK_EXISTS'],
   ];
 
   test.each(refused)(
-    '%s is refused with its reason, and leaves nothing',
+    '%s is refused with its reason, and leaves nothing behind',
     async (_, config, code) => {
       lab = await TestNic.start();
       const before = openFdCount();
@@ -70,7 +78,7 @@ describe('an uplink that cannot be', () => {
     },
   );
 
-  test('at a path in use is refused, and the other goes on', async () => {
+  test('at a path in use is refused, and the owner of the path continues', async () => {
     lab = await TestNic.start();
     const socket = join(directory, 'a.sock');
     await lab.nic.addUplink({ name: 'a', type: 'stream', socket });
@@ -98,7 +106,7 @@ describe('an uplink that cannot be', () => {
 });
 
 describe('an interface that changes under its uplink', () => {
-  test('is reported when it is renamed, deleted and made again', async ({ skip }) => {
+  test('is reported when it is renamed, deleted and created again', async ({ skip }) => {
     lab = await TestNic.start();
     if (namespaceMissing !== undefined) return skip(namespaceMissing);
     const events: string[] = [];
@@ -120,12 +128,12 @@ describe('an interface that changes under its uplink', () => {
     ip('link set kept up');
     await until(() => lab.nic.uplinks()[0]?.state === 'up');
     await lab.nic.removeUplink('up');
-    // It was there before the NIC, and stays.
+    // It existed before the NIC, and stays.
     expect(ip('link')).toContain('kept');
     ip('link delete kept');
   });
 
-  test('takes its MTU along when that changes while it runs', async ({ skip }) => {
+  test('changes the MTU of its running uplink along with its own', async ({ skip }) => {
     lab = await TestNic.start();
     if (namespaceMissing !== undefined) return skip(namespaceMissing);
     ip('link add near type veth peer name far');
@@ -157,7 +165,7 @@ describe('an interface that changes under its uplink', () => {
     ip('link delete near');
   });
 
-  test('leaves nothing in the kernel when its NIC made it', async ({ skip }) => {
+  test('is deleted with the uplink if the NIC created it', async ({ skip }) => {
     lab = await TestNic.start();
     if (namespaceMissing !== undefined) return skip(namespaceMissing);
     await lab.nic.addUplink({ name: 'up', type: 'tap', interface: 'ours' });
@@ -170,13 +178,13 @@ describe('an interface that changes under its uplink', () => {
 describe('an uplink and the processors of its NIC', () => {
   let far: FarEnd;
 
-  test('serves guests of both, and survives the death of its own', async () => {
+  test('serves guests of both processors, and survives the death of its own', async () => {
     lab = await TestNic.start({ processors: 2, vfs: 3 });
     const guests = [await lab.connect(0), await lab.connect(1), await lab.connect(2)];
     const [socket, peer] = [join(directory, 'ours'), join(directory, 'peer')];
     far = openDgramEnd(peer, socket);
     await lab.nic.addUplink({ name: 'up', type: 'dgram', socket, peer });
-    // The switch learns where the far end is: what is for it is flooded to nobody else.
+    // The switch learns where the far end is, so that frames to it are not flooded.
     const learned = guests.map((guest) => guest.waitReceived(1));
     await until(() => far.send(plainFrame({ to: BROADCAST, from: FAR_MAC }, 60, 0)));
     await Promise.all(learned);
@@ -209,7 +217,7 @@ describe('an uplink and the processors of its NIC', () => {
     far.close();
   });
 
-  test('goes on in the middle of a stream when its processor is replaced', async () => {
+  test('continues in the middle of a stream when its processor is replaced', async () => {
     lab = await TestNic.start({ vfs: 3 });
     const guest = await lab.connect(0);
     const victims = [await lab.connect(1), await lab.connect(2)];
@@ -223,7 +231,7 @@ describe('an uplink and the processors of its NIC', () => {
       await victims[restarts - 1]?.sendAll([frame]);
       await until(() => lab.nic.stats().processors[0]?.restarts === restarts);
     };
-    // From the world: it dies when it has read one frame and a half.
+    // From the world: the processor dies after it has read one and a half frames.
     const inwards = [1, 2, 3].map((n) => plainFrame({ to: lab.mac(0), from: FAR_MAC }, 900, n));
     const bytes = Buffer.concat(inwards.map(withLength));
     const arrived = guest.waitReceived(1);
@@ -233,7 +241,7 @@ describe('an uplink and the processors of its NIC', () => {
     const others = guest.waitReceived(2);
     stream.sendBytes(bytes.subarray(1300));
     checkSame(await others, inwards.slice(1));
-    // To the world: it dies when the socket is full, very likely inside a frame.
+    // To the world: the processor dies while the socket is full, very likely within a frame.
     stream.setReading(false);
     const outwards = Array.from({ length: 900 }, (_, n) =>
       plainFrame({ to: FAR_MAC, from: lab.mac(0) }, 1499, n),
@@ -259,7 +267,7 @@ describe('an uplink and the processors of its NIC', () => {
   });
 });
 
-test('nothing of these tests is left', async () => {
+test('these tests leave nothing behind', async () => {
   lab = await TestNic.start();
   expect(readdirSync(directory)).toEqual([]);
   if (namespaceMissing === undefined) {

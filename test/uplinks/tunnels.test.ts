@@ -18,8 +18,8 @@ import {
 import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-// Large frames whose packet is in another one. A veth hands them to a packet socket whole, and
-// nobody can be told of them: each receiver gets them cut.
+// Super-frames inside a tunnel. A veth passes them to a packet socket whole, but no virtio-net
+// header can describe them: each receiver gets them segmented.
 
 const FAR_MAC = '02:00:00:00:ff:01';
 
@@ -78,12 +78,12 @@ const TUNNELS: readonly Tunnel[] = [
   { title: 'IP in IPv6', outer: 6, kind: 'ip' },
 ];
 
-/** As another packet socket sees it, whose kernel has taken the tag off. */
+/** The frame as another packet socket sees it: the kernel has stripped the tag. */
 function withoutTag(frame: Uint8Array): Uint8Array {
   return Uint8Array.from(Buffer.concat([frame.subarray(0, 12), frame.subarray(16)]));
 }
 
-describe('super-frames in tunnels, from a packet socket to everybody', () => {
+describe('super-frames in tunnels, from a packet socket to every kind of receiver', () => {
   const shapes: readonly Pick<PacketShape, 'version' | 'transport'>[] = [
     { version: 4, transport: 'tcp' },
     { version: 6, transport: 'tcp' },
@@ -92,7 +92,7 @@ describe('super-frames in tunnels, from a packet socket to everybody', () => {
   ];
 
   test.each(TUNNELS)('$title', async (tunnel) => {
-    // A kernel that sends such a frame has made it itself. Who holds a TAP can make any.
+    // The kernel sends only such frames as it has built itself. A TAP can inject any frame.
     const far = openTapEnd('near0');
     ends.push(far);
     ip('link set near0 up');
@@ -130,7 +130,7 @@ describe('super-frames in tunnels, from a packet socket to everybody', () => {
 
 interface KernelTunnel {
   name: string;
-  /** The words of `ip link add`. */
+  /** Arguments of `ip link add`. */
   link: string;
   outer: readonly [string, string];
   inner: readonly [string, string];
@@ -151,7 +151,7 @@ const KERNEL_TUNNELS: readonly KernelTunnel[] = [
   { name: 'IP in IP', link: 'type ipip', ...IPV4 },
 ];
 
-/** Why the kernel has no such tunnel, or undefined. */
+/** Why the kernel does not support the tunnel, or undefined. */
 function tunnelMissing({ link, outer: [local, remote] }: KernelTunnel): string | undefined {
   const words = `link add probe ${link} local ${local} remote ${remote}`;
   try {
@@ -163,7 +163,7 @@ function tunnelMissing({ link, outer: [local, remote] }: KernelTunnel): string |
   }
 }
 
-/** One end of a tunnel: on the interface `name` of a network. */
+/** Sets up one end of a tunnel on the interface `name` of a network. */
 function endTunnel(network: Network, name: string, tunnel: KernelTunnel, number: 0 | 1): void {
   const { link, outer, inner } = tunnel;
   network.run('sh', '-c', `echo 0 > /proc/sys/net/ipv6/conf/${name}/disable_ipv6`);
@@ -181,12 +181,12 @@ function withPrefix(address: string): string {
   return `${address}/${address.includes(':') ? 64 : 24}`;
 }
 
-/** The address is there at once: nobody else asks for it. */
+/** Makes an IPv6 address usable immediately: duplicates need not be looked for. */
 function nodad(address: string): string {
   return address.includes(':') ? 'nodad' : '';
 }
 
-/** A stream from one end to the other, through the NIC, arrives and is whole. */
+/** Sends a stream from one end to the other, through the NIC, and checks that it arrives whole. */
 async function transfer(from: Network, to: Network, host: string): Promise<void> {
   const listening = await to.listen(host);
   const endSending = from.send(host);
@@ -235,7 +235,7 @@ describe('TCP through tunnels of the kernel', () => {
   });
 
   test.for(KERNEL_TUNNELS.filter(({ inner }) => inner === IPV4.inner))(
-    'UDP that is cut late (UDP_SEGMENT) in $name arrives',
+    'UDP that is segmented late (UDP_SEGMENT) in $name arrives',
     async (tunnel, { skip }) => {
       const missing = tunnelMissing(tunnel);
       if (missing !== undefined) return skip(missing);
@@ -247,7 +247,7 @@ describe('TCP through tunnels of the kernel', () => {
       await lab.nic.addUplink({ name: 'a', type: 'packet', interface: 'near0' });
       await lab.nic.addUplink({ name: 'b', type: 'packet', interface: 'near1' });
       await until(all);
-      await transfer(first, second, tunnel.inner[1]); // whoever has to ask for addresses has asked
+      await transfer(first, second, tunnel.inner[1]); // so that all addresses are resolved
       const before = segments(1);
       const listening = await second.listenForDatagrams(tunnel.inner[1]);
       const endSending = first.sendDatagrams(tunnel.inner[1]);
@@ -270,7 +270,7 @@ describe('TCP through tunnels of the kernel', () => {
     const own = Network.own();
     endTunnel(own, 'near1', tunnel, 1);
     await transfer(network, own, tunnel.inner[1]);
-    // To a TAP the kernel cuts by itself.
+    // The kernel itself segments what it sends to a TAP.
     await transfer(own, network, tunnel.inner[0]);
     expect(segments(1), 'super-frames that had to be cut').toBeGreaterThan(100);
   });

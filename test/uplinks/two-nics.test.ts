@@ -16,9 +16,9 @@ import { type FarEnd, openInterfaceEnd } from '../support/far-end.ts';
 import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-// NICs that share a network namespace and a file system, but no process table: containers on the
-// host's network. Their processes may have the same number. Here each has a copy of the modules of
-// its own in one process, so they surely do.
+// NICs that share a network namespace and a file system but not a PID namespace, such as containers
+// on the host's network. Their processes may have the same pid. Here each NIC is a separate copy of
+// the modules in one process, so they have the same pid for certain.
 
 const FAR_MAC = '02:00:00:00:ff:01';
 const FLOWS = 64;
@@ -51,7 +51,7 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** Starts a source; the descriptors of its wires, once it is up. */
+/** Starts a source. Returns the descriptors of its wires once it is up. */
 async function start(source: UplinkSource): Promise<number[]> {
   sources.push(source);
   const fds: number[] = [];
@@ -63,7 +63,7 @@ async function start(source: UplinkSource): Promise<number[]> {
   return fds;
 }
 
-/** What a process that has just started would open. */
+/** Opens an uplink as a process that has just started would. */
 async function startPacket(name: string): Promise<number[]> {
   vi.resetModules();
   const { PacketSource } = await import('../../src/uplinks/packet.ts');
@@ -94,7 +94,7 @@ async function sendFlows(): Promise<void> {
   }
 }
 
-/** Frames that wait in a socket: a veth has brought them before it says that they are sent. */
+/** Counts the frames in a socket's queue: a veth delivers them before the send returns. */
 function countFrames(fd: number): number {
   const memory = new LinearMemory(ROOM);
   let count = 0;
@@ -103,7 +103,7 @@ function countFrames(fd: number): number {
 }
 
 describe('two NICs in one network namespace, each with a fanout group', () => {
-  test('have groups of their own on two interfaces', async ({ skip }) => {
+  test('have separate groups on two interfaces', async ({ skip }) => {
     if (namespaceMissing !== undefined) return skip(namespaceMissing);
     for (const name of ['near0', 'near1']) makeCable(name);
     const ours = await startPacket('near0');
@@ -117,7 +117,7 @@ describe('two NICs in one network namespace, each with a fanout group', () => {
     expect(others.map(countFrames)).toEqual([0, 0]);
   });
 
-  test('have all flows each on one interface', async ({ skip }) => {
+  test('each receive all flows of a shared interface', async ({ skip }) => {
     if (namespaceMissing !== undefined) return skip(namespaceMissing);
     makeCable('near0');
     const nics = [await startPacket('near0'), await startPacket('near0')];
@@ -130,7 +130,7 @@ describe('two NICs in one network namespace, each with a fanout group', () => {
 });
 
 describe('several NICs at one VDE switch', () => {
-  test('have sockets of their own', async ({ skip }) => {
+  test('have separate sockets', async ({ skip }) => {
     const program = findProgram('vde_switch');
     if (program === undefined) return skip('vde_switch is not installed');
     const socket = join(directory, 'vde');
@@ -139,7 +139,7 @@ describe('several NICs at one VDE switch', () => {
       () => existsSync(`${socket}/ctl`),
       () => 'no vde_switch',
     );
-    // One more than there are directories that the socket may lie in.
+    // One more than there are directories for the socket.
     for (let i = 0; i < 3; i++) expect(await startVde(socket)).toHaveLength(1);
   });
 });

@@ -16,8 +16,8 @@ import { enterNamespace, ip, namespaceMissing } from '../support/namespace.ts';
 import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-// The kernel takes the outer tag off before a packet socket sees a frame, and keeps it beside it.
-// Between guest and network nothing of this may be seen.
+// The kernel strips the outer tag before a packet socket sees a frame, and reports it separately.
+// Neither guest nor network may notice.
 
 const FAR_MAC = '02:00:00:00:ff:01';
 const FRAME_SIZE_MAX = 65_553;
@@ -27,8 +27,8 @@ const CASES: readonly (readonly [what: string, tags: PacketShape['tags']])[] = [
   ['no tag', []],
   ['a tag', [tagged]],
   ['a tag with a priority', [{ type: 0x8100, control: (5 << 13) | 4094 }]],
-  ['nothing but a priority', [{ type: 0x8100, control: 7 << 13 }]],
-  ['an outer tag alone', [{ type: 0x88a8, control: 20 }]],
+  ['only a priority', [{ type: 0x8100, control: 7 << 13 }]],
+  ['only an outer tag', [{ type: 0x88a8, control: 20 }]],
   ['an outer and an inner tag', [{ type: 0x88a8, control: 20 }, tagged]],
 ];
 
@@ -51,7 +51,7 @@ afterEach(async () => {
   if (ip('link').includes('near')) ip('link delete near');
 });
 
-/** A veth has two ends that take tags off; what is at a TAP sees all. */
+/** Both ends of a veth strip tags, while the owner of a TAP sees whole frames. */
 async function open(kind: 'veth' | 'tap', features = PLAIN_FEATURES): Promise<void> {
   if (kind === 'tap') far = openTapEnd('near');
   else ip('link add near type veth peer name far');
@@ -75,7 +75,7 @@ function until(isTrue: () => boolean): Promise<void> {
 }
 
 describe('frames from the network', () => {
-  test.each(CASES)('reach a guest with %s as it was', async (_, tags) => {
+  test.each(CASES)('reach a guest unchanged with %s', async (_, tags) => {
     await open('veth');
     const whole = finishedFrames(packet(shapeOf(lab.mac(0), FAR_MAC, tags)));
     const arrived = guest.waitReceived(1);
@@ -83,7 +83,7 @@ describe('frames from the network', () => {
     checkSame(await arrived, whole);
   });
 
-  test.each(CASES)('reach a guest with %s and a checksum to be made', async (_, tags) => {
+  test.each(CASES)('reach a guest with %s and a partial checksum', async (_, tags) => {
     await open('veth');
     const made = packet(shapeOf(lab.mac(0), FAR_MAC, tags));
     const arrived = guest.waitReceived(1);
@@ -91,7 +91,7 @@ describe('frames from the network', () => {
     checkSame(await arrived, finishedFrames(made));
   });
 
-  test.each(CASES)('are cut for a guest with %s in each segment', async (_, tags) => {
+  test.each(CASES)('are segmented for a guest with %s in each segment', async (_, tags) => {
     await open('veth');
     const shape = { ...shapeOf(lab.mac(0), FAR_MAC, tags), payloadLength: 20_000 };
     const made = superPacket(shape, 1400);
@@ -103,7 +103,7 @@ describe('frames from the network', () => {
 });
 
 describe('frames to the network', () => {
-  test.each(CASES)('arrive with %s as the guest sent them', async (_, tags) => {
+  test.each(CASES)('arrive unchanged with %s', async (_, tags) => {
     await open('tap');
     const whole = finishedFrames(packet(shapeOf(FAR_MAC, lab.mac(0), tags)));
     await guest.sendAll(whole);
@@ -111,7 +111,7 @@ describe('frames to the network', () => {
     checkSame(far.frames, whole);
   });
 
-  test.each(CASES)('stay in one piece behind %s', async (_, tags) => {
+  test.each(CASES)('stay whole with %s', async (_, tags) => {
     await open('tap', ALL_FEATURES);
     const shape = { ...shapeOf(FAR_MAC, lab.mac(0), tags), payloadLength: 60_000 };
     const made = superPacket(shape, 1400);

@@ -56,7 +56,7 @@ async function toGuest(count: number): Promise<void> {
 }
 
 describe('a fault injector', () => {
-  test('loses frames both ways, the same ones for the same seed, and counts them', async () => {
+  test('drops frames, the same number for the same seed, and counts them', async () => {
     const seen: number[] = [];
     for (const round of [0, 1]) {
       await open({ faults: { seed: 7, drop: 0.3 } });
@@ -74,7 +74,7 @@ describe('a fault injector', () => {
     expect(seen[0]).toBe(seen[1]);
   });
 
-  test('damages one bit of a frame', async () => {
+  test('flips one bit of a frame', async () => {
     await open({ faults: { corrupt: 1 } });
     const sent = frames(20, BROADCAST, lab.mac(0));
     await guest.sendAll(sent);
@@ -85,7 +85,7 @@ describe('a fault injector', () => {
     });
   });
 
-  test('delays what comes from the world, and wakes for it', async () => {
+  test('delays frames from the world, and wakes the processor for them', async () => {
     await open({ faults: { delayMilliseconds: 100 } });
     const start = performance.now();
     const arrived = guest.waitReceived(3);
@@ -94,10 +94,10 @@ describe('a fault injector', () => {
     expect(performance.now() - start).toBeGreaterThan(99);
   });
 
-  test('paces what goes to the world', async () => {
+  test('paces frames to the world', async () => {
     await open({ faults: { rateMbps: 1 } });
     const start = performance.now();
-    await guest.sendAll(frames(400, BROADCAST, lab.mac(0))); // 358 kbit, of which 200 at once
+    await guest.sendAll(frames(400, BROADCAST, lab.mac(0))); // 358 kbit, including a burst of 200
     await until(() => far.frames.length === 400);
     expect(performance.now() - start).toBeGreaterThan(120);
   });
@@ -122,7 +122,7 @@ test('a tracer writes what tcpdump reads', async ({ skip }) => {
   expect(lines.filter((line) => line.includes(`${FAR_MAC} > `))).toHaveLength(7);
 });
 
-test('an uplink whose trace cannot be written is refused, and leaves nothing', async () => {
+test('an uplink whose trace cannot be written is refused, and leaves nothing behind', async () => {
   await open({});
   await lab.nic.removeUplink('up');
   const adding = lab.nic.addUplink({ name: 'x', type: 'null', trace: '/nowhere/at/all' });

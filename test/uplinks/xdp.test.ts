@@ -30,10 +30,10 @@ import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { xdpMissing } from '../support/xdp.ts';
 
-// What is AF_XDP's own: the program on the interface, however its owner ends; queues; memory that
-// is shared with the kernel.
+// What is specific to AF_XDP: the program on the interface, however its owner ends; queues; memory
+// shared with the kernel.
 
-/** Frames under way at once: what a guest has buffers for. */
+/** Frames in flight: as many as a guest has buffers for. */
 const CHUNK = 100;
 const FAR_MAC = '02:00:00:00:ff:01';
 const CLI = new URL('../../dist/src/cli/main.js', import.meta.url).pathname;
@@ -103,7 +103,7 @@ async function exchange(guest: MockGuest, count: number): Promise<void> {
 }
 
 describe('the program on the interface', () => {
-  test('comes and goes with the uplink, and leaves nothing open', async () => {
+  test('is attached and detached with the uplink, and leaves nothing open', async () => {
     expect(hasProgram()).toBe(false);
     await lab.nic.addUplink(fast);
     expect(hasProgram()).toBe(true);
@@ -125,7 +125,7 @@ describe('the program on the interface', () => {
     await until(() => openFdCount() <= before);
   });
 
-  test('goes with its process, killed without a word, and the next one starts', async () => {
+  test('is detached when its process is killed, and the next process can start', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'heddle-xdp-'));
     const config = join(directory, 'nic.json');
     const socket = join(directory, 'vf.sock');
@@ -150,7 +150,7 @@ describe('the program on the interface', () => {
     }
   });
 
-  test('goes to the generic place where the driver has none', async () => {
+  test('is attached in generic mode if the driver has no native one', async () => {
     ip('link add name plain type bridge');
     ip('link set plain up');
     const program = XdpProgram.load();
@@ -160,10 +160,10 @@ describe('the program on the interface', () => {
   });
 });
 
-describe('what an operator asks for', () => {
+describe('the mode that an operator requests', () => {
   const modeOf = () => lab.nic.uplink('fast').capabilities?.mode;
 
-  test('the generic place and copies: frames pass there, too', async () => {
+  test('may be generic with copies, and frames pass', async () => {
     await lab.nic.addUplink({ ...fast, attach: 'generic', zeroCopy: 'never' });
     expect(modeOf()).toBe('generic, copy');
     await exchange(await lab.connect(0), 50);
@@ -171,7 +171,7 @@ describe('what an operator asks for', () => {
     expect(modeOf()).toBe('native, copy');
   });
 
-  test('zero-copy of a driver that has none is refused, and leaves nothing', async () => {
+  test('is refused if it is zero-copy and the driver lacks it, and leaves nothing behind', async () => {
     const before = openFdCount();
     await expect(lab.nic.addUplink({ ...fast, zeroCopy: 'required' })).rejects.toMatchObject({
       code: 'HEDDLE_UPLINK_XDP_MODE',
@@ -181,7 +181,7 @@ describe('what an operator asks for', () => {
     await until(() => openFdCount() <= before);
   });
 
-  test('the driver of an interface whose driver has no place is refused', async () => {
+  test('is refused if it is native and the driver lacks it', async () => {
     ip('link add name plain type bridge');
     ip('link set plain up');
     const adding = lab.nic.addUplink({ ...fast, interface: 'plain', attach: 'native' });
@@ -190,8 +190,8 @@ describe('what an operator asks for', () => {
   });
 });
 
-test('the kernel says what it could not put anywhere', async () => {
-  // Whoever holds all frames for long leaves the kernel no chunks.
+test('frames for which the kernel had no chunk are counted', async () => {
+  // An uplink that holds all frames for long leaves the kernel no chunks.
   await lab.nic.addUplink({ ...fast, faults: { delayMilliseconds: 10_000 } });
   const kernel = () => lab.nic.stats().uplinks[0]?.kernel;
   expect(kernel()?.drops).toEqual({
@@ -230,14 +230,14 @@ function saysReady(child: ChildProcess): Promise<void> {
   });
 }
 
-describe('an AF_XDP uplink that cannot be', () => {
+describe('an invalid AF_XDP uplink', () => {
   test('with more queues than the interface has is refused', async () => {
     const adding = lab.nic.addUplink({ ...fast, queues: 2 });
     await expect(adding).rejects.toMatchObject({ code: 'HEDDLE_UPLINK_XDP_QUEUES' });
     expect(hasProgram()).toBe(false);
   });
 
-  test('where another program is attached is refused, and that one stays', async () => {
+  test('on an interface with another program is refused, and that program stays', async () => {
     const other = XdpProgram.load();
     other.attach(indexOf('near'));
     const before = openFdCount();
@@ -249,14 +249,14 @@ describe('an AF_XDP uplink that cannot be', () => {
     await lab.nic.addUplink(fast);
   });
 
-  test('on no interface is refused', async () => {
+  test('on a missing interface is refused', async () => {
     const adding = lab.nic.addUplink({ ...fast, interface: 'none' });
     await expect(adding).rejects.toMatchObject({ code: 'HEDDLE_UPLINK_INTERFACE_MISSING' });
   });
 });
 
-describe('an interface that changes under it', () => {
-  test('is reported when it is renamed, deleted and made again', async () => {
+describe('an interface that changes under its AF_XDP uplink', () => {
+  test('is reported when it is renamed, deleted and created again', async () => {
     const guest = await lab.connect(0);
     await lab.nic.addUplink(fast);
     const state = () => lab.nic.uplinks()[0]?.state;
@@ -280,7 +280,7 @@ describe('an interface that changes under it', () => {
     await exchange(guest, 50);
   });
 
-  test('takes frames of several chunks once its MTU asks for them', async () => {
+  test('takes frames of several chunks once its MTU requires them', async () => {
     const guest = await lab.connect(0);
     await lab.nic.addUplink(fast);
     for (const name of ['far', 'near']) bringUp(name, 9000);
@@ -292,7 +292,7 @@ describe('an interface that changes under it', () => {
   });
 });
 
-test('a processor that is replaced goes on with the sockets as they are', async () => {
+test('a replacement processor continues with the sockets as they are', async () => {
   const guest = await lab.connect(0);
   const victim = await lab.connect(1);
   await lab.nic.addUplink(fast);
@@ -300,11 +300,11 @@ test('a processor that is replaced goes on with the sockets as they are', async 
   await lab.nic.injectTrap('vf1', 1);
   await victim.sendAll([plainFrame({ to: BROADCAST, from: lab.mac(1) }, 60, 1)]);
   await until(() => lab.nic.stats().processors[0]?.restarts === 1);
-  // More than there are chunks: none was lost on the way.
+  // More frames than there are chunks: none was lost.
   await exchange(guest, 1000);
 });
 
-test('a frame whose sender left its checksum to the hardware arrives finished', async () => {
+test('a frame whose sender left its checksum to the hardware arrives with it completed', async () => {
   const guest = await lab.connect(0);
   await lab.nic.addUplink(fast);
   ip('addr add 10.0.0.2/24 dev far');
@@ -321,7 +321,7 @@ test('a frame whose sender left its checksum to the hardware arrives finished', 
   expect(onesSum([pseudoSum(header, 17, segment.length), segment])).toBe(0xffff);
 });
 
-test('faults on purpose cost no chunk: what is lost or delayed is reclaimed', async () => {
+test('injected faults cost no chunks: those of lost or delayed frames are reclaimed', async () => {
   const guest = await lab.connect(0);
   const faults = { drop: 0.1, delayMilliseconds: 1, reorder: 0.1 };
   await lab.nic.addUplink({ ...fast, faults });
@@ -336,7 +336,7 @@ test('faults on purpose cost no chunk: what is lost or delayed is reclaimed', as
       const frame = plainFrame({ to: lab.mac(0), from: FAR_MAC }, 100, sent + i);
       await until(() => end.send(frame));
     }
-    // Lost ones, of those that arrived, and swapped ones are all counted as injected.
+    // Frames dropped after they arrived and frames swapped are all counted as injected.
     await until(() => heard() > before);
   }
   await until(() => (wire()?.received ?? 0) > count * 0.8);
@@ -348,7 +348,7 @@ test('faults on purpose cost no chunk: what is lost or delayed is reclaimed', as
   await until(() => end.frames.length > count * 0.8);
 });
 
-test('VLAN tags stay where they are, in both directions', async () => {
+test('VLAN tags stay in the frame, in both directions', async () => {
   const guest = await lab.connect(0);
   await lab.nic.addUplink(fast);
   far = openInterfaceEnd('far');
@@ -363,7 +363,7 @@ test('VLAN tags stay where they are, in both directions', async () => {
   const arrived = guest.waitReceived(1);
   await until(() => end.send(inwards));
   checkSame(await arrived, [inwards]);
-  // The far end's packet socket has the tag beside the frame, where the kernel puts it.
+  // The far end is a packet socket, for which the kernel moves the tag out of the frame.
   await guest.sendAll([tagged(BROADCAST, lab.mac(0))]);
   await until(() => end.frames.length === 1);
   const untagged = new Uint8Array(110).fill(7, 14);
@@ -381,8 +381,8 @@ test('costs no processor time while nothing flows', async () => {
   await expectIdle(lab.nic);
 });
 
-// igb looks at the fill ring when it is bound, and not again if there is nothing in it.
-test('a socket has chunks for what comes before a wire is there', async () => {
+// igb reads the fill ring when the socket is bound, and never again if it was empty.
+test('a socket has chunks for frames that arrive before its wire is attached', async () => {
   const sizeBytes = PAIR_SIZE;
   const memoryFd = createMemoryFile('heddle-test', sizeBytes);
   const chunks = freeChunks(memoryFd, 0);

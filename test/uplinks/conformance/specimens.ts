@@ -1,5 +1,5 @@
-// What the conformance suite needs of each kind of uplink: its configuration, its far end, and how
-// its link is lost and comes back.
+// What the conformance suite needs for each kind of uplink: its configuration, its far end, and how
+// to lose its link and bring it back.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { findProgram } from '../../../src/demo/guest/requirements.ts';
@@ -20,27 +20,27 @@ export interface Specimen {
   readonly type: string;
   readonly config: UplinkConfigInput;
   readonly mtu: number;
-  /** Why it cannot run here, or undefined. */
+  /** Why it cannot run on this machine, or undefined. */
   readonly missing?: string | undefined;
-  /** Cases that make no sense for it, each with the reason. */
+  /** Cases that do not apply to it, each with the reason. */
   readonly skips?: Readonly<Record<string, string>>;
-  /** It is not up before its far end is there. */
+  /** It does not come up before its far end exists. */
   readonly needsFarEndFirst?: boolean;
-  /** It cannot be handed over to another NIC. */
+  /** It cannot be handed over: another NIC opens it anew. */
   readonly isOpenedAnew?: boolean;
   prepare?(): void;
-  /** The other end of the wire, once the uplink is there. */
+  /** Opens the other end of the wire, once the uplink exists. */
   openFarEnd(): FarEnd | Promise<FarEnd>;
-  /** Frames that are under way at once: what the other side can queue. */
+  /** Frames in flight: as many as the other side can queue. */
   readonly chunk?: number;
   loseLink?(): void;
   returnLink?(): void;
   cleanUp?(): void;
-  /** Frames and bytes that the kernel counts towards its side, and from it. */
+  /** Frames that the kernel has counted in each direction. */
   kernelCounters?(): { toWorld: number; toNic: number };
 }
 
-/** `mtu`: above 4096, frames to the world are sent from where the guest has them. */
+/** With an `mtu` above 4096, frames to the world are sent from the guest's memory. */
 export function tapSpecimen(missing: string | undefined, queues: number, mtu: number): Specimen {
   const name = `tap${queues}`;
   return {
@@ -68,7 +68,7 @@ export function packetSpecimen(missing: string | undefined): Specimen {
   };
 }
 
-/** `mtu`: above 3822, frames take several chunks. */
+/** With an `mtu` above 3822, frames take several chunks. */
 export function xdpSpecimen(missing: string | undefined, queues: number, mtu: number): Specimen {
   return {
     ...vethSpecimen(missing ?? xdpMissing(), { queues, mtu }),
@@ -80,7 +80,7 @@ export function xdpSpecimen(missing: string | undefined, queues: number, mtu: nu
   };
 }
 
-/** A pair of interfaces: the NIC lives on one of them, and its far end on the other. */
+/** A pair of interfaces: the NIC uses one of them, and the far end the other. */
 function vethSpecimen(missing: string | undefined, { queues = 1, mtu = 1500 } = {}) {
   const places = queues > 1 ? `numtxqueues ${queues} numrxqueues ${queues} ` : '';
   return {
@@ -102,7 +102,7 @@ function vethSpecimen(missing: string | undefined, { queues = 1, mtu = 1500 } = 
   };
 }
 
-/** Where the sockets of a specimen lie: a directory that the test makes. */
+/** The socket is in `directory`, which the test makes. */
 export function streamSpecimen(directory: string, mode: 'server' | 'client'): Specimen {
   const socket = `${directory}/stream.sock`;
   let end: StreamEnd | null = null;
@@ -136,7 +136,7 @@ export function vdeSpecimen(directory: string): Specimen {
   let child: ChildProcess | null = null;
   const startSwitch = (): void => {
     rmSync(socket, { recursive: true, force: true });
-    // -x: a hub, so that nothing waits until it has learned where to go.
+    // -x: a hub, so that no frame depends on learned addresses.
     child = spawn('vde_switch', ['-s', socket, '-x'], { stdio: ['pipe', 'ignore', 'ignore'] });
     const end = Date.now() + 5000;
     while (!existsSync(`${socket}/ctl`)) if (Date.now() > end) throw new Error('no vde_switch');
@@ -162,7 +162,7 @@ export function vdeSpecimen(directory: string): Specimen {
   };
 }
 
-/** Nothing is at the other end: what is sent is read from the uplink's trace. */
+/** These have no far end: the frames sent are read from the uplink's trace. */
 export function internalSpecimen(directory: string, type: 'loopback' | 'null'): Specimen {
   const trace = `${directory}/${type}.pcapng`;
   return {
@@ -178,7 +178,7 @@ export function internalSpecimen(directory: string, type: 'loopback' | 'null'): 
   };
 }
 
-/** A program in place of passt that hands the stream on, to be looked at as a whole. */
+/** passt is replaced by a program that relays the stream, so that all of it can be checked. */
 export function passtSpecimen(directory: string): Specimen {
   const [program, relay, journal] = ['passt', 'relay.sock', 'journal'].map(
     (name) => `${directory}/${name}`,
@@ -194,7 +194,7 @@ export function passtSpecimen(directory: string): Specimen {
       const last = readJournal(journal).at(-1);
       if (last !== undefined) process.kill(last.pid, 'SIGKILL');
     },
-    // Heddle starts another one.
+    // Heddle restarts the program.
     returnLink: () => undefined,
     cleanUp: () => {
       for (const file of [program, `${program}.mjs`, relay, journal]) rmSync(file, { force: true });

@@ -18,13 +18,13 @@ import { untilSame } from '../../support/wait-until.ts';
 import type { Specimen } from './specimens.ts';
 import { UplinkLab } from './uplink-lab.ts';
 
-// What every uplink must do, whatever it is made of. A kind may skip a case only with its reason.
+// What every kind of uplink must do. A kind may skip a case only with a reason.
 
-/** Of 2000 random frames each way: a million in all. HEDDLE_UPLINK_ROUNDS=1 is for the hasty. */
+/** Rounds of 2000 random frames each way: a million in all. HEDDLE_UPLINK_ROUNDS=1 is quick. */
 const ROUNDS = Number(process.env.HEDDLE_UPLINK_ROUNDS ?? 250);
 const MINUTES = { timeout: 600_000 };
 
-/** `specimensIn`: what to test, whose sockets lie in the directory that is handed in. */
+/** `specimensIn` makes the specimens to test, with their sockets in the given directory. */
 export function describeUplinks(specimensIn: (directory: string) => readonly Specimen[]): void {
   const directory = mkdtempSync(join(tmpdir(), 'heddle-uplinks-'));
   beforeAll(() => {
@@ -39,7 +39,7 @@ export function describeUplinks(specimensIn: (directory: string) => readonly Spe
       if (lab === undefined) throw new Error('assertion: no laboratory');
       return lab;
     };
-    // One NIC for all cases. Its uplink and its guest are new for each.
+    // One NIC serves all cases. Each case has a new uplink and a new guest.
     beforeAll(async () => {
       if (specimen.missing !== undefined) return;
       nic = await TestNic.start({ vfs: 2, vf: { mtu: specimen.mtu } });
@@ -69,7 +69,7 @@ function testCarriage(current: () => UplinkLab): void {
     const lab = current();
     const source = lab.streamToWorld();
     for (let round = 0; round < ROUNDS; round++) await lab.sendToWorld(source.take(2000, round));
-    // The far end has a frame before the NIC has counted it.
+    // The far end receives a frame before the NIC counts it.
     await lab.until('counted', () => lab.stats.wire.sent >= ROUNDS * 2000);
     expect(lab.stats.wire.sent).toBe(ROUNDS * 2000);
     expect(lab.stats.rx.packets).toBe(ROUNDS * 2000);
@@ -88,7 +88,7 @@ function testCarriage(current: () => UplinkLab): void {
     expect(Object.values(lab.stats.wire.drops).every((count) => count === 0)).toBe(true);
   });
 
-  test('counts what the kernel counts', async ({ skip }) => {
+  test('counts the same frames as the kernel', async ({ skip }) => {
     const lab = current();
     const { kernelCounters } = lab.specimen;
     if (kernelCounters === undefined) return skip('the kernel does not see it');
@@ -107,7 +107,7 @@ function testCarriage(current: () => UplinkLab): void {
     await untilSame(own, kernel);
   });
 
-  test('carries the largest frame of its MTU, and counts what is longer', async () => {
+  test('carries the largest frame of its MTU, and counts a longer one', async () => {
     const lab = current();
     const { mtu } = lab.specimen;
     await lab.sendToWorld([lab.frameOf(mtu + 14, 5)]);
@@ -118,7 +118,7 @@ function testCarriage(current: () => UplinkLab): void {
 }
 
 function testLoad(current: () => UplinkLab): void {
-  test('takes bursts both ways at once', async (context) => {
+  test('takes bursts in both directions at the same time', async (context) => {
     const lab = current();
     skipIf(context, lab.specimen, 'bursts');
     skipIf(context, lab.specimen, 'fromWorld');
@@ -133,7 +133,7 @@ function testLoad(current: () => UplinkLab): void {
     checkSame(await arrived, inwards);
   });
 
-  test('counts as ring full what a guest has no buffers for, and goes on', async (context) => {
+  test('counts frames that a guest has no buffers for as ringFull, and continues', async (context) => {
     const lab = current();
     skipIf(context, lab.specimen, 'fromWorld');
     const slow = await lab.nic.connect(1, { repost: false, receiveBuffers: 16 });
@@ -161,7 +161,7 @@ function testLoad(current: () => UplinkLab): void {
 }
 
 function testChanges(current: () => UplinkLab): void {
-  test('reports the loss of its link and its return', async ({ skip }) => {
+  test('reports that its link is lost and that it is back', async ({ skip }) => {
     const lab = current();
     const { loseLink, returnLink } = lab.specimen;
     if (loseLink === undefined || returnLink === undefined) return skip('its link cannot be lost');
@@ -179,10 +179,10 @@ function testChanges(current: () => UplinkLab): void {
     await lab.sendToGuest(lab.toGuest(10, 15));
   });
 
-  test('goes on where another NIC takes over', async () => {
+  test('continues when another NIC takes over', async () => {
     const lab = current();
     const { isOpenedAnew = false, skips, loseLink, returnLink } = lab.specimen;
-    // In the middle of it: what waits in the rings goes by the other NIC.
+    // In mid-traffic: the other NIC sends the frames that wait in the rings.
     for (const isSameProcess of isOpenedAnew ? [] : [true, false]) {
       await Promise.all([
         lab.sendToWorld(lab.toWorld(600, 19)),
@@ -195,7 +195,7 @@ function testChanges(current: () => UplinkLab): void {
     if (skips?.fromWorld === undefined) await lab.sendToGuest(lab.toGuest(300, 21));
     expect(Object.values(lab.stats.wire.drops).every((count) => count === 0)).toBe(true);
     if (loseLink === undefined || returnLink === undefined) return;
-    // And it is watched as before.
+    // The other NIC watches the link, too.
     loseLink();
     await lab.untilLink('down');
     returnLink();

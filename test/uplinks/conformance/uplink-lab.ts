@@ -12,7 +12,7 @@ import type { Specimen } from './specimens.ts';
 
 /** How frames cross the wire in one direction. */
 interface Way {
-  /** How many of these frames were sent. */
+  /** Returns how many of these frames were sent. */
   send(frames: readonly Uint8Array[]): Promise<number>;
   /** At least `count` frames. */
   receive(count: number): Promise<Uint8Array[]>;
@@ -28,7 +28,7 @@ export class UplinkLab {
   readonly guest: MockGuest;
   far: FarEnd;
 
-  /** On a NIC that has no uplink and no guest now. */
+  /** The NIC must have no uplink and no guest. */
   static async open(nic: TestNic, specimen: Specimen): Promise<UplinkLab> {
     specimen.prepare?.();
     const guest = await nic.connect(0, { frameSizeMax: specimen.mtu + 19 });
@@ -46,7 +46,7 @@ export class UplinkLab {
     this.far = ends.far;
   }
 
-  /** Takes the uplink and the guest away, and looks whether every frame is accounted for. */
+  /** Removes the uplink and the guest, and checks that every frame is accounted for. */
   async close(): Promise<void> {
     this.far.close();
     try {
@@ -75,7 +75,7 @@ export class UplinkLab {
     return statsOf(this.nic);
   }
 
-  /** What the guest sent and nobody got. */
+  /** Frames of the guest that had no receiver. */
   get undeliverable(): number {
     return this.nic.stats(0).tx.drops.noDestination ?? 0;
   }
@@ -106,7 +106,7 @@ export class UplinkLab {
     return plainFrame({ to: BROADCAST, from: this.nic.mac(0) }, length, seed);
   }
 
-  /** Many frames, quickly made. */
+  /** A stream of random frames that is fast to generate. */
   streamToWorld(): RandomFrames {
     return new RandomFrames({ to: BROADCAST, from: this.nic.mac(0) }, this.specimen.mtu + 14);
   }
@@ -142,7 +142,7 @@ export class UplinkLab {
     });
   }
 
-  /** A far end of its own making may be back later than the uplink is. */
+  /** A far end that is a separate program may return later than the uplink. */
   async untilReachable(): Promise<void> {
     const { guest, far } = this;
     const [probe, last] = this.toWorld(2, 0) as [Uint8Array, Uint8Array];
@@ -151,15 +151,15 @@ export class UplinkLab {
       await guest.sendAll([probe]);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    // What was sent meanwhile may still be on its way.
+    // Probes may still be in flight.
     await guest.sendAll([last]);
     await this.until('the last', () => Buffer.compare(far.frames.at(-1) ?? probe, last) === 0);
     far.frames.length = 0;
   }
 
   /**
-   * Sends frames as fast as the other side takes them, never more at once than it can queue. All
-   * that comes is compared.
+   * Sends frames as fast as the other side takes them, never more in flight than it can queue, and
+   * compares everything that arrives.
    */
   async #carry(frames: readonly Uint8Array[], way: Way): Promise<void> {
     const chunkSize = this.specimen.chunk ?? CHUNK;
@@ -170,7 +170,7 @@ export class UplinkLab {
       const chunk = frames.slice(sent, came + chunkSize);
       if (chunk.length > 0) sent += await way.send(chunk);
       if (sent === came) {
-        await new Promise((resolve) => setImmediate(resolve)); // no room, and nothing under way
+        await new Promise((resolve) => setImmediate(resolve)); // no room, and nothing in flight
         continue;
       }
       const count = Math.min(sent - came, Math.ceil(chunkSize / 2));
