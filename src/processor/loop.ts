@@ -304,7 +304,7 @@ export class ProcessorLoop {
     this.#publishFigures();
     this.#translations.lookAhead();
     this.#reportFaults();
-    this.#requestQueues.poll();
+    this.#requestQueues.retry();
     this.#requestQueues.serve();
     const hasMore = this.#requestQueues.isDue || this.#windows.hasLeftovers;
     const isBusy = this.#uplinks.arm() || this.#firmware.arm() !== 0 || hasMore;

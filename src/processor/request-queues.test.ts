@@ -70,12 +70,15 @@ class FakeFirmware {
 let firmware: FakeFirmware;
 /** CPU time so far, in µs. */
 let cpu = 0;
+/** How often it was read. */
+let clockReadings: number;
 let queues: RequestQueues;
 let reports: Report[];
 let view: DataView;
 
 beforeEach(() => {
   cpu = 0;
+  clockReadings = 0;
   reports = [];
   begin();
 });
@@ -94,7 +97,10 @@ function begin(): void {
       call: () => undefined,
       report: (report) => reports.push(report),
     },
-    () => cpu,
+    () => {
+      clockReadings += 1;
+      return cpu;
+    },
   );
 }
 
@@ -197,6 +203,20 @@ describe('a look at the request queues', () => {
     }
     queues.look();
     expect(firmware.taken.get(RING)).toBe(1);
+  });
+
+  it('costs nothing before sleep, however many queues are idle', () => {
+    attach(255, 0);
+    look();
+    firmware.looks = 0;
+    for (let sleeps = 0; sleeps < 10; sleeps++) {
+      queues.retry();
+      queues.serve();
+      expect(queues.sleepMilliseconds()).toBe(-1);
+    }
+    expect(firmware.awake.size, 'rings that the next turn looks at').toBe(0);
+    expect(firmware.looks).toBe(0);
+    expect(clockReadings, 'only a look that has work measures itself').toBe(0);
   });
 
   it('happens soon for a guest that has kicked, and costs nothing for the others', () => {

@@ -89,10 +89,10 @@ export class RequestQueues {
   readonly #noticed: Uint32Array;
   readonly #around: Surroundings;
   readonly #cpuMicroseconds: () => number;
-  /** By ring number; `#list` has the same queues. A look begins where the last one stopped. */
+  /** By ring number. */
   readonly #queues = new Map<number, RequestQueue>();
-  #list: RequestQueue[] = [];
-  #next = 0;
+  /** Those with work: a request to take, or an answer to deliver. A look begins with the first. */
+  readonly #pending = new Set<RequestQueue>();
   #costLeft = 0;
   #lookStart = 0;
   readonly #countdown = new Countdown(POLL_ROUNDS);
@@ -131,12 +131,13 @@ export class RequestQueues {
     const account = { periodStart: 0, spent: 0, misses: 0 };
     const chain = { id: 0, place, answer: NOTHING };
     this.#queues.set(ring, { ring, state: 'idle', isDue: false, ...chain, ...account });
-    this.#list = [...this.#queues.values()];
   }
 
   detach(ring: number): void {
+    const queue = this.#queues.get(ring);
+    if (queue === undefined) return;
     this.#queues.delete(ring);
-    this.#list = [...this.#queues.values()];
+    this.#pending.delete(queue);
   }
 
   /** A guest kicked: the next turn looks at its queue. */
@@ -152,12 +153,17 @@ export class RequestQueues {
     this.#view.setUint32(at, 0, true);
     for (let i = 0; i < count; i++) {
       const queue = this.#queues.get(this.#noticed[i] ?? 0);
-      if (queue !== undefined) queue.isDue = true;
+      if (queue === undefined) continue;
+      queue.isDue = true;
+      this.#note(queue);
     }
     this.#isDue = true;
   }
 
-  /** Something changed that a request may have been waiting for. */
+  /**
+   * Something changed that a request may have been waiting for. Also called before sleep: idle
+   * queues need no look then, because their guests kick, and an unread kick ends the sleep.
+   */
   retry(): void {
     this.#isDue = true;
   }
@@ -169,19 +175,19 @@ export class RequestQueues {
 
   /** Before each turn. */
   look(): void {
-    if (this.#countdown.isOver()) this.poll();
+    if (this.#countdown.isOver()) this.#poll();
     if (this.#isDue) this.serve();
   }
 
   /**
-   * Before sleep, and once in POLL_ROUNDS while busy, because kicks are not read then. The next
-   * turn looks at all idle queues, and the next look retries whatever waits for something.
+   * Once in POLL_ROUNDS while busy, because kicks are not read then. The next turn looks at all
+   * idle queues, and the next look retries whatever waits for something.
    */
-  poll(): void {
-    for (const { ring, state, isDue } of this.#list) {
-      if (state === 'answered' || (state === 'idle' && isDue)) this.#isDue = true;
-      else if (state === 'idle') this.wake(ring);
+  #poll(): void {
+    for (const queue of this.#queues.values()) {
+      if (queue.state === 'idle' && !queue.isDue) this.wake(queue.ring);
     }
+    this.retry();
   }
 
   /**
@@ -191,13 +197,16 @@ export class RequestQueues {
   serve(): void {
     this.#isDue = false;
     this.#costLeft = LOOK_COST_MAX;
-    if (this.#list.length === 0) return;
+    let count = this.#pending.size;
+    if (count === 0) return;
     this.#lookStart = this.#cpuMicroseconds();
     const now = performance.now();
-    for (let count = this.#list.length; count > 0 && this.#costLeft > 0; count--) {
-      this.#next = this.#next + 1 < this.#list.length ? this.#next + 1 : 0;
-      const queue = this.#list[this.#next];
-      if (queue !== undefined) this.#serve(queue, now);
+    for (const queue of this.#pending) {
+      if (count === 0 || this.#costLeft <= 0) break;
+      count -= 1;
+      this.#serve(queue, now);
+      this.#pending.delete(queue);
+      this.#note(queue); // behind those that this look may not reach
     }
     if (this.#costLeft <= 0) this.#isDue = true;
   }
@@ -208,15 +217,20 @@ export class RequestQueues {
     if (queue === undefined || queue.state !== 'asked' || queue.id !== id) return;
     queue.answer = answer;
     queue.state = 'answered';
+    this.#note(queue);
     this.#isDue = true;
+  }
+
+  #note(queue: RequestQueue): void {
+    const { state, isDue } = queue;
+    if (state === 'answered' || (state === 'idle' && isDue)) this.#pending.add(queue);
   }
 
   /** How long until a guest that asked too often may ask again; −1: there is no such guest. */
   sleepMilliseconds(): number {
     let wait = -1;
-    for (const { state, spent, periodStart } of this.#list) {
-      const isWaiting = state === 'idle' || state === 'answered';
-      if (!isWaiting || spent < COST_PER_PERIOD_MAX) continue;
+    for (const { spent, periodStart } of this.#pending) {
+      if (spent < COST_PER_PERIOD_MAX) continue;
       const left = Math.ceil(periodStart + PERIOD_MILLISECONDS - performance.now());
       wait = Math.max(0, wait < 0 ? left : Math.min(wait, left));
     }
