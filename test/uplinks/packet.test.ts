@@ -13,7 +13,7 @@ import { enterNamespace, ip, namespaceMissing, tc } from '../support/namespace.t
 import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-// What is specific to packet sockets: the ring they receive into, and what they do to the interface.
+// Specific to packet sockets: the ring they receive into, and what they do to the interface.
 
 const FAR_MAC = '02:00:00:00:ff:01';
 const PACKET_RX_RING = 5;

@@ -13,7 +13,7 @@ import { openLaboratory } from './suite.ts';
 const ARP = 0x0806;
 const [SENDER_MAC, SENDER_IP, TARGET_IP] = [22, 28, 38];
 
-/** Who says in this frame, unasked, that an address is theirs; null if nobody does. */
+/** The MAC and IP address that a gratuitous ARP announces; null for other frames. */
 function announcer(frame: Uint8Array): { mac: string; address: string } | null {
   const bytes = Buffer.from(frame);
   if (bytes.readUInt16BE(12) !== ARP) return null;
@@ -26,7 +26,7 @@ function announcer(frame: Uint8Array): { mac: string; address: string } | null {
   return { mac, address: address.join('.') };
 }
 
-describe('a guest that came from elsewhere', () => {
+describe('a guest that has migrated here', () => {
   const directory = mkdtempSync(join(tmpdir(), 'heddle-announce-'));
   const monitorSocket = join(directory, 'monitor.sock');
   let lab: Laboratory;
@@ -36,14 +36,14 @@ describe('a guest that came from elsewhere', () => {
   });
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  // QEMU asks for it at the end of a migration, in the very way that it does on this command.
-  test('announces itself when its VMM says so', async () => {
+  // At the end of a migration, QEMU requests the announcement in the same way as for this command.
+  test('announces itself when its VMM requests it', async () => {
     expect(await featureBits(lab.guest('vm1'))).toContain(VIRTIO_NET_F_GUEST_ANNOUNCE);
     const trace = join(directory, 'out.pcapng');
     await lab.nic.addUplink({ name: 'world', type: 'null', trace });
     const end = new TraceEnd(trace);
     try {
-      // Its last duplicate address detection may still be under way: only what comes now counts.
+      // Duplicate address detection may still be under way: only frames from now on count.
       const before = end.frames.length;
       const rounds = { initial: 50, max: 50, rounds: 3, step: 0 };
       await commandQemu(monitorSocket, 'announce-self', rounds);

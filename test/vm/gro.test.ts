@@ -11,7 +11,7 @@ const ROUNDS = 4;
 let lab: Laboratory;
 let iperf: ChildProcess;
 
-// A network whose cards cut and sum for themselves: what comes is finished, in frames of 1500.
+// A network whose cards segment and checksum themselves: complete frames of 1500 bytes arrive.
 beforeAll(async () => {
   if (!canRunGuests || namespaceMissing !== undefined) return;
   enterNamespace();
@@ -54,7 +54,7 @@ async function round(gro: boolean): Promise<Round> {
   };
 }
 
-test('TCP in frames of 1500 bytes reaches a guest in larger ones', async () => {
+test('TCP in frames of 1500 bytes reaches a guest in larger frames', async () => {
   await lab.guest('vm1').run(`until ping -c 1 -W 1 ${HOST} >/dev/null; do :; done`, 30);
   const rounds: Record<'with' | 'without', Round[]> = { with: [], without: [] };
   for (let i = 0; i < ROUNDS; i++) {

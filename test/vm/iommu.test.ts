@@ -3,15 +3,15 @@ import { untilBalanced } from '../support/assert-balanced.ts';
 import { Laboratory, skipWithoutGuests } from './laboratory.ts';
 import { ping, reach, stream, transfer } from './traffic.ts';
 
-// A Linux whose virtio-net is behind an emulated Intel IOMMU: every buffer has an I/O virtual
-// address of its own, made for it and taken back after use.
+// A Linux whose virtio-net is behind an emulated Intel IOMMU: every buffer is mapped at its own I/O
+// virtual address, and unmapped after use.
 describe('a guest behind an IOMMU', () => {
   let lab: Laboratory | undefined;
 
   beforeEach(skipWithoutGuests);
   afterEach(() => lab?.close());
 
-  test('talks to one that has none', async () => {
+  test('talks to a guest without one', async () => {
     lab = await Laboratory.open({ guests: 2, special: { vm1: { guest: { iommu: true } } } });
     const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
     expect(await vm1.run('dmesg | grep -c "DMAR: Intel(R) Virtualization Technology"')).toMatch(
@@ -30,13 +30,13 @@ describe('a guest behind an IOMMU', () => {
     await untilBalanced(lab.nic);
   }, 180_000);
 
-  test('keeps its traffic when the NIC restarts, and when its driver comes anew', async () => {
+  test('keeps its traffic when the NIC restarts, and when its driver is reloaded', async () => {
     lab = await Laboratory.open({ guests: 2, special: { vm1: { guest: { iommu: true } } } });
     const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
     await reach(vm1, 'vm2');
     await lab.restartNic();
     await reach(vm1, 'vm2');
-    // The addresses of the first driver come back for other pages.
+    // The new driver uses the addresses of the first one for other pages.
     await vm1.run(
       'rmmod virtio_net; load-drivers; ip a add 10.0.0.1/24 dev eth0; ip l set eth0 up',
     );

@@ -1,5 +1,5 @@
-// A NIC with real Linux machines on it, for tests. Everything lives in a directory of its own and
-// is gone after `close()`.
+// A NIC with real Linux guests, for tests. Everything is in one temporary directory, which
+// `close()` removes.
 
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -13,13 +13,13 @@ import type { VfConfigInput } from '../../src/functions/net/config.ts';
 import { createNic, type Nic, type NicConfigInput } from '../../src/index.ts';
 
 export interface LaboratoryOptions {
-  /** How many guests to start with: vm1, vm2 … */
+  /** Number of guests to start with: vm1, vm2 … */
   readonly guests: number;
-  /** Who listens on the sockets, seen from the NIC. */
+  /** Whether the NIC listens on the sockets or connects to them. */
   readonly mode?: 'server' | 'client';
   readonly queuePairs?: number;
   readonly memoryMiB?: number;
-  /** What one guest has that the others have not, by its name. */
+  /** Options of single guests, by name. */
   readonly special?: Readonly<Record<string, Special>>;
 }
 
@@ -36,12 +36,12 @@ const missing = missingForGuests();
 /** Whether this machine can run the VM tests at all. */
 export const canRunGuests = missing.length === 0;
 
-/** For `beforeEach`: skips the test, with the reason, where guests cannot run. */
+/** For `beforeEach`: skips the test, with a reason, if guests cannot run here. */
 export function skipWithoutGuests({ skip }: TestContext): void {
   skip(!canRunGuests, `virtual machines need ${missing.join(', ')}`);
 }
 
-/** How much memory the machine has set aside in pages of 2 MiB and nobody uses. */
+/** Memory in free huge pages of 2 MiB. */
 export function freeHugePagesMiB(): number {
   const match = readFileSync('/proc/meminfo', 'utf8').match(/HugePages_Free:\s+(\d+)/);
   return Number(match?.[1] ?? 0) * 2;
@@ -100,7 +100,7 @@ export class Laboratory {
     return this.boot(name, extra);
   }
 
-  /** Starts a guest on a VF that the NIC has. */
+  /** Starts a guest on an existing VF. */
   async boot(name: string, extra: Partial<GuestOptions> = {}): Promise<Guest> {
     const { mac, socket, mode, queuePairs } = this.#nic.vf(name);
     const guest = new Guest({
@@ -115,7 +115,7 @@ export class Laboratory {
     return guest;
   }
 
-  /** Starts a guest that is on no VF: it shares no memory, and what it has is behind an uplink. */
+  /** Starts a guest without a VF: it shares no memory, and is connected through an uplink. */
   async neighbour(name: string, netdev: string): Promise<Guest> {
     const mac = `02:00:00:00:00:${name.slice(2).padStart(2, '0')}`;
     const address = `${addressOf(name)}/24`;
@@ -125,7 +125,7 @@ export class Laboratory {
     return guest;
   }
 
-  /** The place of a socket of this laboratory. */
+  /** The path of a socket of this laboratory. */
   path(name: string): string {
     return join(this.#directory, name);
   }

@@ -1,4 +1,4 @@
-// QEMU's own commands: one line of JSON each (QMP).
+// QEMU's monitor protocol (QMP): each command is one line of JSON.
 
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -9,7 +9,7 @@ interface Line {
   readonly error?: { readonly desc: string };
 }
 
-/** Gives QEMU one command and resolves when QEMU has carried it out; rejects with what it says. */
+/** Sends QEMU one command. Resolves when it has been carried out; rejects with QEMU's error. */
 export async function commandQemu(
   monitorSocket: string,
   command: string,
@@ -24,7 +24,7 @@ export async function commandQemu(
       if (done) throw new Error(`QEMU hung up at "${command}"`);
       const line = JSON.parse(value) as Line;
       if (line.error !== undefined) throw new Error(`QEMU on "${command}": ${line.error.desc}`);
-      // What is neither answer nor error is its greeting, or an event.
+      // Anything else is the greeting or an event.
       if ('return' in line) return;
     }
   };

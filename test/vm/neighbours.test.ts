@@ -8,13 +8,13 @@ import { waitUntil } from '../support/wait-until.ts';
 import { canRunGuests, Laboratory, skipWithoutGuests } from './laboratory.ts';
 import { ping, reach, stream, transfer } from './traffic.ts';
 
-// A guest on a VF talks to one that shares no memory with anybody: QEMU carries the frames of the
-// second over a socket, to an uplink of the first one's NIC.
+// A guest on a VF talks to a guest that shares no memory: QEMU passes the frames of the second one
+// over a socket to an uplink of the NIC.
 
 interface Kind {
   readonly name: string;
   uplink(path: (name: string) => string): UplinkConfigInput;
-  /** QEMU's half of it. */
+  /** QEMU's end of the connection. */
   netdev(path: (name: string) => string): string;
 }
 
@@ -76,7 +76,7 @@ async function startVdeSwitch(): Promise<void> {
 }
 
 describe.each(kinds)('a guest behind $name', ({ name, uplink, netdev }) => {
-  test('and one on a VF reach each other, byte by byte', async ({ skip }) => {
+  test('and a guest on a VF exchange data unchanged', async ({ skip }) => {
     const needsSwitch = name === 'vde';
     if (needsSwitch && findProgram('vde_switch') === undefined) return skip('no vde_switch');
     if (needsSwitch) await startVdeSwitch();
@@ -98,7 +98,7 @@ describe.each(kinds)('a guest behind $name', ({ name, uplink, netdev }) => {
       const mbps = await stream(vm1, vm9);
       console.log(`${name}: ${Math.round(mbps)} Mbit/s from the VF`);
       const [stats] = lab.nic.stats().uplinks;
-      // The neighbour takes no offloads: the switch cut and summed for it.
+      // The neighbour accepts no offloads: the switch segmented and checksummed for it.
       expect(stats?.rx.segments).toBeGreaterThan(0);
       expect(stats?.rx.checksums).toBeGreaterThan(0);
       expect(stats?.wire.drops).toMatchObject({ tooLong: 0, malformed: 0, linkLost: 0 });

@@ -11,7 +11,7 @@ describe.each(['client', 'server'] as const)('a NIC in %s mode that restarts', (
     lab = opened;
   });
 
-  test('finds its guests again, and their TCP connection lives on', async () => {
+  test('reconnects to its guests, and their TCP connection survives', async () => {
     const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
     const streaming = stream(vm1, vm2, { seconds: 8 });
     await untilBusy(lab);
@@ -22,7 +22,7 @@ describe.each(['client', 'server'] as const)('a NIC in %s mode that restarts', (
     await untilBalanced(lab.nic);
   }, 120_000);
 
-  test('does so when nothing is under way', async () => {
+  test('reconnects to its guests when they are idle', async () => {
     await lab.restartNic();
     await reach(lab.guest('vm1'), 'vm2');
     expect(await stream(lab.guest('vm2'), lab.guest('vm1'))).toBeGreaterThan(10);
@@ -30,7 +30,7 @@ describe.each(['client', 'server'] as const)('a NIC in %s mode that restarts', (
   }, 120_000);
 });
 
-/** Resolves when the stream has moved some thousand frames. */
+/** Resolves when the stream has sent some thousands of frames. */
 async function untilBusy(lab: Laboratory): Promise<void> {
   const sent = (): number => lab.nic.stats().vfs[0]?.tx.packets ?? 0;
   const enough = sent() + 5000;

@@ -1,5 +1,5 @@
-// Traffic between guests that shows what became of offloads: over both IP versions, TCP and UDP,
-// and bytes whose hash both ends compute.
+// Traffic between guests that shows whether offloads work: TCP and UDP over both IP versions, and
+// streams that are hashed at both ends.
 
 import type { Guest } from '../../src/demo/guest/guest.ts';
 import { addressOf } from './laboratory.ts';
@@ -16,13 +16,13 @@ export function addressSix(name: string): string {
 }
 
 export async function giveAddressSix(guest: Guest): Promise<void> {
-  // No time for duplicate address detection.
+  // Skips duplicate address detection, which takes time.
   await guest.run(`
 echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad
 ip address add ${addressSix(guest.name)}/64 dev eth0`);
 }
 
-/** What `ethtool -k` says: feature → "on", "off [fixed]" … */
+/** The output of `ethtool -k`: feature → "on", "off [fixed]" … */
 export async function offloadsOf(guest: Guest): Promise<Record<string, string>> {
   const output = await guest.run('ethtool -k eth0');
   const lines = output.split('\n').map((line) => line.trim().match(/^([\w-]+): (.+)$/));
@@ -53,19 +53,19 @@ async function iperf(from: Guest, to: Guest, version: IpVersion, words: string) 
   const address = version === 4 ? addressOf(to.name) : addressSix(to.name);
   const command = `iperf3 --json --interval 0 --client ${address} ${words}`;
   const output = await from.run(command, iperfSeconds);
-  // Warnings come first.
+  // Warnings precede the JSON.
   const report = JSON.parse(output.slice(output.indexOf('{'))) as IperfReport;
   if (report.error !== undefined) throw new Error(`iperf3: ${report.error}`);
   return report.end;
 }
 
-/** Some TCP; returns the Mbit/s that arrived. */
+/** Streams TCP. Returns the Mbit/s that arrived. */
 export async function tcpMbps(from: Guest, to: Guest, version: IpVersion): Promise<number> {
   const { sum_received: sum } = await iperf(from, to, version, `--bytes ${STREAM_MIB}M`);
   return (sum?.bits_per_second ?? 0) / 1e6;
 }
 
-/** UDP for half a second, slowly enough that only a bug loses any. */
+/** Sends UDP for half a second, slowly enough that only a bug loses datagrams. */
 export async function datagrams(
   from: Guest,
   to: Guest,
@@ -80,16 +80,15 @@ export async function datagrams(
 
 export interface EqualStreamOptions {
   readonly mebibytes: number;
-  /** Names of `ethtool -K` that both ends turn off and on as long as it takes. */
+  /** Features of `ethtool -K` that both ends toggle until the stream ends. */
   readonly toggled?: readonly string[];
 }
 
 const blockMiB = 8;
 
 /**
- * Streams a file through TCP, and compares the hashes that both ends compute. The same block of
- * random bytes comes again and again, each time behind a line with its number. Returns how often
- * the sender has toggled.
+ * Streams a file through TCP and compares the hashes of both ends. The file repeats one block of
+ * random bytes, each copy after a line with its number. Returns how often the sender has toggled.
  */
 export async function equalStream(
   from: Guest,
@@ -118,7 +117,7 @@ touch /tmp/over`,
   return Number(await from.run('sleep 1; cat /tmp/toggles'));
 }
 
-/** A loop in the background: everything off, everything on, until the stream is over. */
+/** A background loop that turns everything off and on until the stream ends. */
 function toggling(names: readonly string[] | undefined): string {
   if (names === undefined) return '';
   const set = (value: string) => names.map((name) => `ethtool -K eth0 ${name} ${value}`).join('; ');

@@ -20,9 +20,9 @@ import {
 } from './offload-traffic.ts';
 import { openLaboratory } from './suite.ts';
 
-/** Not ours to offer: QEMU serves the control queue. */
+/** QEMU serves the control queue, so this feature is not ours to offer. */
 const VIRTIO_NET_F_CTRL_GUEST_OFFLOADS = 2;
-/** QEMU keeps the control queue: a guest could turn offloads off behind the NIC's back. */
+/** QEMU serves the control queue: a guest could turn offloads off without the NIC's knowledge. */
 const NO_COMMANDS = 'ctrl_guest_offloads=off';
 const OFFLOADS: SwitchableFeature[] = [
   ...(['CSUM', 'HOST_TSO4', 'HOST_TSO6', 'HOST_ECN', 'HOST_UFO', 'HOST_USO'] as const),
@@ -34,16 +34,16 @@ const OFF_IN_QEMU = [
   ...['guest_csum', 'guest_tso4', 'guest_tso6', 'guest_ecn', 'guest_ufo', 'mrg_rxbuf'],
 ].map((name) => `${name}=off`);
 
-/** Room for the file that some send. */
+/** Room for the file that some guests send. */
 const memoryMiB = 640;
 const ON: Special = { guest: { deviceProperties: [NO_COMMANDS], memoryMiB } };
-/** Two ways to have none: the VF does not offer them, or QEMU does not. */
+/** Two ways to have no offloads: the VF does not offer them, or QEMU does not. */
 const OFF_BY_VF: Special = { vf: { disabledFeatures: OFFLOADS }, ...ON };
 const OFF_BY_QEMU: Special = {
   guest: { deviceProperties: [NO_COMMANDS, ...OFF_IN_QEMU], memoryMiB },
 };
 
-describe('Linux guests with unlike offloads', () => {
+describe('Linux guests with different offloads', () => {
   let lab: Laboratory;
 
   const special = { vm1: ON, vm2: OFF_BY_VF, vm3: ON, vm4: OFF_BY_QEMU };
@@ -54,7 +54,7 @@ describe('Linux guests with unlike offloads', () => {
   afterEach(async () => {
     if (!canRunGuests) return;
     await untilBalanced(lab.nic);
-    // Whatever was sent was fit to be finished: only these may be there, after a burst.
+    // Every frame could be completed for its receiver. Only a burst may have caused these drops.
     for (const { rx, tx } of lab.nic.stats().vfs) {
       const reasons = [...Object.keys(tx.drops), ...Object.keys(rx.drops)];
       const harmless = ['ringFull', 'noDestination', 'destinationDown'];
@@ -82,7 +82,7 @@ describe('Linux guests with unlike offloads', () => {
     ] as const) {
       const offloads = await offloadsOf(lab.guest(name));
       for (const feature of whatIsSent) expect(offloads[feature], `${name} ${feature}`).toBe(state);
-      // Of what is received ethtool says nothing reliable in this kernel.
+      // In this kernel, ethtool is not reliable about receive offloads.
       const bits = await featureBits(lab.guest(name));
       const received = [VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6];
       expect(received.filter((bit) => bits.includes(bit))).toEqual(state === 'on' ? received : []);
@@ -114,7 +114,7 @@ describe('Linux guests with unlike offloads', () => {
     }
   }
 
-  test('give and take super-frames as they are, and segments where they must', async () => {
+  test('exchange super-frames, or segments if the receiver takes no super-frames', async () => {
     const [before, segmented] = [received('vm3'), received('vm2')];
     await tcpMbps(...pair('vm1', 'vm3'), 4);
     const after = received('vm3');
@@ -128,14 +128,14 @@ describe('Linux guests with unlike offloads', () => {
     ['vm1', 'vm2', 256],
     ['vm4', 'vm1', 64],
   ] as const)(
-    'agree on the SHA-256 from %s to %s: %i MiB',
+    'agree on the SHA-256 of a stream from %s to %s: %i MiB',
     async (from, to, mebibytes) => {
       await equalStream(...pair(from, to), { mebibytes });
     },
     120_000,
   );
 
-  test('agree on it while ethtool -K turns offloads on and off at both ends', async () => {
+  test('agree on the SHA-256 while ethtool -K toggles offloads at both ends', async () => {
     for (const [from, to] of [
       ['vm1', 'vm2'],
       ['vm1', 'vm3'],
@@ -149,7 +149,7 @@ describe('Linux guests with unlike offloads', () => {
   }, 120_000);
 
   test('exchange TCP with MTUs of 1500 and 9000 on one NIC', async () => {
-    // Without mergeable buffers (vm4) Linux has only room for what the device's MTU promised.
+    // Without mergeable buffers (vm4), Linux only has room for frames of the device's MTU.
     for (const name of ['vm1', 'vm2']) await lab.guest(name).run('ip link set eth0 mtu 9000');
     for (const [from, to] of [
       ['vm1', 'vm3'],

@@ -7,7 +7,7 @@ import { featureBits } from './offload-traffic.ts';
 import { openLaboratory } from './suite.ts';
 import { ping, reach, stream, transfer } from './traffic.ts';
 
-/** Whether the guest's driver took a feature, by its own account. */
+/** Whether the guest's driver reports that it has negotiated a feature. */
 async function hasFeature(guest: Guest, bit: number): Promise<boolean> {
   return (await featureBits(guest)).includes(bit);
 }
@@ -15,7 +15,7 @@ async function hasFeature(guest: Guest, bit: number): Promise<boolean> {
 describe('guests with packed rings', () => {
   let lab: Laboratory;
 
-  // vm3 has split rings, as all others in these tests.
+  // vm3 has split rings, like the guests of the other tests.
   openLaboratory({ guests: 3, special: { vm1: PACKED, vm2: PACKED } }, (opened) => {
     lab = opened;
   });
@@ -23,7 +23,7 @@ describe('guests with packed rings', () => {
     if (canRunGuests) await untilBalanced(lab.nic);
   });
 
-  test('have them', async () => {
+  test('have negotiated them', async () => {
     const packed = ['vm1', 'vm2', 'vm3'].map((name) =>
       hasFeature(lab.guest(name), VIRTIO_F_RING_PACKED),
     );
@@ -47,8 +47,8 @@ describe('guests with packed rings', () => {
     expect(result.receivedHash).toBe(result.sentHash);
   }, 180_000);
 
-  // QEMU 7.2 would reset the ring and tell nobody (docs/virtio-features.md).
-  test('cannot resize their rings, and go on after they tried', async () => {
+  // QEMU 7.2 would reset the ring without telling the NIC (docs/virtio-features.md).
+  test('cannot resize their rings, and continue after trying', async () => {
     for (const name of ['vm1', 'vm3']) {
       const guest = lab.guest(name);
       expect(await hasFeature(guest, VIRTIO_F_RING_RESET)).toBe(false);
@@ -59,16 +59,16 @@ describe('guests with packed rings', () => {
     for (const { tx, rx } of lab.nic.stats().vfs) expect(tx.faults + rx.faults).toBe(0);
   });
 
-  test('go on after one of them loads its driver anew', async () => {
+  test('continue after one of them reloads its driver', async () => {
     const vm1 = lab.guest('vm1');
     await vm1.run('rmmod virtio_net && load-drivers && network');
     await reach(vm1, 'vm2');
     expect(await stream(vm1, lab.guest('vm2'))).toBeGreaterThan(10);
   });
 
-  // QEMU names the place where the rings once began; the NIC left them elsewhere, and noted where.
-  // The last test: counters start over.
-  test('outlive a restart of the NIC, next to one with split rings', async () => {
+  // QEMU names the position where the rings began. The NIC left them elsewhere, and has recorded
+  // where. This is the last test, because counters start over.
+  test('survive a restart of the NIC, together with a guest with split rings', async () => {
     const [vm1, vm3] = [lab.guest('vm1'), lab.guest('vm3')];
     for (let round = 0; round < 2; round++) {
       expect(await stream(vm1, vm3)).toBeGreaterThan(1);

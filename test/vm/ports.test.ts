@@ -7,7 +7,7 @@ import { ping, reach, stream } from './traffic.ts';
 const NONE = { sent: 3, answered: 0 };
 const ALL = { sent: 3, answered: 3 };
 
-describe('two Linux guests whose ports are configured while they run', () => {
+describe('two Linux guests whose ports are reconfigured while they run', () => {
   let lab: Laboratory;
 
   openLaboratory({ guests: 2 }, (opened) => {
@@ -17,7 +17,7 @@ describe('two Linux guests whose ports are configured while they run', () => {
     if (canRunGuests) await untilBalanced(lab.nic);
   });
 
-  test('reach each other in the same VLAN only', async () => {
+  test('reach each other only in the same VLAN', async () => {
     const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
     await lab.nic.setVf('vm1', { vlan: { access: 10 } });
     expect(await ping(vm1, 'vm2', 3)).toEqual(NONE);
@@ -31,7 +31,7 @@ describe('two Linux guests whose ports are configured while they run', () => {
     await reach(vm1, 'vm2');
   }, 60_000);
 
-  test('say nothing while a link is disabled, though QEMU leaves them their carrier', async () => {
+  test('are cut off while a link is disabled, although QEMU leaves them their carrier', async () => {
     const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
     await lab.nic.setVf('vm2', { linkState: 'disable' });
     expect(await ping(vm1, 'vm2', 3)).toEqual(NONE);
@@ -39,7 +39,7 @@ describe('two Linux guests whose ports are configured while they run', () => {
     await lab.nic.setVf('vm2', { linkState: 'auto' }); // no uplink to wait for
     await reach(vm1, 'vm2');
     expect(await ping(vm2, 'vm1', 3)).toEqual(ALL);
-    // Nobody has the address of a port that is down, and there is no third to flood to.
+    // No port has the address of a guest whose port is down, and there is no third one to flood to.
     const drops = lab.nic.stats().vfs.map(({ tx }) => tx.drops.noDestination ?? 0);
     expect(drops[0]).toBeGreaterThan(0);
   }, 60_000);

@@ -16,7 +16,7 @@ describe.each(FORMATS)('guests with two pairs of $format rings', ({ special }) =
     lab = opened;
   });
 
-  test.each([1, 2])('talk when one of them uses %i', async (pairs) => {
+  test.each([1, 2])('talk if one of them uses %i', async (pairs) => {
     const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
     // Exit code 80: "combined unmodified, ignoring".
     await vm1.run(`ethtool -L eth0 combined ${pairs} || [ $? = 80 ]`);
@@ -32,10 +32,10 @@ describe.each(FORMATS)('guests with two pairs of $format rings', ({ special }) =
     await untilBalanced(lab.nic);
   });
 
-  test('send through both of them', async () => {
+  test('send through both pairs', async () => {
     const vm1 = lab.guest('vm1');
     await vm1.run('ethtool -L eth0 combined 2 || [ $? = 80 ]');
-    // A virtual CPU sends through its own queue.
+    // Each virtual CPU sends through its own queue.
     for (const cpu of [1, 2]) await vm1.run(`taskset ${cpu} ping -c 3 ${addressOf('vm2')}`);
     const queues = lab.nic.stats().vfs[0]?.queues ?? [];
     const used = queues.filter((queue) => queue.direction === 'tx' && queue.packets > 0);
@@ -44,7 +44,7 @@ describe.each(FORMATS)('guests with two pairs of $format rings', ({ special }) =
   });
 });
 
-describe('a guest whose QEMU is told rss=on,hash=on', () => {
+describe('a guest whose QEMU runs with rss=on,hash=on', () => {
   let lab: Laboratory;
 
   const special = { vm1: { guest: { deviceProperties: ['rss=on', 'hash=on'] } } };
@@ -52,7 +52,7 @@ describe('a guest whose QEMU is told rss=on,hash=on', () => {
     lab = opened;
   });
 
-  test('has neither: QEMU keeps the commands, so it is not offered what they command', async () => {
+  test('has neither: QEMU serves the control queue, so the features are not offered to it', async () => {
     const vm1 = lab.guest('vm1');
     const { features } = lab.nic.vf('vm1');
     expect(features).toContain('MQ');
@@ -63,7 +63,7 @@ describe('a guest whose QEMU is told rss=on,hash=on', () => {
   });
 });
 
-// More queue pairs than virtual CPUs: each flow has one all the same.
+// There are more queue pairs than virtual CPUs, but each flow still has a queue.
 describe('a guest with sixteen queue pairs', () => {
   let lab: Laboratory;
 

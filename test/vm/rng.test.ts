@@ -9,7 +9,7 @@ const kernel = findKernel();
 const hasDriver =
   kernel !== undefined && driverModules(kernel).map(moduleName).includes('virtio_rng');
 
-/** 64 bytes of the guest's source, in hexadecimal. */
+/** Reads 64 bytes from the guest's entropy source, in hexadecimal. */
 async function read(guest: Guest): Promise<string> {
   const output = await guest.run('dd if=/dev/hwrng bs=16 count=4 iflag=fullblock | xxd -p -c 64');
   return output.split('\n').find((line) => /^[0-9a-f]{128}$/.test(line)) ?? output;
@@ -49,12 +49,12 @@ describe('a Linux guest with an entropy device', () => {
     expect(rng().counters?.commands).toBeGreaterThanOrEqual(8);
   });
 
-  test('does so after its driver was unloaded and loaded again', async () => {
+  test('reads random bytes after its driver was reloaded', async () => {
     await guest.run('rmmod virtio_rng && load-drivers');
     await expectRandom();
   });
 
-  test('does so after it rebooted', async () => {
+  test('reads random bytes after a reboot', async () => {
     await guest.reboot();
     await expectRandom();
   }, 120_000);

@@ -8,9 +8,9 @@ import {
 import { reach } from './traffic.ts';
 
 /**
- * For the head of a suite: a laboratory whose first guest reaches all others, before the first
- * test; it is closed after the last. `take` keeps it, and may prepare it. Where guests cannot run,
- * all of that is left out, and the tests are skipped with the reason.
+ * For the head of a suite: before the first test it opens a laboratory whose first guest reaches
+ * all others, and closes it after the last. `take` keeps the laboratory and may prepare it. If
+ * guests cannot run here, nothing is opened, and the tests are skipped with the reason.
  */
 export function openLaboratory(
   options: LaboratoryOptions,

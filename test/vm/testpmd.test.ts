@@ -6,18 +6,18 @@ import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const WINDOW_SECONDS = 1;
-/** Rates are of no interest here. */
+/** Short, because rates do not matter here. */
 const WARM_UP_SECONDS = 0.1;
-/** The first packets of a loop are its only ones, so none may get lost. */
+/** A loop only has the packets that it starts with, so none may be lost. */
 const FRAME_BYTES = [64, 1500] as const;
 
 interface Variant {
   readonly name: string;
   readonly rings: RingOptions;
-  /** What must have been negotiated for the variant to be what it says. */
+  /** Features that must have been negotiated for the variant to be what its name says. */
   readonly expected: readonly string[];
   readonly unexpected?: readonly string[];
-  /** Older ones than of this year refuse it. */
+  /** The first year of DPDK whose virtio-user accepts the variant. */
   readonly dpdkYear?: number;
 }
 
@@ -73,7 +73,7 @@ function whyNot(): string {
   const missing = missingTestpmd();
   if (missing !== null) return missing;
   try {
-    reserveHugePages(); // given back when this process ends
+    reserveHugePages(); // released when this process ends
     return '';
   } catch (error) {
     return (error as Error).message;
@@ -84,8 +84,8 @@ const reason = whyNot();
 if (reason !== '') console.log(`skipped: ${reason}`);
 
 /**
- * virtio-user acknowledges "four queue pairs" to its driver before the NIC has heard of it, and
- * frames on a ring that is not enabled yet are discarded, as the standard wants.
+ * virtio-user acknowledges the number of queue pairs to its driver before it tells the NIC, and
+ * frames on a ring that is not enabled yet are discarded, as the standard requires.
  */
 async function untilEnabled(lab: TestNic, queuePairs: number): Promise<void> {
   const isReady = (vf: string) =>
@@ -96,8 +96,8 @@ async function untilEnabled(lab: TestNic, queuePairs: number): Promise<void> {
   );
 }
 
-// Two virtio-user ports of one testpmd send the same frames back and forth: whatever is missing at
-// the end, the NIC has lost.
+// Two virtio-user ports of one testpmd send the same frames back and forth: frames that are missing
+// at the end were lost by the NIC.
 describe('a closed loop through DPDK, ring by ring', () => {
   let lab: TestNic | undefined;
   let generator: Generator | undefined;

@@ -4,10 +4,10 @@ import type { Laboratory } from './laboratory.ts';
 import { openLaboratory } from './suite.ts';
 import { ping, reach, stream } from './traffic.ts';
 
-/** While something else happens. */
+/** Spreads the pings over the time in which something else happens. */
 const OVER_TIME = { intervalSeconds: 0.1 };
 
-describe('a VF that a running NIC gets and loses', () => {
+describe('a VF that is added to a running NIC and removed', () => {
   let lab: Laboratory;
 
   openLaboratory({ guests: 2 }, (opened) => {
@@ -26,7 +26,7 @@ describe('a VF that a running NIC gets and loses', () => {
     await untilBalanced(lab.nic);
   }, 120_000);
 
-  test('leaves the other two in peace when it goes', async () => {
+  test('does not disturb the other two when it is removed', async () => {
     const isUndisturbed = ping(lab.guest('vm1'), 'vm2', 30, OVER_TIME);
     await lab.nic.removeVf('vm3');
     expect(await isUndisturbed).toEqual({ sent: 30, answered: 30 });

@@ -1,4 +1,4 @@
-// What guests do to each other in tests.
+// Traffic between guests.
 
 import type { Guest } from '../../src/demo/guest/guest.ts';
 import { streamMbps } from '../../src/demo/guest/tcp-stream.ts';
@@ -6,10 +6,10 @@ import { addressOf } from './laboratory.ts';
 
 const transferSeconds = 90;
 
-/** What a stream moves: some hundred super-frames go a few times round a ring, and show a rate. */
+/** Amount of a stream: some hundreds of super-frames wrap a ring a few times and give a rate. */
 export const STREAM_MIB = 64;
 
-/** Waits until the peer answers: right after a start the first tries may find no link. */
+/** Waits until the peer answers: right after a start, the link may not be up yet. */
 export async function reach(from: Guest, to: string): Promise<void> {
   await from.run(`until ping -c 1 -W 1 ${addressOf(to)} >/dev/null; do :; done`, 30);
 }
@@ -55,14 +55,14 @@ export interface TransferResult {
 const blockMiB = 8;
 
 /**
- * Sends random bytes through TCP and hashes them on both ends. The same block comes again and again
- * (random bytes are dear in a guest), each time after a line with a number: a block that is lost,
- * repeated or moved changes the hash, and no two fall on the same boundaries of frames.
+ * Sends random bytes through TCP and hashes them at both ends. The same block is repeated, because
+ * random bytes are expensive in a guest. A line with a number precedes each copy, so that a lost,
+ * repeated or moved block changes the hash and no two copies have the same frame boundaries.
  */
 export async function transfer(from: Guest, to: Guest, mebibytes: number): Promise<TransferResult> {
   await from.run(fileScript(mebibytes / blockMiB));
   const sent = await from.run('sha256sum /tmp/www/file', transferSeconds);
-  // A web server and its client: of busybox's programs the ones that copy in large pieces.
+  // A web server and its client, because among busybox's programs they copy in large pieces.
   await from.run('pidof httpd || httpd -p 80 -h /tmp/www');
   await to.run(`wget -q -O /tmp/copy http://${addressOf(from.name)}/file`, transferSeconds);
   const received = await to.run('sha256sum /tmp/copy', transferSeconds);

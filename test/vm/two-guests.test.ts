@@ -15,7 +15,7 @@ describe('two Linux guests on one NIC', () => {
     if (canRunGuests) await untilBalanced(lab.nic);
   });
 
-  test('take one command after the other', async () => {
+  test('carry out one command after another', async () => {
     const count = 200;
     const take = async (name: string): Promise<void> => {
       for (let n = 0; n < count; n++) {
@@ -26,12 +26,12 @@ describe('two Linux guests on one NIC', () => {
     await Promise.all([take('vm1'), take('vm2')]);
   }, 60_000);
 
-  test('ping each other without a loss', async () => {
+  test('ping each other without loss', async () => {
     expect(await ping(lab.guest('vm1'), 'vm2', 20)).toEqual({ sent: 20, answered: 20 });
     expect(await ping(lab.guest('vm2'), 'vm1', 20)).toEqual({ sent: 20, answered: 20 });
   });
 
-  test('stream TCP both ways', async () => {
+  test('stream TCP in both directions', async () => {
     const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
     expect(await stream(vm1, vm2)).toBeGreaterThan(10);
     expect(await stream(vm1, vm2, { isReverse: true })).toBeGreaterThan(10);
@@ -44,14 +44,14 @@ describe('two Linux guests on one NIC', () => {
     expect(result.receivedHash).toBe(result.sentHash);
   }, 180_000);
 
-  test('go on after one of them unloads its driver and loads it again', async () => {
+  test('continue after one of them unloads its driver and loads it again', async () => {
     const vm1 = lab.guest('vm1');
     await vm1.run('rmmod virtio_net && load-drivers && network');
     await reach(vm1, 'vm2');
     expect(await stream(vm1, lab.guest('vm2'))).toBeGreaterThan(10);
   });
 
-  test('go on after one of them takes the driver from the device and gives it back', async () => {
+  test('continue after one of them unbinds the driver from the device and rebinds it', async () => {
     const vm2 = lab.guest('vm2');
     const driver = '/sys/bus/virtio/drivers/virtio_net';
     await vm2.run(`echo virtio0 >${driver}/unbind && echo virtio0 >${driver}/bind && network`);
@@ -59,7 +59,7 @@ describe('two Linux guests on one NIC', () => {
     expect(await stream(vm2, lab.guest('vm1'))).toBeGreaterThan(10);
   });
 
-  test('go on after one of them reboots', async () => {
+  test('continue after one of them reboots', async () => {
     const [vm1, vm2] = [lab.guest('vm1'), lab.guest('vm2')];
     await vm2.reboot();
     await reach(vm1, 'vm2');
@@ -67,14 +67,14 @@ describe('two Linux guests on one NIC', () => {
     expect(await stream(vm1, vm2, { isReverse: true })).toBeGreaterThan(10);
   }, 120_000);
 
-  test('go on after one of them is switched off and on', async () => {
+  test('continue after one of them is switched off and on', async () => {
     await lab.guest('vm2').close();
     const vm2 = await lab.boot('vm2');
     await reach(lab.guest('vm1'), 'vm2');
     expect(await ping(vm2, 'vm1', 10)).toEqual({ sent: 10, answered: 10 });
   }, 120_000);
 
-  test('go on after one of them moves to huge pages', async ({ skip }) => {
+  test('continue after one of them moves to huge pages', async ({ skip }) => {
     const memoryMiB = 192;
     skip(freeHugePagesMiB() < memoryMiB, `huge pages need ${memoryMiB} MiB in vm.nr_hugepages`);
     await lab.guest('vm2').close();

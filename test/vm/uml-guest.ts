@@ -1,5 +1,5 @@
 // A User-Mode Linux on a VF: a real Linux at native speed, without KVM. Its root is the file system
-// of this machine, so that every program here is there, too.
+// of this machine, so all programs of the machine are available.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import type { VfInfo } from '../../src/functions/net/types.ts';
 const KERNEL = 'linux.uml';
 const NEEDED = [KERNEL, 'setpriv', 'busybox', 'iperf3', 'ip', 'insmod'];
 
-/** What keeps such guests from running here: empty when nothing does. */
+/** What is missing to run such guests here; empty if nothing is. */
 export function missingForUml(): string[] {
   const missing = NEEDED.filter((name) => findProgram(name) === undefined);
   return existsSync('/usr/lib/uml/modules') ? missing : [...missing, '/usr/lib/uml/modules'];
@@ -39,16 +39,16 @@ export class UmlGuest {
   readonly #looks = new Set<() => void>();
   #hasExited = false;
 
-  /** Runs `script` once the network is there; what it prints is for `printed`. */
+  /** Runs `script` once the network is up. `printed` sees its output. */
   constructor(vf: VfInfo, directory: string, address: string, script: string) {
     const init = join(directory, `${vf.name}.sh`);
-    // When its first program ends, the kernel does so, too, with a panic.
+    // The kernel panics when its first program ends.
     writeFileSync(init, `${prologue(address)}${script}\nbusybox sleep 3600\n`, { mode: 0o700 });
     const words = [
       ...umlArguments(vf, { memory: '128M' }).filter((word) => !word.startsWith('init=')),
       ...[`init=${init}`, 'con=null', 'con0=null,fd:1', `uml_dir=${directory}/`, `umid=${vf.name}`],
     ];
-    // It cannot outlive this process, not even when this process is killed.
+    // It cannot outlive this process, even if this process is killed.
     const bound = ['--pdeathsig', 'KILL', findProgram(KERNEL) ?? KERNEL, ...words];
     this.#child = spawn('setpriv', bound, {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -69,7 +69,7 @@ export class UmlGuest {
     });
   }
 
-  /** Resolves with the first match in all that the guest has printed; rejects when it ends. */
+  /** Resolves with the first match in the guest's whole output; rejects when the guest ends. */
   printed(pattern: RegExp): Promise<RegExpMatchArray> {
     return new Promise((resolve, reject) => {
       const look = (): void => {
@@ -84,7 +84,7 @@ export class UmlGuest {
     });
   }
 
-  /** It ignores SIGTERM, and has children of its own: they are its process group. */
+  /** The guest ignores SIGTERM and has child processes, so its whole process group is killed. */
   async close(): Promise<void> {
     const { pid } = this.#child;
     if (!this.#hasExited && pid !== undefined) process.kill(-pid, 'SIGKILL');

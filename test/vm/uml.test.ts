@@ -48,8 +48,8 @@ describe('two User-Mode Linux guests on one NIC', () => {
     return guest;
   }
 
-  // With all features that a VF offers by itself: the guest takes whatever it is given.
-  test('ping each other and stream TCP both ways', async () => {
+  // With all features that a VF offers by default: the guest accepts whatever it is offered.
+  test('ping each other and stream TCP in both directions', async () => {
     const server = boot('vm2', '10.0.0.2', SERVER);
     await server.printed(/^LISTENS/m);
     const client = boot('vm1', '10.0.0.1', CLIENT);

@@ -18,7 +18,7 @@ let iperf: ChildProcess;
 beforeAll(async () => {
   if (!canRunGuests || namespaceMissing !== undefined) return;
   enterNamespace();
-  // passt hands its guests what the default route has: here, an interface that leads nowhere.
+  // passt gives its guests the configuration of the default route: here, an interface to nowhere.
   ip('link add outside type veth peer name nowhere');
   ip('link set nowhere up');
   ip('address add 192.0.2.2/24 dev outside');
@@ -39,7 +39,7 @@ beforeEach((context: TestContext) => {
   if (namespaceMissing !== undefined) context.skip(namespaceMissing);
 });
 
-/** The guest finds the host behind the uplink, and a page there. */
+/** The guest reaches the host behind the uplink and fetches a page from it. */
 async function fetchPage(lab: Laboratory): Promise<void> {
   const vm1 = lab.guest('vm1');
   await vm1.run(`until ping -c 1 -W 1 ${HOST} >/dev/null; do :; done`, 30);
@@ -47,7 +47,7 @@ async function fetchPage(lab: Laboratory): Promise<void> {
   await untilBalanced(lab.nic);
 }
 
-/** TCP to the host, or from it (-R), passes the uplink in frames that nobody cuts on the way. */
+/** TCP to the host, or from it (-R), passes the uplink in super-frames that are not segmented. */
 async function checkSuperFrames(lab: Laboratory, direction: '' | '-R'): Promise<void> {
   const before = lab.nic.stats().uplinks[0];
   const output = await lab
@@ -67,7 +67,7 @@ async function checkSuperFrames(lab: Laboratory, direction: '' | '-R'): Promise<
   await untilBalanced(lab.nic);
 }
 
-/** Frames that have passed the uplink. The guest and the host send some whenever they like. */
+/** Frames that have passed the uplink. The guest and the host send a few at any time. */
 interface Passed {
   toWorld: number;
   toNic: number;
@@ -79,7 +79,7 @@ function passed(lab: Laboratory): Passed {
   return { toWorld: wire.sent, toNic: wire.received };
 }
 
-/** What the kernel says of the card that a packet socket or AF_XDP is on. */
+/** The kernel's counters of the interface that a packet socket or AF_XDP uses. */
 function passedNear(): Passed {
   const { rx, tx } = linkStats('near');
   return { toWorld: tx.packets, toNic: rx.packets };
@@ -96,7 +96,7 @@ describe('a guest on a TAP', () => {
   }, 120_000);
   afterAll(() => lab?.close());
 
-  test('reaches the host, and the host it', () => fetchPage(lab));
+  test('reaches the host and fetches a page from it', () => fetchPage(lab));
 
   test.each(['', '-R'] as const)('moves TCP in super-frames %s', (direction) =>
     checkSuperFrames(lab, direction),
@@ -118,7 +118,7 @@ describe('a guest on a packet socket', () => {
   beforeAll(async () => {
     if (!canRunGuests || namespaceMissing !== undefined) return;
     lab = await Laboratory.open({ guests: 1 });
-    // `near` is the card, `far` the network behind it: a host with the same address as on the TAP.
+    // `near` is the interface, `far` the network behind it: a host with the address of the TAP's host.
     ip('link add near type veth peer name far');
     for (const name of ['near', 'far']) ip(`link set ${name} up`);
     ip(`address add ${HOST}/24 dev far`);
@@ -180,7 +180,8 @@ describe('a guest on AF_XDP', () => {
     console.log(`AF_XDP, TCP ${direction === '' ? 'to' : 'from'} the network: ${mbps} Mbit/s`);
     const after = lab.nic.stats().uplinks[0];
     if (before === undefined || after === undefined) throw new Error('no uplink');
-    // A guest's super-frames are cut here, and the network's are cut before the program.
+    // The NIC segments the guest's super-frames; the kernel segments those of the network before
+    // the program sees them.
     if (direction === '') expect(after.rx.segments).toBeGreaterThan(before.rx.segments);
     expect(after.wire.drops).toEqual({ ...before.wire.drops });
     await untilBalanced(lab.nic);
@@ -249,7 +250,7 @@ describe('a guest behind passt', () => {
   });
 });
 
-/** passt, as a child of this very process. */
+/** The pids of passt as a child of this process. */
 function passtPids(): number[] {
   const { readdirSync, readFileSync } = process.getBuiltinModule('node:fs');
   return readdirSync('/proc')
