@@ -12,7 +12,8 @@ import { createPipe } from '../support/pipe.ts';
 import { ATTACKER, HostileLab } from './hostile-lab.ts';
 
 // Closing the last descriptor of a TCP socket with SO_LINGER blocks until the peer has read
-// everything. The NIC has to close what a front-end sends, and the front-end may own the peer too.
+// everything. The NIC must close the descriptors that a front-end sends, and the front-end may own
+// the peer, too.
 
 const QUEUE = writeU64(1n);
 const OTHER = 9;
@@ -66,11 +67,11 @@ describe('a front-end hands over a socket whose close blocks', () => {
   });
 });
 
-describe('a front-end that hands over hundreds of them', () => {
-  /** Far more than one VF may have in closing. */
+describe('a front-end that hands over hundreds of such sockets', () => {
+  /** Far more than one VF may have being closed. */
   const SOCKETS = 300;
 
-  it('uses up its own closes, and nobody else’s', async () => {
+  it('uses up its own share of closes, and no other', async () => {
     const { lab } = hostile;
     const other = { name: 'other', socket: lab.socket(OTHER), allowUnsealedMemory: true };
     await lab.nic.addVf(other); // trusted: its interrupts may be pipes
@@ -91,7 +92,7 @@ describe('a front-end that hands over hundreds of them', () => {
       }
       await Promise.all([told, gone]);
       frontEnd.close();
-      // Somebody else's are still closed: the far end of this pipe sees it.
+      // Descriptors of other front-ends are still closed: the far end of this pipe sees it.
       const other = FrontEnd.connect(lab.socket(OTHER));
       await negotiate(other, MODERN_FEATURES);
       const [reader, writer] = createPipe();

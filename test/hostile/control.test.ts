@@ -60,7 +60,7 @@ const CASES: readonly Case[] = [
     ack: ERROR,
   },
   {
-    name: 'says nothing',
+    name: 'is empty',
     chain: ({ ack }) => [{ address: at(ack), length: 1, flags: WRITE }],
     ack: ERROR,
   },
@@ -155,7 +155,7 @@ function roomIn(guest: MockGuest): Room {
   return { command, ack, table };
 }
 
-/** Offers a chain as it is, and waits until it has come back. */
+/** Offers a chain unchanged, and waits until it has come back. */
 async function offer(guest: MockGuest, chain: readonly Piece[], packed: boolean): Promise<void> {
   const number = guest.queues.controlNumber;
   if (packed) {
@@ -228,7 +228,7 @@ describe.each([false, true])('a hostile control queue, packed: %s', (packed) => 
 
 function breakRing(ring: unknown, packed: boolean): void {
   if (packed) {
-    // A chain without an end, around the whole ring.
+    // An endless chain through the whole ring.
     const queue = ring as PackedQueue;
     const endless = { address: 0x1000n, length: 1, flags: NEXT, id: 0 };
     queue.offerRaw(...Array.from({ length: queue.size }, () => endless));

@@ -6,8 +6,8 @@ import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 
 const HEADER = 10;
 
-// Attacks on time instead of memory. The limits are wide: a regression would be a hundred times
-// slower.
+// Attacks on time instead of memory. The limits are generous, because a regression would be a
+// hundred times slower.
 describe('a guest that tries to be expensive', () => {
   let hostile: HostileLab;
 

@@ -8,7 +8,7 @@ import { openFdCount } from '../support/file-descriptors.ts';
 import { TestNic } from '../support/test-nic.ts';
 
 // The kernel refuses the n-th call during a change, for each n. The change fails with an error,
-// what it had opened is closed, and nobody else is affected.
+// everything that it opened is closed, and no other function is affected.
 
 const CALLS = ['socket', 'eventfd', 'epollControl', 'memfdCreate', 'ftruncate', 'mmap'] as const;
 const NAMES: Readonly<Record<(typeof CALLS)[number], RegExp>> = {
@@ -91,7 +91,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
 };
 
 describe.each(Object.entries(CHANGES))('%s', (_, change) => {
-  it.each(CALLS)('leaves nothing behind and disturbs nobody if %s fails', async (name) => {
+  it.each(CALLS)('leaves nothing behind and disturbs no guest if %s fails', async (name) => {
     for (let n = 1; ; n++) {
       const before = openFdCount();
       const { count, error } = await failing(name, n, change.add);
@@ -103,7 +103,7 @@ describe.each(Object.entries(CHANGES))('%s', (_, change) => {
       await pass();
       if (count < n) break; // there are fewer calls
     }
-    await change.add(); // nothing of the failures is in its way
+    await change.add(); // the failures left nothing in its way
     await change.remove();
   });
 });

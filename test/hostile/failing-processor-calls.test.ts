@@ -11,9 +11,9 @@ import { openFdCount } from '../support/file-descriptors.ts';
 import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-// The kernel refuses a call of a processor's thread: the n-th, for each n, in the middle of what it
-// is asked to do. What was asked fails and says so, nothing of it is left, and nobody else notices.
-// A thread that cannot take a mapping away ends, and another one goes on in its place.
+// The kernel refuses the n-th call of a processor's thread during a request, for each n. The
+// request fails with a reason, nothing of it is left, and no other guest notices. A thread that
+// cannot remove a mapping ends and is replaced.
 
 const NAMES: Readonly<Record<FailingCall, RegExp>> = {
   mmap: /mmap failed/,
@@ -32,7 +32,7 @@ const stopListening = onFailure(({ what, error }) => failures.push(`${what}: ${e
 
 beforeAll(() => {
   calls = new FailingCalls();
-  // Here they die more often than any that is worth another try.
+  // The processors die more often here than one that would still be replaced.
   vi.spyOn(DeathRecord.prototype, 'note').mockReturnValue(0);
 });
 
@@ -56,7 +56,7 @@ async function pass(): Promise<void> {
   expect(Buffer.from((await bystanders[1]?.nextFrame()) ?? [])).toEqual(Buffer.from(frame));
 }
 
-/** Does something in whose middle a call fails; for each of them there is. */
+/** Repeats some work, and each time another one of its calls fails, until all have. */
 async function withEach(name: FailingCall, work: () => Promise<void>): Promise<void> {
   for (let number = 1; ; number++) {
     const before = openFdCount();
@@ -66,13 +66,13 @@ async function withEach(name: FailingCall, work: () => Promise<void>): Promise<v
     await pass();
     const state = `${name} ${number} of ${count}`;
     expect(openFdCount(), state).toBe(before);
-    // What takes something away cannot be refused: what went wrong with it is reported.
+    // A removal cannot be refused, so an error in one is reported.
     for (const failure of failures.splice(0)) expect(failure, state).toMatch(NAMES[name]);
     if (count < number) return; // there is no such call
   }
 }
 
-/** A guest of VF 2 comes, sends a frame and goes. */
+/** A guest connects to VF 2, sends a frame and disconnects. */
 async function visit(name: FailingCall): Promise<void> {
   const guest = await lab.connect(2);
   const { state, lastFault, rings } = lab.nic.vf('vf2');
@@ -86,7 +86,7 @@ async function visit(name: FailingCall): Promise<void> {
   await lab.disconnect(2, guest);
 }
 
-/** Its frame is gone, whatever became of it, or its ring is. */
+/** Resolves when the guest's frame has been completed or its ring has been set aside. */
 function settled(guest: MockGuest): Promise<void> {
   return waitUntil(
     () => guest.queues.pair(0).transmit.outstanding === 0 || lab.nic.vf('vf2').state === 'faulted',
@@ -98,7 +98,7 @@ describe.each(FAILING_CALLS)('a processor for which %s fails', (name) => {
   beforeAll(startLab);
   afterAll(() => lab.finish());
 
-  it('serves a guest that comes, sends and goes, or says why not', async () => {
+  it('serves a guest that connects, sends and disconnects, or says why not', async () => {
     await withEach(name, () => visit(name));
     await visit(name);
     expect(lab.nic.vf('vf2')).toMatchObject({ state: 'down' });
@@ -116,10 +116,10 @@ describe.each(FAILING_CALLS)('a processor for which %s fails', (name) => {
     await lab.nic.removeUplink('up');
   });
 
-  it('is replaced, and what cannot go on is set aside by name', async () => {
+  it('is replaced, and functions that cannot continue are set aside by name', async () => {
     await withEach(name, async () => {
       const { restarts } = lab.nic.stats().processors[0] ?? { restarts: 0 };
-      // As a bug of ours would end it.
+      // Kills it as a bug of ours would.
       inBackground('kill', processors.post(0, undefined as unknown as Message));
       await waitUntil(
         () => (lab.nic.stats().processors[0]?.restarts ?? 0) > restarts && !isRecovering(),
@@ -135,7 +135,7 @@ function isRecovering(): boolean {
   return lab.nic.vfs().some(({ recovering }) => recovering !== undefined);
 }
 
-/** A ring that was set aside starts again when its guest says so. */
+/** A ring that was set aside starts again when its guest reconnects. */
 async function mend(number: number, name: FailingCall): Promise<void> {
   const info = () => lab.nic.vf(`vf${number}`);
   const guest = bystanders[number];

@@ -16,12 +16,12 @@ import { OffloadWire } from '../offload/offload-wire.ts';
 import { type Packet, superPacket } from '../offload/packets.ts';
 import { assertBalanced } from '../support/assert-balanced.ts';
 
-/** Copies that one turn may make: those of a batch, and one more of the most expensive frame. */
+/** Copies that one turn may make: those of a batch, and those of one most expensive frame. */
 const COPIES_MAX = FLOOD_COST_MAX / COPY_COST + SEGMENTS_PER_FRAME_MAX;
 const HOSTILE = 100;
 /** Descriptors of each buffer that a hostile receiver posts. */
 const CHAIN = 1024;
-/** Such buffers that a batch's budget covers. */
+/** The number of such buffers that the budget of a batch covers. */
 const AFFORDABLE = WALK_STEPS_PER_BATCH / (CHAIN - WALK_STEPS_PER_FRAME);
 
 const memory = { regions: [{ guestAddress: 0, sizeBytes: 0x400000 }], gapBytesMax: 0 };
@@ -44,7 +44,7 @@ const SENDER: GuestOptions = {
 
 describe('expensive broadcast frames', () => {
   let wire: OffloadWire;
-  /** The counters after all windows were mapped. */
+  /** The counters once all windows are mapped. */
   let before: VfStats[] = [];
 
   afterEach(() => wire.close());
@@ -136,7 +136,7 @@ describe('expensive broadcast frames', () => {
     expect(nextOf()).toBe(0);
   });
 
-  it('let others have their turn in between', () => {
+  it('let other rings have their turn in between', () => {
     start(12);
     floodSome();
     const frame = plainFrame({ to: wire.mac(12), from: wire.mac(11) }, 60, 5);
@@ -152,7 +152,7 @@ describe('expensive broadcast frames', () => {
     expect(wire.received(12).length).toBe(2000);
   });
 
-  it('are not affected by ports that come and go meanwhile', () => {
+  it('are not affected by ports that are added and removed in the meantime', () => {
     start(12);
     const { firmware } = wire.host;
     firmware.setPort(4, 0);
@@ -168,7 +168,7 @@ describe('expensive broadcast frames', () => {
     }
   });
 
-  it('reach a destination once that is learned meanwhile', () => {
+  it('reach a destination exactly once if it is learned in the meantime', () => {
     start(12);
     const stranger = '02:aa:00:00:00:01';
     const next = floodSome(stranger);
@@ -193,7 +193,7 @@ describe('expensive broadcast frames', () => {
     expect(pairs[0]?.transmit.outstanding).toBe(0);
   });
 
-  it('leave nothing behind if their ring stops meanwhile', () => {
+  it('leave nothing behind if their ring stops in the meantime', () => {
     start(12);
     floodSome();
     wire.host.firmware.detachRing(wire.host.ringNumber(0, 1));
@@ -214,7 +214,7 @@ describe('expensive broadcast frames', () => {
   }
 
   it.each([false, true])(
-    'meet the endless chains of some receivers at a time, packed: %s',
+    'walk the endless chains of only some receivers at a time, packed: %s',
     (packed) => {
       const honest = startEndless(packed, 1);
       wire.run(); // maps the windows onto the buffers
@@ -225,7 +225,7 @@ describe('expensive broadcast frames', () => {
     },
   );
 
-  it('meet only as many endless chains as the budget of a batch covers', () => {
+  it('walk only as many endless chains as the budget of a batch covers', () => {
     const honest = startEndless(false, 8);
     wire.run();
     let delivered = 0;

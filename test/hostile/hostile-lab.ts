@@ -13,17 +13,17 @@ export const TARGET = 1;
 const BYSTANDERS = [2, 3] as const;
 
 /**
- * How long a bystander's ring that is ready may wait for its processor, in CPU time of that
- * processor: the kernel's work for it counts, that of other processes or of the host does not.
+ * How long a bystander's ready ring may wait for its processor, in CPU time of that processor's
+ * thread. The kernel's work for the thread counts; other processes and the host do not.
  */
 const SILENCE_MICROSECONDS_MAX = 5000;
 
-/** For VFs that were added one after another: with a control queue, in blocks. */
+/** Ring numbers of each VF, which come in blocks, for VFs that were added one after another. */
 export const RINGS_PER_VF = Math.ceil((CONTROL_QUEUE + 1) / RING_BLOCK_SIZE) * RING_BLOCK_SIZE;
 
 /**
- * A NIC with an attacker, a guest that it may talk to, and two bystanders that exchange frames
- * meanwhile: whatever the attacker does, each of their frames must arrive soon.
+ * A NIC with an attacker, a guest that it may talk to, and two bystanders that exchange frames.
+ * Whatever the attacker does, each frame of the bystanders must arrive soon.
  */
 export class HostileLab {
   readonly lab: TestNic;
@@ -66,11 +66,11 @@ export class HostileLab {
   /**
    * Runs an attack while the bystanders exchange frames. Afterwards they still do, neither had to
    * wait for long, every frame is accounted for, no canary has changed, no processor was restarted,
-   * and no descriptor is left over.
+   * and no descriptor has leaked.
    */
   async withBystanders(attack: () => Promise<void>): Promise<void> {
     const fds = openFdCount();
-    await this.#round(); // one-time costs, such as compiling, are not the attack's
+    await this.#round(); // pays one-time costs, such as compiling, before the attack
     this.#gauge.begin();
     let isOver = false;
     const traffic = this.#pingPong(() => isOver);
@@ -128,7 +128,7 @@ export class HostileLab {
     expect(longest?.cpuMicroseconds, silence).toBeLessThanOrEqual(SILENCE_MICROSECONDS_MAX);
   }
 
-  /** All counters of errors. */
+  /** All error counters. */
   #troubles(number: number): Map<string, number> {
     const { tx, rx } = this.lab.stats(number);
     const counts = new Map<string, number>();
@@ -165,8 +165,8 @@ export class HostileLab {
 }
 
 /**
- * The next frame with the expected addresses. An attacker's scrambled frames may be addressed to
- * nobody, and then the switch rightly floods them to bystanders too.
+ * The next frame with the expected addresses. An attacker's scrambled frames may have an unknown
+ * destination, and then the switch rightly floods them to the bystanders, too.
  */
 async function nextBetween(guest: MockGuest, awaited: Uint8Array): Promise<Buffer> {
   for (;;) {

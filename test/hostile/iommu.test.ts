@@ -100,7 +100,7 @@ describe('a hostile IOMMU', () => {
     });
   });
 
-  it('serves a guest whose IOMMU gets the same request again and again', async () => {
+  it('serves a guest whose translations are invalidated before every frame', async () => {
     await attack(async ({ guest, iommu }) => {
       const frames = flowFrames(hostile.lab.mac(TARGET), hostile.lab.mac(ATTACKER), { count: 50 });
       for (const frame of frames) {
@@ -111,7 +111,7 @@ describe('a hostile IOMMU', () => {
     });
   });
 
-  it('requests a translation that never comes once, and only a limited number in all', async () => {
+  it('requests a translation that never comes only once, and a limited number in all', async () => {
     await attack(async ({ guest, iommu }) => {
       const before = iommu.misses.length;
       await iommu.invalidate(0n, 0n);
@@ -127,7 +127,7 @@ describe('a hostile IOMMU', () => {
     });
   });
 
-  it('drops and counts separately addresses that the IOMMU does not know', async () => {
+  it('drops addresses that the IOMMU does not know, and counts them separately', async () => {
     await attack(async ({ guest }) => {
       const span = { address: 0x6666_0000_0000, offset: 0, length: 100 };
       await hostile.expectMoves(ATTACKER, { 'tx.drops.bufferAddress': 1 }, () =>
@@ -151,7 +151,7 @@ describe('a hostile IOMMU', () => {
 
   it('writes nothing where only reading is allowed', async () => {
     await attack(async ({ guest, iommu }) => {
-      // All buffers that are posted, and all later ones.
+      // For all posted buffers and all later ones.
       iommu.policy = () => READ;
       for (const { iova } of [...iommu.misses]) {
         const isRing = [0, 1].some((queue) => {
@@ -172,7 +172,7 @@ describe('a hostile IOMMU', () => {
     });
   });
 
-  it('survives a channel that is closed, and one that answers nonsense', async () => {
+  it('survives a channel that is closed, and one that sends invalid replies', async () => {
     await attack(async ({ guest, iommu }) => {
       iommu.close();
       guest.send(

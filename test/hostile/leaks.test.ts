@@ -45,8 +45,8 @@ describe('connections without end', () => {
     await repeat(10_000, async (round) => {
       const gone = hostile.lab.next('disconnect', ATTACKER);
       const frontEnd = FrontEnd.connect(hostile.lab.socket(ATTACKER));
-      // Nothing, a part of a header, a whole request without waiting for its answer, or with its
-      // answer.
+      // In turn: nothing, part of a header, a whole request without waiting for its reply, and a
+      // request with its reply.
       if (round % 4 === 1) frontEnd.sendRaw(greeting.subarray(0, round % 12));
       if (round % 4 === 2) frontEnd.sendRaw(greeting);
       if (round % 4 === 3) await frontEnd.ask('GET_FEATURES');

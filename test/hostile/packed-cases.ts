@@ -37,7 +37,7 @@ function whole({ packet }: PackedWeapons, flags = 0, id = 7): PackedDescriptor {
   return { address: BigInt(packet.address), length: packet.length, flags, id };
 }
 
-/** A descriptor of a table of that many bytes, after writing the table's entries. */
+/** Writes the entries of a table, and returns a descriptor for `length` bytes of it. */
 function tableOf(
   weapons: PackedWeapons,
   length: number,

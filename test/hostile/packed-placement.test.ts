@@ -18,7 +18,7 @@ const SPLIT = maskOf([VIRTIO_F_VERSION_1, 30]);
 
 type Step = readonly ['NUM' | 'BASE', number] | readonly ['FEATURES', bigint] | 'ADDR' | 'KICK';
 
-// A front-end that describes packed rings arbitrarily, in arbitrary order.
+// A front-end that sets packed rings up with arbitrary values, in arbitrary order.
 describe('a front-end that places packed rings', () => {
   let hostile: HostileLab;
 
@@ -197,8 +197,8 @@ describe('a front-end that places packed rings', () => {
         for (let i = 0; i < 4096; i += 4) memory.view.setUint32(offset + i, random.next(), true);
         await take(guest, ['NUM', random.between(1, SIZE)]);
         await take(guest, ['BASE', START]);
-        // The areas are on flags, lengths and ids of descriptors, so the NIC's own event
-        // suppression changes them.
+        // The areas overlap flags, lengths and ids of descriptors, so the NIC's own event
+        // suppression overwrites them.
         const [driver, device] = [random.below(64) * 4, random.below(64) * 4];
         await sendAddresses(guest, [0, driver, device]);
         await take(guest, 'KICK');

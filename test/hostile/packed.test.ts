@@ -53,7 +53,7 @@ describe('a hostile packed ring', () => {
       guest.kick(TRANSMIT);
       await guest.waitUsedAt(TRANSMIT, place);
       const used = ring.readDescriptor(place & ~PACKED_WRAP);
-      // The id of the chain's last descriptor, whatever it is; nothing was written to the buffer.
+      // The id is that of the chain's last descriptor, and nothing was written to the buffer.
       expect(used).toMatchObject({ id: chain.at(-1)?.id, length: 0 });
     }
   }
@@ -92,7 +92,7 @@ describe('a hostile packed ring', () => {
   }
 
   for (const [title, size, chains] of [
-    ['a chain without an end', PACKED_SIZE, [emptyChain(PACKED_SIZE, 0, true)]],
+    ['an endless chain', PACKED_SIZE, [emptyChain(PACKED_SIZE, 0, true)]],
     ['a chain of 1025 descriptors in a ring of 32768', 32768, [emptyChain(1025)]],
     ['a ring of one descriptor with NEXT', 1, [emptyChain(1, 0, true)]],
   ] as const) {
@@ -112,7 +112,7 @@ describe('a hostile packed ring', () => {
     });
   }
 
-  it('a receive chain without an end: that ring stops, the transmit ring continues', async () => {
+  it('an endless receive chain: that ring stops, the transmit ring continues', async () => {
     await hostile.withBystanders(async () => {
       const { lab, target } = hostile;
       const guest = await attack();
@@ -173,7 +173,7 @@ describe('a hostile packed ring', () => {
         const slot = random.below(PACKED_SIZE);
         const address = random.chance(0.1) ? BigInt(random.next()) << 24n : BigInt(packet.address);
         const lap = random.chance(0.5) ? PACKED_F_AVAIL : PACKED_F_USED;
-        // NEXT is rare, so that chains end: a stopped ring is no target any more.
+        // NEXT is rare, so that chains end: a stopped ring cannot be attacked any more.
         const odd = random.chance(0.1) ? random.below(8) : 0;
         const length = random.chance(0.1) ? random.next() : random.below(packet.length + 1);
         const id = random.below(0x10000);

@@ -79,8 +79,8 @@ describe('rings and buffers in invalid places', () => {
     await withoutRings(async (guest) => {
       const other = hostile.target.queues.ring(1);
       const foreign = hostile.target.queues.memory.userAddressOf(other.descriptors.address);
-      // Its index and elements. The flags before them and the event index after them are the NIC's:
-      // they change whenever a processor goes to sleep.
+      // Only its index and elements: the NIC writes the flags before them and the event index after
+      // them whenever a processor goes to sleep.
       const first = other.used.offset + 2;
       const end = other.used.offset + 4 + 8 * other.size;
       const settled = () => hostile.target.queues.memory.bytes.subarray(first, end);
@@ -199,7 +199,7 @@ describe('rings and buffers in invalid places', () => {
           memory.bytes[packet.offset + random.below(20)] = random.next();
           ring.offerRaw(i);
         }
-        // Now the NIC's thread reads what this one continues to change.
+        // Now the NIC's thread reads while this one keeps writing.
         ring.publish();
         guest.kick(1);
         for (let i = 0; i < 2000; i++) {

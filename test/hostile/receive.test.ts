@@ -26,7 +26,7 @@ interface ReceiveCase {
   write: (guest: MockGuest, buffer: Span) => number[];
   /** Drop reason of the one frame that is sent, or null if it is delivered. */
   reason: string | null;
-  /** Chains that come back, although the frame is lost. */
+  /** Chains that come back although the frame is lost. */
   returned: number;
 }
 

@@ -14,7 +14,7 @@ import { writeU64, writeVringAddress, writeVringState } from '../../src/vhost-us
 import { isRaised } from '../support/event-fd.ts';
 import { TestNic } from '../support/test-nic.ts';
 
-// A processor that dies, from the guests' point of view: innocent ones continue after a moment.
+// A processor dies, as seen by the guests: innocent ones continue after a moment.
 
 const SEALED = expect.stringMatching(/cannot be mapped: mmap failed: EPERM/);
 
@@ -70,7 +70,7 @@ describe('a ring that is aligned for its front-end but not in its file', () => {
     const frontEnd = FrontEnd.connect(nic.socket(0));
     await negotiate(frontEnd, [VIRTIO_F_VERSION_1]);
     const sizeBytes = 0x100000;
-    const userAddress = 0x7e00_0000_0001; // one more than in its file
+    const userAddress = 0x7e00_0000_0001; // odd, while its offset in the file is even
     const fd = createMemoryFile('odd', sizeBytes);
     const region = { guestAddress: 0, sizeBytes, userAddress, fileOffset: 0, fd };
     await frontEnd.send('SET_MEM_TABLE', memoryTable([region]).payload, [fd]);
@@ -164,10 +164,10 @@ describe('a ring that starts while its processor is being replaced', () => {
 });
 
 describe('a VF whose rings make the firmware trap repeatedly', () => {
-  /** Makes a ring of the VF trap, and starts it over as its driver would. */
+  /** Makes a ring of the VF trap, and restarts it as its driver would. */
   async function trap(nic: TestNic, guests: readonly [MockGuest, ...MockGuest[]]): Promise<void> {
     const [guest] = guests;
-    // The others come back after this VF: their frames show that its rings are attached.
+    // The others are attached after this VF, so their frames show that its rings are attached.
     await pass(nic, guests, 1, 2);
     const fault = nic.next('fault', 0);
     await nic.nic.injectTrap('vf0', 1);
@@ -181,7 +181,7 @@ describe('a VF whose rings make the firmware trap repeatedly', () => {
     return [await nic.connect(0), await nic.connect(1), await nic.connect(2)];
   }
 
-  it('is held, with a reason, and comes back by itself; others continue', async () => {
+  it('is held, with a reason, and resumes by itself, while others continue', async () => {
     const nic = await TestNic.start({ vfs: 3 });
     lab = nic;
     const guests = await connectThree(nic);

@@ -15,10 +15,10 @@ import { superPacket } from '../offload/packets.ts';
 const SIZE = 32768;
 const SENDER = { features: ALL_FEATURES, frameSizeMax: 65553, slots: 32 };
 const RECEIVER = { features: [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF], queueSize: SIZE };
-/** What one turn may use of the processor's time: a regression would use ten times as much. */
+/** CPU time that one turn may use. A regression would use ten times as much. */
 const TURN_MS_MAX = 5;
 
-/** CPU time of this thread: other processes and the collector's threads do not count. */
+/** CPU time of this thread, without other processes and the garbage collector's threads. */
 function usedMs(): number {
   return threadCpuMicroseconds() / 1000;
 }
@@ -30,7 +30,7 @@ interface Buffers {
   bytes: number;
 }
 
-// Super-frames of the smallest segments, for a receiver that makes each as expensive as it can.
+// Super-frames with the smallest segments, for a receiver that makes each as expensive as it can.
 describe.each([false, true])(
   'a receiver of super-frames with expensive buffers, packed: %s',
   (packed) => {

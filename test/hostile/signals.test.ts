@@ -16,7 +16,7 @@ import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 
 const QUEUE = 1;
 
-/** The end that the NIC raises comes first. */
+/** The first descriptor is the one that the NIC writes to. */
 const KINDS: Record<string, () => number[]> = {
   eventfd: () => [createEventFd()],
   socket: createSocketPair,
@@ -57,7 +57,7 @@ describe.each(Object.keys(KINDS))('a front-end that blocks and fills its %s', (k
     hostile = await HostileLab.start({ vf: { allowUnsealedMemory: true } });
   });
 
-  it('for interrupts stops nobody, not even itself', async () => {
+  it('for interrupts stops no guest, not even its own', async () => {
     const { lab, target } = hostile;
     await hostile.withBystanders(async () => {
       // No event index: an interrupt for each frame.

@@ -17,7 +17,7 @@ export interface SocketCase {
   request: RequestName;
   payload: () => Uint8Array;
   fds?: () => number[];
-  /** Words that the VF's last fault must have. */
+  /** What the VF's last fault must say. */
   says: RegExp;
 }
 

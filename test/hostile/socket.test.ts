@@ -50,7 +50,7 @@ describe('a malicious front-end', () => {
     await gone;
   }
 
-  /** The request fails: with an answer, or else the connection is closed. */
+  /** The request fails with a reply, or if there is none, the connection is closed. */
   async function expectRefusal({ request, payload, fds, says }: SocketCase): Promise<void> {
     const polite = connect();
     await negotiate(polite, MODERN_FEATURES);
@@ -174,7 +174,7 @@ describe('a malicious front-end', () => {
     });
   });
 
-  it('one byte at a time: answered nevertheless', async () => {
+  it('one byte at a time: still answered', async () => {
     await hostile.withBystanders(async () => {
       const frontEnd = connect();
       const message = writeMessage(FrontendRequest.SET_VRING_NUM, 0, writeVringState(0, 64));
@@ -200,7 +200,7 @@ describe('a malicious front-end', () => {
     });
   });
 
-  it('endless requests whose replies nobody reads: closed, memory does not grow', async () => {
+  it('endless requests whose replies are never read: closed, and memory does not grow', async () => {
     await hostile.withBystanders(async () => {
       const frontEnd = connect();
       await frontEnd.ask('GET_FEATURES');

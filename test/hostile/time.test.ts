@@ -19,7 +19,7 @@ import type { SplitQueue } from '../../src/testing/split-queue.ts';
 import { ProtocolFeature } from '../../src/vhost-user/message.ts';
 import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 
-/** The unit of the NIC's windows, and more of them than it has: each access is a miss. */
+/** The size of the NIC's windows, and more of them than it has slots: each access is a miss. */
 const CHUNK = 0x400000;
 const CHUNKS = 1000;
 const FAR = 0x1_0000_0000;
@@ -28,7 +28,7 @@ const ROUNDS = 300;
 const NEXT = DESCRIPTOR_F_NEXT;
 const WRITE = DESCRIPTOR_F_WRITE;
 
-/** Guests that cause much work for little traffic: all others must be served as usual. */
+/** A guest that causes much work with little traffic: all others must be served as usual. */
 describe('a guest that keeps the processor busy', () => {
   let hostile: HostileLab;
   let guest: MockGuest;
@@ -52,7 +52,7 @@ describe('a guest that keeps the processor busy', () => {
     guest = await hostile.attack({ memory, queueSize: 1024, slots: 1, ...options });
   }
 
-  /** Keeps the work that `prepare` returns going while the bystanders complete that many rounds. */
+  /** Repeats the work that `prepare` returns while the bystanders complete a number of rounds. */
   async function attack(prepare: () => Promise<() => void>): Promise<void> {
     await hostile.withBystanders(async () => {
       const act = await prepare();
@@ -66,7 +66,7 @@ describe('a guest that keeps the processor busy', () => {
     });
   }
 
-  /** Offers the heads in turn, until that many chains are in flight. */
+  /** Offers the heads in turn until `count` chains are in flight. */
   function keepOffering(queue: number, ring: SplitQueue, heads: number[], count: number): void {
     const under = (ring.availIndex - ring.usedIndex) & 0xffff;
     for (let i = under; i < count; i++) ring.offerRaw(heads[ring.availIndex % heads.length] ?? 0);
@@ -83,8 +83,8 @@ describe('a guest that keeps the processor busy', () => {
   }
 
   /**
-   * One-byte frames in each chunk, addressed to the target: all zeros would be flooded, and fill
-   * the bystanders' rings if this thread is too slow to empty them.
+   * One-byte frames in each chunk, addressed to the target. All zeros would be flooded, and would
+   * fill the bystanders' rings if this thread is too slow to empty them.
    */
   function addressFarFrames(heads: readonly number[]): void {
     const { headerSize, memory } = guest.queues;

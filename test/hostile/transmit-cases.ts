@@ -9,7 +9,7 @@ import { plainFrame } from '../../src/testing/frames.ts';
 import type { GuestMemory, GuestRegion, Span } from '../../src/testing/guest-memory.ts';
 import type { SplitQueue } from '../../src/testing/split-queue.ts';
 
-/** Header size of the attacker: legacy, so that every byte counts. */
+/** Header size of the attacker: the legacy one, so that every byte matters. */
 const HEADER = 10;
 export const QUEUE_SIZE = 256;
 /** Twice the size of the ring. */

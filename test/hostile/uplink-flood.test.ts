@@ -12,9 +12,9 @@ import { TestNic } from '../support/test-nic.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { RINGS_PER_VF } from './hostile-lab.ts';
 
-// Periodic work of a processor must not depend on its other work. The check for frames of uplinks
-// once depended on the number of turns: every fourth of the floods that began at an odd turn kept
-// all frames of an uplink out for as long as it lasted.
+// Periodic work of a processor must not depend on its other work. The check for frames from uplinks
+// once depended on the number of turns: every fourth flood that began at an odd turn kept out all
+// frames of an uplink for as long as it lasted.
 
 const FLOODER = 0;
 const RECEIVER = 1;
@@ -27,9 +27,9 @@ const FRAMES = 10;
 const CHAIN = 250;
 const PIECE = 6;
 const QUEUE_SIZE = 1024;
-/** Like a ring that is ready (see hostile-lab.ts). */
+/** The limit for any ring that is ready (see hostile-lab.ts). */
 const MICROSECONDS_MAX = 5000;
-/** The first frame used to wait for the whole flood, the next ones not at all. */
+/** Then, the first frame waited for the whole flood and the next ones did not wait at all. */
 const LOST_MICROSECONDS = 50_000;
 
 let gauge: SilenceGauge;
@@ -44,7 +44,7 @@ beforeEach(async () => {
   lab = await TestNic.start({ vfs: 3 });
   receiver = await lab.connect(RECEIVER);
   await lab.connect(SINK, { isRaw: true });
-  // Without event indices: it wants an interrupt for each batch, and most exchanges are two turns.
+  // Without event indices it is interrupted for each batch, and most exchanges take two turns.
   const options = { isRaw: true, features: [VIRTIO_F_VERSION_1], queueSize: QUEUE_SIZE, slots: 1 };
   flooder = await lab.connect(FLOODER, options);
   const [socket, peer] = [join(lab.directory, 'up.sock'), join(lab.directory, 'far.sock')];
@@ -78,7 +78,7 @@ function writeFrame(ring: SplitQueue): void {
   }
 }
 
-/** Fills the ring again and again. Returns how often the processor had emptied it. */
+/** Keeps filling the ring. Returns how often the processor had emptied it. */
 async function flood(ring: SplitQueue): Promise<number> {
   let dryLooks = 0;
   while (!isOver) {
@@ -123,7 +123,7 @@ describe('a flood by one VF, with an uplink', () => {
       );
       expect(flooded).toBeGreaterThan(2 * BATCH_MAX);
       expect(longest, `${waits}`).toBeLessThan(LOST_MICROSECONDS);
-      // This thread may lose its CPU between reading the clock and sending, but not twice.
+      // This thread may lose its CPU between reading the clock and sending, but hardly twice.
       waits.sort((a, b) => b - a);
       expect(waits[1], `${waits}`).toBeLessThan(MICROSECONDS_MAX);
       expect(lab.nic.uplink('up').state).toBe('up');

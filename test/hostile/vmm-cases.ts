@@ -30,13 +30,13 @@ interface Vmm {
 export interface VmmCase {
   title: string;
   attack: (vmm: Vmm) => Promise<void>;
-  /** The NIC ends the connection. */
+  /** The NIC closes the connection. */
   isTurnedOut?: boolean;
-  /** After so long. */
+  /** The deadline after which it does so, which the test hastens. */
   deadlineMs?: number;
 }
 
-/** What a front-end has to finish a message: src/vhost-user/connection.ts. */
+/** The time a front-end has to finish a message (src/vhost-user/connection.ts). */
 export const MESSAGE_TIMEOUT_MS = 5000;
 
 const EFD_SEMAPHORE = 1;
@@ -49,14 +49,14 @@ function send({ guest, mac, to }: Vmm, length = 200): void {
   if (!guest.frontEnd.isClosed) guest.send(plainFrame({ to, from: mac }, length));
 }
 
-/** Refusals are answers: what matters is their effect on the NIC. */
+/** A refusal is a valid reply: only the effect on the NIC matters. */
 async function mayBeRefused(request: Promise<unknown>): Promise<void> {
   await request.catch((error: Error) => {
     if (!(error instanceof RequestRefused)) throw error;
   });
 }
 
-/** The answer shows that everything sent before has been executed. */
+/** The reply shows that everything sent before has been handled. */
 async function settle({ guest }: Vmm): Promise<void> {
   await guest.frontEnd.ask('GET_FEATURES');
 }

@@ -4,7 +4,7 @@ import { hastened } from '../support/hastened.ts';
 import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 import { VMM_CASES, type VmmCase } from './vmm-cases.ts';
 
-// After an honest handshake, while the guest runs, its VMM attacks the NIC. Whatever it does, the
+// After an honest handshake, a VMM attacks the NIC while its guest runs. Whatever the VMM does, the
 // bystanders continue, and the VF serves the next VMM.
 
 for (const processors of [1, 2]) {

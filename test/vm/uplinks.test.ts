@@ -118,7 +118,7 @@ describe('a guest on a packet socket', () => {
   beforeAll(async () => {
     if (!canRunGuests || namespaceMissing !== undefined) return;
     lab = await Laboratory.open({ guests: 1 });
-    // `near` is the interface, `far` the network behind it: a host with the address of the TAP's host.
+    // `near` is the interface, `far` the network behind it: a host with the address used above.
     ip('link add near type veth peer name far');
     for (const name of ['near', 'far']) ip(`link set ${name} up`);
     ip(`address add ${HOST}/24 dev far`);
