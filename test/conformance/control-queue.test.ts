@@ -94,7 +94,7 @@ describe.each(FORMATS)('a control queue on a $title ring', ({ packed }) => {
     await exchange(lab, [1, second], [0, first], { count: 20 });
   });
 
-  it('accepts every command, and many in a row', async () => {
+  it('accepts every known command, and many in a row', async () => {
     lab = await TestNic.start();
     const guest = await lab.connect(0, { packed, features: FEATURES });
     const unicast = [
@@ -161,7 +161,7 @@ describe.each(FORMATS)('a control queue on a $title ring', ({ packed }) => {
     expect((await guest.command(setQueuePairs(2))).ack).toBe(OK);
   });
 
-  it('shows the address that its guest has set, until a reset', async () => {
+  it('sets the address that the NIC reports, until a reset', async () => {
     lab = await TestNic.start();
     const guest = await lab.connect(0, { packed, features: FEATURES });
     const own = [...macBytes(lab.mac(0))];

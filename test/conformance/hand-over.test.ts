@@ -61,7 +61,7 @@ async function openUplink(): Promise<FarEnd> {
   return far;
 }
 
-/** What a NIC reports of itself, except for what changes meanwhile. */
+/** The NIC's report on itself, except for what changes during a hand-over. */
 function told(): object {
   const { nic } = lab;
   const fdb = nic.fdb().map(({ ageSeconds: _, ...entry }) => entry);
@@ -77,7 +77,7 @@ describe.each([
 ])('a NIC with $layout rings and $processors processors', ({ layout, processors }) => {
   const packed = layout === 'packed';
 
-  it('continues as another one: with its guests, its uplink and everything it knows', async () => {
+  it('is continued by another one, with its guests, its uplink and everything it knows', async () => {
     lab = await TestNic.start({ vfs: 2, processors, rngs: 1 });
     const far = await openUplink();
     const guests = [await lab.connect(0, { packed }), await lab.connect(1, { packed })] as const;
@@ -89,7 +89,7 @@ describe.each([
       const back = plainFrame({ to: lab.mac(1), from: FAR_MAC }, 600, seed);
       expect(far.send(back)).toBe(true);
       checkSame([await guests[1].nextFrame()], [back]);
-      // By now the switch knows this address, and sends the frame nowhere else.
+      // The switch knows this address now, so the frame is not flooded.
       const out = plainFrame({ to: FAR_MAC, from: lab.mac(0) }, 500, seed);
       const arrived = far.arrived(1);
       guests[0].send(out);
@@ -158,7 +158,7 @@ it('a link that is down stays down, and can come up again', async () => {
   await exchange(lab, [0, sender], [1, guest], { count: 10 });
 });
 
-it('settings of a guest through its control queue stay', async () => {
+it('settings that a guest has made through its control queue stay', async () => {
   lab = await TestNic.start({ vfs: 2 });
   const features = [...MODERN_FEATURES, ...CONTROL_FEATURES];
   const [guest, sender] = [await lab.connect(0, { features }), await lab.connect(1)];
@@ -195,7 +195,7 @@ describe.each([{ packed: false }, { packed: true }])(
       await iommu.until(() => lab.nic.vf('vf0').rings.length === 2);
       const other = await lab.connect(1, { packed });
       for (let round = 0; round < 3; round++) {
-        // One by one: the first frame finds its buffer untranslated, and is lost.
+        // One at a time: the first frame finds its buffer untranslated and is lost.
         for (let sent = 0; sent < 50; sent++) {
           const frame = plainFrame({ to: lab.mac(1), from: lab.mac(0) }, 300, sent);
           guest.send(frame);

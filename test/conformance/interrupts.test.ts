@@ -26,7 +26,7 @@ const FEATURES = [
   virtio.VIRTIO_NET_F_NOTF_COAL,
   virtio.VIRTIO_NET_F_VQ_NOTF_COAL,
 ];
-/** Longer than any test: only the count causes an interrupt. */
+/** In microseconds. Longer than any test, so that only the count causes an interrupt. */
 const HOUR = 3_600_000_000;
 
 let lab: TestNic;
@@ -54,12 +54,12 @@ describe.each([
   ['split', false],
   ['packed', true],
 ])('a driver that may have missed an interrupt, on %s rings', (_, packed) => {
-  /** How often a descriptor was raised since the last call. */
+  /** How often a descriptor has been raised since the last call. */
   function taken(fd: number): number {
     return c.read(fd, scratch.address, 8) === 8 ? scratch.view.getUint32(0, true) : 0;
   }
 
-  // The past is unknown: another NIC served the ring, or it ran without a descriptor.
+  // Its past is unknown: another NIC may have served the ring, or it ran without a descriptor.
   it('is interrupted once when a ring starts, and when a ring gets its first descriptor', async () => {
     lab = await TestNic.start();
     const guest = await lab.connect(0, { packed, isRaw: true });
@@ -145,7 +145,7 @@ for (const processors of [1, 2]) {
       }
     });
 
-    it('come at once when coalescing is turned off', async () => {
+    it('come immediately when coalescing is turned off', async () => {
       lab = await TestNic.start({ processors });
       const sender = await lab.connect(0);
       const guest = await lab.connect(1, { packed, features: FEATURES });

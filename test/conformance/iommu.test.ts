@@ -98,16 +98,16 @@ describe('a guest behind an IOMMU', () => {
     const { guest } = await running(0);
     const other = await running(1);
     await deliver(frames(1, 0, 100), other.guest, guest);
-    // The addresses are equal, but the translations of the two must not be confused.
+    // Both use the same addresses, but their translations must not be confused.
     expect(other.iommu.misses.some(({ iova }) => iova >= BigInt(IOVA_OFFSET))).toBe(true);
   });
 
-  it('starts its rings when the last of their pages is translated', async () => {
+  it('starts each ring when the last of its pages is translated', async () => {
     lab = await TestNic.start({ vfs: 1 });
     const translated = await connect(0);
     const { guest, iommu } = translated;
     iommu.hold();
-    await guest.start(); // acknowledged nevertheless
+    await guest.start(); // acknowledged, although the rings do not run yet
     await iommu.waitMisses(4);
     expect(lab.nic.vf('vf0').rings).toEqual([]);
     await iommu.release();
@@ -115,7 +115,7 @@ describe('a guest behind an IOMMU', () => {
     expect(lab.nic.vf('vf0').rings.map(({ state }) => state)).toEqual(['enabled', 'enabled']);
   });
 
-  it('waits alone for a late translation: others continue', async () => {
+  it('waits for a late translation while others continue', async () => {
     lab = await TestNic.start({ vfs: 3 });
     const { guest, iommu } = await running(0);
     const [left, right] = [await lab.connect(1), await lab.connect(2)];
@@ -133,7 +133,7 @@ describe('a guest behind an IOMMU', () => {
     await guest.waitTransmitted();
   });
 
-  it('loses a page: the invalidation is acknowledged once nobody uses it', async () => {
+  it('loses a page: the invalidation is acknowledged once no processor uses it', async () => {
     lab = await TestNic.start({ vfs: 2 });
     const { guest, iommu } = await running(0);
     const other = await lab.connect(1);
@@ -163,7 +163,7 @@ describe('a guest behind an IOMMU', () => {
     }
   });
 
-  it('trusts no translation from before a stop: meanwhile, changes are not reported', async () => {
+  it('trusts no translation from before a stop, during which changes are not reported', async () => {
     lab = await TestNic.start({ vfs: 2 });
     const { guest, iommu } = await running(0);
     const other = await lab.connect(1);

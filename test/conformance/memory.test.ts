@@ -13,7 +13,7 @@ const GIB = 2 ** 30;
 const HUGE_PAGES = '/proc/sys/vm/nr_hugepages';
 const PAGES_WANTED = 64;
 
-/** Huge pages for the duration of a test, or the reason why there are none. */
+/** Reserves huge pages for one test; returns the reason if that fails. */
 function reserveHugePages(): { release: () => void } | string {
   const free = (): number =>
     Number(/HugePages_Free:\s+(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1] ?? 0);
@@ -156,7 +156,7 @@ describe('guest memory', () => {
       await addRegion(first.frontEnd, region);
     }
     for (const [sequence, frame] of flowFrames(lab.mac(1), lab.mac(0), { count: 7 }).entries()) {
-      // The header in one region, the frame across its end into the next: written piece by piece.
+      // The header is in one region, and the frame crosses into the next: written byte by byte.
       const start = 2 ** 36 + (sequence + 1) * 0x100000 - 12 - 30;
       const packet = Buffer.concat([new Uint8Array(12), frame]);
       for (let i = 0; i < packet.length; i++) {

@@ -48,7 +48,7 @@ describe('a NIC', () => {
       for (let number = 0; number < 6; number++) expect(lab.drops(number)).toEqual({});
     });
 
-    it(`serves one receiver from many senders at once, with ${processors} processors`, async () => {
+    it(`serves one receiver from many concurrent senders, with ${processors} processors`, async () => {
       lab = await TestNic.start({ vfs: 5, processors });
       const receiver = await lab.connect(0, {
         queueSize: 1024,
@@ -65,7 +65,7 @@ describe('a NIC', () => {
       await Promise.all(senders.map((sender, index) => sender.sendAll(frames[index] ?? [])));
       const received = await arrived;
       senders.forEach((_, index) => {
-        // Each sender's frames arrive in order, whatever came in between.
+        // Each sender's frames arrive in order, whatever arrives in between.
         const own = received.filter((frame) => frame[11] === index + 2);
         checkSame(own, frames[index] ?? []);
       });
@@ -100,7 +100,7 @@ describe('a NIC', () => {
     });
     for (let flow = 1; flow <= queuePairs * 8; flow++) {
       const frames = flowFrames(lab.mac(1), lab.mac(0), { count: 20, seed: flow });
-      // One flow at a time: two thirds of them may choose the same queue, more than its ring holds.
+      // One flow at a time: two thirds of the flows may use one queue, more than its ring holds.
       wanted += frames.length;
       const arrived = new Promise<void>((resolve) => {
         done = resolve;

@@ -12,7 +12,7 @@ const FORMATS = [
   { title: 'packed', packed: true },
 ] as const;
 
-// The life cycle of a ring, the same for both formats; its peer's rings are split.
+// The life cycle of a ring, the same for both formats. The peer's rings are split.
 describe.each(FORMATS)('a $title ring', ({ packed }) => {
   let lab: TestNic | undefined;
 
@@ -38,7 +38,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     await exchange(lab, [0, sender], [1, stuck], { count: 5 });
   });
 
-  it('accepts frames of many senders at once, from two processors', async () => {
+  it('accepts frames of many concurrent senders, from two processors', async () => {
     lab = await TestNic.start({ vfs: 5, processors: 2 });
     const room = { queueSize: 1024, slots: 1024, receiveLayout: 'shared' } as const;
     const receiver = await lab.connect(0, { packed, ...room });
@@ -62,7 +62,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     }
   });
 
-  it('is drained while it is disabled as a transmit ring, and its frames are discarded', async () => {
+  it('is drained while it is disabled, if it transmits, and its frames are discarded', async () => {
     lab = await TestNic.start();
     const first = await lab.connect(0, { packed });
     const second = await lab.connect(1);
@@ -94,7 +94,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
       await exchange(lab, [0, first], [1, second], { count: 30, seed: round });
       for (const queue of [0, 1]) {
         const base = await first.stopQueue(queue);
-        // Of a packed ring: position and wrap counter, of both sides.
+        // For a packed ring: position and wrap counter of both sides.
         expect(base).toBe(first.queues.queue(queue).base);
         await first.startQueue(queue);
       }
@@ -126,7 +126,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     });
   }
 
-  // How a back end sees the reset of one virtqueue (2.6.1): stopped, then started over.
+  // How a back end sees the reset of one virtqueue (2.6.1): stopped, then restarted.
   it('starts over alone, while frames arrive for it and the other ring runs', async () => {
     lab = await TestNic.start({ vf: { enabledFeatures: ['RING_RESET'] } });
     const features = [...MODERN_FEATURES, VIRTIO_F_RING_RESET];
@@ -221,7 +221,7 @@ describe.each(FORMATS)('a $title ring', ({ packed }) => {
     }
   });
 
-  it('reports a fault if its NIC was killed and nobody knows its position', async () => {
+  it('reports a fault if its NIC was killed and its position is unknown', async () => {
     lab = await TestNic.start();
     const second = await lab.connect(1);
     const first = await lab.connect(0, { packed, queueSize: 64 });

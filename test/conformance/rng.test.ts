@@ -61,7 +61,7 @@ function readable(length: number): Piece {
   return { length, isWritable: false };
 }
 
-/** Expects a complete answer that looks random. */
+/** Expects two complete answers that look random. */
 async function expectRandom(guest: RngGuest): Promise<void> {
   const answers = [await guest.read(ANSWER_SIZE_MAX), await guest.read(ANSWER_SIZE_MAX)];
   for (const bytes of answers) {
@@ -229,7 +229,7 @@ describe('the entropy devices of a running NIC', () => {
 
 function breakRing({ ring }: RngGuest): void {
   if (ring instanceof PackedQueue) {
-    // A chain without an end, around the whole ring.
+    // An endless chain through the whole ring.
     const endless = { address: 0x1000n, length: 1, flags: DESCRIPTOR_F_NEXT, id: 0 };
     ring.offerRaw(...Array.from({ length: ring.size }, () => endless));
   } else if (ring instanceof SplitQueue) {

@@ -42,7 +42,7 @@ const SUITE_KEY = Buffer.from(
   'hex',
 );
 
-// That suite: destination and source, with their ports; the hash with ports and without.
+// The suite's cases: destination and source with ports; the hash with ports and without.
 const SUITE_IPV4 = [
   ['161.142.100.80:1766', '66.9.149.187:2794', 0x51ccc178, 0x323e8fc2],
   ['65.69.140.83:4739', '199.92.111.2:14230', 0xc626b0ea, 0xd718262a],
@@ -93,7 +93,7 @@ afterEach(async () => {
   await lab.finish();
 });
 
-/** A guest that records for each frame, by its bytes, on which pair it arrived and its header. */
+/** A guest that records, by each frame's bytes, its header and the pair on which it arrived. */
 async function connectReceiver(
   seen: Map<string, Seen>,
   options: MockGuestOptions,
@@ -233,7 +233,7 @@ describe.each(FORMATS)('receive-side scaling on $title rings', ({ packed }) => {
     expect(arrived?.pair).toBe(3);
   });
 
-  it('obeys the last command: a table, or a number of pairs', async () => {
+  it('follows the last command, be it a table or a number of pairs', async () => {
     lab = await TestNic.start({ vf: VF });
     const random = new Random(9);
     const sender = await lab.connect(0);
@@ -262,7 +262,7 @@ describe.each(FORMATS)('receive-side scaling on $title rings', ({ packed }) => {
     }
   });
 
-  it('CVE-2023-6693: carries longer headers in both directions, however they are cut', async () => {
+  it('CVE-2023-6693: carries longer headers in both directions, however they are split', async () => {
     lab = await TestNic.start();
     const small = { bufferBytesMin: 300, bufferBytesMax: 700 };
     const first = await lab.connect(0, { packed, features: HASHES, ...small });

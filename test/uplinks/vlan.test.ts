@@ -83,7 +83,7 @@ describe('frames from the network', () => {
     checkSame(await arrived, whole);
   });
 
-  test.each(CASES)('reach a guest with %s and a partial checksum', async (_, tags) => {
+  test.each(CASES)('reach a guest with %s and an incomplete checksum', async (_, tags) => {
     await open('veth');
     const made = packet(shapeOf(lab.mac(0), FAR_MAC, tags));
     const arrived = guest.waitReceived(1);

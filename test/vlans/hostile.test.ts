@@ -39,7 +39,7 @@ describe('a misleading tag', () => {
     expect(lab.allDrops(0)).toEqual({ 'tx.runt': 12 });
   });
 
-  it('does not hop into a VLAN by a second tag: each trunk reads the right one', () => {
+  it('does not hop into another VLAN through a second tag: each trunk reads the right one', () => {
     const native = { trunk: [10, 20], native: 10 };
     const lab = start([native, native, { access: 20 }, { access: 10 }]);
     // If the second trunk popped it, the inner tag would be its VLAN.
@@ -63,7 +63,7 @@ describe('a misleading tag', () => {
     expect(lab.received(2)).toEqual([]);
   });
 
-  it('with an incomplete checksum inside it is dropped: popped, its offset would be wrong', () => {
+  it('is dropped if a checksum starts inside it: popping would make the offset wrong', () => {
     const lab = start([{ trunk: [10] }, { access: 10 }, { trunk: [10] }]);
     const { frame, header } = packet({
       ...{ to: BROADCAST, from: lab.mac(0), tags: [tag(10)] },
@@ -91,7 +91,7 @@ describe('a misleading tag', () => {
       [0, 0],
       [1, 5],
       [65_531, 65_535],
-      [65_532, 0], // does not fit into the field any more
+      [65_532, 0], // no longer fits into the field
     ]) {
       lab.sendPacket(0, { ...made, header: { ...made.header, headerLength: headerLength ?? 0 } });
       lab.run();
@@ -117,7 +117,7 @@ describe('a misleading tag', () => {
     const { transmit } = lab.guest(0).pair(0);
     transmit.sendSpan(area.address, 12 + frame.length);
     transmit.ring.publish();
-    // The batch waits for a window onto the receiver: it has decided, but copied nothing.
+    // The batch waits for a window onto the receiver: it has been classified, but not copied.
     while (lab.host.firmware.isMidBatch() === 0) lab.host.turn();
     memory.bytes.set([0x81, 0x00, 0x00, 30], area.offset + 12 + 12);
     lab.run();
@@ -127,7 +127,7 @@ describe('a misleading tag', () => {
     );
   });
 
-  it('fills batch after batch without disturbing others', () => {
+  it('can fill batch after batch without disturbing other ports', () => {
     const lab = start([{ trunk: 'all', native: 1 }, { access: 10 }, { access: 20 }, {}], {
       queueSize: 256,
     });
@@ -148,7 +148,7 @@ describe('a misleading tag', () => {
     }
   });
 
-  it('makes a frame too large when pushed: it is segmented if possible, counted if not', () => {
+  it('makes a frame too large when pushed: it is segmented if possible, or else counted', () => {
     const lab = start([{ access: 10 }, { trunk: [10] }], { frameSizeMax: 5100 });
     const to = { to: lab.mac(1), from: lab.mac(0) };
     const shape = { ...to, version: 4, transport: 'tcp', payloadLength: 5046 } as const;

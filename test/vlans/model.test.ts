@@ -12,10 +12,10 @@ import { CUSTOMER, SERVICE, taggedFrame } from './tags.ts';
 
 const SEED = seedFromEnvironment(9);
 const PORTS = 6;
-/** A NIC is built once, and configured again for each run. */
+/** Runs of one NIC, which is configured anew for each. */
 const RUNS = 150;
 
-/** Few, so that ports share VLANs. */
+/** Only a few VLANs, so that ports share them. */
 const vlan = fc.constantFrom(1, 2, 10, 20, 4094);
 const common = {
   priority: fc.option(fc.nat(7), { nil: undefined }),
@@ -50,7 +50,7 @@ const tag = fc.record({
 });
 const shot = fc.record({
   from: fc.nat(PORTS - 1),
-  /** Beyond the ports: to all. */
+  /** A port; PORTS: an unknown address; PORTS + 1: broadcast. */
   to: fc.nat(PORTS + 1),
   tags: fc.array(tag, { maxLength: 3 }),
   payloadLength: fc.constantFrom(0, 1, 46, 64, 400, 1400),
@@ -66,7 +66,7 @@ const GUESTS: Readonly<Record<string, GuestOptions>> = {
 };
 
 function addressOf(ports: readonly ModelPort[], to: number): string {
-  if (to === PORTS) return '02:99:00:00:00:01'; // belongs to nobody
+  if (to === PORTS) return '02:99:00:00:00:01'; // belongs to no port
   return ports[to]?.mac ?? BROADCAST;
 }
 

@@ -13,7 +13,7 @@ export interface ModelPort {
 export interface Outcome {
   /** What each port receives. */
   heard: Uint8Array[][];
-  /** Why nobody receives anything. */
+  /** Why no port receives anything. */
   drop?: keyof Drops;
 }
 
@@ -62,7 +62,7 @@ function classify(vlans: VlanSettings, frame: Uint8Array): Classified | keyof Dr
 function dress(vlans: VlanSettings, { vlan, upper, bare }: Classified): Uint8Array {
   if (vlan === null) return bare;
   const type = typeOf(vlans);
-  // The port would take what looks like a tag for one.
+  // The port would mistake the payload for a tag.
   const isMisread = vlans.access === undefined && outerType(bare) === type;
   if (vlan === untaggedOf(vlans) && !isMisread) return bare;
   return push(bare, { type, control: upper | vlan });

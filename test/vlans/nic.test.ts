@@ -44,7 +44,7 @@ describe('a NIC whose ports are in VLANs', () => {
     return heard;
   }
 
-  /** Who receives a broadcast. */
+  /** The guests that receive a broadcast. */
   async function reach(from: number, vlan?: number): Promise<number[]> {
     const tags = vlan === undefined ? [] : [tag(vlan)];
     const frames = await send(from, taggedFrame({ to: BROADCAST, from: lab.mac(from), tags }));

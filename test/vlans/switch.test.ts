@@ -50,19 +50,19 @@ function table(): MacTableEntry[] {
 }
 
 describe('access ports', () => {
-  it('receive the frames of their VLAN, and nobody else does', () => {
+  it('receive the frames of their VLAN, and no other port does', () => {
     configure({ access: 10 }, { access: 10 }, { access: 20 }, { access: 10 });
     expect(reach(0, BROADCAST)).toEqual([1, 3]);
     expect(reach(0, STRANGER)).toEqual([1, 3]);
     expect(reach(0, 1)).toEqual([1]);
-    expect(reach(0, 2)).toEqual([1, 3]); // unknown in this VLAN, and so flooded in it
+    expect(reach(0, 2)).toEqual([1, 3]); // unknown in this VLAN, so it is flooded in it
     expect(reach(2, BROADCAST)).toEqual([]);
     expect(wire.allDrops(2)).toEqual({ 'tx.noDestination': 1 });
     expect(reach(4, BROADCAST)).toEqual([]); // the only port without VLANs
     expect(wire.allDrops(4)).toEqual({ 'tx.noDestination': 1 });
   });
 
-  it('accept no tagged frame, even of their own VLAN', () => {
+  it('accept no tagged frame, not even one of their VLAN', () => {
     configure({ access: 10 }, { access: 10 }, { trunk: 'all' });
     for (const vlan of [10, 20, 4095]) expect(reach(0, BROADCAST, [tag(vlan)])).toEqual([]);
     expect(wire.allDrops(0)).toEqual({ 'tx.vlanFilter': 3 });
@@ -100,7 +100,7 @@ describe('trunk ports', () => {
     for (const vlan of [30, 4095]) expect(reach(2, BROADCAST, [tag(vlan)])).toEqual([]);
     expect(reach(2, BROADCAST)).toEqual([]); // no native VLAN: nothing without a tag
     expect(reach(2, BROADCAST, [tag(0, 5)])).toEqual([]);
-    expect(reach(2, BROADCAST, [tag(10, 0, SERVICE)])).toEqual([]); // no tag of this port
+    expect(reach(2, BROADCAST, [tag(10, 0, SERVICE)])).toEqual([]); // not this port's type of tag
     expect(wire.allDrops(2)).toEqual({ 'tx.vlanFilter': 5 });
   });
 
@@ -155,16 +155,16 @@ describe('the MAC table', () => {
     ]);
   });
 
-  it("knows a trunk's own address in all its VLANs, where nobody can take it", () => {
+  it("knows a trunk's own address in all its VLANs, where no other port can take it", () => {
     configure({ access: 10 }, { access: 20 }, { trunk: [10] }, { access: 10 });
     const own = table().find(({ mac }) => mac === wire.mac(2));
     expect(own).toMatchObject({ vlan: VLAN_ANY, port: 2, isStatic: true });
     expect(reach(0, 2)).toEqual([2]);
     reach(3, BROADCAST, [], wire.mac(2));
     expect(reach(0, 2)).toEqual([2]);
-    expect(reach(1, 2)).toEqual([]); // not a member: nobody in VLAN 20 to flood to
+    expect(reach(1, 2)).toEqual([]); // not a member, and there is no port in VLAN 20 to flood to
     wire.host.setVlans(4, { access: 20 });
-    reach(4, BROADCAST, [], wire.mac(2)); // in another VLAN somebody else may use it
+    reach(4, BROADCAST, [], wire.mac(2)); // in another VLAN, another port may use it
     expect(reach(1, 2)).toEqual([4]);
   });
 

@@ -17,7 +17,7 @@ export function tag(vlan: number, priority = 0, type = CUSTOMER): Tag {
   return { type, control: (priority << 13) | vlan };
 }
 
-/** Inserts a tag before whatever follows the addresses. */
+/** Inserts a tag after the addresses. */
 export function push(frame: Uint8Array, { type, control }: Tag): Uint8Array {
   const made = new Uint8Array(frame.length + TAG_SIZE);
   made.set(frame.subarray(0, ADDRESSES_SIZE));
