@@ -34,7 +34,7 @@ describe('copy', () => {
     for (let length = 0; length <= 300; length++) check(32, 64, length);
   });
 
-  it('does so for every alignment of source and target', () => {
+  it('copies exactly the given bytes, for every alignment of source and target', () => {
     for (let to = 0; to < 16; to++) {
       for (let from = 0; from < 16; from++) {
         for (const length of [1, 7, 8, 15, 16, 17, 63, 64, 65, 127, 128, 130]) {

@@ -10,7 +10,7 @@ import { macOf, plainFrame } from '../../src/testing/frames.ts';
 import { GuestQueues } from '../../src/testing/guest-queues.ts';
 import { FirmwareHost } from '../support/firmware-host.ts';
 
-// Interrupts by a clock that the test sets, microsecond by microsecond.
+// Interrupts on a clock that the test sets, microsecond by microsecond.
 
 const RECEIVE = 32; // the receive ring of VF 1
 
@@ -41,7 +41,7 @@ function setCoalescing(packets: number, microseconds: number): void {
   host.view.setUint32(record + RING_DEFER_MICROSECONDS, microseconds, true);
 }
 
-/** Delivers frames at a given time, and receives them. Returns how often the guest was called. */
+/** Delivers frames at a given time. Returns how often the guest was interrupted. */
 function deliverAt(microseconds: number, frames: number): number {
   const { transmit } = sender.pair(0);
   for (let index = 0; index < frames; index++) {
@@ -69,13 +69,13 @@ function deferredCount(): number {
 }
 
 describe('coalescing', () => {
-  it('calls for each turn with packets if nothing is set', () => {
+  it('interrupts after each turn with packets if it is not set', () => {
     expect(deliverAt(100, 1)).toBe(1);
     expect(deliverAt(101, 3)).toBe(1);
     expect(deferredCount()).toBe(0);
   });
 
-  it('calls when the count is reached, and starts counting again', () => {
+  it('interrupts when the count is reached, and starts counting again', () => {
     setCoalescing(10, 1000);
     expect(deliverAt(100, 9)).toBe(0);
     expect(deferredCount()).toBe(1);
@@ -86,7 +86,7 @@ describe('coalescing', () => {
     expect(deliverAt(104, 4)).toBe(1);
   });
 
-  it('calls when the time is over, measured from the first packet', () => {
+  it('interrupts when the time is over, measured from the first packet', () => {
     setCoalescing(100, 1000);
     expect(deliverAt(5000, 1)).toBe(0);
     expect(deliverAt(5500, 1)).toBe(0);
@@ -104,14 +104,14 @@ describe('coalescing', () => {
     expect(callsAt(500)).toBe(1);
   });
 
-  it('delivers deferred calls at once when coalescing is turned off', () => {
+  it('delivers deferred interrupts immediately when it is turned off', () => {
     setCoalescing(100, 1000);
     expect(deliverAt(100, 5)).toBe(0);
     setCoalescing(0, 0);
     expect(callsAt(101)).toBe(1);
   });
 
-  it('drops the deferred call of a detached ring, and defers one when it comes back', () => {
+  it('drops the deferred interrupt of a detached ring, and defers one again once it is back', () => {
     setCoalescing(100, 1000);
     for (let round = 0; round < 5; round++) {
       deliverAt(100, 1);

@@ -15,7 +15,7 @@ import { FirmwareWire } from '../support/firmware-wire.ts';
 const LAYOUTS: readonly Layout[] = ['shared', 'separate', 'split'];
 const LENGTHS = [14, 15, 59, 60, 64, 65, 127, 128, 129, 1000, 1513, 1514];
 
-/** The frame, if exactly one arrived; as a buffer, for short messages if it differs. */
+/** The only frame that arrived. A Buffer, because a mismatch then gives a short message. */
 function onlyFrame(frames: readonly Uint8Array[]): Buffer {
   expect(frames.length).toBe(1);
   return Buffer.from(frames[0] ?? []);

@@ -9,10 +9,10 @@ import { FirmwareHost } from '../support/firmware-host.ts';
 const QUIET = 1;
 const GREEDY = 2;
 const OTHER = 3;
-/** More than there are slots. */
+/** More chunks than there are slots. */
 const CHUNKS = SLOT_COUNT_MAX + 100;
 
-/** The firmware's window table, with the processor's half of it. */
+/** The window table: the firmware's part and the processor's. */
 describe('a full window table', () => {
   let host: FirmwareHost;
   let windows: Windows;
@@ -20,7 +20,7 @@ describe('a full window table', () => {
 
   beforeEach(() => {
     host = new FirmwareHost({ slotCount: SLOT_COUNT_MAX });
-    host.nextBatch(); // windows of the first batch would be protected: no window may belong to it
+    host.nextBatch(); // no window may belong to the first batch, which would protect it
     windows = host.windows;
     fd = createMemoryFile('guests', CHUNKS * SLOT_SIZE);
     const region: MemoryRegion = {
@@ -50,7 +50,7 @@ describe('a full window table', () => {
     );
   }
 
-  it('evicts from the VF that has most, however old the windows of a quiet VF are', () => {
+  it('evicts from the VF with the most windows, however old those of a quiet VF are', () => {
     open(QUIET, 3);
     open(GREEDY, CHUNKS);
     expect(held(QUIET, 3)).toEqual([0, 1, 2]);
@@ -58,25 +58,25 @@ describe('a full window table', () => {
     expect(windows.evictions).toBe(CHUNKS + 3 - SLOT_COUNT_MAX);
   });
 
-  it('evicts the oldest of these', () => {
+  it('evicts the oldest window of that VF', () => {
     open(GREEDY, SLOT_COUNT_MAX);
     open(QUIET, 5);
     expect(held(GREEDY, 8)).toEqual([5, 6, 7]);
   });
 
-  it('gives two VFs that both want all of it half each', () => {
+  it('gives half each to two VFs that both want all windows', () => {
     open(GREEDY, CHUNKS);
     open(OTHER, CHUNKS);
     const [greedy, other] = [held(GREEDY, CHUNKS).length, held(OTHER, CHUNKS).length];
     expect(greedy + other).toBe(SLOT_COUNT_MAX);
-    // With equal shares, the VF that requests gets one more: a difference of two if the number is
-    // even.
+    // With equal shares, the VF that requests gets one more, which makes a difference of two if the
+    // number is even.
     expect(Math.abs(greedy - other)).toBeLessThanOrEqual(2);
-    // The ones that it used last.
+    // It has kept those that it used last.
     expect(held(OTHER, CHUNKS).at(0)).toBe(CHUNKS - other);
   });
 
-  it('has no entry of a VF whose memory is gone', () => {
+  it('has no entries for a VF whose memory is gone', () => {
     open(GREEDY, SLOT_COUNT_MAX);
     windows.setRegions(GREEDY, []);
     while (windows.hasLeftovers) windows.sweep();

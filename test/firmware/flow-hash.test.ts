@@ -32,7 +32,7 @@ describe('flowHash', () => {
     fc.assert(property);
   });
 
-  // The verification suite for RSS hardware: source, destination, ports, hashes.
+  // The verification suite for RSS hardware: source and destination with ports, and the hashes.
   const IPV4 = [
     ['66.9.149.187:2794', '161.142.100.80:1766', 0x51ccc178, 0x323e8fc2],
     ['199.92.111.2:14230', '65.69.140.83:4739', 0xc626b0ea, 0xd718262a],

@@ -2,18 +2,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
-// Everything that is stored in guest memory goes through firmware/memory/write.ts and
-// `copyToGuest`. All other files may store only in the NIC's own records. The root of an address
-// shows that it is one: a `…_BASE` of layout/, a name that the file binds to such addresses only,
-// or one of the names below.
+// All writes to guest memory go through firmware/memory/write.ts and `copyToGuest`. All other files
+// may store only in the NIC's own records. The first name in an address shows that it is in one: a
+// `…_BASE` of layout/, a name that the file binds only to such addresses, or a name below.
 
 const root = new URL('../../firmware', import.meta.url).pathname;
 const WRITERS = ['memory/write.ts', 'memory/copy.ts'];
 
-/** Functions that return the address of a record, wherever they are imported. */
+/** Functions that return the address of a record, in any file. */
 const OWN_FUNCTIONS = ['portRecordAt', 'headerScratch'];
 
-/** Names that a file cannot bind itself: parameters, fields and what is derived from them. */
+/** Names that a file does not bind itself: parameters, fields and values derived from them. */
 const OWN_NAMES: Readonly<Record<string, readonly [name: string, what: string][]>> = {
   'memory/open-table.ts': [
     ['base', 'of a table'],
@@ -63,7 +62,7 @@ function argumentAt(text: string, open: number): string {
   return '';
 }
 
-/** Whether an address is in the NIC's own records: its first name tells. */
+/** Whether an address is in the NIC's own records, judged by its first name. */
 function isOwn(address: string, own: ReadonlySet<string>): boolean {
   if (/^0\)?$/.test(address)) return true;
   const first = /^(?:changetype<\w+>\()?(\w+)/.exec(address)?.[1] ?? '';
@@ -79,7 +78,7 @@ function bindingsIn(text: string, pattern: RegExp): Binding[] {
 const ASSIGNED = /^\s*(?:export )?(?:const |let )?(\w+)(?:: \w+)? = (.+);/gm;
 const RETURNED = /^(?:export )?function (\w+)\([^)]*\): u32 \{\n {2}return (.+);/gm;
 
-/** Adds to `own` what is bound only to own addresses. */
+/** Adds the names that are bound only to own addresses to `own`. */
 function addBound(own: Set<string>, bindings: readonly Binding[]): void {
   for (let size = -1; size !== own.size; ) {
     size = own.size;
@@ -90,7 +89,7 @@ function addBound(own: Set<string>, bindings: readonly Binding[]): void {
   }
 }
 
-/** The names that a file has for own addresses: module variables and functions. */
+/** A file's names for own addresses: module variables and functions. */
 function ownNames(path: string, text: string): Set<string> {
   const own = new Set([...OWN_FUNCTIONS, ...(OWN_NAMES[path] ?? []).map(([name]) => name)]);
   const variables = new Set([...text.matchAll(/^(?:export )?let (\w+)/gm)].map(([, name]) => name));

@@ -42,7 +42,7 @@ describe.each([
     return wire.host.view.getUint16(view + RING_VIEW_PARKED, true) !== 0;
   }
 
-  /** The addresses in the list for the host, which is empty afterwards. */
+  /** Takes the addresses from the list for the host. */
   function takeNoted(): bigint[] {
     const { host } = wire;
     const count = host.register(REGISTER_UNTRANSLATED_COUNT);
@@ -63,7 +63,7 @@ describe.each([
     wire.host.firmware.unparkRings(0, 32);
   }
 
-  it('has its ring parked when the missing address is recorded, until there is an update', () => {
+  it('has its ring parked once the missing address is recorded, until there is an update', () => {
     const frame = start(1);
     wire.host.turn();
     expect(isParked(TRANSMIT)).toBe(true);
@@ -76,7 +76,7 @@ describe.each([
     expect(wire.received(1)).toEqual([frame]);
   });
 
-  it('does not have its ring parked if there was no room to record the address', () => {
+  it('does not have its ring parked if there is no room to record the address', () => {
     const frame = start(1);
     wire.host.setRegister(REGISTER_UNTRANSLATED_COUNT, UNTRANSLATED_COUNT_MAX);
     wire.host.turn();

@@ -48,7 +48,7 @@ describe.each([
 
   afterEach(() => wire.close());
 
-  /** The rings on which the turns so far have found a request. */
+  /** The rings on which turns have found a request since the last call. */
   function takeNoticed(): number[] {
     const { host } = wire;
     const count = host.register(REGISTER_REQUEST_COUNT);
@@ -58,7 +58,7 @@ describe.each([
     );
   }
 
-  /** Puts a chain on the ring. True if its driver has to kick. */
+  /** Puts a chain on the ring. True if the driver has to kick. */
   function ask(): boolean {
     const { transmit } = wire.guest(ASKING).pair(0);
     transmit.trySend(plainFrame({ to: wire.mac(0), from: wire.mac(ASKING) }, 100));
@@ -69,7 +69,7 @@ describe.each([
     return wire.host.firmware.turn(2);
   }
 
-  it('is not in the work list while it is idle, and its guest is asked to kick', () => {
+  it('is not in the work list while it is idle, and asks its guest to kick', () => {
     expect(wire.host.register(REGISTER_WORK_COUNT)).toBe(3);
     expect(turn()).toBe(TURN_IDLE);
     expect(wire.host.register(REGISTER_WORK_COUNT)).toBe(2);

@@ -5,7 +5,7 @@ import { DESCRIPTOR_F_WRITE, USED_LENT } from '../../layout/virtqueue.ts';
 import { plainFrame } from '../../src/testing/frames.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
 
-/** One window covers all of it. */
+/** All of it fits into one window. */
 const memory = { regions: [{ guestAddress: 0, sizeBytes: 0x400000 }] };
 /** Size of a buffer, as in the port of an uplink. */
 const SIZE = 4032;
@@ -66,7 +66,7 @@ describe('a ring whose driver accepts lent frames', () => {
     wire.run();
   });
 
-  it('gets no more than it can send at once: the rest of the batch waits', () => {
+  it('gets no more than it can send in one go, and the rest of the batch waits', () => {
     const { ring } = open(17_000, 6);
     const frame = (seed: number) => plainFrame({ to: wire.mac(1), from: wire.mac(0) }, 8000, seed);
     for (let i = 0; i < 4; i++) expect(wire.send(0, frame(i), 'shared')).toBe(true);
@@ -76,7 +76,7 @@ describe('a ring whose driver accepts lent frames', () => {
     expect([isLent(), isLent()]).toEqual([true, true]);
     expect(ring.popRaw()).toBeNull();
     expect(sender.usedIndex).toBe(0);
-    // Room for one, then for none: what cannot be lent is copied.
+    // There is room for one, then for none: a frame that cannot be lent is copied.
     lend(9000);
     expect(turnsUntilLent()).toBe(true);
     expect(isLent()).toBe(true);

@@ -15,7 +15,7 @@ function frameOf(to: string, from: string, hex: string): Uint8Array {
   return frame;
 }
 
-/** Real frames by their names: group, and the bytes after the addresses. */
+/** Real frames by name: the group address, and the bytes after the addresses. */
 const LINK_LOCAL: Readonly<Record<string, readonly [string, string]>> = {
   // Length 38, LLC 42 42 03, protocol 0, version 2, RST BPDU of a root bridge.
   'RSTP BPDU': [
@@ -69,7 +69,7 @@ describe('link-local groups (IEEE 802.1Q, 8.6.3)', () => {
       expect(wire.allDrops(0)).toEqual({ 'tx.linkLocal': 3 });
     });
 
-    it(`stay on their link in VLANs too: ${name}`, () => {
+    it(`stay on their link in VLANs, too: ${name}`, () => {
       wire.host.setVlans(0, { trunk: [10, 20], native: 20 });
       wire.host.setVlans(1, { access: 10 });
       wire.host.setVlans(2, { access: 20 });

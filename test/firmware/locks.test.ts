@@ -41,7 +41,7 @@ function write(guest: number, field: number, value: number): void {
 }
 
 describe('a receive ring that another processor holds', () => {
-  it('is not waited for: the turn ends, and the next one continues with the same frame', () => {
+  it('does not block: the turn ends, and the next one continues with the same frame', () => {
     write(1, RING_LOCK, OTHER_PROCESSOR);
     expect(wire.host.turn()).toBe(TURN_WORKED | TURN_LOCKED);
     expect(wire.host.turn()).toBe(TURN_WORKED | TURN_LOCKED);
@@ -69,7 +69,7 @@ describe('a receive ring that another processor holds', () => {
   it.each([
     ['a fault', RING_FAULTED],
     ['its front-end', RING_STOPPED],
-  ])('and that %s stopped meanwhile is not touched', (_, state) => {
+  ])('and that %s has stopped in the meantime is not touched', (_, state) => {
     write(1, RING_STATE, state);
     wire.run();
     expect(wire.received(1)).toEqual([]);

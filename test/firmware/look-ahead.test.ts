@@ -36,7 +36,7 @@ describe.each([false, true])('a look-ahead at the buffers of a guest, packed: %s
     address = BigInt(wire.guest(0).memory.allocate(4096, 4096).address);
   }
 
-  /** Posts buffers of that many one-byte descriptors; those in `lasts` end in UNKNOWN. */
+  /** Posts buffers of `lengths` one-byte descriptors; those in `lasts` end in UNKNOWN. */
   function post(lengths: readonly number[], lasts: ReadonlySet<number>): void {
     let head = 0;
     for (const [index, length] of lengths.entries()) {
@@ -101,7 +101,7 @@ describe.each([false, true])('a look-ahead at the buffers of a guest, packed: %s
     expect(Array.from({ length: 12 }, look).flat()).toContain(2);
   });
 
-  it('starts over when the ring has advanced, and at its end', () => {
+  it('starts over when the ring has advanced, and when it reaches the end', () => {
     start();
     post([1, 1], new Set([1]));
     openWindow();

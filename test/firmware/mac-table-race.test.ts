@@ -14,7 +14,7 @@ const ROUNDS = 400_000;
 const PORTS = 6;
 const AGE = 3;
 
-/** Addresses of a few adjacent homes, twice as many as these have room for. */
+/** Addresses with a few adjacent homes, twice as many as the homes have room for. */
 function crowd(homes: number, count: number): bigint[] {
   const addresses: bigint[] = [];
   for (let number = 0n; addresses.length < count; number++) {
@@ -24,7 +24,7 @@ function crowd(homes: number, count: number): bigint[] {
   return addresses;
 }
 
-/** Learns, moves and forgets the same addresses as the others do, as fast as it can. */
+/** A worker that learns, moves and forgets the same addresses as the others, as fast as it can. */
 const HAMMER = `
 const { workerData, parentPort } = require('node:worker_threads');
 const { dist, index, processors, sharedFd, addresses, ports, rounds, age } = workerData;
@@ -90,10 +90,10 @@ function recounted(shared: SharedState): number[] {
   return totals;
 }
 
-describe('processors that learn, move and forget the same addresses at once', () => {
-  it('count them per port as they are in the table, each address once', async () => {
+describe('processors that learn, move and forget the same addresses concurrently', () => {
+  it('keep counts per port that match the table, with each address in it once', async () => {
     const shared = new SharedState();
-    // With limits that are reached, so that sweeps run meanwhile.
+    // The limits are low enough to be reached, so that sweeps run at the same time.
     for (let port = 0; port <= PORTS; port++) {
       shared.view.setUint32(shared.portOffset(port) + PORT_LEARNED_MAX, 8, true);
     }
@@ -110,7 +110,7 @@ describe('processors that learn, move and forget the same addresses at once', ()
 describe('a wrong count', () => {
   const LEARNED = 5;
 
-  it('is corrected when it would prevent a port from learning', () => {
+  it('is corrected if it would prevent a port from learning', () => {
     const host = new FirmwareHost();
     const count = host.portRecord(3) + PORT_LEARNED_COUNT;
     host.setNow(1000);
@@ -128,7 +128,7 @@ describe('a wrong count', () => {
 });
 
 describe('a full home', () => {
-  it('has room for the addresses of all VFs, however they are chosen', () => {
+  it('has room for the MAC addresses of all VFs, however they are chosen', () => {
     const host = new FirmwareHost();
     const addresses = crowd(1, PORT_COUNT_MAX);
     for (const address of addresses) host.firmware.learn(address, 7, 0n);
@@ -164,7 +164,7 @@ describe('a full home', () => {
 });
 
 describe('an uplink', () => {
-  it('can have its full number of addresses learned, and a VF still has its own', () => {
+  it('can have its maximum of addresses learned without keeping a VF from learning', () => {
     const host = new FirmwareHost();
     const limit = LEARNED_PER_UPLINK_MAX;
     host.view.setUint32(host.portRecord(9) + PORT_LEARNED_MAX, limit, true);

@@ -8,7 +8,7 @@ const BUSY = 1;
 const SINK = 2;
 const PAIRS = 4;
 
-/** Each of its buffers is in a window of its own; there are more buffers than windows. */
+/** Each buffer is in a separate window, and there are more buffers than windows. */
 const scattered = {
   queuePairs: PAIRS,
   slots: 40,
@@ -59,7 +59,7 @@ describe('a VF whose rings lack windows', () => {
     expect(Math.max(...between)).toBe(1);
   });
 
-  it('still has each of its rings served', () => {
+  it('still has all of its rings served', () => {
     for (let pair = 0; pair < PAIRS; pair++) send(SCATTERED, 40, pair);
     for (let turn = 0; turn < 2000 && sentBy(SCATTERED) < PAIRS * 40; turn++) {
       send(BUSY, 290);

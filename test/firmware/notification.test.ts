@@ -37,13 +37,13 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
     return plainFrame({ to: wire.mac(1), from: wire.mac(0) }, 60);
   }
 
-  /** How far from its position a driver can name an event unambiguously. */
+  /** How far from the current position a driver can name an event unambiguously. */
   const reach = packed ? queueSize : 0x8000;
   const base = fc.nat(0xffff);
   const batches = fc.array(
     fc.record({
       frames: fc.integer({ min: 1, max: 40 }),
-      // Half of them are close to what is about to be passed.
+      // Half of them are close to the positions that are passed next.
       event: fc.oneof(
         fc.integer({ min: -20, max: 60 }),
         fc.integer({ min: -reach, max: reach - 1 }),
@@ -52,7 +52,7 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
     { minLength: 1, maxLength: 12 },
   );
 
-  /** What a driver writes for an event that many slots after the start of the ring's life. */
+  /** The event index for a number of slots since the ring started. */
   function eventPlace(slots: number): number {
     return packed ? wire.guest(0).packedRing(1).placeOf(slots) : slots & 0xffff;
   }
@@ -62,7 +62,7 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
       const frame = start(EVENT_IDX, ringBase);
       const { ring } = wire.guest(0).pair(0).transmit;
       const ringNumber = wire.host.ringNumber(0, 1);
-      let used = ringBase + 0x10000 * queueSize * 2; // the same place; avoids negative numbers
+      let used = ringBase + 0x10000 * queueSize * 2; // the same position, without negative numbers
       for (const { frames, event } of steps) {
         ring.setUsedEvent(eventPlace(used + event));
         for (let i = 0; i < frames; i++) {
@@ -90,7 +90,7 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
         if (isAsleep) expect(firmware.arm()).toBe(0);
         for (let i = 0; i < frames; i++) expect(transmit.trySend(frame)).toBe(true);
         expect(transmit.ring.publish()).toBe(isAsleep);
-        // If armed too late, the processor is told that there is work already.
+        // If armed too late, the processor learns that there is work already.
         expect(firmware.arm()).toBe(1);
         firmware.disarm();
         wire.run();
@@ -121,7 +121,7 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
   });
 
   it('to the driver: no event is missed, even if the ring wraps while frames wait', () => {
-    // A small ring, frames from three senders in one turn, and missing windows in between: the
+    // A small ring, frames from three senders in one turn, and missing windows in between. The
     // driver takes its buffers and posts them again during the turn.
     const regions = [0, 1, 2, 3].map((n) => ({ guestAddress: n * 2 ** 28, sizeBytes: 2 ** 26 }));
     const memory = { sparse: true, regions };
@@ -146,7 +146,7 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
         const isOver = (flags & TURN_MISSED) === 0;
         idle = isOver && (flags & TURN_WORKED) === 0 ? idle + 1 : 0;
         const isCalled = wire.host.signals.splice(0).includes(wire.host.ringNumber(0, 0));
-        // While awake, it reads the ring at will, and sleeps when it has found nothing.
+        // While awake, the driver reads the ring at any time. It sleeps when it has found nothing.
         if (isAsleep && isCalled) wakes += 1;
         if (isCalled) isAsleep = false;
         if (isAsleep && isOver) expect(receive.ring.hasUsed).toBe(false);
@@ -158,7 +158,7 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
     expect(wakes).toBeGreaterThan(100);
   });
 
-  it('to a receiver: one call per batch, however many frames it has', () => {
+  it('to a receiver: one call per batch, however many frames the batch has', () => {
     const frame = start(FLAGS);
     const { transmit } = wire.guest(0).pair(0);
     // The second round has no missing window, which would split the batch.
@@ -173,7 +173,7 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
     expect(wire.host.signals.filter((ring) => ring === receiver).length).toBe(1);
   });
 
-  it('to senders: later, if the host says so, and then once for all their frames', () => {
+  it('to senders: later if the host asks for it, and then once for all their frames', () => {
     const frame = start(EVENT_IDX);
     const [sender, receiver] = [wire.host.ringNumber(0, 1), wire.host.ringNumber(1, 0)];
     const { transmit } = wire.guest(0).pair(0);

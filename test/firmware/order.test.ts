@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
-// On arm64 a plain load may overtake an earlier atomic store (STLR orders only what precedes it);
-// an atomic load may not. Every read that decides about an interrupt or about sleeping follows such
-// a store. x86-64 hides the difference, so this test reads the sources.
+// On arm64 a plain load may overtake an earlier atomic store (STLR orders only what precedes it),
+// but an atomic load may not. Every read that decides about an interrupt or about sleep follows
+// such a store. x86-64 hides the difference, so this test reads the sources.
 
 const ROOM = new URL('../../firmware/virtqueue/', import.meta.url);
 
@@ -25,7 +25,7 @@ test.each([
   ['packed.ts', 'armPackedKicks'],
   ['packed.ts', 'availableFlags'],
   ['split.ts', 'availableCount'],
-])('%s: %s reads atomically what the driver wrote', (file, name) => {
+])('%s: %s uses atomic loads for what the driver wrote', (file, name) => {
   expect(plainLoads(functionOf(file, name))).toEqual([]);
 });
 

@@ -30,7 +30,7 @@ describe('a packed ring', () => {
     wire.close();
   });
 
-  it('never leaves its descriptors: chains that overlap earlier ones', () => {
+  it('stays within its descriptors for chains that overlap earlier ones', () => {
     const size = 256;
     wire = new FirmwareWire([{ packed: true, queueSize: size, ringBase: 100 }, {}]);
     const ring = wire.guest(0).packedRing(1);
@@ -42,13 +42,13 @@ describe('a packed ring', () => {
     expect(wire.drops(0, 'tx', 'headerShort')).toBeLessThanOrEqual(2);
   });
 
-  it('never leaves its descriptors: a batch of chains longer than the ring', () => {
+  it('stays within its descriptors for a batch of chains longer than the ring', () => {
     const size = 256;
     wire = new FirmwareWire([{ packed: true, queueSize: size, ringBase: 100 }, {}]);
     const ring = wire.guest(0).packedRing(1);
     ring.offerRaw(...emptyChain(200));
     const second = ring.nextAvail;
-    // The second one overlaps the first, whose first slots now have the NEXT flag of the lap after.
+    // The second chain overlaps the first, whose first slots now have the NEXT flag of a later lap.
     for (let i = 0; i < size; i++) {
       const place = ring.placeBehind(second, i);
       const old = ring.readDescriptor(place & ~PACKED_WRAP);
@@ -62,14 +62,14 @@ describe('a packed ring', () => {
     expect(wire.host.ringWord(0, 1, RING_LAST_AVAIL) & ~PACKED_WRAP).toBeLessThan(size);
   });
 
-  it('records no more buffers of one frame than there is room for', () => {
+  it('records no more buffers for one frame than there is room for', () => {
     const features = [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF];
     wire = new FirmwareWire([{}, { packed: true, queueSize: 4096, features }, {}]);
     wire.post(2);
     const ring = wire.guest(1).packedRing(0);
     const empty = { address: 0n, length: 0, flags: WRITE, id: 0x7000 };
     for (let i = 0; i < 4096; i++) ring.offerRaw(empty);
-    // In pieces, to both: what the first receiver does must not affect the second one.
+    // The frame is sent in pieces to both: the first receiver must not affect the second one.
     const frame = plainFrame({ to: BROADCAST, from: wire.mac(0) }, 500);
     wire.send(0, frame, 'split');
     wire.run();

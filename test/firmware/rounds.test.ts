@@ -6,7 +6,7 @@ import type { GuestOptions } from '../../src/testing/guest-queues.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
 
 const GUESTS = 10;
-/** A guest with little traffic. Its ring is the last of a round. */
+/** A guest with little traffic, whose ring is the last of a round. */
 const QUIET = GUESTS - 1;
 /** Batches of 60-byte frames that fill a turn: about 10 µs. */
 const BATCHES = 3;
@@ -51,7 +51,7 @@ describe('a round of busy rings', () => {
     sent();
   }
 
-  it('takes several turns of some batches, each of which continues after the previous one', () => {
+  it('takes several turns of a few batches, each of which continues after the previous one', () => {
     sendAll();
     const order: number[] = [];
     for (let turn = 0; turn < QUIET / BATCHES; turn++) {
@@ -72,7 +72,7 @@ describe('a round of busy rings', () => {
     send(QUIET, 1);
     wire.host.turn();
     expect(sent()[QUIET]).toBe(1);
-    // And its receiver is called now, not at the end of the round.
+    // Its receiver is interrupted now, not at the end of the round.
     expect(wire.host.signals).toContain(wire.host.ringNumber(QUIET - 1, 0));
     send(QUIET, 5);
     wire.host.turn();
@@ -86,7 +86,7 @@ describe('a round of busy rings', () => {
     sendAll();
     wire.host.turn();
     sent();
-    // The round reaches it in the third and sixth turn, unless it was served ahead.
+    // The round reaches the ring in the third and sixth turn, unless it was served ahead.
     const turns = wanted.map((_, turn) => {
       if (turn === 0) send(QUIET, frames);
       if (turn === 1) send(QUIET, 1);

@@ -22,8 +22,8 @@ describe.each([false, true])('a batch, on packed rings: %s', (packed) => {
   }
 
   /**
-   * Frames that the receiver has been notified of when delivery number `trap` ends in a trap: the
-   * only way to observe this from within one thread.
+   * Frames of which the receiver has been notified when delivery number `trap` ends in a trap.
+   * There is no other way to observe this from within one thread.
    */
   function heardAt(trap: number, sent: number, length: number): number {
     const rings = { packed, queueSize: 512, slots: 256, indirectShare: 0 };
@@ -49,14 +49,14 @@ describe.each([false, true])('a batch, on packed rings: %s', (packed) => {
   it.each([
     ['in two halves', 128, 60, 64],
     ['in steps of 32 if it is short', 40, 60, 32],
-    ['at once if it is shorter', 32, 60, 0],
+    ['in one step if it is shorter', 32, 60, 0],
     ['in steps of 48 KiB if frames are large', 128, 1500, 96],
     ['in the same steps if it is half as long', 64, 1500, 32],
   ])('that empties its ring is delivered %s', (_, frames, length, heard) => {
     expect(heardAt(frames, frames, length)).toBe(heard);
   });
 
-  it('that leaves frames in its ring is delivered at once', () => {
+  it('that leaves frames in its ring is delivered in one step', () => {
     expect(heardAt(BATCH_MAX, BATCH_MAX + 1, 60)).toBe(0);
     expect(BATCH_MAX).toBe(128);
   });

@@ -129,7 +129,7 @@ describe('the embedded switch', () => {
     expect(reach(0, wire.mac(1))).toEqual([0, 1, 0, 0]);
   });
 
-  it('learns at most its share of addresses for a VF, counts the rest, and finds others', () => {
+  it('learns no more addresses for a VF than its share, counts the rest, and still finds others', () => {
     const sources = LEARNED_PER_VF_MAX + 500;
     for (let i = 0; i < sources; i++) {
       const hex = i.toString(16).padStart(4, '0');
@@ -182,9 +182,9 @@ describe('the embedded switch', () => {
     expect(wire.allDrops(0)).toEqual({});
   });
 
-  it('counts it if nobody else could receive it', () => {
+  it('counts such a frame if no other VF could receive it', () => {
     for (const vf of [1, 3]) wire.host.firmware.setPort(vf, 0);
-    wire.host.setReceiveQueues(2, []); // it is about to go
+    wire.host.setReceiveQueues(2, []); // it is about to be removed
     wire.host.firmware.setPort(1, 1);
     wire.host.firmware.setPort(1, 0);
     expect(reach(0, wire.mac(2))).toEqual([0, 0, 0, 0]);
@@ -194,7 +194,7 @@ describe('the embedded switch', () => {
     expect(wire.allDrops(0)).toEqual({ 'tx.noDestination': 2 });
   });
 
-  it('counts a frame that nobody else could receive', () => {
+  it('counts a frame that no other VF could receive', () => {
     for (const vf of [1, 2, 3]) wire.host.firmware.setPort(vf, 0);
     expect(reach(0, BROADCAST)).toEqual([0, 0, 0, 0]);
     expect(wire.allDrops(0)).toEqual({ 'tx.noDestination': 1 });

@@ -45,7 +45,7 @@ describe.each([false, true])('receive queues, packed: %s', (packed) => {
     expect(wire.allDrops(1)).toEqual({});
   });
 
-  it('that are filled later get their flows then, and other flows stay', () => {
+  it('that are filled later get their flows from then on, and other flows stay', () => {
     start(0, 2);
     const before = spread();
     fill(1);

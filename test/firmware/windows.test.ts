@@ -54,7 +54,7 @@ describe('the window table', () => {
     const step = fc.record({
       slot: fc.nat(slots - 1),
       vf: fc.nat(3),
-      // Few chunks, so that keys collide; several windows of one chunk, as with two regions in it.
+      // Few chunks, so that keys collide. A chunk with two regions has several windows.
       chunk: fc.nat(40),
       part: fc.nat(3),
     });
@@ -115,7 +115,7 @@ describe('missing windows', () => {
       }
       connected.run();
       const received = connected.received(1);
-      // Flooded frames of a batch follow its other frames; each kind keeps its order.
+      // Flooded frames of a batch come after its other frames. Each kind keeps its order.
       for (const isFlooded of [true, false]) {
         const sameKind = (frame: Uint8Array): boolean => (frame[0] === 0xff) === isFlooded;
         const expected = Buffer.concat(frames.filter(sameKind));
@@ -126,14 +126,14 @@ describe('missing windows', () => {
     expect(connected.allDrops(1)).toEqual({});
   }
 
-  it('during inhale and delivery lose, duplicate and corrupt nothing', () => {
+  it('lose, duplicate and corrupt no frame, neither during inhale nor during delivery', () => {
     wire = new FirmwareWire([scattered, { ...scattered, bufferBytesMin: 100 }], { slotCount: 400 });
     wire.postAll();
     exchangeBatches(wire, 20, (i) => 60 + (i % 64) * 20);
     expect(wire.host.misses).toBeGreaterThan(60);
   });
 
-  it('are mapped again if slots are few: byte-exact in spite of evictions', () => {
+  it('are mapped again if there are few slots, and frames stay intact in spite of evictions', () => {
     const guest = { ...scattered, indirectShare: 0.3 };
     wire = new FirmwareWire([guest, { ...guest, seed: 5 }], { slotCount: 80 });
     wire.postAll();
@@ -141,7 +141,7 @@ describe('missing windows', () => {
     expect(wire.host.evictions).toBeGreaterThan(100);
   });
 
-  it('make progress with one slot, if one frame needs no more', () => {
+  it('allow progress with one slot if a frame needs no more', () => {
     const plain = { indirectShare: 0, layout: 'shared', slots: 8 } as const;
     const memory = { regions: [{ guestAddress: 0, sizeBytes: 0x400000 }] };
     wire = new FirmwareWire(
@@ -217,7 +217,7 @@ describe('missing windows', () => {
     ring.publish();
     wire.host.run();
     expect(wire.allDrops(0)).toEqual({ 'tx.windowExhausted': 1 });
-    // Others are served as before.
+    // Other rings are served as before.
     wire.post(0);
     wire.send(1, plainFrame({ to: wire.mac(0), from: wire.mac(1) }, 60));
     wire.host.run();

@@ -11,7 +11,7 @@ const SENDER = { features: ALL_FEATURES, frameSizeMax: 65553, slots: 4 };
 const MERGEABLE = [...ALL_FEATURES, VIRTIO_NET_F_MRG_RXBUF];
 const SEGMENTS = 7;
 
-// What a receiver has negotiated is one thing, what it has room for another.
+// A receiver may not have room for the frames whose offloads it has negotiated.
 describe.each(FORMATS)('translation into %s rings', (format) => {
   let wire: OffloadWire;
 
@@ -75,7 +75,7 @@ describe.each(FORMATS)('translation into %s rings', (format) => {
     expect(wire.arrivals(1)).toEqual([]);
     expect(counters()).toEqual([1, 0, 0, 0]);
     expect(wire.allDrops(1)).toEqual({ 'rx.ringFull': 1 });
-    // The buffers are still there for a frame that fits.
+    // The buffers are still available for a frame that fits.
     const made = packet({ ...shape(), payloadLength: 100 });
     wire.sendPacket(0, made);
     wire.run();

@@ -22,7 +22,7 @@ export interface Case {
 
 const VLAN = { type: 0x8100, control: 0x6064 };
 const SERVICE = { type: 0x88a8, control: 0x0007 };
-/** Record route, and the end of the options. */
+/** Record Route and End of Options. */
 const IP_OPTIONS = Uint8Array.from([7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 const ROUTING_BODY = Uint8Array.from([0, 1, 0, 0, 0, 0, ...[0xfd, 0, 0, 9], ...Array(12).fill(3)]);
 
@@ -100,7 +100,7 @@ const TCP_CASES: readonly Case[] = [
   tcp('two extension headers', { version: 6, extensions: [HOP_BY_HOP, DESTINATION] }),
 ];
 
-/** Cases in which Linux differs: it counts a hop-by-hop header as part of what is fragmented. */
+/** Cases in which Linux differs: it treats a hop-by-hop header as part of the fragmented data. */
 export const UNLIKE_LINUX: readonly Case[] = [
   ufo('hop-by-hop options', { version: 6, extensions: [HOP_BY_HOP] }),
   ufo('fragments of an odd size', { version: 4 }, 1001),

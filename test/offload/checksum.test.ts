@@ -8,8 +8,8 @@ import { FirmwareHost } from '../support/firmware-host.ts';
 import { onesSum } from './internet-checksum.ts';
 
 /**
- * (func (export "sum") (param $at i32) (param $end i32) (result i32)): adds 16 bits at a time. This
- * is a compiler's output for the plain loop, to compare with.
+ * (func (export "sum") (param $at i32) (param $end i32) (result i32)): adds 16 bits at a time. A
+ * compiler's output for the plain loop, as the baseline.
  */
 const SCALAR_LOOP = Uint8Array.from([
   ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00], // magic, version 1
@@ -46,7 +46,7 @@ describe('the Internet checksum', () => {
     return host.bytes.subarray(at, at + length);
   }
 
-  /** The firmware uses the byte order of the machine. */
+  /** The firmware's checksum, which is in the byte order of the machine. */
   function ofFirmware(at: number, length: number): number {
     const checksum = host.firmware.checksum(at, length);
     return ((checksum & 0xff) << 8) | (checksum >> 8);

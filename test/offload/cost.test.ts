@@ -14,7 +14,7 @@ describe.each(FORMATS)('super-frames of tiny segments, in %s rings', (format) =>
 
   afterEach(() => wire.close());
 
-  it('make a turn no longer than two of them do, and none is lost', () => {
+  it('make a turn no longer than two of them take, and none is lost', () => {
     const packed = format === 'packed';
     const receiver = { queueSize: QUEUE_SIZE, slots: QUEUE_SIZE, frameSizeMax: 64 };
     const sender = { features: ALL_FEATURES, frameSizeMax: 20_000, slots: FRAMES, packed };

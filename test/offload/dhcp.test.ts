@@ -52,7 +52,7 @@ describe('a DHCP server’s reply with an incomplete checksum', () => {
     expect(wire.host.stats().vfs[1]?.rx.checksums).toBe(1);
   });
 
-  it('is unlike other frames: a client’s request, TCP from that port, IPv6', () => {
+  it('differs from frames that stay incomplete: a client’s request, TCP from that port, IPv6', () => {
     const others = [
       () => reply(CLIENT),
       () => reply(SERVER, { transport: 'tcp' }),

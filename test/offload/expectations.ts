@@ -46,7 +46,7 @@ function expectedArrivals(
   received: readonly Arrival[],
 ): Arrival[] {
   if (takesUndone(made, features)) {
-    // The length of the headers is the real one, not the one that the sender gave.
+    // The length of the headers is the real one, not the one that the sender stated.
     const isSuper = made.header.gsoType !== 0;
     const header = isSuper ? { ...made.header, headerLength: made.payload } : made.header;
     return [{ frame: made.frame, header }];

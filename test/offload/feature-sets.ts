@@ -1,4 +1,4 @@
-// The sets of offloads that guests of the matrix have negotiated.
+// The sets of offloads that the guests of the matrix negotiate.
 
 import {
   VIRTIO_F_EVENT_IDX,

@@ -11,7 +11,7 @@ const FLOW: Flow = {
   ...{ sequence: 1, id: 1, size: 500 },
 };
 
-// The whole switch: configuration, ring record, firmware.
+// The whole path of the setting: configuration, ring record, firmware.
 describe('GRO on a whole NIC', () => {
   let lab: TestNic;
   let sender: MockGuest;
@@ -22,7 +22,7 @@ describe('GRO on a whole NIC', () => {
   });
   afterEach(() => lab.finish());
 
-  /** Sends bursts until one was received as a whole. Returns the number of joined frames. */
+  /** Sends ten bursts, all of whose data must arrive. Returns the number of joined frames. */
   async function merged(receiver: MockGuest): Promise<number> {
     const before = lab.counter(1, 'rx.groMerged');
     const steps = Array.from({ length: FRAMES }, () => ({

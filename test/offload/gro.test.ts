@@ -23,7 +23,7 @@ const FLOW: Flow = {
 const [MERGING, LARGE, SMALL, NO_ECN, PLAIN] = [1, 2, 3, 4, 5];
 const WITHOUT_ECN = ALL_FEATURES.filter((feature) => feature !== VIRTIO_NET_F_GUEST_ECN);
 
-/** The positions of an arrival's headers are searched again. */
+/** Placeholders: the positions of the headers are found anew in each arrival. */
 const FRAME = { l3: 0, l4: 0, payload: 0 };
 
 describe.each(FORMATS)('GRO into %s rings', (format) => {
@@ -43,7 +43,7 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
     wire.postAll();
     for (const number of [MERGING, LARGE, SMALL, NO_ECN, PLAIN]) {
       wire.host.setGro(number, true);
-      // Until every window is open: then a burst is one batch.
+      // Opens every window, so that a burst is one batch.
       for (let i = 0; i < 10; i++) {
         send(make(number, [FLOW], steady(FRAMES_MAX)));
         wire.arrivals(number);
@@ -61,7 +61,7 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
     wire.run();
   }
 
-  /** What one of the receivers must get for a burst. */
+  /** What a receiver must get for a burst. */
   function expected(number: number, packets: readonly Packet[]): Arrival[] {
     const room = number === SMALL ? SMALL_BUFFER : 65553;
     const finished = (frame: Uint8Array) => ({ frame, header: FINISHED });
@@ -110,7 +110,7 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
     const steps = fc.array(step, { minLength: 2, maxLength: FRAMES_MAX });
     fc.assert(
       fc.property(flows, steps, (some, few) => {
-        // A super-frame cannot preserve identifications that do not count up.
+        // A super-frame can only preserve identifications that count up.
         const counting = some.map((one) => ({ ...one, step: 1 as const }));
         const packets = make(MERGING, counting, few);
         send(packets);
@@ -182,7 +182,7 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
     }
   });
 
-  it('makes one super-frame of a burst, and two if 64 KiB are not enough', () => {
+  it('joins a burst into one super-frame, or into two if 64 KiB are not enough', () => {
     check(MERGING, make(MERGING, [FLOW], steady(FRAMES_MAX)));
     const large = make(LARGE, [{ ...FLOW, size: 8900 }], steady(10));
     expect(groupsOf(large).map(({ length }) => length)).toEqual([7, 3]);
@@ -190,9 +190,9 @@ describe.each(FORMATS)('GRO into %s rings', (format) => {
   });
 
   it.each([
-    { title: 'taken away', sender: { trunk: [7] }, receiver: { access: 7 }, tags: [1, 0] },
+    { title: 'removed', sender: { trunk: [7] }, receiver: { access: 7 }, tags: [1, 0] },
     { title: 'added', sender: { access: 7 }, receiver: { trunk: [7] }, tags: [0, 1] },
-    { title: 'left', sender: { trunk: [7] }, receiver: { trunk: [7] }, tags: [1, 1] },
+    { title: 'kept', sender: { trunk: [7] }, receiver: { trunk: [7] }, tags: [1, 1] },
   ])('joins frames whose VLAN tag is $title', ({ sender, receiver, tags: [before, after] }) => {
     wire.host.setVlans(0, sender);
     for (const number of [MERGING, SMALL]) {

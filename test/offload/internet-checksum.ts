@@ -28,7 +28,7 @@ export function pseudoSum(ip: Uint8Array, protocol: number, length: number): Uin
   return Buffer.concat([ip.subarray(8, 24), finalDestination(ip), tail]);
 }
 
-/** A routing header with segments left names another destination than the IP header. */
+/** A routing header with segments left holds the final destination instead of the IP header. */
 function finalDestination(ip: Uint8Array): Uint8Array {
   let next = ip[6] as number;
   for (let at = 40; at < ip.length; ) {

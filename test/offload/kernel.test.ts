@@ -11,9 +11,9 @@ import { finishedFrames } from './reference-frames.ts';
 const reason = missingForTaps();
 if (reason !== '') console.log(`skipped: ${reason}`);
 
-// The same bytes with the same virtio-net header, once through the kernel and once through the
-// firmware. The results must be the same frames, and those of the reference.
-describe('segmentation and checksums like the kernel’s', () => {
+// The same bytes with the same virtio-net header pass through the kernel and through the firmware.
+// Both must produce the frames of the reference.
+describe('segmentation and checksums equal the kernel’s', () => {
   let taps: TapPair;
   let wire: FirmwareWire;
 

@@ -14,8 +14,8 @@ const PARTIES: readonly Party[] = FORMATS.flatMap((format) => [
   { offloads: 'tso6', isMergeable: false, format },
 ]);
 
-// The same through sockets, negotiation and a processor: a sample of the matrix.
-describe('unlike guests on a whole NIC', () => {
+// A sample of the matrix through sockets, negotiation and a processor.
+describe('guests with different offloads on a whole NIC', () => {
   let lab: TestNic;
   const guests: MockGuest[] = [];
   const arrivals: Arrival[][] = PARTIES.map(() => []);

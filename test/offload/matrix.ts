@@ -1,4 +1,4 @@
-// The matrix: senders, receivers and packets. It is generated, so that no pair is forgotten.
+// The matrix of senders, receivers and packets. It is generated so that no pair is forgotten.
 
 import {
   NET_HEADER_GSO_ECN,
@@ -51,7 +51,7 @@ export function featuresOf({ offloads, isMergeable, format }: Party): number[] {
   ];
 }
 
-/** As drivers do: mergeable buffers are small, others as large as the largest frame. */
+/** Buffers as drivers post them: small if mergeable, otherwise as large as the largest frame. */
 export function guestOptions(party: Party): GuestOptions {
   const takesSuper = party.offloads !== 'off' && party.offloads !== 'checksum';
   const common = { features: featuresOf(party), memory: { gapBytesMax: 200 } };

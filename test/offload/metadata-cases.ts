@@ -58,7 +58,7 @@ function lie(reason: Lie['reason'], name: string, make: Lie['make']): Lie {
   return { name, reason, make };
 }
 
-/** Wrong only in the virtio-net header. */
+/** Invalid only in the virtio-net header. */
 function headerLie(name: string, header: Partial<NetHeader>, partly: Partly = {}): Lie {
   return lie('segmentation', name, (addresses) => withHeader(tso(addresses, partly), header));
 }
@@ -69,7 +69,7 @@ function checksumLie(name: string, header: Partial<NetHeader>, payloadLength = 1
   );
 }
 
-/** Wrong in the frame's own headers. */
+/** Invalid in the frame's own headers. */
 function frameLie(
   name: string,
   act: (frame: Uint8Array, made: Packet) => void,
@@ -183,7 +183,7 @@ export const LIES: readonly Lie[] = [
   ...TRUNCATIONS,
 ];
 
-/** Strange but valid: each must arrive like an ordinary frame. */
+/** Unusual but valid: each must arrive like an ordinary frame. */
 export const ODDITIES: readonly { name: string; make: Lie['make'] }[] = [
   { name: 'hdr_len 0, since it is a hint', make: (to) => withHeader(tso(to), { headerLength: 0 }) },
   { name: 'hdr_len 1', make: (to) => withHeader(tso(to), { headerLength: 1 }) },

@@ -21,7 +21,7 @@ const SCATTERED = {
   memory: { sparse: true, regions: [{ guestAddress: 0, sizeBytes: 2 ** 34 }] },
 };
 
-// A super-frame that is partly delivered waits for a window: what can go wrong meanwhile.
+// A partly delivered super-frame waits for a window. What can go wrong in the meantime?
 describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (format) => {
   let wire: OffloadWire;
   let isRewriting = false;
@@ -41,7 +41,7 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
     wire.close();
   });
 
-  /** Runs to the end; at each miss, the sender may rewrite what it has sent. Returns the misses. */
+  /** Runs until idle. At each miss, the sender may rewrite its frame. Returns the misses. */
   function run(made: Packet, atMiss: (misses: number) => void = () => {}): number {
     const { host } = wire;
     let misses = 0;
@@ -66,7 +66,7 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
 
   let area: { address: number; offset: number };
 
-  /** Sends a packet as one piece from a known place. */
+  /** Sends a packet as one piece from a known address. */
   function sendInPlace(made: Packet): void {
     const { memory, pairs } = wire.guest(0);
     const header = netHeaderBytes(made.header);
@@ -82,7 +82,7 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
   it.each([
     ['', () => {}],
     [', even if the firmware loses its variables', () => wire.host.restart()],
-  ])('delivers every case as without misses, fragments with one identification%s', (_, atMiss) => {
+  ])('delivers every case as without misses, with one ID for all fragments%s', (_, atMiss) => {
     let misses = 0;
     for (const { name, make } of CASES) {
       for (const to of [wire.mac(1), BROADCAST]) {
@@ -101,7 +101,7 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
     wire.run();
   });
 
-  it('is not affected by a sender that rewrites its headers meanwhile', () => {
+  it('is not affected by a sender that rewrites its headers in the meantime', () => {
     isRewriting = true;
     let rewritten = 0;
     for (let round = 0; round < 4; round++) {
@@ -145,7 +145,7 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
     const pair = { version: 4, transport: 'tcp', payloadLength: 20_000 } as const;
     const made = superPacket({ ...pair, to: BROADCAST, from: wire.mac(0) }, 1000);
     sendInPlace(made);
-    // As when its guest stops its queues: the decision is made, and half of the frame is delivered.
+    // As if its guest stopped its queues: the frame is classified, and half of it is delivered.
     run(made, (misses) => {
       if (misses === 6) wire.host.setReceiveQueues(1, []);
     });
@@ -168,7 +168,7 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
     sendInPlace(made);
     const misses = run(made, (count) => {
       if (count > 10 * DELIVERY_MISSES_MAX) throw new Error('it never ends');
-      // Far outside its memory, and always at a new place.
+      // Far outside the guest's memory, and each time at another address.
       for (let at = 0; at < descriptors.length; at += DESCRIPTOR_SIZE) {
         memory.view.setBigUint64(descriptors.offset + at, (1n << 40n) + BigInt(count << 22), true);
       }

@@ -91,12 +91,12 @@ describe.each(FORMATS)('a guest that has negotiated an MTU (5.1.4.1), packed: %s
     start(1280);
     const shape = { to: wire.mac(1), from: wire.mac(0), version: 6, transport: 'udp' } as const;
     const whole = { ...shape, payloadLength: 8000 };
-    const fitting = 1280 - 40 - 8; // IPv6, and the header of a fragment
+    const fitting = 1280 - 40 - 8; // the IPv6 header and the fragment header
     expect(arrived(1, datagramToFragment(whole, fitting))).toEqual(ALL);
     expect(arrived(1, datagramToFragment(whole, fitting + 8))).toEqual(NONE);
   });
 
-  it('does not prevent others from getting a long broadcast frame', () => {
+  it('does not keep a long broadcast frame from others', () => {
     start();
     wire.send(0, plainFrame({ to: BROADCAST, from: wire.mac(0) }, MTU + ETHERNET + 1));
     wire.run();

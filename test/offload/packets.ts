@@ -1,5 +1,5 @@
-// Packets for the offload tests: all combinations of headers, with an incomplete checksum and the
-// virtio-net header that says so.
+// Packets for the offload tests: all combinations of headers, with an incomplete checksum and a
+// matching virtio-net header.
 
 import { FRAME_SIZE_MIN } from '../../layout/limits.ts';
 import {
@@ -25,7 +25,7 @@ interface Tag {
 
 interface Extension {
   type: number;
-  /** Without its first two bytes; 6 more than a multiple of 8. */
+  /** Without the header's first two bytes: 6 more than a multiple of 8. */
   body: Uint8Array;
 }
 
@@ -37,7 +37,7 @@ export interface PacketShape {
   tags?: readonly Tag[];
   identification?: number;
   dontFragment?: boolean;
-  /** Multiples of 4 bytes. */
+  /** A multiple of 4 bytes. */
   ipOptions?: Uint8Array;
   extensions?: readonly Extension[];
   tcpOptions?: Uint8Array;
@@ -130,7 +130,7 @@ export function packet(shape: PacketShape): Packet {
   return { frame, l3, l4, payload: l4 + transport.length, header };
 }
 
-/** The same, to be segmented too. */
+/** Such a packet that is also to be segmented. */
 export function superPacket(shape: PacketShape, gsoSize: number): Packet {
   const whole = packet(shape);
   const tcp = shape.version === 4 ? NET_HEADER_GSO_TCPV4 : NET_HEADER_GSO_TCPV6;
@@ -138,7 +138,7 @@ export function superPacket(shape: PacketShape, gsoSize: number): Packet {
   return { ...whole, header: { ...whole.header, gsoType, gsoSize } };
 }
 
-/** A datagram to fragment. */
+/** A datagram that is to be fragmented (UFO). */
 export function datagramToFragment(shape: PacketShape, gsoSize: number): Packet {
   const whole = superPacket({ ...shape, transport: 'udp' }, gsoSize);
   return { ...whole, header: { ...whole.header, gsoType: NET_HEADER_GSO_UDP } };

@@ -29,7 +29,7 @@ const SEED = seedFromEnvironment(4);
 
 const extension = fc.record({
   type: fc.constantFrom(EXTENSION.hopByHop, EXTENSION.destination, EXTENSION.routing),
-  // No segments left: the destination is the one in the IP header.
+  // Has no segments left, so the destination is the one in the IP header.
   body: fc.constantFrom(6, 14, 22).map((length) => new Uint8Array(length)),
 });
 const words = (limit: number) =>
@@ -57,7 +57,7 @@ const shape: fc.Arbitrary<PacketShape> = fc.record({
 
 type Kind = 'checksum' | 'segments' | 'fragments';
 
-/** Any packet, cut anywhere. At most 64 segments, so that every ring has room. */
+/** Any packet, split anywhere. At most 64 segments, so that every ring has room. */
 const shot = fc
   .record({
     shape,
@@ -101,7 +101,7 @@ describe.each(FORMATS)('segmentation of random packets, in %s rings', (format) =
   });
   afterAll(() => wire.close());
 
-  /** Sends header and frame as one chain, cut at `cuts`, with canaries in the gaps. */
+  /** Sends header and frame as one chain, split at `cuts`, with canaries in the gaps. */
   function send(made: Packet, cuts: readonly number[]): void {
     const { memory, pairs } = wire.guest(0);
     const whole = Buffer.concat([netHeaderBytes(made.header), made.frame]);
@@ -121,7 +121,7 @@ describe.each(FORMATS)('segmentation of random packets, in %s rings', (format) =
     transmit.ring.publish();
   }
 
-  it('gives all receivers what the reference does, and the parts make the whole', () => {
+  it('equals the reference for all receivers, and the parts make up the whole', () => {
     fc.assert(
       fc.property(shot, ({ made, cuts }) => {
         send(made, cuts);
@@ -156,7 +156,7 @@ describe.each(FORMATS)('segmentation of random packets, in %s rings', (format) =
     for (const [index, frame] of parts.entries()) {
       const { l4, protocol } = findHeaders(frame);
       const field = view(frame).getUint16(l4 + (protocol === 6 ? 16 : 6));
-      // 0 and 0xffff are the same number to a receiver.
+      // To a receiver, 0 and 0xffff are the same number.
       expect(field % 0xffff).toBe(transportChecksum(frame) % 0xffff);
       if (protocol !== 6) continue;
       expect(view(frame).getUint32(l4 + 4)).toBe(sequence);
@@ -168,7 +168,7 @@ describe.each(FORMATS)('segmentation of random packets, in %s rings', (format) =
     const extra = (made.frame[made.l3] as number) >> 4 === 6 ? 8 : 0;
     const parts = arrivals.map(({ frame }) => frame.subarray(made.l4 + extra));
     const whole = Buffer.concat(parts);
-    // Everything except the checksum, which is in the first fragment.
+    // Compares everything except the checksum, which is in the first fragment.
     whole.copyWithin(6, 8);
     const sent = Buffer.from(made.frame.subarray(made.l4));
     sent.copyWithin(6, 8);

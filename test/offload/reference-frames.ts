@@ -3,7 +3,8 @@ import type { Packet } from './packets.ts';
 import { completeChecksum, fragmentIdOf, segment } from './reference.ts';
 
 /**
- * What a receiver gets that accepts only complete frames. `received` has the IDs of IPv6 fragments.
+ * The frames for a receiver that accepts only complete ones. `received` provides the IDs of IPv6
+ * fragments.
  */
 export function finishedFrames(
   made: Packet,

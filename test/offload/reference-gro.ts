@@ -47,7 +47,7 @@ function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
 }
 
-/** null: of an unknown flow; 'other': certainly not TCP. */
+/** null: the flow is unknown; 'other': the packet is certainly not TCP. */
 function parse(made: Packet): Segment | 'other' | null {
   const { frame, header } = made;
   const at = view(frame);
@@ -94,7 +94,7 @@ function isHeaderIntact(frame: Uint8Array, version: number, l3: number): boolean
   return (~onesSum([header]) & 0xffff) === view(frame).getUint16(l3 + 10);
 }
 
-/** CHECKSUM_PARTIAL: the field has the sum of the pseudo-header. */
+/** Like CHECKSUM_PARTIAL: the field has the sum of the pseudo-header. */
 function isRightlyUndone({ frame, header }: Packet, l3: number, l4: number): boolean {
   if (header.checksumStart !== l4 || header.checksumOffset !== 16) return false;
   const sum = onesSum([pseudoSum(frame.subarray(l3, l4), TCP, frame.length - l4)]);
@@ -107,7 +107,7 @@ function mayBegin(one: Segment, isEcnTaken: boolean): boolean {
   return one.isPlain && (one.flags & (FIN | SYN | RST | PSH | URG)) === 0 && one.length >= 8;
 }
 
-/** What must be equal in all: all but lengths, checksums, IDs, sequence and some flags. */
+/** The part that all must share: all but lengths, checksums, IDs, sequence and some flags. */
 function commonPart({ frame, l3, l4, payload, version }: Segment): string {
   const headers = frame.slice(0, payload);
   const lengths = version === 4 ? [l3 + 2, l3 + 3] : [l3 + 4, l3 + 5];
@@ -119,7 +119,7 @@ function commonPart({ frame, l3, l4, payload, version }: Segment): string {
   return hex(headers);
 }
 
-/** The step of the identification to the next packet; null if it does not continue. */
+/** The step of the identification to the next packet; null if the packet does not continue. */
 function nextStep(held: Held, next: Segment): number | null {
   if (next.version === 6) return 0;
   const first = held.last[0] as Segment;
@@ -139,7 +139,7 @@ function goesOn(held: Held, next: Segment): boolean {
   return nextStep(held, next) !== null && first.isIntact && next.isIntact;
 }
 
-/** Which packets of a burst become one frame each, in the order of delivery. */
+/** The groups of packets in a burst that each become one frame, in the order of delivery. */
 export function groupsOf(burst: readonly Packet[], isEcnTaken = true): number[][] {
   const groups: number[][] = [];
   let open: Held[] = [];

@@ -9,7 +9,7 @@ import { findHeaders, segment, transportChecksum } from './reference.ts';
 
 const ADDRESSES = { to: '02:00:00:00:00:02', from: '02:00:00:00:00:01' };
 
-// The reference itself is checked with data from other sources.
+// Checks the reference itself against data from other sources.
 describe('the reference', () => {
   it('computes the sum of the example in RFC 1071', () => {
     expect(onesSum([Uint8Array.from([0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7])])).toBe(
@@ -35,7 +35,7 @@ describe('the reference', () => {
     expect(onesSum([pseudo, frame.subarray(34)])).toBe(0xffff);
   });
 
-  it('cuts 3000 bytes of TCP into the segments of RFC 9293', () => {
+  it('divides 3000 bytes of TCP into the segments of RFC 9293', () => {
     const made = superPacket(
       { ...ADDRESSES, version: 4, transport: 'tcp', payloadLength: 3000, sequence: 0xfffffc00 },
       1460,

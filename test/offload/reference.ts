@@ -53,7 +53,7 @@ export function findHeaders(frame: Uint8Array): Headers {
   return { version, l3, l4, payload: l4 + size, protocol };
 }
 
-/** A frame of which only the checksum is incomplete. */
+/** Completes a frame in which only the checksum is incomplete. */
 export function completeChecksum(frame: Uint8Array, start: number, offset: number): Uint8Array {
   const whole = frame.slice();
   const checksum = ~onesSum([frame.subarray(start)]) & 0xffff;
@@ -106,7 +106,7 @@ function setTcpFields(
   made[l4 + 13] = flags;
 }
 
-/** Sets the lengths of the IP header; for IPv4 also checksum and ID (plus `further`). */
+/** Sets the lengths in the IP header, and for IPv4 also the checksum and the ID plus `further`. */
 function setNetworkLength(made: Uint8Array, headers: Headers, further: number): void {
   const { version, l3, l4 } = headers;
   if (version === 6) {

@@ -23,7 +23,7 @@ const STEPS = Array.from({ length: FRAMES }, () => ({
 }));
 
 // A real double fetch: this thread rewrites virtio-net headers and frames while the processor's
-// thread parses and segments them. Receivers check canaries; a stray access would end the
+// thread parses and segments them. Receivers check canaries, and a stray access would kill the
 // processor.
 describe('a guest that rewrites what it has sent', () => {
   let lab: TestNic;
@@ -69,7 +69,7 @@ describe('a guest that rewrites what it has sent', () => {
       ring.publish();
       attacker.kick(1);
       // Every other round restores each byte, so that even a slow processor, which sees many
-      // rewrites, finds some frames that are worth segmenting.
+      // rewrites, finds some frames that can be segmented.
       const isRestored = round % 2 === 1;
       for (let i = 0; i < REWRITES && ring.usedIndex !== ring.availIndex; i++) {
         const at = area.offset + random.below(FRAMES) * SPAN + random.below(100);

@@ -1,5 +1,4 @@
-// Bursts of TCP for the tests of GRO: flows that continue in order, and whatever may come in
-// between.
+// Bursts of TCP for the tests of GRO: flows in order, and anything that may occur in between.
 import fc from 'fast-check';
 import { onesSum } from './internet-checksum.ts';
 import {
@@ -36,7 +35,7 @@ type Change = (typeof CHANGES)[number];
 
 export interface Step {
   flow: number;
-  /** Share of its flow's size. */
+  /** Payload as a share of the flow's segment size. */
   share: number;
   change: Change;
 }

@@ -89,7 +89,7 @@ describe('a super-frame in a tunnel', () => {
     expect(difference(frames, segmentsInTunnel(VXLAN, ends, inner))).toBe('');
   });
 
-  it('counts with the length of its segments, with all headers, for a guest with an MTU', () => {
+  it('is measured by its segments with all headers, for a guest with an MTU', () => {
     const length = 20 + 8 + 8 + 14 + 40 + 1350;
     for (const [mtu, isTaken] of [
       [length, true],
@@ -141,7 +141,7 @@ describe('a super-frame in a tunnel', () => {
     new DataView(frame.buffer).setUint16(at, value);
   }
 
-  it('harms nobody with random errors in its headers', () => {
+  it('does no harm with random errors in its headers', () => {
     const ends = start();
     const random = new Random(25);
     for (let i = 0; i < MUTATIONS; i++) {

@@ -1,5 +1,5 @@
-// Packets in tunnels, built from the RFCs, and what becomes of super-frames among them: each
-// segment of the inner frame, encapsulated as it would have been alone.
+// Packets in tunnels, built from the RFCs, and the segments of super-frames among them: each
+// segment of the inner frame, encapsulated as if sent alone.
 
 import { macBytes } from '../../src/testing/frames.ts';
 import { onesSum, pseudoSum } from './internet-checksum.ts';
@@ -17,7 +17,7 @@ export interface Tunnel {
   title: string;
   outer: 4 | 6;
   kind: 'vxlan' | 'geneve' | 'gre' | 'gretap' | 'ip';
-  /** Of UDP or of GRE. */
+  /** In the UDP or GRE header. */
   hasChecksum?: boolean;
   hasKey?: boolean;
   isTagged?: boolean;
@@ -35,7 +35,7 @@ function checksumOf(...parts: readonly Uint8Array[]): number {
   return ~onesSum(parts.map((part) => part)) & 0xffff;
 }
 
-/** The outer IP header. `further`: what is added to the identification. */
+/** The outer IP header. `further` is added to the identification. */
 function outerIp(tunnel: Tunnel, protocol: number, length: number, further: number): Uint8Array {
   if (tunnel.outer === 6) {
     const addresses = Buffer.from(`${'fd'.repeat(16)}${'fc'.repeat(16)}`, 'hex');
@@ -99,7 +99,7 @@ function encapsulate(
   return { frame: join(ethernet, ip, body), innerAt };
 }
 
-/** A super-frame in a tunnel, as Linux hands it to a packet socket. */
+/** A super-frame in a tunnel, as Linux passes it to a packet socket. */
 export function inTunnel(tunnel: Tunnel, ends: readonly [string, string], inner: Packet): Packet {
   const { frame, innerAt } = encapsulate(tunnel, ends, inner.frame, 0);
   return {
@@ -115,7 +115,7 @@ export function inTunnel(tunnel: Tunnel, ends: readonly [string, string], inner:
   };
 }
 
-/** The frames that it becomes. */
+/** The frames into which it is segmented. */
 export function segmentsInTunnel(
   tunnel: Tunnel,
   ends: readonly [string, string],
