@@ -1,10 +1,10 @@
-/** Frames that arrived at the far end of a wire, and who waits for them. */
+/** Frames that have arrived at the far end of a wire, and the caller that waits for them. */
 export class Arrivals {
   readonly frames: Uint8Array[] = [];
   #count = 0;
   #resolve: (() => void) | null = null;
 
-  /** To be called after frames were added. */
+  /** To be called after frames have been added. */
   tell(): void {
     if (this.frames.length < this.#count) return;
     this.#resolve?.();

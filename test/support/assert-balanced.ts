@@ -3,7 +3,7 @@ import { countersOf, type Direction } from '../../src/state/counter-table.ts';
 import { DROP_REASONS, type Drops } from '../../src/state/drop-reasons.ts';
 import { waitUntil } from './wait-until.ts';
 
-/** Begins what is said of the NIC as a whole. */
+/** Prefix of problems of the NIC as a whole. */
 const WHOLE = 'NIC:';
 
 function sum(drops: Record<string, number>): number {
@@ -42,8 +42,8 @@ function foreignDrops(port: string, direction: Direction, drops: Drops): string[
 }
 
 /**
- * Received = delivered + dropped, for every VF and for the NIC as a whole, at a moment when nothing
- * moves: for a NIC that runs in this thread.
+ * Asserts received = delivered + dropped, for every VF and for the NIC as a whole, while nothing
+ * moves. For a NIC that runs in this thread.
  */
 export function assertBalanced(stats: NicStats): void {
   const problems = imbalances(stats);
@@ -52,16 +52,17 @@ export function assertBalanced(stats: NicStats): void {
 
 /**
  * The same for a NIC whose processors run in their own threads. Its counters are read one after
- * the other, so a frame that passes in the meantime (the kernel's last ACK, a guest's question for
- * an address) makes them differ. A frame that was lost or counted twice makes them differ for ever.
+ * the other, so a frame that passes in the meantime (the kernel's last ACK, a guest's address
+ * resolution) makes them differ. A frame that was lost or counted twice makes them differ for
+ * ever.
  */
 export function untilBalanced(nic: HasStats): Promise<void> {
   return untilNone(() => imbalances(nic.stats()));
 }
 
 /**
- * The same where a port has been removed. It took its counters along, so only those of each port
- * that is left agree, not their sums.
+ * The same after a port has been removed. Its counters went with it, so the counters of each
+ * remaining port agree, but not their sums.
  */
 export function untilPortsBalanced(nic: HasStats): Promise<void> {
   return untilNone(() => imbalances(nic.stats()).filter((problem) => !problem.startsWith(WHOLE)));

@@ -1,4 +1,4 @@
-// The `heddle` command as its users run it, as a process. Node 20 cannot run TypeScript, so this is
+// The `heddle` command in a process, as its users run it. Node 20 cannot run TypeScript, so this is
 // the built command: run `npm run build` first.
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
@@ -53,7 +53,7 @@ export class RunningCommand {
     });
   }
 
-  /** Waits until stdout matches. Throws if the command ends before, or takes too long. */
+  /** Waits until stdout matches. Throws if the command ends first or takes too long. */
   async said(pattern: RegExp): Promise<void> {
     const state = (): object => ({ pattern: `${pattern}`, out: this.stdout, err: this.stderr });
     const saying = new Promise<void>((resolve) => {

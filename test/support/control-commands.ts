@@ -5,7 +5,7 @@ import * as virtio from '../../layout/virtio.ts';
 export const OK = virtio.CONTROL_OK;
 export const ERROR = virtio.CONTROL_ERROR;
 
-/** Features that a driver accepts to use all of a control queue. */
+/** Features that a driver accepts to use every command of a control queue. */
 export const CONTROL_FEATURES: readonly number[] = [
   virtio.VIRTIO_NET_F_CTRL_VQ,
   virtio.VIRTIO_NET_F_CTRL_RX,

@@ -12,7 +12,7 @@ export interface ExchangeOptions {
   buffersPerFrame?: number;
 }
 
-/** Numbered frames of one flow; the seed gives their lengths and contents. */
+/** Numbered frames of one flow. The seed determines their lengths and contents. */
 export function flowFrames(to: string, from: string, options: ExchangeOptions): Uint8Array[] {
   const { count, lengthMin = 60, lengthMax = 1514, seed = 1 } = options;
   const random = new Random(seed);
@@ -23,8 +23,8 @@ export function flowFrames(to: string, from: string, options: ExchangeOptions): 
 }
 
 /**
- * Sends frames from one guest to another, never more at once than the receiver has buffers for, and
- * checks that each arrives intact and in order.
+ * Sends frames from one guest to another, never more in flight than the receiver has buffers for,
+ * and checks that each arrives intact and in order.
  */
 export async function exchange(
   lab: TestNic,

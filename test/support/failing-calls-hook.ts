@@ -11,7 +11,7 @@ import {
 
 type Libc = typeof import('../../src/os/libc.ts');
 
-/** That of the processor: the product's own, and not what tests were compiled with. */
+/** The libc module that the processor loads: that of the product, not the copy built for tests. */
 const LIBC = new URL('../../../dist/src/os/libc.js', import.meta.url);
 
 const shared = isMainThread ? undefined : getEnvironmentData(FAILING_CALLS_KEY);

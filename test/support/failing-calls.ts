@@ -9,8 +9,8 @@ import {
 const HOOK = new URL('../../build/test/support/failing-calls-hook.js', import.meta.url);
 
 /**
- * Makes system calls fail in the threads of processors: see failing-calls-hook.ts. Made before the
- * NIC starts, since each processor loads the hook with its thread.
+ * Makes system calls fail in the threads of processors (failing-calls-hook.ts). Create it before
+ * the NIC starts, because each processor's thread loads the hook at its start.
  */
 export class FailingCalls {
   readonly #record = new Int32Array(new SharedArrayBuffer(FAILING.SIZE * 4));
@@ -21,14 +21,14 @@ export class FailingCalls {
     process.env.NODE_OPTIONS = `${this.#options ?? ''} --import ${HOOK.href}`;
   }
 
-  /** From now on, the call of that number fails, counted from 1 over all threads. */
+  /** From now on, call `number` of this kind fails, counted from 1 over all threads. */
   arm(name: FailingCall, number: number): void {
     Atomics.store(this.#record, FAILING.COUNT, 0);
     Atomics.store(this.#record, FAILING.NUMBER, number);
     Atomics.store(this.#record, FAILING.CALL, FAILING_CALLS.indexOf(name) + 1);
   }
 
-  /** How many there were. */
+  /** Returns how many such calls there were. */
   disarm(): number {
     Atomics.store(this.#record, FAILING.CALL, 0);
     return Atomics.load(this.#record, FAILING.COUNT);

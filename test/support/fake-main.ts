@@ -2,9 +2,9 @@ import { run } from '../../src/cli/program.ts';
 import type { NicConfigInput } from '../../src/config/types.ts';
 import { FakeNic } from './fake-nic.ts';
 
-// The command with a NIC that moves no frames. SIGUSR2 makes it report two events. Environment:
-// FAKE_WAITS delays the start until SIGHUP, FAKE_HANGS makes the NIC never close, and FAKE_FAILS
-// throws two uncaught errors before the events.
+// The command with a NIC that moves no frames. SIGUSR2 makes it report two events. Environment
+// variables: FAKE_WAITS delays the start until SIGHUP, FAKE_HANGS keeps the NIC from ever closing,
+// and FAKE_FAILS throws two uncaught errors before the events.
 
 async function createNic(config: NicConfigInput): Promise<FakeNic> {
   if (process.env.FAKE_WAITS) await waitForHangUp();

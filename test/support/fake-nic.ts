@@ -1,4 +1,4 @@
-// A NIC that has the interface of a real one but moves no frames, to test the API and the CLI.
+// A NIC with the interface of a real one that moves no frames, to test the API and the CLI.
 
 import { EventEmitter } from 'node:events';
 import { applyActions } from '../../src/config/apply-actions.ts';
@@ -248,7 +248,7 @@ export class FakeNic implements Nic {
     this.#events.off(event, listener);
   }
 
-  /** Reports an event, as a guest would cause it. */
+  /** Reports an event, as if a guest had caused it. */
   emit<Name extends NicEventName>(event: Name, detail: NicEvents[Name]): void {
     this.#events.emit(event, detail);
   }

@@ -5,15 +5,15 @@ export interface FakePasst {
   version?: string;
   /** Options that it rejects as unknown. */
   unknown?: readonly string[];
-  /** A file to which each start writes its process id and its arguments, as a line of JSON. */
+  /** A file to which each start appends its process id and its arguments, as a line of JSON. */
   journal?: string;
-  /** A listening socket, to which the data of the stream is relayed, and back. */
+  /** A listening socket, to and from which the stream is relayed. */
   relay?: string;
 }
 
 /**
- * Writes a program that behaves towards Heddle as passt does. It is a shell script, since it must
- * fail as fast as passt; only the relay is JavaScript, in a second file.
+ * Writes a program that behaves like passt towards Heddle. It is a shell script, because it must
+ * fail as fast as passt. Only the relay is JavaScript, in a second file.
  */
 export function writeFakePasst(file: string, behaviour: FakePasst): void {
   const { version = '', unknown = [], journal, relay } = behaviour;

@@ -13,13 +13,13 @@ import { acquirePoller, type PollerLease } from '../../src/testing/shared-poller
 import { VdeSource } from '../../src/uplinks/vde.ts';
 import { Arrivals } from './arrivals.ts';
 
-/** The other end of an uplink's wire, in the hands of a test. */
+/** The other end of an uplink's wire, controlled by a test. */
 export interface FarEnd {
-  /** What has arrived so far, oldest first. */
+  /** The frames that have arrived so far, oldest first. */
   readonly frames: Uint8Array[];
   /** Resolves when there are `count` frames. */
   arrived(count: number): Promise<void>;
-  /** False if there is no room. `header`: virtio-net's, if the wire has one and it matters. */
+  /** False if there is no room. `header`: the virtio-net header, if the wire has one. */
   send(frame: Uint8Array, header?: Uint8Array): boolean;
   /** Whether frames are read; otherwise they pile up in the kernel. */
   setReading(isReading: boolean): void;
@@ -78,7 +78,7 @@ class MessageEnd implements FarEnd {
     this.#lease.release();
   }
 
-  /** A TAP is not a socket; its descriptor does not block anyway. */
+  /** Also reads from a TAP, which is not a socket and whose descriptor does not block. */
   #readOne(): number {
     const { base } = this.#memory;
     const length = c.recv(this.fd, base, ROOM, MSG_DONTWAIT);
@@ -95,7 +95,7 @@ class MessageEnd implements FarEnd {
   }
 }
 
-/** The host's own side of an interface: what the interface receives, and sends. */
+/** A packet socket on an interface: receives what the interface receives, and sends through it. */
 export function openInterfaceEnd(name: string): FarEnd {
   const device = findNetDevice(name);
   if (device === null) throw new Error(`no interface ${name}`);
@@ -104,7 +104,7 @@ export function openInterfaceEnd(name: string): FarEnd {
   return new MessageEnd(fd, PACKET_HEADER_SIZE);
 }
 
-/** The holder of a TAP: it receives what is sent to the interface, and the other way round. */
+/** The owner of a TAP: receives what the interface sends, and the other way round. */
 export function openTapEnd(name: string): FarEnd {
   const queue = openTapQueue(name, NET_HEADER_SIZE, false);
   if (typeof queue === 'number') throw new Error(`no TAP ${name}: errno ${queue}`);
@@ -112,8 +112,8 @@ export function openTapEnd(name: string): FarEnd {
 }
 
 /**
- * A peer of QEMU's dgram: bound to `path`, sending to `peer`. QEMU's own socket is not connected. A
- * connected one receives only from `peer`.
+ * A peer in QEMU's dgram mode: bound to `path`, sending to `peer`. QEMU does not connect its
+ * socket. A connected one receives only from `peer`.
  */
 export function openDgramEnd(path: string, peer: string, { isConnected = false } = {}): FarEnd {
   // Renamed into place, so that a sender always finds this socket or the previous one.
@@ -135,20 +135,20 @@ export function openDgramEnd(path: string, peer: string, { isConnected = false }
     close: () => {
       receiver.close();
       if (sender !== receiver) sender.close();
-      // By now another socket may be at this path.
+      // Another socket may be at this path now.
       if (lstatSync(path, { throwIfNoEntry: false })?.ino === ino) rmSync(path);
     },
   };
 }
 
-/** A frame as it is in a stream. */
+/** A frame as it appears in a stream. */
 export function withLength(frame: Uint8Array): Uint8Array {
   const prefix = Buffer.alloc(4);
   prefix.writeUInt32BE(frame.length);
   return Buffer.concat([prefix, frame]);
 }
 
-/** A peer of QEMU's stream: each frame follows its length. */
+/** A peer in QEMU's stream mode: each frame is preceded by its length. */
 export class StreamEnd implements FarEnd {
   readonly #arrivals = new Arrivals();
   readonly #path: string;
@@ -185,7 +185,7 @@ export class StreamEnd implements FarEnd {
     return this.sendBytes(withLength(frame));
   }
 
-  /** Any part of the stream: it may split frames. It is sent as one write. */
+  /** Sends any part of the stream in one write. It may split frames. */
   sendBytes(bytes: Uint8Array): boolean {
     const socket = this.#socket;
     if (socket === null) return false;

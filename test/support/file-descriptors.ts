@@ -5,27 +5,27 @@ import { checked } from '../../src/os/system-error.ts';
 import { descriptorsIn, replaceDescriptors } from '../../src/state/saved.ts';
 
 const F_DUPFD_CLOEXEC = 1030;
-/** No descriptor that closes meanwhile has a number from here on. */
+/** Descriptors that are being closed have lower numbers than this. */
 const OTHERS_FIRST = 500;
 
 /**
- * How many descriptors this process holds: the difference shows what a test left open.
+ * Counts the descriptors that this process holds. The difference shows what a test left open.
  */
 export function openFdCount(): number {
   awaitCloses();
   return readdirSync('/proc/self/fd').filter((fd) => isHeld(`/proc/self/fd/${fd}`)).length;
 }
 
-/** Without those that are open only briefly: the listing's own and the watchdog's. */
+/** Excludes those that are open only briefly: the listing's own and the watchdog's. */
 function isHeld(path: string): boolean {
   try {
     return !readlinkSync(path).startsWith('/proc/');
   } catch {
-    return false; // closed meanwhile
+    return false; // closed in the meantime
   }
 }
 
-/** A state with duplicates of its descriptors; the originals are closed. */
+/** The state with duplicates of its descriptors. The originals are closed. */
 export function withOtherDescriptors<State>(state: State): State {
   const others = new Map(
     descriptorsIn(state).map((fd) => {

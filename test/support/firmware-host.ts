@@ -44,10 +44,10 @@ import { createRingSetup } from '../../src/virtqueue/ring-setup.ts';
 
 const FIRMWARE = new URL('../../dist/firmware/heddle.wasm', import.meta.url);
 const PAGE_SIZE = 4096;
-/** The guest of a test sets nothing through its control queue. */
+/** Guests of these tests set nothing through their control queues. */
 const SETTINGS = new ControlSettings();
 
-/** Exports of dist/firmware/heddle.wasm: those for the processor, and parts that tests call. */
+/** Exports of dist/firmware/heddle.wasm: those for the processor, and those for tests. */
 export interface Firmware extends ProcessorFirmware {
   copy(to: number, from: number, length: number): void;
   flowHash(header: number, length: number): number;
@@ -76,8 +76,8 @@ export function firmwareModule(): WebAssembly.Module {
 }
 
 /**
- * The firmware in this thread, with what a processor has: its address space, its windows, the
- * shared state. A test calls `turn` and sets the time.
+ * The firmware in this thread, with a processor's address space, windows and shared state. The test
+ * calls `turn` and sets the time.
  */
 export class FirmwareHost {
   readonly shared = new SharedState();
@@ -87,7 +87,7 @@ export class FirmwareHost {
   firmware: Firmware;
   readonly windows: Windows;
   readonly guests = new Map<number, HostedGuest>();
-  /** Rings whose guests the firmware wants called, in order. */
+  /** Rings whose guests the firmware wants interrupted, in order. */
   readonly signals: number[] = [];
   readonly faults: number[] = [];
   readonly #space = new AddressSpace(this.shared.fd);
@@ -122,7 +122,7 @@ export class FirmwareHost {
     return firmware;
   }
 
-  /** Another instance over the same memory: the variables of the firmware are lost. */
+  /** Starts a new instance over the same memory: the variables of the firmware are lost. */
   restart(): void {
     this.firmware = this.#start();
   }
@@ -201,7 +201,7 @@ export class FirmwareHost {
     }
   }
 
-  /** Guest n is function n and port n; its rings have numbers from n × CONTROL_QUEUE on. */
+  /** Guest n is function n and port n. Its rings are numbered from n × CONTROL_QUEUE. */
   ringNumber(number: number, queue: number): number {
     return number * CONTROL_QUEUE + queue;
   }
@@ -210,7 +210,7 @@ export class FirmwareHost {
     return this.#space.slotsOffset + slot * memory.SLOT_SIZE;
   }
 
-  /** One call of the firmware, and the host's work after it. Returns the flags. */
+  /** Calls the firmware once, and does the host's work after it. Returns the flags. */
   turn(whom: number = processor.INTERRUPT_ALL): number {
     const flags = this.firmware.turn(whom);
     if ((flags & processor.TURN_MISSED) !== 0) this.mapMissing();
@@ -230,14 +230,14 @@ export class FirmwareHost {
     for (let turns = 1; turns <= turnsMax; turns++) {
       const flags = this.turn();
       const isBusy = (flags & (processor.TURN_WORKED | processor.TURN_MISSED)) !== 0;
-      // After a miss, the turn continues after the ring that missed: only two idle turns mean idle.
+      // After a miss, a turn continues behind the ring that missed: only two idle turns mean idle.
       idle = isBusy ? 0 : idle + 1;
       if (idle === 2) return turns;
     }
     throw new Error(`the firmware is still busy after ${turnsMax} turns`);
   }
 
-  /** Takes turns until nothing is left to do, and until no request is remembered. */
+  /** Takes turns until nothing is left to do and no sparse ring is remembered. */
   settle(): void {
     this.run();
     for (let turns = 0; turns <= QUESTION_TURNS; turns++) this.turn();
@@ -298,7 +298,7 @@ export class FirmwareHost {
     return this.shared.ringField(this.ringNumber(number, queue), word);
   }
 
-  /** The counters in the form of the NIC's own, so that the same assertions suit both. */
+  /** The counters in the form of a NIC's, so that the same assertions work for both. */
   stats(): NicStats {
     const vfs = [...this.guests].map(([number, guest]) => this.#vfStats(number, guest));
     return { name: 'firmware', uptimeSeconds: 0, vfs, uplinks: [], processors: [] };
@@ -317,7 +317,7 @@ export class FirmwareHost {
     return guest;
   }
 
-  /** What the control plane records of a ring when its set-up is complete. */
+  /** A ring's record as the control plane writes it when the set-up is complete. */
   #ringOf(number: number, queue: number, driver: DriverQueue): Ring {
     const { features: bits, options } = this.#guest(number).queues;
     const known = options.mtu === undefined ? bits : [...bits, VIRTIO_NET_F_MTU];

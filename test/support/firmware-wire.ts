@@ -6,7 +6,7 @@ import { assertBalanced } from './assert-balanced.ts';
 import { FirmwareHost, type HostOptions } from './firmware-host.ts';
 
 /**
- * Some guests on one firmware, without sockets and threads: VF n has the address `macOf(n + 1)`.
+ * Several guests on one firmware, without sockets or threads. VF n has the address `macOf(n + 1)`.
  */
 export class FirmwareWire {
   readonly host: FirmwareHost;
@@ -56,7 +56,7 @@ export class FirmwareWire {
     return isSent;
   }
 
-  /** The frames that a guest has received since the last call; their buffers are posted again. */
+  /** The frames that a guest has received since the last call. Their buffers are posted again. */
   received(number: number, options: { repost?: boolean } = {}): Uint8Array[] {
     const frames: Uint8Array[] = [];
     for (const { receive } of this.guest(number).pairs) {
@@ -67,7 +67,7 @@ export class FirmwareWire {
     return frames;
   }
 
-  /** Runs until idle; then every transmitted buffer must be back and every frame accounted for. */
+  /** Runs until idle. Then every transmitted buffer must be back and every frame accounted for. */
   run(): void {
     this.host.run();
     for (const { pairs } of this.guests) for (const { transmit } of pairs) transmit.reclaim();

@@ -20,7 +20,7 @@ function be16(value: number): number[] {
   return [value >> 8, value & 0xff];
 }
 
-/** The smallest packet of a flow; its payload is zeros. */
+/** The smallest packet of a flow. Its payload is zeros. */
 export function flowFrame(addresses: Addresses, flow: Flow): Uint8Array {
   const ports = [...be16(flow.sourcePort), ...be16(flow.targetPort)];
   const payload = [...ports, ...new Array(28).fill(0)];

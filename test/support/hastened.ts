@@ -1,8 +1,8 @@
 const SOON_MS = 100;
 
 /**
- * Runs `act` with timers of just `deadlineMs` due soon: for a deadline of the product that a test
- * would have to sit out. How long it is, is tested where it belongs, with a clock of the test's.
+ * Runs `act`, during which timers of exactly `deadlineMs` expire soon, so that a test need not wait
+ * for a deadline of the product. The deadline's length is tested elsewhere, with a fake clock.
  */
 export async function hastened<T>(deadlineMs: number, act: () => Promise<T>): Promise<T> {
   const { setTimeout } = globalThis;

@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { Nic } from '../../src/nic/types.ts';
 
-/** On an idle machine, a processor goes to sleep much earlier. */
+/** Much longer than a processor on an idle machine takes to go to sleep. */
 const SETTLE_MS = 300;
-/** On a busy machine, a NIC may be found active this often. */
+/** How often a NIC on a busy machine may still be found active. */
 const SETTLES_MAX = 20;
 
 /**

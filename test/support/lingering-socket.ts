@@ -9,7 +9,7 @@ const SO_LINGER = 13;
 /** Longer than any test may take. */
 const LINGER_SECONDS = 600;
 
-/** A full TCP socket with a linger time: its last close blocks until it is empty. */
+/** A full TCP socket with a linger time: the last close blocks until the socket is empty. */
 export function lingeringSocket(port: number): number {
   const { view, address } = scratch;
   view.setBigUint64(8, 0n);

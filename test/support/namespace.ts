@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import koffi from 'koffi';
 
 const CLONE_NEWNET = 0x40000000;
-/** Each network namespace has its own, and a thread sees that of its namespace. */
+/** Each network namespace has its own switch, and a thread sees the one of its namespace. */
 const IPV6_SWITCH = '/proc/sys/net/ipv6/conf/default/disable_ipv6';
 
 /** Why a test cannot have its own network namespace, or undefined. */
@@ -11,8 +11,8 @@ export const namespaceMissing: string | undefined =
   process.getuid?.() === 0 ? undefined : 'network namespaces need root';
 
 /**
- * Moves this thread, and so what it opens and starts from now on, into a new network namespace,
- * which has only a loopback interface and ends with the process.
+ * Moves this thread, and everything that it opens and starts from now on, into a new network
+ * namespace, which has only a loopback interface and ends with the process.
  */
 export function enterNamespace(): void {
   const unshare = koffi.load('libc.so.6').func('int unshare(int flags)') as (

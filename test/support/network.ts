@@ -2,16 +2,16 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-/** Bytes that a stream between two ends carries: enough for a hundred super-frames. */
+/** Bytes of a stream between two ends: enough for a hundred super-frames. */
 export const STREAM_BYTES = 8 << 20;
 const PORT = 5001;
-/** Of the stream's start; few enough for the buffer of a socket. */
+/** Datagrams with the start of the stream; few enough for the buffer of a socket. */
 export const DATAGRAM_COUNT = 80;
 export const DATAGRAM_SIZE = 1200;
-/** Datagrams per call, which the kernel segments late. */
+/** Datagrams per call, which the kernel segments late (UDP_SEGMENT). */
 export const DATAGRAMS_IN_ONE = 10;
 
-/** Pseudo-random bytes that are the same every time, so that both ends know them. */
+/** Pseudo-random bytes that are always the same, so that both ends know them. */
 const STREAM = `
   const cipher = crypto.createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16));
   const bytes = cipher.update(Buffer.alloc(${STREAM_BYTES}));
@@ -38,7 +38,7 @@ const DATAGRAM_SERVER = `
   });
   socket.bind(${PORT}, HOST, () => console.log('ready'));`;
 
-/** Node has no API for UDP_SEGMENT (udp(7)); the C library has. */
+/** Node has no API for UDP_SEGMENT (udp(7)), but the C library has. */
 const DATAGRAM_CLIENT = `
   const libc = require('koffi').load('libc.so.6');
   const fd = libc.func('int socket(int domain, int type, int protocol)')(2, 2, 0);
@@ -53,7 +53,7 @@ const DATAGRAM_CLIENT = `
   }`;
 
 /**
- * A second network stack: a network namespace that a child holds open. It ends with the child.
+ * A second network stack: a network namespace that a child process keeps open until it ends.
  */
 export class Network {
   readonly #holder: ChildProcess | null;
@@ -142,7 +142,7 @@ export class Network {
 }
 
 interface Listening {
-  /** The checksum of what arrived, available at the end. */
+  /** The checksum of the data that arrived, available at the end. */
   sum: Promise<string>;
   close(): void;
 }

@@ -11,8 +11,7 @@ import type { SharedState } from '../../src/state/shared-state.ts';
 const PART_SIZE = 0x10000;
 
 /**
- * An empty transmit ring of a VF: the messages that attach it to a processor, and that make it
- * trap.
+ * An empty transmit ring of a VF, with the messages that attach it to a processor and make it trap.
  */
 export class RingOnProcessor {
   readonly number: number;
@@ -48,7 +47,7 @@ export class RingOnProcessor {
   }
 }
 
-/** The pins of a ring whose parts are adjacent in a file of its own. */
+/** The pins of a ring whose parts are adjacent in one file. */
 function planRing(fd: number): RingPins {
   const parts = [0, 1, 2].map((part) => ({
     ...{ fd, offset: part * PART_SIZE },

@@ -24,7 +24,7 @@ import { SplitQueue } from '../../src/testing/split-queue.ts';
 const CANARY = 0x9b;
 const INDIRECT_ENTRIES_MAX = 8;
 
-/** A buffer of a chain, in the guest's memory unless it has an address. */
+/** A buffer of a chain, allocated in the guest's memory unless it has an address. */
 export interface Piece {
   length: number;
   isWritable: boolean;
@@ -38,8 +38,8 @@ interface Pending {
 }
 
 /**
- * A driver of an entropy device and its VMM in one: posts buffers, and takes them back on an
- * interrupt.
+ * A driver of an entropy device and its VMM in one. Posts buffers, and takes them back when it is
+ * interrupted.
  */
 export class RngGuest {
   readonly frontEnd: FrontEnd;
@@ -63,7 +63,7 @@ export class RngGuest {
       inOrder: features.has(VIRTIO_F_IN_ORDER),
       indirectEntriesMax: INDIRECT_ENTRIES_MAX,
     });
-    this.#broken.catch(() => undefined); // waiting callers get it
+    this.#broken.catch(() => undefined); // waiting callers get the error
   }
 
   static async connect(socket: string, { packed = false } = {}): Promise<RngGuest> {
@@ -85,7 +85,7 @@ export class RngGuest {
     await enableRing(this.frontEnd, 0, true);
   }
 
-  /** Starts the ring over, as a driver does after a reset. Chains in flight are forgotten. */
+  /** Restarts the ring, as a driver does after a reset. Chains in flight are forgotten. */
   async restart(): Promise<void> {
     await stopRing(this.frontEnd, 0);
     this.#forgetFds();
@@ -94,12 +94,12 @@ export class RngGuest {
     await this.start();
   }
 
-  /** Posts a buffer of that many bytes; resolves with those that the device has written. */
+  /** Posts a buffer of `length` bytes. Resolves with the bytes that the device has written. */
   read(length: number): Promise<Uint8Array> {
     return this.offer([{ length, isWritable: true }]);
   }
 
-  /** Posts a chain; resolves with the bytes that the device has written into it. */
+  /** Posts a chain. Resolves with the bytes that the device has written into it. */
   offer(chain: readonly Piece[], isIndirect = false): Promise<Uint8Array> {
     const spans: Span[] = [];
     for (const { length, isWritable, address } of chain) {

@@ -13,10 +13,10 @@ interface KnownRing {
   call: number;
 }
 
-/** What a processor knows from its messages. */
+/** A processor's knowledge, gained from its messages. */
 export class Knowledge {
   readonly rings = new Map<number, KnownRing>();
-  /** Messages that no processor may get. */
+  /** Messages that no processor may receive. */
   readonly violations: string[] = [];
   readonly #memory = new Map<number, string>();
   readonly #ports = new Map<number, boolean>();
@@ -64,7 +64,7 @@ export class Knowledge {
     }
   }
 
-  /** Rings that it would serve. */
+  /** Rings that the processor would serve. */
   running(): number[] {
     return [...this.rings]
       .filter(([, { state }]) => state !== RING_STOPPED)
@@ -72,7 +72,7 @@ export class Knowledge {
       .sort((a, b) => a - b);
   }
 
-  /** All of it, without translations, for comparisons: what it does not serve counts as gone. */
+  /** All of it except translations, for comparisons. Rings that are not served count as gone. */
   summary(): string[] {
     return [
       ...[...this.#memory].map(([owner, memory]) => `memory of ${owner}: ${memory}`),
@@ -111,7 +111,7 @@ export class Knowledge {
 
 interface Posted {
   message: Message;
-  /** The files that its descriptors named when it was posted. */
+  /** The files behind its descriptors when it was posted. */
   names: string;
   settle(result: boolean): void;
   fail(error: Error): void;
@@ -154,7 +154,7 @@ export class ScriptedProcessor implements ProcessorHandle {
     });
   }
 
-  /** Handles the next message; fails on it if there is an error. */
+  /** Handles the next message, or fails on it with `error`. */
   take(error: Error | null = null): void {
     const posted = this.#posted.shift();
     if (posted === undefined) return;
@@ -191,7 +191,7 @@ export class ScriptedProcessor implements ProcessorHandle {
   }
 }
 
-/** A processor does not need to know how often a front-end has named a region. */
+/** A processor does not need to know how often a front-end has added a region. */
 function placeOf({ uses: _, ...place }: MemoryRegion): object {
   return place;
 }

@@ -17,8 +17,8 @@ export interface Silence {
 }
 
 /**
- * How long rings that were ready waited for their processor, in CPU time of that processor: see
- * silence-hook.ts. Start it before the NIC, since each processor loads the hook with its thread.
+ * How long ready rings waited for their processor, in CPU time of that processor (silence-hook.ts).
+ * Start it before the NIC, because each processor's thread loads the hook at its start.
  */
 export class SilenceGauge {
   readonly #memory = new SharedArrayBuffer(SILENCE.SIZE * 8);
@@ -46,7 +46,7 @@ export class SilenceGauge {
     this.#record[EPOCH] = (this.#record[EPOCH] ?? 0) + 1;
   }
 
-  /** The longest since the start, of the processor with the longest; the longest first. */
+  /** The longest silences since the start, longest first, of the processor with the longest. */
   longest(): Silence[] {
     const ofProcessors = Array.from({ length: PROCESSOR_COUNT_MAX }, (_, processor) =>
       Array.from({ length: SILENCES_KEPT }, (_, rank): Silence => {
@@ -64,7 +64,7 @@ export class SilenceGauge {
     return this.#record[SILENCE.NOW + processor] ?? 0;
   }
 
-  /** The same when a ring was last served: the first of `rings`, or another. */
+  /** The processor's CPU time when a ring was last served: by default the first of `rings`. */
   servedAt(index = 0): number {
     return this.#record[SILENCE.SERVED + index] ?? 0;
   }

@@ -25,16 +25,17 @@ import { stoodStill } from './standstills.ts';
 // between two services of a ring that was ready.
 //
 //   turn ┤ … commands, control queues, windows … ├ turn ┤ … ├ turn ┤
-//        └─ not ready here          served here ────────────────┘      all of that counts
+//        └─ not ready here          served here ────────────────┘      all of this counts
 //
-// The moment at which the guest made a ring ready is unknown: the time counts from the last reading
-// that found it not ready. So the recorded time is never too short, and does not depend on other
-// load on the machine. Time in which the machine itself stood still is subtracted: see standstills.
+// The moment at which the guest made a ring ready is unknown, so the time counts from the last
+// reading that found it not ready. The recorded time is therefore never too short, and it does not
+// depend on other load on the machine. Time in which the machine itself stood still is subtracted
+// (standstills.ts).
 
-/** Silences shorter than this are recorded as they are, with standstills: nobody minds them. */
+/** Standstills are not subtracted from shorter silences, which are harmless anyway. */
 const NOTABLE_MICROSECONDS = 2000;
 
-/** A silence of this length is recorded before it ends. */
+/** Longer silences are recorded before they end. */
 const HOPELESS_MICROSECONDS = 50_000;
 
 interface Watched {
@@ -122,7 +123,7 @@ class SilenceHook {
       const isReady = this.#isReady(watched.ring, place);
       const wasServed = place !== watched.place;
       if (wasServed) this.#record[SILENCE.SERVED + watched.index] = cpu;
-      // A silence is recorded when it ends, or when it is too long already.
+      // A silence is recorded when it ends, or when it is already too long.
       const isDue = wasServed || (isReady && cpu - watched.cpu > HOPELESS_MICROSECONDS);
       if (isDue && !isNew && cpu - watched.cpu > longestCpu) {
         longestCpu = cpu - watched.cpu;
@@ -133,7 +134,7 @@ class SilenceHook {
       watched.cpu = cpu;
       watched.wall = wall;
     }
-    // One record for all rings: they wait for the same thing.
+    // One record for all rings, because they wait for the same thing.
     if (longestCpu <= 0) return;
     if (longestCpu > NOTABLE_MICROSECONDS) {
       const stood = stoodStill(this.#standstills, wall - longestWall, wall);
@@ -143,7 +144,7 @@ class SilenceHook {
     this.#note(longestCpu, longestWall);
   }
 
-  /** What the gauge itself has taken is no silence. */
+  /** Excludes the time that the gauge itself has used. */
   #beginAgain(since: number): void {
     const cpu = threadCpuMicroseconds();
     const wall = milliseconds();

@@ -16,7 +16,7 @@ export const SILENCES_KEPT = 3;
 
 /** Offsets in the record, an array of doubles that all threads share. */
 export const SILENCE = {
-  /** Incremented to start over: earlier silences are discarded. */
+  /** Incremented to start over: earlier silences are then discarded. */
   EPOCH: 0,
   RING_COUNT: 1,
   RINGS: 2,
@@ -27,12 +27,12 @@ export const SILENCE = {
   LONGEST: 2 + RINGS_MAX,
   /** For each processor: its CPU time in µs at its last turn. */
   NOW: 2 + RINGS_MAX + 2 * SILENCES_KEPT * PROCESSOR_COUNT_MAX,
-  /** For each ring: the same when it was last served. */
+  /** For each ring: the CPU time in µs when it was last served. */
   SERVED: 2 + RINGS_MAX + (2 * SILENCES_KEPT + 1) * PROCESSOR_COUNT_MAX,
   SIZE: 2 + 2 * RINGS_MAX + (2 * SILENCES_KEPT + 1) * PROCESSOR_COUNT_MAX,
 } as const;
 
-/** The offset of the silence of a processor that has rank `rank`. */
+/** The offset of a processor's silence with rank `rank`. */
 export function silenceOf(processor: number, rank: number): number {
   return SILENCE.LONGEST + (processor * SILENCES_KEPT + rank) * 2;
 }

@@ -1,17 +1,17 @@
-/** How many standstills are remembered for each CPU: those of some seconds. */
+/** Standstills remembered for each CPU: those of several seconds. */
 export const STANDSTILLS_KEPT = 64;
 
 const CPU_SIZE = 2 + 2 * STANDSTILLS_KEPT;
 
-/** Where the record of a CPU lies in an array of doubles that all threads share; times in ms. */
+/** Offsets of a CPU's record in an array of doubles that all threads share. Times are in ms. */
 export function standstillsOf(cpu: number) {
   const base = cpu * CPU_SIZE;
   return {
-    /** The moment up to which the CPU was watched; 0: it is not. */
+    /** The time up to which the CPU has been watched; 0: it is not watched. */
     seen: base,
-    /** How many standstills there were. */
+    /** Number of standstills so far. */
     count: base + 1,
-    /** Begin and end of the standstill with this number, as long as it is remembered. */
+    /** Begin and end of the standstill with this number, while it is remembered. */
     at: (number: number) => base + 2 + 2 * (number % STANDSTILLS_KEPT),
   };
 }

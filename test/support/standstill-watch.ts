@@ -3,11 +3,11 @@ import { readlinkSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { milliseconds, standstillsOf } from './standstill-record.ts';
 
-// A thread that belongs to one CPU, goes before all others there, and wakes every millisecond. If
-// it wakes late, its CPU stood still: on a virtual machine the host had taken it.
+// A thread that is bound to one CPU with the highest priority there and wakes every millisecond. If
+// it wakes late, its CPU stood still: on a virtual machine, the host had taken it.
 
 const PERIOD_MILLISECONDS = 1;
-/** More than a timer is ever late on a CPU that runs. */
+/** Later than a timer ever is on a CPU that runs. */
 const LATE_MILLISECONDS = 1.5;
 
 interface WatchSettings {

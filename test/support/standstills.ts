@@ -10,13 +10,13 @@ import {
 
 const WATCH = new URL('../../build/test/support/standstill-watch.js', import.meta.url);
 
-/** Longer than a CPU stands still; then the watch has ended. */
+/** Longer than a CPU ever stands still: if nothing is seen for this long, the watch has ended. */
 const SEEN_MILLISECONDS_MAX = 1000;
 
 /**
- * Watches when the CPUs of a virtual machine stand still, because the host does something else with
- * them. The kernel takes it for time of the thread that runs, and a thread that waits for the other
- * CPU, as the one that flushes its TLB does, waits for the host as well.
+ * Records when the CPUs of a virtual machine stand still because the host uses them for something
+ * else. The kernel accounts such time to the running thread. A thread that waits for another CPU,
+ * for example to flush its TLB, waits for the host as well.
  */
 export class StandstillWatch {
   readonly memory: SharedArrayBuffer;
@@ -53,7 +53,7 @@ async function startWatch(memory: SharedArrayBuffer, cpu: number): Promise<Worke
   return worker;
 }
 
-/** For how many milliseconds since `start` some CPU has stood still; times as of `milliseconds`. */
+/** Milliseconds between `start` and `end` in which some CPU stood still. */
 export function stoodStill(record: Float64Array, start: number, end: number): number {
   const spans: [number, number][] = [];
   for (let cpu = 0; cpu < cpusIn(record); cpu++) spans.push(...spansOf(record, cpu, end));

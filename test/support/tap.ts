@@ -1,5 +1,5 @@
-// Two TAP devices of the kernel, bridged, in a network namespace of their own: what is written to
-// one with a virtio-net header comes out of the other with offloads completed by the kernel.
+// Two TAP devices of the kernel, bridged, in a separate network namespace: frames written to one
+// with a virtio-net header come out of the other with offloads completed by the kernel.
 //
 //   test ─ virtio-net header + frame ─► t0 ═ bridge ═ t1 ─ completed frames ─► test
 
@@ -52,7 +52,7 @@ ethtool -K t1 tso off gso off gro off tx off >/dev/null
 ethtool -K t0 gro off >/dev/null
 ip link set br0 up`;
 
-/** Why this machine cannot do it, or an empty string. */
+/** Why this machine cannot have TAPs, or an empty string. */
 export function missingForTaps(): string {
   if (process.getuid?.() !== 0) return 'comparing with the kernel needs root';
   try {
@@ -101,7 +101,7 @@ export class TapPair {
   readonly #out: number;
   readonly #buffer = new Uint8Array(FRAME_BYTES_MAX);
 
-  /** `headerSize`: bytes of the virtio-net header before what is sent. */
+  /** `headerSize`: bytes of the virtio-net header before each frame that is sent. */
   constructor(headerSize: number) {
     [this.#in, this.#out] = inNewNamespace(() => {
       const fds = [openTap('t0', IFF_VNET_HDR), openTap('t1', 0)] as const;

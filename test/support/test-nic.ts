@@ -15,7 +15,7 @@ import { withOtherDescriptors } from './file-descriptors.ts';
 export interface TestNicOptions {
   processors?: number;
   vfs?: number;
-  /** What all VFs have in common, besides name, socket and MAC. */
+  /** Settings of all VFs, besides name, socket and MAC. */
   vf?: Partial<VfConfigInput>;
   /** Entropy devices: `rng0`, `rng1` … */
   rngs?: number;
@@ -24,8 +24,8 @@ export interface TestNicOptions {
 let isWatchdogKept = false;
 
 /**
- * Lets the watchdog watch a thread that never starts. The watchdog's own thread then lives as long
- * as the test file; otherwise each NIC would start and end one.
+ * Lets the watchdog watch a thread that never starts, so that the watchdog's thread lives as long
+ * as the test file. Otherwise each NIC would start and end one.
  */
 function keepWatchdog(): void {
   if (!isWatchdogKept) watchProcessor({ name: 'nobody' });
@@ -33,7 +33,8 @@ function keepWatchdog(): void {
 }
 
 /**
- * A whole NIC with sockets in its own directory: VF n is `vf<n>` with the address `macOf(n + 1)`.
+ * A whole NIC with its sockets in a temporary directory. VF n is `vf<n>` with the address
+ * `macOf(n + 1)`.
  */
 export class TestNic {
   readonly directory: string;
@@ -71,7 +72,7 @@ export class TestNic {
 
   /**
    * Replaces this NIC by another one that is made from its state, by default with other descriptors
-   * of the same files, as another process would have them.
+   * of the same files, as in another process.
    */
   async succeed({ isSameProcess = false } = {}): Promise<void> {
     const state = await this.#nic.handOver();
@@ -99,7 +100,7 @@ export class TestNic {
     return guest;
   }
 
-  /** Connects a guest that lost its connection. */
+  /** Connects a guest that has lost its connection. */
   async adopt(number: number, orphan: Orphan): Promise<MockGuest> {
     const guest = await MockGuest.adopt(this.socket(number), orphan);
     this.#guests.push(guest);
@@ -132,7 +133,7 @@ export class TestNic {
     return stats;
   }
 
-  /** Ends the connection of a VF, for a guest that did not finish its handshake. */
+  /** Closes the connection of a guest that has not finished its handshake. */
   async reset(number: number): Promise<void> {
     const gone = this.next('disconnect', number);
     for (const frontEnd of this.#strangers.splice(0)) frontEnd.close();
@@ -161,14 +162,14 @@ export class TestNic {
     return untilBalanced(this.nic);
   }
 
-  /** Services every guest's rings once more; throws if a check failed there. */
+  /** Services every guest's rings once more. Throws if a check fails there. */
   checkGuests(): void {
     for (const guest of this.#guests) if (!guest.frontEnd.isClosed) guest.poll();
   }
 
   /**
-   * The end of a test: every guest and every counter is checked once more. Whatever they say, the
-   * NIC is closed: it would take part in the next test, by the names of its interfaces.
+   * Ends a test: checks every guest and every counter once more. The NIC is closed in any case,
+   * since it would otherwise interfere with the next test through the names of its interfaces.
    */
   async finish({ isPortGone = false } = {}): Promise<void> {
     try {

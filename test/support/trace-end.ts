@@ -3,7 +3,7 @@ import { Arrivals } from './arrivals.ts';
 import type { FarEnd } from './far-end.ts';
 
 const ENHANCED_PACKET = 6;
-/** Type and length. */
+/** Block type and length. */
 const BLOCK_HEADER_SIZE = 8;
 const HEADER_SIZE = 28;
 const TRAILER_SIZE = 16;
@@ -11,7 +11,7 @@ const OUTBOUND = 2;
 const LOOK_MILLISECONDS = 1;
 
 /**
- * What an uplink without a network sends, from the trace that the NIC writes. Nothing can be sent
+ * The frames that an uplink without a network sends, read from the NIC's trace. Nothing can be sent
  * to it.
  */
 export class TraceEnd implements FarEnd {
@@ -45,7 +45,7 @@ export class TraceEnd implements FarEnd {
   }
 
   /**
-   * A block is written with one call, but across a page boundary the file grows in between: an
+   * Each block is written with one call, but at a page boundary the file grows in two steps. An
    * incomplete block is read the next time.
    */
   #read(): void {

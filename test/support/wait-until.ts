@@ -4,8 +4,8 @@ import { isDeepStrictEqual } from 'node:util';
 const SECONDS_MAX = 40;
 
 /**
- * Waits for something that no event reports, such as a counter. Throws after some seconds, with
- * what `state` then returns.
+ * Waits for a condition that no event reports, such as a counter. Throws after some seconds, with
+ * the state at that time.
  */
 export async function waitUntil(isTrue: () => boolean, state: () => unknown): Promise<void> {
   const end = Date.now() + SECONDS_MAX * 1000;
@@ -25,7 +25,7 @@ export function untilSame(own: () => object, other: () => object): Promise<void>
   return waitUntil(isSame, () => ({ own: own(), other: other() }));
 }
 
-/** Awaits an event that must come within some seconds; else throws what `state` returns. */
+/** Awaits an event that must come within some seconds. Otherwise throws what `state` returns. */
 export async function inTime<T>(event: Promise<T>, state: () => unknown): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
