@@ -7,10 +7,10 @@ import type { ProcessorSet } from '../processor/processor-set.ts';
 import type { Kinds } from './kinds.ts';
 import type { NicState } from './types.ts';
 
-/** How a NIC is configured, and how it becomes what another configuration says. */
+/** The configuration of a NIC, and how another one is applied. */
 export class Configuration {
   readonly settings: NicState['settings'];
-  /** What the configuration file said when it was last applied. */
+  /** The configuration file as it was last applied. */
   #file: NicConfig;
   readonly #kinds: Kinds;
   readonly #processors: ProcessorSet;
@@ -26,7 +26,7 @@ export class Configuration {
     this.#processors = processors;
   }
 
-  /** A copy: whoever changes it to apply it must not change what it is compared with. */
+  /** A copy, because a caller that edits and applies it must not edit what it is compared with. */
   current(): NicConfig {
     const { vfs, uplinks, rngs } = this.#kinds;
     const lists = { vfs: vfs.configs(), uplinks: uplinks.configs(), rngs: rngs.configs() };
@@ -46,7 +46,7 @@ export class Configuration {
     return actions;
   }
 
-  /** Applies a new reading of the file, and keeps what was added since the last one. */
+  /** Applies the file as it was read again, and keeps what was added since the last time. */
   async applyFile(input: unknown): Promise<Action[]> {
     const file = completeNic(input);
     const wanted = completeNic(withAdded(file, this.#file, this.current()));
@@ -56,7 +56,7 @@ export class Configuration {
     return actions;
   }
 
-  /** `action`: on one VF or uplink; undefined if nothing is to be changed. */
+  /** Carries out an action on one VF or uplink; undefined if nothing changes. */
   async change(action: Action | undefined): Promise<void> {
     if (action !== undefined) await this.#carryOut([this.#fit(action)]);
   }

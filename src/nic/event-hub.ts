@@ -5,17 +5,17 @@ import { monotonicSeconds } from '../os/clock.ts';
 import { RateLimit, withHeldBack } from '../rate-limit.ts';
 import type { NicEventName, NicEvents, NicListener } from './types.ts';
 
-/** Bugs of ours come in swarms, too: the first few events say what there is to know. */
+/** Our own bugs may repeat rapidly, and the first few events are enough to report them. */
 const FAILURE_LIMIT = { burst: 16, seconds: 10 };
 
-/** Passes the events of a NIC to its listeners, among them the bugs of this process. */
+/** Passes the events of a NIC to its listeners, including internal errors of this process. */
 export class EventHub {
   readonly #nic: string;
   readonly #events = new EventEmitter();
   readonly #failureLimit = new RateLimit({ ...FAILURE_LIMIT, now: monotonicSeconds });
   readonly #stopListening: () => void;
 
-  /** `nic`: its name. To be closed, because it hears of all failures in this process. */
+  /** `nic`: its name. Must be closed, because it listens to all failures in this process. */
   constructor(nic: string) {
     this.#nic = nic;
     this.#stopListening = onFailure((failure) => this.#tellFailure(failure));
@@ -30,7 +30,7 @@ export class EventHub {
   }
 
   emit(...[event, detail]: EventOf<NicEvents>): void {
-    // One by one, because the listeners are not ours.
+    // One by one, because a listener is foreign code and may throw.
     for (const listener of this.#events.listeners(event)) {
       guarded(`tell a listener of "${event}"`, () => listener(detail));
     }

@@ -4,7 +4,7 @@ import { readMacTable } from '../state/mac-table.ts';
 import type { SharedState } from '../state/shared-state.ts';
 import type { FdbEntry } from './types.ts';
 
-/** What the switch knows of addresses. `ports`: the VFs and uplinks, by whose names it is told. */
+/** The addresses that the switch knows. `ports`: the VFs and uplinks, for their names. */
 export function readFdb(
   shared: SharedState,
   ports: readonly { port: number; name: string }[],
@@ -12,7 +12,7 @@ export function readFdb(
 ): FdbEntry[] {
   const names = new Map(ports.map(({ port, name }) => [port, name]));
   const entries = readMacTable(shared.view, monotonicSeconds(), macAgeSeconds);
-  // Frames for a port that is down are flooded, whatever was learned there.
+  // Addresses of a port that is down are left out: frames for them are flooded.
   return entries
     .filter(({ port }) => shared.isReceiving(port))
     .map(({ port, vlan, ...entry }) => ({

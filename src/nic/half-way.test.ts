@@ -12,7 +12,7 @@ import { mappingBudget } from '../processor/budgets.ts';
 import { ProcessorSet } from '../processor/processor-set.ts';
 import { createNic, restoreNic } from './nic.ts';
 
-// A NIC that cannot be made leaves nothing behind in its process.
+// A NIC that cannot be created leaves nothing behind in its process.
 
 let directory: string;
 let before: { fds: number; mappings: number };
@@ -40,7 +40,7 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-/** A failure that no NIC listens to becomes a warning of the process. */
+/** A failure to which no NIC listens becomes a warning of the process. */
 function expectNoListener(): void {
   const warn = vi.spyOn(process, 'emitWarning').mockReturnValue(undefined);
   reportFailure('do it', new Error('no'));
@@ -51,7 +51,7 @@ function config() {
   return { name: 'half', vfs: [{ name: 'vf0', socket: join(directory, 'vf.sock') }] };
 }
 
-it('for lack of the shared state of the last one', async () => {
+it('a NIC whose predecessor’s shared state cannot be mapped leaves nothing behind', async () => {
   const nic = await createNic(config());
   const state = await nic.handOver();
   const restoring = restoreNic({ ...state, sharedFd: 99_999 });
@@ -62,7 +62,7 @@ it('for lack of the shared state of the last one', async () => {
   await next.close();
 });
 
-it('for lack of memory for the shared state', async () => {
+it('a NIC without memory for its shared state leaves nothing behind', async () => {
   const map = vi.spyOn(c, 'mmap').mockImplementationOnce(() => c.close(-1));
   await expect(createNic(config())).rejects.toThrow('mmap failed');
   map.mockRestore();
@@ -70,7 +70,7 @@ it('for lack of memory for the shared state', async () => {
 });
 
 it.each(['epollCreate', 'eventfd', 'epollControl'] as const)(
-  'for lack of a poller: %s fails',
+  'a NIC whose poller fails to start leaves nothing behind: %s',
   async (call) => {
     vi.spyOn(c, call).mockImplementationOnce(() => c.close(-1));
     await expect(createNic(config())).rejects.toThrow('failed: EBADF');
@@ -78,13 +78,13 @@ it.each(['epollCreate', 'eventfd', 'epollControl'] as const)(
   },
 );
 
-it('for lack of processors', async () => {
+it('a NIC whose processors cannot start leaves nothing behind', async () => {
   vi.spyOn(ProcessorSet.prototype, 'start').mockRejectedValueOnce(new Error('no thread'));
   await expect(createNic(config())).rejects.toThrow('no thread');
   expectNoListener();
 });
 
-it('for a socket that is in use, while another function already listens', async () => {
+it('a NIC with a socket in use leaves nothing behind, not even its other sockets', async () => {
   const first = await createNic(config());
   const socket = join(directory, 'rng.sock');
   const creating = createNic({ ...config(), rngs: [{ name: 'rng0', socket }] });

@@ -1,7 +1,7 @@
 import { acquirePoller, type Poller, releasePoller } from '../os/poller.ts';
 import { mappingBudget, takeProcessorMappings } from '../processor/budgets.ts';
 
-/** What a NIC takes from the resources that all NICs of a process share: all of it, or nothing. */
+/** A NIC's part of the resources that all NICs of a process share. Takes all of it or nothing. */
 export class Leases {
   readonly poller: Poller;
   readonly #mappings: number;

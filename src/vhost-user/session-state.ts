@@ -38,7 +38,7 @@ export interface SessionListener {
   /** The front-end reset its device. */
   onReset(): void;
   onRefusal(reason: string): void;
-  /** A ring cannot start; the connection goes on. */
+  /** A ring cannot start. The connection continues. */
   onRingFault(queue: number, reason: string): void;
   /** The guest named an address that its IOMMU does not translate. */
   onUntranslatable(iova: bigint): void;

@@ -238,7 +238,7 @@ describe.each(FORMATS)('a control queue on a $title ring', ({ packed }) => {
 });
 
 describe('a control queue', () => {
-  it('that its front-end keeps to itself imposes no limits', async () => {
+  it('that its front-end serves itself imposes no limits', async () => {
     lab = await TestNic.start({ vf: { queuePairs: 4 } });
     const sender = await lab.connect(0);
     const seen = new Map<number, number>();

@@ -77,7 +77,7 @@ describe.each([false, true])('receive queues, packed: %s', (packed) => {
     expect(wire.drops(1, 'rx', 'ringFull')).toBeGreaterThan(0);
   });
 
-  it('of which none was filled drop everything', () => {
+  it('none of which was filled drop everything', () => {
     start();
     expect(spread().size).toBe(0);
     expect(wire.allDrops(1)).toEqual({ 'rx.ringFull': FLOWS });

@@ -29,7 +29,7 @@ const PIECE = 6;
 const QUEUE_SIZE = 1024;
 /** The limit for any ring that is ready (see hostile-lab.ts). */
 const MICROSECONDS_MAX = 5000;
-/** Then, the first frame waited for the whole flood and the next ones did not wait at all. */
+/** For the longest wait: the first frame once waited for the whole flood, and no other one did. */
 const LOST_MICROSECONDS = 50_000;
 
 let gauge: SilenceGauge;
