@@ -90,7 +90,7 @@ export class WiredPort {
     }
   }
 
-  /** Afterwards nothing refers to memory or descriptors of the wires: their source may close them. */
+  /** Afterwards nothing refers to the memory or descriptors of the wires: their source may close. */
   async detach(): Promise<void> {
     const wires = this.#wires;
     if (wires === null) return;
