@@ -90,7 +90,7 @@ export class WiredPort {
     }
   }
 
-  /** Afterwards nothing refers to the memory or descriptors of the wires: their source may close. */
+  /** Afterwards nothing refers to the wires' memory or descriptors, so the source may close them. */
   async detach(): Promise<void> {
     const wires = this.#wires;
     if (wires === null) return;

@@ -89,8 +89,8 @@ function nicArguments(options: GuestOptions): string[] {
 function kernelCommandLine(options: GuestOptions): string {
   const words = [
     'console=ttyS0 quiet panic=0',
-    // A guest that loses its CPU while it calibrates its TSC finds a tenth of the true frequency, and
-    // its clock runs ten times too fast. The frequency of the HPET is known.
+    // A guest that loses its CPU while it calibrates its TSC finds a tenth of the true frequency,
+    // and its clock runs ten times too fast. The frequency of the HPET is known.
     'tsc=unstable clocksource=hpet',
     // The timer check fails on a busy host, and mitigations are useless in emulation.
     'no_timer_check mitigations=off random.trust_cpu=on',
