@@ -90,7 +90,7 @@ export class WiredPort {
     }
   }
 
-  /** Afterwards nothing refers to the wires' memory or descriptors, so the source may close them. */
+  /** Afterwards nothing refers to memory or descriptors of the wires. The source may close them. */
   async detach(): Promise<void> {
     const wires = this.#wires;
     if (wires === null) return;
