@@ -75,6 +75,7 @@ export const c = {
   write: call('intptr_t write(int fd, uintptr_t buffer, size_t n)'),
   poll: call('int poll(uintptr_t fds, uint64_t n, int ms)'),
   pipe: call('int pipe(uintptr_t pair)'),
+  pipe2: call('int pipe2(uintptr_t pair, int flags)'),
   vmsplice: call('intptr_t vmsplice(int fd, uintptr_t parts, size_t n, unsigned int flags)'),
   syscall: call(
     'intptr_t syscall(int64_t n, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e)',

@@ -3,7 +3,9 @@ import { inBackground } from '../background.ts';
 import { operatorError } from '../errors.ts';
 import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
+import type { Poller } from '../os/poller.ts';
 import { createSocketPair } from '../os/unix-socket.ts';
+import { ErrorOutput, type ErrorOutputState, openErrorOutput } from './error-output.ts';
 import { nextGeneration } from './generations.ts';
 import { plainCapabilities } from './stream.ts';
 import type { PortFile, SourceListener, UplinkSource, Wires } from './uplink.ts';
@@ -15,7 +17,6 @@ const RETRY_MILLISECONDS_MAX = 5000;
 const STOP_MILLISECONDS = 1000;
 /** The child's end of the socket pair. */
 const CHILD_FD = 3;
-const COMPLAINT_LENGTH_MAX = 500;
 const VERSION_MILLISECONDS = 1000;
 
 /** Options that an older or newer passt may not know, and that are not essential. */
@@ -35,6 +36,7 @@ interface PasstState {
   isUp: boolean;
   connection: number;
   version: string | undefined;
+  errors: ErrorOutputState | null;
 }
 
 /**
@@ -45,6 +47,7 @@ interface PasstState {
  */
 export class PasstSource implements UplinkSource {
   readonly #options: PasstOptions;
+  readonly #poller: Poller;
   #listener: SourceListener | null = null;
   #child: ChildProcess | null = null;
   /** Resolves when the child has ended, or could not be started. */
@@ -52,28 +55,31 @@ export class PasstSource implements UplinkSource {
   #fd = -1;
   #connection = 0;
   #isUp = false;
-  #complaint = '';
+  /** Of the last child. */
+  #errors: ErrorOutput | null = null;
   #retry: NodeJS.Timeout | null = null;
   #delay = RETRY_MILLISECONDS_MIN;
   #dispensable: readonly string[] = DISPENSABLE;
   #version: string | undefined;
 
-  constructor(options: PasstOptions) {
+  constructor(options: PasstOptions, poller: Poller) {
     this.#options = options;
+    this.#poller = poller;
   }
 
   async start(listener: SourceListener): Promise<void> {
     const { program } = this.#options;
     const version = askVersion(program);
     let failure = await this.#launch();
-    while (failure !== null && this.#dispenseWith(unknownOption(this.#complaint))) {
-      this.#closeSocket();
+    while (failure !== null && this.#dispenseWith(unknownOption(this.#complaint()))) {
+      this.#leave();
       failure = await this.#launch();
     }
     this.#version = await version;
     if (failure !== null) {
-      this.#closeSocket();
-      throw this.#explain(failure);
+      const error = this.#explain(failure);
+      this.#leave();
+      throw error;
     }
     this.#listener = listener;
     this.#up();
@@ -81,16 +87,21 @@ export class PasstSource implements UplinkSource {
 
   save(): PasstState {
     const [connection, version] = [this.#connection, this.#version];
-    return { fd: this.#fd, isUp: this.#isUp, connection, version };
+    const errors = this.#errors?.save() ?? null;
+    return { fd: this.#fd, isUp: this.#isUp, connection, version, errors };
   }
 
-  /** Of a child that another has started there is the socket: its end is the end of the child. */
+  /**
+   * Of a child that another one has started there are the socket, whose end is the end of the
+   * child, and its error output, which says why it ended.
+   */
   restore(listener: SourceListener, _file: PortFile, state: PasstState): Wires | null {
     this.#listener = listener;
     this.#fd = state.fd;
     this.#isUp = state.isUp;
     this.#connection = state.connection;
     this.#version = state.version;
+    if (state.errors !== null) this.#errors = new ErrorOutput(this.#poller, state.errors);
     if (this.#isUp) return this.#wires();
     this.release(); // it was about to be started again
     return null;
@@ -99,16 +110,17 @@ export class PasstSource implements UplinkSource {
   handOver(): void {
     this.#listener = null;
     if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#errors?.handOver();
   }
 
   /** The stream broke: passt is restarted, whatever its state. */
   lose(reason: string): void {
-    this.#down(reason);
+    this.#down(this.#withLastLine(reason));
   }
 
   release(): void {
     if (this.#isUp || this.#listener === null) return;
-    this.#closeSocket();
+    this.#leave();
     this.#child?.kill('SIGKILL');
     this.#retry ??= setTimeout(
       () => inBackground('start passt again', this.#relaunch()),
@@ -121,7 +133,7 @@ export class PasstSource implements UplinkSource {
     this.#listener = null;
     this.#isUp = false;
     if (this.#retry !== null) clearTimeout(this.#retry);
-    this.#closeSocket(); // this ends passt
+    this.#leave(); // this ends passt
     const child = this.#child;
     if (child === null) return;
     child.kill('SIGTERM');
@@ -133,7 +145,7 @@ export class PasstSource implements UplinkSource {
   async #relaunch(): Promise<void> {
     this.#retry = null;
     if (this.#listener === null) return;
-    const failure = await this.#launch();
+    const failure = await this.#launch().catch((error: Error) => error.message);
     if (this.#listener === null) return;
     if (failure === null) this.#up();
     else this.release();
@@ -150,7 +162,7 @@ export class PasstSource implements UplinkSource {
   #explain(failure: string): Error {
     const { program } = this.#options;
     if (failure === 'ENOENT') return operatorError('HEDDLE_PASST_MISSING', { program });
-    const option = unknownOption(this.#complaint);
+    const option = unknownOption(this.#complaint());
     // Unless it is one of the user's own arguments.
     if (option === null || !this.#needed().includes(option)) {
       return operatorError('HEDDLE_PASST_FAILED', { reason: failure, program });
@@ -164,24 +176,16 @@ export class PasstSource implements UplinkSource {
   }
 
   /** Starts passt. Resolves with null once it runs, or with the reason why it does not. */
-  #launch(): Promise<string | null> {
-    const { program, arguments: words } = this.#options;
-    const [ours, theirs] = createSocketPair();
-    this.#fd = ours;
-    this.#complaint = '';
+  async #launch(): Promise<string | null> {
+    const words = this.#options.arguments;
     const fixed = [...this.#needed(), ...this.#dispensable];
-    const child = spawn(program, [...fixed, ...words], {
-      stdio: ['ignore', 'ignore', 'pipe', theirs],
-    });
+    const child = this.#spawn([...fixed, ...words]);
+    const ours = this.#fd;
     this.#child = child;
     // Registered at once: the child may end long before `stop` waits for it.
     this.#childEnd = new Promise((resolve) => {
       child.once('exit', () => resolve());
       child.once('error', () => resolve());
-    });
-    c.close(theirs);
-    child.stderr?.on('data', (data: Buffer) => {
-      this.#complaint = (this.#complaint + data.toString()).slice(-COMPLAINT_LENGTH_MAX);
     });
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(null), START_MILLISECONDS);
@@ -191,16 +195,38 @@ export class PasstSource implements UplinkSource {
         resolve(failure);
       };
       child.once('error', (error: NodeJS.ErrnoException) => settle(error.code ?? error.message));
-      // Not `exit`: error output may arrive after it.
-      child.once('close', (code, signal) => {
-        const how = signal ?? `exit code ${code}`;
-        const reason = [`passt ended (${how})`, lastLine(this.#complaint)]
-          .filter(Boolean)
-          .join(': ');
+      child.once('exit', (code, signal) => {
+        const isLast = this.#child === child;
+        const ended = `passt ended (${signal ?? `exit code ${code}`})`;
+        const reason = isLast ? this.#withLastLine(ended) : ended;
         settle(reason);
         if (this.#fd === ours) this.#down(reason);
       });
     });
+  }
+
+  /** Keeps our ends of its stream and of its error output. */
+  #spawn(words: readonly string[]): ChildProcess {
+    const [ours, theirs] = createSocketPair();
+    this.#fd = ours;
+    let writer = -1;
+    try {
+      const errors = openErrorOutput(this.#poller);
+      this.#errors = errors.output;
+      writer = errors.writer;
+      return spawn(this.#options.program, words, { stdio: ['ignore', 'ignore', writer, theirs] });
+    } finally {
+      closeFd(writer);
+      c.close(theirs);
+    }
+  }
+
+  #complaint(): string {
+    return this.#errors?.text ?? '';
+  }
+
+  #withLastLine(reason: string): string {
+    return [reason, lastLine(this.#complaint())].filter(Boolean).join(': ');
   }
 
   #up(): void {
@@ -224,9 +250,11 @@ export class PasstSource implements UplinkSource {
     this.#listener?.onDown(reason);
   }
 
-  #closeSocket(): void {
+  #leave(): void {
     closeFd(this.#fd);
     this.#fd = -1;
+    this.#errors?.close();
+    this.#errors = null;
   }
 }
 

@@ -26,7 +26,7 @@ export function createSource(config: UplinkConfig, around: Surroundings): Uplink
     case 'dgram':
       return new DgramSource(config, around.poller);
     case 'passt':
-      return new PasstSource(config);
+      return new PasstSource(config, around.poller);
     case 'vde':
       return new VdeSource(config, around.poller);
     case 'packet':
