@@ -116,7 +116,7 @@ export class Attachment {
     this.#endpoint =
       mode === 'server'
         ? new ServerEndpoint(socket, this.#poller, listener, saved)
-        : new ClientEndpoint(socket, listener, this.#dialogue !== null);
+        : new ClientEndpoint(socket, this.#poller, listener, this.#dialogue !== null);
   }
 
   save(now: number): AttachmentState {
@@ -140,7 +140,7 @@ export class Attachment {
     this.#isFaulted = saved.isFaulted;
     this.#isOutsideTold = saved.isOutsideTold;
     this.#waitingFd = saved.waitingFd;
-    this.quarantine.restore(saved.quarantine, now);
+    this.#poller.whenOpen(() => this.quarantine.restore(saved.quarantine, now));
     if (dialogue !== null) {
       this.#dialogue = this.#converse(dialogue.connection.fd);
       this.#dialogue.restore(dialogue);

@@ -6,11 +6,11 @@ export class Leases {
   readonly poller: Poller;
   readonly #mappings: number;
 
-  /** Throws an OperatorError if there are too few mappings left. */
-  constructor(processors: number) {
+  /** `isHeld`: the poller is. Throws an OperatorError if there are too few mappings left. */
+  constructor(processors: number, { isHeld }: { isHeld: boolean }) {
     this.#mappings = takeProcessorMappings(processors);
     try {
-      this.poller = acquirePoller();
+      this.poller = acquirePoller({ isHeld });
     } catch (error) {
       mappingBudget().give(this.#mappings);
       throw error;

@@ -77,7 +77,8 @@ class SoftwareNic implements Nic {
   /** `sharedFd`: what the processors of another NIC have shared. If it throws, nothing is left. */
   constructor(settings: NicState['settings'], fileConfig: NicConfig, sharedFd?: number) {
     this.name = settings.name;
-    this.#leases = new Leases(settings.processors);
+    const isHeld = sharedFd !== undefined; // until `restore` is certain to succeed
+    this.#leases = new Leases(settings.processors, { isHeld });
     this.#events = new EventHub(settings.name);
     try {
       this.#processors = this.#createProcessors({ ...settings, sharedFd });
@@ -93,8 +94,10 @@ class SoftwareNic implements Nic {
   #createProcessors(settings: ConstructorParameters<typeof ProcessorSet>[0]): ProcessorSet {
     return new ProcessorSet(settings, {
       functions: () => this.#all(),
-      onUplinkLost: (port, reason) => this.#kinds.uplinks.onLost(port, reason),
-      onUplinkLoop: (port, other) => this.#kinds.uplinks.onLoop(port, other),
+      onUplinkLost: (port, reason) =>
+        this.#leases.poller.whenOpen(() => this.#kinds.uplinks.onLost(port, reason)),
+      onUplinkLoop: (port, other) =>
+        this.#leases.poller.whenOpen(() => this.#kinds.uplinks.onLoop(port, other)),
       onBroken: (reason) => this.#events.emit('internal-error', { nic: this.name, reason }),
     });
   }
@@ -127,11 +130,15 @@ class SoftwareNic implements Nic {
   /** In place of `open`. */
   async restore(state: NicState): Promise<void> {
     const now = performance.now();
-    // Up to where processors are told of everything, nothing else may happen in between.
+    // Until processors are told of everything, nothing else may happen: the poller is held, too.
     for (const [name, kind] of eachKind(this.#kinds).reverse()) kind.restore(state[name], now);
     await this.#processors.start();
-    for (const uplink of this.#kinds.uplinks.all()) await uplink.settled();
-    await this.#followUplinks();
+    // From here on the state is used, so no failure may lead to a second attempt.
+    this.#leases.poller.open();
+    await everyStep('follow the uplinks', [
+      ...this.#kinds.uplinks.all().map((uplink) => () => uplink.settled()),
+      () => this.#followUplinks(),
+    ]);
   }
 
   #all(): NicFunction[] {

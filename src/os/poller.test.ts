@@ -4,7 +4,8 @@ import { onFailure } from '../background.ts';
 import { EPOLLHUP, EPOLLIN, EPOLLOUT } from './constants.ts';
 import { createEventFd, drainEventFd, raiseEventFd } from './event-fd.ts';
 import { c } from './libc.ts';
-import { Poller, THROWS_MAX } from './poller.ts';
+import { PollLoop, THROWS_MAX } from './poll-loop.ts';
+import { Poller } from './poller.ts';
 import { createSocketPair, receiveMessage, sendMessage } from './unix-socket.ts';
 
 let poller: Poller;
@@ -148,5 +149,55 @@ describe('an eventfd', () => {
 describe('a waiting message', () => {
   it('is read without blocking, or not at all', () => {
     expect(receiveMessage(ours, 10).length).toBe(-1);
+  });
+});
+
+describe('a held poller', () => {
+  /** On the loop of another poller, which shows that the loop has looked. */
+  async function untilLoopHasLooked(loop: PollLoop): Promise<void> {
+    const fd = createEventFd();
+    raiseEventFd(fd);
+    await new Promise<void>((resolve) => loop.add(fd, () => resolve()));
+    loop.remove(fd);
+    c.close(fd);
+  }
+
+  it('reports and does nothing until it opens, and then everything', async () => {
+    const loop = new PollLoop();
+    const user = new Poller({ loop, isHeld: true });
+    const seen: string[] = [];
+    user.whenOpen(() => seen.push('work'));
+    const heard = new Promise<void>((resolve) => {
+      user.add(ours, (events) => {
+        user.remove(ours);
+        seen.push(`events ${events}`);
+        resolve();
+      });
+    });
+    user.watch(ours, { read: false, write: true });
+    sendMessage(theirs, Uint8Array.of(1));
+    await untilLoopHasLooked(loop);
+    expect(seen).toEqual([]);
+    user.open();
+    expect(seen).toEqual(['work']);
+    await heard;
+    expect(seen).toEqual(['work', `events ${EPOLLOUT}`]);
+    loop.close();
+  });
+
+  it('forgets what is removed meanwhile, and refuses what cannot be polled at once', async () => {
+    const loop = new PollLoop();
+    const user = new Poller({ loop, isHeld: true });
+    expect(() => user.add(99_999, () => undefined)).toThrow('epoll_ctl failed: EBADF');
+    let events = 0;
+    user.add(ours, () => {
+      events += 1;
+    });
+    user.remove(ours);
+    sendMessage(theirs, Uint8Array.of(1));
+    user.open();
+    await untilLoopHasLooked(loop);
+    expect(events).toBe(0);
+    loop.close();
   });
 });

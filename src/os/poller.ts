@@ -1,134 +1,96 @@
-import { guarded, reportFailure } from '../background.ts';
-import {
-  EPOLL_CLOEXEC,
-  EPOLL_CTL_ADD,
-  EPOLL_CTL_DEL,
-  EPOLL_CTL_MOD,
-  EPOLLIN,
-  EPOLLOUT,
-} from './constants.ts';
-import { closeFd } from './descriptor.ts';
-import { controlEpoll, EPOLL_EVENT_DATA, EPOLL_EVENT_SIZE } from './epoll.ts';
-import { createEventFd, drainEventFd, raiseEventFd } from './event-fd.ts';
-import { c } from './libc.ts';
-import { LinearMemory } from './linear-memory.ts';
-import { checked } from './system-error.ts';
+import { guarded } from '../background.ts';
+import { type Listener, PollLoop } from './poll-loop.ts';
 
-const EVENT_COUNT_MAX = 64;
-/** A listener that throws this often in a row is no longer called; it would only spin. */
-export const THROWS_MAX = 16;
-type Listener = (events: number) => void;
+interface Interest {
+  read: boolean;
+  write: boolean;
+}
+
+/** What happens once the poller is open. */
+interface Held {
+  readonly descriptors: Map<number, { listener: Listener; interest: Interest | null }>;
+  readonly works: (() => void)[];
+}
 
 /**
- * Readiness of raw descriptors for a Node event loop: one `epoll_wait` blocks in a pool thread, and
- * its results are passed to the listeners on the loop. Level-triggered.
+ * The descriptors of one user, such as a NIC, in a poll loop that users may share.
+ *
+ * A NIC that is restored holds its poller: it has taken over sockets and timers of another NIC, but
+ * touches none of them until it is certain to continue. If it fails before that, a second attempt
+ * finds everything as it was.
  */
 export class Poller {
-  readonly #events = new LinearMemory(65536);
-  readonly #epoll: number;
-  readonly #wake: number;
-  readonly #view = new DataView(this.#events.buffer);
-  readonly #listeners = new Map<number, Listener>();
-  /** How often in a row the listener of a descriptor has thrown. */
-  readonly #throws = new Map<number, number>();
-  #isClosed = false;
+  readonly #loop: PollLoop;
+  #held: Held | null;
 
-  constructor() {
-    this.#epoll = checked('epoll_create1', c.epollCreate(EPOLL_CLOEXEC));
-    let wake = -1;
-    try {
-      wake = createEventFd();
-      controlEpoll(this.#epoll, EPOLL_CTL_ADD, wake, EPOLLIN);
-    } catch (error) {
-      closeFd(wake);
-      c.close(this.#epoll);
-      throw error;
-    }
-    this.#wake = wake;
-    process.once('exit', this.#leave);
-    this.#wait();
+  constructor({ loop = new PollLoop(), isHeld = false } = {}) {
+    this.#loop = loop;
+    this.#held = isHeld ? { descriptors: new Map(), works: [] } : null;
+  }
+
+  /** Until then, nobody may read or write a descriptor that was taken over. */
+  get isOpen(): boolean {
+    return this.#held === null;
   }
 
   /** Calls `listener` whenever `fd` is readable, at its end, or (on request) writable. */
   add(fd: number, listener: Listener): void {
-    controlEpoll(this.#epoll, EPOLL_CTL_ADD, fd, EPOLLIN);
-    this.#listeners.set(fd, listener);
+    this.#loop.add(fd, listener);
+    if (this.#held === null) return;
+    this.#loop.remove(fd); // that was to see whether it can be polled at all
+    this.#held.descriptors.set(fd, { listener, interest: null });
   }
 
   /** Whether to also report that `fd` is writable, or to stop reading it for now. */
-  watch(fd: number, interest: { read: boolean; write: boolean }): void {
-    const events = (interest.read ? EPOLLIN : 0) | (interest.write ? EPOLLOUT : 0);
-    controlEpoll(this.#epoll, EPOLL_CTL_MOD, fd, events);
+  watch(fd: number, interest: Interest): void {
+    const held = this.#held?.descriptors.get(fd);
+    if (held === undefined) this.#loop.watch(fd, interest);
+    else held.interest = interest;
   }
 
   /**
    * Must be called before `fd` is closed, so that a reused number does not reach the old listener.
    */
   remove(fd: number): void {
-    this.#throws.delete(fd);
-    if (!this.#listeners.delete(fd)) return;
-    controlEpoll(this.#epoll, EPOLL_CTL_DEL, fd, 0);
+    if (this.#held?.descriptors.delete(fd) !== true) this.#loop.remove(fd);
+  }
+
+  /** Calls `work` now, or when the poller opens: for timers, and for what needs no event. */
+  whenOpen(work: () => void): void {
+    if (this.#held === null) work();
+    else this.#held.works.push(work);
+  }
+
+  open(): void {
+    const held = this.#held;
+    this.#held = null;
+    if (held === null) return;
+    for (const [fd, { listener, interest }] of held.descriptors) {
+      guarded('watch a descriptor', () => {
+        this.#loop.add(fd, listener);
+        if (interest !== null) this.#loop.watch(fd, interest);
+      });
+    }
+    for (const work of held.works) guarded('continue', work);
   }
 
   close(): void {
-    process.off('exit', this.#leave);
-    this.#isClosed = true;
-    this.#leave();
-  }
-
-  /** Node joins its threads when it exits; this wakes ours so that it returns. */
-  readonly #leave = (): void => raiseEventFd(this.#wake);
-
-  #wait(): void {
-    c.epollWaitAsync(this.#epoll, this.#events.base, EVENT_COUNT_MAX, -1, (error, count) => {
-      if (error !== null) throw error;
-      if (this.#isClosed) {
-        c.close(this.#epoll);
-        c.close(this.#wake);
-        return;
-      }
-      this.#dispatch(count);
-      this.#wait();
-    });
-  }
-
-  #dispatch(count: number): void {
-    for (let i = 0; i < count; i++) {
-      const fd = Number(this.#view.getBigUint64(i * EPOLL_EVENT_SIZE + EPOLL_EVENT_DATA, true));
-      if (fd === this.#wake) drainEventFd(fd);
-      // A listener called earlier in this loop may have removed a later one.
-      else this.#tell(fd, this.#view.getUint32(i * EPOLL_EVENT_SIZE, true));
-    }
-  }
-
-  /** A listener that throws must not affect the events of others. */
-  #tell(fd: number, events: number): void {
-    const listener = this.#listeners.get(fd);
-    if (listener === undefined) return;
-    if (guarded('handle an event of a descriptor', () => listener(events))) {
-      if (this.#throws.size > 0) this.#throws.delete(fd);
-      return;
-    }
-    const throws = (this.#throws.get(fd) ?? 0) + 1;
-    this.#throws.set(fd, throws);
-    if (throws < THROWS_MAX || this.#listeners.get(fd) !== listener) return;
-    guarded('stop watching a descriptor', () => this.remove(fd));
-    reportFailure('serve a descriptor', new Error(`its listener failed ${throws} times in a row`));
+    this.#loop.close();
   }
 }
 
-let shared: Poller | null = null;
+let shared: PollLoop | null = null;
 let sharedUsers = 0;
 
 /**
- * The poller of this process. Each one occupies a thread of Node's pool (four by default, which
- * file access needs too), so all NICs of a process share one. Release it as often as it was
- * acquired.
+ * A poller on the loop of this process. Each loop occupies a thread of Node's pool (four by
+ * default, which file access needs too), so all NICs of a process share one. Release it as often as
+ * it was acquired.
  */
-export function acquirePoller(): Poller {
-  shared ??= new Poller();
+export function acquirePoller(options: { isHeld?: boolean } = {}): Poller {
+  shared ??= new PollLoop();
   sharedUsers += 1;
-  return shared;
+  return new Poller({ ...options, loop: shared });
 }
 
 export function releasePoller(): void {

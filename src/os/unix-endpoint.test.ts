@@ -187,7 +187,7 @@ describe('a server endpoint', () => {
     const path = join(directory, 'x'.repeat(120));
     const code = 'HEDDLE_SOCKET_PATH_TOO_LONG';
     const open = () =>
-      mode === 'server' ? serve(path) : new ClientEndpoint(path, meeting().listener);
+      mode === 'server' ? serve(path) : new ClientEndpoint(path, poller, meeting().listener);
     expect(open).toThrow(expect.objectContaining({ code }));
   });
 });
@@ -197,14 +197,14 @@ describe('a client endpoint', () => {
     const path = freshPath();
     listen(path);
     const { listener, next } = meeting();
-    endpoints.push(new ClientEndpoint(path, listener));
+    endpoints.push(new ClientEndpoint(path, poller, listener));
     expect(await next()).toBeGreaterThan(0);
   });
 
   it('retries until one listens, and reconnects when it is lost', async () => {
     const path = freshPath();
     const { listener, next, troubles } = meeting();
-    const endpoint = new ClientEndpoint(path, listener);
+    const endpoint = new ClientEndpoint(path, poller, listener);
     endpoints.push(endpoint);
     await new Promise((resolve) => setTimeout(resolve, 20)); // the first attempt finds nobody
     listen(path);
@@ -218,7 +218,7 @@ describe('a client endpoint', () => {
   it('stops trying once it is closed', async () => {
     const path = freshPath();
     const { listener } = meeting();
-    const endpoint = new ClientEndpoint(path, {
+    const endpoint = new ClientEndpoint(path, poller, {
       ...listener,
       onConnection: () => {
         throw new Error('connected after its end');

@@ -60,13 +60,15 @@ export class ServerEndpoint implements Endpoint {
     this.#path = path;
     this.#poller = poller;
     this.#listener = listener;
-    this.#fd = saved?.fd ?? openListener(path);
-    this.#inode = saved?.inode ?? lstatSync(path).ino;
-    claimPeerFd(this.#fd, listener.closes);
+    const { fd, inode } = saved ?? openListener(path);
+    this.#fd = fd;
+    this.#inode = inode;
+    claimPeerFd(fd, listener.closes);
     try {
-      poller.add(this.#fd, () => this.#accept());
+      poller.add(fd, () => this.#accept());
     } catch (error) {
-      this.close(); // otherwise the socket would appear to be alive
+      // Otherwise the socket would appear to be alive. One that was saved is not ours to close.
+      if (!saved) this.close();
       throw error;
     }
   }
@@ -125,11 +127,11 @@ export class ClientEndpoint implements Endpoint {
   #isClosed = false;
 
   /** `isConnected`: already connected; `resume` will say when the front-end is gone. */
-  constructor(path: string, listener: EndpointListener, isConnected = false) {
+  constructor(path: string, poller: Poller, listener: EndpointListener, isConnected = false) {
     this.#path = path;
     this.#listener = listener;
     checkPathLength(path);
-    if (!isConnected) this.#schedule(0);
+    if (!isConnected) poller.whenOpen(() => this.#schedule(0));
   }
 
   resume(): void {
@@ -182,7 +184,7 @@ function meet(fd: number, listener: EndpointListener): void {
   if (!listener.onConnection(fd)) closePeerFd(fd);
 }
 
-function openListener(path: string): number {
+function openListener(path: string): { fd: number; inode: number } {
   checkPathLength(path);
   let fd = -1;
   try {
@@ -190,7 +192,7 @@ function openListener(path: string): number {
     fd = createUnixSocket();
     bindUnixSocket(fd, path);
     listenUnixSocket(fd);
-    return fd;
+    return { fd, inode: lstatSync(path).ino };
   } catch (error) {
     closeFd(fd);
     throw socketError(error, path) ?? error;

@@ -11,7 +11,7 @@ import { mappingBudget } from './budgets.ts';
 import { DeathRecord } from './death-record.ts';
 import type { Fabric, NicFunction, ProcessorHealth } from './fabric.ts';
 import { readFirmware } from './firmware.ts';
-import type { Message } from './mailbox.ts';
+import type { Message, Report } from './mailbox.ts';
 import {
   type Death,
   Processor,
@@ -65,6 +65,9 @@ interface Settings {
   sharedFd?: number | undefined;
 }
 
+/** Of a guest, for its function. */
+type Request = Pick<Extract<Report, { kind: 'request' }>, 'ring' | 'id' | 'bytes' | 'room'>;
+
 /**
  * The processors of a NIC and their supervisor. A thread that traps or dies is replaced, and every
  * VF is attached to the new one. The ring that trapped stays stopped; all others continue where
@@ -88,6 +91,10 @@ export class ProcessorSet implements Fabric {
   readonly #health: ProcessorHealth[] = [];
   #raiser: Raiser | null = null;
   #isStopping = false;
+  #noteStarted = (): void => undefined;
+  readonly #started = new Promise<void>((resolve) => {
+    this.#noteStarted = resolve;
+  });
 
   constructor(
     settings: Settings,
@@ -126,6 +133,7 @@ export class ProcessorSet implements Fabric {
     }
     await Promise.all(this.#processors.map((processor) => processor.started()));
     await Promise.all(this.#recoveries);
+    this.#noteStarted();
   }
 
   async stop(): Promise<void> {
@@ -215,17 +223,21 @@ export class ProcessorSet implements Fabric {
         this.#functionOf(owner)?.onUntranslated?.(iova, access),
       onOutside: (owner, address) => this.#functionOf(owner)?.onOutside?.(address),
       onRequest: (ring, id, bytes, room) => {
-        // A function that is gone has no queue any more, so no guest waits for the answer.
-        const answer = this.#ownerOf(ring)?.onRequest?.(bytes, room);
-        const posting = answer?.then((bytes) =>
-          this.post(index, { kind: 'answer-request', ring, id, answer: bytes }),
-        );
-        inBackground('answer a request', posting);
+        inBackground('answer a request', this.#answer(index, { ring, id, bytes, room }));
       },
       onUplinkLost: (number, reason) => this.#owner.onUplinkLost(number, reason),
       onUplinkLoop: (number, other) => this.#owner.onUplinkLoop(number, other),
       onDeath: (death) => this.#replace(index, death),
     });
+  }
+
+  /** Not before all have started: otherwise the request stays on its ring for another NIC. */
+  async #answer(index: number, { ring, id, bytes, room }: Request): Promise<void> {
+    await this.#started;
+    // A function that is gone has no queue any more, so no guest waits for the answer.
+    const answer = await this.#ownerOf(ring)?.onRequest?.(bytes, room);
+    if (answer === undefined) return;
+    await this.post(index, { kind: 'answer-request', ring, id, answer });
   }
 
   #replace(index: number, death: Death): void {

@@ -70,7 +70,7 @@ export class DgramSource implements UplinkSource {
     this.#probeFd = state.probeFd;
     this.#isUp = state.isUp;
     if (this.#isUp) return this.#wires();
-    this.#look();
+    this.#poller.whenOpen(() => this.#look());
     return null;
   }
 

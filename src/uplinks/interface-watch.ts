@@ -13,6 +13,11 @@ export class InterfaceWatch {
     this.#poller = poller;
   }
 
+  /** Calls `work` once what was taken over may be changed: see poller.ts. */
+  whenOpen(work: () => void): void {
+    this.#poller.whenOpen(work);
+  }
+
   /** Calls `listener` after any interface of the machine has changed. Returns how to stop it. */
   add(listener: () => void): () => void {
     this.#listeners.add(listener);

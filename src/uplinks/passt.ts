@@ -103,7 +103,7 @@ export class PasstSource implements UplinkSource {
     this.#version = state.version;
     if (state.errors !== null) this.#errors = new ErrorOutput(this.#poller, state.errors);
     if (this.#isUp) return this.#wires();
-    this.release(); // it was about to be started again
+    this.#poller.whenOpen(() => this.release()); // it was about to be started again
     return null;
   }
 

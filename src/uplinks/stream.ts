@@ -84,7 +84,7 @@ export class StreamSource implements UplinkSource {
     this.#endpoint =
       mode === 'server'
         ? new ServerEndpoint(socket, this.#poller, meet, saved)
-        : new ClientEndpoint(socket, meet, this.#fd !== -1);
+        : new ClientEndpoint(socket, this.#poller, meet, this.#fd !== -1);
   }
 
   lose(reason: string): void {

@@ -58,7 +58,9 @@ export interface UplinkSource {
   /**
    * In place of `start`: goes on with what another one of its kind has handed over, or opens it
    * anew where there is nothing. Returns the wires that are up; of what comes up later, the
-   * listener hears. Waits for nothing.
+   * listener hears. Waits for nothing, and only takes over: it reads, closes and opens nothing
+   * before the poller opens (`whenOpen`), because a NIC that cannot be restored leaves everything
+   * to the next attempt.
    */
   restore(listener: SourceListener, file: PortFile, state: SourceState | null): Wires | null;
   /**

@@ -90,7 +90,7 @@ export class VdeSource implements UplinkSource {
     this.#isUp = state.isUp;
     if (state.controlFd !== -1) this.#watch(state.controlFd);
     if (this.#isUp) return this.#wires();
-    this.release();
+    this.#poller.whenOpen(() => this.release());
     return null;
   }
 

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openFdCount } from '../../test/support/file-descriptors.ts';
+import { waitUntil } from '../../test/support/wait-until.ts';
 import { createEventFd } from '../os/event-fd.ts';
 import { c } from '../os/libc.ts';
 import { createMemoryFile } from '../os/memory-file.ts';
@@ -35,6 +36,23 @@ describe('the channel for back-end requests', () => {
     channel.close();
     c.close(theirs);
     expect(openFdCount(), 'descriptors left open').toBe(fdsBefore);
+  });
+
+  it('sends what was saved only when its NIC is certain to continue', async () => {
+    const [ours, peer] = createSocketPair();
+    const held = acquirePoller({ isHeld: true });
+    const restored = new BackendChannel(ours, held);
+    const saved = { unsent: Uint8Array.of(1, 2, 3), received: NOTHING, awaited: [] };
+    restored.restore({ fd: ours, ...saved }, () => () => undefined);
+    expect(receiveMessage(peer, 10).length).toBe(-1);
+    held.open();
+    await waitUntil(
+      () => receiveMessage(peer, 10).length === 3,
+      () => restored.save(),
+    );
+    restored.close();
+    c.close(peer);
+    releasePoller();
   });
 
   function ask(): Promise<bigint | null> {

@@ -108,7 +108,7 @@ export class BackendChannel {
   #flush(): void {
     if (this.#isHandedOver) return;
     try {
-      while (this.#unsent.length > 0) {
+      while (this.#unsent.length > 0 && this.#poller.isOpen) {
         const sent = sendMessage(this.#fd, this.#unsent);
         if (sent <= 0) break;
         this.#unsent = this.#unsent.slice(sent);

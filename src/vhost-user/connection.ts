@@ -90,7 +90,8 @@ export class Connection {
 
   restore({ partial, fds }: ConnectionState): void {
     this.#fds = [...fds];
-    if (partial.length > 0) this.#append(partial);
+    this.#partial = partial.slice();
+    if (partial.length > 0) this.#poller.whenOpen(() => this.#startTimer());
   }
 
   /** Another connection takes over the socket. Only the request in hand is still answered here. */
@@ -150,6 +151,10 @@ export class Connection {
     joined.set(this.#partial);
     joined.set(bytes, this.#partial.length);
     this.#partial = joined;
+    this.#startTimer();
+  }
+
+  #startTimer(): void {
     this.#timer ??= setTimeout(
       () => this.close('it left a message unfinished'),
       MESSAGE_TIMEOUT_MS,

@@ -1,3 +1,4 @@
+import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { VIRTIO_F_ACCESS_PLATFORM } from '../../layout/virtio.ts';
@@ -174,6 +175,45 @@ it('settings that a guest has made through its control queue stay', async () => 
   const own = [...macBytes(lab.mac(0))];
   expect((await guest.command(setMac(own))).ack).toBe(OK);
   expect(await shown()).toEqual(own);
+  await exchange(lab, [1, sender], [0, guest], { count: 10 });
+});
+
+it('an attempt that fails connects to no front-end', async () => {
+  lab = await TestNic.start({ vfs: 2 });
+  const socket = join(lab.directory, 'client.sock');
+  await lab.nic.addVf({ name: 'vf2', socket, mode: 'client' });
+  const succeeding = lab.succeed({ failsFirst: true });
+  const frontEnd = createServer();
+  open.push(frontEnd);
+  const peers: Socket[] = [];
+  frontEnd.on('connection', (peer) => peers.push(peer));
+  frontEnd.listen(socket);
+  await succeeding;
+  await waitUntil(
+    () => lab.nic.vf('vf2').state === 'connected' && peers.length > 0,
+    () => lab.nic.vf('vf2'),
+  );
+  expect(peers).toHaveLength(1);
+  for (const peer of peers) peer.destroy();
+});
+
+it('an attempt that fails does nothing that the next one does not know of', async () => {
+  lab = await TestNic.start({ vfs: 2 });
+  const features = [...MODERN_FEATURES, ...CONTROL_FEATURES];
+  const [guest, sender] = [await lab.connect(0, { features }), await lab.connect(1)];
+  const chosen = [2, 0xaa, 0xbb, 0, 0, 7];
+  const succeeding = lab.succeed({ failsFirst: true });
+  const commanding = guest.command(setMac(chosen));
+  const asking = guest.frontEnd.ask('GET_FEATURES');
+  await succeeding;
+  expect((await commanding).ack).toBe(OK);
+  expect(await asking).toHaveLength(8);
+  const request = new Uint8Array(12 + 6);
+  viewOf(request).setUint32(4, 6, true);
+  const config = await guest.frontEnd.ask('GET_CONFIG', request);
+  expect([...config.subarray(12)]).toEqual(chosen);
+  const own = [...macBytes(lab.mac(0))];
+  expect((await guest.command(setMac(own))).ack).toBe(OK);
   await exchange(lab, [1, sender], [0, guest], { count: 10 });
 });
 

@@ -10,6 +10,7 @@ import { FrontEnd } from '../../src/testing/front-end.ts';
 import { MockGuest, type MockGuestOptions, type Orphan } from '../../src/testing/mock-guest.ts';
 import { watchProcessor } from '../../src/watchdog/watchdog.ts';
 import { untilBalanced, untilPortsBalanced } from './assert-balanced.ts';
+import { failToRestore } from './fail-to-restore.ts';
 import { withOtherDescriptors } from './file-descriptors.ts';
 
 export interface TestNicOptions {
@@ -72,11 +73,19 @@ export class TestNic {
 
   /**
    * Replaces this NIC by another one that is made from its state, by default with other descriptors
-   * of the same files, as in another process.
+   * of the same files, as in another process. `meanwhile` is called while there is no NIC.
+   * `failsFirst`: two attempts fail before one succeeds.
    */
-  async succeed({ isSameProcess = false } = {}): Promise<void> {
-    const state = await this.#nic.handOver();
-    this.#nic = await restoreNic(isSameProcess ? state : withOtherDescriptors(state));
+  async succeed({
+    isSameProcess = false,
+    failsFirst = false,
+    meanwhile = () => {},
+  } = {}): Promise<void> {
+    const saved = await this.#nic.handOver();
+    const state = isSameProcess ? saved : withOtherDescriptors(saved);
+    meanwhile();
+    if (failsFirst) await failToRestore(state);
+    this.#nic = await restoreNic(state);
   }
 
   socket(number: number): string {

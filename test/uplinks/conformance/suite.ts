@@ -56,6 +56,7 @@ export function describeUplinks(specimensIn: (directory: string) => readonly Spe
     testCarriage(current);
     testLoad(current);
     testChanges(current);
+    testSuccession(current);
   });
 }
 
@@ -179,6 +180,19 @@ function testChanges(current: () => UplinkLab): void {
     await lab.sendToGuest(lab.toGuest(10, 15));
   });
 
+  test('can be removed under load and added again', async () => {
+    const lab = current();
+    const sending = lab.guest.sendAll(lab.toWorld(3000, 16, 100));
+    await lab.remove();
+    await sending;
+    await lab.guest.waitTransmitted();
+    expect(lab.nic.nic.uplinks()).toEqual([]);
+    await lab.addAgain();
+    await lab.sendToWorld(lab.toWorld(10, 17));
+  });
+}
+
+function testSuccession(current: () => UplinkLab): void {
   test('continues when another NIC takes over', async () => {
     const lab = current();
     const { isOpenedAnew = false, skips, loseLink, returnLink } = lab.specimen;
@@ -203,14 +217,28 @@ function testChanges(current: () => UplinkLab): void {
     await lab.untilReachable();
   });
 
-  test('can be removed under load and added again', async () => {
+  test('continues when another NIC takes over at the third attempt', async () => {
     const lab = current();
-    const sending = lab.guest.sendAll(lab.toWorld(3000, 16, 100));
-    await lab.remove();
+    const { isOpenedAnew = false, skips, loseLink, returnLink } = lab.specimen;
+    const sending = isOpenedAnew ? null : lab.sendToWorld(lab.toWorld(600, 22));
+    await lab.nic.succeed({ failsFirst: true });
     await sending;
-    await lab.guest.waitTransmitted();
-    expect(lab.nic.nic.uplinks()).toEqual([]);
-    await lab.addAgain();
-    await lab.sendToWorld(lab.toWorld(10, 17));
+    await lab.untilLink('up');
+    if (isOpenedAnew) await lab.sendToWorld(lab.toWorld(600, 22));
+    if (skips?.fromWorld === undefined) await lab.sendToGuest(lab.toGuest(300, 23));
+    if (loseLink === undefined || returnLink === undefined) return;
+    // Lost while no NIC is there, or before.
+    for (const meanwhile of [loseLink, undefined]) {
+      if (meanwhile === undefined) {
+        loseLink();
+        await lab.untilLink('down');
+      }
+      await lab.nic.succeed({ failsFirst: true, ...(meanwhile && { meanwhile }) });
+      await lab.untilLink('down');
+      returnLink();
+      await lab.untilLink('up');
+      await lab.untilReachable();
+      await lab.sendToWorld(lab.toWorld(10, 24));
+    }
   });
 }
