@@ -1,5 +1,5 @@
 import { RING_FAULT_NONE, RING_FAULT_TRAP } from '../../layout/virtqueue.ts';
-import { everyStep, inBackground } from '../background.ts';
+import { everyStep, guarded, inBackground } from '../background.ts';
 import { LifeCycle } from '../life-cycle.ts';
 import { CloseAccount, claimPeerFd, closePeerFd } from '../os/closer.ts';
 import type { Poller } from '../os/poller.ts';
@@ -285,9 +285,10 @@ export class Attachment {
     this.#owner.emit('disconnect', reason === null ? {} : { reason });
     const fd = this.#waitingFd;
     this.#waitingFd = -1;
-    if (fd !== -1 && this.#endpoint !== null) this.#begin(fd);
-    else if (fd !== -1) closePeerFd(fd);
-    else this.#endpoint?.resume();
+    const canBegin = fd !== -1 && this.#endpoint !== null;
+    if (canBegin && guarded('begin with the next front-end', () => this.#begin(fd))) return;
+    closePeerFd(fd);
+    this.#endpoint?.resume();
   }
 
   /** Derives the state from the session and its rings. */

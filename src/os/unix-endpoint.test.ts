@@ -12,9 +12,11 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { openFdCount } from '../../test/support/file-descriptors.ts';
 import { CloseAccount } from './closer.ts';
 import { c } from './libc.ts';
 import { Poller } from './poller.ts';
+import { SystemError } from './system-error.ts';
 import { ClientEndpoint, type Endpoint, ServerEndpoint } from './unix-endpoint.ts';
 import {
   bindUnixSocket,
@@ -22,6 +24,8 @@ import {
   createUnixSocket,
   listenUnixSocket,
 } from './unix-socket.ts';
+
+const ENOSPC = 28;
 
 const directory = mkdtempSync(join(tmpdir(), 'heddle-endpoint-'));
 const poller = new Poller();
@@ -42,14 +46,13 @@ function freshPath(): string {
 }
 
 /** An endpoint whose connections can be awaited one by one. */
-function meeting(isFree = true) {
+function meeting() {
   const waiting: ((fd: number) => void)[] = [];
   const arrived: number[] = [];
   const troubles: string[] = [];
   const listener = {
     closes: new CloseAccount(() => undefined),
     onConnection: (fd: number) => {
-      if (!isFree) return false;
       fds.push(fd);
       const waiter = waiting.shift();
       if (waiter === undefined) arrived.push(fd);
@@ -65,6 +68,11 @@ function meeting(isFree = true) {
       else resolve(fd);
     });
   return { listener, next, troubles };
+}
+
+/** As a poller does that has no room for the connection. */
+function refuse(): never {
+  throw new SystemError('epoll_ctl', ENOSPC);
 }
 
 function serve(path: string, listener = meeting().listener): ServerEndpoint {
@@ -99,9 +107,12 @@ describe('a server endpoint', () => {
     }
   });
 
-  it('closes a connection that its VF turns away', async () => {
+  it.each([
+    ['that its VF turns away', () => false],
+    ['that its VF could not take', refuse],
+  ])('closes a connection %s', async (_, onConnection) => {
     const path = freshPath();
-    serve(path, meeting(false).listener);
+    serve(path, { ...meeting().listener, onConnection });
     const fd = createUnixSocket();
     fds.push(fd);
     expect(connectUnixSocket(fd, path)).toBe(0);
@@ -213,6 +224,20 @@ describe('a client endpoint', () => {
     const second = await next();
     expect(second).not.toBe(first);
     expect(troubles).toEqual([]);
+  });
+
+  it('closes a connection that nobody could take, and tries again', async () => {
+    const path = freshPath();
+    listen(path);
+    const { listener, next, troubles } = meeting();
+    const before = openFdCount();
+    const onConnection = (fd: number): boolean => {
+      return troubles.length < 2 ? refuse() : listener.onConnection(fd);
+    };
+    endpoints.push(new ClientEndpoint(path, poller, { ...listener, onConnection }));
+    await next();
+    expect(troubles).toEqual(['epoll_ctl failed: ENOSPC', 'epoll_ctl failed: ENOSPC']);
+    expect(openFdCount()).toBe(before + 1);
   });
 
   it('stops trying once it is closed', async () => {

@@ -163,25 +163,32 @@ export class ClientEndpoint implements Endpoint {
       this.#schedule(RETRY_MS_MAX);
       return;
     }
-    let fd = -1;
     try {
-      fd = createUnixSocket();
+      if (this.#tryToMeet()) return;
     } catch (error) {
       this.#listener.onTrouble((error as Error).message);
     }
-    if (fd >= 0 && connectUnixSocket(fd, this.#path) === 0) {
-      meet(fd, this.#listener);
-      return;
-    }
-    closeFd(fd);
     this.#delayMs = Math.min(this.#delayMs * 2, RETRY_MS_MAX);
     this.#schedule(this.#delayMs);
+  }
+
+  #tryToMeet(): boolean {
+    const fd = createUnixSocket();
+    const isConnected = connectUnixSocket(fd, this.#path) === 0;
+    if (isConnected) meet(fd, this.#listener);
+    else closeFd(fd);
+    return isConnected;
   }
 }
 
 function meet(fd: number, listener: EndpointListener): void {
   claimPeerFd(fd, listener.closes);
-  if (!listener.onConnection(fd)) closePeerFd(fd);
+  try {
+    if (!listener.onConnection(fd)) closePeerFd(fd);
+  } catch (error) {
+    closePeerFd(fd);
+    throw error;
+  }
 }
 
 function openListener(path: string): { fd: number; inode: number } {
