@@ -13,12 +13,12 @@ export const PROCESSOR_COUNTERS = {
   turns: {
     number: PROCESSOR_TURNS,
     unit: 'events',
-    help: 'Turns that it took: each a batch at most of each ring that is due.',
+    help: 'Turns, each of which serves at most one batch of every ring that is due.',
   },
   sleeps: {
     number: PROCESSOR_SLEEPS,
     unit: 'events',
-    help: 'Times that it slept until a kick, its doorbell or a frame of an uplink.',
+    help: 'Times it slept until a kick, a message or a frame from an uplink.',
   },
 } as const satisfies Readonly<Record<string, Counter>>;
 
@@ -28,13 +28,13 @@ export const WINDOW_COUNTERS = {
     number: PROCESSOR_SLOTS,
     unit: 'entries',
     isGauge: true,
-    help: 'Windows that there can be at once.',
+    help: 'Windows that can be mapped at the same time.',
   },
   used: {
     number: PROCESSOR_SLOTS_USED,
     unit: 'entries',
     isGauge: true,
-    help: 'Windows that show memory of a guest now.',
+    help: 'Windows that are mapped to guest memory now.',
   },
   misses: {
     number: PROCESSOR_MISSES,
@@ -44,7 +44,7 @@ export const WINDOW_COUNTERS = {
   evictions: {
     number: PROCESSOR_EVICTIONS,
     unit: 'events',
-    help: 'Windows that were given up for others.',
+    help: 'Windows that were evicted to map others.',
   },
 } as const satisfies Readonly<Record<string, Counter>>;
 
@@ -52,12 +52,12 @@ export const WINDOW_COUNTERS = {
 export const PROCESSOR_NOTES = {
   restarts: {
     unit: 'events',
-    help: 'Times that its thread died and was replaced.',
+    help: 'Times its thread died and was replaced.',
   },
   vfs: {
     unit: 'entries',
     isGauge: true,
-    help: 'VFs and uplinks whose transmit rings it has.',
+    help: 'VFs and uplinks whose transmit rings it serves.',
   },
 } as const satisfies Readonly<Record<string, CounterText>>;
 

@@ -79,19 +79,19 @@ export const RING_COUNTERS = {
     number: COUNTER_FORWARDED,
     of: ['tx'],
     unit: 'frames',
-    help: 'Frames that went to one destination at least.',
+    help: 'Frames that went to at least one destination.',
   },
   replicas: {
     number: COUNTER_REPLICAS,
     of: ['tx'],
     unit: 'frames',
-    help: 'Further copies that flooding made.',
+    help: 'Additional copies made by flooding.',
   },
   segments: {
     number: COUNTER_SEGMENTS,
     of: ['rx'],
     unit: 'frames',
-    help: 'Further frames that segmentation made of large ones, among those offered.',
+    help: 'Additional frames made by segmenting large ones, counted in offered, too.',
   },
   groMerged: {
     number: COUNTER_GRO_MERGED,

@@ -55,7 +55,7 @@ export const DROP_REASONS = {
   noDestination: {
     number: DROP_NO_DESTINATION,
     of: ['tx'],
-    help: 'To everybody, or to an address not known, and nobody else was there.',
+    help: 'To a group or an unknown address, and there was no other port to flood it to.',
     remedy: 'Nothing: the guest is alone.',
   },
   hairpin: {
@@ -98,7 +98,7 @@ export const DROP_REASONS = {
     number: DROP_MTU,
     of: ['rx'],
     help: 'The packet is longer than the MTU that the guest has negotiated.',
-    remedy: 'The same `mtu` for all that talk to each other.',
+    remedy: 'Give all guests that talk to each other the same `mtu`.',
   },
   untranslated: {
     number: DROP_UNTRANSLATED,
@@ -110,7 +110,7 @@ export const DROP_REASONS = {
     number: DROP_WINDOW_EXHAUSTED,
     of: ALL,
     help: "One frame touches more of the guest's memory than can be in reach.",
-    remedy: 'Nothing, if few; else a guest with fewer, larger buffers.',
+    remedy: 'Nothing if there are few, otherwise a guest with fewer, larger buffers.',
   },
   bufferAddress: {
     number: DROP_BUFFER_ADDRESS,
@@ -120,7 +120,7 @@ export const DROP_REASONS = {
   bufferDirection: {
     number: DROP_BUFFER_DIRECTION,
     of: ALL,
-    help: 'A buffer is to be written where it must be read, or the other way round.',
+    help: 'A transmit buffer is marked device-writable, or a receive buffer device-readable.',
   },
   bufferTooSmall: {
     number: DROP_BUFFER_TOO_SMALL,
@@ -130,17 +130,17 @@ export const DROP_REASONS = {
   chainLength: {
     number: DROP_CHAIN_LENGTH,
     of: ALL,
-    help: 'A chain of descriptors has no end, or more descriptors than it may have.',
+    help: 'A descriptor chain is endless or longer than allowed.',
   },
   chainNext: {
     number: DROP_CHAIN_NEXT,
     of: ALL,
-    help: 'A descriptor names a next one beyond the table.',
+    help: 'The next index of a descriptor is beyond the table.',
   },
   indirectTable: {
     number: DROP_INDIRECT_TABLE,
     of: ALL,
-    help: 'An indirect table is nested, empty, too long, not negotiated, or of a size it cannot be.',
+    help: 'An indirect table is nested, empty, too long, not negotiated, or its size is invalid.',
   },
   headerShort: {
     number: DROP_HEADER_SHORT,
@@ -155,12 +155,12 @@ export const DROP_REASONS = {
   checksumField: {
     number: DROP_CHECKSUM_FIELD,
     of: ['tx'],
-    help: 'The checksum is to be completed beyond the frame, or beyond its headers.',
+    help: 'The place of the checksum is beyond the frame or its headers.',
   },
   segmentation: {
     number: DROP_SEGMENTATION,
     of: ['tx'],
-    help: 'What the header says of a large frame does not match the frame.',
+    help: 'The virtio-net header of a large frame does not match the frame.',
   },
   runt: {
     number: DROP_RUNT,

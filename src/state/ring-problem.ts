@@ -31,7 +31,7 @@ export const FAULT_REASONS = {
   },
   chain: {
     number: RING_FAULT_CHAIN,
-    help: 'packed ring: chain runs on beyond the ring or the longest there may be',
+    help: 'packed ring: chain longer than the ring or the limit',
     remedy: 'a reset by the driver',
   },
   trap: {
@@ -43,21 +43,21 @@ export const FAULT_REASONS = {
   place: {
     number: RING_FAULT_PLACE,
     help:
-      'a NIC that was killed has served this packed ring, and nothing says where it stands: ' +
-      'its guest has to reset it',
+      'the NIC was killed while it served this packed ring, so its position is unknown: ' +
+      'the guest has to reset it',
     remedy: 'a reset by the driver, or a restart of the guest',
   },
   setup: {
     number: RING_FAULT_SETUP,
-    help: 'its size, base or addresses cannot be right',
+    help: 'its size, base or addresses are invalid',
     remedy: "the VMM's next message about the ring",
   },
   memory: {
     number: RING_FAULT_MEMORY,
     help: 'its memory cannot be mapped',
     remedy:
-      'the VMM stops the ring and starts it, or connects again. The memory may be sealed since, or ' +
-      'the process has no more to give',
+      'the VMM restarts the ring or reconnects. The memory may have been sealed, or the process is ' +
+      'at its limit',
   },
 } as const satisfies Readonly<Record<string, FaultReason>>;
 
@@ -73,7 +73,7 @@ export interface RingProblem {
 /** Aligned in the front-end's address space, but not in the file. */
 export const ODD_PLACE: RingProblem = {
   fault: RING_FAULT_SETUP,
-  reason: 'a part of the ring lies at an odd address of its file',
+  reason: 'a part of the ring is misaligned in its file',
 };
 
 /** A ring cannot be attached because of a fault in the ring. `fault` is what crosses threads. */

@@ -111,7 +111,7 @@ export class Grants {
     return (
       `the VMM (process ${this.#vmm.split(':')[0]}) hangs up when it has read what the VF offers, ` +
       `${this.#hangUps} times so far: it was started with more features or queue pairs than that. ` +
-      'Start the VMM anew, or give the VF what it had before'
+      'Restart the VMM, or give the VF what it had before'
     );
   }
 

@@ -258,7 +258,7 @@ export class Vf implements Device, SwitchPort {
   /** What a changed configuration means for the VMM that is attached or will come back. */
   vmmFor(config: VfConfig): VmmAtHand {
     const held = this.#grants.held(this.#session, config);
-    const heldBack = `its VMM keeps ${held.join(' and ')} until it is started anew`;
+    const heldBack = `its VMM keeps ${held.join(' and ')} until it is restarted`;
     return {
       isAttached: this.#session !== null,
       isSuited: this.#session !== null && this.#grants.suits(this.#session, config),
