@@ -85,7 +85,7 @@ describe('a ring that is aligned for its front-end but not in its file', () => {
     const { state, rings } = nic.nic.vf('vf0');
     expect(state).toBe('faulted');
     expect(rings).toMatchObject([
-      { queue: 1, state: 'faulted', fault: expect.stringMatching(/odd address/) },
+      { queue: 1, state: 'faulted', fault: expect.stringMatching(/misaligned in its file/) },
     ]);
     await expect.poll(() => isRaised(error)).toBe(true);
     // The ring's processor continues to serve others.
