@@ -108,7 +108,7 @@ describe('Linux guests with different offloads', () => {
         for (const length of [1200, 8000]) {
           const { sent, lost } = await datagrams(sender, receiver, version, length);
           expect(sent).toBeGreaterThan(20);
-          expect(lost / sent).toBeLessThan(0.05);
+          expect(lost).toBe(0);
         }
       });
     }
