@@ -15,12 +15,23 @@ export interface ThreadState {
   readonly sleepsIn: string;
 }
 
-/** Waits that do not count as hanging: for events, and for another thread of this process. */
-export const HARMLESS_CALLS: ReadonlySet<number> = new Set(
+/** Waits for events, and for another thread of this process. */
+const HARMLESS_CALLS: ReadonlySet<number> = new Set(
   arch === 'x64'
     ? [232, 281, 441, 202, 449] // epoll_wait, epoll_pwait, epoll_pwait2, futex, futex_waitv
     : [22, 441, 98, 449], // epoll_pwait, epoll_pwait2, futex, futex_waitv
 );
+
+/**
+ * Kernel functions that wait for an RCU grace period, as io_destroy does and the close of a packet
+ * socket. No peer can prolong it, but on a busy host it takes seconds.
+ */
+const GRACE_PERIOD = /rcu|sys_io_destroy|synchronize_net/;
+
+/** Whether a blocked thread is in a wait that does not count as hanging. */
+export function isHarmlessWait({ call, sleepsIn }: ThreadState): boolean {
+  return HARMLESS_CALLS.has(call) || GRACE_PERIOD.test(sleepsIn);
+}
 
 /** Null if there is no such thread, or no /proc. */
 export function readThreadState(thread: number): ThreadState | null {

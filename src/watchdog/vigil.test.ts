@@ -61,6 +61,11 @@ describe('a thread without a turn', () => {
     ['others starve it of CPU', () => ({ state: RUNNING })],
     ['it runs occasionally', (i) => ({ state: { ...BLOCKED, switches: i } })],
     ['it waits for another thread', () => ({ state: { ...BLOCKED, call: FUTEX } })],
+    [
+      'it waits for the kernel to destroy its AIO context',
+      () => ({ state: { ...BLOCKED, sleepsIn: '__x64_sys_io_destroy' } }),
+    ],
+    ['it waits for a grace period', () => ({ state: { ...BLOCKED, sleepsIn: '__wait_rcu_gp' } })],
     ['its state cannot be read', () => ({ state: null })],
     ['our own looks are late: the process may have been stopped', () => ({ seconds: 0 })],
     [

@@ -1,4 +1,4 @@
-import { HARMLESS_CALLS, type ThreadState } from './thread-state.ts';
+import { isHarmlessWait, type ThreadState } from './thread-state.ts';
 
 /** Seconds without a turn, blocked in one system call. */
 const BLOCKED_SECONDS = 2;
@@ -59,6 +59,6 @@ export class Vigil {
 }
 
 /** A thread that is ready to run but does not run is starved by others: that is not hanging. */
-function isStuck({ isBlocked, call }: ThreadState): boolean {
-  return isBlocked && !HARMLESS_CALLS.has(call);
+function isStuck(state: ThreadState): boolean {
+  return state.isBlocked && !isHarmlessWait(state);
 }
