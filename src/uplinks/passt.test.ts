@@ -132,3 +132,31 @@ test('a missing passt is a clear error', async () => {
     hint: expect.stringContaining('apt install passt'),
   });
 });
+
+test('a program that cannot be executed is an error, too', async () => {
+  writeFileSync(journal, '');
+  const options = { program: join(journal, 'passt'), mtu: 1500, arguments: [] };
+  source = new PasstSource(options, poller);
+  const starting = source.start({ onUp: () => undefined, onDown: () => undefined });
+  await expect(starting).rejects.toMatchObject({
+    code: 'HEDDLE_PASST_FAILED',
+    message: expect.stringContaining('ENOTDIR'),
+  });
+});
+
+test('a passt that ends while its version is awaited is an error with its last words', async () => {
+  const asked = `while [ ! -e '${journal}' ]; do sleep 0.02; done; sleep 0.2; exit 0`;
+  const lines = [
+    '#!/bin/sh',
+    `[ "$1" = --version ] && { ${asked}; }`,
+    "sleep 0.4; echo 'passt: no more memory' >&2",
+    `touch '${journal}'; exit 3`,
+  ];
+  writeFileSync(program, `${lines.join('\n')}\n`, { mode: 0o755 });
+  source = new PasstSource({ program, mtu: 1400, arguments: [] }, poller);
+  const starting = source.start({ onUp: () => undefined, onDown: () => undefined });
+  await expect(starting).rejects.toMatchObject({
+    code: 'HEDDLE_PASST_FAILED',
+    message: expect.stringContaining('exit code 3'),
+  });
+});

@@ -52,6 +52,8 @@ export class PasstSource implements UplinkSource {
   #child: ChildProcess | null = null;
   /** Resolves when the child has ended, or could not be started. */
   #childEnd: Promise<void> = Promise.resolve();
+  /** Why the last child ended, or could not be started. */
+  #ending: string | null = null;
   #fd = -1;
   #connection = 0;
   #isUp = false;
@@ -76,6 +78,7 @@ export class PasstSource implements UplinkSource {
       failure = await this.#launch();
     }
     this.#version = await version;
+    if (this.#child === null) failure ??= this.#ending; // it has ended since
     if (failure !== null) {
       const error = this.#explain(failure);
       this.#leave();
@@ -145,7 +148,7 @@ export class PasstSource implements UplinkSource {
   async #relaunch(): Promise<void> {
     this.#retry = null;
     if (this.#listener === null) return;
-    const failure = await this.#launch().catch((error: Error) => error.message);
+    const failure = await this.#launch();
     if (this.#listener === null) return;
     if (failure === null) this.#up();
     else this.release();
@@ -179,7 +182,13 @@ export class PasstSource implements UplinkSource {
   async #launch(): Promise<string | null> {
     const words = this.#options.arguments;
     const fixed = [...this.#needed(), ...this.#dispensable];
-    const child = this.#spawn([...fixed, ...words]);
+    let child: ChildProcess;
+    try {
+      child = this.#spawn([...fixed, ...words]);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      return code ?? message; // most failures arrive as an event, but some are thrown
+    }
     const ours = this.#fd;
     this.#child = child;
     // Registered at once: the child may end long before `stop` waits for it.
@@ -191,7 +200,10 @@ export class PasstSource implements UplinkSource {
       const timer = setTimeout(() => resolve(null), START_MILLISECONDS);
       const settle = (failure: string): void => {
         clearTimeout(timer);
-        if (this.#child === child) this.#child = null;
+        if (this.#child === child) {
+          this.#child = null;
+          this.#ending = failure;
+        }
         resolve(failure);
       };
       child.once('error', (error: NodeJS.ErrnoException) => settle(error.code ?? error.message));
@@ -272,7 +284,7 @@ function unknownOption(complaint: string): string | null {
 
 /** Such as `passt 0.0~git20230309.7c7625d`; undefined if the output is unexpected. */
 function askVersion(program: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
+  return new Promise<string | undefined>((resolve) => {
     const child = execFile(program, ['--version'], (_error, output) => {
       clearTimeout(timer);
       const line = output.split('\n')[0]?.trim() ?? '';
@@ -284,5 +296,5 @@ function askVersion(program: string): Promise<string | undefined> {
       child.stdout?.destroy();
       child.stderr?.destroy();
     }, VERSION_MILLISECONDS);
-  });
+  }).catch(() => undefined); // if it cannot be started, that is reported by its launch
 }

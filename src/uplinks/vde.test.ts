@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { fstatSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +18,7 @@ let server: Server;
 async function serve(onRequest: (peer: Socket) => void): Promise<void> {
   server = createServer((peer) => {
     let length = 0;
+    peer.on('error', () => undefined); // it may be closed with an answer unread
     peer.on('data', (data) => {
       length += data.length;
       if (length === REQUEST_SIZE) onRequest(peer);
@@ -56,4 +57,24 @@ test('a switch that does not answer is an error after some seconds, and nothing 
   await refused;
   expect(readdirSync(socket)).toEqual(['ctl']);
   await Promise.all(ended);
+});
+
+test('what was handed over while the switch is asked stays open', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const asked = new Promise<Socket>((resolve) => void serve(resolve));
+  await vi.waitUntil(() => server.listening);
+  void source.start({ onUp: () => undefined, onDown: () => undefined });
+  const peer = await asked;
+  source.handOver();
+  const { fd, controlFd, path } = source.save();
+  vi.advanceTimersByTime(10_000);
+  peer.write(Buffer.alloc(110));
+  await new Promise((resolve) => setImmediate(resolve));
+  for (const one of [fd, controlFd]) expect(fstatSync(one).isSocket()).toBe(true);
+  expect(statSync(path).isSocket()).toBe(true);
+  const other = new VdeSource({ socket, mtu: 1500 }, poller);
+  const listener = { onUp: () => undefined, onDown: () => undefined };
+  const file = { fd: -1, pairs: 1, hasRingRoom: false };
+  other.restore(listener, file, { fd, controlFd, path, isUp: true });
+  source = other; // it closes them
 });

@@ -66,6 +66,8 @@ export class VdeSource implements UplinkSource {
   #fd = -1;
   #path = '';
   #isUp = false;
+  /** A successor has the sockets, so this source must not touch them, even if an answer comes. */
+  #isHandedOver = false;
   #retry: NodeJS.Timeout | null = null;
 
   constructor(options: VdeOptions, poller: Poller) {
@@ -95,8 +97,10 @@ export class VdeSource implements UplinkSource {
   }
 
   handOver(): void {
+    this.#isHandedOver = true;
     this.#listener = null;
     if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#forgetQuestion();
     if (this.#controlFd !== -1) this.#poller.remove(this.#controlFd);
   }
 
@@ -128,7 +132,9 @@ export class VdeSource implements UplinkSource {
     this.#bind();
     try {
       this.#connect(`${socket}/ctl`);
-      const error = connectUnixSocket(this.#fd, await this.#ask());
+      const port = await this.#ask();
+      if (this.#isHandedOver) return;
+      const error = connectUnixSocket(this.#fd, port);
       if (error !== 0) throw new SystemError('connect', error);
     } catch (error) {
       this.#leave();
