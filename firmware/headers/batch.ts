@@ -34,6 +34,8 @@ export class Batch {
   ring: u32;
   frames: u32;
   bytes: u32;
+  /** The length of its longest frame. */
+  longest: u32;
 
   // Inhale.
   /** Pieces of memory that its frames are in. */

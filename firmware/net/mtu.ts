@@ -1,6 +1,7 @@
 // 5.1.4.1: a guest that negotiated an MTU never gets a longer packet. VLAN tags do not count.
 import { FRAME_SIZE_MIN } from '../../layout/limits';
 import { OFFLOAD_UFO } from '../../layout/virtqueue';
+import { batch } from '../headers/batch';
 import { Frame, frameAt, headerLength, OFFLOAD_LONG, OFFLOAD_TUNNEL } from '../headers/frame';
 import { findNetwork } from '../headers/headers';
 import { segmentUnit } from '../offload/metadata';
@@ -8,6 +9,14 @@ import { isSuperFrame } from '../offload/segment';
 import { Ring } from '../virtqueue/ring';
 
 const IPV6_FRAGMENT_HEADER_SIZE: u32 = 8;
+
+/**
+ * Whether any frame of the batch may be too long for this receiver. A frame that GRO has joined is
+ * longer than those it was made of, but it was made of frames that are not.
+ */
+export function mayBeLong(ring: Ring): bool {
+  return ring.mtu != 0 && batch().longest > ring.mtu + FRAME_SIZE_MIN;
+}
 
 /**
  * Marks the listed frames that may be too long for this receiver: they leave the fast path, and the

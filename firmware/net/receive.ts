@@ -26,7 +26,7 @@ import {
 } from './emit';
 import { abandonJoined, settleJoined } from './joined';
 import { look } from './look';
-import { markLong } from './mtu';
+import { markLong, mayBeLong } from './mtu';
 import { putPlainPacked } from './posted-packed';
 import { putPlainSplit } from './posted-split';
 import { markRetagged } from './retag';
@@ -42,7 +42,7 @@ export function deliver(ringNumber: u32, list: u32, start: u32, frames: u32): u3
   registers().currentRing = ringNumber;
   beginDelivery();
   if (batch().isInVlans) markRetagged(portOf(ringNumber), list, start, frames);
-  if (ring.mtu != 0) markLong(ring, list, start, frames);
+  if (mayBeLong(ring)) markLong(ring, list, start, frames);
   batch().isLockedOut = !lock(ring);
   if (batch().isLockedOut) return start;
   let done = start;

@@ -28,6 +28,7 @@ export function inhale(ringNumber: u32): u32 {
   const headerSize = ring.headerSize;
   const offloads = ring.offloads;
   let bytes: u32 = 0;
+  let longest: u32 = 0;
   let segments: u32 = 0;
   let taken: u32 = 0;
   // Tens of thousands of tiny segments would delay all other rings: the rest stays in the guest.
@@ -38,10 +39,12 @@ export function inhale(ringNumber: u32): u32 {
       noteAddresses(taken, frame.header);
     }
     bytes += frame.length;
+    longest = max(longest, frame.length);
     taken += 1;
   }
   batch().frames = taken;
   batch().bytes = bytes;
+  batch().longest = longest;
   noteMiss(ringNumber, view, taken);
   return taken;
 }

@@ -20,6 +20,11 @@ export class ManualPoller {
     this.#watched.delete(fd);
   }
 
+  /** It is never held. */
+  whenOpen(work: () => void): void {
+    work();
+  }
+
   readable(): number[] {
     return [...this.#watched].filter(([, { isRead }]) => isRead).map(([fd]) => fd);
   }
