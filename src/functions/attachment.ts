@@ -1,7 +1,9 @@
 import { RING_FAULT_NONE, RING_FAULT_TRAP } from '../../layout/virtqueue.ts';
 import { everyStep, guarded, inBackground } from '../background.ts';
 import { LifeCycle } from '../life-cycle.ts';
-import { CloseAccount, claimPeerFd, closePeerFd } from '../os/closer.ts';
+import { CloseAccount, claimPeerFd, closePeerFd, closePeerFds } from '../os/closer.ts';
+import { SHUT_RDWR } from '../os/constants.ts';
+import { c } from '../os/libc.ts';
 import type { Poller } from '../os/poller.ts';
 import {
   ClientEndpoint,
@@ -107,7 +109,7 @@ export class Attachment {
     this.#listen(place);
   }
 
-  #listen({ socket, mode }: Place, saved?: EndpointState): void {
+  #listen({ socket, mode }: Place, saved?: EndpointState, isConnected = false): void {
     const listener = {
       closes: this.#closes,
       onConnection: (fd: number) => this.#meet(fd),
@@ -116,7 +118,7 @@ export class Attachment {
     this.#endpoint =
       mode === 'server'
         ? new ServerEndpoint(socket, this.#poller, listener, saved)
-        : new ClientEndpoint(socket, this.#poller, listener, this.#dialogue !== null);
+        : new ClientEndpoint(socket, this.#poller, listener, isConnected);
   }
 
   save(now: number): AttachmentState {
@@ -141,12 +143,27 @@ export class Attachment {
     this.#isOutsideTold = saved.isOutsideTold;
     this.#waitingFd = saved.waitingFd;
     this.#poller.whenOpen(() => this.quarantine.restore(saved.quarantine, now));
-    if (dialogue !== null) {
-      this.#dialogue = this.#converse(dialogue.connection.fd);
-      this.#dialogue.restore(dialogue);
-    }
+    this.#listen(place, endpoint, dialogue !== null); // first: whatever fails, it has an owner
+    if (dialogue !== null) this.#continue(dialogue);
     if (state !== 'down') this.#to(state);
-    this.#listen(place, endpoint);
+  }
+
+  #continue(saved: DialogueState): void {
+    try {
+      this.#dialogue = this.#converse(saved.connection.fd);
+    } catch (error) {
+      this.#poller.whenOpen(() => this.#giveUp(saved));
+      throw error;
+    }
+    this.#dialogue.restore(saved);
+  }
+
+  /** Closes a connection that could not be taken over, so that its front-end connects again. */
+  #giveUp(saved: DialogueState): void {
+    c.shutdown(saved.connection.fd, SHUT_RDWR);
+    closePeerFds(descriptorsIn(saved));
+    this.#dropWaiting();
+    this.#endpoint?.resume();
   }
 
   /**

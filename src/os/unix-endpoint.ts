@@ -55,7 +55,10 @@ export class ServerEndpoint implements Endpoint {
   readonly #inode: number;
   #pause: NodeJS.Timeout | null = null;
 
-  /** `saved`: a socket that already listens. */
+  /**
+   * `saved`: a socket that already listens. It belongs to this endpoint even if it cannot be polled
+   * yet, which is tried again.
+   */
   constructor(path: string, poller: Poller, listener: EndpointListener, saved?: EndpointState) {
     this.#path = path;
     this.#poller = poller;
@@ -65,11 +68,27 @@ export class ServerEndpoint implements Endpoint {
     this.#inode = inode;
     claimPeerFd(fd, listener.closes);
     try {
-      poller.add(fd, () => this.#accept());
+      this.#listen();
     } catch (error) {
-      // Otherwise the socket would appear to be alive. One that was saved is not ours to close.
-      if (!saved) this.close();
+      if (saved) {
+        poller.whenOpen(() => this.#listenAgain());
+        return;
+      }
+      this.close(); // otherwise the socket would appear to be alive
       throw error;
+    }
+  }
+
+  #listen(): void {
+    this.#poller.add(this.#fd, () => this.#accept());
+  }
+
+  #listenAgain(): void {
+    try {
+      this.#listen();
+    } catch (error) {
+      this.#listener.onTrouble((error as Error).message);
+      this.#pause = setTimeout(() => this.#listenAgain(), RETRY_MS_MAX);
     }
   }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { VfConfigInput } from '../../src/functions/net/config.ts';
 import type { VfStats } from '../../src/functions/net/types.ts';
 import { createNic, restoreNic } from '../../src/nic/nic.ts';
-import type { Nic, NicEventName, NicEvents } from '../../src/nic/types.ts';
+import type { Nic, NicEventName, NicEvents, NicState } from '../../src/nic/types.ts';
 import { macOf } from '../../src/testing/frames.ts';
 import { FrontEnd } from '../../src/testing/front-end.ts';
 import { MockGuest, type MockGuestOptions, type Orphan } from '../../src/testing/mock-guest.ts';
@@ -73,17 +73,18 @@ export class TestNic {
 
   /**
    * Replaces this NIC by another one that is made from its state, by default with other descriptors
-   * of the same files, as in another process. `meanwhile` is called while there is no NIC.
+   * of the same files, as in another process. `meanwhile` is called while there is no NIC,
+   * with the state that will be restored.
    * `failsFirst`: two attempts fail before one succeeds.
    */
   async succeed({
     isSameProcess = false,
     failsFirst = false,
-    meanwhile = () => {},
+    meanwhile = (_state: NicState): void => {},
   } = {}): Promise<void> {
     const saved = await this.#nic.handOver();
     const state = isSameProcess ? saved : withOtherDescriptors(saved);
-    meanwhile();
+    meanwhile(state);
     if (failsFirst) await failToRestore(state);
     this.#nic = await restoreNic(state);
   }
