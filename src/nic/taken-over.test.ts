@@ -95,6 +95,16 @@ describe.each([1, 2])('listening sockets that cannot be polled, %i times', (refu
   });
 });
 
+it('a connection that could be polled before its NIC continues can be polled then', async () => {
+  const guest = await lab.connect(0);
+  await lab.succeed({
+    meanwhile: ({ vfs }) =>
+      refuseToAdd([vfs[0]?.attachment.dialogue?.connection.fd], (call) => call > 0),
+  });
+  expect(lab.nic.vf('vf0')).toMatchObject({ state: 'ready' });
+  await lab.disconnect(0, guest);
+});
+
 it('a connection that cannot be polled is closed, and its VF says so', async () => {
   const guest = await lab.connect(0);
   await lab.succeed({

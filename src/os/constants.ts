@@ -49,6 +49,7 @@ export const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 1;
 export const EPOLLOUT = 4;
 export const EPOLLHUP = 0x10;
+export const EPOLLONESHOT = 0x40000000;
 export const EPOLLET = 0x80000000;
 
 export const POLLOUT = 4;

@@ -5,6 +5,7 @@ import {
   EPOLL_CTL_DEL,
   EPOLL_CTL_MOD,
   EPOLLIN,
+  EPOLLONESHOT,
   EPOLLOUT,
 } from './constants.ts';
 import { closeFd } from './descriptor.ts';
@@ -29,6 +30,7 @@ export class PollLoop {
   readonly #wake: number;
   readonly #view = new DataView(this.#events.buffer);
   readonly #listeners = new Map<number, Listener>();
+  readonly #reserved = new Set<number>();
   /** How often in a row the listener of a descriptor has thrown. */
   readonly #throws = new Map<number, number>();
   #isClosed = false;
@@ -55,10 +57,19 @@ export class PollLoop {
     this.#listeners.set(fd, listener);
   }
 
+  /** Like `add`, but calls nobody before `watch` is called. */
+  reserve(fd: number, listener: Listener): void {
+    // Without EPOLLONESHOT, a hang-up would be reported again and again.
+    controlEpoll(this.#epoll, EPOLL_CTL_ADD, fd, EPOLLONESHOT);
+    this.#listeners.set(fd, listener);
+    this.#reserved.add(fd);
+  }
+
   /** Whether to also report that `fd` is writable, or to stop reading it for now. */
   watch(fd: number, interest: { read: boolean; write: boolean }): void {
     const events = (interest.read ? EPOLLIN : 0) | (interest.write ? EPOLLOUT : 0);
     controlEpoll(this.#epoll, EPOLL_CTL_MOD, fd, events);
+    this.#reserved.delete(fd);
   }
 
   /**
@@ -66,6 +77,7 @@ export class PollLoop {
    */
   remove(fd: number): void {
     this.#throws.delete(fd);
+    this.#reserved.delete(fd);
     if (!this.#listeners.delete(fd)) return;
     controlEpoll(this.#epoll, EPOLL_CTL_DEL, fd, 0);
   }
@@ -104,7 +116,7 @@ export class PollLoop {
   /** A listener that throws must not affect the events of others. */
   #tell(fd: number, events: number): void {
     const listener = this.#listeners.get(fd);
-    if (listener === undefined) return;
+    if (listener === undefined || this.#reserved.has(fd)) return;
     if (guarded('handle an event of a descriptor', () => listener(events))) {
       if (this.#throws.size > 0) this.#throws.delete(fd);
       return;

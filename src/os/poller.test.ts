@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openFdCount } from '../../test/support/file-descriptors.ts';
 import { onFailure } from '../background.ts';
-import { EPOLLHUP, EPOLLIN, EPOLLOUT } from './constants.ts';
+import { EPOLL_CTL_MOD, EPOLLHUP, EPOLLIN, EPOLLOUT, SHUT_RDWR } from './constants.ts';
 import { createEventFd, drainEventFd, raiseEventFd } from './event-fd.ts';
 import { c } from './libc.ts';
 import { PollLoop, THROWS_MAX } from './poll-loop.ts';
@@ -182,6 +182,45 @@ describe('a held poller', () => {
     expect(seen).toEqual(['work']);
     await heard;
     expect(seen).toEqual(['work', `events ${EPOLLOUT}`]);
+    loop.close();
+  });
+
+  it('tells its listener of a hang-up when it opens, and needs no room for that', async () => {
+    const loop = new PollLoop();
+    const user = new Poller({ loop, isHeld: true });
+    let isOpen = false;
+    const heard = new Promise<boolean>((resolve) => {
+      user.add(ours, () => {
+        user.remove(ours);
+        resolve(isOpen);
+      });
+    });
+    c.shutdown(theirs, SHUT_RDWR);
+    await untilLoopHasLooked(loop);
+    await untilLoopHasLooked(loop);
+    const control = vi.spyOn(c, 'epollControl');
+    isOpen = true;
+    user.open();
+    expect(control.mock.calls.map(([, operation]) => operation)).toEqual([EPOLL_CTL_MOD]);
+    control.mockRestore();
+    expect(await heard).toBe(true);
+    loop.close();
+  });
+
+  it('tells who is behind a work that fails when it opens', () => {
+    const loop = new PollLoop();
+    const user = new Poller({ loop, isHeld: true });
+    const seen: string[] = [];
+    const stopListening = onFailure(({ error }) => seen.push(`report: ${error.message}`));
+    const fail = (): never => {
+      throw new Error('no memory');
+    };
+    user.whenOpen(fail, (reason) => seen.push(`owner: ${reason}`));
+    user.whenOpen(fail);
+    user.whenOpen(() => seen.push('others'));
+    user.open();
+    stopListening();
+    expect(seen).toEqual(['owner: no memory', 'report: no memory', 'report: no memory', 'others']);
     loop.close();
   });
 

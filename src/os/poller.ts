@@ -6,10 +6,13 @@ interface Interest {
   write: boolean;
 }
 
+/** Receives the reason. */
+type OnFailure = (reason: string) => void;
+
 /** What happens once the poller is open. */
 interface Held {
-  readonly descriptors: Map<number, { listener: Listener; interest: Interest | null }>;
-  readonly works: (() => void)[];
+  readonly interests: Map<number, Interest>;
+  readonly works: { work: () => void; onFailure: OnFailure }[];
 }
 
 /**
@@ -25,7 +28,7 @@ export class Poller {
 
   constructor({ loop = new PollLoop(), isHeld = false } = {}) {
     this.#loop = loop;
-    this.#held = isHeld ? { descriptors: new Map(), works: [] } : null;
+    this.#held = isHeld ? { interests: new Map(), works: [] } : null;
   }
 
   /** Until then, nobody may read or write a descriptor that was taken over. */
@@ -35,47 +38,59 @@ export class Poller {
 
   /** Calls `listener` whenever `fd` is readable, at its end, or (on request) writable. */
   add(fd: number, listener: Listener): void {
-    this.#loop.add(fd, listener);
-    if (this.#held === null) return;
-    this.#loop.remove(fd); // that was to see whether it can be polled at all
-    this.#held.descriptors.set(fd, { listener, interest: null });
+    if (this.#held === null) {
+      this.#loop.add(fd, listener);
+      return;
+    }
+    this.#loop.reserve(fd, listener);
+    this.#held.interests.set(fd, { read: true, write: false });
   }
 
   /** Whether to also report that `fd` is writable, or to stop reading it for now. */
   watch(fd: number, interest: Interest): void {
-    const held = this.#held?.descriptors.get(fd);
-    if (held === undefined) this.#loop.watch(fd, interest);
-    else held.interest = interest;
+    if (this.#held?.interests.has(fd) === true) this.#held.interests.set(fd, interest);
+    else this.#loop.watch(fd, interest);
   }
 
   /**
    * Must be called before `fd` is closed, so that a reused number does not reach the old listener.
    */
   remove(fd: number): void {
-    if (this.#held?.descriptors.delete(fd) !== true) this.#loop.remove(fd);
+    this.#held?.interests.delete(fd);
+    this.#loop.remove(fd);
   }
 
-  /** Calls `work` now, or when the poller opens: for timers, and for what needs no event. */
-  whenOpen(work: () => void): void {
+  /**
+   * Calls `work` now, or when the poller opens: for timers, and for what needs no event. If it
+   * fails then, `onFailure` is called: nobody listens to the NIC yet, so a report is not enough.
+   */
+  whenOpen(work: () => void, onFailure: OnFailure = () => undefined): void {
     if (this.#held === null) work();
-    else this.#held.works.push(work);
+    else this.#held.works.push({ work, onFailure });
   }
 
   open(): void {
     const held = this.#held;
     this.#held = null;
     if (held === null) return;
-    for (const [fd, { listener, interest }] of held.descriptors) {
-      guarded('watch a descriptor', () => {
-        this.#loop.add(fd, listener);
-        if (interest !== null) this.#loop.watch(fd, interest);
-      });
+    for (const [fd, interest] of held.interests) {
+      guarded('watch a descriptor', () => this.#loop.watch(fd, interest));
     }
-    for (const work of held.works) guarded('continue', work);
+    for (const { work, onFailure } of held.works) guarded('continue', () => begin(work, onFailure));
   }
 
   close(): void {
     this.#loop.close();
+  }
+}
+
+/** Throws what `work` throws, after it has told its owner. */
+function begin(work: () => void, onFailure: OnFailure): void {
+  try {
+    work();
+  } catch (error) {
+    guarded('note a failure', () => onFailure((error as Error).message));
+    throw error;
   }
 }
 

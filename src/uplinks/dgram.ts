@@ -70,7 +70,10 @@ export class DgramSource implements UplinkSource {
     this.#probeFd = state.probeFd;
     this.#isUp = state.isUp;
     if (this.#isUp) return this.#wires();
-    this.#poller.whenOpen(() => this.#look());
+    this.#poller.whenOpen(
+      () => this.#look(),
+      (reason) => this.#listener?.onDown(reason),
+    );
     return null;
   }
 

@@ -87,7 +87,10 @@ export abstract class InterfaceSource<Opened extends object> implements UplinkSo
     this.#listener = listener;
     this.#stopWatching = this.#watch.add(() => this.#look());
     const wires = state === null ? null : this.#goOn(state);
-    this.#watch.whenOpen(() => this.#look()); // since then, the interface may have changed
+    this.#watch.whenOpen(
+      () => this.#look(), // since then, the interface may have changed
+      (reason) => (this.#isUp ? this.#down(reason, true) : this.#tell(reason)),
+    );
     return wires;
   }
 

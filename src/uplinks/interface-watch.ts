@@ -14,8 +14,8 @@ export class InterfaceWatch {
   }
 
   /** Calls `work` once what was taken over may be changed: see poller.ts. */
-  whenOpen(work: () => void): void {
-    this.#poller.whenOpen(work);
+  whenOpen(work: () => void, onFailure: (reason: string) => void): void {
+    this.#poller.whenOpen(work, onFailure);
   }
 
   /** Calls `listener` after any interface of the machine has changed. Returns how to stop it. */
