@@ -142,7 +142,7 @@ export class Attachment {
     this.#isFaulted = saved.isFaulted;
     this.#isOutsideTold = saved.isOutsideTold;
     this.#waitingFd = saved.waitingFd;
-    this.#poller.whenOpen(() => this.quarantine.restore(saved.quarantine, now));
+    this.quarantine.restore(saved.quarantine, now, (work) => this.#poller.whenOpen(work));
     this.#listen(place, endpoint, dialogue !== null); // first: whatever fails, it has an owner
     if (dialogue !== null) this.#continue(dialogue);
     if (state !== 'down') this.#to(state);

@@ -62,7 +62,7 @@ it('continues after a restore, by the clock of its new owner', () => {
   trap(TRAPS_MAX);
   const state = quarantine.save(400);
   const other = new Quarantine(() => undefined);
-  other.restore(structuredClone(state), 77_000);
+  other.restore(structuredClone(state), 77_000, (work) => work());
   expect(other.save(77_000)).toEqual(state);
   expect(other.problem).toEqual(quarantine.problem);
   vi.advanceTimersByTime(state.term?.endsInMs ?? 0);
@@ -70,4 +70,23 @@ it('continues after a restore, by the clock of its new owner', () => {
   for (let count = 0; count < TRAPS_MAX; count++) other.noteTrap(77_000);
   expect(other.problem?.reason).toMatch(/^in quarantine for 2 s/);
   other.close();
+});
+
+it('counts traps from the restore on, but ends only when its NIC continues', () => {
+  trap(TRAPS_MAX - 1);
+  const works: (() => void)[] = [];
+  const counting = new Quarantine(() => undefined);
+  counting.restore(quarantine.save(10), 10, (work) => works.push(work));
+  counting.noteTrap(20);
+  for (const work of works.splice(0)) work();
+  expect(counting.problem).not.toBeNull();
+
+  const held = new Quarantine(() => undefined);
+  held.restore(counting.save(20), 20, (work) => works.push(work));
+  expect(held.problem).toEqual(counting.problem);
+  vi.advanceTimersByTime(5000);
+  expect(held.problem).not.toBeNull();
+  for (const work of works.splice(0)) work();
+  vi.advanceTimersByTime(1000);
+  expect(held.problem).toBeNull();
 });

@@ -61,6 +61,10 @@ export class Quarantine {
 
   #begin(now: number, milliseconds: number): void {
     this.#endsAt = now + milliseconds;
+    this.#startTimer(milliseconds);
+  }
+
+  #startTimer(milliseconds: number): void {
     this.#timer = setTimeout(() => this.end(), Math.max(0, milliseconds));
     this.#timer.unref();
   }
@@ -74,12 +78,20 @@ export class Quarantine {
     };
   }
 
-  restore({ trapAgesMs, backOff, term }: QuarantineState, now: number): void {
+  /** `whenOpen`: when the timer may start. Traps are counted before that, too. */
+  restore(
+    { trapAgesMs, backOff, term }: QuarantineState,
+    now: number,
+    whenOpen: (work: () => void) => void,
+  ): void {
     this.#traps = trapAgesMs.map((age) => now - age);
     this.#backOff.restore(backOff, now);
     if (term === null) return;
     this.#problem = { fault: RING_FAULT_NONE, reason: term.reason };
-    this.#begin(now, term.endsInMs);
+    this.#endsAt = now + term.endsInMs;
+    whenOpen(() => {
+      if (this.#problem !== null) this.#startTimer(term.endsInMs);
+    });
   }
 
   /** A successor, created from what this one saved, will end it. */

@@ -29,7 +29,8 @@ export class UplinkSet extends FunctionSet<UplinkConfig, PortPlace, UplinkState,
     super(places, {
       place: (config) => places.forPort('queues' in config ? 2 * config.queues : 2),
       make: (config, place) => {
-        return new Uplink(config, place, fabric, createSource(config, { poller, watch }), emit);
+        const source = createSource(config, { poller, watch });
+        return new Uplink(config, place, fabric, source, emit, (work) => poller.whenOpen(work));
       },
     });
     this.#onChange = onChange;

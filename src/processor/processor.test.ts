@@ -14,6 +14,7 @@ import {
 import { openFdCount } from '../../test/support/file-descriptors.ts';
 import { RingOnProcessor } from '../../test/support/ring-on-processor.ts';
 import { SharedState } from '../state/shared-state.ts';
+import { type Watch, watchProcessor } from '../watchdog/watchdog.ts';
 import { readFirmware } from './firmware.ts';
 import type { Message } from './mailbox.ts';
 import { type Death, Processor } from './processor.ts';
@@ -128,6 +129,21 @@ describe('a processor', () => {
     start(Uint8Array.from(Buffer.from(hex, 'hex')));
     await expect(processor.started()).rejects.toThrow(/built from another layout/);
     await death;
+  });
+
+  it('leaves nothing open if its thread cannot be watched', async () => {
+    start();
+    await processor.started();
+    const watches: Watch[] = [];
+    const watchAll = (): never => {
+      for (;;) watches.push(watchProcessor({ name: 'another' }));
+    };
+    expect(watchAll).toThrow('threads to watch');
+    const before = openFdCount();
+    start();
+    await expect(death).rejects.toThrow('threads to watch');
+    expect(openFdCount()).toBe(before);
+    for (const watch of watches) await watch.end();
   });
 
   it('closes its descriptors', async () => {

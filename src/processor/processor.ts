@@ -83,18 +83,20 @@ export class Processor implements ProcessorHandle {
     this.index = settings.index;
     this.#shared = shared;
     this.#listener = listener;
-    this.#watch = watchProcessor({
-      name: `processor ${settings.index}`,
-      describeRing: (ring) => listener.describeRing(ring),
-    });
-    const options: ProcessorOptions = {
-      ...settings,
-      sharedFd: shared.fd,
-      wakeFd: this.#wakeFd,
-      pulse: this.#watch.pulse,
-      layoutHash: layoutHash(),
-    };
+    let watch: Watch | undefined;
     try {
+      watch = watchProcessor({
+        name: `processor ${settings.index}`,
+        describeRing: (ring) => listener.describeRing(ring),
+      });
+      this.#watch = watch;
+      const options: ProcessorOptions = {
+        ...settings,
+        sharedFd: shared.fd,
+        wakeFd: this.#wakeFd,
+        pulse: watch.pulse,
+        layoutHash: layoutHash(),
+      };
       this.#worker = new Worker(workerUrl(), {
         workerData: options,
         name: `heddle/${this.index}`,
@@ -102,7 +104,7 @@ export class Processor implements ProcessorHandle {
       });
     } catch (error) {
       c.close(this.#wakeFd);
-      inBackground('end the watch of a processor', this.#watch.end());
+      inBackground('end the watch of a processor', watch?.end());
       throw error;
     }
     alive.add(this);

@@ -56,10 +56,26 @@ it('continues from its saved state', () => {
   const other = new LoopHold(() => {
     otherEnds += 1;
   });
-  other.restore(structuredClone(state), now);
+  other.restore(structuredClone(state), now, (work) => work());
   expect(other.save(now)).toEqual(state);
   vi.advanceTimersByTime(19_999);
   expect([other.isOn, otherEnds]).toEqual([true, 0]);
   vi.advanceTimersByTime(1);
+  expect([other.isOn, otherEnds]).toEqual([false, 1]);
+});
+
+it('ends only when its NIC continues', () => {
+  hold.begin();
+  const works: (() => void)[] = [];
+  const now = performance.now();
+  let otherEnds = 0;
+  const other = new LoopHold(() => {
+    otherEnds += 1;
+  });
+  other.restore(hold.save(now), now, (work) => works.push(work));
+  vi.advanceTimersByTime(40_000);
+  expect([other.isOn, otherEnds]).toEqual([true, 0]);
+  for (const work of works) work();
+  vi.advanceTimersByTime(30_000);
   expect([other.isOn, otherEnds]).toEqual([false, 1]);
 });

@@ -40,6 +40,10 @@ export class LoopHold {
 
   #wait(now: number, milliseconds: number): void {
     this.#endsAt = now + milliseconds;
+    this.#startTimer(milliseconds);
+  }
+
+  #startTimer(milliseconds: number): void {
     this.#timer = setTimeout(() => this.#end(), Math.max(0, milliseconds));
     this.#timer.unref();
   }
@@ -49,10 +53,19 @@ export class LoopHold {
     return { milliseconds: this.#milliseconds, endsInMs, backOff: this.#backOff.save(now) };
   }
 
-  restore({ milliseconds, endsInMs, backOff }: LoopHoldState, now: number): void {
+  /** `whenOpen`: when the timer may start. */
+  restore(
+    { milliseconds, endsInMs, backOff }: LoopHoldState,
+    now: number,
+    whenOpen: (work: () => void) => void,
+  ): void {
     this.#milliseconds = milliseconds;
     this.#backOff.restore(backOff, now);
-    if (endsInMs !== null) this.#wait(now, endsInMs);
+    if (endsInMs === null) return;
+    this.#endsAt = now + endsInMs;
+    whenOpen(() => {
+      if (this.isOn) this.#startTimer(endsInMs);
+    });
   }
 
   /** It is another one's to end, which is made from what this one saves. */

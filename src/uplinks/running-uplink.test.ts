@@ -39,7 +39,14 @@ test('an uplink without room for its queues is an operator error and leaks nothi
   const place = { number: 0, port: 0, processor: 0, ringBlock: { first: 0, count: 8 } };
   const open = (queues: number): Promise<void> => {
     const config = completeUplink({ name: 'up', type: 'tap', interface: 'tap0', queues });
-    const uplink = new Uplink(config, place, fabric, source, () => undefined);
+    const uplink = new Uplink(
+      config,
+      place,
+      fabric,
+      source,
+      () => undefined,
+      () => undefined,
+    );
     return uplink.open();
   };
   for (let uplinks = 0; uplinks < 6; uplinks++) await open(4);

@@ -32,6 +32,7 @@ export class Uplink implements SwitchPort {
   readonly #wired: WiredPort;
   readonly #source: UplinkSource;
   readonly #emit: UplinkEmit;
+  readonly #whenOpen: (work: () => void) => void;
   /** Changes are made one at a time. */
   #lastChange: Promise<void> = Promise.resolve();
   #isUp = false;
@@ -46,6 +47,7 @@ export class Uplink implements SwitchPort {
     fabric: Fabric,
     source: UplinkSource,
     emit: UplinkEmit,
+    whenOpen: (work: () => void) => void,
   ) {
     this.#config = config;
     this.number = place.number;
@@ -56,6 +58,7 @@ export class Uplink implements SwitchPort {
     this.#wired = new WiredPort(config, place, fabric);
     this.#source = source;
     this.#emit = emit;
+    this.#whenOpen = whenOpen;
   }
 
   get name(): string {
@@ -193,7 +196,7 @@ export class Uplink implements SwitchPort {
     const wires = this.#source.restore(this.#listener, this.#wired.file, state.source);
     this.#isUp = state.isUp && wires !== null;
     // A source that was opened again has a new link, which no loop holds, and new rings.
-    if (this.#isUp) this.#loop.restore(state.loop, now);
+    if (this.#isUp) this.#loop.restore(state.loop, now, this.#whenOpen);
     this.#wired.restoreRings(state, this.#isUp ? wires : null);
     if (wires !== null && !state.isUp) this.#change(() => this.#up(wires));
   }

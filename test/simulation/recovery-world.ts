@@ -30,6 +30,11 @@ const IDLE_ROUNDS = 150;
 /** With more failures that no ring is to blame for, the set gives the processor up. */
 const BLAMELESS_MAX = 3;
 
+/** No poller is held here. */
+function atOnce(work: () => void): void {
+  work();
+}
+
 /**
  * VFs, their front-ends and an uplink, on processors without threads: requests, changes and deaths
  * follow from the seed alone.
@@ -79,7 +84,7 @@ export class RecoveryWorld {
     });
     const config = completeUplink({ name: 'up', type: 'null' });
     const place = placeOf(VFS, 1);
-    this.#uplink = new Uplink(config, place, this.#set, this.#source, () => undefined);
+    this.#uplink = new Uplink(config, place, this.#set, this.#source, () => undefined, atOnce);
     this.#guests = Array.from({ length: VFS }, (_, number) => {
       return new RecoveryGuest(this.#socketOf(number), this.#random);
     });
@@ -276,7 +281,14 @@ export class RecoveryWorld {
     const now = performance.now();
     const state = structuredClone(uplink.save(now));
     const source = new ManualSource();
-    const copy = new Uplink(state.config, state, this.#emptyFabric(), source, () => undefined);
+    const copy = new Uplink(
+      state.config,
+      state,
+      this.#emptyFabric(),
+      source,
+      () => undefined,
+      atOnce,
+    );
     copy.restore(elsewhere(state), now);
     return unlike(copy, uplink, now);
   }
