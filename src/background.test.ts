@@ -4,6 +4,7 @@ import {
   type Failure,
   guarded,
   inBackground,
+  later,
   onFailure,
   reportFailure,
 } from './background.ts';
@@ -32,6 +33,24 @@ describe('background work', () => {
     const work = Promise.resolve();
     inBackground('something', work);
     await work;
+    expect(told()).toEqual([]);
+  });
+});
+
+describe('a timer', () => {
+  it('whose work throws is reported, and the process continues', async () => {
+    await new Promise<void>((resolve) => {
+      later('look again', 0, () => {
+        resolve();
+        throw new Error('no');
+      });
+    });
+    expect(told()).toEqual(['look again: no']);
+  });
+
+  it('can be cleared', async () => {
+    clearTimeout(later('look again', 0, () => expect.unreachable()));
+    await new Promise((resolve) => setTimeout(resolve, 2));
     expect(told()).toEqual([]);
   });
 });

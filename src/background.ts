@@ -60,6 +60,14 @@ export function guarded(what: string, call: () => void): boolean {
 }
 
 /**
+ * A timer whose work cannot throw into the event loop, where it would end the process: what it
+ * throws is reported.
+ */
+export function later(what: string, milliseconds: number, work: () => void): NodeJS.Timeout {
+  return setTimeout(() => guarded(what, work), milliseconds);
+}
+
+/**
  * For tear-down: takes every step, in order, whether or not earlier ones failed. Failures are
  * reported.
  */

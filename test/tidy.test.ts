@@ -280,6 +280,18 @@ describe('what must not occur', () => {
     }
   });
 
+  it('no timer throws into the event loop', () => {
+    // What serves guests uses `later`, except for a timer that only resolves a promise.
+    const rooms = /^src\/(?!background|api|cli|demo|testing)/;
+    const hosts = product.filter((path) => rooms.test(path));
+    const bare = /\bset(?:Timeout|Interval)\((?!resolve\b|\(\) => resolve\()/;
+    expect(places(hosts, bare)).toEqual([]);
+    expect('    setTimeout(() => this.#look(), 500);').toMatch(bare);
+    for (const line of ['  setTimeout(resolve, 5);', '  setTimeout(() => resolve(null), 5);']) {
+      expect(line).not.toMatch(bare);
+    }
+  });
+
   it('no deferred work', () => {
     const later = new RegExp(['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX'].join('|'));
     expect(places(sources, later)).toEqual([]);

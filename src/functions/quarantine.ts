@@ -1,5 +1,6 @@
 import { RING_FAULT_NONE } from '../../layout/virtqueue.ts';
 import { BackOff, type BackOffState } from '../back-off.ts';
+import { later } from '../background.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 
 /** Fewer traps than this within a minute may be bad luck. */
@@ -65,7 +66,7 @@ export class Quarantine {
   }
 
   #startTimer(milliseconds: number): void {
-    this.#timer = setTimeout(() => this.end(), Math.max(0, milliseconds));
+    this.#timer = later('end a quarantine', Math.max(0, milliseconds), () => this.end());
     this.#timer.unref();
   }
 

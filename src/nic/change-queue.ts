@@ -1,4 +1,4 @@
-import { inBackground } from '../background.ts';
+import { inBackground, later } from '../background.ts';
 import { operatorError } from '../errors.ts';
 
 /** Far longer than any change takes, even on a machine under load. */
@@ -65,11 +65,11 @@ export class ChangeQueue {
       if (mine.isOverdue) this.#onOverdue(`"${name}" has ended after all${problem}`);
     });
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const timer = later('say that a change is overdue', this.#milliseconds, () => {
         mine.isOverdue = true;
         reject(this.#overdue(name));
         if (this.#running === mine) this.#onOverdue(`"${name}" takes longer than ${this.#limit}`);
-      }, this.#milliseconds);
+      });
       inBackground(
         'end a change',
         result.then(resolve, reject).finally(() => clearTimeout(timer)),

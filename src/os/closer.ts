@@ -1,3 +1,4 @@
+import { later } from '../background.ts';
 import { c } from './libc.ts';
 import { NativePage } from './native-page.ts';
 
@@ -118,12 +119,12 @@ class Closer {
 
   #schedule(): void {
     if (this.#timer !== null) return;
-    this.#timer = setTimeout(() => {
+    this.#timer = later('close descriptors of front-ends', RETRY_MS, () => {
       this.#timer = null;
       const isWaiting = this.#goOn();
       for (const account of this.#accounts) account.tell();
       if (isWaiting) this.#schedule();
-    }, RETRY_MS);
+    });
     this.#timer.unref();
   }
 

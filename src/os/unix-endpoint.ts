@@ -1,4 +1,5 @@
 import { lstatSync, unlinkSync } from 'node:fs';
+import { later } from '../background.ts';
 import { operatorError } from '../errors.ts';
 import { socketError } from '../system-refusal.ts';
 import { type CloseAccount, claimPeerFd, closePeerFd } from './closer.ts';
@@ -88,7 +89,7 @@ export class ServerEndpoint implements Endpoint {
       this.#listen();
     } catch (error) {
       this.#listener.onTrouble((error as Error).message);
-      this.#pause = setTimeout(() => this.#listenAgain(), RETRY_MS_MAX);
+      this.#pause = later('listen again', RETRY_MS_MAX, () => this.#listenAgain());
     }
   }
 
@@ -129,9 +130,9 @@ export class ServerEndpoint implements Endpoint {
   /** A waiting connection would wake the poller again and again, so check again later. */
   #rest(): void {
     this.#poller.watch(this.#fd, { read: false, write: false });
-    this.#pause = setTimeout(() => {
+    this.#pause = later('accept connections again', RETRY_MS_MAX, () => {
       this.#poller.watch(this.#fd, { read: true, write: false });
-    }, RETRY_MS_MAX);
+    });
   }
 }
 
@@ -174,7 +175,7 @@ export class ClientEndpoint implements Endpoint {
   #schedule(delayMs: number): void {
     if (this.#isClosed) return;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#connect(), delayMs);
+    this.#timer = later('connect to a front-end', delayMs, () => this.#connect());
   }
 
   #connect(): void {

@@ -1,4 +1,5 @@
 import { unlinkSync } from 'node:fs';
+import { later } from '../background.ts';
 import { EPERM } from '../os/constants.ts';
 import { bindDatagramSocket, createDatagramSocket } from '../os/datagram-socket.ts';
 import { closeFd } from '../os/descriptor.ts';
@@ -122,7 +123,7 @@ export class DgramSource implements UplinkSource {
 
   /** Checks again after a while, and as soon as a frame arrives. */
   #wait(): void {
-    this.#timer = setTimeout(() => this.#look(), RETRY_MILLISECONDS);
+    this.#timer = later('look for a peer', RETRY_MILLISECONDS, () => this.#look());
     this.#isListening = true;
     this.#poller.add(this.#fd, () => {
       this.#deafen(); // the frame stays in the socket, which would stay readable

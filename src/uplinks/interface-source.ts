@@ -1,3 +1,4 @@
+import { later } from '../background.ts';
 import { findNetDevice, type NetDevice } from '../os/net-device.ts';
 import type { InterfaceWatch } from './interface-watch.ts';
 import type { PortFile, SourceListener, UplinkSource, Wires } from './uplink.ts';
@@ -156,7 +157,9 @@ export abstract class InterfaceSource<Opened extends object> implements UplinkSo
     } catch (error) {
       // Not possible yet: the next change of any interface causes the next try.
       clearTimeout(this.#retry);
-      if (this.isPassing(error)) this.#retry = setTimeout(() => this.#look(), RETRY_MILLISECONDS);
+      if (this.isPassing(error)) {
+        this.#retry = later('look at an interface', RETRY_MILLISECONDS, () => this.#look());
+      }
       return false;
     }
   }

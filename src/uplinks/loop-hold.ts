@@ -1,4 +1,5 @@
 import { BackOff, type BackOffState } from '../back-off.ts';
+import { later } from '../background.ts';
 
 export interface LoopHoldState {
   milliseconds: number;
@@ -44,7 +45,7 @@ export class LoopHold {
   }
 
   #startTimer(milliseconds: number): void {
-    this.#timer = setTimeout(() => this.#end(), Math.max(0, milliseconds));
+    this.#timer = later('release a held link', Math.max(0, milliseconds), () => this.#end());
     this.#timer.unref();
   }
 

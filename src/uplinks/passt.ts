@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { inBackground } from '../background.ts';
+import { inBackground, later } from '../background.ts';
 import { operatorError } from '../errors.ts';
 import { closeFd } from '../os/descriptor.ts';
 import { c } from '../os/libc.ts';
@@ -125,9 +125,8 @@ export class PasstSource implements UplinkSource {
     if (this.#isUp || this.#listener === null) return;
     this.#leave();
     this.#child?.kill('SIGKILL');
-    this.#retry ??= setTimeout(
-      () => inBackground('start passt again', this.#relaunch()),
-      this.#delay,
+    this.#retry ??= later('start passt again', this.#delay, () =>
+      inBackground('start passt again', this.#relaunch()),
     );
     this.#delay = Math.min(this.#delay * 2, RETRY_MILLISECONDS_MAX);
   }
@@ -140,7 +139,7 @@ export class PasstSource implements UplinkSource {
     const child = this.#child;
     if (child === null) return;
     child.kill('SIGTERM');
-    const force = setTimeout(() => child.kill('SIGKILL'), STOP_MILLISECONDS);
+    const force = later('kill passt', STOP_MILLISECONDS, () => child.kill('SIGKILL'));
     await this.#childEnd;
     clearTimeout(force);
   }
@@ -290,11 +289,11 @@ function askVersion(program: string): Promise<string | undefined> {
       const line = output.split('\n')[0]?.trim() ?? '';
       resolve(/^passt\b/.test(line) ? line : undefined);
     });
-    const timer = setTimeout(() => {
+    const timer = later('give up the version of passt', VERSION_MILLISECONDS, () => {
       child.kill('SIGKILL');
       // A child of its own may still hold its output, and only the end of that is waited for.
       child.stdout?.destroy();
       child.stderr?.destroy();
-    }, VERSION_MILLISECONDS);
+    });
   }).catch(() => undefined); // if it cannot be started, that is reported by its launch
 }

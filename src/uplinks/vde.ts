@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { unlinkSync } from 'node:fs';
+import { later } from '../background.ts';
 import { operatorError } from '../errors.ts';
 import { closePeerFds } from '../os/closer.ts';
 import { bindDatagramSocket } from '../os/datagram-socket.ts';
@@ -113,11 +114,11 @@ export class VdeSource implements UplinkSource {
   release(): void {
     if (this.#isUp || this.#listener === null) return;
     this.#leave();
-    this.#retry ??= setTimeout(() => {
+    this.#retry ??= later('join a VDE switch', RETRY_MILLISECONDS, () => {
       this.#retry = null;
       if (this.#listener === null) return;
       this.#join().catch(() => this.release());
-    }, RETRY_MILLISECONDS);
+    });
   }
 
   async stop(): Promise<void> {
@@ -169,9 +170,9 @@ export class VdeSource implements UplinkSource {
   /** Asks for a port; resolves with the path of the switch's own socket for it. */
   #ask(): Promise<string> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const timer = later('give up a VDE switch', ANSWER_SECONDS_MAX * 1000, () => {
         reject(new Error(`no answer within ${ANSWER_SECONDS_MAX} s`));
-      }, ANSWER_SECONDS_MAX * 1000);
+      });
       this.#answer = { bytes: Buffer.alloc(0), resolve, reject, timer };
       sendMessage(this.#controlFd, newPortRequest(this.#path));
     });

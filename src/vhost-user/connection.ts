@@ -1,4 +1,4 @@
-import { inBackground } from '../background.ts';
+import { inBackground, later } from '../background.ts';
 import { claimAlike, closePeerFds } from '../os/closer.ts';
 import { EPOLLHUP, SHUT_RDWR } from '../os/constants.ts';
 import { c } from '../os/libc.ts';
@@ -155,9 +155,8 @@ export class Connection {
   }
 
   #startTimer(): void {
-    this.#timer ??= setTimeout(
-      () => this.close('it left a message unfinished'),
-      MESSAGE_TIMEOUT_MS,
+    this.#timer ??= later('close a connection', MESSAGE_TIMEOUT_MS, () =>
+      this.close('it left a message unfinished'),
     );
   }
 

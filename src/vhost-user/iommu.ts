@@ -1,5 +1,5 @@
 import { IOTLB_READ, IOTLB_WRITE, UNTRANSLATED_FORBIDDEN } from '../../layout/memory.ts';
-import { inBackground } from '../background.ts';
+import { inBackground, later } from '../background.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import {
   IOMMU_PAGE_SIZE,
@@ -229,11 +229,11 @@ export class Iommu {
   /** Holds misses back until the front-end has been quiet for a while. */
   #rest(): void {
     this.#attemptsLeft -= 1;
-    this.#timer = setTimeout(() => {
+    this.#timer = later('ask for translations', QUIET_MS, () => {
       this.#timer = null;
       this.#attemptsLeft = QUIET_ATTEMPTS_MAX;
       this.#ask();
-    }, QUIET_MS);
+    });
     this.#timer.unref();
   }
 
