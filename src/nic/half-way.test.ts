@@ -8,6 +8,7 @@ import { TestNic } from '../../test/support/test-nic.ts';
 import { waitUntil } from '../../test/support/wait-until.ts';
 import { reportFailure } from '../background.ts';
 import { c } from '../os/libc.ts';
+import { createMemoryFile } from '../os/memory-file.ts';
 import { mappingBudget } from '../processor/budgets.ts';
 import { ProcessorSet } from '../processor/processor-set.ts';
 import { createNic, restoreNic } from './nic.ts';
@@ -50,6 +51,16 @@ function expectNoListener(): void {
 function config() {
   return { name: 'half', vfs: [{ name: 'vf0', socket: join(directory, 'vf.sock') }] };
 }
+
+it('a NIC whose predecessor’s shared state has another size leaves nothing behind', async () => {
+  const nic = await createNic(config());
+  const state = await nic.handOver();
+  const sharedFd = createMemoryFile('small', 4096);
+  await expect(restoreNic({ ...state, sharedFd })).rejects.toThrow('shared state of 4096 bytes');
+  c.close(sharedFd);
+  expectNoListener();
+  await (await restoreNic(state)).close();
+});
 
 it('a NIC whose predecessor’s shared state cannot be mapped leaves nothing behind', async () => {
   const nic = await createNic(config());

@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import {
   COUNTER_COUNT,
   COUNTER_FAULT_REASONS,
@@ -52,6 +53,10 @@ export class SharedState {
     this.fd = savedFd ?? createMemoryFile('heddle', SHARED_SIZE);
     try {
       memory.map(0, SHARED_SIZE, this.fd, 0);
+      // An access beyond the end of a smaller file would raise SIGBUS.
+      const { size } = fstatSync(this.fd);
+      if (size !== SHARED_SIZE)
+        throw new Error(`shared state of ${size} bytes, not ${SHARED_SIZE}`);
     } catch (error) {
       if (savedFd === undefined) c.close(this.fd);
       throw error;

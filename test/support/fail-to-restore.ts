@@ -1,4 +1,4 @@
-import { existsSync, fstatSync } from 'node:fs';
+import { existsSync, fstatSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { restoreNic } from '../../src/nic/nic.ts';
 import type { NicState } from '../../src/nic/types.ts';
@@ -55,7 +55,10 @@ function plain(_key: string, value: unknown): unknown {
 function fileOf(fd: number): string {
   try {
     const { dev, ino } = fstatSync(fd);
-    return `${dev}:${ino}`;
+    // All eventfds have the same inode.
+    const [eventFd = ''] =
+      /eventfd-id:.*/.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8')) ?? [];
+    return `${dev}:${ino} ${eventFd}`;
   } catch {
     return 'closed';
   }
