@@ -15,24 +15,29 @@ const IPV6_FRAGMENT_HEADER_SIZE: u32 = 8;
  * longer than those it was made of, but it was made of frames that are not.
  */
 export function mayBeLong(ring: Ring): bool {
-  return ring.mtu != 0 && batch().longest > ring.mtu + FRAME_SIZE_MIN;
+  return ring.mtu != 0 && batch().longest > safeLength(ring);
+}
+
+/** The length up to which no frame needs a closer look: an untagged one of the whole MTU. */
+function safeLength(ring: Ring): u32 {
+  return ring.mtu + FRAME_SIZE_MIN;
 }
 
 /**
  * Marks the listed frames that may be too long for this receiver: they leave the fast path, and the
- * slow one checks them. Receivers without an MTU pay nothing for it.
+ * slow one checks them. To be called only if `mayBeLong`.
  */
 export function markLong(ring: Ring, list: u32, start: u32, frames: u32): void {
-  const longest = ring.mtu + FRAME_SIZE_MIN;
+  const safe = safeLength(ring);
   for (let i = start; i < frames; i++) {
     const frame = frameAt(load<u32>(list + (i << 2)));
-    if (frame.length > longest) frame.offload |= OFFLOAD_LONG;
+    if (frame.length > safe) frame.offload |= OFFLOAD_LONG;
   }
 }
 
 /** Whether a frame, or a segment of a super-frame, is longer than its receiver's MTU. */
 export function exceedsMtu(ring: Ring, frame: Frame): bool {
-  if (ring.mtu == 0 || frame.length <= ring.mtu + FRAME_SIZE_MIN) return false;
+  if (ring.mtu == 0 || frame.length <= safeLength(ring)) return false;
   if (isSuperFrame(frame)) return segmentSize(frame) > ring.mtu;
   return frame.length - findNetwork(frame.header, headerLength(frame)) > ring.mtu;
 }

@@ -76,7 +76,8 @@ export class Poller {
     for (const [fd, interest] of held.interests) {
       guarded('watch a descriptor', () => this.#loop.watch(fd, interest));
     }
-    for (const { work, onFailure } of held.works) guarded('continue', () => begin(work, onFailure));
+    for (const { work, onFailure } of held.works)
+      guarded('continue after a hand-over', () => begin(work, onFailure));
   }
 
   close(): void {

@@ -26,7 +26,7 @@ export interface Endpoint {
   resume(): void;
   close(): void;
   save(): EndpointState;
-  /** Leaves its socket to another one, which is made from what this one saves. */
+  /** Leaves its socket to a successor, which is created from what this one saved. */
   handOver(): void;
 }
 

@@ -43,8 +43,8 @@ export class ErrorOutput {
     poller.add(fd, () => this.#read());
   }
 
-  /** Everything written so far, up to a limit. */
-  get text(): string {
+  /** Reads what has been written in the meantime. Returns the end of everything so far. */
+  latest(): string {
     for (let reads = 0; reads < READS_MAX && this.#isOpen && this.#read(); reads++);
     return this.#text;
   }
@@ -53,7 +53,7 @@ export class ErrorOutput {
     return { fd: this.#fd, text: this.#text };
   }
 
-  /** Another one reads on. */
+  /** A successor reads it from now on. */
   handOver(): void {
     this.#isOpen = false;
     this.#poller.remove(this.#fd);

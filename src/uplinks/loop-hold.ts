@@ -69,7 +69,7 @@ export class LoopHold {
     });
   }
 
-  /** It is another one's to end, which is made from what this one saves. */
+  /** A successor, created from what this one saved, will end it. */
   handOver(): void {
     clearTimeout(this.#timer);
   }

@@ -95,8 +95,8 @@ export class PasstSource implements UplinkSource {
   }
 
   /**
-   * Of a child that another one has started there are the socket, whose end is the end of the
-   * child, and its error output, which says why it ended.
+   * The predecessor started the child. All we have of it are the socket, which closes when it ends,
+   * and its error output, which says why.
    */
   restore(listener: SourceListener, _file: PortFile, state: PasstState): Wires | null {
     this.#listener = listener;
@@ -233,7 +233,7 @@ export class PasstSource implements UplinkSource {
   }
 
   #complaint(): string {
-    return this.#errors?.text ?? '';
+    return this.#errors?.latest() ?? '';
   }
 
   #withLastLine(reason: string): string {

@@ -269,13 +269,7 @@ export class Uplink implements SwitchPort {
     for (const health of this.#wired.healths()) {
       if (health.state === 'broken') throw new Error(health.reason);
     }
-    try {
-      await this.#wired.attach(wires);
-    } catch (error) {
-      this.#loop.cancel();
-      this.#isUp = false;
-      throw error;
-    }
+    await this.#wired.attach(wires);
     this.#reason = undefined;
     this.#isUp = true;
     this.#emit('uplink-up', { uplink: this.name });
