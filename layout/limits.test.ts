@@ -7,6 +7,7 @@ import * as limits from './limits.ts';
 import * as memory from './memory.ts';
 import * as ports from './port.ts';
 import * as processor from './processor.ts';
+import * as scheduler from './scheduler.ts';
 import * as fdb from './switch.ts';
 import * as virtio from './virtio.ts';
 import * as virtqueue from './virtqueue.ts';
@@ -81,6 +82,8 @@ const SHARED_AREAS: readonly Area[] = [
   ['counters', memory.SHARED_COUNTERS, RING_COUNT_MAX * counters.COUNTER_RECORD_SIZE],
   ['flows', memory.SHARED_FLOWS, (ports.FLOW_RECORD_OF_NIC + 1) * ports.FLOW_RECORD_SIZE],
   ['MAC table', memory.SHARED_FDB, fdb.FDB_SET_COUNT * fdb.FDB_SET_SIZE],
+  ['promises', memory.SHARED_PROMISES, limits.NODE_COUNT * scheduler.PROMISE_SIZE],
+  ['accounts', memory.SHARED_ACCOUNTS, limits.NODE_COUNT * scheduler.ACCOUNT_SIZE],
 ];
 
 function expectApart(areas: readonly Area[], end: number): void {

@@ -6,6 +6,21 @@
  */
 export const FUNCTION_COUNT_MAX: u32 = 1024;
 
+/** Groups of one NIC, which share what they are promised among the functions in them. */
+export const GROUP_COUNT_MAX: u32 = 256;
+/** Levels of groups below the NIC itself. */
+export const GROUP_DEPTH_MAX: u32 = 4;
+
+// Nodes of the schedule: a function's own number, then the groups, then the NIC.
+export const NODE_FIRST_GROUP: u32 = FUNCTION_COUNT_MAX;
+export const NODE_ROOT: u32 = NODE_FIRST_GROUP + GROUP_COUNT_MAX;
+export const NODE_COUNT: u32 = NODE_ROOT + 1;
+
+/** The `txPriority` of a node is less than this, as in IEEE 802.1Q. */
+export const PRIORITY_COUNT: u32 = 8;
+/** The `txWeight` of a node is at most this. */
+export const WEIGHT_MAX: u32 = 1000;
+
 /** Ports of the switch: VFs and uplinks. A port number has to fit in 8 bits in the MAC table. */
 export const PORT_COUNT_MAX: u32 = 256;
 

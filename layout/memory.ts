@@ -14,6 +14,7 @@ import {
   BATCH_MAX,
   FUNCTION_COUNT_MAX,
   HEADER_SCRATCH_SIZE,
+  NODE_COUNT,
   PIECE_COUNT_MAX,
   PORT_COUNT_MAX,
   POSTED_COUNT_MAX,
@@ -33,6 +34,7 @@ import {
   RING_OWNER_SIZE,
 } from './port.ts';
 import { PROCESSOR_RECORD_SIZE } from './processor.ts';
+import { ACCOUNT_SIZE, PROMISE_SIZE } from './scheduler.ts';
 import { FDB_SET_COUNT, FDB_SET_SIZE, VLAN_SET_SIZE } from './switch.ts';
 import { RING_RECORD_SIZE, RING_VIEW_SIZE } from './virtqueue.ts';
 
@@ -188,8 +190,11 @@ export const SHARED_COUNTERS: u32 = SHARED_RINGS + RING_COUNT_MAX * RING_RECORD_
 export const SHARED_FLOWS: u32 = SHARED_COUNTERS + RING_COUNT_MAX * COUNTER_RECORD_SIZE;
 /** The MAC table. */
 export const SHARED_FDB: u32 = SHARED_FLOWS + (PORT_COUNT_MAX + 1) * FLOW_RECORD_SIZE;
+/** What each node of the schedule is promised, and what it has had. */
+export const SHARED_PROMISES: u32 = SHARED_FDB + FDB_SET_COUNT * FDB_SET_SIZE;
+export const SHARED_ACCOUNTS: u32 = SHARED_PROMISES + NODE_COUNT * PROMISE_SIZE;
 export const SHARED_SIZE: u32 =
-  (SHARED_FDB + FDB_SET_COUNT * FDB_SET_SIZE + PAGE_SIZE_MAX - 1) & ~(PAGE_SIZE_MAX - 1);
+  (SHARED_ACCOUNTS + NODE_COUNT * ACCOUNT_SIZE + PAGE_SIZE_MAX - 1) & ~(PAGE_SIZE_MAX - 1);
 
 /** Before alignment; at least one page before it stays PROT_NONE. */
 export const PINS_BASE: u32 = (SHARED_BASE + SHARED_SIZE + HUGE_PAGE_SIZE) & ~(HUGE_PAGE_SIZE - 1);
