@@ -2,7 +2,7 @@
 // the NIC. Each node has a record of what it is promised and an account of what it has had.
 
 // What a node is promised, written by the control plane. Rates are stored as their inverse, so a
-// change of a rate is one store, and 0 means that there is none.
+// change of a rate is one store, and 0 means that there is none. A record of zeros promises nothing.
 //
 //   0         8          16      24        32        40        48     56        64        72    80
 //   ┌─────────┬──────────┬───────┬─────────┬─────────┬─────────┬──┬──┬─────────┬─────────┬─────┐
@@ -18,9 +18,9 @@ export const PROMISE_BURST_NS: u32 = 16;
 export const PROMISE_SHARE_BYTE_NS: u32 = 24;
 /** Of processor time: ns of real time for each ns of work that a guarantee may cost. */
 export const PROMISE_SHARE_TIME: u32 = 32;
-/** 1 / weight; never 0. */
+/** 0: a weight of 1. */
 export const PROMISE_WEIGHT_INVERSE: u32 = 40;
-/** u32: the node above. */
+/** u32: the group above; 0: none, the node is directly below the NIC. */
 export const PROMISE_PARENT: u32 = 48;
 /** u32: higher goes first. */
 export const PROMISE_PRIORITY: u32 = 52;
@@ -31,8 +31,8 @@ export const PROMISE_RX_BURST_NS: u32 = 72;
 /** u32: bytes that each received packet takes on the wire beside its own. */
 export const PROMISE_RX_OVERHEAD: u32 = 80;
 
-// What a node has had, written by the processors. Times are f64, in ns of the monotonic clock: "paid until". A node whose time
-// lies in the future has had too much, by that much. Sums are f64 or u64, and only grow.
+// What a node has had, written by the processors. Times are f64, in ns of the monotonic clock, and
+// mean "paid until": who has had too much has a time in the future. Sums only grow.
 export const ACCOUNT_SIZE: u32 = 128;
 /** Until when the maximum is used up, in bytes and in packets. */
 export const ACCOUNT_FREE: u32 = 0;
