@@ -25,19 +25,16 @@ import { listInterrupts } from './net/complete';
 import { resumeFrames, serveFrames } from './net/serve';
 import { configureFragments } from './offload/segment';
 import { serveRequests } from './request/request';
+import { listRing, parkRing, ringOf, unlistRing } from './scheduler/rings';
+import { SERVED_MISSED, SERVED_PARKS, SERVED_WAITS, SERVED_WORK } from './scheduler/served';
 import {
   hasWorkBeside,
+  isHeld,
   isUnfinished,
   leaveRing,
-  listRing,
   nextRing,
   openTurn,
-  parkRing,
-  renewDetours,
-  ringOf,
-  unlistRing,
-} from './scheduler/rounds';
-import { SERVED_MISSED, SERVED_PARKS, SERVED_WAITS, SERVED_WORK } from './scheduler/served';
+} from './scheduler/turns';
 import { configureAgeing } from './switch/fdb-set';
 import { configureLocks } from './virtqueue/lock';
 import { armKicks, suppressKicks } from './virtqueue/notification';
@@ -51,6 +48,9 @@ export { lookAhead, openLookAhead } from './net/look-ahead';
 export { checksum } from './offload/checksum';
 export { flowHash } from './offload/flow-hash';
 export { finishRequest, takeRequest } from './request/request';
+export { setClock } from './scheduler/clock';
+export { changeNode } from './scheduler/tree';
+export { wakeMicroseconds } from './scheduler/turns';
 export { forgetPort, learn, lookup, setStatic } from './switch/fdb';
 export { configureAgeing } from './switch/fdb-set';
 export { setPort } from './switch/ports';
@@ -121,9 +121,9 @@ export function turn(whom: u32): u32 {
   const now = batch();
   if (now.state != BATCH_NONE) {
     // The resumed batch took its time: it is a turn by itself, whatever else there is to do.
-    if (!resumeFrames()) return TURN_WORKED | now.waitsFor;
-    renewDetours();
-    leaveRing();
+    const resumed = resumeFrames();
+    if (resumed & SERVED_WAITS) return TURN_WORKED | now.waitsFor;
+    leaveRing(resumed);
     return endTurn(TURN_WORKED, whom);
   }
   openTurn();
@@ -133,10 +133,10 @@ export function turn(whom: u32): u32 {
     if (served & SERVED_WAITS) return TURN_WORKED | now.waitsFor;
     if (served & SERVED_WORK) flags = TURN_WORKED;
     if (served & SERVED_PARKS) {
-      parkRing();
-      continue; // another ring is at the cursor now
+      parkRing(ring);
+      continue;
     }
-    leaveRing();
+    leaveRing(served);
     // The ring's next visit finds the window mapped; other rings need not wait for it.
     if (served & SERVED_MISSED) return endTurn(TURN_WORKED | TURN_MISSED, whom);
   }
@@ -185,7 +185,7 @@ export function arm(): bool {
   let isBusy = false;
   for (let i: u32 = 0; i < words.workCount; i++) {
     const ring = ringOf(i);
-    if (viewAt(ring).state == RING_STOPPED) continue;
+    if (viewAt(ring).state == RING_STOPPED || isHeld(ring)) continue;
     words.currentRing = ring;
     if (armKicks(viewAt(ring), ringAt(ring))) isBusy = true;
   }

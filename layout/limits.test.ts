@@ -54,14 +54,16 @@ const PRIVATE_AREAS: readonly Area[] = [
   ],
   ['source pieces', memory.SOURCE_PIECES_BASE, PIECE_COUNT_MAX * 8],
   ['target pieces', memory.TARGET_PIECES_BASE, PIECE_COUNT_MAX * 8],
-  ['costs of the work list', memory.WORK_SPENT_BASE, RING_COUNT_MAX * 4],
   ['ring views', memory.RING_VIEWS_BASE, RING_COUNT_MAX * virtqueue.RING_VIEW_SIZE],
   ['IOTLB', memory.IOTLB_BASE, memory.IOTLB_TABLE_COUNT * memory.IOTLB_ENTRY_SIZE],
   ['request', memory.REQUEST_BASE, memory.REQUEST_ANSWER + limits.ANSWER_SIZE_MAX],
   ['header scratch', memory.HEADER_SCRATCH_BASE, BATCH_MAX * limits.HEADER_SCRATCH_SIZE],
   ['recount', memory.RECOUNT_BASE, PORT_COUNT_MAX * memory.RECOUNT_ENTRY_SIZE],
   ['look places', memory.LOOK_PLACES_BASE, RING_COUNT_MAX * 4],
-  ['functions in rounds', memory.FUNCTION_ROUNDS_BASE, FUNCTION_COUNT_MAX * 2],
+  ['schedule', memory.SCHEDULE_BASE, memory.SCHEDULE_SIZE],
+  ['nodes', memory.NODES_BASE, limits.NODE_COUNT * memory.NODE_SIZE],
+  ['links of rings', memory.RING_LINKS_BASE, RING_COUNT_MAX * 4],
+  ['idle list', memory.IDLE_LIST_BASE, FUNCTION_COUNT_MAX * 4],
 ];
 
 const SHARED_AREAS: readonly Area[] = [

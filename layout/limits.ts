@@ -96,17 +96,41 @@ export const FLOOD_COST_MAX: u32 = 250_000;
 /** The approximate cost of a window that the host has to map: as much as a whole turn. */
 export const MISS_COST: u32 = 14_000;
 
-/** A turn ends once its batches cost this much; the next one continues the round. */
-export const TURN_COST_MAX: u32 = 10_000;
+/** The approximate cost of a batch beside that of its frames, in ns. */
+export const BATCH_COST: u32 = 300;
 
-/** A ring that has cost less than this in a round may be served between two turns, … */
-export const DETOUR_COST_MAX: u32 = 1000;
+/** A turn ends once its batches took this long, in ns; the next one continues. */
+export const TURN_NS: u32 = 10_000;
 
-/** … unless it has more than this to send. */
-export const DETOUR_SLOTS_MAX: u32 = 32;
+/**
+ * What a batch may take, in ns, while functions with little to send are waiting. It is also what a
+ * function that becomes busy again is ahead of the others.
+ */
+export const BATCH_NS: u32 = 3000;
 
-/** Rings that are checked for this before each turn: about 0.3 µs. */
-export const DETOURS_MAX: u32 = 32;
+/** For so long after a function with little to send was served, batches stay short (ns). */
+export const SHORT_NS: u32 = 1_000_000;
+
+/** Frames of such a batch. */
+export const BATCH_SHORT: u32 = 64;
+
+/** A maximum that is used up stops its node for this long, in ns: not for every single frame. */
+export const STOP_NS: u32 = 50_000;
+
+/** An unused guarantee is kept for so long, in ns: more would let who wakes silence the others. */
+export const KEPT_NS: u32 = 100_000;
+
+/** Of what higher priorities take, the lower ones get one part in so many. */
+export const PRIORITY_FLOOR: u32 = 100;
+
+/** A single charge is at most so many times the cost by count: a preemption is nobody's fault. */
+export const CHARGE_FACTOR_MAX: u32 = 4;
+
+/** Batches of plain frames that should take less than this together share a look at the clock. */
+export const SHARED_LOOK_NS: u32 = 4000;
+
+/** Rings of idle functions that are looked at every BATCH_NS of work: about 0.2 µs. */
+export const SWEEP_RINGS: u32 = 32;
 
 /** A batch with fewer frames is delivered in one step, unless it has more than STEP_BYTES. */
 export const STEP_FRAMES_MIN: u32 = 32;
@@ -160,11 +184,8 @@ export const PIECE_BUDGET: u32 = 256;
 /** 2 KiB of a frame cost as much as a piece: eight super-frames are a batch. */
 export const LENGTH_COST_SHIFT: u32 = 11;
 
-/** 256 bytes, while there are requests from sparse rings: about 64 KiB are a batch. */
-export const LENGTH_COST_SHIFT_SHORT: u32 = 8;
-
-/** Turns for which batches stay short after a sparse ring was served: this one and 64 more. */
-export const QUESTION_TURNS: u32 = 65;
+/** 128 bytes, while functions with little to send are waiting: about 32 KiB are a batch. */
+export const LENGTH_COST_SHIFT_SHORT: u32 = 7;
 
 /** Destination, source and EtherType. */
 export const FRAME_SIZE_MIN: u32 = 14;

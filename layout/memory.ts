@@ -134,9 +134,7 @@ export const SOURCE_PIECES_BASE: u32 =
   (GATHERED_BASE + GATHERED_SIZE + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
 export const TARGET_PIECES_BASE: u32 = SOURCE_PIECES_BASE + PIECE_COUNT_MAX * 8;
 
-/** The cost of each ring of the work list in this round (u32). */
-export const WORK_SPENT_BASE: u32 = TARGET_PIECES_BASE + PIECE_COUNT_MAX * 8;
-export const RING_VIEWS_BASE: u32 = WORK_SPENT_BASE + RING_COUNT_MAX * 4;
+export const RING_VIEWS_BASE: u32 = TARGET_PIECES_BASE + PIECE_COUNT_MAX * 8;
 
 /** Translations of guests behind an IOMMU. */
 export const IOTLB_BASE: u32 = RING_VIEWS_BASE + RING_COUNT_MAX * RING_VIEW_SIZE;
@@ -168,10 +166,19 @@ export const RECOUNT_BASE: u32 = HEADER_SCRATCH_BASE + BATCH_MAX * HEADER_SCRATC
 export const RECOUNT_ENTRY_SIZE: u32 = 16;
 /** For each ring: where the last look at its buffers stopped, and the ring's position then. */
 export const LOOK_PLACES_BASE: u32 = RECOUNT_BASE + PORT_COUNT_MAX * RECOUNT_ENTRY_SIZE;
-/** For each function: how many of its rings are in the work list, and how many visits to skip. */
-export const FUNCTION_ROUNDS_BASE: u32 = LOOK_PLACES_BASE + RING_COUNT_MAX * 4;
+
+// The schedule of this processor: firmware/scheduler.
+export const SCHEDULE_BASE: u32 = LOOK_PLACES_BASE + RING_COUNT_MAX * 4;
+export const SCHEDULE_SIZE: u32 = 192;
+/** Its view of each node. */
+export const NODES_BASE: u32 = SCHEDULE_BASE + SCHEDULE_SIZE;
+export const NODE_SIZE: u32 = 256;
+/** For each ring of the work list: the next one of its function, in a circle (u32). */
+export const RING_LINKS_BASE: u32 = NODES_BASE + NODE_COUNT * NODE_SIZE;
+/** Functions that had nothing to send when they were looked at last (u32 each). */
+export const IDLE_LIST_BASE: u32 = RING_LINKS_BASE + RING_COUNT_MAX * 4;
 export const PRIVATE_END: u32 =
-  (FUNCTION_ROUNDS_BASE + FUNCTION_COUNT_MAX * 2 + PAGE_SIZE_MAX - 1) & ~(PAGE_SIZE_MAX - 1);
+  (IDLE_LIST_BASE + FUNCTION_COUNT_MAX * 4 + PAGE_SIZE_MAX - 1) & ~(PAGE_SIZE_MAX - 1);
 
 /** After a page that stays PROT_NONE. */
 export const SHARED_BASE: u32 = PRIVATE_END + PAGE_SIZE_MAX;

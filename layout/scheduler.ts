@@ -2,7 +2,7 @@
 // the NIC. Each node has a record of what it is promised and an account of what it has had.
 
 // What a node is promised, written by the control plane. Rates are stored as their inverse, so a
-// change of a rate is one store, and 0 means that there is none. A record of zeros promises nothing.
+// change of a rate is one store, and 0 means that there is none: zeros promise nothing.
 //
 //   0         8          16      24        32        40        48     56        64        72    80
 //   ┌─────────┬──────────┬───────┬─────────┬─────────┬─────────┬──┬──┬─────────┬─────────┬─────┐

@@ -36,6 +36,9 @@ export class Batch {
   bytes: u32;
   /** The length of its longest frame. */
   longest: u32;
+  /** Its bytes and packets as they would be on a wire: super-frames in segments. */
+  wireBytes: u32;
+  wirePackets: u32;
 
   // Inhale.
   /** Pieces of memory that its frames are in. */

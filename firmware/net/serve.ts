@@ -18,8 +18,10 @@ import {
 import { frameAt, TARGET_DROP, TARGET_FLOOD } from '../headers/frame';
 import { portRecordAt } from '../memory/port-record';
 import { joinFrames } from '../offload/gro';
-import { spend, spendMiss } from '../scheduler/rounds';
+import { repeatedBytes, segmentCount } from '../offload/metadata';
+import { isSuperFrame } from '../offload/segment';
 import {
+  SERVED_EMPTIED,
   SERVED_MISSED,
   SERVED_NOTHING,
   SERVED_PARKS,
@@ -27,6 +29,7 @@ import {
   SERVED_WORK,
 } from '../scheduler/served';
 import { stepOf } from '../scheduler/step';
+import { spend, spendMiss } from '../scheduler/turns';
 import { batchCost } from '../scheduler/work';
 import { classify, TARGETS_DIFFER } from '../switch/classify';
 import { classifyFlagged } from '../switch/vlan';
@@ -51,12 +54,17 @@ export function serveFrames(ring: u32): u32 {
   }
   if (frames == 0) return now.isUntranslated ? SERVED_PARKS : served;
   decide(now);
-  return served | (deliverBatch(now) ? SERVED_WORK : SERVED_WAITS);
+  return served | deliverOn(now);
 }
 
-/** Resumes the batch that waited. False if it waits again: see `waitsFor` in its record. */
-export function resumeFrames(): bool {
-  return deliverBatch(batch());
+/** Resumes the batch that waited. SERVED_WAITS if it waits again: see `waitsFor` in its record. */
+export function resumeFrames(): u32 {
+  return deliverOn(batch());
+}
+
+function deliverOn(now: Batch): u32 {
+  if (!deliverBatch(now)) return SERVED_WAITS;
+  return now.hasBacklog || now.isFloodCut ? SERVED_WORK : SERVED_WORK | SERVED_EMPTIED;
 }
 
 /** Decides where the frames go. */
@@ -96,7 +104,15 @@ function openMixedBatch(now: Batch, ring: Ring): void {
   ring.floodNext = 0;
   now.frames = left;
   now.bytes = 0;
-  for (let i: u32 = 0; i < left; i++) now.bytes += frameAt(i).length;
+  now.wireBytes = 0;
+  now.wirePackets = 0;
+  for (let i: u32 = 0; i < left; i++) {
+    const frame = frameAt(i);
+    const segments = isSuperFrame(frame) ? segmentCount(frame) : 1;
+    now.bytes += frame.length;
+    now.wireBytes += frame.length + repeatedBytes(frame, segments);
+    now.wirePackets += segments;
+  }
 }
 
 /**
@@ -113,7 +129,8 @@ function deliverBatch(now: Batch): bool {
     now.state = BATCH_DELIVERED;
     if (takeLent()) return pause(now, true);
   }
-  spend(batchCost(now.frames, now.bytes));
+  const isPlain = now.isUniform && now.copies <= now.frames && now.walkedSteps == 0;
+  spend(batchCost(now.frames, now.bytes), isPlain, now.wireBytes, now.wirePackets);
   if (!now.isFloodCut) {
     complete(now.ring, now.frames, now.bytes, now.floodReplicas, now.isUniform);
   }

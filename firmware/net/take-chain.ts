@@ -18,7 +18,7 @@ import { batch } from '../headers/batch';
 import { Frame, frameAt, headerScratch, TARGET_DROP } from '../headers/frame';
 import { isNoted } from '../memory/iotlb';
 import { gather } from '../memory/pieces';
-import { lengthCostShift } from '../scheduler/rounds';
+import { schedule } from '../scheduler/schedule';
 import {
   dropOf,
   WALK_MISSED,
@@ -88,7 +88,7 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
     scatter(frame, index, pieces, headerSize);
   }
   const steps = (now.walkedSteps - stepsBefore) >> STEPS_PER_PIECE_SHIFT;
-  return max(walkedPieces, steps) + (length >> lengthCostShift());
+  return max(walkedPieces, steps) + (length >> schedule().batchShift);
 }
 
 /**

@@ -1,6 +1,5 @@
 // Takes frames from a packed transmit ring, where each descriptor says whether it is available.
 import {
-  BATCH_MAX,
   CHAIN_LENGTH_MAX,
   FRAME_SIZE_MAX,
   FRAME_SIZE_MIN,
@@ -20,7 +19,7 @@ import { batch } from '../headers/batch';
 import { frameAt } from '../headers/frame';
 import { touch } from '../memory/touch';
 import { addressInHand, addressInWindow, beginBatch, openLoop } from '../memory/windows';
-import { lengthCostShift } from '../scheduler/rounds';
+import { schedule } from '../scheduler/schedule';
 import { faultRing } from '../virtqueue/fault';
 import { availableFlags, chainId, measureChain } from '../virtqueue/packed';
 import { functionOf, Ring, RingView } from '../virtqueue/ring';
@@ -33,7 +32,10 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
   const owner = functionOf(ringNumber);
   const size = ring.size;
   const headerSize = ring.headerSize;
-  const costShift = lengthCostShift();
+  const budget = schedule();
+  const batchPieces = budget.batchPieces;
+  const batchShift = budget.batchShift;
+  batch().hasBacklog = true; // unless all of it is taken
   const descriptors = view.descriptors;
   let position = ring.lastAvail & ~PACKED_WRAP;
   // 2.8.1: a descriptor is available if AVAIL equals the driver's wrap counter and USED does not.
@@ -41,14 +43,17 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
   let cost: u32 = 0;
   let ahead: u32 = 0;
   openLoop(owner);
-  for (let i: u32 = 0; i < BATCH_MAX; i++) {
+  for (let i: u32 = 0; i < budget.batchFrames; i++) {
     // A slot costs about as much as a piece. Slots beyond the budget wait for the next turn.
     if (ahead >= min(size, PIECE_BUDGET)) return i;
     const slot = descriptors + position * DESCRIPTOR_SIZE;
     touch(slot);
     // Atomic: the rest of the descriptor is read only after its flags.
     const flags = u32(atomic.load<u16>(slot + PACKED_FLAGS));
-    if ((flags & (PACKED_F_AVAIL | PACKED_F_USED)) != available) return i;
+    if ((flags & (PACKED_F_AVAIL | PACKED_F_USED)) != available) {
+      batch().hasBacklog = false;
+      return i;
+    }
     const address = load<u64>(slot);
     const rest = load<u64>(slot, DESCRIPTOR_LENGTH); // the flags in it are ignored
     const bytes = u32(rest);
@@ -67,7 +72,7 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
       frame.address = at;
       frame.header = at;
       frame.length = length;
-      cost += length >> costShift;
+      cost += length >> batchShift;
     } else {
       slots = measureChain(view, ring, ahead, flags, CHAIN_LENGTH_MAX);
       if (slots == 0) {
@@ -80,7 +85,7 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
       if (taken == CHAIN_MISSED) return i;
       cost += taken;
     }
-    if (cost >= PIECE_BUDGET) return i + 1;
+    if (cost >= batchPieces) return i + 1;
     ahead += slots;
     position += slots;
     if (position >= size) {
@@ -89,5 +94,5 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
     }
   }
   batch().hasBacklog = availableFlags(view, ring, ahead) >= 0;
-  return BATCH_MAX;
+  return budget.batchFrames;
 }

@@ -1,7 +1,7 @@
 // Takes frames from a split transmit ring. One loop reads everything from the ring and the
 // descriptors that a frame in one piece needs, so that the cache misses of many frames overlap. It
 // does not wait for the frames themselves.
-import { BATCH_MAX, FRAME_SIZE_MAX, FRAME_SIZE_MIN, PIECE_BUDGET } from '../../layout/limits';
+import { FRAME_SIZE_MAX, FRAME_SIZE_MIN } from '../../layout/limits';
 import {
   AVAIL_RING,
   DESCRIPTOR_LENGTH,
@@ -12,7 +12,7 @@ import {
 import { batch } from '../headers/batch';
 import { frameAt } from '../headers/frame';
 import { addressInHand, addressInWindow, beginBatch, openLoop } from '../memory/windows';
-import { lengthCostShift } from '../scheduler/rounds';
+import { schedule } from '../scheduler/schedule';
 import { faultRing } from '../virtqueue/fault';
 import { functionOf, Ring, RingView } from '../virtqueue/ring';
 import { availableCount } from '../virtqueue/split';
@@ -29,10 +29,12 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
   }
   beginBatch();
   const owner = functionOf(ringNumber);
-  const heads = min(available, BATCH_MAX);
-  batch().hasBacklog = available > heads;
+  const budget = schedule();
+  const batchPieces = budget.batchPieces;
+  const batchShift = budget.batchShift;
+  const heads = min(available, budget.batchFrames);
+  batch().hasBacklog = true; // unless all of it is taken
   const headerSize = ring.headerSize;
-  const costShift = lengthCostShift();
   const entries = view.avail + AVAIL_RING;
   const descriptors = view.descriptors;
   const first = ring.lastAvail;
@@ -61,7 +63,7 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
       frame.address = at;
       frame.header = at;
       frame.length = length;
-      cost += length >> costShift;
+      cost += length >> batchShift;
     } else {
       frame.ahead = i;
       frame.slots = 1;
@@ -69,7 +71,11 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
       if (taken == CHAIN_MISSED) return i;
       cost += taken;
     }
-    if (cost >= PIECE_BUDGET) return i + 1;
+    if (cost >= batchPieces) {
+      batch().hasBacklog = i + 1 < available;
+      return i + 1;
+    }
   }
+  batch().hasBacklog = available > heads;
   return heads;
 }

@@ -10,7 +10,7 @@ import { noteAddresses } from '../headers/addresses';
 import { batch, openBatch } from '../headers/batch';
 import { frameAt } from '../headers/frame';
 import { registers } from '../memory/registers';
-import { readMetadata } from '../offload/metadata';
+import { readMetadata, repeatedBytes } from '../offload/metadata';
 import { isPacked } from '../virtqueue/queue';
 import { RingView, ringAt, viewAt } from '../virtqueue/ring';
 import { takePacked } from './take-packed';
@@ -30,20 +30,30 @@ export function inhale(ringNumber: u32): u32 {
   let bytes: u32 = 0;
   let longest: u32 = 0;
   let segments: u32 = 0;
+  let wireBytes: u32 = 0;
+  let wirePackets: u32 = 0;
   let taken: u32 = 0;
   // Tens of thousands of tiny segments would delay all other rings: the rest stays in the guest.
   while (taken < reached && segments < SEGMENTS_PER_FRAME_MAX) {
     const frame = frameAt(taken);
     if (frame.target == 0) {
-      segments += readMetadata(frame, headerSize, offloads);
+      const parts = readMetadata(frame, headerSize, offloads);
+      if (parts > 1) {
+        segments += parts;
+        wireBytes += repeatedBytes(frame, parts);
+        wirePackets += parts - 1;
+      }
       noteAddresses(taken, frame.header);
     }
     bytes += frame.length;
     longest = max(longest, frame.length);
     taken += 1;
   }
+  if (taken < reached) batch().hasBacklog = true;
   batch().frames = taken;
   batch().bytes = bytes;
+  batch().wireBytes = bytes + wireBytes;
+  batch().wirePackets = taken + wirePackets;
   batch().longest = longest;
   noteMiss(ringNumber, view, taken);
   return taken;

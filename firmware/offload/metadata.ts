@@ -86,6 +86,11 @@ export function segmentCount(frame: Frame): u32 {
   return (bytes + unit - 1) / unit;
 }
 
+/** What the headers of a super-frame add to its length on a wire, where each segment has them. */
+export function repeatedBytes(frame: Frame, segments: u32): u32 {
+  return (segments - 1) * (frame.offload == OFFLOAD_UFO ? frame.l4 : frame.payload);
+}
+
 /**
  * Reads and checks the virtio-net header (5.1.6.2) of a frame. Sets `offload` (0: the frame is
  * finished) or a drop. `may` are the OFFLOAD_ bits that the guest negotiated. Returns the number of

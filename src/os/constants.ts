@@ -12,6 +12,7 @@ export const MAP_POPULATE = 0x8000;
 
 export const PR_SET_TIMERSLACK = 29;
 
+export const CLOCK_MONOTONIC = 1;
 export const CLOCK_THREAD_CPUTIME_ID = 3;
 
 /** The most that Linux can be built for (CONFIG_NR_CPUS). */
@@ -40,6 +41,8 @@ export const O_CLOEXEC = 0x80000;
 export const HUGETLBFS_MAGIC = 0x958458f6;
 
 export const EFD_CLOEXEC = 0x80000;
+export const TFD_CLOEXEC = 0x80000;
+export const TFD_NONBLOCK = 0x800;
 export const EFD_NONBLOCK = 0x800;
 
 export const EPOLL_CLOEXEC = 0x80000;

@@ -49,6 +49,8 @@ export const c = {
   setAffinity: call('int sched_setaffinity(int tid, size_t n, uintptr_t mask)'),
   exit: call('void _exit(int status)'),
   clockGettime: call('int clock_gettime(int clock, uintptr_t time)'),
+  timerfdCreate: call('int timerfd_create(int clock, int flags)'),
+  timerfdSettime: call('int timerfd_settime(int fd, int flags, uintptr_t time, uintptr_t old)'),
   usleep: call('int usleep(uint32_t microseconds)'),
   prctl: call('int prctl(int op, uint64_t a, uint64_t b, uint64_t c, uint64_t d)'),
   getPageSize: call('int getpagesize()'),

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { IotlbTable } from '../memory/iotlb.ts';
 import type { WindowFirmware } from '../memory/windows.ts';
+import { monotonicNanosecondsLow } from '../os/clock.ts';
 import type { LinearMemory } from '../os/linear-memory.ts';
 
 /** The exports of firmware/main.ts. */
@@ -39,6 +40,12 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   setStatic(mac: bigint, port: number): number;
   forgetPort(port: number, firstSet: number, sets: number): void;
   configureAgeing(seconds: number): void;
+  /** The monotonic clock in full: at the start, and after each sleep. */
+  setClock(seconds: number, nanoseconds: number): void;
+  /** What a node of the schedule is promised has changed. */
+  changeNode(node: number): void;
+  /** µs until the first function goes on that its maximum has stopped; −1: there is none. */
+  wakeMicroseconds(): number;
 }
 
 /**
@@ -51,9 +58,16 @@ export function readFirmware(): Uint8Array {
   return readFileSync(new URL(path, import.meta.url));
 }
 
-/** Instantiates the firmware over a memory, which is all that it imports. */
-export function loadFirmware(bytes: Uint8Array, memory: LinearMemory): Firmware {
+/** Instantiates the firmware over a memory. All that it imports besides is a clock. */
+export function loadFirmware(
+  bytes: Uint8Array,
+  memory: LinearMemory,
+  now = monotonicNanosecondsLow,
+): Firmware {
   const module = new WebAssembly.Module(bytes);
-  const instance = new WebAssembly.Instance(module, { env: { memory: memory.memory } });
+  const instance = new WebAssembly.Instance(module, {
+    env: { memory: memory.memory },
+    clock: { now },
+  });
   return instance.exports as unknown as Firmware;
 }

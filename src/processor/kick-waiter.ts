@@ -1,3 +1,4 @@
+import { Alarm } from '../os/alarm.ts';
 import {
   EINTR,
   EPOLL_CLOEXEC,
@@ -24,10 +25,14 @@ export class KickWaiter {
   readonly #epoll = checked('epoll_create1', c.epollCreate(EPOLL_CLOEXEC));
   readonly #view = new DataView(this.#events.buffer);
   readonly #ringsByFd = new Map<number, number>();
+  #alarm: Alarm | null = null;
 
   constructor(wakeFd: number) {
     try {
-      controlEpoll(this.#epoll, EPOLL_CTL_ADD, wakeFd, EPOLLIN | EPOLLET);
+      this.#alarm = new Alarm();
+      for (const fd of [wakeFd, this.#alarm.fd]) {
+        controlEpoll(this.#epoll, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLET);
+      }
     } catch (error) {
       this.close();
       throw error;
@@ -65,6 +70,11 @@ export class KickWaiter {
     controlEpoll(this.#epoll, EPOLL_CTL_DEL, fd, 0);
   }
 
+  /** Ends the next wait after so many microseconds, unless it is −1. */
+  setAlarm(microseconds: number): void {
+    this.#alarm?.set(microseconds);
+  }
+
   /**
    * Sleeps for at most `milliseconds` (−1: no limit). Returns the number of events for `kicked`.
    */
@@ -76,7 +86,8 @@ export class KickWaiter {
   }
 
   /**
-   * The ring whose guest kicked, −1 for the control plane's doorbell, or the token of an uplink.
+   * The ring whose guest kicked, −1 for the control plane's doorbell and the alarm, or the token of
+   * an uplink.
    */
   kicked(index: number): number {
     const at = index * EPOLL_EVENT_SIZE + EPOLL_EVENT_DATA;
@@ -89,6 +100,7 @@ export class KickWaiter {
   }
 
   close(): void {
+    this.#alarm?.close();
     c.close(this.#epoll);
   }
 }

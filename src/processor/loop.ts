@@ -32,7 +32,7 @@ import {
 } from '../../layout/processor.ts';
 import { RING_FAULT } from '../../layout/virtqueue.ts';
 import { Windows } from '../memory/windows.ts';
-import { elapsedMicroseconds, monotonicMicroseconds, monotonicWholeSeconds } from '../os/clock.ts';
+import { elapsedMicroseconds, monotonicMicroseconds, monotonicTime } from '../os/clock.ts';
 import { Load } from '../os/load.ts';
 import { nap, sleepPrecisely } from '../os/nap.ts';
 import { freeLocks, markFaulted } from '../state/last-will.ts';
@@ -56,6 +56,9 @@ import { UplinkPorts } from './uplink-ports.ts';
 
 /** Turns between two clock readings while busy. Ageing counts in seconds. */
 const CLOCK_TURNS = 4096;
+
+/** For so long, in microseconds, a sleep is not worth its cost. */
+const HELD_MICROSECONDS = 20;
 
 /** Microseconds to wait at a time for a ring that another processor has locked. */
 const LOCKED_MICROSECONDS = 50;
@@ -289,7 +292,9 @@ export class ProcessorLoop {
   }
 
   #rest(): void {
-    const rest = this.#pace.rest();
+    // Whoever has something to send may not yet: spinning would bring nothing.
+    const isHeld = this.#firmware.wakeMicroseconds() > HELD_MICROSECONDS;
+    const rest = isHeld ? 'sleep' : this.#pace.rest();
     if (rest === 'nap') nap(NAP_MICROSECONDS);
     if (rest === 'sleep') this.#sleep();
   }
@@ -312,6 +317,7 @@ export class ProcessorLoop {
       this.#sleeps += 1;
       const started = monotonicMicroseconds();
       this.#pulse.rest(true);
+      this.#waiter.setAlarm(this.#firmware.wakeMicroseconds());
       this.#takeEvents(this.#sleepMilliseconds());
       this.#pulse.rest(false);
       this.#pace.slept(elapsedMicroseconds(started, monotonicMicroseconds()));
@@ -346,7 +352,9 @@ export class ProcessorLoop {
   }
 
   #updateClock(): void {
-    this.#registers[REGISTER_NOW_SECONDS / 4] = monotonicWholeSeconds();
+    const [seconds, nanoseconds] = monotonicTime();
+    this.#registers[REGISTER_NOW_SECONDS / 4] = seconds;
+    this.#firmware.setClock(seconds, nanoseconds);
     this.#publishFigures();
   }
 

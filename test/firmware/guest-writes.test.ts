@@ -31,6 +31,15 @@ const OWN_NAMES: Readonly<Record<string, readonly [name: string, what: string][]
     ['ip', 'of `finishUdp`: within the headers in scratch'],
     ['at', 'the same'],
   ],
+  'scheduler/heap.ts': [
+    ['node', 'the record of a node'],
+    ['before', 'the same'],
+    ['parent', 'the same'],
+    ['child', 'the same'],
+  ],
+  'scheduler/node.ts': [['node', 'the record of a node']],
+  'scheduler/schedule.ts': [['PATH', 'the path, in SCHEDULE_BASE']],
+  'scheduler/pay.ts': [['at', 'a field of an account']],
   'switch/fdb-set.ts': [
     ['home', 'a set of the MAC table'],
     ['set', 'the same'],

@@ -5,9 +5,12 @@ import { firmwareModule } from '../support/firmware-host.ts';
 const text = readFileSync(new URL('../../build/firmware/heddle.wat', import.meta.url), 'utf8');
 
 describe('the firmware module', () => {
-  it('imports its memory and nothing else', () => {
+  it('imports its memory and a clock, and nothing else', () => {
     const imports = WebAssembly.Module.imports(firmwareModule());
-    expect(imports).toEqual([{ module: 'env', name: 'memory', kind: 'memory' }]);
+    expect(imports).toEqual([
+      { module: 'clock', name: 'now', kind: 'function' },
+      { module: 'env', name: 'memory', kind: 'memory' },
+    ]);
   });
 
   it('has no bulk instructions: V8 runs them in C++, where a missing page is fatal', () => {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { CONTROL_QUEUE, QUESTION_TURNS } from '../../layout/limits.ts';
+import { CONTROL_QUEUE } from '../../layout/limits.ts';
 import * as memory from '../../layout/memory.ts';
 import * as ports from '../../layout/port.ts';
 import * as processor from '../../layout/processor.ts';
@@ -95,6 +95,9 @@ export class FirmwareHost {
   readonly #options: HostOptions;
   readonly #allocator = new PinAllocator();
   readonly #pins = new Map<number, readonly Pin[]>();
+  /** The clock, and what passes when the firmware looks at it. */
+  nanoseconds = 1e12;
+  nanosecondsPerLook = 0;
 
   constructor(options: HostOptions = {}) {
     this.shared.close(); // it stays mapped
@@ -115,10 +118,11 @@ export class FirmwareHost {
   }
 
   #start(): Firmware {
-    const imports = { env: { memory: this.linear.memory } };
+    const imports = { env: { memory: this.linear.memory }, clock: { now: this.#now } };
     const instance = new WebAssembly.Instance(firmwareModule(), imports);
     const firmware = instance.exports as unknown as Firmware;
     firmware.configure(0, 1, this.#options.macAgeSeconds ?? 300);
+    this.#setClock(firmware);
     return firmware;
   }
 
@@ -237,10 +241,25 @@ export class FirmwareHost {
     throw new Error(`the firmware is still busy after ${turnsMax} turns`);
   }
 
-  /** Takes turns until nothing is left to do and no sparse ring is remembered. */
+  /** Takes turns until nothing is left to do, and lets a second pass. */
   settle(): void {
     this.run();
-    for (let turns = 0; turns <= QUESTION_TURNS; turns++) this.turn();
+    this.pass(1e9);
+  }
+
+  /** Lets so many nanoseconds pass. The clock stands still otherwise. */
+  pass(nanoseconds: number): void {
+    this.nanoseconds += nanoseconds;
+    this.#setClock(this.firmware);
+  }
+
+  readonly #now = (): number => {
+    this.nanoseconds += this.nanosecondsPerLook;
+    return Number(BigInt.asIntN(32, BigInt(Math.round(this.nanoseconds))));
+  };
+
+  #setClock(firmware: Firmware): void {
+    firmware.setClock(Math.floor(this.nanoseconds / 1e9), this.nanoseconds % 1e9);
   }
 
   /** Answers a miss: a window, "no such memory", or "no free slot". */

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MISS_COST } from '../../layout/limits.ts';
 import { REGISTER_MISS_FUNCTION, TURN_MISSED } from '../../layout/processor.ts';
 import { plainFrame } from '../../src/testing/frames.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
+import { accountOf } from '../support/promises.ts';
 
 const SCATTERED = 0;
 const BUSY = 1;
@@ -40,23 +42,25 @@ describe('a VF whose rings lack windows', () => {
     return wire.host.stats().vfs[vf]?.tx.packets ?? 0;
   }
 
-  it('has one miss per round, however many rings it has', () => {
+  it('pays for its misses as for any work, however many rings it has', () => {
     for (let pair = 0; pair < PAIRS; pair++) send(SCATTERED, 40, pair);
-    const between: number[] = [];
+    const worked = () => [SCATTERED, BUSY].map((vf) => accountOf(wire.host, vf).workNs);
+    wire.host.nanosecondsPerLook = 3000;
     let misses = 0;
-    let before = sentBy(BUSY);
-    while (between.length < 20) {
+    const before = worked();
+    for (let turn = 0; turn < 500; turn++) {
       send(BUSY, 290);
       wire.received(SINK);
       const flags = wire.host.turn();
       const isMine = wire.host.register(REGISTER_MISS_FUNCTION) === SCATTERED;
-      if ((flags & TURN_MISSED) !== 0 && isMine) misses += 1;
-      if (sentBy(BUSY) === before) continue;
-      before = sentBy(BUSY);
-      between.push(misses);
-      misses = 0;
+      if ((flags & TURN_MISSED) === 0 || !isMine) continue;
+      misses += 1;
+      wire.host.pass(MISS_COST); // what the host needs to map the window
     }
-    expect(Math.max(...between)).toBe(1);
+    const [scattered = 0, busy = 0] = worked().map((work, index) => work - (before[index] ?? 0));
+    expect(misses).toBeGreaterThan(20);
+    expect(scattered / busy).toBeCloseTo(1, 1);
+    expect(scattered).toBeGreaterThan(misses * MISS_COST);
   });
 
   it('still has all of its rings served', () => {

@@ -1,0 +1,115 @@
+// The decision: from the NIC down to a function, on each level
+//
+//   1. a child whose guarantee is not fulfilled yet; the one that has waited longest
+//   2. else one of the highest priority; the one that has had least by its weight
+//
+// A maximum is checked on the way: it may have been used up by another processor, or been lowered.
+import {
+  BATCH_MAX,
+  BATCH_NS,
+  BATCH_SHORT,
+  FUNCTION_COUNT_MAX,
+  LENGTH_COST_SHIFT,
+  LENGTH_COST_SHIFT_SHORT,
+  NODE_ROOT,
+  PIECE_BUDGET,
+} from '../../layout/limits';
+import { ACCOUNT_FREE, ACCOUNT_FREE_PACKETS } from '../../layout/scheduler';
+import { keyOf } from './heap';
+import {
+  accountOf,
+  hasMaximum,
+  heapOf,
+  Node,
+  nodeAt,
+  OWED_LINKS,
+  Promised,
+  promiseOf,
+  raiseTop,
+} from './node';
+import { Schedule, schedule, setPath } from './schedule';
+import { freeAt, hasReady, owedKey, settle, stop } from './tree';
+
+/** Instead of a function: nobody may send. */
+export const NOBODY: u32 = 0xffffffff;
+
+/** Chooses a function, and what its next batch may have: see Schedule. NOBODY if none may send. */
+export function choose(): u32 {
+  const state = schedule();
+  let number = chooseOnce(state);
+  // Each failed attempt stops a node, so there are few.
+  while (number == NODE_ROOT) number = chooseOnce(state);
+  return number;
+}
+
+/** NODE_ROOT: a node on the way was stopped instead. */
+function chooseOnce(state: Schedule): u32 {
+  openPath(state);
+  let number = NODE_ROOT;
+  while (number >= FUNCTION_COUNT_MAX) {
+    const node = nodeAt(number);
+    if (!hasReady(node)) return NOBODY;
+    number = childOf(node, state);
+    const promise = promiseOf(number);
+    if (hasMaximum(promise)) {
+      const account = accountOf(number);
+      const free = freeAt(account, promise);
+      if (free >= state.clock) {
+        stop(number, free, promise);
+        return NODE_ROOT;
+      }
+      limitBatch(state, account, promise);
+    }
+    setPath(state.depth, number);
+    state.depth += 1;
+  }
+  return number;
+}
+
+function openPath(state: Schedule): void {
+  const isShort = state.clock < state.shortUntil;
+  state.depth = 0;
+  state.owed = 0;
+  state.spared = 0;
+  state.batchFrames = isShort ? BATCH_SHORT : BATCH_MAX;
+  state.batchPieces = PIECE_BUDGET;
+  state.batchShift = isShort ? LENGTH_COST_SHIFT_SHORT : LENGTH_COST_SHIFT;
+}
+
+/** The batch ends when a maximum is used up; its last frame may go beyond. */
+function limitBatch(state: Schedule, account: u32, promise: Promised): void {
+  if (promise.maxByteNs != 0) {
+    const balance = min(state.clock - load<f64>(account, ACCOUNT_FREE), promise.burstNs);
+    const bytes = min(balance / promise.maxByteNs, f64(PIECE_BUDGET << LENGTH_COST_SHIFT));
+    state.batchPieces = min(state.batchPieces, 1 + (u32(bytes) >> state.batchShift));
+  }
+  if (promise.maxPacketNs != 0) {
+    const balance = min(state.clock - load<f64>(account, ACCOUNT_FREE_PACKETS), promise.burstNs);
+    const packets = min(balance / promise.maxPacketNs, f64(BATCH_MAX));
+    state.batchFrames = min(state.batchFrames, 1 + u32(packets));
+  }
+}
+
+function childOf(node: Node, state: Schedule): u32 {
+  while (node.owed != 0 && keyOf(OWED_LINKS, node.owed) < state.clock) {
+    const owed = node.owed - 1;
+    if (owedKey(owed) < state.clock) {
+      state.owed |= 1 << state.depth;
+      return owed;
+    }
+    settle(owed, nodeAt(owed)); // another processor has paid for this group
+  }
+  const child = heapOf(node, priorityOf(node, state)) - 1;
+  raiseTop(node, nodeAt(child).priority, nodeAt(child).v);
+  return child;
+}
+
+/** The highest priority, but for what is due to the lower ones, which take turns. */
+function priorityOf(node: Node, state: Schedule): u32 {
+  const highest: u32 = 31 - clz(node.priorities);
+  const lower = node.priorities ^ (1 << highest);
+  if (lower == 0 || node.spare < f64(BATCH_NS)) return highest;
+  state.spared |= 1 << state.depth;
+  const below = lower & ((1 << node.sparePriority) - 1);
+  return 31 - clz(below != 0 ? below : lower);
+}

@@ -1,0 +1,24 @@
+// The time, in ns. The host gives its lower 32 bits, because a larger number would cost it an
+// allocation; `setClock` gives all of it after each sleep.
+import { schedule } from './schedule';
+
+/** Host: the lower 32 bits of the monotonic clock in ns. */
+@external('clock', 'now')
+declare function nowLow(): u32;
+
+/** Looks at the clock. It must be looked at every 4 seconds, or it loses time until `setClock`. */
+export function tick(): f64 {
+  const state = schedule();
+  const low = nowLow();
+  state.clock += f64(low - state.clockLow);
+  state.clockLow = low;
+  return state.clock;
+}
+
+/** Host: called at the start and after each sleep. */
+export function setClock(seconds: u32, nanoseconds: u32): void {
+  const state = schedule();
+  const now: u64 = u64(seconds) * 1_000_000_000 + nanoseconds;
+  state.clock = f64(now);
+  state.clockLow = u32(now);
+}

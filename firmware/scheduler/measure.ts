@@ -1,0 +1,53 @@
+// What work costs. The clock is looked at after each batch, except that small batches of plain
+// frames share a look: each is charged by count, and by what its like has cost lately.
+//
+//   stamp ──── plain ──── plain ──── anything else ──── look
+//              └ by count ┘          └── the rest ──┘
+import { CHARGE_FACTOR_MAX, SHARED_LOOK_NS } from '../../layout/limits';
+import { tick } from './clock';
+import { schedule } from './schedule';
+
+/** A new measurement counts for one part in so many of the rate. */
+const RATE_AVERAGE: f64 = 16;
+
+/** What follows is new work: what the host did before it is nobody's. */
+export function beginWork(): void {
+  const state = schedule();
+  tick();
+  openLook();
+  if (state.rate == 0) state.rate = 1;
+}
+
+function openLook(): void {
+  const state = schedule();
+  state.stamp = state.clock;
+  state.counted = 0;
+  state.charged = 0;
+}
+
+/**
+ * The cost of the work just done, in ns. `model`: what it should cost. A single charge is at most
+ * CHARGE_FACTOR_MAX times that: a preemption is nobody's fault. And it is not much less, so that no
+ * work is free if the clock is coarse.
+ */
+export function measure(model: u32, isPlain: bool): f64 {
+  const state = schedule();
+  const expected = f64(model);
+  if (isPlain && state.counted + expected < f64(SHARED_LOOK_NS)) {
+    const cost = expected * state.rate;
+    state.counted += expected;
+    state.charged += cost;
+    return cost;
+  }
+  const elapsed = tick() - state.stamp;
+  if (isPlain) learnRate(elapsed / (state.counted + expected));
+  const cost = elapsed - state.charged;
+  openLook();
+  return min(max(cost, expected / CHARGE_FACTOR_MAX), expected * CHARGE_FACTOR_MAX);
+}
+
+function learnRate(rate: f64): void {
+  const state = schedule();
+  const known = min(max(rate, 1.0 / CHARGE_FACTOR_MAX), f64(CHARGE_FACTOR_MAX));
+  state.rate += (known - state.rate) / RATE_AVERAGE;
+}

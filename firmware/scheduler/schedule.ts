@@ -1,0 +1,65 @@
+// What the schedule of this processor remembers between two calls of the firmware.
+import { SCHEDULE_BASE, SCHEDULE_SIZE } from '../../layout/memory';
+
+@unmanaged
+export class Schedule {
+  /** Nanoseconds of the monotonic clock, as of the last look at it. */
+  clock: f64;
+  /** The work since this time shares the next look, … */
+  stamp: f64;
+  /** … of which so much was charged already, … */
+  charged: f64;
+  /** … for work that should take so long, … */
+  counted: f64;
+  /** … but lately took this many times as long. */
+  rate: f64;
+  /** Work since some idle functions were looked at, in this turn and earlier ones. */
+  unswept: f64;
+  /** Until when batches stay short. */
+  shortUntil: f64;
+  /** Nanoseconds of work in this turn. */
+  turnWork: f64;
+  clockLow: u32;
+  /** The root of the heap of stopped nodes, by the time at which they go on. */
+  timers: u32;
+  idleCount: u32;
+  /** The place in the list of idle functions that is looked at next. */
+  idlePlace: u32;
+  /** The ring that is being served, and its function. */
+  ring: u32;
+  leaf: u32;
+  /** What its next batch may have: frames, pieces, and the shift from a length to pieces. */
+  batchFrames: u32;
+  batchPieces: u32;
+  batchShift: u32;
+  /** The window that its function lacked is being mapped. */
+  isMapping: bool;
+  /** How many nodes are on the path from the NIC to the function, … */
+  depth: u32;
+  /** … which of them were chosen for a guarantee, or against priority: one bit each, … */
+  owed: u32;
+  spared: u32;
+  /** … and which they are. GROUP_DEPTH_MAX groups and the function. */
+  path0: u32;
+  path1: u32;
+  path2: u32;
+  path3: u32;
+  path4: u32;
+}
+
+if (offsetof<Schedule>() > SCHEDULE_SIZE) ERROR('Schedule is more than its record');
+
+const PATH = SCHEDULE_BASE + u32(offsetof<Schedule>('path0'));
+
+export function schedule(): Schedule {
+  return changetype<Schedule>(SCHEDULE_BASE);
+}
+
+/** The node of the path on level `depth` below the NIC. */
+export function pathAt(depth: u32): u32 {
+  return load<u32>(PATH + (depth << 2));
+}
+
+export function setPath(depth: u32, node: u32): void {
+  store<u32>(PATH + (depth << 2), node);
+}

@@ -1,0 +1,56 @@
+// Finds work: looks at the rings of functions that were idle, at some of them while others are
+// busy, else at all.
+import { SWEEP_RINGS } from '../../layout/limits';
+import { RING_KIND_REQUEST, RING_STOPPED } from '../../layout/virtqueue';
+import { registers } from '../memory/registers';
+import { hasChains } from '../virtqueue/queue';
+import { ringAt, viewAt } from '../virtqueue/ring';
+import { idleAt, nextInCircle } from './lists';
+import { Node, nodeAt } from './node';
+import { schedule } from './schedule';
+import { rouse } from './tree';
+
+/** Looks at some idle functions, the longest not looked at first. */
+export function sweepSome(): void {
+  sweep(SWEEP_RINGS);
+}
+
+/** Looks at all of them. */
+export function sweepAll(): void {
+  sweep(u32.MAX_VALUE);
+}
+
+function sweep(ringsMax: u32): void {
+  const state = schedule();
+  let rings: u32 = 0;
+  let place = state.idlePlace;
+  for (let left = state.idleCount; left != 0 && rings < ringsMax; left--) {
+    if (place >= state.idleCount) place = 0;
+    const number = idleAt(place);
+    const node = nodeAt(number);
+    rings += node.rings;
+    // The last of the list takes the place of one that is roused.
+    if (hasWork(node)) rouse(number);
+    else place += 1;
+  }
+  state.idlePlace = place;
+}
+
+/** Whether one of its rings has work. That ring is then the next one to serve. */
+function hasWork(node: Node): bool {
+  const words = registers();
+  let ring = node.ring;
+  for (let left = node.rings; left != 0; left--) {
+    const view = viewAt(ring);
+    if (view.state != RING_STOPPED) {
+      words.currentRing = ring; // before the first access that could trap
+      // A queue of requests is parked by its visit, whether it has one or not.
+      if (view.kind == RING_KIND_REQUEST || hasChains(view, ringAt(ring))) {
+        node.ring = ring;
+        return true;
+      }
+    }
+    ring = nextInCircle(ring);
+  }
+  return false;
+}
