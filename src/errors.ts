@@ -2,6 +2,7 @@
 // file imports only tables and uses only plain syntax, so that a Node too old for the rest of
 // Heddle gets far enough to print the message about itself.
 
+import { SHARING_ERRORS } from './sharing-errors.ts';
 import { type ErrorEntry, UPLINK_ERRORS } from './uplink-errors.ts';
 
 export const ERROR_TABLE = {
@@ -63,7 +64,7 @@ export const ERROR_TABLE = {
   HEDDLE_CONFIG_DUPLICATE_NAME: {
     status: 409,
     message: 'Cannot use {where} because {key} repeats the name of {other}: received {received}',
-    hint: 'Choose another name: VFs, uplinks and entropy devices must all have different ones.',
+    hint: 'Choose another name: VFs, groups, uplinks and entropy devices must all have different ones.',
   },
   HEDDLE_CONFIG_DUPLICATE_MAC: {
     status: 409,
@@ -236,7 +237,7 @@ export const ERROR_TABLE = {
   },
   HEDDLE_VF_EXISTS: {
     status: 409,
-    message: 'The NIC already has a VF, uplink or entropy device named {vf}',
+    message: 'The NIC already has a VF, group, uplink or entropy device named {vf}',
     hint: 'Choose another name, or change the existing VF with "heddle vf set".',
   },
   HEDDLE_UML_ATTACH: {
@@ -244,6 +245,7 @@ export const ERROR_TABLE = {
     message: 'Cannot attach User-Mode Linux to the VF because {reason}: received {received}',
     hint: '{suggestion}',
   },
+  ...SHARING_ERRORS,
   ...UPLINK_ERRORS,
   // The control socket
   HEDDLE_CONTROL_ABSENT: {

@@ -17,7 +17,7 @@ export const UPLINK_ERRORS = {
   },
   HEDDLE_UPLINK_EXISTS: {
     status: 409,
-    message: 'The NIC already has a VF, uplink or entropy device named {uplink}',
+    message: 'The NIC already has a VF, group, uplink or entropy device named {uplink}',
     hint: 'Choose another name, or change the existing uplink with "heddle uplink set".',
   },
   HEDDLE_UPLINK_ROOM: {

@@ -15,6 +15,7 @@ const SRC_ORDER: readonly (readonly string[])[] = [
   // Used by all others: errors, life cycles, handling of promises.
   [
     'uplink-errors',
+    'sharing-errors',
     'errors',
     'events',
     'life-cycle',

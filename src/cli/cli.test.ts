@@ -188,7 +188,7 @@ describe('heddle apply', () => {
       code: 1,
       stderr:
         `heddle: Cannot use ${file}:3:12 because vfs[1].name repeats the name of vfs[0] (vm1): ` +
-        'received vm1\n  Choose another name: VFs, uplinks and entropy devices must all have different ones.\n',
+        'received vm1\n  Choose another name: VFs, groups, uplinks and entropy devices must all have different ones.\n',
     });
   });
 });
@@ -278,7 +278,8 @@ describe('heddle check', () => {
       '  Add the key.',
       `heddle: Cannot use ${file}:3:17 because vfs[0] has no key "sockt"`,
       '  Did you mean "socket"? Allowed are name, socket, mode, mac, queuePairs, mtu, ' +
-        'allowUnsealedMemory, disabledFeatures, enabledFeatures, vlan, linkState, gro.',
+        'allowUnsealedMemory, disabledFeatures, enabledFeatures, vlan, linkState, gro, group, ' +
+        'txShare, txMax, txWeight, txPriority, txBurst, txMaxPackets, rxMax, rxMaxPackets.',
       '',
     ]);
   });

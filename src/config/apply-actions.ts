@@ -5,7 +5,7 @@ import type { VfConfig } from '../functions/net/config.ts';
 import type { RngConfig } from '../functions/rng/config.ts';
 import type { UplinkConfig } from '../uplinks/config.ts';
 import { joined } from './problems.ts';
-import type { Action } from './types.ts';
+import type { Action, GroupConfig, NicChanges } from './types.ts';
 
 /** Functions of one kind: steps that know nothing of each other. */
 interface FunctionTarget<Config> {
@@ -17,19 +17,24 @@ interface FunctionTarget<Config> {
 
 /** What carries the actions out. */
 export interface ActionTarget {
+  readonly groups: FunctionTarget<GroupConfig>;
   readonly vfs: FunctionTarget<VfConfig>;
   readonly uplinks: FunctionTarget<UplinkConfig>;
   readonly rngs: FunctionTarget<RngConfig>;
-  setNic(changes: { macAgeSeconds: number }): Promise<void>;
+  setNic(changes: NicChanges): Promise<void>;
 }
 
 /** What an action does, by the phases in which all actions are carried out. */
 interface Step {
+  /** Before anything else: others may name what this makes. */
+  readonly prepare?: () => Promise<void>;
   readonly remove?: () => Promise<void>;
   readonly change?: () => Promise<void>;
   readonly add?: () => Promise<void>;
   /** Adds what was removed, because `add` failed. */
   readonly restore?: () => Promise<void>;
+  /** After everything else: until then, others may name what this removes. */
+  readonly finish?: () => Promise<void>;
 }
 
 function replacing<Config>(
@@ -45,7 +50,7 @@ function replacing<Config>(
 }
 
 function stepOf(action: Action, targets: ActionTarget): Step {
-  const { vfs, uplinks, rngs } = targets;
+  const { groups, vfs, uplinks, rngs } = targets;
   switch (action.type) {
     case 'remove-vf':
       return { remove: () => vfs.remove(action.name) };
@@ -69,14 +74,21 @@ function stepOf(action: Action, targets: ActionTarget): Step {
       return { add: () => rngs.add(action.rng) };
     case 'replace-rng':
       return replacing(rngs, action.name, { wanted: action.rng, old: action.old });
+    case 'remove-group':
+      return { finish: () => groups.remove(action.name) };
+    case 'add-group':
+      return { prepare: () => groups.add(action.group) };
+    case 'set-group':
+      return { prepare: () => groups.change(action.group) };
     case 'set-nic':
       return { change: () => targets.setNic(action.changes) };
   }
 }
 
 /**
- * Removals come first: two VFs may swap their sockets or MACs, and a new VF may take those of an
- * old one. In between, the steps must not be checked against each other.
+ * Groups come before what is in them, and go after it. Of the rest, removals come first: two VFs
+ * may swap their sockets or MACs, and a new VF may take those of an old one. In between, the steps
+ * must not be checked against each other.
  *
  * A function that cannot be added (its socket may be in use) does not keep others from being added,
  * and is restored to its old form if it had one; the first such error is thrown at the end.
@@ -86,6 +98,7 @@ export async function applyActions(
   targets: ActionTarget,
 ): Promise<void> {
   const steps = actions.map((action) => stepOf(action, targets));
+  for (const step of steps) await step.prepare?.();
   for (const step of steps) await step.remove?.();
   // From here on failures are reported at the end: what was removed must be restored first.
   const errors: unknown[] = [];
@@ -102,6 +115,7 @@ export async function applyActions(
   const failed: Step[] = [];
   for (const step of steps) if (!(await attempt(step.add))) failed.push(step);
   for (const step of failed) await attempt(step.restore);
+  for (const step of steps) await attempt(step.finish);
   if (errors.length > 0) throw together(errors);
 }
 

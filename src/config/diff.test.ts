@@ -4,7 +4,7 @@ import { operatorError } from '../errors.ts';
 import type { VfConfig } from '../functions/net/config.ts';
 import { applyActions } from './apply-actions.ts';
 import { actionText, diffConfig } from './diff.ts';
-import type { Action, NicConfig } from './types.ts';
+import type { Action, NicChanges, NicConfig } from './types.ts';
 import { completeNic } from './validate.ts';
 
 const nic = (vfs: unknown[], rest: object = {}): NicConfig => completeNic({ ...rest, vfs });
@@ -85,7 +85,13 @@ const configs = fc
 
 const nothing = async (): Promise<void> => {};
 const noFunctions = { add: nothing, remove: nothing, change: nothing };
-const noTarget = { vfs: noFunctions, uplinks: noFunctions, rngs: noFunctions, setNic: nothing };
+const noTarget = {
+  groups: noFunctions,
+  vfs: noFunctions,
+  uplinks: noFunctions,
+  rngs: noFunctions,
+  setNic: nothing,
+};
 
 /** Carries out actions as a strict NIC would: nothing may exist twice. */
 async function carryOut(
@@ -94,7 +100,7 @@ async function carryOut(
 ): Promise<NicConfig & { touched: string[] }> {
   const vfs = new Map<string, VfConfig>(running.vfs.map((vf) => [vf.name, vf]));
   const touched: string[] = [];
-  let { macAgeSeconds } = running;
+  let { macAgeSeconds, capacity } = running;
   await applyActions(list, {
     ...noTarget,
     vfs: {
@@ -113,10 +119,10 @@ async function carryOut(
       },
     },
     async setNic(changes) {
-      macAgeSeconds = changes.macAgeSeconds;
+      ({ macAgeSeconds = macAgeSeconds, capacity = capacity } = changes);
     },
   });
-  return { ...running, macAgeSeconds, vfs: [...vfs.values()], touched };
+  return { ...running, macAgeSeconds, capacity, vfs: [...vfs.values()], touched };
 }
 
 describe('an action', () => {
@@ -136,9 +142,13 @@ describe('an action', () => {
       change: async ({ name }: { name: string }) => void calls.push(`change ${kind} ${name}`),
     });
     const target = {
-      ...{ vfs: targetOf('vf'), uplinks: targetOf('uplink'), rngs: targetOf('rng') },
-      setNic: async ({ macAgeSeconds }: { macAgeSeconds: number }) =>
-        void calls.push(`age ${macAgeSeconds}`),
+      ...{
+        groups: targetOf('group'),
+        vfs: targetOf('vf'),
+        uplinks: targetOf('uplink'),
+        rngs: targetOf('rng'),
+      },
+      setNic: async ({ macAgeSeconds }: NicChanges) => void calls.push(`age ${macAgeSeconds}`),
     };
     const states = [
       config([], [1500, true], 300),

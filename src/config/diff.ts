@@ -7,7 +7,21 @@ import type { VmmAtHand } from '../functions/net/types.ts';
 import type { RngConfig } from '../functions/rng/config.ts';
 import { vlanText } from '../state/vlan.ts';
 import type { UplinkConfig } from '../uplinks/config.ts';
-import type { Action, NicConfig } from './types.ts';
+import { valueText } from './rates.ts';
+import type { Action, GroupChanges, GroupConfig, NicChanges, NicConfig } from './types.ts';
+
+/** What a VF is promised. */
+const SHARING_FIELDS = [
+  'group',
+  'txShare',
+  'txMax',
+  'txWeight',
+  'txPriority',
+  'txBurst',
+  'txMaxPackets',
+  'rxMax',
+  'rxMaxPackets',
+] as const;
 
 /** Changes that a guest does not notice; all others need a new session with the front-end. */
 const CHANGED_IN_PLACE: ReadonlySet<string> = new Set<keyof VfConfig>([
@@ -16,6 +30,7 @@ const CHANGED_IN_PLACE: ReadonlySet<string> = new Set<keyof VfConfig>([
   'vlan',
   'linkState',
   'gro',
+  ...SHARING_FIELDS,
 ]);
 
 const VF_FIELDS = [
@@ -30,7 +45,12 @@ const VF_FIELDS = [
   'vlan',
   'linkState',
   'gro',
+  ...SHARING_FIELDS,
 ] as const;
+
+const GROUP_FIELDS = ['parent', 'txShare', 'txMax', 'txWeight', 'txPriority', 'txBurst'] as const;
+
+const UPLINK_CHANGED_IN_PLACE = ['vlan', 'gro', 'addressesMax', 'capacity', 'overhead'] as const;
 
 /** Compares regardless of key order. */
 function isSame(a: unknown, b: unknown): boolean {
@@ -45,14 +65,20 @@ function textOf(value: unknown): string {
 }
 
 /** The values of `wanted` that differ from those of `running`. */
-function changesOf(running: VfConfig, wanted: VfConfig): VfChanges {
-  const differing = VF_FIELDS.filter((field) => !isSame(running[field], wanted[field]));
-  return Object.fromEntries(differing.map((field) => [field, wanted[field]])) as VfChanges;
+function changesOf<Config extends object, Field extends keyof Config>(
+  running: Config,
+  wanted: Config,
+  fields: readonly Field[],
+): Partial<Pick<Config, Field>> {
+  const differing = fields.filter((field) => !isSame(running[field], wanted[field]));
+  return Object.fromEntries(differing.map((field) => [field, wanted[field]])) as Partial<
+    Pick<Config, Field>
+  >;
 }
 
 /** The action that makes a VF match the wanted form, or undefined if it does. */
 export function diffVf(running: VfConfig, wanted: VfConfig): Action | undefined {
-  const changes = changesOf(running, wanted);
+  const changes: VfChanges = changesOf(running, wanted, VF_FIELDS);
   const fields = Object.keys(changes);
   if (fields.length === 0) return undefined;
   const isInPlace = fields.every((field) => CHANGED_IN_PLACE.has(field));
@@ -81,19 +107,20 @@ export function withVmm(action: Action, vmm: VmmAtHand): Action {
 /** The action that makes an uplink match the wanted form; wires that differ are reopened. */
 export function diffUplink(running: UplinkConfig, wanted: UplinkConfig): Action | undefined {
   if (isSame(running, wanted)) return undefined;
-  const { vlan, gro, addressesMax } = wanted;
-  if (isSame({ ...running, vlan, gro, addressesMax }, wanted)) {
-    const changes = {
-      ...(isSame(running.vlan, vlan) ? {} : { vlan }),
-      ...(running.gro === gro ? {} : { gro }),
-      ...(running.addressesMax === addressesMax ? {} : { addressesMax }),
-    };
+  const changes = changesOf(running, wanted, UPLINK_CHANGED_IN_PLACE);
+  if (isSame({ ...running, ...changes }, wanted)) {
     return { type: 'set-uplink', name: wanted.name, uplink: wanted, changes };
   }
   return { type: 'replace-uplink', name: wanted.name, uplink: wanted, old: running };
 }
 
-/** How the functions of one kind come, go and change. */
+function diffGroup(running: GroupConfig, wanted: GroupConfig): Action | undefined {
+  const changes: GroupChanges = changesOf(running, wanted, GROUP_FIELDS);
+  if (Object.keys(changes).length === 0) return undefined;
+  return { type: 'set-group', name: wanted.name, group: wanted, changes };
+}
+
+/** How the functions of one kind, or groups, come, go and change. */
 interface KindActions<Config> {
   add(config: Config): Action;
   remove(name: string): Action;
@@ -111,6 +138,12 @@ const UPLINKS: KindActions<UplinkConfig> = {
   add: (uplink) => ({ type: 'add-uplink', name: uplink.name, uplink }),
   remove: (name) => ({ type: 'remove-uplink', name }),
   change: diffUplink,
+};
+
+const GROUPS: KindActions<GroupConfig> = {
+  add: (group) => ({ type: 'add-group', name: group.name, group }),
+  remove: (name) => ({ type: 'remove-group', name }),
+  change: diffGroup,
 };
 
 const RNGS: KindActions<RngConfig> = {
@@ -139,15 +172,16 @@ function diffKind<Config extends { name: string }>(
 
 export function diffConfig(running: NicConfig, wanted: NicConfig): Action[] {
   refuseRestart(running, wanted);
+  const groups = diffKind(running.groups, wanted.groups, GROUPS);
   const actions = [
+    ...groups.filter(({ type }) => type !== 'remove-group'),
     ...diffKind(running.vfs, wanted.vfs, VFS),
     ...diffKind(running.uplinks, wanted.uplinks, UPLINKS),
     ...diffKind(running.rngs, wanted.rngs, RNGS),
+    ...groups.filter(({ type }) => type === 'remove-group'),
   ];
-  const { macAgeSeconds } = wanted;
-  if (running.macAgeSeconds !== macAgeSeconds) {
-    actions.push({ type: 'set-nic', changes: { macAgeSeconds } });
-  }
+  const changes: NicChanges = changesOf(running, wanted, ['macAgeSeconds', 'capacity']);
+  if (Object.keys(changes).length > 0) actions.push({ type: 'set-nic', changes });
   return actions;
 }
 
@@ -173,7 +207,7 @@ function pendingText({ pending }: { pending?: string }): string {
 export function actionText(action: Action): string {
   const list = (changes: object): string =>
     Object.entries(changes)
-      .map(([key, value]) => `${key}=${key === 'vlan' ? vlanText(value) : value}`)
+      .map(([key, value]) => `${key}=${key === 'vlan' ? vlanText(value) : valueText(key, value)}`)
       .join(' ');
   switch (action.type) {
     case 'remove-vf':
@@ -198,6 +232,12 @@ export function actionText(action: Action): string {
       return `+ rng ${action.name}  ${action.rng.socket}`;
     case 'replace-rng':
       return `! rng ${action.name}  ${action.rng.socket}  (reconnects)`;
+    case 'remove-group':
+      return `- group ${action.name}`;
+    case 'add-group':
+      return `+ group ${action.name}`;
+    case 'set-group':
+      return `~ group ${action.name}  ${list(action.changes)}`;
     case 'set-nic':
       return `~ the NIC  ${list(action.changes)}`;
   }

@@ -32,6 +32,8 @@ describe('a configuration file', () => {
       processors: 1,
       processorCpus: [],
       macAgeSeconds: 300,
+      capacity: 0,
+      groups: [],
       vfs: ['vm1', 'vm2'].map((name) => ({
         name,
         socket: `/tmp/h/${name}.sock`,
@@ -45,6 +47,9 @@ describe('a configuration file', () => {
         vlan: {},
         linkState: 'enable',
         gro: true,
+        group: 'none',
+        ...{ txShare: 0, txMax: 0, txWeight: 1, txPriority: 0, txBurst: 0, txMaxPackets: 0 },
+        ...{ rxMax: 0, rxMaxPackets: 0 },
       })),
       uplinks: [],
       rngs: [],
@@ -216,7 +221,8 @@ describe('a configuration is refused with its line, key, value and what is allow
   it('suggests the key that was probably meant', () => {
     expect(refusal(`${twoVfs}    queue_pairs: 2\n`).hint).toBe(
       'Did you mean "queuePairs"? Allowed are name, socket, mode, mac, queuePairs, mtu, ' +
-        'allowUnsealedMemory, disabledFeatures, enabledFeatures, vlan, linkState, gro.',
+        'allowUnsealedMemory, disabledFeatures, enabledFeatures, vlan, linkState, gro, group, ' +
+        'txShare, txMax, txWeight, txPriority, txBurst, txMaxPackets, rxMax, rxMaxPackets.',
     );
   });
 

@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import {
   FUNCTION_COUNT_MAX,
+  GROUP_COUNT_MAX,
   PORT_COUNT_MAX,
   PROCESSOR_COUNT_MAX,
   QUEUE_PAIRS_MAX,
@@ -18,6 +19,7 @@ import { CPU_COUNT_MAX } from '../os/constants.ts';
 import { flagAllowed, gro, name, socketPath, wholeNumber } from './fields.ts';
 import { MAC_PATTERN } from './mac.ts';
 import { rngSchema } from './rng-schema.ts';
+import { groupSchema, nicCapacity, vfSharingDefaults, vfSharingFields } from './sharing-schema.ts';
 import { uplinkSchema } from './uplink-schema.ts';
 import { vlanSchema } from './vlan-schema.ts';
 
@@ -69,6 +71,7 @@ const vfFields = {
     description: 'auto: the link is up while an uplink is up. enable: always. disable: never.',
   }),
   gro,
+  ...vfSharingFields,
 };
 
 export const vfSchema = z.strictObject(
@@ -85,6 +88,7 @@ export const vfSchema = z.strictObject(
     vlan: vfFields.vlan.default({}),
     linkState: vfFields.linkState.default('enable'),
     gro: gro.default(GRO_DEFAULT),
+    ...vfSharingDefaults,
   },
   'a mapping with the keys of a VF',
 );
@@ -101,6 +105,7 @@ const uplinkListAllowed = `a list of at most ${UPLINK_COUNT_MAX} uplinks`;
 const cpu = wholeNumber(0, CPU_COUNT_MAX - 1);
 const cpusAllowed = 'a list of CPU numbers, each once';
 const rngListAllowed = `a list of at most ${FUNCTION_COUNT_MAX} entropy devices`;
+const groupListAllowed = `a list of at most ${GROUP_COUNT_MAX} groups`;
 const vfListAllowed = `a list of at most ${PORT_COUNT_MAX} VFs`;
 
 export const nicSchema = z
@@ -118,9 +123,15 @@ export const nicSchema = z
       macAgeSeconds: wholeNumber(1, MAC_AGE_SECONDS_MAX)
         .default(MAC_AGE_SECONDS_DEFAULT)
         .meta({ description: 'A learned address is forgotten after this long without a frame.' }),
+      capacity: nicCapacity.default(0),
       control: socketPath
         .optional()
         .meta({ description: 'Path of the control socket of "heddle up", absolute.' }),
+      groups: z
+        .array(groupSchema, groupListAllowed)
+        .refine((groups) => groups.length <= GROUP_COUNT_MAX, groupListAllowed)
+        .default([])
+        .meta({ description: 'Groups of VFs that share a guarantee, a limit or a weight.' }),
       vfs: z
         .array(vfSchema, vfListAllowed)
         .max(PORT_COUNT_MAX, vfListAllowed)

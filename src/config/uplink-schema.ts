@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { LEARNED_PER_UPLINK_MAX, QUEUE_PAIRS_MAX } from '../../layout/limits.ts';
 import { gro, name, socketPath, wholeNumber } from './fields.ts';
+import { uplinkCapacity, uplinkOverhead } from './sharing-schema.ts';
 import { vlanSchema } from './vlan-schema.ts';
 
 const MTU_MIN = 68;
@@ -96,6 +97,8 @@ const named = {
   addressesMax: wholeNumber(1, LEARNED_PER_UPLINK_MAX).default(ADDRESSES_DEFAULT).meta({
     description: 'Most addresses that the switch learns behind the uplink.',
   }),
+  capacity: uplinkCapacity.default('auto'),
+  overhead: uplinkOverhead,
 };
 const common = { ...named, mtu: fields.mtu };
 

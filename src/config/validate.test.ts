@@ -88,7 +88,7 @@ describe('names and sockets', () => {
     const add = (fields: object) => () =>
       checkNewVf(completeVf({ name: 'b', socket: '/b', ...fields }, 'nic0'), complete);
     expect(add({})).not.toThrow();
-    expect(add({ name: 'r' })).toThrow('already has a VF, uplink or entropy device named r');
+    expect(add({ name: 'r' })).toThrow('already has a VF, group, uplink or entropy device named r');
     expect(add({ socket: '/r' })).toThrow('because socket repeats the socket of rngs[0] (r)');
     expect(add({ socket: '/w' })).toThrow('because socket repeats the socket of uplinks[0] (wan)');
     const addUplink = (fields: object) => () =>

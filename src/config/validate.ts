@@ -1,7 +1,7 @@
 // From what a user wrote to a complete configuration: validated, with defaults and MACs, and
 // without conflicts between VFs.
 
-import { PORT_COUNT_MAX } from '../../layout/limits.ts';
+import { GROUP_COUNT_MAX, PORT_COUNT_MAX } from '../../layout/limits.ts';
 import { type OperatorError, operatorError } from '../errors.ts';
 import type { VfChanges, VfConfig } from '../functions/net/config.ts';
 import type { UplinkConfig } from '../uplinks/config.ts';
@@ -23,7 +23,14 @@ import {
   vfChangesSchema,
   vfSchema,
 } from './schema.ts';
-import type { NicConfig } from './types.ts';
+import { sharingConflicts } from './sharing.ts';
+import {
+  GROUP_CHANGE_KEYS,
+  GROUP_KEYS,
+  groupChangesSchema,
+  groupSchema,
+} from './sharing-schema.ts';
+import type { GroupChanges, GroupConfig, NicConfig } from './types.ts';
 import { uplinkKeys, uplinkSchema } from './uplink-schema.ts';
 import { VLAN_KEYS } from './vlan-schema.ts';
 
@@ -33,6 +40,7 @@ const nicRoot: Root = {
     if (isVlan(path)) return VLAN_KEYS;
     if (path[0] === 'uplinks') return uplinkKeys(typeOf(value));
     if (path[0] === 'rngs') return RNG_KEYS;
+    if (path[0] === 'groups') return GROUP_KEYS;
     return path[0] === 'vfs' ? VF_KEYS : NIC_KEYS;
   },
 };
@@ -47,6 +55,12 @@ const vfRoot: Root = {
 const changesRoot: Root = {
   label: 'a change of a VF',
   keysAt: (path) => (isVlan(path) ? VLAN_KEYS : VF_CHANGE_KEYS),
+};
+
+const groupRoot: Root = { label: 'the group', keysAt: () => GROUP_KEYS };
+const groupChangesRoot: Root = {
+  label: 'a change of a group',
+  keysAt: () => GROUP_CHANGE_KEYS,
 };
 
 function isVlan(path: KeyPath): boolean {
@@ -74,7 +88,11 @@ export function completeNic(input: unknown, locate: Locate = inCode): NicConfig 
   const { control, vfs, ...rest } = parsed.data!;
   const config: NicConfig = { ...rest, vfs: vfs.map((vf) => withMac(vf, rest.name)) };
   if (control !== undefined) config.control = control;
-  throwProblems([...cpuConflicts(config, locate), ...conflictsOf(config, locate)]);
+  throwProblems([
+    ...cpuConflicts(config, locate),
+    ...conflictsOf(config, locate),
+    ...sharingConflicts(config, locate),
+  ]);
   return config;
 }
 
@@ -85,9 +103,14 @@ export function completeUplink(input: unknown, locate: Locate = inCode): UplinkC
   return parsed.data!;
 }
 
+/** All kinds share one space of names: counters, rates and the MAC table show several kinds. */
+function isTaken(name: string, { vfs, groups, uplinks, rngs }: NicConfig): boolean {
+  return [...vfs, ...groups, ...uplinks, ...rngs].some((one) => one.name === name);
+}
+
 /** Refuses a new uplink whose name or socket is taken. */
 export function checkNewUplink(uplink: UplinkConfig, nic: NicConfig): void {
-  if ([...nic.uplinks, ...nic.vfs, ...nic.rngs].some(({ name }) => name === uplink.name)) {
+  if (isTaken(uplink.name, nic)) {
     throw operatorError('HEDDLE_UPLINK_EXISTS', { uplink: uplink.name });
   }
   const received = boundBy(uplink);
@@ -131,8 +154,45 @@ export function completeVf(input: unknown, nicName: string, locate: Locate = inC
 export function completeChanges(input: unknown, locate: Locate = inCode): VfChanges {
   const parsed = vfChangesSchema.safeParse(input);
   if (!parsed.success) throwProblems(problemsOf(parsed.error, input, changesRoot, locate));
-  const entries = Object.entries(parsed.data!).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as VfChanges;
+  return defined(parsed.data!) as VfChanges;
+}
+
+function defined(changes: object): object {
+  const entries = Object.entries(changes).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries);
+}
+
+/** The complete configuration of one group, by itself; `checkGroup` compares it with the others. */
+export function completeGroup(input: unknown, locate: Locate = inCode): GroupConfig {
+  const parsed = groupSchema.safeParse(input);
+  if (!parsed.success) throwProblems(problemsOf(parsed.error, input, groupRoot, locate));
+  return parsed.data!;
+}
+
+/** The changes of a group, each validated, without the keys that are undefined. */
+export function completeGroupChanges(input: unknown, locate: Locate = inCode): GroupChanges {
+  const parsed = groupChangesSchema.safeParse(input);
+  if (!parsed.success) throwProblems(problemsOf(parsed.error, input, groupChangesRoot, locate));
+  return defined(parsed.data!) as GroupChanges;
+}
+
+/** Refuses a new group whose name is taken, or that conflicts. */
+export function checkNewGroup(group: GroupConfig, nic: NicConfig): void {
+  if (isTaken(group.name, nic)) {
+    throw operatorError('HEDDLE_GROUP_EXISTS', { group: group.name });
+  }
+  if (nic.groups.length >= GROUP_COUNT_MAX) {
+    const parameters = { limit: GROUP_COUNT_MAX, received: group.name };
+    throw operatorError('HEDDLE_TOO_MANY_GROUPS', parameters);
+  }
+  checkGroup(group, nic);
+}
+
+/** Refuses the changed form of a group if what the NIC promises could not be kept. */
+export function checkGroup(group: GroupConfig, nic: NicConfig): void {
+  const groups = [...nic.groups.filter(({ name }) => name !== group.name), group];
+  const change = { name: group.name, shown: (path: KeyPath) => path.slice(2) };
+  throwProblems(sharingConflicts({ ...nic, groups }, inCode, change));
 }
 
 /** Refuses the changed form of a VF if it conflicts with the others. */
@@ -143,13 +203,17 @@ export function checkRoomFor(vf: VfConfig, nic: NicConfig, locate: Locate = inCo
   }
   const at: Locate = (path, part) => locate(path.slice(2), part);
   const taken = socketsOf({ ...nic, vfs: [] });
-  const alone = { ...nic, vfs: [...others, vf], uplinks: [], rngs: [] };
-  throwProblems(conflictsOf(alone, at, (path) => path.slice(2), taken));
+  const alone = { ...nic, vfs: [...others, vf], uplinks: [], rngs: [], groups: [] };
+  const shown = (path: KeyPath): KeyPath => path.slice(2);
+  throwProblems([
+    ...conflictsOf(alone, at, shown, taken),
+    ...sharingConflicts({ ...nic, vfs: [...others, vf] }, at, { name: vf.name, shown }),
+  ]);
 }
 
 /** Refuses a new VF if it conflicts; its name must be free too. */
 export function checkNewVf(vf: VfConfig, nic: NicConfig, locate: Locate = inCode): void {
-  if ([...nic.vfs, ...nic.uplinks, ...nic.rngs].some(({ name }) => name === vf.name)) {
+  if (isTaken(vf.name, nic)) {
     throw operatorError('HEDDLE_VF_EXISTS', { vf: vf.name });
   }
   checkRoomFor(vf, nic, locate);
@@ -198,11 +262,10 @@ function conflictsOf(
 }
 
 /**
- * Uplinks and entropy devices share names and sockets with VFs. (The MAC table shows VFs and
- * uplinks.)
+ * Groups, uplinks and entropy devices share names with VFs, and some of them sockets.
  */
 function otherConflicts(
-  { uplinks, rngs }: NicConfig,
+  { groups, uplinks, rngs }: NicConfig,
   { names, sockets }: { names: Map<string, string>; sockets: Map<string, string> },
   locate: Locate,
 ): OperatorError[] {
@@ -210,6 +273,9 @@ function otherConflicts(
     ...uplinks.map((uplink, index) => {
       const { name } = uplink;
       return { list: 'uplinks', kind: 'the uplink', index, name, socket: boundBy(uplink) };
+    }),
+    ...groups.map(({ name }, index) => {
+      return { list: 'groups', kind: 'the group', index, name, socket: undefined };
     }),
     ...rngs.map(({ name, socket }, index) => {
       return { list: 'rngs', kind: 'the entropy device', index, name, socket };

@@ -6,6 +6,9 @@ import { parseOptions } from './options.ts';
 import { ratesBetween } from './rates.ts';
 import { hasTrafficBothWays, type Measurements, makeReport, summaryLines } from './report.ts';
 
+const times = { workNanoseconds: 0, heldNanoseconds: 0 };
+const account = { bytes: 0, packets: 0, ...times, guaranteedBytes: 0 };
+
 function vfStats(name: string, packets: number, drops: Record<string, number>): VfStats {
   const dropped = Object.values(drops).reduce((sum, count) => sum + count, 0);
   const common = { packets, bytes: packets * 1000 };
@@ -17,6 +20,7 @@ function vfStats(name: string, packets: number, drops: Record<string, number>): 
     state: 'ready',
     link: 'up',
     addresses: { learned: 0, unlearned: 0 },
+    account,
     tx,
     rx,
     queues: [],
@@ -24,7 +28,8 @@ function vfStats(name: string, packets: number, drops: Record<string, number>): 
 }
 
 function nicStats(uptimeSeconds: number, ...vfs: VfStats[]): NicStats {
-  return { name: 'nic0', uptimeSeconds, vfs, uplinks: [], processors: [] };
+  const others = { account, groups: [], uplinks: [], processors: [] };
+  return { name: 'nic0', uptimeSeconds, vfs, ...others };
 }
 
 const measured: Measurements = {

@@ -5,7 +5,14 @@ import type { Action, NicConfig } from '../config/types.ts';
 import { completeNic } from '../config/validate.ts';
 import type { ProcessorSet } from '../processor/processor-set.ts';
 import type { Kinds } from './kinds.ts';
+import type { Schedule } from './schedule.ts';
 import type { NicState } from './types.ts';
+
+interface Parts {
+  kinds: Kinds;
+  processors: ProcessorSet;
+  schedule: Schedule;
+}
 
 /** The configuration of a NIC, and how another one is applied. */
 export class Configuration {
@@ -14,22 +21,28 @@ export class Configuration {
   #file: NicConfig;
   readonly #kinds: Kinds;
   readonly #processors: ProcessorSet;
+  readonly #schedule: Schedule;
 
   constructor(
     { settings, fileConfig }: Pick<NicState, 'settings' | 'fileConfig'>,
-    kinds: Kinds,
-    processors: ProcessorSet,
+    { kinds, processors, schedule }: Parts,
   ) {
     this.settings = settings;
     this.#file = fileConfig;
     this.#kinds = kinds;
     this.#processors = processors;
+    this.#schedule = schedule;
   }
 
   /** A copy, because a caller that edits and applies it must not edit what it is compared with. */
   current(): NicConfig {
     const { vfs, uplinks, rngs } = this.#kinds;
-    const lists = { vfs: vfs.configs(), uplinks: uplinks.configs(), rngs: rngs.configs() };
+    const functions = { vfs: vfs.configs(), rngs: rngs.configs() };
+    const lists = {
+      ...functions,
+      groups: this.#schedule.groups.configs(),
+      uplinks: uplinks.configs(),
+    };
     return structuredClone({ ...this.settings, ...lists });
   }
 
@@ -75,9 +88,12 @@ export class Configuration {
   #carryOut(actions: readonly Action[]): Promise<void> {
     return applyActions(actions, {
       ...this.#kinds,
-      setNic: ({ macAgeSeconds }) => {
-        this.settings.macAgeSeconds = macAgeSeconds;
-        return this.#processors.setMacAge(macAgeSeconds);
+      groups: this.#schedule.groups,
+      setNic: async (changes) => {
+        Object.assign(this.settings, changes);
+        const { macAgeSeconds } = changes;
+        if (macAgeSeconds !== undefined) await this.#processors.setMacAge(macAgeSeconds);
+        await this.#schedule.write();
       },
     });
   }

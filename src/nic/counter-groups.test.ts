@@ -60,6 +60,7 @@ function faultTable(): string {
 const TABLES: Readonly<Record<string, () => string>> = {
   queues: queueTable,
   addresses: () => groupTable('addresses'),
+  account: () => groupTable('account'),
   wire: () => groupTable('wire'),
   'wire drops': () => groupTable('wire.drops'),
   kernel: () => groupTable('kernel'),

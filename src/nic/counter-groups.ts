@@ -1,4 +1,5 @@
 import { PROCESSOR_COUNTERS, PROCESSOR_NOTES, WINDOW_COUNTERS } from '../processor/stats.ts';
+import { ACCOUNT_COUNTERS } from '../state/accounts.ts';
 import {
   type CounterText,
   countersOf,
@@ -26,6 +27,7 @@ export const PORT_COUNTERS: readonly CounterGroup[] = [
   ...ringGroups('rx'),
   ...ringGroups('control'),
   { path: ['addresses'], counters: ADDRESS_COUNTERS },
+  { path: ['account'], counters: ACCOUNT_COUNTERS },
   { path: ['wire'], counters: WIRE_COUNTERS },
   { path: ['wire', 'drops'], counters: WIRE_DROPS },
   { path: ['kernel'], counters: KERNEL_COUNTERS },

@@ -25,6 +25,8 @@ export interface FunctionKind<Config, Place, One> {
   /** Allots a place for a function. Throws an OperatorError if there is no room. */
   place(config: Config): Place;
   make(config: Config, place: Place): One;
+  /** Writes what all functions are promised, because one has come, gone or changed. */
+  writePromises?(): Promise<void>;
 }
 
 /** All functions of one kind in a NIC, by name. */
@@ -65,16 +67,22 @@ export class FunctionSet<
       const one = this.#kind.make(config, place);
       // Before it opens, because a processor may report on it, or die, in the meantime.
       this.#functions.set(config.name, one);
+      await this.#kind.writePromises?.();
       await one.open();
     } catch (error) {
       this.#functions.delete(config.name);
       this.#places.free(place);
+      await this.#kind.writePromises?.();
       throw error;
     }
   }
 
   async change(config: Config): Promise<void> {
-    await this.#functions.get(config.name)?.change?.(config);
+    try {
+      await this.#functions.get(config.name)?.change?.(config);
+    } finally {
+      await this.#kind.writePromises?.();
+    }
   }
 
   async remove(name: string): Promise<void> {
@@ -83,6 +91,7 @@ export class FunctionSet<
     this.#functions.delete(name);
     await one.close();
     this.#places.free(one);
+    await this.#kind.writePromises?.();
   }
 
   save(now: number): State[] {

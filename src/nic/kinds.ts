@@ -20,6 +20,8 @@ export interface Surroundings {
   poller: Poller;
   /** Counts all functions that front-ends attach to: they share the descriptors of the process. */
   functionCount(): number;
+  /** Writes what all functions are promised. */
+  writePromises(): Promise<void>;
 }
 
 /** Is told what happens to functions. */
@@ -63,7 +65,7 @@ export function eachKind(kinds: Kinds): [KindName, AnySet][] {
 }
 
 function createVfs(
-  { fabric, places, poller, functionCount }: Surroundings,
+  { fabric, places, poller, functionCount, writePromises }: Surroundings,
   emit: VfEmit,
   hasUplink: () => boolean,
 ) {
@@ -75,11 +77,12 @@ function createVfs(
       const its = { ...place, hasUplink: hasUplink(), descriptorQuota: quota };
       return new Vf(config, its, fabric, poller, emit);
     },
+    writePromises,
   });
 }
 
 export function createRngs(
-  { fabric, places, poller, functionCount }: Surroundings,
+  { fabric, places, poller, functionCount }: Omit<Surroundings, 'writePromises'>,
   emit: FunctionEmit,
 ) {
   return new FunctionSet<RngConfig, FunctionPlace, RngState, Rng>(places, {

@@ -1,3 +1,4 @@
+import { NODE_ROOT } from '../../layout/limits.ts';
 import { everyStep, inBackground } from '../background.ts';
 import { actionText, diffUplink, diffVf } from '../config/diff.ts';
 import type { Action, NicConfig } from '../config/types.ts';
@@ -18,6 +19,7 @@ import { monotonicSeconds } from '../os/clock.ts';
 import { checkAddressSpace } from '../processor/budgets.ts';
 import type { NicFunction } from '../processor/fabric.ts';
 import { ProcessorSet } from '../processor/processor-set.ts';
+import { readAccount } from '../state/accounts.ts';
 import type { Uplink } from '../uplinks/running-uplink.ts';
 import type { UplinkInfo } from '../uplinks/types.ts';
 import { ChangeQueue, nameIn } from './change-queue.ts';
@@ -27,13 +29,22 @@ import { readFdb } from './fdb.ts';
 import { createKinds, eachKind, type Kinds } from './kinds.ts';
 import { Leases } from './leases.ts';
 import { Places } from './places.ts';
-import type { FdbEntry, Nic, NicEventName, NicListener, NicState, NicStats } from './types.ts';
+import { Schedule } from './schedule.ts';
+import type {
+  FdbEntry,
+  GroupInfo,
+  Nic,
+  NicEventName,
+  NicListener,
+  NicState,
+  NicStats,
+} from './types.ts';
 
 /** Builds a NIC from a configuration and opens it: every socket listens when this resolves. */
 export async function createNic(input: unknown): Promise<Nic> {
   const config = completeNic(input);
   checkAddressSpace(config.processors);
-  const { vfs: _, uplinks: __, rngs: ___, ...settings } = config;
+  const { groups: _, vfs: __, uplinks: ___, rngs: ____, ...settings } = config;
   const nic = new SoftwareNic(settings, config);
   try {
     await nic.open(config);
@@ -68,6 +79,7 @@ class SoftwareNic implements Nic {
   readonly #events: EventHub;
   readonly #processors: ProcessorSet;
   readonly #kinds: Kinds;
+  readonly #schedule: Schedule;
   readonly #configuration: Configuration;
   readonly #startSeconds = monotonicSeconds();
   readonly #changes = new ChangeQueue({
@@ -82,9 +94,12 @@ class SoftwareNic implements Nic {
     this.#events = new EventHub(settings.name);
     try {
       this.#processors = this.#createProcessors({ ...settings, sharedFd });
+      this.#schedule = new Schedule(this.#processors, {
+        kinds: () => this.#kinds,
+        capacity: () => this.#configuration.settings.capacity,
+      });
       this.#kinds = this.#createKinds();
-      const saved = { settings, fileConfig };
-      this.#configuration = new Configuration(saved, this.#kinds, this.#processors);
+      this.#configuration = new Configuration({ settings, fileConfig }, this.#parts);
     } catch (error) {
       this.#release();
       throw error;
@@ -102,12 +117,17 @@ class SoftwareNic implements Nic {
     });
   }
 
+  get #parts() {
+    return { kinds: this.#kinds, processors: this.#processors, schedule: this.#schedule };
+  }
+
   #createKinds(): Kinds {
     const around = {
       fabric: this.#processors,
       places: new Places(this.#processors),
       poller: this.#leases.poller,
       functionCount: () => this.#kinds.vfs.size + this.#kinds.rngs.size,
+      writePromises: () => this.#schedule.write(),
     };
     return createKinds(around, {
       onVf: (...event) => this.#events.emit(...event),
@@ -116,12 +136,15 @@ class SoftwareNic implements Nic {
       onUplink: (...event) => {
         this.#events.emit(...event);
         inBackground('tell the VFs of the uplinks', this.#followUplinks());
+        inBackground('write what an uplink can take', this.#schedule.write());
       },
     });
   }
 
   async open(config: NicConfig): Promise<void> {
     await this.#processors.start();
+    for (const group of config.groups) await this.#schedule.groups.add(group);
+    await this.#schedule.write();
     for (const [name, kind] of eachKind(this.#kinds).reverse()) {
       for (const one of config[name]) await kind.add(one);
     }
@@ -130,6 +153,7 @@ class SoftwareNic implements Nic {
   /** In place of `open`. */
   async restore(state: NicState): Promise<void> {
     const now = performance.now();
+    this.#schedule.groups.restore(state.groups);
     // Until processors are told of everything, nothing else may happen: the poller is held, too.
     for (const [name, kind] of eachKind(this.#kinds).reverse()) kind.restore(state[name], now);
     await this.#processors.start();
@@ -138,6 +162,7 @@ class SoftwareNic implements Nic {
     await everyStep('follow the uplinks', [
       ...this.#kinds.uplinks.all().map((uplink) => () => uplink.settled()),
       () => this.#followUplinks(),
+      () => this.#schedule.write(),
     ]);
   }
 
@@ -182,6 +207,30 @@ class SoftwareNic implements Nic {
       await this.#configuration.change(diffVf(running, wanted));
       return this.vf(name);
     });
+  }
+
+  groups(): GroupInfo[] {
+    return this.#schedule.groups.infos();
+  }
+
+  group(name: string): GroupInfo {
+    return this.#schedule.groups.info(name);
+  }
+
+  addGroup(input: unknown): Promise<GroupInfo> {
+    return this.#changes.run(`add group ${nameIn(input)}`, () =>
+      this.#schedule.groups.create(input, this.config()),
+    );
+  }
+
+  removeGroup(name: string): Promise<void> {
+    return this.#changes.run(`remove group ${name}`, () => this.#schedule.groups.remove(name));
+  }
+
+  setGroup(name: string, input: unknown): Promise<GroupInfo> {
+    return this.#changes.run(`change group ${name}`, () =>
+      this.#schedule.groups.edit(name, input, this.config()),
+    );
   }
 
   uplinks(): UplinkInfo[] {
@@ -240,9 +289,12 @@ class SoftwareNic implements Nic {
 
   stats(): NicStats {
     const vfs = this.#kinds.vfs.all();
+    const { view } = this.#processors.shared;
     return {
       name: this.name,
       uptimeSeconds: monotonicSeconds() - this.#startSeconds,
+      account: readAccount(view, NODE_ROOT),
+      groups: this.#schedule.groups.stats(),
       vfs: vfs.map((vf) => vf.stats()),
       uplinks: this.#kinds.uplinks.all().map((uplink) => uplink.stats()),
       processors: this.#processors.stats(),
@@ -263,6 +315,7 @@ class SoftwareNic implements Nic {
     const { vfs, uplinks, rngs } = this.#kinds;
     return {
       ...this.#configuration.save(),
+      groups: this.#schedule.groups.save(),
       sharedFd: this.#processors.shared.fd,
       ...{ vfs: vfs.save(now), uplinks: uplinks.save(now), rngs: rngs.save(now) },
     };
@@ -283,6 +336,7 @@ class SoftwareNic implements Nic {
 
   close(): Promise<void> {
     return this.#changes.close(async () => {
+      this.#schedule.close();
       const kinds = eachKind(this.#kinds);
       const functions = kinds.flatMap(([, kind]) =>
         kind.all().map(

@@ -54,6 +54,7 @@ export class Places {
       if (ringBlock !== null) this.#numbers.freeRings(ringBlock);
       throw operatorError('HEDDLE_TOO_MANY_FUNCTIONS', { received: `one with ${queues} queues` });
     }
+    this.#processors.shared.openAccount(number);
     return { number, ringBlock, processor: this.#processors.leastLoaded() };
   }
 }

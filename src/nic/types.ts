@@ -1,13 +1,21 @@
 // The NIC as its users see it: the package exports these types, the API serves them, and the CLI
 // prints them.
 
-import type { Action, NicConfig, NicConfigInput } from '../config/types.ts';
-import type { VfChanges, VfConfigInput } from '../functions/net/config.ts';
+import type {
+  Action,
+  GroupChangesInput,
+  GroupConfig,
+  GroupConfigInput,
+  NicConfig,
+  NicConfigInput,
+} from '../config/types.ts';
+import type { VfChangesInput, VfConfigInput } from '../functions/net/config.ts';
 import type { VfEvents, VfInfo, VfStats } from '../functions/net/types.ts';
 import type { VfState } from '../functions/net/vf.ts';
 import type { RngState } from '../functions/rng/rng.ts';
 import type { FunctionEvent, FunctionInfo } from '../functions/types.ts';
 import type { ProcessorStats } from '../processor/stats.ts';
+import type { AccountStats } from '../state/accounts.ts';
 import type { UplinkChanges, UplinkConfigInput } from '../uplinks/config.ts';
 import type { UplinkEvents, UplinkInfo, UplinkStats } from '../uplinks/types.ts';
 import type { UplinkState } from '../uplinks/uplink-state.ts';
@@ -15,9 +23,22 @@ import type { UplinkState } from '../uplinks/uplink-state.ts';
 export interface NicStats {
   name: string;
   uptimeSeconds: number;
+  /** Of the NIC as a whole. */
+  account: AccountStats;
+  groups: GroupStats[];
   vfs: VfStats[];
   uplinks: UplinkStats[];
   processors: ProcessorStats[];
+}
+
+export interface GroupStats {
+  name: string;
+  account: AccountStats;
+}
+
+export interface GroupInfo extends GroupConfig {
+  /** The groups and VFs that are directly in it. */
+  members: string[];
 }
 
 export interface FdbEntry {
@@ -47,13 +68,20 @@ export type NicEventName = keyof NicEvents;
 
 export type NicListener<Name extends NicEventName> = (event: NicEvents[Name]) => void;
 
+export interface GroupState {
+  config: GroupConfig;
+  /** Its node in the schedule. */
+  node: number;
+}
+
 /** The state of a NIC as plain data. For its descriptors see src/state/saved.ts. */
 export interface NicState {
-  settings: Omit<NicConfig, 'vfs' | 'uplinks' | 'rngs'>;
+  settings: Omit<NicConfig, 'groups' | 'vfs' | 'uplinks' | 'rngs'>;
   /** The configuration file as it was last applied. */
   fileConfig: NicConfig;
   /** Records of rings and ports, the MAC table and the counters. */
   sharedFd: number;
+  groups: GroupState[];
   vfs: VfState[];
   uplinks: UplinkState[];
   rngs: RngState[];
@@ -66,7 +94,14 @@ export interface Nic {
   vf(name: string): VfInfo;
   addVf(config: VfConfigInput): Promise<VfInfo>;
   removeVf(name: string): Promise<void>;
-  setVf(name: string, changes: VfChanges): Promise<VfInfo>;
+  setVf(name: string, changes: VfChangesInput): Promise<VfInfo>;
+  groups(): GroupInfo[];
+  /** Throws HEDDLE_GROUP_NOT_FOUND. */
+  group(name: string): GroupInfo;
+  addGroup(config: GroupConfigInput): Promise<GroupInfo>;
+  /** Throws HEDDLE_GROUP_NOT_EMPTY. */
+  removeGroup(name: string): Promise<void>;
+  setGroup(name: string, changes: GroupChangesInput): Promise<GroupInfo>;
   /** Functions that are not VFs. */
   functions(): FunctionInfo[];
   uplinks(): UplinkInfo[];
@@ -74,7 +109,7 @@ export interface Nic {
   uplink(name: string): UplinkInfo;
   addUplink(config: UplinkConfigInput): Promise<UplinkInfo>;
   removeUplink(name: string): Promise<void>;
-  /** Replaces the uplink by a changed one of the same name, unless only its VLANs change. */
+  /** Replaces the uplink by a changed one of the same name, unless all changes are in place. */
   setUplink(name: string, changes: UplinkChanges): Promise<UplinkInfo>;
   /** Makes the NIC match the configuration. Touches only the VFs that differ. */
   apply(config: NicConfigInput, options?: { dryRun?: boolean }): Promise<Action[]>;

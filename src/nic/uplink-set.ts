@@ -13,6 +13,7 @@ interface Surroundings {
   fabric: Fabric;
   places: Places;
   poller: Poller;
+  writePromises(): Promise<void>;
 }
 
 /** The uplinks of a NIC. */
@@ -21,7 +22,7 @@ export class UplinkSet extends FunctionSet<UplinkConfig, PortPlace, UplinkState,
 
   /** `onChange`: an uplink was added or removed. */
   constructor(
-    { fabric, places, poller }: Surroundings,
+    { fabric, places, poller, writePromises }: Surroundings,
     emit: UplinkEmit,
     onChange: () => Promise<void>,
   ) {
@@ -32,6 +33,7 @@ export class UplinkSet extends FunctionSet<UplinkConfig, PortPlace, UplinkState,
         const source = createSource(config, { poller, watch });
         return new Uplink(config, place, fabric, source, emit, (work) => poller.whenOpen(work));
       },
+      writePromises,
     });
     this.#onChange = onChange;
   }

@@ -1,4 +1,6 @@
-// The network interfaces of this machine, as the ioctls of netdevice(7) show them.
+// The network interfaces of this machine, as the ioctls of netdevice(7) and sysfs show them.
+
+import { existsSync, readFileSync } from 'node:fs';
 import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM } from './constants.ts';
 import { c, errno } from './libc.ts';
 import { scratch } from './scratch.ts';
@@ -40,6 +42,8 @@ export interface NetDevice {
   mtu: number;
   /** Administratively up, with carrier. */
   isUp: boolean;
+  /** Bit/s; 0: it is no hardware, or does not tell. */
+  speed: number;
 }
 
 /** The current state of an interface; null if there is none of this name. */
@@ -55,8 +59,19 @@ export function findNetDevice(name: string): NetDevice | null {
     const flags = ask(SIOCGIFFLAGS, () => scratch.view.getUint16(NAME_SIZE, true));
     if (index === null || mtu === null || flags === null) return null;
     const wanted = IFF_UP | IFF_RUNNING;
-    return { index, mtu, isUp: (flags & wanted) === wanted };
+    return { index, mtu, isUp: (flags & wanted) === wanted, speed: hardwareSpeed(name) };
   });
+}
+
+/** Interfaces without a device behind them (veth, TAP) claim a speed, too, and have none. */
+export function hardwareSpeed(name: string, directory = '/sys/class/net'): number {
+  try {
+    if (!existsSync(`${directory}/${name}/device`)) return 0;
+    const megabits = Number(readFileSync(`${directory}/${name}/speed`, 'latin1'));
+    return megabits > 0 ? megabits * 1e6 : 0;
+  } catch {
+    return 0; // reading the speed of an interface that is down fails (EINVAL)
+  }
 }
 
 /** Receive queues of an interface in use; null if its driver does not tell. */

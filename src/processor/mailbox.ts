@@ -76,6 +76,8 @@ export type Message =
   /** Removes what the MAC table knows about a port, in `sets` sets starting at `firstSet`. */
   | { kind: 'forget-port'; port: number; firstSet: number; sets: number }
   | { kind: 'set-mac-age'; seconds: number }
+  /** What a node of the schedule is promised has changed in the shared state. */
+  | { kind: 'promise-changed'; node: number }
   /** Does nothing but answer: frames classified before this message have been delivered. */
   | { kind: 'settle' }
   /**

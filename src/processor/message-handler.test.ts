@@ -39,7 +39,11 @@ beforeEach(() => {
   };
   handler = new MessageHandler({
     space,
-    firmware: { attachRing: noted('attach'), detachRing: noted('detach') },
+    firmware: {
+      attachRing: noted('attach'),
+      detachRing: noted('detach'),
+      changeNode: noted('promise'),
+    },
     translations: { watch: noted('watch'), unwatch: () => undefined },
     requestQueues: { attach: noted('request'), detach: () => undefined },
     waiter: { add: (_: number, ring: number) => noted('await')(ring), remove: () => undefined },
@@ -60,6 +64,11 @@ function attach(ring: number): Message {
     resumesFromUsed: false,
   };
 }
+
+it('the firmware hears of a promise that has changed', () => {
+  expect(handler.handle({ kind: 'promise-changed', node: 7 })).toBe(true);
+  expect(calls).toEqual(['promise 7']);
+});
 
 describe('a ring for which the kernel has no room', () => {
   it.each([0, 1, 2])('leaves nothing attached, whichever part fails: %i', (part) => {

@@ -100,6 +100,9 @@ export class MessageHandler {
       case 'set-mac-age':
         firmware.configureAgeing(message.seconds);
         return true;
+      case 'promise-changed':
+        firmware.changeNode(message.node);
+        return true;
       case 'settle':
         return true;
       case 'attach-port':

@@ -16,7 +16,7 @@ import {
 
 /** What users read about a counter. */
 export interface CounterText {
-  readonly unit: 'frames' | 'bytes' | 'events' | 'commands' | 'entries';
+  readonly unit: 'frames' | 'bytes' | 'events' | 'commands' | 'entries' | 'nanoseconds';
   /** One sentence. */
   readonly help: string;
   /** The value can also fall. */

@@ -7,6 +7,7 @@ import {
 } from '../../layout/counters.ts';
 import { RING_BLOCK_SIZE, RING_COUNT_MAX } from '../../layout/limits.ts';
 import {
+  SHARED_ACCOUNTS,
   SHARED_COUNTERS,
   SHARED_FLOWS,
   SHARED_FUNCTIONS,
@@ -31,6 +32,7 @@ import {
   RING_OWNER_SIZE,
 } from '../../layout/port.ts';
 import { PROCESSOR_RECORD_SIZE } from '../../layout/processor.ts';
+import { ACCOUNT_SIZE } from '../../layout/scheduler.ts';
 import { VLAN_SET_SIZE } from '../../layout/switch.ts';
 import { RING_RECORD_SIZE } from '../../layout/virtqueue.ts';
 import { c } from '../os/libc.ts';
@@ -158,6 +160,11 @@ export class SharedState {
     this.#clear(this.flowOffset(port), FLOW_RECORD_SIZE);
     this.#clear(SHARED_VLANS + port * VLAN_SET_SIZE, VLAN_SET_SIZE);
     this.view.setUint32(this.portOffset(port) + PORT_FIRST_RING, firstRing, true);
+  }
+
+  /** Resets what a node of the schedule has had. */
+  openAccount(node: number): void {
+    this.#clear(SHARED_ACCOUNTS + node * ACCOUNT_SIZE, ACCOUNT_SIZE);
   }
 
   /** Whether the addresses that a function's guest uses are I/O virtual addresses. */

@@ -1,5 +1,6 @@
 // The configuration of an uplink. `UplinkConfigInput` is what a user may write.
 
+import type { Quantity } from '../functions/net/config.ts';
 import type { SocketMode } from '../os/unix-endpoint.ts';
 import type { VlanSettings } from '../state/vlan.ts';
 import type { FaultSettings } from '../wires/fault-injector.ts';
@@ -22,6 +23,10 @@ interface UplinkName {
   gro: boolean;
   /** Of hosts behind it, which the switch learns. */
   addressesMax: number;
+  /** In bit/s; 0: none. auto: the speed of its interface, if that is hardware. */
+  capacity: number | 'auto';
+  /** Bytes that each frame takes on its wire beside its own, where there is a capacity. */
+  overhead: number;
   /** For tests of the layers above: see docs/uplinks.md. */
   faults?: FaultSettings | undefined;
   /** A pcapng file of the frames that pass. */
@@ -65,7 +70,9 @@ export interface UplinkConfigInput {
   vlan?: VlanSettings | undefined;
   gro?: boolean | undefined;
   addressesMax?: number | undefined;
+  capacity?: Quantity | undefined;
+  overhead?: number | undefined;
 }
 
-/** The wires of an uplink stay open if only VLANs, GRO or addressesMax change. */
+/** The wires of an uplink stay open if only the keys of UPLINK_CHANGED_IN_PLACE change. */
 export type UplinkChanges = Partial<Omit<UplinkConfigInput, 'name' | 'type'>>;

@@ -123,7 +123,7 @@ export class PacketSource extends InterfaceSource<PacketOpened> {
     for (const ring of this.#longRings) if (ring !== null) unmapTransmitRing(ring);
   }
 
-  protected wires({ mtu }: NetDevice): Wires {
+  protected wires({ mtu, speed }: NetDevice): Wires {
     const settings = this.#fds.map((fd, pair) => this.#wireOf(fd, this.#longRings[pair]));
     const problem = this.#ringProblem;
     const capabilities = {
@@ -133,6 +133,7 @@ export class PacketSource extends InterfaceSource<PacketOpened> {
       vnetHeader: true,
       burst: BURST_MAX,
       queues: this.#fds.length,
+      ...(speed === 0 ? {} : { speed }),
       mode: problem === null ? 'mapped ring' : `messages (no ring: ${problem})`,
     } as const;
     return { capabilities, settings };

@@ -3,6 +3,7 @@ import type { Fabric, PortPlace, SwitchPort } from '../processor/fabric.ts';
 import { forgetPort } from '../processor/forget-port.ts';
 import type { FunctionView } from '../processor/function-view.ts';
 import { changeVlans, initVlans } from '../processor/port-vlans.ts';
+import { readAccount } from '../state/accounts.ts';
 import { readAddresses, sumRx, sumTx } from '../state/counters.ts';
 import type { RingBlock } from '../state/ring-numbers.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
@@ -69,6 +70,12 @@ export class Uplink implements SwitchPort {
     return this.#isUp && !this.#loop.isOn;
   }
 
+  /** Of its wire, in bit/s; 0: unlimited. */
+  get capacity(): number {
+    const { capacity } = this.#config;
+    return capacity === 'auto' ? (this.#wired.wires?.capabilities.speed ?? 0) : capacity;
+  }
+
   get config(): UplinkConfig {
     return this.#config;
   }
@@ -96,7 +103,10 @@ export class Uplink implements SwitchPort {
     };
   }
 
-  /** Changes the settings that need no new wires: VLANs, GRO, and the address limit. */
+  /**
+   * Changes the settings that need no new wires: VLANs, GRO, and the address limit. The schedule
+   * reads `capacity` itself.
+   */
   async change(config: UplinkConfig): Promise<void> {
     const { vlan } = this.#config;
     this.#config = config;
@@ -247,6 +257,7 @@ export class Uplink implements SwitchPort {
       type: this.config.type,
       state: this.#state,
       addresses: readAddresses(this.#fabric.shared, this.port),
+      account: readAccount(this.#fabric.shared.view, this.number),
       tx: sumTx(queues),
       rx: sumRx(queues),
       queues,

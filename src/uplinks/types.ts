@@ -1,6 +1,7 @@
 // The types of an uplink that its users see.
 
 import type { EventOf } from '../events.ts';
+import type { AccountStats } from '../state/accounts.ts';
 import type { AddressStats, QueueStats, RxStats, TxStats } from '../state/stats.ts';
 import type { WireStats } from '../wires/wire-stats.ts';
 import type { UplinkConfig } from './config.ts';
@@ -22,6 +23,8 @@ export interface UplinkCapabilities {
   burst: number;
   /** Parallel wires, each with its own queue pair. */
   queues: number;
+  /** Bit/s of the interface, if it is hardware and tells. */
+  speed?: number;
   /** Details in words, such as where an AF_XDP program is attached and who copies frames. */
   mode?: string;
 }
@@ -32,6 +35,7 @@ export interface UplinkStats {
   type: UplinkConfig['type'];
   state: UplinkState;
   addresses: AddressStats;
+  account: AccountStats;
   tx: TxStats;
   rx: RxStats;
   queues: QueueStats[];

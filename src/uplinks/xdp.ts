@@ -127,7 +127,7 @@ export class XdpSource extends InterfaceSource<never> {
 
   protected adopt(): void {}
 
-  protected wires({ mtu }: NetDevice): Wires {
+  protected wires({ mtu, speed }: NetDevice): Wires {
     const opened = this.#opened;
     if (opened === null) throw new Error('assertion: wires of what is not open');
     const { sockets, place, generation } = opened;
@@ -153,6 +153,7 @@ export class XdpSource extends InterfaceSource<never> {
       vnetHeader: false,
       burst: BURST_MAX,
       queues: sockets.length,
+      ...(speed === 0 ? {} : { speed }),
       mode: `${place}, ${isZeroCopy ? 'zero-copy' : 'copy'}`,
     } as const;
     return { capabilities, settings };

@@ -4,23 +4,36 @@ import { EventEmitter } from 'node:events';
 import { applyActions } from '../../src/config/apply-actions.ts';
 import { actionText, diffConfig, diffUplink, diffVf } from '../../src/config/diff.ts';
 import { withAdded } from '../../src/config/reload.ts';
-import type { Action, NicConfig, NicConfigInput } from '../../src/config/types.ts';
+import { namesIn } from '../../src/config/sharing.ts';
+import type {
+  Action,
+  GroupChangesInput,
+  GroupConfig,
+  GroupConfigInput,
+  NicConfig,
+  NicConfigInput,
+} from '../../src/config/types.ts';
 import {
+  checkGroup,
+  checkNewGroup,
   checkNewUplink,
   checkNewVf,
   checkRoomFor,
   completeChanges,
+  completeGroup,
+  completeGroupChanges,
   completeNic,
   completeUplink,
   completeVf,
 } from '../../src/config/validate.ts';
 import { operatorError } from '../../src/errors.ts';
-import type { VfChanges, VfConfig, VfConfigInput } from '../../src/functions/net/config.ts';
+import type { VfChangesInput, VfConfig, VfConfigInput } from '../../src/functions/net/config.ts';
 import type { VfInfo } from '../../src/functions/net/types.ts';
 import type { RngConfig } from '../../src/functions/rng/config.ts';
 import type { FunctionInfo } from '../../src/functions/types.ts';
 import type {
   FdbEntry,
+  GroupInfo,
   Nic,
   NicEventName,
   NicEvents,
@@ -28,6 +41,7 @@ import type {
   NicState,
   NicStats,
 } from '../../src/nic/types.ts';
+import type { AccountStats } from '../../src/state/accounts.ts';
 import { readRing } from '../../src/state/counters.ts';
 import type { RxStats, TxStats } from '../../src/state/stats.ts';
 import type { UplinkChanges, UplinkConfig, UplinkConfigInput } from '../../src/uplinks/config.ts';
@@ -41,6 +55,11 @@ function txStats(): TxStats {
 function rxStats(): RxStats {
   const traffic = { offered: 12, packets: 10, bytes: 1000, interrupts: 5, windowMisses: 1 };
   return { ...readRing('rx', () => 0), ...traffic, drops: { ringFull: 2 } };
+}
+
+function account(bytes: number): AccountStats {
+  const times = { workNanoseconds: 2000, heldNanoseconds: 100 };
+  return { bytes, packets: 10, ...times, guaranteedBytes: 500 };
 }
 
 export class FakeNic implements Nic {
@@ -89,7 +108,7 @@ export class FakeNic implements Nic {
     this.disconnected.push(name);
   }
 
-  async setVf(name: string, input: VfChanges): Promise<VfInfo> {
+  async setVf(name: string, input: VfChangesInput): Promise<VfInfo> {
     const index = this.#config.vfs.findIndex((vf) => vf.name === this.vf(name).name);
     const wanted: VfConfig = { ...this.#config.vfs[index]!, ...completeChanges(input) };
     checkRoomFor(wanted, this.#config);
@@ -97,6 +116,46 @@ export class FakeNic implements Nic {
     if (action?.type === 'replace-vf') this.disconnected.push(name);
     this.#config.vfs[index] = wanted;
     return this.vf(name);
+  }
+
+  groups(): GroupInfo[] {
+    const { groups } = this.#config;
+    return groups.map((group) => ({ ...group, members: namesIn(group.name, this.#config) }));
+  }
+
+  group(name: string): GroupInfo {
+    const group = this.groups().find((candidate) => candidate.name === name);
+    if (group === undefined) throw operatorError('HEDDLE_GROUP_NOT_FOUND', { group: name });
+    return group;
+  }
+
+  async addGroup(input: GroupConfigInput): Promise<GroupInfo> {
+    const group = completeGroup(input);
+    checkNewGroup(group, this.#config);
+    this.#config.groups.push(group);
+    return this.group(group.name);
+  }
+
+  async removeGroup(name: string): Promise<void> {
+    const { members } = this.group(name);
+    if (members.length > 0) {
+      const parameters = { group: name, members: members.join(', ') };
+      throw operatorError('HEDDLE_GROUP_NOT_EMPTY', parameters);
+    }
+    this.#config.groups = this.#config.groups.filter((group) => group.name !== name);
+  }
+
+  async setGroup(name: string, changes: GroupChangesInput): Promise<GroupInfo> {
+    const { members: _, ...running } = this.group(name);
+    const wanted = { ...running, ...completeGroupChanges(changes) };
+    checkGroup(wanted, this.#config);
+    this.#changeGroup(wanted);
+    return this.group(name);
+  }
+
+  #changeGroup(wanted: GroupConfig): void {
+    const { groups } = this.#config;
+    this.#config.groups = groups.map((old) => (old.name === wanted.name ? wanted : old));
   }
 
   functions(): FunctionInfo[] {
@@ -142,6 +201,13 @@ export class FakeNic implements Nic {
     const actions = diffConfig(this.#config, completeNic(input));
     if (options.dryRun) return actions;
     await applyActions(actions, {
+      groups: {
+        remove: (name) => this.removeGroup(name),
+        add: async (group: GroupConfig) => {
+          this.#config.groups.push(group);
+        },
+        change: async (group: GroupConfig) => this.#changeGroup(group),
+      },
       vfs: {
         remove: (name) => this.removeVf(name),
         add: async (vf: VfConfig) => {
@@ -170,8 +236,8 @@ export class FakeNic implements Nic {
         },
         change: async () => undefined,
       },
-      setNic: async ({ macAgeSeconds }) => {
-        this.#config = { ...this.#config, macAgeSeconds };
+      setNic: async (changes) => {
+        this.#config = { ...this.#config, ...changes };
       },
     });
     return actions;
@@ -201,6 +267,7 @@ export class FakeNic implements Nic {
         state: 'down' as const,
         link: 'up' as const,
         addresses: { learned: 2, unlearned: 0 },
+        account: account(1000),
         tx: txStats(),
         rx: rxStats(),
         queues,
@@ -209,7 +276,9 @@ export class FakeNic implements Nic {
     const windows = { slots: 240, used: 8, misses: 1, evictions: 0 };
     const figures = { turns: 100, sleeps: 7, restarts: 0, vfs: vfs.length, windows };
     const processor = { index: 0, cpu: null, ...figures };
-    return { name: this.name, uptimeSeconds: 61.5, vfs, uplinks: [], processors: [processor] };
+    const groups = this.#config.groups.map(({ name }) => ({ name, account: account(1000) }));
+    const ports = { vfs, uplinks: [], processors: [processor] };
+    return { name: this.name, uptimeSeconds: 61.5, account: account(2000), groups, ...ports };
   }
 
   fdb(): FdbEntry[] {
@@ -227,8 +296,9 @@ export class FakeNic implements Nic {
   }
 
   save(): NicState {
-    const { vfs: _, uplinks: __, rngs: ___, ...settings } = this.#config;
-    return { settings, fileConfig: this.#config, sharedFd: -1, vfs: [], uplinks: [], rngs: [] };
+    const { groups: _, vfs: __, uplinks: ___, rngs: ____, ...settings } = this.#config;
+    const lists = { groups: [], vfs: [], uplinks: [], rngs: [] };
+    return { settings, fileConfig: this.#config, sharedFd: -1, ...lists };
   }
 
   async handOver(): Promise<NicState> {

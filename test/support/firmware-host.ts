@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { CONTROL_QUEUE } from '../../layout/limits.ts';
+import { CONTROL_QUEUE, NODE_ROOT } from '../../layout/limits.ts';
 import * as memory from '../../layout/memory.ts';
 import * as ports from '../../layout/port.ts';
 import * as processor from '../../layout/processor.ts';
@@ -25,6 +25,7 @@ import { createMemoryFile } from '../../src/os/memory-file.ts';
 import { AddressSpace } from '../../src/processor/address-space.ts';
 import type { Firmware as ProcessorFirmware } from '../../src/processor/firmware.ts';
 import { Misses } from '../../src/processor/misses.ts';
+import { readAccount } from '../../src/state/accounts.ts';
 import { readAddresses, readQueues, sumRx, sumTx } from '../../src/state/counters.ts';
 import { addressNumber } from '../../src/state/mac-table.ts';
 import { SharedState } from '../../src/state/shared-state.ts';
@@ -320,14 +321,17 @@ export class FirmwareHost {
   /** The counters in the form of a NIC's, so that the same assertions work for both. */
   stats(): NicStats {
     const vfs = [...this.guests].map(([number, guest]) => this.#vfStats(number, guest));
-    return { name: 'firmware', uptimeSeconds: 0, vfs, uplinks: [], processors: [] };
+    const account = readAccount(this.shared.view, NODE_ROOT);
+    const others = { account, groups: [], uplinks: [], processors: [] };
+    return { name: 'firmware', uptimeSeconds: 0, vfs, ...others };
   }
 
   #vfStats(number: number, { queues, mac }: HostedGuest): VfStats {
     const counted = readQueues(this.shared, this.ringNumber(number, 0), queues.pairs.length);
     const sums = { tx: sumTx(counted), rx: sumRx(counted), queues: [] };
     const addresses = readAddresses(this.shared, number);
-    return { name: `vf${number}`, mac, state: 'ready', link: 'up', addresses, ...sums };
+    const account = readAccount(this.shared.view, number);
+    return { name: `vf${number}`, mac, state: 'ready', link: 'up', addresses, account, ...sums };
   }
 
   #guest(number: number): HostedGuest {

@@ -1,6 +1,7 @@
 // The public types of a VF.
 
 import type { EventOf } from '../../events.ts';
+import type { AccountStats } from '../../state/accounts.ts';
 import type {
   AddressStats,
   ControlStats,
@@ -17,6 +18,7 @@ export interface VfStats {
   state: FunctionState;
   link: Link;
   addresses: AddressStats;
+  account: AccountStats;
   tx: TxStats;
   rx: RxStats;
   queues: QueueStats[];

@@ -9,6 +9,7 @@ import { forgetPort } from '../../processor/forget-port.ts';
 import type { FunctionView } from '../../processor/function-view.ts';
 import type { RingRole } from '../../processor/mailbox.ts';
 import { changeVlans, initVlans } from '../../processor/port-vlans.ts';
+import { readAccount } from '../../state/accounts.ts';
 import { readAddresses, readControl, readQueues, sumRx, sumTx } from '../../state/counters.ts';
 import { addressNumber, macBytes, writeOwnAddress } from '../../state/mac-table.ts';
 import type { RingBlock } from '../../state/ring-numbers.ts';
@@ -352,7 +353,8 @@ export class Vf implements Device, SwitchPort {
     const { name, mac } = this.#config;
     const states = { state: this.#attachment.state, link: this.#isLinkUp ? 'up' : 'down' } as const;
     const addresses = readAddresses(shared, this.port);
-    const sums = { addresses, tx: sumTx(queues), rx: sumRx(queues) };
+    const account = readAccount(shared.view, this.number);
+    const sums = { addresses, account, tx: sumTx(queues), rx: sumRx(queues) };
     const control = readControl(shared, this.ringBlock.first + CONTROL_QUEUE);
     return { name, mac, ...states, ...sums, queues, ...(control && { control }) };
   }
