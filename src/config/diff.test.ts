@@ -130,6 +130,7 @@ describe('an action', () => {
     const config = (names: string[], [mtu, gro]: [number, boolean], macAgeSeconds: number) =>
       completeNic({
         macAgeSeconds,
+        groups: names.map((name) => ({ name: `g-${name}`, txMax: mtu * 1e6 })),
         vfs: names.map((name) => ({ name, socket: `/s/${name}`, mac: macs[name], mtu, gro })),
         uplinks: names.map((name) => ({ name: `u-${name}`, type: 'null', mtu, gro })),
         rngs: names.map((name) => ({ name: `r-${name}`, socket: `/r/${mtu}/${name}` })),
@@ -164,19 +165,26 @@ describe('an action', () => {
       await applyActions(actions, target);
     }
     expect(types).toEqual([
-      ['add-vf', 'add-uplink', 'add-rng'],
+      ['add-group', 'add-vf', 'add-uplink', 'add-rng'],
       ['set-vf', 'set-uplink', 'set-nic'],
-      ['remove-vf', 'add-vf', 'remove-uplink', 'add-uplink', 'remove-rng', 'add-rng'],
-      ['replace-vf', 'replace-uplink', 'replace-rng'],
+      [
+        ...['add-group', 'remove-vf', 'add-vf', 'remove-uplink', 'add-uplink'],
+        ...['remove-rng', 'add-rng', 'remove-group'],
+      ],
+      ['set-group', 'replace-vf', 'replace-uplink', 'replace-rng'],
     ]);
     const [vfs, uplinks, rngs] = ['vf a-b', 'uplink u-a-b', 'rng r-a-b'];
     const others = ['vf c', 'uplink u-c', 'rng r-c'];
     expect(calls).toEqual([
+      'add group g-a-b',
       ...[vfs, uplinks, rngs].map((name) => `add ${name}`),
       ...[vfs, uplinks].map((name) => `change ${name}`),
       'age 60',
+      'add group g-c',
       ...[vfs, uplinks, rngs].map((name) => `remove ${name}`),
       ...others.map((name) => `add ${name}`),
+      'remove group g-a-b',
+      'change group g-c',
       ...others.map((name) => `remove ${name}`),
       ...others.map((name) => `add ${name}`),
     ]);
@@ -288,6 +296,47 @@ describe('for any two configurations', () => {
         }
       }),
     );
+  });
+});
+
+describe('a change of what is promised', () => {
+  const gold = { name: 'gold', txMax: '20Gbit' };
+  const web = { name: 'web', parent: 'gold' };
+
+  it('is made in place, and printed with units', () => {
+    const words = { group: 'gold', txShare: '1500M', txBurst: '2MB', rxMaxPackets: '2M' };
+    const wanted = nic([{ ...vm1, ...words }], { groups: [gold], capacity: '40G' });
+    expect(actions(nic([vm1], { groups: [{ ...gold, txWeight: 4 }] }), wanted)).toEqual([
+      '~ group gold  txWeight=1',
+      '~ vm1  group=gold txShare=1500Mbit txBurst=2MB rxMaxPackets=2M',
+      '~ the NIC  capacity=40Gbit',
+    ]);
+    expect(actions(wanted, nic([vm1], { groups: [gold] }))).toEqual([
+      '~ vm1  group=none txShare=none txBurst=none rxMaxPackets=none',
+      '~ the NIC  capacity=none',
+    ]);
+  });
+
+  it('of an uplink leaves its wires open', () => {
+    const lan = { name: 'lan', type: 'null', capacity: '10G' };
+    const from = nic([], { uplinks: [lan] });
+    expect(
+      actions(from, nic([], { uplinks: [{ ...lan, capacity: 'auto', overhead: 38 }] })),
+    ).toEqual(['~ uplink lan  capacity=auto overhead=38']);
+  });
+
+  it('adds groups before what is in them, and removes the deepest first', () => {
+    const wanted = nic([{ ...vm1, group: 'web' }], { groups: [gold, web] });
+    expect(actions(nic([vm1]), wanted)).toEqual([
+      '+ group gold',
+      '+ group web',
+      '~ vm1  group=web',
+    ]);
+    expect(actions(wanted, nic([vm1]))).toEqual([
+      '~ vm1  group=none',
+      '- group web',
+      '- group gold',
+    ]);
   });
 });
 

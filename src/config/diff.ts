@@ -8,6 +8,7 @@ import type { RngConfig } from '../functions/rng/config.ts';
 import { vlanText } from '../state/vlan.ts';
 import type { UplinkConfig } from '../uplinks/config.ts';
 import { valueText } from './rates.ts';
+import { groupsAbove } from './sharing.ts';
 import type { Action, GroupChanges, GroupConfig, NicChanges, NicConfig } from './types.ts';
 
 /** What a VF is promised. */
@@ -170,9 +171,16 @@ function diffKind<Config extends { name: string }>(
   return [...removals, ...others.filter((action) => action !== undefined)];
 }
 
+/** Groups in the order in which they can be removed. */
+function deepestFirst(groups: readonly GroupConfig[]): GroupConfig[] {
+  const known = new Map(groups.map((group) => [group.name, group]));
+  const depth = (group: GroupConfig): number => groupsAbove(group, known)?.length ?? 0;
+  return [...groups].sort((a, b) => depth(b) - depth(a));
+}
+
 export function diffConfig(running: NicConfig, wanted: NicConfig): Action[] {
   refuseRestart(running, wanted);
-  const groups = diffKind(running.groups, wanted.groups, GROUPS);
+  const groups = diffKind(deepestFirst(running.groups), wanted.groups, GROUPS);
   const actions = [
     ...groups.filter(({ type }) => type !== 'remove-group'),
     ...diffKind(running.vfs, wanted.vfs, VFS),

@@ -156,13 +156,13 @@ class SoftwareNic implements Nic {
     this.#schedule.groups.restore(state.groups);
     // Until processors are told of everything, nothing else may happen: the poller is held, too.
     for (const [name, kind] of eachKind(this.#kinds).reverse()) kind.restore(state[name], now);
+    await this.#schedule.write();
     await this.#processors.start();
     // From here on the state is used, so no failure may lead to a second attempt.
     this.#leases.poller.open();
     await everyStep('follow the uplinks', [
       ...this.#kinds.uplinks.all().map((uplink) => () => uplink.settled()),
       () => this.#followUplinks(),
-      () => this.#schedule.write(),
     ]);
   }
 

@@ -92,6 +92,6 @@ export class Schedule {
   #isKnown(node: number): boolean {
     const { vfs, uplinks } = this.#parts.kinds();
     const owner = [...vfs.all(), ...uplinks.all()].find(({ number }) => number === node);
-    return owner === undefined ? node >= NODE_FIRST_GROUP : owner.view().rings.length > 0;
+    return owner === undefined ? node >= NODE_FIRST_GROUP : owner.rings.queues().length > 0;
   }
 }

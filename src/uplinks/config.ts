@@ -74,5 +74,5 @@ export interface UplinkConfigInput {
   overhead?: number | undefined;
 }
 
-/** The wires of an uplink stay open if only the keys of UPLINK_CHANGED_IN_PLACE change. */
+/** Its wires stay open if only VLANs, GRO, addressesMax, capacity or overhead change. */
 export type UplinkChanges = Partial<Omit<UplinkConfigInput, 'name' | 'type'>>;

@@ -8,6 +8,7 @@ import { readAddresses, sumRx, sumTx } from '../state/counters.ts';
 import type { RingBlock } from '../state/ring-numbers.ts';
 import type { RingProblem } from '../state/ring-problem.ts';
 import { vlanText } from '../state/vlan.ts';
+import type { RingSet } from '../virtqueue/ring-set.ts';
 import type { UplinkConfig } from './config.ts';
 import { LoopHold } from './loop-hold.ts';
 import type { UplinkEmit, UplinkInfo, UplinkStats } from './types.ts';
@@ -68,6 +69,10 @@ export class Uplink implements SwitchPort {
 
   get isUp(): boolean {
     return this.#isUp && !this.#loop.isOn;
+  }
+
+  get rings(): RingSet {
+    return this.#wired.net.rings;
   }
 
   /** Of its wire, in bit/s; 0: unlimited. */

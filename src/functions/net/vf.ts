@@ -269,7 +269,8 @@ export class Vf implements Device, SwitchPort {
 
   /**
    * Applies what can change in place: MAC, VLANs, link state, GRO, and trust in unsealed memory. If
-   * no VMM is attached, also what the next one is offered.
+   * no VMM is attached, also what the next one is offered. The schedule reads what is promised
+   * from `config`.
    */
   async change(config: VfConfig): Promise<void> {
     const { mac, vlan } = this.#config;
