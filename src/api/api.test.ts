@@ -74,6 +74,23 @@ describe('the API over its socket', () => {
     expect(nic.vfs()).toHaveLength(1);
   });
 
+  it('adds, changes and removes a group, and what is in it', async () => {
+    const added = await client.addGroup({ name: 'gold', txMax: '20Gbit' });
+    expect(added).toMatchObject({ name: 'gold', txMax: 20e9, members: [] });
+    const words = { group: 'gold', txShare: '1Gbit', txBurst: '2MB' };
+    expect(await client.setVf('vm1', words)).toMatchObject({ txShare: 1e9, txBurst: 2 ** 21 });
+    expect(await client.setGroup('gold', { txWeight: 4 })).toMatchObject({
+      txWeight: 4,
+      txMax: 20e9,
+    });
+    expect(await client.group('gold')).toEqual(nic.group('gold'));
+    expect(await client.groups()).toEqual([{ ...nic.group('gold'), members: ['vm1'] }]);
+    expect(nic.disconnected).toEqual([]);
+    await client.setVf('vm1', { group: 'none' });
+    expect(await client.removeGroup('gold')).toBeUndefined();
+    expect(nic.groups()).toEqual([]);
+  });
+
   it('applies a configuration, or only lists the actions', async () => {
     const wanted = { vfs: [{ name: 'vm9', socket: '/s/9' }] };
     const dry = await client.apply(wanted, { dryRun: true });
@@ -130,9 +147,29 @@ describe('the API refuses', () => {
       409,
       'HEDDLE_CONFIG_DUPLICATE_SOCKET',
     ],
+    ['a group that does not exist', () => client.group('x'), 404, 'HEDDLE_GROUP_NOT_FOUND'],
+    ['its name for a VF', () => client.addGroup({ name: 'vm1' }), 409, 'HEDDLE_GROUP_EXISTS'],
+    ['a VF in it', () => client.setVf('vm1', { group: 'x' }), 409, 'HEDDLE_GROUP_UNKNOWN'],
+    [
+      'a guarantee that cannot be kept',
+      () => client.setVf('vm1', { txShare: '49Gbit' }),
+      409,
+      'HEDDLE_SHARES_EXCEEDED',
+    ],
     ['another name', () => client.apply({ name: 'other' }), 409, 'HEDDLE_RESTART_NEEDED'],
   ])('%s', async (_, act, status, code) => {
     expect(await refusal(act())).toMatchObject({ status, code });
+  });
+
+  it('to remove a group that is not empty', async () => {
+    await client.addGroup({ name: 'gold' });
+    await client.addGroup({ name: 'web', parent: 'gold' });
+    await client.setVf('vm1', { group: 'gold' });
+    expect(await refusal(client.removeGroup('gold'))).toMatchObject({
+      status: 409,
+      code: 'HEDDLE_GROUP_NOT_EMPTY',
+      message: 'Cannot remove group gold because it still has members: web, vm1',
+    });
   });
 
   it.each([
@@ -140,6 +177,8 @@ describe('the API refuses', () => {
     ['POST', '/v1/vfs', undefined, 400, 'HEDDLE_REQUEST_INVALID'],
     ['POST', '/v1/vfs', 'null', 400, 'HEDDLE_CONFIG_TYPE'],
     ['POST', '/v1/vfs', '{"name":"a","socket":"/a","colour":1}', 400, 'HEDDLE_CONFIG_UNKNOWN_KEY'],
+    ['POST', '/v1/groups', '{"name":"a","txMax":"7kbit"}', 400, 'HEDDLE_CONFIG_VALUE'],
+    ['PATCH', '/v1/groups/a', '{"colour":1}', 400, 'HEDDLE_CONFIG_UNKNOWN_KEY'],
     ['POST', '/v1/apply', ' '.repeat(2 ** 20 + 1), 400, 'HEDDLE_REQUEST_INVALID'],
     ['GET', '/v2/vfs', undefined, 404, 'HEDDLE_ROUTE_UNKNOWN'],
     ['PUT', '/v1/vfs', '{}', 404, 'HEDDLE_ROUTE_UNKNOWN'],

@@ -4,7 +4,14 @@ import { Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Locate } from '../config/problems.ts';
 import type { NicConfig } from '../config/types.ts';
-import { completeChanges, completeNic, completeUplink, completeVf } from '../config/validate.ts';
+import {
+  completeChanges,
+  completeGroup,
+  completeGroupChanges,
+  completeNic,
+  completeUplink,
+  completeVf,
+} from '../config/validate.ts';
 import { asOperatorError, type OperatorError, operatorError } from '../errors.ts';
 import type { Nic } from '../nic/types.ts';
 import { eventStream } from './events.ts';
@@ -65,6 +72,7 @@ export function createApi(nic: Nic, options: ApiOptions = {}): Hono {
     return c.json(await nic.setVf(c.req.param('name'), changes));
   });
   app.get('/v1/functions', (c) => c.json(nic.functions()));
+  addGroupRoutes(app, nic);
   addUplinkRoutes(app, nic);
   app.post('/v1/apply', async (c) => {
     const config = completeNic(await readBody(c.req.raw), inRequest);
@@ -80,6 +88,23 @@ export function createApi(nic: Nic, options: ApiOptions = {}): Hono {
     return c.json(errorBody(known), known.status as ContentfulStatusCode);
   });
   return app;
+}
+
+function addGroupRoutes(app: Hono, nic: Nic): void {
+  app.get('/v1/groups', (c) => c.json(nic.groups()));
+  app.post('/v1/groups', async (c) => {
+    const group = completeGroup(await readBody(c.req.raw), inRequest);
+    return c.json(await nic.addGroup(group), 201);
+  });
+  app.get('/v1/groups/:name', (c) => c.json(nic.group(c.req.param('name'))));
+  app.delete('/v1/groups/:name', async (c) => {
+    await nic.removeGroup(c.req.param('name'));
+    return c.body(null, 204);
+  });
+  app.patch('/v1/groups/:name', async (c) => {
+    const changes = completeGroupChanges(await readBody(c.req.raw), inRequest);
+    return c.json(await nic.setGroup(c.req.param('name'), changes));
+  });
 }
 
 function addUplinkRoutes(app: Hono, nic: Nic): void {

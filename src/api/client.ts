@@ -1,12 +1,17 @@
 // The client of the control socket: each command of the CLI is a method here.
 
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
-import type { Action, NicConfigInput } from '../config/types.ts';
+import type {
+  Action,
+  GroupChangesInput,
+  GroupConfigInput,
+  NicConfigInput,
+} from '../config/types.ts';
 import { OperatorError, operatorError } from '../errors.ts';
-import type { VfChanges, VfConfigInput } from '../functions/net/config.ts';
+import type { VfChangesInput, VfConfigInput } from '../functions/net/config.ts';
 import type { VfInfo } from '../functions/net/types.ts';
 import type { FunctionInfo } from '../functions/types.ts';
-import type { FdbEntry, NicEventName, NicStats } from '../nic/types.ts';
+import type { FdbEntry, GroupInfo, NicEventName, NicStats } from '../nic/types.ts';
 import type { UplinkChanges, UplinkConfigInput } from '../uplinks/config.ts';
 import type { UplinkInfo } from '../uplinks/types.ts';
 import type { ErrorBody, NicAbout } from './app.ts';
@@ -57,12 +62,32 @@ export class ControlClient {
     return this.#call('DELETE', vfPath(name));
   }
 
-  setVf(name: string, changes: VfChanges): Promise<VfInfo> {
+  setVf(name: string, changes: VfChangesInput): Promise<VfInfo> {
     return this.#call('PATCH', vfPath(name), changes);
   }
 
   functions(): Promise<FunctionInfo[]> {
     return this.#call('GET', '/v1/functions');
+  }
+
+  groups(): Promise<GroupInfo[]> {
+    return this.#call('GET', '/v1/groups');
+  }
+
+  group(name: string): Promise<GroupInfo> {
+    return this.#call('GET', groupPath(name));
+  }
+
+  addGroup(config: GroupConfigInput): Promise<GroupInfo> {
+    return this.#call('POST', '/v1/groups', config);
+  }
+
+  removeGroup(name: string): Promise<void> {
+    return this.#call('DELETE', groupPath(name));
+  }
+
+  setGroup(name: string, changes: GroupChangesInput): Promise<GroupInfo> {
+    return this.#call('PATCH', groupPath(name), changes);
   }
 
   uplinks(): Promise<UplinkInfo[]> {
@@ -174,6 +199,10 @@ export class ControlClient {
 
 function vfPath(name: string): string {
   return `/v1/vfs/${encodeURIComponent(name)}`;
+}
+
+function groupPath(name: string): string {
+  return `/v1/groups/${encodeURIComponent(name)}`;
 }
 
 function uplinkPath(name: string): string {

@@ -95,6 +95,75 @@ describe('heddle vf', () => {
   });
 });
 
+describe('heddle group', () => {
+  it('adds, lists, sets and removes', async () => {
+    const words = ['--tx-share', '5Gbit', '--tx-max', '20G', '--tx-weight', '4'];
+    expect(await printed('group', 'add', 'gold', ...words)).toBe(
+      'name        gold\nparent      none\ntxShare     5Gbit\ntxMax       20Gbit\n' +
+        'txWeight    4\ntxPriority  0\ntxBurst     none\nmembers     nothing\n',
+    );
+    await printed('group', 'add', 'web', '--parent', 'gold');
+    await printed('vf', 'set', 'vm1', '--group', 'web');
+    expect(await printed('group', 'list')).toBe(
+      'NAME  PARENT  SHARE  MAX     WEIGHT  PRIORITY  MEMBERS\n' +
+        'gold  none    5Gbit  20Gbit       4         0  web\n' +
+        'web   gold    none   none         1         0  vm1\n',
+    );
+    expect(JSON.parse(await printed('group', 'list', '--json'))).toEqual(nic.groups());
+    await printed('group', 'set', 'gold', '--tx-share', 'none', '--tx-priority', '7');
+    expect(nic.group('gold')).toMatchObject({ txShare: 0, txMax: 20e9, txPriority: 7 });
+    expect(JSON.parse(await printed('group', 'set', 'web', '--parent', 'none', '--json'))).toEqual(
+      nic.group('web'),
+    );
+    const { code, stderr } = await run('group', 'remove', 'web');
+    expect([code, stderr]).toEqual([1, expect.stringContaining('still has members: vm1')]);
+    await printed('vf', 'set', 'vm1', '--group', 'none');
+    expect(await printed('group', 'remove', 'web')).toBe('');
+    expect(nic.groups()).toHaveLength(1);
+  });
+});
+
+describe('what is promised', () => {
+  it('is set for a VF, in place', async () => {
+    const sending = ['--tx-share', '1Gbit', '--tx-max', '5Gbit', '--tx-weight', '2'];
+    const more = ['--tx-priority', '1', '--tx-burst', '2MB', '--tx-max-packets', '1M'];
+    const receiving = ['--rx-max', '5Gbit', '--rx-max-packets', '2M'];
+    await printed('vf', 'set', 'vm1', ...sending, ...more, ...receiving);
+    expect(nic.vf('vm1')).toMatchObject({
+      ...{ txShare: 1e9, txMax: 5e9, txWeight: 2, txPriority: 1, txBurst: 2 ** 21 },
+      ...{ txMaxPackets: 1e6, rxMax: 5e9, rxMaxPackets: 2e6 },
+    });
+    expect(nic.disconnected).toEqual([]);
+    const text = await printed('vf', 'show', 'vm1');
+    for (const line of ['txMax +5Gbit', 'txBurst +2MB', 'txMaxPackets +1M', 'group +none']) {
+      expect(text).toMatch(new RegExp(`^${line}$`, 'm'));
+    }
+    await printed('vf', 'add', 'vm2', '--socket', '/s/2', '--rx-max', '800k');
+    expect(nic.vf('vm2')).toMatchObject({ rxMax: 800_000, txMax: 0 });
+    const { code, stderr } = await run('vf', 'set', 'vm1', '--tx-max', 'fast');
+    expect([code, stderr]).toEqual([1, expect.stringContaining('txMax must be a rate such as')]);
+  });
+
+  it('is set for an uplink, which stays open', async () => {
+    await printed('uplink', 'add', 'lan', 'null', '--capacity', '10Gbit');
+    expect(nic.uplink('lan')).toMatchObject({ capacity: 10e9, overhead: 24 });
+    await printed('uplink', 'set', 'lan', '--capacity', 'auto', '--overhead', '38');
+    expect(nic.uplink('lan')).toMatchObject({ capacity: 'auto', overhead: 38 });
+  });
+
+  it('is shown beside what each gets now', async () => {
+    await nic.setVf('vm1', { txMax: '5Gbit' });
+    const rows = (await printed('rate')).trimEnd().split('\n');
+    expect(rows.map((row) => row.split(/ {2,}/).slice(0, 5))).toEqual([
+      ['NAME', 'KIND', 'IN', 'SHARE', 'MAX'],
+      ['nic0', 'nic', '-', '-', 'none'],
+      ['vm1', 'vf', 'none', 'none', '5Gbit'],
+    ]);
+    const nodes = JSON.parse(await printed('rate', '--json')) as object[];
+    expect(nodes[1]).toMatchObject({ name: 'vm1', txMax: 5e9, bitsPerSecond: 0, heldPercent: 0 });
+  });
+});
+
 describe('heddle uplink', () => {
   it('adds one with VLANs and sets them', async () => {
     await printed('uplink', 'add', 'lan', 'null', '--trunk', '10,20');
@@ -287,8 +356,20 @@ describe('heddle check', () => {
 
 describe('help and wrong usage', () => {
   const commands = [
-    ...[[], ['up'], ['vf'], ['stats'], ['fdb'], ['apply'], ['qemu'], ['check']],
+    ...[
+      [],
+      ['up'],
+      ['vf'],
+      ['group'],
+      ['rate'],
+      ['stats'],
+      ['fdb'],
+      ['apply'],
+      ['qemu'],
+      ['check'],
+    ],
     ...['list', 'show', 'add', 'set', 'remove'].map((name) => ['vf', name]),
+    ...['list', 'add', 'set', 'remove'].map((name) => ['group', name]),
   ];
   it.each(commands.map((words) => [words.join(' '), words] as const))(
     'heddle %s --help has an example',
@@ -304,6 +385,7 @@ describe('help and wrong usage', () => {
     ['a missing argument', ['vf', 'show'], "heddle: missing required argument 'name'"],
     ['no socket', ['vf', 'add', 'vm2'], 'heddle: vf add needs --socket <path>'],
     ['nothing to set', ['vf', 'set', 'vm1'], 'heddle: vf set needs something to set'],
+    ['no group to set', ['group', 'set', 'gold'], 'heddle: group set needs something to set'],
     ['a word for a number', ['vf', 'set', 'vm1', '--mtu', 'big'], 'Give a whole number.'],
     ['no size', ['qemu', 'vm1', '--memory', '7x'], 'Give a size such as 512M or 4G.'],
     ['two formats', ['qemu', 'vm1', '--libvirt', '--cloud-hypervisor'], 'cannot be used with'],

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import {
-  addGroup,
+  addCommandGroup,
   addJsonOption,
   addSubcommand,
   type ControlOptions,
@@ -11,7 +11,7 @@ import {
 import { print, printJson, table } from './output.ts';
 
 export function addFunction(program: Command): void {
-  const group = addGroup(
+  const group = addCommandGroup(
     program,
     'function',
     'list functions that are not VFs',

@@ -23,7 +23,7 @@ export function clientOf(options: ControlOptions): ControlClient {
 }
 
 /** A command that only groups subcommands. */
-export function addGroup(
+export function addCommandGroup(
   program: Command,
   name: string,
   summary: string,

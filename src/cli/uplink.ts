@@ -1,13 +1,14 @@
 // `heddle uplink …`: the uplinks of the running NIC.
 
 import { type Command, Option } from 'commander';
+import { valueText } from '../config/rates.ts';
 import { vlanText } from '../state/vlan.ts';
 import type { UplinkChanges, UplinkConfigInput } from '../uplinks/config.ts';
 import type { UplinkInfo } from '../uplinks/types.ts';
 import {
   absolutePath,
+  addCommandGroup,
   addGroOptions,
-  addGroup,
   addJsonOption,
   addSubcommand,
   type ControlOptions,
@@ -22,7 +23,7 @@ interface UplinkOptions extends ControlOptions, VlanOptions, Omit<UplinkChanges,
 }
 
 export function addUplink(program: Command): void {
-  const uplink = addGroup(
+  const uplink = addCommandGroup(
     program,
     'uplink',
     'list, show, add, change and remove uplinks',
@@ -89,11 +90,12 @@ function addAdd(uplink: Command): void {
 
 function addSet(uplink: Command): void {
   const text =
-    'Change an uplink. Its link goes down for a moment, unless only VLANs, GRO or the number of ' +
-    'addresses change.';
+    'Change an uplink. Its link goes down for a moment, unless only VLANs, GRO, the number of ' +
+    'addresses, the capacity or the overhead change.';
   const command = addSubcommand(uplink, 'set <name>', text, [
     'heddle uplink set host --mtu 9000',
     'heddle uplink set lan --trunk 10,20 --native 10',
+    'heddle uplink set lan --capacity 10Gbit --overhead 24',
   ]);
   addUplinkOptions(command).action(async (name: string, options: UplinkOptions) => {
     const client = clientOf(options);
@@ -132,7 +134,9 @@ function addUplinkOptions(command: Command): Command {
     .addOption(zeroCopy.choices(['auto', 'required', 'never']))
     .option('--program <path>', 'the program (passt)')
     .option('--arguments <words...>', 'more arguments for the program (passt)')
-    .option('--addresses-max <count>', 'most addresses learned behind it', wholeNumber);
+    .option('--addresses-max <count>', 'most addresses learned behind it', wholeNumber)
+    .option('--capacity <rate>', 'what the network takes, such as 10Gbit; auto, none')
+    .option('--overhead <bytes>', 'of each frame on the wire, beside its own', wholeNumber);
   addGroOptions(command);
   return addVlanOptions(command);
 }
@@ -143,8 +147,12 @@ function printUplink(uplink: UplinkInfo, options: UplinkOptions): void {
     return;
   }
   const { capabilities, vlan, ...rest } = uplink;
-  const entries = Object.entries(rest).map(([key, value]): [string, string] => [key, `${value}`]);
-  const able = Object.entries(capabilities ?? {}).map(([key, value]) => `${key}=${value}`);
+  const entries = Object.entries(rest).map(([key, value]): [string, string] => {
+    return [key, valueText(key, value)];
+  });
+  const able = Object.entries(capabilities ?? {}).map(
+    ([key, value]) => `${key}=${valueText(key, value)}`,
+  );
   entries.push(['vlan', vlanText(vlan)]);
   entries.push(['capabilities', able.join(' ') || 'none while it is down']);
   print(list(entries));

@@ -1,13 +1,14 @@
 // `heddle vf …`: the virtual functions of the running NIC.
 
 import { type Command, Option } from 'commander';
-import type { VfChanges } from '../functions/net/config.ts';
+import { valueText } from '../config/rates.ts';
+import type { VfChangesInput } from '../functions/net/config.ts';
 import type { VfInfo } from '../functions/net/types.ts';
 import { vlanText } from '../state/vlan.ts';
 import {
   absolutePath,
+  addCommandGroup,
   addGroOptions,
-  addGroup,
   addJsonOption,
   addSubcommand,
   type ControlOptions,
@@ -15,14 +16,15 @@ import {
   wholeNumber,
 } from './options.ts';
 import { list, print, printJson, table } from './output.ts';
+import { addReceivingOptions, addSendingOptions } from './sharing-options.ts';
 import { additionOf, addVlanOptions, changesOf, type VlanOptions } from './vlan-options.ts';
 
-interface VfOptions extends ControlOptions, VlanOptions, Omit<VfChanges, 'vlan'> {
+interface VfOptions extends ControlOptions, VlanOptions, Omit<VfChangesInput, 'vlan'> {
   json?: true;
 }
 
 export function addVf(program: Command): void {
-  const vf = addGroup(
+  const vf = addCommandGroup(
     program,
     'vf',
     'list, show, add, change and remove VFs',
@@ -60,6 +62,7 @@ function addShow(vf: Command): void {
 function addAdd(vf: Command): void {
   const command = addSubcommand(vf, 'add <name>', 'Add a VF to the running NIC.', [
     'heddle vf add vm3 --socket /run/user/1000/heddle/vm3.sock',
+    'heddle vf add vm5 --socket /tmp/vm5.sock --tx-share 1Gbit --tx-max 5Gbit --group gold',
     'heddle vf add vm4 --socket /tmp/vm4.sock --mode client --queue-pairs 2',
   ]);
   addVfOptions(command).action(async (name: string, options: VfOptions) => {
@@ -71,13 +74,15 @@ function addAdd(vf: Command): void {
 
 function addSet(vf: Command): void {
   const text =
-    'Change a VF. MAC, VLANs, link state, GRO and trust in memory change in place; the rest ' +
-    'reconnects, or waits until the VMM is restarted ("pending").';
+    'Change a VF. Its socket, mode, queue pairs, MTU and features reconnect, or wait until the ' +
+    'VMM is restarted ("pending"); everything else changes in place.';
   const command = addSubcommand(vf, 'set <name>', text, [
     'heddle vf set vm1 --mac 02:00:00:00:00:0a',
     'heddle vf set vm1 --queue-pairs 4',
     'heddle vf set vm1 --access 10 --priority 3',
     'heddle vf set vm1 --link-state auto',
+    'heddle vf set vm1 --tx-share 1Gbit --tx-max 5Gbit --tx-burst 2MB --rx-max 5Gbit',
+    'heddle vf set vm1 --tx-max none --group none',
   ]);
   addVfOptions(command)
     .option('--no-allow-unsealed-memory', 'refuse memory that its owner could truncate')
@@ -114,7 +119,9 @@ function addVfOptions(command: Command): Command {
     .addOption(linkState.choices(['auto', 'enable', 'disable']))
     .option('--allow-unsealed-memory', 'accept memory that its owner could truncate');
   addGroOptions(command);
-  return addVlanOptions(command);
+  addVlanOptions(command);
+  command.option('--group <name>', 'the group that it is in, or none');
+  return addReceivingOptions(addSendingOptions(command));
 }
 
 function printVf(vf: VfInfo, options: VfOptions): void {
@@ -123,7 +130,9 @@ function printVf(vf: VfInfo, options: VfOptions): void {
     return;
   }
   const { features, rings, lastFault, vlan, ...rest } = vf;
-  const entries = Object.entries(rest).map(([key, value]): [string, string] => [key, `${value}`]);
+  const entries = Object.entries(rest).map(([key, value]): [string, string] => {
+    return [key, valueText(key, value)];
+  });
   entries.push(['vlan', vlanText(vlan)]);
   entries.push(['features', features.join(' ') || 'none']);
   if (lastFault !== undefined) entries.push(['lastFault', lastFault]);
