@@ -54,7 +54,9 @@ export function ratesBetween(before: NicStats, now: NicStats, config: NicConfig)
     { name: now.name, kind: 'nic', txMax: config.capacity, ...rates(now.account, before.account) },
     ...nodes('groups', 'group', ({ name: _, ...words }) => words),
     ...nodes('vfs', 'vf', promisedTo),
-    ...nodes('uplinks', 'uplink', () => ({})),
+    ...nodes('uplinks', 'uplink', ({ capacity }) => {
+      return capacity === 'auto' ? {} : { rxMax: capacity };
+    }),
   ];
 }
 

@@ -7,8 +7,8 @@ import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import { exchange } from '../support/exchange.ts';
 import { TestNic } from '../support/test-nic.ts';
 
-// What a NIC is told to promise is at once where its processors read it. No guest notices, and it is
-// still there after whatever a NIC survives.
+// What a NIC is told to promise is at once where its processors read it. No guest notices, and it
+// is still there after whatever a NIC survives.
 
 let lab: TestNic;
 afterEach(() => lab.finish());
