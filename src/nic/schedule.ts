@@ -13,6 +13,12 @@ import {
 import { Groups } from './groups.ts';
 import type { Kinds } from './kinds.ts';
 
+interface Node {
+  promise: NodePromise;
+  /** Processors learn of a function with its rings, and read its record then. */
+  isKnown: boolean;
+}
+
 interface Parts {
   kinds(): Pick<Kinds, 'vfs' | 'uplinks'>;
   /** Of the NIC, in bit/s; 0: unlimited. */
@@ -46,16 +52,16 @@ export class Schedule {
   async write(): Promise<void> {
     if (this.#isClosed) return;
     const { view } = this.#fabric.shared;
-    const records = this.#records();
-    const gone = [...this.#written].filter((node) => !records.has(node));
-    this.#written = new Set(records.keys());
-    const changed = [
-      ...gone.filter((node) => writePromise(view, node, {})),
-      ...[...records].flatMap(([node, record]) => (writePromise(view, node, record) ? [node] : [])),
-    ];
-    const known = changed.filter((node) => this.#isKnown(node));
+    const nodes = this.#nodes();
+    const left = [...this.#written].filter((node) => !nodes.has(node));
+    this.#written = new Set(nodes.keys());
+    for (const node of left) nodes.set(node, gone(node));
+    const changed: number[] = [];
+    for (const [node, { promise, isKnown }] of nodes) {
+      if (writePromise(view, node, promise) && isKnown) changed.push(node);
+    }
     await Promise.all(
-      known.map((node) => this.#fabric.broadcast({ kind: 'promise-changed', node })),
+      changed.map((node) => this.#fabric.broadcast({ kind: 'promise-changed', node })),
     );
   }
 
@@ -64,34 +70,37 @@ export class Schedule {
     this.#isClosed = true;
   }
 
-  #records(): Map<number, Partial<NodePromise>> {
+  /** Groups before what is in them. */
+  #nodes(): Map<number, Node> {
     const { vfs, uplinks } = this.#parts.kinds();
-    const records = new Map<number, Partial<NodePromise>>();
-    records.set(NODE_ROOT, nicPromise(this.#parts.capacity()));
     const groups = this.groups.configs();
     const shares = groupShares({ vfs: vfs.configs(), groups });
     const totalShare = shares.get(NO_GROUP) ?? 0;
     const known = new Map(groups.map((group) => [group.name, group]));
+    const nodes = new Map<number, Node>();
+    nodes.set(NODE_ROOT, { promise: nicPromise(this.#parts.capacity()), isKnown: true });
     for (const { config, node } of this.groups.all()) {
       // While several groups move, one may be below itself for a moment.
       const parent = groupsAbove(config, known) === null ? 0 : this.groups.nodeOf(config.parent);
       const share = shares.get(config.name) ?? 0;
-      records.set(node, sendingPromise(config, { parent, share, totalShare }));
+      const promise = sendingPromise(config, { parent, share, totalShare });
+      nodes.set(node, { promise, isKnown: true });
     }
-    for (const { config, number } of vfs.all()) {
-      const place = { parent: this.groups.nodeOf(config.group), share: config.txShare, totalShare };
-      records.set(number, { ...sendingPromise(config, place), ...receivingPromise(config) });
+    for (const { config, number, rings } of vfs.all()) {
+      const parent = this.groups.nodeOf(config.group);
+      const sending = sendingPromise(config, { parent, share: config.txShare, totalShare });
+      const promise = { ...sending, ...receivingPromise(config) };
+      nodes.set(number, { promise, isKnown: rings.queues().length > 0 });
     }
-    for (const { config, number, capacity } of uplinks.all()) {
-      records.set(number, uplinkPromise(capacity, config.overhead));
+    for (const { config, number, capacity, rings } of uplinks.all()) {
+      const promise = uplinkPromise(capacity, config.overhead);
+      nodes.set(number, { promise, isKnown: rings.queues().length > 0 });
     }
-    return records;
+    return nodes;
   }
+}
 
-  /** Processors learn of a function with its rings, and read its record then. */
-  #isKnown(node: number): boolean {
-    const { vfs, uplinks } = this.#parts.kinds();
-    const owner = [...vfs.all(), ...uplinks.all()].find(({ number }) => number === node);
-    return owner === undefined ? node >= NODE_FIRST_GROUP : owner.rings.queues().length > 0;
-  }
+/** A node that promises nothing any more. Of functions without rings, no processor knows. */
+function gone(node: number): Node {
+  return { promise: {}, isKnown: node >= NODE_FIRST_GROUP };
 }

@@ -40,8 +40,7 @@ export interface FunctionWords extends SendingWords {
   rxMaxPackets: number;
 }
 
-/** A promise record: the fields of layout/scheduler.ts. */
-export interface NodePromise {
+interface PromiseFields {
   maxByteNs: number;
   maxPacketNs: number;
   burstNs: number;
@@ -56,13 +55,11 @@ export interface NodePromise {
   rxOverhead: number;
 }
 
-const NOTHING: NodePromise = {
-  ...{ maxByteNs: 0, maxPacketNs: 0, burstNs: 0, shareByteNs: 0, shareTime: 0 },
-  ...{ weightInverse: 0, parent: 0, priority: 0 },
-  ...{ rxByteNs: 0, rxPacketNs: 0, rxBurstNs: 0, rxOverhead: 0 },
-};
+/** A promise record: the fields of layout/scheduler.ts. What is missing is 0. */
+export type NodePromise = Partial<PromiseFields>;
 
-const TIMES = {
+/** The f64 fields. */
+const TIMES = Object.entries({
   maxByteNs: PROMISE_MAX_BYTE_NS,
   maxPacketNs: PROMISE_MAX_PACKET_NS,
   burstNs: PROMISE_BURST_NS,
@@ -72,30 +69,30 @@ const TIMES = {
   rxByteNs: PROMISE_RX_BYTE_NS,
   rxPacketNs: PROMISE_RX_PACKET_NS,
   rxBurstNs: PROMISE_RX_BURST_NS,
-} as const;
+}) as [keyof PromiseFields, number][];
 
-const WORDS = {
+/** The u32 fields. */
+const WORDS = Object.entries({
   parent: PROMISE_PARENT,
   priority: PROMISE_PRIORITY,
   rxOverhead: PROMISE_RX_OVERHEAD,
-} as const;
+}) as [keyof PromiseFields, number][];
 
 /**
  * Writes the fields of a node's record that differ, each in one store. Returns whether any did.
  */
-export function writePromise(view: DataView, node: number, wanted: Partial<NodePromise>): boolean {
+export function writePromise(view: DataView, node: number, wanted: NodePromise): boolean {
   if (node >= NODE_COUNT) throw new Error(`assertion: node ${node} of the schedule`);
   const record = SHARED_PROMISES + node * PROMISE_SIZE;
-  const promise = { ...NOTHING, ...wanted };
   let hasChanged = false;
-  for (const [name, field] of Object.entries(TIMES)) {
-    const value = promise[name as keyof typeof TIMES];
+  for (const [name, field] of TIMES) {
+    const value = wanted[name] ?? 0;
     if (view.getFloat64(record + field, true) === value) continue;
     view.setFloat64(record + field, value, true);
     hasChanged = true;
   }
-  for (const [name, field] of Object.entries(WORDS)) {
-    const value = promise[name as keyof typeof WORDS];
+  for (const [name, field] of WORDS) {
+    const value = wanted[name] ?? 0;
     if (view.getUint32(record + field, true) === value) continue;
     view.setUint32(record + field, value, true);
     hasChanged = true;
@@ -127,7 +124,7 @@ function burstTime(byteNs: number, packetNs: number, burstBytes = 0): number {
 export function sendingPromise(
   words: SendingWords & { txMaxPackets?: number },
   { parent, share, totalShare }: { parent: number; share: number; totalShare: number },
-): Partial<NodePromise> {
+): NodePromise {
   const maxByteNs = byteTime(words.txMax);
   const maxPacketNs = packetTime(words.txMaxPackets ?? 0);
   return {
@@ -145,14 +142,14 @@ export function sendingPromise(
 /** The part of a function's record that says what it may receive. */
 export function receivingPromise(
   words: Pick<FunctionWords, 'rxMax' | 'rxMaxPackets'>,
-): Partial<NodePromise> {
+): NodePromise {
   const rxByteNs = byteTime(words.rxMax);
   const rxPacketNs = packetTime(words.rxMaxPackets);
   return { rxByteNs, rxPacketNs, rxBurstNs: burstTime(rxByteNs, rxPacketNs) };
 }
 
 /** The virtual wire of a NIC: the record of the root. */
-export function nicPromise(capacity: number): Partial<NodePromise> {
+export function nicPromise(capacity: number): NodePromise {
   const maxByteNs = byteTime(capacity);
   return { maxByteNs, burstNs: burstTime(maxByteNs, 0) };
 }
@@ -161,7 +158,7 @@ export function nicPromise(capacity: number): Partial<NodePromise> {
 const UPLINK_BURST_NS = 500_000;
 
 /** What an uplink may be sent, so that frames wait in the guests and not in the kernel. */
-export function uplinkPromise(capacity: number, overhead: number): Partial<NodePromise> {
+export function uplinkPromise(capacity: number, overhead: number): NodePromise {
   if (capacity === 0) return {};
   return {
     rxByteNs: byteTime(capacity),
