@@ -6,6 +6,7 @@ import { SharedState } from '../../src/state/shared-state.ts';
 import type { MockGuest } from '../../src/testing/mock-guest.ts';
 import { exchange } from '../support/exchange.ts';
 import { TestNic } from '../support/test-nic.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 // What a NIC is told to promise is at once where its processors read it. No guest notices, and it
 // is still there after whatever a NIC survives.
@@ -107,6 +108,25 @@ it('a restored NIC promises the same, whatever its predecessor has left', async 
   expect(promised(nodeOf(0))).toEqual([1, NODE_FIRST_GROUP + 1]);
   expect(promised(NODE_FIRST_GROUP + 1)).toEqual([2, 0]);
   await passes(guests, 1);
+});
+
+it('an account has what its VF has sent, and a group has what those in it have', async () => {
+  lab = await TestNic.start({ vfs: 2 });
+  await lab.nic.addGroup({ name: 'gold' });
+  await lab.nic.setVf('vf0', { group: 'gold' });
+  const guests = [await lab.connect(0), await lab.connect(1)] as const;
+  await passes([...guests], 1);
+  const accounts = () => {
+    const { groups, vfs } = lab.nic.stats();
+    return [vfs[0]!.account, groups[0]!.account];
+  };
+  // A batch is charged after it is done.
+  await waitUntil(() => accounts().every(({ packets }) => packets === 100), accounts);
+  for (const { bytes, workNanoseconds, heldNanoseconds, guaranteedBytes } of accounts()) {
+    expect(bytes).toBe(lab.counter(0, 'tx.bytes'));
+    expect(workNanoseconds).toBeGreaterThan(0);
+    expect([heldNanoseconds, guaranteedBytes]).toEqual([0, 0]);
+  }
 });
 
 it('a VF that takes the number of another one is promised nothing, and has had nothing', async () => {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { CONTROL_QUEUE, NODE_ROOT } from '../../layout/limits.ts';
+import { CONTROL_QUEUE } from '../../layout/limits.ts';
 import * as memory from '../../layout/memory.ts';
 import * as ports from '../../layout/port.ts';
 import * as processor from '../../layout/processor.ts';
@@ -8,7 +8,6 @@ import { VIRTIO_NET_F_MTU } from '../../layout/virtio.ts';
 import * as virtqueue from '../../layout/virtqueue.ts';
 import { ControlSettings } from '../../src/functions/net/control-settings.ts';
 import { writeNetRing } from '../../src/functions/net/ring-features.ts';
-import type { VfStats } from '../../src/functions/net/types.ts';
 import type { MemoryRegion } from '../../src/memory/guest-memory.ts';
 import {
   distinctPins,
@@ -25,8 +24,6 @@ import { createMemoryFile } from '../../src/os/memory-file.ts';
 import { AddressSpace } from '../../src/processor/address-space.ts';
 import type { Firmware as ProcessorFirmware } from '../../src/processor/firmware.ts';
 import { Misses } from '../../src/processor/misses.ts';
-import { readAccount } from '../../src/state/accounts.ts';
-import { readAddresses, readQueues, sumRx, sumTx } from '../../src/state/counters.ts';
 import { addressNumber } from '../../src/state/mac-table.ts';
 import { SharedState } from '../../src/state/shared-state.ts';
 import {
@@ -42,6 +39,7 @@ import type { GuestQueues } from '../../src/testing/guest-queues.ts';
 import { createRing, type Ring } from '../../src/virtqueue/ring.ts';
 import { writeRingRecord } from '../../src/virtqueue/ring-record.ts';
 import { createRingSetup } from '../../src/virtqueue/ring-setup.ts';
+import { firmwareStats } from './firmware-stats.ts';
 
 const FIRMWARE = new URL('../../dist/firmware/heddle.wasm', import.meta.url);
 const PAGE_SIZE = 4096;
@@ -320,18 +318,11 @@ export class FirmwareHost {
 
   /** The counters in the form of a NIC's, so that the same assertions work for both. */
   stats(): NicStats {
-    const vfs = [...this.guests].map(([number, guest]) => this.#vfStats(number, guest));
-    const account = readAccount(this.shared.view, NODE_ROOT);
-    const others = { account, groups: [], uplinks: [], processors: [] };
-    return { name: 'firmware', uptimeSeconds: 0, vfs, ...others };
-  }
-
-  #vfStats(number: number, { queues, mac }: HostedGuest): VfStats {
-    const counted = readQueues(this.shared, this.ringNumber(number, 0), queues.pairs.length);
-    const sums = { tx: sumTx(counted), rx: sumRx(counted), queues: [] };
-    const addresses = readAddresses(this.shared, number);
-    const account = readAccount(this.shared.view, number);
-    return { name: `vf${number}`, mac, state: 'ready', link: 'up', addresses, account, ...sums };
+    const vfs = [...this.guests].map(([number, { queues, mac }]) => {
+      const firstRing = this.ringNumber(number, 0);
+      return { number, mac, firstRing, queuePairs: queues.pairs.length };
+    });
+    return firmwareStats(this.shared, vfs);
   }
 
   #guest(number: number): HostedGuest {
