@@ -28,6 +28,8 @@ import { serveRequests } from './request/request';
 import { listRing, parkRing, ringOf, unlistRing } from './scheduler/rings';
 import { SERVED_MISSED, SERVED_PARKS, SERVED_WAITS, SERVED_WORK } from './scheduler/served';
 import {
+  closeWork,
+  forgetMiss,
   hasWorkBeside,
   isHeld,
   isUnfinished,
@@ -35,6 +37,7 @@ import {
   nextRing,
   openTurn,
 } from './scheduler/turns';
+import { endWait } from './scheduler/waits';
 import { configureAgeing } from './switch/fdb-set';
 import { configureLocks } from './virtqueue/lock';
 import { armKicks, suppressKicks } from './virtqueue/notification';
@@ -50,7 +53,7 @@ export { flowHash } from './offload/flow-hash';
 export { finishRequest, takeRequest } from './request/request';
 export { setClock } from './scheduler/clock';
 export { changeNode } from './scheduler/tree';
-export { wakeMicroseconds } from './scheduler/turns';
+export { heldMicroseconds, wakeMicroseconds } from './scheduler/turns';
 export { forgetPort, learn, lookup, setStatic } from './switch/fdb';
 export { configureAgeing } from './switch/fdb-set';
 export { setPort } from './switch/ports';
@@ -86,6 +89,7 @@ export function attachRing(
   // `interruptDue` stays: its list may still hold this ring from before it was detached.
   view.missStreak = 0;
   view.parked = 0;
+  endWait(ringNumber);
   suppressKicks(view, ringAt(ringNumber));
   if (kind != RING_KIND_RECEIVE) listRing(ringNumber);
 }
@@ -130,7 +134,10 @@ export function turn(whom: u32): u32 {
   let flags: u32 = TURN_IDLE;
   for (let ring = nextRing(); ring != NO_RING; ring = nextRing()) {
     const served = serve(ring);
-    if (served & SERVED_WAITS) return TURN_WORKED | now.waitsFor;
+    if (served & SERVED_WAITS) {
+      forgetMiss();
+      return TURN_WORKED | now.waitsFor;
+    }
     if (served & SERVED_WORK) flags = TURN_WORKED;
     if (served & SERVED_PARKS) {
       parkRing(ring);
@@ -182,6 +189,7 @@ export function othersWait(receiver: u32): bool {
 /** Called before sleeping: asks all drivers for kicks. True if there is work already. */
 export function arm(): bool {
   const words = registers();
+  closeWork();
   let isBusy = false;
   for (let i: u32 = 0; i < words.workCount; i++) {
     const ring = ringOf(i);

@@ -93,3 +93,5 @@ export const DROP_LINK_DOWN: u32 = 22;
 export const DROP_LINK_LOCAL: u32 = 23;
 /** Receive: a packet longer than the MTU that the guest negotiated (virtio 1.2, 5.1.4.1). */
 export const DROP_MTU: u32 = 24;
+/** Receive: beyond what the function may receive, and the frame could not wait. */
+export const DROP_RECEIVE_RATE: u32 = 25;

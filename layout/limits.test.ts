@@ -63,6 +63,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['schedule', memory.SCHEDULE_BASE, memory.SCHEDULE_SIZE],
   ['nodes', memory.NODES_BASE, limits.NODE_COUNT * memory.NODE_SIZE],
   ['links of rings', memory.RING_LINKS_BASE, RING_COUNT_MAX * 4],
+  ['waits of rings', memory.RING_WAITS_BASE, RING_COUNT_MAX * memory.RING_WAIT_SIZE],
   ['idle list', memory.IDLE_LIST_BASE, FUNCTION_COUNT_MAX * 4],
 ];
 

@@ -95,6 +95,8 @@ export const FLOOD_COST_MAX: u32 = 250_000;
 
 /** The approximate cost of a window that the host has to map: as much as a whole turn. */
 export const MISS_COST: u32 = 14_000;
+/** … and the most: the window that it replaces was full of pages. */
+export const MISS_COST_MAX: u32 = 350_000;
 
 /** The approximate cost of a batch beside that of its frames, in ns. */
 export const BATCH_COST: u32 = 300;
@@ -122,6 +124,13 @@ export const KEPT_NS: u32 = 100_000;
 
 /** Of what higher priorities take, the lower ones get one part in so many. */
 export const PRIORITY_FLOOR: u32 = 100;
+
+/** How long a frame may wait in its ring for its receiver, in ns, … */
+export const PATIENCE_NS: u32 = 1_000_000;
+/** … of which a function has one part in so many of all time, as receiver and as sender, … */
+export const PATIENCE_PART: u32 = 100;
+/** … kept for so long, in ns: the part of it is one such wait. */
+export const PATIENCE_KEPT_NS: u32 = 100_000_000;
 
 /** A single charge is at most so many times the cost by count: a preemption is nobody's fault. */
 export const CHARGE_FACTOR_MAX: u32 = 4;

@@ -169,14 +169,17 @@ export const LOOK_PLACES_BASE: u32 = RECOUNT_BASE + PORT_COUNT_MAX * RECOUNT_ENT
 
 // The schedule of this processor: firmware/scheduler.
 export const SCHEDULE_BASE: u32 = LOOK_PLACES_BASE + RING_COUNT_MAX * 4;
-export const SCHEDULE_SIZE: u32 = 192;
+export const SCHEDULE_SIZE: u32 = 256;
 /** Its view of each node. */
 export const NODES_BASE: u32 = SCHEDULE_BASE + SCHEDULE_SIZE;
 export const NODE_SIZE: u32 = 256;
 /** For each ring of the work list: the next one of its function, in a circle (u32). */
 export const RING_LINKS_BASE: u32 = NODES_BASE + NODE_COUNT * NODE_SIZE;
+/** For each ring: whether its next frame waits for its receiver. */
+export const RING_WAITS_BASE: u32 = RING_LINKS_BASE + RING_COUNT_MAX * 4;
+export const RING_WAIT_SIZE: u32 = 32;
 /** Functions that had nothing to send when they were looked at last (u32 each). */
-export const IDLE_LIST_BASE: u32 = RING_LINKS_BASE + RING_COUNT_MAX * 4;
+export const IDLE_LIST_BASE: u32 = RING_WAITS_BASE + RING_COUNT_MAX * RING_WAIT_SIZE;
 export const PRIVATE_END: u32 =
   (IDLE_LIST_BASE + FUNCTION_COUNT_MAX * 4 + PAGE_SIZE_MAX - 1) & ~(PAGE_SIZE_MAX - 1);
 

@@ -116,6 +116,8 @@ export class Batch {
   missRing: u32;
   missStreak: u32;
   missTotal: u32;
+  /** Of all receive rings. */
+  misses: u32;
   /** The stamp of the windows that its frames are in: see memory/windows. */
   sourceStamp: u32;
 }

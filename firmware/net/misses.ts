@@ -21,5 +21,6 @@ export function mayMiss(ringNumber: u32): bool {
   }
   now.missStreak += 1;
   now.missTotal += 1;
+  now.misses += 1;
   return now.missStreak <= DELIVERY_MISS_STREAK_MAX && now.missTotal <= DELIVERY_MISSES_MAX;
 }

@@ -3,7 +3,12 @@
 // Split like inhale: first all descriptors (posted-split, posted-packed), then the copies; then one
 // used-index store and one interrupt decision for all. A frame that needs a window stops the list:
 // what was delivered is published, the host maps the window, and delivery resumes with that frame.
-import { COUNTER_DROPS, COUNTER_OFFERED, DROP_RING_STOPPED } from '../../layout/counters';
+import {
+  COUNTER_DROPS,
+  COUNTER_OFFERED,
+  DROP_RECEIVE_RATE,
+  DROP_RING_STOPPED,
+} from '../../layout/counters';
 import { NET_HEADER_SIZE_HASH } from '../../layout/virtio';
 import { RING_ENABLED, RING_FAULT_AVAIL_INDEX } from '../../layout/virtqueue';
 import { count } from '../counters/counters';
@@ -11,6 +16,8 @@ import { batch } from '../headers/batch';
 import { frameAt, OFFLOAD_JOINED } from '../headers/frame';
 import { registers } from '../memory/registers';
 import { beginDelivery } from '../memory/windows';
+import { promiseOf } from '../scheduler/node';
+import { isLimited } from '../scheduler/reception';
 import { faultRing } from '../virtqueue/fault';
 import { isStopped, lock, unlock } from '../virtqueue/lock';
 import { isPacked } from '../virtqueue/queue';
@@ -24,13 +31,14 @@ import {
   EMITTED,
   openDelivery,
 } from './emit';
+import { payReceived, receivable } from './gate';
 import { abandonJoined, settleJoined } from './joined';
 import { look } from './look';
 import { markLong, mayBeLong } from './mtu';
 import { putPlainPacked } from './posted-packed';
 import { putPlainSplit } from './posted-split';
 import { markRetagged } from './retag';
-import { deliverTranslated, forgetResumed } from './translate';
+import { deliverTranslated, forgetResumed, isPartDone } from './translate';
 
 /**
  * Delivers the frames whose numbers are at `list` (u32 each), from `start` on. Returns how far it
@@ -48,7 +56,9 @@ export function deliver(ringNumber: u32, list: u32, start: u32, frames: u32): u3
   let done = start;
   const isEnabled = view.state == RING_ENABLED && !isStopped(ring);
   if (isEnabled && prepare(ringNumber, view, ring, frames - start)) {
-    done = deliverEach(ringNumber, view, ring, list, start, frames);
+    done = isLimited(promiseOf(functionOf(ringNumber)))
+      ? deliverSome(ringNumber, view, ring, list, start, frames)
+      : deliverEach(ringNumber, view, ring, list, start, frames);
     closeDelivery(ringNumber, view, ring);
     count(ringNumber, COUNTER_OFFERED, done - start);
   } else {
@@ -72,6 +82,29 @@ function prepare(ringNumber: u32, view: RingView, ring: Ring, wanted: u32): bool
   }
   look(functionOf(ringNumber), view, ring, available, wanted);
   return true;
+}
+
+/** Delivers what the receiver may have now, and drops the rest by name. */
+function deliverSome(
+  ringNumber: u32,
+  view: RingView,
+  ring: Ring,
+  list: u32,
+  start: u32,
+  frames: u32,
+): u32 {
+  // A super-frame that is half delivered goes on.
+  const end = max(receivable(ringNumber, list, start, frames), start + (isPartDone() ? 1 : 0));
+  const done = deliverEach(ringNumber, view, ring, list, start, end);
+  payReceived(ringNumber, list, start, done);
+  if (done < end) return done;
+  for (let i = end; i < frames; i++) {
+    const frame = frameAt(load<u32>(list + (i << 2)));
+    dropHere(ringNumber, DROP_RECEIVE_RATE, 1);
+    const result = EMIT_DROPPED - i32(DROP_RECEIVE_RATE);
+    if (frame.offload & OFFLOAD_JOINED) settleJoined(ringNumber, frame, result);
+  }
+  return frames;
 }
 
 function deliverEach(

@@ -3,6 +3,7 @@
 //   inhale ─► classify ─► join, deliver: target by target ─► flood ─► complete
 //
 // If the batch has to wait, its record says where to resume (headers/batch.ts).
+import { FRAME_COST } from '../../layout/limits';
 import { TARGET_LIST_BASE, WHOLE_LIST_BASE } from '../../layout/memory';
 import { PORT_F_VLAN } from '../../layout/port';
 import { TURN_LENT, TURN_LOCKED, TURN_MISSED } from '../../layout/processor';
@@ -18,10 +19,9 @@ import {
 import { frameAt, TARGET_DROP, TARGET_FLOOD } from '../headers/frame';
 import { portRecordAt } from '../memory/port-record';
 import { joinFrames } from '../offload/gro';
-import { repeatedBytes, segmentCount } from '../offload/metadata';
-import { isSuperFrame } from '../offload/segment';
 import {
   SERVED_EMPTIED,
+  SERVED_HELD,
   SERVED_MISSED,
   SERVED_NOTHING,
   SERVED_PARKS,
@@ -36,6 +36,7 @@ import { classifyFlagged } from '../switch/vlan';
 import { portOf, Ring, ringAt, viewAt } from '../virtqueue/ring';
 import { complete } from './complete';
 import { addFlooded, deliverFlood, limitFlood, resumeFlood } from './flood';
+import { admit, wireBytes, wirePackets } from './gate';
 import { takeLent } from './lend';
 import { deliver } from './receive';
 import { inhale } from './transmit';
@@ -53,7 +54,11 @@ export function serveFrames(ring: u32): u32 {
     served = SERVED_MISSED;
   }
   if (frames == 0) return now.isUntranslated ? SERVED_PARKS : served;
-  decide(now);
+  if (!decide(now)) {
+    // Its receiver may not have more yet. What it took to find that out is its sender's.
+    spend(frames * FRAME_COST, 0, false, 0, 0);
+    return served | SERVED_HELD;
+  }
   return served | deliverOn(now);
 }
 
@@ -67,8 +72,8 @@ function deliverOn(now: Batch): u32 {
   return now.hasBacklog || now.isFloodCut ? SERVED_WORK : SERVED_WORK | SERVED_EMPTIED;
 }
 
-/** Decides where the frames go. */
-function decide(now: Batch): void {
+/** Decides where the frames go. False if the first of them has to wait for its receiver. */
+function decide(now: Batch): bool {
   const port = portOf(now.ring);
   const ring = ringAt(now.ring);
   const isDraining = viewAt(now.ring).state == RING_DISABLED;
@@ -78,18 +83,24 @@ function decide(now: Batch): void {
     flags != 0
       ? classifyFlagged(port, now.frames, isDraining)
       : classify(port, now.frames, isDraining);
+  if (ring.floodNext == 0) {
+    const admitted = admit(now, common, common != TARGETS_DIFFER);
+    if (admitted == 0) return false;
+    if (admitted < now.frames) keepFrames(now, admitted);
+  }
   now.state = BATCH_TARGETS;
   now.isAlone = now.frames == 1;
   now.isUniform = common != TARGETS_DIFFER && ring.floodNext == 0;
   if (!now.isUniform) openMixedBatch(now, ring);
   now.stepFrames = stepOf(now.frames, now.bytes);
-  if (!now.isUniform) return;
+  if (!now.isUniform) return true;
   // The common case: one list of all frames, and no other target to look for.
   now.targetRing = common;
   now.targetList = WHOLE_LIST_BASE;
   now.targetCount = now.frames;
   now.nextFrame = now.frames;
   joinTarget(now);
+  return true;
 }
 
 /** Several targets, or a flood, which may keep only some of the frames in the batch. */
@@ -98,20 +109,24 @@ function openMixedBatch(now: Batch, ring: Ring): void {
   const floodNext = ring.floodNext;
   const left = limitFlood(floodNext != 0 ? 1 : now.frames);
   if (floodNext == 0 && left == now.frames) return;
-  now.hasBacklog = true;
-  now.isAlone = left == 1;
   if (floodNext != 0) resumeFlood(floodNext);
   ring.floodNext = 0;
+  keepFrames(now, left);
+}
+
+/** The batch keeps its first `left` frames; the others stay in their ring. */
+function keepFrames(now: Batch, left: u32): void {
+  now.hasBacklog = true;
+  now.isAlone = left == 1;
   now.frames = left;
   now.bytes = 0;
   now.wireBytes = 0;
   now.wirePackets = 0;
   for (let i: u32 = 0; i < left; i++) {
     const frame = frameAt(i);
-    const segments = isSuperFrame(frame) ? segmentCount(frame) : 1;
     now.bytes += frame.length;
-    now.wireBytes += frame.length + repeatedBytes(frame, segments);
-    now.wirePackets += segments;
+    now.wireBytes += wireBytes(frame);
+    now.wirePackets += wirePackets(frame);
   }
 }
 
@@ -129,8 +144,11 @@ function deliverBatch(now: Batch): bool {
     now.state = BATCH_DELIVERED;
     if (takeLent()) return pause(now, true);
   }
-  const isPlain = now.isUniform && now.copies <= now.frames && now.walkedSteps == 0;
-  spend(batchCost(now.frames, now.bytes), isPlain, now.wireBytes, now.wirePackets);
+  const isPlain = now.isUniform && now.copies <= now.frames && now.walkedSteps + now.misses == 0;
+  const cost = batchCost(now.frames, now.bytes);
+  // A flood that goes on later is paid for as a frame with its last part.
+  const isWhole = !now.isFloodCut;
+  spend(cost, now.misses, isPlain, isWhole ? now.wireBytes : 0, isWhole ? now.wirePackets : 0);
   if (!now.isFloodCut) {
     complete(now.ring, now.frames, now.bytes, now.floodReplicas, now.isUniform);
   }

@@ -68,6 +68,11 @@ function deliverOne(ringNumber: u32, view: RingView, ring: Ring, frame: Frame): 
   return deliverSegments(ringNumber, view, ring, frame);
 }
 
+/** Whether a super-frame was delivered to this ring in part. */
+export function isPartDone(): bool {
+  return batch().partSegment != 0;
+}
+
 function isResumed(ringNumber: u32, frame: Frame): bool {
   return batch().partRing == ringNumber && batch().partFrame == changetype<u32>(frame);
 }

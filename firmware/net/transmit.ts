@@ -4,13 +4,13 @@
 // take-packed), then the headers of the frames. A frame that needs a window ends the batch before
 // it, and stays in the guest.
 import { COUNTER_WINDOW_MISSES } from '../../layout/counters';
-import { SEGMENTS_PER_FRAME_MAX } from '../../layout/limits';
 import { count } from '../counters/counters';
 import { noteAddresses } from '../headers/addresses';
 import { batch, openBatch } from '../headers/batch';
 import { frameAt } from '../headers/frame';
 import { registers } from '../memory/registers';
 import { readMetadata, repeatedBytes } from '../offload/metadata';
+import { schedule } from '../scheduler/schedule';
 import { isPacked } from '../virtqueue/queue';
 import { RingView, ringAt, viewAt } from '../virtqueue/ring';
 import { takePacked } from './take-packed';
@@ -33,8 +33,12 @@ export function inhale(ringNumber: u32): u32 {
   let wireBytes: u32 = 0;
   let wirePackets: u32 = 0;
   let taken: u32 = 0;
-  // Tens of thousands of tiny segments would delay all other rings: the rest stays in the guest.
-  while (taken < reached && segments < SEGMENTS_PER_FRAME_MAX) {
+  // Tens of thousands of tiny segments would delay all other rings, and a maximum may be used up:
+  // the rest stays in the guest.
+  const budget = schedule();
+  const bytesMax = budget.batchBytes;
+  const segmentsMax = budget.batchSegments;
+  while (taken < reached && segments < segmentsMax && bytes + wireBytes < bytesMax) {
     const frame = frameAt(taken);
     if (frame.target == 0) {
       const parts = readMetadata(frame, headerSize, offloads);

@@ -28,6 +28,10 @@ export function charge(work: f64, bytes: u32, packets: u32): void {
   state.turnWork += work;
   state.unswept += work;
   nodeAt(state.leaf).work += work;
+  const nic = promiseOf(NODE_ROOT);
+  countWork(NODE_ROOT, work, bytes, packets);
+  if (hasMaximum(nic)) payMaximum(state, NODE_ROOT, nic, bytes, packets);
+  let isFree = !hasMaximum(nic);
   let above = NODE_ROOT;
   for (let depth: u32 = 0; depth < state.depth; depth++) {
     const number = pathAt(depth);
@@ -35,16 +39,20 @@ export function charge(work: f64, bytes: u32, packets: u32): void {
     countWork(number, work, bytes, packets);
     if ((state.owed >> depth) & 1) payGuarantee(state, number, promise, work, bytes);
     else takeTurn(state, depth, nodeAt(above), number, work * weightInverseOf(promise), work);
-    if (hasMaximum(promise)) payMaximum(state, number, promise, bytes, packets);
+    if (hasMaximum(promise)) {
+      payMaximum(state, number, promise, bytes, packets);
+      isFree = false;
+    }
     above = number;
   }
+  if (isFree) state.hasFreeWork = true;
 }
 
 function countWork(number: u32, work: f64, bytes: u32, packets: u32): void {
   const account = accountOf(number);
-  pay(number, account + ACCOUNT_WORK_NS, 0, work);
-  count(number, account + ACCOUNT_BYTES, bytes);
-  count(number, account + ACCOUNT_PACKETS, packets);
+  pay(account + ACCOUNT_WORK_NS, 0, work);
+  count(account + ACCOUNT_BYTES, bytes);
+  count(account + ACCOUNT_PACKETS, packets);
 }
 
 function payGuarantee(
@@ -56,9 +64,9 @@ function payGuarantee(
 ): void {
   const account = accountOf(number);
   const oldest = state.clock - f64(KEPT_NS);
-  pay(number, account + ACCOUNT_PAID, oldest, f64(bytes) * promise.shareByteNs);
-  pay(number, account + ACCOUNT_PAID_TIME, oldest, work * promise.shareTime);
-  count(number, account + ACCOUNT_SHARE_BYTES, bytes);
+  pay(account + ACCOUNT_PAID, oldest, f64(bytes) * promise.shareByteNs);
+  pay(account + ACCOUNT_PAID_TIME, oldest, work * promise.shareTime);
+  count(account + ACCOUNT_SHARE_BYTES, bytes);
 }
 
 /** `parent`: of the node, which has had `v` more by its weight. */
@@ -83,9 +91,9 @@ function payMaximum(
   const account = accountOf(number);
   const oldest = state.clock - promise.burstNs;
   if (promise.maxByteNs != 0) {
-    pay(number, account + ACCOUNT_FREE, oldest, f64(bytes) * promise.maxByteNs);
+    pay(account + ACCOUNT_FREE, oldest, f64(bytes) * promise.maxByteNs);
   }
   if (promise.maxPacketNs != 0) {
-    pay(number, account + ACCOUNT_FREE_PACKETS, oldest, f64(packets) * promise.maxPacketNs);
+    pay(account + ACCOUNT_FREE_PACKETS, oldest, f64(packets) * promise.maxPacketNs);
   }
 }

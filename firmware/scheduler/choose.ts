@@ -13,6 +13,8 @@ import {
   LENGTH_COST_SHIFT_SHORT,
   NODE_ROOT,
   PIECE_BUDGET,
+  SEGMENTS_PER_FRAME_MAX,
+  STOP_NS,
 } from '../../layout/limits';
 import { ACCOUNT_FREE, ACCOUNT_FREE_PACKETS } from '../../layout/scheduler';
 import { keyOf } from './heap';
@@ -46,6 +48,7 @@ export function choose(): u32 {
 function chooseOnce(state: Schedule): u32 {
   openPath(state);
   let number = NODE_ROOT;
+  if (isNicHeld(state)) return NOBODY;
   while (number >= FUNCTION_COUNT_MAX) {
     const node = nodeAt(number);
     if (!hasReady(node)) return NOBODY;
@@ -66,6 +69,21 @@ function chooseOnce(state: Schedule): u32 {
   return number;
 }
 
+/** Whether the capacity of the NIC is used up: then everybody waits. */
+function isNicHeld(state: Schedule): bool {
+  const promise = promiseOf(NODE_ROOT);
+  if (state.heldUntil > state.clock) return true;
+  state.heldUntil = 0;
+  if (!hasMaximum(promise) || !hasReady(nodeAt(NODE_ROOT))) return false;
+  const free = freeAt(accountOf(NODE_ROOT), promise);
+  if (free < state.clock) {
+    limitBatch(state, accountOf(NODE_ROOT), promise);
+    return false;
+  }
+  state.heldUntil = free + min(promise.burstNs, f64(STOP_NS));
+  return true;
+}
+
 function openPath(state: Schedule): void {
   const isShort = state.clock < state.shortUntil;
   state.depth = 0;
@@ -73,20 +91,24 @@ function openPath(state: Schedule): void {
   state.spared = 0;
   state.batchFrames = isShort ? BATCH_SHORT : BATCH_MAX;
   state.batchPieces = PIECE_BUDGET;
+  state.batchBytes = u32.MAX_VALUE;
+  state.batchSegments = SEGMENTS_PER_FRAME_MAX;
   state.batchShift = isShort ? LENGTH_COST_SHIFT_SHORT : LENGTH_COST_SHIFT;
 }
 
-/** The batch ends when a maximum is used up; its last frame may go beyond. */
+/** The batch ends with the frame that uses up a maximum. */
 function limitBatch(state: Schedule, account: u32, promise: Promised): void {
   if (promise.maxByteNs != 0) {
     const balance = min(state.clock - load<f64>(account, ACCOUNT_FREE), promise.burstNs);
-    const bytes = min(balance / promise.maxByteNs, f64(PIECE_BUDGET << LENGTH_COST_SHIFT));
-    state.batchPieces = min(state.batchPieces, 1 + (u32(bytes) >> state.batchShift));
+    const bytes = u32(min(balance / promise.maxByteNs, f64(PIECE_BUDGET << LENGTH_COST_SHIFT)));
+    state.batchBytes = min(state.batchBytes, max(bytes, 1));
+    state.batchPieces = min(state.batchPieces, 1 + (bytes >> state.batchShift));
   }
   if (promise.maxPacketNs != 0) {
     const balance = min(state.clock - load<f64>(account, ACCOUNT_FREE_PACKETS), promise.burstNs);
     const packets = min(balance / promise.maxPacketNs, f64(BATCH_MAX));
     state.batchFrames = min(state.batchFrames, 1 + u32(packets));
+    state.batchSegments = min(state.batchSegments, 1 + u32(packets));
   }
 }
 

@@ -3,13 +3,12 @@
 import { schedule } from './schedule';
 
 /** Host: the lower 32 bits of the monotonic clock in ns. */
-@external('clock', 'now')
-declare function nowLow(): u32;
+declare function now(): u32;
 
 /** Looks at the clock. It must be looked at every 4 seconds, or it loses time until `setClock`. */
 export function tick(): f64 {
   const state = schedule();
-  const low = nowLow();
+  const low = now();
   state.clock += f64(low - state.clockLow);
   state.clockLow = low;
   return state.clock;
@@ -21,4 +20,8 @@ export function setClock(seconds: u32, nanoseconds: u32): void {
   const now: u64 = u64(seconds) * 1_000_000_000 + nanoseconds;
   state.clock = f64(now);
   state.clockLow = u32(now);
+  // What passed before is nobody's work.
+  state.stamp = state.clock;
+  state.charged = 0;
+  state.counted = 0;
 }

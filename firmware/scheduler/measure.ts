@@ -3,7 +3,7 @@
 //
 //   stamp ──── plain ──── plain ──── anything else ──── look
 //              └ by count ┘          └── the rest ──┘
-import { CHARGE_FACTOR_MAX, SHARED_LOOK_NS } from '../../layout/limits';
+import { CHARGE_FACTOR_MAX, MISS_COST, MISS_COST_MAX, SHARED_LOOK_NS } from '../../layout/limits';
 import { tick } from './clock';
 import { schedule } from './schedule';
 
@@ -26,13 +26,14 @@ function openLook(): void {
 }
 
 /**
- * The cost of the work just done, in ns. `model`: what it should cost. A single charge is at most
- * CHARGE_FACTOR_MAX times that: a preemption is nobody's fault. And it is not much less, so that no
- * work is free if the clock is coarse.
+ * The cost of the work just done, in ns. `model`: what it should cost beside the windows that were
+ * mapped for it. A single charge is at most CHARGE_FACTOR_MAX times that: a preemption is nobody's
+ * fault. And it is not much less, so that no work is free if the clock is coarse.
  */
-export function measure(model: u32, isPlain: bool): f64 {
+export function measure(model: u32, misses: u32, isPlain: bool): f64 {
   const state = schedule();
-  const expected = f64(model);
+  const expected = f64(model + misses * MISS_COST);
+  const most = f64(model) * CHARGE_FACTOR_MAX + f64(misses) * f64(MISS_COST_MAX);
   if (isPlain && state.counted + expected < f64(SHARED_LOOK_NS)) {
     const cost = expected * state.rate;
     state.counted += expected;
@@ -43,7 +44,7 @@ export function measure(model: u32, isPlain: bool): f64 {
   if (isPlain) learnRate(elapsed / (state.counted + expected));
   const cost = elapsed - state.charged;
   openLook();
-  return min(max(cost, expected / CHARGE_FACTOR_MAX), expected * CHARGE_FACTOR_MAX);
+  return min(max(cost, expected / CHARGE_FACTOR_MAX), most);
 }
 
 function learnRate(rate: f64): void {

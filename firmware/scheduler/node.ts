@@ -14,6 +14,10 @@ import {
   PROMISE_MAX_PACKET_NS,
   PROMISE_PARENT,
   PROMISE_PRIORITY,
+  PROMISE_RX_BURST_NS,
+  PROMISE_RX_BYTE_NS,
+  PROMISE_RX_OVERHEAD,
+  PROMISE_RX_PACKET_NS,
   PROMISE_SHARE_BYTE_NS,
   PROMISE_SHARE_TIME,
   PROMISE_SIZE,
@@ -71,6 +75,11 @@ export class Node {
   idlePlace: u32;
   /** Work since it became ready, in ns. */
   work: f64;
+  /** Until when others waited for it, or it for others, as long as they may. */
+  patience: f64;
+  /** What it receives of the batch being decided, in ns of its maximum, and which batch that is. */
+  admittedNs: f64;
+  admission: u32;
 }
 
 export const READY_LINKS: u32 = u32(offsetof<Node>('readyKey'));
@@ -115,6 +124,10 @@ export class Promised {
   weightInverse: f64;
   parent: u32;
   priority: u32;
+  rxByteNs: f64;
+  rxPacketNs: f64;
+  rxBurstNs: f64;
+  rxOverhead: u32;
 }
 
 if (offsetof<Promised>('maxByteNs') != PROMISE_MAX_BYTE_NS) ERROR('Promised.maxByteNs drifted');
@@ -127,6 +140,11 @@ if (offsetof<Promised>('shareTime') != PROMISE_SHARE_TIME) ERROR('Promised.share
 if (offsetof<Promised>('weightInverse') != PROMISE_WEIGHT_INVERSE) ERROR('Promised.weightInverse');
 if (offsetof<Promised>('parent') != PROMISE_PARENT) ERROR('Promised.parent drifted');
 if (offsetof<Promised>('priority') != PROMISE_PRIORITY) ERROR('Promised.priority drifted');
+
+if (offsetof<Promised>('rxByteNs') != PROMISE_RX_BYTE_NS) ERROR('Promised.rxByteNs drifted');
+if (offsetof<Promised>('rxPacketNs') != PROMISE_RX_PACKET_NS) ERROR('Promised.rxPacketNs drifted');
+if (offsetof<Promised>('rxBurstNs') != PROMISE_RX_BURST_NS) ERROR('Promised.rxBurstNs drifted');
+if (offsetof<Promised>('rxOverhead') != PROMISE_RX_OVERHEAD) ERROR('Promised.rxOverhead drifted');
 
 export function promiseOf(node: u32): Promised {
   return changetype<Promised>(SHARED_BASE + SHARED_PROMISES + node * PROMISE_SIZE);

@@ -1,14 +1,10 @@
-// Writes accounts. That of a function belongs to one processor; a group, and the NIC, have children
-// on several, which then add to its account in turns (compare and swap).
-import { FUNCTION_COUNT_MAX } from '../../layout/limits';
-
-export function isShared(node: u32): bool {
-  return node >= FUNCTION_COUNT_MAX;
-}
+// Writes accounts. Several processors may write to the same one (of a group, of the NIC, of an
+// uplink, or what a VF receives), and take turns then: compare and swap.
+import { isOneOfSeveral } from '../virtqueue/lock';
 
 /** Moves a time or a sum to `amount` after what it is, or after `oldest` if that is later. */
-export function pay(node: u32, at: usize, oldest: f64, amount: f64): void {
-  if (!isShared(node)) {
+export function pay(at: usize, oldest: f64, amount: f64): void {
+  if (!isOneOfSeveral()) {
     store<f64>(at, max(load<f64>(at), oldest) + amount);
     return;
   }
@@ -21,7 +17,7 @@ export function pay(node: u32, at: usize, oldest: f64, amount: f64): void {
   }
 }
 
-export function count(node: u32, at: usize, amount: u64): void {
-  if (isShared(node)) atomic.add<u64>(at, amount);
+export function count(at: usize, amount: u64): void {
+  if (isOneOfSeveral()) atomic.add<u64>(at, amount);
   else store<u64>(at, load<u64>(at) + amount);
 }

@@ -4,8 +4,8 @@ import { WORK_LIST_BASE } from '../../layout/memory';
 import { registers } from '../memory/registers';
 import { functionOf, viewAt } from '../virtqueue/ring';
 import { addIdle, nextInCircle, removeIdle, setNextInCircle } from './lists';
-import { NODE_IDLE, NODE_READY, nodeAt } from './node';
-import { leave } from './tree';
+import { NODE_IDLE, NODE_READY, NODE_STOPPED, nodeAt } from './node';
+import { goOn, leave } from './tree';
 
 /** The ring at a place of the work list, which has `workCount` entries. */
 export function ringOf(place: u32): u32 {
@@ -22,6 +22,8 @@ export function listRing(ring: u32): void {
   if (node.rings == 0) {
     node.ring = ring;
     setNextInCircle(ring, ring);
+    // Whether it is still stopped is for its account to say: it may be another function by now.
+    if (node.state == NODE_STOPPED) goOn(number);
     if (node.state == NODE_IDLE) addIdle(number);
   } else {
     setNextInCircle(ring, nextInCircle(node.ring));

@@ -19,6 +19,10 @@ export class Schedule {
   shortUntil: f64;
   /** Nanoseconds of work in this turn. */
   turnWork: f64;
+  /** When the first ring goes on that waits for a receiver; 0: none waits. */
+  nextWait: f64;
+  /** Until when the capacity of the NIC is used up. */
+  heldUntil: f64;
   clockLow: u32;
   /** The root of the heap of stopped nodes, by the time at which they go on. */
   timers: u32;
@@ -32,8 +36,17 @@ export class Schedule {
   batchFrames: u32;
   batchPieces: u32;
   batchShift: u32;
+  /** And bytes and segments on the wire; the last frame may go beyond. */
+  batchBytes: u32;
+  batchSegments: u32;
   /** The window that its function lacked is being mapped. */
   isMapping: bool;
+  /** Since the last sleep, somebody worked whom no maximum can stop. */
+  hasFreeWork: bool;
+  /** All idle functions were looked at in this turn: who has nothing to take is not asked again. */
+  hasSwept: bool;
+  /** Counts batches, for what each has for a receiver already. */
+  admission: u32;
   /** How many nodes are on the path from the NIC to the function, … */
   depth: u32;
   /** … which of them were chosen for a guarantee, or against priority: one bit each, … */

@@ -8,5 +8,7 @@ export const SERVED_MISSED: u32 = 2;
 export const SERVED_PARKS: u32 = 4;
 /** Its batch waits: the turn ends, and the next one resumes that batch. */
 export const SERVED_WAITS: u32 = 8;
+/** Its next frame waits for its receiver: nothing can be taken for a while. */
+export const SERVED_HELD: u32 = 32;
 /** With SERVED_WORK: the ring has nothing left. */
 export const SERVED_EMPTIED: u32 = 16;

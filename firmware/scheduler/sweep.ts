@@ -9,6 +9,7 @@ import { idleAt, nextInCircle } from './lists';
 import { Node, nodeAt } from './node';
 import { schedule } from './schedule';
 import { rouse } from './tree';
+import { isWaiting } from './waits';
 
 /** Looks at some idle functions, the longest not looked at first. */
 export function sweepSome(): void {
@@ -42,7 +43,7 @@ function hasWork(node: Node): bool {
   let ring = node.ring;
   for (let left = node.rings; left != 0; left--) {
     const view = viewAt(ring);
-    if (view.state != RING_STOPPED) {
+    if (view.state != RING_STOPPED && !isWaiting(ring)) {
       words.currentRing = ring; // before the first access that could trap
       // A queue of requests is parked by its visit, whether it has one or not.
       if (view.kind == RING_KIND_REQUEST || hasChains(view, ringAt(ring))) {

@@ -6,13 +6,21 @@
 //      ▲ ◄──────────────────────── │  ▲ ◄──────────────────────────────── │
 //      │      nothing left              its time has come                 │
 //      └──────────────── its time has come, nothing left ─────────────────┘
-import { BATCH_NS, NODE_ROOT, PRIORITY_COUNT, STOP_NS } from '../../layout/limits';
+import {
+  BATCH_NS,
+  FUNCTION_COUNT_MAX,
+  NODE_ROOT,
+  PRIORITY_COUNT,
+  STOP_NS,
+} from '../../layout/limits';
 import {
   ACCOUNT_FREE,
   ACCOUNT_FREE_PACKETS,
   ACCOUNT_HELD_NS,
   ACCOUNT_PAID,
   ACCOUNT_PAID_TIME,
+  ACCOUNT_RX_FREE,
+  ACCOUNT_RX_FREE_PACKETS,
 } from '../../layout/scheduler';
 import { insert, keyOf, remove } from './heap';
 import { addIdle, removeIdle } from './lists';
@@ -33,7 +41,7 @@ import {
   topOf,
   weightInverseOf,
 } from './node';
-import { isShared, pay } from './pay';
+import { pay } from './pay';
 import { pathAt, schedule } from './schedule';
 
 /** Whether an inner node has a child to choose. */
@@ -52,6 +60,8 @@ export function enter(number: u32): void {
   const parent = nodeAt(above);
   const priority = min(promise.priority, PRIORITY_COUNT - 1);
   const bonus = f64(BATCH_NS) * weightInverseOf(promise);
+  // Virtual time means something only among siblings of the same priority.
+  if (node.parent != above || node.priority != priority) node.v = 0;
   node.state = NODE_READY;
   node.parent = above;
   node.priority = priority;
@@ -162,9 +172,10 @@ export function goOn(number: u32): void {
   const node = nodeAt(number);
   state.timers = remove(READY_LINKS, state.timers, number + 1);
   const held = max(state.clock - node.stoppedSince, 0);
-  pay(number, accountOf(number) + ACCOUNT_HELD_NS, 0, held);
+  pay(accountOf(number) + ACCOUNT_HELD_NS, 0, held);
   node.state = NODE_IDLE;
-  if (isShared(number) ? hasReady(node) : node.rings != 0) enter(number);
+  const isGroup = number >= FUNCTION_COUNT_MAX;
+  if (isGroup ? hasReady(node) : node.rings != 0) enter(number);
 }
 
 /** When the first stopped node goes on; 0: there is none. */
@@ -176,8 +187,28 @@ export function nextWake(): f64 {
 /** Host: what this node is promised has changed, perhaps even its group. */
 export function changeNode(number: u32): void {
   const node = nodeAt(number);
+  forgiveDebts(number);
+  if (number == NODE_ROOT) schedule().heldUntil = 0;
   if (node.state == NODE_STOPPED) goOn(number); // the next choice stops it again
   if (node.state != NODE_READY) return;
   leave(number, NODE_IDLE);
   enter(number);
+}
+
+/** Debts are times, at the old rate: of what it had too much, a burst at the new rate remains. */
+function forgiveDebts(number: u32): void {
+  const promise = promiseOf(number);
+  const account = accountOf(number);
+  const clock = schedule().clock;
+  capDebt(account + ACCOUNT_FREE, clock + promise.burstNs);
+  capDebt(account + ACCOUNT_FREE_PACKETS, clock + promise.burstNs);
+  capDebt(account + ACCOUNT_PAID, clock);
+  capDebt(account + ACCOUNT_PAID_TIME, clock);
+  capDebt(account + ACCOUNT_RX_FREE, clock + promise.rxBurstNs);
+  capDebt(account + ACCOUNT_RX_FREE_PACKETS, clock + promise.rxBurstNs);
+}
+
+function capDebt(at: usize, latest: f64): void {
+  const debt = load<f64>(at) - latest;
+  if (debt > 0) pay(at, 0, -debt);
 }

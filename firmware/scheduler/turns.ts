@@ -3,7 +3,7 @@
 //   openTurn ─► nextRing ─► (a visit, by the ring's kind) ─► spend ─► leaveRing ─┐
 //                  ▲                                                            │
 //                  └────────────── until the turn has taken TURN_NS ◄───────────┘
-import { BATCH_COST, BATCH_NS, MISS_COST, NODE_ROOT, SHORT_NS, TURN_NS } from '../../layout/limits';
+import { BATCH_COST, BATCH_NS, NODE_ROOT, SHORT_NS, TURN_NS } from '../../layout/limits';
 import { RING_STOPPED } from '../../layout/virtqueue';
 import { NO_RING } from '../headers/batch';
 import { registers } from '../memory/registers';
@@ -13,25 +13,27 @@ import { charge } from './charge';
 import { choose, NOBODY } from './choose';
 import { nextInCircle } from './lists';
 import { beginWork, measure } from './measure';
-import { NODE_READY, NODE_STOPPED, Node, nodeAt } from './node';
+import { NODE_READY, NODE_STOPPED, Node, nodeAt, parentOf, promiseOf } from './node';
 import { ringOf } from './rings';
 import { Schedule, schedule } from './schedule';
-import { SERVED_EMPTIED, SERVED_MISSED, SERVED_NOTHING, SERVED_WORK } from './served';
+import { SERVED_EMPTIED, SERVED_HELD, SERVED_MISSED, SERVED_NOTHING, SERVED_WORK } from './served';
 import { sweepAll, sweepSome } from './sweep';
 import { hasReady, nextWake, rest, settlePath, wakeStopped } from './tree';
+import { isWaiting } from './waits';
 
 /** Called before a turn, unless the turn resumes a batch that waited. */
 export function openTurn(): void {
   const state = schedule();
   if (state.isMapping) {
     // The host has mapped the window by now: its time is that of whoever lacked it.
-    charge(measure(MISS_COST, false), 0, 0);
+    charge(measure(0, 1, false), 0, 0);
     settlePath();
     state.isMapping = false;
   } else if (state.turnWork == 0) {
     beginWork(); // between two busy turns, the host's work is shared as well
   }
   state.turnWork = 0;
+  state.hasSwept = false;
 }
 
 /** The next ring to serve, or NO_RING: the turn is over. */
@@ -39,11 +41,12 @@ export function nextRing(): u32 {
   const state = schedule();
   if (state.turnWork >= f64(TURN_NS)) return NO_RING;
   if (state.timers != 0) wakeStopped();
-  if (state.idleCount != 0) findWork(state);
+  if (state.nextWait != 0 && state.nextWait <= state.clock) endWaits(state);
+  else if (state.idleCount != 0) findWork(state);
   for (let leaf = choose(); leaf != NOBODY; leaf = choose()) {
     state.leaf = leaf;
     state.ring = nodeAt(leaf).ring;
-    if (viewAt(state.ring).state != RING_STOPPED) return state.ring;
+    if (viewAt(state.ring).state != RING_STOPPED && !isWaiting(state.ring)) return state.ring;
     leaveRing(SERVED_NOTHING);
   }
   return NO_RING;
@@ -58,19 +61,35 @@ function findWork(state: Schedule): void {
   if (state.unswept >= f64(BATCH_NS)) {
     state.unswept = 0;
     sweepSome();
-  } else if (state.turnWork == 0 && !hasReady(nodeAt(NODE_ROOT))) {
+  } else if (state.turnWork == 0 && !state.hasSwept && !hasReady(nodeAt(NODE_ROOT))) {
+    state.hasSwept = true;
     sweepAll();
   }
 }
 
-/** Charges the current batch. `model`: what it should cost beside BATCH_COST, in ns. */
-export function spend(model: u32, isPlain: bool, bytes: u32, packets: u32): void {
-  charge(measure(model + BATCH_COST, isPlain), bytes, packets);
+/** A ring may go on. Those that wait on say so when they are looked at. */
+function endWaits(state: Schedule): void {
+  state.nextWait = 0;
+  state.unswept = 0;
+  sweepAll();
+}
+
+/**
+ * Charges the current batch. `model`: what it should cost in ns, beside BATCH_COST and `misses`
+ * windows.
+ */
+export function spend(model: u32, misses: u32, isPlain: bool, bytes: u32, packets: u32): void {
+  charge(measure(model + BATCH_COST, misses, isPlain), bytes, packets);
 }
 
 /** The current ring waits for a window, which the host maps before the next turn. */
 export function spendMiss(): void {
   schedule().isMapping = true;
+}
+
+/** Its batch waits for something else first: the window is missed again later. */
+export function forgetMiss(): void {
+  schedule().isMapping = false;
 }
 
 /** The current ring was visited. `served`: SERVED_ flags. */
@@ -84,33 +103,62 @@ export function leaveRing(served: u32): void {
     node.empty = served & SERVED_WORK ? 1 : node.empty + 1;
     if (node.empty >= node.rings) retire(node);
   }
-  if (served & SERVED_WORK) settlePath();
+  if (served & (SERVED_WORK | SERVED_HELD)) settlePath();
 }
 
 /** None of the function's rings has anything left. */
 function retire(node: Node): void {
   const state = schedule();
   if (node.state != NODE_READY) return;
-  // It had less than a batch, so others wait for little as well: batches stay short for a while.
-  if (node.work < f64(BATCH_NS)) state.shortUntil = state.clock + f64(SHORT_NS);
   rest(state.leaf);
+  // It had less than a batch, and will not be the last of its kind: batches of others stay short.
+  if (node.work != 0 && node.work < f64(BATCH_NS) && hasReady(nodeAt(NODE_ROOT))) {
+    state.shortUntil = state.clock + f64(SHORT_NS);
+  }
 }
 
 /** Whether there may be work that this turn has not done. */
 export function isUnfinished(): bool {
-  return hasReady(nodeAt(NODE_ROOT));
+  const state = schedule();
+  return hasReady(nodeAt(NODE_ROOT)) && state.heldUntil <= state.clock;
 }
 
 /** Host: µs until the first function goes on that its maximum has stopped; −1: there is none. */
 export function wakeMicroseconds(): i32 {
-  const wake = nextWake();
+  const state = schedule();
+  const wake = sooner(sooner(nextWake(), state.nextWait), state.heldUntil);
   if (wake == 0) return -1;
-  return i32(min(max(wake - schedule().clock, 0) / 1000, f64(i32.MAX_VALUE)));
+  return i32(min(max(wake - state.clock, 0) / 1000, f64(i32.MAX_VALUE)));
 }
 
-/** Whether the maximum of a ring's function is used up: its driver need not kick. */
+/** The earlier of two times; 0 means never. */
+function sooner(a: f64, b: f64): f64 {
+  return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/** Whether a ring may not send at the moment: its driver need not kick. */
 export function isHeld(ring: u32): bool {
-  return nodeAt(functionOf(ring)).state == NODE_STOPPED;
+  const state = schedule();
+  if (state.heldUntil > state.clock || isWaiting(ring)) return true;
+  let number = functionOf(ring);
+  while (number != NODE_ROOT) {
+    if (nodeAt(number).state == NODE_STOPPED) return true;
+    number = parentOf(promiseOf(number));
+  }
+  return false;
+}
+
+/** Host: before a sleep. */
+export function closeWork(): void {
+  schedule().hasFreeWork = false;
+}
+
+/**
+ * Host: µs until somebody may go on, if only such have worked since the last sleep; else −1. There
+ * is no point in spinning for them.
+ */
+export function heldMicroseconds(): i32 {
+  return schedule().hasFreeWork ? -1 : wakeMicroseconds();
 }
 
 /**

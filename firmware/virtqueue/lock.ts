@@ -15,6 +15,11 @@ export function configureLocks(processor: u32, processorCount: u32): void {
   isShared = processorCount > 1;
 }
 
+/** Whether other processors may write to what both of them use. */
+export function isOneOfSeveral(): bool {
+  return isShared;
+}
+
 /** False if another processor holds it for too long. */
 export function lock(ring: Ring): bool {
   if (!isShared) return true;

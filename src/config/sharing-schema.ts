@@ -43,7 +43,8 @@ const size = quantity(parseSize, [1, SIZE_MAX], sizeAllowed);
 const packetRate = quantity(parsePacketRate, [1, PACKET_RATE_MAX], packetRateAllowed);
 
 export const nicCapacity = rate.meta({
-  description: "The NIC's virtual wire in bit/s: a limit of what all VFs send together.",
+  description:
+    "The NIC's virtual wire in bit/s: a limit of what all VFs and uplinks send through it together.",
 });
 
 export const uplinkCapacity = z.union([z.literal('auto'), rate], capacityAllowed).meta({

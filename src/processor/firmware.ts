@@ -44,8 +44,10 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   setClock(seconds: number, nanoseconds: number): void;
   /** What a node of the schedule is promised has changed. */
   changeNode(node: number): void;
-  /** µs until the first function goes on that its maximum has stopped; −1: there is none. */
+  /** µs until somebody may go on whom a maximum or a receiver holds; −1: nobody is held. */
   wakeMicroseconds(): number;
+  /** The same if only such have worked since the last sleep, else −1. */
+  heldMicroseconds(): number;
 }
 
 /**

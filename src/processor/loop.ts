@@ -292,8 +292,8 @@ export class ProcessorLoop {
   }
 
   #rest(): void {
-    // Whoever has something to send may not yet: spinning would bring nothing.
-    const isHeld = this.#firmware.wakeMicroseconds() > HELD_MICROSECONDS;
+    // Who has something to send may not yet, and nobody else is active: nothing to spin for.
+    const isHeld = this.#firmware.heldMicroseconds() > HELD_MICROSECONDS;
     const rest = isHeld ? 'sleep' : this.#pace.rest();
     if (rest === 'nap') nap(NAP_MICROSECONDS);
     if (rest === 'sleep') this.#sleep();

@@ -36,7 +36,7 @@ const CLOCKS: MissClocks = { now: monotonicMicroseconds, cpu: threadCpuMicroseco
 
 /**
  * Answers the firmware's misses. A sending ring pays for its own misses with its turns (see the
- * firmware's rounds). A batch that is being delivered holds up everyone, so its receivers are
+ * firmware's schedule). A batch that is being delivered holds up everyone, so its receivers are
  * charged here, in measured CPU time: a window costs 10 µs, or 300 µs if the one it replaces was
  * full of pages. Frames beyond the limit are dropped as if no window were free, but only while
  * another ring waits: an honest guest's buffers may be scattered over all of a large memory.

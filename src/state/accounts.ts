@@ -21,7 +21,7 @@ export const ACCOUNT_COUNTERS = {
   },
   workNanoseconds: {
     unit: 'nanoseconds',
-    help: 'Processor time for everything that its frames and requests caused.',
+    help: 'Processor time for its frames and what they caused: copies, segments, windows.',
   },
   heldNanoseconds: {
     unit: 'nanoseconds',

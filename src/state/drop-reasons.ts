@@ -16,6 +16,7 @@ import {
   DROP_MTU,
   DROP_NO_DESTINATION,
   DROP_QUEUE_DISABLED,
+  DROP_RECEIVE_RATE,
   DROP_RING_FULL,
   DROP_RING_STOPPED,
   DROP_RUNT,
@@ -45,6 +46,12 @@ export const DROP_REASONS = {
     of: ['rx'],
     help: 'The guest had no buffer ready.',
     remedy: 'A larger ring, more queue pairs, or a guest with more CPU.',
+  },
+  receiveRate: {
+    number: DROP_RECEIVE_RATE,
+    of: ['rx'],
+    help: 'More than its limit, or the capacity of the uplink, allows, and it could not wait.',
+    remedy: 'Raise the limit, or limit who sends to it.',
   },
   destinationDown: {
     number: DROP_DESTINATION_DOWN,

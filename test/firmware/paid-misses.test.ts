@@ -55,7 +55,7 @@ describe('a VF whose rings lack windows', () => {
       const isMine = wire.host.register(REGISTER_MISS_FUNCTION) === SCATTERED;
       if ((flags & TURN_MISSED) === 0 || !isMine) continue;
       misses += 1;
-      wire.host.pass(MISS_COST); // what the host needs to map the window
+      wire.host.nanoseconds += MISS_COST; // what the host needs to map the window
     }
     const [scattered = 0, busy = 0] = worked().map((work, index) => work - (before[index] ?? 0));
     expect(misses).toBeGreaterThan(20);

@@ -1,77 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { BATCH_MAX, NODE_FIRST_GROUP } from '../../layout/limits.ts';
-import { VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
-import { plainFrame } from '../../src/testing/frames.ts';
-import type { GuestOptions } from '../../src/testing/guest-queues.ts';
-import { FirmwareWire } from '../support/firmware-wire.ts';
+import { BATCH_MAX, NODE_FIRST_GROUP, NODE_ROOT } from '../../layout/limits.ts';
+import { BACKLOG, Crowd } from '../support/crowd.ts';
 import { accountOf, promise } from '../support/promises.ts';
-
-const BACKLOG = 300;
-/** Of the fake clock, between two looks at it. */
-const LOOK_NS = 3000;
-
-/** Guests that always have something to send to the last one, which takes everything. */
-class Crowd {
-  readonly wire: FirmwareWire;
-  readonly #sink: number;
-  readonly #lengths: readonly number[];
-
-  /** `lengths`: of the frames of each guest that sends. */
-  constructor(lengths: readonly number[], options: (guest: number) => GuestOptions = () => ({})) {
-    const rings: GuestOptions = { queueSize: 512, slots: BACKLOG, indirectShare: 0 };
-    const guest = { ...rings, layout: 'shared' as const, features: [VIRTIO_F_VERSION_1] };
-    this.#lengths = lengths;
-    this.#sink = lengths.length;
-    const all = [...lengths, 60].map((_, number) => ({ ...guest, ...options(number) }));
-    this.wire = new FirmwareWire(all);
-    this.wire.postAll();
-    // Maps all windows, so that no turn ends because one is missing.
-    this.fill();
-    this.wire.host.settle();
-    this.wire.received(this.#sink);
-    this.wire.host.nanosecondsPerLook = LOOK_NS;
-  }
-
-  send(from: number, frames: number, pair = 0): void {
-    const addresses = { to: this.wire.mac(this.#sink), from: this.wire.mac(from) };
-    const frame = plainFrame(addresses, this.#lengths[from] ?? 60, from);
-    for (let i = 0; i < frames; i++) if (!this.wire.send(from, frame, undefined, pair)) return;
-  }
-
-  fill(): void {
-    for (const from of this.#lengths.keys()) {
-      for (const pair of this.wire.guest(from).pairs.keys()) this.send(from, BACKLOG, pair);
-    }
-  }
-
-  /** Turns during which every ring has a backlog. */
-  run(turns: number): void {
-    for (let turn = 0; turn < turns; turn++) {
-      this.fill();
-      this.wire.host.turn();
-      this.wire.received(this.#sink);
-    }
-  }
-
-  /** Turns for so long, in ns of the fake clock, which waits for whoever is held. */
-  runFor(nanoseconds: number): void {
-    const { host } = this.wire;
-    const end = host.nanoseconds + nanoseconds;
-    while (host.nanoseconds < end) {
-      this.run(1);
-      const wake = host.firmware.wakeMicroseconds();
-      if (wake > 0) host.pass(Math.min(wake * 1000, end - host.nanoseconds));
-    }
-  }
-
-  /** Of each guest: what `read` has grown by during `work`. */
-  during(work: () => void, read: 'bytes' | 'workNs' | 'packets' = 'bytes'): number[] {
-    const now = () => this.#lengths.map((_, guest) => accountOf(this.wire.host, guest)[read]);
-    const before = now();
-    work();
-    return now().map((value, guest) => value - (before[guest] ?? 0));
-  }
-}
 
 function shares(amounts: readonly number[]): number[] {
   const sum = amounts.reduce((total, amount) => total + amount, 0);
@@ -280,5 +210,72 @@ describe('the schedule', () => {
     promise(host, 0, { parent: NODE_FIRST_GROUP });
     promise(host, NODE_FIRST_GROUP, { weight: 3 });
     expect(shares(crowd.during(() => crowd.run(1000)))[0]).toBeCloseTo(0.75, 1);
+  });
+
+  it('counts what all have had for the NIC', () => {
+    crowd = new Crowd([60, 1500]);
+    const { host } = crowd.wire;
+    const before = accountOf(host, NODE_ROOT);
+    const sent = crowd.during(() => crowd.run(100));
+    expect(accountOf(host, NODE_ROOT).bytes - before.bytes).toBe(sent.reduce((a, b) => a + b, 0));
+  });
+
+  it('holds the capacity of the NIC', () => {
+    crowd = new Crowd([1500, 60]);
+    const bytesPerSecond = 125e6;
+    promise(crowd.wire.host, NODE_ROOT, { bytesPerSecond });
+    crowd.runFor(5e6);
+    const sent = crowd.during(() => crowd.runFor(50e6)).reduce((sum, bytes) => sum + bytes, 0);
+    expect(Math.abs(sent / (bytesPerSecond * 0.05) - 1)).toBeLessThan(0.01);
+  });
+
+  it.each([60, 1500])('exceeds a low maximum by no more than a frame of %i bytes', (length) => {
+    crowd = new Crowd([length]);
+    const { host } = crowd.wire;
+    const bytesPerSecond = 125e3;
+    const burst = 2 * 1514;
+    promise(host, 0, { bytesPerSecond, burstNs: (burst * 1e9) / bytesPerSecond });
+    host.pass(1e9);
+    for (let window = 0; window < 20; window++) {
+      const [bytes = 0] = crowd.during(() => crowd.runFor(10e6));
+      const allowed = bytesPerSecond * 0.01 + (window === 0 ? burst : 0) + length;
+      expect(bytes).toBeLessThanOrEqual(allowed);
+    }
+  });
+
+  it('starts anew in another group: what a function had elsewhere does not count', () => {
+    crowd = new Crowd([1500, 1500, 1500]);
+    const { host } = crowd.wire;
+    crowd.run(1000);
+    for (const guest of [1, 2]) promise(host, guest, { parent: NODE_FIRST_GROUP });
+    crowd.run(20);
+    promise(host, 0, { parent: NODE_FIRST_GROUP });
+    expect(jain(crowd.during(() => crowd.run(300)))).toBeGreaterThan(0.99);
+    promise(host, 0, { parent: NODE_FIRST_GROUP, priority: 1 });
+    expect(shares(crowd.during(() => crowd.run(300)))[0]).toBeGreaterThan(0.95);
+    promise(host, 0, { parent: NODE_FIRST_GROUP });
+    expect(jain(crowd.during(() => crowd.run(300)))).toBeGreaterThan(0.99);
+  });
+
+  it('applies a higher maximum at once, whatever a lower one has left', () => {
+    crowd = new Crowd([1500]);
+    const { host } = crowd.wire;
+    promise(host, 0, { bytesPerSecond: 1e3 });
+    crowd.runFor(20e6);
+    promise(host, 0, { bytesPerSecond: 1e9 });
+    const [bytes = 0] = crowd.during(() => crowd.runFor(5e6));
+    expect(bytes).toBeGreaterThan(0.8 * 1e9 * 0.005);
+  });
+
+  it('lets the processor sleep while the maximum of a group is used up', () => {
+    crowd = new Crowd([1500, 1500]);
+    const { host } = crowd.wire;
+    promise(host, NODE_FIRST_GROUP, { bytesPerSecond: 1e6 });
+    for (const guest of [0, 1]) promise(host, guest, { parent: NODE_FIRST_GROUP });
+    crowd.run(20);
+    expect(host.firmware.wakeMicroseconds()).toBeGreaterThan(0);
+    expect(host.firmware.arm()).toBe(0);
+    host.firmware.disarm();
+    expect(host.firmware.heldMicroseconds(), 'and does not spin before').toBeGreaterThan(0);
   });
 });

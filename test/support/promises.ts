@@ -10,6 +10,11 @@ interface Words {
   guaranteedBytesPerSecond?: number;
   /** The part of a processor that the guarantee may take. */
   guaranteedTime?: number;
+  /** What it may receive. */
+  receivedBytesPerSecond?: number;
+  receivedPacketsPerSecond?: number;
+  /** Bytes of each received frame on the wire beside its own. */
+  overhead?: number;
   weight?: number;
   priority?: number;
   parent?: number;
@@ -29,6 +34,10 @@ export function promise(host: FirmwareHost, node: number, words: Words): void {
   set(layout.PROMISE_SHARE_BYTE_NS, inverse(words.guaranteedBytesPerSecond));
   set(layout.PROMISE_SHARE_TIME, 1 / (words.guaranteedTime ?? 1));
   set(layout.PROMISE_WEIGHT_INVERSE, 1 / (words.weight ?? 1));
+  set(layout.PROMISE_RX_BYTE_NS, inverse(words.receivedBytesPerSecond));
+  set(layout.PROMISE_RX_PACKET_NS, inverse(words.receivedPacketsPerSecond));
+  set(layout.PROMISE_RX_BURST_NS, words.burstNs ?? 450_000);
+  host.view.setUint32(at + layout.PROMISE_RX_OVERHEAD, words.overhead ?? 0, true);
   host.view.setUint32(at + layout.PROMISE_PARENT, words.parent ?? 0, true);
   host.view.setUint32(at + layout.PROMISE_PRIORITY, words.priority ?? 0, true);
   host.firmware.changeNode(node);
