@@ -17,6 +17,8 @@ import type {
   OfferRequest,
   PingAnswer,
   PingRequest,
+  ShareAnswer,
+  ShareRequest,
   SinkAnswer,
   SinkRequest,
 } from './protocol.ts';
@@ -26,7 +28,10 @@ const connectSeconds = 40;
 const answerSeconds = 60;
 
 export type DriverOptions = Partial<
-  Pick<ConnectRequest, 'ringSize' | 'frameBytes' | 'chunks' | 'hasHugePages' | 'superFrames'>
+  Pick<
+    ConnectRequest,
+    'ringSize' | 'frameBytes' | 'chunks' | 'hasHugePages' | 'superFrames' | 'works'
+  >
 >;
 
 export class Driver {
@@ -37,7 +42,7 @@ export class Driver {
   /** For a switch that is already running. */
   constructor(sockets: readonly string[], peer: Peer, options: DriverOptions) {
     // 60 bytes: the smallest Ethernet frame, without its checksum of 4 bytes.
-    const frames = { frameBytes: [60], superFrames: null };
+    const frames = { frameBytes: [60], superFrames: null, works: null };
     const defaults = { ringSize: 1024, ...frames, chunks: null, hasHugePages: true };
     const isListening = peer.socketRole === 'connects';
     const switchPids = peer.pids();
@@ -53,6 +58,14 @@ export class Driver {
 
   async introduce(): Promise<void> {
     await this.#ask({ command: 'introduce' });
+  }
+
+  async greet(): Promise<void> {
+    await this.#ask({ command: 'greet' });
+  }
+
+  async share(request: Omit<ShareRequest, 'command'>): Promise<ShareAnswer> {
+    return (await this.#ask({ command: 'share', ...request })) as ShareAnswer;
   }
 
   async loop(request: Omit<LoopRequest, 'command'>): Promise<LoopAnswer> {

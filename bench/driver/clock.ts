@@ -1,5 +1,6 @@
 // A clock for hot loops: once optimised, it does not allocate, unlike `performance.now`.
 
+import { readdirSync, readFileSync } from 'node:fs';
 import { cpuSecondsOf } from '../../src/os/cpu-time.ts';
 import type { Cores } from './protocol.ts';
 
@@ -7,6 +8,14 @@ import type { Cores } from './protocol.ts';
 export function microseconds(): number {
   const [seconds, nanoseconds] = process.hrtime();
   return seconds * 1e6 + nanoseconds / 1e3;
+}
+
+/** What the kernel calls run delay: runnable, while other work had the CPU. */
+function waitedSecondsOf(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`).reduce((sum, task) => {
+    const [, nanoseconds] = readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ');
+    return sum + Number(nanoseconds) / 1e9;
+  }, 0);
 }
 
 /** The processes of the switch, received with the connect request. */
@@ -19,6 +28,8 @@ export function watchSwitch(pids: readonly number[]): void {
 /** CPU seconds per second of both sides, since the returned function was created. */
 export function startCoreClock(): () => Cores {
   const switchSeconds = () => switchPids.reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
+  const waitedSeconds = () => switchPids.reduce((sum, pid) => sum + waitedSecondsOf(pid), 0);
+  const waited = waitedSeconds();
   const own = process.cpuUsage();
   const others = switchSeconds();
   const started = microseconds();
@@ -26,6 +37,7 @@ export function startCoreClock(): () => Cores {
     const elapsed = microseconds() - started;
     const { user, system } = process.cpuUsage(own);
     const switchCores = ((switchSeconds() - others) * 1e6) / elapsed;
-    return { switchCores, generatorCores: (user + system) / elapsed };
+    const switchWaits = ((waitedSeconds() - waited) * 1e6) / elapsed;
+    return { switchCores, switchWaits, generatorCores: (user + system) / elapsed };
   };
 }

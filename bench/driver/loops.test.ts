@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNic, type Nic } from '../../src/index.ts';
 import { FrontEnd } from '../../src/testing/front-end.ts';
 import { copy } from './copy.ts';
-import { flood, introduce, loop, offer, ping } from './loops.ts';
+import { flood, introduce, loop, offer } from './loops.ts';
+import { ping } from './ping.ts';
 import { Port, type PortPlan } from './port.ts';
 
 const mac = (port: number) => Uint8Array.of(0x02, 0, 0, 0, 0x10, port);
@@ -58,6 +59,8 @@ describe('the driver on a NIC', () => {
       pauseMicroseconds: 0,
       loadMpps: 0,
       busyFrames: 0,
+      floods: [],
+      reactionMicroseconds: 0,
       quantiles: [0.5, 1],
     };
     const { quantiles, lost } = ping(ports, { command: 'ping', ...question });

@@ -9,8 +9,6 @@ import type {
   LoopRequest,
   OfferAnswer,
   OfferRequest,
-  PingAnswer,
-  PingRequest,
   SinkAnswer,
   SinkRequest,
 } from './protocol.ts';
@@ -21,9 +19,7 @@ const settleMicroseconds = 20_000;
 /** Open vSwitch assigns its ports to its polling thread one after another. */
 const introductionMicroseconds = 10e6;
 /** A frame that takes this long is lost. */
-const patienceMicroseconds = 0.5e6;
-/** Share of the trips of one measurement. */
-const lostShareMax = 0.01;
+export const patienceMicroseconds = 0.5e6;
 
 /**
  * Every port sends until all have received from their partner: a switch may flood or lose the first
@@ -44,8 +40,16 @@ export function introduce(ports: readonly Port[]): void {
   }
 }
 
+/** Two frames of each port, whoever receives them: a switch knows all addresses then. */
+export function greet(ports: readonly Port[]): void {
+  for (let turn = 0; turn < 2; turn += 1) {
+    for (const port of ports) port.transmit(1);
+    settle(ports);
+  }
+}
+
 /** Receives until nothing has arrived for a while. */
-function settle(ports: readonly Port[]): void {
+export function settle(ports: readonly Port[]): void {
   settleUntil(ports, () => false, settleMicroseconds);
 }
 
@@ -87,7 +91,7 @@ function circulate(ports: readonly Port[], credit: Int32Array, seconds: number):
 }
 
 /** Each frame that arrives lets its sender send another. Returns the number that arrived. */
-function passOn(ports: readonly Port[], credit: Int32Array): number {
+export function passOn(ports: readonly Port[], credit: Int32Array): number {
   let frames = 0;
   for (let at = 0; at < ports.length; at += 1) {
     const port = ports[at]!;
@@ -160,80 +164,4 @@ export function sink(ports: readonly Port[], request: SinkRequest): SinkAnswer {
     lastAt = microseconds();
   }
   return { frames, lastAt };
-}
-
-/** What ports 2 and up do meanwhile: keep up a rate, or send as much as they can. */
-class Load {
-  readonly #from: Port | undefined;
-  readonly #to: Port | undefined;
-  readonly #mpps: number;
-  readonly #busy: readonly Port[];
-  readonly #credit: Int32Array;
-  readonly #started = microseconds();
-  #offered = 0;
-  arrived = 0;
-
-  constructor(ports: readonly Port[], { loadMpps, busyFrames }: PingRequest) {
-    [this.#from, this.#to] = [ports[2], ports[3]];
-    this.#mpps = loadMpps;
-    const isWanted = loadMpps > 0 || busyFrames > 0;
-    if (isWanted && this.#to === undefined) throw new Error('a load needs ports 2 and 3');
-    this.#busy = busyFrames > 0 ? ports.slice(2) : [];
-    this.#credit = new Int32Array(this.#busy.length).fill(busyFrames);
-  }
-
-  get mpps(): number {
-    return this.arrived / (microseconds() - this.#started);
-  }
-
-  keepUp(): void {
-    this.arrived += passOn(this.#busy, this.#credit);
-    if (this.#from === undefined || this.#to === undefined || this.#mpps === 0) return;
-    this.arrived += this.#to.receive();
-    const due = Math.floor((microseconds() - this.#started) * this.#mpps) - this.#offered;
-    if (due <= 0) return;
-    this.#offered += due;
-    const count = Math.min(due, this.#from.room);
-    if (count > 0) this.#from.transmit(count);
-  }
-}
-
-export function ping(ports: readonly Port[], request: PingRequest): PingAnswer {
-  const [near, far] = [ports[0]!, ports[1]!];
-  const trips = new Float64Array(request.count);
-  const load = new Load(ports, request);
-  const cores = startCoreClock();
-  let lost = 0;
-  for (let trip = 0; trip < request.count; ) {
-    const started = microseconds();
-    const isBack = cross(near, far, load) && cross(far, near, load);
-    const ended = microseconds();
-    if (isBack) {
-      trips[trip] = ended - started;
-      trip += 1;
-    } else {
-      lost += 1;
-      // A late frame would be taken for the answer to the next request.
-      settle(ports);
-      if (lost > request.count * lostShareMax) throw new Error(`${lost} frames were lost`);
-    }
-    while (microseconds() - ended < request.pauseMicroseconds) load.keepUp();
-  }
-  const answer = { loadMpps: load.mpps, lost, ...cores() };
-  settle(ports);
-  trips.sort();
-  const at = (quantile: number) => trips[Math.ceil(quantile * trips.length) - 1] ?? Number.NaN;
-  return { quantiles: request.quantiles.map(at), ...answer };
-}
-
-/** False if the frame was lost: Open vSwitch drops one occasionally while it revalidates flows. */
-function cross(from: Port, to: Port, load: Load): boolean {
-  if (from.room === 0) throw new Error('the ring is full: nothing comes back');
-  from.transmit(1);
-  const started = microseconds();
-  while (to.receive() === 0) {
-    load.keepUp();
-    if (microseconds() - started > patienceMicroseconds) return false;
-  }
-  return true;
 }

@@ -3,12 +3,14 @@
 import { createInterface } from 'node:readline';
 import { FrontEnd, FrontEndListener } from '../../src/testing/front-end.ts';
 import { readU64 } from '../../src/vhost-user/message.ts';
-import { macs } from './addresses.ts';
+import { addressesOf } from './addresses.ts';
 import { watchSwitch } from './clock.ts';
 import { copy } from './copy.ts';
-import { flood, introduce, loop, offer, ping, sink } from './loops.ts';
+import { flood, greet, introduce, loop, offer, sink } from './loops.ts';
+import { ping } from './ping.ts';
 import { Port } from './port.ts';
 import type { ConnectAnswer, ConnectRequest, DriverRequest } from './protocol.ts';
+import { share } from './share.ts';
 
 let ports: readonly Port[] = [];
 
@@ -21,7 +23,8 @@ async function connect(request: ConnectRequest): Promise<ConnectAnswer> {
   const first = readU64(await frontEnds[0]!.ask('GET_FEATURES'));
   const started: Port[] = [];
   for (const [at, frontEnd] of frontEnds.entries()) {
-    started.push(await Port.start(frontEnd, { ...request, ...macs(at) }));
+    const { to, ...work } = request.works?.[at] ?? {};
+    started.push(await Port.start(frontEnd, { ...request, ...work, ...addressesOf(at, to) }));
   }
   ports = started;
   watchSwitch(request.switchPids);
@@ -35,6 +38,11 @@ async function answer(request: DriverRequest): Promise<object> {
     case 'introduce':
       introduce(ports);
       return {};
+    case 'greet':
+      greet(ports);
+      return {};
+    case 'share':
+      return share(ports, request);
     case 'loop':
       return loop(ports, request);
     case 'offer':

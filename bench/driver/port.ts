@@ -15,14 +15,13 @@ import {
   VIRTIO_NET_F_GUEST_CSUM,
   VIRTIO_NET_F_GUEST_TSO4,
   VIRTIO_NET_F_HOST_TSO4,
+  VIRTIO_NET_F_MQ,
   VIRTIO_NET_F_MRG_RXBUF,
 } from '../../layout/virtio.ts';
 import {
   AVAIL_F_NO_INTERRUPT,
   DESCRIPTOR_F_WRITE,
-  USED_ELEMENT_SIZE,
   USED_F_NO_NOTIFY,
-  USED_RING,
 } from '../../layout/virtqueue.ts';
 import { createEventFd, raiseEventFd } from '../../src/os/event-fd.ts';
 import { macText } from '../../src/testing/frames.ts';
@@ -38,8 +37,10 @@ import {
 } from '../../src/testing/handshake.ts';
 import { SplitQueue } from '../../src/testing/split-queue.ts';
 import { ProtocolFeature } from '../../src/vhost-user/message.ts';
+import { CyclicSizes } from './cyclic-sizes.ts';
 import type { SuperFramePlan } from './protocol.ts';
-import { createSuperFrame, superFrameBytes } from './super-frame.ts';
+import { createSuperFrame, superFrameBytes, superFrameWireBytes } from './super-frame.ts';
+import { checkOrder, indexOf, TransmitQueue } from './transmit-queue.ts';
 
 /** As in DPDK's mbufs: the frame starts on a cache line, and the header ends before it. */
 const headroom = 128;
@@ -52,6 +53,8 @@ const chunkSize = 4 * megabyte;
 const scatteredBase = 0x1_0000_0000;
 const receiveQueue = 0;
 const transmitQueue = 1;
+/** The last byte of a frame's source address. */
+const sourceEnd = 11;
 const transmittedEtherType = 0x88b5;
 /** About 4 MiB: several congestion windows of TCP between virtual machines. */
 const superFrameRingSize = 64;
@@ -59,9 +62,6 @@ const offloads = [
   ...[VIRTIO_NET_F_CSUM, VIRTIO_NET_F_HOST_TSO4],
   ...[VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO4],
 ];
-
-/** Without STATUS: with it, DPDK waits for a driver's DRIVER_OK, which is of no use here. */
-const protocolFeatures = [ProtocolFeature.REPLY_ACK];
 
 export interface PortPlan {
   readonly mac: Uint8Array;
@@ -73,39 +73,43 @@ export interface PortPlan {
   readonly chunks: number | null;
   readonly hasHugePages: boolean;
   readonly superFrames: SuperFramePlan | null;
+  /** Default: 1. */
+  readonly queuePairs?: number;
 }
 
 export class Port {
   readonly negotiated: Negotiated;
   readonly transmitRingSize: number;
-  sent = 0;
   received = 0;
-  kicks = 0;
+  /** Of queue pair 0 first. The others have no receive rings: their ports only send. */
+  readonly transmits: readonly TransmitQueue[];
+  /** What a frame takes on a wire, by its place in a transmit ring. */
+  readonly sizes: CyclicSizes;
   readonly #plan: PortPlan;
   readonly #memory: GuestMemory;
-  readonly #transmit: SplitQueue;
+  readonly #transmit: TransmitQueue;
   readonly #receive: SplitQueue;
-  readonly #fds: RingFds[] = [];
-  readonly #transmitUsed: number;
+  readonly #receiveFds: RingFds = { kick: createEventFd(), call: createEventFd() };
   readonly #receiveUsed: number;
-  readonly #transmitAvail: number;
   readonly #receiveAvail: number;
   readonly #receiveRingSize: number;
   readonly #buffersPerFrame: number;
   readonly #superFrame: Uint8Array | null;
+  /** Of each receive buffer, where its frame begins. */
+  readonly #frameStarts: Int32Array;
   #buffersReceived = 0;
 
   static async start(frontEnd: FrontEnd, plan: PortPlan): Promise<Port> {
     const able = plan.superFrames === null ? [] : offloads;
-    const features = [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF, ...able];
-    const port = new Port(await negotiate(frontEnd, features, protocolFeatures), plan);
+    const pairs = queuePairsOf(plan) > 1 ? [VIRTIO_NET_F_MQ] : [];
+    const features = [VIRTIO_F_VERSION_1, VIRTIO_NET_F_MRG_RXBUF, ...able, ...pairs];
+    // Without STATUS: with it, DPDK waits for a driver's DRIVER_OK, which is of no use here.
+    const protocol = [ProtocolFeature.REPLY_ACK, ...(pairs.length > 0 ? [ProtocolFeature.MQ] : [])];
+    const port = new Port(await negotiate(frontEnd, features, protocol), plan);
     await shareMemory(frontEnd, port.#memory, port.negotiated);
-    const rings = [port.#receive, port.#transmit];
-    for (const [queue, ring] of rings.entries()) {
-      const fds = { kick: createEventFd(), call: createEventFd() };
-      port.#fds.push(fds);
-      await startRing(frontEnd, queue, ring, fds);
-      await enableRing(frontEnd, queue, true);
+    await start(frontEnd, receiveQueue, port.#receive, port.#receiveFds);
+    for (const [pair, { ring, fds }] of port.transmits.entries()) {
+      await start(frontEnd, 2 * pair + transmitQueue, ring, fds);
     }
     await frontEnd.ask('GET_FEATURES');
     port.#offerAllBuffers();
@@ -119,37 +123,45 @@ export class Port {
     this.transmitRingSize = transmit.ringSize;
     this.#receiveRingSize = receive.ringSize;
     this.#buffersPerFrame = buffersPerFrame;
-    const { mac, peerMac, superFrames } = plan;
+    const { mac, peerMac, superFrames, frameBytes } = plan;
     const isSuper = superFrames !== null;
     this.#superFrame = isSuper ? createSuperFrame(macText(peerMac), macText(mac)) : null;
+    this.sizes = new CyclicSizes(transmit.ringSize, isSuper ? [superFrameWireBytes] : frameBytes);
     this.#memory = new GuestMemory(memoryOptions(plan));
-    this.#transmit = new SplitQueue(this.#memory, { size: transmit.ringSize });
+    this.transmits = Array.from({ length: queuePairsOf(plan) }, () => {
+      const ring = new SplitQueue(this.#memory, { size: transmit.ringSize });
+      return new TransmitQueue(this.#memory, ring);
+    });
+    this.#transmit = this.transmits[0]!;
     this.#receive = new SplitQueue(this.#memory, { size: receive.ringSize });
-    const index = (span: Span) => (span.offset >> 1) + 1;
-    this.#transmitUsed = index(this.#transmit.used);
-    this.#receiveUsed = index(this.#receive.used);
-    this.#transmitAvail = index(this.#transmit.avail);
-    this.#receiveAvail = index(this.#receive.avail);
+    this.#frameStarts = new Int32Array(receive.ringSize);
+    this.#receiveUsed = indexOf(this.#receive.used.offset);
+    this.#receiveAvail = indexOf(this.#receive.avail.offset);
     if (plan.chunks !== null) {
       const sizeBytes = plan.chunks * chunkSize;
       this.#memory.addRegion({ guestAddress: scatteredBase, sizeBytes });
     }
-    this.#prepareRing(this.#transmit, true);
+    for (const { ring } of this.transmits) this.#prepareRing(ring, true);
     this.#prepareRing(this.#receive, false);
+  }
+
+  /** The last byte of its address. */
+  get number(): number {
+    return this.#plan.mac[5]!;
+  }
+
+  get sent(): number {
+    return this.#transmit.sent;
   }
 
   /** Room in the transmit ring. Checks that buffers came back in order. */
   get room(): number {
-    return this.transmitRingSize - this.#outstanding();
+    return this.transmitRingSize - this.#transmit.outstanding;
   }
 
   /** Puts `count` frames on the ring; there must be room. Kicks if the device wants it. */
   transmit(count: number): void {
-    this.sent += count;
-    Atomics.store(this.#memory.u16, this.#transmitAvail, this.sent & 0xffff);
-    if ((Atomics.load(this.#memory.u16, this.#transmitUsed - 1) & USED_F_NO_NOTIFY) === 0) {
-      this.#kick(transmitQueue);
-    }
+    this.#transmit.transmit(count);
   }
 
   /** Takes what has arrived and offers the buffers again. Returns the number of frames. */
@@ -157,45 +169,33 @@ export class Port {
     const { u16 } = this.#memory;
     const buffers = (Atomics.load(u16, this.#receiveUsed) - this.#buffersReceived) & 0xffff;
     if (buffers === 0) return 0;
-    this.#checkOrder(this.#receive, this.#buffersReceived + buffers - 1);
+    checkOrder(this.#memory, this.#receive, this.#buffersReceived + buffers - 1);
     this.#buffersReceived += buffers;
     const offered = this.#buffersReceived + this.#receiveRingSize;
     Atomics.store(u16, this.#receiveAvail, offered & 0xffff);
     if ((Atomics.load(u16, this.#receiveUsed - 1) & USED_F_NO_NOTIFY) === 0) {
-      this.#kick(receiveQueue);
+      raiseEventFd(this.#receiveFds.kick);
     }
     const before = this.received;
     this.received = Math.floor(this.#buffersReceived / this.#buffersPerFrame);
     return this.received - before;
   }
 
-  #outstanding(): number {
-    const used = Atomics.load(this.#memory.u16, this.#transmitUsed);
-    const outstanding = (this.sent - used) & 0xffff;
-    if (outstanding > this.transmitRingSize)
-      throw new Error(`the device returned more than it got`);
-    if (outstanding < (this.sent & 0xffff) || this.sent > 0xffff) {
-      this.#checkOrder(this.#transmit, this.sent - outstanding - 1);
+  /** The same; the number of those frames whose sender's address ends with this byte. */
+  receiveFrom(sender: number): number {
+    const first = this.#buffersReceived;
+    this.receive();
+    let count = 0;
+    for (let turn = first; turn < this.#buffersReceived; turn += 1) {
+      const start = this.#frameStarts[turn & (this.#receiveRingSize - 1)]!;
+      if (this.#memory.bytes[start + sourceEnd] === sender) count += 1;
     }
-    return outstanding;
-  }
-
-  /** The newest entry of the used ring must be the buffer that is next in order. */
-  #checkOrder(ring: SplitQueue, turn: number): void {
-    const place = turn & (ring.size - 1);
-    const at = (ring.used.offset + USED_RING + place * USED_ELEMENT_SIZE) >> 2;
-    const head = this.#memory.u32[at];
-    if (head !== place) throw new Error(`the device returned buffer ${head} instead of ${place}`);
-  }
-
-  #kick(queue: number): void {
-    this.kicks += 1;
-    raiseEventFd(this.#fds[queue]!.kick);
+    return count;
   }
 
   #offerAllBuffers(): void {
     Atomics.store(this.#memory.u16, this.#receiveAvail, this.#receiveRingSize);
-    this.#kick(receiveQueue);
+    raiseEventFd(this.#receiveFds.kick);
   }
 
   #prepareRing(ring: SplitQueue, isTransmit: boolean): void {
@@ -205,6 +205,7 @@ export class Port {
     const room = (isTransmit ? transmit : receive).bufferBytes;
     for (let entry = 0; entry < ring.size; entry += 1) {
       const span = this.#bufferOf(entry, isTransmit, headroom + room - NET_HEADER_SIZE);
+      if (!isTransmit) this.#frameStarts[entry] = span.offset + headroom;
       const length = isTransmit ? NET_HEADER_SIZE + this.#writeFrame(span, entry) : room;
       ring.writeDescriptor(entry, {
         address: BigInt(span.address + headroom - NET_HEADER_SIZE),
@@ -238,6 +239,20 @@ export class Port {
     view.setUint16(at + 12, transmittedEtherType);
     return frameBytes[entry % frameBytes.length]!;
   }
+}
+
+async function start(
+  frontEnd: FrontEnd,
+  queue: number,
+  ring: SplitQueue,
+  fds: RingFds,
+): Promise<void> {
+  await startRing(frontEnd, queue, ring, fds);
+  await enableRing(frontEnd, queue, true);
+}
+
+function queuePairsOf({ queuePairs = 1 }: PortPlan): number {
+  return queuePairs;
 }
 
 interface RingShape {
@@ -274,7 +289,7 @@ function memoryOptions(plan: PortPlan): GuestMemoryOptions {
   const { transmit, receive } = shapesOf(plan);
   const bytesOf = ({ ringSize, bufferBytes }: RingShape) =>
     ringSize * (bufferBytes + headroom + cacheLine);
-  const dense = bytesOf(transmit) + bytesOf(receive) + megabyte;
+  const dense = queuePairsOf(plan) * bytesOf(transmit) + bytesOf(receive) + megabyte;
   const sizeBytes = Math.ceil(dense / hugePage) * hugePage;
   const regions = [{ guestAddress: 0, sizeBytes }];
   // No gaps: real drivers have none either, and cache lines matter here.

@@ -11,8 +11,17 @@ export interface ConnectRequest {
   readonly hasHugePages: boolean;
   /** TCP super-frames that need segmentation and checksums, instead of `frameBytes`; null: none. */
   readonly superFrames: SuperFramePlan | null;
+  /** What single ports do otherwise, by their number; null: nothing. */
+  readonly works: readonly PortWork[] | null;
   /** The processes of the switch, whose CPU time belongs to each measurement. */
   readonly switchPids: readonly number[];
+}
+
+export interface PortWork {
+  /** Whom it sends to: a port, or all; omitted: its partner. */
+  readonly to?: number | 'all';
+  readonly frameBytes?: readonly number[];
+  readonly queuePairs?: number;
 }
 
 export interface SuperFramePlan {
@@ -23,6 +32,21 @@ export interface SuperFramePlan {
 /** Every port sends to its partner, so that the switch learns all addresses. */
 interface IntroduceRequest {
   readonly command: 'introduce';
+}
+
+/** Every port sends two frames, whoever receives them, so that the switch learns all addresses. */
+interface GreetRequest {
+  readonly command: 'greet';
+}
+
+/** Some ports keep their rings full; all receive. */
+export interface ShareRequest {
+  readonly command: 'share';
+  readonly senders: readonly number[];
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+  /** What the switch has taken is read this often. */
+  readonly sampleMilliseconds: number;
 }
 
 /** All pairs of ports at once, in both directions, with a fixed number of frames in flight. */
@@ -50,6 +74,10 @@ export interface PingRequest {
   readonly loadMpps: number;
   /** Frames that each port from number 2 on keeps in flight meanwhile; 0: none. */
   readonly busyFrames: number;
+  /** Ports that keep their rings full meanwhile. */
+  readonly floods: readonly number[];
+  /** What each side takes to answer; it does not count. */
+  readonly reactionMicroseconds: number;
   /** Greater than 0, up to 1. */
   readonly quantiles: readonly number[];
 }
@@ -81,6 +109,8 @@ export interface CopyRequest {
 export type DriverRequest =
   | ConnectRequest
   | IntroduceRequest
+  | GreetRequest
+  | ShareRequest
   | LoopRequest
   | OfferRequest
   | PingRequest
@@ -91,12 +121,35 @@ export type DriverRequest =
 /** CPU seconds per second of both sides during the measurement. */
 export interface Cores {
   readonly switchCores: number;
+  /** Seconds per second for which its threads wanted to run while other work had their cores. */
+  readonly switchWaits: number;
   readonly generatorCores: number;
 }
 
 export interface ConnectAnswer {
   /** Feature bits that the switch offers, as a hexadecimal mask. */
   readonly offered: string;
+}
+
+export interface SenderFigures {
+  readonly port: number;
+  /** Frames that the switch has taken, and their bytes as on a wire. */
+  readonly frames: number;
+  readonly bytes: number;
+  readonly largestBytes: number;
+  /** Looks at its rings, and those that found one of them empty. */
+  readonly looks: number;
+  readonly emptyLooks: number;
+  /** Bytes taken in each interval. */
+  readonly samples: readonly number[];
+}
+
+export interface ShareAnswer extends Cores {
+  readonly seconds: number;
+  readonly sampleSeconds: readonly number[];
+  readonly senders: readonly SenderFigures[];
+  /** Frames that each port received. */
+  readonly received: readonly number[];
 }
 
 export interface LoopAnswer extends Cores {
@@ -117,10 +170,13 @@ export interface OfferAnswer extends Cores {
 export interface PingAnswer extends Cores {
   /** Round trips in microseconds: for each requested quantile, the trip of that rank. */
   readonly quantiles: readonly number[];
-  /** Trips that did not end; the quantiles do not include them. */
+  /** Trips that did not end. The quantiles include them only beside floods. */
   readonly lost: number;
   /** Frames of the load that arrived, per microsecond. */
   readonly loadMpps: number;
+  /** Of the floods: looks at their rings, and those that found one empty. */
+  readonly looks: number;
+  readonly emptyLooks: number;
 }
 
 export interface FloodAnswer extends Cores {

@@ -5,12 +5,16 @@ import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { netHeaderBytes, superPacket, TIMESTAMPS } from '../../test/offload/packets.ts';
 
 const segmentBytes = 1448;
-const payloadLength = 45 * segmentBytes;
+const segments = 45;
+const payloadLength = segments * segmentBytes;
 /** Ethernet, IPv4, and TCP with timestamps. */
 const headersSize = 14 + 20 + 32;
 
 /** Without the virtio-net header. */
 export const superFrameBytes = headersSize + payloadLength;
+
+/** In segments, each with its own headers. */
+export const superFrameWireBytes = segments * (headersSize + segmentBytes);
 
 /** With the virtio-net header. */
 export function createSuperFrame(to: string, from: string): Uint8Array {

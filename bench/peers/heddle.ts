@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ControlClient } from '../../src/api/client.ts';
+import type { VfChangesInput } from '../../src/functions/net/config.ts';
 import type { UplinkConfigInput } from '../../src/uplinks/config.ts';
 import { Child } from '../child.ts';
 import { makeTemporaryDirectory, type TemporaryDirectory } from '../resources.ts';
@@ -33,26 +34,33 @@ export interface HeddleOptions {
   /** A command prefix, to run in a network namespace, for example. */
   readonly prefix?: readonly string[];
   readonly uplinks?: readonly UplinkConfigInput[];
+  /** What each VF is promised. */
+  readonly words?: VfChangesInput;
 }
 
 export function createHeddle(options: HeddleOptions = {}): HeddlePeer {
-  const { nodeArguments = [], prefix = [], uplinks = [] } = options;
+  const { nodeArguments = [], prefix = [], uplinks = [], words = {} } = options;
   const { name = heddleName, checkout = ownCheckout } = options;
   const cli = join(checkout, 'dist/src/cli/main.js');
   let child: Child | null = null;
   let directory: TemporaryDirectory | null = null;
+  const control = () => {
+    if (directory === null) throw new Error('heddle was not started');
+    return new ControlClient(controlSocket(directory));
+  };
   return {
     name,
+    control,
     socketRole: 'listens',
     available: () => (existsSync(cli) ? null : `${cli} is not built`),
     version: () => `${packageVersion(checkout)}, Node ${process.versions.node}`,
     async start(sockets, { queuePairs = 1, sharesCore = uplinks.length > 0 } = {}) {
       directory = makeTemporaryDirectory('nic');
       const config = join(directory.path, 'nic.yaml');
-      writeFileSync(config, configuration(sockets, { queuePairs, uplinks, sharesCore }));
-      const control = controlSocket(directory);
-      const words = [cli, 'up', '--config', config, '--control', control];
-      const [command, ...args] = [...prefix, process.execPath, ...nodeArguments, ...words];
+      writeFileSync(config, configuration(sockets, { queuePairs, uplinks, sharesCore, words }));
+      const socket = controlSocket(directory);
+      const line = [cli, 'up', '--config', config, '--control', socket];
+      const [command, ...args] = [...prefix, process.execPath, ...nodeArguments, ...line];
       child = new Child(name, command!, args, { cores: coresOf(sharesCore) });
       await child.waitFor(readyLine, 0, readySeconds);
     },
@@ -63,10 +71,8 @@ export function createHeddle(options: HeddleOptions = {}): HeddlePeer {
       directory = null;
     },
     async addPort(socket) {
-      if (directory === null) throw new Error('heddle was not started');
       const vf = `added${basename(socket, '.sock')}`;
-      const client = new ControlClient(controlSocket(directory));
-      await client.addVf({ name: vf, socket, allowUnsealedMemory: true });
+      await control().addVf({ name: vf, socket, allowUnsealedMemory: true });
     },
     pids: () => (child === null ? [] : [child.pid]),
     cpuSeconds: () => child?.cpuSeconds() ?? 0,
@@ -88,11 +94,12 @@ interface Configuration {
   readonly queuePairs: number;
   readonly uplinks: readonly UplinkConfigInput[];
   readonly sharesCore: boolean;
+  readonly words: VfChangesInput;
 }
 
 /** JSON is also YAML. */
 function configuration(sockets: readonly string[], wanted: Configuration): string {
-  const { queuePairs, uplinks, sharesCore } = wanted;
+  const { queuePairs, uplinks, sharesCore, words } = wanted;
   const vfs = sockets.map((socket, index) => ({
     name: `vm${index}`,
     socket,
@@ -100,6 +107,7 @@ function configuration(sockets: readonly string[], wanted: Configuration): strin
     queuePairs,
     // DPDK's virtio-user does not seal its memory; QEMU does.
     allowUnsealedMemory: true,
+    ...words,
   }));
   const processorCpus = sharesCore ? [] : [switchCore];
   return JSON.stringify({ name: 'bench', processors: 1, processorCpus, vfs, uplinks }, null, 2);

@@ -20,6 +20,10 @@ const bridgeSeconds = 60;
 
 const bridge = 'bench';
 
+const ethernetHeaderBytes = 14;
+const policerBurstMin = 65_536;
+const policerBurstSeconds = 0.01;
+
 export function createOvsDpdk(): Peer {
   let running: OvsDpdk | null = null;
   return {
@@ -44,6 +48,9 @@ export function createOvsDpdk(): Peer {
     },
     async addPort(socket) {
       await running?.addPort(socket);
+    },
+    async police(port, bitsPerSecond, frameBytes) {
+      await running?.police(port, bitsPerSecond, frameBytes);
     },
     pids: () => (running?.vswitchd ? [running.vswitchd.pid] : []),
     cpuSeconds: () => running?.vswitchd?.cpuSeconds() ?? 0,
@@ -79,6 +86,19 @@ class OvsDpdk {
 
   async addPort(socket: string): Promise<void> {
     await this.#configure(this.#portCommand(socket));
+  }
+
+  /** Its policer counts frames without their Ethernet headers: the rate is translated. */
+  async police(port: number, bitsPerSecond: number, frameBytes: number): Promise<void> {
+    const bytesPerSecond = bitsPerSecond / 8;
+    const counted = (bytesPerSecond * (frameBytes - ethernetHeaderBytes)) / frameBytes;
+    const burst = Math.max(policerBurstMin, bytesPerSecond * policerBurstSeconds);
+    const settings = [`cir=${Math.round(counted)}`, `cbs=${Math.round(burst)}`];
+    await this.#configure([
+      ...['set', 'port', `vm${port}`, 'qos=@limit', '--', '--id=@limit'],
+      ...['create', 'qos', 'type=egress-policer'],
+      ...settings.map((setting) => `other-config:${setting}`),
+    ]);
   }
 
   async stop(): Promise<void> {

@@ -1,5 +1,7 @@
 // What the harness needs from a switch under test.
 
+import type { ControlClient } from '../../src/api/client.ts';
+
 /** Whether a switch listens on its sockets or connects to them: most listen, OVS-DPDK connects. */
 export type SocketRole = 'listens' | 'connects';
 
@@ -32,6 +34,13 @@ export interface Peer {
   pids(): readonly number[];
   /** Adds a port while others are in use; omitted if the peer cannot. */
   addPort?(socket: string): Promise<void>;
+  /** How a running Heddle is told what its VFs are promised; others have none. */
+  control?(): ControlClient;
+  /**
+   * Limits what a port receives by dropping the rest, for peers that have no other limit. The size
+   * is that of all frames.
+   */
+  police?(port: number, bitsPerSecond: number, frameBytes: number): Promise<void>;
   /** CPU time since its start, of all threads that move or manage frames. */
   cpuSeconds(): number;
   /** The end of its log, for error reports. */

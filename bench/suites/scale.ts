@@ -83,5 +83,5 @@ async function measureCost(
     context.record({ ...common, metric: 'memory per VF', unit: 'KiB', value: kibibytes });
   };
   // All connected and introduced: a VF without a guest would cost less than a used one.
-  await withDriver(peer, count, driverOptions, work, begin);
+  await withDriver(peer, count, driverOptions, work, { begin });
 }

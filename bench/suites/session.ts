@@ -84,6 +84,13 @@ function signalPair({ peer, generator }: Pair, signal: NodeJS.Signals): void {
   for (const pid of [...peer.pids(), ...generator.pids()]) process.kill(pid, signal);
 }
 
+interface DriverSession {
+  /** Default: the peer starts without options. */
+  readonly begin?: Begin;
+  /** Ports send to others than their partners, so they cannot be introduced to these. */
+  readonly greets?: boolean;
+}
+
 /**
  * The project's own driver as the load. Its ports are introduced to each other before the work; a
  * single port has no partner.
@@ -93,12 +100,13 @@ export function withDriver<Result>(
   portCount: number,
   options: DriverOptions,
   work: (driver: Driver, offered: bigint) => Promise<Result>,
-  begin: Begin = (sockets) => peer.start(sockets),
+  { begin = (sockets) => peer.start(sockets), greets = false }: DriverSession = {},
 ): Promise<Result> {
   const create = (sockets: readonly string[]) => new Driver(sockets, peer, options);
   return withLoad(peer, portCount, begin, create, async (driver) => {
     const { offered } = await driver.connect();
-    if (portCount > 1) await driver.introduce();
+    if (greets) await driver.greet();
+    else if (portCount > 1) await driver.introduce();
     return await work(driver, BigInt(offered));
   });
 }

@@ -1,0 +1,109 @@
+// Ports that keep their rings full, so that only the switch decides what each of them gets.
+//
+// A round looks at all ports: each receives, and each sender fills its rings again. A look that
+// finds a ring empty proves that the sender may have lacked frames, not turns.
+
+import { microseconds, startCoreClock } from './clock.ts';
+import { settle } from './loops.ts';
+import type { Port } from './port.ts';
+import type { SenderFigures, ShareAnswer, ShareRequest } from './protocol.ts';
+
+/** A port that sends as much as its rings accept. */
+export class Flood {
+  readonly at: number;
+  readonly port: Port;
+  looks = 0;
+  emptyLooks = 0;
+
+  constructor(at: number, port: Port) {
+    this.at = at;
+    this.port = port;
+  }
+
+  /** Fills each of its rings again. */
+  fill(): void {
+    const { transmits } = this.port;
+    for (let pair = 0; pair < transmits.length; pair += 1) {
+      const transmit = transmits[pair]!;
+      const { outstanding, size } = transmit;
+      this.looks += 1;
+      if (outstanding === 0) this.emptyLooks += 1;
+      // A few at a time would cost the switch a cache line for each.
+      if (size - outstanding >= refillMin) transmit.transmit(size - outstanding);
+    }
+  }
+
+  /** Frames that the switch has taken. */
+  frames(): number {
+    return this.#sum((_bytes, frames) => frames);
+  }
+
+  bytes(): number {
+    return this.#sum((bytes) => bytes);
+  }
+
+  #sum(of: (bytes: number, frames: number) => number): number {
+    const { transmits, sizes } = this.port;
+    let sum = 0;
+    for (let pair = 0; pair < transmits.length; pair += 1) {
+      const frames = transmits[pair]!.sent - transmits[pair]!.outstanding;
+      sum += of(sizes.bytesOf(frames), frames);
+    }
+    return sum;
+  }
+}
+
+const refillMin = 8;
+
+export function share(ports: readonly Port[], request: ShareRequest): ShareAnswer {
+  const floods = request.senders.map((at) => new Flood(at, ports[at]!));
+  keepFull(ports, floods, request.warmUpSeconds * 1e6);
+  for (const flood of floods) [flood.looks, flood.emptyLooks] = [0, 0];
+  const interval = request.sampleMilliseconds * 1000;
+  const count = Math.max(1, Math.round((request.seconds * 1e6) / interval));
+  const taken = floods.map(() => new Float64Array(count));
+  const lengths = new Float64Array(count);
+  const received = ports.map((port) => port.received);
+  const frames = floods.map((flood) => flood.frames());
+  const before = Float64Array.from(floods, (flood) => flood.bytes());
+  const cores = startCoreClock();
+  const started = microseconds();
+  let last = started;
+  for (let sample = 0; sample < count; sample += 1) {
+    const now = keepFull(ports, floods, started + (sample + 1) * interval - microseconds());
+    lengths[sample] = (now - last) / 1e6;
+    last = now;
+    for (let at = 0; at < floods.length; at += 1) {
+      const bytes = floods[at]!.bytes();
+      taken[at]![sample] = bytes - before[at]!;
+      before[at] = bytes;
+    }
+  }
+  const used = cores();
+  const senders = floods.map((flood, at) => figuresOf(flood, taken[at]!, frames[at]!));
+  const arrived = ports.map((port, at) => port.received - received[at]!);
+  settle(ports);
+  const seconds = (last - started) / 1e6;
+  return { seconds, sampleSeconds: [...lengths], senders, received: arrived, ...used };
+}
+
+function figuresOf(flood: Flood, taken: Float64Array, framesBefore: number): SenderFigures {
+  const { looks, emptyLooks, port } = flood;
+  return {
+    ...{ port: flood.at, frames: flood.frames() - framesBefore },
+    bytes: taken.reduce((sum, bytes) => sum + bytes, 0),
+    ...{ largestBytes: port.sizes.largest, looks, emptyLooks, samples: [...taken] },
+  };
+}
+
+/** Returns when it ended. */
+function keepFull(ports: readonly Port[], floods: readonly Flood[], length: number): number {
+  const end = microseconds() + length;
+  let now = 0;
+  do {
+    for (let at = 0; at < ports.length; at += 1) ports[at]!.receive();
+    for (let at = 0; at < floods.length; at += 1) floods[at]!.fill();
+    now = microseconds();
+  } while (now < end);
+  return now;
+}
