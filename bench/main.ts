@@ -19,6 +19,7 @@ import { runLatency } from './suites/latency.ts';
 import { runOffload } from './suites/offload.ts';
 import { runOpenLoop } from './suites/open-loop.ts';
 import { runScale } from './suites/scale.ts';
+import { runSharing } from './suites/sharing.ts';
 import type { SuiteContext } from './suites/suite.ts';
 import { runUplinks } from './suites/uplinks.ts';
 import { runWindows } from './suites/windows.ts';
@@ -41,6 +42,7 @@ const suites: Readonly<Record<SuiteName, (context: SuiteContext) => Promise<void
   allocation: runAllocation,
   offload: runOffload,
   uplinks: runUplinks,
+  sharing: runSharing,
   vm: runVm,
   checks: runChecks,
 };

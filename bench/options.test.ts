@@ -25,6 +25,13 @@ describe('parseOptions', () => {
     expect(quick).toMatchObject({ profile: { name: 'quick' }, reportDirectory: null });
     expect(quick.suites).toEqual(suiteNames);
   });
+  test('sharing is a profile with a suite of its own', () => {
+    expect(parse('sharing', '--rounds', '2')).toMatchObject({
+      profile: { name: 'sharing', sharing: { rounds: 2, costRounds: 2 } },
+      suites: ['sharing'],
+      reportDirectory: null,
+    });
+  });
   test('a partial run does not replace the report unless --report says so', () => {
     expect(parse('--suite', 'idle').reportDirectory).toBeNull();
     expect(parse('--peer', 'heddle').reportDirectory).toBeNull();
@@ -44,6 +51,7 @@ describe('parseOptions', () => {
   });
   test.each([
     [['full'], 'Unknown profile full'],
+    [['sharing', 'smoke'], 'Cannot run sharing and smoke at once'],
     [['smoke', '--quick'], 'Cannot run smoke and --quick at once'],
     [['--suite', 'speed'], 'Unknown suite speed: allowed are forward, open-loop'],
     [['--rounds', '0'], 'Cannot use --rounds 0'],

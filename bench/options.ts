@@ -14,11 +14,16 @@ export const suiteNames = [
   'allocation',
   'offload',
   'uplinks',
+  'sharing',
   'vm',
   'checks',
 ] as const satisfies readonly SuiteName[];
 
-const smokeSuites: readonly SuiteName[] = ['forward', 'idle'];
+/** Profiles that have a name on the command line, and their suites. */
+const named = {
+  smoke: ['forward', 'idle'],
+  sharing: ['sharing'],
+} as const satisfies Readonly<Record<string, readonly SuiteName[]>>;
 
 export interface Options {
   readonly profile: Profile;
@@ -34,13 +39,14 @@ export interface Options {
   readonly isHelpWanted: boolean;
 }
 
-export const help = `Usage: npm run bench -- [smoke] [options]
+export const help = `Usage: npm run bench -- [smoke | sharing] [options]
 
 Measures Heddle and its peers on this machine, in turns, and prints Markdown.
 
   (nothing)         everything, into bench/report/: about 40 minutes on a quiet machine
   --quick           every suite, shortened: under 3 minutes
   smoke             64 B and 1500 B, and an idle NIC: under 3 minutes
+  sharing           whether promises to VFs hold: under 10 minutes
   --suite NAME      only this suite (repeatable):
                     ${suiteNames.join(', ')}
   --peer NAME       only this peer (repeatable): heddle, ovs-dpdk, testpmd-vhost; and for virtual
@@ -79,17 +85,14 @@ export function parseOptions(args: readonly string[], defaultReport: string): Op
     allowPositionals: true,
     options: words,
   });
-  const unknown = positionals.find((name) => name !== 'smoke');
-  if (unknown !== undefined) throw new Error(`Unknown profile ${unknown}: allowed is smoke.`);
-  const isSmoke = positionals.length > 0;
-  if (isSmoke && values.quick) throw new Error('Cannot run smoke and --quick at once: choose one.');
-  const base = isSmoke ? profiles.smoke : values.quick ? profiles.quick : profiles.full;
+  const word = parseWord(positionals, values.quick);
+  const base = word === null ? profiles[values.quick ? 'quick' : 'full'] : profiles[word];
   const isWhole =
     base.name === 'full' &&
     ![values.suite, values.peer, values.before].some((word) => word !== undefined);
   return {
     profile: withChanges(base, values),
-    suites: values.suite?.map(parseSuite) ?? (isSmoke ? smokeSuites : suiteNames),
+    suites: values.suite?.map(parseSuite) ?? (word === null ? suiteNames : named[word]),
     peers: values.peer ?? [],
     before: values.before ?? null,
     jsonFile: values.json ?? null,
@@ -98,6 +101,17 @@ export function parseOptions(args: readonly string[], defaultReport: string): Op
     mustMeet: values.check,
     isHelpWanted: values.help,
   };
+}
+
+function parseWord(words: readonly string[], isQuick: boolean): keyof typeof named | null {
+  const [word] = words;
+  if (word === undefined) return null;
+  if (word !== 'smoke' && word !== 'sharing') {
+    throw new Error(`Unknown profile ${word}: allowed are smoke and sharing.`);
+  }
+  const other = isQuick ? '--quick' : words[1];
+  if (other === undefined) return word;
+  throw new Error(`Cannot run ${word} and ${other} at once: choose one.`);
 }
 
 interface Changes {
@@ -109,7 +123,7 @@ interface Changes {
 function withChanges(base: Profile, { size, rounds, seconds }: Changes): Profile {
   // The smallest frame that testpmd can build, and the largest that fits into one of its mbufs.
   const sizes = size?.map((text) => parseNumber('--size', text, 60, 1514, Number.isInteger));
-  const { forward, openLoop, vm, scale, windows, offload, uplinks } = base;
+  const { forward, openLoop, vm, scale, windows, offload, uplinks, sharing } = base;
   const sized =
     sizes === undefined
       ? forward
@@ -129,6 +143,7 @@ function withChanges(base: Profile, { size, rounds, seconds }: Changes): Profile
       vm: { ...vm, rounds: count },
     },
     ...{ scale: { ...scale, rounds: count }, windows: { ...windows, rounds: count } },
+    sharing: { ...sharing, rounds: count, costRounds: count },
     ...{ offload: { ...offload, rounds: count }, uplinks: { ...uplinks, rounds: count } },
   };
 }

@@ -1,7 +1,7 @@
 // The size of a run. Each profile is a complete list: there are no hidden defaults.
 
 export interface Profile {
-  readonly name: 'smoke' | 'quick' | 'full';
+  readonly name: 'smoke' | 'sharing' | 'quick' | 'full';
   /** No measurement starts later than this; null: no limit. */
   readonly secondsMax: number | null;
   readonly rounds: number;
@@ -57,6 +57,16 @@ export interface Profile {
     readonly guestRounds: number;
     readonly streamSeconds: number;
   };
+  readonly sharing: {
+    readonly rounds: number;
+    /** Whether super-frames are limited too: at 10 Mbit/s, 200 of them take 11 s. */
+    readonly hasSuperFrames: boolean;
+    /** How many equal VFs share a processor. */
+    readonly equalCounts: readonly number[];
+    readonly trips: number;
+    /** Of the cost of limits. */
+    readonly costRounds: number;
+  };
 }
 
 const full: Profile = {
@@ -64,7 +74,8 @@ const full: Profile = {
   secondsMax: null,
   rounds: 5,
   windowSeconds: 1,
-  portsOfOthersMax: 16,
+  // A pair beside 15 floods.
+  portsOfOthersMax: 17,
   forward: {
     rounds: 12,
     frameSizes: [64, 128, 256, 512, 1024, 1500],
@@ -80,6 +91,10 @@ const full: Profile = {
   allocation: { windowSeconds: 10 },
   offload: { rounds: 9, windowSeconds: 0.5, hasRings: true },
   uplinks: { rounds: 9, windowSeconds: 1, guestRounds: 3, streamSeconds: 3 },
+  sharing: {
+    ...{ rounds: 3, hasSuperFrames: true, equalCounts: [2, 16, 64] },
+    ...{ trips: 20_000, costRounds: 30 },
+  },
 };
 
 const quick: Profile = {
@@ -102,6 +117,9 @@ const quick: Profile = {
   allocation: { windowSeconds: 3 },
   offload: { rounds: 1, windowSeconds: 0.5, hasRings: false },
   uplinks: { rounds: 1, windowSeconds: 0.5, guestRounds: 0, streamSeconds: 1 },
+  sharing: {
+    ...{ rounds: 1, hasSuperFrames: false, equalCounts: [16], trips: 2000, costRounds: 3 },
+  },
 };
 
 const smoke: Profile = {
@@ -113,4 +131,6 @@ const smoke: Profile = {
   idle: { vfCounts: [8], settleSeconds: 30, windowSeconds: 10 },
 };
 
-export const profiles = { full, quick, smoke } as const;
+const sharing: Profile = { ...full, name: 'sharing' };
+
+export const profiles = { full, quick, smoke, sharing } as const;

@@ -12,6 +12,7 @@ export type SuiteName =
   | 'allocation'
   | 'offload'
   | 'uplinks'
+  | 'sharing'
   | 'checks';
 
 export interface Sample {
@@ -27,6 +28,8 @@ export interface Sample {
   readonly value: number;
   /** Other work took CPU time from one of the sides: the figure says little about the switch. */
   readonly isDisturbed: boolean;
+  /** The load had pauses that the figure assumes not to exist: never judged. */
+  readonly isVoid?: boolean;
   /** CPU seconds per second of the window; null if the suite does not measure them. */
   readonly switchCores: number | null;
   readonly generatorCores: number | null;

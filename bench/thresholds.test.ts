@@ -75,4 +75,34 @@ describe('promises', () => {
       'not measured',
     ]);
   });
+  test('of many rows, the worst counts, whichever round was its middle', () => {
+    const row = (workload: string, values: readonly number[]) =>
+      values.map((value, round) => {
+        return { ...sample('sharing', workload, 'rate error', 'heddle'), value, round };
+      });
+    const good = row('txMax 10 Mbit, 64 B', [0.1, 0.1, 9]);
+    const bad = row('txMax 1 Gbit, 64 B', [0.1, 2, 3]);
+    expect(verdictOf(good, /txMax, rate error/).judgement).toBe('met');
+    expect(verdictOf([...good, ...bad], /txMax, rate error/)).toMatchObject({
+      judgement: 'not met',
+      measured: expect.stringContaining('2.00'),
+    });
+  });
+  test('the cost of limits is judged by the lower end of its interval', () => {
+    const workloads = ['64 B, no limits', '64 B, limits on all VFs'] as const;
+    const rounds = (ratios: readonly number[]) =>
+      ratios.flatMap((ratio, round) => [
+        { ...sample('sharing', workloads[0], 'rate', 'heddle'), value: 10, round },
+        { ...sample('sharing', workloads[1], 'rate', 'heddle'), value: 10 * ratio, round },
+      ]);
+    const promise = /limits on all VFs against 64 B, no limits/;
+    expect(verdictOf(rounds([1, 1, 1, 1, 1, 0.89]), promise).judgement).toBe('not met');
+    expect(verdictOf(rounds([1, 1, 1, 1, 1, 0.91]), promise).judgement).toBe('met');
+    // Five rounds have no interval.
+    expect(verdictOf(rounds([1, 1, 1, 1, 1]), promise).judgement).toBe('not measured');
+  });
+  test('the profile sharing lists only what it measures or owes', () => {
+    const verdicts = judge([], 'sharing');
+    expect(new Set(verdicts.map(({ suite }) => suite))).toEqual(new Set(['sharing']));
+  });
 });

@@ -1,8 +1,9 @@
 // What the project promises, compared with the measurements.
 
-import { heddleName } from './peers/heddle.ts';
+import type { Profile } from './profiles.ts';
+import { atLeast, atMost, type Found, figure, type Promised, ratio, within } from './promises.ts';
 import type { Sample, SuiteName } from './sample.ts';
-import { type Spread, spread } from './statistics.ts';
+import type { Spread } from './statistics.ts';
 import {
   packedWorkload,
   plainCopyName,
@@ -12,7 +13,8 @@ import {
 import { bridgeName, packetWorkload } from './suites/uplinks.ts';
 import { idleWorkload } from './suites/uplinks-idle.ts';
 import { outwardWorkload, packetName } from './suites/uplinks-xdp.ts';
-import { isMostlyDisturbed, summarize, summarizeRatios } from './summary.ts';
+import { isMostlyDisturbed } from './summary.ts';
+import { sharing } from './thresholds-sharing.ts';
 import { hostTapWorkload, qemuTapName } from './vm/host-tap.ts';
 import { tcpMixed, tcpOffloaded, tcpPlain } from './vm/suite.ts';
 
@@ -27,34 +29,6 @@ export interface Verdict {
   readonly aim: string | null;
   readonly isAimMet: boolean | null;
 }
-
-/** A figure, and how many of its rounds were disturbed. */
-interface Found {
-  readonly spread: Spread;
-  readonly disturbedCount: number;
-}
-
-interface Bound {
-  readonly isUpper: boolean;
-  /** Null: there is only an aim. */
-  readonly must: number | null;
-  readonly aim: number | null;
-  /** The unit of bound and figure. */
-  readonly unit: string;
-}
-
-interface Promised extends Bound {
-  readonly suite: SuiteName;
-  readonly what: string;
-  find(samples: readonly Sample[]): Found | null;
-}
-
-const atLeast = (must: number, aim: number | null = null): Bound => {
-  return { isUpper: false, must, aim, unit: ' ×' };
-};
-const atMost = (must: number | null, aim: number | null, unit: string): Bound => {
-  return { isUpper: true, must, aim, unit };
-};
 
 const full: readonly Promised[] = [
   ratio('forward', '64 B', 'rate', 'ovs-dpdk', atLeast(1.3, 2)),
@@ -80,6 +54,7 @@ const full: readonly Promised[] = [
   within('scale', '64 VFs', '2 VFs', 'total rate', atLeast(0.8, 0.95)),
   figure('scale', 'VF 3 to 64', 'memory per VF', atMost(1024, 128, ' KiB')),
   figure('scale', 'VF 3 to 64', 'time to add', atMost(20, 2, ' ms')),
+  ...sharing,
   figure('allocation', '', 'collections in processors', atMost(0, null, '')),
 ];
 
@@ -90,11 +65,9 @@ const smoke: readonly Promised[] = [
   figure('idle', '8 VFs', 'CPU', atMost(2, null, ' % of a core')),
 ];
 
-export function judge(
-  samples: readonly Sample[],
-  profile: 'smoke' | 'quick' | 'full',
-): readonly Verdict[] {
-  return (profile === 'smoke' ? smoke : full).map((promised) => {
+export function judge(samples: readonly Sample[], profile: Profile['name']): readonly Verdict[] {
+  const lists: Partial<Record<Profile['name'], readonly Promised[]>> = { smoke, sharing };
+  return (lists[profile] ?? full).map((promised) => {
     const { suite, what, isUpper, must, aim, unit } = promised;
     const bound = isUpper ? 'at most' : 'at least';
     const found = promised.find(samples);
@@ -124,68 +97,4 @@ function holds({ median }: Spread, bound: number, isUpper: boolean): boolean {
 function describe({ median, min, max, count }: Spread, unit: string): string {
   const range = count > 1 ? ` (${min.toFixed(2)} to ${max.toFixed(2)})` : '';
   return `${median.toFixed(2)}${unit}${range}`;
-}
-
-function ratio(
-  suite: SuiteName,
-  workload: string,
-  metric: string,
-  against: string,
-  bound: Bound,
-): Promised {
-  return {
-    ...bound,
-    ...{ suite, what: `${suite} ${workload}, ${metric} against ${against}` },
-    find(samples) {
-      const own = samples.filter((one) => isOf(one, suite, workload, metric));
-      const found = summarizeRatios(own, heddleName).find((one) => one.against === against);
-      return found === undefined ? null : { ...found, spread: found.ratio };
-    },
-  };
-}
-
-/** A figure of Heddle alone. An empty workload matches all. */
-function figure(suite: SuiteName, workload: string, metric: string, bound: Bound): Promised {
-  return {
-    ...bound,
-    ...{ suite, what: `${suite}${workload === '' ? '' : ` ${workload}`}, ${metric}` },
-    find(samples) {
-      const own = samples.filter((one) => isOf(one, suite, workload || one.workload, metric));
-      const found = summarize(own).find(({ peer }) => peer === heddleName);
-      return found === undefined ? null : { ...found, spread: found.value };
-    },
-  };
-}
-
-/** Heddle with one workload against Heddle with another, round by round. */
-function within(
-  suite: SuiteName,
-  workload: string,
-  baseWorkload: string,
-  metric: string,
-  bound: Bound,
-): Promised {
-  return {
-    ...bound,
-    ...{ suite, what: `${suite}, ${metric} of ${workload} against ${baseWorkload}` },
-    find(samples) {
-      const of = (work: string) =>
-        samples.filter((one) => isOf(one, suite, work, metric) && one.peer === heddleName);
-      const pairs = of(workload).flatMap((sample) => {
-        const base = of(baseWorkload).find(({ round }) => round === sample.round);
-        return base === undefined ? [] : [{ sample, base }];
-      });
-      if (pairs.length === 0) return null;
-      const isPairDisturbed = ({ sample, base }: (typeof pairs)[number]) =>
-        sample.isDisturbed || base.isDisturbed;
-      return {
-        spread: spread(pairs.map(({ sample, base }) => sample.value / base.value)),
-        disturbedCount: pairs.filter(isPairDisturbed).length,
-      };
-    },
-  };
-}
-
-function isOf(sample: Sample, suite: SuiteName, workload: string, metric: string): boolean {
-  return sample.suite === suite && sample.workload === workload && sample.metric === metric;
 }

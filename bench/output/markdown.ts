@@ -6,7 +6,9 @@ import type { Sample, SuiteName } from '../sample.ts';
 import { interquartileRange, type Spread } from '../statistics.ts';
 import { type RatioSummary, type Summary, summarize, summarizeRatios } from '../summary.ts';
 import type { Judgement, Verdict } from '../thresholds.ts';
+import { number } from './number.ts';
 import type { Run } from './run.ts';
+import { renderSharing } from './sharing-table.ts';
 import { table } from './table.ts';
 import { suiteTexts, suiteTitles } from './titles.ts';
 import { renderLines } from './virtual-wire.ts';
@@ -62,7 +64,7 @@ function renderSuite(all: readonly Sample[], suite: SuiteName, plots: readonly s
     `## ${suiteTitles[suite]}`,
     suiteTexts[suite],
     ...plots.map((file) => `![${suiteTitles[suite]}](${file})`),
-    renderSummaries(summarize(samples)),
+    suite === 'sharing' ? renderSharing(samples) : renderSummaries(summarize(samples)),
     suite === 'open-loop' ? renderLines(samples) : '',
     renderRatios(samples),
   ]
@@ -127,12 +129,6 @@ function renderInterval(interval: RatioSummary['interval']): string {
 
 function renderCores(cores: Spread | null): string {
   return cores === null ? '–' : cores.median.toFixed(2);
-}
-
-/** Two decimal places, more for small numbers and none for large ones. */
-function number(value: number): string {
-  if (Number.isInteger(value) || Math.abs(value) >= 1000) return value.toFixed(0);
-  return Math.abs(value) < 0.1 ? value.toPrecision(2) : value.toFixed(2);
 }
 
 function firstLine(text: string): string {

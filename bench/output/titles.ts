@@ -12,6 +12,7 @@ export const suiteTitles: Readonly<Record<SuiteName, string>> = {
   allocation: 'Allocation: work for the garbage collector',
   offload: 'Offload: super-frames and packed rings',
   uplinks: 'Uplinks: between a guest and the network',
+  sharing: 'Sharing: what VFs are promised, and what they get',
   vm: 'Virtual machines: two Linux guests under QEMU',
   checks: 'Checks: the cost of safety',
 };
@@ -63,6 +64,20 @@ export const suiteTexts: Readonly<Record<SuiteName, string>> = {
     'stopped, until the guest has them. TAP: one TCP stream between a Linux guest under QEMU ' +
     'and the host, through Heddle’s TAP and through QEMU’s own. Idle: 8 silent VFs with four ' +
     'silent uplinks, and a NIC without uplinks.',
+  sharing:
+    'The project’s own driver keeps rings full; a row is void if more than 0.1 % of its looks ' +
+    'found one empty. txMax, rxMax: one VF sends to another, rates from what arrives, over at ' +
+    'least 200 frames; Open vSwitch has its egress policer at the receiver instead, and its ' +
+    'rate is translated, because it counts frames without their Ethernet headers. Windows: of ' +
+    '10 ms, those that differ by less than 5 % or one frame. Weights 1 : 2 : 4 : 8 of four VFs ' +
+    'that flood a fifth: by bytes on a wire of 1 Gbit/s (a group with that txMax), by processor ' +
+    'time without one. Equal VFs: by processor time, sizes and queue pairs mixed, a third of ' +
+    'them floods broadcasts; “64 B, by bytes” is for all peers. txShare: 1 Gbit/s of a VF of ' +
+    'weight 1 beside 15 floods of weight 100 (64 B, broadcasts, 16 queue pairs). Limits that ' +
+    'leave something: 8 of 16 VFs at 10 Mbit/s, against none, in the same NIC. Ping-pong: a pair ' +
+    'beside 15 floods of both sizes, a third of them broadcasts, which reach the pair too. ' +
+    'Utilisation: of a limit or a wire, the part that is used; of processor time, the part that ' +
+    'is charged to somebody; else the total against that without limits.',
   vm:
     'Two Linux guests under QEMU without KVM, one virtual CPU each, share both cores with the ' +
     'switch. TCP by iperf3, one stream; “both ways” is the sum of one direction and then the ' +
