@@ -46,7 +46,7 @@ Measures Heddle and its peers on this machine, in turns, and prints Markdown.
   (nothing)         everything, into bench/report/: about 40 minutes on a quiet machine
   --quick           every suite, shortened: under 3 minutes
   smoke             64 B and 1500 B, and an idle NIC: under 3 minutes
-  sharing           whether promises to VFs hold: under 10 minutes
+  sharing           whether promises to VFs hold: about 15 minutes
   --suite NAME      only this suite (repeatable):
                     ${suiteNames.join(', ')}
   --peer NAME       only this peer (repeatable): heddle, ovs-dpdk, testpmd-vhost; and for virtual

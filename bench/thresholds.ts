@@ -14,7 +14,7 @@ import { bridgeName, packetWorkload } from './suites/uplinks.ts';
 import { idleWorkload } from './suites/uplinks-idle.ts';
 import { outwardWorkload, packetName } from './suites/uplinks-xdp.ts';
 import { isMostlyDisturbed } from './summary.ts';
-import { sharing } from './thresholds-sharing.ts';
+import { beside, sharing } from './thresholds-sharing.ts';
 import { hostTapWorkload, qemuTapName } from './vm/host-tap.ts';
 import { tcpMixed, tcpOffloaded, tcpPlain } from './vm/suite.ts';
 
@@ -55,6 +55,7 @@ const full: readonly Promised[] = [
   figure('scale', 'VF 3 to 64', 'memory per VF', atMost(1024, 128, ' KiB')),
   figure('scale', 'VF 3 to 64', 'time to add', atMost(20, 2, ' ms')),
   ...sharing,
+  ...beside,
   figure('allocation', '', 'collections in processors', atMost(0, null, '')),
 ];
 

@@ -60,6 +60,7 @@ describe('the driver on a NIC', () => {
       loadMpps: 0,
       busyFrames: 0,
       floods: [],
+      secondsMax: 10,
       reactionMicroseconds: 0,
       quantiles: [0.5, 1],
     };

@@ -88,6 +88,7 @@ export function ping(ports: readonly Port[], request: PingRequest): PingAnswer {
   const load = new Load(ports, request);
   const lostMax = request.count * (load.isFlooding ? floodLostShareMax : lostShareMax);
   const cores = startCoreClock();
+  const end = microseconds() + request.secondsMax * 1e6;
   let [trip, lost] = [0, 0];
   while (trip < request.count) {
     const started = microseconds();
@@ -95,6 +96,7 @@ export function ping(ports: readonly Port[], request: PingRequest): PingAnswer {
     const reaction = pause(request.reactionMicroseconds, load, pair);
     isBack &&= cross(far, near, load);
     const ended = microseconds();
+    if (ended > end) break;
     if (isBack) {
       trips[trip] = ended - started - reaction;
       trip += 1;
@@ -111,7 +113,7 @@ export function ping(ports: readonly Port[], request: PingRequest): PingAnswer {
     }
     pause(request.pauseMicroseconds + request.reactionMicroseconds, load, pair);
   }
-  const answer = { loadMpps: load.mpps, lost, ...load.floodLooks, ...cores() };
+  const answer = { trips: trip, loadMpps: load.mpps, lost, ...load.floodLooks, ...cores() };
   settle(ports);
   const done = trips.subarray(0, trip).sort();
   const at = (quantile: number) => done[Math.ceil(quantile * trip) - 1] ?? Number.NaN;

@@ -76,6 +76,8 @@ export interface PingRequest {
   readonly busyFrames: number;
   /** Ports that keep their rings full meanwhile. */
   readonly floods: readonly number[];
+  /** Beside floods, fewer trips are enough after this time. */
+  readonly secondsMax: number;
   /** What each side takes to answer; it does not count. */
   readonly reactionMicroseconds: number;
   /** Greater than 0, up to 1. */
@@ -140,6 +142,8 @@ export interface SenderFigures {
   /** Looks at its rings, and those that found one of them empty. */
   readonly looks: number;
   readonly emptyLooks: number;
+  /** Between such looks and those before: for so long they may have been empty. */
+  readonly emptySeconds: number;
   /** Bytes taken in each interval. */
   readonly samples: readonly number[];
 }
@@ -168,6 +172,7 @@ export interface OfferAnswer extends Cores {
 }
 
 export interface PingAnswer extends Cores {
+  readonly trips: number;
   /** Round trips in microseconds: for each requested quantile, the trip of that rank. */
   readonly quantiles: readonly number[];
   /** Trips that did not end. The quantiles include them only beside floods. */

@@ -63,7 +63,7 @@ describe('ports that keep their rings full', () => {
   });
   test('a pair counts its own frames beside broadcasts', () => {
     const quiet = { pauseMicroseconds: 0, loadMpps: 0, busyFrames: 0, quantiles: [0.5] };
-    const plan = { ...quiet, count: 20, floods: [3], reactionMicroseconds: 5 };
+    const plan = { ...quiet, count: 20, floods: [3], secondsMax: 10, reactionMicroseconds: 5 };
     const { lost, quantiles, looks } = ping(ports, { command: 'ping', ...plan });
     // Whoever lacks its core for a while loses what others send meanwhile.
     expect(lost).toBeLessThan(5);

@@ -14,6 +14,10 @@ export class Flood {
   readonly port: Port;
   looks = 0;
   emptyLooks = 0;
+  /** In µs: of the times before a look that found a ring empty. So long it may have been so. */
+  emptyTime = 0;
+  /** Whether the latest look found one of its rings empty. */
+  isEmpty = false;
 
   constructor(at: number, port: Port) {
     this.at = at;
@@ -23,11 +27,15 @@ export class Flood {
   /** Fills each of its rings again. */
   fill(): void {
     const { transmits } = this.port;
+    this.isEmpty = false;
     for (let pair = 0; pair < transmits.length; pair += 1) {
       const transmit = transmits[pair]!;
       const { outstanding, size } = transmit;
       this.looks += 1;
-      if (outstanding === 0) this.emptyLooks += 1;
+      if (outstanding === 0) {
+        this.emptyLooks += 1;
+        this.isEmpty = true;
+      }
       // A few at a time would cost the switch a cache line for each.
       if (size - outstanding >= refillMin) transmit.transmit(size - outstanding);
     }
@@ -57,8 +65,9 @@ const refillMin = 8;
 
 export function share(ports: readonly Port[], request: ShareRequest): ShareAnswer {
   const floods = request.senders.map((at) => new Flood(at, ports[at]!));
-  keepFull(ports, floods, request.warmUpSeconds * 1e6);
-  for (const flood of floods) [flood.looks, flood.emptyLooks] = [0, 0];
+  const rounds = new Rounds(ports, floods);
+  rounds.run(microseconds() + request.warmUpSeconds * 1e6);
+  for (const flood of floods) [flood.looks, flood.emptyLooks, flood.emptyTime] = [0, 0, 0];
   const interval = request.sampleMilliseconds * 1000;
   const count = Math.max(1, Math.round((request.seconds * 1e6) / interval));
   const taken = floods.map(() => new Float64Array(count));
@@ -70,7 +79,7 @@ export function share(ports: readonly Port[], request: ShareRequest): ShareAnswe
   const started = microseconds();
   let last = started;
   for (let sample = 0; sample < count; sample += 1) {
-    const now = keepFull(ports, floods, started + (sample + 1) * interval - microseconds());
+    const now = rounds.run(started + (sample + 1) * interval);
     lengths[sample] = (now - last) / 1e6;
     last = now;
     for (let at = 0; at < floods.length; at += 1) {
@@ -88,22 +97,43 @@ export function share(ports: readonly Port[], request: ShareRequest): ShareAnswe
 }
 
 function figuresOf(flood: Flood, taken: Float64Array, framesBefore: number): SenderFigures {
-  const { looks, emptyLooks, port } = flood;
+  const { looks, emptyLooks, emptyTime, port } = flood;
   return {
     ...{ port: flood.at, frames: flood.frames() - framesBefore },
     bytes: taken.reduce((sum, bytes) => sum + bytes, 0),
-    ...{ largestBytes: port.sizes.largest, looks, emptyLooks, samples: [...taken] },
+    ...{
+      largestBytes: port.sizes.largest,
+      looks,
+      emptyLooks,
+      emptySeconds: emptyTime / 1e6,
+      samples: [...taken],
+    },
   };
 }
 
-/** Returns when it ended. */
-function keepFull(ports: readonly Port[], floods: readonly Flood[], length: number): number {
-  const end = microseconds() + length;
-  let now = 0;
-  do {
-    for (let at = 0; at < ports.length; at += 1) ports[at]!.receive();
-    for (let at = 0; at < floods.length; at += 1) floods[at]!.fill();
-    now = microseconds();
-  } while (now < end);
-  return now;
+/** Keeps the rings full, round by round. */
+class Rounds {
+  readonly #ports: readonly Port[];
+  readonly #floods: readonly Flood[];
+  #last = microseconds();
+
+  constructor(ports: readonly Port[], floods: readonly Flood[]) {
+    this.#ports = ports;
+    this.#floods = floods;
+  }
+
+  /** Returns when it ended. */
+  run(end: number): number {
+    const [ports, floods] = [this.#ports, this.#floods];
+    do {
+      for (let at = 0; at < ports.length; at += 1) ports[at]!.receive();
+      for (let at = 0; at < floods.length; at += 1) floods[at]!.fill();
+      const now = microseconds();
+      for (let at = 0; at < floods.length; at += 1) {
+        if (floods[at]!.isEmpty) floods[at]!.emptyTime += now - this.#last;
+      }
+      this.#last = now;
+    } while (this.#last < end);
+    return this.#last;
+  }
 }

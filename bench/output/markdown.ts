@@ -8,7 +8,7 @@ import { type RatioSummary, type Summary, summarize, summarizeRatios } from '../
 import type { Judgement, Verdict } from '../thresholds.ts';
 import { number } from './number.ts';
 import type { Run } from './run.ts';
-import { renderSharing } from './sharing-table.ts';
+import { isComparable, renderSharing } from './sharing-table.ts';
 import { table } from './table.ts';
 import { suiteTexts, suiteTitles } from './titles.ts';
 import { renderLines } from './virtual-wire.ts';
@@ -66,7 +66,7 @@ function renderSuite(all: readonly Sample[], suite: SuiteName, plots: readonly s
     ...plots.map((file) => `![${suiteTitles[suite]}](${file})`),
     suite === 'sharing' ? renderSharing(samples) : renderSummaries(summarize(samples)),
     suite === 'open-loop' ? renderLines(samples) : '',
-    renderRatios(samples),
+    renderRatios(suite === 'sharing' ? samples.filter(isComparable) : samples),
   ]
     .filter((part) => part !== '')
     .join('\n\n');

@@ -3,6 +3,8 @@
 import { peerNames } from '../peers/all.ts';
 import type { Sample, SuiteName } from '../sample.ts';
 import { type Summary, summarize } from '../summary.ts';
+import type { PlotFile } from './plot-file.ts';
+import { ratePlots } from './rates-plot.ts';
 import { type Plot, type Point, renderPlot, type Series } from './svg.ts';
 
 interface Curve {
@@ -38,12 +40,6 @@ const curves: readonly Curve[] = [
   },
 ];
 
-export interface PlotFile {
-  readonly suite: SuiteName;
-  readonly file: string;
-  readonly svg: string;
-}
-
 export function renderPlots(samples: readonly Sample[]): PlotFile[] {
   const summaries = summarize(samples);
   const lines = curves.flatMap((curve) => {
@@ -52,7 +48,8 @@ export function renderPlots(samples: readonly Sample[]): PlotFile[] {
     const svg = renderPlot({ ...curve, isXLogarithmic: true, series });
     return [{ suite: curve.suite, file: curve.file, svg }];
   });
-  return [...lines, ...latencyPlots(summaries), ...vmPlots(summaries)];
+  const others = [...latencyPlots(summaries), ...vmPlots(summaries)];
+  return [...lines, ...others, ...ratePlots(samples)];
 }
 
 function curveSeries(summaries: readonly Summary[], { suite, metric }: Curve): Series[] {

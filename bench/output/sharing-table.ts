@@ -1,5 +1,5 @@
-// The suite `sharing` as one table: a switch that is exact but idle, or busy but unfair, shows it in
-// the same row.
+// The suite `sharing` as one table: a switch that is exact but idle, or busy but unfair, shows it
+// in the same row.
 
 import type { Sample } from '../sample.ts';
 import { metrics } from '../suites/sharing-record.ts';
@@ -8,6 +8,11 @@ import { number } from './number.ts';
 import { table } from './table.ts';
 
 const columns = [metrics.rateError, metrics.jain, metrics.p99, metrics.utilisation] as const;
+
+/** The ratio of two errors, or of two indexes, says nothing. */
+export function isComparable({ metric }: Sample): boolean {
+  return metric === metrics.p99 || metric === metrics.p999 || metric === metrics.rate;
+}
 
 export function renderSharing(samples: readonly Sample[]): string {
   const summaries = summarize(samples);

@@ -23,6 +23,12 @@ const plot: Plot = {
 const numbersOf = (svg: string) => svg.match(/-?\d+\.\d/g)?.map(Number) ?? [];
 
 describe('a plot', () => {
+  test('of many points has lines without marks, and the ticks that it is told', () => {
+    const svg = renderPlot({ ...plot, isXLogarithmic: false, xTicks: [0, 1000, 2000] });
+    expect(svg).not.toContain('<circle');
+    for (const text of ['>0<', '>1000<', '>2000<']) expect(svg).toContain(text);
+    expect(svg).not.toContain('>64<');
+  });
   test('labels its axes with their units, its series and its measured values', () => {
     const svg = renderPlot(plot);
     for (const text of ['frame, bytes', 'rate, Mpps', '>heddle<', '>other<', '>64<', '>1500<']) {

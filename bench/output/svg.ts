@@ -23,6 +23,8 @@ export interface Plot {
   readonly series: readonly Series[];
   /** If given, x is an index into it: bars instead of lines. */
   readonly categories?: readonly string[];
+  /** If given, points are many: these are labelled instead of them, and they have no marks. */
+  readonly xTicks?: readonly number[];
 }
 
 const size = { width: 760, height: 420 };
@@ -49,7 +51,7 @@ export function renderPlot(plot: Plot): string {
   const x = xScale(plot, points);
   const drawn = series.map((one, index) =>
     categories === undefined
-      ? line(one, x, y, colorOf(one.color))
+      ? line(one, x, y, plot.xTicks === undefined)
       : bars(one, index, series.length, categories.length, y),
   );
   return [
@@ -70,7 +72,7 @@ export function renderPlot(plot: Plot): string {
 function xScale(plot: Plot, points: readonly Point[]): Scale {
   const values = points.map(({ x }) => x);
   // The measured values are the ticks.
-  const ticks = [...new Set(values)].sort((a, b) => a - b);
+  const ticks = plot.xTicks ?? [...new Set(values)].sort((a, b) => a - b);
   const [low, high] = [ticks[0] ?? 0, ticks.at(-1) ?? 1];
   const map = plot.isXLogarithmic ? Math.log2 : (value: number) => value;
   const width = map(high) - map(low) || 1;
@@ -128,7 +130,8 @@ function categoryAxis(categories: readonly string[]): string[] {
   );
 }
 
-function line(series: Series, x: Scale, y: Scale, color: string): string {
+function line(series: Series, x: Scale, y: Scale, hasMarks: boolean): string {
+  const color = colorOf(series.color);
   const places = series.points.map((point) => `${px(x.at(point.x))} ${px(y.at(point.median))}`);
   const marks = series.points.map((point) => {
     const at = px(x.at(point.x));
@@ -138,7 +141,7 @@ function line(series: Series, x: Scale, y: Scale, color: string): string {
     );
   });
   const path = `<path d="M${places.join('L')}" fill="none" stroke="${color}" stroke-width="2"/>`;
-  return [path, ...marks].join('\n');
+  return [path, ...(hasMarks ? marks : [])].join('\n');
 }
 
 function bars(

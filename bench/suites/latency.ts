@@ -29,7 +29,8 @@ const loadShare = 0.5;
 const pauseMicroseconds = 10_000;
 
 /** One request after another, without other traffic. */
-const quiet = { loadMpps: 0, busyFrames: 0, floods: [], reactionMicroseconds: 0 };
+const unused = { floods: [], reactionMicroseconds: 0, secondsMax: 60 };
+const quiet = { ...unused, loadMpps: 0, busyFrames: 0 };
 const alone = { ...quiet, pauseMicroseconds: 0 };
 
 /** Ports that send all they can, as guests do: with rings of QEMU's size. */

@@ -20,7 +20,8 @@ export const guaranteeWorkload = 'txShare 1 Gbit beside 15 floods';
 export const liftedWorkload = '16 VFs, limits that leave something';
 
 const warmUpSeconds = 0.5;
-const small = { ringSize: 256, hasHugePages: false };
+/** Large ones last while the driver is away for a moment, but not in the caches for many ports. */
+const ringSizeOf = (ports: number) => (ports > 16 ? 256 : 1024);
 const upTo = (count: number) => Array.from({ length: count }, (_, at) => at);
 
 const weights = [1, 2, 4, 8];
@@ -83,7 +84,8 @@ function withFloods(
   works: readonly PortWork[],
   work: (driver: Driver, control: ControlClient | undefined) => Promise<void>,
 ): Promise<void> {
-  const options: DriverOptions = { ...small, works };
+  const ringSize = ringSizeOf(works.length);
+  const options: DriverOptions = { ringSize, hasHugePages: false, works };
   const queuePairs = Math.max(...works.map((one) => one.queuePairs ?? 1));
   return withDriver(
     ...([peer, works.length, options] as const),
@@ -139,7 +141,7 @@ function recordWeights(
       [metrics.jain]: [jainIndex(values.map((value, at) => value / weights[at]!)), ''],
       [metrics.utilisation]: [utilisation * 100, '%'],
     },
-    ...{ cores: answer, isSwitchBusy, looks: answer.senders },
+    ...{ cores: answer, isSwitchBusy, looks: answer.senders, seconds: answer.seconds },
     details: { parts: partsText(values) },
   });
 }
@@ -176,7 +178,7 @@ function visitEqual(
           [metrics.jain]: [jainIndex(work), ''],
           [metrics.utilisation]: [chargedPart * 100, '%'],
         },
-        ...{ cores: answer, isSwitchBusy: true, looks: answer.senders },
+        ...{ cores: answer, isSwitchBusy: true, looks: answer.senders, seconds: answer.seconds },
         details: { least: Math.min(...work), most: Math.max(...work) },
       },
     );
@@ -197,7 +199,7 @@ function visitBytes(context: SuiteContext, peer: Peer, round: number): Promise<v
           [metrics.jain]: [jainIndex(answer.senders.map(({ bytes }) => bytes)), ''],
           [metrics.rate]: [frames / answer.seconds / 1e6, 'Mpps'],
         },
-        ...{ cores: answer, isSwitchBusy: true, looks: answer.senders },
+        ...{ cores: answer, isSwitchBusy: true, looks: answer.senders, seconds: answer.seconds },
       },
     );
   });
@@ -228,7 +230,7 @@ function visitGuarantee(
       { context, peer, round, workload: `${guaranteeWorkload}, ${frameBytes} B` },
       {
         values: { [metrics.guarantee]: [part * 100, '%'] },
-        ...{ cores: answer, isSwitchBusy: true, looks: answer.senders },
+        ...{ cores: answer, isSwitchBusy: true, looks: answer.senders, seconds: answer.seconds },
       },
     );
   });
@@ -255,6 +257,7 @@ function visitLifted(context: SuiteContext, peer: Peer, round: number): Promise<
         values: { [metrics.utilisation]: [(100 * total(limited)) / free, '%'] },
         ...{ cores: limited, isSwitchBusy: true },
         looks: [before, limited, after].flatMap(({ senders }) => senders),
+        seconds: limited.seconds,
         details: { freeMbps: (free * 8) / 1e6, limitedMbps: (total(limited) * 8) / 1e6 },
       },
     );

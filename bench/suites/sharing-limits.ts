@@ -124,7 +124,7 @@ async function measure(row: Row, driver: Driver, size: Size, limit: Limit): Prom
       [metrics.utilisation]: [(1 + error) * 100, '%'],
       ...(isShaped ? { [metrics.windows]: [within * 100, '%'] as const } : {}),
     },
-    ...{ cores: answer, isSwitchBusy: false, looks: answer.senders },
+    ...{ cores: answer, isSwitchBusy: false, looks: answer.senders, seconds: answer.seconds },
     details: { error, bitsPerSecond, seconds: answer.seconds, taken: sender!.frames },
   });
 }

@@ -16,6 +16,8 @@ export const reactions = [
 const floodCount = 15;
 const floods = Array.from({ length: floodCount }, (_, at) => 2 + at);
 const quantiles = [0.5, 0.99, 0.999];
+/** Of each measurement. Some switches take milliseconds for a trip beside floods. */
+const secondsMax = 10;
 const warmUpTrips = 20_000;
 
 export function aloneWorkload(microseconds: number): string {
@@ -60,7 +62,7 @@ async function measure(
   driver: Driver,
   microseconds: number,
 ): Promise<void> {
-  const quiet = { pauseMicroseconds: 0, loadMpps: 0, busyFrames: 0, quantiles };
+  const quiet = { pauseMicroseconds: 0, loadMpps: 0, busyFrames: 0, quantiles, secondsMax };
   const plan = { ...quiet, reactionMicroseconds: microseconds };
   await driver.ping({ ...plan, count: warmUpTrips, reactionMicroseconds: 0, floods: [] });
   for (const [workload, others] of [
@@ -79,7 +81,7 @@ async function measure(
           [metrics.p999]: [p999 ?? Number.NaN, 'µs'],
         },
         ...{ cores: answer, isSwitchBusy: others.length > 0, looks: [answer] },
-        details: { loadMpps: answer.loadMpps, lost: answer.lost },
+        details: { trips: answer.trips, loadMpps: answer.loadMpps, lost: answer.lost },
       },
     );
   }

@@ -1,4 +1,4 @@
-// What the rows of the suite `sharing` have in common: the names of figures, and when they are void.
+// What the rows of the suite `sharing` have in common: names of figures, and when they are void.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ControlClient } from '../../src/api/client.ts';
@@ -28,8 +28,10 @@ export function isSharing({ name }: Peer): boolean {
   return name === heddleName;
 }
 
-/** Of the looks of the driver at its rings, those that may find one empty. */
+/** Of the looks of the driver at its rings, those that may find one empty … */
 const emptyShareMax = 0.001;
+/** … and for which part of the time: a driver that lost its core looks late, but only once. */
+const emptyTimeMax = 0.005;
 /** Seconds per second. */
 const waitsMax = 0.02;
 const sampleMilliseconds = 10;
@@ -39,6 +41,7 @@ const marginSeconds = 0.05;
 interface Looks {
   readonly looks: number;
   readonly emptyLooks: number;
+  readonly emptySeconds?: number;
 }
 
 /** One row of one peer in one round. */
@@ -56,13 +59,16 @@ interface Figures {
   /** Whether the switch has work all the time, so that it never sleeps. */
   readonly isSwitchBusy: boolean;
   readonly looks: readonly Looks[];
+  /** Of the window in which the looks were. */
+  readonly seconds?: number;
   readonly details?: Readonly<Record<string, number | string>>;
 }
 
 export function recordRow({ context, peer, round, workload }: Row, figures: Figures): void {
   const { switchCores, switchWaits, generatorCores } = figures.cores;
   const emptyShare = emptyShareOf(figures.looks);
-  const isVoid = emptyShare > emptyShareMax;
+  const emptyTime = emptyTimeOf(figures.looks, figures.seconds ?? Number.POSITIVE_INFINITY);
+  const isVoid = emptyShare > emptyShareMax || emptyTime > emptyTimeMax;
   const sides = figures.isSwitchBusy ? [switchCores, generatorCores] : [generatorCores];
   // A switch that sleeps most of the time lacks its core as well if others have it then.
   const hasWaited = switchWaits > waitsMax;
@@ -72,7 +78,7 @@ export function recordRow({ context, peer, round, workload }: Row, figures: Figu
       isVoid,
       isDisturbed: isVoid || hasWaited || isDisturbed(...sides),
       ...{ switchCores, generatorCores },
-      details: { emptyShare, switchWaits, ...figures.details },
+      details: { emptyShare, emptyTime, switchWaits, ...figures.details },
     });
   }
 }
@@ -80,6 +86,10 @@ export function recordRow({ context, peer, round, workload }: Row, figures: Figu
 /** Of the sender that has most of them: others had what it did not ask for. */
 function emptyShareOf(all: readonly Looks[]): number {
   return Math.max(0, ...all.map(({ looks, emptyLooks }) => emptyLooks / Math.max(looks, 1)));
+}
+
+function emptyTimeOf(all: readonly Looks[], seconds: number): number {
+  return Math.max(0, ...all.map(({ emptySeconds = 0 }) => emptySeconds)) / seconds;
 }
 
 export function shareFor(

@@ -1,5 +1,6 @@
 // Sharing: whether each VF gets what it was promised, whatever the others do.
 
+import { runChanges } from './sharing-changes.ts';
 import { runCost } from './sharing-cost.ts';
 import { runFloods } from './sharing-floods.ts';
 import { runLimits } from './sharing-limits.ts';
@@ -10,6 +11,7 @@ export async function runSharing(context: SuiteContext): Promise<void> {
   await runLimits(context);
   await runFloods(context);
   await runPing(context);
+  await runChanges(context);
   await runCost(context);
   for (const [what, reason] of unmeasured) context.omit(`sharing, ${what}`, reason);
 }
