@@ -44,7 +44,7 @@ export const help = `Usage: npm run bench -- [smoke | sharing] [options]
 Measures Heddle and its peers on this machine, in turns, and prints Markdown.
 
   (nothing)         everything, into bench/report/: about 40 minutes on a quiet machine
-  --quick           every suite, shortened: under 3 minutes
+  --quick           every suite, shortened: under 4 minutes
   smoke             64 B and 1500 B, and an idle NIC: under 3 minutes
   sharing           whether promises to VFs hold: about 15 minutes
   --suite NAME      only this suite (repeatable):
