@@ -65,8 +65,8 @@ export const suiteTexts: Readonly<Record<SuiteName, string>> = {
     'and the host, through Heddle’s TAP and through QEMU’s own. Idle: 8 silent VFs with four ' +
     'silent uplinks, and a NIC without uplinks.',
   sharing:
-    'The project’s own driver keeps rings full; a row is void if more than 0.1 % of its looks ' +
-    'found one empty. txMax, rxMax: one VF sends to another, rates from what arrives, over at ' +
+    'The project’s own driver keeps rings full; a round is void if more than 0.1 % of its ' +
+    'looks found one empty, or for more than 0.5 % of the time. txMax, rxMax: one VF sends to another, rates from what arrives, over at ' +
     'least 200 frames; Open vSwitch has its egress policer at the receiver instead, and its ' +
     'rate is translated, because it counts frames without their Ethernet headers. Windows: of ' +
     '10 ms, those that differ by less than 5 % or one frame. Weights 1 : 2 : 4 : 8 of four VFs ' +
