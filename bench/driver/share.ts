@@ -16,6 +16,9 @@ export class Flood {
   emptyLooks = 0;
   /** In µs: of the times before a look that found a ring empty. So long it may have been so. */
   emptyTime = 0;
+  /** What the switch has taken, since the start of the port. */
+  frames = 0;
+  bytes = 0;
   /** Whether the latest look found one of its rings empty. */
   isEmpty = false;
 
@@ -41,23 +44,16 @@ export class Flood {
     }
   }
 
-  /** Frames that the switch has taken. */
-  frames(): number {
-    return this.#sum((_bytes, frames) => frames);
-  }
-
-  bytes(): number {
-    return this.#sum((bytes) => bytes);
-  }
-
-  #sum(of: (bytes: number, frames: number) => number): number {
+  /** Reads what the switch has taken: frames and bytes belong to the same moment. */
+  read(): void {
     const { transmits, sizes } = this.port;
-    let sum = 0;
+    this.frames = 0;
+    this.bytes = 0;
     for (let pair = 0; pair < transmits.length; pair += 1) {
       const frames = transmits[pair]!.sent - transmits[pair]!.outstanding;
-      sum += of(sizes.bytesOf(frames), frames);
+      this.frames += frames;
+      this.bytes += sizes.bytesOf(frames);
     }
-    return sum;
   }
 }
 
@@ -73,8 +69,8 @@ export function share(ports: readonly Port[], request: ShareRequest): ShareAnswe
   const taken = floods.map(() => new Float64Array(count));
   const lengths = new Float64Array(count);
   const received = ports.map((port) => port.received);
-  const frames = floods.map((flood) => flood.frames());
-  const before = Float64Array.from(floods, (flood) => flood.bytes());
+  for (const flood of floods) flood.read();
+  const frames = floods.map((flood) => flood.frames);
   const cores = startCoreClock();
   const started = microseconds();
   let last = started;
@@ -83,9 +79,10 @@ export function share(ports: readonly Port[], request: ShareRequest): ShareAnswe
     lengths[sample] = (now - last) / 1e6;
     last = now;
     for (let at = 0; at < floods.length; at += 1) {
-      const bytes = floods[at]!.bytes();
-      taken[at]![sample] = bytes - before[at]!;
-      before[at] = bytes;
+      const flood = floods[at]!;
+      const before = flood.bytes;
+      flood.read();
+      taken[at]![sample] = flood.bytes - before;
     }
   }
   const used = cores();
@@ -99,7 +96,7 @@ export function share(ports: readonly Port[], request: ShareRequest): ShareAnswe
 function figuresOf(flood: Flood, taken: Float64Array, framesBefore: number): SenderFigures {
   const { looks, emptyLooks, emptyTime, port } = flood;
   return {
-    ...{ port: flood.at, frames: flood.frames() - framesBefore },
+    ...{ port: flood.at, frames: flood.frames - framesBefore },
     bytes: taken.reduce((sum, bytes) => sum + bytes, 0),
     ...{
       largestBytes: port.sizes.largest,
