@@ -4,15 +4,15 @@ import * as layout from '../../layout/scheduler.ts';
 import type { FirmwareHost } from './firmware-host.ts';
 
 interface Words {
-  bytesPerSecond?: number;
-  packetsPerSecond?: number;
+  bytesPerSecond?: number | undefined;
+  packetsPerSecond?: number | undefined;
   burstNs?: number;
-  guaranteedBytesPerSecond?: number;
+  guaranteedBytesPerSecond?: number | undefined;
   /** The part of a processor that the guarantee may take. */
   guaranteedTime?: number;
   /** What it may receive. */
-  receivedBytesPerSecond?: number;
-  receivedPacketsPerSecond?: number;
+  receivedBytesPerSecond?: number | undefined;
+  receivedPacketsPerSecond?: number | undefined;
   /** Bytes of each received frame on the wire beside its own. */
   overhead?: number;
   weight?: number;
