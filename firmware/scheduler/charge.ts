@@ -30,8 +30,8 @@ export function charge(work: f64, bytes: u32, packets: u32): void {
   nodeAt(state.leaf).work += work;
   const nic = promiseOf(NODE_ROOT);
   countWork(NODE_ROOT, work, bytes, packets);
-  if (hasMaximum(nic)) payMaximum(state, NODE_ROOT, nic, bytes, packets);
   let isFree = !hasMaximum(nic);
+  if (!isFree) payMaximum(state, NODE_ROOT, nic, bytes, packets);
   let above = NODE_ROOT;
   for (let depth: u32 = 0; depth < state.depth; depth++) {
     const number = pathAt(depth);

@@ -14,7 +14,6 @@ import {
   NODE_ROOT,
   PIECE_BUDGET,
   SEGMENTS_PER_FRAME_MAX,
-  STOP_NS,
 } from '../../layout/limits';
 import { ACCOUNT_FREE, ACCOUNT_FREE_PACKETS } from '../../layout/scheduler';
 import { keyOf } from './heap';
@@ -26,6 +25,7 @@ import {
   nodeAt,
   OWED_LINKS,
   Promised,
+  pauseOf,
   promiseOf,
   raiseTop,
 } from './node';
@@ -80,7 +80,7 @@ function isNicHeld(state: Schedule): bool {
     limitBatch(state, accountOf(NODE_ROOT), promise);
     return false;
   }
-  state.heldUntil = free + min(promise.burstNs, f64(STOP_NS));
+  state.heldUntil = free + pauseOf(promise.burstNs);
   return true;
 }
 

@@ -20,8 +20,13 @@ export function setClock(seconds: u32, nanoseconds: u32): void {
   const now: u64 = u64(seconds) * 1_000_000_000 + nanoseconds;
   state.clock = f64(now);
   state.clockLow = u32(now);
-  // What passed before is nobody's work.
+  openLook(); // what passed before is nobody's work
+}
+
+/** What is measured next begins now. */
+export function openLook(): void {
+  const state = schedule();
   state.stamp = state.clock;
-  state.charged = 0;
   state.counted = 0;
+  state.charged = 0;
 }

@@ -4,7 +4,7 @@
 //   stamp ──── plain ──── plain ──── anything else ──── look
 //              └ by count ┘          └── the rest ──┘
 import { CHARGE_FACTOR_MAX, MISS_COST, MISS_COST_MAX, SHARED_LOOK_NS } from '../../layout/limits';
-import { tick } from './clock';
+import { openLook, tick } from './clock';
 import { schedule } from './schedule';
 
 /** A new measurement counts for one part in so many of the rate. */
@@ -16,13 +16,6 @@ export function beginWork(): void {
   tick();
   openLook();
   if (state.rate == 0) state.rate = 1;
-}
-
-function openLook(): void {
-  const state = schedule();
-  state.stamp = state.clock;
-  state.counted = 0;
-  state.charged = 0;
 }
 
 /**

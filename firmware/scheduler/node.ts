@@ -1,5 +1,5 @@
 // A node of the schedule: this processor's own view of it, and its two shared records.
-import { NODE_ROOT } from '../../layout/limits';
+import { NODE_ROOT, STOP_NS } from '../../layout/limits';
 import {
   NODE_SIZE,
   NODES_BASE,
@@ -40,12 +40,10 @@ export class Node {
   readyChild: u32;
   readyNext: u32;
   readyPrevious: u32;
-  readyRest: u32;
   owedKey: f64;
   owedChild: u32;
   owedNext: u32;
   owedPrevious: u32;
-  owedRest: u32;
   /** Work that it has had by its weight, in ns: its virtual time. */
   v: f64;
   /** Since when it has been stopped. */
@@ -152,6 +150,14 @@ export function promiseOf(node: u32): Promised {
 
 export function hasMaximum(promise: Promised): bool {
   return promise.maxByteNs != 0 || promise.maxPacketNs != 0;
+}
+
+/**
+ * How long who has used up a maximum pauses, given its burst, in ns: not for every single frame,
+ * and not so long that a part of the maximum is lost.
+ */
+export function pauseOf(burstNs: f64): f64 {
+  return min(burstNs, f64(STOP_NS));
 }
 
 /** The node above; the NIC has none, and is not asked. */

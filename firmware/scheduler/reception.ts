@@ -2,9 +2,8 @@
 // not go yet can wait in its ring; an uplink's, and copies of floods, cannot.
 //
 //   rxFree += bytes × ns/byte        in the future: closed
-import { STOP_NS } from '../../layout/limits';
 import { ACCOUNT_RX_FREE, ACCOUNT_RX_FREE_PACKETS } from '../../layout/scheduler';
-import { accountOf, Promised, promiseOf } from './node';
+import { accountOf, Promised, pauseOf, promiseOf } from './node';
 import { pay } from './pay';
 import { schedule } from './schedule';
 
@@ -21,10 +20,10 @@ export function closedUntil(number: u32, promise: Promised): f64 {
   return max(until, schedule().clock - promise.rxBurstNs);
 }
 
-/** When to try again, for who found it closed: not for every single frame. */
+/** When to try again, for who found it closed. */
 export function opensAt(number: u32): f64 {
   const promise = promiseOf(number);
-  return closedUntil(number, promise) + min(promise.rxBurstNs, f64(STOP_NS));
+  return closedUntil(number, promise) + pauseOf(promise.rxBurstNs);
 }
 
 /** `bytes` and `packets` as on the wire of the function that receives them. */

@@ -1,5 +1,5 @@
-// Finds work: looks at the rings of functions that were idle, at some of them while others are
-// busy, else at all.
+// Finds work: looks at the rings of functions that were idle; at some of them while others are
+// busy, at all of them otherwise.
 import { SWEEP_RINGS } from '../../layout/limits';
 import { RING_KIND_REQUEST, RING_STOPPED } from '../../layout/virtqueue';
 import { registers } from '../memory/registers';

@@ -6,13 +6,7 @@
 //      ▲ ◄──────────────────────── │  ▲ ◄──────────────────────────────── │
 //      │      nothing left              its time has come                 │
 //      └──────────────── its time has come, nothing left ─────────────────┘
-import {
-  BATCH_NS,
-  FUNCTION_COUNT_MAX,
-  NODE_ROOT,
-  PRIORITY_COUNT,
-  STOP_NS,
-} from '../../layout/limits';
+import { BATCH_NS, FUNCTION_COUNT_MAX, NODE_ROOT, PRIORITY_COUNT } from '../../layout/limits';
 import {
   ACCOUNT_FREE,
   ACCOUNT_FREE_PACKETS,
@@ -35,6 +29,7 @@ import {
   OWED_LINKS,
   Promised,
   parentOf,
+  pauseOf,
   promiseOf,
   READY_LINKS,
   setHeap,
@@ -154,7 +149,7 @@ export function stop(number: u32, free: f64, promise: Promised): void {
   const node = nodeAt(number);
   leave(number, NODE_STOPPED);
   node.stoppedSince = state.clock;
-  const until = free + min(promise.burstNs, f64(STOP_NS));
+  const until = free + pauseOf(promise.burstNs);
   state.timers = insert(READY_LINKS, state.timers, number + 1, until);
 }
 

@@ -123,7 +123,7 @@ export function isUnfinished(): bool {
   return hasReady(nodeAt(NODE_ROOT)) && state.heldUntil <= state.clock;
 }
 
-/** Host: µs until the first function goes on that its maximum has stopped; −1: there is none. */
+/** Host: µs until somebody may go on whom a maximum or a receiver holds; −1: nobody is held. */
 export function wakeMicroseconds(): i32 {
   const state = schedule();
   const wake = sooner(sooner(nextWake(), state.nextWait), state.heldUntil);

@@ -44,7 +44,7 @@ describe('a VF whose rings lack windows', () => {
 
   it('pays for its misses as for any work, however many rings it has', () => {
     for (let pair = 0; pair < PAIRS; pair++) send(SCATTERED, 40, pair);
-    const worked = () => [SCATTERED, BUSY].map((vf) => accountOf(wire.host, vf).workNs);
+    const worked = () => [SCATTERED, BUSY].map((vf) => accountOf(wire.host, vf).workNanoseconds);
     wire.host.nanosecondsPerLook = 3000;
     let misses = 0;
     const before = worked();

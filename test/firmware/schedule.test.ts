@@ -21,13 +21,13 @@ describe('the schedule', () => {
 
   it('shares processor time equally, whatever the size of frames', () => {
     crowd = new Crowd([60, 60, 1500, 512]);
-    const work = crowd.during(() => crowd.run(400), 'workNs');
+    const work = crowd.during(() => crowd.run(400), 'workNanoseconds');
     expect(jain(work)).toBeGreaterThan(0.999);
   });
 
   it('gives 16 queue pairs what one pair gets', () => {
     crowd = new Crowd([60, 60], (guest) => (guest === 0 ? { queuePairs: 16, slots: 60 } : {}));
-    const work = crowd.during(() => crowd.run(300), 'workNs');
+    const work = crowd.during(() => crowd.run(300), 'workNanoseconds');
     expect(shares(work)[0]).toBeCloseTo(0.5, 2);
   });
 
@@ -55,10 +55,10 @@ describe('the schedule', () => {
     crowd = new Crowd([60]);
     promise(crowd.wire.host, 0, { packetsPerSecond: 1e6 });
     crowd.runFor(5e6);
-    const before = accountOf(crowd.wire.host, 0).heldNs;
+    const before = accountOf(crowd.wire.host, 0).heldNanoseconds;
     const [packets = 0] = crowd.during(() => crowd.runFor(20e6), 'packets');
     expect(Math.abs(packets / 20_000 - 1)).toBeLessThan(0.01);
-    expect(accountOf(crowd.wire.host, 0).heldNs - before).toBeGreaterThan(10e6);
+    expect(accountOf(crowd.wire.host, 0).heldNanoseconds - before).toBeGreaterThan(10e6);
   });
 
   it('fulfils a guarantee first, and shares the rest', () => {
@@ -82,7 +82,7 @@ describe('the schedule', () => {
   it('serves the higher priority first, but leaves one part in a hundred to the lower', () => {
     crowd = new Crowd([1500, 1500, 1500]);
     promise(crowd.wire.host, 0, { priority: 1 });
-    const [first = 0, ...others] = shares(crowd.during(() => crowd.run(3000), 'workNs'));
+    const [first = 0, ...others] = shares(crowd.during(() => crowd.run(3000), 'workNanoseconds'));
     expect(first).toBeGreaterThan(0.985);
     expect(first).toBeLessThan(0.992);
     expect(jain(others)).toBeGreaterThan(0.99);
@@ -142,7 +142,7 @@ describe('the schedule', () => {
         host.turn();
         crowd.wire.received(4);
       }
-    }, 'workNs');
+    }, 'workNanoseconds');
     expect(shares(work)[0]).toBeLessThan(0.25 * 1.05);
   });
 

@@ -65,7 +65,7 @@ export class Crowd {
   }
 
   /** Of each guest: what `read` has grown by during `work`. */
-  during(work: () => void, read: 'bytes' | 'workNs' | 'packets' = 'bytes'): number[] {
+  during(work: () => void, read: 'bytes' | 'workNanoseconds' | 'packets' = 'bytes'): number[] {
     const now = () => this.#lengths.map((_, guest) => accountOf(this.wire.host, guest)[read]);
     const before = now();
     work();
