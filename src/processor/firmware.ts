@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import type { IotlbTable } from '../memory/iotlb.ts';
 import type { WindowFirmware } from '../memory/windows.ts';
 import { monotonicNanosecondsLow } from '../os/clock.ts';
@@ -66,10 +67,22 @@ export function loadFirmware(
   memory: LinearMemory,
   now = monotonicNanosecondsLow,
 ): Firmware {
-  const module = new WebAssembly.Module(bytes);
-  const instance = new WebAssembly.Instance(module, {
+  const instance = new WebAssembly.Instance(compile(bytes), {
     env: { memory: memory.memory },
     clock: { now },
   });
   return instance.exports as unknown as Firmware;
+}
+
+/**
+ * Compiles all functions now. By default, V8 compiles each at its first call, which would take up to
+ * a millisecond of somebody's turn. The flag is one of the whole program, so it is set back.
+ */
+function compile(bytes: Uint8Array): WebAssembly.Module {
+  setFlagsFromString('--no-wasm-lazy-compilation');
+  try {
+    return new WebAssembly.Module(bytes);
+  } finally {
+    setFlagsFromString('--wasm-lazy-compilation');
+  }
 }
