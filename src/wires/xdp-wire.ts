@@ -10,8 +10,8 @@
 //
 // The kernel leaves 256 bytes before each frame; the virtio-net header goes there.
 
-import { performance } from 'node:perf_hooks';
 import { readSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { EAGAIN, EBUSY, EINTR, ENETDOWN, ENOBUFS, ENOMEM, ENXIO } from '../os/constants.ts';
 import { errorName } from '../os/system-error.ts';
