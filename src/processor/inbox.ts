@@ -1,13 +1,17 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { PROCESSOR_DOORBELL } from '../../layout/processor.ts';
 import type { Windows } from '../memory/windows.ts';
+import { threadCpuMicroseconds } from '../os/cpu-time.ts';
 import { isFatal } from '../state/last-will.ts';
 import type { Pulse } from '../watchdog/pulse.ts';
 import { type Envelope, failureOf, type Report } from './mailbox.ts';
 import type { MessageHandler } from './message-handler.ts';
 
-/** Messages taken between two turns, so that the rings get their time however many are posted. */
-const MESSAGES_PER_ROUND = 8;
+/**
+ * CPU time after which no further message is taken before the next turn: the rings get their time
+ * however many are posted. Most take a few microseconds; one that maps memory may take 300.
+ */
+const ROUND_MICROSECONDS_MAX = 100;
 
 interface InboxOptions {
   port: MessagePort;
@@ -40,7 +44,8 @@ export class Inbox {
 
   take(): void {
     const doorbell = Atomics.load(this.#options.record, this.#doorbellAt);
-    for (let taken = 0; taken < MESSAGES_PER_ROUND; taken++) {
+    const start = threadCpuMicroseconds();
+    while (threadCpuMicroseconds() - start < ROUND_MICROSECONDS_MAX) {
       const received = receiveMessageOnPort(this.#options.port);
       if (received === undefined) {
         this.#seenDoorbell = doorbell; // unless updated, it brings us back for the rest

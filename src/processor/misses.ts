@@ -14,7 +14,7 @@ import { elapsedMicroseconds } from '../os/clock.ts';
 import { CLOCKS } from './clocks.ts';
 
 /** CPU time of one batch, counted from its first wait, while other rings wait to send. */
-const BATCH_MICROSECONDS_MAX = 1500;
+const BATCH_MICROSECONDS_MAX = 300;
 
 /** The same while no other ring waits. Limited because messages to the processor wait, too. */
 const LONE_BATCH_MICROSECONDS_MAX = 20_000;

@@ -150,12 +150,12 @@ describe('a look at the request queues', () => {
     expect(queues.isDue).toBe(false);
   });
 
-  it('ends after a millisecond, however expensive windows are, and resumes where it was', () => {
+  it('ends after a tenth of a millisecond, however expensive windows are, and resumes where it was', () => {
     firmware.windows = 4;
     attach(1, 2);
     const resolveMiss = firmware.resolveMiss.bind(firmware);
     firmware.resolveMiss = () => {
-      cpu += 400;
+      cpu += 40;
       resolveMiss();
     };
     expect(look(), 'a look at it, and one after each of three windows').toBe(4);

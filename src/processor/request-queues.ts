@@ -34,7 +34,7 @@ const POLL_ROUNDS = 64;
 const LOOK_COST_MAX = 16;
 
 /** CPU time limit of one look, in case the kernel makes windows expensive. */
-const LOOK_MICROSECONDS_MAX = 200;
+const LOOK_MICROSECONDS_MAX = 100;
 
 /**
  * Windows that one request may miss: two for each descriptor, and some more. Only a guest that
