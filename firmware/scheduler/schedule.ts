@@ -23,7 +23,12 @@ export class Schedule {
   nextWait: f64;
   /** Until when the capacity of the NIC is used up. */
   heldUntil: f64;
+  /** When the thread's CPU time was looked at last, and its lower 32 bits then: `cpuLow`. */
+  cpuSince: f64;
+  /** Since when the host has worked for a function. */
+  hostSince: f64;
   clockLow: u32;
+  cpuLow: u32;
   /** The root of the heap of stopped nodes, by the time at which they go on. */
   timers: u32;
   idleCount: u32;
@@ -43,6 +48,8 @@ export class Schedule {
   isMapping: bool;
   /** Since the last sleep, somebody worked whom no maximum can stop. */
   hasFreeWork: bool;
+  /** The end of the last turn with work is not charged yet. */
+  hasRest: bool;
   /** All idle functions were looked at in this turn: who has nothing to take is not asked again. */
   hasSwept: bool;
   /** Counts batches, for what each has for a receiver already. */

@@ -50,8 +50,8 @@ export class Windows {
   /** Bytes mapped at each slot, whether or not its window is still valid. */
   readonly #mapped = new Uint32Array(SLOT_COUNT_MAX);
   readonly #counts = new WindowCounts();
-  /** Slots whose window is gone but whose mapping is not. */
-  readonly #leftovers: number[] = [];
+  /** Slots whose window is gone but whose mapping is not, and whose window it was. */
+  readonly #leftovers: { slot: number; owner: number }[] = [];
   misses = 0;
   evictions = 0;
 
@@ -82,7 +82,7 @@ export class Windows {
     for (let slot = 0; slot < SLOT_COUNT_MAX; slot++) {
       if (this.#owners[slot] === owner && !kept.has(this.#files[slot] ?? -1)) {
         this.#forget(slot);
-        this.#leftovers.push(slot);
+        this.#leftovers.push({ slot, owner });
       }
     }
     if (regions.length === 0) this.#regions.delete(owner);
@@ -97,10 +97,14 @@ export class Windows {
     return this.#leftovers.length !== 0;
   }
 
-  /** Unmaps a removed window. It takes up to 300 µs if all of its pages were in use. */
-  sweep(): void {
-    const slot = this.#leftovers.pop();
-    if (slot !== undefined && this.#owners[slot] === NOBODY) this.#unmapBehind(slot, 0);
+  /**
+   * Unmaps a removed window, and returns the function whose window it was. It takes up to 300 µs if
+   * all of its pages were in use.
+   */
+  sweep(): number | undefined {
+    const last = this.#leftovers.pop();
+    if (last !== undefined && this.#owners[last.slot] === NOBODY) this.#unmapBehind(last.slot, 0);
+    return last?.owner;
   }
 
   /** Answers a miss: maps the window for a guest address, or returns why it cannot. */

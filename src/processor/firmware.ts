@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import type { IotlbTable } from '../memory/iotlb.ts';
 import type { WindowFirmware } from '../memory/windows.ts';
 import { monotonicNanosecondsLow } from '../os/clock.ts';
+import { threadCpuNanosecondsLow } from '../os/cpu-time.ts';
 import type { LinearMemory } from '../os/linear-memory.ts';
 
 /** The exports of firmware/main.ts. */
@@ -43,6 +44,12 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   configureAgeing(seconds: number): void;
   /** The monotonic clock in full: at the start, and after each sleep. */
   setClock(seconds: number, nanoseconds: number): void;
+  /** What follows is work for a function, which `chargeHostWork` charges to it. */
+  beginHostWork(): void;
+  /** `node`: the function; NODE_ROOT: none in particular. `parts`: how many share the work. */
+  chargeHostWork(node: number, parts: number): void;
+  /** The function that a ring belongs to. */
+  functionOf(ring: number): number;
   /** What a node of the schedule is promised has changed. */
   changeNode(node: number): void;
   /** µs until somebody may go on whom a maximum or a receiver holds; −1: nobody is held. */
@@ -61,15 +68,15 @@ export function readFirmware(): Uint8Array {
   return readFileSync(new URL(path, import.meta.url));
 }
 
-/** Instantiates the firmware over a memory. All that it imports besides is a clock. */
+/** Instantiates the firmware over a memory. All that it imports besides are two clocks. */
 export function loadFirmware(
   bytes: Uint8Array,
   memory: LinearMemory,
-  now = monotonicNanosecondsLow,
+  clock = { now: monotonicNanosecondsLow, cpuTime: threadCpuNanosecondsLow },
 ): Firmware {
   const instance = new WebAssembly.Instance(compile(bytes), {
     env: { memory: memory.memory },
-    clock: { now },
+    clock,
   });
   return instance.exports as unknown as Firmware;
 }

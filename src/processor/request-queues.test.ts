@@ -33,6 +33,14 @@ class FakeFirmware {
   looks = 0;
   #open = 0;
 
+  beginHostWork(): void {}
+
+  chargeHostWork(): void {}
+
+  functionOf(): number {
+    return 0;
+  }
+
   unparkRings(first: number, count: number): void {
     for (let ring = first; ring < first + count; ring++) this.awake.add(ring);
   }

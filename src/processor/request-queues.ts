@@ -234,6 +234,7 @@ export class RequestQueues {
 
   /** The period is renewed only here, so that a long look does not earn a new period. */
   #serve(queue: RequestQueue, now: number): void {
+    this.#firmware.beginHostWork();
     if (elapsedMicroseconds(queue.periodStart, now) >= PERIOD_MICROSECONDS) {
       queue.periodStart = now;
       queue.spent = 0;
@@ -242,6 +243,7 @@ export class RequestQueues {
     while (queue.isDue && queue.state === 'idle' && this.#mayPay(queue) && this.#take(queue)) {
       this.#pay(queue);
     }
+    this.#firmware.chargeHostWork(this.#firmware.functionOf(queue.ring), 1);
   }
 
   /**

@@ -97,6 +97,8 @@ export class FirmwareHost {
   /** The clock, and what passes when the firmware looks at it. */
   nanoseconds = 1e12;
   nanosecondsPerLook = 0;
+  /** Of that time, the thread has not had its CPU for so long. */
+  nanosecondsLost = 0;
 
   constructor(options: HostOptions = {}) {
     this.shared.close(); // it stays mapped
@@ -117,7 +119,9 @@ export class FirmwareHost {
   }
 
   #start(): Firmware {
-    const imports = { env: { memory: this.linear.memory }, clock: { now: this.#now } };
+    const cpuTime = () => low(this.nanoseconds - this.nanosecondsLost);
+    const clock = { now: this.#now, cpuTime };
+    const imports = { env: { memory: this.linear.memory }, clock };
     const instance = new WebAssembly.Instance(firmwareModule(), imports);
     const firmware = instance.exports as unknown as Firmware;
     firmware.configure(0, 1, this.#options.macAgeSeconds ?? 300);
@@ -254,7 +258,7 @@ export class FirmwareHost {
 
   readonly #now = (): number => {
     this.nanoseconds += this.nanosecondsPerLook;
-    return Number(BigInt.asIntN(32, BigInt(Math.round(this.nanoseconds))));
+    return low(this.nanoseconds);
   };
 
   #setClock(firmware: Firmware): void {
@@ -390,4 +394,9 @@ function filePart(regions: readonly MemoryRegion[], part: Span): FilePart {
   if (region === undefined) throw new Error('assertion: the ring lies in no region');
   const offset = region.fileOffset + part.address - region.guestAddress;
   return { fd: region.fd, offset, lengthBytes: part.length, pageSizeBytes: PAGE_SIZE };
+}
+
+/** The lower 32 bits, as the host gives them. */
+function low(nanoseconds: number): number {
+  return Number(BigInt.asIntN(32, BigInt(Math.round(nanoseconds))));
 }
