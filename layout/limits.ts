@@ -84,6 +84,8 @@ export const BYTES_COST_SHIFT: u32 = 3;
 export const COPY_COST: u32 = 100;
 /** The cost of four bytes of such a copy: its destination is in no cache. */
 export const COPY_BYTES_SHIFT: u32 = 2;
+/** The approximate cost of each piece of memory of a frame after the first. */
+export const PIECE_COST: u32 = 15;
 /** The cost of one descriptor of a chain that is walked. */
 export const WALK_STEP_COST: u32 = 4;
 
@@ -99,7 +101,7 @@ export const MISS_COST: u32 = 14_000;
 /** The approximate cost of a batch beside that of its frames, in ns. */
 export const BATCH_COST: u32 = 300;
 
-/** The approximate cost of what the host does for a function between two turns, such as a message. */
+/** What the host does for a function between two turns, such as a message, hardly takes longer. */
 export const HOST_COST: u32 = 50_000;
 
 /** A turn ends once its batches took this long, in ns; the next one continues. */

@@ -37,6 +37,8 @@ export class Schedule {
   /** The ring that is being served, and its function. */
   ring: u32;
   leaf: u32;
+  /** Who had the last batch, plus 1: the end of its turn is not charged yet. 0: it is. */
+  restOf: u32;
   /** What its next batch may have: frames, pieces, and the shift from a length to pieces. */
   batchFrames: u32;
   batchPieces: u32;
@@ -48,8 +50,6 @@ export class Schedule {
   isMapping: bool;
   /** Since the last sleep, somebody worked whom no maximum can stop. */
   hasFreeWork: bool;
-  /** The end of the last turn with work is not charged yet. */
-  hasRest: bool;
   /** All idle functions were looked at in this turn: who has nothing to take is not asked again. */
   hasSwept: bool;
   /** Counts batches, for what each has for a receiver already. */

@@ -120,13 +120,13 @@ function retire(node: Node): void {
 
 /**
  * Nobody has anything to do now: what passed since the last batch, such as the end of its turn and
- * the look at all others, is of who was served last.
+ * the look at all others, is of who had that batch.
  */
 export function closeTurns(): void {
   const state = schedule();
-  if (!state.hasRest) return;
-  state.hasRest = false;
-  chargeNode(state.leaf, measure(BATCH_COST, 0, false));
+  if (state.restOf == 0) return;
+  chargeNode(state.restOf - 1, measure(BATCH_COST, 0, false));
+  state.restOf = 0;
 }
 
 /** Whether there may be work that this turn has not done. */

@@ -82,8 +82,8 @@ export function loadFirmware(
 }
 
 /**
- * Compiles all functions now. By default, V8 compiles each at its first call, which would take up to
- * a millisecond of somebody's turn. The flag is one of the whole program, so it is set back.
+ * Compiles all functions now. By default, V8 compiles each at its first call, which would take up
+ * to a millisecond of somebody's turn. The flag is one of the whole program, so it is set back.
  */
 function compile(bytes: Uint8Array): WebAssembly.Module {
   setFlagsFromString('--no-wasm-lazy-compilation');

@@ -158,7 +158,7 @@ describe('a look at the request queues', () => {
     expect(queues.isDue).toBe(false);
   });
 
-  it('ends after a tenth of a millisecond, however expensive windows are, and resumes where it was', () => {
+  it('ends after 0.1 ms, however expensive windows are, and resumes where it was', () => {
     firmware.windows = 4;
     attach(1, 2);
     const resolveMiss = firmware.resolveMiss.bind(firmware);

@@ -97,8 +97,9 @@ export class FirmwareHost {
   /** The clock, and what passes when the firmware looks at it. */
   nanoseconds = 1e12;
   nanosecondsPerLook = 0;
-  /** Of that time, the thread has not had its CPU for so long. */
-  nanosecondsLost = 0;
+  /** The part of that for which the thread does not have its CPU. */
+  partLost = 0;
+  #lost = 0;
 
   constructor(options: HostOptions = {}) {
     this.shared.close(); // it stays mapped
@@ -119,8 +120,7 @@ export class FirmwareHost {
   }
 
   #start(): Firmware {
-    const cpuTime = () => low(this.nanoseconds - this.nanosecondsLost);
-    const clock = { now: this.#now, cpuTime };
+    const clock = { now: this.#now, cpuTime: () => (this.nanoseconds - this.#lost) | 0 };
     const imports = { env: { memory: this.linear.memory }, clock };
     const instance = new WebAssembly.Instance(firmwareModule(), imports);
     const firmware = instance.exports as unknown as Firmware;
@@ -258,7 +258,8 @@ export class FirmwareHost {
 
   readonly #now = (): number => {
     this.nanoseconds += this.nanosecondsPerLook;
-    return low(this.nanoseconds);
+    this.#lost += this.nanosecondsPerLook * this.partLost;
+    return this.nanoseconds | 0;
   };
 
   #setClock(firmware: Firmware): void {
@@ -394,9 +395,4 @@ function filePart(regions: readonly MemoryRegion[], part: Span): FilePart {
   if (region === undefined) throw new Error('assertion: the ring lies in no region');
   const offset = region.fileOffset + part.address - region.guestAddress;
   return { fd: region.fd, offset, lengthBytes: part.length, pageSizeBytes: PAGE_SIZE };
-}
-
-/** The lower 32 bits, as the host gives them. */
-function low(nanoseconds: number): number {
-  return Number(BigInt.asIntN(32, BigInt(Math.round(nanoseconds))));
 }

@@ -1,4 +1,5 @@
 import { getEnvironmentData, isMainThread } from 'node:worker_threads';
+import { CHARGE_MAX_NS } from '../../layout/limits.ts';
 import { TURN_WORKED } from '../../layout/processor.ts';
 import { threadCpuMicroseconds } from '../../src/os/cpu-time.ts';
 import type { Firmware } from '../../src/processor/firmware.ts';
@@ -22,7 +23,7 @@ function nanoseconds(): number {
 
 class WorkHook {
   /** The firmware's last look at its clock. */
-  seen = 0;
+  #seen = 0;
   readonly #record: Float64Array;
   /** When the last turn ended, and whether there was nothing to do. */
   #ended = 0;
@@ -35,6 +36,18 @@ class WorkHook {
     this.#record = new Float64Array(record);
   }
 
+  /**
+   * The firmware looks at its clock. Nobody is charged more than CHARGE_MAX_NS between two looks:
+   * the host of this virtual machine has taken the rest.
+   */
+  look(): number {
+    const now = nanoseconds();
+    const taken = Math.max(0, now - this.#seen - CHARGE_MAX_NS);
+    this.#record[WORK.IDLE] = (this.#record[WORK.IDLE] ?? 0) + taken;
+    this.#seen = now;
+    return now | 0;
+  }
+
   wrap(firmware: Firmware): Firmware {
     return {
       ...firmware,
@@ -44,12 +57,12 @@ class WorkHook {
       },
       beginHostWork: () => {
         firmware.beginHostWork();
-        this.#hostSince = this.seen;
+        this.#hostSince = this.#seen;
       },
       chargeHostWork: (node, parts) => {
         firmware.chargeHostWork(node, parts);
-        this.#hostWork += this.seen - this.#hostSince;
-        this.#hostSince = this.seen;
+        this.#hostWork += this.#seen - this.#hostSince;
+        this.#hostSince = this.#seen;
       },
       turn: (whom) => {
         const began = nanoseconds();
@@ -74,11 +87,7 @@ if (shared !== undefined) {
   WebAssembly.Instance = new Proxy(WebAssembly.Instance, {
     construct(target, [module, { env }]: [WebAssembly.Module, Imports]) {
       const hook = new WorkHook(shared as unknown as SharedArrayBuffer);
-      const now = () => {
-        hook.seen = nanoseconds();
-        return hook.seen | 0;
-      };
-      const clock = { now, cpuTime: () => nanoseconds() | 0 };
+      const clock = { now: () => hook.look(), cpuTime: () => nanoseconds() | 0 };
       const firmware = new target(module, { env, clock }).exports as unknown as Firmware;
       return { exports: hook.wrap(firmware) };
     },

@@ -1,7 +1,7 @@
 /** The key of the record in the environment data of worker threads. */
 export const WORK_KEY = 'heddle/work';
 
-/** Offsets in the record of a processor, an array of doubles that threads share. Times are in ns. */
+/** Offsets in the record of a processor, doubles that threads share. Times are in ns. */
 export const WORK = {
   /** Its thread's CPU time at its last turn. */
   CPU: 0,
