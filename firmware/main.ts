@@ -28,6 +28,7 @@ import { serveRequests } from './request/request';
 import { listRing, parkRing, ringOf, unlistRing } from './scheduler/rings';
 import { SERVED_MISSED, SERVED_PARKS, SERVED_WAITS, SERVED_WORK } from './scheduler/served';
 import {
+  closeTurns,
   closeWork,
   forgetMiss,
   hasWorkBeside,
@@ -52,11 +53,13 @@ export { checksum } from './offload/checksum';
 export { flowHash } from './offload/flow-hash';
 export { finishRequest, takeRequest } from './request/request';
 export { setClock } from './scheduler/clock';
+export { beginHostWork, chargeHostWork } from './scheduler/host-work';
 export { changeNode } from './scheduler/tree';
 export { heldMicroseconds, wakeMicroseconds } from './scheduler/turns';
 export { forgetPort, learn, lookup, setStatic } from './switch/fdb';
 export { configureAgeing } from './switch/fdb-set';
 export { setPort } from './switch/ports';
+export { functionOf } from './virtqueue/ring';
 
 /** The hash of layout/ in this build. The host refuses any other (see scripts/build). */
 // @ts-expect-error: injected by the build (asc --use)
@@ -148,6 +151,7 @@ export function turn(whom: u32): u32 {
     if (served & SERVED_MISSED) return endTurn(TURN_WORKED | TURN_MISSED, whom);
   }
   if (isUnfinished()) flags = TURN_WORKED;
+  if (flags == TURN_IDLE) closeTurns();
   return endTurn(flags, whom);
 }
 

@@ -84,6 +84,8 @@ export const BYTES_COST_SHIFT: u32 = 3;
 export const COPY_COST: u32 = 100;
 /** The cost of four bytes of such a copy: its destination is in no cache. */
 export const COPY_BYTES_SHIFT: u32 = 2;
+/** The approximate cost of each piece of memory of a frame after the first. */
+export const PIECE_COST: u32 = 15;
 /** The cost of one descriptor of a chain that is walked. */
 export const WALK_STEP_COST: u32 = 4;
 
@@ -95,11 +97,12 @@ export const FLOOD_COST_MAX: u32 = 250_000;
 
 /** The approximate cost of a window that the host has to map: as much as a whole turn. */
 export const MISS_COST: u32 = 14_000;
-/** … and the most: the window that it replaces was full of pages. */
-export const MISS_COST_MAX: u32 = 350_000;
 
 /** The approximate cost of a batch beside that of its frames, in ns. */
 export const BATCH_COST: u32 = 300;
+
+/** What the host does for a function between two turns, such as a message, hardly takes longer. */
+export const HOST_COST: u32 = 50_000;
 
 /** A turn ends once its batches took this long, in ns; the next one continues. */
 export const TURN_NS: u32 = 10_000;
@@ -132,8 +135,11 @@ export const PATIENCE_PART: u32 = 100;
 /** … kept for so long, in ns: the part of it is one such wait. */
 export const PATIENCE_KEPT_NS: u32 = 100_000_000;
 
-/** A single charge is at most so many times the cost by count: a preemption is nobody's fault. */
+/** Work that takes so many times its cost by count may have lost its CPU: that is looked up. */
 export const CHARGE_FACTOR_MAX: u32 = 4;
+
+/** A single charge is at most this, in ns: what takes longer, the machine has taken. */
+export const CHARGE_MAX_NS: u32 = 1_000_000;
 
 /** Batches of plain frames that should take less than this together share a look at the clock. */
 export const SHARED_LOOK_NS: u32 = 4000;

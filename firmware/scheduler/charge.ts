@@ -26,6 +26,7 @@ import { pathAt, Schedule, schedule } from './schedule';
 export function charge(work: f64, bytes: u32, packets: u32): void {
   const state = schedule();
   state.turnWork += work;
+  state.restOf = state.leaf + 1;
   state.unswept += work;
   nodeAt(state.leaf).work += work;
   const nic = promiseOf(NODE_ROOT);

@@ -5,6 +5,9 @@ import { schedule } from './schedule';
 /** Host: the lower 32 bits of the monotonic clock in ns. */
 declare function now(): u32;
 
+/** Host: the lower 32 bits of the thread's CPU time in ns; a system call. */
+declare function cpuTime(): u32;
+
 /** Looks at the clock. It must be looked at every 4 seconds, or it loses time until `setClock`. */
 export function tick(): f64 {
   const state = schedule();
@@ -20,6 +23,7 @@ export function setClock(seconds: u32, nanoseconds: u32): void {
   const now: u64 = u64(seconds) * 1_000_000_000 + nanoseconds;
   state.clock = f64(now);
   state.clockLow = u32(now);
+  lostTime();
   openLook(); // what passed before is nobody's work
 }
 
@@ -29,4 +33,14 @@ export function openLook(): void {
   state.stamp = state.clock;
   state.counted = 0;
   state.charged = 0;
+}
+
+/** For how long the thread has not had its CPU since this was asked last, in ns. */
+export function lostTime(): f64 {
+  const state = schedule();
+  const low = cpuTime();
+  const lost = state.clock - state.cpuSince - f64(low - state.cpuLow);
+  state.cpuSince = state.clock;
+  state.cpuLow = low;
+  return max(lost, 0);
 }

@@ -3,8 +3,8 @@
 //
 //   stamp ──── plain ──── plain ──── anything else ──── look
 //              └ by count ┘          └── the rest ──┘
-import { CHARGE_FACTOR_MAX, MISS_COST, MISS_COST_MAX, SHARED_LOOK_NS } from '../../layout/limits';
-import { openLook, tick } from './clock';
+import { CHARGE_FACTOR_MAX, CHARGE_MAX_NS, MISS_COST, SHARED_LOOK_NS } from '../../layout/limits';
+import { lostTime, openLook, tick } from './clock';
 import { schedule } from './schedule';
 
 /** A new measurement counts for one part in so many of the rate. */
@@ -20,13 +20,12 @@ export function beginWork(): void {
 
 /**
  * The cost of the work just done, in ns. `model`: what it should cost beside the windows that were
- * mapped for it. A single charge is at most CHARGE_FACTOR_MAX times that: a preemption is nobody's
- * fault. And it is not much less, so that no work is free if the clock is coarse.
+ * mapped for it. If it took far longer, the time for which the thread had lost its CPU is left out:
+ * that is nobody's fault. And it is not much less, so that no work is free if the clock is coarse.
  */
 export function measure(model: u32, misses: u32, isPlain: bool): f64 {
   const state = schedule();
   const expected = f64(model + misses * MISS_COST);
-  const most = f64(model) * CHARGE_FACTOR_MAX + f64(misses) * f64(MISS_COST_MAX);
   if (isPlain && state.counted + expected < f64(SHARED_LOOK_NS)) {
     const cost = expected * state.rate;
     state.counted += expected;
@@ -35,9 +34,10 @@ export function measure(model: u32, misses: u32, isPlain: bool): f64 {
   }
   const elapsed = tick() - state.stamp;
   if (isPlain) learnRate(elapsed / (state.counted + expected));
-  const cost = elapsed - state.charged;
+  let cost = elapsed - state.charged;
+  if (cost > expected * CHARGE_FACTOR_MAX) cost = max(cost - lostTime(), expected);
   openLook();
-  return min(max(cost, expected / CHARGE_FACTOR_MAX), most);
+  return min(max(cost, expected / CHARGE_FACTOR_MAX), f64(CHARGE_MAX_NS));
 }
 
 function learnRate(rate: f64): void {

@@ -23,7 +23,12 @@ export class Schedule {
   nextWait: f64;
   /** Until when the capacity of the NIC is used up. */
   heldUntil: f64;
+  /** When the thread's CPU time was looked at last, and its lower 32 bits then: `cpuLow`. */
+  cpuSince: f64;
+  /** Since when the host has worked for a function. */
+  hostSince: f64;
   clockLow: u32;
+  cpuLow: u32;
   /** The root of the heap of stopped nodes, by the time at which they go on. */
   timers: u32;
   idleCount: u32;
@@ -32,6 +37,8 @@ export class Schedule {
   /** The ring that is being served, and its function. */
   ring: u32;
   leaf: u32;
+  /** Who had the last batch, plus 1: the end of its turn is not charged yet. 0: it is. */
+  restOf: u32;
   /** What its next batch may have: frames, pieces, and the shift from a length to pieces. */
   batchFrames: u32;
   batchPieces: u32;

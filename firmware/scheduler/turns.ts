@@ -11,6 +11,7 @@ import { hasChains } from '../virtqueue/queue';
 import { functionOf, ringAt, viewAt } from '../virtqueue/ring';
 import { charge } from './charge';
 import { choose, NOBODY } from './choose';
+import { chargeNode } from './host-work';
 import { nextInCircle } from './lists';
 import { beginWork, measure } from './measure';
 import { NODE_READY, NODE_STOPPED, Node, nodeAt, parentOf, promiseOf } from './node';
@@ -115,6 +116,17 @@ function retire(node: Node): void {
   if (node.work != 0 && node.work < f64(BATCH_NS) && hasReady(nodeAt(NODE_ROOT))) {
     state.shortUntil = state.clock + f64(SHORT_NS);
   }
+}
+
+/**
+ * Nobody has anything to do now: what passed since the last batch, such as the end of its turn and
+ * the look at all others, is of who had that batch.
+ */
+export function closeTurns(): void {
+  const state = schedule();
+  if (state.restOf == 0) return;
+  chargeNode(state.restOf - 1, measure(BATCH_COST, 0, false));
+  state.restOf = 0;
 }
 
 /** Whether there may be work that this turn has not done. */

@@ -5,6 +5,7 @@ import {
   COPY_BYTES_SHIFT,
   COPY_COST,
   FRAME_COST,
+  PIECE_COST,
   WALK_STEP_COST,
 } from '../../layout/limits';
 import { batch } from '../headers/batch';
@@ -30,8 +31,10 @@ export function batchCost(frames: u32, bytes: u32): u32 {
   const now = batch();
   const furtherCopies = now.copies > frames ? now.copies - frames : 0;
   const furtherBytes = now.copiedBytes > bytes ? now.copiedBytes - bytes : 0;
+  const furtherPieces = now.pieces > frames ? now.pieces - frames : 0;
   return (
     frames * FRAME_COST +
+    furtherPieces * PIECE_COST +
     (bytes >> BYTES_COST_SHIFT) +
     furtherCopies * COPY_COST +
     (furtherBytes >> COPY_BYTES_SHIFT) +

@@ -1,11 +1,4 @@
-import {
-  SLOT_COUNT_MAX,
-  SLOT_KEY,
-  SLOT_RECORD_SIZE,
-  SLOT_SIZE,
-  WINDOW_BEHIND_IOMMU,
-  WINDOW_SLOTS_BASE,
-} from '../../layout/memory.ts';
+import { SLOT_COUNT_MAX, SLOT_SIZE, WINDOW_BEHIND_IOMMU } from '../../layout/memory.ts';
 import type { LinearMemory } from '../os/linear-memory.ts';
 import { SystemError } from '../os/system-error.ts';
 import type { MemoryRegion } from './guest-memory.ts';
@@ -21,8 +14,8 @@ export interface WindowFirmware {
 
 export type MissResult = 'mapped' | 'invalid' | 'exhausted';
 
-/** Windows unmapped per sweep. */
-const SWEEP_COUNT = 2;
+/** Instead of a function: the slot holds no window. */
+const NOBODY = -1;
 
 interface Piece {
   region: MemoryRegion;
@@ -44,11 +37,12 @@ export class Windows {
   readonly #firmware: WindowFirmware;
   readonly #slotsOffset: number;
   readonly #pinsOffset: number;
-  readonly #slotKeys: BigUint64Array;
   readonly #bytes: Uint8Array;
   readonly #regions = new Map<number, readonly MemoryRegion[]>();
   readonly #behindIommu = new Set<number>();
+  /** Of each slot: the file that its window shows, and the function whose window it is. */
   readonly #files = new Int32Array(SLOT_COUNT_MAX).fill(-1);
+  readonly #owners = new Int32Array(SLOT_COUNT_MAX).fill(NOBODY);
   /** Functions whose guest has named an address outside all of its regions. */
   readonly #told = new Set<number>();
   /** Called for the first such address of a function after its regions were set. */
@@ -56,8 +50,8 @@ export class Windows {
   /** Bytes mapped at each slot, whether or not its window is still valid. */
   readonly #mapped = new Uint32Array(SLOT_COUNT_MAX);
   readonly #counts = new WindowCounts();
-  /** Slots whose window is gone but whose mapping is not. */
-  readonly #leftovers: number[] = [];
+  /** Slots whose window is gone but whose mapping is not, and whose window it was. */
+  readonly #leftovers: { slot: number; owner: number }[] = [];
   misses = 0;
   evictions = 0;
 
@@ -71,8 +65,6 @@ export class Windows {
     this.#slotsOffset = slotsOffset;
     this.#pinsOffset = pinsOffset;
     this.#bytes = new Uint8Array(memory.buffer);
-    const words = (SLOT_COUNT_MAX * SLOT_RECORD_SIZE) / 8;
-    this.#slotKeys = new BigUint64Array(memory.buffer, WINDOW_SLOTS_BASE + SLOT_KEY, words);
   }
 
   /**
@@ -88,9 +80,9 @@ export class Windows {
     if (isBehindIommu) this.#behindIommu.add(owner);
     else this.#behindIommu.delete(owner);
     for (let slot = 0; slot < SLOT_COUNT_MAX; slot++) {
-      if (this.#ownerOf(slot) === owner && !kept.has(this.#files[slot] ?? -1)) {
+      if (this.#owners[slot] === owner && !kept.has(this.#files[slot] ?? -1)) {
         this.#forget(slot);
-        this.#leftovers.push(slot);
+        this.#leftovers.push({ slot, owner });
       }
     }
     if (regions.length === 0) this.#regions.delete(owner);
@@ -105,13 +97,14 @@ export class Windows {
     return this.#leftovers.length !== 0;
   }
 
-  /** Unmaps some removed windows. Each takes up to 300 µs if all of its pages were in use. */
-  sweep(): void {
-    for (let count = 0; count < SWEEP_COUNT; count++) {
-      const slot = this.#leftovers.pop();
-      if (slot === undefined) return;
-      if (this.#ownerOf(slot) < 0) this.#unmapBehind(slot, 0);
-    }
+  /**
+   * Unmaps a removed window, and returns the function whose window it was. It takes up to 300 µs if
+   * all of its pages were in use.
+   */
+  sweep(): number | undefined {
+    const last = this.#leftovers.pop();
+    if (last !== undefined && this.#owners[last.slot] === NOBODY) this.#unmapBehind(last.slot, 0);
+    return last?.owner;
   }
 
   /** Answers a miss: maps the window for a guest address, or returns why it cannot. */
@@ -126,7 +119,7 @@ export class Windows {
     }
     const slot = this.#firmware.chooseSlot(SLOT_COUNT_MAX, this.#counts.fullest);
     if (slot < 0) return 'exhausted';
-    if (this.#ownerOf(slot) >= 0) {
+    if (this.#owners[slot] !== NOBODY) {
       this.#forget(slot);
       this.evictions += 1;
     }
@@ -204,14 +197,16 @@ export class Windows {
     const key = windowKey(keyOwner, chunk);
     this.#firmware.insertWindow(key, chunkOffset, high - low, linear - chunkOffset, slot);
     this.#files[slot] = region.fd;
+    this.#owners[slot] = owner;
     this.#counts.change(owner, 1);
   }
 
   /** Removes the window from the firmware's table. Its mapping stays. */
   #forget(slot: number): void {
-    this.#counts.change(this.#ownerOf(slot), -1);
+    this.#counts.change(this.#owners[slot] ?? NOBODY, -1);
     this.#firmware.removeWindow(slot);
     this.#files[slot] = -1;
+    this.#owners[slot] = NOBODY;
   }
 
   /** Unmaps everything in a slot beyond its first `length` bytes. */
@@ -220,12 +215,6 @@ export class Windows {
     this.#mapped[slot] = length;
     const offset = this.#slotsOffset + slot * SLOT_SIZE;
     if (rest > 0) this.#memory.unmap(offset + length, rest);
-  }
-
-  /** The function that has a window in this slot, or −1. */
-  #ownerOf(slot: number): number {
-    const key = this.#slotKeys[(slot * SLOT_RECORD_SIZE) / 8] ?? 0n;
-    return (Number(key >> 48n) % WINDOW_BEHIND_IOMMU) - 1;
   }
 }
 

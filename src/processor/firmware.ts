@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import type { IotlbTable } from '../memory/iotlb.ts';
 import type { WindowFirmware } from '../memory/windows.ts';
 import { monotonicNanosecondsLow } from '../os/clock.ts';
+import { threadCpuNanosecondsLow } from '../os/cpu-time.ts';
 import type { LinearMemory } from '../os/linear-memory.ts';
 
 /** The exports of firmware/main.ts. */
@@ -42,6 +44,12 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   configureAgeing(seconds: number): void;
   /** The monotonic clock in full: at the start, and after each sleep. */
   setClock(seconds: number, nanoseconds: number): void;
+  /** What follows is work for a function, which `chargeHostWork` charges to it. */
+  beginHostWork(): void;
+  /** `node`: the function; NODE_ROOT: none in particular. `parts`: how many share the work. */
+  chargeHostWork(node: number, parts: number): void;
+  /** The function that a ring belongs to. */
+  functionOf(ring: number): number;
   /** What a node of the schedule is promised has changed. */
   changeNode(node: number): void;
   /** µs until somebody may go on whom a maximum or a receiver holds; −1: nobody is held. */
@@ -60,16 +68,28 @@ export function readFirmware(): Uint8Array {
   return readFileSync(new URL(path, import.meta.url));
 }
 
-/** Instantiates the firmware over a memory. All that it imports besides is a clock. */
+/** Instantiates the firmware over a memory. All that it imports besides are two clocks. */
 export function loadFirmware(
   bytes: Uint8Array,
   memory: LinearMemory,
-  now = monotonicNanosecondsLow,
+  clock = { now: monotonicNanosecondsLow, cpuTime: threadCpuNanosecondsLow },
 ): Firmware {
-  const module = new WebAssembly.Module(bytes);
-  const instance = new WebAssembly.Instance(module, {
+  const instance = new WebAssembly.Instance(compile(bytes), {
     env: { memory: memory.memory },
-    clock: { now },
+    clock,
   });
   return instance.exports as unknown as Firmware;
+}
+
+/**
+ * Compiles all functions now. By default, V8 compiles each at its first call, which would take up
+ * to a millisecond of somebody's turn. The flag is one of the whole program, so it is set back.
+ */
+function compile(bytes: Uint8Array): WebAssembly.Module {
+  setFlagsFromString('--no-wasm-lazy-compilation');
+  try {
+    return new WebAssembly.Module(bytes);
+  } finally {
+    setFlagsFromString('--wasm-lazy-compilation');
+  }
 }

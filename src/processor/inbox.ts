@@ -1,13 +1,21 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { NODE_ROOT } from '../../layout/limits.ts';
 import { PROCESSOR_DOORBELL } from '../../layout/processor.ts';
 import type { Windows } from '../memory/windows.ts';
+import { threadCpuMicroseconds } from '../os/cpu-time.ts';
 import { isFatal } from '../state/last-will.ts';
 import type { Pulse } from '../watchdog/pulse.ts';
-import { type Envelope, failureOf, type Report } from './mailbox.ts';
+import type { Firmware } from './firmware.ts';
+import { type Envelope, failureOf, type Message, type Report } from './mailbox.ts';
 import type { MessageHandler } from './message-handler.ts';
 
-/** Messages taken between two turns, so that the rings get their time however many are posted. */
-const MESSAGES_PER_ROUND = 8;
+/**
+ * CPU time after which no further message is taken before the next turn: the rings get their time
+ * however many are posted. Most take a few microseconds; one that maps memory may take 300.
+ */
+const ROUND_MICROSECONDS_MAX = 100;
+
+type HostWork = Pick<Firmware, 'beginHostWork' | 'chargeHostWork' | 'functionOf'>;
 
 interface InboxOptions {
   port: MessagePort;
@@ -15,6 +23,7 @@ interface InboxOptions {
   record: Int32Array;
   handler: MessageHandler;
   windows: Windows;
+  firmware: HostWork;
   pulse: Pulse;
   report(report: Report): void;
 }
@@ -40,7 +49,9 @@ export class Inbox {
 
   take(): void {
     const doorbell = Atomics.load(this.#options.record, this.#doorbellAt);
-    for (let taken = 0; taken < MESSAGES_PER_ROUND; taken++) {
+    const start = threadCpuMicroseconds();
+    while (threadCpuMicroseconds() - start < ROUND_MICROSECONDS_MAX) {
+      this.#options.firmware.beginHostWork();
       const received = receiveMessageOnPort(this.#options.port);
       if (received === undefined) {
         this.#seenDoorbell = doorbell; // unless updated, it brings us back for the rest
@@ -51,7 +62,8 @@ export class Inbox {
   }
 
   #answer({ id, message }: Envelope): void {
-    const { handler, windows, pulse, report } = this.#options;
+    const { firmware, handler, windows, pulse, report } = this.#options;
+    const payer = payerOf(message, firmware); // before a ring gets another owner
     if (message.kind === 'stop') this.isStopped = true;
     pulse.beat(); // there may be many messages, and each may map much memory
     try {
@@ -63,13 +75,22 @@ export class Inbox {
       if (isFatal(error)) throw error;
       report(failureOf(id, error as Error));
     }
+    firmware.chargeHostWork(payer, 1);
   }
 
   /** Unmaps some windows of departed guests: one step, because a guest may have a million pages. */
   sweep(): void {
-    const { windows, report } = this.#options;
-    windows.sweep();
+    const { firmware, windows, report } = this.#options;
+    firmware.beginHostWork();
+    firmware.chargeHostWork(windows.sweep() ?? NODE_ROOT, 1);
     if (windows.hasLeftovers) return;
     for (const id of this.#late.splice(0)) report({ kind: 'done', id, result: true });
   }
+}
+
+/** The function that a message is about. What an operator asks of the NIC is for none. */
+function payerOf(message: Message, firmware: HostWork): number {
+  if ('owner' in message) return message.owner;
+  if ('ring' in message) return firmware.functionOf(message.ring);
+  return 'receiveRing' in message ? firmware.functionOf(message.receiveRing) : NODE_ROOT;
 }

@@ -120,7 +120,7 @@ export class ProcessorLoop {
       sentBytes: () => this.#registers[REGISTER_SENT_BYTES / 4] ?? 0,
     });
     // The kernel may refuse either. `run`, which closes both, is not reached in that case.
-    this.#calls = new Calls(memory.buffer, options.sharedFd);
+    this.#calls = new Calls(memory.buffer, options.sharedFd, this.#firmware);
     try {
       this.#waiter = new KickWaiter(options.wakeFd);
     } catch (error) {
@@ -162,7 +162,8 @@ export class ProcessorLoop {
     this.#pulse = new Pulse(options.pulse);
     this.#pulse.begin(memory.base + REGISTERS_BASE + REGISTER_CURRENT_RING);
     this.#inbox = new Inbox({
-      ...{ port, handler, record: this.#record, windows: this.#windows, pulse: this.#pulse },
+      ...{ port, handler, record: this.#record, pulse: this.#pulse },
+      ...{ firmware: this.#firmware, windows: this.#windows },
       report: (report) => this.#report(report),
     });
     this.#report({ kind: 'started' });

@@ -12,10 +12,10 @@ import {
 import type { MissResult } from '../memory/windows.ts';
 import { Misses } from './misses.ts';
 
-/** Cost of a window here: a twentieth of what a function may spend in a period of 20 ms. */
-const WINDOW_MICROSECONDS = 250;
-const AFFORDABLE = 20;
-const BATCH_MICROSECONDS = 1500;
+/** Cost of a window here: a hundredth of what a function may spend in a period of 20 ms. */
+const WINDOW_MICROSECONDS = 50;
+const AFFORDABLE = 100;
+const BATCH_MICROSECONDS = 300;
 const LONE_BATCH_MICROSECONDS = 20_000;
 const PERIOD_MICROSECONDS = 20_000;
 

@@ -10,11 +10,11 @@ import {
   REGISTER_MISS_FUNCTION,
 } from '../../layout/processor.ts';
 import type { Windows } from '../memory/windows.ts';
-import { elapsedMicroseconds, monotonicMicroseconds } from '../os/clock.ts';
-import { threadCpuMicroseconds } from '../os/cpu-time.ts';
+import { elapsedMicroseconds } from '../os/clock.ts';
+import { CLOCKS } from './clocks.ts';
 
 /** CPU time of one batch, counted from its first wait, while other rings wait to send. */
-const BATCH_MICROSECONDS_MAX = 1500;
+const BATCH_MICROSECONDS_MAX = 300;
 
 /** The same while no other ring waits. Limited because messages to the processor wait, too. */
 const LONE_BATCH_MICROSECONDS_MAX = 20_000;
@@ -25,14 +25,6 @@ const LONE_BATCH_MICROSECONDS_MAX = 20_000;
  */
 const FUNCTION_MICROSECONDS_MAX = 5000;
 const PERIOD_MICROSECONDS = 20_000;
-
-/** Microseconds: of the monotonic clock (see src/os/clock.ts), and of this thread's CPU time. */
-export interface MissClocks {
-  now(): number;
-  cpu(): number;
-}
-
-const CLOCKS: MissClocks = { now: monotonicMicroseconds, cpu: threadCpuMicroseconds };
 
 /**
  * Answers the firmware's misses. A sending ring pays for its own misses with its turns (see the
@@ -46,7 +38,7 @@ export class Misses {
   readonly #registers: Int32Array;
   readonly #view: DataView;
   readonly #othersWait: (owner: number) => number;
-  readonly #clocks: MissClocks;
+  readonly #clocks: typeof CLOCKS;
   readonly #spent = new Float64Array(FUNCTION_COUNT_MAX);
   #periodStart: number;
   /** CPU time at which the current batch first waited; −1: no batch waits. */

@@ -17,8 +17,8 @@ import {
   REQUEST_UNTRANSLATED,
 } from '../../layout/processor.ts';
 import { RING_FAULT, RING_FAULT_CHAIN } from '../../layout/virtqueue.ts';
-import { monotonicMicroseconds } from '../os/clock.ts';
-import { threadCpuMicroseconds } from '../os/cpu-time.ts';
+import { elapsedMicroseconds, monotonicMicroseconds } from '../os/clock.ts';
+import { CLOCKS } from './clocks.ts';
 import { Countdown } from './countdown.ts';
 import type { Firmware } from './firmware.ts';
 import type { Report } from './mailbox.ts';
@@ -34,7 +34,7 @@ const POLL_ROUNDS = 64;
 const LOOK_COST_MAX = 16;
 
 /** CPU time limit of one look, in case the kernel makes windows expensive. */
-const LOOK_MICROSECONDS_MAX = 1000;
+const LOOK_MICROSECONDS_MAX = 100;
 
 /**
  * Windows that one request may miss: two for each descriptor, and some more. Only a guest that
@@ -47,7 +47,7 @@ const MISSES_MAX = 256;
  * monopolize. Each window that it misses is work for the processor, and counts as much.
  */
 const COST_PER_PERIOD_MAX = 100;
-const PERIOD_MILLISECONDS = 100;
+const PERIOD_MICROSECONDS = 100_000;
 
 const NOTHING = new Uint8Array(0);
 
@@ -88,7 +88,7 @@ export class RequestQueues {
   readonly #view: DataView;
   readonly #noticed: Uint32Array;
   readonly #around: Surroundings;
-  readonly #cpuMicroseconds: () => number;
+  readonly #clocks: typeof CLOCKS;
   /** By ring number. */
   readonly #queues = new Map<number, RequestQueue>();
   /** Those with work: a request to take, or an answer to deliver. A look begins with the first. */
@@ -103,15 +103,9 @@ export class RequestQueues {
   #lastId = monotonicMicroseconds();
   #isDue = false;
 
-  /** `cpuMicroseconds`: CPU time of this thread. */
-  constructor(
-    firmware: Firmware,
-    buffer: ArrayBuffer,
-    around: Surroundings,
-    cpuMicroseconds = threadCpuMicroseconds,
-  ) {
+  constructor(firmware: Firmware, buffer: ArrayBuffer, around: Surroundings, clocks = CLOCKS) {
     this.#firmware = firmware;
-    this.#cpuMicroseconds = cpuMicroseconds;
+    this.#clocks = clocks;
     this.#bytes = new Uint8Array(buffer);
     this.#view = new DataView(buffer);
     this.#noticed = new Uint32Array(buffer, REQUEST_LIST_BASE, RING_COUNT_MAX);
@@ -199,8 +193,8 @@ export class RequestQueues {
     this.#costLeft = LOOK_COST_MAX;
     let count = this.#pending.size;
     if (count === 0) return;
-    this.#lookStart = this.#cpuMicroseconds();
-    const now = performance.now();
+    this.#lookStart = this.#clocks.cpu();
+    const now = this.#clocks.now();
     for (const queue of this.#pending) {
       if (count === 0 || this.#costLeft <= 0) break;
       count -= 1;
@@ -231,15 +225,17 @@ export class RequestQueues {
     let wait = -1;
     for (const { spent, periodStart } of this.#pending) {
       if (spent < COST_PER_PERIOD_MAX) continue;
-      const left = Math.ceil(periodStart + PERIOD_MILLISECONDS - performance.now());
-      wait = Math.max(0, wait < 0 ? left : Math.min(wait, left));
+      const since = elapsedMicroseconds(periodStart, this.#clocks.now());
+      const left = Math.ceil(Math.max(0, PERIOD_MICROSECONDS - since) / 1000);
+      wait = wait < 0 ? left : Math.min(wait, left);
     }
     return wait;
   }
 
   /** The period is renewed only here, so that a long look does not earn a new period. */
   #serve(queue: RequestQueue, now: number): void {
-    if (now - queue.periodStart >= PERIOD_MILLISECONDS) {
+    this.#firmware.beginHostWork();
+    if (elapsedMicroseconds(queue.periodStart, now) >= PERIOD_MICROSECONDS) {
       queue.periodStart = now;
       queue.spent = 0;
     }
@@ -247,6 +243,7 @@ export class RequestQueues {
     while (queue.isDue && queue.state === 'idle' && this.#mayPay(queue) && this.#take(queue)) {
       this.#pay(queue);
     }
+    this.#firmware.chargeHostWork(this.#firmware.functionOf(queue.ring), 1);
   }
 
   /**
@@ -254,7 +251,7 @@ export class RequestQueues {
    * clock.
    */
   #checkTime(): void {
-    const spent = this.#cpuMicroseconds() - this.#lookStart;
+    const spent = this.#clocks.cpu() - this.#lookStart;
     if (spent > LOOK_MICROSECONDS_MAX) this.#costLeft = 0;
   }
 

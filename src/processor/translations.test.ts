@@ -67,6 +67,10 @@ class FakeFirmware {
     this.left = this.budget;
   }
 
+  beginHostWork(): void {}
+
+  chargeHostWork(): void {}
+
   lookAhead(ring: number): number {
     expect(this.noted, 'the list is empty').toBe(0);
     this.log.push(`look at ${ring}`);

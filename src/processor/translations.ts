@@ -87,9 +87,11 @@ export class Translations {
       this.#next = this.#next + 1 < count ? this.#next + 1 : 0;
       const watched = this.#rings[this.#next];
       if (watched === undefined || !this.#hasRoom(watched.owner)) continue;
+      this.#firmware.beginHostWork();
       const isDone = this.#firmware.lookAhead(watched.ring) !== 0;
       // Only addresses that will be reported are listed, so the next ring has the list to itself.
       this.drain();
+      this.#firmware.chargeHostWork(watched.owner, 1);
       if (!isDone) return;
     }
   }

@@ -111,7 +111,12 @@ export class UplinkPorts {
   /** From the wires to the switch. Returns the frames taken. */
   pull(): number {
     let frames = 0;
-    for (const { port } of this.#ports) frames += port.pull();
+    for (const attached of this.#ports) {
+      this.#firmware.beginHostWork();
+      const pulled = attached.port.pull();
+      if (pulled !== 0) this.#charge(attached);
+      frames += pulled;
+    }
     return frames;
   }
 
@@ -119,13 +124,26 @@ export class UplinkPorts {
   push(): number {
     let frames = 0;
     for (const attached of this.#ports) {
-      frames += attached.port.push();
-      const isFull = attached.port.isBlocked && attached.port.sleepMilliseconds === Infinity;
-      if (isFull && attached.roomFd === -1) this.#watchRoom(attached);
-      if (attached.port.wire.failure !== null) this.#lose(attached);
-      this.#lend(attached);
+      this.#firmware.beginHostWork();
+      const pushed = this.#pushTo(attached);
+      if (pushed !== 0) this.#charge(attached);
+      frames += pushed;
     }
     return frames;
+  }
+
+  #pushTo(attached: Attached): number {
+    const pushed = attached.port.push();
+    const isFull = attached.port.isBlocked && attached.port.sleepMilliseconds === Infinity;
+    if (isFull && attached.roomFd === -1) this.#watchRoom(attached);
+    if (attached.port.wire.failure !== null) this.#lose(attached);
+    this.#lend(attached);
+    return pushed;
+  }
+
+  /** Between turns, it is not known whose frames they were: the uplink pays for its own calls. */
+  #charge({ receiveRing }: Attached): void {
+    this.#firmware.chargeHostWork(this.#firmware.functionOf(receiveRing), 1);
   }
 
   /** Set anew each time, because the firmware subtracts what it lends. */
@@ -133,9 +151,9 @@ export class UplinkPorts {
     this.#firmware.setLending(receiveRing, port.lendableBytes);
   }
 
-  /** In mid-turn: what is lent is sent now, or not at all. */
+  /** In mid-turn: what is lent is sent now, or not at all. Its sender's batch pays. */
   sendLent(): void {
-    this.push();
+    for (const attached of this.#ports) this.#pushTo(attached);
     for (const { port } of this.#ports) port.endLoan();
   }
 

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { FRAME_ROOM, type PairMemory, WIRE_INJECTED } from './port-memory.ts';
 import { alignUp, BURST_MAX, FrameList, type Wire } from './wire.ts';

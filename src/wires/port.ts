@@ -5,6 +5,7 @@
 // Descriptor k of a ring is always in entry k of its available ring: buffers complete in order, so
 // an index is the whole state. The receive buffers are adjacent, so that a frame in several of them
 // is contiguous memory (or two pieces, around the end).
+import { performance } from 'node:perf_hooks';
 import { NET_HEADER_NUM_BUFFERS, NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import {
   AVAIL_F_NO_INTERRUPT,

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { c } from '../os/libc.ts';
 import { IoVector } from './io-vector.ts';

@@ -11,6 +11,7 @@
 // The kernel leaves 256 bytes before each frame; the virtio-net header goes there.
 
 import { readSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { EAGAIN, EBUSY, EINTR, ENETDOWN, ENOBUFS, ENOMEM, ENXIO } from '../os/constants.ts';
 import { errorName } from '../os/system-error.ts';

@@ -5,10 +5,11 @@ import { firmwareModule } from '../support/firmware-host.ts';
 const text = readFileSync(new URL('../../build/firmware/heddle.wat', import.meta.url), 'utf8');
 
 describe('the firmware module', () => {
-  it('imports its memory and a clock, and nothing else', () => {
+  it('imports its memory and two clocks, and nothing else', () => {
     const imports = WebAssembly.Module.imports(firmwareModule());
     expect(imports).toEqual([
       { module: 'clock', name: 'now', kind: 'function' },
+      { module: 'clock', name: 'cpuTime', kind: 'function' },
       { module: 'env', name: 'memory', kind: 'memory' },
     ]);
   });

@@ -97,6 +97,9 @@ export class FirmwareHost {
   /** The clock, and what passes when the firmware looks at it. */
   nanoseconds = 1e12;
   nanosecondsPerLook = 0;
+  /** The part of that for which the thread does not have its CPU. */
+  partLost = 0;
+  #lost = 0;
 
   constructor(options: HostOptions = {}) {
     this.shared.close(); // it stays mapped
@@ -117,7 +120,8 @@ export class FirmwareHost {
   }
 
   #start(): Firmware {
-    const imports = { env: { memory: this.linear.memory }, clock: { now: this.#now } };
+    const clock = { now: this.#now, cpuTime: () => (this.nanoseconds - this.#lost) | 0 };
+    const imports = { env: { memory: this.linear.memory }, clock };
     const instance = new WebAssembly.Instance(firmwareModule(), imports);
     const firmware = instance.exports as unknown as Firmware;
     firmware.configure(0, 1, this.#options.macAgeSeconds ?? 300);
@@ -254,7 +258,8 @@ export class FirmwareHost {
 
   readonly #now = (): number => {
     this.nanoseconds += this.nanosecondsPerLook;
-    return Number(BigInt.asIntN(32, BigInt(Math.round(this.nanoseconds))));
+    this.#lost += this.nanosecondsPerLook * this.partLost;
+    return this.nanoseconds | 0;
   };
 
   #setClock(firmware: Firmware): void {

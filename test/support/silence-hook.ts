@@ -33,7 +33,7 @@ import { stoodStill } from './standstills.ts';
 // (standstills.ts).
 
 /** Standstills are not subtracted from shorter silences, which are harmless anyway. */
-const NOTABLE_MICROSECONDS = 2000;
+const NOTABLE_MICROSECONDS = 500;
 
 /** Longer silences are recorded before they end. */
 const HOPELESS_MICROSECONDS = 50_000;

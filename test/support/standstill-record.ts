@@ -1,5 +1,5 @@
 /** Standstills remembered for each CPU: those of several seconds. */
-export const STANDSTILLS_KEPT = 64;
+export const STANDSTILLS_KEPT = 1024;
 
 const CPU_SIZE = 2 + 2 * STANDSTILLS_KEPT;
 

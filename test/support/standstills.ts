@@ -20,37 +20,42 @@ const SEEN_MILLISECONDS_MAX = 1000;
  */
 export class StandstillWatch {
   readonly memory: SharedArrayBuffer;
-  readonly #workers: Worker[];
+  readonly #isOver = new Int32Array(new SharedArrayBuffer(4));
+  #ended: Promise<unknown> = Promise.resolve();
 
-  private constructor(memory: SharedArrayBuffer, workers: Worker[]) {
+  private constructor(memory: SharedArrayBuffer) {
     this.memory = memory;
-    this.#workers = workers;
   }
 
   static async start(): Promise<StandstillWatch> {
     const cpus = cpusOf(THIS_THREAD);
-    const memory = standstillRecord(Math.max(...cpus) + 1);
-    const workers = await Promise.all(cpus.map((cpu) => startWatch(memory, cpu)));
-    return new StandstillWatch(memory, workers);
+    const watch = new StandstillWatch(standstillRecord(Math.max(...cpus) + 1));
+    await watch.#begin(cpus);
+    return watch;
+  }
+
+  async #begin(cpus: readonly number[]): Promise<void> {
+    const workerData = { memory: this.memory, cpus, over: this.#isOver.buffer };
+    const env = { PATH: process.env.PATH };
+    const worker = new Worker(WATCH, { workerData, env, execArgv: [] });
+    this.#ended = new Promise((settle) => {
+      worker.once('exit', settle);
+    });
+    await new Promise<void>((settle) => {
+      worker.once('message', () => settle());
+      worker.once('error', (error) => {
+        console.log(`standstills go unseen: ${error.message}`);
+        settle();
+      });
+    });
+    worker.unref();
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    Atomics.store(this.#isOver, 0, 1);
+    Atomics.notify(this.#isOver, 0);
+    await this.#ended;
   }
-}
-
-async function startWatch(memory: SharedArrayBuffer, cpu: number): Promise<Worker> {
-  const env = { PATH: process.env.PATH };
-  const worker = new Worker(WATCH, { workerData: { memory, cpu }, env, execArgv: [] });
-  await new Promise<void>((settle) => {
-    worker.once('message', () => settle());
-    worker.once('error', (error) => {
-      console.log(`standstills of CPU ${cpu} go unseen: ${error.message}`);
-      settle();
-    });
-  });
-  worker.unref();
-  return worker;
 }
 
 /** Milliseconds between `start` and `end` in which some CPU stood still. */

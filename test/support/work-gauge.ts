@@ -1,0 +1,30 @@
+import { setEnvironmentData } from 'node:worker_threads';
+import { WORK, WORK_KEY } from './work-record.ts';
+
+const HOOK = new URL('../../build/test/support/work-hook.js', import.meta.url);
+
+/**
+ * What the thread of a NIC's only processor has done, in CPU time (work-hook.ts). Start it before
+ * the NIC, because the thread loads the hook at its start.
+ */
+export class WorkGauge {
+  readonly #memory = new SharedArrayBuffer(WORK.SIZE * 8);
+  readonly #record = new Float64Array(this.#memory);
+  readonly #options = process.env.NODE_OPTIONS;
+
+  constructor() {
+    setEnvironmentData(WORK_KEY, this.#memory);
+    process.env.NODE_OPTIONS = `${this.#options ?? ''} --import ${HOOK.href}`;
+  }
+
+  /** CPU time in which it had something to do, in ns. */
+  get busyNanoseconds(): number {
+    return (this.#record[WORK.CPU] ?? 0) - (this.#record[WORK.IDLE] ?? 0);
+  }
+
+  close(): void {
+    setEnvironmentData(WORK_KEY, undefined);
+    if (this.#options === undefined) delete process.env.NODE_OPTIONS;
+    else process.env.NODE_OPTIONS = this.#options;
+  }
+}
