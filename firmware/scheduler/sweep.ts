@@ -7,6 +7,7 @@ import { hasChains } from '../virtqueue/queue';
 import { ringAt, viewAt } from '../virtqueue/ring';
 import { idleAt, nextInCircle } from './lists';
 import { Node, nodeAt } from './node';
+import { isPausing } from './pause';
 import { schedule } from './schedule';
 import { rouse } from './tree';
 import { isWaiting } from './waits';
@@ -31,7 +32,7 @@ function sweep(ringsMax: u32): void {
     const node = nodeAt(number);
     rings += node.rings;
     // The last of the list takes the place of one that is roused.
-    if (hasWork(node)) rouse(number);
+    if (!isPausing(node) && hasWork(node)) rouse(number);
     else place += 1;
   }
   state.idlePlace = place;
