@@ -14,10 +14,10 @@ export function tick(): f64 {
   return state.clock;
 }
 
-/** The time as it should be, without a look at the clock: work since the last one is charged. */
+/** What the time should be by now, without a look at the clock: by the work charged since. */
 export function reckon(): f64 {
   const state = schedule();
-  return state.clock + state.charged;
+  return max(state.clock, state.stamp + state.charged);
 }
 
 /** Host: called at the start and after each sleep. */

@@ -83,7 +83,7 @@ export class Node {
   emptySince: f64;
   /** The time between two of its frames lately, in ns. */
   interval: f64;
-  /** Until when it is not looked at. */
+  /** Until when it is not looked at; 0: it is. */
   pausedUntil: f64;
 }
 

@@ -9,7 +9,7 @@
 // Only those pause whose frames come so quickly that PAUSE_FRAMES of them arrive during a pause.
 // Who waits for an answer before it goes on sends less often, and is looked at all the time.
 import { PAUSE_FRAMES, PAUSE_NS } from '../../layout/limits';
-import { reckon } from './clock';
+import { reckon, tick } from './clock';
 import { Node } from './node';
 import { schedule } from './schedule';
 
@@ -31,16 +31,33 @@ export function beginPause(node: Node): void {
   node.frames = 0;
   node.emptySince = now;
   if (node.interval * f64(PAUSE_FRAMES) > f64(PAUSE_NS)) return;
-  node.pausedUntil = now + f64(PAUSE_NS);
-  schedule().pausedUntil = node.pausedUntil;
+  node.pausedUntil = tick() + f64(PAUSE_NS);
+  notePause(node.pausedUntil);
 }
 
-/** Whether it is too early to look at an idle function again. */
+/** Whether it is too early to look at an idle function again. `sweepPaused` does. */
 export function isPausing(node: Node): bool {
-  return node.pausedUntil > reckon();
+  if (node.pausedUntil == 0) return false;
+  if (node.pausedUntil > reckon()) {
+    notePause(node.pausedUntil);
+    return true;
+  }
+  node.pausedUntil = 0;
+  return false;
+}
+
+function notePause(until: f64): void {
+  const state = schedule();
+  if (state.pauseEnd == 0 || until < state.pauseEnd) state.pauseEnd = until;
+}
+
+/** Whether the first pause has ended. */
+export function isPauseOver(): bool {
+  const end = schedule().pauseEnd;
+  return end != 0 && end <= reckon();
 }
 
 /** Whether a function is to be looked at again soon: the processor is not idle. */
 export function hasPauses(): bool {
-  return schedule().pausedUntil > reckon();
+  return schedule().pauseEnd > reckon();
 }

@@ -21,8 +21,8 @@ export class Schedule {
   turnWork: f64;
   /** When the first ring goes on that waits for a receiver; 0: none waits. */
   nextWait: f64;
-  /** When the last pause ends: until then, there may be something to send. */
-  pausedUntil: f64;
+  /** When the first pause between two looks at a function ends; 0: there is none. */
+  pauseEnd: f64;
   /** Until when the capacity of the NIC is used up. */
   heldUntil: f64;
   clockLow: u32;

@@ -22,6 +22,18 @@ export function sweepAll(): void {
   sweep(u32.MAX_VALUE);
 }
 
+/** Looks at those whose pauses have ended: a pause must not outlast them. */
+export function sweepPaused(): void {
+  const state = schedule();
+  state.pauseEnd = 0;
+  for (let place: u32 = 0; place < state.idleCount; ) {
+    const number = idleAt(place);
+    const node = nodeAt(number);
+    if (node.pausedUntil != 0 && !isPausing(node) && hasWork(node)) rouse(number);
+    else place += 1;
+  }
+}
+
 function sweep(ringsMax: u32): void {
   const state = schedule();
   let rings: u32 = 0;

@@ -14,11 +14,11 @@ import { choose, NOBODY } from './choose';
 import { nextInCircle } from './lists';
 import { beginWork, measure } from './measure';
 import { NODE_READY, NODE_STOPPED, Node, nodeAt, parentOf, promiseOf } from './node';
-import { beginPause, hasPauses } from './pause';
+import { beginPause, hasPauses, isPauseOver } from './pause';
 import { ringOf } from './rings';
 import { Schedule, schedule } from './schedule';
 import { SERVED_EMPTIED, SERVED_HELD, SERVED_MISSED, SERVED_NOTHING, SERVED_WORK } from './served';
-import { sweepAll, sweepSome } from './sweep';
+import { sweepAll, sweepPaused, sweepSome } from './sweep';
 import { hasReady, nextWake, rest, settlePath, wakeStopped } from './tree';
 import { isWaiting } from './waits';
 
@@ -56,9 +56,10 @@ export function nextRing(): u32 {
 /**
  * At the start of a turn, if nobody is known to have work, all idle functions are looked at; and
  * some after every BATCH_NS of work, but not more often: each look takes the ring's cache lines
- * from the driver's core.
+ * from the driver's core. Those that pause are looked at as soon as their pauses end.
  */
 function findWork(state: Schedule): void {
+  if (isPauseOver()) sweepPaused();
   if (state.unswept >= f64(BATCH_NS)) {
     state.unswept = 0;
     sweepSome();
