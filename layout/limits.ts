@@ -144,6 +144,11 @@ export const CHARGE_MAX_NS: u32 = 1_000_000;
 /** Batches of plain frames that should take less than this together share a look at the clock. */
 export const SHARED_LOOK_NS: u32 = 4000;
 
+/** A function that sends steadily is not looked at again for so long once it is empty (ns), … */
+export const PAUSE_NS: u32 = 2000;
+/** … if so many frames are expected in that time: for fewer, their delay is not worth it. */
+export const PAUSE_FRAMES: u32 = 4;
+
 /** Rings of idle functions that are looked at every BATCH_NS of work: about 0.2 µs. */
 export const SWEEP_RINGS: u32 = 32;
 

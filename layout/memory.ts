@@ -172,7 +172,7 @@ export const SCHEDULE_BASE: u32 = LOOK_PLACES_BASE + RING_COUNT_MAX * 4;
 export const SCHEDULE_SIZE: u32 = 256;
 /** Its view of each node. */
 export const NODES_BASE: u32 = SCHEDULE_BASE + SCHEDULE_SIZE;
-export const NODE_SIZE: u32 = 256;
+export const NODE_SIZE: u32 = 320;
 /** For each ring of the work list: the next one of its function, in a circle (u32). */
 export const RING_LINKS_BASE: u32 = NODES_BASE + NODE_COUNT * NODE_SIZE;
 /** For each ring: whether its next frame waits for its receiver. */

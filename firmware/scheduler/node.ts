@@ -78,6 +78,13 @@ export class Node {
   /** What it receives of the batch being decided, in ns of its maximum, and which batch that is. */
   admittedNs: f64;
   admission: u32;
+  /** Frames since it had nothing left, and when that was. */
+  frames: u32;
+  emptySince: f64;
+  /** The time between two of its frames lately, in ns. */
+  interval: f64;
+  /** Until when it is not looked at; 0: it is. */
+  pausedUntil: f64;
 }
 
 export const READY_LINKS: u32 = u32(offsetof<Node>('readyKey'));

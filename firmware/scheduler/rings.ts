@@ -5,6 +5,7 @@ import { registers } from '../memory/registers';
 import { functionOf, viewAt } from '../virtqueue/ring';
 import { addIdle, nextInCircle, removeIdle, setNextInCircle } from './lists';
 import { NODE_IDLE, NODE_READY, NODE_STOPPED, nodeAt } from './node';
+import { openPace } from './pause';
 import { goOn, leave } from './tree';
 
 /** The ring at a place of the work list, which has `workCount` entries. */
@@ -21,6 +22,7 @@ export function listRing(ring: u32): void {
   const node = nodeAt(number);
   if (node.rings == 0) {
     node.ring = ring;
+    openPace(node);
     setNextInCircle(ring, ring);
     // Whether it is still stopped is for its account to say: it may be another function by now.
     if (node.state == NODE_STOPPED) goOn(number);

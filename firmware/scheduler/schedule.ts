@@ -21,6 +21,8 @@ export class Schedule {
   turnWork: f64;
   /** When the first ring goes on that waits for a receiver; 0: none waits. */
   nextWait: f64;
+  /** When the first pause between two looks at a function ends; 0: there is none. */
+  pauseEnd: f64;
   /** Until when the capacity of the NIC is used up. */
   heldUntil: f64;
   /** When the thread's CPU time was looked at last, and its lower 32 bits then: `cpuLow`. */

@@ -7,6 +7,7 @@ import { hasChains } from '../virtqueue/queue';
 import { ringAt, viewAt } from '../virtqueue/ring';
 import { idleAt, nextInCircle } from './lists';
 import { Node, nodeAt } from './node';
+import { isPausing } from './pause';
 import { schedule } from './schedule';
 import { rouse } from './tree';
 import { isWaiting } from './waits';
@@ -21,6 +22,18 @@ export function sweepAll(): void {
   sweep(u32.MAX_VALUE);
 }
 
+/** Looks at those whose pauses have ended: a pause must not outlast them. */
+export function sweepPaused(): void {
+  const state = schedule();
+  state.pauseEnd = 0;
+  for (let place: u32 = 0; place < state.idleCount; ) {
+    const number = idleAt(place);
+    const node = nodeAt(number);
+    if (node.pausedUntil != 0 && !isPausing(node) && hasWork(node)) rouse(number);
+    else place += 1;
+  }
+}
+
 function sweep(ringsMax: u32): void {
   const state = schedule();
   let rings: u32 = 0;
@@ -31,7 +44,7 @@ function sweep(ringsMax: u32): void {
     const node = nodeAt(number);
     rings += node.rings;
     // The last of the list takes the place of one that is roused.
-    if (hasWork(node)) rouse(number);
+    if (!isPausing(node) && hasWork(node)) rouse(number);
     else place += 1;
   }
   state.idlePlace = place;

@@ -5,7 +5,7 @@
 //                  └────────────── until the turn has taken TURN_NS ◄───────────┘
 import { BATCH_COST, BATCH_NS, NODE_ROOT, SHORT_NS, TURN_NS } from '../../layout/limits';
 import { RING_STOPPED } from '../../layout/virtqueue';
-import { NO_RING } from '../headers/batch';
+import { batch, NO_RING } from '../headers/batch';
 import { registers } from '../memory/registers';
 import { hasChains } from '../virtqueue/queue';
 import { functionOf, ringAt, viewAt } from '../virtqueue/ring';
@@ -15,10 +15,11 @@ import { chargeNode } from './host-work';
 import { nextInCircle } from './lists';
 import { beginWork, measure } from './measure';
 import { NODE_READY, NODE_STOPPED, Node, nodeAt, parentOf, promiseOf } from './node';
+import { beginPause, hasPauses, isPauseOver } from './pause';
 import { ringOf } from './rings';
 import { Schedule, schedule } from './schedule';
 import { SERVED_EMPTIED, SERVED_HELD, SERVED_MISSED, SERVED_NOTHING, SERVED_WORK } from './served';
-import { sweepAll, sweepSome } from './sweep';
+import { sweepAll, sweepPaused, sweepSome } from './sweep';
 import { hasReady, nextWake, rest, settlePath, wakeStopped } from './tree';
 import { isWaiting } from './waits';
 
@@ -56,9 +57,10 @@ export function nextRing(): u32 {
 /**
  * At the start of a turn, if nobody is known to have work, all idle functions are looked at; and
  * some after every BATCH_NS of work, but not more often: each look takes the ring's cache lines
- * from the driver's core.
+ * from the driver's core. Those that pause are looked at as soon as their pauses end.
  */
 function findWork(state: Schedule): void {
+  if (isPauseOver()) sweepPaused();
   if (state.unswept >= f64(BATCH_NS)) {
     state.unswept = 0;
     sweepSome();
@@ -97,6 +99,7 @@ export function forgetMiss(): void {
 export function leaveRing(served: u32): void {
   const state = schedule();
   const node = nodeAt(state.leaf);
+  if (served & SERVED_WORK) node.frames += batch().frames;
   if (node.rings != 0) node.ring = nextInCircle(state.ring);
   if (served & SERVED_MISSED || (served & (SERVED_WORK | SERVED_EMPTIED)) == SERVED_WORK) {
     node.empty = 0;
@@ -112,6 +115,7 @@ function retire(node: Node): void {
   const state = schedule();
   if (node.state != NODE_READY) return;
   rest(state.leaf);
+  if (node.frames != 0) beginPause(node);
   // It had less than a batch, and will not be the last of its kind: batches of others stay short.
   if (node.work != 0 && node.work < f64(BATCH_NS) && hasReady(nodeAt(NODE_ROOT))) {
     state.shortUntil = state.clock + f64(SHORT_NS);
@@ -132,7 +136,7 @@ export function closeTurns(): void {
 /** Whether there may be work that this turn has not done. */
 export function isUnfinished(): bool {
   const state = schedule();
-  return hasReady(nodeAt(NODE_ROOT)) && state.heldUntil <= state.clock;
+  return hasPauses() || (hasReady(nodeAt(NODE_ROOT)) && state.heldUntil <= state.clock);
 }
 
 /** Host: µs until somebody may go on whom a maximum or a receiver holds; −1: nobody is held. */

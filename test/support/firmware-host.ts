@@ -94,9 +94,9 @@ export class FirmwareHost {
   readonly #options: HostOptions;
   readonly #allocator = new PinAllocator();
   readonly #pins = new Map<number, readonly Pin[]>();
-  /** The clock, and what passes when the firmware looks at it. */
+  /** The clock, and what passes when the firmware looks at it: pauses end only if time passes. */
   nanoseconds = 1e12;
-  nanosecondsPerLook = 0;
+  nanosecondsPerLook = 1000;
   /** The part of that for which the thread does not have its CPU. */
   partLost = 0;
   #lost = 0;
