@@ -119,6 +119,12 @@ export const BATCH_SHORT: u32 = 64;
 /** A maximum that is used up stops its node for this long, in ns: not for every single frame. */
 export const STOP_NS: u32 = 50_000;
 
+/**
+ * What a stopped node could not send because the processor came late, kept for it, in ns: the host
+ * had taken the core away.
+ */
+export const LATE_NS_MAX: u32 = 20_000_000;
+
 /** An unused guarantee is kept for so long, in ns: more would let who wakes silence the others. */
 export const KEPT_NS: u32 = 100_000;
 
