@@ -125,6 +125,13 @@ export const STOP_NS: u32 = 50_000;
  */
 export const LATE_NS_MAX: u32 = 20_000_000;
 
+/**
+ * A sleep for stopped nodes is longer than it must be, in ns: each of them has a few frames to send
+ * then, and others can go on with it. Less than a burst, and less than the 0.5 ms by which a
+ * maximum may be wrong in 10 ms.
+ */
+export const OVERSLEEP_NS: u32 = 300_000;
+
 /** An unused guarantee is kept for so long, in ns: more would let who wakes silence the others. */
 export const KEPT_NS: u32 = 100_000;
 
