@@ -91,21 +91,25 @@ describe('TCP between Linux guests under limits', () => {
 
   // A guest under emulation may lack its core for a while, on a busy machine: what counts is what
   // it got while it had more to send, in the best of the windows.
-  test.each([10, 100])('get what headers leave of txMax %i Mbit', async (mbit) => {
-    const txMax = mbit * 1e6;
-    await lab.nic.setVf('vm1', { txMax });
-    const before = lost();
-    let found: Window[] = [];
-    const { receivedBitsPerSecond } = await stream(11, async () => {
-      found = await windows(txMax, 3);
-    });
-    const guest = receivedBitsPerSecond / txMax / FULL_PAYLOAD;
-    console.log(`txMax ${mbit} Mbit: ${JSON.stringify(found)}; iperf3 in the guest: ${guest}`);
-    const parts = found.map(({ goodput, held }) => goodput / held);
-    expect(Math.max(...parts)).toBeGreaterThan(GOODPUT_MIN);
-    expect(guest).toBeLessThan(1 + EXCESS_MAX + oneFrame(txMax));
-    expect(lost()).toEqual(before);
-  }, 60_000);
+  test.each([10, 100])(
+    'get what headers leave of txMax %i Mbit',
+    async (mbit) => {
+      const txMax = mbit * 1e6;
+      await lab.nic.setVf('vm1', { txMax });
+      const before = lost();
+      let found: Window[] = [];
+      const { receivedBitsPerSecond } = await stream(11, async () => {
+        found = await windows(txMax, 3);
+      });
+      const guest = receivedBitsPerSecond / txMax / FULL_PAYLOAD;
+      console.log(`txMax ${mbit} Mbit: ${JSON.stringify(found)}; iperf3 in the guest: ${guest}`);
+      const parts = found.map(({ goodput, held }) => goodput / held);
+      expect(Math.max(...parts)).toBeGreaterThan(GOODPUT_MIN);
+      expect(guest).toBeLessThan(1 + EXCESS_MAX + oneFrame(txMax));
+      expect(lost()).toEqual(before);
+    },
+    60_000,
+  );
 
   test('lose nothing when txMax changes while the stream runs', async () => {
     const before = lost();
