@@ -97,6 +97,8 @@ export class FirmwareHost {
   /** The clock, and what passes when the firmware looks at it. */
   nanoseconds = 1e12;
   nanosecondsPerLook = 0;
+  /** The same, in place of a number: a model of what the work since the last look costs. */
+  costOfLook: () => number = () => this.nanosecondsPerLook;
 
   constructor(options: HostOptions = {}) {
     this.shared.close(); // it stays mapped
@@ -253,7 +255,7 @@ export class FirmwareHost {
   }
 
   readonly #now = (): number => {
-    this.nanoseconds += this.nanosecondsPerLook;
+    this.nanoseconds += this.costOfLook();
     return Number(BigInt.asIntN(32, BigInt(Math.round(this.nanoseconds))));
   };
 
