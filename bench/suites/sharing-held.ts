@@ -16,7 +16,7 @@ const frameBytes = 1500;
 const seconds = 5;
 const warmUpSeconds = 0.5;
 
-export function heldWorkload(megabits: readonly number[]): string {
+function heldWorkload(megabits: readonly number[]): string {
   const [low, high] = [Math.min(...megabits), Math.max(...megabits)];
   const range = low === high ? `${low}` : `${low} to ${high}`;
   return `held: ${megabits.length} VFs at txMax ${range} Mbit`;
