@@ -36,6 +36,7 @@ export const sharing: readonly Promised[] = [
     ),
     ratio(suite, besideWorkload(microseconds), metrics.p999, 'ovs-dpdk', atMost(0.5, 0.25, ' ×')),
   ]),
+  worst(suite, 'held', metrics.cpu, atMost(1, null, ' % of a core')),
   surely(within(suite, limitedWorkload, unlimitedWorkload, metrics.rate, atLeast(0.9, 0.95))),
   surely(ratio(suite, limitedWorkload, metrics.rate, beforeName, atLeast(0.9, 0.95))),
   surely(ratio(suite, unlimitedWorkload, metrics.rate, beforeName, atLeast(0.95, 1))),

@@ -90,10 +90,11 @@ export const PIECE_COST: u32 = 15;
 export const WALK_STEP_COST: u32 = 4;
 
 /**
- * A batch takes no further flooded frame once its copies cost this much (a quarter of a
- * millisecond). A single frame that costs more goes to some of the ports in each batch.
+ * A batch takes no further flooded frame once its copies cost this much, in ns: little more than
+ * other batches, since functions with little to send wait for its end. A single frame that costs
+ * more goes to some of the ports in each batch.
  */
-export const FLOOD_COST_MAX: u32 = 250_000;
+export const FLOOD_COST_MAX: u32 = 5000;
 
 /** The approximate cost of a window that the host has to map: as much as a whole turn. */
 export const MISS_COST: u32 = 14_000;
@@ -116,11 +117,26 @@ export const BATCH_NS: u32 = 3000;
 /** For so long after a function with little to send was served, batches stay short (ns). */
 export const SHORT_NS: u32 = 1_000_000;
 
-/** Frames of such a batch. */
+/** Frames of such a batch, … */
 export const BATCH_SHORT: u32 = 64;
+/** … and the segments after which it takes no further super-frame: about 3 µs. */
+export const SEGMENTS_SHORT: u32 = 32;
 
 /** A maximum that is used up stops its node for this long, in ns: not for every single frame. */
 export const STOP_NS: u32 = 50_000;
+
+/**
+ * What a stopped node could not send because the processor came late, kept for it, in ns: the host
+ * had taken the core away.
+ */
+export const LATE_NS_MAX: u32 = 20_000_000;
+
+/**
+ * A sleep for stopped nodes is longer than it must be, in ns: each of them has a few frames to send
+ * then, and others can go on with it. Less than a burst, and less than the 0.5 ms by which a
+ * maximum may be wrong in 10 ms.
+ */
+export const OVERSLEEP_NS: u32 = 300_000;
 
 /** An unused guarantee is kept for so long, in ns: more would let who wakes silence the others. */
 export const KEPT_NS: u32 = 100_000;
@@ -171,10 +187,10 @@ export const WALK_LENGTH_MAX: u32 = 2048;
 export const WALK_STEPS_PER_FRAME: u32 = 64;
 
 /**
- * Descriptors that all frames of a batch may read beyond that. If 255 receivers post chains of the
- * maximum length, it is used up after 64 of them; a guest with ordinary buffers never notices.
+ * Descriptors that all frames of a batch may read beyond that: some 16 µs. It is used up after four
+ * chains of the maximum length; a guest with ordinary buffers never notices.
  */
-export const WALK_STEPS_PER_BATCH: u32 = 65536;
+export const WALK_STEPS_PER_BATCH: u32 = 4096;
 
 /**
  * What each segment of a super-frame adds to a frame's part: a chain of a header and pages, as

@@ -21,6 +21,8 @@ export const metrics = {
   goodput: 'goodput',
   handOver: 'hand-over',
   part: 'part',
+  cpu: 'CPU',
+  wakeUps: 'wake-ups',
 } as const;
 
 /** Earlier builds may have no words for it. */

@@ -3,6 +3,7 @@
 import { runChanges } from './sharing-changes.ts';
 import { runCost } from './sharing-cost.ts';
 import { runFloods } from './sharing-floods.ts';
+import { runHeld } from './sharing-held.ts';
 import { runLimits } from './sharing-limits.ts';
 import { runPing } from './sharing-ping.ts';
 import type { SuiteContext } from './suite.ts';
@@ -11,6 +12,7 @@ export async function runSharing(context: SuiteContext): Promise<void> {
   await runLimits(context);
   await runFloods(context);
   await runPing(context);
+  await runHeld(context);
   await runChanges(context);
   await runCost(context);
   for (const [what, reason] of unmeasured) context.omit(`sharing, ${what}`, reason);

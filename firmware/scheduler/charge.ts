@@ -90,7 +90,7 @@ function payMaximum(
   packets: u32,
 ): void {
   const account = accountOf(number);
-  const oldest = state.clock - promise.burstNs;
+  const oldest = state.clock - promise.burstNs - nodeAt(number).late;
   if (promise.maxByteNs != 0) {
     pay(account + ACCOUNT_FREE, oldest, f64(bytes) * promise.maxByteNs);
   }

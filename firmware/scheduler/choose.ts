@@ -14,6 +14,7 @@ import {
   NODE_ROOT,
   PIECE_BUDGET,
   SEGMENTS_PER_FRAME_MAX,
+  SEGMENTS_SHORT,
 } from '../../layout/limits';
 import { ACCOUNT_FREE, ACCOUNT_FREE_PACKETS } from '../../layout/scheduler';
 import { keyOf } from './heap';
@@ -92,7 +93,7 @@ function openPath(state: Schedule): void {
   state.batchFrames = isShort ? BATCH_SHORT : BATCH_MAX;
   state.batchPieces = PIECE_BUDGET;
   state.batchBytes = u32.MAX_VALUE;
-  state.batchSegments = SEGMENTS_PER_FRAME_MAX;
+  state.batchSegments = isShort ? SEGMENTS_SHORT : SEGMENTS_PER_FRAME_MAX;
   state.batchShift = isShort ? LENGTH_COST_SHIFT_SHORT : LENGTH_COST_SHIFT;
 }
 

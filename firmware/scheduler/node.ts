@@ -48,6 +48,8 @@ export class Node {
   v: f64;
   /** Since when it has been stopped. */
   stoppedSince: f64;
+  /** How long after its time it went on, in ns: what it could not send meanwhile is not lost. */
+  late: f64;
   state: u32;
   // As it was when the node became ready: the heaps that it is in.
   parent: u32;

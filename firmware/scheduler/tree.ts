@@ -6,7 +6,13 @@
 //      ▲ ◄──────────────────────── │  ▲ ◄──────────────────────────────── │
 //      │      nothing left              its time has come                 │
 //      └──────────────── its time has come, nothing left ─────────────────┘
-import { BATCH_NS, FUNCTION_COUNT_MAX, NODE_ROOT, PRIORITY_COUNT } from '../../layout/limits';
+import {
+  BATCH_NS,
+  FUNCTION_COUNT_MAX,
+  LATE_NS_MAX,
+  NODE_ROOT,
+  PRIORITY_COUNT,
+} from '../../layout/limits';
 import {
   ACCOUNT_FREE,
   ACCOUNT_FREE_PACKETS,
@@ -62,6 +68,7 @@ export function enter(number: u32): void {
   node.priority = priority;
   node.v = max(node.v, topOf(parent, priority) - bonus);
   node.work = 0;
+  node.late = 0;
   setHeap(parent, priority, insert(READY_LINKS, heapOf(parent, priority), number + 1, node.v));
   parent.priorities |= 1 << priority;
   node.isOwed = promise.shareByteNs != 0;
@@ -165,12 +172,15 @@ export function wakeStopped(): void {
 export function goOn(number: u32): void {
   const state = schedule();
   const node = nodeAt(number);
+  const due = keyOf(READY_LINKS, number + 1);
   state.timers = remove(READY_LINKS, state.timers, number + 1);
   const held = max(state.clock - node.stoppedSince, 0);
   pay(accountOf(number) + ACCOUNT_HELD_NS, 0, held);
   node.state = NODE_IDLE;
   const isGroup = number >= FUNCTION_COUNT_MAX;
-  if (isGroup ? hasReady(node) : node.rings != 0) enter(number);
+  if (isGroup ? !hasReady(node) : node.rings == 0) return;
+  enter(number);
+  node.late = min(max(state.clock - due, 0), f64(LATE_NS_MAX));
 }
 
 /** When the first stopped node goes on; 0: there is none. */

@@ -3,7 +3,14 @@
 //   openTurn ─► nextRing ─► (a visit, by the ring's kind) ─► spend ─► leaveRing ─┐
 //                  ▲                                                            │
 //                  └────────────── until the turn has taken TURN_NS ◄───────────┘
-import { BATCH_COST, BATCH_NS, NODE_ROOT, SHORT_NS, TURN_NS } from '../../layout/limits';
+import {
+  BATCH_COST,
+  BATCH_NS,
+  NODE_ROOT,
+  OVERSLEEP_NS,
+  SHORT_NS,
+  TURN_NS,
+} from '../../layout/limits';
 import { RING_STOPPED } from '../../layout/virtqueue';
 import { batch, NO_RING } from '../headers/batch';
 import { registers } from '../memory/registers';
@@ -139,10 +146,15 @@ export function isUnfinished(): bool {
   return hasPauses() || (hasReady(nodeAt(NODE_ROOT)) && state.heldUntil <= state.clock);
 }
 
-/** Host: µs until somebody may go on whom a maximum or a receiver holds; −1: nobody is held. */
+/**
+ * Host: µs for which it may sleep for those whom a maximum or a receiver holds; −1: nobody is held.
+ * What a stopped node does not send until then is not lost (see `late` of Node).
+ */
 export function wakeMicroseconds(): i32 {
   const state = schedule();
-  const wake = sooner(sooner(nextWake(), state.nextWait), state.heldUntil);
+  const stopped = nextWake();
+  const due = stopped == 0 ? 0 : stopped + f64(OVERSLEEP_NS);
+  const wake = sooner(sooner(due, state.nextWait), state.heldUntil);
   if (wake == 0) return -1;
   return i32(min(max(wake - state.clock, 0) / 1000, f64(i32.MAX_VALUE)));
 }

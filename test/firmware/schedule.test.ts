@@ -51,6 +51,42 @@ describe('the schedule', () => {
     expect(Math.abs(bytes / (bytesPerSecond * 0.2) - 1)).toBeLessThan(0.005);
   });
 
+  it('credits a stopped function what it could not send because the processor came late', () => {
+    crowd = new Crowd([1500]);
+    const bytesPerSecond = 125e6;
+    promise(crowd.wire.host, 0, { bytesPerSecond });
+    crowd.runFor(5e6);
+    const [bytes = 0] = crowd.during(() => {
+      for (let time = 0; time < 20; time++) {
+        crowd.wire.host.pass(10e6);
+        crowd.runFor(5e6);
+      }
+    });
+    expect(Math.abs(bytes / (bytesPerSecond * 0.3) - 1)).toBeLessThan(0.005);
+    const [atOnce = 0] = crowd.during(() => {
+      crowd.wire.host.pass(1e9);
+      crowd.run(100);
+    });
+    expect(atOnce, 'not for longer than 20 ms').toBeLessThan(bytesPerSecond * 0.021);
+  });
+
+  it('credits nothing to who had nothing more to send', () => {
+    crowd = new Crowd([1500]);
+    const { host } = crowd.wire;
+    const bytesPerSecond = 125e6;
+    const burstBytes = bytesPerSecond * 450e-6;
+    promise(host, 0, { bytesPerSecond });
+    const [before = 0] = crowd.during(() => {
+      crowd.send(0, 2 * Math.ceil(burstBytes / 1500));
+      host.run();
+    });
+    expect(before, 'it was stopped').toBeLessThan(1.5 * burstBytes);
+    host.pass(10e6);
+    host.run();
+    const [after = 0] = crowd.during(() => crowd.run(20));
+    expect(after).toBeLessThan(burstBytes + 20 * 3000 * 0.125 + 1500);
+  });
+
   it('holds a maximum of packets, and counts the time for which it held the function back', () => {
     crowd = new Crowd([60]);
     promise(crowd.wire.host, 0, { packetsPerSecond: 1e6 });

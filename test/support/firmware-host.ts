@@ -100,6 +100,8 @@ export class FirmwareHost {
   /** The part of that for which the thread does not have its CPU. */
   partLost = 0;
   #lost = 0;
+  /** The same, in place of a number: a model of what the work since the last look costs. */
+  costOfLook: () => number = () => this.nanosecondsPerLook;
 
   constructor(options: HostOptions = {}) {
     this.shared.close(); // it stays mapped
@@ -257,8 +259,9 @@ export class FirmwareHost {
   }
 
   readonly #now = (): number => {
-    this.nanoseconds += this.nanosecondsPerLook;
-    this.#lost += this.nanosecondsPerLook * this.partLost;
+    const passed = this.costOfLook();
+    this.nanoseconds += passed;
+    this.#lost += passed * this.partLost;
     return this.nanoseconds | 0;
   };
 
