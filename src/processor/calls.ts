@@ -3,23 +3,18 @@ import { REGISTERS_BASE, SIGNAL_LIST_BASE } from '../../layout/memory.ts';
 import { REGISTER_SIGNAL_COUNT } from '../../layout/processor.ts';
 import type { PeerSignal, SignalKind } from '../os/peer-signal.ts';
 import { Raiser } from '../os/raiser.ts';
-import type { Firmware } from './firmware.ts';
-
-type HostWork = Pick<Firmware, 'beginHostWork' | 'chargeHostWork' | 'functionOf'>;
 
 const KINDS: readonly SignalKind[] = ['eventfd', 'pipe', 'socket'];
 
 /** The call descriptors of one processor's rings. Raising one interrupts its guest. */
 export class Calls {
-  readonly #firmware: HostWork;
   readonly #raiser: Raiser;
   readonly #registers: Int32Array;
   readonly #rings: Uint32Array;
   readonly #fds = new Int32Array(RING_COUNT_MAX).fill(-1);
   readonly #kinds = new Uint8Array(RING_COUNT_MAX);
 
-  constructor(buffer: ArrayBuffer, sharedFd: number, firmware: HostWork) {
-    this.#firmware = firmware;
+  constructor(buffer: ArrayBuffer, sharedFd: number) {
     this.#raiser = new Raiser(sharedFd);
     this.#registers = new Int32Array(buffer, REGISTERS_BASE, 64);
     this.#rings = new Uint32Array(buffer, SIGNAL_LIST_BASE, RING_COUNT_MAX);
@@ -30,18 +25,12 @@ export class Calls {
     this.#kinds[ring] = call === null ? 0 : KINDS.indexOf(call.kind);
   }
 
-  /** Raises those that the firmware has listed. Each interrupted function pays for its part. */
+  /** Raises those that the firmware has listed. */
   raiseListed(): void {
     const count = this.#registers[REGISTER_SIGNAL_COUNT / 4] ?? 0;
-    if (count === 0) return;
-    const firmware = this.#firmware;
-    firmware.beginHostWork();
     for (let i = 0; i < count; i++) this.#add(this.#rings[i] ?? 0);
     this.#registers[REGISTER_SIGNAL_COUNT / 4] = 0;
     this.#raiser.flush();
-    for (let i = 0; i < count; i++) {
-      firmware.chargeHostWork(firmware.functionOf(this.#rings[i] ?? 0), count);
-    }
   }
 
   raise(ring: number): void {

@@ -120,7 +120,7 @@ export class ProcessorLoop {
       sentBytes: () => this.#registers[REGISTER_SENT_BYTES / 4] ?? 0,
     });
     // The kernel may refuse either. `run`, which closes both, is not reached in that case.
-    this.#calls = new Calls(memory.buffer, options.sharedFd, this.#firmware);
+    this.#calls = new Calls(memory.buffer, options.sharedFd);
     try {
       this.#waiter = new KickWaiter(options.wakeFd);
     } catch (error) {

@@ -108,13 +108,14 @@ export class UplinkPorts {
     this.#list();
   }
 
-  /** From the wires to the switch. Returns the frames taken. */
+  /** From the wires to the switch, for which the uplink pays. Returns the frames taken. */
   pull(): number {
     let frames = 0;
     for (const attached of this.#ports) {
       this.#firmware.beginHostWork();
       const pulled = attached.port.pull();
-      if (pulled !== 0) this.#charge(attached);
+      const uplink = this.#firmware.functionOf(attached.receiveRing);
+      if (pulled !== 0) this.#firmware.chargeHostWork(uplink, 1);
       frames += pulled;
     }
     return frames;
@@ -124,26 +125,13 @@ export class UplinkPorts {
   push(): number {
     let frames = 0;
     for (const attached of this.#ports) {
-      this.#firmware.beginHostWork();
-      const pushed = this.#pushTo(attached);
-      if (pushed !== 0) this.#charge(attached);
-      frames += pushed;
+      frames += attached.port.push();
+      const isFull = attached.port.isBlocked && attached.port.sleepMilliseconds === Infinity;
+      if (isFull && attached.roomFd === -1) this.#watchRoom(attached);
+      if (attached.port.wire.failure !== null) this.#lose(attached);
+      this.#lend(attached);
     }
     return frames;
-  }
-
-  #pushTo(attached: Attached): number {
-    const pushed = attached.port.push();
-    const isFull = attached.port.isBlocked && attached.port.sleepMilliseconds === Infinity;
-    if (isFull && attached.roomFd === -1) this.#watchRoom(attached);
-    if (attached.port.wire.failure !== null) this.#lose(attached);
-    this.#lend(attached);
-    return pushed;
-  }
-
-  /** Between turns, it is not known whose frames they were: the uplink pays for its own calls. */
-  #charge({ receiveRing }: Attached): void {
-    this.#firmware.chargeHostWork(this.#firmware.functionOf(receiveRing), 1);
   }
 
   /** Set anew each time, because the firmware subtracts what it lends. */
@@ -151,9 +139,9 @@ export class UplinkPorts {
     this.#firmware.setLending(receiveRing, port.lendableBytes);
   }
 
-  /** In mid-turn: what is lent is sent now, or not at all. Its sender's batch pays. */
+  /** In mid-turn: what is lent is sent now, or not at all. */
   sendLent(): void {
-    for (const attached of this.#ports) this.#pushTo(attached);
+    this.push();
     for (const { port } of this.#ports) port.endLoan();
   }
 
