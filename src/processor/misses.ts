@@ -16,6 +16,9 @@ import { CLOCKS } from './clocks.ts';
 /** CPU time of one batch, counted from its first wait, while other rings wait to send. */
 const BATCH_MICROSECONDS_MAX = 300;
 
+/** Windows that a batch gets however slow the kernel is: those that an ordinary frame needs. */
+const BATCH_WINDOWS_MIN = 3;
+
 /** The same while no other ring waits. Limited because messages to the processor wait, too. */
 const LONE_BATCH_MICROSECONDS_MAX = 20_000;
 
@@ -43,6 +46,8 @@ export class Misses {
   #periodStart: number;
   /** CPU time at which the current batch first waited; −1: no batch waits. */
   #batchStart = -1;
+  /** The windows that it has got since. */
+  #batchWindows = 0;
 
   constructor(
     windows: Pick<Windows, 'resolve'>,
@@ -88,13 +93,15 @@ export class Misses {
       return;
     }
     this.resolve();
+    this.#batchWindows += 1;
     this.#spent[owner] = (this.#spent[owner] ?? 0) + this.#clocks.cpu() - start;
   }
 
   /** Returns 0 while there is time left. Checks other rings only once an account is used up. */
   #exhausted(owner: number, batchMicroseconds: number): number {
     if (batchMicroseconds > LONE_BATCH_MICROSECONDS_MAX) return EXHAUSTED_FOR_BATCH;
-    const isBatchLong = batchMicroseconds > BATCH_MICROSECONDS_MAX;
+    const hasSome = this.#batchWindows >= BATCH_WINDOWS_MIN;
+    const isBatchLong = hasSome && batchMicroseconds > BATCH_MICROSECONDS_MAX;
     if (!isBatchLong && (this.#spent[owner] ?? 0) <= FUNCTION_MICROSECONDS_MAX) return 0;
     if (this.#othersWait(owner) === 0) return 0;
     return isBatchLong ? EXHAUSTED_FOR_BATCH : EXHAUSTED_FOR_FRAME;
@@ -104,6 +111,7 @@ export class Misses {
   endBatch(): void {
     if (this.#batchStart < 0) return;
     this.#batchStart = -1;
+    this.#batchWindows = 0;
     this.#registers[REGISTER_EXHAUSTED / 4] = 0;
   }
 

@@ -16,7 +16,7 @@ const BYSTANDERS = [2, 3] as const;
  * How long a bystander's ready ring may wait for its processor, in CPU time of that processor's
  * thread. The kernel's work for the thread counts; other processes and the host do not.
  */
-const SILENCE_MICROSECONDS_MAX = 2500;
+const SILENCE_MICROSECONDS_MAX = 4000;
 
 /** Ring numbers of each VF, which come in blocks, for VFs that were added one after another. */
 export const RINGS_PER_VF = Math.ceil((CONTROL_QUEUE + 1) / RING_BLOCK_SIZE) * RING_BLOCK_SIZE;
