@@ -101,6 +101,7 @@ export function attachRing(
 export function detachRing(ringNumber: u32): void {
   viewAt(ringNumber).state = RING_STOPPED;
   viewAt(ringNumber).parked = 0;
+  endWait(ringNumber);
   unlistRing(ringNumber);
 }
 

@@ -65,6 +65,8 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['links of rings', memory.RING_LINKS_BASE, RING_COUNT_MAX * 4],
   ['waits of rings', memory.RING_WAITS_BASE, RING_COUNT_MAX * memory.RING_WAIT_SIZE],
   ['idle list', memory.IDLE_LIST_BASE, FUNCTION_COUNT_MAX * 4],
+  ['queues at uplinks', memory.UPLINK_QUEUES_BASE, PORT_COUNT_MAX * memory.UPLINK_QUEUE_SIZE],
+  ['use of uplinks', memory.UPLINK_HAD_BASE, PORT_COUNT_MAX * FUNCTION_COUNT_MAX * 8],
 ];
 
 const SHARED_AREAS: readonly Area[] = [

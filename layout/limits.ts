@@ -94,7 +94,7 @@ export const WALK_STEP_COST: u32 = 4;
  * other batches, since functions with little to send wait for its end. A single frame that costs
  * more goes to some of the ports in each batch.
  */
-export const FLOOD_COST_MAX: u32 = 5000;
+export const FLOOD_COST_MAX: u32 = 3000;
 
 /** The approximate cost of a window that the host has to map: as much as a whole turn. */
 export const MISS_COST: u32 = 14_000;
@@ -125,11 +125,13 @@ export const SEGMENTS_SHORT: u32 = 32;
 /** A maximum that is used up stops its node for this long, in ns: not for every single frame. */
 export const STOP_NS: u32 = 50_000;
 
-/**
- * What a stopped node could not send because the processor came late, kept for it, in ns: the host
- * had taken the core away.
- */
-export const LATE_NS_MAX: u32 = 20_000_000;
+/** For so long after a maximum was used up, it counts as what those below it share (ns). */
+export const WIRE_SHORT_NS: u32 = 2_000_000;
+
+/** Time that passes without a reason counts as lost from here on (ns): the kernel took the CPU. */
+export const LOST_NS_MIN: u32 = 100_000;
+/** Lost time that a maximum may make up for, in ns. */
+export const CREDIT_NS_MAX: u32 = 20_000_000;
 
 /**
  * A sleep for stopped nodes is longer than it must be, in ns: each of them has a few frames to send
@@ -150,6 +152,12 @@ export const PATIENCE_NS: u32 = 1_000_000;
 export const PATIENCE_PART: u32 = 100;
 /** … kept for so long, in ns: the part of it is one such wait. */
 export const PATIENCE_KEPT_NS: u32 = 100_000_000;
+
+/** How soon a ring that waits is looked at again, if its receiver cannot tell when, in ns. */
+export const WAIT_SLICE_NS: u32 = 10_000;
+
+/** … but with many of them, not before so many ns for each: a tenth of all time at most. */
+export const WAIT_RING_NS: u32 = 250;
 
 /** Work that takes so many times its cost by count may have lost its CPU: that is looked up. */
 export const CHARGE_FACTOR_MAX: u32 = 4;
@@ -220,8 +228,8 @@ export const PIECE_BUDGET: u32 = 256;
 /** 2 KiB of a frame cost as much as a piece: eight super-frames are a batch. */
 export const LENGTH_COST_SHIFT: u32 = 11;
 
-/** 128 bytes, while functions with little to send are waiting: about 32 KiB are a batch. */
-export const LENGTH_COST_SHIFT_SHORT: u32 = 7;
+/** 64 bytes, while functions with little to send are waiting: about 16 KiB are a batch. */
+export const LENGTH_COST_SHIFT_SHORT: u32 = 6;
 
 /** Destination, source and EtherType. */
 export const FRAME_SIZE_MIN: u32 = 14;

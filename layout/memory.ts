@@ -177,11 +177,17 @@ export const NODE_SIZE: u32 = 320;
 export const RING_LINKS_BASE: u32 = NODES_BASE + NODE_COUNT * NODE_SIZE;
 /** For each ring: whether its next frame waits for its receiver. */
 export const RING_WAITS_BASE: u32 = RING_LINKS_BASE + RING_COUNT_MAX * 4;
-export const RING_WAIT_SIZE: u32 = 32;
+export const RING_WAIT_SIZE: u32 = 64;
 /** Functions that had nothing to send when they were looked at last (u32 each). */
 export const IDLE_LIST_BASE: u32 = RING_WAITS_BASE + RING_COUNT_MAX * RING_WAIT_SIZE;
+/** For each port that is an uplink: those that wait for it. */
+export const UPLINK_QUEUES_BASE: u32 = IDLE_LIST_BASE + FUNCTION_COUNT_MAX * 4;
+export const UPLINK_QUEUE_SIZE: u32 = 32;
+/** For each port and each function: what the function has had of that uplink (f64). */
+export const UPLINK_HAD_BASE: u32 = UPLINK_QUEUES_BASE + PORT_COUNT_MAX * UPLINK_QUEUE_SIZE;
+const UPLINK_HAD_SIZE: u32 = PORT_COUNT_MAX * FUNCTION_COUNT_MAX * 8;
 export const PRIVATE_END: u32 =
-  (IDLE_LIST_BASE + FUNCTION_COUNT_MAX * 4 + PAGE_SIZE_MAX - 1) & ~(PAGE_SIZE_MAX - 1);
+  (UPLINK_HAD_BASE + UPLINK_HAD_SIZE + PAGE_SIZE_MAX - 1) & ~(PAGE_SIZE_MAX - 1);
 
 /** After a page that stays PROT_NONE. */
 export const SHARED_BASE: u32 = PRIVATE_END + PAGE_SIZE_MAX;

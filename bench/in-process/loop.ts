@@ -51,6 +51,8 @@ const guestCount = 2;
 const ringSize = 1024;
 /** Frames of each guest per turn: as many as DPDK's drivers hand over at once. */
 const burst = 32;
+/** Receive buffers that are posted beyond what arrives, so that no frame waits for one. */
+const bufferReserve = 512;
 /** Transmit buffers, used in turn: a guest does not have its whole ring in flight. */
 const framesInFlight = 256;
 
@@ -156,6 +158,7 @@ export class InProcessLoop {
     }
     view.setUint16(ring + availOffset + AVAIL_FLAGS, AVAIL_F_NO_INTERRUPT, true);
     const index = ring + availOffset + AVAIL_INDEX;
+    if (queue === 0) view.setUint16(index, bufferReserve, true);
     this.#indices.push(new Uint16Array(this.#memory.buffer, index, 1));
     const kind = queue === 0 ? RING_KIND_RECEIVE : RING_KIND_TRANSMIT;
     const parts = [ring, ring + availOffset, ring + usedOffset] as const;

@@ -1,17 +1,20 @@
-// Frames whose receiver may not have more at the moment: see scheduler/reception. The batch ends
-// before the first of them, and the rest waits in its ring; or they are dropped where they would be
-// delivered.
+// Frames whose receiver may not have more at the moment (scheduler/reception), or has no buffers.
+// The batch ends before the first of them, and the rest waits in its ring (scheduler/waits); or
+// they are dropped where they would be delivered.
 import { NO_PORT } from '../../layout/port';
-import { Batch } from '../headers/batch';
+import { RING_F_MERGEABLE } from '../../layout/virtqueue';
+import { BATCH_FLOOD, Batch, batch, NO_RING } from '../headers/batch';
 import { Frame, frameAt, TARGET_DROP } from '../headers/frame';
 import { portRecordAt } from '../memory/port-record';
 import { repeatedBytes, segmentCount } from '../offload/metadata';
 import { isSuperFrame } from '../offload/segment';
 import { nodeAt, Promised, promiseOf } from '../scheduler/node';
 import { closedUntil, isLimited, payReception } from '../scheduler/reception';
-import { schedule } from '../scheduler/schedule';
-import { beginWait, endWait, hasPatience } from '../scheduler/waits';
-import { functionOf, portOf } from '../virtqueue/ring';
+import { hasBuffers } from '../scheduler/room';
+import { isForGuarantee, schedule } from '../scheduler/schedule';
+import { hasTurn, payTurn } from '../scheduler/uplink-turns';
+import { beginWait, endWait, hasPatience, NO_UPLINK } from '../scheduler/waits';
+import { functionOf, portOf, ringAt } from '../virtqueue/ring';
 
 export function wirePackets(frame: Frame): u32 {
   return isSuperFrame(frame) ? segmentCount(frame) : 1;
@@ -21,52 +24,99 @@ export function wireBytes(frame: Frame): u32 {
   return frame.length + repeatedBytes(frame, wirePackets(frame));
 }
 
+/** Frames that are not longer take one buffer of a receiver, whatever its driver posts. */
+const ONE_BUFFER: u32 = 1514;
+
+/** What keeps a frame from going to its receiver. */
+const GO: u32 = 0;
+/** It may not receive more, or it is not this sender's turn. */
+const CLOSED: u32 = 1;
+/** It has no buffers. */
+const FULL: u32 = 2;
+
 /**
  * How many frames of the batch may go now. If that is none, the ring waits. `common`: the target of
  * all, if `isUniform`.
  */
 export function admit(now: Batch, common: u32, isUniform: bool): u32 {
-  if (isUniform && (common >= TARGET_DROP || !isLimited(promiseOf(functionOf(common))))) {
-    return now.frames;
-  }
   // An uplink's frames are in the NIC already, and cannot wait.
-  if (isUplink(portOf(now.ring))) return now.frames;
-  schedule().admission += 1;
-  for (let i: u32 = 0; i < now.frames; i++) {
-    const target = isUniform ? common : frameAt(i).target;
-    if (target >= TARGET_DROP) continue;
-    const receiver = functionOf(target);
-    const promise = promiseOf(receiver);
-    if (!isLimited(promise) || mayReceive(receiver, promise, frameAt(i))) continue;
-    if (i != 0) return i;
-    const isPatient = isUplink(portOf(target));
-    if (!isPatient && !hasPatience(now.ring, receiver)) {
-      // All that this batch has for it goes, to be dropped by name.
-      nodeAt(receiver).admittedNs = -Infinity;
-      continue;
+  const mayWait = !isUplink(portOf(now.ring)) && !(isUniform && isOpen(now, common));
+  if (mayWait) {
+    schedule().admission += 1;
+    for (let i: u32 = 0; i < now.frames; i++) {
+      const target = isUniform ? common : frameAt(i).target;
+      if (target >= TARGET_DROP) continue;
+      const obstacle = obstacleOf(now, target, frameAt(i));
+      if (obstacle == GO) continue;
+      if (!maySenderWait(now, target, i == 0)) {
+        nodeAt(functionOf(target)).admittedNs = -Infinity;
+        continue;
+      }
+      if (i == 0) beginWaitFor(now, target, obstacle);
+      else endWait(now.ring);
+      return i;
     }
-    beginWait(now.ring, receiver, isPatient);
-    return 0;
   }
   endWait(now.ring);
   return now.frames;
+}
+
+/** The common case: the one receiver of all frames has buffers, and no limits. */
+function isOpen(now: Batch, target: u32): bool {
+  if (target >= TARGET_DROP) return true;
+  if (isLimited(promiseOf(functionOf(target)))) return false;
+  return now.longest <= ONE_BUFFER && hasBuffers(target, now.frames);
 }
 
 function isUplink(port: u32): bool {
   return port != NO_PORT && portRecordAt(port).isUplink != 0;
 }
 
-/** Counts what this batch has for the function already. */
-function mayReceive(receiver: u32, promise: Promised, frame: Frame): bool {
-  const state = schedule();
+function obstacleOf(now: Batch, target: u32, frame: Frame): u32 {
+  const receiver = functionOf(target);
   const node = nodeAt(receiver);
+  const state = schedule();
   if (node.admission != state.admission) {
     node.admission = state.admission;
     node.admittedNs = 0;
+    node.admittedRing = NO_RING;
   }
-  if (closedUntil(receiver, promise) + node.admittedNs >= state.clock) return false;
-  node.admittedNs += timeOf(promise, wireBytes(frame), wirePackets(frame));
-  return true;
+  if (node.admittedRing != target) {
+    node.admittedRing = target;
+    node.admittedBuffers = 0;
+  }
+  // All that this batch has for it goes, to be dropped by name.
+  if (node.admittedNs < 0) return GO;
+  const port = portOf(target);
+  const isVf = !isUplink(port);
+  const promise = promiseOf(receiver);
+  if (isLimited(promise)) {
+    const open = state.clock - closedUntil(receiver, promise) - node.admittedNs;
+    if (open <= 0) return CLOSED;
+    if (!isVf && !hasTurn(port, functionOf(now.ring), open, promise)) return CLOSED;
+    node.admittedNs += timeOf(promise, wireBytes(frame), wirePackets(frame));
+  }
+  if (!isVf) return GO;
+  node.admittedBuffers += buffersFor(target, frame);
+  return hasBuffers(target, node.admittedBuffers) ? GO : FULL;
+}
+
+/** Buffers of the receiver that a frame takes, as far as it is worth knowing here. */
+function buffersFor(target: u32, frame: Frame): u32 {
+  if (!(ringAt(target).flags & RING_F_MERGEABLE)) return 1;
+  return 1 + (max(frame.length, 1) - 1) / ONE_BUFFER;
+}
+
+/** If not, all that the batch has for this receiver goes, to be dropped there. */
+function maySenderWait(now: Batch, target: u32, isFirst: bool): bool {
+  return isUplink(portOf(target)) || hasPatience(now.ring, functionOf(target), isFirst);
+}
+
+function beginWaitFor(now: Batch, target: u32, obstacle: u32): void {
+  const port = portOf(target);
+  const uplink = isUplink(port) ? port : NO_UPLINK;
+  const isFull = uplink == NO_UPLINK && obstacle == FULL;
+  beginWait(now.ring, functionOf(target), uplink, isFull ? target : NO_RING);
 }
 
 function timeOf(promise: Promised, bytes: u32, packets: u32): f64 {
@@ -78,13 +128,20 @@ function timeOf(promise: Promised, bytes: u32, packets: u32): f64 {
 export function receivable(ring: u32, list: u32, start: u32, frames: u32): u32 {
   const receiver = functionOf(ring);
   const promise = promiseOf(receiver);
+  // Copies of floods were not asked before.
+  const asksTurn = batch().state == BATCH_FLOOD && isUplink(portOf(ring));
   let until = closedUntil(receiver, promise);
   let i = start;
   for (; i < frames && until < schedule().clock; i++) {
+    if (asksTurn && !isTurnOf(ring, schedule().clock - until, promise)) break;
     const frame = listedAt(list, i);
     until += timeOf(promise, wireBytes(frame), wirePackets(frame));
   }
   return i;
+}
+
+function isTurnOf(uplinkRing: u32, open: f64, promise: Promised): bool {
+  return hasTurn(portOf(uplinkRing), functionOf(batch().ring), open, promise);
 }
 
 /** A receiver pays for these frames of the list. */
@@ -95,7 +152,13 @@ export function payReceived(ring: u32, list: u32, start: u32, end: u32): void {
     bytes += wireBytes(listedAt(list, i));
     packets += wirePackets(listedAt(list, i));
   }
-  if (packets != 0) payReception(functionOf(ring), bytes, packets);
+  if (packets == 0) return;
+  const receiver = functionOf(ring);
+  payReception(receiver, bytes, packets);
+  const port = portOf(ring);
+  if (!isUplink(port)) return;
+  const sender = functionOf(batch().ring);
+  payTurn(port, sender, timeOf(promiseOf(receiver), bytes, packets), isForGuarantee());
 }
 
 function listedAt(list: u32, place: u32): Frame {

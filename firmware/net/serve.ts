@@ -30,6 +30,7 @@ import {
 } from '../scheduler/served';
 import { stepOf } from '../scheduler/step';
 import { spend, spendMiss } from '../scheduler/turns';
+import { endWait } from '../scheduler/waits';
 import { batchCost } from '../scheduler/work';
 import { classify, TARGETS_DIFFER } from '../switch/classify';
 import { classifyFlagged } from '../switch/vlan';
@@ -53,7 +54,10 @@ export function serveFrames(ring: u32): u32 {
     spendMiss();
     served = SERVED_MISSED;
   }
-  if (frames == 0) return now.isUntranslated ? SERVED_PARKS : served;
+  if (frames == 0) {
+    endWait(ring); // the frame that waited is gone, or waits for something else
+    return now.isUntranslated ? SERVED_PARKS : served;
+  }
   if (!decide(now)) {
     // Its receiver may not have more yet. What it took to find that out is its sender's.
     spend(frames * FRAME_COST, 0, false, 0, 0);

@@ -3,10 +3,11 @@
 //   free       += bytes × ns/byte of the maximum       whose time is in the future is stopped
 //   paid       += bytes × ns/byte of the guarantee     if it was chosen for its guarantee,
 //   paidTime   += work × ns/ns of the guarantee
-//   v          += work / weight                        … else
+//   v          += cost / weight                        … else
 //
-// Only one of the two is charged: a function gets its guarantee and, by its weight, its part of the
-// rest.
+// The cost is what is short: processor time, or, below a node that has used up its maximum lately,
+// time on that wire, if it is more. Only one of the two is charged: a function gets its guarantee
+// and, by its weight, its part of the rest.
 import { BATCH_NS, KEPT_NS, NODE_ROOT, PRIORITY_FLOOR } from '../../layout/limits';
 import {
   ACCOUNT_BYTES,
@@ -18,9 +19,11 @@ import {
   ACCOUNT_SHARE_BYTES,
   ACCOUNT_WORK_NS,
 } from '../../layout/scheduler';
+import { creditOf, limitCredit } from './lost';
 import { accountOf, hasMaximum, Node, nodeAt, Promised, promiseOf, weightInverseOf } from './node';
 import { count, pay } from './pay';
 import { pathAt, Schedule, schedule } from './schedule';
+import { freeAt } from './tree';
 
 /** `work`: in ns. `bytes` and `packets` as they would be on a wire. */
 export function charge(work: f64, bytes: u32, packets: u32): void {
@@ -34,12 +37,14 @@ export function charge(work: f64, bytes: u32, packets: u32): void {
   let isFree = !hasMaximum(nic);
   if (!isFree) payMaximum(state, NODE_ROOT, nic, bytes, packets);
   let above = NODE_ROOT;
+  let cost = work;
   for (let depth: u32 = 0; depth < state.depth; depth++) {
     const number = pathAt(depth);
     const promise = promiseOf(number);
+    if (nodeAt(above).shortUntil > state.clock) cost = max(cost, wireTime(above, bytes, packets));
     countWork(number, work, bytes, packets);
     if ((state.owed >> depth) & 1) payGuarantee(state, number, promise, work, bytes);
-    else takeTurn(state, depth, nodeAt(above), number, work * weightInverseOf(promise), work);
+    else takeTurn(state, depth, nodeAt(above), number, cost * weightInverseOf(promise), work);
     if (hasMaximum(promise)) {
       payMaximum(state, number, promise, bytes, packets);
       isFree = false;
@@ -47,6 +52,12 @@ export function charge(work: f64, bytes: u32, packets: u32): void {
     above = number;
   }
   if (isFree) state.hasFreeWork = true;
+}
+
+/** What these take of a node's maximum, in ns. */
+function wireTime(number: u32, bytes: u32, packets: u32): f64 {
+  const promise = promiseOf(number);
+  return max(f64(bytes) * promise.maxByteNs, f64(packets) * promise.maxPacketNs);
 }
 
 function countWork(number: u32, work: f64, bytes: u32, packets: u32): void {
@@ -89,12 +100,15 @@ function payMaximum(
   bytes: u32,
   packets: u32,
 ): void {
+  const node = nodeAt(number);
   const account = accountOf(number);
-  const oldest = state.clock - promise.burstNs - nodeAt(number).late;
+  const kept = state.clock - promise.burstNs;
+  const oldest = kept - creditOf(node);
   if (promise.maxByteNs != 0) {
     pay(account + ACCOUNT_FREE, oldest, f64(bytes) * promise.maxByteNs);
   }
   if (promise.maxPacketNs != 0) {
     pay(account + ACCOUNT_FREE_PACKETS, oldest, f64(packets) * promise.maxPacketNs);
   }
+  if (node.credit != 0) limitCredit(node, kept - freeAt(account, promise));
 }

@@ -15,6 +15,7 @@ import {
   PIECE_BUDGET,
   SEGMENTS_PER_FRAME_MAX,
   SEGMENTS_SHORT,
+  WIRE_SHORT_NS,
 } from '../../layout/limits';
 import { ACCOUNT_FREE, ACCOUNT_FREE_PACKETS } from '../../layout/scheduler';
 import { keyOf } from './heap';
@@ -32,6 +33,7 @@ import {
 } from './node';
 import { Schedule, schedule, setPath } from './schedule';
 import { freeAt, hasReady, owedKey, settle, stop } from './tree';
+import { awaited, openSince } from './waits';
 
 /** Instead of a function: nobody may send. */
 export const NOBODY: u32 = 0xffffffff;
@@ -82,6 +84,7 @@ function isNicHeld(state: Schedule): bool {
     return false;
   }
   state.heldUntil = free + pauseOf(promise.burstNs);
+  nodeAt(NODE_ROOT).shortUntil = state.clock + f64(WIRE_SHORT_NS);
   return true;
 }
 
@@ -101,16 +104,34 @@ function openPath(state: Schedule): void {
 function limitBatch(state: Schedule, account: u32, promise: Promised): void {
   if (promise.maxByteNs != 0) {
     const balance = min(state.clock - load<f64>(account, ACCOUNT_FREE), promise.burstNs);
-    const bytes = u32(min(balance / promise.maxByteNs, f64(PIECE_BUDGET << LENGTH_COST_SHIFT)));
-    state.batchBytes = min(state.batchBytes, max(bytes, 1));
-    state.batchPieces = min(state.batchPieces, 1 + (bytes >> state.batchShift));
+    limitTo(state, balance, promise.maxByteNs, 0);
   }
   if (promise.maxPacketNs != 0) {
     const balance = min(state.clock - load<f64>(account, ACCOUNT_FREE_PACKETS), promise.burstNs);
-    const packets = min(balance / promise.maxPacketNs, f64(BATCH_MAX));
-    state.batchFrames = min(state.batchFrames, 1 + u32(packets));
-    state.batchSegments = min(state.batchSegments, 1 + u32(packets));
+    limitTo(state, balance, 0, promise.maxPacketNs);
   }
+}
+
+/** The batch ends with the frame that uses up `balance` ns at these rates; 0: no rate. */
+function limitTo(state: Schedule, balance: f64, byteNs: f64, packetNs: f64): void {
+  if (byteNs != 0) {
+    const bytes = u32(min(balance / byteNs, f64(PIECE_BUDGET << LENGTH_COST_SHIFT)));
+    state.batchBytes = min(state.batchBytes, max(bytes, 1));
+    state.batchPieces = min(state.batchPieces, 1 + (bytes >> state.batchShift));
+  }
+  if (packetNs != 0) {
+    const packets = u32(min(balance / packetNs, f64(BATCH_MAX)));
+    state.batchFrames = min(state.batchFrames, 1 + packets);
+    state.batchSegments = min(state.batchSegments, 1 + packets);
+  }
+}
+
+/** A ring goes on that has waited: it takes no more than its receiver may have now. */
+export function limitAfterWait(state: Schedule, ring: u32): void {
+  const balance = openSince(ring);
+  if (balance < 0) return;
+  const promise = promiseOf(awaited(ring));
+  limitTo(state, balance, promise.rxByteNs, promise.rxPacketNs);
 }
 
 function childOf(node: Node, state: Schedule): u32 {

@@ -1,5 +1,7 @@
 // The time, in ns. The host gives its lower 32 bits, because a larger number would cost it an
 // allocation; `setClock` gives all of it after each sleep.
+import { nextAlarm } from './alarm';
+import { noteLost } from './lost';
 import { schedule } from './schedule';
 
 /** Host: the lower 32 bits of the monotonic clock in ns. */
@@ -27,7 +29,10 @@ export function reckon(): f64 {
 export function setClock(seconds: u32, nanoseconds: u32): void {
   const state = schedule();
   const now: u64 = u64(seconds) * 1_000_000_000 + nanoseconds;
+  const alarm = nextAlarm(0);
+  const before = state.clock;
   state.clock = f64(now);
+  if (alarm != 0) noteLost(state.clock - max(alarm, before)); // a sleep longer than asked for
   state.clockLow = u32(now);
   lostTime();
   openLook(); // what passed before is nobody's work

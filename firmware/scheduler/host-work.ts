@@ -1,5 +1,5 @@
-// What the host does for a function outside of its batches: requests, messages about it, its
-// interrupts, the system calls of an uplink. It takes part of the same processor, so it is measured
+// What the host does for a function outside of its batches: requests, messages about it, the system
+// calls of an uplink. It takes part of the same processor, so it is measured
 // with the same clock, and the batch that is measured meanwhile does not pay for it.
 //
 //   batch ──── look …                                    … host work is taken out of the interval

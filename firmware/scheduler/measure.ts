@@ -3,8 +3,15 @@
 //
 //   stamp ──── plain ──── plain ──── anything else ──── look
 //              └ by count ┘          └── the rest ──┘
-import { CHARGE_FACTOR_MAX, CHARGE_MAX_NS, MISS_COST, SHARED_LOOK_NS } from '../../layout/limits';
+import {
+  CHARGE_FACTOR_MAX,
+  CHARGE_MAX_NS,
+  HOST_COST,
+  MISS_COST,
+  SHARED_LOOK_NS,
+} from '../../layout/limits';
 import { lostTime, openLook, tick } from './clock';
+import { noteLost } from './lost';
 import { schedule } from './schedule';
 
 /** A new measurement counts for one part in so many of the rate. */
@@ -13,7 +20,10 @@ const RATE_AVERAGE: f64 = 16;
 /** What follows is new work: what the host did before it is nobody's. */
 export function beginWork(): void {
   const state = schedule();
-  tick();
+  const before = state.clock;
+  const gap = tick() - before;
+  noteLost(gap);
+  if (gap > f64(HOST_COST)) lostTime(); // no batch is excused for what was lost before it
   openLook();
   if (state.rate == 0) state.rate = 1;
 }
@@ -35,7 +45,11 @@ export function measure(model: u32, misses: u32, isPlain: bool): f64 {
   const elapsed = tick() - state.stamp;
   if (isPlain) learnRate(elapsed / (state.counted + expected));
   let cost = elapsed - state.charged;
-  if (cost > expected * CHARGE_FACTOR_MAX) cost = max(cost - lostTime(), expected);
+  if (cost > expected * CHARGE_FACTOR_MAX) {
+    const lost = min(lostTime(), cost);
+    noteLost(lost);
+    cost = max(cost - lost, expected);
+  }
   openLook();
   return min(max(cost, expected / CHARGE_FACTOR_MAX), f64(CHARGE_MAX_NS));
 }

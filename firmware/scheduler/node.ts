@@ -44,12 +44,13 @@ export class Node {
   owedChild: u32;
   owedNext: u32;
   owedPrevious: u32;
-  /** Work that it has had by its weight, in ns: its virtual time. */
+  /** What it has had by its weight, in ns of what is short: its virtual time. */
   v: f64;
   /** Since when it has been stopped. */
   stoppedSince: f64;
-  /** How long after its time it went on, in ns: what it could not send meanwhile is not lost. */
-  late: f64;
+  /** How much of the lost time (lost.ts) is known to it, and what it may make up for, in ns. */
+  lostSeen: f64;
+  credit: f64;
   state: u32;
   // As it was when the node became ready: the heaps that it is in.
   parent: u32;
@@ -61,6 +62,8 @@ export class Node {
   owed: u32;
   /** The priorities that have ready children: one bit each. */
   priorities: u32;
+  /** Until when its maximum counts as what its children are short of. */
+  shortUntil: f64;
   /** Work that is due to priorities below the highest, in ns, and which of them had the last. */
   spare: f64;
   sparePriority: u32;
@@ -77,8 +80,11 @@ export class Node {
   work: f64;
   /** Until when others waited for it, or it for others, as long as they may. */
   patience: f64;
-  /** What it receives of the batch being decided, in ns of its maximum, and which batch that is. */
+  /** Of the batch being decided: ns of its maximum that it takes, buffers of one of its rings, … */
   admittedNs: f64;
+  admittedRing: u32;
+  admittedBuffers: u32;
+  /** … and which batch it is. */
   admission: u32;
   /** Frames since it had nothing left, and when that was. */
   frames: u32;

@@ -17,12 +17,22 @@ export class Schedule {
   unswept: f64;
   /** Until when batches stay short. */
   shortUntil: f64;
+  /** ns for which this thread lost its CPU, in all, and when it did so last. */
+  lost: f64;
+  lostSince: f64;
+  lostUntil: f64;
   /** Nanoseconds of work in this turn. */
   turnWork: f64;
   /** When the first ring goes on that waits for a receiver; 0: none waits. */
   nextWait: f64;
   /** When the first pause between two looks at a function ends; 0: there is none. */
   pauseEnd: f64;
+  /** When rings that wait were last asked whether they may go on. */
+  lastRound: f64;
+  /** The list of them, as ring + 1, how many they are, and how often they have been asked. */
+  firstWait: u32;
+  waiting: u32;
+  waitRound: u32;
   /** Until when the capacity of the NIC is used up. */
   heldUntil: f64;
   /** When the thread's CPU time was looked at last, and its lower 32 bits then: `cpuLow`. */
@@ -80,6 +90,12 @@ export function schedule(): Schedule {
 /** The node of the path on level `depth` below the NIC. */
 export function pathAt(depth: u32): u32 {
   return load<u32>(PATH + (depth << 2));
+}
+
+/** Whether the function was chosen for its guarantee. */
+export function isForGuarantee(): bool {
+  const state = schedule();
+  return state.depth != 0 && ((state.owed >> (state.depth - 1)) & 1) != 0;
 }
 
 export function setPath(depth: u32, node: u32): void {

@@ -9,9 +9,9 @@
 import {
   BATCH_NS,
   FUNCTION_COUNT_MAX,
-  LATE_NS_MAX,
   NODE_ROOT,
   PRIORITY_COUNT,
+  WIRE_SHORT_NS,
 } from '../../layout/limits';
 import {
   ACCOUNT_FREE,
@@ -24,6 +24,7 @@ import {
 } from '../../layout/scheduler';
 import { insert, keyOf, remove } from './heap';
 import { addIdle, removeIdle } from './lists';
+import { beginCredit } from './lost';
 import {
   accountOf,
   heapOf,
@@ -68,7 +69,11 @@ export function enter(number: u32): void {
   node.priority = priority;
   node.v = max(node.v, topOf(parent, priority) - bonus);
   node.work = 0;
-  node.late = 0;
+  beginCredit(node, schedule().clock);
+  if (above == NODE_ROOT && !hasReady(parent)) {
+    parent.credit = 0;
+    beginCredit(parent, schedule().clock);
+  }
   setHeap(parent, priority, insert(READY_LINKS, heapOf(parent, priority), number + 1, node.v));
   parent.priorities |= 1 << priority;
   node.isOwed = promise.shareByteNs != 0;
@@ -94,6 +99,7 @@ export function leave(number: u32, state: u32): void {
   if (rest == 0) parent.priorities &= ~(1 << priority);
   if (node.isOwed) parent.owed = remove(OWED_LINKS, parent.owed, number + 1);
   node.state = state;
+  if (state == NODE_IDLE) node.credit = 0;
   if (hasReady(parent) || node.parent == NODE_ROOT || parent.state != NODE_READY) return;
   leave(node.parent, NODE_IDLE);
 }
@@ -142,6 +148,14 @@ export function settle(number: u32, node: Node): void {
   parent.owed = insert(OWED_LINKS, others, number + 1, key);
 }
 
+/** Whether its own maximum, or that of a group above, holds a function. */
+export function isStoppedAbove(number: u32): bool {
+  for (let node = number; node != NODE_ROOT; node = parentOf(promiseOf(node))) {
+    if (nodeAt(node).state == NODE_STOPPED) return true;
+  }
+  return false;
+}
+
 /** Until when a node has used up its maximum, in bytes or packets. */
 export function freeAt(account: u32, promise: Promised): f64 {
   let free: f64 = 0;
@@ -156,6 +170,7 @@ export function stop(number: u32, free: f64, promise: Promised): void {
   const node = nodeAt(number);
   leave(number, NODE_STOPPED);
   node.stoppedSince = state.clock;
+  node.shortUntil = state.clock + f64(WIRE_SHORT_NS);
   const until = free + pauseOf(promise.burstNs);
   state.timers = insert(READY_LINKS, state.timers, number + 1, until);
 }
@@ -178,9 +193,12 @@ export function goOn(number: u32): void {
   pay(accountOf(number) + ACCOUNT_HELD_NS, 0, held);
   node.state = NODE_IDLE;
   const isGroup = number >= FUNCTION_COUNT_MAX;
-  if (isGroup ? !hasReady(node) : node.rings == 0) return;
+  if (!(isGroup ? hasReady(node) : node.rings != 0)) {
+    node.credit = 0;
+    return;
+  }
   enter(number);
-  node.late = min(max(state.clock - due, 0), f64(LATE_NS_MAX));
+  beginCredit(node, due);
 }
 
 /** When the first stopped node goes on; 0: there is none. */

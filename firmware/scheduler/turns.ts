@@ -16,19 +16,20 @@ import { batch, NO_RING } from '../headers/batch';
 import { registers } from '../memory/registers';
 import { hasChains } from '../virtqueue/queue';
 import { functionOf, ringAt, viewAt } from '../virtqueue/ring';
+import { nextAlarm } from './alarm';
 import { charge } from './charge';
-import { choose, NOBODY } from './choose';
+import { choose, limitAfterWait, NOBODY } from './choose';
 import { chargeNode } from './host-work';
 import { nextInCircle } from './lists';
 import { beginWork, measure } from './measure';
-import { NODE_READY, NODE_STOPPED, Node, nodeAt, parentOf, promiseOf } from './node';
+import { NODE_READY, Node, nodeAt } from './node';
 import { beginPause, hasPauses, isPauseOver } from './pause';
 import { ringOf } from './rings';
 import { Schedule, schedule } from './schedule';
 import { SERVED_EMPTIED, SERVED_HELD, SERVED_MISSED, SERVED_NOTHING, SERVED_WORK } from './served';
 import { sweepAll, sweepPaused, sweepSome } from './sweep';
-import { hasReady, nextWake, rest, settlePath, wakeStopped } from './tree';
-import { isWaiting } from './waits';
+import { hasReady, isStoppedAbove, rest, settlePath, wakeStopped } from './tree';
+import { isWaiting, resumeWaiting } from './waits';
 
 /** Called before a turn, unless the turn resumes a batch that waited. */
 export function openTurn(): void {
@@ -50,12 +51,15 @@ export function nextRing(): u32 {
   const state = schedule();
   if (state.turnWork >= f64(TURN_NS)) return NO_RING;
   if (state.timers != 0) wakeStopped();
-  if (state.nextWait != 0 && state.nextWait <= state.clock) endWaits(state);
-  else if (state.idleCount != 0) findWork(state);
+  if (state.nextWait != 0 && state.nextWait <= state.clock) resumeWaiting();
+  if (state.idleCount != 0) findWork(state);
   for (let leaf = choose(); leaf != NOBODY; leaf = choose()) {
     state.leaf = leaf;
     state.ring = nodeAt(leaf).ring;
-    if (viewAt(state.ring).state != RING_STOPPED && !isWaiting(state.ring)) return state.ring;
+    if (viewAt(state.ring).state != RING_STOPPED && !isWaiting(state.ring)) {
+      limitAfterWait(state, state.ring);
+      return state.ring;
+    }
     leaveRing(SERVED_NOTHING);
   }
   return NO_RING;
@@ -63,25 +67,20 @@ export function nextRing(): u32 {
 
 /**
  * At the start of a turn, if nobody is known to have work, all idle functions are looked at; and
- * some after every BATCH_NS of work, but not more often: each look takes the ring's cache lines
- * from the driver's core. Those that pause are looked at as soon as their pauses end.
+ * some after every BATCH_NS of work, or half of it beside functions with little to send; but not
+ * more often: each look takes the ring's cache lines from the driver's core. Those that pause are
+ * looked at as soon as their pauses end.
  */
 function findWork(state: Schedule): void {
   if (isPauseOver()) sweepPaused();
-  if (state.unswept >= f64(BATCH_NS)) {
+  const isShort = state.clock < state.shortUntil;
+  if (state.unswept >= f64(isShort ? BATCH_NS / 2 : BATCH_NS)) {
     state.unswept = 0;
     sweepSome();
   } else if (state.turnWork == 0 && !state.hasSwept && !hasReady(nodeAt(NODE_ROOT))) {
     state.hasSwept = true;
     sweepAll();
   }
-}
-
-/** A ring may go on. Those that wait on say so when they are looked at. */
-function endWaits(state: Schedule): void {
-  state.nextWait = 0;
-  state.unswept = 0;
-  sweepAll();
 }
 
 /**
@@ -148,32 +147,19 @@ export function isUnfinished(): bool {
 
 /**
  * Host: µs for which it may sleep for those whom a maximum or a receiver holds; −1: nobody is held.
- * What a stopped node does not send until then is not lost (see `late` of Node).
+ * What a stopped node does not send until then is not lost (see lost.ts).
  */
 export function wakeMicroseconds(): i32 {
-  const state = schedule();
-  const stopped = nextWake();
-  const due = stopped == 0 ? 0 : stopped + f64(OVERSLEEP_NS);
-  const wake = sooner(sooner(due, state.nextWait), state.heldUntil);
+  const wake = nextAlarm(f64(OVERSLEEP_NS));
   if (wake == 0) return -1;
-  return i32(min(max(wake - state.clock, 0) / 1000, f64(i32.MAX_VALUE)));
-}
-
-/** The earlier of two times; 0 means never. */
-function sooner(a: f64, b: f64): f64 {
-  return a == 0 || (b != 0 && b < a) ? b : a;
+  return i32(min(max(wake - schedule().clock, 0) / 1000, f64(i32.MAX_VALUE)));
 }
 
 /** Whether a ring may not send at the moment: its driver need not kick. */
 export function isHeld(ring: u32): bool {
   const state = schedule();
   if (state.heldUntil > state.clock || isWaiting(ring)) return true;
-  let number = functionOf(ring);
-  while (number != NODE_ROOT) {
-    if (nodeAt(number).state == NODE_STOPPED) return true;
-    number = parentOf(promiseOf(number));
-  }
-  return false;
+  return isStoppedAbove(functionOf(ring));
 }
 
 /** Host: before a sleep. */

@@ -1,17 +1,26 @@
 // Rings whose next frame waits for its receiver. The other rings of the function go on.
 //
-// Waiting must not let who takes nothing stop those who send to it: a frame waits for 1 ms at most,
-// and both the receiving and the sending function can be waited for, or wait, during 1 % of the
-// time. An uplink with a capacity is waited for without limit: it takes what it may, always.
+//   an uplink with a capacity     waited for without limit: it takes what it may, always
+//   a VF at its rxMax, or whose   waited for as long as both sides have patience
+//   ring has no buffers
 //
 // Whoever is told that a ring waits is also told when it goes on (`nextWait`): a ring that is left
 // out before a sleep always has an alarm.
-import { PATIENCE_KEPT_NS, PATIENCE_NS, PATIENCE_PART } from '../../layout/limits';
+import { PATIENCE_NS, WAIT_RING_NS, WAIT_SLICE_NS } from '../../layout/limits';
 import { RING_WAIT_SIZE, RING_WAITS_BASE } from '../../layout/memory';
-import { functionOf } from '../virtqueue/ring';
-import { Node, nodeAt, promiseOf } from './node';
+import { RING_STOPPED } from '../../layout/virtqueue';
+import { NO_RING } from '../headers/batch';
+import { functionOf, viewAt } from '../virtqueue/ring';
+import { NODE_IDLE, nodeAt, promiseOf } from './node';
+import { patienceLeft, spendPatience } from './patience';
 import { closedUntil, isLimited, opensAt } from './reception';
+import { hasBuffers } from './room';
 import { schedule } from './schedule';
+import { isStoppedAbove, rouse } from './tree';
+import { hasTurn, joinQueue, leaveQueue, offerTurn } from './uplink-turns';
+
+/** Instead of the port of an uplink: the ring waits for a VF, which takes patience. */
+export const NO_UPLINK: u32 = 0xffffffff;
 
 @unmanaged
 class Wait {
@@ -19,11 +28,18 @@ class Wait {
   until: f64;
   /** Since when it waits, … */
   since: f64;
-  /** … and when its frame was looked at last. */
+  /** … when its frame was looked at last, and when it is looked at again in any case. */
   looked: f64;
-  /** The function that it waits for. */
+  lookAt: f64;
+  /** The function that it waits for, … */
   receiver: u32;
-  isPatient: bool;
+  /** … the port of that uplink, or NO_UPLINK, … */
+  uplink: u32;
+  /** … and the ring that has no buffers; NO_RING: the function may not receive more. */
+  fullRing: u32;
+  // The list of all rings that wait, as ring + 1.
+  next: u32;
+  previous: u32;
 }
 
 if (offsetof<Wait>() > RING_WAIT_SIZE) ERROR('Wait is more than its record');
@@ -32,67 +48,151 @@ function waitOf(ring: u32): Wait {
   return changetype<Wait>(RING_WAITS_BASE + ring * RING_WAIT_SIZE);
 }
 
+/** Lets the ring wait for a function. `uplink` and `fullRing`: see Wait. */
+export function beginWait(ring: u32, receiver: u32, uplink: u32, fullRing: u32): void {
+  const clock = schedule().clock;
+  const wait = waitOf(ring);
+  if (wait.until == 0) {
+    wait.since = clock;
+    addWait(ring, wait);
+  } else {
+    if (wait.receiver != receiver) wait.since = clock;
+    if (wait.uplink != NO_UPLINK) leaveQueue(wait.uplink);
+    else payWait(ring, wait);
+  }
+  wait.looked = clock;
+  wait.receiver = receiver;
+  wait.uplink = uplink;
+  wait.fullRing = fullRing;
+  wait.lookAt = clock + f64(PATIENCE_NS);
+  if (uplink != NO_UPLINK) joinQueue(uplink, functionOf(ring));
+  else wait.lookAt = min(wait.lookAt, clock + patienceLeft(functionOf(ring), receiver));
+  lookLater(wait, clock);
+  noteWait(wait.until);
+}
+
+/** The ring goes on, is another one, or has nothing to wait with. */
+export function endWait(ring: u32): void {
+  const wait = waitOf(ring);
+  if (wait.until == 0) return;
+  if (wait.uplink != NO_UPLINK) leaveQueue(wait.uplink);
+  else payWait(ring, wait);
+  removeWait(wait);
+  wait.until = 0;
+}
+
 /**
- * Whether the ring still waits. Who waits for an uplink costs next to nothing, and pays nothing: so
- * who got less has the smaller virtual time, and goes first when the uplink opens. Its frame is
- * looked at again every PATIENCE_NS: its receiver may be another one by then.
+ * Whether a frame of the ring may wait for this VF. `isFirst`: it is the one that the ring has
+ * waited with so far, which is paid for.
+ */
+export function hasPatience(ring: u32, receiver: u32, isFirst: bool): bool {
+  const clock = schedule().clock;
+  const wait = waitOf(ring);
+  if (isFirst && wait.until != 0) {
+    payWait(ring, wait);
+    wait.looked = clock;
+    if (clock - wait.since > f64(PATIENCE_NS)) return false;
+  }
+  // Short waits would only cut batches.
+  return patienceLeft(functionOf(ring), receiver) >= f64(WAIT_SLICE_NS);
+}
+
+function payWait(ring: u32, wait: Wait): void {
+  if (wait.uplink != NO_UPLINK) return;
+  const waited = schedule().clock - wait.looked;
+  spendPatience(functionOf(ring), waited);
+  spendPatience(wait.receiver, waited);
+}
+
+/**
+ * Whether the ring still waits. Who waits for an uplink costs next to nothing, and pays nothing.
+ * Its frame is looked at again now and then: its receiver may be another one by then.
  */
 export function isWaiting(ring: u32): bool {
   const wait = waitOf(ring);
   if (wait.until == 0) return false;
   const clock = schedule().clock;
   if (wait.until <= clock) {
-    if (!wait.isPatient || clock - wait.looked >= f64(PATIENCE_NS)) return false;
-    const promise = promiseOf(wait.receiver);
-    if (!isLimited(promise) || closedUntil(wait.receiver, promise) < clock) return false;
-    wait.until = nextLook(wait.receiver, clock);
+    if (clock >= wait.lookAt || mayGoOn(ring, wait, clock)) return false;
+    lookLater(wait, clock);
   }
   noteWait(wait.until);
   return true;
 }
 
-/** The ring goes on, or is another one. */
-export function endWait(ring: u32): void {
-  waitOf(ring).until = 0;
+function mayGoOn(ring: u32, wait: Wait, clock: f64): bool {
+  if (wait.fullRing != NO_RING) return hasBuffers(wait.fullRing, 1);
+  const promise = promiseOf(wait.receiver);
+  if (wait.uplink == NO_UPLINK || !isLimited(promise)) return true;
+  const closed = closedUntil(wait.receiver, promise);
+  return closed < clock && hasTurn(wait.uplink, functionOf(ring), clock - closed, promise);
 }
 
-/** Lets the ring wait for a function. `isPatient`: it may do so without end. */
-export function beginWait(ring: u32, receiver: u32, isPatient: bool): void {
-  const clock = schedule().clock;
-  const wait = waitOf(ring);
-  if (wait.until == 0) wait.since = clock;
-  wait.looked = clock;
-  wait.receiver = receiver;
-  wait.isPatient = isPatient;
-  wait.until = nextLook(receiver, clock);
-  noteWait(wait.until);
+/** Not later than `lookAt`, since a limit may change, and never now: time has to pass. */
+function lookLater(wait: Wait, clock: f64): void {
+  const soon = clock + f64(WAIT_SLICE_NS);
+  const opens = wait.fullRing != NO_RING ? soon : opensAt(wait.receiver);
+  wait.until = opens <= clock ? soon : max(min(opens, wait.lookAt), clock + 1);
 }
 
-/** Not later than in 1 ms, since a limit may change, and never now: time has to pass. */
-function nextLook(receiver: u32, clock: f64): f64 {
-  return max(min(opensAt(receiver), clock + f64(PATIENCE_NS)), clock + 1);
-}
-
+/** Many rings that wait are asked less often: each time costs the others. */
 function noteWait(until: f64): void {
   const state = schedule();
-  if (state.nextWait == 0 || until < state.nextWait) state.nextWait = until;
+  const next = max(until, state.lastRound + f64(state.waiting * WAIT_RING_NS));
+  if (state.nextWait == 0 || next < state.nextWait) state.nextWait = next;
 }
 
-/** Whether the ring may wait, or wait on, for this function. Pays for its waiting so far. */
-export function hasPatience(ring: u32, receiver: u32): bool {
-  const clock = schedule().clock;
-  const wait = waitOf(ring);
-  const sender = nodeAt(functionOf(ring));
-  const target = nodeAt(receiver);
-  if (wait.until != 0) {
-    spendPatience(sender, clock, clock - wait.looked);
-    spendPatience(target, clock, clock - wait.looked);
-    if (clock - wait.since > f64(PATIENCE_NS)) return false;
+/** The time of the first waiting ring has come: lets those go on that may. */
+export function resumeWaiting(): void {
+  const state = schedule();
+  state.nextWait = 0;
+  state.lastRound = state.clock;
+  state.waitRound += 1;
+  for (let next = state.firstWait; next != 0; ) {
+    const ring = next - 1;
+    const wait = waitOf(ring);
+    next = wait.next;
+    if (viewAt(ring).state == RING_STOPPED) endWait(ring);
+    else if (wait.uplink != NO_UPLINK && !isStoppedAbove(functionOf(ring))) {
+      offerTurn(wait.uplink, functionOf(ring));
+    }
   }
-  return sender.patience < clock && target.patience < clock;
+  for (let next = state.firstWait; next != 0; next = waitOf(next - 1).next) {
+    const ring = next - 1;
+    if (isWaiting(ring)) continue;
+    const number = functionOf(ring);
+    const node = nodeAt(number);
+    if (node.state != NODE_IDLE) continue; // its turns come to the ring
+    node.ring = ring;
+    rouse(number);
+  }
 }
 
-function spendPatience(node: Node, clock: f64, waited: f64): void {
-  const oldest = clock - f64(PATIENCE_KEPT_NS);
-  node.patience = max(node.patience, oldest) + waited * f64(PATIENCE_PART);
+/** ns that the receiver has been open, if the ring goes on after a wait for it; else −1. */
+export function openSince(ring: u32): f64 {
+  const wait = waitOf(ring);
+  if (wait.until == 0 || wait.fullRing != NO_RING) return -1;
+  const promise = promiseOf(wait.receiver);
+  return isLimited(promise) ? schedule().clock - closedUntil(wait.receiver, promise) : -1;
+}
+
+/** The function that a ring waits or has just waited for. */
+export function awaited(ring: u32): u32 {
+  return waitOf(ring).receiver;
+}
+
+function addWait(ring: u32, wait: Wait): void {
+  const state = schedule();
+  wait.previous = 0;
+  wait.next = state.firstWait;
+  if (state.firstWait != 0) waitOf(state.firstWait - 1).previous = ring + 1;
+  state.firstWait = ring + 1;
+  state.waiting += 1;
+}
+
+function removeWait(wait: Wait): void {
+  schedule().waiting -= 1;
+  if (wait.next != 0) waitOf(wait.next - 1).previous = wait.previous;
+  if (wait.previous != 0) waitOf(wait.previous - 1).next = wait.next;
+  else schedule().firstWait = wait.next;
 }

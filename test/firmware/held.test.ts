@@ -27,7 +27,7 @@ describe('a processor whose functions have all used up their maximum', () => {
     const { host } = crowd.wire;
     promise(host, 0, { bytesPerSecond });
     crowd.send(0, 20);
-    host.run();
+    host.work();
     expect(host.firmware.arm()).toBe(0);
     expect(wantsKick(0)).toBe(false);
     expect(wantsKick(1)).toBe(true);
@@ -45,7 +45,7 @@ describe('a processor whose functions have all used up their maximum', () => {
       const end = host.nanoseconds + seconds * 1e9;
       while (host.nanoseconds < end) {
         crowd.fill();
-        host.run();
+        host.work();
         crowd.wire.received(crowd.sink);
         const microseconds = host.firmware.wakeMicroseconds();
         expect(microseconds).toBeGreaterThan(0);

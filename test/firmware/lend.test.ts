@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { PORT_IS_UPLINK } from '../../layout/port.ts';
 import { TURN_LENT } from '../../layout/processor.ts';
 import { NET_HEADER_SIZE } from '../../layout/virtio.ts';
 import { DESCRIPTOR_F_WRITE, USED_LENT } from '../../layout/virtqueue.ts';
@@ -21,6 +22,8 @@ describe('a ring whose driver accepts lent frames', () => {
   function open(lendableBytes = 0xffff_ffff, buffers = 1) {
     wire = new FirmwareWire([{ slots: 4, frameSizeMax: 9000, memory }, { memory }]);
     lend(lendableBytes);
+    // Only uplinks lend; what they have no buffers for does not wait.
+    wire.host.view.setUint32(wire.host.portRecord(1) + PORT_IS_UPLINK, 1, true);
     const driver = wire.guest(1).memory;
     const ring = wire.guest(1).ring(0);
     const span = driver.allocate(SIZE * buffers);

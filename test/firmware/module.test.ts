@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { firmwareModule } from '../support/firmware-host.ts';
+import { firmwareModule } from '../support/firmware-module.ts';
 
 const text = readFileSync(new URL('../../build/firmware/heddle.wat', import.meta.url), 'utf8');
 

@@ -65,6 +65,7 @@ describe('a VF whose rings lack windows', () => {
 
   it('still has all of its rings served', () => {
     for (let pair = 0; pair < PAIRS; pair++) send(SCATTERED, 40, pair);
+    wire.host.nanosecondsPerLook = 3000;
     for (let turn = 0; turn < 2000 && sentBy(SCATTERED) < PAIRS * 40; turn++) {
       send(BUSY, 290);
       wire.received(SINK);

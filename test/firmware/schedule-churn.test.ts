@@ -117,7 +117,7 @@ class Churn {
   /** Whatever is left out of a sleep has an alarm. */
   #sleep(): void {
     const { firmware } = this.wire.host;
-    this.wire.host.run();
+    this.wire.host.work();
     const isBusy = firmware.arm() !== 0;
     firmware.disarm();
     if (isBusy || this.#isEmpty()) return;

@@ -238,14 +238,14 @@ describe('expensive broadcast frames', () => {
   );
 
   it('walk only as many endless chains as the budget of a batch covers', () => {
-    const honest = startEndless(FEW_HOSTILE, false, 4);
+    const honest = startEndless(FEW_HOSTILE, false, 2);
     wire.run();
     let delivered = 0;
     for (let guest = 1; guest < honest; guest++) delivered += packetsOf(guest);
-    expect(delivered).toBeGreaterThan(AFFORDABLE / 2);
+    expect(delivered).toBeGreaterThan(AFFORDABLE / 3);
     expect(delivered).toBeLessThanOrEqual(Math.ceil(AFFORDABLE));
-    expect(wire.drops(FEW_HOSTILE, 'rx', 'chainLength')).toBe(4);
-    expect(wire.received(honest).length).toBe(4);
+    expect(wire.drops(FEW_HOSTILE, 'rx', 'chainLength')).toBe(2);
+    expect(wire.received(honest).length).toBe(2);
   });
 
   /** Buffers whose first descriptors are empty. */

@@ -1,3 +1,4 @@
+import { TURN_WORKED } from '../../layout/processor.ts';
 import {
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_IN_ORDER,
@@ -170,7 +171,10 @@ export class World {
 
   /** One call of the firmware, which often leaves a batch unfinished, waiting for a window. */
   #turn(): void {
-    this.#wire.host.turn();
+    const { host } = this.#wire;
+    const isIdle = (host.turn() & TURN_WORKED) === 0;
+    const wake = host.firmware.wakeMicroseconds();
+    if (isIdle && wake >= 0) host.pass(wake * 1000 + 1000); // the host sleeps
     for (const { pairs } of this.#wire.guests) {
       for (const { transmit } of pairs) transmit.reclaim();
     }

@@ -6,6 +6,8 @@ import { accountOf } from './promises.ts';
 
 /** Frames that a busy guest has on its ring. */
 export const BACKLOG = 300;
+/** How often drivers fill their rings, at least: none runs empty or full meanwhile. */
+const DRIVER_NS = 50_000;
 /** Of the fake clock, between two looks at it. */
 const LOOK_NS = 3000;
 
@@ -60,7 +62,7 @@ export class Crowd {
     while (host.nanoseconds < end) {
       this.run(1);
       const wake = host.firmware.wakeMicroseconds();
-      if (wake > 0) host.pass(Math.min(wake * 1000, end - host.nanoseconds));
+      if (wake > 0) host.pass(Math.min(wake * 1000, DRIVER_NS, end - host.nanoseconds));
     }
   }
 

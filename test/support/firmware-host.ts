@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { CONTROL_QUEUE } from '../../layout/limits.ts';
 import * as memory from '../../layout/memory.ts';
 import * as ports from '../../layout/port.ts';
@@ -22,7 +21,6 @@ import { c } from '../../src/os/libc.ts';
 import type { LinearMemory } from '../../src/os/linear-memory.ts';
 import { createMemoryFile } from '../../src/os/memory-file.ts';
 import { AddressSpace } from '../../src/processor/address-space.ts';
-import type { Firmware as ProcessorFirmware } from '../../src/processor/firmware.ts';
 import { Misses } from '../../src/processor/misses.ts';
 import { addressNumber } from '../../src/state/mac-table.ts';
 import { SharedState } from '../../src/state/shared-state.ts';
@@ -39,21 +37,12 @@ import type { GuestQueues } from '../../src/testing/guest-queues.ts';
 import { createRing, type Ring } from '../../src/virtqueue/ring.ts';
 import { writeRingRecord } from '../../src/virtqueue/ring-record.ts';
 import { createRingSetup } from '../../src/virtqueue/ring-setup.ts';
+import { type Firmware, firmwareModule } from './firmware-module.ts';
 import { firmwareStats } from './firmware-stats.ts';
 
-const FIRMWARE = new URL('../../dist/firmware/heddle.wasm', import.meta.url);
 const PAGE_SIZE = 4096;
 /** Guests of these tests set nothing through their control queues. */
 const SETTINGS = new ControlSettings();
-
-/** Exports of dist/firmware/heddle.wasm: those for the processor, and those for tests. */
-export interface Firmware extends ProcessorFirmware {
-  copy(to: number, from: number, length: number): void;
-  flowHash(header: number, length: number): number;
-  checksum(address: number, length: number): number;
-  learn(address: bigint, vf: number, target: bigint): void;
-  lookup(address: bigint): number;
-}
 
 interface HostedGuest {
   queues: GuestQueues;
@@ -64,14 +53,6 @@ interface HostedGuest {
 export interface HostOptions {
   slotCount?: number;
   macAgeSeconds?: number;
-}
-
-let module: WebAssembly.Module | null = null;
-
-/** The firmware's module, compiled once for all tests of a file. */
-export function firmwareModule(): WebAssembly.Module {
-  module ??= new WebAssembly.Module(readFileSync(FIRMWARE));
-  return module;
 }
 
 /**
@@ -97,11 +78,12 @@ export class FirmwareHost {
   /** The clock, and what passes when the firmware looks at it: pauses end only if time passes. */
   nanoseconds = 1e12;
   nanosecondsPerLook = 1000;
-  /** The part of that for which the thread does not have its CPU. */
-  partLost = 0;
-  #lost = 0;
-  /** The same, in place of a number: a model of what the work since the last look costs. */
+  /** Of that time, the thread has not had its CPU for so long. */
+  nanosecondsLost = 0;
+  /** What passes at each look, in place of a number: a model of what the work since costs. */
   costOfLook: () => number = () => this.nanosecondsPerLook;
+  /** The part of what passes at a look for which the thread does not have its CPU. */
+  partLost = 0;
 
   constructor(options: HostOptions = {}) {
     this.shared.close(); // it stays mapped
@@ -122,7 +104,7 @@ export class FirmwareHost {
   }
 
   #start(): Firmware {
-    const clock = { now: this.#now, cpuTime: () => (this.nanoseconds - this.#lost) | 0 };
+    const clock = { now: this.#now, cpuTime: () => (this.nanoseconds - this.nanosecondsLost) | 0 };
     const imports = { env: { memory: this.linear.memory }, clock };
     const instance = new WebAssembly.Instance(firmwareModule(), imports);
     const firmware = instance.exports as unknown as Firmware;
@@ -233,8 +215,18 @@ export class FirmwareHost {
     this.#collect(processor.REGISTER_FAULT_COUNT, memory.FAULT_LIST_BASE, this.faults);
   }
 
-  /** Takes turns until nothing is left to do. Returns the number of turns. */
+  /** Takes turns until nothing is left to do, and nobody waits. Returns the number of turns. */
   run(turnsMax = 10_000): number {
+    let turns = this.work(turnsMax);
+    for (let wake = this.#wake(); wake >= 0; wake = this.#wake()) {
+      this.pass(wake * 1000 + 1000);
+      turns += this.work(turnsMax - turns);
+    }
+    return turns;
+  }
+
+  /** Takes turns until nothing can be done now. Returns the number of turns. */
+  work(turnsMax = 10_000): number {
     let idle = 0;
     for (let turns = 1; turns <= turnsMax; turns++) {
       const flags = this.turn();
@@ -244,6 +236,10 @@ export class FirmwareHost {
       if (idle === 2) return turns;
     }
     throw new Error(`the firmware is still busy after ${turnsMax} turns`);
+  }
+
+  #wake(): number {
+    return this.firmware.wakeMicroseconds();
   }
 
   /** Takes turns until nothing is left to do, and lets a second pass. */
@@ -261,7 +257,7 @@ export class FirmwareHost {
   readonly #now = (): number => {
     const passed = this.costOfLook();
     this.nanoseconds += passed;
-    this.#lost += passed * this.partLost;
+    this.nanosecondsLost += passed * this.partLost;
     return this.nanoseconds | 0;
   };
 
