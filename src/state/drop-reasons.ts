@@ -44,7 +44,7 @@ export const DROP_REASONS = {
   ringFull: {
     number: DROP_RING_FULL,
     of: ['rx'],
-    help: 'The guest had no buffer ready.',
+    help: 'The guest had no buffer ready, and the frame could not wait for one.',
     remedy: 'A larger ring, more queue pairs, or a guest with more CPU.',
   },
   receiveRate: {
