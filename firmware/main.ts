@@ -151,8 +151,8 @@ export function turn(whom: u32): u32 {
     // The ring's next visit finds the window mapped; other rings need not wait for it.
     if (served & SERVED_MISSED) return endTurn(TURN_WORKED | TURN_MISSED, whom);
   }
+  if (flags == TURN_IDLE) closeTurns(); // even if somebody pauses, or is held
   if (isUnfinished()) flags = TURN_WORKED;
-  if (flags == TURN_IDLE) closeTurns();
   return endTurn(flags, whom);
 }
 
