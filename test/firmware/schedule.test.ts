@@ -27,7 +27,7 @@ describe('the schedule', () => {
 
   it('gives 16 queue pairs what one pair gets', () => {
     crowd = new Crowd([60, 60], (guest) => (guest === 0 ? { queuePairs: 16, slots: 60 } : {}));
-    const work = crowd.during(() => crowd.run(300), 'workNanoseconds');
+    const work = crowd.during(() => crowd.run(1000), 'workNanoseconds');
     expect(shares(work)[0]).toBeCloseTo(0.5, 2);
   });
 
