@@ -63,8 +63,11 @@ const HELD_MICROSECONDS = 20;
 /** Microseconds to wait at a time for a ring that another processor has locked. */
 const LOCKED_MICROSECONDS = 50;
 
-/** Exchanges between two polls for uplink events while busy. Each poll is a system call. */
-const UPLINK_EXCHANGES = 16;
+/**
+ * Microseconds between two polls for uplink events while busy. Each poll is a system call. Counted
+ * in time and not in turns: these may be long, and what comes in would wait for many of them.
+ */
+const UPLINK_MICROSECONDS = 30;
 
 /** Limit of firmware calls per turn. The firmware is called again after each wait. */
 const CALLS_PER_TURN_MAX = 8;
@@ -95,10 +98,11 @@ export class ProcessorLoop {
   readonly #index: number;
   readonly #record: Int32Array;
   readonly #clockCountdown = new Countdown(CLOCK_TURNS);
-  readonly #uplinkCountdown = new Countdown(UPLINK_EXCHANGES);
   #turns = 0;
   #sleeps = 0;
   #isMidBatch = false;
+  /** When uplink events were polled last. */
+  #polledUplinks = 0;
 
   constructor(options: ProcessorOptions, port: MessagePort) {
     this.#port = port;
@@ -216,7 +220,11 @@ export class ProcessorLoop {
    * call that sends it returns. These answers are pulled, too, so the guest gets one interrupt.
    */
   #exchange(): number {
-    if (this.#uplinkCountdown.isOver()) this.#takeEvents(0);
+    const now = monotonicMicroseconds();
+    if (elapsedMicroseconds(this.#polledUplinks, now) >= UPLINK_MICROSECONDS) {
+      this.#polledUplinks = now;
+      this.#takeEvents(0);
+    }
     let moved = this.#uplinks.pull();
     let flags = this.#turn(INTERRUPT_NOBODY);
     moved += this.#uplinks.push();

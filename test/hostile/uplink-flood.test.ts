@@ -22,7 +22,7 @@ const RECEIVER = 1;
 const SINK = 2;
 const UPLINK = 3;
 const FAR_MAC = '02:00:00:00:ff:01';
-const FRAMES = 10;
+const FRAMES = 30;
 /** Descriptors of each frame of the flood: few frames keep the processor busy. */
 const CHAIN = 250;
 const PIECE = 6;
