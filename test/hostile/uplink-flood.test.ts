@@ -22,7 +22,7 @@ const RECEIVER = 1;
 const SINK = 2;
 const UPLINK = 3;
 const FAR_MAC = '02:00:00:00:ff:01';
-const FRAMES = 30;
+const FRAMES = 10;
 /** Descriptors of each frame of the flood: few frames keep the processor busy. */
 const CHAIN = 250;
 const PIECE = 6;
@@ -121,7 +121,7 @@ describe('a flood by one VF, with an uplink', () => {
       console.log(
         `${flooded} frames flooded, dry ${dryLooks} times, waited ${longest.toFixed()} µs`,
       );
-      expect(flooded).toBeGreaterThan(2 * BATCH_MAX);
+      expect(flooded).toBeGreaterThan(BATCH_MAX);
       expect(longest, `${waits}`).toBeLessThan(LOST_MICROSECONDS);
       // This thread may lose its CPU between reading the clock and sending, but hardly twice.
       waits.sort((a, b) => b - a);
