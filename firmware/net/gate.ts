@@ -115,8 +115,7 @@ function maySenderWait(now: Batch, target: u32, isFirst: bool): bool {
 function beginWaitFor(now: Batch, target: u32, obstacle: u32): void {
   const port = portOf(target);
   const uplink = isUplink(port) ? port : NO_UPLINK;
-  const isFull = uplink == NO_UPLINK && obstacle == FULL;
-  beginWait(now.ring, functionOf(target), uplink, isFull ? target : NO_RING);
+  beginWait(now.ring, functionOf(target), uplink, obstacle == FULL ? target : NO_RING);
 }
 
 function timeOf(promise: Promised, bytes: u32, packets: u32): f64 {

@@ -1,6 +1,6 @@
-// What the host does for a function outside of its batches: requests, messages about it, the system
-// calls of an uplink. It takes part of the same processor, so it is measured
-// with the same clock, and the batch that is measured meanwhile does not pay for it.
+// What the host does for a function outside of its batches: requests, messages about it, taking in
+// what an uplink brings. It takes part of the same processor, so it is measured with the same
+// clock, and the batch that is measured meanwhile does not pay for it.
 //
 //   batch ──── look …                                    … host work is taken out of the interval
 //        beginHostWork ── (the host) ── chargeHostWork ─► the function, and the groups above it
@@ -18,12 +18,12 @@ export function beginHostWork(): void {
 }
 
 /**
- * Host: charges the work since `beginHostWork` to a function, or one part of `parts` of it. The
- * NIC's own number stands for work that was for no function.
+ * Host: charges the work since `beginHostWork` to a function. The NIC's own number stands for work
+ * that was for no function.
  */
-export function chargeHostWork(number: u32, parts: u32): void {
+export function chargeHostWork(number: u32): void {
   const state = schedule();
-  const elapsed = (tick() - state.hostSince) / f64(parts);
+  const elapsed = tick() - state.hostSince;
   state.stamp += elapsed;
   const lost = elapsed > f64(HOST_COST) ? lostTime() : 0;
   chargeNode(number, min(max(elapsed - lost, 0), f64(CHARGE_MAX_NS)));

@@ -57,8 +57,7 @@ export function beginWait(ring: u32, receiver: u32, uplink: u32, fullRing: u32):
     addWait(ring, wait);
   } else {
     if (wait.receiver != receiver) wait.since = clock;
-    if (wait.uplink != NO_UPLINK) leaveQueue(wait.uplink);
-    else payWait(ring, wait);
+    settleWait(ring, wait);
   }
   wait.looked = clock;
   wait.receiver = receiver;
@@ -75,8 +74,7 @@ export function beginWait(ring: u32, receiver: u32, uplink: u32, fullRing: u32):
 export function endWait(ring: u32): void {
   const wait = waitOf(ring);
   if (wait.until == 0) return;
-  if (wait.uplink != NO_UPLINK) leaveQueue(wait.uplink);
-  else payWait(ring, wait);
+  settleWait(ring, wait);
   removeWait(wait);
   wait.until = 0;
 }
@@ -95,6 +93,12 @@ export function hasPatience(ring: u32, receiver: u32, isFirst: bool): bool {
   }
   // Short waits would only cut batches.
   return patienceLeft(functionOf(ring), receiver) >= f64(WAIT_SLICE_NS);
+}
+
+/** What the ring has waited for so far is over. */
+function settleWait(ring: u32, wait: Wait): void {
+  if (wait.uplink != NO_UPLINK) leaveQueue(wait.uplink);
+  payWait(ring, wait);
 }
 
 function payWait(ring: u32, wait: Wait): void {

@@ -46,8 +46,8 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   setClock(seconds: number, nanoseconds: number): void;
   /** What follows is work for a function, which `chargeHostWork` charges to it. */
   beginHostWork(): void;
-  /** `node`: the function; NODE_ROOT: none in particular. `parts`: how many share the work. */
-  chargeHostWork(node: number, parts: number): void;
+  /** `node`: the function; NODE_ROOT: none in particular. */
+  chargeHostWork(node: number): void;
   /** The function that a ring belongs to. */
   functionOf(ring: number): number;
   /** What a node of the schedule is promised has changed. */

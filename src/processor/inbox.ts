@@ -75,14 +75,14 @@ export class Inbox {
       if (isFatal(error)) throw error;
       report(failureOf(id, error as Error));
     }
-    firmware.chargeHostWork(payer, 1);
+    firmware.chargeHostWork(payer);
   }
 
   /** Unmaps some windows of departed guests: one step, because a guest may have a million pages. */
   sweep(): void {
     const { firmware, windows, report } = this.#options;
     firmware.beginHostWork();
-    firmware.chargeHostWork(windows.sweep() ?? NODE_ROOT, 1);
+    firmware.chargeHostWork(windows.sweep() ?? NODE_ROOT);
     if (windows.hasLeftovers) return;
     for (const id of this.#late.splice(0)) report({ kind: 'done', id, result: true });
   }

@@ -243,7 +243,7 @@ export class RequestQueues {
     while (queue.isDue && queue.state === 'idle' && this.#mayPay(queue) && this.#take(queue)) {
       this.#pay(queue);
     }
-    this.#firmware.chargeHostWork(this.#firmware.functionOf(queue.ring), 1);
+    this.#firmware.chargeHostWork(this.#firmware.functionOf(queue.ring));
   }
 
   /**

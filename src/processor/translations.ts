@@ -91,7 +91,7 @@ export class Translations {
       const isDone = this.#firmware.lookAhead(watched.ring) !== 0;
       // Only addresses that will be reported are listed, so the next ring has the list to itself.
       this.drain();
-      this.#firmware.chargeHostWork(watched.owner, 1);
+      this.#firmware.chargeHostWork(watched.owner);
       if (!isDone) return;
     }
   }

@@ -115,7 +115,7 @@ export class UplinkPorts {
       this.#firmware.beginHostWork();
       const pulled = attached.port.pull();
       const uplink = this.#firmware.functionOf(attached.receiveRing);
-      if (pulled !== 0) this.#firmware.chargeHostWork(uplink, 1);
+      if (pulled !== 0) this.#firmware.chargeHostWork(uplink);
       frames += pulled;
     }
     return frames;

@@ -10,11 +10,11 @@ beforeEach(() => {
 });
 
 /** The host works for a function for so long, in ns. */
-function workFor(node: number, nanoseconds: number, parts = 1): void {
+function workFor(node: number, nanoseconds: number): void {
   const { host } = crowd.wire;
   host.firmware.beginHostWork();
   host.nanoseconds += nanoseconds - host.nanosecondsPerLook;
-  host.firmware.chargeHostWork(node, parts);
+  host.firmware.chargeHostWork(node);
 }
 
 const workOf = (node: number) => accountOf(crowd.wire.host, node).workNanoseconds;
@@ -28,7 +28,7 @@ describe('what the host does for a function', () => {
     workFor(0, 40_000);
     expect(nodes.map((node, i) => workOf(node) - (before[i] ?? 0))).toEqual([4e4, 0, 4e4, 4e4]);
     workFor(NODE_ROOT, 10_000);
-    workFor(1, 10_000, 2);
+    workFor(1, 5000);
     expect(nodes.map((node, i) => workOf(node) - (before[i] ?? 0))).toEqual([
       ...[4e4, 5e3, 4e4, 55e3],
     ]);

@@ -59,8 +59,8 @@ class WorkHook {
         firmware.beginHostWork();
         this.#hostSince = this.#seen;
       },
-      chargeHostWork: (node, parts) => {
-        firmware.chargeHostWork(node, parts);
+      chargeHostWork: (node) => {
+        firmware.chargeHostWork(node);
         this.#hostWork += this.#seen - this.#hostSince;
         this.#hostSince = this.#seen;
       },
