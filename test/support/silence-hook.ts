@@ -8,6 +8,7 @@ import {
   RING_VIEW_AVAIL,
   RING_VIEW_SIZE,
 } from '../../layout/virtqueue.ts';
+import { elapsedMicroseconds, monotonicMicroseconds } from '../../src/os/clock.ts';
 import { threadCpuMicroseconds } from '../../src/os/cpu-time.ts';
 import type { Firmware } from '../../src/processor/firmware.ts';
 import {
@@ -30,7 +31,8 @@ import { stoodStill } from './standstills.ts';
 // The moment at which the guest made a ring ready is unknown, so the time counts from the last
 // reading that found it not ready. The recorded time is therefore never too short, and it does not
 // depend on other load on the machine. Time in which the machine itself stood still is subtracted
-// (standstills.ts).
+// (standstills.ts). Times are whole microseconds, which V8 does not allocate: a gauge that makes
+// garbage at each look brings on the collections that it then measures.
 
 /** Standstills are not subtracted from shorter silences, which are harmless anyway. */
 const NOTABLE_MICROSECONDS = 500;
@@ -45,6 +47,11 @@ interface Watched {
   place: number;
   cpu: number;
   wall: number;
+}
+
+/** Below 2^31, which is half an hour. */
+function cpuMicroseconds(): number {
+  return threadCpuMicroseconds() | 0;
 }
 
 class SilenceHook {
@@ -95,8 +102,8 @@ class SilenceHook {
 
   #watch(ring: number, index: number): void {
     const place = this.#placeOf(ring);
-    const wall = milliseconds();
-    this.#watched.push({ ring, index, place, cpu: threadCpuMicroseconds(), wall });
+    const wall = monotonicMicroseconds();
+    this.#watched.push({ ring, index, place, cpu: cpuMicroseconds(), wall });
   }
 
   #placeOf(ring: number): number {
@@ -111,13 +118,14 @@ class SilenceHook {
   }
 
   #look(): void {
-    const cpu = threadCpuMicroseconds();
-    const wall = milliseconds();
+    const cpu = cpuMicroseconds();
+    const wall = monotonicMicroseconds();
     const epoch = this.#record[SILENCE.EPOCH] ?? 0;
     const isNew = epoch !== this.#epoch;
     this.#record[SILENCE.NOW + this.#processor] = cpu;
     this.#epoch = epoch;
-    let [longestCpu, longestWall] = [0, 0];
+    let longestCpu = 0;
+    let longestWall = 0;
     for (const watched of this.#watched) {
       const place = this.#placeOf(watched.ring);
       const isReady = this.#isReady(watched.ring, place);
@@ -127,7 +135,7 @@ class SilenceHook {
       const isDue = wasServed || (isReady && cpu - watched.cpu > HOPELESS_MICROSECONDS);
       if (isDue && !isNew && cpu - watched.cpu > longestCpu) {
         longestCpu = cpu - watched.cpu;
-        longestWall = wall - watched.wall;
+        longestWall = elapsedMicroseconds(watched.wall, wall);
       }
       if (isReady && !wasServed && !isNew) continue;
       watched.place = place;
@@ -137,17 +145,18 @@ class SilenceHook {
     // One record for all rings, because they wait for the same thing.
     if (longestCpu <= 0) return;
     if (longestCpu > NOTABLE_MICROSECONDS) {
-      const stood = stoodStill(this.#standstills, wall - longestWall, wall);
+      const end = milliseconds();
+      const stood = stoodStill(this.#standstills, end - longestWall / 1000, end);
       longestCpu = Math.max(1, longestCpu - 1000 * stood);
       this.#beginAgain(cpu);
     }
-    this.#note(longestCpu, longestWall);
+    this.#note(longestCpu, longestWall / 1000);
   }
 
   /** Excludes the time that the gauge itself has used. */
   #beginAgain(since: number): void {
-    const cpu = threadCpuMicroseconds();
-    const wall = milliseconds();
+    const cpu = cpuMicroseconds();
+    const wall = monotonicMicroseconds();
     for (const watched of this.#watched) {
       if (watched.cpu === since) Object.assign(watched, { cpu, wall });
     }
