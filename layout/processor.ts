@@ -12,6 +12,8 @@ export const REGISTER_EXHAUSTED: u32 = 20;
 export const EXHAUSTED_FOR_FRAME: u32 = 1;
 /** For the rest of the batch: its deliveries have cost enough. */
 export const EXHAUSTED_FOR_BATCH: u32 = 2;
+/** This and a function's number: for what that function receives in the rest of the batch. */
+export const EXHAUSTED_FOR_FUNCTION: u32 = 3;
 export const REGISTER_INVALID_ADDRESS: u32 = 24;
 /** Rings whose guests want an interrupt: count; numbers at SIGNAL_LIST_BASE. The host clears it. */
 export const REGISTER_SIGNAL_COUNT: u32 = 32;

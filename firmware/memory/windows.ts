@@ -30,7 +30,7 @@ import {
   WINDOW_TABLE_BITS,
   WINDOW_TABLE_COUNT,
 } from '../../layout/memory';
-import { EXHAUSTED_FOR_FRAME } from '../../layout/processor';
+import { EXHAUSTED_FOR_FRAME, EXHAUSTED_FOR_FUNCTION } from '../../layout/processor';
 import { batch } from '../headers/batch';
 import { iovaError, iovaGuest, iovaSpan, isBehindIommu, setAccess, translateIova } from './iotlb';
 import { freeEntry, freeIndex, homeOf } from './open-table';
@@ -192,8 +192,7 @@ function failed(owner: u32, address: u64): u32 {
   const words = registers();
   if (words.invalidFunction == owner + 1 && words.invalidAddress == address) {
     translateError = i32(DROP_BUFFER_ADDRESS);
-  } else if (words.exhausted != 0) {
-    // Until the frame that needs it is dropped: another request would find all slots in use again.
+  } else if (isExhaustedFor(owner)) {
     translateError = i32(DROP_WINDOW_EXHAUSTED);
   } else {
     words.missFunction = owner;
@@ -201,6 +200,16 @@ function failed(owner: u32, address: u64): u32 {
     translateError = TRANSLATE_MISSED;
   }
   return 0;
+}
+
+/**
+ * Whether the host has refused it windows. Asking again would bring the same answer, and takes the
+ * processor from everybody: a batch may have many frames for one function.
+ */
+function isExhaustedFor(owner: u32): bool {
+  const exhausted = registers().exhausted;
+  if (exhausted < EXHAUSTED_FOR_FUNCTION) return exhausted != 0;
+  return exhausted == EXHAUSTED_FOR_FUNCTION + owner;
 }
 
 /** The window with this key that contains an offset. Its slot now counts as used. */

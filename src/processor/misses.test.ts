@@ -3,6 +3,7 @@ import { REGISTERS_BASE } from '../../layout/memory.ts';
 import {
   EXHAUSTED_FOR_BATCH,
   EXHAUSTED_FOR_FRAME,
+  EXHAUSTED_FOR_FUNCTION,
   REGISTER_EXHAUSTED,
   REGISTER_INVALID_ADDRESS,
   REGISTER_INVALID_FUNCTION,
@@ -107,7 +108,7 @@ describe('a receiver’s miss', () => {
     expect(asked).toEqual([]); // other rings were not checked before
     miss(7);
     misses.resolveDelivery();
-    expect(word(REGISTER_EXHAUSTED)).toBe(EXHAUSTED_FOR_FRAME);
+    expect(word(REGISTER_EXHAUSTED)).toBe(EXHAUSTED_FOR_FUNCTION + 7);
     expect(asked).toEqual([7]);
     misses.endBatch();
     expect(word(REGISTER_EXHAUSTED), 'of the batch before').toBe(0);

@@ -3,6 +3,7 @@ import { REGISTERS_BASE } from '../../layout/memory.ts';
 import {
   EXHAUSTED_FOR_BATCH,
   EXHAUSTED_FOR_FRAME,
+  EXHAUSTED_FOR_FUNCTION,
   REGISTER_EXHAUSTED,
   REGISTER_INVALID_ADDRESS,
   REGISTER_INVALID_FUNCTION,
@@ -104,7 +105,7 @@ export class Misses {
     const isBatchLong = hasSome && batchMicroseconds > BATCH_MICROSECONDS_MAX;
     if (!isBatchLong && (this.#spent[owner] ?? 0) <= FUNCTION_MICROSECONDS_MAX) return 0;
     if (this.#othersWait(owner) === 0) return 0;
-    return isBatchLong ? EXHAUSTED_FOR_BATCH : EXHAUSTED_FOR_FRAME;
+    return isBatchLong ? EXHAUSTED_FOR_BATCH : EXHAUSTED_FOR_FUNCTION + owner;
   }
 
   /** No batch waits any more. */

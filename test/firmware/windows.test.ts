@@ -9,7 +9,14 @@ import {
   WINDOW_TABLE_BASE,
   WINDOW_TABLE_COUNT,
 } from '../../layout/memory.ts';
-import { INTERRUPT_ALL, REGISTER_MISS_ADDRESS, TURN_MISSED } from '../../layout/processor.ts';
+import {
+  EXHAUSTED_FOR_FUNCTION,
+  INTERRUPT_ALL,
+  REGISTER_EXHAUSTED,
+  REGISTER_MISS_ADDRESS,
+  REGISTER_MISS_FUNCTION,
+  TURN_MISSED,
+} from '../../layout/processor.ts';
 import { BROADCAST, plainFrame } from '../../src/testing/frames.ts';
 import type { GuestOptions } from '../../src/testing/guest-queues.ts';
 import { FirmwareHost } from '../support/firmware-host.ts';
@@ -256,6 +263,29 @@ describe('missing windows', () => {
     spreadFrame(wire, 5);
     wire.host.run();
     expect(wire.allDrops(1)).toEqual({ 'rx.windowExhausted': 1 });
+  });
+
+  it('are not asked for again, frame by frame, by a function that has had its part', () => {
+    const small = { memory: { regions: [{ guestAddress: 0, sizeBytes: SLOT_SIZE }] } };
+    wire = new FirmwareWire([small, small, small]);
+    wire.postAll();
+    for (const receiver of [1, 2]) {
+      for (let i = 0; i < 16; i++) {
+        wire.send(0, plainFrame({ to: wire.mac(receiver), from: wire.mac(0) }, 100, i));
+      }
+    }
+    const { host } = wire;
+    const isMissed = () => (host.firmware.turn(INTERRUPT_ALL) & TURN_MISSED) !== 0;
+    while (isMissed() && host.register(REGISTER_MISS_FUNCTION) === 0) host.mapMissing();
+    expect(host.firmware.isMidBatch()).toBe(1);
+    expect(host.register(REGISTER_MISS_FUNCTION)).toBe(1);
+    host.setRegister(REGISTER_EXHAUSTED, EXHAUSTED_FOR_FUNCTION + 1);
+    expect(isMissed()).toBe(true);
+    expect(host.register(REGISTER_MISS_FUNCTION), 'the next to ask').toBe(2);
+    host.mapMissing();
+    host.run();
+    expect(wire.allDrops(1)).toEqual({ 'rx.windowExhausted': 16 });
+    expect(wire.received(2).length).toBe(16);
   });
 
   it('end in a counted drop if the source leaves no window for a plain buffer', () => {
