@@ -53,7 +53,7 @@ export { checksum } from './offload/checksum';
 export { flowHash } from './offload/flow-hash';
 export { finishRequest, takeRequest } from './request/request';
 export { setClock } from './scheduler/clock';
-export { beginHostWork, chargeHostWork } from './scheduler/host-work';
+export { beginHostWork, chargeHostWork, chargeServed } from './scheduler/host-work';
 export { changeNode } from './scheduler/tree';
 export { heldMicroseconds, wakeMicroseconds } from './scheduler/turns';
 export { forgetPort, learn, lookup, setStatic } from './switch/fdb';

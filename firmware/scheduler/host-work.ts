@@ -4,6 +4,7 @@
 //
 //   batch ──── look …                                    … host work is taken out of the interval
 //        beginHostWork ── (the host) ── chargeHostWork ─► the function, and the groups above it
+//                                    ── chargeServed ───► whoever was served last
 import { CHARGE_MAX_NS, HOST_COST, NODE_ROOT } from '../../layout/limits';
 import { ACCOUNT_WORK_NS } from '../../layout/scheduler';
 import { lostTime, tick } from './clock';
@@ -18,15 +19,25 @@ export function beginHostWork(): void {
 }
 
 /**
- * Host: charges the work since `beginHostWork` to a function. The NIC's own number stands for work
- * that was for no function.
+ * Host: charges the work since `beginHostWork`, or since the last such charge, to a function. The
+ * NIC's own number stands for work that was for no function.
  */
 export function chargeHostWork(number: u32): void {
   const state = schedule();
   const elapsed = tick() - state.hostSince;
+  state.hostSince = state.clock;
   state.stamp += elapsed;
   const lost = elapsed > f64(HOST_COST) ? lostTime() : 0;
   chargeNode(number, min(max(elapsed - lost, 0), f64(CHARGE_MAX_NS)));
+}
+
+/**
+ * Host: charges it to whoever was served last: the work that many batches leave behind, which may
+ * be done when nobody has anything to do, so that nobody's next batch would pay for it.
+ */
+export function chargeServed(): void {
+  const leaf = schedule().leaf;
+  chargeHostWork(nodeAt(leaf).rings != 0 ? leaf : NODE_ROOT);
 }
 
 /** Charges a function, which need not be on the path of the current batch, and all above it. */

@@ -46,8 +46,10 @@ export interface Firmware extends WindowFirmware, IotlbTable {
   setClock(seconds: number, nanoseconds: number): void;
   /** What follows is work for a function, which `chargeHostWork` charges to it. */
   beginHostWork(): void;
-  /** `node`: the function; NODE_ROOT: none in particular. */
+  /** `node`: the function; NODE_ROOT: none in particular. What follows is such work, too. */
   chargeHostWork(node: number): void;
+  /** The same for whoever was served last. */
+  chargeServed(): void;
   /** The function that a ring belongs to. */
   functionOf(ring: number): number;
   /** What a node of the schedule is promised has changed. */

@@ -102,17 +102,17 @@ export function receivingMessages(view: FunctionView, processor: number): Messag
       ? [{ kind: 'set-translations', owner, rings, translations } as const]
       : []),
     ...attachMessages(view, processor, (role) => role === 'receive'),
-    ...(port === null ? [] : portMessages(port, view.wires, processor)),
+    ...(port === null ? [] : portMessages(port, view, processor)),
   ];
 }
 
 function portMessages(
   { port, isUp }: PortView,
-  wires: readonly WireView[],
+  { owner, wires }: FunctionView,
   index: number,
 ): Message[] {
   return [
-    { kind: 'set-port', port, isUp },
+    { kind: 'set-port', port, owner, isUp },
     ...wires
       .filter(({ processor }) => processor === index)
       .map(({ processor: _, ...wire }) => ({ kind: 'attach-port', port, ...wire }) as const),

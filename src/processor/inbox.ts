@@ -48,20 +48,24 @@ export class Inbox {
   }
 
   take(): void {
+    const { firmware, port } = this.#options;
+    firmware.beginHostWork();
+    let payer = NODE_ROOT;
     const doorbell = Atomics.load(this.#options.record, this.#doorbellAt);
     const start = threadCpuMicroseconds();
     while (threadCpuMicroseconds() - start < ROUND_MICROSECONDS_MAX) {
-      this.#options.firmware.beginHostWork();
-      const received = receiveMessageOnPort(this.#options.port);
+      const received = receiveMessageOnPort(port);
       if (received === undefined) {
         this.#seenDoorbell = doorbell; // unless updated, it brings us back for the rest
-        return;
+        break;
       }
-      this.#answer(received.message as Envelope);
+      payer = this.#answer(received.message as Envelope);
     }
+    firmware.chargeHostWork(payer); // the last one's is also that there are no more
   }
 
-  #answer({ id, message }: Envelope): void {
+  /** Returns who pays for it. */
+  #answer({ id, message }: Envelope): number {
     const { firmware, handler, windows, pulse, report } = this.#options;
     const payer = payerOf(message, firmware); // before a ring gets another owner
     if (message.kind === 'stop') this.isStopped = true;
@@ -76,6 +80,7 @@ export class Inbox {
       report(failureOf(id, error as Error));
     }
     firmware.chargeHostWork(payer);
+    return payer;
   }
 
   /** Unmaps some windows of departed guests: one step, because a guest may have a million pages. */

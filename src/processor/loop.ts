@@ -247,7 +247,7 @@ export class ProcessorLoop {
     for (let calls = 0; calls < CALLS_PER_TURN_MAX; calls++) {
       const flags = this.#firmware.turn(whom);
       seen |= flags;
-      if ((flags & TURN_SIGNALS) !== 0) this.#tell();
+      if ((flags & TURN_SIGNALS) !== 0) this.#tell((flags & TURN_WORKED) === 0);
       this.#isMidBatch = (flags & TURN_WAITS) !== 0 && this.#firmware.isMidBatch() !== 0;
       if (!this.#isMidBatch) this.#misses.endBatch();
       if ((flags & TURN_WAITS) === 0) break;
@@ -268,8 +268,11 @@ export class ProcessorLoop {
     else this.#misses.resolve();
   }
 
-  #tell(): void {
+  /** `isAfter`: that turn found nothing, so it has closed the accounts of those before it. */
+  #tell(isAfter: boolean): void {
+    if (isAfter) this.#firmware.beginHostWork();
     this.#calls.raiseListed();
+    if (isAfter) this.#firmware.chargeServed();
     this.#reportFaults();
     this.#translations.drain();
     this.#requestQueues.notice();

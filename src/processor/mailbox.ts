@@ -72,7 +72,7 @@ export type Message =
   | { kind: 'set-call'; ring: number; call: PeerSignal | null }
   /** `id`: that of the request. */
   | { kind: 'answer-request'; ring: number; id: number; answer: Uint8Array }
-  | { kind: 'set-port'; port: number; isUp: boolean }
+  | { kind: 'set-port'; port: number; owner: number; isUp: boolean }
   /** Removes what the MAC table knows about a port, in `sets` sets starting at `firstSet`. */
   | { kind: 'forget-port'; port: number; firstSet: number; sets: number }
   | { kind: 'set-mac-age'; seconds: number }

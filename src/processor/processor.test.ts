@@ -54,7 +54,7 @@ describe('a processor', () => {
     start();
     await processor.started();
     const answers = await Promise.all([
-      processor.post({ kind: 'set-port', port: 1, isUp: false }),
+      processor.post({ kind: 'set-port', port: 1, owner: 1, isUp: false }),
       processor.post({ kind: 'set-mac-age', seconds: 10 }),
       processor.post({ kind: 'forget-port', port: 1, firstSet: 0, sets: 1 }),
     ]);

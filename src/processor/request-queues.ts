@@ -193,6 +193,7 @@ export class RequestQueues {
     this.#costLeft = LOOK_COST_MAX;
     let count = this.#pending.size;
     if (count === 0) return;
+    this.#firmware.beginHostWork();
     this.#lookStart = this.#clocks.cpu();
     const now = this.#clocks.now();
     for (const queue of this.#pending) {
@@ -234,7 +235,6 @@ export class RequestQueues {
 
   /** The period is renewed only here, so that a long look does not earn a new period. */
   #serve(queue: RequestQueue, now: number): void {
-    this.#firmware.beginHostWork();
     if (elapsedMicroseconds(queue.periodStart, now) >= PERIOD_MICROSECONDS) {
       queue.periodStart = now;
       queue.spent = 0;

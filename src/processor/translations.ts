@@ -82,12 +82,12 @@ export class Translations {
   lookAhead(): void {
     const count = this.#rings.length;
     if (count === 0) return;
+    this.#firmware.beginHostWork();
     this.#firmware.openLookAhead();
     for (let looked = 0; looked < count; looked++) {
       this.#next = this.#next + 1 < count ? this.#next + 1 : 0;
       const watched = this.#rings[this.#next];
       if (watched === undefined || !this.#hasRoom(watched.owner)) continue;
-      this.#firmware.beginHostWork();
       const isDone = this.#firmware.lookAhead(watched.ring) !== 0;
       // Only addresses that will be reported are listed, so the next ring has the list to itself.
       this.drain();

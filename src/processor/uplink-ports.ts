@@ -125,7 +125,10 @@ export class UplinkPorts {
   push(): number {
     let frames = 0;
     for (const attached of this.#ports) {
-      frames += attached.port.push();
+      this.#firmware.beginHostWork();
+      const settled = attached.port.push();
+      if (settled !== 0) this.#firmware.chargeServed();
+      frames += settled;
       const isFull = attached.port.isBlocked && attached.port.sleepMilliseconds === Infinity;
       if (isFull && attached.roomFd === -1) this.#watchRoom(attached);
       if (attached.port.wire.failure !== null) this.#lose(attached);

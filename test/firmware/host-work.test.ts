@@ -34,6 +34,41 @@ describe('what the host does for a function', () => {
     ]);
   });
 
+  it('goes on after it was charged: between two functions nothing is lost', () => {
+    const { host } = crowd.wire;
+    crowd.run(1);
+    const before = [0, 1].map(workOf);
+    host.firmware.beginHostWork();
+    for (const node of [0, 1]) {
+      host.nanoseconds += 5000 - host.nanosecondsPerLook;
+      host.firmware.chargeHostWork(node);
+    }
+    expect([0, 1].map((node, i) => workOf(node) - (before[i] ?? 0))).toEqual([5000, 5000]);
+  });
+
+  it('is of whoever was served last, if batches have left it behind', () => {
+    const { host } = crowd.wire;
+    crowd.run(1);
+    host.settle();
+    crowd.send(1, 1);
+    host.settle();
+    const before = [0, 1, NODE_ROOT].map(workOf);
+    const leaveBehind = (): void => {
+      host.firmware.beginHostWork();
+      host.nanoseconds += 5000 - host.nanosecondsPerLook;
+      host.firmware.chargeServed();
+    };
+    leaveBehind();
+    expect([0, 1, NODE_ROOT].map((node, i) => workOf(node) - (before[i] ?? 0))).toEqual([
+      ...[0, 5000, 5000],
+    ]);
+    host.firmware.detachRing(host.ringNumber(1, 1));
+    leaveBehind(); // it is gone, and another may have its number
+    expect([0, 1, NODE_ROOT].map((node, i) => workOf(node) - (before[i] ?? 0))).toEqual([
+      ...[0, 5000, 10_000],
+    ]);
+  });
+
   it('takes from its part of the time, and is not part of what the next batch costs', () => {
     crowd.wire.host.nanosecondsPerLook = 5000; // no turn takes all that a ring has
     const turns = () => {

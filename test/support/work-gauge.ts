@@ -1,5 +1,5 @@
 import { setEnvironmentData } from 'node:worker_threads';
-import { WORK, WORK_KEY } from './work-record.ts';
+import { type HostWork, WORK, WORK_KEY } from './work-record.ts';
 
 const HOOK = new URL('../../build/test/support/work-hook.js', import.meta.url);
 
@@ -19,7 +19,12 @@ export class WorkGauge {
 
   /** CPU time in which it had something to do, in ns. */
   get busyNanoseconds(): number {
-    return (this.#record[WORK.CPU] ?? 0) - (this.#record[WORK.IDLE] ?? 0);
+    return this.#record[WORK.BUSY] ?? 0;
+  }
+
+  /** CPU time that the host has taken for this between turns, in ns. */
+  hostNanoseconds(what: HostWork): number {
+    return this.#record[what] ?? 0;
   }
 
   close(): void {

@@ -1,17 +1,18 @@
-import { getEnvironmentData, isMainThread } from 'node:worker_threads';
+import { getEnvironmentData, isMainThread, workerData } from 'node:worker_threads';
 import { CHARGE_MAX_NS } from '../../layout/limits.ts';
 import { TURN_WORKED } from '../../layout/processor.ts';
 import { threadCpuMicroseconds } from '../../src/os/cpu-time.ts';
 import type { Firmware } from '../../src/processor/firmware.ts';
-import { WORK, WORK_KEY } from './work-record.ts';
+import { type HostWork, WORK, WORK_KEY } from './work-record.ts';
 
 // Loaded into a processor's thread before its own code (node --import). The firmware's clock is
 // the thread's CPU time then, so that what it charges does not depend on other load on the machine;
-// and the time in which there was nothing to do is recorded.
+// and the time in which there was something to do is recorded. Nothing here asks what is charged.
 //
-//   turn (idle) … turn (idle) … turn (worked) … turn
-//   └──────── idle ────────┘ └ its interrupts, messages: somebody's, or missing from the accounts
+//   turn (worked) … turn (nothing) … turn (nothing) … turn (nothing) … turn (worked)
+//   └──────────── busy ──────────┘ └─ of this, what the host did ─┘  └── busy …
 
+type Method = (...args: unknown[]) => unknown;
 interface Imports {
   env: { memory: WebAssembly.Memory };
   clock: Readonly<Record<string, () => number>>;
@@ -22,18 +23,38 @@ function nanoseconds(): number {
 }
 
 class WorkHook {
+  readonly #record: Float64Array;
+  readonly #lookCost: number;
   /** The firmware's last look at its clock. */
   #seen = 0;
-  readonly #record: Float64Array;
-  /** When the last turn ended, and whether there was nothing to do. */
-  #ended = 0;
-  #wasIdle = true;
-  /** Since when the host works for somebody; and such work since the last turn. */
-  #hostSince = 0;
-  #hostWork = 0;
+  /** The last turn found nothing. */
+  #isIdle = true;
+  /** What was before is recorded, or was idle. */
+  #until = 0;
+  /** The host does something that may turn out to be work, or has done some. */
+  #isHosting = false;
+  #hasWorked = false;
 
   constructor(record: SharedArrayBuffer) {
     this.#record = new Float64Array(record);
+    this.#lookCost = this.#costOfLook();
+  }
+
+  /**
+   * A look at the CPU time is a system call, and takes longer than many batches. Between one here
+   * and the next one of the firmware, or the other way round, so much is nobody's.
+   */
+  #costOfLook(): number {
+    const rounds = Array.from({ length: 20 }, () => {
+      const began = nanoseconds();
+      for (let i = 0; i < 100; i++) this.look();
+      return (nanoseconds() - began) / 101;
+    });
+    return rounds.toSorted((a, b) => a - b)[rounds.length / 2] ?? 0;
+  }
+
+  #add(what: number, time: number): void {
+    this.#record[what] = (this.#record[what] ?? 0) + time;
   }
 
   /**
@@ -42,8 +63,8 @@ class WorkHook {
    */
   look(): number {
     const now = nanoseconds();
-    const taken = Math.max(0, now - this.#seen - CHARGE_MAX_NS);
-    this.#record[WORK.IDLE] = (this.#record[WORK.IDLE] ?? 0) + taken;
+    const taken = now - this.#seen - CHARGE_MAX_NS;
+    if (taken > 0 && (!this.#isIdle || this.#isHosting)) this.#add(WORK.BUSY, -taken);
     this.#seen = now;
     return now | 0;
   }
@@ -55,38 +76,104 @@ class WorkHook {
         const now = nanoseconds();
         firmware.setClock(Math.floor(now / 1e9), now % 1e9);
       },
-      beginHostWork: () => {
-        firmware.beginHostWork();
-        this.#hostSince = this.#seen;
-      },
-      chargeHostWork: (node) => {
-        firmware.chargeHostWork(node);
-        this.#hostWork += this.#seen - this.#hostSince;
-        this.#hostSince = this.#seen;
-      },
       turn: (whom) => {
-        const began = nanoseconds();
+        const began = nanoseconds() + this.#lookCost;
         const flags = firmware.turn(whom);
-        const ended = nanoseconds();
-        const isIdle = (flags & TURN_WORKED) === 0;
-        let idle = isIdle ? ended - began : 0;
-        if (this.#wasIdle) idle += began - this.#ended - this.#hostWork;
-        this.#record[WORK.IDLE] = (this.#record[WORK.IDLE] ?? 0) + idle;
-        this.#record[WORK.CPU] = ended;
-        this.#hostWork = 0;
-        this.#ended = ended;
-        this.#wasIdle = isIdle;
+        this.#endTurn(began, nanoseconds() - this.#lookCost, (flags & TURN_WORKED) !== 0);
         return flags;
       },
+      lookAhead: (ring) => this.#noting(firmware.lookAhead(ring)),
+      takeRequest: (ring) => this.#noting(firmware.takeRequest(ring)),
+      finishRequest: (ring, answered) => this.#noting(firmware.finishRequest(ring, answered)),
     };
+  }
+
+  #noting<T>(result: T): T {
+    this.#hasWorked = true;
+    return result;
+  }
+
+  /** The first turn that finds nothing ends the work before: it is part of it. */
+  #endTurn(began: number, ended: number, hasWorked: boolean): void {
+    if (this.#isIdle) this.#until = began;
+    if (hasWorked || !this.#isIdle) this.#add(WORK.BUSY, ended - this.#until);
+    this.#until = ended;
+    this.#isIdle = !hasWorked;
+  }
+
+  /** Wraps what the host does between two turns. `isWork`: whether it did anything. */
+  watch(method: Method, what: HostWork, isWork = (_result: unknown) => this.#hasWorked): Method {
+    const hook = this;
+    return function (this: unknown, ...args) {
+      hook.#hasWorked = false;
+      hook.#isHosting = true;
+      const began = nanoseconds();
+      const result = method.apply(this, args);
+      hook.#isHosting = false;
+      if (isWork(result)) hook.#host(what, nanoseconds() - began - 2 * hook.#lookCost);
+      return result;
+    };
+  }
+
+  #host(what: HostWork, time: number): void {
+    this.#add(what, time);
+    if (this.#isIdle) this.#add(WORK.BUSY, time); // else all of it is
+  }
+
+  /** A message is handled. */
+  noteMessage(): void {
+    this.#hasWorked = true;
   }
 }
 
+function replace(prototype: object, name: string, by: (real: Method) => Method): void {
+  const methods = prototype as Record<string, Method>;
+  const real = methods[name];
+  if (real === undefined) throw new Error(`assertion: no method ${name}`);
+  methods[name] = by(real);
+}
+
+function before(act: () => void): (real: Method) => Method {
+  return (real) =>
+    function (this: unknown, ...args) {
+      act();
+      return real.apply(this, args);
+    };
+}
+
+/** The modules that the processor loads: build/src is a link to dist/src. */
+async function watchHost(hook: WorkHook): Promise<void> {
+  const { Inbox } = await import('../../src/processor/inbox.ts');
+  replace(Inbox.prototype, 'take', (real) => hook.watch(real, WORK.MESSAGES));
+  replace(Inbox.prototype, 'sweep', (real) => hook.watch(real, WORK.MESSAGES, () => true));
+  const { MessageHandler } = await import('../../src/processor/message-handler.ts');
+  replace(
+    MessageHandler.prototype,
+    'handle',
+    before(() => hook.noteMessage()),
+  );
+  const { RequestQueues } = await import('../../src/processor/request-queues.ts');
+  replace(RequestQueues.prototype, 'serve', (real) => hook.watch(real, WORK.REQUESTS));
+  const { Translations } = await import('../../src/processor/translations.ts');
+  replace(Translations.prototype, 'lookAhead', (real) => hook.watch(real, WORK.LOOK_AHEAD));
+  const { UplinkPorts } = await import('../../src/processor/uplink-ports.ts');
+  replace(UplinkPorts.prototype, 'pull', (real) =>
+    hook.watch(real, WORK.PULLS, (frames) => frames !== 0),
+  );
+  replace(UplinkPorts.prototype, 'push', (real) =>
+    hook.watch(real, WORK.CALLS, (frames) => frames !== 0),
+  );
+  const { Calls } = await import('../../src/processor/calls.ts');
+  replace(Calls.prototype, 'raiseListed', (real) => hook.watch(real, WORK.CALLS, () => true));
+}
+
 const shared = isMainThread ? undefined : getEnvironmentData(WORK_KEY);
-if (shared !== undefined) {
+const isProcessor = typeof workerData === 'object' && 'firmware' in (workerData ?? {});
+if (shared !== undefined && isProcessor) {
+  const hook = new WorkHook(shared as unknown as SharedArrayBuffer);
+  await watchHost(hook);
   WebAssembly.Instance = new Proxy(WebAssembly.Instance, {
     construct(target, [module, { env }]: [WebAssembly.Module, Imports]) {
-      const hook = new WorkHook(shared as unknown as SharedArrayBuffer);
       const clock = { now: () => hook.look(), cpuTime: () => nanoseconds() | 0 };
       const firmware = new target(module, { env, clock }).exports as unknown as Firmware;
       return { exports: hook.wrap(firmware) };

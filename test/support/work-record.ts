@@ -1,11 +1,23 @@
 /** The key of the record in the environment data of worker threads. */
 export const WORK_KEY = 'heddle/work';
 
-/** Offsets in the record of a processor, doubles that threads share. Times are in ns. */
+/** Offsets in the record of a processor, doubles that threads share. CPU times of it, in ns. */
 export const WORK = {
-  /** Its thread's CPU time at its last turn. */
-  CPU: 0,
-  /** Of that, the time in which it looked for work and found none. */
-  IDLE: 1,
-  SIZE: 2,
+  /** In which it had something to do. */
+  BUSY: 0,
+  // What the host has taken for …
+  /** … messages of the control plane, */
+  MESSAGES: 1,
+  /** requests, */
+  REQUESTS: 2,
+  /** the look at buffers that receivers have posted, */
+  LOOK_AHEAD: 3,
+  /** taking in frames from uplinks, */
+  PULLS: 4,
+  /** and interrupts, and sending frames through uplinks. */
+  CALLS: 5,
+  SIZE: 6,
 } as const;
+
+/** What the host does between two turns, by its place in the record. */
+export type HostWork = (typeof WORK)['MESSAGES' | 'REQUESTS' | 'LOOK_AHEAD' | 'PULLS' | 'CALLS'];

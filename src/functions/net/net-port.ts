@@ -177,7 +177,8 @@ export class NetPort implements RingDevice {
   }
 
   #portMessage(): Message {
-    return { kind: 'set-port', port: this.#place.port, isUp: this.#receiveQueues().length > 0 };
+    const { port, number: owner } = this.#place;
+    return { kind: 'set-port', port, owner, isUp: this.#receiveQueues().length > 0 };
   }
 }
 
