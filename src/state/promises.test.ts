@@ -55,6 +55,14 @@ describe('what a node may send', () => {
   });
 });
 
+it.each([
+  ['the largest frame', { rxMax: 8e6, rxMaxPackets: 0 }, 65_553_000],
+  ['0.45 ms at a high rate', { rxMax: 8 * GBIT, rxMaxPackets: 0 }, 450_000],
+  ['two packets, if only their number is limited', { rxMax: 0, rxMaxPackets: 1000 }, 2e6],
+])('what a node may receive has a burst of %s', (_, words, burstNs) => {
+  expect(receivingPromise(words).rxBurstNs).toBe(burstNs);
+});
+
 describe('the processor time of a guarantee', () => {
   /** Of one processor. */
   const timeOf = (share: number, totalShare: number): number =>

@@ -1,4 +1,4 @@
-import { NODE_COUNT } from '../../layout/limits.ts';
+import { FRAME_SIZE_MAX, NODE_COUNT } from '../../layout/limits.ts';
 import { SHARED_PROMISES } from '../../layout/memory.ts';
 import {
   PROMISE_BURST_NS,
@@ -145,7 +145,9 @@ export function receivingPromise(
 ): NodePromise {
   const rxByteNs = byteTime(words.rxMax);
   const rxPacketNs = packetTime(words.rxMaxPackets);
-  return { rxByteNs, rxPacketNs, rxBurstNs: burstTime(rxByteNs, rxPacketNs) };
+  // Less would drop what TCP sends in one go: frames of 64 KiB that may not wait for long.
+  const rxBurstNs = Math.max(burstTime(rxByteNs, rxPacketNs), FRAME_SIZE_MAX * rxByteNs);
+  return { rxByteNs, rxPacketNs, rxBurstNs };
 }
 
 /** The virtual wire of a NIC: the record of the root. */

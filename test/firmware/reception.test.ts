@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { COUNTER_BYTES, COUNTER_PACKETS } from '../../layout/counters.ts';
 import { PORT_IS_UPLINK } from '../../layout/port.ts';
+import { receivingPromise, writePromise } from '../../src/state/promises.ts';
 import { BROADCAST, plainFrame } from '../../src/testing/frames.ts';
 import { Crowd } from '../support/crowd.ts';
 import { promise } from '../support/promises.ts';
@@ -36,6 +37,25 @@ describe('a function that may not receive more', () => {
     expect(Math.abs(bytes / (RATE * SECONDS) - 1)).toBeLessThan(0.005);
     // Its sender waits for 1 % of the time; what it sends beyond that is dropped by name.
     expect(crowd.wire.drops(crowd.sink, 'rx', 'receiveRate')).toBeGreaterThan(0);
+  });
+
+  it('receives what TCP sends in one go, and in any time no more than that beside its rate', () => {
+    crowd = new Crowd([1500]);
+    const { host } = crowd.wire;
+    const words = receivingPromise({ rxMax: 100e6, rxMaxPackets: 0 });
+    writePromise(host.shared.view, crowd.sink, words);
+    host.firmware.changeNode(crowd.sink);
+    host.pass(10e6);
+    const dropped = () => crowd.wire.drops(crowd.sink, 'rx', 'receiveRate');
+    const before = dropped();
+    const bytes = during(() => {
+      crowd.send(0, 43); // 64 KiB
+      host.settle();
+    });
+    expect([bytes, dropped()]).toEqual([43 * 1500, before]);
+    host.pass(10e6);
+    const more = during(() => crowd.runFor(10e6));
+    expect(more).toBeLessThan(12.5e6 * 0.01 + 65_553 + 2 * 1500);
   });
 
   it('receives as many packets as it may', () => {
