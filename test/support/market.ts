@@ -13,6 +13,8 @@ const LOOK_NS = 300;
 const COPY_NS = 25;
 const BYTES_SHIFT = 3;
 const SLOTS = 300;
+/** All that a turn may have for it: nobody waits for its buffers. */
+const SINK_RINGS = { queueSize: 1024, slots: 1000 };
 const WARM_UP = 8;
 /** Windows of all guests, so that none is missed. */
 const SLOT_COUNT = 512;
@@ -41,10 +43,11 @@ export class Market {
 
   constructor(traders: readonly Trader[]) {
     const rings = { queueSize: 512, slots: SLOTS, indirectShare: 0, layout: 'shared' as const };
-    const guests = [...traders, { bytes: 60 }].map(({ pairs = 1 }: { pairs?: number }) => ({
+    const senders = traders.map(({ pairs = 1 }) => ({
       ...rings,
       ...{ features: [VIRTIO_F_VERSION_1], queuePairs: pairs, slots: pairs > 4 ? 64 : SLOTS },
     }));
+    const guests = [...senders, { ...rings, features: [VIRTIO_F_VERSION_1], ...SINK_RINGS }];
     this.#traders = traders;
     this.wire = new FirmwareWire(guests, { slotCount: SLOT_COUNT });
     this.wire.postAll();
