@@ -5,6 +5,11 @@ import { plainFrame } from '../../src/testing/frames.ts';
 import { ATTACKER, HostileLab, TARGET } from './hostile-lab.ts';
 
 const HEADER = 10;
+const PAGE = 4096;
+/** In the second half of a region, where nothing is allocated. */
+const UNTOUCHED = 0x1_0100_0000;
+/** Of header and frame: in many pages, a few bytes in each. */
+const PACKET = 1280;
 
 // Attacks on time instead of memory. The limits are generous, because a regression would be a
 // hundred times slower.
@@ -50,6 +55,40 @@ describe('a guest that tries to be expensive', () => {
         await guest.waitUsed(1, round * 100);
       }
       expect(lab.drops(ATTACKER)).toEqual({});
+      await lab.disconnect(ATTACKER, guest);
+    });
+  });
+
+  it.each([1, 16, 64])('frames in %i pages that nobody has touched before', async (pages) => {
+    await hostile.withBystanders(async () => {
+      const { lab, target } = hostile;
+      const size = 2048;
+      const guest = await hostile.attack({ queueSize: size });
+      const { memory } = guest.queues;
+      const ring = guest.queues.ring(1);
+      const piece = PACKET / pages;
+      const packet = new Uint8Array(PACKET);
+      const addresses = { to: lab.mac(TARGET), from: lab.mac(ATTACKER) };
+      packet.set(plainFrame(addresses, PACKET - HEADER), HEADER);
+      for (let i = 0; i < size; i++) {
+        const span = memory.spanAt(UNTOUCHED + i * PAGE, piece);
+        const from = (i % pages) * piece;
+        memory.bytes.set(packet.subarray(from, from + piece), span.offset);
+        const isLast = i % pages === pages - 1;
+        const flags = isLast ? 0 : DESCRIPTOR_F_NEXT;
+        ring.writeDescriptor(i, {
+          address: BigInt(span.address),
+          length: piece,
+          flags,
+          next: i + 1,
+        });
+        if (i % pages === 0) ring.offerRaw(i);
+      }
+      ring.publish();
+      guest.kick(1);
+      await guest.waitUsed(1, size / pages);
+      const received = await target.waitReceived(1);
+      expect(Buffer.compare(received[0]!, packet.subarray(HEADER))).toBe(0);
       await lab.disconnect(ATTACKER, guest);
     });
   });
