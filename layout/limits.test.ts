@@ -61,6 +61,7 @@ const PRIVATE_AREAS: readonly Area[] = [
   ['recount', memory.RECOUNT_BASE, PORT_COUNT_MAX * memory.RECOUNT_ENTRY_SIZE],
   ['look places', memory.LOOK_PLACES_BASE, RING_COUNT_MAX * 4],
   ['schedule', memory.SCHEDULE_BASE, memory.SCHEDULE_SIZE],
+  ['shares of a look', memory.LOOK_SHARES_BASE, limits.LOOK_SHARES_MAX * memory.LOOK_SHARE_SIZE],
   ['nodes', memory.NODES_BASE, limits.NODE_COUNT * memory.NODE_SIZE],
   ['links of rings', memory.RING_LINKS_BASE, RING_COUNT_MAX * 4],
   ['waits of rings', memory.RING_WAITS_BASE, RING_COUNT_MAX * memory.RING_WAIT_SIZE],

@@ -14,6 +14,7 @@ import {
   BATCH_MAX,
   FUNCTION_COUNT_MAX,
   HEADER_SCRATCH_SIZE,
+  LOOK_SHARES_MAX,
   NODE_COUNT,
   PIECE_COUNT_MAX,
   PORT_COUNT_MAX,
@@ -169,10 +170,13 @@ export const LOOK_PLACES_BASE: u32 = RECOUNT_BASE + PORT_COUNT_MAX * RECOUNT_ENT
 
 // The schedule of this processor: firmware/scheduler.
 export const SCHEDULE_BASE: u32 = LOOK_PLACES_BASE + RING_COUNT_MAX * 4;
-export const SCHEDULE_SIZE: u32 = 256;
+export const SCHEDULE_SIZE: u32 = 320;
+/** The batches that share the next look at the clock: firmware/scheduler/shared-look.ts. */
+export const LOOK_SHARES_BASE: u32 = SCHEDULE_BASE + SCHEDULE_SIZE;
+export const LOOK_SHARE_SIZE: u32 = 16;
 /** Its view of each node. */
-export const NODES_BASE: u32 = SCHEDULE_BASE + SCHEDULE_SIZE;
-export const NODE_SIZE: u32 = 320;
+export const NODES_BASE: u32 = LOOK_SHARES_BASE + LOOK_SHARES_MAX * LOOK_SHARE_SIZE;
+export const NODE_SIZE: u32 = 384;
 /** For each ring of the work list: the next one of its function, in a circle (u32). */
 export const RING_LINKS_BASE: u32 = NODES_BASE + NODE_COUNT * NODE_SIZE;
 /** For each ring: whether its next frame waits for its receiver. */

@@ -14,7 +14,7 @@ import { tagOf, vlanOf } from '../headers/tags';
 import { isMember, isVlanPort } from '../memory/port-record';
 import { segmentCount } from '../offload/metadata';
 import { isSuperFrame } from '../offload/segment';
-import { copiesCost } from '../scheduler/work';
+import { copiesCost, floodCost } from '../scheduler/work';
 import { receiveRing } from '../switch/classify';
 import { placeOf, portAt, portCount } from '../switch/ports';
 import { portOf, ringAt } from '../virtqueue/ring';
@@ -47,7 +47,7 @@ export function limitFlood(frames: u32): u32 {
     if (frame.target != TARGET_FLOOD) continue;
     const copies = isSuperFrame(frame) ? segmentCount(frame) : 1;
     cost += portCount() * (copies * COPY_COST + (frame.length >> COPY_BYTES_SHIFT));
-    if (cost > FLOOD_COST_MAX) return max(i, 1);
+    if (floodCost(cost) > FLOOD_COST_MAX) return max(i, 1);
   }
   return frames;
 }

@@ -29,9 +29,9 @@ import {
   SERVED_WORK,
 } from '../scheduler/served';
 import { stepOf } from '../scheduler/step';
-import { spend, spendMiss } from '../scheduler/turns';
+import { blurWork, spend, spendMiss } from '../scheduler/turns';
 import { endWait } from '../scheduler/waits';
-import { batchCost } from '../scheduler/work';
+import { batchCost, floodCost, learnFlood } from '../scheduler/work';
 import { classify, TARGETS_DIFFER } from '../switch/classify';
 import { classifyFlagged } from '../switch/vlan';
 import { portOf, Ring, ringAt, viewAt } from '../virtqueue/ring';
@@ -148,16 +148,23 @@ function deliverBatch(now: Batch): bool {
     now.state = BATCH_DELIVERED;
     if (takeLent()) return pause(now, true);
   }
-  const isPlain = now.isUniform && now.copies <= now.frames && now.walkedSteps + now.misses == 0;
-  const cost = batchCost(now.frames, now.bytes);
-  // A flood that goes on later is paid for as a frame with its last part.
-  const isWhole = !now.isFloodCut;
-  spend(cost, now.misses, isPlain, isWhole ? now.wireBytes : 0, isWhole ? now.wirePackets : 0);
+  settleAccount(now);
   if (!now.isFloodCut) {
     complete(now.ring, now.frames, now.bytes, now.floodReplicas, now.isUniform);
   }
   now.state = BATCH_NONE;
   return true;
+}
+
+function settleAccount(now: Batch): void {
+  const isFlood = now.floodCount != 0;
+  const isPlain = now.isUniform && now.copies <= now.frames && now.walkedSteps + now.misses == 0;
+  const model = batchCost(now.frames, now.bytes);
+  // A flood that goes on later is paid for as a frame with its last part.
+  const bytes = now.isFloodCut ? 0 : now.wireBytes;
+  const packets = now.isFloodCut ? 0 : now.wirePackets;
+  const own = spend(isFlood ? floodCost(model) : model, now.misses, isPlain, bytes, packets);
+  if (isFlood) learnFlood(own, model);
 }
 
 function deliverTargets(now: Batch): bool {
@@ -173,6 +180,7 @@ function deliverTargets(now: Batch): bool {
 
 /** Records what the batch waits for. Always false: the batch is not done. */
 function pause(now: Batch, isLent: bool): bool {
+  if (isLent) blurWork();
   now.waitsFor = isLent ? TURN_LENT : now.isLockedOut ? TURN_LOCKED : TURN_MISSED;
   return false;
 }

@@ -19,11 +19,11 @@ import {
   ACCOUNT_SHARE_BYTES,
   ACCOUNT_WORK_NS,
 } from '../../layout/scheduler';
-import { creditOf, limitCredit } from './lost';
+import { creditOf, limitCredit, limitShareCredit, shareCreditOf } from './lost';
 import { accountOf, hasMaximum, Node, nodeAt, Promised, promiseOf, weightInverseOf } from './node';
 import { count, pay } from './pay';
 import { pathAt, Schedule, schedule } from './schedule';
-import { freeAt } from './tree';
+import { freeAt, owedKey } from './tree';
 
 /** `work`: in ns. `bytes` and `packets` as they would be on a wire. */
 export function charge(work: f64, bytes: u32, packets: u32): void {
@@ -74,10 +74,13 @@ function payGuarantee(
   work: f64,
   bytes: u32,
 ): void {
+  const node = nodeAt(number);
   const account = accountOf(number);
-  const oldest = state.clock - f64(KEPT_NS);
+  const kept = state.clock - f64(KEPT_NS);
+  const oldest = kept - shareCreditOf(node);
   pay(account + ACCOUNT_PAID, oldest, f64(bytes) * promise.shareByteNs);
   pay(account + ACCOUNT_PAID_TIME, oldest, work * promise.shareTime);
+  if (node.shareCredit != 0) limitShareCredit(node, kept - owedKey(number));
   count(account + ACCOUNT_SHARE_BYTES, bytes);
 }
 

@@ -13,11 +13,13 @@ import {
   LENGTH_COST_SHIFT_SHORT,
   NODE_ROOT,
   PIECE_BUDGET,
+  PIECES_SHORT,
   SEGMENTS_PER_FRAME_MAX,
   SEGMENTS_SHORT,
   WIRE_SHORT_NS,
 } from '../../layout/limits';
 import { ACCOUNT_FREE, ACCOUNT_FREE_PACKETS } from '../../layout/scheduler';
+import { limitDear } from './dear';
 import { keyOf } from './heap';
 import {
   accountOf,
@@ -69,6 +71,7 @@ function chooseOnce(state: Schedule): u32 {
     setPath(state.depth, number);
     state.depth += 1;
   }
+  limitDear(state, nodeAt(number));
   return number;
 }
 
@@ -94,7 +97,7 @@ function openPath(state: Schedule): void {
   state.owed = 0;
   state.spared = 0;
   state.batchFrames = isShort ? BATCH_SHORT : BATCH_MAX;
-  state.batchPieces = PIECE_BUDGET;
+  state.batchPieces = isShort ? PIECES_SHORT : PIECE_BUDGET;
   state.batchBytes = u32.MAX_VALUE;
   state.batchSegments = isShort ? SEGMENTS_SHORT : SEGMENTS_PER_FRAME_MAX;
   state.batchShift = isShort ? LENGTH_COST_SHIFT_SHORT : LENGTH_COST_SHIFT;

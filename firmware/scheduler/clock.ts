@@ -44,6 +44,7 @@ export function openLook(): void {
   state.stamp = state.clock;
   state.counted = 0;
   state.charged = 0;
+  state.shares = 0;
 }
 
 /** For how long the thread has not had its CPU since this was asked last, in ns. */

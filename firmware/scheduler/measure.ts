@@ -10,9 +10,14 @@ import {
   MISS_COST,
   SHARED_LOOK_NS,
 } from '../../layout/limits';
+import { batch } from '../headers/batch';
 import { lostTime, openLook, tick } from './clock';
+import { isTooLong, suspect } from './dear';
 import { noteLost } from './lost';
+import { nodeAt } from './node';
 import { schedule } from './schedule';
+import { addShare, mayShareLook, splitSurprise } from './shared-look';
+import { countOfFlood } from './work';
 
 /** A new measurement counts for one part in so many of the rate. */
 const RATE_AVERAGE: f64 = 16;
@@ -31,27 +36,37 @@ export function beginWork(): void {
 /**
  * The cost of the work just done, in ns. `model`: what it should cost beside the windows that were
  * mapped for it. If it took far longer, the time for which the thread had lost its CPU is left out:
- * that is nobody's fault. And it is not much less, so that no work is free if the clock is coarse.
+ * that is nobody's fault.
  */
 export function measure(model: u32, misses: u32, isPlain: bool): f64 {
   const state = schedule();
   const expected = f64(model + misses * MISS_COST);
-  if (isPlain && state.counted + expected < f64(SHARED_LOOK_NS)) {
+  const isShort = state.counted + expected < f64(SHARED_LOOK_NS);
+  if (isPlain && isShort && mayShareLook()) {
     const cost = expected * state.rate;
-    state.counted += expected;
-    state.charged += cost;
+    addShare(expected, cost);
     return cost;
   }
   const elapsed = tick() - state.stamp;
   if (isPlain) learnRate(elapsed / (state.counted + expected));
   let cost = elapsed - state.charged;
-  if (cost > expected * CHARGE_FACTOR_MAX) {
+  if (isTooLong(cost, expected)) {
     const lost = min(lostTime(), cost);
     noteLost(lost);
     cost = max(cost - lost, expected);
+    if (isTooLong(cost, expected)) {
+      suspect(nodeAt(state.leaf));
+      cost = splitSurprise(cost, expected);
+    }
   }
   openLook();
-  return min(max(cost, expected / CHARGE_FACTOR_MAX), f64(CHARGE_MAX_NS));
+  return min(max(cost, leastCost(expected)), f64(CHARGE_MAX_NS));
+}
+
+/** Those who share a look may have paid too much by count; who ends it does not go free. */
+function leastCost(expected: f64): f64 {
+  const isFlood = batch().floodCount != 0;
+  return (isFlood ? countOfFlood(expected) : expected) / CHARGE_FACTOR_MAX;
 }
 
 function learnRate(rate: f64): void {

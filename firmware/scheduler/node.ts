@@ -1,5 +1,5 @@
 // A node of the schedule: this processor's own view of it, and its two shared records.
-import { NODE_ROOT, STOP_NS } from '../../layout/limits';
+import { NODE_ROOT, STOP_BYTES, STOP_NS, STOP_NS_MAX, STOP_PACKETS } from '../../layout/limits';
 import {
   NODE_SIZE,
   NODES_BASE,
@@ -51,6 +51,11 @@ export class Node {
   /** How much of the lost time (lost.ts) is known to it, and what it may make up for, in ns. */
   lostSeen: f64;
   credit: f64;
+  /** The same for its guarantee. */
+  shareCredit: f64;
+  /** Since when it has had nothing to send; 0: it has, or may not. For how long it had, lately. */
+  idleSince: f64;
+  idleTime: f64;
   state: u32;
   // As it was when the node became ready: the heaps that it is in.
   parent: u32;
@@ -93,6 +98,8 @@ export class Node {
   interval: f64;
   /** Until when it is not looked at; 0: it is. */
   pausedUntil: f64;
+  /** By what its batches are divided, since they take far longer than by count: see dear.ts. */
+  dear: f64;
 }
 
 export const READY_LINKS: u32 = u32(offsetof<Node>('readyKey'));
@@ -168,11 +175,23 @@ export function hasMaximum(promise: Promised): bool {
 }
 
 /**
- * How long who has used up a maximum pauses, given its burst, in ns: not for every single frame,
- * and not so long that a part of the maximum is lost.
+ * How long those are closed who may receive no more, or are sent nothing more because the NIC's
+ * capacity is used up, given the burst, in ns: not for every single frame, and not so long that a
+ * part of the maximum is lost.
  */
 export function pauseOf(burstNs: f64): f64 {
   return min(burstNs, f64(STOP_NS));
+}
+
+/**
+ * How long a node is stopped that has used up its maximum, in ns: the lower the rate, the longer,
+ * since each visit costs as much as a dozen small frames.
+ */
+export function stopTimeOf(promise: Promised): f64 {
+  const bytesTime = f64(STOP_BYTES) * promise.maxByteNs;
+  const packetsTime = f64(STOP_PACKETS) * promise.maxPacketNs;
+  const longest = min(f64(STOP_NS_MAX), promise.burstNs / 3);
+  return max(pauseOf(promise.burstNs), min(max(bytesTime, packetsTime), longest));
 }
 
 /** The node above; the NIC has none, and is not asked. */

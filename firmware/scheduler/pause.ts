@@ -20,6 +20,7 @@ const AVERAGE_FRAMES: f64 = 16;
 export function openPace(node: Node): void {
   node.interval = f64(PAUSE_NS);
   node.frames = 0;
+  node.dear = 0;
 }
 
 /** The function has nothing left, after `frames` frames since the last time. */

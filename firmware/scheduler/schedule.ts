@@ -13,6 +13,10 @@ export class Schedule {
   counted: f64;
   /** … but lately took this many times as long. */
   rate: f64;
+  /** How much longer than by count a flood took lately: 0: not at all, 1: twice as long. */
+  floodExcess: f64;
+  /** When this batch began, if it is measured for itself; else 0. */
+  batchBegan: f64;
   /** Work since some idle functions were looked at, in this turn and earlier ones. */
   unswept: f64;
   /** Until when batches stay short. */
@@ -58,6 +62,10 @@ export class Schedule {
   /** And bytes and segments on the wire; the last frame may go beyond. */
   batchBytes: u32;
   batchSegments: u32;
+  /** How many batches wait for the next look at the clock. */
+  shares: u32;
+  /** Counts batches with flooded frames. */
+  floods: u32;
   /** The window that its function lacked is being mapped. */
   isMapping: bool;
   /** Since the last sleep, somebody worked whom no maximum can stop. */

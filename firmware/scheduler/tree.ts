@@ -24,7 +24,7 @@ import {
 } from '../../layout/scheduler';
 import { insert, keyOf, remove } from './heap';
 import { addIdle, removeIdle } from './lists';
-import { beginCredit } from './lost';
+import { beginCredit, closeCredit, endCredit, reopenCredit } from './lost';
 import {
   accountOf,
   heapOf,
@@ -36,10 +36,10 @@ import {
   OWED_LINKS,
   Promised,
   parentOf,
-  pauseOf,
   promiseOf,
   READY_LINKS,
   setHeap,
+  stopTimeOf,
   topOf,
   weightInverseOf,
 } from './node';
@@ -69,11 +69,8 @@ export function enter(number: u32): void {
   node.priority = priority;
   node.v = max(node.v, topOf(parent, priority) - bonus);
   node.work = 0;
-  beginCredit(node, schedule().clock);
-  if (above == NODE_ROOT && !hasReady(parent)) {
-    parent.credit = 0;
-    beginCredit(parent, schedule().clock);
-  }
+  reopenCredit(node);
+  if (above == NODE_ROOT && !hasReady(parent)) reopenCredit(parent);
   setHeap(parent, priority, insert(READY_LINKS, heapOf(parent, priority), number + 1, node.v));
   parent.priorities |= 1 << priority;
   node.isOwed = promise.shareByteNs != 0;
@@ -99,9 +96,13 @@ export function leave(number: u32, state: u32): void {
   if (rest == 0) parent.priorities &= ~(1 << priority);
   if (node.isOwed) parent.owed = remove(OWED_LINKS, parent.owed, number + 1);
   node.state = state;
-  if (state == NODE_IDLE) node.credit = 0;
-  if (hasReady(parent) || node.parent == NODE_ROOT || parent.state != NODE_READY) return;
-  leave(node.parent, NODE_IDLE);
+  if (state == NODE_IDLE) closeCredit(node);
+  if (hasReady(parent)) return;
+  if (node.parent == NODE_ROOT) {
+    if (state == NODE_IDLE) closeCredit(parent);
+  } else if (parent.state == NODE_READY) {
+    leave(node.parent, NODE_IDLE);
+  }
 }
 
 /** A ready function has nothing left to send. */
@@ -171,7 +172,7 @@ export function stop(number: u32, free: f64, promise: Promised): void {
   leave(number, NODE_STOPPED);
   node.stoppedSince = state.clock;
   node.shortUntil = state.clock + f64(WIRE_SHORT_NS);
-  const until = free + pauseOf(promise.burstNs);
+  const until = free + stopTimeOf(promise);
   state.timers = insert(READY_LINKS, state.timers, number + 1, until);
 }
 
@@ -194,7 +195,7 @@ export function goOn(number: u32): void {
   node.state = NODE_IDLE;
   const isGroup = number >= FUNCTION_COUNT_MAX;
   if (!(isGroup ? hasReady(node) : node.rings != 0)) {
-    node.credit = 0;
+    endCredit(node);
     return;
   }
   enter(number);

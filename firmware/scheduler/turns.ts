@@ -6,6 +6,7 @@
 import {
   BATCH_COST,
   BATCH_NS,
+  MISS_COST,
   NODE_ROOT,
   OVERSLEEP_NS,
   SHORT_NS,
@@ -19,6 +20,7 @@ import { functionOf, ringAt, viewAt } from '../virtqueue/ring';
 import { nextAlarm } from './alarm';
 import { charge } from './charge';
 import { choose, limitAfterWait, NOBODY } from './choose';
+import { learnDear } from './dear';
 import { chargeNode } from './host-work';
 import { nextInCircle } from './lists';
 import { beginWork, measure } from './measure';
@@ -27,6 +29,7 @@ import { beginPause, hasPauses, isPauseOver } from './pause';
 import { ringOf } from './rings';
 import { Schedule, schedule } from './schedule';
 import { SERVED_EMPTIED, SERVED_HELD, SERVED_MISSED, SERVED_NOTHING, SERVED_WORK } from './served';
+import { lookBefore } from './shared-look';
 import { sweepAll, sweepPaused, sweepSome } from './sweep';
 import { hasReady, isStoppedAbove, rest, settlePath, wakeStopped } from './tree';
 import { isWaiting, resumeWaiting } from './waits';
@@ -57,6 +60,8 @@ export function nextRing(): u32 {
     state.leaf = leaf;
     state.ring = nodeAt(leaf).ring;
     if (viewAt(state.ring).state != RING_STOPPED && !isWaiting(state.ring)) {
+      state.batchBegan = 0;
+      if (nodeAt(leaf).dear != 0) lookBefore();
       limitAfterWait(state, state.ring);
       return state.ring;
     }
@@ -85,10 +90,27 @@ function findWork(state: Schedule): void {
 
 /**
  * Charges the current batch. `model`: what it should cost in ns, beside BATCH_COST and `misses`
- * windows.
+ * windows. Returns what its frames took without the windows, or −1: it was not measured for itself.
  */
-export function spend(model: u32, misses: u32, isPlain: bool, bytes: u32, packets: u32): void {
-  charge(measure(model + BATCH_COST, misses, isPlain), bytes, packets);
+export function spend(model: u32, misses: u32, isPlain: bool, bytes: u32, packets: u32): f64 {
+  const state = schedule();
+  const expected = model + BATCH_COST;
+  const work = measure(expected, misses, isPlain);
+  const own = ownWork(work, misses);
+  if (own >= 0) learnDear(nodeAt(state.leaf), batch().frames, own, f64(expected));
+  charge(work, bytes, packets);
+  return own;
+}
+
+function ownWork(work: f64, misses: u32): f64 {
+  const state = schedule();
+  if (state.batchBegan == 0) return -1;
+  return max(min(work, state.clock - state.batchBegan) - f64(misses * MISS_COST), 0);
+}
+
+/** The host does something for others while the current batch waits: it is not measured then. */
+export function blurWork(): void {
+  schedule().batchBegan = 0;
 }
 
 /** The current ring waits for a window, which the host maps before the next turn. */

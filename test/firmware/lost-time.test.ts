@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { CREDIT_NS_MAX, NODE_ROOT } from '../../layout/limits.ts';
+import { CREDIT_NS_MAX, NODE_ROOT, SHARE_CREDIT_NS_MAX } from '../../layout/limits.ts';
 import { Crowd } from '../support/crowd.ts';
 import { promise } from '../support/promises.ts';
 
@@ -86,6 +86,43 @@ describe('a processor that loses its CPU', () => {
       }
     }, 'workNanoseconds');
     expect(work).toBeGreaterThan(50 * 150_000 * 0.9);
+  });
+
+  it.each([
+    ['what it lost', 3e6, 0],
+    ['no more than 4 ms', 8e6, 8e6 - SHARE_CREDIT_NS_MAX],
+  ])('gives it back to whom a guarantee protects: %s', (_, lost, forgotten) => {
+    const floods = [60, 60, 60]; // more than a turn takes
+    crowd = new Crowd([60, ...floods]);
+    promise(crowd.wire.host, 0, { guaranteedBytesPerSecond: bytesPerSecond });
+    for (const at of floods.keys()) promise(crowd.wire.host, 1 + at, { weight: 1000 });
+    crowd.runFor(1e6);
+    const nanoseconds = 20e6;
+    const [bytes = 0] = crowd.during(() => {
+      lose(lost);
+      crowd.runFor(nanoseconds - lost);
+    });
+    const due = (bytesPerSecond * (nanoseconds - forgotten)) / 1e9;
+    expect(Math.abs(bytes / due - 1)).toBeLessThan(0.02);
+  });
+
+  it('is no savings account: who hardly sends has soon nothing left of it', () => {
+    start();
+    for (let i = 0; i < 5; i++) {
+      lose(5e6);
+      crowd.runFor(100_000);
+    }
+    const { host } = crowd.wire;
+    host.run(); // takes everything
+    crowd.wire.received(crowd.sink);
+    for (let i = 0; i < 100; i++) {
+      host.nanoseconds += 50_000;
+      crowd.send(0, 1);
+      host.work();
+      crowd.wire.received(crowd.sink);
+    }
+    const [bytes = 0] = crowd.during(() => crowd.runFor(2e6));
+    expect(bytes).toBeLessThan(bytesPerSecond * (2e-3 + 0.5e-3));
   });
 
   it('gives nothing to who had nothing to send', () => {

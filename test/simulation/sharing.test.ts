@@ -142,10 +142,10 @@ describe('in simulation', () => {
     expect(held).toBeGreaterThan(0.99);
   });
 
-  // The model's batches end after 3 µs: 1.74 and 1.27. Ours end by count, and hold up to 16 KiB.
+  // The model's batches end after 3 µs: 1.74 and 1.27. Ours end by count, and hold up to 9 KiB.
   it.each([
-    { reaction: 5000, most: 2.25 },
-    { reaction: 15_000, most: 1.55 },
+    { reaction: 5000, most: 2 },
+    { reaction: 15_000, most: 1.5 },
   ])('a pair that answers after $reaction ns waits little beside 15', ({ reaction, most }) => {
     const [alone, beside] = [p99(trips(reaction, 0)), p99(trips(reaction, 15))];
     const us = (value: number) => `${(value / 1000).toFixed(1)} µs`;
