@@ -32,7 +32,7 @@ const PARTS = 5;
 /** So much of the time may be missing, or too much: looks at the CPU time are not exact. */
 const ERROR = 0.03;
 /** The same where the work is done in pieces that take little longer than such a look. */
-const ERROR_IN_PIECES = 0.1;
+const ERROR_IN_PIECES = 0.2;
 /** Small batches between pauses are charged by count, and what is too much is not given back. */
 const EXCESS_BY_COUNT = 0.5;
 const QUEUE_SIZE = 1024;
