@@ -70,7 +70,7 @@ export function batchCost(frames: u32, bytes: u32): u32 {
   return (
     frames * FRAME_COST +
     furtherPieces * PIECE_COST +
-    (min(bytes, now.copiedBytes) >> BYTES_COST_SHIFT) +
+    (bytes >> BYTES_COST_SHIFT) +
     furtherCopies * COPY_COST +
     (furtherBytes >> COPY_BYTES_SHIFT) +
     now.walkedSteps * WALK_STEP_COST
