@@ -103,7 +103,7 @@ describe('a processor that loses its CPU', () => {
       crowd.runFor(nanoseconds - lost);
     });
     const due = (bytesPerSecond * (nanoseconds - forgotten)) / 1e9;
-    expect(Math.abs(bytes / due - 1)).toBeLessThan(0.02);
+    expect(Math.abs(bytes / due - 1)).toBeLessThan(0.05); // without: 0.15 and 0.25
   });
 
   it('is no savings account: who hardly sends has soon nothing left of it', () => {
