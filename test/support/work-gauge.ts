@@ -4,7 +4,7 @@ import { type HostWork, WORK, WORK_KEY } from './work-record.ts';
 const HOOK = new URL('../../build/test/support/work-hook.js', import.meta.url);
 
 /**
- * What the thread of a NIC's only processor has done, in CPU time (work-hook.ts). Start it before
+ * What the thread of a NIC's only processor has done, by the clock (work-hook.ts). Start it before
  * the NIC, because the thread loads the hook at its start.
  */
 export class WorkGauge {
@@ -17,12 +17,12 @@ export class WorkGauge {
     process.env.NODE_OPTIONS = `${this.#options ?? ''} --import ${HOOK.href}`;
   }
 
-  /** CPU time in which it had something to do, in ns. */
+  /** Time in which it had something to do, in ns. */
   get busyNanoseconds(): number {
     return this.#record[WORK.BUSY] ?? 0;
   }
 
-  /** CPU time that the host has taken for this between turns, in ns. */
+  /** Time that the host has taken for this between turns, in ns. */
   hostNanoseconds(what: HostWork): number {
     return this.#record[what] ?? 0;
   }

@@ -1,7 +1,7 @@
 /** The key of the record in the environment data of worker threads. */
 export const WORK_KEY = 'heddle/work';
 
-/** Offsets in the record of a processor, doubles that threads share. CPU times of it, in ns. */
+/** Offsets in the record of a processor, doubles that threads share. Times in ns. */
 export const WORK = {
   /** In which it had something to do. */
   BUSY: 0,
