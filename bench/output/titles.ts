@@ -74,8 +74,8 @@ export const suiteTexts: Readonly<Record<SuiteName, string>> = {
     'time without one. Equal VFs: by processor time, sizes and queue pairs mixed, a third of ' +
     'them floods broadcasts; “64 B, by bytes” is for all peers. txShare: 1 Gbit/s of a VF of ' +
     'weight 1 beside 15 floods of weight 100 (64 B, broadcasts, 16 queue pairs). Limits that ' +
-    'leave something: 8 of 16 VFs at 10 Mbit/s, against the other 8 alone, in the same NIC. Ping-pong: a pair ' +
-    'beside 15 floods of both sizes, a third of them broadcasts, which reach the pair too. ' +
+    'leave something: 8 of 16 VFs at 10 Mbit/s, against the other 8 alone, in the same NIC. ' +
+    'Ping-pong: a pair beside 15 floods of both sizes, a third of them broadcasts, which reach the pair too. ' +
     'Limits that change: of four VFs that flood a fifth with 1500 B, once a second. ' +
     'Utilisation: of a limit or a wire, the part that is used; of processor time, the part that ' +
     'is charged to somebody; else the total against that without limits.',

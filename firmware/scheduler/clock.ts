@@ -47,6 +47,13 @@ export function openLook(): void {
   state.shares = 0;
 }
 
+/** Of so much time, that in which the thread had its CPU; the rest is noted as lost. */
+export function withoutLost(time: f64): f64 {
+  const lost = min(lostTime(), time);
+  noteLost(lost);
+  return time - lost;
+}
+
 /** For how long the thread has not had its CPU since this was asked last, in ns. */
 export function lostTime(): f64 {
   const state = schedule();

@@ -11,7 +11,7 @@ import {
   SHARED_LOOK_NS,
 } from '../../layout/limits';
 import { batch } from '../headers/batch';
-import { lostTime, openLook, tick } from './clock';
+import { lostTime, openLook, tick, withoutLost } from './clock';
 import { isTooLong, suspect } from './dear';
 import { noteLost } from './lost';
 import { nodeAt } from './node';
@@ -51,9 +51,7 @@ export function measure(model: u32, misses: u32, isPlain: bool): f64 {
   if (isPlain) learnRate(elapsed / (state.counted + expected));
   let cost = elapsed - state.charged;
   if (isTooLong(cost, expected)) {
-    const lost = min(lostTime(), cost);
-    noteLost(lost);
-    cost = max(cost - lost, expected);
+    cost = max(withoutLost(cost), expected);
     if (isTooLong(cost, expected)) {
       suspect(nodeAt(state.leaf));
       cost = splitSurprise(cost, expected);

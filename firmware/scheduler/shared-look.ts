@@ -6,10 +6,9 @@
 //   the next batch of each:    look ── A ── look                now it is known
 import { CHARGE_MAX_NS, LOOK_SHARES_MAX } from '../../layout/limits';
 import { LOOK_SHARE_SIZE, LOOK_SHARES_BASE } from '../../layout/memory';
-import { lostTime, openLook, tick } from './clock';
+import { openLook, tick, withoutLost } from './clock';
 import { isTooLong, suspect } from './dear';
 import { chargeNode } from './host-work';
-import { noteLost } from './lost';
 import { nodeAt } from './node';
 import { schedule } from './schedule';
 
@@ -67,9 +66,7 @@ export function lookBefore(): void {
   if (state.shares != 0) {
     let rest = elapsed - state.charged;
     if (isTooLong(rest, state.counted)) {
-      const lost = min(lostTime(), rest);
-      noteLost(lost);
-      rest -= lost;
+      rest = withoutLost(rest);
       if (isTooLong(rest, state.counted)) suspectShares();
     }
     chargeShares(rest / state.counted);
