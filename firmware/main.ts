@@ -11,6 +11,7 @@ import {
   TURN_IDLE,
   TURN_MISSED,
   TURN_SIGNALS,
+  TURN_UNFINISHED,
   TURN_WORKED,
 } from '../layout/processor';
 import {
@@ -152,7 +153,7 @@ export function turn(whom: u32): u32 {
     if (served & SERVED_MISSED) return endTurn(TURN_WORKED | TURN_MISSED, whom);
   }
   if (flags == TURN_IDLE) closeTurns(); // even if somebody pauses, or is held
-  if (isUnfinished()) flags = TURN_WORKED;
+  if (isUnfinished()) flags |= TURN_UNFINISHED;
   return endTurn(flags, whom);
 }
 

@@ -65,6 +65,10 @@ export const TURN_SIGNALS: u32 = 4;
 export const TURN_LENT: u32 = 8;
 /** Another processor holds the lock of a ring: give it time, then call again. The batch waits. */
 export const TURN_LOCKED: u32 = 16;
+/** Somebody only pauses: there may be more to do soon, whether anything was done or not. */
+export const TURN_UNFINISHED: u32 = 32;
+/** The processor is not idle. */
+export const TURN_BUSY: u32 = TURN_WORKED | TURN_UNFINISHED;
 
 // What `takeRequest` returns, besides 0 for a request that was taken. Other negative results are
 // REQUEST_BROKEN − drop reason: a chain that cannot be a request, to be returned empty.

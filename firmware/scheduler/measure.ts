@@ -10,14 +10,12 @@ import {
   MISS_COST,
   SHARED_LOOK_NS,
 } from '../../layout/limits';
-import { batch } from '../headers/batch';
 import { lostTime, openLook, tick, withoutLost } from './clock';
 import { isTooLong, suspect } from './dear';
 import { noteLost } from './lost';
 import { nodeAt } from './node';
 import { schedule } from './schedule';
-import { addShare, mayShareLook, splitSurprise } from './shared-look';
-import { countOfFlood } from './work';
+import { addShare, mayShareLook, splitLook, suspectShares } from './shared-look';
 
 /** A new measurement counts for one part in so many of the rate. */
 const RATE_AVERAGE: f64 = 16;
@@ -54,17 +52,14 @@ export function measure(model: u32, misses: u32, isPlain: bool): f64 {
     cost = max(withoutLost(cost), expected);
     if (isTooLong(cost, expected)) {
       suspect(nodeAt(state.leaf));
-      cost = splitSurprise(cost, expected);
+      suspectShares();
+      cost = splitLook(cost, expected);
     }
+  } else if (cost * CHARGE_FACTOR_MAX < expected) {
+    cost = splitLook(cost, expected); // the others may have paid too much by count
   }
   openLook();
-  return min(max(cost, leastCost(expected)), f64(CHARGE_MAX_NS));
-}
-
-/** Those who share a look may have paid too much by count; who ends it does not go free. */
-function leastCost(expected: f64): f64 {
-  const isFlood = batch().floodCount != 0;
-  return (isFlood ? countOfFlood(expected) : expected) / CHARGE_FACTOR_MAX;
+  return min(max(cost, 1), f64(CHARGE_MAX_NS)); // none is free: a turn must come to its end
 }
 
 function learnRate(rate: f64): void {

@@ -47,15 +47,15 @@ export function addShare(expected: f64, cost: f64): void {
 }
 
 /**
- * The look has come with work of the current function, for which `cost` ns are left, far more than
- * it should cost. Charges the others with their parts, and returns that of the current function.
+ * The look has come with work of the current function, for which `cost` ns are left: far more than
+ * it should cost, or next to nothing, if the others have paid for more than they took. Charges them
+ * with what they lack, or gives back what is too much. Returns what is left for the current one.
  */
-export function splitSurprise(cost: f64, expected: f64): f64 {
+export function splitLook(cost: f64, expected: f64): f64 {
   const state = schedule();
   if (state.shares == 0) return cost;
   const factor = (state.charged + cost) / (state.counted + expected);
   chargeShares(factor - state.charged / state.counted);
-  suspectShares();
   return expected * factor;
 }
 
@@ -75,15 +75,14 @@ export function lookBefore(): void {
   state.batchBegan = state.clock;
 }
 
-/** Each takes so many times longer than it has been charged by count. */
+/** Each took longer than it has been charged by count, by so many times what its like takes. */
 function chargeShares(further: f64): void {
-  if (further <= 0) return;
   for (let place: u32 = 0; place < schedule().shares; place++) {
     const share = shareAt(place);
     chargeNode(share.leaf, min(share.expected * further, f64(CHARGE_MAX_NS)));
   }
 }
 
-function suspectShares(): void {
+export function suspectShares(): void {
   for (let place: u32 = 0; place < schedule().shares; place++) suspect(nodeAt(shareAt(place).leaf));
 }

@@ -45,11 +45,6 @@ export function floodCost(model: u32): u32 {
   return u32(f64(model) * (1 + schedule().floodExcess));
 }
 
-/** The other way round. */
-export function countOfFlood(cost: f64): f64 {
-  return cost / (1 + schedule().floodExcess);
-}
-
 /** A flood took `own` ns, and `model` ns by count; −1: it was not measured for itself. */
 export function learnFlood(own: f64, model: u32): void {
   const state = schedule();

@@ -23,6 +23,7 @@ import {
   REGISTER_LOOP_PORT,
   REGISTER_NOW_SECONDS,
   REGISTER_SENT_BYTES,
+  TURN_BUSY,
   TURN_IDLE,
   TURN_LENT,
   TURN_LOCKED,
@@ -195,7 +196,7 @@ export class ProcessorLoop {
     while (!this.#inbox.isStopped) {
       if (!this.#isMidBatch) this.#lookAround();
       const flags = this.#uplinks.count === 0 ? this.#turn(this.#whom()) : this.#exchange();
-      if ((flags & TURN_WORKED) !== 0) {
+      if ((flags & TURN_BUSY) !== 0) {
         this.#pace.worked();
         if (!this.#isMidBatch) this.#translations.lookNowAndThen();
       } else {

@@ -127,12 +127,13 @@ export class UplinkPorts {
     for (const attached of this.#ports) {
       this.#firmware.beginHostWork();
       const settled = attached.port.push();
-      if (settled !== 0) this.#firmware.chargeServed();
       frames += settled;
       const isFull = attached.port.isBlocked && attached.port.sleepMilliseconds === Infinity;
       if (isFull && attached.roomFd === -1) this.#watchRoom(attached);
       if (attached.port.wire.failure !== null) this.#lose(attached);
       this.#lend(attached);
+      // With what follows from it, such as a watch.
+      if (settled !== 0) this.#firmware.chargeServed();
     }
     return frames;
   }

@@ -14,12 +14,13 @@ import type { UplinkConfigInput } from '../../src/uplinks/config.ts';
 import { ProtocolFeature } from '../../src/vhost-user/message.ts';
 import { ALL_FEATURES, PLAIN_FEATURES } from '../offload/feature-sets.ts';
 import { netHeaderBytes, superPacket } from '../offload/packets.ts';
+import { Arrivals } from '../support/arrivals.ts';
 import { setPromiscuous } from '../support/control-commands.ts';
 import { type FarEnd, openDgramEnd } from '../support/far-end.ts';
 import { enterNamespace, namespaceMissing } from '../support/namespace.ts';
 import { farMemory, Repeater } from '../support/repeater.ts';
 import { TestNic } from '../support/test-nic.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { inTime, waitUntil } from '../support/wait-until.ts';
 import { WorkGauge } from '../support/work-gauge.ts';
 import { WORK } from '../support/work-record.ts';
 
@@ -27,14 +28,12 @@ import { WORK } from '../support/work-record.ts';
 // none, is in the accounts of those who caused the work.
 
 const BUSY_NANOSECONDS = 10e6;
-/** What is missing from the accounts is missing from each part; what the host takes, from some. */
-const PARTS = 20;
+/** What the machine does beside it is in some of the parts; what is not charged, in each. */
+const PARTS = 9;
 /** So much of the time may be missing, or too much: looks at the clock are not exact. */
-const ERROR = 0.03;
+const ERROR = 0.05;
 /** The same where the work is done in pieces that take little longer than such a look. */
-const ERROR_IN_PIECES = 0.1;
-/** Small batches between pauses are charged by count, and what is too much is not given back. */
-const EXCESS_BY_COUNT = 0.5;
+const ERROR_IN_PIECES = 0.08;
 const QUEUE_SIZE = 1024;
 const SENDER = 0;
 const RECEIVER = 1;
@@ -114,12 +113,14 @@ function workSoFar(): Work {
 
 type Act = () => void | Promise<void>;
 
-/** Repeats `act` for some while. Returns the part of it that the accounts cover best. */
+/** Repeats `act` for some while. Returns the part of it that the accounts cover as usual. */
 async function work(act: Act): Promise<Work> {
   const parts: Work[] = [];
   for (let part = 0; part < PARTS; part++) parts.push(await workOnce(act));
-  const missing = ({ busy, charged }: Work) => Math.abs(1 - charged / busy);
-  return parts.reduce((best, one) => (missing(one) < missing(best) ? one : best));
+  const covered = ({ busy, charged }: Work) => charged / busy;
+  parts.sort((one, other) => covered(one) - covered(other));
+  console.log(`charged ${parts.map((part) => (100 * covered(part)).toFixed(1)).join(' ')} %`);
+  return parts[(PARTS - 1) / 2]!;
 }
 
 /** Repeats `act` until the processor was busy for a while. Returns what that took. */
@@ -142,15 +143,14 @@ async function workOnce(act: Act): Promise<Work> {
   const since = (what: Exclude<keyof Work, 'of'>) => after[what] - before[what];
   const [busy, charged] = [since('busy'), since('charged')];
   const of = after.of.map((value, at) => value - (before.of[at] ?? 0));
-  console.log(`charged ${((100 * charged) / busy).toFixed(2)} %`);
   const host = { lookAhead: since('lookAhead'), messages: since('messages') };
   return { busy, charged, of, ...host, pulls: since('pulls') };
 }
 
-/** `error` and `excess`: of all that was done. */
-function expectComplete({ busy, charged }: Work, error = ERROR, excess = error): void {
+/** `error`: of all that was done. */
+function expectComplete({ busy, charged }: Work, error = ERROR): void {
   expect(charged / busy).toBeGreaterThan(1 - error);
-  expect(charged / busy).toBeLessThan(1 + excess);
+  expect(charged / busy).toBeLessThan(1 + error);
 }
 
 describe('the accounts have all that a processor did', () => {
@@ -244,25 +244,28 @@ describe('the accounts have all that a processor did', () => {
     expectComplete(taken);
     const { of, lookAhead, messages } = taken;
     expect(lookAhead / taken.busy).toBeGreaterThan(0.01);
-    // 70 to 79 % of it are charged. What the rest is has not been found yet.
-    expect(of[RECEIVER]! / (lookAhead + messages)).toBeGreaterThan(0.5);
+    // Most looks find nothing new, and take little longer than one at the clock.
+    expect(of[RECEIVER]! / (lookAhead + messages)).toBeGreaterThan(0.7);
     expect(of[RECEIVER]! / (lookAhead + messages)).toBeLessThan(1 + ERROR_IN_PIECES);
   });
 
   it('what an uplink brings while nobody else has anything to do', async () => {
-    let received = 0;
-    await lab.connect(RECEIVER, { onFrame: () => received++ });
+    const arrivals = new Arrivals();
+    const onFrame = (frame: Uint8Array) => {
+      arrivals.frames.push(frame);
+      arrivals.tell();
+    };
+    await lab.connect(RECEIVER, { onFrame });
     await connectOthers(RECEIVER);
     const far = await openUplink();
     const incoming = plainFrame({ to: lab.mac(RECEIVER), from: FAR_MAC }, 60);
     let sent = 0;
     const taken = await work(async () => {
       for (let i = 0; i < 8 && far.send(incoming); i++) sent += 1;
-      const state = () => `${received} of ${sent}`;
-      await waitUntil(() => received === sent, state);
+      await inTime(arrivals.wait(sent), () => `${arrivals.frames.length} of ${sent}`);
     });
     expect(taken.pulls / taken.busy).toBeGreaterThan(0.1);
-    expectComplete(taken, ERROR, EXCESS_BY_COUNT);
+    expectComplete(taken);
   });
 
   it.each([
@@ -280,7 +283,7 @@ describe('the accounts have all that a processor did', () => {
       if (sends) frames.offer();
       for (let i = 0; receives && i < 32; i++) if (!far.send(incoming)) break;
     });
-    expectComplete(taken, ERROR, sends ? ERROR : EXCESS_BY_COUNT);
+    expectComplete(taken);
     if (!sends) expect(taken.of[VFS]! / taken.charged).toBeGreaterThan(1 - ERROR);
   });
 

@@ -4,8 +4,8 @@ import {
   INTERRUPT_ALL,
   INTERRUPT_RECEIVERS,
   REGISTER_SENT_BYTES,
+  TURN_BUSY,
   TURN_MISSED,
-  TURN_WORKED,
 } from '../../layout/processor.ts';
 import { VIRTIO_F_EVENT_IDX, VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
 import { plainFrame } from '../../src/testing/frames.ts';
@@ -144,7 +144,7 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
       for (let idle = 0; idle < 2; ) {
         const flags = wire.host.turn();
         const isOver = (flags & TURN_MISSED) === 0;
-        idle = isOver && (flags & TURN_WORKED) === 0 ? idle + 1 : 0;
+        idle = isOver && (flags & TURN_BUSY) === 0 ? idle + 1 : 0;
         const isCalled = wire.host.signals.splice(0).includes(wire.host.ringNumber(0, 0));
         // While awake, the driver reads the ring at any time. It sleeps when it has found nothing.
         if (isAsleep && isCalled) wakes += 1;
@@ -182,7 +182,7 @@ describe.each(FORMATS)('notification on rings that are $title', ({ packed, queue
       expect(transmit.trySend(frame)).toBe(true);
       transmit.ring.publish();
       let flags = TURN_MISSED;
-      while ((flags & (TURN_MISSED | TURN_WORKED)) !== 0) flags = wire.host.turn(whom);
+      while ((flags & (TURN_MISSED | TURN_BUSY)) !== 0) flags = wire.host.turn(whom);
       wire.received(1);
       receive.ring.armCall();
       return wire.host.signals.splice(0);

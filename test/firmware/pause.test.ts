@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { COUNTER_PACKETS } from '../../layout/counters.ts';
 import { PAUSE_NS } from '../../layout/limits.ts';
-import { TURN_WORKED } from '../../layout/processor.ts';
+import { TURN_BUSY, TURN_UNFINISHED } from '../../layout/processor.ts';
 import { VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
 import { plainFrame } from '../../src/testing/frames.ts';
 import { FirmwareWire } from '../support/firmware-wire.ts';
@@ -113,7 +113,7 @@ describe('pauses between looks', () => {
   it('does not count as idle during a pause, and misses no frame if it sleeps then', () => {
     stream(TURNS_TO_LEARN);
     while (stream(1)[0] === 0);
-    expect(wire.host.turn() & TURN_WORKED).toBe(TURN_WORKED);
+    expect(wire.host.turn() & TURN_BUSY).toBe(TURN_UNFINISHED);
     expect(wire.host.firmware.arm()).toBe(0);
     wire.host.firmware.disarm();
     send(0);
@@ -123,6 +123,6 @@ describe('pauses between looks', () => {
     expect(turn(0)).toBe(1);
     wire.host.nanoseconds += PAUSE_NS;
     wire.host.turn();
-    expect(wire.host.turn() & TURN_WORKED).toBe(0);
+    expect(wire.host.turn() & TURN_BUSY).toBe(0);
   });
 });

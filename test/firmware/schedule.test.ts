@@ -33,6 +33,7 @@ describe('the schedule', () => {
 
   it('shares by weight', () => {
     crowd = new Crowd([1500, 1500, 1500, 1500]);
+    crowd.slowDown();
     const weights = [1, 2, 4, 8];
     for (const [guest, weight] of weights.entries()) promise(crowd.wire.host, guest, { weight });
     const got = shares(crowd.during(() => crowd.run(1000)));
@@ -118,6 +119,7 @@ describe('the schedule', () => {
 
   it('serves the higher priority first, but leaves one part in a hundred to the lower', () => {
     crowd = new Crowd([1500, 1500, 1500]);
+    crowd.slowDown();
     promise(crowd.wire.host, 0, { priority: 1 });
     const [first = 0, ...others] = shares(crowd.during(() => crowd.run(3000), 'workNanoseconds'));
     expect(first).toBeGreaterThan(0.985);
@@ -287,6 +289,7 @@ describe('the schedule', () => {
 
   it('starts anew in another group: what a function had elsewhere does not count', () => {
     crowd = new Crowd([1500, 1500, 1500]);
+    crowd.slowDown();
     const { host } = crowd.wire;
     crowd.run(1000);
     for (const guest of [1, 2]) promise(host, guest, { parent: NODE_FIRST_GROUP });

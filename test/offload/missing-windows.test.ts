@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DELIVERY_MISS_STREAK_MAX, DELIVERY_MISSES_MAX } from '../../layout/limits.ts';
-import { TURN_MISSED, TURN_WORKED } from '../../layout/processor.ts';
+import { TURN_BUSY, TURN_MISSED } from '../../layout/processor.ts';
 import { DESCRIPTOR_SIZE } from '../../layout/virtqueue.ts';
 import { BROADCAST, fillSeeded } from '../../src/testing/frames.ts';
 import { Random } from '../../src/testing/random.ts';
@@ -47,7 +47,7 @@ describe.each(FORMATS)('segmentation that waits for windows, in %s rings', (form
     let misses = 0;
     for (let idle = 0; idle < 2; ) {
       const flags = host.turn();
-      idle = (flags & (TURN_WORKED | TURN_MISSED)) === 0 ? idle + 1 : 0;
+      idle = (flags & (TURN_BUSY | TURN_MISSED)) === 0 ? idle + 1 : 0;
       if ((flags & TURN_MISSED) === 0) continue;
       misses += 1;
       atMiss(misses);

@@ -1,4 +1,4 @@
-import { TURN_WORKED } from '../../layout/processor.ts';
+import { TURN_BUSY } from '../../layout/processor.ts';
 import {
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_IN_ORDER,
@@ -172,7 +172,7 @@ export class World {
   /** One call of the firmware, which often leaves a batch unfinished, waiting for a window. */
   #turn(): void {
     const { host } = this.#wire;
-    const isIdle = (host.turn() & TURN_WORKED) === 0;
+    const isIdle = (host.turn() & TURN_BUSY) === 0;
     const wake = host.firmware.wakeMicroseconds();
     if (isIdle && wake >= 0) host.pass(wake * 1000 + 1000); // the host sleeps
     for (const { pairs } of this.#wire.guests) {

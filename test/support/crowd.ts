@@ -34,6 +34,11 @@ export class Crowd {
     this.wire.host.nanosecondsPerLook = LOOK_NS;
   }
 
+  /** Batches take so long that no turn empties a ring: what each gets is up to the schedule. */
+  slowDown(): void {
+    this.wire.host.nanosecondsPerLook = 2 * LOOK_NS;
+  }
+
   send(from: number, frames: number, pair = 0): void {
     const addresses = { to: this.wire.mac(this.sink), from: this.wire.mac(from) };
     const frame = plainFrame(addresses, this.#lengths[from] ?? 60, from);

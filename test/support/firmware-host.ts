@@ -230,7 +230,7 @@ export class FirmwareHost {
     let idle = 0;
     for (let turns = 1; turns <= turnsMax; turns++) {
       const flags = this.turn();
-      const isBusy = (flags & (processor.TURN_WORKED | processor.TURN_MISSED)) !== 0;
+      const isBusy = (flags & (processor.TURN_BUSY | processor.TURN_MISSED)) !== 0;
       // After a miss, a turn continues behind the ring that missed: only two idle turns mean idle.
       idle = isBusy ? 0 : idle + 1;
       if (idle === 2) return turns;

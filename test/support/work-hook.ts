@@ -1,20 +1,24 @@
 import { getEnvironmentData, isMainThread, workerData } from 'node:worker_threads';
 import { CHARGE_MAX_NS } from '../../layout/limits.ts';
 import { TURN_WORKED } from '../../layout/processor.ts';
-import { threadCpuNanosecondsLow } from '../../src/os/cpu-time.ts';
 import type { Firmware } from '../../src/processor/firmware.ts';
+import { OwnTime } from './own-time.ts';
 import { type HostWork, WORK, WORK_KEY } from './work-record.ts';
 
 // Loaded into a processor's thread before its own code (node --import). Records the time in which
-// there was something to do, by the clock that the firmware uses. A thread's CPU time would not
-// depend on other load on the machine, but a look at it takes as long as many batches: with it, the
-// test failed in three of five runs. Nothing here asks what is charged.
+// there was something to do, by a clock that the firmware is given as well (own-time.ts). Nothing
+// here asks what is charged.
 //
 //   turn (worked) … turn (nothing) … turn (nothing) … turn (nothing) … turn (worked)
 //   └──────────── busy ──────────┘ └─ of this, what the host did ─┘  └── busy …
 
 /** Turns that found nothing between two measurements of what a look costs. */
 const LEARN_TURNS = 200;
+/**
+ * How often a turn looks at its clock that finds nothing. One that finds a frame which has to wait
+ * says the same, but looks again when it knows.
+ */
+const IDLE_LOOKS = 1;
 
 type Method = (...args: unknown[]) => unknown;
 interface Imports {
@@ -22,16 +26,14 @@ interface Imports {
   clock: Readonly<Record<string, () => number>>;
 }
 
-function nanoseconds(): number {
-  const [seconds, rest] = process.hrtime();
-  return seconds * 1e9 + rest;
-}
-
 class WorkHook {
   readonly #record: Float64Array;
+  readonly #time = new OwnTime();
   /** Changes with what else the machine does: learned anew every now and then. */
   #lookCost: number;
   #idleTurns = 0;
+  /** Those of this turn. */
+  #looks = 0;
   /** The firmware's last look at its clock. */
   #seen = 0;
   /** The last turn found nothing. */
@@ -53,9 +55,9 @@ class WorkHook {
    */
   #costOfLook(): number {
     const rounds = Array.from({ length: 11 }, () => {
-      const began = nanoseconds();
+      const began = this.#time.now();
       for (let i = 0; i < 20; i++) this.look();
-      return (nanoseconds() - began) / 21;
+      return (this.#time.now() - began) / 21;
     });
     return rounds.toSorted((a, b) => a - b)[5] ?? 0;
   }
@@ -69,25 +71,34 @@ class WorkHook {
    * the host of this virtual machine has taken the rest.
    */
   look(): number {
-    const now = nanoseconds();
+    this.#looks += 1;
+    const now = this.#time.now();
     const taken = now - this.#seen - CHARGE_MAX_NS;
     if (taken > 0 && (!this.#isIdle || this.#isHosting)) this.#add(WORK.BUSY, -taken);
     this.#seen = now;
     return now | 0;
   }
 
+  /** What was lost is missing from the clock already. */
+  cpuTime(): number {
+    return this.#seen | 0;
+  }
+
   wrap(firmware: Firmware): Firmware {
     return {
       ...firmware,
       setClock: () => {
-        const now = nanoseconds();
+        const now = this.#time.wake();
+        this.#seen = now;
         firmware.setClock(Math.floor(now / 1e9), now % 1e9);
       },
       turn: (whom) => {
         if (this.#isIdle) this.#learnNowAndThen();
-        const began = nanoseconds() + this.#lookCost;
+        const began = this.#time.now() + this.#lookCost;
+        this.#looks = 0;
         const flags = firmware.turn(whom);
-        this.#endTurn(began, nanoseconds() - this.#lookCost, (flags & TURN_WORKED) !== 0);
+        const ended = this.#time.now() - this.#lookCost;
+        this.#endTurn(began, ended, (flags & TURN_WORKED) !== 0 || this.#looks > IDLE_LOOKS);
         return flags;
       },
       lookAhead: (ring) => this.#noting(firmware.lookAhead(ring)),
@@ -120,10 +131,10 @@ class WorkHook {
     return function (this: unknown, ...args) {
       hook.#hasWorked = false;
       hook.#isHosting = true;
-      const began = nanoseconds();
+      const began = hook.#time.now();
       const result = method.apply(this, args);
       hook.#isHosting = false;
-      if (isWork(result)) hook.#host(what, nanoseconds() - began - 2 * hook.#lookCost);
+      if (isWork(result)) hook.#host(what, hook.#time.now() - began - 2 * hook.#lookCost);
       return result;
     };
   }
@@ -187,7 +198,7 @@ if (shared !== undefined && isProcessor) {
   await watchHost(hook);
   WebAssembly.Instance = new Proxy(WebAssembly.Instance, {
     construct(target, [module, { env }]: [WebAssembly.Module, Imports]) {
-      const clock = { now: () => hook.look(), cpuTime: threadCpuNanosecondsLow };
+      const clock = { now: () => hook.look(), cpuTime: () => hook.cpuTime() };
       const firmware = new target(module, { env, clock }).exports as unknown as Firmware;
       return { exports: hook.wrap(firmware) };
     },
