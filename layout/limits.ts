@@ -108,6 +108,9 @@ export const HOST_COST: u32 = 50_000;
 /** A turn ends once its batches took this long, in ns; the next one continues. */
 export const TURN_NS: u32 = 10_000;
 
+/** For so long, in ns, a visit lets the kernel find the pages of scattered frames; then one more. */
+export const FAULT_IN_NS: u32 = 50_000;
+
 /**
  * What a batch may take, in ns, while functions with little to send are waiting. It is also what a
  * function that becomes busy again is ahead of the others.
@@ -175,6 +178,9 @@ export const WAIT_RING_NS: u32 = 250;
 
 /** Work that takes so many times its cost by count may have lost its CPU: that is looked up. */
 export const CHARGE_FACTOR_MAX: u32 = 4;
+
+/** No work takes less than this part of its cost by count, whatever the clock says: turns end. */
+export const CHARGE_PART_MIN: u32 = 16;
 
 /** A single charge is at most this, in ns: what takes longer, the machine has taken. */
 export const CHARGE_MAX_NS: u32 = 1_000_000;

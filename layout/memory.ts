@@ -54,7 +54,7 @@ const REGISTERS_SIZE: u32 = 0x400;
 
 /** The record of the batch, which stays while a batch waits: firmware/headers/batch.ts. */
 export const BATCH_BASE: u32 = REGISTERS_BASE + REGISTERS_SIZE;
-export const BATCH_RECORD_SIZE: u32 = 192;
+export const BATCH_RECORD_SIZE: u32 = 208;
 
 // An entry of the list of untranslated addresses: u32 function, u32 wanted access, u64 address.
 export const UNTRANSLATED_ENTRY_SIZE: u32 = 16;

@@ -50,6 +50,10 @@ export class Batch {
   /** It leaves frames in its ring. */
   hasBacklog: bool;
   isInVlans: bool;
+  /** It ended early because the pages of the next frame take long, … */
+  isCut: bool;
+  /** … for which it has had time until then: see net/fault-in. */
+  faultInUntil: f64;
 
   // Delivery target by target.
   /** How many frames a target gets before it is notified. */

@@ -55,6 +55,10 @@ export function serveFrames(ring: u32): u32 {
     served = SERVED_MISSED;
   }
   if (frames == 0) {
+    if (now.isCut) {
+      spend(0, 0, false, 0, 0);
+      return SERVED_WORK; // and the ring has more
+    }
     endWait(ring); // the frame that waited is gone, or waits for something else
     return now.isUntranslated ? SERVED_PARKS : served;
   }

@@ -29,8 +29,12 @@ import {
 import { isPacked } from '../virtqueue/queue';
 import { functionOf, Ring, RingView } from '../virtqueue/ring';
 import { openWalk } from '../virtqueue/walk-budget';
+import { faultIn } from './fault-in';
 
-/** The frame stays in the guest until the host has mapped a window or learned a translation. */
+/**
+ * The frame stays in the guest until the host has mapped a window or learned a translation, or for
+ * a further visit.
+ */
 export const CHAIN_MISSED: u32 = 0xffffffff;
 
 /** Empty descriptors make no pieces, but eight of them cost as much as one. */
@@ -78,6 +82,10 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
   if (length < FRAME_SIZE_MIN) return drop(frame, DROP_RUNT);
   if (length > FRAME_SIZE_MAX) return drop(frame, DROP_GIANT);
   const pieces = base + (now.pieces << 3);
+  if (walkedPieces > 1 && !faultIn(pieces, walkedPieces)) {
+    now.isCut = true;
+    return CHAIN_MISSED;
+  }
   now.pieces += walkedPieces;
   frame.length = length;
   if (walkedPieces == 1) {

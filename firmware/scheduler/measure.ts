@@ -6,6 +6,7 @@
 import {
   CHARGE_FACTOR_MAX,
   CHARGE_MAX_NS,
+  CHARGE_PART_MIN,
   HOST_COST,
   MISS_COST,
   SHARED_LOOK_NS,
@@ -59,7 +60,7 @@ export function measure(model: u32, misses: u32, isPlain: bool): f64 {
     cost = splitLook(cost, expected); // the others may have paid too much by count
   }
   openLook();
-  return min(max(cost, 1), f64(CHARGE_MAX_NS)); // none is free: a turn must come to its end
+  return min(max(cost, expected / CHARGE_PART_MIN), f64(CHARGE_MAX_NS));
 }
 
 function learnRate(rate: f64): void {

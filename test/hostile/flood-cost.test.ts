@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import {
-  CHARGE_FACTOR_MAX,
+  CHARGE_PART_MIN,
   COPY_COST,
   FLOOD_COST_MAX,
   SEGMENTS_PER_FRAME_MAX,
@@ -23,7 +23,7 @@ import { assertBalanced } from '../support/assert-balanced.ts';
  * While the clock stands, a batch is charged the least part of what it should cost. So the copies
  * of a turn are those of several batches, the last of which may go beyond the end of the turn …
  */
-const SMALL_COPIES_MAX = (CHARGE_FACTOR_MAX * TURN_NS + FLOOD_COST_MAX) / COPY_COST;
+const SMALL_COPIES_MAX = (CHARGE_PART_MIN * TURN_NS + FLOOD_COST_MAX) / COPY_COST;
 /** … by the segments of one most expensive frame. */
 const COPIES_MAX = SMALL_COPIES_MAX + SEGMENTS_PER_FRAME_MAX;
 const HOSTILE = 100;
@@ -34,7 +34,7 @@ const CHAIN = 1024;
 /** The number of such buffers that the budget of a batch covers. */
 const AFFORDABLE = WALK_STEPS_PER_BATCH / (CHAIN - WALK_STEPS_PER_FRAME);
 /** … and that the batches of a turn cover while the clock stands. */
-const AFFORDABLE_IN_TURN = (CHARGE_FACTOR_MAX * TURN_NS) / (CHAIN * WALK_STEP_COST) + AFFORDABLE;
+const AFFORDABLE_IN_TURN = (CHARGE_PART_MIN * TURN_NS) / (CHAIN * WALK_STEP_COST) + AFFORDABLE;
 
 const memory = { regions: [{ guestAddress: 0, sizeBytes: 0x400000 }], gapBytesMax: 0 };
 const slots = SEGMENTS_PER_FRAME_MAX;
