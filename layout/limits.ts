@@ -108,7 +108,7 @@ export const HOST_COST: u32 = 50_000;
 /** A turn ends once its batches took this long, in ns; the next one continues. */
 export const TURN_NS: u32 = 10_000;
 
-/** For so long, in ns, a visit lets the kernel find the pages of scattered frames; then one more. */
+/** For so long, in ns, a visit lets the kernel find pages of scattered frames; then one more. */
 export const FAULT_IN_NS: u32 = 50_000;
 
 /**

@@ -1,8 +1,8 @@
-// The first access to a page may take the kernel ten thousand times longer than others: it has to
-// find the page. A frame in many such pages would keep everybody waiting, so they are accessed
-// before it is taken, some in each visit. What a visit has not reached, the next one continues with.
+// The first access to a page may take ten thousand times longer than others: the kernel has to find
+// the page. A frame in many such pages would keep everybody waiting, so they are accessed before it
+// is taken, some in each visit. What a visit has not reached, the next one continues with.
 //
-//   visit ── 9 pages: 50 µs │ visit ── 11 pages │ visit ── all are there: the frame is taken
+//   visit ─ 9 pages: 50 µs │ visit ─ 11 pages │ visit ─ all are there: the frame is taken
 import { FAULT_IN_NS } from '../../layout/limits';
 import { batch } from '../headers/batch';
 import { touch } from '../memory/touch';

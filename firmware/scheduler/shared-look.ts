@@ -8,7 +8,7 @@ import { CHARGE_MAX_NS, LOOK_SHARES_MAX } from '../../layout/limits';
 import { LOOK_SHARE_SIZE, LOOK_SHARES_BASE } from '../../layout/memory';
 import { openLook, tick, withoutLost } from './clock';
 import { isTooLong, suspect } from './dear';
-import { chargeNode } from './host-work';
+import { correctNode } from './host-work';
 import { nodeAt } from './node';
 import { schedule } from './schedule';
 
@@ -79,7 +79,7 @@ export function lookBefore(): void {
 function chargeShares(further: f64): void {
   for (let place: u32 = 0; place < schedule().shares; place++) {
     const share = shareAt(place);
-    chargeNode(share.leaf, min(share.expected * further, f64(CHARGE_MAX_NS)));
+    correctNode(share.leaf, min(share.expected * further, f64(CHARGE_MAX_NS)));
   }
 }
 

@@ -26,7 +26,7 @@ describe('what a wire carries is shared in bytes', () => {
 
   function measured(): number[] {
     // A batch takes less time on the processor than on the wire.
-    crowd.wire.host.nanosecondsPerLook = 1000;
+    crowd.wire.host.nanosecondsPerLook = 300;
     crowd.runFor(5e6);
     return crowd.during(() => crowd.runFor(100e6));
   }
