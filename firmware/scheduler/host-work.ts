@@ -48,8 +48,8 @@ export function chargeNode(number: u32, work: f64): void {
 }
 
 /**
- * The same, less than 0 too, for a batch that has been charged. If a wire above it is short, virtual
- * time counted time on that wire (charge.ts), whatever the work was.
+ * The same, also less than 0, for a batch charged before. If a wire above it is short, virtual time
+ * counted time on that wire (charge.ts), whatever the work was.
  */
 export function correctNode(number: u32, work: f64): void {
   payPath(number, work, shortWireAbove(number));
