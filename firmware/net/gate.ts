@@ -61,11 +61,22 @@ export function admit(now: Batch, common: u32, isUniform: bool): u32 {
   return now.frames;
 }
 
-/** The common case: the one receiver of all frames has buffers, and no limits. */
+/** The common case: the one receiver of all frames has buffers, and no limit keeps any from it. */
 function isOpen(now: Batch, target: u32): bool {
   if (target >= TARGET_DROP) return true;
-  if (isLimited(promiseOf(functionOf(target)))) return false;
+  const receiver = functionOf(target);
+  const promise = promiseOf(receiver);
+  if (isLimited(promise) && (isUplink(portOf(target)) || !mayHaveAll(receiver, promise))) {
+    return false;
+  }
   return now.longest <= ONE_BUFFER && hasBuffers(target, now.frames);
+}
+
+/** Whether a function may receive all frames of the batch; so none needs to be asked for. */
+function mayHaveAll(receiver: u32, promise: Promised): bool {
+  const now = batch();
+  const open = schedule().clock - closedUntil(receiver, promise);
+  return timeOf(promise, now.wireBytes, now.wirePackets) < open;
 }
 
 function isUplink(port: u32): bool {
@@ -129,6 +140,7 @@ export function receivable(ring: u32, list: u32, start: u32, frames: u32): u32 {
   const promise = promiseOf(receiver);
   // Copies of floods were not asked before.
   const asksTurn = batch().state == BATCH_FLOOD && isUplink(portOf(ring));
+  if (!asksTurn && mayHaveAll(receiver, promise)) return frames;
   let until = closedUntil(receiver, promise);
   let i = start;
   for (; i < frames && until < schedule().clock; i++) {
@@ -148,8 +160,11 @@ export function payReceived(ring: u32, list: u32, start: u32, end: u32): void {
   let bytes: u32 = 0;
   let packets: u32 = 0;
   for (let i = start; i < end; i++) {
-    bytes += wireBytes(listedAt(list, i));
-    packets += wirePackets(listedAt(list, i));
+    const frame = listedAt(list, i);
+    const parts = wirePackets(frame);
+    packets += parts;
+    bytes += frame.length;
+    if (parts > 1) bytes += repeatedBytes(frame, parts);
   }
   if (packets == 0) return;
   const receiver = functionOf(ring);
