@@ -71,13 +71,19 @@ export function deliverFlood(): bool {
     if (port == portOf(now.ring)) continue;
     if (!deliverToPort(now, port)) return false;
     now.floodFrame = 0;
-    if (now.isAlone && copiesCost() > FLOOD_COST_MAX && now.floodPort + 1 < portCount()) {
+    if (now.floodPort + 1 < portCount() && mayCut(now)) {
       cutFlood(now, port + 1);
       return true;
     }
   }
   settleFlood(now);
   return true;
+}
+
+/** A frame that has gone nowhere yet is not cut: the first of its copies is the frame itself. */
+function mayCut(now: Batch): bool {
+  if (!now.isAlone || copiesCost() <= FLOOD_COST_MAX) return false;
+  return now.isFloodResumed || floodedAt(0).mark != 0;
 }
 
 function deliverToPort(now: Batch, port: u32): bool {
