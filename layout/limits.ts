@@ -108,8 +108,11 @@ export const HOST_COST: u32 = 50_000;
 /** A turn ends once its batches took this long, in ns; the next one continues. */
 export const TURN_NS: u32 = 10_000;
 
-/** For so long, in ns, a visit lets the kernel find pages of scattered frames; then one more. */
+/** For so long, in ns, a visit lets the kernel find pages of large frames; then one more. */
 export const FAULT_IN_NS: u32 = 50_000;
+
+/** A frame is taken after so many visits, whatever its pages take: more than it has pages. */
+export const CUT_STREAK_MAX: u32 = 2048;
 
 /**
  * What a batch may take, in ns, while functions with little to send are waiting. It is also what a

@@ -50,10 +50,13 @@ export class Batch {
   /** It leaves frames in its ring. */
   hasBacklog: bool;
   isInVlans: bool;
-  /** It ended early because the pages of the next frame take long, … */
+  /** It ended early because the pages of the next frame take long: see net/fault-in. */
   isCut: bool;
-  /** … for which it has had time until then: see net/fault-in. */
+  /** Until when it may access pages, … */
   faultInUntil: f64;
+  /** … how many between two looks at the clock, and how many before the next one. */
+  lookInterval: u32;
+  pagesToLook: u32;
 
   // Delivery target by target.
   /** How many frames a target gets before it is notified. */

@@ -30,7 +30,7 @@ import {
 } from '../scheduler/served';
 import { stepOf } from '../scheduler/step';
 import { blurWork, spend, spendMiss } from '../scheduler/turns';
-import { endWait } from '../scheduler/waits';
+import { endWait, payWait } from '../scheduler/waits';
 import { batchCost, floodCost, learnFlood } from '../scheduler/work';
 import { classify, TARGETS_DIFFER } from '../switch/classify';
 import { classifyFlagged } from '../switch/vlan';
@@ -48,6 +48,7 @@ const LISTED: u32 = 1;
 /** Takes a batch of frames and delivers it. Returns SERVED_ flags. */
 export function serveFrames(ring: u32): u32 {
   const now = batch();
+  payWait(ring); // what follows may take long, and its receiver does not pay for that
   const frames = inhale(ring);
   let served = SERVED_NOTHING;
   if (now.hasMissed) {
@@ -55,11 +56,11 @@ export function serveFrames(ring: u32): u32 {
     served = SERVED_MISSED;
   }
   if (frames == 0) {
+    endWait(ring); // the frame that waited is gone, or waits for something else
     if (now.isCut) {
       spend(0, 0, false, 0, 0);
       return SERVED_WORK; // and the ring has more
     }
-    endWait(ring); // the frame that waited is gone, or waits for something else
     return now.isUntranslated ? SERVED_PARKS : served;
   }
   if (!decide(now)) {

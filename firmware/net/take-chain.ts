@@ -29,7 +29,7 @@ import {
 import { isPacked } from '../virtqueue/queue';
 import { functionOf, Ring, RingView } from '../virtqueue/ring';
 import { openWalk } from '../virtqueue/walk-budget';
-import { faultIn } from './fault-in';
+import { faultInPieces, isInFewPages } from './fault-in';
 
 /**
  * The frame stays in the guest until the host has mapped a window or learned a translation, or for
@@ -82,10 +82,8 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
   if (length < FRAME_SIZE_MIN) return drop(frame, DROP_RUNT);
   if (length > FRAME_SIZE_MAX) return drop(frame, DROP_GIANT);
   const pieces = base + (now.pieces << 3);
-  if (walkedPieces > 1 && !faultIn(pieces, walkedPieces)) {
-    now.isCut = true;
-    return CHAIN_MISSED;
-  }
+  const mayBeInMany = walkedPieces > 1 || !isInFewPages(length);
+  if (mayBeInMany && !faultInPieces(view, pieces, walkedPieces)) return CHAIN_MISSED;
   now.pieces += walkedPieces;
   frame.length = length;
   if (walkedPieces == 1) {

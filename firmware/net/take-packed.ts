@@ -23,6 +23,7 @@ import { schedule } from '../scheduler/schedule';
 import { faultRing } from '../virtqueue/fault';
 import { availableFlags, chainId, measureChain } from '../virtqueue/packed';
 import { functionOf, Ring, RingView } from '../virtqueue/ring';
+import { faultIn, isInFewPages } from './fault-in';
 import { CHAIN_MISSED, takeChain } from './take-chain';
 
 /** Fills in the batch; returns the number of frames. */
@@ -34,7 +35,6 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
   const headerSize = ring.headerSize;
   const budget = schedule();
   const batchPieces = budget.batchPieces;
-  const batchShift = budget.batchShift;
   batch().hasBacklog = true; // unless all of it is taken
   const descriptors = view.descriptors;
   let position = ring.lastAvail & ~PACKED_WRAP;
@@ -66,13 +66,14 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
     let slots: u32 = 1;
     if (isPlain && length - FRAME_SIZE_MIN <= FRAME_SIZE_MAX - FRAME_SIZE_MIN) {
       const at = linear + headerSize;
+      if (!isInFewPages(length) && !faultIn(view, at, length)) return i;
       frame.target = 0;
       frame.head = u32(rest >> 32) & 0xffff;
       frame.slots = 1;
       frame.address = at;
       frame.header = at;
       frame.length = length;
-      cost += length >> batchShift;
+      cost += length >> budget.batchShift;
     } else {
       slots = measureChain(view, ring, ahead, flags, CHAIN_LENGTH_MAX);
       if (slots == 0) {

@@ -16,6 +16,7 @@ import { schedule } from '../scheduler/schedule';
 import { faultRing } from '../virtqueue/fault';
 import { functionOf, Ring, RingView } from '../virtqueue/ring';
 import { availableCount } from '../virtqueue/split';
+import { faultIn, isInFewPages } from './fault-in';
 import { CHAIN_MISSED, takeChain } from './take-chain';
 
 /** Fills in the batch; returns the number of frames. */
@@ -60,6 +61,7 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
     frame.target = 0;
     if (isPlain && length - FRAME_SIZE_MIN <= FRAME_SIZE_MAX - FRAME_SIZE_MIN) {
       const at = linear + headerSize;
+      if (!isInFewPages(length) && !faultIn(view, at, length)) return i;
       frame.address = at;
       frame.header = at;
       frame.length = length;

@@ -69,5 +69,7 @@ function noteMiss(ringNumber: u32, view: RingView, taken: u32): void {
     count(ringNumber, COUNTER_WINDOW_MISSES, 1);
     registers().missRing = ringNumber;
   }
-  view.missStreak = taken == 0 && hasMissed ? view.missStreak + 1 : 0;
+  const isCut = batch().isCut;
+  if (taken != 0 || !isCut) view.missStreak = taken == 0 && hasMissed ? view.missStreak + 1 : 0;
+  if (taken != 0 || !hasMissed) view.cutStreak = taken == 0 && isCut ? view.cutStreak + 1 : 0;
 }

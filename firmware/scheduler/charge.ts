@@ -23,6 +23,7 @@ import { creditOf, limitCredit, limitShareCredit, shareCreditOf } from './lost';
 import { accountOf, hasMaximum, Node, nodeAt, Promised, promiseOf, weightInverseOf } from './node';
 import { count, pay } from './pay';
 import { pathAt, Schedule, schedule } from './schedule';
+import { afterRefund } from './shared-look';
 import { freeAt, owedKey } from './tree';
 
 /** `work`: in ns. `bytes` and `packets` as they would be on a wire. */
@@ -31,7 +32,9 @@ export function charge(work: f64, bytes: u32, packets: u32): void {
   state.turnWork += work;
   state.restOf = state.leaf + 1;
   state.unswept += work;
-  nodeAt(state.leaf).work += work;
+  const leaf = nodeAt(state.leaf);
+  leaf.work += work;
+  if (leaf.refund != 0) work = afterRefund(leaf, work);
   const nic = promiseOf(NODE_ROOT);
   countWork(NODE_ROOT, work, bytes, packets);
   let isFree = !hasMaximum(nic);

@@ -13,8 +13,6 @@ import { pay } from './pay';
 import { schedule } from './schedule';
 import { settle } from './tree';
 
-const NO_WIRE: u32 = 0xffffffff;
-
 /** Host: what follows is work for a function. */
 export function beginHostWork(): void {
   schedule().hostSince = tick();
@@ -44,41 +42,13 @@ export function chargeServed(): void {
 
 /** Charges a function, which need not be on the path of the current batch, and all above it. */
 export function chargeNode(number: u32, work: f64): void {
-  payPath(number, work, NO_WIRE);
-}
-
-/**
- * The same, also less than 0, for a batch charged before. If a wire above it is short, virtual time
- * counted time on that wire (charge.ts), whatever the work was.
- */
-export function correctNode(number: u32, work: f64): void {
-  payPath(number, work, shortWireAbove(number));
-}
-
-/** `wire`: the work of those below this node is none of their virtual time. */
-function payPath(number: u32, work: f64, wire: u32): void {
-  let isByWire = wire != NO_WIRE;
   while (number != NODE_ROOT) {
     const node = nodeAt(number);
     const promise = promiseOf(number);
     pay(accountOf(number) + ACCOUNT_WORK_NS, 0, work);
-    if (!isByWire) {
-      node.v += work * weightInverseOf(promise);
-      if (node.state == NODE_READY) settle(number, node);
-    }
+    node.v += work * weightInverseOf(promise);
+    if (node.state == NODE_READY) settle(number, node);
     number = parentOf(promise);
-    if (number == wire) isByWire = false;
   }
   pay(accountOf(NODE_ROOT) + ACCOUNT_WORK_NS, 0, work);
-}
-
-/** The highest node above this one whose wire is short, or NO_WIRE. */
-function shortWireAbove(number: u32): u32 {
-  const clock = schedule().clock;
-  let found = NO_WIRE;
-  while (number != NODE_ROOT) {
-    number = parentOf(promiseOf(number));
-    if (nodeAt(number).shortUntil > clock) found = number;
-  }
-  return found;
 }

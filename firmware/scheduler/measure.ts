@@ -11,12 +11,14 @@ import {
   MISS_COST,
   SHARED_LOOK_NS,
 } from '../../layout/limits';
+import { batch } from '../headers/batch';
 import { lostTime, openLook, tick, withoutLost } from './clock';
 import { isTooLong, suspect } from './dear';
 import { noteLost } from './lost';
 import { nodeAt } from './node';
 import { schedule } from './schedule';
-import { addShare, mayShareLook, splitLook, suspectShares } from './shared-look';
+import { addShare, mayShareLook, splitExcess, splitSurprise } from './shared-look';
+import { countOfFlood } from './work';
 
 /** A new measurement counts for one part in so many of the rate. */
 const RATE_AVERAGE: f64 = 16;
@@ -53,11 +55,11 @@ export function measure(model: u32, misses: u32, isPlain: bool): f64 {
     cost = max(withoutLost(cost), expected);
     if (isTooLong(cost, expected)) {
       suspect(nodeAt(state.leaf));
-      suspectShares();
-      cost = splitLook(cost, expected);
+      cost = splitSurprise(cost, expected);
     }
-  } else if (cost * CHARGE_FACTOR_MAX < expected) {
-    cost = splitLook(cost, expected); // the others may have paid too much by count
+  } else if (cost < 0) {
+    // Windows may take far less, and floods: what others have paid too much is not theirs.
+    cost = splitExcess(cost, batch().floodCount != 0 ? countOfFlood(model) : f64(model));
   }
   openLook();
   return min(max(cost, expected / CHARGE_PART_MIN), f64(CHARGE_MAX_NS));

@@ -100,6 +100,8 @@ export class Node {
   pausedUntil: f64;
   /** By what its batches are divided, since they take far longer than by count: see dear.ts. */
   dear: f64;
+  /** What it has paid too much, in ns: the next batches cost it less. */
+  refund: f64;
 }
 
 export const READY_LINKS: u32 = u32(offsetof<Node>('readyKey'));

@@ -21,6 +21,7 @@ export function openPace(node: Node): void {
   node.interval = f64(PAUSE_NS);
   node.frames = 0;
   node.dear = 0;
+  node.refund = 0;
 }
 
 /** The function has nothing left, after `frames` frames since the last time. */

@@ -8,8 +8,8 @@ import { CHARGE_MAX_NS, LOOK_SHARES_MAX } from '../../layout/limits';
 import { LOOK_SHARE_SIZE, LOOK_SHARES_BASE } from '../../layout/memory';
 import { openLook, tick, withoutLost } from './clock';
 import { isTooLong, suspect } from './dear';
-import { correctNode } from './host-work';
-import { nodeAt } from './node';
+import { chargeNode } from './host-work';
+import { Node, nodeAt } from './node';
 import { schedule } from './schedule';
 
 @unmanaged
@@ -47,16 +47,42 @@ export function addShare(expected: f64, cost: f64): void {
 }
 
 /**
- * The look has come with work of the current function, for which `cost` ns are left: far more than
- * it should cost, or next to nothing, if the others have paid for more than they took. Charges them
- * with what they lack, or gives back what is too much. Returns what is left for the current one.
+ * The look has come with work of the current function, for which `cost` ns are left, far more than
+ * it should cost. Charges the others with their parts, and returns that of the current function.
  */
-export function splitLook(cost: f64, expected: f64): f64 {
+export function splitSurprise(cost: f64, expected: f64): f64 {
   const state = schedule();
   if (state.shares == 0) return cost;
   const factor = (state.charged + cost) / (state.counted + expected);
   chargeShares(factor - state.charged / state.counted);
+  suspectShares();
   return expected * factor;
+}
+
+/**
+ * It has come so soon that the others have been charged for `cost` ns (less than 0) that nobody
+ * took. Gives that back, and returns what the current function took, which is `expected` by count.
+ */
+export function splitExcess(cost: f64, expected: f64): f64 {
+  const state = schedule();
+  const factor = max(state.charged + cost, 0) / (state.counted + expected);
+  const excess = state.charged / state.counted - factor;
+  for (let place: u32 = 0; place < state.shares; place++) {
+    const share = shareAt(place);
+    const node = nodeAt(share.leaf);
+    node.refund = min(node.refund + share.expected * excess, f64(CHARGE_MAX_NS));
+  }
+  return expected * factor;
+}
+
+/**
+ * What a function pays for `work`: less, if it has paid too much before. Nothing is taken out of an
+ * account, since accounts only grow.
+ */
+export function afterRefund(node: Node, work: f64): f64 {
+  const back = min(node.refund, work);
+  node.refund -= back;
+  return work - back;
 }
 
 /** A look before a batch that is measured for itself: what came before it is that of others. */
@@ -75,14 +101,15 @@ export function lookBefore(): void {
   state.batchBegan = state.clock;
 }
 
-/** Each took longer than it has been charged by count, by so many times what its like takes. */
+/** Each takes so many times longer than it has been charged by count. */
 function chargeShares(further: f64): void {
+  if (further <= 0) return;
   for (let place: u32 = 0; place < schedule().shares; place++) {
     const share = shareAt(place);
-    correctNode(share.leaf, min(share.expected * further, f64(CHARGE_MAX_NS)));
+    chargeNode(share.leaf, min(share.expected * further, f64(CHARGE_MAX_NS)));
   }
 }
 
-export function suspectShares(): void {
+function suspectShares(): void {
   for (let place: u32 = 0; place < schedule().shares; place++) suspect(nodeAt(shareAt(place).leaf));
 }

@@ -86,11 +86,7 @@ export function endWait(ring: u32): void {
 export function hasPatience(ring: u32, receiver: u32, isFirst: bool): bool {
   const clock = schedule().clock;
   const wait = waitOf(ring);
-  if (isFirst && wait.until != 0) {
-    payWait(ring, wait);
-    wait.looked = clock;
-    if (clock - wait.since > f64(PATIENCE_NS)) return false;
-  }
+  if (isFirst && wait.until != 0 && clock - wait.since > f64(PATIENCE_NS)) return false;
   // Short waits would only cut batches.
   return patienceLeft(functionOf(ring), receiver) >= f64(WAIT_SLICE_NS);
 }
@@ -98,12 +94,16 @@ export function hasPatience(ring: u32, receiver: u32, isFirst: bool): bool {
 /** What the ring has waited for so far is over. */
 function settleWait(ring: u32, wait: Wait): void {
   if (wait.uplink != NO_UPLINK) leaveQueue(wait.uplink);
-  payWait(ring, wait);
+  payWait(ring);
 }
 
-function payWait(ring: u32, wait: Wait): void {
-  if (wait.uplink != NO_UPLINK) return;
-  const waited = schedule().clock - wait.looked;
+/** Both sides pay for what the ring, if it waits, has waited since it was looked at last. */
+export function payWait(ring: u32): void {
+  const wait = waitOf(ring);
+  if (wait.until == 0 || wait.uplink != NO_UPLINK) return;
+  const clock = schedule().clock;
+  const waited = clock - wait.looked;
+  wait.looked = clock;
   spendPatience(functionOf(ring), waited);
   spendPatience(wait.receiver, waited);
 }

@@ -10,7 +10,7 @@ import {
   WALK_STEP_COST,
 } from '../../layout/limits';
 import { batch } from '../headers/batch';
-import { suspect } from './dear';
+import { measureNext } from './dear';
 import { nodeAt } from './node';
 import { schedule } from './schedule';
 
@@ -45,12 +45,17 @@ export function floodCost(model: u32): u32 {
   return u32(f64(model) * (1 + schedule().floodExcess));
 }
 
+/** The other way round. */
+export function countOfFlood(cost: u32): f64 {
+  return f64(cost) / (1 + schedule().floodExcess);
+}
+
 /** A flood took `own` ns, and `model` ns by count; −1: it was not measured for itself. */
 export function learnFlood(own: f64, model: u32): void {
   const state = schedule();
   state.floods += 1;
   // The function's next batch is measured. A look before each of them would cost too much.
-  if ((state.floods & FLOODS_PER_LOOK_MASK) == 0) suspect(nodeAt(state.leaf));
+  if ((state.floods & FLOODS_PER_LOOK_MASK) == 0) measureNext(nodeAt(state.leaf));
   if (own < 0) return;
   const excess = min(max(own / f64(model + BATCH_COST) - 1, 0), FLOOD_EXCESS_MAX);
   state.floodExcess += (excess - state.floodExcess) / FLOOD_AVERAGE;

@@ -86,7 +86,9 @@ export class RingView {
   state: u32;
   interruptDue: u32;
   /** Consecutive batches whose first frame could not be taken because of a missing window. */
-  missStreak: u32;
+  missStreak: u16;
+  /** The same because its pages took long. */
+  cutStreak: u16;
   parked: u16;
   kind: u16;
   /** Bytes of large frames to this ring that may be lent instead of copied. */
