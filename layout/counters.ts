@@ -31,6 +31,7 @@ export const COUNTER_WINDOW_MISSES: u32 = 10;
 export const COUNTER_FAULTS: u32 = 11;
 /** Written by the control plane. */
 export const COUNTER_REFUSED: u32 = 12;
+export const COUNTER_PAGE_WAITS: u32 = 13;
 
 /** Drop counters start here, at COUNTER_DROPS + reason. */
 export const COUNTER_DROPS: u32 = 20;

@@ -3,7 +3,7 @@
 // The loops are split so that cache misses overlap: first ring and descriptors (take-split,
 // take-packed), then the headers of the frames. A frame that needs a window ends the batch before
 // it, and stays in the guest.
-import { COUNTER_WINDOW_MISSES } from '../../layout/counters';
+import { COUNTER_PAGE_WAITS, COUNTER_WINDOW_MISSES } from '../../layout/counters';
 import { count } from '../counters/counters';
 import { noteAddresses } from '../headers/addresses';
 import { batch, openBatch } from '../headers/batch';
@@ -59,17 +59,20 @@ export function inhale(ringNumber: u32): u32 {
   batch().wireBytes = bytes + wireBytes;
   batch().wirePackets = taken + wirePackets;
   batch().longest = longest;
-  noteMiss(ringNumber, view, taken);
+  noteEnd(ringNumber, view, taken);
   return taken;
 }
 
-function noteMiss(ringNumber: u32, view: RingView, taken: u32): void {
+/** Counts what ended the batch early, and how often it has done so with the same first frame. */
+function noteEnd(ringNumber: u32, view: RingView, taken: u32): void {
   const hasMissed = batch().hasMissed;
+  const isCut = batch().isCut;
   if (hasMissed) {
     count(ringNumber, COUNTER_WINDOW_MISSES, 1);
     registers().missRing = ringNumber;
   }
-  const isCut = batch().isCut;
-  if (taken != 0 || !isCut) view.missStreak = taken == 0 && hasMissed ? view.missStreak + 1 : 0;
-  if (taken != 0 || !hasMissed) view.cutStreak = taken == 0 && isCut ? view.cutStreak + 1 : 0;
+  if (isCut) count(ringNumber, COUNTER_PAGE_WAITS, 1);
+  const isStuck = taken == 0 && (hasMissed || isCut);
+  view.missStreak = isStuck ? view.missStreak + u16(hasMissed) : 0;
+  view.cutStreak = isStuck ? view.cutStreak + u16(isCut) : 0;
 }

@@ -129,11 +129,11 @@ export class UplinkPorts {
       const settled = attached.port.push();
       frames += settled;
       const isFull = attached.port.isBlocked && attached.port.sleepMilliseconds === Infinity;
-      if (isFull && attached.roomFd === -1) this.#watchRoom(attached);
+      const isNewlyFull = isFull && attached.roomFd === -1;
+      if (isNewlyFull) this.#watchRoom(attached);
       if (attached.port.wire.failure !== null) this.#lose(attached);
       this.#lend(attached);
-      // With what follows from it, such as a watch.
-      if (settled !== 0) this.#firmware.chargeServed();
+      if (settled !== 0 || isNewlyFull) this.#firmware.chargeServed();
     }
     return frames;
   }

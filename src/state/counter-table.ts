@@ -8,6 +8,7 @@ import {
   COUNTER_KICKS,
   COUNTER_OFFERED,
   COUNTER_PACKETS,
+  COUNTER_PAGE_WAITS,
   COUNTER_REFUSED,
   COUNTER_REPLICAS,
   COUNTER_SEGMENTS,
@@ -122,6 +123,12 @@ export const RING_COUNTERS = {
     of: ['tx', 'rx'],
     unit: 'events',
     help: "Times that a part of the guest's memory had to be mapped first.",
+  },
+  pageWaits: {
+    number: COUNTER_PAGE_WAITS,
+    of: ['tx'],
+    unit: 'events',
+    help: 'Times that frames stayed in the guest because their pages had to be found first.',
   },
   faults: {
     number: COUNTER_FAULTS,

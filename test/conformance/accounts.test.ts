@@ -243,7 +243,7 @@ describe('the accounts have all that a processor did', () => {
     const taken = await work(() => frames.offer());
     expectComplete(taken);
     const { of, lookAhead, messages } = taken;
-    expect(lookAhead / taken.busy).toBeGreaterThan(0.01);
+    expect(lookAhead / taken.busy, 'there are such looks').toBeGreaterThan(0.001);
     // Most looks find nothing new, and take little longer than one at the clock.
     expect(of[RECEIVER]! / (lookAhead + messages)).toBeGreaterThan(0.7);
     expect(of[RECEIVER]! / (lookAhead + messages)).toBeLessThan(1 + ERROR_IN_PIECES);

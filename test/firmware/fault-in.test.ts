@@ -87,6 +87,7 @@ describe('a frame in many pages that the kernel has yet to find', () => {
       expect(longest, 'of two turns').toBeLessThan(2 * FAULT_IN_NS + 12 * SLOW_NS);
     }
     expect(wire.received(receiverOf(DEAR))).toEqual([]);
+    expect(wire.host.stats().vfs[DEAR]?.tx.pageWaits).toBeGreaterThan(20);
     lookNs = QUICK_NS;
     wire.host.work();
     expect(wire.received(receiverOf(DEAR))).toEqual([frame]);
