@@ -19,10 +19,8 @@ const PAGES_PER_LOOK: u32 = 16;
 const PAGE_NS: u32 = 250;
 const LOOK_NS: u32 = 5000;
 
-/** Whether a frame that is not longer is in so few pages that nobody needs to ask. */
-export function isInFewPages(length: u32): bool {
-  return length <= PAGE_SIZE;
-}
+/** A frame in one piece that is not longer is in two pages at most, so nobody needs to ask. */
+export const PLAIN_SIZE_MAX: u32 = PAGE_SIZE;
 
 /** False if the time is over before all pages of these pieces are there. */
 export function faultInPieces(view: RingView, pieces: u32, count: u32): bool {
@@ -32,8 +30,7 @@ export function faultInPieces(view: RingView, pieces: u32, count: u32): bool {
   return true;
 }
 
-/** The same for a frame in one piece. */
-export function faultIn(view: RingView, address: u32, length: u32): bool {
+function faultIn(view: RingView, address: u32, length: u32): bool {
   const now = batch();
   if (now.lookInterval == 0) beginFaultIn(now);
   const last = (address + length - 1) / PAGE_SIZE;

@@ -1,5 +1,5 @@
-// The general path for a transmitted frame: in several descriptors or windows, of unusual length,
-// or in a window that is not mapped yet.
+// The general path for a transmitted frame: in several descriptors, windows or pages, of unusual
+// length, or in a window that is not mapped yet.
 import {
   DROP_GIANT,
   DROP_HEADER_SHORT,
@@ -29,7 +29,7 @@ import {
 import { isPacked } from '../virtqueue/queue';
 import { functionOf, Ring, RingView } from '../virtqueue/ring';
 import { openWalk } from '../virtqueue/walk-budget';
-import { faultInPieces, isInFewPages } from './fault-in';
+import { faultInPieces, PLAIN_SIZE_MAX } from './fault-in';
 
 /**
  * The frame stays in the guest until the host has mapped a window or learned a translation, or for
@@ -82,7 +82,7 @@ export function takeChain(ringNumber: u32, view: RingView, ring: Ring, index: u3
   if (length < FRAME_SIZE_MIN) return drop(frame, DROP_RUNT);
   if (length > FRAME_SIZE_MAX) return drop(frame, DROP_GIANT);
   const pieces = base + (now.pieces << 3);
-  const mayBeInMany = walkedPieces > 1 || !isInFewPages(length);
+  const mayBeInMany = walkedPieces > 1 || length > PLAIN_SIZE_MAX;
   if (mayBeInMany && !faultInPieces(view, pieces, walkedPieces)) return CHAIN_MISSED;
   now.pieces += walkedPieces;
   frame.length = length;

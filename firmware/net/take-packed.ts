@@ -1,10 +1,5 @@
 // Takes frames from a packed transmit ring, where each descriptor says whether it is available.
-import {
-  CHAIN_LENGTH_MAX,
-  FRAME_SIZE_MAX,
-  FRAME_SIZE_MIN,
-  PIECE_BUDGET,
-} from '../../layout/limits';
+import { CHAIN_LENGTH_MAX, FRAME_SIZE_MIN, PIECE_BUDGET } from '../../layout/limits';
 import {
   DESCRIPTOR_LENGTH,
   DESCRIPTOR_SIZE,
@@ -23,7 +18,7 @@ import { schedule } from '../scheduler/schedule';
 import { faultRing } from '../virtqueue/fault';
 import { availableFlags, chainId, measureChain } from '../virtqueue/packed';
 import { functionOf, Ring, RingView } from '../virtqueue/ring';
-import { faultIn, isInFewPages } from './fault-in';
+import { PLAIN_SIZE_MAX } from './fault-in';
 import { CHAIN_MISSED, takeChain } from './take-chain';
 
 /** Fills in the batch; returns the number of frames. */
@@ -64,9 +59,8 @@ export function takePacked(ringNumber: u32, view: RingView, ring: Ring): u32 {
     const frame = frameAt(i);
     frame.ahead = ahead;
     let slots: u32 = 1;
-    if (isPlain && length - FRAME_SIZE_MIN <= FRAME_SIZE_MAX - FRAME_SIZE_MIN) {
+    if (isPlain && length - FRAME_SIZE_MIN <= PLAIN_SIZE_MAX - FRAME_SIZE_MIN) {
       const at = linear + headerSize;
-      if (!isInFewPages(length) && !faultIn(view, at, length)) return i;
       frame.target = 0;
       frame.head = u32(rest >> 32) & 0xffff;
       frame.slots = 1;

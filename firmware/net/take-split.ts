@@ -1,7 +1,7 @@
 // Takes frames from a split transmit ring. One loop reads everything from the ring and the
 // descriptors that a frame in one piece needs, so that the cache misses of many frames overlap. It
 // does not wait for the frames themselves.
-import { FRAME_SIZE_MAX, FRAME_SIZE_MIN } from '../../layout/limits';
+import { FRAME_SIZE_MIN } from '../../layout/limits';
 import {
   AVAIL_RING,
   DESCRIPTOR_LENGTH,
@@ -16,7 +16,7 @@ import { schedule } from '../scheduler/schedule';
 import { faultRing } from '../virtqueue/fault';
 import { functionOf, Ring, RingView } from '../virtqueue/ring';
 import { availableCount } from '../virtqueue/split';
-import { faultIn, isInFewPages } from './fault-in';
+import { PLAIN_SIZE_MAX } from './fault-in';
 import { CHAIN_MISSED, takeChain } from './take-chain';
 
 /** Fills in the batch; returns the number of frames. */
@@ -59,9 +59,8 @@ export function takeSplit(ringNumber: u32, view: RingView, ring: Ring): u32 {
     const frame = frameAt(i);
     frame.head = head;
     frame.target = 0;
-    if (isPlain && length - FRAME_SIZE_MIN <= FRAME_SIZE_MAX - FRAME_SIZE_MIN) {
+    if (isPlain && length - FRAME_SIZE_MIN <= PLAIN_SIZE_MAX - FRAME_SIZE_MIN) {
       const at = linear + headerSize;
-      if (!isInFewPages(length) && !faultIn(view, at, length)) return i;
       frame.address = at;
       frame.header = at;
       frame.length = length;
