@@ -14,9 +14,11 @@ const BYSTANDERS = [2, 3] as const;
 
 /**
  * How long a bystander's ready ring may wait for its processor, in CPU time of that processor's
- * thread. The kernel's work for the thread counts; other processes and the host do not.
+ * thread. The kernel's work for the thread counts; other processes and the host do not, but for
+ * what a virtual machine does not see of its host: on one that was several times slower for some
+ * minutes, mapping memory included, waits of 1.2 to 2.4 ms took 2.3 to 3.8.
  */
-const SILENCE_MICROSECONDS_MAX = 4000;
+const SILENCE_MICROSECONDS_MAX = 5000;
 
 /** Buffers of a bystander's rings, unless told otherwise (src/testing/guest-queues.ts). */
 const SLOTS = 256;
