@@ -92,7 +92,7 @@ export function attachRing(
   view.kind = u16(kind);
   // `interruptDue` stays: its list may still hold this ring from before it was detached.
   view.missStreak = 0;
-  view.cutStreak = 0;
+  view.pageWaitStreak = 0;
   view.parked = 0;
   endWait(ringNumber);
   suppressKicks(view, ringAt(ringNumber));

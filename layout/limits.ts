@@ -112,7 +112,7 @@ export const TURN_NS: u32 = 10_000;
 export const FAULT_IN_NS: u32 = 50_000;
 
 /** A frame is taken after so many visits, whatever its pages take: more than it has pages. */
-export const CUT_STREAK_MAX: u32 = 2048;
+export const PAGE_WAIT_STREAK_MAX: u32 = 2048;
 
 /**
  * What a batch may take, in ns, while functions with little to send are waiting. It is also what a

@@ -51,7 +51,7 @@ export class Batch {
   hasBacklog: bool;
   isInVlans: bool;
   /** It ended early because the pages of the next frame take long: see net/fault-in. */
-  isCut: bool;
+  hasPageWait: bool;
   /** Until when it may access pages, … */
   faultInUntil: f64;
   /** … how many between two looks at the clock, and how many before the next one. */

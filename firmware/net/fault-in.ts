@@ -3,7 +3,7 @@
 // accessed before they are taken, some in each visit. What one has not reached, the next one does.
 //
 //   visit ─ 3 pages: 50 µs │ visit ─ 3 pages │ visit ─ all are there: the frame is taken
-import { CUT_STREAK_MAX, FAULT_IN_NS } from '../../layout/limits';
+import { FAULT_IN_NS, PAGE_WAIT_STREAK_MAX } from '../../layout/limits';
 import { Batch, batch } from '../headers/batch';
 import { touch } from '../memory/touch';
 import { tick } from '../scheduler/clock';
@@ -39,8 +39,8 @@ function faultIn(view: RingView, address: u32, length: u32): bool {
     now.pagesToLook -= 1;
     if (now.pagesToLook == 0 && !mayGoOn(now)) {
       // A guest that takes its pages back meanwhile, or a kernel short of memory: once is enough.
-      now.isCut = view.cutStreak < CUT_STREAK_MAX;
-      if (now.isCut) return false;
+      now.hasPageWait = view.pageWaitStreak < PAGE_WAIT_STREAK_MAX;
+      if (now.hasPageWait) return false;
     }
   }
   return true;

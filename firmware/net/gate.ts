@@ -163,8 +163,7 @@ export function payReceived(ring: u32, list: u32, start: u32, end: u32): void {
     const frame = listedAt(list, i);
     const parts = wirePackets(frame);
     packets += parts;
-    bytes += frame.length;
-    if (parts > 1) bytes += repeatedBytes(frame, parts);
+    bytes += frame.length + repeatedBytes(frame, parts);
   }
   if (packets == 0) return;
   const receiver = functionOf(ring);

@@ -57,7 +57,7 @@ export function serveFrames(ring: u32): u32 {
   }
   if (frames == 0) {
     endWait(ring); // the frame that waited is gone, or waits for something else
-    if (now.isCut) {
+    if (now.hasPageWait) {
       spend(0, 0, false, 0, 0);
       return SERVED_WORK; // and the ring has more
     }

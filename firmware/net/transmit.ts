@@ -66,13 +66,13 @@ export function inhale(ringNumber: u32): u32 {
 /** Counts what ended the batch early, and how often it has done so with the same first frame. */
 function noteEnd(ringNumber: u32, view: RingView, taken: u32): void {
   const hasMissed = batch().hasMissed;
-  const isCut = batch().isCut;
+  const hasPageWait = batch().hasPageWait;
   if (hasMissed) {
     count(ringNumber, COUNTER_WINDOW_MISSES, 1);
     registers().missRing = ringNumber;
   }
-  if (isCut) count(ringNumber, COUNTER_PAGE_WAITS, 1);
-  const isStuck = taken == 0 && (hasMissed || isCut);
+  if (hasPageWait) count(ringNumber, COUNTER_PAGE_WAITS, 1);
+  const isStuck = taken == 0 && (hasMissed || hasPageWait);
   view.missStreak = isStuck ? view.missStreak + u16(hasMissed) : 0;
-  view.cutStreak = isStuck ? view.cutStreak + u16(isCut) : 0;
+  view.pageWaitStreak = isStuck ? view.pageWaitStreak + u16(hasPageWait) : 0;
 }

@@ -58,7 +58,7 @@ export function measure(model: u32, misses: u32, isPlain: bool): f64 {
       cost = splitSurprise(cost, expected);
     }
   } else if (cost < 0) {
-    // Windows may take far less, and floods: what others have paid too much is not theirs.
+    // The others have paid by count for more than has passed: only plain counts say what is whose.
     cost = splitExcess(cost, batch().floodCount != 0 ? countOfFlood(model) : f64(model));
   }
   openLook();

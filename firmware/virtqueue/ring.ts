@@ -88,7 +88,7 @@ export class RingView {
   /** Consecutive batches whose first frame could not be taken because of a missing window. */
   missStreak: u16;
   /** The same because its pages took long. */
-  cutStreak: u16;
+  pageWaitStreak: u16;
   parked: u16;
   kind: u16;
   /** Bytes of large frames to this ring that may be lent instead of copied. */

@@ -24,7 +24,7 @@ import { inTime, waitUntil } from '../support/wait-until.ts';
 import { WorkGauge } from '../support/work-gauge.ts';
 import { WORK } from '../support/work-record.ts';
 
-// What a processor does is somebody’s: its time, but for that in which it looked for work and found
+// What a processor does is somebody's: its time, but for that in which it looked for work and found
 // none, is in the accounts of those who caused the work.
 
 const BUSY_NANOSECONDS = 10e6;

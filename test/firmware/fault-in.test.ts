@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CUT_STREAK_MAX, FAULT_IN_NS } from '../../layout/limits.ts';
+import { FAULT_IN_NS, PAGE_WAIT_STREAK_MAX } from '../../layout/limits.ts';
 import { VIRTIO_F_VERSION_1 } from '../../layout/virtio.ts';
 import { DESCRIPTOR_F_NEXT } from '../../layout/virtqueue.ts';
 import { plainFrame } from '../../src/testing/frames.ts';
@@ -109,8 +109,8 @@ describe('a frame in many pages that the kernel has yet to find', () => {
     lookNs = SLOW_NS;
     let turns = 0;
     for (; wire.received(receiverOf(DEAR)).length === 0; turns++) wire.host.turn();
-    expect(turns).toBeGreaterThan(CUT_STREAK_MAX / 10);
-    expect(turns).toBeLessThanOrEqual(CUT_STREAK_MAX + 1);
+    expect(turns).toBeGreaterThan(PAGE_WAIT_STREAK_MAX / 10);
+    expect(turns).toBeLessThanOrEqual(PAGE_WAIT_STREAK_MAX + 1);
     expect(frame.length).toBeGreaterThan(0);
   });
 

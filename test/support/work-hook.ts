@@ -59,7 +59,7 @@ class WorkHook {
       for (let i = 0; i < 20; i++) this.look();
       return (this.#time.now() - began) / 21;
     });
-    return rounds.toSorted((a, b) => a - b)[5] ?? 0;
+    return rounds.toSorted((a, b) => a - b)[(rounds.length - 1) / 2] ?? 0;
   }
 
   #add(what: number, time: number): void {
